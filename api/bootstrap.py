@@ -1,0 +1,240 @@
+"""Wiring: make a new ledger, or open the one that is there. The only place that puts parts together."""
+
+import hmac
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+
+from api.settings import Settings
+from consent.facts import fold_facts
+from consent.gate import gate
+from consent.policy import DEFAULT_POLICY, Policy
+from crypto.cosignatures import check_origin
+from crypto.errors import NoteError
+from crypto.notes import LogSigner, VerifierKey
+from crypto.signing import SigningKey
+from identity.actors import Actor, new_id, new_key, write_keyfile
+from ledger.checkpoint import open_checkpoint, parse_keys
+from ledger.directory import fold_directory
+from ledger.entry import Entry
+from ledger.event import sign_event
+from ledger.registry import registry_hash
+from ledger.sequencer import Appended, Proposal, Rules, ledger_created
+from storage.anchor import Anchor
+from storage.blobs import FileBlobs
+from storage.database import Database
+from storage.entries import EntryStore
+from storage.errors import StartRefused, StorageError
+from storage.files import DIRECTORY_MODE, create_file
+from storage.identifiers import Identifiers
+from storage.intake import Intake
+from storage.keeper import KeyKeeper
+from storage.keks import KekStore
+from storage.ledger import Ledger
+from storage.log import PUBLISH_MS, Log, wall_clock
+from storage.roots import create_root, load_root
+from storage.staged import KeyTable
+from storage.start import check_start
+from storage.upgrade import check_schema, revision, upgrade_schema
+
+MARKER = "heartwood.json"
+"""Written last by `init`; a folder without it holds no ledger."""
+ROOTS = ("record.root", "identity.root")
+SEEDS = ("log-ed25519.seed", "log-ml-dsa-44.seed", "service.seed")
+_CHECK = b"heartwood/identity-root-check/v1"
+
+
+@dataclass(frozen=True)
+class Created:
+    """A new ledger."""
+
+    origin: str
+    vkeys: tuple[str, ...]
+    operator: Actor
+    keyfile: Path
+
+
+def create_ledger(
+    settings: Settings, origin: str, clock: Callable[[], int] = wall_clock
+) -> Created:
+    """Make a new ledger: roots, keys, schema, entry 0. Never over anything that is there."""
+    data = settings.data
+    try:
+        check_origin(origin)
+    except NoteError as error:
+        raise StorageError(str(error)) from error
+    if data.exists() and any(data.iterdir()):
+        what = "a ledger already" if (data / MARKER).exists() else "files, but no whole ledger"
+        raise StartRefused(
+            f"{data} holds {what}; choose another --data, or remove it if nothing in it counts"
+        )
+    database = _database(settings)
+    with database.write() as connection:
+        if revision(connection) is not None:
+            raise StartRefused(
+                "the database holds a ledger's tables already; a new ledger needs an empty one"
+            )
+    secret, now = settings.secret(), clock()
+    for folder in (data / "keys", data / "people", data / "keeper", settings.roots()):
+        folder.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+    roots = {name: create_root(settings.roots() / name, secret) for name in ROOTS}
+    seeds = [create_root(data / "keys" / name, secret) for name in SEEDS]
+    signer = LogSigner(origin, seeds[0], seeds[1])
+    vkeys = tuple(str(key) for key in signer.keys)
+    operator = Actor(origin, new_id("ac", now), "operator", "", new_key())
+    service = (new_id("ac", now), SigningKey(seeds[2]))
+    keyfile = write_keyfile(data / "people" / f"operator-{operator.account}.key", operator, secret)
+    with database.write() as connection:
+        upgrade_schema(connection)
+    keeper = _keeper(settings, roots["record.root"], signer.keys, clock, create=True)
+    keeper.create()
+    keeper.close()
+    event = ledger_created(
+        origin, vkeys, (operator.account, operator.key), service, dict(DEFAULT_POLICY),
+        registry_hash(), new_id("ev", now), now,
+    )  # fmt: skip
+    log = Log(
+        EntryStore(database), KeyTable(database), signer, None,
+        _rules(origin, Policy.of(DEFAULT_POLICY, 0)), _anchor(data / "checkpoint", signer.keys), clock,
+    )  # fmt: skip
+    outcome = log.append([Proposal(event, sign_event(operator.key, origin, event.raw))])[0]
+    log.close()
+    database.close()
+    if not isinstance(outcome, Appended):
+        raise StorageError(f"entry 0 was refused: {outcome}")
+    create_file(data / "log.vkey", "".join(f"{key}\n" for key in vkeys).encode())
+    marker = {
+        "database": make_url(settings.url()).get_backend_name(),
+        "format": 1,
+        "identity_check": _identity_check(roots["identity.root"]),
+        "operator": operator.account,
+        "origin": origin,
+        "service": service[0],
+    }
+    create_file(data / MARKER, json.dumps(marker, indent=1).encode() + b"\n")
+    return Created(origin, vkeys, operator, keyfile)
+
+
+def open_ledger(
+    settings: Settings, clock: Callable[[], int] = wall_clock, restored: bool = False
+) -> Ledger:
+    """Open the ledger, after every check; raises StartRefused with reason and remedy.
+
+    `restored`: the operator accepts a database behind the last checkpoint (`accept-restore` alone).
+    """
+    marker, secret = read_marker(settings), settings.secret()
+    identity = load_root(settings.roots() / "identity.root", secret)
+    if _identity_check(identity) != marker["identity_check"]:
+        raise StartRefused(
+            "the identity root is not the one this ledger was made with: put the right one back"
+        )
+    record = load_root(settings.roots() / "record.root", secret)
+    seeds = [load_root(settings.data / "keys" / name, secret) for name in SEEDS]
+    origin = marker["origin"]
+    signer = LogSigner(origin, seeds[0], seeds[1])
+    vkeys = tuple(parse_keys((settings.data / "log.vkey").read_text().split()))
+    if tuple(signer.keys) != vkeys:
+        raise StartRefused(
+            "the log's private keys are not those of log.vkey: put the right keys back"
+        )
+    database, anchor = _database(settings), _anchor(settings.data / "checkpoint", vkeys)
+    store = EntryStore(database)
+    try:
+        with database.read() as connection:
+            check_schema(connection)
+            head = check_start(store, connection, vkeys, None if restored else anchor)
+            created = Entry.parse(store.entry(connection, 0))
+        keeper = _keeper(settings, record, vkeys, clock, create=False)
+        keeper.check_root()
+    except DBAPIError as error:
+        database.close()
+        raise StartRefused(f"the database does not answer: {error.orig}") from error
+    except BaseException:
+        database.close()
+        raise
+    policy = Policy.of(created.event.body["policy"], 0)
+    if not restored:
+        anchor.saw(head.size, head.checkpoint, clock())
+    keys = KeyTable(database)
+    service = (str(marker["service"]), SigningKey(seeds[2]))
+    return Ledger(
+        origin=origin,
+        vkeys=vkeys,
+        policy=policy,
+        clock=clock,
+        database=database,
+        store=store,
+        keys=keys,
+        blobs=FileBlobs(settings.data / "blobs"),
+        identifiers=Identifiers(database, identity),
+        intake=Intake(database, origin),
+        log=Log(store, keys, signer, service, _rules(origin, policy), anchor, clock),
+        keeper=keeper,
+    )
+
+
+def read_marker(settings: Settings) -> dict[str, Any]:
+    """What `init` wrote; raises StartRefused where there is no ledger."""
+    path = settings.data / MARKER
+    if not path.exists():
+        raise StartRefused(
+            f"there is no ledger in {settings.data}. Check --data or HEARTWOOD_DATA; "
+            "`heartwood init` makes a new one."
+        )
+    marker: dict[str, Any] = json.loads(path.read_text())
+    backend = make_url(settings.url()).get_backend_name()
+    if marker["database"] != backend:
+        raise StartRefused(
+            f"this ledger was made on {marker['database']}, and HEARTWOOD_DATABASE_URL names {backend}: set "
+            "it to the database it was made on"
+        )
+    if marker["database"] == "sqlite" and not Path(str(make_url(settings.url()).database)).exists():
+        raise StartRefused(
+            f"the database file {make_url(settings.url()).database} is missing: restore it from a backup, "
+            "then `heartwood accept-restore --as OPERATOR`"
+        )
+    return marker
+
+
+def _rules(origin: str, policy: Policy) -> Rules:
+    return Rules(
+        origin,
+        policy.clock_skew_ms,
+        policy.refusals_per_hour,
+        partial(gate, policy),
+        (fold_directory, fold_facts),
+    )
+
+
+def _database(settings: Settings) -> Database:
+    settings.data.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+    try:
+        return Database(settings.url(), settings.data / "lock")
+    except DBAPIError as error:
+        raise StartRefused(f"the database does not answer: {error.orig}") from error
+
+
+def _anchor(path: Path, keys: tuple[VerifierKey, ...]) -> Anchor:
+    return Anchor(path, PUBLISH_MS, lambda note: open_checkpoint(note, keys).size)
+
+
+def _keeper(
+    settings: Settings,
+    root: bytes,
+    keys: tuple[VerifierKey, ...],
+    clock: Callable[[], int],
+    create: bool,
+) -> KeyKeeper:
+    folder = settings.data / "keeper"
+    store = KekStore(folder / "keks.db", create)
+    return KeyKeeper(root, store, keys, _anchor(folder / "checkpoint", keys), clock)
+
+
+def _identity_check(root: bytes) -> str:
+    return hmac.digest(root, _CHECK, "sha256").hex()

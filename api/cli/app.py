@@ -1,0 +1,133 @@
+"""The application: options that every command shares, output, and errors as exit codes."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from sqlalchemy.exc import DBAPIError
+
+from api.bootstrap import open_ledger
+from api.settings import Settings
+from crypto.errors import CryptoError
+from identity.actors import Actor, read_keyfile
+from identity.errors import IdentityError
+from ledger.errors import LedgerError, ProofError, Refused, Tampered
+from records.errors import AccessDenied, AlreadyUsed, RecordsError
+from records.fhir import FhirError
+from storage.errors import (
+    BlobError,
+    KeeperRefused,
+    NotFound,
+    OutcomeUnknown,
+    StartRefused,
+    StorageError,
+    Unavailable,
+)
+from storage.ledger import Ledger
+
+GOOD, WRONG, USAGE, UNPROVEN, COULD_NOT_RUN = range(5)
+"""Exit codes: good; found wrong or denied; used wrongly; consistent but origin unproven; could not run."""
+
+app = typer.Typer(
+    name="heartwood",
+    help="A patient record service in which every act is a signed event that anyone entitled can verify.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+Data = Annotated[
+    Path | None, typer.Option("--data", help="The data directory (or HEARTWOOD_DATA).")
+]
+As = Annotated[Path, typer.Option("--as", help="The key file of whoever acts.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Vkey = Annotated[
+    Path | None, typer.Option("--vkey", help="The log's verifier keys, got from elsewhere.")
+]
+
+_CODES: tuple[tuple[type[Exception], int, str], ...] = (
+    (AccessDenied, WRONG, "denied"),
+    (AlreadyUsed, WRONG, "already_used"),
+    (Tampered, WRONG, "tampered"),
+    (ProofError, WRONG, "proof"),
+    (Refused, WRONG, "refused"),
+    (KeeperRefused, WRONG, "keeper_refused"),
+    (BlobError, WRONG, "blob"),
+    (LedgerError, WRONG, "malformed"),
+    (CryptoError, WRONG, "crypto"),
+    (IdentityError, USAGE, "key_file"),
+    (FhirError, USAGE, "fhir"),
+    (RecordsError, USAGE, "not_there"),
+    (NotFound, USAGE, "not_there"),
+    (StartRefused, COULD_NOT_RUN, "start_refused"),
+    (OutcomeUnknown, COULD_NOT_RUN, "outcome_unknown"),
+    (Unavailable, COULD_NOT_RUN, "unavailable"),
+    (StorageError, COULD_NOT_RUN, "storage"),
+    (DBAPIError, COULD_NOT_RUN, "database"),
+    (OSError, COULD_NOT_RUN, "system"),
+)
+"""Which error means which exit code, and its name under `problem`; the first that fits."""
+
+
+def settings(data: Path | None) -> Settings:
+    """The settings, with the data directory of `--data` if given."""
+    return Settings() if data is None else Settings(data=data)
+
+
+@contextmanager
+def opened(data: Path | None) -> Iterator[Ledger]:
+    """The open ledger of `--data`; closed at the end."""
+    ledger = open_ledger(settings(data))
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+def actor(path: Path) -> Actor:
+    """Whoever acts, from a key file."""
+    return read_keyfile(path, Settings().secret())
+
+
+def say(as_json: bool, fields: dict[str, Any], *lines: str) -> None:
+    """Print the answer: one JSON object, or lines for people."""
+    if as_json:
+        print(json.dumps({k: str(v) if isinstance(v, Path) else v for k, v in fields.items()}))
+        return
+    for line in lines:
+        print(line)
+
+
+def progress_console() -> Console:
+    """Where progress goes: standard error."""
+    return Console(stderr=True)
+
+
+def fail(code: int, problem: str, message: str) -> int:
+    """Tell what went wrong, on standard error and, with --json, as an object; gives the code."""
+    if "--json" in sys.argv:
+        print(json.dumps({"problem": problem, "message": message}))
+    print(f"heartwood: {message}", file=sys.stderr)
+    return code
+
+
+def main() -> None:
+    """Run the command line; every error of ours becomes one clear message and an exit code."""
+    try:
+        app(standalone_mode=True)
+    except Exception as error:
+        for kind, code, problem in _CODES:
+            if isinstance(error, kind):
+                message = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+                name = error.code if isinstance(error, Refused) else problem
+                raise SystemExit(fail(code, name, message)) from None
+        if os.environ.get("HEARTWOOD_TRACEBACK"):
+            raise
+        text = f"an error of the program: {error!r}; set HEARTWOOD_TRACEBACK=1 to see where"
+        raise SystemExit(fail(COULD_NOT_RUN, "bug", text)) from error

@@ -1,0 +1,22 @@
+"""`demo`: the whole way on generated data."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.cli.app import WRONG, app, fail
+from api.demo import DemoFailed, run
+
+
+@app.command()
+def demo(
+    directory: Annotated[
+        Path, typer.Option(help="A folder of its own: new, or one an earlier demo made.")
+    ] = Path("heartwood-demo"),
+) -> None:
+    """Run the whole way on generated data: upload, grant, read, refuse, revoke, verify, tamper."""
+    try:
+        run(directory, print)
+    except DemoFailed as failed:
+        raise typer.Exit(fail(WRONG, "demo", f"the demo failed: {failed}")) from failed

@@ -1,0 +1,183 @@
+"""`hospital`, `system`, `doctor`, `patient`, `key`: who is in the log, and with which keys."""
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.cli.app import As, Data, Json, actor, app, opened, say, settings
+from crypto.encoding import b64decode, b64encode
+from identity.actors import Actor, new_id, new_key, possession, write_keyfile
+from ledger.directory import Member, Patient
+from records import directory
+from records.errors import RecordsError
+from storage.ledger import Ledger
+
+NoKey = Annotated[
+    bool, typer.Option("--no-key", help="Make no key; `key new --account` registers one later.")
+]
+Name = Annotated[str, typer.Argument(help="The name; it is sealed, the log never holds it.")]
+
+hospital_app = typer.Typer(help="Hospitals.", no_args_is_help=True)
+system_app = typer.Typer(help="Systems of a hospital.", no_args_is_help=True)
+doctor_app = typer.Typer(help="Doctors of a hospital.", no_args_is_help=True)
+patient_app = typer.Typer(help="Patients.", no_args_is_help=True)
+key_app = typer.Typer(help="Signing keys.", no_args_is_help=True)
+for name, group in (
+    ("hospital", hospital_app),
+    ("system", system_app),
+    ("doctor", doctor_app),
+    ("patient", patient_app),
+    ("key", key_app),
+):
+    app.add_typer(group, name=name)
+
+
+@hospital_app.command("add")
+def hospital_add(
+    name: Annotated[str, typer.Argument(help="The public name; it stands in the log.")],
+    operator: As,
+    time_zone: Annotated[str, typer.Option(help="IANA time zone.")] = "Etc/UTC",
+    data: Data = None,
+    json_: Json = False,
+) -> None:
+    """Approve a hospital (as the operator), with its first admin and its first system."""
+    acting = actor(operator)
+    with opened(data) as ledger:
+        added = directory.add_hospital(ledger, acting, name, time_zone)
+    admin, system = (_keep(data, who) for who in (added.admin, added.system))
+    fields = {
+        "hospital": added.hospital,
+        "account": added.system.account,
+        "key": added.system.key.id,
+        "keyfile": system,
+        "admin_account": added.admin.account,
+        "admin_keyfile": admin,
+        "seq": added.seq,
+    }
+    say(
+        json_,
+        fields,
+        f"{name} is {added.hospital}",
+        f"its admin's key: {admin}",
+        f"its system's key: {system}",
+    )
+
+
+@system_app.command("add")
+def system_add(
+    name: Name, admin: As, no_key: NoKey = False, data: Data = None, json_: Json = False
+) -> None:
+    """Add a system to the admin's hospital (as the admin)."""
+    _add(name, admin, "hospital_system", no_key, data, json_)
+
+
+@doctor_app.command("add")
+def doctor_add(
+    name: Name, admin: As, no_key: NoKey = False, data: Data = None, json_: Json = False
+) -> None:
+    """Approve a doctor at the admin's hospital (as the admin)."""
+    _add(name, admin, "doctor", no_key, data, json_)
+
+
+def _add(name: str, admin: Path, role: str, no_key: bool, data: Path | None, json_: bool) -> None:
+    acting = actor(admin)
+    key = None if no_key else new_key()
+    with opened(data) as ledger:
+        member, seq = directory.add_member(ledger, acting, role, acting.hospital, name, key)
+    fields = {"account": member.account, "hospital": member.hospital, "seq": seq}
+    if role == "doctor":
+        fields["doctor"] = member.account
+    _say_person(data, json_, fields, name, member if key else None)
+
+
+@patient_app.command("add")
+def patient_add(
+    name: Name,
+    system: As,
+    birth: Annotated[
+        datetime | None,
+        typer.Option("--birth-date", formats=["%Y-%m-%d"], help="Of a minor; of age without it."),
+    ] = None,
+    deceased: Annotated[bool, typer.Option("--deceased", help="The patient has died.")] = False,
+    no_key: NoKey = False,
+    data: Data = None,
+    json_: Json = False,
+) -> None:
+    """Register a patient's chart and account (as a hospital's system)."""
+    acting = actor(system)
+    key = None if no_key else new_key()
+    with opened(data) as ledger:
+        now = ledger.clock()
+        born: date | None = birth.date() if birth else None
+        new = directory.NewPatient(new_id("pt", now), new_id("ac", now), name, born, deceased, key)
+        (seq,) = directory.register_patients(ledger, acting, [new])
+        person = Actor(ledger.origin, new.account, "patient", "", key) if key else None
+    fields = {"patient": new.patient, "account": new.account, "seq": seq}
+    _say_person(data, json_, fields, name, person)
+
+
+@key_app.command("new")
+def key_new(
+    account: Annotated[str, typer.Option(help="Whose key it is.")],
+    voucher: As,
+    public_key: Annotated[
+        str | None, typer.Option(help="Of a key made elsewhere: its 32 raw bytes in base64.")
+    ] = None,
+    proof: Annotated[
+        str | None, typer.Option(help="Its signature over the proof of possession, base64.")
+    ] = None,
+    recovery: Annotated[
+        bool, typer.Option("--recovery", help="After a loss; counts from 24 hours later.")
+    ] = False,
+    data: Data = None,
+    json_: Json = False,
+) -> None:
+    """Register a key for an account: a first key as who registered it, a further one as itself."""
+    if (public_key is None) != (proof is None):
+        raise RecordsError("--public-key and --proof belong together: give both, or neither")
+    acting = actor(voucher)
+    with opened(data) as ledger:
+        directory.account_of(ledger, account)
+        key = None if public_key else new_key()
+        role, hospital = _role(ledger, account)
+        public = key.public if key else b64decode(public_key or "", 32)
+        shown = proof or (possession(ledger.origin, account, key) if key else "")
+        custody = directory.CUSTODY.get(role, "device")
+        key_id, seq = directory.register_key(
+            ledger, acting, account, custody, public, b64decode(shown, 64), recovery
+        )
+        person = Actor(ledger.origin, account, role, hospital, key) if key else None
+    fields = {"account": account, "key": key_id, "public_key": b64encode(public), "seq": seq}
+    _say_person(data, json_, fields, account, person)
+
+
+def _role(ledger: Ledger, account: str) -> tuple[str, str]:
+    """The role that a new key file names: the account's only one, else that of a person."""
+    members = [m for m in ledger.rows(Member, "account", account) if m.active]
+    if len(members) == 1:
+        return members[0].role, members[0].hospital
+    if not members and ledger.rows(Patient, "account", account):
+        return "patient", ""
+    return "person", ""
+
+
+def _say_person(
+    data: Path | None, json_: bool, fields: dict[str, object], name: str, person: Actor | None
+) -> None:
+    main = fields.get("patient") or fields.get("doctor") or fields["account"]
+    lines = [f"{name} is {main} (entry {fields['seq']})"]
+    if person is not None:
+        keyfile = _keep(data, person)
+        fields |= {"key": person.key.id, "keyfile": keyfile}
+        lines.append(f"key file: {keyfile}")
+    else:
+        lines.append(f"no key was made: heartwood key new --account {fields['account']} --as …")
+    say(json_, fields, *lines)
+
+
+def _keep(data: Path | None, person: Actor) -> Path:
+    config = settings(data)
+    name = f"{person.role}-{person.account}-{person.key.id[-6:]}.key"
+    return write_keyfile(config.data / "people" / name, person, config.secret())

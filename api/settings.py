@@ -1,0 +1,33 @@
+"""Settings, from the environment; every one is documented in docs/operations.md."""
+
+from pathlib import Path
+
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Where a ledger is and what opens it."""
+
+    model_config = SettingsConfigDict(env_prefix="HEARTWOOD_")
+
+    data: Path = Path("heartwood-data")
+    """HEARTWOOD_DATA: the data directory."""
+    database_url: str = ""
+    """HEARTWOOD_DATABASE_URL: `postgresql+psycopg://…`; empty is SQLite in the data directory."""
+    root: Path | None = None
+    """HEARTWOOD_ROOT: the folder of the root keys; by default `roots` in the data directory."""
+    passphrase: SecretStr | None = None
+    """HEARTWOOD_PASSPHRASE: opens root keys and key files that have one."""
+
+    def roots(self) -> Path:
+        """The folder of the root keys."""
+        return self.root or self.data / "roots"
+
+    def url(self) -> str:
+        """The database's URL as SQLAlchemy writes it."""
+        return self.database_url or f"sqlite:///{(self.data / 'heartwood.db').resolve()}"
+
+    def secret(self) -> str | None:
+        """The passphrase, or None."""
+        return self.passphrase.get_secret_value() if self.passphrase else None

@@ -1,0 +1,275 @@
+"""`decide`: one question, the facts before it, one answer. The stages stand in their order.
+
+The first stage that answers decides; a stage that has nothing to say returns None.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from consent.facts import Grant, Record
+from consent.policy import Policy
+from ledger.directory import Member, Patient
+
+EMERGENCY_PURPOSES = frozenset({"BTG", "ETREAT"})
+CUSTODIAN_PURPOSES = frozenset({"TREAT", "HOPERAT", "HLEGAL"})
+ROLE_ACTIONS: dict[str, frozenset[str]] = {
+    "person": frozenset({"register"}),
+    "patient": frozenset(
+        [
+            "list",
+            "read",
+            "append",
+            "hide",
+            "retract",
+            "export",
+            "grant",
+            "exclude",
+            "read_history",
+            "erase",
+            "register",
+        ]
+    ),
+    "relative": frozenset({"list", "read", "append", "read_history", "grant"}),
+    "doctor": frozenset(
+        [
+            "list",
+            "read",
+            "append",
+            "amend",
+            "retract",
+            "refer",
+            "declare_emergency",
+            "request_access",
+            "hold",
+            "register",
+        ]
+    ),
+    "hospital_admin": frozenset({"hold", "review", "disclose", "register"}),
+    "hospital_system": frozenset({"append", "amend", "retract", "refer", "disclose", "register"}),
+    "auditor": frozenset({"verify", "read_history"}),
+    "operator": frozenset(),
+    "service": frozenset({"register"}),
+}
+"""What a role may do at most (S1)."""
+SELF_ACTIONS = ROLE_ACTIONS["patient"] - {"register", "retract"}
+"""What S5 permits of age; retracting is for what the patient wrote."""
+MINOR_EXCEPT = frozenset({"erase", "export"})
+OWN_RECORD_ACTIONS = {
+    "hospital_admin": frozenset({"hold", "review", "disclose"}),
+    "doctor": frozenset({"hold", "refer"}),
+    "hospital_system": frozenset({"disclose", "refer"}),
+}
+"""What S6 adds for records of one's own hospital, whatever the purpose."""
+CUSTODIAN_ACTIONS = frozenset({"list", "read", "amend", "retract"})
+HIDDEN = "hidden"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Who asks for what; `now` is the entry's time in Unix ms, `as_of` the entry before."""
+
+    actor: str
+    role: str
+    hospital: str
+    held: bool
+    """The role is held, and actor, hospital and key are active and belong together."""
+    assurance: int
+    on_behalf_of: str
+    patient: str
+    action: str
+    purpose: str
+    now: int
+    as_of: int
+    record: Record | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of patient and actor as of the entry before."""
+
+    patient: Patient | None
+    member: Member | None
+    """What puts the actor into the role at the hospital, into the audit term or into the service."""
+    grants: tuple[Grant, ...]
+    """The patient's grants to the actor, and to the actor's hospital."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer, the rule that gave it and the numbers of the entries it rests on."""
+
+    effect: str
+    rule: str
+    basis: tuple[int, ...] = ()
+    reason: str = ""
+
+    def json(self, request: Request, policy: Policy) -> dict[str, Any]:
+        """As the entry holds it."""
+        out: dict[str, Any] = {
+            "as_of": request.as_of,
+            "assurance": request.assurance,
+            "basis": sorted(self.basis),
+            "effect": self.effect,
+            "policy": policy.seq,
+            "rule": self.rule,
+        }
+        return out | ({"reason": self.reason} if self.reason else {})
+
+
+Stage = Callable[[Request, Facts, Policy], Decision | None]
+
+
+def decide(request: Request, facts: Facts, policy: Policy) -> Decision:
+    """The decision on `request`; pure and total."""
+    for stage in STAGES:
+        decision = stage(request, facts, policy)
+        if decision is not None:
+            return decision
+    return Decision("deny", "S12", reason="no_consent")
+
+
+def _sanity(request: Request, facts: Facts, policy: Policy) -> Decision | None:
+    """S0: actor, role, hospital, key and patient are known and active."""
+    known = facts.patient is not None or request.action == "register"
+    record = request.record
+    if request.held and known and (record is None or record.patient == request.patient):
+        return None
+    return Decision("deny", "S0", reason="invalid")
+
+
+def _role(request: Request, facts: Facts, policy: Policy) -> Decision | None:
+    """S1: the table; and what an auditor in term may."""
+    if request.action not in ROLE_ACTIONS.get(request.role, frozenset()):
+        return Decision("deny", "S1", reason="role")
+    if request.role == "auditor":
+        return Decision("permit", "S1", _entered(facts))
+    return None
+
+
+def _state(request: Request, facts: Facts, policy: Policy) -> Decision | None:
+    """S2: shredded and retracted records, and the dead."""
+    record, patient = request.record, facts.patient
+    if record is not None and record.state == "shredded":
+        return Decision("deny", "S2", (record.state_seq,), "gone")
+    if record is not None and record.state == "retracted":
+        at_home = bool(request.hospital) and request.hospital == record.hospital
+        if not (at_home or _is_patient(request, patient)):
+            return Decision("deny", "S2", (record.state_seq,), "retracted")
+    if request.action == "grant" and patient is not None and patient.deceased:
+        return Decision("deny", "S2", (patient.seq,), "deceased")
+    return None
+
+
+def _assurance(request: Request, facts: Facts, policy: Policy) -> Decision | None:
+    """S3: how surely the actor is who signs."""
+    needed = policy.assurance.get(request.action, 1)
+    if request.action == "read" and request.record is not None and request.record.sensitive:
+        needed = max(needed, policy.assurance["read_sensitive"])
+    return Decision("deny", "S3", reason="step_up") if request.assurance < needed else None
+
+
+def _self(request: Request, facts: Facts, policy: Policy) -> Decision | None:
+    """S5: nothing below can lock patients out of their own chart."""
+    patient = facts.patient
+    if patient is None or not _is_patient(request, patient) or request.on_behalf_of:
+        return None
+    allowed = set(SELF_ACTIONS)
+    if request.record is not None and request.record.author == request.actor:
+        allowed.add("retract")
+    if request.now < patient.adult_from:
+        allowed -= MINOR_EXCEPT
+    if request.now < patient.teen_from or request.action not in allowed:
+        return None
+    return Decision("permit", "S5", (patient.seq,))
+
+
+def _custodian(request: Request, facts: Facts, policy: Policy) -> Decision | None:
+    """S6: the hospital that wrote a record; the duty to keep records; registering patients."""
+    if request.on_behalf_of or facts.member is None:
+        return None
+    entered = _entered(facts)
+    if request.action == "register" or (request.action == "append" and request.hospital):
+        return Decision("permit", "S6", entered)
+    record = request.record
+    if record is None or not request.hospital or record.hospital != request.hospital:
+        return None
+    custodian = request.action in CUSTODIAN_ACTIONS and request.purpose in CUSTODIAN_PURPOSES
+    if request.action in ("list", "read") and not policy.custodian_reads:
+        custodian = False
+    if custodian or request.action in OWN_RECORD_ACTIONS.get(request.role, frozenset()):
+        return Decision("permit", "S6", (*entered, record.seq))
+    return None
+
+
+def _emergency(request: Request, facts: Facts, policy: Policy) -> Decision | None:
+    """S8: emergency purposes without an open emergency."""
+    if request.purpose in EMERGENCY_PURPOSES:
+        return Decision("deny", "S8", reason="emergency_needed")
+    return None
+
+
+def _grant(request: Request, facts: Facts, policy: Policy) -> Decision | None:
+    """S9: what the patient granted. Of several, unlimited before limited, then the lowest number."""
+    if request.on_behalf_of:
+        return None
+    permitting = [grant for grant in facts.grants if _applies(grant, request)]
+    if not permitting:
+        return None
+    best = min(permitting, key=lambda grant: (grant.uses > 0, grant.seq))
+    return Decision("permit", "S9", (best.seq,))
+
+
+def _default(request: Request, facts: Facts, policy: Policy) -> Decision | None:
+    """S12: a doctor may ask for access; anything else is denied."""
+    if request.action == "request_access" and request.role == "doctor":
+        return Decision("permit", "S12")
+    return Decision("deny", "S12", reason="no_consent")
+
+
+STAGES: tuple[Stage, ...] = (
+    _sanity,
+    _role,
+    _state,
+    _assurance,
+    _self,
+    _custodian,
+    _emergency,
+    _grant,
+    _default,
+)
+"""S0, S1, S2, S3, S5, S6, S8, S9, S12; those between find no facts in this registry."""
+
+
+def _applies(grant: Grant, request: Request) -> bool:
+    """Whether a grant permits this very request; start included, end excluded."""
+    return (
+        grant.active
+        and grant.start <= request.now < grant.end
+        and grant.patient == request.patient
+        and grant.grantee in (request.actor, request.hospital)
+        and request.purpose in grant.purposes
+        and request.action in grant.actions
+        and (not grant.uses or grant.used < grant.uses)
+        and (request.record is None or _covers(grant, request.record))
+    )
+
+
+def _covers(grant: Grant, record: Record) -> bool:
+    """Whether a record lies in a grant's scope: never hidden; sensitive labels named by code."""
+    if record.confidentiality == HIDDEN:
+        return False
+    if grant.scope == "selective" and record.record not in grant.records:
+        return False
+    if not record.sensitive or grant.sensitive:
+        return True
+    return bool(record.labels) and set(record.labels) <= set(grant.labels)
+
+
+def _is_patient(request: Request, patient: Patient | None) -> bool:
+    return patient is not None and request.role == "patient" and request.actor == patient.account
+
+
+def _entered(facts: Facts) -> tuple[int, ...]:
+    """The entry that put the actor into the role."""
+    return () if facts.member is None else (facts.member.seq,)

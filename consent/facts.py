@@ -1,0 +1,206 @@
+"""The facts consent rests on, folded from a patient's entries by one pure function.
+
+Two homes, the same rows: memory (auditors, the batch) and SQL (the service).
+"""
+
+from typing import NamedTuple
+
+from crypto.encoding import b64decode
+from ledger.directory import GROUPS, KEY_LENGTHS, Look, Row
+from ledger.entry import Entry
+from ledger.times import parse_time
+
+
+class Version(NamedTuple):
+    """One version of a record: one blob. `size` is the plaintext's, in bytes."""
+
+    version: int
+    seq: int
+    blob: str
+    sha256: str
+    """Of the ciphertext, base64."""
+    size: int
+    media_type: str
+
+
+class Record(NamedTuple):
+    """A record as it stands: what its latest version says, and all versions, ascending."""
+
+    record: str
+    patient: str
+    seq: int
+    """The entry that created it."""
+    author: str
+    hospital: str
+    """The hospital that wrote it; empty for the patient's own."""
+    category: str
+    clinical_date: str
+    confidentiality: str
+    episode: str
+    labels: tuple[str, ...]
+    sensitive: bool
+    minor_private: bool
+    state: str
+    """live, retracted or shredded."""
+    state_seq: int
+    """The entry that set the state."""
+    versions: tuple[Version, ...]
+
+
+class Grant(NamedTuple):
+    """The entry that rules a lineage of grants: the latest grant, or its revocation (not active)."""
+
+    patient: str
+    grantee: str
+    lineage: str
+    grant: str
+    seq: int
+    active: bool
+    scope: str
+    records: tuple[str, ...]
+    actions: tuple[str, ...]
+    purposes: tuple[str, ...]
+    labels: tuple[str, ...]
+    sensitive: bool
+    start: int
+    """Unix ms, included."""
+    end: int
+    """Unix ms, excluded."""
+    uses: int
+    """How many readings it permits; 0 is without limit."""
+    used: int
+
+
+class GrantName(NamedTuple):
+    """To which patient, grantee and lineage a grant's id belongs."""
+
+    grant: str
+    patient: str
+    grantee: str
+    lineage: str
+
+
+KEY_LENGTHS.update({Record: 1, Grant: 3, GrantName: 1})
+GROUPS[Grant] = slice(0, 2)
+
+
+def fold_facts(entry: Entry, look: Look) -> list[Row]:
+    """The rows that this entry changes, given the rows before it."""
+    fold = _FOLDS.get(entry.event.type.name)
+    return fold(entry, look) if fold else []
+
+
+def _uploaded(entry: Entry, look: Look) -> list[Row]:
+    return [_record(entry, (), entry.link.seq, entry.event.actor, entry.event.hospital)]
+
+
+def _amended(entry: Entry, look: Look) -> list[Row]:
+    old = look.get(Record, entry.event.body["record"])
+    return [_record(entry, old.versions, old.seq, old.author, old.hospital)] if old else []
+
+
+def _record(
+    entry: Entry, before: tuple[Version, ...], seq: int, author: str, hospital: str
+) -> Record:
+    body = entry.event.body
+    version = Version(
+        body["version"],
+        entry.link.seq,
+        body["blob"],
+        body["sha256"],
+        body["size"],
+        body["media_type"],
+    )
+    return Record(
+        body["record"],
+        entry.event.subject,
+        seq,
+        author,
+        hospital,
+        body["category"],
+        body.get("clinical_date", ""),
+        body["confidentiality"],
+        body.get("episode", ""),
+        tuple(body.get("labels", ())),
+        body.get("sensitive", False),
+        body.get("minor_private", False),
+        "live",
+        entry.link.seq,
+        (*before, version),
+    )
+
+
+def _retracted(entry: Entry, look: Look) -> list[Row]:
+    old = look.get(Record, entry.event.body["record"])
+    return [old._replace(state="retracted", state_seq=entry.link.seq)] if old else []
+
+
+def _granted(entry: Entry, look: Look) -> list[Row]:
+    body, patient = entry.event.body, entry.event.subject
+    lineage = body.get("lineage", body["grant"])
+    return [
+        Grant(
+            patient,
+            body["grantee"],
+            lineage,
+            body["grant"],
+            entry.link.seq,
+            True,
+            body["scope"],
+            tuple(body.get("records", ())),
+            tuple(body["actions"]),
+            tuple(body.get("purposes", ("TREAT",))),
+            tuple(body.get("labels", ())),
+            body.get("sensitive", False),
+            parse_time(body["start"]),
+            parse_time(body["end"]),
+            body.get("uses", 0),
+            0,
+        ),
+        GrantName(body["grant"], patient, body["grantee"], lineage),
+    ]
+
+
+def _revoked(entry: Entry, look: Look) -> list[Row]:
+    """A revocation ends a whole lineage; without an id, every lineage of the grantee."""
+    body = entry.event.body
+    name = look.get(GrantName, body["grant"]) if "grant" in body else None
+    return [
+        grant._replace(active=False, seq=entry.link.seq)
+        for grant in list(look.group(Grant, entry.event.subject, body["grantee"]))
+        if grant.active and (name is None or grant.lineage == name.lineage)
+    ]
+
+
+def _opened(entry: Entry, look: Look) -> list[Row]:
+    """A permitted reading uses up the one limited grant it rests on."""
+    decision = entry.decision
+    if decision is None or decision["rule"] != "S9":
+        return []
+    event = entry.event
+    grants = [
+        grant
+        for grantee in (event.actor, event.hospital)
+        for grant in look.group(Grant, event.subject, grantee)
+    ]
+    return [g._replace(used=g.used + 1) for g in grants if g.uses and [g.seq] == decision["basis"]]
+
+
+_FOLDS = {
+    "record.uploaded": _uploaded,
+    "record.amended": _amended,
+    "record.retracted": _retracted,
+    "access.granted": _granted,
+    "access.revoked": _revoked,
+    "record.opened": _opened,
+}
+
+
+def version_of(record: Record, version: int) -> Version | None:
+    """The version numbered `version` (from 1), or None."""
+    return record.versions[version - 1] if 0 < version <= len(record.versions) else None
+
+
+def sha256_of(version: Version) -> bytes:
+    """The hash of the version's ciphertext, 32 bytes."""
+    return b64decode(version.sha256, 32)

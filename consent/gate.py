@@ -1,0 +1,106 @@
+"""The gate: from an event about to be appended to the decision its entry holds."""
+
+from typing import Any
+
+from consent.decide import Facts, Request, decide
+from consent.facts import Grant, GrantName, Record, version_of
+from consent.policy import Policy
+from ledger.directory import Account, Hospital, Key, Look, Member, Patient
+from ledger.errors import Refused
+from ledger.event import Event
+from ledger.signers import holds_role
+from ledger.times import DAY_MS, parse_time
+
+ASSURANCE = {"device": 3, "system": 3, "service": 1}
+"""Level of a signature by the key's custody; a service-held key gets more from a sign-in entry only."""
+
+
+def gate(policy: Policy, event: Event, key: Key, seq: int, time: int, look: Look) -> dict[str, Any]:
+    """The decision on a gated event at `time` (Unix ms) as entry `seq`, on the facts before it.
+
+    Raises Refused for what names things that don't exist or don't belong together (S0, with words).
+    """
+    record = _named_record(event, look)
+    rule = _NAMES.get(event.type.name)
+    if rule is not None:
+        rule(event, policy, look)
+    request = Request(
+        actor=event.actor,
+        role=event.role,
+        hospital=event.hospital,
+        held=holds_role(event, time, look),
+        assurance=ASSURANCE[key.custody],
+        on_behalf_of=event.value.get("on_behalf_of", ""),
+        patient=event.subject,
+        action=str(event.type.action),
+        purpose=event.body["purpose"],
+        now=time,
+        as_of=seq - 1,
+        record=record,
+    )
+    return decide(request, gather(request, look), policy).json(request, policy)
+
+
+def gather(request: Request, look: Look) -> Facts:
+    """The facts that a request needs."""
+    grantees = (request.actor, request.hospital) if request.hospital else (request.actor,)
+    return Facts(
+        look.get(Patient, request.patient),
+        look.get(Member, request.actor, request.role, request.hospital),
+        tuple(g for grantee in grantees for g in look.group(Grant, request.patient, grantee)),
+    )
+
+
+def _named_record(event: Event, look: Look) -> Record | None:
+    """The record an event is about; what it says of version and blob must be so."""
+    name, body = event.type.name, event.body
+    if name not in ("record.opened", "record.amended", "record.retracted"):
+        return None
+    record = look.get(Record, body["record"])
+    if record is None or record.patient != event.subject:
+        raise Refused("unknown", f"got the record {body['record']}, which {event.subject} has not")
+    if name == "record.amended" and body["version"] != len(record.versions) + 1:
+        raise Refused(
+            "conflict", f"got version {body['version']}, expected {len(record.versions) + 1}"
+        )
+    if name == "record.opened":
+        version = version_of(record, body["version"])
+        if version is None or version.blob != body["blob"]:
+            raise Refused("unknown", f"got version {body['version']} with {body['blob']}, "
+                          f"which {record.record} has not")  # fmt: skip
+    return record
+
+
+def _granted(event: Event, policy: Policy, look: Look) -> None:
+    body = event.body
+    kind = Account if body["grantee"].startswith("ac_") else Hospital
+    if look.get(kind, body["grantee"]) is None:
+        raise Refused("unknown", f"got the grantee {body['grantee']}, which no entry registered")
+    days = (parse_time(body["end"]) - parse_time(body["start"])) / DAY_MS
+    if days > policy.grant_days_max:
+        raise Refused("malformed", f"got a grant of {days:.1f} days, expected at most "
+                      f"{policy.grant_days_max}")  # fmt: skip
+    for record_id in body.get("records", ()):
+        record = look.get(Record, record_id)
+        if record is None or record.patient != event.subject:
+            raise Refused("unknown", f"got the record {record_id}, which {event.subject} has not")
+    if "lineage" in body:
+        _own_grant(body["lineage"], event, look)
+
+
+def _revoked(event: Event, policy: Policy, look: Look) -> None:
+    body = event.body
+    if "grant" in body:
+        _own_grant(body["grant"], event, look)
+    elif not look.group(Grant, event.subject, body["grantee"]):
+        raise Refused("unknown", f"{event.subject} has granted nothing to {body['grantee']}")
+
+
+def _own_grant(grant: str, event: Event, look: Look) -> None:
+    name = look.get(GrantName, grant)
+    if name is None or (name.patient, name.grantee) != (event.subject, event.body["grantee"]):
+        raise Refused("unknown", f"got the grant {grant}, not one of this patient to "
+                      f"{event.body['grantee']}")  # fmt: skip
+
+
+_NAMES = {"access.granted": _granted, "access.revoked": _revoked}

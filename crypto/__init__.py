@@ -1,0 +1,1 @@
+"""Bytes in, bytes out: canonical JSON, signatures, notes, blobs and wraps. Imports nothing of ours."""

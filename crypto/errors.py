@@ -1,0 +1,25 @@
+"""The errors of this room; each message says what was got and what was expected."""
+
+
+class CryptoError(ValueError):
+    """Root of every error that this room raises on purpose."""
+
+
+class CanonicalError(CryptoError):
+    """Bytes or values that are not canonical JSON within the limits."""
+
+
+class IdError(CryptoError):
+    """A text that is not an id, or an id of another kind."""
+
+
+class SignatureError(CryptoError):
+    """A signature, or a public key, that libsodium or ML-DSA does not accept."""
+
+
+class NoteError(CryptoError):
+    """A signed note, verifier key or checkpoint text that breaks its C2SP page."""
+
+
+class SealError(CryptoError):
+    """A ciphertext or wrapped key that does not open under the key and names given."""

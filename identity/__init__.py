@@ -1,0 +1,1 @@
+"""Who is who: key files, actors and what they sign."""

@@ -1,0 +1,122 @@
+"""Actors: an account in a role with its signing key, and the key files they are kept in."""
+
+import json
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from crypto.encoding import b64encode
+from crypto.ids import random_id, timed_id
+from crypto.signing import SigningKey
+from identity.errors import KeyFileError
+from ledger.event import possession_message
+from ledger.times import format_time
+from storage.files import create_file
+
+_MEMBERS = {"origin", "account", "role", "hospital", "key", "private_key"}
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acts: account, role, for which hospital (or the empty text), and the key that signs."""
+
+    origin: str
+    account: str
+    role: str
+    hospital: str
+    key: SigningKey
+
+    def event(
+        self, kind: str, stream: str, body: dict[str, Any], now: int, event_id: str | None = None
+    ) -> dict[str, Any]:
+        """An event of this actor at `now` (Unix ms), not yet signed."""
+        acting = {"role": self.role} | ({"hospital": self.hospital} if self.hospital else {})
+        return {
+            "actor": self.account,
+            "as": acting,
+            "at": format_time(now),
+            "body": body,
+            "id": event_id or new_id("ev", now),
+            "stream": stream,
+            "type": kind,
+            "v": 1,
+        }
+
+    def in_role(self, role: str, hospital: str = "") -> "Actor":
+        """The same account and key in another of its roles."""
+        return Actor(self.origin, self.account, role, hospital, self.key)
+
+
+def new_id(prefix: str, now: int) -> str:
+    """A fresh id; patients get one without a time in it."""
+    if prefix == "pt":
+        return random_id(prefix, os.urandom(16))
+    return timed_id(prefix, now, os.urandom(10))
+
+
+def new_key() -> SigningKey:
+    """A fresh Ed25519 key."""
+    return SigningKey(os.urandom(32))
+
+
+def possession(origin: str, account: str, key: SigningKey) -> str:
+    """The proof that whoever registers `key` for `account` holds it, base64."""
+    return b64encode(key.sign(possession_message(origin, account, key.id)))
+
+
+def write_keyfile(path: Path, actor: Actor, passphrase: str | None = None) -> Path:
+    """Keep an actor at `path`, mode 0600; raises KeyFileError if something is there."""
+    private = Ed25519PrivateKey.from_private_bytes(actor.key.seed)
+    protection = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
+    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, protection)
+    document = {
+        "origin": actor.origin,
+        "account": actor.account,
+        "role": actor.role,
+        "hospital": actor.hospital,
+        "key": actor.key.id,
+        "private_key": pem.decode("ascii"),
+    }
+    try:
+        create_file(path, json.dumps(document, indent=1).encode() + b"\n")
+    except FileExistsError as error:
+        raise KeyFileError(f"{path} is there already; a key file is never overwritten") from error
+    return path
+
+
+def read_keyfile(path: Path, passphrase: str | None = None) -> Actor:
+    """The actor of a key file; raises KeyFileError with the remedy."""
+    if not path.is_file():
+        raise KeyFileError(f"there is no key file at {path}")
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise KeyFileError(f"{path} is readable by others, expected mode 600: run chmod 600 {path}")
+    try:
+        document = json.loads(path.read_text())
+        if not isinstance(document, dict) or document.keys() != _MEMBERS:
+            raise ValueError(f"expected the members {', '.join(sorted(_MEMBERS))}")
+        secret = passphrase.encode() if passphrase else None
+        pem = document["private_key"].encode()
+        private = load_pem_private_key(pem, secret if b"ENCRYPTED" in pem else None)
+        if not isinstance(private, Ed25519PrivateKey):
+            raise ValueError("expected an Ed25519 private key")
+        key = SigningKey(private.private_bytes_raw())
+    except (ValueError, TypeError, AttributeError, UnicodeDecodeError) as error:
+        raise KeyFileError(
+            f"{path} is no key file, or needs HEARTWOOD_PASSPHRASE: {error}"
+        ) from error
+    if key.id != document["key"]:
+        raise KeyFileError(f"{path} names the key {document['key']} and holds {key.id}")
+    return Actor(
+        document["origin"], document["account"], document["role"], document["hospital"], key
+    )

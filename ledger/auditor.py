@@ -1,0 +1,231 @@
+"""Files and processes around the pure verifier; used by `python -m ledger` and by `heartwood verify`."""
+
+import argparse
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from crypto.errors import CryptoError
+from ledger.checkpoint import parse_keys
+from ledger.digest import BundleDigest, digest_bundle, registered_keys
+from ledger.errors import LedgerError, Tampered
+from ledger.receipt import Receipt
+from ledger.registry import registry_hash, registry_json
+from ledger.tiles import TILE_WIDTH, level_tiles, tile_path
+from ledger.verifier import (
+    Counts,
+    LogVerifier,
+    check_at_least,
+    check_layout,
+    check_manifest,
+    check_policy_file,
+    read_checkpoint,
+)
+
+PARALLEL_BUNDLES = 24
+"""From this many bundles of 256 entries on, starting processes pays."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a verification found to be good."""
+
+    origin: str
+    proven: bool
+    """Whether the log's keys came from outside."""
+    size: int
+    files: int
+    counts: Counts
+    signatures: bool
+    seconds: float
+
+    def lines(self) -> list[str]:
+        """The report for people."""
+        c = self.counts
+        signed = "all signatures" if self.signatures else "WITHOUT signatures"
+        out = [
+            f"{self.files} files are as the manifest says",
+            f"{c.entries} entries in {c.streams} streams: both chains, {signed}, signers, ids, times",
+            f"of these {c.readings} readings and {c.refusals} refused readings, {c.accounts_keys} keys",
+            f"tree of {self.size} leaves, every tile, checkpoint of {self.origin}",
+            f"took {self.seconds:.1f} s, {c.entries / max(self.seconds, 1e-9):,.0f} entries/s",
+        ]
+        good = (
+            "good"
+            if self.proven
+            else "consistent, origin unproven: give the log's keys with --vkey"
+        )
+        return [*out, good]
+
+
+def verify_export(
+    directory: Path,
+    vkeys: Sequence[str] | None,
+    at_least: bytes | None = None,
+    signatures: bool = True,
+    processes: int | None = None,
+) -> Report:
+    """Verify a whole export; raises Tampered, whose message names the first place that is wrong."""
+    began = time.perf_counter()
+    if not directory.is_dir():
+        raise FileNotFoundError(f"there is no folder {directory}")
+    paths = [
+        str(p.relative_to(directory)) for p in directory.rglob("*") if p.is_file() or p.is_symlink()
+    ]
+
+    def read(path: str) -> bytes:
+        target = directory / path
+        if target.is_symlink() or not target.is_file():
+            raise Tampered(f"{path}: missing")
+        return target.read_bytes()
+
+    files = check_manifest(read, paths)
+    checkpoint, keys = read_checkpoint(read, vkeys)
+    check_layout(paths, checkpoint.size)
+    check_policy_file(read, keys)
+    verifier = LogVerifier(checkpoint.origin, read, checkpoint.size)
+    with ExitStack() as stack:
+        bundles = _digests(
+            stack, directory, checkpoint.origin, checkpoint.size, signatures, processes
+        )
+        for bundle in bundles:
+            verifier.take(bundle)
+    verifier.finish(checkpoint, read("registry.json"), keys)
+    if at_least is not None:
+        check_at_least(read, checkpoint.size, at_least, keys)
+    seconds = time.perf_counter() - began
+    return Report(
+        checkpoint.origin,
+        vkeys is not None,
+        checkpoint.size,
+        files,
+        verifier.counts,
+        signatures,
+        seconds,
+    )
+
+
+def _digests(
+    stack: ExitStack,
+    directory: Path,
+    origin: str,
+    size: int,
+    signatures: bool,
+    processes: int | None,
+) -> Iterator[BundleDigest]:
+    """The digests of all bundles, in order; side by side when there are many."""
+    tiles = list(level_tiles(size, 0))
+    keys = _all_keys(directory, tiles) if signatures else None
+    count = min(processes or os.cpu_count() or 1, len(tiles))
+    if len(tiles) < PARALLEL_BUNDLES or count < 2:
+        return (_digest(directory, origin, keys, number, width) for number, width in tiles)
+    pool = ProcessPoolExecutor(
+        count, multiprocessing.get_context("spawn"), _start, (directory, origin, keys)
+    )
+    stack.callback(pool.shutdown, cancel_futures=True)
+    return pool.map(_digest_there, tiles, chunksize=4)
+
+
+def _all_keys(directory: Path, tiles: Sequence[tuple[int, int]]) -> dict[str, bytes]:
+    keys: dict[str, bytes] = {}
+    for number, width in tiles:
+        data = (directory / tile_path("entries", number, width)).read_bytes()
+        keys |= registered_keys(number * TILE_WIDTH, data)
+    return keys
+
+
+def _digest(
+    directory: Path, origin: str, keys: Mapping[str, bytes] | None, number: int, width: int
+) -> BundleDigest:
+    data = (directory / tile_path("entries", number, width)).read_bytes()
+    bundle = digest_bundle(number * TILE_WIDTH, data, origin, keys)
+    if len(bundle.entries) != width:
+        path = tile_path("entries", number, width)
+        raise Tampered(f"{path}: holds {len(bundle.entries)} entries, expected {width}")
+    return bundle
+
+
+_here: tuple[Path, str, Mapping[str, bytes] | None]
+
+
+def _start(directory: Path, origin: str, keys: Mapping[str, bytes] | None) -> None:
+    global _here
+    _here = (directory, origin, keys)
+
+
+def _digest_there(tile: tuple[int, int]) -> BundleDigest:
+    return _digest(*_here, *tile)
+
+
+def read_vkeys(path: Path | None) -> list[str] | None:
+    """The verifier keys of a file, one a line; None without a file."""
+    return None if path is None else path.read_text().split()
+
+
+def check_receipt(data: bytes, vkeys: Sequence[str] | None) -> Receipt:
+    """A receipt that holds under the given keys (without keys: whose path is of the right shape)."""
+    receipt = Receipt.parse(data)
+    if vkeys is not None:
+        receipt.verify(parse_keys(vkeys))
+    else:
+        receipt.verify_path()
+    return receipt
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`verify DIR`, `check RECEIPT`, `registry`; prints a report and gives the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except (LedgerError, CryptoError) as error:
+        print(f"WRONG: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"could not run: {error}", file=sys.stderr)
+        return 4
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -P -m ledger", description="Verify a log, offline.")
+    commands = parser.add_subparsers(required=True)
+    verify = commands.add_parser("verify", help="verify an export")
+    verify.add_argument("directory", type=Path)
+    verify.add_argument("--vkey", type=Path, help="the log's verifier keys, from elsewhere")
+    verify.add_argument("--at-least", type=Path, help="an older receipt that must still stand")
+    verify.add_argument("--no-signatures", action="store_true", help="leave events' signatures out")
+    verify.set_defaults(run=_verify)
+    check = commands.add_parser("check", help="check a receipt")
+    check.add_argument("receipt", type=Path)
+    check.add_argument("--vkey", type=Path)
+    check.set_defaults(run=_check)
+    registry = commands.add_parser("registry", help="print docs/registry.json, or its hash")
+    registry.add_argument("--hash", action="store_true")
+    registry.set_defaults(run=_registry)
+    return parser
+
+
+def _verify(options: argparse.Namespace) -> int:
+    at_least = options.at_least.read_bytes() if options.at_least else None
+    report = verify_export(
+        options.directory, read_vkeys(options.vkey), at_least, not options.no_signatures
+    )
+    print("\n".join(report.lines()))
+    return 0 if report.proven else 3
+
+
+def _check(options: argparse.Namespace) -> int:
+    receipt = check_receipt(options.receipt.read_bytes(), read_vkeys(options.vkey))
+    proven = options.vkey is not None
+    print(f"entry {receipt.index} stands in the log" if proven else "consistent, origin unproven")
+    return 0 if proven else 3
+
+
+def _registry(options: argparse.Namespace) -> int:
+    print(registry_hash().hex() if options.hash else registry_json().decode("ascii"), end="")
+    return 0

@@ -1,0 +1,64 @@
+"""Both chains: every entry holds the leaf hash of the one before, and of the one before in its stream.
+
+They lie inside what the tree hashes, so chain and tree can't tell two stories.
+"""
+
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+
+from ledger.errors import Tampered
+
+ZERO = bytes(32)
+"""What the first entry, and the first of a stream, holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An entry's place in both chains."""
+
+    seq: int
+    prev: bytes
+    stream_seq: int
+    stream_prev: bytes
+
+
+class Chain:
+    """The ends of the log's chain and of the streams' chains, as the next entry needs them."""
+
+    def __init__(
+        self,
+        size: int = 0,
+        tip: bytes = ZERO,
+        time: int = 0,
+        streams: MutableMapping[str, tuple[int, bytes]] | None = None,
+    ) -> None:
+        """`size` entries so far, the last with leaf hash `tip` at `time` (Unix ms).
+
+        `streams`: length and last leaf hash of each stream; one that is not there is empty.
+        """
+        self.size, self.tip, self.time = size, tip, time
+        self.streams = {} if streams is None else streams
+
+    def next(self, stream: str) -> Link:
+        """Where the next entry of `stream` goes."""
+        length, tip = self.streams.get(stream, (0, ZERO))
+        return Link(self.size, self.tip, length, tip)
+
+    def extend(self, stream: str, link: Link, leaf: bytes, time: int) -> None:
+        """Take the entry at `link` with hash `leaf`; `time` never goes back."""
+        self.size, self.tip, self.time = link.seq + 1, leaf, time
+        self.streams[stream] = (link.stream_seq + 1, leaf)
+
+    def check(self, stream: str, link: Link, time: int) -> None:
+        """Raises Tampered unless `link` is the next one and `time` does not go back."""
+        expected = self.next(stream)
+        if link.seq != expected.seq:
+            raise Tampered(f"entry {expected.seq}: got the number {link.seq}")
+        if link.prev != expected.prev:
+            raise Tampered(f"entry {link.seq}: prev is not the hash of entry {link.seq - 1}")
+        if (link.stream_seq, link.stream_prev) != (expected.stream_seq, expected.stream_prev):
+            raise Tampered(
+                f"entry {link.seq}: does not follow entry {expected.stream_seq} of {stream}"
+            )
+        if time < self.time:
+            raise Tampered(f"entry {link.seq}: its time lies before that of the entry before")

@@ -1,0 +1,252 @@
+"""Who is who in the log: hospitals, accounts, keys and roles, folded from entries by a pure function.
+
+Rows are immutable; a change is a new row under the same key. They live in memory (verifiers) or in SQL
+(the service), which load them into the same `Rows`.
+"""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from crypto.encoding import b64decode
+from ledger.entry import Entry
+from ledger.event import Event
+from ledger.times import DAY_MS, parse_time
+
+RECOVERY_WAIT_MS = DAY_MS
+"""A key put in by recovery counts only from this long after its entry."""
+
+
+class Hospital(NamedTuple):
+    """A hospital; `seq` is the entry that approved it."""
+
+    hospital: str
+    seq: int
+    active: bool
+    has_admin: bool
+    """Whether a first admin was ever appointed; the operator appoints no second one."""
+
+
+class Account(NamedTuple):
+    """An account; `registrar` is `operator`, `service` or the hospital that registered it."""
+
+    account: str
+    seq: int
+    registrar: str
+
+
+class Key(NamedTuple):
+    """A key in the log; it signs from `counts_from` (Unix ms) until it is revoked."""
+
+    key: str
+    account: str
+    public: bytes
+    algorithm: str
+    custody: str
+    seq: int
+    counts_from: int
+    voucher: str
+    """The account that vouched for it."""
+    active: bool
+
+
+class Member(NamedTuple):
+    """Who acts for a hospital in a role (of an auditor or the operator, `hospital` is empty).
+
+    `start` and `end` (Unix ms) bound an auditor's term; 0 is no bound.
+    """
+
+    account: str
+    role: str
+    hospital: str
+    seq: int
+    active: bool
+    start: int
+    end: int
+
+
+class Patient(NamedTuple):
+    """A patient's chart; the account is the patient. `teen_from`, `adult_from`: Unix ms, 0 if adult."""
+
+    patient: str
+    account: str
+    hospital: str
+    """The hospital that registered; empty for the service."""
+    seq: int
+    teen_from: int
+    adult_from: int
+    deceased: bool
+
+
+Row = Any
+"""One of the NamedTuples of this module or of the consent facts."""
+R = TypeVar("R")
+
+KEY_LENGTHS: dict[type, int] = {Hospital: 1, Account: 1, Key: 1, Member: 3, Patient: 1}
+"""How many leading fields make a row's key."""
+GROUPS: dict[type, slice] = {Key: slice(1, 2)}
+"""By which fields rows of a kind are found together (keys by their account)."""
+
+
+class Look(Protocol):
+    """Rows as of the entry before; what was never created is None."""
+
+    def get(self, kind: type[R], *key: str) -> R | None:
+        """The row of `kind` under `key`."""
+        ...
+
+    def group(self, kind: type[R], *group: str) -> Iterable[R]:
+        """The rows of `kind` in a group (`GROUPS`), in no order that counts."""
+        ...
+
+    def created(self, id_: str) -> bool:
+        """Whether an entry has created this id."""
+        ...
+
+
+class Rows:
+    """Rows in memory, by kind and key; the home of the verifiers, and the sequencer's working set."""
+
+    def __init__(self) -> None:
+        """Empty."""
+        self._rows: dict[tuple[str, ...], Row] = {}
+        self._groups: dict[tuple[str, ...], dict[tuple[str, ...], Row]] = {}
+        self.ids: set[str] = set()
+
+    def get(self, kind: type[R], *key: str) -> R | None:
+        """The row of `kind` under `key`, or None."""
+        return self._rows.get((kind.__name__, *key))
+
+    def put(self, row: Row) -> None:
+        """Add a row or replace the one under its key."""
+        kind = type(row)
+        key = row_key(row)
+        self._rows[key] = row
+        fields = GROUPS.get(kind)
+        if fields is not None:
+            self._groups.setdefault((kind.__name__, *row[fields]), {})[key] = row
+
+    def created(self, id_: str) -> bool:
+        """Whether an entry has created this id."""
+        return id_ in self.ids
+
+    def group(self, kind: type[R], *group: str) -> Iterable[R]:
+        """The rows of `kind` in a group."""
+        return self._groups.get((kind.__name__, *group), {}).values()
+
+
+def row_key(row: Row) -> tuple[str, ...]:
+    """What names a row among all rows: its kind and its key."""
+    kind = type(row)
+    return (kind.__name__, *row[: KEY_LENGTHS[kind]])
+
+
+def fold_directory(entry: Entry, look: Look) -> list[Row]:
+    """The rows that this entry changes, given the rows before it."""
+    fold = _FOLDS.get(entry.event.type.name)
+    return fold(entry.event, entry.link.seq, entry.time, look) if fold else []
+
+
+def _ledger_created(event: Event, seq: int, time: int, look: Look) -> list[Row]:
+    rows: list[Row] = []
+    for role, custody in (("operator", "device"), ("service", "service")):
+        named = event.body[role]
+        account = named["account"]
+        public = _public(named["public_key"])
+        rows.append(Account(account, seq, "operator"))
+        rows.append(
+            Key(named["key"], account, public, "ed25519", custody, seq, time, account, True)
+        )
+        rows.append(Member(account, role, "", seq, True, 0, 0))
+    return rows
+
+
+def _hospital_approved(event: Event, seq: int, time: int, look: Look) -> list[Row]:
+    row = look.get(Hospital, event.body["hospital"])
+    return [Hospital(event.body["hospital"], seq, True, bool(row and row.has_admin))]
+
+
+def _hospital_suspended(event: Event, seq: int, time: int, look: Look) -> list[Row]:
+    row = look.get(Hospital, event.body["hospital"])
+    return [row._replace(active=False)] if row else []
+
+
+def _auditor_appointed(event: Event, seq: int, time: int, look: Look) -> list[Row]:
+    body = event.body
+    start, end = parse_time(body["start"]), parse_time(body["end"])
+    return [Member(body["account"], "auditor", "", seq, True, start, end)]
+
+
+def _member(role: str, active: bool) -> Any:
+    def fold(event: Event, seq: int, time: int, look: Look) -> list[Row]:
+        account, hospital = event.body["account"], event.subject
+        row = look.get(Member, account, role, hospital)
+        if active:
+            return [Member(account, role, hospital, seq, True, 0, 0)]
+        return [row._replace(active=False)] if row else []
+
+    return fold
+
+
+def _admin_appointed(event: Event, seq: int, time: int, look: Look) -> list[Row]:
+    rows: list[Row] = _member("hospital_admin", True)(event, seq, time, look)
+    hospital = look.get(Hospital, event.subject)
+    if hospital and not hospital.has_admin:
+        rows.append(hospital._replace(has_admin=True))
+    return rows
+
+
+def _account_registered(event: Event, seq: int, time: int, look: Look) -> list[Row]:
+    return [Account(event.body["account"], seq, event.hospital or event.role)]
+
+
+def _key_registered(event: Event, seq: int, time: int, look: Look) -> list[Row]:
+    body = event.body
+    counts_from = time + (RECOVERY_WAIT_MS if body.get("recovery") else 0)
+    return [
+        Key(
+            body["key"], body["account"], _public(body["public_key"]), body["algorithm"],
+            body["custody"], seq, counts_from, event.actor, True,
+        )
+    ]  # fmt: skip
+
+
+def _key_revoked(event: Event, seq: int, time: int, look: Look) -> list[Row]:
+    row = look.get(Key, event.body["key"])
+    return [row._replace(active=False)] if row else []
+
+
+def _patient_registered(event: Event, seq: int, time: int, look: Look) -> list[Row]:
+    body = event.body
+    rows: list[Row] = []
+    if event.role != "service":
+        rows.append(Account(body["account"], seq, event.hospital))
+    teen, adult = (parse_time(body[m]) if m in body else 0 for m in ("teen_from", "adult_from"))
+    deceased = body.get("deceased", False)
+    rows.append(
+        Patient(body["patient"], body["account"], event.hospital, seq, teen, adult, deceased)
+    )
+    return rows
+
+
+def _public(text: str) -> bytes:
+    return b64decode(text, 32)
+
+
+_FOLDS = {
+    "ledger.created": _ledger_created,
+    "hospital.approved": _hospital_approved,
+    "hospital.suspended": _hospital_suspended,
+    "auditor.appointed": _auditor_appointed,
+    "auditor.ended": _member("auditor", False),
+    "admin.appointed": _admin_appointed,
+    "admin.ended": _member("hospital_admin", False),
+    "system.added": _member("hospital_system", True),
+    "system.ended": _member("hospital_system", False),
+    "doctor.approved": _member("doctor", True),
+    "doctor.suspended": _member("doctor", False),
+    "doctor.ended": _member("doctor", False),
+    "account.registered": _account_registered,
+    "key.registered": _key_registered,
+    "key.revoked": _key_revoked,
+    "patient.registered": _patient_registered,
+}

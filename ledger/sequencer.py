@@ -1,0 +1,255 @@
+"""The batch as a state machine: proposals in, entries out, each decided on the facts before it.
+
+Pure. The store loads what the batch needs into `look`, calls `admit` for each proposal in order, and
+writes what came of it in one transaction.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from crypto.encoding import b64encode
+from crypto.signing import SigningKey
+from ledger.chain import Chain
+from ledger.directory import KEY_LENGTHS, Key, Look, Row, Rows, row_key
+from ledger.entry import Entry
+from ledger.errors import EventError, Refused
+from ledger.event import Event, Signature, sign_event
+from ledger.merkle import Frontier, leaf_hash
+from ledger.signers import check_event, created_ids
+from ledger.tiles import TILE_HEIGHT
+from ledger.times import format_time
+
+HOUR_MS = 3_600_000
+
+
+class Refusals(NamedTuple):
+    """The refusals of one actor on one patient in the last hour (Unix ms), and how many were not written."""
+
+    patient: str
+    actor: str
+    times: tuple[int, ...]
+    skipped: int
+
+
+KEY_LENGTHS[Refusals] = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A parsed event whose signature was checked, and the stream length its author expects, if any."""
+
+    event: Event
+    sig: Signature
+    expect: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """The proposal stands in the log; `fresh` is False for a known id, answered with its first entry."""
+
+    entry: Entry
+    fresh: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The gate denied; `decision` is the true one. Of a reading it stands in the log as `seq`."""
+
+    decision: dict[str, Any]
+    seq: int | None = None
+
+
+Outcome = Appended | Denied | Refused
+Gate = Callable[[Event, Key, int, int, Look], dict[str, Any]]
+"""`gate(event, key, seq, time, look)`: the decision on a gated event, as its entry holds it."""
+Fold = Callable[[Entry, Look], list[Row]]
+"""The rows that an entry changes, given the rows before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a batch is decided by: the log's origin and policy limits, the gate and the folds."""
+
+    origin: str
+    clock_skew_ms: int
+    refusals_per_hour: int
+    gate: Gate
+    folds: Sequence[Fold]
+
+
+@dataclass
+class Batch:
+    """One batch on top of `chain` and `frontier`; `look` holds the rows it needs and takes its changes."""
+
+    rules: Rules
+    chain: Chain
+    frontier: Frontier
+    look: Rows
+    now: int
+    """The process's clock, Unix ms."""
+    service: tuple[str, SigningKey] | None
+    """Account and key that sign refusals; None only while entry 0 is written."""
+    new_event_id: Callable[[], str]
+    claim: Callable[[Event, int], None]
+    """Takes the staged keys that entry `seq`'s event names; raises Refused if one is not there."""
+    known: Callable[[str], Entry | None]
+    """The entry that holds an event id, also inside a refusal."""
+    entries: list[Entry] = field(default_factory=list)
+    nodes: list[tuple[int, bytes]] = field(default_factory=list)
+    """(tile level, hash) of every new hash that stands in a tile, in order."""
+    changes: dict[tuple[str, ...], Row] = field(default_factory=dict)
+    fresh: set[tuple[str, ...]] = field(default_factory=set)
+    """Which of the changes are rows that were not there before."""
+    ids: dict[str, int] = field(default_factory=dict)
+    """Event ids used by this batch (also those inside refusals) and their entry."""
+
+    def admit(self, proposal: Proposal) -> Outcome:
+        """Decide one proposal and append what comes of it; never raises for bad input."""
+        try:
+            return self._admit(proposal)
+        except Refused as refusal:
+            return refusal
+        except EventError as error:
+            return Refused("malformed", str(error))
+
+    def _admit(self, proposal: Proposal) -> Outcome:
+        event, sig = proposal.event, proposal.sig
+        known = self._known(event.id)
+        if known is not None:
+            return self._again(event, known)
+        time = max(self.now, self.chain.time)
+        if abs(event.at - time) > self.rules.clock_skew_ms:
+            raise Refused("clock", f"got at = {event.value['at']}, expected within "
+                          f"{self.rules.clock_skew_ms} ms of {format_time(time)}")  # fmt: skip
+        link = self.chain.next(event.stream)
+        if proposal.expect is not None and proposal.expect != link.stream_seq:
+            raise Refused("conflict", f"got the expected length {proposal.expect} of {event.stream}, "
+                          f"which has {link.stream_seq} entries")  # fmt: skip
+        check_event(event, sig.key, link.seq, time, self.rules.origin, self.look)
+        decision = None
+        if event.type.gated:
+            key = self.look.get(Key, sig.key)
+            assert key is not None  # check_event refused otherwise
+            decision = self.rules.gate(event, key, link.seq, time, self.look)
+            if decision["effect"] == "deny":
+                return self._deny(event, sig, decision, time)
+        if event.type.name == "access.refused":
+            raise Refused("role", "access.refused is written by the log itself")
+        entry = Entry.make(event, sig, link, time, decision)
+        self.claim(event, link.seq)
+        return Appended(self._take(entry))
+
+    def _known(self, event_id: str) -> Entry | None:
+        seq = self.ids.get(event_id)
+        if seq is not None:
+            return self.entries[seq - self.entries[0].link.seq]
+        return self.known(event_id)
+
+    def _again(self, event: Event, entry: Entry) -> Outcome:
+        """The same bytes get their first answer; other bytes under a known id are a conflict."""
+        if entry.event.raw == event.raw:
+            return Appended(entry, fresh=False)
+        if entry.event.type.name == "access.refused" and entry.event.body["event"] == event.value:
+            assert entry.decision is not None
+            return Denied(entry.decision, entry.link.seq)
+        raise Refused(
+            "conflict", f"got other bytes under the event id {event.id} of entry {entry.link.seq}"
+        )
+
+    def _deny(self, event: Event, sig: Signature, decision: dict[str, Any], time: int) -> Outcome:
+        """A denied reading is itself appended; anything else that is denied leaves no entry."""
+        if not event.type.reading or decision["rule"] == "S0":
+            return Denied(decision)
+        assert self.service is not None
+        row = self.look.get(Refusals, event.subject, event.actor)
+        row = row or Refusals(event.subject, event.actor, (), 0)
+        recent = tuple(t for t in row.times if t > time - HOUR_MS)
+        if len(recent) >= self.rules.refusals_per_hour:
+            self._put(row._replace(times=recent, skipped=row.skipped + 1))
+            return Refused(
+                "too_many_refusals", f"{len(recent)} refusals within an hour; come back later"
+            )
+        account, key = self.service
+        body: dict[str, Any] = {"event": event.value, "sig": sig.json()}
+        if row.skipped:
+            body["skipped"] = row.skipped
+        refusal = Event.of(
+            {
+                "actor": account,
+                "as": {"role": "service"},
+                "at": format_time(time),
+                "body": body,
+                "id": self.new_event_id(),
+                "stream": event.stream,
+                "type": "access.refused",
+                "v": 1,
+            }
+        )
+        signature = sign_event(key, self.rules.origin, refusal.raw)
+        link = self.chain.next(event.stream)
+        entry = self._take(Entry.make(refusal, signature, link, time, decision))
+        self._put(row._replace(times=(*recent, time), skipped=0))
+        return Denied(decision, entry.link.seq)
+
+    def _take(self, entry: Entry) -> Entry:
+        """Chain, hash and fold one entry; nothing may fail from here on."""
+        event, link = entry.event, entry.link
+        leaf = leaf_hash(entry.raw)
+        self.chain.extend(event.stream, link, leaf, entry.time)
+        self.frontier.append(leaf, self._node)
+        self.entries.append(entry)
+        self.ids[event.id] = link.seq
+        if event.type.name == "access.refused":
+            self.ids[event.body["event"]["id"]] = link.seq
+        self.look.ids.update(created_ids(event, self.look))
+        for fold in self.rules.folds:
+            for row in fold(entry, self.look):
+                self._put(row)
+        return entry
+
+    def _node(self, level: int, node: bytes) -> None:
+        if level % TILE_HEIGHT == 0:
+            self.nodes.append((level // TILE_HEIGHT, node))
+
+    def _put(self, row: Row) -> None:
+        key = row_key(row)
+        if key not in self.changes and self.look.get(type(row), *key[1:]) is None:
+            self.fresh.add(key)
+        self.look.put(row)
+        self.changes[key] = row
+
+
+def ledger_created(
+    origin: str,
+    log_keys: Sequence[str],
+    operator: tuple[str, SigningKey],
+    service: tuple[str, SigningKey],
+    policy: dict[str, Any],
+    registry: bytes,
+    event_id: str,
+    now: int,
+) -> Event:
+    """Entry 0's event: origin, the log's verifier keys, operator, service, policy, registry hash."""
+    people = {
+        role: {"account": account, "key": key.id, "public_key": b64encode(key.public)}
+        for role, (account, key) in (("operator", operator), ("service", service))
+    }
+    return Event.of(
+        {
+            "actor": operator[0],
+            "as": {"role": "operator"},
+            "at": format_time(now),
+            "body": {
+                "log_keys": list(log_keys),
+                "origin": origin,
+                "policy": policy,
+                "registry": b64encode(registry),
+                **people,
+            },
+            "id": event_id,
+            "stream": "ledger",
+            "type": "ledger.created",
+            "v": 1,
+        }
+    )

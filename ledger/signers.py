@@ -1,0 +1,292 @@
+"""Who may sign what: keys, roles, vouching, and ids that are created once.
+
+The sequencer asks before it appends and every verifier asks again. Raises Refused with a stable code.
+"""
+
+from collections.abc import Callable
+
+from crypto.encoding import b64decode
+from crypto.errors import CryptoError
+from crypto.ids import ALGORITHM_ED25519, ALGORITHM_X25519, key_id
+from crypto.signing import verify
+from ledger.directory import Account, Hospital, Key, Look, Member, Patient
+from ledger.errors import Refused
+from ledger.event import Event, possession_message
+from ledger.registry import HOSPITAL_ROLES
+from ledger.times import parse_time
+
+_ALGORITHMS = {"ed25519": ALGORITHM_ED25519, "x25519": ALGORITHM_X25519}
+
+
+def check_event(event: Event, key: str, seq: int, time: int, origin: str, look: Look) -> None:
+    """Check signer, role and rules of one event that is about to be entry `seq` at `time` (Unix ms)."""
+    if (event.type.name == "ledger.created") != (seq == 0):
+        raise Refused(
+            "stream", f"got {event.type.name} as entry {seq}; ledger.created is entry 0 alone"
+        )
+    if seq == 0:
+        check_first(event, key)
+    else:
+        check_signer(event, key, time, look)
+    check_ids(event, look)
+    check_rules(event, origin, look)
+
+
+def check_ids(event: Event, look: Look) -> list[str]:
+    """The ids that this event creates, none of which was created before."""
+    ids = created_ids(event, look)
+    for id_ in ids:
+        if look.created(id_):
+            raise Refused("duplicate_id", f"got the id {id_}, which an earlier entry created")
+    return ids
+
+
+def check_rules(event: Event, origin: str, look: Look) -> None:
+    """What the type itself demands of body and stream."""
+    rule = _RULES.get(event.type.name)
+    if rule is not None:
+        rule(event, origin, look)
+
+
+def check_first(event: Event, key: str) -> None:
+    """Entry 0 is signed by the operator's key that it names itself."""
+    body = event.body
+    for role in ("operator", "service"):
+        named = body[role]
+        if named["key"] != key_id(ALGORITHM_ED25519, b64decode(named["public_key"], 32)):
+            raise Refused("key", f"ledger.created: the {role}'s key id does not fit its public key")
+    operator = body["operator"]
+    if event.role != "operator" or event.actor != operator["account"] or key != operator["key"]:
+        raise Refused("key", "ledger.created: expected the signature of the operator that it names")
+    if (
+        operator["account"] == body["service"]["account"]
+        or operator["key"] == body["service"]["key"]
+    ):
+        raise Refused("key", "ledger.created: expected operator and service to be two")
+
+
+def check_signer(event: Event, key: str, time: int, look: Look) -> None:
+    """The key is the actor's, counts now, and the actor holds the role; the type takes that role."""
+    row = look.get(Key, key)
+    if row is None or row.account != event.actor:
+        raise Refused("key", f"got the key {key}, which is not registered for {event.actor}")
+    if not row.active or row.counts_from > time or row.algorithm != "ed25519":
+        raise Refused(
+            "key", f"got the key {key}, which is revoked, not yet counting or not for signing"
+        )
+    if event.role not in event.type.roles:
+        raise Refused(
+            "role", f"got the role {event.role}, expected one of {', '.join(event.type.roles)}"
+        )
+    if not holds_role(event, time, look):
+        where = f" at {event.hospital}" if event.hospital else ""
+        raise Refused("role", f"{event.actor} is not an active {event.role}{where}")
+
+
+def holds_role(event: Event, time: int, look: Look) -> bool:
+    """Whether the actor holds the role of `as` at `time` (Unix ms)."""
+    role = event.role
+    if role == "person":
+        return look.get(Account, event.actor) is not None
+    if role == "patient":
+        patient = look.get(Patient, event.subject)
+        return patient is not None and patient.account == event.actor
+    member = look.get(Member, event.actor, role, event.hospital)
+    if member is None or not member.active:
+        return False
+    if role in HOSPITAL_ROLES:
+        hospital = look.get(Hospital, event.hospital)
+        return hospital is not None and hospital.active
+    return role != "auditor" or member.start <= time < member.end
+
+
+def created_ids(event: Event, look: Look) -> list[str]:
+    """The ids that this event creates: its own, and those its type and body name."""
+    body, ids = event.body, [event.id]
+    name = event.type.name
+    if name == "ledger.created":
+        return [
+            *ids,
+            *(body[role][m] for role in ("operator", "service") for m in ("account", "key")),
+        ]
+    if name == "access.refused":
+        return [*ids, body["event"]["id"]]
+    if name == "hospital.approved":
+        known = look.get(Hospital, body["hospital"])
+        return ids if known and not known.active else [*ids, body["hospital"]]
+    if name == "patient.registered" and event.role != "service":
+        ids.append(body["account"])
+    ids.extend(body[member] for member in event.type.creates)
+    return ids
+
+
+def _own_stream(event: Event, member: str) -> None:
+    if event.body[member] != event.subject:
+        raise Refused("stream", f"got {event.body[member]} in the stream {event.stream}")
+
+
+def _known_account(event: Event, look: Look) -> None:
+    if look.get(Account, event.body["account"]) is None:
+        raise Refused(
+            "unknown", f"got the account {event.body['account']}, which no entry registered"
+        )
+
+
+def _hospital_suspended(event: Event, origin: str, look: Look) -> None:
+    hospital = look.get(Hospital, event.body["hospital"])
+    if hospital is None or not hospital.active:
+        raise Refused("unknown", f"got the hospital {event.body['hospital']}, which is not active")
+
+
+def _auditor(event: Event, origin: str, look: Look) -> None:
+    _known_account(event, look)
+    if event.type.name == "auditor.appointed":
+        _rising(event, "start", "end")
+    else:
+        _active_member(event, "auditor", "", look)
+
+
+def _rising(event: Event, first: str, second: str) -> None:
+    if parse_time(event.body[first]) >= parse_time(event.body[second]):
+        raise Refused("malformed", f"{event.type.name}: expected {first} before {second}")
+
+
+def _joins(event: Event, origin: str, look: Look) -> None:
+    """Somebody gets a role at the hospital whose stream this is."""
+    _known_account(event, look)
+    hospital = look.get(Hospital, event.subject)
+    if hospital is None:
+        raise Refused("unknown", f"got the hospital {event.subject}, which no entry approved")
+    if event.role == "operator":
+        if hospital.has_admin:
+            raise Refused("role", "the operator appoints a hospital's first admin only")
+    elif event.hospital != event.subject:
+        raise Refused("stream", f"got {event.stream} from an admin of {event.hospital}")
+
+
+def _leaves(role: str) -> Callable[[Event, str, Look], None]:
+    def rule(event: Event, origin: str, look: Look) -> None:
+        if event.hospital != event.subject:
+            raise Refused("stream", f"got {event.stream} from an admin of {event.hospital}")
+        _active_member(event, role, event.subject, look)
+
+    return rule
+
+
+def _active_member(event: Event, role: str, hospital: str, look: Look) -> None:
+    member = look.get(Member, event.body["account"], role, hospital)
+    if member is None or not member.active:
+        raise Refused("unknown", f"got {event.body['account']}, who is no active {role} here")
+
+
+def _account_registered(event: Event, origin: str, look: Look) -> None:
+    _own_stream(event, "account")
+
+
+def _key_registered(event: Event, origin: str, look: Look) -> None:
+    """Vouching and proof of possession, as the formats' section on keys in the log says."""
+    _own_stream(event, "account")
+    body = event.body
+    account = look.get(Account, body["account"])
+    if account is None:
+        raise Refused("unknown", f"got the account {body['account']}, which no entry registered")
+    public = b64decode(body["public_key"], 32)
+    if body["key"] != key_id(_ALGORITHMS[body["algorithm"]], public):
+        raise Refused("key", f"got the key id {body['key']}, which does not fit the public key")
+    _check_voucher(event, account, look)
+    keys = look.group(Key, account.account)
+    if body["algorithm"] != "ed25519":
+        if "proof" in body or not any(k.active and k.algorithm == "ed25519" for k in keys):
+            raise Refused(
+                "key", "a key that can't sign carries no proof and needs an active signing key"
+            )
+        return
+    if "proof" not in body:
+        raise Refused("key", "expected a proof of possession by the new key")
+    try:
+        message = possession_message(origin, body["account"], body["key"])
+        verify(public, b64decode(body["proof"], 64), message)
+    except CryptoError as error:
+        raise Refused("key", f"proof of possession: {error}") from error
+
+
+def _check_voucher(event: Event, account: Account, look: Look) -> None:
+    """An active key of the same account; else the registrar, for a first key or by recovery."""
+    if event.role == "person":
+        if event.actor != account.account or event.body.get("recovery"):
+            raise Refused("key", f"{event.actor} can't vouch for a key of {account.account}")
+        return
+    registrar = event.hospital or event.role
+    first = not look.group(Key, account.account)
+    if event.body.get("recovery"):
+        if first or (
+            event.role != "service" and not (event.hospital and registrar == account.registrar)
+        ):
+            raise Refused(
+                "key", "recovery is for the service or the hospital that registered, after a loss"
+            )
+    elif not first or registrar != account.registrar:
+        raise Refused(
+            "key", f"only a first key, and only by {account.registrar}, got it from {registrar}"
+        )
+
+
+def _key_revoked(event: Event, origin: str, look: Look) -> None:
+    _own_stream(event, "account")
+    key = look.get(Key, event.body["key"])
+    account = look.get(Account, event.body["account"])
+    if key is None or account is None or key.account != account.account or not key.active:
+        raise Refused("key", f"got {event.body['key']}, which is no active key of this account")
+    own = event.role == "person" and event.actor == account.account
+    hospital = bool(event.hospital) and event.hospital == account.registrar
+    if not (own or hospital or event.role == "operator" or event.actor == key.voucher):
+        raise Refused("key", f"{event.actor} may not revoke a key of {account.account}")
+
+
+def _patient_registered(event: Event, origin: str, look: Look) -> None:
+    _own_stream(event, "patient")
+    body = event.body
+    if event.role == "service":
+        account = look.get(Account, body["account"])
+        if account is None or account.registrar != "service":
+            raise Refused(
+                "unknown", f"got the account {body['account']}, not one the service registered"
+            )
+    minor = {"teen_from", "adult_from"} & body.keys()
+    if ("adult" in body) == bool(minor) or len(minor) == 1:
+        raise Refused(
+            "malformed", "patient.registered: expected adult, or teen_from and adult_from"
+        )
+    if minor:
+        _rising(event, "teen_from", "adult_from")
+
+
+def _access_granted(event: Event, origin: str, look: Look) -> None:
+    _rising(event, "start", "end")
+    if (event.body["scope"] == "selective") != ("records" in event.body):
+        raise Refused(
+            "malformed", "access.granted: records belong to the scope selective, and only there"
+        )
+    if "sensitive" in event.body and event.body["scope"] != "full":
+        raise Refused(
+            "malformed", "access.granted: sensitive (all of it) belongs to the scope full"
+        )
+
+
+_RULES: dict[str, Callable[[Event, str, Look], None]] = {
+    "hospital.suspended": _hospital_suspended,
+    "auditor.appointed": _auditor,
+    "auditor.ended": _auditor,
+    "admin.appointed": _joins,
+    "admin.ended": _leaves("hospital_admin"),
+    "system.added": _joins,
+    "system.ended": _leaves("hospital_system"),
+    "doctor.approved": _joins,
+    "doctor.suspended": _leaves("doctor"),
+    "doctor.ended": _leaves("doctor"),
+    "account.registered": _account_registered,
+    "key.registered": _key_registered,
+    "key.revoked": _key_revoked,
+    "patient.registered": _patient_registered,
+    "access.granted": _access_granted,
+}

@@ -1,0 +1,94 @@
+"""Tiles (C2SP tlog-tiles): where they are, what they hold, and the tree's nodes read from them."""
+
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+
+from ledger.errors import EventError
+from ledger.merkle import HASH_BYTES, node_hash
+
+TILE_HEIGHT = 8
+TILE_WIDTH = 256
+"""Hashes in a full tile, entries in a full entry bundle."""
+
+
+def tile_path(level: int | str, number: int, width: int = TILE_WIDTH) -> str:
+    """`tile/<level>/<number>[.p/<width>]`; level `entries` for entry bundles."""
+    groups = [f"{number % 1000:03d}"]
+    while number := number // 1000:
+        groups.append(f"x{number % 1000:03d}")
+    partial = "" if width == TILE_WIDTH else f".p/{width}"
+    return f"tile/{level}/{'/'.join(reversed(groups))}{partial}"
+
+
+def level_tiles(size: int, level: int) -> Iterator[tuple[int, int]]:
+    """(number, width) of each tile of `level` in a log of `size` entries."""
+    full, rest = divmod(size >> (TILE_HEIGHT * level), TILE_WIDTH)
+    yield from ((number, TILE_WIDTH) for number in range(full))
+    if rest:
+        yield full, rest
+
+
+def all_tiles(size: int) -> Iterator[tuple[int, int, int]]:
+    """(level, number, width) of every hash tile of a log of `size` entries."""
+    level = 0
+    while size >> (TILE_HEIGHT * level):
+        yield from ((level, number, width) for number, width in level_tiles(size, level))
+        level += 1
+
+
+def tree_paths_of(size: int) -> Iterator[str]:
+    """Every path below `tile/` in an export of `size` entries."""
+    yield from (tile_path("entries", number, width) for number, width in level_tiles(size, 0))
+    yield from (tile_path(*tile) for tile in all_tiles(size))
+
+
+def join_bundle(entries: Iterable[bytes]) -> bytes:
+    """An entry bundle: u16 big-endian length ‖ entry, for each."""
+    return b"".join(struct.pack(">H", len(entry)) + entry for entry in entries)
+
+
+def split_bundle(data: bytes) -> list[bytes]:
+    """The entries of an entry bundle; raises EventError if it ends inside one."""
+    entries: list[bytes] = []
+    at = 0
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 2], "big")
+        entry = data[at + 2 : at + 2 + size]
+        if at + 2 > len(data) or len(entry) != size:
+            raise EventError(f"entry bundle: ends inside entry {len(entries)}")
+        entries.append(entry)
+        at += 2 + size
+    return entries
+
+
+def tile_nodes(read: Callable[[int, int], bytes], cached: int = 64) -> Callable[[int, int], bytes]:
+    """`node(level, index)` over stored tiles; `read(tile level, number)` gives at least what is needed.
+
+    The inner nodes of full tiles are kept, `cached` tiles of them; a partial tile is read anew.
+    """
+
+    @lru_cache(maxsize=cached)
+    def inner(level: int, number: int) -> list[list[bytes]]:
+        return _levels(read(level, number))
+
+    def node(level: int, index: int) -> bytes:
+        tile_level, height = divmod(level, TILE_HEIGHT)
+        start = index << height
+        number, offset = start >> TILE_HEIGHT, (start % TILE_WIDTH) >> height
+        rows = inner(tile_level, number)
+        if len(rows) <= height or len(rows[height]) <= offset:
+            inner.cache_clear()
+            rows = inner(tile_level, number)
+        return rows[height][offset]
+
+    return node
+
+
+def _levels(data: bytes) -> list[list[bytes]]:
+    """All perfect nodes inside a tile, row by row; row 0 are its hashes."""
+    rows = [[data[i : i + HASH_BYTES] for i in range(0, len(data), HASH_BYTES)]]
+    while len(rows[-1]) > 1:
+        row = rows[-1]
+        rows.append([node_hash(row[i], row[i + 1]) for i in range(0, len(row) - 1, 2)])
+    return rows

@@ -1,0 +1,33 @@
+"""Times as the formats write them: UTC with milliseconds, `2026-11-20T07:24:00.123Z`."""
+
+import re
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from ledger.errors import EventError
+
+TIME_PATTERN = "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}Z"
+DAY_MS = 86_400_000
+
+_TIME = re.compile(TIME_PATTERN).fullmatch
+
+
+@lru_cache(maxsize=4096)
+def parse_time(text: str) -> int:
+    """Unix milliseconds of a time; raises EventError if it is none."""
+    try:
+        if not _TIME(text):
+            raise ValueError
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise EventError(
+            f"got the time {text[:40]!r}, expected as 2026-11-20T07:24:00.123Z"
+        ) from error
+    return int(moment.replace(microsecond=0).timestamp()) * 1000 + moment.microsecond // 1000
+
+
+@lru_cache(maxsize=4096)
+def format_time(milliseconds: int) -> str:
+    """The text of Unix `milliseconds`."""
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"

@@ -1,0 +1,274 @@
+"""The verifier: re-hash, re-chain, re-check everything in an export, without trusting its server.
+
+Pure: files come through `read`, bundles may be digested elsewhere, side by side.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from crypto.encoding import b64decode
+from crypto.errors import CryptoError
+from crypto.notes import VerifierKey
+from ledger.chain import Chain, Link
+from ledger.checkpoint import Checkpoint, open_checkpoint, parse_keys
+from ledger.digest import BundleDigest, Digest, hashes_of
+from ledger.directory import Rows, fold_directory
+from ledger.entry import Entry, nested_reading
+from ledger.errors import LedgerError, Tampered
+from ledger.event import Event
+from ledger.merkle import HASH_BYTES, Frontier, node_hash, root_of
+from ledger.receipt import Receipt
+from ledger.registry import REGISTRY
+from ledger.signers import check_event, check_ids, check_rules, check_signer, created_ids
+from ledger.tiles import TILE_HEIGHT, TILE_WIDTH, level_tiles, tile_nodes, tile_path, tree_paths_of
+
+Read = Callable[[str], bytes]
+"""The bytes of a file of the export, by its path; raises Tampered if it isn't there."""
+FIXED_FILES = ("README", "checkpoint", "log.vkey", "policy", "registry.json")
+
+
+def check_manifest(read: Read, paths: Iterable[str]) -> int:
+    """Every file is in `manifest` with its SHA-256, and nothing else is; gives their number."""
+    listed: dict[str, str] = {}
+    text = read("manifest").decode("utf-8", "replace")
+    for line in text.splitlines():
+        digest, gap, path = line.partition("  ")
+        if not gap or len(digest) != 64 or path in listed:
+            raise Tampered(f"manifest: got the line {line[:80]!r}")
+        listed[path] = digest
+    if text != "".join(f"{listed[path]}  {path}\n" for path in sorted(listed)):
+        raise Tampered("manifest: expected sorted lines '<sha256>  <path>'")
+    there = set(paths) - {"manifest"}
+    for path in sorted(there ^ listed.keys()):
+        raise Tampered(f"{path}: {'not in the manifest' if path in there else 'missing'}")
+    for path, digest in listed.items():
+        if hashlib.sha256(read(path)).hexdigest() != digest:
+            raise Tampered(f"{path}: damaged, its SHA-256 is not that of the manifest")
+    return len(listed)
+
+
+def check_layout(paths: Iterable[str], size: int) -> None:
+    """Exactly the files that an export of `size` entries has (beside `releases/`)."""
+    there = {path for path in paths if not path.startswith("releases/")}
+    expected = {*FIXED_FILES, "manifest", *tree_paths_of(size)}
+    for path in sorted(there ^ expected):
+        raise Tampered(
+            f"{path}: {'surplus' if path in there else 'missing'} in a log of {size} entries"
+        )
+
+
+def read_checkpoint(
+    read: Read, vkeys: Sequence[str] | None
+) -> tuple[Checkpoint, list[VerifierKey]]:
+    """The checkpoint, signed by every key of the log; `vkeys` from outside, else those of the export."""
+    own = read("log.vkey").decode("utf-8", "replace").splitlines()
+    try:
+        keys = parse_keys(own if vkeys is None else vkeys)
+        if vkeys is not None and sorted(own) != sorted(vkeys):
+            raise Tampered("log.vkey: holds other keys than those given from outside")
+        return open_checkpoint(read("checkpoint"), keys), keys
+    except CryptoError as error:
+        raise Tampered(f"checkpoint: {error}") from error
+
+
+def check_policy_file(read: Read, keys: Sequence[VerifierKey]) -> None:
+    """The witness policy names this log's key (C2SP tlog-policy)."""
+    for number, line in enumerate(read("policy").decode("utf-8", "replace").splitlines(), 1):
+        words = line.partition("#")[0].split()
+        if words[:1] == ["log"] and words[1:2] != [str(keys[0])]:
+            raise Tampered(f"policy: line {number} names another log's key")
+        if words and words[0] not in ("log", "witness", "group", "quorum"):
+            raise Tampered(f"policy: line {number} is none of log, witness, group, quorum")
+
+
+@dataclass
+class Counts:
+    """What was checked."""
+
+    entries: int = 0
+    streams: int = 0
+    accounts_keys: int = 0
+    refusals: int = 0
+    readings: int = 0
+
+
+@dataclass
+class LogVerifier:
+    """Takes the bundles in order: chains, signers, ids, and the tree with all its tiles."""
+
+    origin: str
+    read: Read
+    size: int
+    counts: Counts = field(default_factory=Counts)
+    created: Event | None = None
+    """Entry 0's event."""
+
+    def __post_init__(self) -> None:
+        """Nothing taken so far."""
+        self._chain = Chain()
+        self._rows = Rows()
+        self._upper = Frontier()
+        self._tiles: dict[int, list[bytes]] = {}
+        self._tail: list[bytes] = []
+        self._skew = 0
+        self._signers: set[tuple[str, ...]] = set()
+
+    def take(self, bundle: BundleDigest) -> None:
+        """Check one bundle against all before it; raises Tampered with the entry's number."""
+        if bundle.entries and bundle.prev != self._chain.tip:
+            raise Tampered(
+                f"entry {bundle.start}: prev is not the hash of entry {bundle.start - 1}"
+            )
+        leaves = hashes_of(bundle.hashes)
+        for digest, leaf in zip(bundle.entries, leaves, strict=True):
+            self._entry(digest, leaf)
+        self._tile(0, bundle.start // TILE_WIDTH, bundle.hashes)
+        if bundle.root:
+            self._upper.append(bundle.root, self._node)
+        else:
+            self._tail = leaves
+
+    def finish(self, checkpoint: Checkpoint, registry: bytes, keys: Sequence[VerifierKey]) -> None:
+        """The unfinished tiles, the root, and what entry 0 commits to; raises Tampered."""
+        if self._chain.size != checkpoint.size:
+            raise Tampered(
+                f"the checkpoint says {checkpoint.size} entries, there are {self._chain.size}"
+            )
+        for level, nodes in self._tiles.items():
+            if nodes:
+                number = (self.size >> (TILE_HEIGHT * level)) // TILE_WIDTH
+                self._tile(level, number, b"".join(nodes))
+        if self._root() != checkpoint.root:
+            raise Tampered("checkpoint: its root is not that of the entries")
+        if self.created is None:
+            return
+        body = self.created.body
+        if body["origin"] != checkpoint.origin:
+            raise Tampered(
+                f"entry 0: is of the log {body['origin']}, the checkpoint of {checkpoint.origin}"
+            )
+        if b64decode(body["registry"], 32) != hashlib.sha256(registry).digest():
+            raise Tampered("registry.json: its SHA-256 is not the one that entry 0 names")
+        if sorted(body["log_keys"]) != sorted(str(key) for key in keys):
+            raise Tampered("log.vkey: its keys are not those that entry 0 names")
+
+    def _entry(self, digest: Digest, leaf: bytes) -> None:
+        seq = self._chain.size
+        link = Link(seq, self._chain.tip, digest.stream_seq, digest.stream_prev)
+        stream = digest.event["stream"]
+        self._chain.check(stream, link, digest.time)
+        try:
+            if digest.raw:
+                self._in_order(Entry.parse(digest.raw))
+            else:
+                self._plain(digest)
+        except LedgerError as error:
+            raise Tampered(f"entry {seq}: {error}") from error
+        if abs(digest.at - digest.time) > self._skew:
+            raise Tampered(f"entry {seq}: its author's clock is more than {self._skew} ms off")
+        self._chain.extend(stream, link, leaf, digest.time)
+        self.counts.entries += 1
+        self.counts.streams += digest.stream_seq == 0
+
+    def _plain(self, digest: Digest) -> None:
+        """An entry that changes nobody's rights: signer and ids. A signer once checked stays good until
+        the directory changes."""
+        value = digest.event
+        kind = REGISTRY[value["type"], value["v"]]
+        event = Event(b"", value, kind, digest.at)
+        acting = value["as"]
+        role = acting["role"]
+        signer: tuple[str, ...] = (
+            value["actor"],
+            role,
+            acting.get("hospital", ""),
+            digest.key,
+            kind.name,
+        )
+        if role == "patient":
+            signer += (value["stream"],)
+        if role == "auditor" or signer not in self._signers:
+            check_signer(event, digest.key, digest.time, self._rows)
+            self._signers.add(signer)
+        self._rows.ids.update(check_ids(event, self._rows))
+        check_rules(event, self.origin, self._rows)
+        self.counts.readings += kind.reading
+
+    def _in_order(self, entry: Entry) -> None:
+        """An entry that changes who may sign, or that holds a refused reading."""
+        event = entry.event
+        check_event(event, entry.sig.key, entry.link.seq, entry.time, self.origin, self._rows)
+        if event.type.name == "ledger.created":
+            self.created = event
+            self._skew = event.body["policy"]["clock_skew_ms"]
+        if event.type.name == "access.refused":
+            inner, sig = nested_reading(event)
+            check_signer(inner, sig.key, entry.time, self._rows)
+            if abs(inner.at - entry.time) > self._skew:
+                raise Tampered("the refused reading's clock is off by too much")
+            self.counts.refusals += 1
+        self.counts.accounts_keys += event.type.name == "key.registered"
+        self._rows.ids.update(created_ids(event, self._rows))
+        for row in fold_directory(entry, self._rows):
+            self._rows.put(row)
+            self._signers.clear()
+
+    def _node(self, level: int, node: bytes) -> None:
+        """A node above the full bundles: on every eighth level, an element of a tile."""
+        above, rest = divmod(level, TILE_HEIGHT)
+        if rest:
+            return
+        nodes = self._tiles.setdefault(above + 1, [])
+        nodes.append(node)
+        if len(nodes) == TILE_WIDTH:
+            # `size` counts the bundles before this one, so it names the tile that is now full.
+            number = self._upper.size >> (TILE_HEIGHT * (above + 1))
+            self._tile(above + 1, number, b"".join(nodes))
+            nodes.clear()
+
+    def _tile(self, level: int, number: int, hashes: bytes) -> None:
+        path = tile_path(level, number, len(hashes) // HASH_BYTES)
+        if self.read(path) != hashes:
+            raise Tampered(f"{path}: its hashes are not those of the entries")
+
+    def _root(self) -> bytes:
+        """The root over the full bundles and the last, unfinished one."""
+        tail = Frontier()
+        for leaf in self._tail:
+            tail.append(leaf, lambda level, node: None)
+        if not self._tail:
+            return self._upper.root()
+        return tail.root() if not self._upper.size else _join(self._upper, tail.root())
+
+
+def _join(upper: Frontier, root: bytes) -> bytes:
+    for left in reversed(upper.stack):
+        root = node_hash(left, root)
+    return root
+
+
+def check_at_least(
+    read: Read, size: int, receipt: bytes, keys: Sequence[VerifierKey]
+) -> Checkpoint:
+    """An older receipt's checkpoint is a prefix of this log; its entry stands in it. Raises Tampered."""
+    try:
+        old = Receipt.parse(receipt)
+        checkpoint = old.verify(keys)
+    except (LedgerError, CryptoError) as error:
+        raise Tampered(f"the older receipt does not hold: {error}") from error
+    if checkpoint.size > size:
+        raise Tampered(
+            f"the log was cut short: an older receipt knows {checkpoint.size} entries, here are {size}"
+        )
+    node = tile_nodes(lambda level, number: _tile_of(read, size, level, number))
+    if root_of(checkpoint.size, node) != checkpoint.root:
+        raise Tampered(
+            f"the log does not extend the older receipt's checkpoint of size {checkpoint.size}"
+        )
+    return checkpoint
+
+
+def _tile_of(read: Read, size: int, level: int, number: int) -> bytes:
+    widths: Iterator[tuple[int, int]] = level_tiles(size, level)
+    return read(tile_path(level, number, dict(widths)[number]))

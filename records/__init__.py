@@ -1,0 +1,1 @@
+"""Records: what a hospital keeps about a patient, and the ways it comes in."""

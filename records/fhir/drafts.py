@@ -1,0 +1,162 @@
+"""What a split yields: drafts of patients and records, and how their texts are read."""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from records.fhir.scan import FhirError, Resource
+from records.fhir.walk import full_date, identifier_text, objects, plain
+
+TITLE_BYTES = 200
+
+# SNOMED CT ends the name of a concept with its kind, which tells a reader of a title nothing.
+_TAG = re.compile(r" \((procedure|regime/therapy|situation|finding)\)\Z")
+
+# Where a resource says when it happened: a path and its member, the most telling first.
+_DATES = (
+    ("", ("effectiveDateTime", "performedDateTime", "occurrenceDateTime", "authoredOn")),
+    ("effectivePeriod", ("start",)),
+    ("performedPeriod", ("start",)),
+    ("period", ("start",)),
+    ("billablePeriod", ("start",)),
+    ("", ("started", "onsetDateTime", "recordedDate", "issued", "date", "created")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordDraft:
+    """One record to be: what one encounter has in one category."""
+
+    category: str
+    encounter: str | None
+    """The source's own name of it, fullUrl or `Type/id`; None in `demographics` and `summary`."""
+    clinical_date: str | None
+    """`YYYY-MM-DD` as the source wrote it."""
+    title: str
+    """For people; at most 200 bytes of UTF-8."""
+    content: bytes
+    """A FHIR collection bundle in UTF-8, with the bytes of each resource as they came."""
+    resources: int
+    """The patient's own resources in it."""
+    references: int
+    """Reference resources copied into it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PatientDraft:
+    """One patient of a bundle, with the records made of it."""
+
+    identifier: str
+    """`system|value`, the medical record number if there is one; else `Patient/<id>`."""
+    name: str
+    """Empty when the source gives none."""
+    birth_date: str | None
+    """`YYYY-MM-DD`; None when the source knows less than the day."""
+    deceased: bool
+    records: tuple[RecordDraft, ...]
+    encounters: int
+    resources: int
+    unresolved: int
+    """How often the patient's own resources refer to what is nowhere in the import."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unassigned:
+    """A resource that is in no record, and why."""
+
+    resource: Resource
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A bundle taken apart. Nothing is lost: `found` is the number of resources that came in."""
+
+    patients: tuple[PatientDraft, ...]
+    references: int
+    """The bundle's own reference resources, whether a record refers to them or not."""
+    unassigned: tuple[Unassigned, ...]
+
+    @property
+    def found(self) -> int:
+        """Patients' resources, reference resources and unassigned ones, together."""
+        own = sum(patient.resources for patient in self.patients)
+        return own + self.references + len(self.unassigned)
+
+
+def patient_identifier(patient: Resource) -> str:
+    """Return the one stable text by which the hospital knows a patient; FhirError without any."""
+    candidates = [i for i in objects(patient.body, "identifier") if identifier_text(i)]
+    if candidates:
+        return identifier_text(min(candidates, key=_rank)) or ""
+    name = f"Patient/{patient.id}" if patient.id else patient.full_url
+    if not name:
+        raise FhirError("Patient: got no identifier, id or fullUrl, expected one of them")
+    return name
+
+
+def patient_name(patient: Resource) -> str:
+    """Return the official name, else the first; its own text, else given names and family."""
+    names = list(objects(patient.body, "name"))
+    for name in sorted(names, key=lambda name: name.get("use") != "official"):
+        given = name.get("given")
+        parts = [*(given if isinstance(given, list) else []), name.get("family")]
+        text = plain(name.get("text")) or " ".join(filter(None, map(plain, parts)))
+        if text:
+            return text
+    return ""
+
+
+def is_deceased(patient: Resource) -> bool:
+    """Whether the source says so, by a flag or by a date."""
+    death = patient.body.get("deceasedDateTime")
+    return patient.body.get("deceasedBoolean") is True or isinstance(death, str)
+
+
+def clinical_date(resources: Iterable[Resource]) -> str | None:
+    """Return the first full date that the resources give, in their order."""
+    for resource in resources:
+        for path, members in _DATES:
+            for place in objects(resource.body, path):
+                for member in members:
+                    if day := full_date(place.get(member)):
+                        return day
+    return None
+
+
+def title(category: str, encounter: Resource | None, day: str | None) -> str:
+    """Return category, kind of encounter and day; a long kind is cut, the day is kept."""
+    kind = _encounter_kind(encounter.body) if encounter else ""
+    ends = [category.capitalize(), *([day] if day else [])]
+    room = TITLE_BYTES - len(", ".join(ends)) - len(", ")
+    if len(kind.encode("utf-8")) > room:
+        ellipsis = "…"
+        cut = kind.encode("utf-8")[: room - len(ellipsis.encode("utf-8"))]
+        kind = cut.decode("utf-8", "ignore").rstrip() + ellipsis
+    return ", ".join([*ends[:1], *([kind] if kind else []), *ends[1:]])
+
+
+def collection(resources: Iterable[Resource]) -> bytes:
+    """Return a collection bundle of the resources; their own bytes go in verbatim."""
+    entries = b",".join(map(_entry, resources))
+    return b'{"resourceType":"Bundle","type":"collection","entry":[' + entries + b"]}"
+
+
+def _entry(resource: Resource) -> bytes:
+    url = "" if resource.full_url is None else f'"fullUrl":{json.dumps(resource.full_url)},'
+    return b'{%b"resource":%b}' % (url.encode("ascii"), resource.raw)
+
+
+def _rank(identifier: dict[str, Any]) -> tuple[bool, bool]:
+    """Rank a number in use before an old one, and a medical record number before others."""
+    codes = {str(coding.get("code")) for coding in objects(identifier, "type.coding")}
+    return identifier.get("use") == "old", "MR" not in codes
+
+
+def _encounter_kind(body: dict[str, Any]) -> str:
+    texts = [concept.get("text") for concept in objects(body, "type")]
+    texts += [coding.get("display") for coding in objects(body, "type.coding")]
+    texts += [coding.get(key) for coding in objects(body, "class") for key in ("display", "code")]
+    return _TAG.sub("", next(filter(None, map(plain, texts)), ""))

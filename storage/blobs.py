@@ -1,0 +1,123 @@
+"""Blob stores: ciphertext under an id. The port, and the directory that implements it."""
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from crypto.ids import ID_PATTERN
+from storage.errors import BlobError
+from storage.files import DIRECTORY_MODE, PRIVATE_MODE, sync_directory
+
+READ_BYTES = 1024 * 1024
+"""How much is read at a time."""
+
+_BLOB = re.compile(f"bl_{ID_PATTERN}").fullmatch
+
+
+class BlobStore(Protocol):
+    """Ciphertexts, each written once. Any number of threads and processes."""
+
+    def put(self, blob: str, chunks: Iterable[bytes]) -> None:
+        """Store a blob: durable and whole when this returns, else not there at all.
+
+        Never overwrites: raises BlobError if the id is taken.
+        """
+        ...
+
+    def read(self, blob: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """The bytes from `start`, in order; raises BlobError if it isn't there."""
+        ...
+
+    def size(self, blob: str) -> int:
+        """Ciphertext bytes; raises BlobError if it isn't there."""
+        ...
+
+    def remove(self, blob: str) -> None:
+        """Delete a blob, durably; one that isn't there is no error."""
+        ...
+
+    def list(self) -> Iterator[str]:
+        """The ids of all whole blobs, in no order."""
+        ...
+
+
+class FileBlobs:
+    """Blobs as files: temporary file, fsync, link, fsync of the directory."""
+
+    def __init__(self, directory: Path) -> None:
+        """Blobs go into `directory`, spread by the last two digits of their ids."""
+        self._directory = directory
+        directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        self._rooms: set[str] = set()
+
+    def put(self, blob: str, chunks: Iterable[bytes]) -> None:
+        """Store a blob; see the port."""
+        path = self._path(blob)
+        self._room(path.parent)
+        temporary = path.with_name(f".{blob}.{os.getpid()}.{os.urandom(4).hex()}")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_MODE)
+        try:
+            with os.fdopen(descriptor, "wb", buffering=0) as file:
+                for chunk in chunks:
+                    view = memoryview(chunk)
+                    while view:
+                        view = view[file.write(view) :]
+                os.fsync(descriptor)
+            os.link(temporary, path)
+        except FileExistsError as error:
+            raise BlobError(f"{blob} is there already; blobs are never overwritten") from error
+        finally:
+            os.unlink(temporary)
+        sync_directory(path.parent)
+
+    def read(self, blob: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """The bytes from `start`; see the port."""
+        try:
+            file = open(self._path(blob), "rb")  # noqa: SIM115 - closed by the generator
+        except FileNotFoundError as error:
+            raise BlobError(f"{blob} is not in the blob store") from error
+        return _pieces(file, start, length)
+
+    def size(self, blob: str) -> int:
+        """Ciphertext bytes; see the port."""
+        try:
+            return self._path(blob).stat().st_size
+        except FileNotFoundError as error:
+            raise BlobError(f"{blob} is not in the blob store") from error
+
+    def remove(self, blob: str) -> None:
+        """Delete a blob; see the port."""
+        path = self._path(blob)
+        path.unlink(missing_ok=True)
+        if path.parent.exists():
+            sync_directory(path.parent)
+
+    def list(self) -> Iterator[str]:
+        """The ids of all whole blobs; see the port."""
+        for room in sorted(self._directory.iterdir()):
+            yield from (name for name in sorted(os.listdir(room)) if _BLOB(name))
+
+    def _path(self, blob: str) -> Path:
+        if not _BLOB(blob):
+            raise BlobError(f"got {blob[:40]!r}, expected a blob's id bl_…")
+        return self._directory / blob[-2:] / blob
+
+    def _room(self, room: Path) -> None:
+        if room.name not in self._rooms:
+            room.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
+            sync_directory(self._directory)
+            self._rooms.add(room.name)
+
+
+def _pieces(file: BinaryIO, start: int, length: int | None) -> Iterator[bytes]:
+    with file as opened:
+        opened.seek(start)
+        left = length
+        while left is None or left > 0:
+            piece = opened.read(READ_BYTES if left is None else min(READ_BYTES, left))
+            if not piece:
+                return
+            left = None if left is None else left - len(piece)
+            yield piece

@@ -1,0 +1,167 @@
+"""The SQL engine: connections, write transactions, and the few statements that differ by dialect.
+
+SQLite takes an `flock` before `BEGIN IMMEDIATE`: without it a second process starves for seconds.
+"""
+
+import fcntl
+import json
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Table, create_engine, event
+from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.pool import QueuePool
+
+from storage.errors import StartRefused
+
+SQLITE_PAGE_BYTES = 8_192
+SQLITE_CACHE_KIB = 262_144
+SQLITE_CHECKPOINT_PAGES = 20_000
+BUSY_MS = 30_000
+"""How long a SQLite connection waits for another one's lock."""
+
+
+class Database:
+    """One database; any number of threads and processes."""
+
+    def __init__(self, url: str, lock: Path) -> None:
+        """`url` as SQLAlchemy writes it; `lock`: the file whose flock orders SQLite's writers."""
+        self.sqlite = make_url(url).get_backend_name() == "sqlite"
+        self.url = url
+        self._thread_lock = threading.Lock()
+        self._lock_path = lock
+        if self.sqlite:
+            self._writer, self._reader = _sqlite(url)
+        else:
+            self._writer = self._reader = create_engine(
+                url, poolclass=QueuePool, pool_size=8, isolation_level="READ COMMITTED"
+            )
+            self._check_durability()
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A write transaction: committed at the end, rolled back on an exception."""
+        if not self.sqlite:
+            with self._writer.begin() as connection:
+                yield connection
+            return
+        with self._thread_lock, open(self._lock_path, "ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with self._writer.begin() as connection:
+                yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A read transaction on one consistent state."""
+        with self._reader.connect() as connection:
+            if not self.sqlite:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
+
+    def among(self, column: str, values: Sequence[Any]) -> tuple[str, Any]:
+        """SQL and its one parameter for `column` being one of `values` (texts or integers)."""
+        if self.sqlite:
+            return f"{column} IN (SELECT value FROM json_each(?))", json.dumps(list(values))
+        return f"{column} = ANY(%s)", list(values)
+
+    def sql(self, statement: str) -> str:
+        """`statement`, written with `?`, in the driver's own style of parameters."""
+        return statement if self.sqlite else statement.replace("?", "%s")
+
+    def insert(self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Add many rows, in the order of the table's columns, by the driver's bulk path."""
+        if not rows:
+            return
+        columns = ", ".join(f'"{column.name}"' for column in table.columns)
+        if self.sqlite:
+            marks = ", ".join("?" * len(table.columns))
+            connection.exec_driver_sql(
+                f'INSERT INTO "{table.name}" ({columns}) VALUES ({marks})', list(rows)
+            )
+            return
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        with driver.cursor().copy(f'COPY "{table.name}" ({columns}) FROM STDIN') as copy:
+            for row in rows:
+                copy.write_row(row)
+
+    def upsert(self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Add or replace many rows by their primary key."""
+        if not rows:
+            return
+        names = [column.name for column in table.columns]
+        keys = ", ".join(f'"{column.name}"' for column in table.primary_key)
+        sets = ", ".join(f'"{n}" = excluded."{n}"' for n in names if not table.c[n].primary_key)
+        quoted, marks = ", ".join(f'"{n}"' for n in names), ", ".join("?" * len(names))
+        statement = f'INSERT INTO "{table.name}" ({quoted}) VALUES ({marks}) ON CONFLICT ({keys}) DO UPDATE SET {sets}'
+        self.run_many(connection, statement, rows)
+
+    def run_many(
+        self, connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]
+    ) -> None:
+        """Run a statement, written with `?`, once for each row, by the driver's `executemany`."""
+        if rows:
+            connection.exec_driver_sql(self.sql(statement), list(rows))
+
+    def clock(self, connection: Connection) -> int | None:
+        """The database server's clock in Unix ms; None where it is this process's own."""
+        if self.sqlite:
+            return None
+        row = connection.exec_driver_sql(
+            "SELECT extract(epoch FROM clock_timestamp()) * 1000"
+        ).scalar()
+        return int(row) if row is not None else None
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._writer.dispose()
+        self._reader.dispose()
+
+    def _check_durability(self) -> None:
+        """Without these an acknowledgement would promise what a power cut takes back."""
+        with self._writer.connect() as connection:
+            for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+                value = connection.exec_driver_sql(f"SHOW {setting}").scalar()
+                if value not in ("on", "remote_apply"):
+                    raise StartRefused(
+                        f"PostgreSQL has {setting} = {value}, expected on: an acknowledged event could "
+                        f"be lost. Set {setting} = on in postgresql.conf and restart it."
+                    )
+
+
+def _sqlite(url: str) -> tuple[Engine, Engine]:
+    path = make_url(url).database
+    if not path or path == ":memory:":
+        raise StartRefused(f"got {url}, expected a SQLite file: a log in memory keeps nothing")
+    writer = create_engine(f"sqlite:///{path}", poolclass=QueuePool, pool_size=1, max_overflow=0,
+                           connect_args={"check_same_thread": False})  # fmt: skip
+    reader = create_engine(f"sqlite:///file:{os.path.abspath(path)}?mode=ro&uri=true", poolclass=QueuePool,
+                           pool_size=8, connect_args={"check_same_thread": False})  # fmt: skip
+    event.listen(writer, "connect", _writer_pragmas)
+    event.listen(writer, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    event.listen(reader, "connect", _reader_pragmas)
+    event.listen(reader, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    return writer, reader
+
+
+def _writer_pragmas(connection: Any, _: Any) -> None:
+    connection.isolation_level = None
+    for pragma in (
+        f"page_size = {SQLITE_PAGE_BYTES}",
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        f"cache_size = -{SQLITE_CACHE_KIB}",
+        f"wal_autocheckpoint = {SQLITE_CHECKPOINT_PAGES}",
+        f"busy_timeout = {BUSY_MS}",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _reader_pragmas(connection: Any, _: Any) -> None:
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")

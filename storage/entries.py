@@ -1,0 +1,173 @@
+"""The entry store: entries, stream ends, tiles, checkpoints and the head row, on both engines."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from ledger.chain import ZERO
+from ledger.entry import Entry
+from ledger.merkle import HASH_BYTES
+from ledger.tiles import TILE_WIDTH
+from storage import schema
+from storage.database import Database
+from storage.errors import NotFound
+from storage.rows import shape
+
+
+class Head(NamedTuple):
+    """Where the log ends; times in Unix ms."""
+
+    origin: str
+    size: int
+    tip: bytes
+    root: bytes
+    time: int
+    checkpoint: bytes
+    """The signed note of exactly this size."""
+    streams: int
+    """Streams so far; the next one gets this number."""
+    published: int
+    """Size of the last published checkpoint."""
+    published_time: int
+    registry: bytes
+
+
+_HEAD = ", ".join(Head._fields)
+
+
+class StreamEnd(NamedTuple):
+    """A stream's number in the store, its length and the leaf hash of its last entry."""
+
+    id: int
+    length: int
+    tip: bytes
+
+
+@dataclass
+class EntryStore:
+    """Reads and writes the log's tables; every call names the connection it works on.
+
+    A batch is written whole in the caller's transaction: durable at its commit, or not at all.
+    """
+
+    database: Database
+
+    def head(self, connection: Connection, lock: bool = False) -> Head | None:
+        """The head row; with `lock`, held until the transaction ends, before anything else is read."""
+        suffix = " FOR UPDATE" if lock and not self.database.sqlite else ""
+        row = connection.exec_driver_sql(f"SELECT {_HEAD} FROM head WHERE id = 1{suffix}").first()
+        if row is None:
+            return None
+        values = list(row)
+        for index in (2, 3, 5, 9):
+            values[index] = bytes(values[index])
+        return Head._make(values)
+
+    def write_head(self, connection: Connection, head: Head) -> None:
+        """Replace the head row."""
+        self.database.upsert(connection, schema.head, [(1, *head)])
+
+    def streams(self, connection: Connection, names: Iterable[str]) -> dict[str, StreamEnd]:
+        """The ends of those of the named streams that exist."""
+        where, parameter = self.database.among("name", list(names))
+        statement = f"SELECT name, id, length, tip FROM streams WHERE {where}"
+        result = connection.exec_driver_sql(statement, (parameter,))
+        return {row[0]: StreamEnd(row[1], row[2], bytes(row[3])) for row in result}
+
+    def write_streams(self, connection: Connection, ends: Sequence[tuple[str, StreamEnd]]) -> None:
+        """Set the ends of streams, new ones included."""
+        rows = [(name, *end) for name, end in ends]
+        self.database.upsert(connection, schema.streams, rows)
+
+    def known(self, connection: Connection, events: Sequence[str]) -> dict[str, Entry]:
+        """The entries that hold these event ids, also inside a refusal."""
+        where, parameter = self.database.among("i.event", list(events))
+        statement = (
+            f"SELECT i.event, e.raw FROM event_ids i JOIN entries e ON e.seq = i.seq WHERE {where}"
+        )
+        result = connection.exec_driver_sql(statement, (parameter,))
+        return {row[0]: Entry.parse(bytes(row[1])) for row in result}
+
+    def add(
+        self, connection: Connection, entries: Sequence[tuple[int, Entry]], ids: dict[str, int]
+    ) -> None:
+        """Add entries, each with its stream's number, and the event ids they hold."""
+        rows = [(e.link.seq, stream, e.link.stream_seq, e.raw) for stream, e in entries]
+        self.database.insert(connection, schema.entries, rows)
+        self.database.insert(connection, schema.event_ids, list(ids.items()))
+
+    def tile(self, connection: Connection, level: int, number: int) -> bytes:
+        """The hashes of one tile, as many as there are; raises NotFound."""
+        statement = self.database.sql("SELECT hashes FROM tiles WHERE level = ? AND number = ?")
+        row = connection.exec_driver_sql(statement, (level, number)).first()
+        if row is None:
+            raise NotFound(f"tile {number} of level {level} is not in the database")
+        return bytes(row[0])
+
+    def write_tiles(self, connection: Connection, tiles: dict[tuple[int, int], bytes]) -> None:
+        """Set the right-edge tiles, by level and number."""
+        rows = [(level, number, hashes) for (level, number), hashes in tiles.items()]
+        self.database.upsert(connection, schema.tiles, rows)
+
+    def publish(self, connection: Connection, size: int, note: bytes) -> None:
+        """Keep a published checkpoint, for ever."""
+        self.database.insert(connection, schema.checkpoints, [(size, note)])
+
+    def published_for(self, connection: Connection, seq: int) -> tuple[int, bytes] | None:
+        """Size and note of the first published checkpoint that covers entry `seq`."""
+        statement = "SELECT size, note FROM checkpoints WHERE size > ? ORDER BY size LIMIT 1"
+        row = connection.exec_driver_sql(self.database.sql(statement), (seq,)).first()
+        return (row[0], bytes(row[1])) if row else None
+
+    def entry(self, connection: Connection, seq: int) -> bytes:
+        """The stored bytes of one entry; raises NotFound."""
+        statement = self.database.sql("SELECT raw FROM entries WHERE seq = ?")
+        row = connection.exec_driver_sql(statement, (seq,)).first()
+        if row is None:
+            raise NotFound(f"entry {seq} is not in the log")
+        return bytes(row[0])
+
+    def range(self, connection: Connection, start: int, end: int) -> list[bytes]:
+        """The stored bytes of entries `start` to `end`, exclusive, in order."""
+        statement = "SELECT raw FROM entries WHERE seq >= ? AND seq < ? ORDER BY seq"
+        result = connection.exec_driver_sql(self.database.sql(statement), (start, end))
+        return [bytes(row[0]) for row in result]
+
+    def bundles(self, connection: Connection, size: int) -> Iterator[list[bytes]]:
+        """All entries of a log of `size`, by entry bundles of 256."""
+        for start in range(0, size, TILE_WIDTH):
+            yield self.range(connection, start, min(start + TILE_WIDTH, size))
+
+    def stream(self, connection: Connection, name: str, below: int) -> list[bytes]:
+        """The stored bytes of a stream's entries with numbers below `below`, in order."""
+        statement = self.database.sql(
+            "SELECT e.raw FROM streams s JOIN entries e ON e.stream = s.id "
+            "WHERE s.name = ? AND e.seq < ? ORDER BY e.stream_seq"
+        )
+        return [bytes(row[0]) for row in connection.exec_driver_sql(statement, (name, below))]
+
+    def last_hashes(self, connection: Connection, size: int) -> bytes:
+        """The hashes of the last level-0 tile of a log of `size`; empty for an empty log."""
+        if not size:
+            return b""
+        number = (size - 1) // TILE_WIDTH
+        return self.tile(connection, 0, number)[: (size - number * TILE_WIDTH) * HASH_BYTES]
+
+    def write_rows(self, connection: Connection, changes: Sequence[tuple[bool, Any]]) -> None:
+        """Write changed rows of directory and facts: (is new, row)."""
+        for fresh in (True, False):
+            by_kind: dict[type, list[Any]] = {}
+            for is_new, row in changes:
+                if is_new is fresh:
+                    by_kind.setdefault(type(row), []).append(row)
+            for kind, rows in by_kind.items():
+                form = shape(kind)
+                write = self.database.insert if fresh else self.database.upsert
+                write(connection, form.table, [form.encode(row) for row in rows])
+
+
+def empty_head(origin: str, registry: bytes, root: bytes) -> Head:
+    """The head of a log without entries."""
+    return Head(origin, 0, ZERO, root, 0, b"", 0, 0, 0, registry)

@@ -1,0 +1,65 @@
+"""The keeper's own store: key-encryption keys under the record root. Never in the log's database."""
+
+import sqlite3
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from storage.errors import StartRefused
+
+BUSY_SECONDS = 30
+
+
+class KekStore:
+    """Wrapped KEKs in a SQLite file of the keeper's own, durable when `add` returns."""
+
+    def __init__(self, path: Path, create: bool = False) -> None:
+        """Opens the file, or creates it for a new ledger; raises StartRefused if it is missing."""
+        if not create and not path.exists():
+            raise StartRefused(
+                f"the keeper's store {path} is missing: without it no record opens. Restore it from the "
+                "keeper's own backup; it is never made anew over a ledger."
+            )
+        self._lock = threading.Lock()
+        self._connection = sqlite3.connect(
+            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        path.chmod(0o600)
+        for pragma in ("journal_mode = WAL", "synchronous = FULL"):
+            self._connection.execute(f"PRAGMA {pragma}")
+        self._connection.execute(
+            "CREATE TABLE IF NOT EXISTS keks (subject TEXT, version INTEGER, wrapped BLOB, "
+            "PRIMARY KEY (subject, version)) WITHOUT ROWID"
+        )
+
+    def latest(self, subjects: Sequence[str]) -> dict[str, tuple[int, bytes]]:
+        """The newest (version, wrapped KEK) of those subjects that have one."""
+        found: dict[str, tuple[int, bytes]] = {}
+        with self._lock:
+            for subject in subjects:
+                row = self._connection.execute(
+                    "SELECT version, wrapped FROM keks WHERE subject = ? ORDER BY version DESC LIMIT 1",
+                    (subject,),
+                ).fetchone()
+                if row is not None:
+                    found[subject] = (row[0], row[1])
+        return found
+
+    def get(self, subject: str, version: int) -> bytes | None:
+        """One wrapped KEK, or None."""
+        with self._lock:
+            row = self._connection.execute(
+                "SELECT wrapped FROM keks WHERE subject = ? AND version = ?", (subject, version)
+            ).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def add(self, keks: Sequence[tuple[str, int, bytes]]) -> None:
+        """Keep (subject, version, wrapped KEK); one that another process added first stays."""
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.executemany("INSERT OR IGNORE INTO keks VALUES (?, ?, ?)", keks)
+            self._connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()

@@ -1,0 +1,152 @@
+"""One open ledger: the stores, the log and the keeper, and the proofs read from them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import Connection
+
+from consent.policy import Policy
+from crypto.notes import VerifierKey
+from ledger.entry import Entry
+from ledger.merkle import consistency_proof, inclusion_path, root_of
+from ledger.receipt import Receipt
+from ledger.sequencer import Outcome, Proposal
+from ledger.tiles import tile_nodes
+from storage.blobs import BlobStore
+from storage.database import Database
+from storage.entries import EntryStore, Head
+from storage.errors import NotFound
+from storage.identifiers import Identifiers
+from storage.intake import Intake
+from storage.keeper import KeyKeeper, Reading
+from storage.log import PUBLISH_MS, Log
+from storage.rows import shape
+from storage.staged import KeyTable
+from storage.working import select_rows
+
+R = TypeVar("R")
+
+
+@dataclass
+class Ledger:
+    """What the journeys work with. Thread-safe; `close` finishes what was accepted."""
+
+    origin: str
+    vkeys: tuple[VerifierKey, ...]
+    policy: Policy
+    clock: Callable[[], int]
+    """Unix ms."""
+    database: Database
+    store: EntryStore
+    keys: KeyTable
+    blobs: BlobStore
+    identifiers: Identifiers
+    intake: Intake
+    log: Log
+    keeper: KeyKeeper
+
+    def append(self, proposals: Sequence[Proposal]) -> list[Outcome]:
+        """Append proposals; see `Log.append`."""
+        return self.log.append(proposals)
+
+    def head(self) -> Head:
+        """Where the log ends now."""
+        with self.database.read() as connection:
+            return self._head(connection)
+
+    def row(self, kind: type[R], *key: str) -> R | None:
+        """One row of directory or facts as of now, or None."""
+        with self.database.read() as connection:
+            found = select_rows(self.database, connection, kind, [key])
+        return found[0] if found else None
+
+    def rows(self, kind: type[R], column: str, value: str) -> list[R]:
+        """The rows of a kind with `value` in `column`, in no order that counts."""
+        form = shape(cast(Any, kind))
+        statement = f'SELECT {form.columns} FROM "{form.table.name}" WHERE "{form.table.c[column].name}" = ?'
+        with self.database.read() as connection:
+            result = connection.exec_driver_sql(self.database.sql(statement), (value,))
+            return [form.decode(row) for row in result]
+
+    def entry(self, seq: int) -> Entry:
+        """One entry; raises NotFound."""
+        with self.database.read() as connection:
+            return Entry.parse(self.store.entry(connection, seq))
+
+    def stream(self, name: str, below: int) -> list[Entry]:
+        """A stream's entries with numbers below `below`, in order."""
+        with self.database.read() as connection:
+            return [Entry.parse(raw) for raw in self.store.stream(connection, name, below)]
+
+    def receipt(self, seq: int) -> tuple[Receipt, bool]:
+        """The receipt of entry `seq`, and whether it is final.
+
+        Final under the first published checkpoint that covers it; before that, provisional, under the
+        newest one. A checkpoint that is due is published first.
+        """
+        self.publish()
+        with self.database.read() as connection:
+            raw = self.store.entry(connection, seq)
+            found = self.store.published_for(connection, seq)
+            head = self._head(connection)
+            size, note = found or (head.size, head.checkpoint)
+            return self._receipt(connection, seq, raw, size, note), found is not None
+
+    def reading(self, seq: int, key_seq: int) -> Reading:
+        """What the keeper is shown for the reading at `seq`, whose key entry `key_seq` registered."""
+        with self.database.read() as connection:
+            head = self._head(connection)
+            first, second = (
+                self._receipt(
+                    connection, n, self.store.entry(connection, n), head.size, head.checkpoint
+                )
+                for n in (seq, key_seq)
+            )
+        return Reading(first, second, self.prove)
+
+    def prove(self, old: int, new: int) -> list[bytes]:
+        """The consistency proof between two sizes."""
+        with self.database.read() as connection:
+            return consistency_proof(old, new, self._node(connection))
+
+    def root_at(self, size: int) -> bytes:
+        """The root of the first `size` entries, 32 bytes."""
+        with self.database.read() as connection:
+            return root_of(size, self._node(connection))
+
+    def publish(self) -> None:
+        """Publish the newest checkpoint if the last published one is older than a second."""
+        head = self.head()
+        if head.published == head.size or self.clock() - head.published_time < PUBLISH_MS:
+            return
+        with self.database.write() as connection:
+            locked = self.store.head(connection, lock=True)
+            if locked is None or locked.published == locked.size:
+                return
+            self.store.publish(connection, locked.size, locked.checkpoint)
+            now = max(self.clock(), locked.time)
+            self.store.write_head(
+                connection, locked._replace(published=locked.size, published_time=now)
+            )
+
+    def close(self) -> None:
+        """Finish what was accepted and close everything."""
+        self.log.close()
+        self.keeper.close()
+        self.database.close()
+
+    def _head(self, connection: Connection) -> Head:
+        head = self.store.head(connection)
+        if head is None:
+            raise NotFound("the database holds no log")
+        return head
+
+    def _node(self, connection: Connection) -> Callable[[int, int], bytes]:
+        return tile_nodes(lambda level, number: self.store.tile(connection, level, number))
+
+    def _receipt(
+        self, connection: Connection, seq: int, raw: bytes, size: int, note: bytes
+    ) -> Receipt:
+        path = inclusion_path(seq, size, self._node(connection))
+        return Receipt(raw, seq, tuple(path), note)

@@ -1,0 +1,339 @@
+"""The log: one thread a process drains a queue of proposals, batch by batch, in seven steps.
+
+1 is done in the callers' threads (`intake`); 2 to 7 are `Log._run`, top to bottom.
+"""
+
+import os
+import queue
+import threading
+import time as clocks
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from crypto.cosignatures import Checkpoint
+from crypto.encoding import b64decode
+from crypto.ids import timed_id
+from crypto.notes import LogSigner
+from crypto.signing import SigningKey
+from ledger.chain import Chain
+from ledger.entry import Entry
+from ledger.merkle import HASH_BYTES, Frontier
+from ledger.sequencer import Batch, Outcome, Proposal, Rules
+from ledger.tiles import TILE_WIDTH, tile_nodes
+from storage.anchor import Anchor
+from storage.entries import EntryStore, Head, StreamEnd, empty_head
+from storage.errors import OutcomeUnknown, StorageError, Unavailable
+from storage.staged import Claims, KeyTable
+from storage.working import WorkingSet
+
+BATCH_EVENTS = 1_000
+"""Most events in a batch."""
+BATCH_BYTES = 8 * 1024 * 1024
+"""Most event bytes in a batch."""
+QUEUE_EVENTS = 20_000
+"""Most events waiting; more are answered `full`, so memory stays bounded."""
+CLOCK_JUMP_MS = 2_000
+"""How far the clock may drift from the monotonic one before nothing more is appended."""
+CLOCK_BEHIND_MS = 5_000
+"""How far the clock may stand behind the last entry, or away from the database's clock."""
+STREAMS_LIMIT = 400_000
+"""Stream ends kept between batches."""
+PUBLISH_MS = 1_000
+"""Least time between two published checkpoints, and most between two anchors."""
+
+
+def wall_clock() -> int:
+    """Unix milliseconds of this machine."""
+    return clocks.time_ns() // 1_000_000
+
+
+@dataclass
+class Ticket:
+    """Proposals of one caller and, once `done`, their outcomes or the error."""
+
+    proposals: Sequence[Proposal]
+    done: threading.Event = field(default_factory=threading.Event)
+    outcomes: list[Outcome] = field(default_factory=list)
+    error: StorageError | None = None
+
+
+@dataclass
+class _State:
+    """What is kept between batches; it counts only if the head under the lock is the one it ended at."""
+
+    head: Head
+    frontier: Frontier
+    edge: dict[int, bytes]
+    """The unfinished tile of each level."""
+    streams: dict[str, StreamEnd] = field(default_factory=dict)
+    rows: WorkingSet = field(default_factory=WorkingSet)
+
+
+class Log:
+    """The one order. `append` blocks until its events are durable, in the tree, under a checkpoint."""
+
+    def __init__(
+        self,
+        store: EntryStore,
+        keys: KeyTable,
+        signer: LogSigner,
+        service: tuple[str, SigningKey] | None,
+        rules: Rules,
+        anchor: Anchor,
+        clock: Callable[[], int] = wall_clock,
+    ) -> None:
+        """`service`: account and key that sign refusals; None only while entry 0 is written."""
+        self._store, self._keys, self._signer, self._service = store, keys, signer, service
+        self._rules, self._anchor, self._clock = rules, anchor, clock
+        self._state: _State | None = None
+        self._queue: queue.Queue[Ticket | None] = queue.Queue()
+        self._waiting = 0
+        self._gate = threading.Lock()
+        self._stopping = False
+        self._offset = clock() - clocks.monotonic_ns() // 1_000_000
+        self._thread = threading.Thread(target=self._drain, name="log", daemon=True)
+        self._thread.start()
+
+    def append(self, proposals: Sequence[Proposal]) -> list[Outcome]:
+        """One outcome for each proposal, in order.
+
+        Raises Unavailable (nothing was appended) or OutcomeUnknown (a retry with the same ids is safe).
+        """
+        ticket = Ticket(proposals)
+        with self._gate:
+            if self._stopping:
+                raise Unavailable("stopped", "the log is shutting down; nothing was appended")
+            if self._waiting + len(proposals) > QUEUE_EVENTS:
+                raise Unavailable(
+                    "full", f"{self._waiting} events are waiting; try again in a second"
+                )
+            self._waiting += len(proposals)
+            self._queue.put(ticket)
+        ticket.done.wait()
+        if ticket.error is not None:
+            raise ticket.error
+        return ticket.outcomes
+
+    def close(self) -> None:
+        """Finish what was accepted, write the anchor, stop the thread."""
+        with self._gate:
+            self._stopping = True
+            self._queue.put(None)
+        self._thread.join()
+
+    def _drain(self) -> None:
+        last: Ticket | None = None
+        while True:
+            try:
+                ticket = last or self._queue.get(timeout=PUBLISH_MS / 1000)
+            except queue.Empty:
+                self._anchor.write_due(self._clock())
+                continue
+            last = None
+            if ticket is None:
+                break
+            batch, last = self._collect(ticket)
+            self._settle(batch)
+            if last is None and self._stopping and self._queue.empty():
+                break
+        self._anchor.write_now()
+
+    def _collect(self, first: Ticket) -> tuple[list[Ticket], Ticket | None]:
+        """Whatever queued up while the last commit ran, up to a batch's limits; and what is over."""
+        batch, events = [first], len(first.proposals)
+        size = sum(len(p.event.raw) for p in first.proposals)
+        while True:
+            try:
+                ticket = self._queue.get_nowait()
+            except queue.Empty:
+                return batch, None
+            if ticket is None:
+                return batch, None
+            events += len(ticket.proposals)
+            size += sum(len(p.event.raw) for p in ticket.proposals)
+            if events > BATCH_EVENTS or size > BATCH_BYTES:
+                return batch, ticket
+            batch.append(ticket)
+
+    def _settle(self, tickets: list[Ticket]) -> None:
+        """Run one batch and resolve its callers, whatever happens."""
+        try:
+            self._run(tickets)
+        except StorageError as error:
+            self._fail(tickets, error)
+        except (
+            Exception
+        ) as error:  # a bug or a broken database: say so, and start from the database again
+            self._fail(tickets, Unavailable("database", f"nothing was appended: {error!r}"))
+        for ticket in tickets:
+            ticket.done.set()
+        with self._gate:
+            self._waiting -= sum(len(ticket.proposals) for ticket in tickets)
+
+    def _fail(self, tickets: list[Ticket], error: StorageError) -> None:
+        self._state = None
+        for ticket in tickets:
+            ticket.error = error
+
+    def _run(self, tickets: list[Ticket]) -> None:
+        """Steps 2 to 7 of the append transaction."""
+        now = self._time()
+        proposals = [proposal for ticket in tickets for proposal in ticket.proposals]
+        committing = False
+        try:
+            # 2. Lock the head: from here to the commit no other process appends.
+            with self._store.database.write() as connection:
+                state = self._locked_state(connection, now)
+                # 3. Load what the batch needs in a few statements.
+                batch, claims = self._prepare(connection, state, proposals, now)
+                # 4. Decide and chain, in order; each on the facts of the ones before it.
+                outcomes = [batch.admit(proposal) for proposal in proposals]
+                # 5. The new root, signed. 6. Everything that must be true at once is written.
+                state = self._write(connection, state, batch, claims)
+                committing = True
+        except Exception as error:
+            if committing:
+                # The commit itself failed: it may have happened, so nobody is told either way.
+                raise OutcomeUnknown(
+                    "the commit's outcome is unknown; send the same events again, with the same ids"
+                ) from error
+            raise
+        # 7. Durable, in the tree, under a signed checkpoint: tell the callers.
+        self._state = state
+        self._anchor.saw(state.head.size, state.head.checkpoint, now)
+        position = 0
+        for ticket in tickets:
+            ticket.outcomes = outcomes[position : position + len(ticket.proposals)]
+            position += len(ticket.proposals)
+
+    def _time(self) -> int:
+        now = self._clock()
+        drift = now - clocks.monotonic_ns() // 1_000_000 - self._offset
+        if abs(drift) > CLOCK_JUMP_MS:
+            raise Unavailable(
+                "clock",
+                f"the clock jumped by {drift} ms; nothing is appended. Restart when it is right",
+            )
+        return now
+
+    def _locked_state(self, connection: Connection, now: int) -> _State:
+        """The state as of the head, kept from the last batch or loaded anew."""
+        head = self._store.head(connection, lock=True)
+        if head is None:
+            head = empty_head(self._rules.origin, b"", b"")
+        there = self._store.database.clock(connection)
+        behind = max(head.time - now, 0 if there is None else abs(there - now))
+        if behind > CLOCK_BEHIND_MS:
+            raise Unavailable(
+                "clock", f"this clock is {behind} ms away from the log's last entry or the database"
+            )
+        if (
+            self._state is not None
+            and self._state.head.size == head.size
+            and self._state.head.root == head.root
+        ):
+            return self._state
+        node = tile_nodes(lambda level, number: self._store.tile(connection, level, number))
+        edge = {}
+        level = 0
+        while head.size >> (8 * level):
+            number, width = divmod(head.size >> (8 * level), TILE_WIDTH)
+            edge[level] = (
+                self._store.tile(connection, level, number)[: width * HASH_BYTES] if width else b""
+            )
+            level += 1
+        return _State(head, Frontier(head.size, node), edge)
+
+    def _prepare(
+        self, connection: Connection, state: _State, proposals: Sequence[Proposal], now: int
+    ) -> tuple[Batch, Claims]:
+        store, events = self._store, [proposal.event for proposal in proposals]
+        names = {event.stream for event in events}
+        if len(state.streams) > STREAMS_LIMIT:
+            state.streams.clear()
+        state.streams.update(store.streams(connection, names - state.streams.keys()))
+        known = store.known(connection, [event.id for event in events])
+        state.rows.load(store.database, connection, proposals)
+        claims = Claims(self._keys, connection, events)
+        head = state.head
+        ends = {n: (e.length, e.tip) for n in names if (e := state.streams.get(n)) is not None}
+        batch = Batch(
+            rules=self._rules,
+            chain=Chain(head.size, head.tip, head.time, ends),
+            frontier=state.frontier,
+            look=state.rows,
+            now=now,
+            service=self._service,
+            new_event_id=lambda: timed_id("ev", now, os.urandom(10)),
+            claim=claims.claim,
+            known=known.get,
+        )
+        return batch, claims
+
+    def _write(self, connection: Connection, state: _State, batch: Batch, claims: Claims) -> _State:
+        store, head = self._store, state.head
+        changes = [(key in batch.fresh, row) for key, row in batch.changes.items()]
+        store.write_rows(connection, changes)
+        if not batch.entries:
+            return state
+        ends, count = state.streams, head.streams
+        touched = []
+        for name in dict.fromkeys(entry.event.stream for entry in batch.entries):
+            length, tip = batch.chain.streams[name]
+            if name in ends:
+                ends[name] = StreamEnd(ends[name].id, length, tip)
+            else:
+                ends[name] = StreamEnd(count, length, tip)
+                count += 1
+            touched.append((name, ends[name]))
+        store.write_streams(connection, touched)
+        store.add(connection, [(ends[e.event.stream].id, e) for e in batch.entries], batch.ids)
+        edge = self._write_tiles(connection, state.edge, batch)
+        claims.write(connection)
+        checkpoint = Checkpoint(self._rules.origin, batch.chain.size, batch.frontier.root())
+        note = self._signer.sign(checkpoint, batch.chain.time // 1000)
+        new = head._replace(
+            size=checkpoint.size, tip=batch.chain.tip, root=checkpoint.root, time=batch.chain.time,
+            checkpoint=note, streams=count, registry=self._registry(head, batch),
+        )  # fmt: skip
+        if new.time - head.published_time >= PUBLISH_MS:
+            store.publish(connection, new.size, note)
+            new = new._replace(published=new.size, published_time=new.time)
+        store.write_head(connection, new)
+        return _State(new, batch.frontier, edge, ends, state.rows)
+
+    def _registry(self, head: Head, batch: Batch) -> bytes:
+        """The hash of the registry in force, as entry 0 named it."""
+        if head.size:
+            return head.registry
+        return registry_of(batch.entries[0])
+
+    def _write_tiles(
+        self, connection: Connection, old: dict[int, bytes], batch: Batch
+    ) -> dict[int, bytes]:
+        """Write the tiles this batch touched; gives the unfinished ones."""
+        start = batch.chain.size - len(batch.entries)
+        full = TILE_WIDTH * HASH_BYTES
+        tiles: dict[tuple[int, int], bytes] = {}
+        edge = dict(old)
+        added: dict[int, list[bytes]] = {}
+        for level, node in batch.nodes:
+            added.setdefault(level, []).append(node)
+        for level, nodes in added.items():
+            number = (start >> (8 * level)) // TILE_WIDTH
+            data = edge.get(level, b"") + b"".join(nodes)
+            while len(data) >= full:
+                tiles[level, number] = data[:full]
+                data, number = data[full:], number + 1
+            if data:
+                tiles[level, number] = data
+            edge[level] = data
+        self._store.write_tiles(connection, tiles)
+        return edge
+
+
+def registry_of(entry: Entry) -> bytes:
+    """The registry's hash that `ledger.created` names, 32 bytes."""
+    return b64decode(entry.event.body["registry"], 32)

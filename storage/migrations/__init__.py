@@ -1,0 +1,1 @@
+"""Alembic migrations of the schema, from the first table on."""

@@ -1,0 +1,1 @@
+"""One module a revision, never altered once a ledger may have it."""

@@ -1,0 +1,94 @@
+"""Rows of directory and facts as they lie in SQL: the same fields, tuples as JSON text."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, get_type_hints
+
+from sqlalchemy import Table
+
+from consent.facts import Grant, GrantName, Record, Version
+from ledger.directory import KEY_LENGTHS, Account, Hospital, Key, Member, Patient
+from ledger.sequencer import Refusals
+from storage import schema
+
+TABLES: dict[type, Table] = {
+    Hospital: schema.hospitals,
+    Account: schema.accounts,
+    Key: schema.keys,
+    Member: schema.members,
+    Patient: schema.patients,
+    Record: schema.records,
+    Grant: schema.grants,
+    GrantName: schema.grant_names,
+    Refusals: schema.refusals,
+}
+"""The SQL home of each kind of row; its columns are the row's fields, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How rows of a kind go into SQL and come back."""
+
+    kind: Any
+    table: Table
+    columns: str
+    key: tuple[str, ...]
+    encoders: tuple[tuple[int, Callable[[Any], Any]], ...]
+    decoders: tuple[tuple[int, Callable[[Any], Any]], ...]
+
+    def encode(self, row: Any) -> tuple[Any, ...]:
+        """The row as a tuple for the driver."""
+        if not self.encoders:
+            return tuple(row)
+        out = list(row)
+        for index, encoder in self.encoders:
+            out[index] = encoder(out[index])
+        return tuple(out)
+
+    def decode(self, values: Any) -> Any:
+        """The row of a result's tuple."""
+        if not self.decoders:
+            return self.kind._make(values)
+        out = list(values)
+        for index, decoder in self.decoders:
+            out[index] = decoder(out[index])
+        return self.kind._make(out)
+
+
+@cache
+def shape(kind: Any) -> Shape:
+    """The shape of one kind of row."""
+    table = TABLES[kind]
+    hints = get_type_hints(kind)
+    names = list(hints)
+    assert names == [column.name for column in table.columns], kind
+    encoders: list[tuple[int, Callable[[Any], Any]]] = []
+    decoders: list[tuple[int, Callable[[Any], Any]]] = []
+    for index, hint in enumerate(hints.values()):
+        if hint is bool:
+            decoders.append((index, bool))
+        elif hint is bytes:
+            decoders.append((index, bytes))
+        elif hint == tuple[Version, ...]:
+            encoders.append((index, _json))
+            decoders.append((index, _versions))
+        elif hint not in (str, int):
+            encoders.append((index, _json))
+            decoders.append((index, _tuple))
+    columns = ", ".join(f'"{name}"' for name in names)
+    key = tuple(names[: KEY_LENGTHS[kind]])
+    return Shape(kind, table, columns, key, tuple(encoders), tuple(decoders))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":")) if value else "[]"
+
+
+def _tuple(text: str) -> tuple[Any, ...]:
+    return () if text == "[]" else tuple(json.loads(text))
+
+
+def _versions(text: str) -> tuple[Version, ...]:
+    return tuple(Version._make(item) for item in json.loads(text))

@@ -1,0 +1,100 @@
+"""The tables, one schema for SQLite and PostgreSQL. Changes come as alembic migrations.
+
+Streams are indexed by a small integer instead of their text id; ids with a time in them keep the
+indexes of growing tables local.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+
+def _table(name: str, key: str, /, **columns: Any) -> Table:
+    """A table whose key is made of the columns named in `key`; every column is there, but for `seq`s
+    of keys and blobs, which are empty while staged."""
+    keys = key.split()
+    return Table(
+        name,
+        metadata,
+        *(
+            Column(c, t, primary_key=c in keys, nullable=c == "live_seq", autoincrement=False)
+            for c, t in columns.items()
+        ),
+        sqlite_with_rowid=keys[0] in ("seq", "size"),
+    )
+
+
+head = _table(
+    "head", "id", id=SmallInteger, origin=Text, size=BigInteger, tip=LargeBinary, root=LargeBinary,
+    time=BigInteger, checkpoint=LargeBinary, streams=BigInteger, published=BigInteger,
+    published_time=BigInteger, registry=LargeBinary,
+)  # fmt: skip
+"""One row: where the log ends. Its lock orders the batches of all processes."""
+entries = _table(
+    "entries", "seq", seq=BigInteger, stream=BigInteger, stream_seq=BigInteger, raw=LargeBinary
+)
+Index("entries_of_stream", entries.c.stream, entries.c.stream_seq, unique=True)
+event_ids = _table("event_ids", "event", event=Text, seq=BigInteger)
+streams = _table("streams", "name", name=Text, id=BigInteger, length=BigInteger, tip=LargeBinary)
+tiles = _table("tiles", "level number", level=SmallInteger, number=BigInteger, hashes=LargeBinary)
+checkpoints = _table("checkpoints", "size", size=BigInteger, note=LargeBinary)
+"""Published checkpoints, one a second at most, kept for ever."""
+
+hospitals = _table(
+    "hospitals", "hospital", hospital=Text, seq=BigInteger, active=Boolean, has_admin=Boolean
+)
+accounts = _table("accounts", "account", account=Text, seq=BigInteger, registrar=Text)
+keys = _table(
+    "keys", "key", key=Text, account=Text, public=LargeBinary, algorithm=Text, custody=Text,
+    seq=BigInteger, counts_from=BigInteger, voucher=Text, active=Boolean,
+)  # fmt: skip
+Index("keys_of_account", keys.c.account)
+members = _table(
+    "members", "account role hospital", account=Text, role=Text, hospital=Text, seq=BigInteger,
+    active=Boolean, start=BigInteger, end=BigInteger,
+)  # fmt: skip
+patients = _table(
+    "patients", "patient", patient=Text, account=Text, hospital=Text, seq=BigInteger,
+    teen_from=BigInteger, adult_from=BigInteger, deceased=Boolean,
+)  # fmt: skip
+records = _table(
+    "records", "record", record=Text, patient=Text, seq=BigInteger, author=Text, hospital=Text,
+    category=Text, clinical_date=Text, confidentiality=Text, episode=Text, labels=Text,
+    sensitive=Boolean, minor_private=Boolean, state=Text, state_seq=BigInteger, versions=Text,
+)  # fmt: skip
+Index("records_of_patient", records.c.patient)
+grants = _table(
+    "grants", "patient grantee lineage", patient=Text, grantee=Text, lineage=Text, grant=Text,
+    seq=BigInteger, active=Boolean, scope=Text, records=Text, actions=Text, purposes=Text, labels=Text,
+    sensitive=Boolean, start=BigInteger, end=BigInteger, uses=BigInteger, used=BigInteger,
+)  # fmt: skip
+grant_names = _table("grant_names", "grant", grant=Text, patient=Text, grantee=Text, lineage=Text)
+refusals = _table(
+    "refusals", "patient actor", patient=Text, actor=Text, times=Text, skipped=BigInteger
+)
+
+object_keys = _table(
+    "object_keys", "subject object", subject=Text, object=Text, author=Text, version=Integer,
+    wrapped=LargeBinary, staged_at=BigInteger, live_seq=BigInteger,
+)  # fmt: skip
+"""Object keys under their subject's KEK; without `live_seq` while no entry names them."""
+blob_keys = _table(
+    "blob_keys", "blob", blob=Text, patient=Text, record=Text, author=Text, sha256=LargeBinary,
+    size=BigInteger, version=Integer, wrapped=LargeBinary, staged_at=BigInteger, live_seq=BigInteger,
+)  # fmt: skip
+"""Data keys of blobs; without `live_seq` while no entry names the blob."""
+identifiers = _table("identifiers", "hospital hash", hospital=Text, hash=LargeBinary, patient=Text)
+"""A hospital's own identifier of a patient, as a keyed hash. Not in the log, not a view."""

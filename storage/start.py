@@ -1,0 +1,109 @@
+"""What must fit before a ledger is opened: head and entries, tiles, checkpoint, anchor, registry."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from crypto.encoding import b64encode
+from crypto.errors import CryptoError
+from crypto.notes import VerifierKey
+from ledger.checkpoint import Checkpoint, open_checkpoint
+from ledger.merkle import HASH_BYTES, leaf_hash, root_of
+from ledger.registry import registry_hash
+from ledger.tiles import TILE_WIDTH, tile_nodes
+from storage.anchor import Anchor
+from storage.entries import EntryStore, Head
+from storage.errors import NotFound, StartRefused
+
+
+def check_start(
+    store: EntryStore,
+    connection: Connection,
+    vkeys: Sequence[VerifierKey],
+    anchor: Anchor | None,
+) -> Head:
+    """The head, after every check; raises StartRefused with reason and remedy.
+
+    `anchor`: None only for the operator's acceptance of a restored database.
+    """
+    head = store.head(connection)
+    if head is None or head.size == 0:
+        raise StartRefused(
+            "the database holds no log, and one was expected here. Check --data and HEARTWOOD_DATABASE_URL; "
+            "if `heartwood init` was cut off, remove the data directory and run it again."
+        )
+    if head.origin != vkeys[0].name:
+        raise StartRefused(
+            f"the database is of the log {head.origin}, the keys are of {vkeys[0].name}. "
+            "Check --data and HEARTWOOD_DATABASE_URL."
+        )
+    if head.registry != registry_hash():
+        raise StartRefused(
+            f"the log's registry is {b64encode(head.registry)}, this program's is "
+            f"{b64encode(registry_hash())}: run `heartwood upgrade --as OPERATOR`, or use the right program."
+        )
+    _check_head(store, connection, head, vkeys)
+    if anchor is not None:
+        _check_anchor(store, connection, head, vkeys, anchor)
+    return head
+
+
+def _check_head(
+    store: EntryStore, connection: Connection, head: Head, vkeys: Sequence[VerifierKey]
+) -> None:
+    """The head agrees with the last entries, the tiles and its own signed checkpoint."""
+    remedy = "The database was altered or badly restored: restore a good backup, then `heartwood accept-restore`."
+    try:
+        checkpoint = open_checkpoint(head.checkpoint, vkeys)
+        expected = Checkpoint(head.origin, head.size, head.root)
+        if checkpoint != expected:
+            raise StartRefused(
+                f"the head says size {head.size}, its checkpoint {checkpoint.size}. {remedy}"
+            )
+        first = (head.size - 1) // TILE_WIDTH * TILE_WIDTH
+        last = store.range(connection, first, head.size + 1)
+        hashes = b"".join(leaf_hash(raw) for raw in last)
+        if len(last) != head.size - first:
+            raise StartRefused(
+                f"the head says {head.size} entries, the table ends at {first + len(last)}. {remedy}"
+            )
+        if hashes != store.last_hashes(connection, head.size) or hashes[-HASH_BYTES:] != head.tip:
+            raise StartRefused(
+                f"the last entries are not those of the head of size {head.size}. {remedy}"
+            )
+        node = tile_nodes(lambda level, number: store.tile(connection, level, number))
+        if root_of(head.size, node) != head.root:
+            raise StartRefused(f"the tiles do not lead to the head's root. {remedy}")
+    except (CryptoError, NotFound) as error:
+        raise StartRefused(f"the head does not stand: {error}. {remedy}") from error
+
+
+def _check_anchor(
+    store: EntryStore,
+    connection: Connection,
+    head: Head,
+    vkeys: Sequence[VerifierKey],
+    anchor: Anchor,
+) -> None:
+    """The database's head extends the last checkpoint kept outside of it."""
+    note = anchor.read()
+    if note is None:
+        return
+    try:
+        last = open_checkpoint(note, vkeys)
+    except CryptoError as error:
+        raise StartRefused(
+            f"the last checkpoint outside the database does not hold: {error}"
+        ) from error
+    if last.size > head.size:
+        raise StartRefused(
+            f"the database has {head.size} entries, and {last.size} were acknowledged: it is older than the "
+            "last checkpoint (a restored backup?). Restore a newer one; if none exists, the operator "
+            "declares the loss for all to see: `heartwood accept-restore --as OPERATOR`."
+        )
+    node = tile_nodes(lambda level, number: store.tile(connection, level, number))
+    if root_of(last.size, node) != last.root:
+        raise StartRefused(
+            f"the database does not extend the last checkpoint of size {last.size}: it is another history. "
+            "Restore the right database; `heartwood accept-restore --as OPERATOR` declares it the log."
+        )

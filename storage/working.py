@@ -1,0 +1,154 @@
+"""The batch's working set: which rows its proposals need, loaded in a few statements, kept while valid."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from sqlalchemy import Connection
+
+from consent.facts import Grant, GrantName, Record
+from ledger.directory import Account, Hospital, Key, Member, Patient, Row, Rows
+from ledger.event import Event
+from ledger.sequencer import Proposal, Refusals
+from storage.database import Database
+from storage.rows import shape
+
+ROWS_LIMIT = 400_000
+"""Rows kept between batches; above it the working set starts anew, so memory stays bounded."""
+
+_CREATED: dict[str, type] = {
+    "hs": Hospital, "ac": Account, "k": Key, "pt": Patient, "rc": Record, "gr": GrantName,
+}  # fmt: skip
+"""Which kind of row tells that an id was created; `ev` and `bl` have tables of their own."""
+_JOINS = {
+    "admin.appointed": "hospital_admin", "admin.ended": "hospital_admin", "system.added": "hospital_system",
+    "system.ended": "hospital_system", "doctor.approved": "doctor", "doctor.suspended": "doctor",
+    "doctor.ended": "doctor", "auditor.appointed": "auditor", "auditor.ended": "auditor",
+}  # fmt: skip
+"""Events that change somebody's membership, and the role they change."""
+
+Need = tuple[type, tuple[str, ...]]
+
+
+class WorkingSet(Rows):
+    """Rows as of the head; what was looked for and isn't there is kept as absent."""
+
+    def __init__(self) -> None:
+        """Empty: everything is still to be loaded."""
+        super().__init__()
+        self._asked: set[tuple[str, ...]] = set()
+
+    def created(self, id_: str) -> bool:
+        """Whether an entry has created this id; its kind was loaded for the batch."""
+        kind = _CREATED.get(id_.partition("_")[0])
+        return id_ in self.ids or (kind is not None and self.get(kind, id_) is not None)
+
+    def _forget(self) -> None:
+        super().__init__()
+        self._asked = set()
+
+    def load(
+        self, database: Database, connection: Connection, proposals: Sequence[Proposal]
+    ) -> None:
+        """Load what these proposals need and isn't here yet."""
+        if len(self._asked) > ROWS_LIMIT:
+            self._forget()
+        wanted: dict[type, set[tuple[str, ...]]] = {}
+        groups: dict[type, set[tuple[str, ...]]] = {}
+        for proposal in proposals:
+            for kind, key in needs(proposal.event, proposal.sig.key):
+                if (kind.__name__, *key) not in self._asked:
+                    wanted.setdefault(kind, set()).add(key)
+            for kind, key in group_needs(proposal.event):
+                if ("group", kind.__name__, *key) not in self._asked:
+                    groups.setdefault(kind, set()).add(key)
+        for kind, keys in wanted.items():
+            self._asked.update((kind.__name__, *key) for key in keys)
+            for row in select_rows(database, connection, kind, keys):
+                self.put(row)
+        for kind, keys in groups.items():
+            self._asked.update(("group", kind.__name__, *key) for key in keys)
+            for row in select_rows(database, connection, kind, keys, _GROUP_COLUMNS[kind]):
+                self.put(row)
+
+
+_GROUP_COLUMNS: dict[type, tuple[str, ...]] = {Key: ("account",), Grant: ("patient", "grantee")}
+
+
+def needs(event: Event, key: str) -> Iterator[Need]:
+    """The rows by which `event`, signed by `key`, is checked, decided and folded."""
+    body, name, hospital, actor = event.body, event.type.name, event.hospital, event.actor
+    stream, _, subject = event.stream.partition("/")
+    yield Key, (key,)
+    yield Member, (actor, event.role, hospital)
+    if hospital:
+        yield Hospital, (hospital,)
+    if stream == "patient":
+        yield Patient, (subject,)
+    elif stream == "hospital":
+        yield Hospital, (subject,)
+        yield Member, (body["account"], _JOINS[name], subject)
+    elif name in _JOINS:
+        yield Member, (body["account"], _JOINS[name], "")
+    yield from _named(event)
+    if event.type.reading:
+        yield Refusals, (subject, actor)
+
+
+def _named(event: Event) -> Iterator[Need]:
+    """The rows that the body names."""
+    body = event.body
+    for member, kind in _BODY_ROWS:
+        if member in body and type(body[member]) is str:
+            yield kind, (body[member],)
+    if event.role == "person":
+        yield Account, (event.actor,)
+    for record in body.get("records", ()):
+        yield Record, (record,)
+    if "grantee" in body:
+        yield (Account if body["grantee"].startswith("ac_") else Hospital), (body["grantee"],)
+
+
+_BODY_ROWS: tuple[tuple[str, type], ...] = (
+    ("account", Account),
+    ("grant", GrantName),
+    ("hospital", Hospital),
+    ("key", Key),
+    ("lineage", GrantName),
+    ("patient", Patient),
+    ("record", Record),
+)
+
+
+def group_needs(event: Event) -> Iterator[Need]:
+    """The groups of rows by which `event` is decided."""
+    if event.type.stream == "account" and "account" in event.body:
+        yield Key, (event.body["account"],)
+    if event.type.stream != "patient":
+        return
+    if "grantee" in event.body:
+        yield Grant, (event.subject, event.body["grantee"])
+    if event.type.action not in ("append", "register"):
+        yield Grant, (event.subject, event.actor)
+        if event.hospital:
+            yield Grant, (event.subject, event.hospital)
+
+
+def select_rows(
+    database: Database,
+    connection: Connection,
+    kind: type,
+    keys: Iterable[tuple[str, ...]],
+    columns: tuple[str, ...] = (),
+) -> list[Row]:
+    """The rows of `kind` whose key (or `columns`, its first ones) is among `keys`."""
+    form = shape(kind)
+    keys = list(keys)
+    found = [
+        database.among(f'"{column}"', list({key[index] for key in keys}))
+        for index, column in enumerate(columns or form.key)
+    ]
+    where = " AND ".join(part for part, _ in found)
+    result = connection.exec_driver_sql(
+        f'SELECT {form.columns} FROM "{form.table.name}" WHERE {where}',
+        tuple(parameter for _, parameter in found),
+    )
+    return [form.decode(row) for row in result]

@@ -1,0 +1,1 @@
+"""Tests: fast ones in unit/, those with real engines, processes and kills in integration/."""
