@@ -10,7 +10,6 @@ from typing import TypeVar
 
 from api.bootstrap import create_ledger, open_ledger
 from api.settings import Settings
-from consent.facts import Record
 from crypto.encoding import b64decode
 from identity.actors import Actor, new_key, possession
 from ledger.auditor import check_receipt, read_vkeys, verify_export
@@ -239,7 +238,7 @@ def consent(step: Steps, story: Story) -> None:
 def read_all(story: Story, reader: Actor, granted: int) -> tuple[int, int]:
     """Read every record of the chart by the grant; compare with the source. (records, bytes)"""
     ledger = story.ledger
-    rows = ledger.rows(Record, "patient", story.chart)
+    rows = disclosures.find_records(ledger, story.chart)
     contents = {}
     for row in rows:
         proposal = disclosures.reading(ledger, reader, row, "TREAT")

@@ -4,12 +4,12 @@ The first stage that answers decides; a stage that has nothing to say returns No
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from consent.facts import Grant, Record
 from consent.policy import Policy
 from ledger.directory import Member, Patient
+from ledger.registry import ACTIONS, PURPOSES
 
 EMERGENCY_PURPOSES = frozenset({"BTG", "ETREAT"})
 CUSTODIAN_PURPOSES = frozenset({"TREAT", "HOPERAT", "HLEGAL"})
@@ -65,8 +65,7 @@ CUSTODIAN_ACTIONS = frozenset({"list", "read", "amend", "retract"})
 HIDDEN = "hidden"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """Who asks for what; `now` is the entry's time in Unix ms, `as_of` the entry before."""
 
     actor: str
@@ -84,8 +83,7 @@ class Request:
     record: Record | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What is known of patient and actor as of the entry before."""
 
     patient: Patient | None
@@ -95,8 +93,7 @@ class Facts:
     """The patient's grants to the actor, and to the actor's hospital."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """The answer, the rule that gave it and the numbers of the entries it rests on."""
 
     effect: str
@@ -130,8 +127,9 @@ def decide(request: Request, facts: Facts, policy: Policy) -> Decision:
 
 
 def _sanity(request: Request, facts: Facts, policy: Policy) -> Decision | None:
-    """S0: actor, role, hospital, key and patient are known and active."""
+    """S0: actor, role, hospital, key, patient and codes are known, who acts is active."""
     known = facts.patient is not None or request.action == "register"
+    known = known and request.action in ACTIONS and request.purpose in PURPOSES
     record = request.record
     if request.held and known and (record is None or record.patient == request.patient):
         return None
@@ -175,7 +173,8 @@ def _self(request: Request, facts: Facts, policy: Policy) -> Decision | None:
     if patient is None or not _is_patient(request, patient) or request.on_behalf_of:
         return None
     allowed = set(SELF_ACTIONS)
-    if request.record is not None and request.record.author == request.actor:
+    record = request.record
+    if record is not None and record.author == request.actor and not record.hospital:
         allowed.add("retract")
     if request.now < patient.adult_from:
         allowed -= MINOR_EXCEPT
@@ -251,19 +250,25 @@ def _applies(grant: Grant, request: Request) -> bool:
         and request.purpose in grant.purposes
         and request.action in grant.actions
         and (not grant.uses or grant.used < grant.uses)
-        and (request.record is None or _covers(grant, request.record))
+        and _covers(grant, request)
     )
 
 
-def _covers(grant: Grant, record: Record) -> bool:
-    """Whether a record lies in a grant's scope: never hidden; sensitive labels named by code."""
+def _covers(grant: Grant, request: Request) -> bool:
+    """Whether the record lies in a grant's scope: never hidden; sensitive labels named by code.
+
+    Listing and reading are decided record by record: without one no grant permits them.
+    """
+    record = request.record
+    if record is None:
+        return grant.scope == "full" and request.action not in ("list", "read")
     if record.confidentiality == HIDDEN:
         return False
     if grant.scope == "selective" and record.record not in grant.records:
         return False
-    if not record.sensitive or grant.sensitive:
+    if grant.sensitive:
         return True
-    return bool(record.labels) and set(record.labels) <= set(grant.labels)
+    return set(record.labels) <= set(grant.labels) and bool(record.labels or not record.sensitive)
 
 
 def _is_patient(request: Request, patient: Patient | None) -> bool:

@@ -95,8 +95,12 @@ def _uploaded(entry: Entry, look: Look) -> list[Row]:
 
 
 def _amended(entry: Entry, look: Look) -> list[Row]:
+    """A new version; what was retracted stays so."""
     old = look.get(Record, entry.event.body["record"])
-    return [_record(entry, old.versions, old.seq, old.author, old.hospital)] if old else []
+    if old is None:
+        return []
+    new = _record(entry, old.versions, old.seq, old.author, old.hospital)
+    return [new if old.state == "live" else new._replace(state=old.state, state_seq=old.state_seq)]
 
 
 def _record(

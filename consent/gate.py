@@ -85,7 +85,10 @@ def _granted(event: Event, policy: Policy, look: Look) -> None:
         if record is None or record.patient != event.subject:
             raise Refused("unknown", f"got the record {record_id}, which {event.subject} has not")
     if "lineage" in body:
-        _own_grant(body["lineage"], event, look)
+        first = _own_grant(body["lineage"], event, look)
+        if first.lineage != first.grant:
+            raise Refused("malformed", f"got the lineage {first.grant}, expected the id of its "
+                          f"first grant, {first.lineage}")  # fmt: skip
 
 
 def _revoked(event: Event, policy: Policy, look: Look) -> None:
@@ -96,11 +99,12 @@ def _revoked(event: Event, policy: Policy, look: Look) -> None:
         raise Refused("unknown", f"{event.subject} has granted nothing to {body['grantee']}")
 
 
-def _own_grant(grant: str, event: Event, look: Look) -> None:
+def _own_grant(grant: str, event: Event, look: Look) -> GrantName:
     name = look.get(GrantName, grant)
     if name is None or (name.patient, name.grantee) != (event.subject, event.body["grantee"]):
         raise Refused("unknown", f"got the grant {grant}, not one of this patient to "
                       f"{event.body['grantee']}")  # fmt: skip
+    return name
 
 
 _NAMES = {"access.granted": _granted, "access.revoked": _revoked}

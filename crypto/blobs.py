@@ -103,6 +103,8 @@ def open_range(
     for number in range(first, last + 1):
         length = min(CHUNK_BYTES, size - number * CHUNK_BYTES) + TAG_BYTES
         sealed = read(HEADER_BYTES + number * (CHUNK_BYTES + TAG_BYTES), length)
+        if len(sealed) != length:
+            raise SealError(f"got {len(sealed)} bytes of chunk {number}, expected {length}")
         nonce = (base ^ number).to_bytes(12, "big")
         try:
             plain += aead.decrypt(nonce, sealed, None)

@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey, MLDSA44PublicKey
 
-from crypto.cosignatures import Checkpoint, ed25519_message, ml_dsa_message
+from crypto.cosignatures import ORIGIN_LIMIT, Checkpoint, ed25519_message, ml_dsa_message
 from crypto.encoding import b64decode, b64encode
 from crypto.errors import CanonicalError, NoteError, SignatureError
 from crypto.signing import SigningKey, verify
@@ -51,7 +51,7 @@ class VerifierKey:
     def parse(cls, text: str) -> "VerifierKey":
         """Read one verifier key; raises NoteError for anything but its exact text."""
         parts = text.split("+", 2)
-        if len(parts) != 3 or not parts[0] or any(c.isspace() for c in parts[0]):
+        if len(parts) != 3 or not _is_name(parts[0]):
             raise NoteError(f"got {text[:60]!r}, expected a verifier key <name>+<id>+<base64>")
         try:
             data = b64decode(parts[2])
@@ -84,6 +84,14 @@ class VerifierKey:
             _ml_dsa_public(self.public).verify(signature[8:], message)
         except (InvalidSignature, ValueError) as error:
             raise SignatureError("got an ML-DSA-44 signature that does not fit") from error
+
+
+def _is_name(name: str) -> bool:
+    """1 to 255 bytes of UTF-8, which a cosignature counts in one byte, without spaces."""
+    try:
+        return 0 < len(name.encode()) <= ORIGIN_LIMIT and not any(c.isspace() for c in name)
+    except UnicodeEncodeError:
+        return False
 
 
 @lru_cache(maxsize=64)

@@ -4,7 +4,7 @@ They lie inside what the tree hashes, so chain and tree can't tell two stories.
 """
 
 from collections.abc import MutableMapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ledger.errors import Tampered
 
@@ -12,8 +12,7 @@ ZERO = bytes(32)
 """What the first entry, and the first of a stream, holds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):
     """An entry's place in both chains."""
 
     seq: int

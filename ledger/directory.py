@@ -80,6 +80,8 @@ class Patient(NamedTuple):
 Row = Any
 """One of the NamedTuples of this module or of the consent facts."""
 R = TypeVar("R")
+Name = tuple[type, tuple[str, ...]]
+"""A row's kind, and its key or its group."""
 
 KEY_LENGTHS: dict[type, int] = {Hospital: 1, Account: 1, Key: 1, Member: 3, Patient: 1}
 """How many leading fields make a row's key."""
@@ -108,22 +110,21 @@ class Rows:
 
     def __init__(self) -> None:
         """Empty."""
-        self._rows: dict[tuple[str, ...], Row] = {}
-        self._groups: dict[tuple[str, ...], dict[tuple[str, ...], Row]] = {}
+        self._rows: dict[type, dict[tuple[str, ...], Row]] = {kind: {} for kind in KEY_LENGTHS}
+        self._groups: dict[Name, dict[tuple[str, ...], Row]] = {}
         self.ids: set[str] = set()
 
     def get(self, kind: type[R], *key: str) -> R | None:
         """The row of `kind` under `key`, or None."""
-        return self._rows.get((kind.__name__, *key))
+        return self._rows[kind].get(key)
 
     def put(self, row: Row) -> None:
         """Add a row or replace the one under its key."""
-        kind = type(row)
-        key = row_key(row)
-        self._rows[key] = row
+        kind, key = row_name(row)
+        self._rows[kind][key] = row
         fields = GROUPS.get(kind)
         if fields is not None:
-            self._groups.setdefault((kind.__name__, *row[fields]), {})[key] = row
+            self._groups.setdefault((kind, row[fields]), {})[key] = row
 
     def created(self, id_: str) -> bool:
         """Whether an entry has created this id."""
@@ -131,13 +132,13 @@ class Rows:
 
     def group(self, kind: type[R], *group: str) -> Iterable[R]:
         """The rows of `kind` in a group."""
-        return self._groups.get((kind.__name__, *group), {}).values()
+        return self._groups.get((kind, group), {}).values()
 
 
-def row_key(row: Row) -> tuple[str, ...]:
+def row_name(row: Row) -> Name:
     """What names a row among all rows: its kind and its key."""
     kind = type(row)
-    return (kind.__name__, *row[: KEY_LENGTHS[kind]])
+    return kind, row[: KEY_LENGTHS[kind]]
 
 
 def fold_directory(entry: Entry, look: Look) -> list[Row]:

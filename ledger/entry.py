@@ -1,7 +1,6 @@
 """Entries: an event once it stands in the log. The stored bytes are exactly what is hashed."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from crypto import canonical
 from crypto.encoding import b64decode, b64encode
@@ -34,8 +33,7 @@ _decision_check = Object(
 ).check()
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A parsed entry; `time` is in Unix milliseconds, hashes are 32 bytes."""
 
     raw: bytes
@@ -69,7 +67,7 @@ class Entry:
             decision = _decision(value, kind.gated, kind.name, link.seq)
             sig = Signature.parse(value["sig"])
             time = parse_time(value["time"]) if type(value["time"]) is str else parse_time("")
-            event = Event(canonical.write(value["event"]), value["event"], kind, at)
+            event = Event.checked(canonical.write(value["event"]), value["event"], kind, at)
             check_size(kind, len(event.raw))
             canonical_sig = canonical.write(value["sig"])
         except CryptoError as error:
@@ -139,4 +137,4 @@ def nested_reading(event: Event) -> tuple[Event, Signature]:
         raise EventError("access.refused: expected a reading of the same patient inside")
     raw = canonical.write(value)
     check_size(kind, len(raw))
-    return Event(raw, value, kind, at), Signature.parse(event.body["sig"])
+    return Event.checked(raw, value, kind, at), Signature.parse(event.body["sig"])

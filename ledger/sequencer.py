@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from crypto.encoding import b64encode
 from crypto.signing import SigningKey
 from ledger.chain import Chain
-from ledger.directory import KEY_LENGTHS, Key, Look, Row, Rows, row_key
+from ledger.directory import KEY_LENGTHS, Key, Look, Name, Row, Rows, row_name
 from ledger.entry import Entry
 from ledger.errors import EventError, Refused
 from ledger.event import Event, Signature, sign_event
@@ -35,8 +35,7 @@ class Refusals(NamedTuple):
 KEY_LENGTHS[Refusals] = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(NamedTuple):
     """A parsed event whose signature was checked, and the stream length its author expects, if any."""
 
     event: Event
@@ -44,8 +43,7 @@ class Proposal:
     expect: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(NamedTuple):
     """The proposal stands in the log; `fresh` is False for a known id, answered with its first entry."""
 
     entry: Entry
@@ -91,15 +89,15 @@ class Batch:
     service: tuple[str, SigningKey] | None
     """Account and key that sign refusals; None only while entry 0 is written."""
     new_event_id: Callable[[], str]
-    claim: Callable[[Event, int], None]
-    """Takes the staged keys that entry `seq`'s event names; raises Refused if one is not there."""
+    claim: Callable[[Event], None]
+    """Checks the staged keys that an event names; raises Refused if one is not there."""
     known: Callable[[str], Entry | None]
     """The entry that holds an event id, also inside a refusal."""
     entries: list[Entry] = field(default_factory=list)
     nodes: list[tuple[int, bytes]] = field(default_factory=list)
     """(tile level, hash) of every new hash that stands in a tile, in order."""
-    changes: dict[tuple[str, ...], Row] = field(default_factory=dict)
-    fresh: set[tuple[str, ...]] = field(default_factory=set)
+    changes: dict[Name, Row] = field(default_factory=dict)
+    fresh: set[Name] = field(default_factory=set)
     """Which of the changes are rows that were not there before."""
     ids: dict[str, int] = field(default_factory=dict)
     """Event ids used by this batch (also those inside refusals) and their entry."""
@@ -126,7 +124,7 @@ class Batch:
         if proposal.expect is not None and proposal.expect != link.stream_seq:
             raise Refused("conflict", f"got the expected length {proposal.expect} of {event.stream}, "
                           f"which has {link.stream_seq} entries")  # fmt: skip
-        check_event(event, sig.key, link.seq, time, self.rules.origin, self.look)
+        ids = check_event(event, sig.key, link.seq, time, self.rules.origin, self.look)
         decision = None
         if event.type.gated:
             key = self.look.get(Key, sig.key)
@@ -137,8 +135,8 @@ class Batch:
         if event.type.name == "access.refused":
             raise Refused("role", "access.refused is written by the log itself")
         entry = Entry.make(event, sig, link, time, decision)
-        self.claim(event, link.seq)
-        return Appended(self._take(entry))
+        self.claim(event)
+        return Appended(self._take(entry, ids))
 
     def _known(self, event_id: str) -> Entry | None:
         seq = self.ids.get(event_id)
@@ -188,11 +186,12 @@ class Batch:
         )
         signature = sign_event(key, self.rules.origin, refusal.raw)
         link = self.chain.next(event.stream)
-        entry = self._take(Entry.make(refusal, signature, link, time, decision))
+        entry = Entry.make(refusal, signature, link, time, decision)
+        self._take(entry, created_ids(refusal, self.look))
         self._put(row._replace(times=(*recent, time), skipped=0))
         return Denied(decision, entry.link.seq)
 
-    def _take(self, entry: Entry) -> Entry:
+    def _take(self, entry: Entry, ids: list[str]) -> Entry:
         """Chain, hash and fold one entry; nothing may fail from here on."""
         event, link = entry.event, entry.link
         leaf = leaf_hash(entry.raw)
@@ -202,7 +201,7 @@ class Batch:
         self.ids[event.id] = link.seq
         if event.type.name == "access.refused":
             self.ids[event.body["event"]["id"]] = link.seq
-        self.look.ids.update(created_ids(event, self.look))
+        self.look.ids.update(ids)
         for fold in self.rules.folds:
             for row in fold(entry, self.look):
                 self._put(row)
@@ -213,11 +212,11 @@ class Batch:
             self.nodes.append((level // TILE_HEIGHT, node))
 
     def _put(self, row: Row) -> None:
-        key = row_key(row)
-        if key not in self.changes and self.look.get(type(row), *key[1:]) is None:
-            self.fresh.add(key)
+        name = row_name(row)
+        if name not in self.changes and self.look.get(name[0], *name[1]) is None:
+            self.fresh.add(name)
         self.look.put(row)
-        self.changes[key] = row
+        self.changes[name] = row
 
 
 def ledger_created(

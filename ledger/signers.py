@@ -18,8 +18,11 @@ from ledger.times import parse_time
 _ALGORITHMS = {"ed25519": ALGORITHM_ED25519, "x25519": ALGORITHM_X25519}
 
 
-def check_event(event: Event, key: str, seq: int, time: int, origin: str, look: Look) -> None:
-    """Check signer, role and rules of one event that is about to be entry `seq` at `time` (Unix ms)."""
+def check_event(event: Event, key: str, seq: int, time: int, origin: str, look: Look) -> list[str]:
+    """Check signer, role and rules of one event that is about to be entry `seq` at `time` (Unix ms).
+
+    Gives the ids that it creates.
+    """
     if (event.type.name == "ledger.created") != (seq == 0):
         raise Refused(
             "stream", f"got {event.type.name} as entry {seq}; ledger.created is entry 0 alone"
@@ -28,8 +31,9 @@ def check_event(event: Event, key: str, seq: int, time: int, origin: str, look: 
         check_first(event, key)
     else:
         check_signer(event, key, time, look)
-    check_ids(event, look)
+    ids = check_ids(event, look)
     check_rules(event, origin, look)
+    return ids
 
 
 def check_ids(event: Event, look: Look) -> list[str]:

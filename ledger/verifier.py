@@ -176,7 +176,7 @@ class LogVerifier:
         the directory changes."""
         value = digest.event
         kind = REGISTRY[value["type"], value["v"]]
-        event = Event(b"", value, kind, digest.at)
+        event = Event.checked(b"", value, kind, digest.at)
         acting = value["as"]
         role = acting["role"]
         signer: tuple[str, ...] = (

@@ -39,6 +39,14 @@ def find_record(ledger: Ledger, record: str) -> Record:
     return row
 
 
+def find_records(ledger: Ledger, patient: str) -> list[Record]:
+    """A patient's records, in the order of their creation."""
+    head = ledger.head()
+    entries = ledger.stream(f"patient/{patient}", head.size)
+    created = [e.event.body["record"] for e in entries if e.event.type.name == "record.uploaded"]
+    return [find_record(ledger, record) for record in created]
+
+
 def reading(
     ledger: Ledger, actor: Actor, record: Record, purpose: str, version: int | None = None
 ) -> Proposal:

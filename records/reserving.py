@@ -12,6 +12,8 @@ def reserve(
 ) -> dict[tuple[str, str], Wrapped]:
     """Make and stage the keys asked for; gives them by (subject, object or blob).
 
+    An object that has a key already keeps that one.
+
     `sizes`: plaintext bytes of the blobs, by id. Open to `author` alone until an entry names them.
     """
     made = ledger.keeper.new_key(requests)
@@ -32,13 +34,17 @@ def reserve(
                     w.version,
                     w.wrapped,
                     now,
-                    None,
                 )
             )
         else:
-            objects.append(ObjectKey(w.subject, w.name, author, w.version, w.wrapped, now, None))
+            objects.append(ObjectKey(w.name, w.subject, author, w.version, w.wrapped, now))
     ledger.keys.stage(objects, blob_keys)
-    return {(w.subject, w.name): w for w in made}
+    with ledger.database.read() as connection:
+        names = [(key.object, key.subject) for key in objects]
+        kept = ledger.keys.object_keys(connection, names)
+    return {(w.subject, w.name): w for w in made if w.name in blobs} | {
+        (k.subject, k.object): Wrapped(k.subject, k.object, k.version, k.wrapped) for k in kept
+    }
 
 
 def object_key(ledger: Ledger, subject: str, name: str) -> Wrapped:

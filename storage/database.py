@@ -63,11 +63,33 @@ class Database:
             with connection.begin():
                 yield connection
 
-    def among(self, column: str, values: Sequence[Any]) -> tuple[str, Any]:
-        """SQL and its one parameter for `column` being one of `values` (texts or integers)."""
+    def select(
+        self,
+        connection: Connection,
+        table: str,
+        columns: str,
+        names: Sequence[str],
+        keys: Sequence[tuple[str, ...]],
+    ) -> Any:
+        """`columns` of the rows of `table` whose columns `names` hold one of `keys`, none twice.
+
+        The keys come as one parameter and drive the join, so each costs one index look-up.
+        """
+        if not keys:
+            return ()
+        on = " AND ".join(f'"{table}"."{name}" = k{i}' for i, name in enumerate(names))
+        parameters: tuple[Any, ...]
         if self.sqlite:
-            return f"{column} IN (SELECT value FROM json_each(?))", json.dumps(list(values))
-        return f"{column} = ANY(%s)", list(values)
+            parts = ", ".join(f"json_extract(value, '$[{i}]') AS k{i}" for i in range(len(names)))
+            source = f"(SELECT {parts} FROM json_each(?)) CROSS JOIN"
+            parameters = (json.dumps(keys),)
+        else:
+            arrays = ", ".join("%s::text[]" for _ in names)
+            aliases = ", ".join(f"k{i}" for i in range(len(names)))
+            source = f"unnest({arrays}) AS wanted({aliases}) JOIN"
+            parameters = tuple([key[i] for key in keys] for i in range(len(names)))
+        statement = f'SELECT {columns} FROM {source} "{table}" ON {on}'
+        return connection.exec_driver_sql(statement, parameters)
 
     def sql(self, statement: str) -> str:
         """`statement`, written with `?`, in the driver's own style of parameters."""

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from ledger.chain import ZERO
 from ledger.entry import Entry
-from ledger.merkle import HASH_BYTES
+from ledger.merkle import HASH_BYTES, leaf_hash
 from ledger.tiles import TILE_WIDTH
 from storage import schema
 from storage.database import Database
@@ -71,24 +71,30 @@ class EntryStore:
 
     def streams(self, connection: Connection, names: Iterable[str]) -> dict[str, StreamEnd]:
         """The ends of those of the named streams that exist."""
-        where, parameter = self.database.among("name", list(names))
-        statement = f"SELECT name, id, length, tip FROM streams WHERE {where}"
-        result = connection.exec_driver_sql(statement, (parameter,))
-        return {row[0]: StreamEnd(row[1], row[2], bytes(row[3])) for row in result}
+        keys = [(name,) for name in names]
+        found = self.database.select(connection, "streams", "name, id", ("name",), keys)
+        ends = {}
+        statement = self.database.sql(
+            "SELECT stream_seq, raw FROM entries WHERE stream = ? ORDER BY stream_seq DESC LIMIT 1"
+        )
+        for name, number in found:
+            row = connection.exec_driver_sql(statement, (number,)).first()
+            if row is not None:
+                ends[name] = StreamEnd(number, row[0] + 1, leaf_hash(bytes(row[1])))
+        return ends
 
-    def write_streams(self, connection: Connection, ends: Sequence[tuple[str, StreamEnd]]) -> None:
-        """Set the ends of streams, new ones included."""
-        rows = [(name, *end) for name, end in ends]
-        self.database.upsert(connection, schema.streams, rows)
+    def add_streams(self, connection: Connection, numbers: Sequence[tuple[str, int]]) -> None:
+        """Add new streams with their numbers."""
+        self.database.insert(connection, schema.streams, numbers)
 
     def known(self, connection: Connection, events: Sequence[str]) -> dict[str, Entry]:
         """The entries that hold these event ids, also inside a refusal."""
-        where, parameter = self.database.among("i.event", list(events))
-        statement = (
-            f"SELECT i.event, e.raw FROM event_ids i JOIN entries e ON e.seq = i.seq WHERE {where}"
+        keys = [(event,) for event in dict.fromkeys(events)]
+        ids = dict(
+            tuple(row)
+            for row in self.database.select(connection, "event_ids", "event, seq", ("event",), keys)
         )
-        result = connection.exec_driver_sql(statement, (parameter,))
-        return {row[0]: Entry.parse(bytes(row[1])) for row in result}
+        return {event: Entry.parse(self.entry(connection, seq)) for event, seq in ids.items()}
 
     def add(
         self, connection: Connection, entries: Sequence[tuple[int, Entry]], ids: dict[str, int]

@@ -187,11 +187,11 @@ class Log:
             with self._store.database.write() as connection:
                 state = self._locked_state(connection, now)
                 # 3. Load what the batch needs in a few statements.
-                batch, claims = self._prepare(connection, state, proposals, now)
+                batch = self._prepare(connection, state, proposals, now)
                 # 4. Decide and chain, in order; each on the facts of the ones before it.
                 outcomes = [batch.admit(proposal) for proposal in proposals]
                 # 5. The new root, signed. 6. Everything that must be true at once is written.
-                state = self._write(connection, state, batch, claims)
+                state = self._write(connection, state, batch)
                 committing = True
         except Exception as error:
             if committing:
@@ -248,7 +248,7 @@ class Log:
 
     def _prepare(
         self, connection: Connection, state: _State, proposals: Sequence[Proposal], now: int
-    ) -> tuple[Batch, Claims]:
+    ) -> Batch:
         store, events = self._store, [proposal.event for proposal in proposals]
         names = {event.stream for event in events}
         if len(state.streams) > STREAMS_LIMIT:
@@ -256,7 +256,7 @@ class Log:
         state.streams.update(store.streams(connection, names - state.streams.keys()))
         known = store.known(connection, [event.id for event in events])
         state.rows.load(store.database, connection, proposals)
-        claims = Claims(self._keys, connection, events)
+        claims = Claims(self._keys, connection, events, state.rows)
         head = state.head
         ends = {n: (e.length, e.tip) for n in names if (e := state.streams.get(n)) is not None}
         batch = Batch(
@@ -270,28 +270,27 @@ class Log:
             claim=claims.claim,
             known=known.get,
         )
-        return batch, claims
+        return batch
 
-    def _write(self, connection: Connection, state: _State, batch: Batch, claims: Claims) -> _State:
+    def _write(self, connection: Connection, state: _State, batch: Batch) -> _State:
         store, head = self._store, state.head
         changes = [(key in batch.fresh, row) for key, row in batch.changes.items()]
         store.write_rows(connection, changes)
         if not batch.entries:
             return state
         ends, count = state.streams, head.streams
-        touched = []
+        new_streams = []
         for name in dict.fromkeys(entry.event.stream for entry in batch.entries):
             length, tip = batch.chain.streams[name]
             if name in ends:
                 ends[name] = StreamEnd(ends[name].id, length, tip)
             else:
                 ends[name] = StreamEnd(count, length, tip)
+                new_streams.append((name, count))
                 count += 1
-            touched.append((name, ends[name]))
-        store.write_streams(connection, touched)
+        store.add_streams(connection, new_streams)
         store.add(connection, [(ends[e.event.stream].id, e) for e in batch.entries], batch.ids)
         edge = self._write_tiles(connection, state.edge, batch)
-        claims.write(connection)
         checkpoint = Checkpoint(self._rules.origin, batch.chain.size, batch.frontier.root())
         note = self._signer.sign(checkpoint, batch.chain.time // 1000)
         new = head._replace(

@@ -1,11 +1,11 @@
 """Rows of directory and facts as they lie in SQL: the same fields, tuples as JSON text."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, get_type_hints
 
+import orjson
 from sqlalchemy import Table
 
 from consent.facts import Grant, GrantName, Record, Version
@@ -83,12 +83,12 @@ def shape(kind: Any) -> Shape:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":")) if value else "[]"
+    return orjson.dumps(value, default=tuple).decode() if value else "[]"
 
 
 def _tuple(text: str) -> tuple[Any, ...]:
-    return () if text == "[]" else tuple(json.loads(text))
+    return () if text == "[]" else tuple(orjson.loads(text))
 
 
 def _versions(text: str) -> tuple[Version, ...]:
-    return tuple(Version._make(item) for item in json.loads(text))
+    return tuple(Version._make(item) for item in orjson.loads(text))

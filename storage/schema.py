@@ -23,14 +23,13 @@ metadata = MetaData()
 
 
 def _table(name: str, key: str, /, **columns: Any) -> Table:
-    """A table whose key is made of the columns named in `key`; every column is there, but for `seq`s
-    of keys and blobs, which are empty while staged."""
+    """A table whose key is made of the columns named in `key`; no column is ever empty."""
     keys = key.split()
     return Table(
         name,
         metadata,
         *(
-            Column(c, t, primary_key=c in keys, nullable=c == "live_seq", autoincrement=False)
+            Column(c, t, primary_key=c in keys, nullable=False, autoincrement=False)
             for c, t in columns.items()
         ),
         sqlite_with_rowid=keys[0] in ("seq", "size"),
@@ -48,7 +47,8 @@ entries = _table(
 )
 Index("entries_of_stream", entries.c.stream, entries.c.stream_seq, unique=True)
 event_ids = _table("event_ids", "event", event=Text, seq=BigInteger)
-streams = _table("streams", "name", name=Text, id=BigInteger, length=BigInteger, tip=LargeBinary)
+streams = _table("streams", "name", name=Text, id=BigInteger)
+"""The number of each stream; where it ends is told by its last entry."""
 tiles = _table("tiles", "level number", level=SmallInteger, number=BigInteger, hashes=LargeBinary)
 checkpoints = _table("checkpoints", "size", size=BigInteger, note=LargeBinary)
 """Published checkpoints, one a second at most, kept for ever."""
@@ -70,12 +70,12 @@ patients = _table(
     "patients", "patient", patient=Text, account=Text, hospital=Text, seq=BigInteger,
     teen_from=BigInteger, adult_from=BigInteger, deceased=Boolean,
 )  # fmt: skip
+Index("patients_of_account", patients.c.account)
 records = _table(
     "records", "record", record=Text, patient=Text, seq=BigInteger, author=Text, hospital=Text,
     category=Text, clinical_date=Text, confidentiality=Text, episode=Text, labels=Text,
     sensitive=Boolean, minor_private=Boolean, state=Text, state_seq=BigInteger, versions=Text,
 )  # fmt: skip
-Index("records_of_patient", records.c.patient)
 grants = _table(
     "grants", "patient grantee lineage", patient=Text, grantee=Text, lineage=Text, grant=Text,
     seq=BigInteger, active=Boolean, scope=Text, records=Text, actions=Text, purposes=Text, labels=Text,
@@ -87,14 +87,14 @@ refusals = _table(
 )
 
 object_keys = _table(
-    "object_keys", "subject object", subject=Text, object=Text, author=Text, version=Integer,
-    wrapped=LargeBinary, staged_at=BigInteger, live_seq=BigInteger,
+    "object_keys", "object subject", object=Text, subject=Text, author=Text, version=Integer,
+    wrapped=LargeBinary, staged_at=BigInteger,
 )  # fmt: skip
-"""Object keys under their subject's KEK; without `live_seq` while no entry names them."""
+"""Object keys under their subject's KEK, from before an entry names them."""
 blob_keys = _table(
     "blob_keys", "blob", blob=Text, patient=Text, record=Text, author=Text, sha256=LargeBinary,
-    size=BigInteger, version=Integer, wrapped=LargeBinary, staged_at=BigInteger, live_seq=BigInteger,
+    size=BigInteger, version=Integer, wrapped=LargeBinary, staged_at=BigInteger,
 )  # fmt: skip
-"""Data keys of blobs; without `live_seq` while no entry names the blob."""
+"""Data keys of blobs, from before an entry names the blob."""
 identifiers = _table("identifiers", "hospital hash", hospital=Text, hash=LargeBinary, patient=Text)
 """A hospital's own identifier of a patient, as a keyed hash. Not in the log, not a view."""

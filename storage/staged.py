@@ -1,28 +1,36 @@
-"""The key table: wrapped keys, staged until an entry names them. Holds no key that opens anything alone."""
+"""The key table: wrapped keys, staged before the entry that names them. No key here opens anything alone.
+
+Whether a key is staged or live is not kept: it is live once an entry created what it belongs to.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from crypto.encoding import b64decode
+from consent.facts import Record
+from crypto.encoding import b64encode
+from ledger.directory import Look
 from ledger.errors import Refused
 from ledger.event import Event
 from storage import schema
 from storage.database import Database
 from storage.errors import NotFound
 
+LABEL_KEY = "labels"
+"""The object whose key makes a patient's label codes."""
+_BLOB_EVENTS = frozenset({"record.uploaded", "record.amended"})
+
 
 class ObjectKey(NamedTuple):
-    """A wrapped object key; `live_seq` is the entry that named it, None while staged."""
+    """A wrapped object key of `author`'s making; `staged_at` in Unix ms."""
 
-    subject: str
     object: str
+    subject: str
     author: str
     version: int
     wrapped: bytes
     staged_at: int
-    live_seq: int | None
 
 
 class BlobKey(NamedTuple):
@@ -37,7 +45,6 @@ class BlobKey(NamedTuple):
     version: int
     wrapped: bytes
     staged_at: int
-    live_seq: int | None
 
 
 class KeyTable:
@@ -48,22 +55,27 @@ class KeyTable:
         self.database = database
 
     def stage(self, objects: Sequence[ObjectKey], blobs: Sequence[BlobKey] = ()) -> None:
-        """Keep staged keys, durable when this returns; an author may stage an unused one again."""
-        columns = ", ".join(ObjectKey._fields)
+        """Keep staged keys, durable when this returns. An object key that is there stays as it is.
+
+        A blob comes with its record's object key or after it; raises NotFound otherwise. So whoever has
+        a blob's key has its record's too.
+        """
+        marks = ", ".join("?" for _ in ObjectKey._fields)
         statement = (
-            f"INSERT INTO object_keys ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT (subject, object) DO UPDATE SET version = excluded.version, "
-            "wrapped = excluded.wrapped, staged_at = excluded.staged_at "
-            "WHERE object_keys.live_seq IS NULL AND object_keys.author = excluded.author"
+            f"INSERT INTO object_keys VALUES ({marks}) ON CONFLICT (object, subject) DO NOTHING"
         )
         with self.database.write() as connection:
             self.database.run_many(connection, statement, list(objects))
+            names = {(key.record, key.patient) for key in blobs}
+            found = {(k.object, k.subject) for k in self.object_keys(connection, list(names))}
+            if found != names:
+                raise NotFound(f"no key is kept for the record {min(names - found)[0]} of a blob")
             self.database.insert(connection, schema.blob_keys, list(blobs))
 
     def object_key(self, subject: str, object_id: str) -> ObjectKey:
         """One object key; raises NotFound."""
         with self.database.read() as connection:
-            found = self.object_keys(connection, [(subject, object_id)])
+            found = self.object_keys(connection, [(object_id, subject)])
         if not found:
             raise NotFound(f"no key is kept for {object_id} of {subject}")
         return found[0]
@@ -71,24 +83,16 @@ class KeyTable:
     def object_keys(
         self, connection: Connection, names: Sequence[tuple[str, str]]
     ) -> list[ObjectKey]:
-        """The keys under these (subject, object) names."""
-        subjects, first = self.database.among("subject", list({subject for subject, _ in names}))
-        objects, second = self.database.among("object", list({name for _, name in names}))
-        columns = ", ".join(ObjectKey._fields)
-        statement = f"SELECT {columns} FROM object_keys WHERE {subjects} AND {objects}"
-        rows = connection.exec_driver_sql(statement, (first, second))
-        return [ObjectKey._make(row)._replace(wrapped=bytes(row[4])) for row in rows]
+        """The keys under these (object, subject) names."""
+        columns, keys = ", ".join(ObjectKey._fields), list(set(names))
+        rows = self.database.select(connection, "object_keys", columns, ("object", "subject"), keys)
+        return [ObjectKey._make(row) for row in rows]
 
     def blob_keys(self, connection: Connection, blobs: Sequence[str]) -> list[BlobKey]:
         """The data keys of these blobs."""
-        where, parameter = self.database.among("blob", blobs)
-        columns = ", ".join(BlobKey._fields)
-        rows = connection.exec_driver_sql(
-            f"SELECT {columns} FROM blob_keys WHERE {where}", (parameter,)
-        )
-        return [
-            BlobKey._make(row)._replace(sha256=bytes(row[4]), wrapped=bytes(row[7])) for row in rows
-        ]
+        columns, keys = ", ".join(BlobKey._fields), [(blob,) for blob in set(blobs)]
+        rows = self.database.select(connection, "blob_keys", columns, ("blob",), keys)
+        return [BlobKey._make(row) for row in rows]
 
     def blob_key(self, blob: str) -> BlobKey:
         """One blob's data key; raises NotFound."""
@@ -100,80 +104,62 @@ class KeyTable:
 
 
 class Claims:
-    """The staged keys that a batch's events name; they turn live in the batch's transaction."""
+    """The staged keys that a batch's events name: there, their author's, and saying the same."""
 
-    def __init__(self, keys: KeyTable, connection: Connection, events: Sequence[Event]) -> None:
-        """Load what the events name."""
-        self._keys = keys
+    def __init__(
+        self, keys: KeyTable, connection: Connection, events: Sequence[Event], look: Look
+    ) -> None:
+        """Load what the events name; `look` tells what was created already."""
         blobs = [e.body["blob"] for e in events if e.type.name in _BLOB_EVENTS]
-        objects = list({name for e in events for name in named_objects(e)})
-        found = keys.blob_keys(connection, blobs) if blobs else []
-        self._blobs = {key.blob: key for key in found}
-        rows = keys.object_keys(connection, objects) if objects else []
-        self._objects = {(key.subject, key.object): key for key in rows}
-        self._live_blobs: list[tuple[int, str]] = []
-        self._live_objects: list[tuple[int, str, str]] = []
+        objects = [name for e in events for name in named_objects(e)]
+        self._look = look
+        self._blobs = {key.blob: key for key in keys.blob_keys(connection, blobs)}
+        found = keys.object_keys(connection, objects)
+        self._authors = {(key.object, key.subject): key.author for key in found}
 
-    def claim(self, event: Event, seq: int) -> None:
-        """Take what `event`, about to be entry `seq`, names; raises Refused if it isn't its author's."""
-        objects = [self._object(event, *name) for name in named_objects(event)]
-        blob = self._blob(event) if event.type.name in _BLOB_EVENTS else None
-        for key in objects:
-            if key.live_seq is None:
-                self._live_objects.append((seq, key.subject, key.object))
-                self._objects[key.subject, key.object] = key._replace(live_seq=seq)
-        if blob is not None:
-            self._live_blobs.append((seq, blob.blob))
-            self._blobs[blob.blob] = blob._replace(live_seq=seq)
+    def claim(self, event: Event) -> None:
+        """Check what `event`, about to be appended, names; raises Refused."""
+        if event.type.name in _BLOB_EVENTS:
+            return self._claim_blob(event)
+        for name in named_objects(event):
+            author = self._authors.get(name)
+            if author is None:
+                raise Refused("no_key", f"no key was reserved for {name[0]}: reserve it first")
+            if author != event.actor and name[0] in _created(event):
+                raise Refused("no_key", f"{name[0]} was reserved by somebody else")
 
-    def _object(self, event: Event, subject: str, object_id: str) -> ObjectKey:
-        key = self._objects.get((subject, object_id))
-        if key is None:
-            raise Refused("no_key", f"no key was reserved for {object_id}: reserve it first")
-        if key.live_seq is None and key.author != event.actor:
-            raise Refused("no_key", f"{object_id} was reserved by somebody else")
-        return key
-
-    def _blob(self, event: Event) -> BlobKey:
+    def _claim_blob(self, event: Event) -> None:
         body = event.body
         key = self._blobs.get(body["blob"])
         if key is None:
             raise Refused("no_key", f"got {body['blob']}, which was not staged")
-        if key.live_seq is not None:
-            raise Refused(
-                "duplicate_id", f"got {body['blob']}, which entry {key.live_seq} names already"
-            )
         if (key.patient, key.record, key.author) != (event.subject, body["record"], event.actor):
             raise Refused(
                 "no_key", f"got {body['blob']}, staged for another patient, record or author"
             )
-        if key.sha256 != b64decode(body["sha256"], 32) or key.size != body["size"]:
+        if b64encode(key.sha256) != body["sha256"] or key.size != body["size"]:
             raise Refused("no_key", f"got another hash or size of {body['blob']} than was staged")
-        return key
-
-    def write(self, connection: Connection) -> None:
-        """Turn live what was claimed."""
-        database = self._keys.database
-        database.run_many(
-            connection, "UPDATE blob_keys SET live_seq = ? WHERE blob = ?", self._live_blobs
-        )
-        statement = "UPDATE object_keys SET live_seq = ? WHERE subject = ? AND object = ?"
-        database.run_many(connection, statement, self._live_objects)
-
-
-_BLOB_EVENTS = frozenset({"record.uploaded", "record.amended"})
-LABEL_KEY = "labels"
-"""The object whose key makes a patient's label codes."""
+        record = self._look.get(Record, body["record"])
+        if record is not None and any(v.blob == key.blob for v in record.versions):
+            raise Refused("duplicate_id", f"got {body['blob']}, which an entry names already")
 
 
 def named_objects(event: Event) -> list[tuple[str, str]]:
-    """(subject, object) of every object key that an event needs."""
+    """(object, subject) of the object keys an event needs; a record's comes with its blob's."""
     name, body = event.type.name, event.body
-    if name in _BLOB_EVENTS:
-        return [(event.subject, body["record"])]
     if name == "account.registered":
         return [(body["account"], body["account"])]
     if name == "patient.registered":
         patient, account = body["patient"], body["account"]
-        return [(patient, patient), (patient, LABEL_KEY), (account, account)]
+        return [(patient, patient), (LABEL_KEY, patient), (account, account)]
     return []
+
+
+def _created(event: Event) -> set[str]:
+    """The objects that are this event's own to create; the others were made live by earlier ones."""
+    created: set[str] = {event.body[member] for member in event.type.creates}
+    if event.type.name == "patient.registered":
+        created.add(LABEL_KEY)
+        if event.role != "service":
+            created.add(event.body["account"])
+    return created

@@ -5,27 +5,25 @@ from collections.abc import Iterable, Iterator, Sequence
 from sqlalchemy import Connection
 
 from consent.facts import Grant, GrantName, Record
-from ledger.directory import Account, Hospital, Key, Member, Patient, Row, Rows
+from ledger.directory import Account, Hospital, Key, Member, Name, Patient, Row, Rows
 from ledger.event import Event
 from ledger.sequencer import Proposal, Refusals
 from storage.database import Database
 from storage.rows import shape
 
-ROWS_LIMIT = 400_000
+ROWS_LIMIT = 100_000
 """Rows kept between batches; above it the working set starts anew, so memory stays bounded."""
 
 _CREATED: dict[str, type] = {
-    "hs": Hospital, "ac": Account, "k": Key, "pt": Patient, "rc": Record, "gr": GrantName,
+    "hs": Hospital, "ac": Account, "k_": Key, "pt": Patient, "rc": Record, "gr": GrantName,
 }  # fmt: skip
-"""Which kind of row tells that an id was created; `ev` and `bl` have tables of their own."""
+"""Which kind of row tells that an id was created, by how the id begins; `ev` and `bl` are known else."""
 _JOINS = {
     "admin.appointed": "hospital_admin", "admin.ended": "hospital_admin", "system.added": "hospital_system",
     "system.ended": "hospital_system", "doctor.approved": "doctor", "doctor.suspended": "doctor",
     "doctor.ended": "doctor", "auditor.appointed": "auditor", "auditor.ended": "auditor",
 }  # fmt: skip
 """Events that change somebody's membership, and the role they change."""
-
-Need = tuple[type, tuple[str, ...]]
 
 
 class WorkingSet(Rows):
@@ -34,16 +32,17 @@ class WorkingSet(Rows):
     def __init__(self) -> None:
         """Empty: everything is still to be loaded."""
         super().__init__()
-        self._asked: set[tuple[str, ...]] = set()
+        self._asked: set[Name] = set()
+        self._asked_groups: set[Name] = set()
 
     def created(self, id_: str) -> bool:
         """Whether an entry has created this id; its kind was loaded for the batch."""
-        kind = _CREATED.get(id_.partition("_")[0])
+        kind = _CREATED.get(id_[:2])
         return id_ in self.ids or (kind is not None and self.get(kind, id_) is not None)
 
     def _forget(self) -> None:
         super().__init__()
-        self._asked = set()
+        self._asked, self._asked_groups = set(), set()
 
     def load(
         self, database: Database, connection: Connection, proposals: Sequence[Proposal]
@@ -51,29 +50,23 @@ class WorkingSet(Rows):
         """Load what these proposals need and isn't here yet."""
         if len(self._asked) > ROWS_LIMIT:
             self._forget()
-        wanted: dict[type, set[tuple[str, ...]]] = {}
-        groups: dict[type, set[tuple[str, ...]]] = {}
-        for proposal in proposals:
-            for kind, key in needs(proposal.event, proposal.sig.key):
-                if (kind.__name__, *key) not in self._asked:
-                    wanted.setdefault(kind, set()).add(key)
-            for kind, key in group_needs(proposal.event):
-                if ("group", kind.__name__, *key) not in self._asked:
-                    groups.setdefault(kind, set()).add(key)
-        for kind, keys in wanted.items():
-            self._asked.update((kind.__name__, *key) for key in keys)
-            for row in select_rows(database, connection, kind, keys):
-                self.put(row)
-        for kind, keys in groups.items():
-            self._asked.update(("group", kind.__name__, *key) for key in keys)
-            for row in select_rows(database, connection, kind, keys, _GROUP_COLUMNS[kind]):
-                self.put(row)
+        wanted = {n for p in proposals for n in needs(p.event, p.sig.key)} - self._asked
+        groups = {n for p in proposals for n in group_needs(p.event)} - self._asked_groups
+        self._asked |= wanted
+        self._asked_groups |= groups
+        for names, columns in ((wanted, {}), (groups, _GROUP_COLUMNS)):
+            keys: dict[type, list[tuple[str, ...]]] = {}
+            for kind, key in names:
+                keys.setdefault(kind, []).append(key)
+            for kind, found in keys.items():
+                for row in select_rows(database, connection, kind, found, columns.get(kind, ())):
+                    self.put(row)
 
 
 _GROUP_COLUMNS: dict[type, tuple[str, ...]] = {Key: ("account",), Grant: ("patient", "grantee")}
 
 
-def needs(event: Event, key: str) -> Iterator[Need]:
+def needs(event: Event, key: str) -> Iterator[Name]:
     """The rows by which `event`, signed by `key`, is checked, decided and folded."""
     body, name, hospital, actor = event.body, event.type.name, event.hospital, event.actor
     stream, _, subject = event.stream.partition("/")
@@ -93,7 +86,7 @@ def needs(event: Event, key: str) -> Iterator[Need]:
         yield Refusals, (subject, actor)
 
 
-def _named(event: Event) -> Iterator[Need]:
+def _named(event: Event) -> Iterator[Name]:
     """The rows that the body names."""
     body = event.body
     for member, kind in _BODY_ROWS:
@@ -118,7 +111,7 @@ _BODY_ROWS: tuple[tuple[str, type], ...] = (
 )
 
 
-def group_needs(event: Event) -> Iterator[Need]:
+def group_needs(event: Event) -> Iterator[Name]:
     """The groups of rows by which `event` is decided."""
     if event.type.stream == "account" and "account" in event.body:
         yield Key, (event.body["account"],)
@@ -141,14 +134,7 @@ def select_rows(
 ) -> list[Row]:
     """The rows of `kind` whose key (or `columns`, its first ones) is among `keys`."""
     form = shape(kind)
-    keys = list(keys)
-    found = [
-        database.among(f'"{column}"', list({key[index] for key in keys}))
-        for index, column in enumerate(columns or form.key)
-    ]
-    where = " AND ".join(part for part, _ in found)
-    result = connection.exec_driver_sql(
-        f'SELECT {form.columns} FROM "{form.table.name}" WHERE {where}',
-        tuple(parameter for _, parameter in found),
+    found = database.select(
+        connection, form.table.name, form.columns, columns or form.key, list(keys)
     )
-    return [form.decode(row) for row in result]
+    return [form.decode(row) for row in found]

@@ -29,7 +29,6 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("wrapped", sa.LargeBinary(), nullable=False),
         sa.Column("staged_at", sa.BigInteger(), nullable=False),
-        sa.Column("live_seq", sa.BigInteger(), nullable=True),
         sqlite_with_rowid=False,
     )
     op.create_table(
@@ -136,13 +135,12 @@ def upgrade() -> None:
     )
     op.create_table(
         "object_keys",
-        sa.Column("subject", sa.Text(), primary_key=True, autoincrement=False),
         sa.Column("object", sa.Text(), primary_key=True, autoincrement=False),
+        sa.Column("subject", sa.Text(), primary_key=True, autoincrement=False),
         sa.Column("author", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("wrapped", sa.LargeBinary(), nullable=False),
         sa.Column("staged_at", sa.BigInteger(), nullable=False),
-        sa.Column("live_seq", sa.BigInteger(), nullable=True),
         sqlite_with_rowid=False,
     )
     op.create_table(
@@ -156,6 +154,7 @@ def upgrade() -> None:
         sa.Column("deceased", sa.Boolean(), nullable=False),
         sqlite_with_rowid=False,
     )
+    op.create_index("patients_of_account", "patients", ["account"])
     op.create_table(
         "records",
         sa.Column("record", sa.Text(), primary_key=True, autoincrement=False),
@@ -175,7 +174,6 @@ def upgrade() -> None:
         sa.Column("versions", sa.Text(), nullable=False),
         sqlite_with_rowid=False,
     )
-    op.create_index("records_of_patient", "records", ["patient"])
     op.create_table(
         "refusals",
         sa.Column("patient", sa.Text(), primary_key=True, autoincrement=False),
@@ -188,8 +186,6 @@ def upgrade() -> None:
         "streams",
         sa.Column("name", sa.Text(), primary_key=True, autoincrement=False),
         sa.Column("id", sa.BigInteger(), nullable=False),
-        sa.Column("length", sa.BigInteger(), nullable=False),
-        sa.Column("tip", sa.LargeBinary(), nullable=False),
         sqlite_with_rowid=False,
     )
     op.create_table(

@@ -1,0 +1,100 @@
+"""Appending: each event signed by itself, or by bundles; SQLite in one process, PostgreSQL in two."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from benchmarks.measure import Figure, one_thread_limit, workplace
+from benchmarks.town import Signed, Town
+from ledger.sequencer import Appended, Proposal
+
+EVENTS = 30_000
+PATIENTS = 2_000
+CALLERS = 3
+BATCH = 500
+
+
+def append_signed(town: Town, events: Sequence[Signed], batch: int = BATCH) -> float:
+    """Verify, decide, chain, view and commit; seconds for all."""
+    intake, ledger = town.ledger.intake, town.ledger
+
+    def act(part: Sequence[Signed]) -> None:
+        proposals = [intake.event(one.raw, one.key, one.value) for one in part]
+        _all_appended(ledger.append(proposals), part)
+
+    parts = [events[i : i + batch] for i in range(0, len(events), batch)]
+    return in_threads(act, parts)
+
+
+def append_bundles(town: Town, bundles: Sequence[tuple[list[bytes], str, bytes]]) -> float:
+    """The same by bundles under one signature; seconds for all."""
+
+    def act(bundle: tuple[list[bytes], str, bytes]) -> None:
+        proposals: list[Proposal] = town.ledger.intake.bundle(*bundle)
+        _all_appended(town.ledger.append(proposals), bundle[0])
+
+    return in_threads(act, bundles)
+
+
+def in_threads(act: Callable[[Any], None], parts: Sequence[Any], callers: int = CALLERS) -> float:
+    """Let `callers` threads work through the parts; seconds for all; their errors are raised."""
+    todo, errors = list(reversed(parts)), []
+
+    def work() -> None:
+        try:
+            while todo:
+                try:
+                    part = todo.pop()
+                except IndexError:
+                    return
+                act(part)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(callers)]
+    began = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    return time.perf_counter() - began
+
+
+def _all_appended(outcomes: Sequence[Any], part: Sequence[Any]) -> None:
+    bad = [o for o in outcomes if not isinstance(o, Appended)]
+    if bad or len(outcomes) != len(part):
+        raise SystemExit(f"not appended: {bad[:1]}")
+
+
+def figures() -> list[Figure]:
+    """The two SQLite rows."""
+    limit = one_thread_limit()
+    out = []
+    with workplace() as place:
+        town = Town.build(place, PATIENTS)
+        events = town.signed(town.uploads(EVENTS))
+        rate = EVENTS / append_signed(town, events)
+        out.append(
+            Figure(
+                "append in process, each signed (SQLite)", rate, "events/s", limit, rate / limit,
+                "8,000/s and 0.45", "12,000/s", rate >= 8_000 and rate / limit >= 0.45,
+            )
+        )  # fmt: skip
+        bundles = town.bundled(town.uploads(EVENTS), BATCH)
+        rate = EVENTS / append_bundles(town, bundles)
+        out.append(
+            Figure(
+                "append in process, bundles of 500 (SQLite)", rate, "events/s", limit, rate / limit,
+                "11,000/s", "20,000/s", rate >= 11_000,
+            )
+        )  # fmt: skip
+        town.ledger.close()
+    return out
+
+
+if __name__ == "__main__":
+    sys.exit("run python -m benchmarks append")

@@ -1,0 +1,103 @@
+"""A ledger to measure on: a hospital's system, patients, and uploads that are staged and signed."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from api.bootstrap import create_ledger, open_ledger
+from api.settings import Settings
+from crypto.encoding import b64encode
+from crypto.signing import SigningKey
+from identity.actors import Actor, new_id
+from ledger.event import Event, sign_bundle, sign_event
+from records.directory import NewPatient, add_hospital, register_patients
+from records.reserving import reserve
+from storage.keeper import KeyRequest, NewBlob
+from storage.ledger import Ledger
+
+ORIGIN = "bench.example/log"
+REGISTER_AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class Signed:
+    """An event's bytes and one signature, as they would come from outside."""
+
+    raw: bytes
+    key: str
+    value: bytes
+
+
+@dataclass
+class Town:
+    """An open ledger with a system that may append, and patients to append for."""
+
+    settings: Settings
+    ledger: Ledger
+    system: Actor
+    patients: list[str]
+
+    @classmethod
+    def build(cls, place: Path, patients: int, url: str = "") -> "Town":
+        """A new ledger in `place` with `patients` charts."""
+        settings = Settings(data=place / "ledger", database_url=url, root=None)
+        operator = create_ledger(settings, ORIGIN).operator
+        ledger = open_ledger(settings)
+        system = add_hospital(ledger, operator, "Bench", "Etc/UTC").system
+        charts = []
+        for start in range(0, patients, REGISTER_AT_ONCE):
+            now = ledger.clock()
+            new = [
+                NewPatient(new_id("pt", now), new_id("ac", now), "Bench", None, False, None)
+                for _ in range(min(REGISTER_AT_ONCE, patients - start))
+            ]
+            register_patients(ledger, system, new)
+            charts += [one.patient for one in new]
+        return cls(settings, ledger, system, charts)
+
+    def uploads(self, count: int, shuffle: int = 1) -> list[bytes]:
+        """`count` uploads by the system, each with its keys staged, round the patients."""
+        ledger, system, now = self.ledger, self.system, self.ledger.clock()
+        events, requests, sizes = [], [], {}
+        for number in range(count):
+            patient = self.patients[number * shuffle % len(self.patients)]
+            record, blob, sha = new_id("rc", now), new_id("bl", now), os.urandom(32)
+            requests.append(
+                KeyRequest(patient, (record,), (NewBlob(record, blob, sha, os.urandom(32)),))
+            )
+            sizes[blob] = 10_240
+            body: dict[str, Any] = {
+                "blob": blob,
+                "category": "laboratory",
+                "clinical_date": "2026-03-04",
+                "confidentiality": "normal",
+                "episode": new_id("ep", now),
+                "media_type": "application/fhir+json",
+                "purpose": "TREAT",
+                "record": record,
+                "sha256": b64encode(sha),
+                "size": 10_240,
+                "title": b64encode(os.urandom(92)),
+                "version": 1,
+            }
+            event = system.event("record.uploaded", f"patient/{patient}", body, now)
+            events.append(Event.of(event).raw)
+        reserve(ledger, system.account, requests, sizes)
+        return events
+
+    def signed(self, events: Sequence[bytes]) -> list[Signed]:
+        """Each event under a signature of its own."""
+        key = self.system.key
+        out = []
+        for raw in events:
+            signature = sign_event(key, ORIGIN, raw)
+            out.append(Signed(raw, key.id, signature.value))
+        return out
+
+    def bundled(self, events: Sequence[bytes], size: int) -> list[tuple[list[bytes], str, bytes]]:
+        """The events in bundles of `size`: (events, key, signature)."""
+        key: SigningKey = self.system.key
+        parts = [list(events[i : i + size]) for i in range(0, len(events), size)]
+        return [(part, key.id, sign_bundle(key, ORIGIN, part)[0].value) for part in parts]
