@@ -33,8 +33,10 @@ def digits(data: bytes) -> str:
 
 def timed_id(prefix: str, milliseconds: int, random: bytes) -> str:
     """An id of `prefix` for Unix time `milliseconds` with 10 `random` bytes."""
-    if len(random) != 10:
-        raise IdError(f"got {len(random)} random bytes, expected 10")
+    if len(random) != 10 or not 0 <= milliseconds < 2**48:
+        raise IdError(
+            f"got {len(random)} random bytes at {milliseconds}, expected 10 below 2^48 ms"
+        )
     return f"{prefix}_{digits(milliseconds.to_bytes(6, 'big') + random)}"
 
 

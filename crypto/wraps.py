@@ -45,12 +45,16 @@ def field_name(stream: str, object_id: str, event: str, field: str) -> bytes:
 
 def wrap(key: bytes, name: bytes, secret: bytes) -> bytes:
     """`secret` under the 32-byte `key`, bound to `name`: nonce[12] ‖ ciphertext."""
+    if len(key) != KEY_BYTES:
+        raise SealError(f"got a key of {len(key)} bytes, expected {KEY_BYTES}")
     nonce = os.urandom(NONCE_BYTES)
     return nonce + AESGCMSIV(key).encrypt(nonce, secret, name)
 
 
 def unwrap(key: bytes, name: bytes, wrapped: bytes) -> bytes:
     """The secret inside `wrapped`; raises SealError under another key or another name."""
+    if len(key) != KEY_BYTES:
+        raise SealError(f"got a key of {len(key)} bytes, expected {KEY_BYTES}")
     try:
         return AESGCMSIV(key).decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], name)
     except (InvalidTag, ValueError) as error:
@@ -59,7 +63,10 @@ def unwrap(key: bytes, name: bytes, wrapped: bytes) -> bytes:
 
 def seal_field(key: bytes, name: bytes, text: str) -> str:
     """`text` as a sealed field in base64; raises SealError over FIELD_LIMIT bytes."""
-    data = text.encode()
+    try:
+        data = text.encode()
+    except UnicodeEncodeError as error:
+        raise SealError("got a text that is not valid Unicode") from error
     if len(data) > FIELD_LIMIT:
         raise SealError(f"got a text of {len(data)} bytes, expected at most {FIELD_LIMIT}")
     plain = len(data).to_bytes(2, "big") + data

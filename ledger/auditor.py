@@ -1,9 +1,11 @@
 """Files and processes around the pure verifier; used by `python -m ledger` and by `heartwood verify`."""
 
 import argparse
+import gc
 import multiprocessing
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -14,7 +16,8 @@ from pathlib import Path
 from crypto.errors import CryptoError
 from ledger.checkpoint import parse_keys
 from ledger.digest import BundleDigest, digest_bundle, registered_keys
-from ledger.errors import LedgerError, Tampered
+from ledger.entry import Entry
+from ledger.errors import LedgerError, ProofError, Tampered
 from ledger.receipt import Receipt
 from ledger.registry import registry_hash, registry_json
 from ledger.tiles import TILE_WIDTH, level_tiles, tile_path
@@ -125,9 +128,10 @@ def _digests(
     count = min(processes or os.cpu_count() or 1, len(tiles))
     if len(tiles) < PARALLEL_BUNDLES or count < 2:
         return (_digest(directory, origin, keys, number, width) for number, width in tiles)
-    pool = ProcessPoolExecutor(
-        count, multiprocessing.get_context("spawn"), _start, (directory, origin, keys)
-    )
+    # Forking is quick, and safe only while there is no other thread.
+    method = "fork" if threading.active_count() == 1 else "spawn"
+    context = multiprocessing.get_context(method)
+    pool = ProcessPoolExecutor(count, context, _start, (directory, origin, keys))
     stack.callback(pool.shutdown, cancel_futures=True)
     return pool.map(_digest_there, tiles, chunksize=4)
 
@@ -156,6 +160,7 @@ _here: tuple[Path, str, Mapping[str, bytes] | None]
 
 def _start(directory: Path, origin: str, keys: Mapping[str, bytes] | None) -> None:
     global _here
+    gc.disable()  # nothing made here refers to itself
     _here = (directory, origin, keys)
 
 
@@ -165,7 +170,7 @@ def _digest_there(tile: tuple[int, int]) -> BundleDigest:
 
 def read_vkeys(path: Path | None) -> list[str] | None:
     """The verifier keys of a file, one a line; None without a file."""
-    return None if path is None else path.read_text().split()
+    return None if path is None else path.read_bytes().decode("utf-8", "replace").split()
 
 
 def check_receipt(data: bytes, vkeys: Sequence[str] | None) -> Receipt:
@@ -175,6 +180,8 @@ def check_receipt(data: bytes, vkeys: Sequence[str] | None) -> Receipt:
         receipt.verify(parse_keys(vkeys))
     else:
         receipt.verify_path()
+    if Entry.parse(receipt.entry).link.seq != receipt.index:
+        raise ProofError(f"receipt: its entry is not number {receipt.index}")
     return receipt
 
 

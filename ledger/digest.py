@@ -3,39 +3,47 @@
 What they leave to be checked in order goes into small digests.
 """
 
+from binascii import a2b_base64
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from crypto.encoding import b64decode
+from crypto.encoding import b64decode, b64encode
 from crypto.errors import CryptoError
 from crypto.ids import ALGORITHM_ED25519, key_id
 from crypto.signing import verify
 from ledger.entry import Entry, nested_reading
 from ledger.errors import LedgerError, Tampered
-from ledger.event import Event, Signature
-from ledger.merkle import HASH_BYTES, Frontier, leaf_hash
-from ledger.registry import REGISTRY
+from ledger.event import bundle_message, event_message
+from ledger.forms import PLAIN_TYPES, Form, plain_form
+from ledger.merkle import HASH_BYTES, Frontier, leaf_hash, root_from_path
 from ledger.tiles import TILE_WIDTH, split_bundle
 
-IN_ORDER = frozenset(
-    name for name, _ in REGISTRY if not name.startswith("record.") and name != "history.opened"
-) - {"access.granted", "access.revoked"}
-"""Types that change who may sign, or hold another's event: their entries are looked at whole, in order."""
+
+class Signer(NamedTuple):
+    """Who signs what, as far as the right to do so goes; `stream` only where the role hangs on it."""
+
+    kind: str
+    actor: str
+    role: str
+    hospital: str
+    stream: str
+    key: str
 
 
 class Digest(NamedTuple):
-    """What is checked in order: the place in the chains, the times (Unix ms), the signer."""
+    """What is checked in order: the place in the stream, the ids created, the signer."""
 
+    stream: str
     stream_seq: int
     stream_prev: bytes
     time: int
-    at: int
-    key: str
-    event: dict[str, Any]
-    """The event without what needs no order: of its body, only the ids that it creates."""
+    """Unix ms."""
+    ids: tuple[str, ...]
+    signer: Signer | None
+    """Of a plain entry."""
     raw: bytes
-    """The whole entry, for the types in `IN_ORDER`; else empty."""
+    """The whole entry, where its type has rules that look at others; else empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,12 @@ class BundleDigest:
     hashes: bytes
     root: bytes
     entries: list[Digest]
+    skew: tuple[int, int]
+    """Most ms between an author's clock and its entry's time, and the number of that entry."""
+
+
+Checked = set[tuple[str, str, bytes]]
+"""Bundle signatures (key, value, message) that were found good."""
 
 
 def digest_bundle(
@@ -57,77 +71,85 @@ def digest_bundle(
     `keys`: public keys by key id, or None to leave signatures out.
     """
     frontier, hashes, digests = Frontier(), [], []
-    bundles: set[tuple[str, bytes, bytes]] = set()
-    previous, time = b"", 0
-    first = b""
-    number = start
+    checked: Checked = set()
+    signers: dict[Signer, Signer] = {}
+    number, raws = start, _split(start, data)
+    previous = first = b""
+    time, skew = 0, (0, start)
     try:
-        for raw in split_bundle(data):
-            entry = Entry.parse(raw)
-            leaf = leaf_hash(raw)
-            if entry.link.seq != number:
-                raise Tampered(f"got the number {entry.link.seq}")
-            if previous and entry.link.prev != previous:
-                raise Tampered(f"prev is not the hash of entry {number - 1}")
-            if entry.time < time:
-                raise Tampered("its time lies before that of the entry before")
+        for raw in raws:
+            form = plain_form(raw) or long_form(raw)
             if keys is not None:
-                check_signatures(entry, origin, keys, bundles)
-            first = first or entry.link.prev
-            previous, time = leaf, entry.time
-            frontier.append(leaf, _ignore)
-            hashes.append(leaf)
-            digests.append(_digest(entry))
+                _check_signature(form, origin, keys, checked)
+                if form.kind.name == "access.refused":
+                    _check_inner(Entry.parse(raw), origin, keys, checked)
+            if form.seq != number:
+                raise Tampered(f"got the number {form.seq}")
+            if previous and form.prev != previous:
+                raise Tampered(f"prev is not the hash of entry {number - 1}")
+            if form.time < time:
+                raise Tampered("its time lies before that of the entry before")
+            first, time = first or form.prev, form.time
+            skew = max(skew, (abs(form.at - time), number))
+            previous = leaf_hash(raw)
+            frontier.append(previous, _ignore)
+            hashes.append(previous)
+            digests.append(_digest(form, raw, signers))
             number += 1
     except (LedgerError, CryptoError) as error:
         raise Tampered(f"entry {number}: {error}") from error
     root = frontier.root() if len(hashes) == TILE_WIDTH else b""
-    return BundleDigest(start, first, b"".join(hashes), root, digests)
+    return BundleDigest(start, first, b"".join(hashes), root, digests, skew)
 
 
-def check_signatures(
-    entry: Entry, origin: str, keys: Mapping[str, bytes], bundles: set[tuple[str, bytes, bytes]]
-) -> None:
-    """The entry's signature, and that of a refused reading inside; a bundle's is checked once."""
-    _check(entry.event, entry.sig, origin, keys, bundles)
-    if entry.event.type.name == "access.refused":
-        _check(*nested_reading(entry.event), origin, keys, bundles)
+def long_form(raw: bytes) -> Form:
+    """The form of any entry, by the parser; raises EventError with what is wrong."""
+    entry = Entry.parse(raw)
+    event, link, sig = entry.event, entry.link, entry.sig
+    bundle = None
+    if sig.size:
+        path = ",".join(f'"{b64encode(node)}"' for node in sig.path)
+        bundle = (str(sig.index), path, str(sig.size))
+    return Form(
+        event.type, event.raw, event.id, event.actor, event.role, event.hospital, event.stream, event.at,
+        (event.id, *(event.body[m] for m in event.type.creates)), link.seq, link.prev, link.stream_seq,
+        link.stream_prev, entry.time, sig.key, b64encode(sig.value), bundle,
+    )  # fmt: skip
 
 
-def _check(
-    event: Event,
-    sig: Signature,
-    origin: str,
-    keys: Mapping[str, bytes],
-    bundles: set[tuple[str, bytes, bytes]],
-) -> None:
+def _digest(form: Form, raw: bytes, signers: dict[Signer, Signer]) -> Digest:
+    place = (form.stream, form.stream_seq, form.stream_prev, form.time)
+    if form.kind.name not in PLAIN_TYPES:
+        return Digest(*place, form.ids, None, raw)
+    stream = form.stream if form.role == "patient" else ""
+    signer = Signer(form.kind.name, form.actor, form.role, form.hospital, stream, form.key)
+    return Digest(*place, form.ids, signers.setdefault(signer, signer), b"")
+
+
+def _check_signature(form: Form, origin: str, keys: Mapping[str, bytes], checked: Checked) -> None:
+    """The author's signature over the event, or over the bundle it is of; a bundle's once."""
+    public = keys.get(form.key)
+    if public is None:
+        raise Tampered(f"signed by {form.key}, a key that no entry registers")
+    value = a2b_base64(form.value)
+    if form.bundle is None:
+        return verify(public, value, event_message(origin, form.event))
+    index, path, size = form.bundle
+    nodes = [a2b_base64(node) for node in path.replace('"', "").split(",") if node]
+    root = root_from_path(int(index), int(size), leaf_hash(form.event), nodes)
+    message = bundle_message(origin, int(size), root)
+    if (form.key, form.value, message) not in checked:
+        verify(public, value, message)
+        checked.add((form.key, form.value, message))
+
+
+def _check_inner(entry: Entry, origin: str, keys: Mapping[str, bytes], checked: Checked) -> None:
+    """The signature of the refused reading inside."""
+    event, sig = nested_reading(entry.event)
     public = keys.get(sig.key)
     if public is None:
-        raise Tampered(f"signed by {sig.key}, a key that no entry registers")
-    message = sig.message(origin, event.raw)
-    if not sig.size:
-        return verify(public, sig.value, message)
-    if (sig.key, sig.value, message) not in bundles:
-        verify(public, sig.value, message)
-        bundles.add((sig.key, sig.value, message))
-
-
-def _digest(entry: Entry) -> Digest:
-    event, link = entry.event, entry.link
-    value, body, name = event.value, event.body, event.type.name
-    raw = entry.raw if name in IN_ORDER else b""
-    slim = {
-        "actor": value["actor"],
-        "as": value["as"],
-        "body": {} if raw else {m: body[m] for m in event.type.creates},
-        "id": value["id"],
-        "stream": value["stream"],
-        "type": name,
-        "v": value["v"],
-    }
-    if name == "access.granted":
-        slim["body"] = body
-    return Digest(link.stream_seq, link.stream_prev, entry.time, event.at, entry.sig.key, slim, raw)
+        raise Tampered(f"the reading inside is signed by {sig.key}, a key that no entry registers")
+    verify(public, sig.value, sig.message(origin, event.raw))
 
 
 def registered_keys(start: int, data: bytes) -> dict[str, bytes]:
@@ -139,7 +161,7 @@ def registered_keys(start: int, data: bytes) -> dict[str, bytes]:
     if b'"key.registered"' not in data and b'"ledger.created"' not in data:
         return {}
     found = {}
-    for number, raw in enumerate(split_bundle(data), start):
+    for number, raw in enumerate(_split(start, data), start):
         try:
             entry = Entry.parse(raw)
         except LedgerError as error:
@@ -153,6 +175,13 @@ def registered_keys(start: int, data: bytes) -> dict[str, bytes]:
             if key["key"] == key_id(ALGORITHM_ED25519, public):
                 found[key["key"]] = public
     return found
+
+
+def _split(start: int, data: bytes) -> list[bytes]:
+    try:
+        return split_bundle(data)
+    except LedgerError as error:
+        raise Tampered(f"the bundle from entry {start} on: {error}") from error
 
 
 def _ignore(level: int, node: bytes) -> None:

@@ -45,7 +45,7 @@ class Key(NamedTuple):
     seq: int
     counts_from: int
     voucher: str
-    """The account that vouched for it."""
+    """Who vouched for it: a hospital, by whichever of its people, or else the account."""
     active: bool
 
 
@@ -206,7 +206,7 @@ def _key_registered(event: Event, seq: int, time: int, look: Look) -> list[Row]:
     return [
         Key(
             body["key"], body["account"], _public(body["public_key"]), body["algorithm"],
-            body["custody"], seq, counts_from, event.actor, True,
+            body["custody"], seq, counts_from, event.hospital or event.actor, True,
         )
     ]  # fmt: skip
 

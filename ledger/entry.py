@@ -124,6 +124,10 @@ def _decision(value: dict[str, Any], gated: bool, name: str, seq: int) -> dict[s
         raise EventError(
             f"decision: not one of a {name} at {seq}: {decision['effect']}, as of {decision['as_of']}"
         )
+    if max(0, decision["policy"], *decision["basis"]) > decision["as_of"]:
+        raise EventError("decision: rests on an entry that does not stand before it")
+    if refused and decision["rule"] == "S0":
+        raise EventError("decision: what S0 denies is never written")
     if ("reason" in decision) != refused:
         raise EventError("decision: a reason belongs to a denial, and only there")
     return decision

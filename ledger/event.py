@@ -136,7 +136,7 @@ def check_value(value: Any, nested: bool = False) -> tuple[EventType, int]:
     role, hospital = acting["role"], acting.get("hospital")
     if type(role) is not str or not (hospital is None or type(hospital) is str):
         raise EventError("as: expected text")
-    if "hospital" in acting and hospital is None or not _acting(role, hospital):
+    if ("hospital" in acting and hospital is None) or not _acting(role, hospital):
         raise EventError(
             f"as: a hospital belongs with {', '.join(sorted(HOSPITAL_ROLES))}, no others"
         )

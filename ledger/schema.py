@@ -205,7 +205,7 @@ MIDNIGHT = Text(
 )
 MEDIA_TYPE = Text("[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}", 129)
 TIME_ZONE = Text("[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2}", 64)
-SEALED = Text(f"(?:[A-Za-z0-9+/]{{4}}){{30,}}{_BASE64_TAIL}", 5_600)
+SEALED = Text(f"(?:[A-Za-z0-9+/]{{4}}){{30,1399}}{_BASE64_TAIL}", 5_600)
 """A sealed field: nonce, blocks of 64 bytes, tag: at least 92 bytes, at most 4 KiB of text."""
 PUBLIC_NAME = Text(
     r"[^\x00-\x20\x7f\ud800-\udfff](?:[^\x00-\x1f\x7f\ud800-\udfff]*[^\x00-\x20\x7f\ud800-\udfff])?",

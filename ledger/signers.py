@@ -42,6 +42,8 @@ def check_ids(event: Event, look: Look) -> list[str]:
     for id_ in ids:
         if look.created(id_):
             raise Refused("duplicate_id", f"got the id {id_}, which an earlier entry created")
+    if len(set(ids)) != len(ids):
+        raise Refused("duplicate_id", "got an event that creates one id twice")
     return ids
 
 
@@ -241,9 +243,9 @@ def _key_revoked(event: Event, origin: str, look: Look) -> None:
     account = look.get(Account, event.body["account"])
     if key is None or account is None or key.account != account.account or not key.active:
         raise Refused("key", f"got {event.body['key']}, which is no active key of this account")
+    voucher = event.hospital or event.actor
     own = event.role == "person" and event.actor == account.account
-    hospital = bool(event.hospital) and event.hospital == account.registrar
-    if not (own or hospital or event.role == "operator" or event.actor == key.voucher):
+    if not (own or event.role == "operator" or voucher == key.voucher):
         raise Refused("key", f"{event.actor} may not revoke a key of {account.account}")
 
 

@@ -12,7 +12,7 @@ from crypto.errors import CryptoError
 from crypto.notes import VerifierKey
 from ledger.chain import Chain, Link
 from ledger.checkpoint import Checkpoint, open_checkpoint, parse_keys
-from ledger.digest import BundleDigest, Digest, hashes_of
+from ledger.digest import BundleDigest, Digest, Signer, hashes_of
 from ledger.directory import Rows, fold_directory
 from ledger.entry import Entry, nested_reading
 from ledger.errors import LedgerError, Tampered
@@ -20,7 +20,7 @@ from ledger.event import Event
 from ledger.merkle import HASH_BYTES, Frontier, node_hash, root_of
 from ledger.receipt import Receipt
 from ledger.registry import REGISTRY
-from ledger.signers import check_event, check_ids, check_rules, check_signer, created_ids
+from ledger.signers import check_event, check_signer, created_ids
 from ledger.tiles import TILE_HEIGHT, TILE_WIDTH, level_tiles, tile_nodes, tile_path, tree_paths_of
 
 Read = Callable[[str], bytes]
@@ -62,21 +62,28 @@ def read_checkpoint(
     read: Read, vkeys: Sequence[str] | None
 ) -> tuple[Checkpoint, list[VerifierKey]]:
     """The checkpoint, signed by every key of the log; `vkeys` from outside, else those of the export."""
-    own = read("log.vkey").decode("utf-8", "replace").splitlines()
+    *own, end = read("log.vkey").decode("utf-8", "replace").split("\n")
+    if end:
+        raise Tampered("log.vkey: expected verifier keys, each on a line of its own")
     try:
         keys = parse_keys(own if vkeys is None else vkeys)
-        if vkeys is not None and sorted(own) != sorted(vkeys):
-            raise Tampered("log.vkey: holds other keys than those given from outside")
+    except CryptoError as error:
+        place = "log.vkey" if vkeys is None else "the keys given from outside"
+        raise Tampered(f"{place}: {error}") from error
+    if vkeys is not None and sorted(own) != sorted(vkeys):
+        raise Tampered("log.vkey: holds other keys than those given from outside")
+    try:
         return open_checkpoint(read("checkpoint"), keys), keys
     except CryptoError as error:
-        raise Tampered(f"checkpoint: {error}") from error
+        raise Tampered(f"checkpoint: {str(error).removeprefix('checkpoint: ')}") from error
 
 
 def check_policy_file(read: Read, keys: Sequence[VerifierKey]) -> None:
     """The witness policy names this log's key (C2SP tlog-policy)."""
-    for number, line in enumerate(read("policy").decode("utf-8", "replace").splitlines(), 1):
+    names = {str(key) for key in keys}
+    for number, line in enumerate(read("policy").decode("utf-8", "replace").split("\n"), 1):
         words = line.partition("#")[0].split()
-        if words[:1] == ["log"] and words[1:2] != [str(keys[0])]:
+        if words[:1] == ["log"] and not names.issuperset(words[1:2] or [""]):
             raise Tampered(f"policy: line {number} names another log's key")
         if words and words[0] not in ("log", "witness", "group", "quorum"):
             raise Tampered(f"policy: line {number} is none of log, witness, group, quorum")
@@ -112,7 +119,8 @@ class LogVerifier:
         self._tiles: dict[int, list[bytes]] = {}
         self._tail: list[bytes] = []
         self._skew = 0
-        self._signers: set[tuple[str, ...]] = set()
+        self._signers: set[Signer] = set()
+        self._readings: dict[str, bool] = {}
 
     def take(self, bundle: BundleDigest) -> None:
         """Check one bundle against all before it; raises Tampered with the entry's number."""
@@ -123,6 +131,8 @@ class LogVerifier:
         leaves = hashes_of(bundle.hashes)
         for digest, leaf in zip(bundle.entries, leaves, strict=True):
             self._entry(digest, leaf)
+        if bundle.skew[0] > self._skew:
+            raise Tampered(f"entry {bundle.skew[1]}: its author's clock is {bundle.skew[0]} ms off")
         self._tile(0, bundle.start // TILE_WIDTH, bundle.hashes)
         if bundle.root:
             self._upper.append(bundle.root, self._node)
@@ -154,46 +164,35 @@ class LogVerifier:
             raise Tampered("log.vkey: its keys are not those that entry 0 names")
 
     def _entry(self, digest: Digest, leaf: bytes) -> None:
-        seq = self._chain.size
+        seq, stream = self._chain.size, digest.stream
         link = Link(seq, self._chain.tip, digest.stream_seq, digest.stream_prev)
-        stream = digest.event["stream"]
         self._chain.check(stream, link, digest.time)
         try:
-            if digest.raw:
+            if digest.signer is None:
                 self._in_order(Entry.parse(digest.raw))
             else:
-                self._plain(digest)
+                self._plain(digest, digest.signer)
         except LedgerError as error:
             raise Tampered(f"entry {seq}: {error}") from error
-        if abs(digest.at - digest.time) > self._skew:
-            raise Tampered(f"entry {seq}: its author's clock is more than {self._skew} ms off")
         self._chain.extend(stream, link, leaf, digest.time)
         self.counts.entries += 1
         self.counts.streams += digest.stream_seq == 0
 
-    def _plain(self, digest: Digest) -> None:
+    def _plain(self, digest: Digest, signer: Signer) -> None:
         """An entry that changes nobody's rights: signer and ids. A signer once checked stays good until
-        the directory changes."""
-        value = digest.event
-        kind = REGISTRY[value["type"], value["v"]]
-        event = Event.checked(b"", value, kind, digest.at)
-        acting = value["as"]
-        role = acting["role"]
-        signer: tuple[str, ...] = (
-            value["actor"],
-            role,
-            acting.get("hospital", ""),
-            digest.key,
-            kind.name,
-        )
-        if role == "patient":
-            signer += (value["stream"],)
-        if role == "auditor" or signer not in self._signers:
-            check_signer(event, digest.key, digest.time, self._rows)
-            self._signers.add(signer)
-        self._rows.ids.update(check_ids(event, self._rows))
-        check_rules(event, self.origin, self._rows)
-        self.counts.readings += kind.reading
+        the directory changes; an auditor's term ends by itself."""
+        if signer not in self._signers:
+            event = _as_signed(digest, signer)
+            check_signer(event, signer.key, digest.time, self._rows)
+            if signer.role != "auditor":
+                self._signers.add(signer)
+            self._readings[signer.kind] = event.type.reading
+        ids = self._rows.ids
+        for id_ in digest.ids:
+            if id_ in ids:
+                raise Tampered(f"got the id {id_}, which an earlier entry created")
+            ids.add(id_)
+        self.counts.readings += self._readings[signer.kind]
 
     def _in_order(self, entry: Entry) -> None:
         """An entry that changes who may sign, or that holds a refused reading."""
@@ -240,6 +239,19 @@ class LogVerifier:
         if not self._tail:
             return self._upper.root()
         return tail.root() if not self._upper.size else _join(self._upper, tail.root())
+
+
+def _as_signed(digest: Digest, signer: Signer) -> Event:
+    """The event as far as the right to sign it goes."""
+    acting = {"role": signer.role} | ({"hospital": signer.hospital} if signer.hospital else {})
+    value = {
+        "actor": signer.actor,
+        "as": acting,
+        "body": {},
+        "id": digest.ids[0],
+        "stream": digest.stream,
+    }
+    return Event.checked(b"", value, REGISTRY[signer.kind, 1], digest.time)
 
 
 def _join(upper: Frontier, root: bytes) -> bytes:

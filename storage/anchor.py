@@ -35,8 +35,8 @@ class Anchor:
     def write_due(self, now: int) -> None:
         """Write what is pending if the last writing is an interval ago."""
         if self._pending is not None and abs(now - self._written_at) >= self._interval:
-            self._written_at = now
             self.write_now()
+            self._written_at = now  # not before: while it fails, every batch finds it due
 
     def write_now(self) -> None:
         """Write what is pending."""

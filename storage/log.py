@@ -8,6 +8,7 @@ import queue
 import threading
 import time as clocks
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
@@ -129,7 +130,8 @@ class Log:
             try:
                 ticket = last or self._queue.get(timeout=PUBLISH_MS / 1000)
             except queue.Empty:
-                self._anchor.write_due(self._clock())
+                with suppress(Exception):  # the next batch fails on it, aloud; the thread lives on
+                    self._anchor.write_due(self._clock())
                 continue
             last = None
             if ticket is None:
@@ -193,16 +195,16 @@ class Log:
                 # 5. The new root, signed. 6. Everything that must be true at once is written.
                 state = self._write(connection, state, batch)
                 committing = True
+            self._anchor.saw(state.head.size, state.head.checkpoint, now)
         except Exception as error:
             if committing:
-                # The commit itself failed: it may have happened, so nobody is told either way.
+                # The commit, or its anchor, failed: it may have happened, so nobody is told either way.
                 raise OutcomeUnknown(
                     "the commit's outcome is unknown; send the same events again, with the same ids"
                 ) from error
             raise
         # 7. Durable, in the tree, under a signed checkpoint: tell the callers.
         self._state = state
-        self._anchor.saw(state.head.size, state.head.checkpoint, now)
         position = 0
         for ticket in tickets:
             ticket.outcomes = outcomes[position : position + len(ticket.proposals)]
@@ -234,6 +236,7 @@ class Log:
             and self._state.head.size == head.size
             and self._state.head.root == head.root
         ):
+            self._state.head = head  # a receipt may have published it since
             return self._state
         node = tile_nodes(lambda level, number: self._store.tile(connection, level, number))
         edge = {}

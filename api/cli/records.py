@@ -55,6 +55,7 @@ def import_(
         )
         size = ledger.head().size
     fields = dataclasses.asdict(summary) | {"found": summary.found, "size": size}
+    fields["records"] = dict(summary.records)  # asdict makes a Counter of pairs out of a Counter
     total = sum(summary.records.values())
     rows = [f"  {count:>7} {category}" for category, count in sorted(summary.records.items())]
     lines = [

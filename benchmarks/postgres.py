@@ -1,0 +1,63 @@
+"""PostgreSQL: two processes append to one log, batches of 200, each event signed by itself."""
+
+import multiprocessing
+import time
+from multiprocessing.synchronize import Barrier
+
+from api.bootstrap import open_ledger
+from api.settings import Settings
+from benchmarks.append import append_signed
+from benchmarks.measure import Figure, one_thread_limit, workplace
+from benchmarks.town import Signed, Town
+from identity.actors import Actor
+from tests.postgres import Cluster
+
+EVENTS = 8_000
+"""By each process."""
+BATCH = 200
+
+
+def _process(
+    settings: Settings,
+    system: Actor,
+    patients: list[str],
+    start: Barrier,
+    out: "multiprocessing.Queue[float]",
+) -> None:
+    ledger = open_ledger(settings)
+    town = Town(settings, ledger, system, patients)
+    events: list[Signed] = town.signed(town.uploads(EVENTS))
+    start.wait()
+    out.put(append_signed(town, events, BATCH))
+    ledger.close()
+
+
+def figures() -> list[Figure]:
+    """The PostgreSQL row."""
+    limit = one_thread_limit()
+    context = multiprocessing.get_context("spawn")
+    with workplace() as place, Cluster.start() as cluster:
+        town = Town.build(place, 2_000, cluster.database())
+        town.ledger.close()
+        start, out = context.Barrier(3), context.Queue()
+        half = len(town.patients) // 2
+        parts = (town.patients[:half], town.patients[half:])
+        processes = [
+            context.Process(target=_process, args=(town.settings, town.system, part, start, out))
+            for part in parts
+        ]
+        for process in processes:
+            process.start()
+        start.wait()
+        began = time.perf_counter()
+        for _ in processes:
+            out.get(timeout=300)
+        rate = 2 * EVENTS / (time.perf_counter() - began)
+        for process in processes:
+            process.join()
+    return [
+        Figure(
+            "append, PostgreSQL, two processes, batches of 200, each signed", rate, "events/s", limit,
+            rate / limit, "7,000/s", "10,000/s", rate >= 7_000,
+        )
+    ]  # fmt: skip

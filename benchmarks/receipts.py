@@ -1,0 +1,32 @@
+"""One receipt, from the tiles in the database."""
+
+import random
+import time
+
+from benchmarks.append import append_bundles
+from benchmarks.measure import Figure, workplace
+from benchmarks.town import Town
+
+ENTRIES = 30_000
+RECEIPTS = 1_000
+
+
+def figures() -> list[Figure]:
+    """The median and the 99th of a hundred, in ms."""
+    with workplace() as place:
+        town = Town.build(place, 1_000)
+        append_bundles(town, town.bundled(town.uploads(ENTRIES), 500))
+        size = town.ledger.head().size
+        draw, times = random.Random(1), []
+        for _ in range(RECEIPTS):
+            seq = draw.randrange(size)
+            began = time.perf_counter()
+            town.ledger.receipt(seq)
+            times.append((time.perf_counter() - began) * 1000)
+        town.ledger.close()
+    times.sort()
+    median, late = times[RECEIPTS // 2], times[RECEIPTS * 99 // 100]
+    return [
+        Figure("one receipt, median", median, "ms", None, None, "≤ 1 ms", "0.1 ms", median <= 1),
+        Figure("one receipt, 99th of a hundred", late, "ms"),
+    ]

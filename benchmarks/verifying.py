@@ -1,0 +1,73 @@
+"""Verifying a whole export on both threads: with and without signatures, with and without orjson."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.append import append_signed
+from benchmarks.measure import Figure, two_thread_limit, workplace
+from benchmarks.town import Town
+from storage.exports import write_export
+
+ENTRIES = 160_000
+ROOMS = ("crypto", "ledger")
+
+
+def build(place: Path, entries: int) -> tuple[Path, Path]:
+    """An export of about `entries` entries, each signed by itself; (folder, verifier keys)."""
+    town = Town.build(place, 2_000)
+    done = 0
+    while done < entries:
+        append_signed(town, town.signed(town.uploads(10_000)))
+        done += 10_000
+    target = place / "export"
+    write_export(town.ledger, target)
+    town.ledger.close()
+    return target, town.settings.data / "log.vkey"
+
+
+def seconds(target: Path, vkey: Path, signatures: bool, orjson: bool) -> float:
+    """Wall time of `python -P -m ledger verify` on the rooms an auditor needs, and nothing else."""
+    root = Path(__file__).resolve().parent.parent
+    with tempfile.TemporaryDirectory() as folder:
+        for room in ROOMS:
+            (Path(folder) / room).symlink_to(root / room)
+        if not orjson:
+            (Path(folder) / "orjson.py").write_text("raise ImportError('left out')\n")
+        command = [sys.executable, "-P", "-m", "ledger", "verify", str(target), "--vkey", str(vkey)]
+        if not signatures:
+            command.append("--no-signatures")
+        env = {**os.environ, "PYTHONPATH": folder}
+        began = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True, env=env, cwd="/")
+        return time.perf_counter() - began
+
+
+def figures() -> list[Figure]:
+    """Four rows: all signatures or none, orjson or the standard library."""
+    out = []
+    with workplace() as place:
+        target, vkey = build(place, ENTRIES)
+        limit = two_thread_limit()
+        for orjson in (False, True):
+            library = "orjson" if orjson else "standard library"
+            rate = ENTRIES / seconds(target, vkey, True, orjson)
+            least = 0.70 if orjson else 0.55
+            out.append(
+                Figure(
+                    f"verify a log, all signatures ({library})", rate, "entries/s", limit,
+                    rate / limit, f"{least:.2f} of the two-thread limit", "0.8", rate / limit >= least,
+                )
+            )  # fmt: skip
+            rate = ENTRIES / seconds(target, vkey, False, orjson)
+            need = 100_000 if orjson else 55_000
+            out.append(
+                Figure(
+                    f"verify a log, without signatures ({library})", rate, "entries/s", None, None,
+                    f"{need:,}/s", "200,000/s", rate >= need,
+                )
+            )  # fmt: skip
+    return out

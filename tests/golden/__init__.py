@@ -1,0 +1,1 @@
+"""Golden files: what the formats looked like when they were written, kept for ever."""
