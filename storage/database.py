@@ -70,10 +70,12 @@ class Database:
         columns: str,
         names: Sequence[str],
         keys: Sequence[tuple[str, ...]],
+        joined: str = "",
     ) -> Any:
         """`columns` of the rows of `table` whose columns `names` hold one of `keys`, none twice.
 
-        The keys come as one parameter and drive the join, so each costs one index look-up.
+        The keys come as one parameter and drive the join, so each costs one index look-up; `joined` may
+        join further tables.
         """
         if not keys:
             return ()
@@ -88,7 +90,7 @@ class Database:
             aliases = ", ".join(f"k{i}" for i in range(len(names)))
             source = f"unnest({arrays}) AS wanted({aliases}) JOIN"
             parameters = tuple([key[i] for key in keys] for i in range(len(names)))
-        statement = f'SELECT {columns} FROM {source} "{table}" ON {on}'
+        statement = f'SELECT {columns} FROM {source} "{table}" ON {on} {joined}'
         return connection.exec_driver_sql(statement, parameters)
 
     def sql(self, statement: str) -> str:

@@ -71,17 +71,19 @@ class EntryStore:
 
     def streams(self, connection: Connection, names: Iterable[str]) -> dict[str, StreamEnd]:
         """The ends of those of the named streams that exist."""
-        keys = [(name,) for name in names]
-        found = self.database.select(connection, "streams", "name, id", ("name",), keys)
-        ends = {}
-        statement = self.database.sql(
-            "SELECT stream_seq, raw FROM entries WHERE stream = ? ORDER BY stream_seq DESC LIMIT 1"
+        last = "(SELECT max(stream_seq) FROM entries WHERE stream = streams.id)"
+        found = self.database.select(
+            connection,
+            "streams",
+            "streams.name, streams.id, e.stream_seq, e.raw",
+            ("name",),
+            [(name,) for name in names],
+            f"JOIN entries e ON e.stream = streams.id AND e.stream_seq = {last}",
         )
-        for name, number in found:
-            row = connection.exec_driver_sql(statement, (number,)).first()
-            if row is not None:
-                ends[name] = StreamEnd(number, row[0] + 1, leaf_hash(bytes(row[1])))
-        return ends
+        return {
+            name: StreamEnd(number, seq + 1, leaf_hash(bytes(raw)))
+            for name, number, seq, raw in found
+        }
 
     def add_streams(self, connection: Connection, numbers: Sequence[tuple[str, int]]) -> None:
         """Add new streams with their numbers."""

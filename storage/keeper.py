@@ -25,7 +25,7 @@ from ledger.errors import LedgerError
 from ledger.merkle import check_consistency
 from ledger.receipt import Receipt
 from storage.anchor import Anchor
-from storage.errors import KeeperRefused, StartRefused
+from storage.errors import KeeperRefused, NotFound, StartRefused
 from storage.keks import KekStore
 
 RELEASE_MS = 60_000
@@ -244,7 +244,7 @@ class KeyKeeper:
             if entry.decision["effect"] != "permit" or entry.link.seq != reading.receipt.index:
                 raise KeeperRefused(f"entry {entry.link.seq} permits nothing")
             self._check_signature(entry, *_registered(key, entry.sig.key))
-        except (LedgerError, CryptoError) as error:
+        except (LedgerError, CryptoError, NotFound, LookupError) as error:
             raise KeeperRefused(f"the receipt does not hold: {error}") from error
         age = self._clock() - entry.time
         if abs(age) > RELEASE_MS:
@@ -287,7 +287,12 @@ class KeyKeeper:
         note = self._anchor.read()
         if note is None:
             return Checkpoint(self._log_keys[0].name, 0, b"")
-        return open_checkpoint(note, self._log_keys)
+        try:
+            return open_checkpoint(note, self._log_keys)
+        except CryptoError as error:
+            raise StartRefused(
+                f"the keeper's last checkpoint does not hold: {error}. Restore it from the keeper's backup."
+            ) from error
 
     def _versions(self, subjects: Sequence[str]) -> dict[str, int]:
         """The newest KEK version of each subject; version 1 is made where there is none."""

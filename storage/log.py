@@ -10,6 +10,7 @@ import time as clocks
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 
 from sqlalchemy import Connection
 
@@ -238,16 +239,14 @@ class Log:
         ):
             self._state.head = head  # a receipt may have published it since
             return self._state
-        node = tile_nodes(lambda level, number: self._store.tile(connection, level, number))
+        read = cache(lambda level, number: self._store.tile(connection, level, number))
         edge = {}
         level = 0
         while head.size >> (8 * level):
             number, width = divmod(head.size >> (8 * level), TILE_WIDTH)
-            edge[level] = (
-                self._store.tile(connection, level, number)[: width * HASH_BYTES] if width else b""
-            )
+            edge[level] = read(level, number)[: width * HASH_BYTES] if width else b""
             level += 1
-        return _State(head, Frontier(head.size, node), edge)
+        return _State(head, Frontier(head.size, tile_nodes(read)), edge)
 
     def _prepare(
         self, connection: Connection, state: _State, proposals: Sequence[Proposal], now: int

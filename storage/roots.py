@@ -43,7 +43,7 @@ def load_root(path: Path, passphrase: str | None) -> bytes:
         raise StartRefused(
             f"{path} is readable by others, expected mode {PRIVATE_MODE:o}: run chmod 600"
         )
-    parts = path.read_text().split()
+    parts = path.read_text(errors="replace").split()
     try:
         if len(parts) == 2 and parts[0] == _PLAIN:
             return b64decode(parts[1], ROOT_BYTES)

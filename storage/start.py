@@ -8,7 +8,14 @@ from crypto.encoding import b64encode
 from crypto.errors import CryptoError
 from crypto.notes import VerifierKey
 from ledger.checkpoint import Checkpoint, open_checkpoint
-from ledger.merkle import HASH_BYTES, leaf_hash, root_of
+from ledger.merkle import (
+    HASH_BYTES,
+    Node,
+    inclusion_path,
+    leaf_hash,
+    root_from_path,
+    root_of,
+)
 from ledger.registry import registry_hash
 from ledger.tiles import TILE_WIDTH, tile_nodes
 from storage.anchor import Anchor
@@ -71,11 +78,28 @@ def _check_head(
             raise StartRefused(
                 f"the last entries are not those of the head of size {head.size}. {remedy}"
             )
-        node = tile_nodes(lambda level, number: store.tile(connection, level, number))
+        node = _nodes(store, connection)
         if root_of(head.size, node) != head.root:
             raise StartRefused(f"the tiles do not lead to the head's root. {remedy}")
+        # Entry 0 holds the policy that every event is decided by.
+        leaf, path = leaf_hash(store.entry(connection, 0)), inclusion_path(0, head.size, node)
+        if root_from_path(0, head.size, leaf, path) != head.root:
+            raise StartRefused(f"entry 0 is not the one under the head's root. {remedy}")
     except (CryptoError, NotFound) as error:
         raise StartRefused(f"the head does not stand: {error}. {remedy}") from error
+
+
+def _nodes(store: EntryStore, connection: Connection) -> Node:
+    """The tree's nodes from the stored tiles; raises NotFound for a tile that is missing or cut short."""
+    node = tile_nodes(lambda level, number: store.tile(connection, level, number))
+
+    def whole(level: int, index: int) -> bytes:
+        try:
+            return node(level, index)
+        except IndexError as error:
+            raise NotFound(f"a tile is cut short before node {index} of level {level}") from error
+
+    return whole
 
 
 def _check_anchor(
@@ -91,6 +115,11 @@ def _check_anchor(
         return
     try:
         last = open_checkpoint(note, vkeys)
+        root = root_of(last.size, _nodes(store, connection)) if last.size <= head.size else b""
+    except NotFound as error:
+        raise StartRefused(
+            f"the tiles do not stand: {error}. The database was altered: restore a good backup."
+        ) from error
     except CryptoError as error:
         raise StartRefused(
             f"the last checkpoint outside the database does not hold: {error}"
@@ -101,8 +130,7 @@ def _check_anchor(
             "last checkpoint (a restored backup?). Restore a newer one; if none exists, the operator "
             "declares the loss for all to see: `heartwood accept-restore --as OPERATOR`."
         )
-    node = tile_nodes(lambda level, number: store.tile(connection, level, number))
-    if root_of(last.size, node) != last.root:
+    if root != last.root:
         raise StartRefused(
             f"the database does not extend the last checkpoint of size {last.size}: it is another history. "
             "Restore the right database; `heartwood accept-restore --as OPERATOR` declares it the log."
