@@ -95,12 +95,23 @@ def _uploaded(entry: Entry, look: Look) -> list[Row]:
 
 
 def _amended(entry: Entry, look: Look) -> list[Row]:
-    """A new version; what was retracted stays so."""
+    """A new version. What was retracted stays so, and since older versions can be opened too, the record
+    is as confidential as any of its versions and has the labels of all."""
     old = look.get(Record, entry.event.body["record"])
     if old is None:
         return []
     new = _record(entry, old.versions, old.seq, old.author, old.hospital)
-    return [new if old.state == "live" else new._replace(state=old.state, state_seq=old.state_seq)]
+    stricter = "normal" if new.confidentiality == old.confidentiality == "normal" else "restricted"
+    return [
+        new._replace(
+            confidentiality=stricter,
+            labels=tuple(sorted({*old.labels, *new.labels})),
+            sensitive=old.sensitive or new.sensitive,
+            minor_private=old.minor_private or new.minor_private,
+            state=old.state if old.state != "live" else "live",
+            state_seq=old.state_seq if old.state != "live" else new.state_seq,
+        )
+    ]
 
 
 def _record(

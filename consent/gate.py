@@ -11,6 +11,8 @@ from ledger.event import Event
 from ledger.signers import holds_role
 from ledger.times import DAY_MS, parse_time
 
+_WITHOUT_GRANT = frozenset({"append", "register"})
+"""Actions that S5 or S6 answers, or nobody: grants need not be looked for."""
 ASSURANCE = {"device": 3, "system": 3, "service": 1}
 """Level of a signature by the key's custody; a service-held key gets more from a sign-in entry only."""
 
@@ -18,12 +20,10 @@ ASSURANCE = {"device": 3, "system": 3, "service": 1}
 def gate(policy: Policy, event: Event, key: Key, seq: int, time: int, look: Look) -> dict[str, Any]:
     """The decision on a gated event at `time` (Unix ms) as entry `seq`, on the facts before it.
 
-    Raises Refused for what names things that don't exist or don't belong together (S0, with words).
+    Raises Refused for what names things that don't exist or don't belong together (S0, with words);
+    but for the record's being there, only to those who may, so that a refusal tells nothing else.
     """
     record = _named_record(event, look)
-    rule = _NAMES.get(event.type.name)
-    if rule is not None:
-        rule(event, policy, look)
     request = Request(
         actor=event.actor,
         role=event.role,
@@ -38,12 +38,18 @@ def gate(policy: Policy, event: Event, key: Key, seq: int, time: int, look: Look
         as_of=seq - 1,
         record=record,
     )
-    return decide(request, gather(request, look), policy).json(request, policy)
+    decision = decide(request, gather(request, look), policy)
+    rule = _NAMES.get(event.type.name)
+    if rule is not None and decision.effect == "permit":
+        rule(event, policy, look)
+    return decision.json(request, policy)
 
 
 def gather(request: Request, look: Look) -> Facts:
     """The facts that a request needs."""
-    grantees = (request.actor, request.hospital) if request.hospital else (request.actor,)
+    grantees: tuple[str, ...] = ()
+    if request.action not in _WITHOUT_GRANT:
+        grantees = (request.actor, request.hospital) if request.hospital else (request.actor,)
     return Facts(
         look.get(Patient, request.patient),
         look.get(Member, request.actor, request.role, request.hospital),
@@ -52,23 +58,30 @@ def gather(request: Request, look: Look) -> Facts:
 
 
 def _named_record(event: Event, look: Look) -> Record | None:
-    """The record an event is about; what it says of version and blob must be so."""
-    name, body = event.type.name, event.body
-    if name not in ("record.opened", "record.amended", "record.retracted"):
+    """The record an event is about, which must be this patient's."""
+    if event.type.name not in ("record.opened", "record.amended", "record.retracted"):
         return None
-    record = look.get(Record, body["record"])
+    record = look.get(Record, event.body["record"])
     if record is None or record.patient != event.subject:
-        raise Refused("unknown", f"got the record {body['record']}, which {event.subject} has not")
-    if name == "record.amended" and body["version"] != len(record.versions) + 1:
         raise Refused(
-            "conflict", f"got version {body['version']}, expected {len(record.versions) + 1}"
+            "unknown", f"got the record {event.body['record']}, which {event.subject} has not"
         )
-    if name == "record.opened":
-        version = version_of(record, body["version"])
-        if version is None or version.blob != body["blob"]:
-            raise Refused("unknown", f"got version {body['version']} with {body['blob']}, "
-                          f"which {record.record} has not")  # fmt: skip
     return record
+
+
+def _opened(event: Event, policy: Policy, look: Look) -> None:
+    body, record = event.body, look.get(Record, event.body["record"])
+    version = version_of(record, body["version"]) if record else None
+    if version is None or version.blob != body["blob"]:
+        raise Refused("unknown", f"got version {body['version']} with {body['blob']}, "
+                      f"which {body['record']} has not")  # fmt: skip
+
+
+def _amended(event: Event, policy: Policy, look: Look) -> None:
+    record = look.get(Record, event.body["record"])
+    following = len(record.versions) + 1 if record else 1
+    if event.body["version"] != following:
+        raise Refused("conflict", f"got version {event.body['version']}, expected {following}")
 
 
 def _granted(event: Event, policy: Policy, look: Look) -> None:
@@ -107,4 +120,9 @@ def _own_grant(grant: str, event: Event, look: Look) -> GrantName:
     return name
 
 
-_NAMES = {"access.granted": _granted, "access.revoked": _revoked}
+_NAMES = {
+    "access.granted": _granted,
+    "access.revoked": _revoked,
+    "record.amended": _amended,
+    "record.opened": _opened,
+}

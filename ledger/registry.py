@@ -135,6 +135,13 @@ def _body(optional: Mapping[str, Kind] | None = None, **required: Kind) -> Objec
     return Object({**required, **(optional or {})}, frozenset(optional or ()))
 
 
+def _version(version: Integer) -> Object:
+    """What a record's new version says; its labels are sensitive ones, and nothing else is sensitive."""
+    optional = frozenset(_VERSION_OPTIONAL)
+    members = {**_VERSION, **_VERSION_OPTIONAL, "version": version}
+    return Object(members, optional, (("labels", "sensitive"),))
+
+
 _NAMED_KEY = _body(account=ACCOUNT, key=KEY_ID, public_key=base64_of(32))
 _ACCOUNT = _body(account=ACCOUNT)
 _VERSION: dict[str, Kind] = {
@@ -197,12 +204,8 @@ TYPES = (
         {"adult": TRUE, "adult_from": MIDNIGHT, "deceased": TRUE, "name": SEALED, "teen_from": MIDNIGHT},
         account=ACCOUNT, patient=PATIENT, purpose=PURPOSE,
     ), action="register", creates=("patient",)),
-    EventType("record.uploaded", "patient", _AUTHORS, _body(
-        _VERSION_OPTIONAL, **_VERSION, version=Integer(1, 1),
-    ), action="append", creates=("record", "blob")),
-    EventType("record.amended", "patient", ("doctor", "hospital_system"), _body(
-        _VERSION_OPTIONAL, **_VERSION, version=Integer(2, INTEGER_LIMIT - 1),
-    ), action="amend", creates=("blob",)),
+    EventType("record.uploaded", "patient", _AUTHORS, _version(Integer(1, 1)), action="append", creates=("record", "blob")),
+    EventType("record.amended", "patient", ("doctor", "hospital_system"), _version(Integer(2, INTEGER_LIMIT - 1)), action="amend", creates=("blob",)),
     EventType("record.retracted", "patient", _AUTHORS, _body(record=RECORD, purpose=PURPOSE), action="retract"),
     EventType("record.opened", "patient", ROLES, _body(
         {"reply": base64_of(32)}, blob=BLOB, purpose=PURPOSE, record=RECORD, version=Integer(1),

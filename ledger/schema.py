@@ -126,6 +126,12 @@ class Object:
 
     members: Mapping[str, "Kind"]
     optional: frozenset[str] = field(default_factory=frozenset)
+    together: tuple[tuple[str, str], ...] = ()
+    """Pairs of optional members that stand together or not at all."""
+
+    def linked(self) -> frozenset[str]:
+        """The members whose being there hangs on another's."""
+        return frozenset(name for pair in self.together for name in pair)
 
     def describe(self) -> dict[str, Any]:
         """For the registry's JSON."""
@@ -133,6 +139,7 @@ class Object:
         return {
             "members": members,
             "required": sorted(set(self.members) - self.optional),
+            "together": [list(pair) for pair in self.together],
             "type": "object",
         }
 
@@ -152,6 +159,9 @@ class Object:
             if not required <= value.keys():
                 missing = ", ".join(sorted(required - value.keys()))
                 raise EventError(f"{place}: expected the member(s) {missing}")
+            for first, second in self.together:
+                if (first in value) != (second in value):
+                    raise EventError(f"{place}: expected {first} and {second} together, or neither")
 
         return check
 

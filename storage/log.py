@@ -182,13 +182,14 @@ class Log:
 
     def _run(self, tickets: list[Ticket]) -> None:
         """Steps 2 to 7 of the append transaction."""
-        now = self._time()
         proposals = [proposal for ticket in tickets for proposal in ticket.proposals]
         committing = False
         try:
             # 2. Lock the head: from here to the commit no other process appends.
             with self._store.database.write() as connection:
-                state = self._locked_state(connection, now)
+                head = self._locked_head(connection)
+                now = self._time(head, self._store.database.clock(connection))
+                state = self._state_at(connection, head)
                 # 3. Load what the batch needs in a few statements.
                 batch = self._prepare(connection, state, proposals, now)
                 # 4. Decide and chain, in order; each on the facts of the ones before it.
@@ -196,7 +197,7 @@ class Log:
                 # 5. The new root, signed. 6. Everything that must be true at once is written.
                 state = self._write(connection, state, batch)
                 committing = True
-            self._anchor.saw(state.head.size, state.head.checkpoint, now)
+            self._anchor.saw(state.head.size, state.head.checkpoint, self._clock())
         except Exception as error:
             if committing:
                 # The commit, or its anchor, failed: it may have happened, so nobody is told either way.
@@ -211,7 +212,8 @@ class Log:
             ticket.outcomes = outcomes[position : position + len(ticket.proposals)]
             position += len(ticket.proposals)
 
-    def _time(self) -> int:
+    def _time(self, head: Head, there: int | None) -> int:
+        """The clock, read under the lock (waiting for it may have taken long); `there`: the database's."""
         now = self._clock()
         drift = now - clocks.monotonic_ns() // 1_000_000 - self._offset
         if abs(drift) > CLOCK_JUMP_MS:
@@ -219,25 +221,20 @@ class Log:
                 "clock",
                 f"the clock jumped by {drift} ms; nothing is appended. Restart when it is right",
             )
+        away = max(head.time - now, 0 if there is None else abs(there - now))
+        if away > CLOCK_BEHIND_MS:
+            raise Unavailable(
+                "clock", f"this clock is {away} ms away from the log's last entry or the database"
+            )
         return now
 
-    def _locked_state(self, connection: Connection, now: int) -> _State:
-        """The state as of the head, kept from the last batch or loaded anew."""
+    def _locked_head(self, connection: Connection) -> Head:
         head = self._store.head(connection, lock=True)
-        if head is None:
-            head = empty_head(self._rules.origin, b"", b"")
-        there = self._store.database.clock(connection)
-        behind = max(head.time - now, 0 if there is None else abs(there - now))
-        if behind > CLOCK_BEHIND_MS:
-            raise Unavailable(
-                "clock", f"this clock is {behind} ms away from the log's last entry or the database"
-            )
-        if (
-            self._state is not None
-            and self._state.head.size == head.size
-            and self._state.head.root == head.root
-        ):
-            self._state.head = head  # a receipt may have published it since
+        return head or empty_head(self._rules.origin, b"", b"")
+
+    def _state_at(self, connection: Connection, head: Head) -> _State:
+        """The state as of the head, kept from the last batch or loaded anew."""
+        if self._state is not None and self._state.head == head:
             return self._state
         read = cache(lambda level, number: self._store.tile(connection, level, number))
         edge = {}

@@ -52,7 +52,8 @@ class WorkingSet(Rows):
             self._forget()
         wanted = {n for p in proposals for n in needs(p.event, p.sig.key)} - self._asked
         groups = {n for p in proposals for n in group_needs(p.event)} - self._asked_groups
-        self._asked |= wanted
+        # Refusals change without an entry, so the head doesn't tell whether another process wrote them.
+        self._asked |= {name for name in wanted if name[0] is not Refusals}
         self._asked_groups |= groups
         for names, columns in ((wanted, {}), (groups, _GROUP_COLUMNS)):
             keys: dict[type, list[tuple[str, ...]]] = {}

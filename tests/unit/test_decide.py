@@ -852,7 +852,7 @@ PROPERTIES: Final = {
 
 @pytest.mark.parametrize("name", PROPERTIES)
 @settings(
-    max_examples=100,
+    max_examples=60,
     deadline=None,
     database=None,
     print_blob=True,
