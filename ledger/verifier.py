@@ -6,6 +6,7 @@ Pure: files come through `read`, bundles may be digested elsewhere, side by side
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from crypto.encoding import b64decode
 from crypto.errors import CryptoError
@@ -121,6 +122,7 @@ class LogVerifier:
         self._skew = 0
         self._signers: set[Signer] = set()
         self._readings: dict[str, bool] = {}
+        self._restored: list[tuple[int, dict[str, Any]]] = []
 
     def take(self, bundle: BundleDigest) -> None:
         """Check one bundle against all before it; raises Tampered with the entry's number."""
@@ -151,6 +153,10 @@ class LogVerifier:
                 self._tile(level, number, b"".join(nodes))
         if self._root() != checkpoint.root:
             raise Tampered("checkpoint: its root is not that of the entries")
+        node = tile_nodes(lambda level, number: _tile_of(self.read, self.size, level, number))
+        for seq, body in self._restored:
+            if body["size"] != seq or b64decode(body["root"], 32) != root_of(seq, node):
+                raise Tampered(f"entry {seq}: says the log went on from another size or root")
         if self.created is None:
             return
         body = self.created.body
@@ -187,6 +193,8 @@ class LogVerifier:
             if signer.role != "auditor":
                 self._signers.add(signer)
             self._readings[signer.kind] = event.type.reading
+        if digest.stream_seq == 0:
+            raise Tampered(f"{digest.stream} begins without patient.registered")
         ids = self._rows.ids
         for id_ in digest.ids:
             if id_ in ids:
@@ -201,6 +209,8 @@ class LogVerifier:
         if event.type.name == "ledger.created":
             self.created = event
             self._skew = event.body["policy"]["clock_skew_ms"]
+        if event.type.name == "ledger.restored":
+            self._restored.append((entry.link.seq, event.body))
         if event.type.name == "access.refused":
             inner, sig = nested_reading(event)
             check_signer(inner, sig.key, entry.time, self._rows)

@@ -137,6 +137,14 @@ def register_key(
     return key, append(ledger, voucher, [event])[0].link.seq
 
 
+def revoke_key(ledger: Ledger, actor: Actor, account: str, key: str) -> int:
+    """Revoke a key of an account; gives the entry."""
+    who = actor.in_role("person") if actor.account == account else actor
+    body = {"account": account, "key": key}
+    event = who.event("key.revoked", f"account/{account}", body, ledger.clock())
+    return append(ledger, who, [event])[0].link.seq
+
+
 def patient_of(ledger: Ledger, patient: str) -> Patient:
     """A patient's row; raises NotThere."""
     row = ledger.row(Patient, patient)

@@ -10,6 +10,7 @@ from crypto.blobs import KEY_BYTES, Sealer, blob_context
 from crypto.encoding import b64encode
 from identity.actors import Actor, new_id
 from records.appending import append
+from records.directory import patient_of
 from records.errors import RecordsError
 from records.reserving import object_key, reserve
 from storage.keeper import KeyRequest, NewBlob
@@ -68,8 +69,10 @@ def upload(
     """Upload records under one signature; in order.
 
     The blobs are durable before their keys, the keys before the entries: a crash in between leaves a
-    staged blob without an event, never an event without its key.
+    staged blob without an event, never an event without its key. Raises NotThere for an unknown patient.
     """
+    for patient in {one.patient for one in uploads}:
+        patient_of(ledger, patient)
     with ThreadPoolExecutor(STAGING_THREADS) as pool:  # waiting for fsync, not computing
         staged = list(pool.map(lambda one: _stage(ledger, one), uploads))
     requests = [

@@ -142,9 +142,9 @@ class Database:
         return int(row) if row is not None else None
 
     def close(self) -> None:
-        """Close every connection."""
-        self._writer.dispose()
+        """Close every connection; SQLite's writer last, which then folds its write-ahead log away."""
         self._reader.dispose()
+        self._writer.dispose()
 
     def _check_durability(self) -> None:
         """Without these an acknowledgement would promise what a power cut takes back."""

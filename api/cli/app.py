@@ -17,7 +17,7 @@ from api.settings import Settings
 from crypto.errors import CryptoError
 from identity.actors import Actor, read_keyfile
 from identity.errors import IdentityError
-from ledger.errors import LedgerError, ProofError, Refused, Tampered
+from ledger.errors import EventError, LedgerError, ProofError, Refused, Tampered
 from records.errors import AccessDenied, AlreadyUsed, RecordsError
 from records.fhir import FhirError
 from storage.errors import (
@@ -57,6 +57,7 @@ _CODES: tuple[tuple[type[Exception], int, str], ...] = (
     (Tampered, WRONG, "tampered"),
     (ProofError, WRONG, "proof"),
     (Refused, WRONG, "refused"),
+    (EventError, USAGE, "malformed"),
     (KeeperRefused, WRONG, "keeper_refused"),
     (BlobError, WRONG, "blob"),
     (LedgerError, WRONG, "malformed"),
@@ -126,6 +127,7 @@ def main() -> None:
             if isinstance(error, kind):
                 message = str(error.orig) if isinstance(error, DBAPIError) else str(error)
                 name = error.code if isinstance(error, Refused) else problem
+                code = USAGE if name == "malformed" else code
                 raise SystemExit(fail(code, name, message)) from None
         if os.environ.get("HEARTWOOD_TRACEBACK"):
             raise

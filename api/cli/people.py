@@ -153,6 +153,24 @@ def key_new(
     _say_person(data, json_, fields, account, person)
 
 
+@key_app.command("revoke")
+def key_revoke(
+    key: Annotated[str, typer.Argument(help="The key's id k_….")],
+    who: As,
+    account: Annotated[
+        str | None, typer.Option(help="Whose key it is; by default the actor's own.")
+    ] = None,
+    data: Data = None,
+    json_: Json = False,
+) -> None:
+    """Revoke a key, for ever: as its account, as who vouched for it, or as the operator."""
+    acting = actor(who)
+    with opened(data) as ledger:
+        seq = directory.revoke_key(ledger, acting, account or acting.account, key)
+    fields = {"account": account or acting.account, "key": key, "seq": seq}
+    say(json_, fields, f"{key} signs nothing any more: entry {seq}")
+
+
 def _role(ledger: Ledger, account: str) -> tuple[str, str]:
     """The role that a new key file names: the account's only one, else that of a person."""
     members = [m for m in ledger.rows(Member, "account", account) if m.active]

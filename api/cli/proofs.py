@@ -1,5 +1,6 @@
 """`receipt`, `check`, `export`, `verify`: proofs, and their checks without trusting the server."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -67,7 +68,12 @@ def export(
     json_: Json = False,
 ) -> None:
     """Write the whole log as a folder that anyone can verify; it holds no clinical content."""
-    with opened(data) as ledger, Progress(console=progress_console(), transient=True) as bar:
+    with (
+        opened(data) as ledger,
+        Progress(
+            console=progress_console(), transient=True, disable=not sys.stderr.isatty()
+        ) as bar,
+    ):
         task = bar.add_task("exporting", total=None)
         size = write_export(
             ledger, directory, lambda done, size: bar.update(task, completed=done, total=size)

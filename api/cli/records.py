@@ -44,6 +44,7 @@ def import_(
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         console=progress_console(),
+        disable=not sys.stderr.isatty(),
     )
     with opened(data) as ledger, bar:
         task = bar.add_task("looking", total=None)
