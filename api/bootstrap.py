@@ -147,7 +147,7 @@ def open_ledger(
     seeds = [load_root(settings.data / "keys" / name, secret) for name in SEEDS]
     origin = marker["origin"]
     signer = LogSigner(origin, seeds[0], seeds[1])
-    vkeys = tuple(parse_keys((settings.data / "log.vkey").read_text().split()))
+    vkeys = _pinned_keys(settings.data / "log.vkey")
     if tuple(signer.keys) != vkeys:
         raise StartRefused(
             "the log's private keys are not those of log.vkey: put the right keys back"
@@ -159,6 +159,7 @@ def open_ledger(
             check_schema(connection)
             head = check_start(store, connection, vkeys, None if restored else anchor)
             created = Entry.parse(store.entry(connection, 0))
+            _check_service(created, str(marker["service"]), seeds[2])
         keeper = _keeper(settings, record, vkeys, clock, create=False)
         keeper.check_root()
     except DBAPIError as error:
@@ -197,7 +198,14 @@ def read_marker(settings: Settings) -> dict[str, Any]:
             f"there is no ledger in {settings.data}. Check --data or HEARTWOOD_DATA; "
             "`heartwood init` makes a new one."
         )
-    marker: dict[str, Any] = json.loads(path.read_text())
+    try:
+        marker: dict[str, Any] = json.loads(path.read_bytes())
+        if marker["format"] != 1:
+            raise StartRefused(
+                f"{path} has format {marker['format']}, expected 1: use a later program"
+            )
+    except (ValueError, KeyError, TypeError) as error:
+        raise StartRefused(f"{path} is damaged ({error}): restore it from a backup") from error
     backend = make_url(settings.url()).get_backend_name()
     if marker["database"] != backend:
         raise StartRefused(
@@ -210,6 +218,24 @@ def read_marker(settings: Settings) -> dict[str, Any]:
             "then `heartwood accept-restore --as OPERATOR`"
         )
     return marker
+
+
+def _pinned_keys(path: Path) -> tuple[VerifierKey, ...]:
+    try:
+        return tuple(parse_keys(path.read_text().split()))
+    except (OSError, ValueError) as error:
+        raise StartRefused(
+            f"the log's verifier keys in {path} can't be read ({error}): restore the file, any export has it"
+        ) from error
+
+
+def _check_service(created: Entry, account: str, seed: bytes) -> None:
+    """The service's key is the one entry 0 names; another would sign refusals nobody can verify."""
+    named = created.event.body["service"]
+    if (named["account"], named["key"]) != (account, SigningKey(seed).id):
+        raise StartRefused(
+            "the service's key is not the one that entry 0 names: put the right service.seed back"
+        )
 
 
 def _rules(origin: str, policy: Policy) -> Rules:

@@ -10,7 +10,9 @@ from benchmarks.measure import Figure, one_thread_limit, workplace
 from benchmarks.town import Signed, Town
 from ledger.sequencer import Appended, Proposal
 
-EVENTS = 30_000
+EVENTS = 15_000
+"""In each of ROUNDS rounds; the best counts, as it does for the limit: the machine is shared."""
+ROUNDS = 3
 PATIENTS = 2_000
 CALLERS = 3
 BATCH = 500
@@ -76,16 +78,18 @@ def figures() -> list[Figure]:
     out = []
     with workplace() as place:
         town = Town.build(place, PATIENTS)
-        events = town.signed(town.uploads(EVENTS))
-        rate = EVENTS / append_signed(town, events)
+        rate = EVENTS / min(
+            append_signed(town, town.signed(town.uploads(EVENTS))) for _ in range(ROUNDS)
+        )
         out.append(
             Figure(
                 "append in process, each signed (SQLite)", rate, "events/s", limit, rate / limit,
                 "8,000/s and 0.45", "12,000/s", rate >= 8_000 and rate / limit >= 0.45,
             )
         )  # fmt: skip
-        bundles = town.bundled(town.uploads(EVENTS), BATCH)
-        rate = EVENTS / append_bundles(town, bundles)
+        rate = EVENTS / min(
+            append_bundles(town, town.bundled(town.uploads(EVENTS), BATCH)) for _ in range(ROUNDS)
+        )
         out.append(
             Figure(
                 "append in process, bundles of 500 (SQLite)", rate, "events/s", limit, rate / limit,

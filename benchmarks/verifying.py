@@ -13,6 +13,7 @@ from benchmarks.town import Town
 from storage.exports import write_export
 
 ENTRIES = 160_000
+ROUNDS = 3
 ROOMS = ("crypto", "ledger")
 
 
@@ -46,6 +47,11 @@ def seconds(target: Path, vkey: Path, signatures: bool, orjson: bool) -> float:
         return time.perf_counter() - began
 
 
+def best(target: Path, vkey: Path, signatures: bool, orjson: bool) -> float:
+    """The shortest of ROUNDS runs; the machine is shared."""
+    return min(seconds(target, vkey, signatures, orjson) for _ in range(ROUNDS))
+
+
 def figures() -> list[Figure]:
     """Four rows: all signatures or none, orjson or the standard library."""
     out = []
@@ -54,7 +60,7 @@ def figures() -> list[Figure]:
         limit = two_thread_limit()
         for orjson in (False, True):
             library = "orjson" if orjson else "standard library"
-            rate = ENTRIES / seconds(target, vkey, True, orjson)
+            rate = ENTRIES / best(target, vkey, True, orjson)
             least = 0.70 if orjson else 0.55
             out.append(
                 Figure(
@@ -62,7 +68,7 @@ def figures() -> list[Figure]:
                     rate / limit, f"{least:.2f} of the two-thread limit", "0.8", rate / limit >= least,
                 )
             )  # fmt: skip
-            rate = ENTRIES / seconds(target, vkey, False, orjson)
+            rate = ENTRIES / best(target, vkey, False, orjson)
             need = 100_000 if orjson else 55_000
             out.append(
                 Figure(

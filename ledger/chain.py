@@ -12,6 +12,10 @@ ZERO = bytes(32)
 """What the first entry, and the first of a stream, holds."""
 
 
+_EMPTY = (0, ZERO)
+"""Length and end of a stream without entries."""
+
+
 class Link(NamedTuple):
     """An entry's place in both chains."""
 
@@ -40,7 +44,7 @@ class Chain:
 
     def next(self, stream: str) -> Link:
         """Where the next entry of `stream` goes."""
-        length, tip = self.streams.get(stream, (0, ZERO))
+        length, tip = self.streams.get(stream, _EMPTY)
         return Link(self.size, self.tip, length, tip)
 
     def extend(self, stream: str, link: Link, leaf: bytes, time: int) -> None:
@@ -50,14 +54,13 @@ class Chain:
 
     def check(self, stream: str, link: Link, time: int) -> None:
         """Raises Tampered unless `link` is the next one and `time` does not go back."""
-        expected = self.next(stream)
-        if link.seq != expected.seq:
-            raise Tampered(f"entry {expected.seq}: got the number {link.seq}")
-        if link.prev != expected.prev:
-            raise Tampered(f"entry {link.seq}: prev is not the hash of entry {link.seq - 1}")
-        if (link.stream_seq, link.stream_prev) != (expected.stream_seq, expected.stream_prev):
-            raise Tampered(
-                f"entry {link.seq}: does not follow entry {expected.stream_seq} of {stream}"
-            )
+        seq, prev, stream_seq, stream_prev = link
+        if seq != self.size:
+            raise Tampered(f"entry {self.size}: got the number {seq}")
+        if prev != self.tip:
+            raise Tampered(f"entry {seq}: prev is not the hash of entry {seq - 1}")
+        length, tip = self.streams.get(stream, _EMPTY)
+        if stream_seq != length or stream_prev != tip:
+            raise Tampered(f"entry {seq}: does not follow entry {length} of {stream}")
         if time < self.time:
-            raise Tampered(f"entry {link.seq}: its time lies before that of the entry before")
+            raise Tampered(f"entry {seq}: its time lies before that of the entry before")

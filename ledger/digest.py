@@ -16,7 +16,7 @@ from ledger.entry import Entry, nested_reading
 from ledger.errors import LedgerError, Tampered
 from ledger.event import bundle_message, event_message
 from ledger.forms import PLAIN_TYPES, Form, plain_form
-from ledger.merkle import HASH_BYTES, Frontier, leaf_hash, root_from_path
+from ledger.merkle import HASH_BYTES, leaf_hash, perfect_root, root_from_path
 from ledger.tiles import TILE_WIDTH, split_bundle
 
 
@@ -70,9 +70,10 @@ def digest_bundle(
 
     `keys`: public keys by key id, or None to leave signatures out.
     """
-    frontier, hashes, digests = Frontier(), [], []
+    hashes: list[bytes] = []
+    digests: list[Digest] = []
     checked: Checked = set()
-    signers: dict[Signer, Signer] = {}
+    signers: dict[tuple[str, ...], Signer] = {}
     number, raws = start, _split(start, data)
     previous = first = b""
     time, skew = 0, (0, start)
@@ -92,13 +93,12 @@ def digest_bundle(
             first, time = first or form.prev, form.time
             skew = max(skew, (abs(form.at - time), number))
             previous = leaf_hash(raw)
-            frontier.append(previous, _ignore)
             hashes.append(previous)
             digests.append(_digest(form, raw, signers))
             number += 1
     except (LedgerError, CryptoError) as error:
         raise Tampered(f"entry {number}: {error}") from error
-    root = frontier.root() if len(hashes) == TILE_WIDTH else b""
+    root = perfect_root(hashes) if len(hashes) == TILE_WIDTH else b""
     return BundleDigest(start, first, b"".join(hashes), root, digests, skew)
 
 
@@ -117,13 +117,16 @@ def long_form(raw: bytes) -> Form:
     )  # fmt: skip
 
 
-def _digest(form: Form, raw: bytes, signers: dict[Signer, Signer]) -> Digest:
+def _digest(form: Form, raw: bytes, signers: dict[tuple[str, ...], Signer]) -> Digest:
     place = (form.stream, form.stream_seq, form.stream_prev, form.time)
     if form.kind.name not in PLAIN_TYPES:
         return Digest(*place, form.ids, None, raw)
     stream = form.stream if form.role == "patient" else ""
-    signer = Signer(form.kind.name, form.actor, form.role, form.hospital, stream, form.key)
-    return Digest(*place, form.ids, signers.setdefault(signer, signer), b"")
+    name = (form.kind.name, form.actor, form.role, form.hospital, stream, form.key)
+    signer = signers.get(name)
+    if signer is None:
+        signer = signers[name] = Signer(*name)
+    return Digest(*place, form.ids, signer, b"")
 
 
 def _check_signature(form: Form, origin: str, keys: Mapping[str, bytes], checked: Checked) -> None:
@@ -182,10 +185,6 @@ def _split(start: int, data: bytes) -> list[bytes]:
         return split_bundle(data)
     except LedgerError as error:
         raise Tampered(f"the bundle from entry {start} on: {error}") from error
-
-
-def _ignore(level: int, node: bytes) -> None:
-    """The nodes of a bundle's own tree are not needed one by one."""
 
 
 def hashes_of(data: bytes) -> list[bytes]:

@@ -64,7 +64,9 @@ def plain_form(raw: bytes) -> Form | None:
     number = int(seq)
     if len(event) > (READING_LIMIT if kind.reading else EVENT_LIMIT):
         return None
-    if int(as_of) != number - 1 or not _rests_before(number, basis, policy):
+    if int(as_of) != number - 1 or int(policy) >= number:
+        return None
+    if basis and not _rests_before(number, basis):
         return None
     if index and not _fits(int(index), int(size), path):
         return None
@@ -93,11 +95,12 @@ def plain_form(raw: bytes) -> Form | None:
     )
 
 
-def _rests_before(seq: int, basis: str, policy: str) -> bool:
-    """Whether basis (ascending) and policy are numbers of entries before `seq`."""
-    numbers = [int(number) for number in basis.split(",")] if basis else []
-    rising = len(numbers) < 2 or all(a < b for a, b in pairwise(numbers))
-    return rising and int(policy) < seq and (not numbers or numbers[-1] < seq)
+def _rests_before(seq: int, basis: str) -> bool:
+    """Whether a basis names entries before `seq`, ascending; most name one."""
+    if "," not in basis:
+        return int(basis) < seq
+    numbers = [int(number) for number in basis.split(",")]
+    return numbers[-1] < seq and all(a < b for a, b in pairwise(numbers))
 
 
 def _fits(index: int, size: int, path: str) -> bool:

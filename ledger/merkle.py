@@ -168,6 +168,14 @@ def check_consistency(
         raise ProofError(f"the tree of size {new} does not extend that of size {old}")
 
 
+def perfect_root(leaves: Sequence[bytes]) -> bytes:
+    """The root over 2^n leaf hashes."""
+    row, sha256 = list(leaves), hashlib.sha256
+    while len(row) > 1:
+        row = [sha256(b"\x01" + row[i] + row[i + 1]).digest() for i in range(0, len(row) & ~1, 2)]
+    return row[0]
+
+
 def tree_paths(leaves: Sequence[bytes]) -> tuple[bytes, list[tuple[bytes, ...]]]:
     """The root over `leaves` and every leaf's inclusion path, in one pass over the levels.
 

@@ -24,6 +24,7 @@ PLAIN_TYPES = frozenset(
 """Types that change nobody's right to sign and whose rules lie in their patterns."""
 NUMBER = "(?:0|[1-9][0-9]{0,14})"
 """Up to 15 digits, so below 2^53; longer ones go the long way."""
+_PLAIN = {name: REGISTRY[name, 1] for name in PLAIN_TYPES}
 _TYPE_MARK = '","type":"'
 
 
@@ -31,7 +32,7 @@ def plain_kind(text: str) -> EventType | None:
     """The plain type that an event or entry says it is of, at its first `type`; None for others."""
     start = text.find(_TYPE_MARK) + len(_TYPE_MARK)
     name = text[start : text.find('"', start)]
-    return REGISTRY[name, 1] if name in PLAIN_TYPES else None
+    return _PLAIN.get(name)
 
 
 @cache

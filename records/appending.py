@@ -31,10 +31,7 @@ def propose(ledger: Ledger, actor: Actor, events: Sequence[dict[str, Any]]) -> l
 def append(ledger: Ledger, actor: Actor, events: Sequence[dict[str, Any]]) -> list[Entry]:
     """Append events of one actor, in order; raises the first refusal or denial."""
     proposals = propose(ledger, actor, events)
-    outcomes: list[Outcome] = []
-    for start in range(0, len(proposals), BUNDLE_LIMIT):
-        outcomes += ledger.append(proposals[start : start + BUNDLE_LIMIT])
-    return [appended(outcome).entry for outcome in outcomes]
+    return [appended(outcome).entry for outcome in ledger.append(proposals)]
 
 
 def appended(outcome: Outcome) -> Appended:

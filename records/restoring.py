@@ -5,7 +5,7 @@ from pathlib import Path
 
 from crypto.encoding import b64encode
 from identity.actors import Actor
-from ledger.checkpoint import open_checkpoint
+from ledger.checkpoint import Checkpoint, open_checkpoint
 from records.appending import append
 from records.errors import RecordsError
 from storage.files import replace_file
@@ -24,17 +24,20 @@ class Restored:
 def accept_restore(ledger: Ledger, operator: Actor, anchor: Path) -> Restored:
     """Append `ledger.restored`, tell the keeper, and let the anchor follow; in this order.
 
-    Raises RecordsError if there is no older checkpoint to differ from.
+    What was known last is the anchor's checkpoint, or the keeper's if that is larger; if neither is there,
+    the head itself. Raises RecordsError if the database extends what was known and the anchor is there.
     """
-    if not anchor.exists():
-        raise RecordsError("no checkpoint is kept outside the database: there is nothing to accept")
-    last = open_checkpoint(anchor.read_bytes(), ledger.vkeys)
-    head = ledger.head()
+    head, last = ledger.head(), ledger.keeper.seen
+    if anchor.exists():
+        kept = open_checkpoint(anchor.read_bytes(), ledger.vkeys)
+        last = kept if kept.size >= last.size else last
     if last.size <= head.size and ledger.root_at(last.size) == last.root:
-        raise RecordsError(
-            f"the database has {head.size} entries and extends the last checkpoint of {last.size}: "
-            "there is nothing to accept"
-        )
+        if anchor.exists():
+            raise RecordsError(
+                f"the database has {head.size} entries and extends the last checkpoint of {last.size}: "
+                "there is nothing to accept"
+            )
+        last = Checkpoint(ledger.origin, head.size, head.root)
     body = {
         "last_root": b64encode(last.root),
         "last_size": last.size,

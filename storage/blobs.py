@@ -96,7 +96,7 @@ class FileBlobs:
 
     def list(self) -> Iterator[str]:
         """The ids of all whole blobs; see the port."""
-        for room in sorted(self._directory.iterdir()):
+        for room in sorted(p for p in self._directory.iterdir() if p.is_dir()):
             yield from (name for name in sorted(os.listdir(room)) if _BLOB(name))
 
     def _path(self, blob: str) -> Path:

@@ -9,10 +9,22 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Table, create_engine, event
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Connection,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    Text,
+    create_engine,
+    event,
+)
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.pool import QueuePool
 
@@ -21,8 +33,23 @@ from storage.errors import StartRefused
 SQLITE_PAGE_BYTES = 8_192
 SQLITE_CACHE_KIB = 262_144
 SQLITE_CHECKPOINT_PAGES = 20_000
+SQLITE_ROWS = 100
+"""Rows in one INSERT: each statement hands the interpreter lock over once, not once a row."""
+POSTGRES_OPTIONS = "-c lock_timeout=30s -c idle_in_transaction_session_timeout=60s"
+"""A client that went away half-way must not hold the head's lock for ever."""
 BUSY_MS = 30_000
 """How long a SQLite connection waits for another one's lock."""
+
+
+_COPY_TYPES: dict[type, str] = {
+    BigInteger: "int8",
+    Boolean: "bool",
+    Integer: "int4",
+    LargeBinary: "bytea",
+    SmallInteger: "int2",
+    Text: "text",
+}
+"""PostgreSQL's names of the schema's types, for its binary COPY."""
 
 
 class Database:
@@ -38,7 +65,12 @@ class Database:
             self._writer, self._reader = _sqlite(url)
         else:
             self._writer = self._reader = create_engine(
-                url, poolclass=QueuePool, pool_size=8, isolation_level="READ COMMITTED"
+                url,
+                poolclass=QueuePool,
+                pool_size=8,
+                pool_pre_ping=True,
+                isolation_level="READ COMMITTED",
+                connect_args={"options": POSTGRES_OPTIONS},
             )
             self._check_durability()
 
@@ -103,14 +135,19 @@ class Database:
             return
         columns = ", ".join(f'"{column.name}"' for column in table.columns)
         if self.sqlite:
-            marks = ", ".join("?" * len(table.columns))
-            connection.exec_driver_sql(
-                f'INSERT INTO "{table.name}" ({columns}) VALUES ({marks})', list(rows)
-            )
+            marks = f"({', '.join('?' * len(table.columns))})"
+            statement = f'INSERT INTO "{table.name}" ({columns}) VALUES '
+            whole = len(rows) - len(rows) % SQLITE_ROWS
+            for start in range(0, whole, SQLITE_ROWS):
+                values = tuple(chain.from_iterable(rows[start : start + SQLITE_ROWS]))
+                connection.exec_driver_sql(statement + ", ".join([marks] * SQLITE_ROWS), values)
+            self.run_many(connection, statement + marks, rows[whole:])
             return
         driver = connection.connection.driver_connection
         assert driver is not None
-        with driver.cursor().copy(f'COPY "{table.name}" ({columns}) FROM STDIN') as copy:
+        command = f'COPY "{table.name}" ({columns}) FROM STDIN WITH (FORMAT BINARY)'
+        with driver.cursor().copy(command) as copy:
+            copy.set_types([_COPY_TYPES[type(column.type)] for column in table.columns])
             for row in rows:
                 copy.write_row(row)
 

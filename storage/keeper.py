@@ -105,7 +105,6 @@ class KeyKeeper:
         self._anchor, self._clock = anchor, clock
         self._lock = threading.Lock()
         self._seen = self._last_seen()
-        self._released: dict[int, int] = {}
         self._kek = lru_cache(maxsize=KEKS_CACHED)(self._load_kek)
 
     def check_root(self) -> None:
@@ -121,6 +120,12 @@ class KeyKeeper:
     def create(self) -> None:
         """Begin a new store: a key that later tells whether the root is the right one."""
         self._versions([_ROOT_CHECK])
+
+    @property
+    def seen(self) -> Checkpoint:
+        """The last checkpoint the keeper follows; of size 0 before the first."""
+        with self._lock:
+            return self._seen
 
     # Encrypting: open to whoever may append.
 
@@ -275,13 +280,9 @@ class KeyKeeper:
         verify(b64decode(public, 32), entry.sig.value, entry.sig.message(origin, entry.event.raw))
 
     def _use(self, entry: Entry) -> None:
-        """One release for each reading; what is too old for a release need not be remembered."""
-        now = self._clock()
-        with self._lock:
-            self._released = {s: t for s, t in self._released.items() if now - t <= 2 * RELEASE_MS}
-            if entry.link.seq in self._released:
-                raise KeeperRefused(f"entry {entry.link.seq} has had its key already")
-            self._released[entry.link.seq] = now
+        """One release for each reading, over all processes and restarts."""
+        if not self._store.use(entry.event.id, self._clock(), 2 * RELEASE_MS):
+            raise KeeperRefused(f"entry {entry.link.seq} has had its key already")
 
     def _last_seen(self) -> Checkpoint:
         note = self._anchor.read()

@@ -31,6 +31,9 @@ class KekStore:
             "CREATE TABLE IF NOT EXISTS keks (subject TEXT, version INTEGER, wrapped BLOB, "
             "PRIMARY KEY (subject, version)) WITHOUT ROWID"
         )
+        self._connection.execute(
+            "CREATE TABLE IF NOT EXISTS released (event TEXT PRIMARY KEY, time INTEGER) WITHOUT ROWID"
+        )
 
     def latest(self, subjects: Sequence[str]) -> dict[str, tuple[int, bytes]]:
         """The newest (version, wrapped KEK) of those subjects that have one."""
@@ -59,6 +62,20 @@ class KekStore:
             self._connection.execute("BEGIN IMMEDIATE")
             self._connection.executemany("INSERT OR IGNORE INTO keks VALUES (?, ?, ?)", keks)
             self._connection.execute("COMMIT")
+
+    def use(self, event: str, now: int, keep_ms: int) -> bool:
+        """Remember, durably, that the reading `event` had its key; False if it had it before.
+
+        What is older than `keep_ms` is forgotten: it would not get a key any more.
+        """
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute("DELETE FROM released WHERE time < ?", (now - keep_ms,))
+            done = self._connection.execute(
+                "INSERT OR IGNORE INTO released VALUES (?, ?)", (event, now)
+            )
+            self._connection.execute("COMMIT")
+        return done.rowcount == 1
 
     def close(self) -> None:
         """Close the file."""

@@ -103,7 +103,10 @@ class Log:
 
         Raises Unavailable (nothing was appended) or OutcomeUnknown (a retry with the same ids is safe).
         """
-        ticket = Ticket(proposals)
+        parts = [
+            Ticket(proposals[start : start + BATCH_EVENTS])
+            for start in range(0, len(proposals), BATCH_EVENTS)
+        ]
         with self._gate:
             if self._stopping:
                 raise Unavailable("stopped", "the log is shutting down; nothing was appended")
@@ -112,11 +115,15 @@ class Log:
                     "full", f"{self._waiting} events are waiting; try again in a second"
                 )
             self._waiting += len(proposals)
-            self._queue.put(ticket)
-        ticket.done.wait()
-        if ticket.error is not None:
-            raise ticket.error
-        return ticket.outcomes
+            for ticket in parts:
+                self._queue.put(ticket)
+        outcomes: list[Outcome] = []
+        for ticket in parts:
+            ticket.done.wait()
+            if ticket.error is not None:
+                raise ticket.error
+            outcomes += ticket.outcomes
+        return outcomes
 
     def close(self) -> None:
         """Finish what was accepted, write the anchor, stop the thread."""

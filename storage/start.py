@@ -112,7 +112,11 @@ def _check_anchor(
     """The database's head extends the last checkpoint kept outside of it."""
     note = anchor.read()
     if note is None:
-        return
+        raise StartRefused(
+            "the last checkpoint, kept outside the database in the file `checkpoint`, is missing: whether "
+            "the database is whole can't be told. Put the file back; if it is lost, the operator says so for "
+            "all to see: `heartwood accept-restore --as OPERATOR`."
+        )
     try:
         last = open_checkpoint(note, vkeys)
         root = root_of(last.size, _nodes(store, connection)) if last.size <= head.size else b""

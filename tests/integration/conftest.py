@@ -1,0 +1,82 @@
+"""What the integration tests stand on: a real PostgreSQL, settings for both engines, a small town."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from api.settings import Settings
+from tests.people import Town
+from tests.postgres import Cluster, PostgresMissing
+
+ENGINES = ("sqlite", "postgresql")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_settings() -> Iterator[None]:
+    """The tester's own ledger doesn't count."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("HEARTWOOD_")]:
+            patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """One PostgreSQL for each worker process; without a server its half is skipped, but never in CI."""
+    try:
+        running = Cluster.start()
+    except PostgresMissing as missing:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(missing), pytrace=False)
+        pytest.skip(str(missing))
+    with running:
+        yield running
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    """The name of the database engine."""
+    return str(request.param)
+
+
+@pytest.fixture
+def settings(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    """Settings of a ledger to be made, on a fresh database."""
+    return fresh_settings(engine, request, tmp_path)
+
+
+@pytest.fixture
+def town(settings: Settings) -> Iterator[Town]:
+    """A town; whatever a test did to it, the whole log verifies afterwards."""
+    yield from verified_town(settings)
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def shared_town(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Town]:
+    """A town for all tests of a module, which leave it as it was or only add to it."""
+    yield from verified_town(
+        fresh_settings(request.param, request, tmp_path_factory.mktemp("town"))
+    )
+
+
+def fresh_settings(engine: str, request: pytest.FixtureRequest, folder: Path) -> Settings:
+    """Settings with a data directory in `folder`, and a fresh database."""
+    url = ""
+    if engine == "postgresql":
+        running: Cluster = request.getfixturevalue("cluster")
+        url = running.database()
+    return Settings(data=folder / "data", database_url=url)
+
+
+def verified_town(settings: Settings) -> Iterator[Town]:
+    """A town that is verified and closed in the end."""
+    made = Town.found(settings)
+    yield made
+    try:
+        made.verify()
+    finally:
+        made.close()
