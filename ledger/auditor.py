@@ -7,11 +7,13 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from crypto.errors import CryptoError
 from ledger.checkpoint import parse_keys
@@ -28,9 +30,11 @@ from ledger.verifier import (
     check_layout,
     check_manifest,
     check_policy_file,
+    check_sum,
     read_checkpoint,
 )
 
+T = TypeVar("T")
 PARALLEL_BUNDLES = 24
 """From this many bundles of 256 entries on, starting processes pays."""
 
@@ -85,21 +89,20 @@ def verify_export(
     ]
 
     def read(path: str) -> bytes:
-        target = directory / path
-        if target.is_symlink() or not target.is_file():
-            raise Tampered(f"{path}: missing")
-        return target.read_bytes()
+        return _read(directory, path)
 
-    files = check_manifest(read, paths)
+    bundles = {path for path in paths if path.startswith("tile/entries/")}
+    sums = check_manifest(read, paths, later=bundles)
     checkpoint, keys = read_checkpoint(read, vkeys)
     check_layout(paths, checkpoint.size)
     check_policy_file(read, keys)
     verifier = LogVerifier(checkpoint.origin, read, checkpoint.size)
+    source = _Source(directory, checkpoint.origin, {path: sums[path] for path in bundles}, None)
     with ExitStack() as stack:
-        bundles = _digests(
-            stack, directory, checkpoint.origin, checkpoint.size, signatures, processes
-        )
-        for bundle in bundles:
+        if gc.isenabled():  # nothing made here refers to itself, and millions are made
+            gc.disable()
+            stack.callback(gc.enable)
+        for bundle in _digests(stack, source, checkpoint.size, signatures, processes):
             verifier.take(bundle)
     verifier.finish(checkpoint, read("registry.json"), keys)
     if at_least is not None:
@@ -109,65 +112,99 @@ def verify_export(
         checkpoint.origin,
         vkeys is not None,
         checkpoint.size,
-        files,
+        len(sums),
         verifier.counts,
         signatures,
         seconds,
     )
 
 
+@dataclass(frozen=True)
+class _Source:
+    """Where the entry bundles are, and what they are checked with; in every process."""
+
+    directory: Path
+    origin: str
+    sums: Mapping[str, str]
+    """SHA-256 by path, where it is still to be checked."""
+    keys: Mapping[str, bytes] | None
+
+    def data(self, tile: tuple[int, int]) -> bytes:
+        """The bytes of the entry bundle (number, width)."""
+        path = tile_path("entries", *tile)
+        data = _read(self.directory, path)
+        if path in self.sums:
+            check_sum(path, data, self.sums[path])
+        return data
+
+    def keys_in(self, tile: tuple[int, int]) -> dict[str, bytes]:
+        """The signing keys that a bundle's entries put in."""
+        return registered_keys(tile[0] * TILE_WIDTH, self.data(tile))
+
+    def digest(self, tile: tuple[int, int]) -> BundleDigest:
+        """The digest of a bundle, which holds as many entries as its path says."""
+        bundle = digest_bundle(tile[0] * TILE_WIDTH, self.data(tile), self.origin, self.keys)
+        if len(bundle.entries) != tile[1]:
+            path = tile_path("entries", *tile)
+            raise Tampered(f"{path}: holds {len(bundle.entries)} entries, expected {tile[1]}")
+        return bundle
+
+
+def _read(directory: Path, path: str) -> bytes:
+    target = directory / path
+    if target.is_symlink() or not target.is_file():
+        raise Tampered(f"{path}: missing")
+    return target.read_bytes()
+
+
 def _digests(
-    stack: ExitStack,
-    directory: Path,
-    origin: str,
-    size: int,
-    signatures: bool,
-    processes: int | None,
+    stack: ExitStack, source: _Source, size: int, signatures: bool, processes: int | None
 ) -> Iterator[BundleDigest]:
-    """The digests of all bundles, in order; side by side when there are many."""
+    """The digests of all bundles, in order; side by side when there are many.
+
+    With signatures in two passes: the first finds the keys.
+    """
     tiles = list(level_tiles(size, 0))
-    keys = _all_keys(directory, tiles) if signatures else None
     count = min(processes or os.cpu_count() or 1, len(tiles))
-    if len(tiles) < PARALLEL_BUNDLES or count < 2:
-        return (_digest(directory, origin, keys, number, width) for number, width in tiles)
+    count = count if len(tiles) >= PARALLEL_BUNDLES else 1
+    if signatures:
+        keys: dict[str, bytes] = {}
+        with ExitStack() as first:  # its threads must be gone before the second pass forks
+            for found in _side_by_side(first, count, source, _Source.keys_in, tiles):
+                keys |= found
+        source = replace(source, keys=keys, sums={})
+    return _side_by_side(stack, count, source, _Source.digest, tiles)
+
+
+def _side_by_side(
+    stack: ExitStack,
+    count: int,
+    source: _Source,
+    work: Callable[[_Source, tuple[int, int]], T],
+    tiles: Sequence[tuple[int, int]],
+) -> Iterator[T]:
+    """`work` on every tile, in order, in `count` processes."""
+    if count < 2:
+        return (work(source, tile) for tile in tiles)
     # Forking is quick, and safe only while there is no other thread.
     method = "fork" if threading.active_count() == 1 else "spawn"
     context = multiprocessing.get_context(method)
-    pool = ProcessPoolExecutor(count, context, _start, (directory, origin, keys))
+    pool = ProcessPoolExecutor(count, context, _start, (source,))
     stack.callback(pool.shutdown, cancel_futures=True)
-    return pool.map(_digest_there, tiles, chunksize=4)
+    return pool.map(partial(_there, work), tiles, chunksize=4)
 
 
-def _all_keys(directory: Path, tiles: Sequence[tuple[int, int]]) -> dict[str, bytes]:
-    keys: dict[str, bytes] = {}
-    for number, width in tiles:
-        data = (directory / tile_path("entries", number, width)).read_bytes()
-        keys |= registered_keys(number * TILE_WIDTH, data)
-    return keys
+_here: _Source
 
 
-def _digest(
-    directory: Path, origin: str, keys: Mapping[str, bytes] | None, number: int, width: int
-) -> BundleDigest:
-    data = (directory / tile_path("entries", number, width)).read_bytes()
-    bundle = digest_bundle(number * TILE_WIDTH, data, origin, keys)
-    if len(bundle.entries) != width:
-        path = tile_path("entries", number, width)
-        raise Tampered(f"{path}: holds {len(bundle.entries)} entries, expected {width}")
-    return bundle
-
-
-_here: tuple[Path, str, Mapping[str, bytes] | None]
-
-
-def _start(directory: Path, origin: str, keys: Mapping[str, bytes] | None) -> None:
+def _start(source: _Source) -> None:
     global _here
     gc.disable()  # nothing made here refers to itself
-    _here = (directory, origin, keys)
+    _here = source
 
 
-def _digest_there(tile: tuple[int, int]) -> BundleDigest:
-    return _digest(*_here, *tile)
+def _there(work: Callable[[_Source, tuple[int, int]], T], tile: tuple[int, int]) -> T:
+    return work(_here, tile)
 
 
 def read_vkeys(path: Path | None) -> list[str] | None:

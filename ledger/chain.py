@@ -52,15 +52,17 @@ class Chain:
         self.size, self.tip, self.time = link.seq + 1, leaf, time
         self.streams[stream] = (link.stream_seq + 1, leaf)
 
-    def check(self, stream: str, link: Link, time: int) -> None:
-        """Raises Tampered unless `link` is the next one and `time` does not go back."""
-        seq, prev, stream_seq, stream_prev = link
-        if seq != self.size:
-            raise Tampered(f"entry {self.size}: got the number {seq}")
-        if prev != self.tip:
-            raise Tampered(f"entry {seq}: prev is not the hash of entry {seq - 1}")
+    def follow(
+        self, stream: str, stream_seq: int, stream_prev: bytes, leaf: bytes, time: int
+    ) -> None:
+        """Take the next entry if it follows its stream's last one and `time` does not go back.
+
+        That its number and `prev` are the next ones was checked with its bundle. Raises Tampered.
+        """
         length, tip = self.streams.get(stream, _EMPTY)
         if stream_seq != length or stream_prev != tip:
-            raise Tampered(f"entry {seq}: does not follow entry {length} of {stream}")
+            raise Tampered(f"entry {self.size}: does not follow entry {length} of {stream}")
         if time < self.time:
-            raise Tampered(f"entry {seq}: its time lies before that of the entry before")
+            raise Tampered(f"entry {self.size}: its time lies before that of the entry before")
+        self.streams[stream] = (length + 1, leaf)
+        self.size, self.tip, self.time = self.size + 1, leaf, time

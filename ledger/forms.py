@@ -74,25 +74,14 @@ def plain_form(raw: bytes) -> Form | None:
         times = parse_time(at), parse_time(time)
     except ValueError:
         return None
-    return Form(
-        kind,
-        event.encode("ascii"),
-        id_,
-        actor,
-        role or other_role,
-        hospital or "",
-        stream,
-        times[0],
-        (id_, *new),
-        number,
-        a2b_base64(prev),
-        int(stream_seq),
-        a2b_base64(stream_prev),
-        times[1],
-        key,
-        value,
-        (index, path, size) if index else None,
-    )
+    bundle = (index, path, size) if index else None
+    return Form._make(
+        (
+            kind, event.encode("ascii"), id_, actor, role or other_role, hospital or "", stream, times[0],
+            (id_, *new), number, a2b_base64(prev), int(stream_seq), a2b_base64(stream_prev), times[1],
+            key, value, bundle,
+        )
+    )  # fmt: skip
 
 
 def _rests_before(seq: int, basis: str) -> bool:

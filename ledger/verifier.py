@@ -4,16 +4,16 @@ Pure: files come through `read`, bundles may be digested elsewhere, side by side
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from crypto.encoding import b64decode
 from crypto.errors import CryptoError
 from crypto.notes import VerifierKey
-from ledger.chain import Chain, Link
+from ledger.chain import Chain
 from ledger.checkpoint import Checkpoint, open_checkpoint, parse_keys
-from ledger.digest import BundleDigest, Digest, Signer, hashes_of
+from ledger.digest import BundleDigest, Signer, hashes_of
 from ledger.directory import Rows, fold_directory
 from ledger.entry import Entry, nested_reading
 from ledger.errors import LedgerError, Tampered
@@ -26,11 +26,17 @@ from ledger.tiles import TILE_HEIGHT, TILE_WIDTH, level_tiles, tile_nodes, tile_
 
 Read = Callable[[str], bytes]
 """The bytes of a file of the export, by its path; raises Tampered if it isn't there."""
+_READINGS = frozenset(name for (name, _), kind in REGISTRY.items() if kind.reading)
 FIXED_FILES = ("README", "checkpoint", "log.vkey", "policy", "registry.json")
 
 
-def check_manifest(read: Read, paths: Iterable[str]) -> int:
-    """Every file is in `manifest` with its SHA-256, and nothing else is; gives their number."""
+def check_manifest(
+    read: Read, paths: Iterable[str], later: Container[str] = frozenset()
+) -> dict[str, str]:
+    """Every file is in `manifest`, and nothing else is; gives their SHA-256 in hex, by path.
+
+    The sums are checked too, but for those in `later`, which whoever reads these files checks.
+    """
     listed: dict[str, str] = {}
     text = read("manifest").decode("utf-8", "replace")
     for line in text.splitlines():
@@ -44,9 +50,15 @@ def check_manifest(read: Read, paths: Iterable[str]) -> int:
     for path in sorted(there ^ listed.keys()):
         raise Tampered(f"{path}: {'not in the manifest' if path in there else 'missing'}")
     for path, digest in listed.items():
-        if hashlib.sha256(read(path)).hexdigest() != digest:
-            raise Tampered(f"{path}: damaged, its SHA-256 is not that of the manifest")
-    return len(listed)
+        if path not in later:
+            check_sum(path, read(path), digest)
+    return listed
+
+
+def check_sum(path: str, data: bytes, digest: str) -> None:
+    """Raises Tampered unless `digest` is the SHA-256 of a file's `data`, in hex."""
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise Tampered(f"{path}: damaged, its SHA-256 is not that of the manifest")
 
 
 def check_layout(paths: Iterable[str], size: int) -> None:
@@ -121,18 +133,37 @@ class LogVerifier:
         self._tail: list[bytes] = []
         self._skew = 0
         self._signers: set[Signer] = set()
-        self._readings: dict[str, bool] = {}
         self._restored: list[tuple[int, dict[str, Any]]] = []
 
     def take(self, bundle: BundleDigest) -> None:
         """Check one bundle against all before it; raises Tampered with the entry's number."""
+        if bundle.start != self._chain.size:
+            raise Tampered(f"entry {self._chain.size}: got a bundle from {bundle.start} on")
         if bundle.entries and bundle.prev != self._chain.tip:
             raise Tampered(
                 f"entry {bundle.start}: prev is not the hash of entry {bundle.start - 1}"
             )
         leaves = hashes_of(bundle.hashes)
-        for digest, leaf in zip(bundle.entries, leaves, strict=True):
-            self._entry(digest, leaf)
+        seq, follow, ids = bundle.start, self._chain.follow, self._rows.ids
+        for (stream, number, before, time, new, signer, raw), leaf in zip(
+            bundle.entries, leaves, strict=True
+        ):
+            follow(stream, number, before, leaf, time)
+            if signer is None:
+                self._in_order(seq, raw)
+            else:
+                if signer not in self._signers or number == 0:
+                    self._sign(seq, signer, stream, number, time)
+                for id_ in new:
+                    if id_ in ids:
+                        raise Tampered(
+                            f"entry {seq}: got the id {id_}, which an earlier entry created"
+                        )
+                ids.update(new)
+                self.counts.readings += signer.kind in _READINGS
+            self.counts.streams += number == 0
+            seq += 1
+        self.counts.entries = seq
         if bundle.skew[0] > self._skew:
             raise Tampered(f"entry {bundle.skew[1]}: its author's clock is {bundle.skew[0]} ms off")
         self._tile(0, bundle.start // TILE_WIDTH, bundle.hashes)
@@ -169,41 +200,26 @@ class LogVerifier:
         if sorted(body["log_keys"]) != sorted(str(key) for key in keys):
             raise Tampered("log.vkey: its keys are not those that entry 0 names")
 
-    def _entry(self, digest: Digest, leaf: bytes) -> None:
-        seq, stream = self._chain.size, digest.stream
-        link = Link(seq, self._chain.tip, digest.stream_seq, digest.stream_prev)
-        self._chain.check(stream, link, digest.time)
+    def _sign(self, seq: int, signer: Signer, stream: str, number: int, time: int) -> None:
+        """A plain entry's signer, who stays good until the directory changes (an auditor's term ends by
+        itself, so an auditor is looked at each time)."""
         try:
-            if digest.signer is None:
-                self._in_order(Entry.parse(digest.raw))
-            else:
-                self._plain(digest, digest.signer)
+            check_signer(_as_signed(signer, stream, time), signer.key, time, self._rows)
         except LedgerError as error:
             raise Tampered(f"entry {seq}: {error}") from error
-        self._chain.extend(stream, link, leaf, digest.time)
-        self.counts.entries += 1
-        self.counts.streams += digest.stream_seq == 0
+        if number == 0:
+            raise Tampered(f"entry {seq}: {stream} begins without patient.registered")
+        if signer.role != "auditor":
+            self._signers.add(signer)
 
-    def _plain(self, digest: Digest, signer: Signer) -> None:
-        """An entry that changes nobody's rights: signer and ids. A signer once checked stays good until
-        the directory changes; an auditor's term ends by itself."""
-        if signer not in self._signers:
-            event = _as_signed(digest, signer)
-            check_signer(event, signer.key, digest.time, self._rows)
-            if signer.role != "auditor":
-                self._signers.add(signer)
-            self._readings[signer.kind] = event.type.reading
-        if digest.stream_seq == 0:
-            raise Tampered(f"{digest.stream} begins without patient.registered")
-        ids = self._rows.ids
-        for id_ in digest.ids:
-            if id_ in ids:
-                raise Tampered(f"got the id {id_}, which an earlier entry created")
-            ids.add(id_)
-        self.counts.readings += self._readings[signer.kind]
-
-    def _in_order(self, entry: Entry) -> None:
+    def _in_order(self, seq: int, raw: bytes) -> None:
         """An entry that changes who may sign, or that holds a refused reading."""
+        try:
+            self._whole(Entry.parse(raw))
+        except LedgerError as error:
+            raise Tampered(f"entry {seq}: {error}") from error
+
+    def _whole(self, entry: Entry) -> None:
         event = entry.event
         check_event(event, entry.sig.key, entry.link.seq, entry.time, self.origin, self._rows)
         if event.type.name == "ledger.created":
@@ -251,17 +267,11 @@ class LogVerifier:
         return tail.root() if not self._upper.size else _join(self._upper, tail.root())
 
 
-def _as_signed(digest: Digest, signer: Signer) -> Event:
+def _as_signed(signer: Signer, stream: str, time: int) -> Event:
     """The event as far as the right to sign it goes."""
     acting = {"role": signer.role} | ({"hospital": signer.hospital} if signer.hospital else {})
-    value = {
-        "actor": signer.actor,
-        "as": acting,
-        "body": {},
-        "id": digest.ids[0],
-        "stream": digest.stream,
-    }
-    return Event.checked(b"", value, REGISTRY[signer.kind, 1], digest.time)
+    value = {"actor": signer.actor, "as": acting, "body": {}, "id": "", "stream": stream}
+    return Event.checked(b"", value, REGISTRY[signer.kind, 1], time)
 
 
 def _join(upper: Frontier, root: bytes) -> bytes:
