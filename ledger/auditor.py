@@ -191,7 +191,7 @@ def _side_by_side(
     context = multiprocessing.get_context(method)
     pool = ProcessPoolExecutor(count, context, _start, (source,))
     stack.callback(pool.shutdown, cancel_futures=True)
-    return pool.map(partial(_there, work), tiles, chunksize=4)
+    return pool.map(partial(_there, work), tiles, chunksize=2)
 
 
 _here: _Source

@@ -29,8 +29,11 @@ _TYPE_MARK = '","type":"'
 
 
 def plain_kind(text: str) -> EventType | None:
-    """The plain type that an event or entry says it is of, at its first `type`; None for others."""
-    start = text.find(_TYPE_MARK) + len(_TYPE_MARK)
+    """The plain type that an event or entry says it is of; None for others.
+
+    The last `type` is the event's own: a nested one stands in its body, and nothing after it has one.
+    """
+    start = text.rfind(_TYPE_MARK) + len(_TYPE_MARK)
     name = text[start : text.find('"', start)]
     return _PLAIN.get(name)
 
