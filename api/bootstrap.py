@@ -125,7 +125,7 @@ def create_ledger(
 
 
 def tune_collector() -> None:
-    """Let the garbage collector look at long-lived rows seldom; it took a fifth of the append path."""
+    """Let the garbage collector look at long-lived rows seldom; they are many, and none refers to itself."""
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER, 20, 100)
 

@@ -103,10 +103,22 @@ class Log:
 
         Raises Unavailable (nothing was appended) or OutcomeUnknown (a retry with the same ids is safe).
         """
-        parts = [
-            Ticket(proposals[start : start + BATCH_EVENTS])
-            for start in range(0, len(proposals), BATCH_EVENTS)
-        ]
+        outcomes: list[Outcome] = []
+        for start in range(0, max(1, len(proposals)), BATCH_EVENTS):
+            try:
+                outcomes += self._append_part(proposals[start : start + BATCH_EVENTS])
+            except StorageError as error:
+                if not start:
+                    raise
+                # What came before stands: "nothing was appended" would not be true of the whole.
+                raise OutcomeUnknown(
+                    f"only the first {start} were appended ({error}); send all again, with the same ids"
+                ) from error
+        return outcomes
+
+    def _append_part(self, proposals: Sequence[Proposal]) -> list[Outcome]:
+        """At most a batch's worth of proposals, which stay together."""
+        ticket = Ticket(proposals)
         with self._gate:
             if self._stopping:
                 raise Unavailable("stopped", "the log is shutting down; nothing was appended")
@@ -115,15 +127,11 @@ class Log:
                     "full", f"{self._waiting} events are waiting; try again in a second"
                 )
             self._waiting += len(proposals)
-            for ticket in parts:
-                self._queue.put(ticket)
-        outcomes: list[Outcome] = []
-        for ticket in parts:
-            ticket.done.wait()
-            if ticket.error is not None:
-                raise ticket.error
-            outcomes += ticket.outcomes
-        return outcomes
+            self._queue.put(ticket)
+        ticket.done.wait()
+        if ticket.error is not None:
+            raise ticket.error
+        return ticket.outcomes
 
     def close(self) -> None:
         """Finish what was accepted, write the anchor, stop the thread."""

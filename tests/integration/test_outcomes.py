@@ -276,6 +276,26 @@ def _terminate(settings: Settings) -> None:
         )
 
 
+def test_a_call_of_several_batches_that_fails_half_way(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands is never called not appended; sending all of it again completes it."""
+    ledger, proposals, before = scene.town.ledger, batch(scene), scene.town.size()
+    monkeypatch.setattr("storage.log.BATCH_EVENTS", 1)
+    run, runs = ledger.log._run, []
+
+    def second_fails(tickets: list[Any]) -> None:
+        runs.append(tickets)
+        if len(runs) == 2:
+            raise Unavailable("database", "nothing was appended")
+        run(tickets)
+
+    monkeypatch.setattr(ledger.log, "_run", second_fails)
+    with pytest.raises(OutcomeUnknown, match="only the first 1 were appended"):
+        ledger.append(proposals)
+    assert_whole(scene, proposals, before)
+
+
 # The checkpoint outside the database.
 
 
