@@ -1,9 +1,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CODE := api records identity storage consent ledger crypto tests benchmarks
+CODE := api records identity storage consent ledger crypto tests benchmarks examples
 
-.PHONY: setup demo test lint unit integration bench lock clean
+.PHONY: setup demo test lint unit integration deep bench lock clean
 
 setup: $(VENV)/.ready
 
@@ -31,6 +31,9 @@ unit: setup
 
 integration: setup
 	$(BIN)/python -m pytest tests/integration -n 2
+
+deep: setup
+	$(BIN)/python -m tests.deep
 
 bench: setup
 	$(BIN)/python -m benchmarks

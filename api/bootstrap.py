@@ -5,7 +5,6 @@ import hmac
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +12,19 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from api.settings import Settings
-from consent.facts import fold_facts
+from consent.facts import FOLDS
 from consent.gate import gate
-from consent.policy import DEFAULT_POLICY, Policy
+from consent.policy import DEFAULT_POLICY
 from crypto.cosignatures import check_origin
 from crypto.errors import NoteError
 from crypto.notes import LogSigner, VerifierKey
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key, write_keyfile
 from ledger.checkpoint import open_checkpoint, parse_keys
-from ledger.directory import fold_directory
 from ledger.entry import Entry
 from ledger.event import sign_event
 from ledger.registry import registry_hash
-from ledger.sequencer import Appended, Proposal, Rules, ledger_created
+from ledger.sequencer import Appended, Gate, Proposal, Rules, ledger_created
 from storage.anchor import Anchor
 from storage.blobs import FileBlobs
 from storage.database import Database
@@ -39,10 +37,12 @@ from storage.keeper import KeyKeeper
 from storage.keks import KekStore
 from storage.ledger import Ledger
 from storage.log import PUBLISH_MS, Log, wall_clock
+from storage.passing import PassingStore
 from storage.roots import create_root, load_root
 from storage.staged import KeyTable
 from storage.start import check_start
-from storage.upgrade import check_schema, revision, upgrade_schema
+from storage.status import Status, status
+from storage.upgrade import check_schema, revision, upgrade_database, upgrade_schema
 
 MARKER = "heartwood.json"
 """Written last by `init`; a folder without it holds no ledger."""
@@ -104,7 +104,7 @@ def create_ledger(
     )  # fmt: skip
     log = Log(
         EntryStore(database), KeyTable(database), signer, None,
-        _rules(origin, Policy.of(DEFAULT_POLICY, 0)), _anchor(data / "checkpoint", signer.keys), clock,
+        _rules(origin), _anchor(data / "checkpoint", signer.keys), clock,
     )  # fmt: skip
     outcome = log.append([Proposal(event, sign_event(operator.key, origin, event.raw))])[0]
     log.close()
@@ -130,12 +130,38 @@ def tune_collector() -> None:
     gc.set_threshold(COLLECT_AFTER, 20, 100)
 
 
+def upgrade_schema_of(settings: Settings) -> tuple[str, str]:
+    """Bring a ledger's schema up to date, and its views; gives the revisions before and after."""
+    read_marker(settings)
+    database = _database(settings)
+    try:
+        return upgrade_database(EntryStore(database), _pinned_keys(settings.data / "log.vkey"))
+    finally:
+        database.close()
+
+
+def status_of(settings: Settings, clock: Callable[[], int] = wall_clock) -> Status:
+    """How a ledger stands, whether or not it would open."""
+    read_marker(settings)
+    database = _database(settings)
+    try:
+        return status(EntryStore(database), settings.data, clock())
+    finally:
+        database.close()
+
+
 def open_ledger(
-    settings: Settings, clock: Callable[[], int] = wall_clock, restored: bool = False
+    settings: Settings,
+    clock: Callable[[], int] = wall_clock,
+    restored: bool = False,
+    older: bool = False,
+    judge: Gate = gate,
 ) -> Ledger:
     """Open the ledger, after every check; raises StartRefused with reason and remedy.
 
     `restored`: the operator accepts a database behind the last checkpoint (`accept-restore` alone).
+    `judge`: another gate than the rules' own shows what an audit finds (`demo` alone).
+    `older`: the log may name an older edition of the registry (`upgrade` alone, and `accept-restore`).
     """
     marker, secret = read_marker(settings), settings.secret()
     identity = load_root(settings.roots() / "identity.root", secret)
@@ -157,7 +183,8 @@ def open_ledger(
     try:
         with database.read() as connection:
             check_schema(connection)
-            head = check_start(store, connection, vkeys, None if restored else anchor)
+            outside = None if restored else anchor
+            head = check_start(store, connection, vkeys, outside, older or restored)
             created = Entry.parse(store.entry(connection, 0))
             _check_service(created, str(marker["service"]), seeds[2])
         keeper = _keeper(settings, record, vkeys, clock, create=False)
@@ -168,7 +195,6 @@ def open_ledger(
     except BaseException:
         database.close()
         raise
-    policy = Policy.of(created.event.body["policy"], 0)
     if not restored:
         anchor.saw(head.size, head.checkpoint, clock())
     tune_collector()
@@ -177,7 +203,6 @@ def open_ledger(
     return Ledger(
         origin=origin,
         vkeys=vkeys,
-        policy=policy,
         clock=clock,
         database=database,
         store=store,
@@ -185,8 +210,9 @@ def open_ledger(
         blobs=FileBlobs(settings.data / "blobs"),
         identifiers=Identifiers(database, identity),
         intake=Intake(database, origin),
-        log=Log(store, keys, signer, service, _rules(origin, policy), anchor, clock),
+        log=Log(store, keys, signer, service, _rules(origin, judge), anchor, clock),
         keeper=keeper,
+        passing=PassingStore(settings.data / "passing.db"),
     )
 
 
@@ -238,14 +264,8 @@ def _check_service(created: Entry, account: str, seed: bytes) -> None:
         )
 
 
-def _rules(origin: str, policy: Policy) -> Rules:
-    return Rules(
-        origin,
-        policy.clock_skew_ms,
-        policy.refusals_per_hour,
-        partial(gate, policy),
-        (fold_directory, fold_facts),
-    )
+def _rules(origin: str, judge: Gate = gate) -> Rules:
+    return Rules(origin, judge, FOLDS)
 
 
 def _database(settings: Settings) -> Database:

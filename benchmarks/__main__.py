@@ -16,6 +16,9 @@ NAMES = {
     "verifying": "verify a whole log, with and without signatures and orjson",
     "blobs": "upload of a large blob, with memory",
     "receipts": "one receipt",
+    "deciding": "decide with 1,000 grants; the audit of a log",
+    "serving": "HTTP: one event a request, bundles, readings; SQLite and PostgreSQL",
+    "restarting": "views built anew; the start after a crash at a million entries",
     "importing": "import of sample or generated data",
 }
 RESULTS = Path(__file__).parent / "results" / "latest.json"
@@ -23,7 +26,7 @@ RESULTS = Path(__file__).parent / "results" / "latest.json"
 
 def main() -> int:
     """Run the named benchmarks, or all; print the table, write the results; 1 if a floor is missed."""
-    text = "\n".join(f"  {name:<10} {what}" for name, what in NAMES.items())
+    text = "\n".join(f"  {name:<11} {what}" for name, what in NAMES.items())
     parser = argparse.ArgumentParser(
         "python -m benchmarks",
         epilog=f"benchmarks:\n{text}",

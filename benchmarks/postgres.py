@@ -27,7 +27,7 @@ def _process(
     out: "multiprocessing.Queue[float]",
 ) -> None:
     ledger = open_ledger(settings)
-    town = Town(settings, ledger, system, patients)
+    town = Town(settings, ledger, system, patients, system, system)
     for _ in range(ROUNDS):
         events: list[Signed] = town.signed(town.uploads(EVENTS))
         start.wait()

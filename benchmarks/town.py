@@ -12,6 +12,7 @@ from crypto.encoding import b64encode
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id
 from ledger.event import Event, sign_bundle, sign_event
+from records.desk import Near
 from records.directory import NewPatient, add_hospital, register_patients
 from records.reserving import reserve
 from storage.keeper import KeyRequest, NewBlob
@@ -38,6 +39,8 @@ class Town:
     ledger: Ledger
     system: Actor
     patients: list[str]
+    admin: Actor
+    operator: Actor
 
     @classmethod
     def build(cls, place: Path, patients: int, url: str = "") -> "Town":
@@ -45,7 +48,8 @@ class Town:
         settings = Settings(data=place / "ledger", database_url=url, root=None)
         operator = create_ledger(settings, ORIGIN).operator
         ledger = open_ledger(settings)
-        system = add_hospital(ledger, operator, "Bench", "Etc/UTC").system
+        hospital = add_hospital(Near(ledger), operator, "Bench", "Etc/UTC")
+        system = hospital.system
         charts = []
         for start in range(0, patients, REGISTER_AT_ONCE):
             now = ledger.clock()
@@ -53,9 +57,9 @@ class Town:
                 NewPatient(new_id("pt", now), new_id("ac", now), "Bench", None, False, None)
                 for _ in range(min(REGISTER_AT_ONCE, patients - start))
             ]
-            register_patients(ledger, system, new)
+            register_patients(Near(ledger), system, new)
             charts += [one.patient for one in new]
-        return cls(settings, ledger, system, charts)
+        return cls(settings, ledger, system, charts, hospital.admin, operator)
 
     def uploads(self, count: int, shuffle: int = 1) -> list[bytes]:
         """`count` uploads by the system, each with its keys staged, round the patients."""

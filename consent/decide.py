@@ -3,53 +3,29 @@
 The first stage that answers decides; a stage that has nothing to say returns None.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from consent.facts import Grant, Record
+from consent.facts import Exclusion, Grant, Provision, Record
 from consent.policy import Policy
-from ledger.directory import Member, Patient
+from ledger.directory import Group, Member, Patient
 from ledger.registry import ACTIONS, PURPOSES
 
 EMERGENCY_PURPOSES = frozenset({"BTG", "ETREAT"})
 CUSTODIAN_PURPOSES = frozenset({"TREAT", "HOPERAT", "HLEGAL"})
 ROLE_ACTIONS: dict[str, frozenset[str]] = {
-    "person": frozenset({"register"}),
-    "patient": frozenset(
-        [
-            "list",
-            "read",
-            "append",
-            "hide",
-            "retract",
-            "export",
-            "grant",
-            "exclude",
-            "read_history",
-            "erase",
-            "register",
-        ]
-    ),
-    "relative": frozenset({"list", "read", "append", "read_history", "grant"}),
-    "doctor": frozenset(
-        [
-            "list",
-            "read",
-            "append",
-            "amend",
-            "retract",
-            "refer",
-            "declare_emergency",
-            "request_access",
-            "hold",
-            "register",
-        ]
-    ),
-    "hospital_admin": frozenset({"hold", "review", "disclose", "register"}),
-    "hospital_system": frozenset({"append", "amend", "retract", "refer", "disclose", "register"}),
-    "auditor": frozenset({"verify", "read_history"}),
-    "operator": frozenset(),
-    "service": frozenset({"register"}),
+    role: frozenset(actions.split())
+    for role, actions in {
+        "person": "register",
+        "patient": "list read append hide retract export grant exclude read_history erase register",
+        "relative": "list read append read_history grant",
+        "doctor": "list read append amend retract refer declare_emergency request_access hold register",
+        "hospital_admin": "hold review disclose register",
+        "hospital_system": "append amend retract refer disclose register",
+        "auditor": "verify read_history",
+        "operator": "",
+        "service": "register",
+    }.items()
 }
 """What a role may do at most (S1)."""
 SELF_ACTIONS = ROLE_ACTIONS["patient"] - {"register", "retract"}
@@ -62,7 +38,7 @@ OWN_RECORD_ACTIONS = {
 }
 """What S6 adds for records of one's own hospital, whatever the purpose."""
 CUSTODIAN_ACTIONS = frozenset({"list", "read", "amend", "retract"})
-HIDDEN = "hidden"
+STAGE_NAMES = tuple(f"S{number}" for number in range(13))
 
 
 class Request(NamedTuple):
@@ -90,7 +66,11 @@ class Facts(NamedTuple):
     member: Member | None
     """What puts the actor into the role at the hospital, into the audit term or into the service."""
     grants: tuple[Grant, ...]
-    """The patient's grants to the actor, and to the actor's hospital."""
+    """The patient's grants to the actor, to the actor's hospital and groups; others do no harm."""
+    groups: tuple[Group, ...] = ()
+    """The groups that the actor is in."""
+    exclusions: tuple[Exclusion, ...] = ()
+    """The patient's exclusions of the actor, the hospital and the groups; others do no harm."""
 
 
 class Decision(NamedTuple):
@@ -100,6 +80,10 @@ class Decision(NamedTuple):
     rule: str
     basis: tuple[int, ...] = ()
     reason: str = ""
+    masked: bool = False
+    """Whether its being there is shown, and nothing else (a harm hold)."""
+    obligations: tuple[str, ...] = ("record",)
+    """What whoever acts on it must do."""
 
     def json(self, request: Request, policy: Policy) -> dict[str, Any]:
         """As the entry holds it."""
@@ -124,6 +108,39 @@ def decide(request: Request, facts: Facts, policy: Policy) -> Decision:
         if decision is not None:
             return decision
     return Decision("deny", "S12", reason="no_consent")
+
+
+def decide_list(
+    request: Request, facts: Facts, policy: Policy, records: Iterable[Record]
+) -> tuple[Decision, tuple[Record, ...]]:
+    """The decision on looking at a chart that holds `records`, and those of them it shows, by entry.
+
+    Permitted where listing without a record is, else where listing at least one record would be: then by
+    the lowest stage that permits, among records that with the lowest first entry.
+    """
+    whole = decide(request, facts, policy)
+    ordered = sorted(records, key=lambda record: record.seq)
+    judged = [
+        (record, decide(request._replace(record=record), facts, policy)) for record in ordered
+    ]
+    shown = [(record, decision) for record, decision in judged if decision.effect == "permit"]
+    if whole.effect == "deny" and shown:
+        whole = min((decision for _, decision in shown), key=lambda d: STAGE_NAMES.index(d.rule))
+    return whole, tuple(record for record, _ in shown)
+
+
+def told(decision: dict[str, Any], purpose: str = "") -> dict[str, Any]:
+    """What a refused asker is told of a logged decision: an exclusion reads as if there were none.
+
+    A violent relative must not learn that it was said; so whoever asked for an emergency's sake is told
+    what everybody else is told then.
+    """
+    if decision.get("reason") != "excluded":
+        return decision
+    rule, reason = (
+        ("S8", "emergency_needed") if purpose in EMERGENCY_PURPOSES else ("S12", "no_consent")
+    )
+    return decision | {"basis": [], "reason": reason, "rule": rule}
 
 
 def _sanity(request: Request, facts: Facts, policy: Policy) -> Decision | None:
@@ -155,7 +172,7 @@ def _state(request: Request, facts: Facts, policy: Policy) -> Decision | None:
         if not (at_home or _is_patient(request, patient)):
             return Decision("deny", "S2", (record.state_seq,), "retracted")
     if request.action == "grant" and patient is not None and patient.deceased:
-        return Decision("deny", "S2", (patient.seq,), "deceased")
+        return Decision("deny", "S2", (patient.deceased,), "deceased")
     return None
 
 
@@ -184,11 +201,15 @@ def _self(request: Request, facts: Facts, policy: Policy) -> Decision | None:
 
 
 def _custodian(request: Request, facts: Facts, policy: Policy) -> Decision | None:
-    """S6: the hospital that wrote a record; the duty to keep records; registering patients."""
+    """S6: the hospital that wrote a record; the duty to keep records; registering and correcting."""
     if request.on_behalf_of or facts.member is None:
         return None
     entered = _entered(facts)
-    if request.action == "register" or (request.action == "append" and request.hospital):
+    if request.action == "register":
+        # A chart that is there already is corrected by the hospital that registered it.
+        ours = facts.patient is None or "" != request.hospital == facts.patient.hospital
+        return Decision("permit", "S6", entered) if ours else None
+    if request.action == "append" and request.hospital:
         return Decision("permit", "S6", entered)
     record = request.record
     if record is None or not request.hospital or record.hospital != request.hospital:
@@ -201,18 +222,39 @@ def _custodian(request: Request, facts: Facts, policy: Policy) -> Decision | Non
     return None
 
 
+def _exclusion(request: Request, facts: Facts, policy: Policy) -> Decision | None:
+    """S7: what the patient excluded; of a person it also beats the emergency, which comes next."""
+    excluded = {request.actor}
+    if not (request.purpose in EMERGENCY_PURPOSES or request.action == "declare_emergency"):
+        excluded |= {request.hospital, *(group.group for group in facts.groups)}
+    denying = [e.seq for e in facts.exclusions if _excludes(e, request.patient, excluded)]
+    return Decision("deny", "S7", (min(denying),), "excluded") if denying else None
+
+
+def _excludes(exclusion: Exclusion, patient: str, readers: set[str]) -> bool:
+    return exclusion.active and exclusion.patient == patient and exclusion.reader in readers
+
+
 def _emergency(request: Request, facts: Facts, policy: Policy) -> Decision | None:
-    """S8: emergency purposes without an open emergency."""
+    """S8: a doctor may declare an emergency; emergency purposes without an open one are denied."""
+    if request.action == "declare_emergency":
+        return Decision("permit", "S8", obligations=EMERGENCY_OBLIGATIONS)
     if request.purpose in EMERGENCY_PURPOSES:
         return Decision("deny", "S8", reason="emergency_needed")
     return None
+
+
+EMERGENCY_OBLIGATIONS = ("record", "tell_patient", "tell_privacy_officer", "review")
 
 
 def _grant(request: Request, facts: Facts, policy: Policy) -> Decision | None:
     """S9: what the patient granted. Of several, unlimited before limited, then the lowest number."""
     if request.on_behalf_of:
         return None
-    permitting = [grant for grant in facts.grants if _applies(grant, request)]
+    # A group's grant is for those who act for the hospital whose group it is.
+    groups = (group.group for group in facts.groups if group.hospital == request.hospital)
+    grantees = {request.actor, request.hospital, *groups}
+    permitting = [g for g in facts.grants if g.grantee in grantees and _applies(g, request)]
     if not permitting:
         return None
     best = min(permitting, key=lambda grant: (grant.uses > 0, grant.seq))
@@ -233,11 +275,12 @@ STAGES: tuple[Stage, ...] = (
     _assurance,
     _self,
     _custodian,
+    _exclusion,
     _emergency,
     _grant,
     _default,
 )
-"""S0, S1, S2, S3, S5, S6, S8, S9, S12; those between find no facts in this registry."""
+"""S0, S1, S2, S3, S5, S6, S7, S8, S9, S12; S4, S10 and S11 find no facts in this registry."""
 
 
 def _applies(grant: Grant, request: Request) -> bool:
@@ -246,12 +289,16 @@ def _applies(grant: Grant, request: Request) -> bool:
         grant.active
         and grant.start <= request.now < grant.end
         and grant.patient == request.patient
-        and grant.grantee in (request.actor, request.hospital)
         and request.purpose in grant.purposes
         and request.action in grant.actions
         and (not grant.uses or grant.used < grant.uses)
-        and _covers(grant, request)
+        and covers(grant, request)
     )
+
+
+def covers(grant: Grant, request: Request) -> bool:
+    """Whether what is asked for lies in a grant's scope and in none of its exceptions."""
+    return _covers(grant, request) and _verdict(grant.exceptions, request.record, True)
 
 
 def _covers(grant: Grant, request: Request) -> bool:
@@ -262,13 +309,47 @@ def _covers(grant: Grant, request: Request) -> bool:
     record = request.record
     if record is None:
         return grant.scope == "full" and request.action not in ("list", "read")
-    if record.confidentiality == HIDDEN:
+    if record.hidden:
         return False
     if grant.scope == "selective" and record.record not in grant.records:
         return False
-    if grant.sensitive:
+    if grant.scope == "partial" and not (
+        record.confidentiality == "normal" and any(_meets(what, record) for what in grant.what)
+    ):
+        return False
+    if grant.sensitive and grant.scope == "full":
         return True
     return set(record.labels) <= set(grant.labels) and bool(record.labels or not record.sensitive)
+
+
+def _verdict(provisions: tuple[Provision, ...], record: Record | None, base: bool) -> bool:
+    """What the exceptions make of `base`: inside each the deepest match wins, among siblings a denial."""
+    met = [what for what in provisions if record is not None and _meets(what, record)]
+    return all(_verdict(what.exceptions, record, what.permits) for what in met) if met else base
+
+
+def _meets(what: Provision, record: Record) -> bool:
+    """Whether a record meets every criterion.
+
+    What isn't known to lie outside a denial lies in it: a record without a clinical date meets a denying
+    range, and no permitting one.
+    """
+    return (
+        (not what.authors or not {record.author, record.hospital}.isdisjoint(what.authors))
+        and (not what.categories or record.category in what.categories)
+        and (not what.episodes or record.episode in what.episodes)
+        and (not what.labels or not set(record.labels).isdisjoint(what.labels))
+        and (not what.records or record.record in what.records)
+        and _dated(what, record.clinical_date)
+    )
+
+
+def _dated(what: Provision, date: str) -> bool:
+    if not (what.date_from or what.date_to):
+        return True
+    if not date:
+        return not what.permits
+    return what.date_from <= date and (not what.date_to or date <= what.date_to)
 
 
 def _is_patient(request: Request, patient: Patient | None) -> bool:

@@ -3,11 +3,12 @@
 Two homes, the same rows: memory (auditors, the batch) and SQL (the service).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from crypto.encoding import b64decode
-from ledger.directory import GROUPS, KEY_LENGTHS, Look, Row
+from ledger.directory import GROUPS, KEY_LENGTHS, GroupMember, Look, Row, fold_directory
 from ledger.entry import Entry
+from ledger.policies import fold_policy
 from ledger.times import parse_time
 
 
@@ -45,6 +46,27 @@ class Record(NamedTuple):
     state_seq: int
     """The entry that set the state."""
     versions: tuple[Version, ...]
+    hidden: int = 0
+    """The entry by which the patient hid it; 0 if it isn't hidden."""
+
+
+class Provision(NamedTuple):
+    """Criteria that a record meets or not, and what then: a partial grant's scope, or an exception.
+
+    Every criterion that is there must be met; a list is met by one of its members.
+    """
+
+    permits: bool
+    authors: tuple[str, ...] = ()
+    """Accounts, or hospitals that wrote it."""
+    categories: tuple[str, ...] = ()
+    date_from: str = ""
+    """The clinical date, both ends included."""
+    date_to: str = ""
+    episodes: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    records: tuple[str, ...] = ()
+    exceptions: tuple["Provision", ...] = ()
 
 
 class Grant(NamedTuple):
@@ -69,6 +91,18 @@ class Grant(NamedTuple):
     uses: int
     """How many readings it permits; 0 is without limit."""
     used: int
+    what: tuple[Provision, ...] = ()
+    """The criteria of a partial grant; empty for the others."""
+    exceptions: tuple[Provision, ...] = ()
+
+
+class Exclusion(NamedTuple):
+    """That the patient excludes (`active`) or excluded a person, a hospital or a group, by entry `seq`."""
+
+    patient: str
+    reader: str
+    seq: int
+    active: bool
 
 
 class GrantName(NamedTuple):
@@ -80,8 +114,8 @@ class GrantName(NamedTuple):
     lineage: str
 
 
-KEY_LENGTHS.update({Record: 1, Grant: 3, GrantName: 1})
-GROUPS[Grant] = slice(0, 2)
+KEY_LENGTHS.update({Record: 1, Grant: 3, GrantName: 1, Exclusion: 2})
+GROUPS.update({Grant: slice(0, 2), Record: slice(1, 2)})
 
 
 def fold_facts(entry: Entry, look: Look) -> list[Row]:
@@ -110,6 +144,7 @@ def _amended(entry: Entry, look: Look) -> list[Row]:
             minor_private=old.minor_private or new.minor_private,
             state=old.state if old.state != "live" else "live",
             state_seq=old.state_seq if old.state != "live" else new.state_seq,
+            hidden=old.hidden,
         )
     ]
 
@@ -142,12 +177,24 @@ def _record(
         "live",
         entry.link.seq,
         (*before, version),
+        0,
     )
 
 
 def _retracted(entry: Entry, look: Look) -> list[Row]:
     old = look.get(Record, entry.event.body["record"])
     return [old._replace(state="retracted", state_seq=entry.link.seq)] if old else []
+
+
+def _hidden(entry: Entry, look: Look) -> list[Row]:
+    old = look.get(Record, entry.event.body["record"])
+    hidden = entry.link.seq if entry.event.type.name == "record.hidden" else 0
+    return [old._replace(hidden=hidden)] if old else []
+
+
+def _excluded(entry: Entry, look: Look) -> list[Row]:
+    active = entry.event.type.name == "reader.excluded"
+    return [Exclusion(entry.event.subject, entry.event.body["reader"], entry.link.seq, active)]
 
 
 def _granted(entry: Entry, look: Look) -> list[Row]:
@@ -171,9 +218,22 @@ def _granted(entry: Entry, look: Look) -> list[Row]:
             parse_time(body["end"]),
             body.get("uses", 0),
             0,
+            (_provision(body["what"]),) if "what" in body else (),
+            tuple(map(_provision, body.get("exceptions", ()))),
         ),
         GrantName(body["grant"], patient, body["grantee"], lineage),
     ]
+
+
+def _provision(body: dict[str, Any]) -> Provision:
+    """The criteria of a grant's body; its scope has no `type` and permits."""
+    members: dict[str, Any] = {
+        name: tuple(value) if type(value) is list else value
+        for name, value in body.items()
+        if name not in ("exceptions", "type")
+    }
+    inner = tuple(map(_provision, body.get("exceptions", ())))
+    return Provision(body.get("type", "permit") == "permit", **members, exceptions=inner)
 
 
 def _revoked(entry: Entry, look: Look) -> list[Row]:
@@ -193,9 +253,10 @@ def _opened(entry: Entry, look: Look) -> list[Row]:
     if decision is None or decision["rule"] != "S9":
         return []
     event = entry.event
+    groups = [m.group for m in look.group(GroupMember, event.actor) if m.active]
     grants = [
         grant
-        for grantee in (event.actor, event.hospital)
+        for grantee in (event.actor, event.hospital, *groups)
         for grant in look.group(Grant, event.subject, grantee)
     ]
     return [g._replace(used=g.used + 1) for g in grants if g.uses and [g.seq] == decision["basis"]]
@@ -205,10 +266,18 @@ _FOLDS = {
     "record.uploaded": _uploaded,
     "record.amended": _amended,
     "record.retracted": _retracted,
+    "record.hidden": _hidden,
+    "record.shown": _hidden,
+    "reader.excluded": _excluded,
+    "reader.included": _excluded,
     "access.granted": _granted,
     "access.revoked": _revoked,
     "record.opened": _opened,
 }
+
+
+FOLDS = (fold_policy, fold_directory, fold_facts)
+"""All that is folded from entries, in this order: what views are made of, and audits replay."""
 
 
 def version_of(record: Record, version: int) -> Version | None:

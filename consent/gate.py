@@ -1,30 +1,47 @@
 """The gate: from an event about to be appended to the decision its entry holds."""
 
-from typing import Any
-
-from consent.decide import Facts, Request, decide
-from consent.facts import Grant, GrantName, Record, version_of
-from consent.policy import Policy
-from ledger.directory import Account, Hospital, Key, Look, Member, Patient
+from consent.decide import Facts, Request, decide, decide_list
+from consent.facts import Exclusion, Grant, GrantName, Record, version_of
+from consent.policy import Policy, policy_in_force
+from ledger.directory import Account, Group, GroupMember, Hospital, Key, Look, Member, Patient
 from ledger.errors import Refused
 from ledger.event import Event
+from ledger.sequencer import Judged
 from ledger.signers import holds_role
 from ledger.times import DAY_MS, parse_time
 
-_WITHOUT_GRANT = frozenset({"append", "register"})
-"""Actions that S5 or S6 answers, or nobody: grants need not be looked for."""
 ASSURANCE = {"device": 3, "system": 3, "service": 1}
 """Level of a signature by the key's custody; a service-held key gets more from a sign-in entry only."""
+_ABOUT_RECORD = frozenset(
+    {"record.amended", "record.hidden", "record.opened", "record.retracted", "record.shown"}
+)
 
 
-def gate(policy: Policy, event: Event, key: Key, seq: int, time: int, look: Look) -> dict[str, Any]:
+def gate(event: Event, key: Key, seq: int, time: int, look: Look) -> Judged:
     """The decision on a gated event at `time` (Unix ms) as entry `seq`, on the facts before it.
 
     Raises Refused for what names things that don't exist or don't belong together (S0, with words);
     but for the record's being there, only to those who may, so that a refusal tells nothing else.
     """
-    record = _named_record(event, look)
-    request = Request(
+    policy = policy_in_force(look, time)
+    request = request_of(event, key, seq, time, look)
+    facts = gather(request, look)
+    shown: tuple[Record, ...] = ()
+    if event.type.action == "list":
+        records = look.group(Record, event.subject)
+        decision, shown = decide_list(request, facts, policy, records)
+    else:
+        decision = decide(request, facts, policy)
+        if event.type.action == "read" and request.record is not None:
+            shown = (request.record,)
+    if decision.effect == "permit" and (rule := _NAMES.get(event.type.name)) is not None:
+        rule(event, policy, look)
+    return Judged(decision.json(request, policy), shown)
+
+
+def request_of(event: Event, key: Key, seq: int, time: int, look: Look) -> Request:
+    """The question that a gated event asks; raises Refused for a record that the patient hasn't."""
+    return Request(
         actor=event.actor,
         role=event.role,
         hospital=event.hospital,
@@ -36,30 +53,40 @@ def gate(policy: Policy, event: Event, key: Key, seq: int, time: int, look: Look
         purpose=event.body["purpose"],
         now=time,
         as_of=seq - 1,
-        record=record,
+        record=_named_record(event, look),
     )
-    decision = decide(request, gather(request, look), policy)
-    rule = _NAMES.get(event.type.name)
-    if rule is not None and decision.effect == "permit":
-        rule(event, policy, look)
-    return decision.json(request, policy)
 
 
 def gather(request: Request, look: Look) -> Facts:
-    """The facts that a request needs."""
-    grantees: tuple[str, ...] = ()
-    if request.action not in _WITHOUT_GRANT:
-        grantees = (request.actor, request.hospital) if request.hospital else (request.actor,)
+    """The facts that a request needs; grants are found by whom they are to."""
+    patient = look.get(Patient, request.patient)
+    member = look.get(Member, request.actor, request.role, request.hospital)
+    if duty(request.action, request.hospital, request.on_behalf_of):
+        return Facts(patient, member, ())
+    groups = [
+        group
+        for member in look.group(GroupMember, request.actor)
+        if member.active and (group := look.get(Group, member.group)) is not None
+    ]
+    readers = [request.actor, *filter(None, (request.hospital,)), *(g.group for g in groups)]
+    exclusions = (look.get(Exclusion, request.patient, reader) for reader in readers)
     return Facts(
-        look.get(Patient, request.patient),
-        look.get(Member, request.actor, request.role, request.hospital),
-        tuple(g for grantee in grantees for g in look.group(Grant, request.patient, grantee)),
+        patient,
+        member,
+        tuple(g for reader in readers for g in look.group(Grant, request.patient, reader)),
+        tuple(groups),
+        tuple(filter(None, exclusions)),
     )
+
+
+def duty(action: str, hospital: str, on_behalf_of: str) -> bool:
+    """A hospital's own appending, which S6 answers for whoever may act for it: no consent is looked for."""
+    return action == "append" and bool(hospital) and not on_behalf_of
 
 
 def _named_record(event: Event, look: Look) -> Record | None:
     """The record an event is about, which must be this patient's."""
-    if event.type.name not in ("record.opened", "record.amended", "record.retracted"):
+    if event.type.name not in _ABOUT_RECORD:
         return None
     record = look.get(Record, event.body["record"])
     if record is None or record.patient != event.subject:
@@ -86,9 +113,7 @@ def _amended(event: Event, policy: Policy, look: Look) -> None:
 
 def _granted(event: Event, policy: Policy, look: Look) -> None:
     body = event.body
-    kind = Account if body["grantee"].startswith("ac_") else Hospital
-    if look.get(kind, body["grantee"]) is None:
-        raise Refused("unknown", f"got the grantee {body['grantee']}, which no entry registered")
+    _known_reader(body["grantee"], look)
     days = (parse_time(body["end"]) - parse_time(body["start"])) / DAY_MS
     if days > policy.grant_days_max:
         raise Refused("malformed", f"got a grant of {days:.1f} days, expected at most "
@@ -112,6 +137,32 @@ def _revoked(event: Event, policy: Policy, look: Look) -> None:
         raise Refused("unknown", f"{event.subject} has granted nothing to {body['grantee']}")
 
 
+def _hidden(event: Event, policy: Policy, look: Look) -> None:
+    record = look.get(Record, event.body["record"])
+    wanted = event.type.name == "record.hidden"
+    if record is None or bool(record.hidden) == wanted:
+        raise Refused(
+            "conflict", f"{event.body['record']} is {'hidden' if wanted else 'shown'} already"
+        )
+
+
+def _excluded(event: Event, policy: Policy, look: Look) -> None:
+    reader, wanted = event.body["reader"], event.type.name == "reader.excluded"
+    _known_reader(reader, look)
+    row = look.get(Exclusion, event.subject, reader)
+    if (row is not None and row.active) == wanted:
+        state = "excluded already" if wanted else "not excluded"
+        raise Refused("conflict", f"{reader} is {state}")
+
+
+def _known_reader(reader: str, look: Look) -> None:
+    if look.get(_READERS[reader[:2]], reader) is None:
+        raise Refused("unknown", f"got {reader}, which no entry registered")
+
+
+_READERS: dict[str, type] = {"ac": Account, "gp": Group, "hs": Hospital}
+
+
 def _own_grant(grant: str, event: Event, look: Look) -> GrantName:
     name = look.get(GrantName, grant)
     if name is None or (name.patient, name.grantee) != (event.subject, event.body["grantee"]):
@@ -124,5 +175,9 @@ _NAMES = {
     "access.granted": _granted,
     "access.revoked": _revoked,
     "record.amended": _amended,
+    "record.hidden": _hidden,
     "record.opened": _opened,
+    "record.shown": _hidden,
+    "reader.excluded": _excluded,
+    "reader.included": _excluded,
 }

@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+from ledger.directory import Look
+from ledger.policies import PolicyRow, policy_at
 from ledger.registry import PRIVATE_LABELS
 
 DEFAULT_POLICY: Mapping[str, Any] = {
@@ -37,8 +40,6 @@ class Policy:
     custodian_reads: bool
     grant_days_max: int
     majority_years: int
-    clock_skew_ms: int
-    refusals_per_hour: int
 
     @classmethod
     def of(cls, body: Mapping[str, Any], seq: int) -> "Policy":
@@ -49,6 +50,14 @@ class Policy:
             body["custodian_reads"],
             body["grant_days_max"],
             body["majority_years"],
-            body["clock_skew_ms"],
-            body["refusals_per_hour"],
         )
+
+
+def policy_in_force(look: Look, time: int) -> Policy:
+    """The policy by which an entry at `time` (Unix ms) is decided."""
+    return _policy(policy_at(look, time))
+
+
+@lru_cache(maxsize=64)
+def _policy(row: PolicyRow) -> Policy:
+    return Policy.of(row.policy, row.seq)

@@ -53,6 +53,12 @@ def prefix_of(text: str) -> str:
     return match[1]
 
 
+def is_id(prefix: str, text: str) -> bool:
+    """Whether `text` is a well-formed id of `prefix`."""
+    match = _ID(text)
+    return match is not None and match[1] == prefix
+
+
 def key_id(algorithm: int, public: bytes) -> str:
     """`k_` and the first 16 bytes of SHA-256(algorithm byte ‖ raw public key)."""
     return f"k_{digits(hashlib.sha256(bytes([algorithm]) + public).digest()[:16])}"

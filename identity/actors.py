@@ -28,6 +28,16 @@ _MEMBERS = {"origin", "account", "role", "hospital", "key", "private_key"}
 
 
 @dataclass(frozen=True)
+class Caller:
+    """Who calls without signing each call: account, role, for which hospital, and the key's id."""
+
+    account: str
+    role: str
+    hospital: str
+    key: str
+
+
+@dataclass(frozen=True)
 class Actor:
     """Who acts: account, role, for which hospital (or the empty text), and the key that signs."""
 
@@ -52,6 +62,11 @@ class Actor:
             "type": kind,
             "v": 1,
         }
+
+    @property
+    def caller(self) -> Caller:
+        """The actor without what signs."""
+        return Caller(self.account, self.role, self.hospital, self.key.id)
 
     def in_role(self, role: str, hospital: str = "") -> "Actor":
         """The same account and key in another of its roles."""

@@ -7,3 +7,7 @@ class IdentityError(Exception):
 
 class KeyFileError(IdentityError):
     """A key file that is missing, open to others, locked, or of another log."""
+
+
+class NotSignedIn(IdentityError):
+    """A challenge, token or key that signs nobody in (any more)."""

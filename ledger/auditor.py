@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from crypto.errors import CryptoError
-from ledger.checkpoint import parse_keys
+from crypto.notes import VerifierKey
+from ledger.checkpoint import Checkpoint, open_checkpoint, parse_keys
 from ledger.digest import BundleDigest, digest_bundle, registered_keys
 from ledger.entry import Entry
 from ledger.errors import EventError, LedgerError, ProofError, Tampered
@@ -26,7 +27,9 @@ from ledger.tiles import TILE_WIDTH, level_tiles, tile_path
 from ledger.verifier import (
     Counts,
     LogVerifier,
+    Read,
     check_at_least,
+    check_extends,
     check_layout,
     check_manifest,
     check_policy_file,
@@ -79,8 +82,12 @@ def verify_export(
     at_least: bytes | None = None,
     signatures: bool = True,
     processes: int | None = None,
+    since: Path | None = None,
 ) -> Report:
-    """Verify a whole export; raises Tampered, whose message names the first place that is wrong."""
+    """Verify a whole export; raises Tampered, whose message names the first place that is wrong.
+
+    `since`: an older export that this one must extend.
+    """
     began = time.perf_counter()
     if not directory.is_dir():
         raise FileNotFoundError(f"there is no folder {directory}")
@@ -89,7 +96,7 @@ def verify_export(
     ]
 
     def read(path: str) -> bytes:
-        return _read(directory, path)
+        return read_file(directory, path)
 
     bundles = {path for path in paths if path.startswith("tile/entries/")}
     sums = check_manifest(read, paths, later=bundles)
@@ -106,7 +113,9 @@ def verify_export(
             verifier.take(bundle)
     verifier.finish(checkpoint, read("registry.json"), keys)
     if at_least is not None:
-        check_at_least(read, checkpoint.size, at_least, keys)
+        check_at_least(read, checkpoint, at_least, keys)
+    if since is not None:
+        check_extends(read, checkpoint, older_checkpoint(since, keys), "the older export")
     seconds = time.perf_counter() - began
     return Report(
         checkpoint.origin,
@@ -132,7 +141,7 @@ class _Source:
     def data(self, tile: tuple[int, int]) -> bytes:
         """The bytes of the entry bundle (number, width)."""
         path = tile_path("entries", *tile)
-        data = _read(self.directory, path)
+        data = read_file(self.directory, path)
         if path in self.sums:
             check_sum(path, data, self.sums[path])
         return data
@@ -150,7 +159,8 @@ class _Source:
         return bundle
 
 
-def _read(directory: Path, path: str) -> bytes:
+def read_file(directory: Path, path: str) -> bytes:
+    """A file of an export; raises Tampered if it isn't there or is a link."""
     target = directory / path
     if target.is_symlink() or not target.is_file():
         raise Tampered(f"{path}: missing")
@@ -207,6 +217,15 @@ def _there(work: Callable[[_Source, tuple[int, int]], T], tile: tuple[int, int])
     return work(_here, tile)
 
 
+def older_checkpoint(directory: Path, keys: Sequence[VerifierKey]) -> Checkpoint:
+    """The checkpoint of an older export of the same log; raises Tampered."""
+    try:
+        return open_checkpoint(read_file(directory, "checkpoint"), keys)
+    except (CryptoError, Tampered) as error:
+        words = str(error).removeprefix("checkpoint: ")
+        raise Tampered(f"the older export's checkpoint: {words}") from error
+
+
 def read_vkeys(path: Path | None) -> list[str] | None:
     """The verifier keys of a file, one a line; None without a file."""
     return None if path is None else path.read_bytes().decode("utf-8", "replace").split()
@@ -226,6 +245,17 @@ def check_receipt(data: bytes, vkeys: Sequence[str] | None) -> Receipt:
     if seq != receipt.index:
         raise ProofError(f"receipt: holds entry {seq} as number {receipt.index}")
     return receipt
+
+
+def check_against(receipt: Receipt, read: Read, vkeys: Sequence[str] | None) -> Checkpoint:
+    """A receipt that holds still stands in another log's files: its entry, and all of its checkpoint.
+
+    `read` gives the checkpoint, `log.vkey` and tiles, of an export or of a server. Gives the checkpoint;
+    raises Tampered.
+    """
+    checkpoint, keys = read_checkpoint(read, vkeys)
+    check_at_least(read, checkpoint, receipt.text(), keys)
+    return checkpoint
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -248,11 +278,15 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("directory", type=Path)
     verify.add_argument("--vkey", type=Path, help="the log's verifier keys, from elsewhere")
     verify.add_argument("--at-least", type=Path, help="an older receipt that must still stand")
+    verify.add_argument("--since", type=Path, help="an older export that this one must extend")
     verify.add_argument("--no-signatures", action="store_true", help="leave events' signatures out")
     verify.set_defaults(run=_verify)
     check = commands.add_parser("check", help="check a receipt")
     check.add_argument("receipt", type=Path)
-    check.add_argument("--vkey", type=Path)
+    check.add_argument("--vkey", type=Path, help="the log's verifier keys, from elsewhere")
+    check.add_argument(
+        "--against", type=Path, help="today's log, in which it must still stand: an export's folder"
+    )
     check.set_defaults(run=_check)
     registry = commands.add_parser("registry", help="print docs/registry.json, or its hash")
     registry.add_argument("--hash", action="store_true")
@@ -263,14 +297,18 @@ def _parser() -> argparse.ArgumentParser:
 def _verify(options: argparse.Namespace) -> int:
     at_least = options.at_least.read_bytes() if options.at_least else None
     report = verify_export(
-        options.directory, read_vkeys(options.vkey), at_least, not options.no_signatures
-    )
+        options.directory, read_vkeys(options.vkey), at_least, not options.no_signatures,
+        since=options.since,
+    )  # fmt: skip
     print("\n".join(report.lines()))
     return 0 if report.proven else 3
 
 
 def _check(options: argparse.Namespace) -> int:
-    receipt = check_receipt(options.receipt.read_bytes(), read_vkeys(options.vkey))
+    vkeys = read_vkeys(options.vkey)
+    receipt = check_receipt(options.receipt.read_bytes(), vkeys)
+    if options.against is not None:
+        check_against(receipt, partial(read_file, options.against), vkeys)
     proven = options.vkey is not None
     print(f"entry {receipt.index} stands in the log" if proven else "consistent, origin unproven")
     return 0 if proven else 3

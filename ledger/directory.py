@@ -4,7 +4,7 @@ Rows are immutable; a change is a new row under the same key. They live in memor
 (the service), which load them into the same `Rows`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from crypto.encoding import b64decode
@@ -74,7 +74,25 @@ class Patient(NamedTuple):
     seq: int
     teen_from: int
     adult_from: int
-    deceased: bool
+    deceased: int
+    """The entry that says the patient has died; 0 while alive."""
+
+
+class Group(NamedTuple):
+    """A group (a department) of a hospital; `seq` is the entry that formed it."""
+
+    group: str
+    hospital: str
+    seq: int
+
+
+class GroupMember(NamedTuple):
+    """That an account is (`active`) or was in a group, by entry `seq`."""
+
+    account: str
+    group: str
+    seq: int
+    active: bool
 
 
 Row = Any
@@ -83,10 +101,12 @@ R = TypeVar("R")
 Name = tuple[type, tuple[str, ...]]
 """A row's kind, and its key or its group."""
 
-KEY_LENGTHS: dict[type, int] = {Hospital: 1, Account: 1, Key: 1, Member: 3, Patient: 1}
+KEY_LENGTHS: dict[type, int] = {
+    Hospital: 1, Account: 1, Key: 1, Member: 3, Patient: 1, Group: 1, GroupMember: 2,
+}  # fmt: skip
 """How many leading fields make a row's key."""
-GROUPS: dict[type, slice] = {Key: slice(1, 2)}
-"""By which fields rows of a kind are found together (keys by their account)."""
+GROUPS: dict[type, slice] = {Key: slice(1, 2), GroupMember: slice(0, 1)}
+"""By which fields rows of a kind are found together (keys and groups by their account)."""
 
 
 class Look(Protocol):
@@ -129,6 +149,10 @@ class Rows:
     def created(self, id_: str) -> bool:
         """Whether an entry has created this id."""
         return id_ in self.ids
+
+    def all(self, kind: type[R]) -> Mapping[tuple[str, ...], R]:
+        """Every row of `kind`, by its key."""
+        return self._rows[kind]
 
     def group(self, kind: type[R], *group: str) -> Iterable[R]:
         """The rows of `kind` in a group."""
@@ -221,12 +245,34 @@ def _patient_registered(event: Event, seq: int, time: int, look: Look) -> list[R
     rows: list[Row] = []
     if event.role != "service":
         rows.append(Account(body["account"], seq, event.hospital))
-    teen, adult = (parse_time(body[m]) if m in body else 0 for m in ("teen_from", "adult_from"))
-    deceased = body.get("deceased", False)
-    rows.append(
-        Patient(body["patient"], body["account"], event.hospital, seq, teen, adult, deceased)
-    )
+    rows.append(Patient(body["patient"], body["account"], event.hospital, seq, *_ages(body, seq)))
     return rows
+
+
+def _patient_corrected(event: Event, seq: int, time: int, look: Look) -> list[Row]:
+    """A correction says all of it anew; the entry that first told of the death stays its entry."""
+    old = look.get(Patient, event.body["patient"])
+    if old is None:
+        return []
+    teen, adult, deceased = _ages(event.body, old.deceased or seq)
+    return [old._replace(teen_from=teen, adult_from=adult, deceased=deceased)]
+
+
+def _ages(body: dict[str, Any], seq: int) -> tuple[int, int, int]:
+    """`teen_from`, `adult_from` (Unix ms, 0 if adult), and `seq` if the patient has died."""
+    teen, adult = (parse_time(body[m]) if m in body else 0 for m in ("teen_from", "adult_from"))
+    return teen, adult, seq if body.get("deceased") else 0
+
+
+def _group_formed(event: Event, seq: int, time: int, look: Look) -> list[Row]:
+    return [Group(event.body["group"], event.subject, seq)]
+
+
+def _group_member(active: bool) -> Any:
+    def fold(event: Event, seq: int, time: int, look: Look) -> list[Row]:
+        return [GroupMember(event.body["account"], event.body["group"], seq, active)]
+
+    return fold
 
 
 def _public(text: str) -> bytes:
@@ -250,4 +296,8 @@ _FOLDS = {
     "key.registered": _key_registered,
     "key.revoked": _key_revoked,
     "patient.registered": _patient_registered,
+    "patient.corrected": _patient_corrected,
+    "group.formed": _group_formed,
+    "group.joined": _group_member(True),
+    "group.left": _group_member(False),
 }

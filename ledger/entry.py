@@ -1,5 +1,6 @@
 """Entries: an event once it stands in the log. The stored bytes are exactly what is hashed."""
 
+from binascii import a2b_base64
 from typing import Any, NamedTuple
 
 from crypto import canonical
@@ -8,6 +9,7 @@ from crypto.errors import CryptoError
 from ledger.chain import Link
 from ledger.errors import EventError
 from ledger.event import Event, Signature, check_size, check_value
+from ledger.registry import REGISTRY
 from ledger.schema import Integer, List, Object, Text, code
 from ledger.times import format_time, parse_time
 
@@ -77,6 +79,19 @@ class Entry(NamedTuple):
                 "got an entry that is not canonical JSON (order, space, a repeated key)"
             )
         return cls(raw, event, sig, link, time, decision)
+
+    @classmethod
+    def stored(cls, raw: bytes) -> "Entry":
+        """Read an entry of one's own store, whose bytes were checked when they were written."""
+        value = canonical.loads(raw)
+        event, sig = value["event"], value["sig"]
+        kind = REGISTRY[event["type"], event["v"]]
+        link = Link(
+            value["seq"], a2b_base64(value["prev"]), value["stream_seq"], a2b_base64(value["stream_prev"])
+        )  # fmt: skip
+        checked = Event.checked(canonical.write(event), event, kind, parse_time(event["at"]))
+        time = parse_time(value["time"])
+        return cls(raw, checked, Signature.stored(sig), link, time, value.get("decision"))
 
 
 def _assemble(

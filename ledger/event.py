@@ -1,6 +1,7 @@
 """Events and bundles: what somebody did, signed by whoever did it."""
 
 import re
+from binascii import a2b_base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -229,6 +230,13 @@ class Signature:
             raise EventError(f"sig.bundle: got index {index}, size {size}, {len(path)} hashes")
         return cls(value["key"], signature, index, size, path)
 
+    @classmethod
+    def stored(cls, value: dict[str, Any]) -> "Signature":
+        """Read the `sig` member of an entry that was checked when it was written."""
+        bundle = value.get("bundle", {"index": 0, "path": (), "size": 0})
+        path = tuple(map(a2b_base64, bundle["path"]))
+        return cls(value["key"], a2b_base64(value["value"]), bundle["index"], bundle["size"], path)
+
     def message(self, origin: str, event: bytes) -> bytes:
         """The bytes that were signed, for this `event` in the log `origin`."""
         if not self.size:
@@ -263,6 +271,11 @@ def bundle_message(origin: str, count: int, root: bytes) -> bytes:
 def possession_message(origin: str, account: str, key: str) -> bytes:
     """What a new key signs to prove that whoever registers it holds it."""
     return f"heartwood/key/v1\n{origin}\n{account}\n{key}\n".encode()
+
+
+def session_message(origin: str, key: str, nonce: bytes) -> bytes:
+    """What `key` signs to open a session on the server's 32 bytes."""
+    return f"heartwood/session/v1\n{origin}\n{key}\n{b64encode(nonce)}\n".encode()
 
 
 def sign_event(key: signing.SigningKey, origin: str, event: bytes) -> Signature:

@@ -53,16 +53,17 @@ class Receipt:
     def verify_path(self) -> Checkpoint:
         """The checkpoint the path leads to, whoever signed it; raises ProofError or NoteError."""
         checkpoint = Checkpoint.parse(Note.parse(self.checkpoint).text)
-        self._check(checkpoint)
+        self.check_under(checkpoint)
         return checkpoint
 
     def verify(self, keys: Sequence[VerifierKey]) -> Checkpoint:
         """The checkpoint under which the entry is proved to stand; raises ProofError or NoteError."""
         checkpoint = open_checkpoint(self.checkpoint, keys)
-        self._check(checkpoint)
+        self.check_under(checkpoint)
         return checkpoint
 
-    def _check(self, checkpoint: Checkpoint) -> None:
+    def check_under(self, checkpoint: Checkpoint) -> None:
+        """Raises ProofError unless the path leads from the entry to the checkpoint's root."""
         root = root_from_path(self.index, checkpoint.size, leaf_hash(self.entry), self.path)
         if root != checkpoint.root:
             raise ProofError(f"receipt: entry {self.index} is not under the checkpoint's root")

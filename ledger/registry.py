@@ -1,7 +1,8 @@
 """The registry: every event type and version, what its body holds, who may sign it, what it does.
 
 `docs/registry.json` is generated from here (`python -m ledger registry`) and is part of the formats; its
-hash stands in `ledger.created`. A name is never reused with another meaning.
+hash stands in `ledger.created` and each `policy.changed`. A name is never reused with another meaning, and
+each edition holds all of the ones before.
 """
 
 import hashlib
@@ -70,10 +71,16 @@ GRANT_ACTIONS = ("append", "list", "read", "read_history")
 GRANT_RECORDS = 500
 """Most records a selective grant lists."""
 LABELS_A_RECORD = 16
+CRITERIA = 64
+"""Most members of one list of a grant's scope or exception."""
+EXCEPTIONS = 16
+"""Most exceptions beside each other."""
 
 PURPOSE = code(*PURPOSES)
 PATIENT, HOSPITAL, ACCOUNT, RECORD = id_of("pt"), id_of("hs"), id_of("ac"), id_of("rc")
-BLOB, GRANT, EPISODE = id_of("bl"), id_of("gr"), id_of("ep")
+BLOB, GRANT, EPISODE, GROUP = id_of("bl"), id_of("gr"), id_of("ep"), id_of("gp")
+READER = id_of("ac", "gp", "hs")
+"""Who may be granted or excluded: a person, a group, a hospital."""
 LABEL = id_of("l")
 TRUE = Boolean(only=True)
 
@@ -107,6 +114,8 @@ class EventType:
     roles: tuple[str, ...]
     body: Object
     v: int = 1
+    since: int = 1
+    """The edition of the registry that brought it."""
     action: str | None = None
     """The action of the consent rules, for what is gated."""
     reading: bool = False
@@ -164,6 +173,29 @@ _VERSION_OPTIONAL: dict[str, Kind] = {
     "title": SEALED,
 }
 _AUTHORS = ("doctor", "hospital_system", "patient")
+_WHAT: dict[str, Kind] = {
+    "authors": List(id_of("ac", "hs"), CRITERIA, low=1, rising=True),
+    "categories": List(code(*CATEGORIES), len(CATEGORIES), low=1, rising=True),
+    "date_from": DATE,
+    "date_to": DATE,
+    "episodes": List(EPISODE, CRITERIA, low=1, rising=True),
+}
+"""Criteria that a record meets or not; ranges of the clinical date include both ends."""
+_EXCEPTION: dict[str, Kind] = _WHAT | {
+    "labels": List(LABEL, LABELS_A_RECORD, low=1, rising=True),
+    "records": List(RECORD, CRITERIA, low=1, rising=True),
+}
+
+
+def _exceptions(inner: Mapping[str, Kind]) -> List:
+    """Exceptions, whose criteria are all optional; `inner` may hold exceptions of their own."""
+    members = {**_EXCEPTION, **inner, "type": code("deny", "permit")}
+    return List(Object(members, frozenset(members) - {"type"}), EXCEPTIONS, low=1)
+
+
+_AGES: dict[str, Kind] = {
+    "adult": TRUE, "adult_from": MIDNIGHT, "deceased": TRUE, "name": SEALED, "teen_from": MIDNIGHT,
+}  # fmt: skip
 
 TYPES = (
     EventType("ledger.created", "ledger", ("operator",), _body(
@@ -201,8 +233,7 @@ TYPES = (
     EventType("patient.registered", "patient", (
         "doctor", "hospital_admin", "hospital_system", "service",
     ), _body(
-        {"adult": TRUE, "adult_from": MIDNIGHT, "deceased": TRUE, "name": SEALED, "teen_from": MIDNIGHT},
-        account=ACCOUNT, patient=PATIENT, purpose=PURPOSE,
+        _AGES, account=ACCOUNT, patient=PATIENT, purpose=PURPOSE,
     ), action="register", creates=("patient",)),
     EventType("record.uploaded", "patient", _AUTHORS, _version(Integer(1, 1)), action="append", creates=("record", "blob")),
     EventType("record.amended", "patient", ("doctor", "hospital_system"), _version(Integer(2, INTEGER_LIMIT - 1)), action="amend", creates=("blob",)),
@@ -225,7 +256,39 @@ TYPES = (
     EventType("access.revoked", "patient", ("patient",), _body(
         {"grant": GRANT}, grantee=id_of("ac", "hs"), purpose=PURPOSE,
     ), action="grant"),
+    EventType("policy.changed", "ledger", ("operator",), _body(policy=POLICY, registry=HASH), since=2),
+    EventType("log.opened", "ledger", ("auditor",), _body(), since=2, reading=True),
+    EventType("group.formed", "hospital", ("hospital_admin",), _body(
+        {"name": SEALED}, group=GROUP,
+    ), since=2, creates=("group",)),
+    EventType("group.joined", "hospital", ("hospital_admin",), _body(account=ACCOUNT, group=GROUP), since=2),
+    EventType("group.left", "hospital", ("hospital_admin",), _body(account=ACCOUNT, group=GROUP), since=2),
+    EventType("patient.corrected", "patient", ("doctor", "hospital_admin", "hospital_system"), _body(
+        _AGES, patient=PATIENT, purpose=PURPOSE,
+    ), since=2, action="register"),
+    EventType("record.hidden", "patient", ("patient",), _body(record=RECORD, purpose=PURPOSE), since=2, action="hide"),
+    EventType("record.shown", "patient", ("patient",), _body(record=RECORD, purpose=PURPOSE), since=2, action="hide"),
+    EventType("chart.opened", "patient", ROLES, _body(purpose=PURPOSE), since=2, action="list", reading=True),
+    EventType("chart.exported", "patient", ROLES, _body(
+        count=Integer(), purpose=PURPOSE, root=HASH,
+    ), since=2, action="export", reading=True),
+    EventType("access.granted", "patient", ("patient",), _body(
+        {"exceptions": _exceptions({"exceptions": _exceptions({})}),
+         "labels": List(LABEL, len(LABELS), low=1, rising=True), "lineage": GRANT,
+         "purposes": List(PURPOSE, len(PURPOSES), low=1, rising=True),
+         "records": List(RECORD, GRANT_RECORDS, low=1, rising=True), "sensitive": TRUE,
+         "uses": Integer(1, 1_000_000), "what": Object(_WHAT, frozenset(_WHAT))},
+        actions=List(code(*GRANT_ACTIONS), len(GRANT_ACTIONS), low=1, rising=True), end=TIME, grant=GRANT,
+        grantee=READER, purpose=PURPOSE, scope=code("full", "partial", "selective"), start=TIME,
+    ), v=2, since=2, action="grant", creates=("grant",)),
+    EventType("access.revoked", "patient", ("patient",), _body(
+        {"grant": GRANT}, grantee=READER, purpose=PURPOSE,
+    ), v=2, since=2, action="grant"),
+    EventType("reader.excluded", "patient", ("patient",), _body(purpose=PURPOSE, reader=READER), since=2, action="exclude"),
+    EventType("reader.included", "patient", ("patient",), _body(purpose=PURPOSE, reader=READER), since=2, action="exclude"),
 )  # fmt: skip
+EDITION = max(kind.since for kind in TYPES)
+"""This program's edition of the registry."""
 
 REGISTRY: Mapping[tuple[str, int], EventType] = {(t.name, t.v): t for t in TYPES}
 """Every type by name and version."""
@@ -233,16 +296,24 @@ BODY_CHECKS: Mapping[tuple[str, int], Check] = {key: t.body.check() for key, t i
 
 
 @cache
-def registry_json() -> bytes:
-    """The registry as the bytes of `docs/registry.json`: indented JSON, sorted, ASCII."""
+def registry_json(edition: int = EDITION) -> bytes:
+    """An edition of the registry as JSON: indented, sorted, ASCII; the last one is `docs/registry.json`."""
     types: dict[str, dict[str, Any]] = {}
     for kind in TYPES:
-        types.setdefault(kind.name, {})[str(kind.v)] = kind.describe()
+        if kind.since <= edition:
+            types.setdefault(kind.name, {})[str(kind.v)] = kind.describe()
     document = {"format": "heartwood/registry/v1", "types": types}
     return json.dumps(document, indent=1, sort_keys=True).encode("ascii") + b"\n"
 
 
 @cache
-def registry_hash() -> bytes:
-    """SHA-256 of `registry_json()`, 32 bytes; `ledger.created` names it."""
-    return hashlib.sha256(registry_json()).digest()
+def registry_hash(edition: int = EDITION) -> bytes:
+    """SHA-256 of `registry_json(edition)`, 32 bytes; `ledger.created` and `policy.changed` name it."""
+    return hashlib.sha256(registry_json(edition)).digest()
+
+
+@cache
+def edition_of(digest: bytes) -> int | None:
+    """The edition with this hash, from 1; None for a registry that this program doesn't know."""
+    editions = range(1, EDITION + 1)
+    return next((edition for edition in editions if registry_hash(edition) == digest), None)

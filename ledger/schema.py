@@ -204,7 +204,8 @@ def base64_of(size: int) -> Text:
     return Text(f"[A-Za-z0-9+/]{{{whole * 4}}}{tail}", -(-size // 3) * 4)
 
 
-_BASE64_TAIL = "(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?"
+BASE64_TAIL = "(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?"
+"""What follows whole groups of four base64 digits."""
 
 HASH = base64_of(32)
 KEY_ID = id_of("k")
@@ -215,7 +216,7 @@ MIDNIGHT = Text(
 )
 MEDIA_TYPE = Text("[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}", 129)
 TIME_ZONE = Text("[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2}", 64)
-SEALED = Text(f"(?:[A-Za-z0-9+/]{{4}}){{30,1399}}{_BASE64_TAIL}", 5_600)
+SEALED = Text(f"(?:[A-Za-z0-9+/]{{4}}){{30,1399}}{BASE64_TAIL}", 5_600)
 """A sealed field: nonce, blocks of 64 bytes, tag: at least 92 bytes, at most 4 KiB of text."""
 PUBLIC_NAME = Text(
     r"[^\x00-\x20\x7f\ud800-\udfff](?:[^\x00-\x1f\x7f\ud800-\udfff]*[^\x00-\x20\x7f\ud800-\udfff])?",
@@ -223,7 +224,7 @@ PUBLIC_NAME = Text(
 )
 """A hospital's name, the one free text of the log."""
 VERIFIER_KEY = Text(
-    r"[!-*,-~]{1,255}[+][0-9a-f]{8}[+](?:[A-Za-z0-9+/]{4}){8,}" + _BASE64_TAIL, 2_100
+    r"[!-*,-~]{1,255}[+][0-9a-f]{8}[+](?:[A-Za-z0-9+/]{4}){8,}" + BASE64_TAIL, 2_100
 )
 ORIGIN = Text("[!-*,-~]{1,255}", 255)
 """Printable ASCII without space and plus."""

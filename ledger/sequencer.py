@@ -6,7 +6,7 @@ writes what came of it in one transaction.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from crypto.encoding import b64encode
 from crypto.signing import SigningKey
@@ -16,6 +16,7 @@ from ledger.entry import Entry
 from ledger.errors import EventError, Refused
 from ledger.event import Event, Signature, sign_event
 from ledger.merkle import Frontier, leaf_hash
+from ledger.policies import policy_at
 from ledger.signers import check_event, created_ids
 from ledger.tiles import TILE_HEIGHT
 from ledger.times import format_time
@@ -48,6 +49,15 @@ class Appended(NamedTuple):
 
     entry: Entry
     fresh: bool = True
+    shown: tuple[Row, ...] = ()
+    """The records that a permitted reading shows, as of its entry; nothing to a known id."""
+
+
+class Judged(NamedTuple):
+    """The gate's answer: the decision as its entry holds it, and the records that a reading would show."""
+
+    decision: dict[str, Any]
+    shown: tuple[Row, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +66,22 @@ class Denied:
 
     decision: dict[str, Any]
     seq: int | None = None
+    purpose: str = ""
+    """What was asked for it."""
 
 
 Outcome = Appended | Denied | Refused
-Gate = Callable[[Event, Key, int, int, Look], dict[str, Any]]
-"""`gate(event, key, seq, time, look)`: the decision on a gated event, as its entry holds it."""
+Gate = Callable[[Event, Key, int, int, Look], Judged]
+"""`gate(event, key, seq, time, look)`: the decision on a gated event."""
 Fold = Callable[[Entry, Look], list[Row]]
 """The rows that an entry changes, given the rows before it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a batch is decided by: the log's origin and policy limits, the gate and the folds."""
+    """What a batch is decided by: the log's origin, the gate and the folds."""
 
     origin: str
-    clock_skew_ms: int
-    refusals_per_hour: int
     gate: Gate
     folds: Sequence[Fold]
 
@@ -117,26 +127,36 @@ class Batch:
         if known is not None:
             return self._again(event, known)
         time = max(self.now, self.chain.time)
-        if abs(event.at - time) > self.rules.clock_skew_ms:
+        skew = self._policy(event, time)["clock_skew_ms"]
+        if abs(event.at - time) > skew:
             raise Refused("clock", f"got at = {event.value['at']}, expected within "
-                          f"{self.rules.clock_skew_ms} ms of {format_time(time)}")  # fmt: skip
+                          f"{skew} ms of {format_time(time)}")  # fmt: skip
         link = self.chain.next(event.stream)
         if proposal.expect is not None and proposal.expect != link.stream_seq:
             raise Refused("conflict", f"got the expected length {proposal.expect} of {event.stream}, "
                           f"which has {link.stream_seq} entries")  # fmt: skip
         ids = check_event(event, sig.key, link.seq, time, self.rules.origin, self.look)
-        decision = None
+        decision, shown = None, ()
         if event.type.gated:
             key = self.look.get(Key, sig.key)
             assert key is not None  # check_event refused otherwise
-            decision = self.rules.gate(event, key, link.seq, time, self.look)
+            decision, shown = self.rules.gate(event, key, link.seq, time, self.look)
             if decision["effect"] == "deny":
                 return self._deny(event, sig, decision, time)
         if event.type.name == "access.refused":
             raise Refused("role", "access.refused is written by the log itself")
         entry = Entry.make(event, sig, link, time, decision)
         self.claim(event)
-        return Appended(self._take(entry, ids))
+        return Appended(self._take(entry, ids), shown=shown)
+
+    def _policy(self, event: Event, time: int) -> dict[str, Any]:
+        """The policy in force; of entry 0 its own."""
+        if not self.chain.size and "policy" in event.body:
+            return cast(dict[str, Any], event.body["policy"])
+        try:
+            return policy_at(self.look, time).policy
+        except LookupError as error:
+            raise Refused("stream", "got an event for a log without entry 0") from error
 
     def _known(self, event_id: str) -> Entry | None:
         seq = self.ids.get(event_id)
@@ -150,7 +170,7 @@ class Batch:
             return Appended(entry, fresh=False)
         if entry.event.type.name == "access.refused" and entry.event.body["event"] == event.value:
             assert entry.decision is not None
-            return Denied(entry.decision, entry.link.seq)
+            return Denied(entry.decision, entry.link.seq, event.body["purpose"])
         raise Refused(
             "conflict", f"got other bytes under the event id {event.id} of entry {entry.link.seq}"
         )
@@ -158,12 +178,12 @@ class Batch:
     def _deny(self, event: Event, sig: Signature, decision: dict[str, Any], time: int) -> Outcome:
         """A denied reading is itself appended; anything else that is denied leaves no entry."""
         if not event.type.reading or decision["rule"] == "S0":
-            return Denied(decision)
+            return Denied(decision, None, event.body["purpose"])
         assert self.service is not None
         row = self.look.get(Refusals, event.subject, event.actor)
         row = row or Refusals(event.subject, event.actor, (), 0)
         recent = tuple(t for t in row.times if t > time - HOUR_MS)
-        if len(recent) >= self.rules.refusals_per_hour:
+        if len(recent) >= self._policy(event, time)["refusals_per_hour"]:
             self._put(row._replace(times=recent, skipped=row.skipped + 1))
             return Refused(
                 "too_many_refusals", f"{len(recent)} refusals within an hour; come back later"
@@ -189,7 +209,7 @@ class Batch:
         entry = Entry.make(refusal, signature, link, time, decision)
         self._take(entry, created_ids(refusal, self.look))
         self._put(row._replace(times=(*recent, time), skipped=0))
-        return Denied(decision, entry.link.seq)
+        return Denied(decision, entry.link.seq, event.body["purpose"])
 
     def _take(self, entry: Entry, ids: list[str]) -> Entry:
         """Chain, hash and fold one entry; nothing may fail from here on."""

@@ -4,15 +4,17 @@ The sequencer asks before it appends and every verifier asks again. Raises Refus
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from crypto.encoding import b64decode
 from crypto.errors import CryptoError
 from crypto.ids import ALGORITHM_ED25519, ALGORITHM_X25519, key_id
 from crypto.signing import verify
-from ledger.directory import Account, Hospital, Key, Look, Member, Patient
+from ledger.directory import Account, Group, GroupMember, Hospital, Key, Look, Member, Patient
 from ledger.errors import Refused
 from ledger.event import Event, possession_message
-from ledger.registry import HOSPITAL_ROLES
+from ledger.policies import last_policy
+from ledger.registry import HOSPITAL_ROLES, edition_of
 from ledger.times import parse_time
 
 _ALGORITHMS = {"ed25519": ALGORITHM_ED25519, "x25519": ALGORITHM_X25519}
@@ -30,10 +32,25 @@ def check_event(event: Event, key: str, seq: int, time: int, origin: str, look: 
     if seq == 0:
         check_first(event, key)
     else:
+        check_edition(event, look)
         check_signer(event, key, time, look)
     ids = check_ids(event, look)
     check_rules(event, origin, look)
     return ids
+
+
+def check_edition(event: Event, look: Look) -> None:
+    """The type is of the registry named last; the `policy.changed` that names a newer one is of that."""
+    named = (
+        event.body["registry"]
+        if event.type.name == "policy.changed"
+        else last_policy(look).registry
+    )
+    edition = edition_of(b64decode(named, 32))
+    if edition is None or event.type.since > edition:
+        raise Refused(
+            "registry", f"got {event.type.name}, which the registry in force does not have"
+        )
 
 
 def check_ids(event: Event, look: Look) -> list[str]:
@@ -258,10 +275,19 @@ def _patient_registered(event: Event, origin: str, look: Look) -> None:
             raise Refused(
                 "unknown", f"got the account {body['account']}, not one the service registered"
             )
-    minor = {"teen_from", "adult_from"} & body.keys()
-    if ("adult" in body) == bool(minor) or len(minor) == 1:
+    _ages(event)
+
+
+def _patient_corrected(event: Event, origin: str, look: Look) -> None:
+    _own_stream(event, "patient")
+    _ages(event)
+
+
+def _ages(event: Event) -> None:
+    minor = {"teen_from", "adult_from"} & event.body.keys()
+    if ("adult" in event.body) == bool(minor) or len(minor) == 1:
         raise Refused(
-            "malformed", "patient.registered: expected adult, or teen_from and adult_from"
+            "malformed", f"{event.type.name}: expected adult, or teen_from and adult_from"
         )
     if minor:
         _rising(event, "teen_from", "adult_from")
@@ -269,14 +295,68 @@ def _patient_registered(event: Event, origin: str, look: Look) -> None:
 
 def _access_granted(event: Event, origin: str, look: Look) -> None:
     _rising(event, "start", "end")
-    if (event.body["scope"] == "selective") != ("records" in event.body):
-        raise Refused(
-            "malformed", "access.granted: records belong to the scope selective, and only there"
-        )
-    if "sensitive" in event.body and event.body["scope"] != "full":
+    body = event.body
+    for member, scope in (("records", "selective"), ("what", "partial")):
+        if (body["scope"] == scope) != (member in body):
+            raise Refused(
+                "malformed",
+                f"access.granted: {member} belongs to the scope {scope}, and only there",
+            )
+    if "sensitive" in body and body["scope"] != "full":
         raise Refused(
             "malformed", "access.granted: sensitive (all of it) belongs to the scope full"
         )
+    if "what" in body:
+        _criteria(body["what"], "what")
+    for exception in body.get("exceptions", ()):
+        _criteria(exception, "an exception")
+        for inner in exception.get("exceptions", ()):
+            _criteria(inner, "an exception's exception")
+
+
+def _criteria(what: dict[str, Any], place: str) -> None:
+    """At least one criterion, and no range that ends before it begins."""
+    if not what.keys() - {"exceptions", "type"}:
+        raise Refused("malformed", f"access.granted: {place} names nothing that it is about")
+    if "labels" in what and what["type"] == "permit":
+        # Otherwise one more label on a record could let somebody read it.
+        raise Refused("malformed", f"access.granted: {place} permits by a label; labels only deny")
+    if what.get("date_from", "") > what.get("date_to", "9999-99-99"):
+        raise Refused("malformed", f"access.granted: {place} ends before it begins")
+
+
+def _policy_changed(event: Event, origin: str, look: Look) -> None:
+    """A new registry holds all of the old; this program's editions are those it knows."""
+    named = edition_of(b64decode(event.body["registry"], 32))
+    before = edition_of(b64decode(last_policy(look).registry, 32))
+    if named is None or before is None or named < before:
+        raise Refused("registry", f"got the registry {event.body['registry']}, expected one that this "
+                      "program knows and that holds all of the one before")  # fmt: skip
+
+
+def _own_hospital(event: Event, origin: str, look: Look) -> None:
+    if event.hospital != event.subject:
+        raise Refused("stream", f"got {event.stream} from an admin of {event.hospital}")
+
+
+def _group(event: Event, origin: str, look: Look) -> None:
+    """Who joins is active at the group's hospital; who leaves is in the group."""
+    _own_hospital(event, origin, look)
+    group, account = look.get(Group, event.body["group"]), event.body["account"]
+    if group is None or group.hospital != event.subject:
+        raise Refused(
+            "unknown", f"got the group {event.body['group']}, which is none of {event.subject}"
+        )
+    member = look.get(GroupMember, account, group.group)
+    if event.type.name == "group.left":
+        if member is None or not member.active:
+            raise Refused("unknown", f"got {account}, who is not in {group.group}")
+        return
+    if member is not None and member.active:
+        raise Refused("conflict", f"{account} is in {group.group} already")
+    doctor = look.get(Member, account, "doctor", event.subject)
+    if doctor is None or not doctor.active:
+        raise Refused("unknown", f"got {account}, who is no active doctor here")
 
 
 _RULES: dict[str, Callable[[Event, str, Look], None]] = {
@@ -294,5 +374,10 @@ _RULES: dict[str, Callable[[Event, str, Look], None]] = {
     "key.registered": _key_registered,
     "key.revoked": _key_revoked,
     "patient.registered": _patient_registered,
+    "patient.corrected": _patient_corrected,
     "access.granted": _access_granted,
+    "policy.changed": _policy_changed,
+    "group.formed": _own_hospital,
+    "group.joined": _group,
+    "group.left": _group,
 }

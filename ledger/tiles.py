@@ -1,11 +1,11 @@
 """Tiles (C2SP tlog-tiles): where they are, what they hold, and the tree's nodes read from them."""
 
 import struct
-from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache, lru_cache
 
 from ledger.errors import EventError
-from ledger.merkle import HASH_BYTES, node_hash
+from ledger.merkle import HASH_BYTES, Node, node_hash
 
 TILE_HEIGHT = 8
 TILE_WIDTH = 256
@@ -81,6 +81,23 @@ def tile_nodes(read: Callable[[int, int], bytes], cached: int = 64) -> Callable[
             inner.cache_clear()
             rows = inner(tile_level, number)
         return rows[height][offset]
+
+    return node
+
+
+def edge_nodes(size: int, edge: Mapping[int, bytes], full: Node) -> Node:
+    """`node(level, index)` of a tree of `size`: unfinished tiles by level in `edge`, `full` for the others."""
+
+    @cache
+    def rows(level: int) -> list[list[bytes]]:
+        return _levels(edge[level])
+
+    def node(level: int, index: int) -> bytes:
+        tile_level, height = divmod(level, TILE_HEIGHT)
+        number, offset = divmod(index << height, TILE_WIDTH)
+        if number < size >> (TILE_HEIGHT * (tile_level + 1)):
+            return full(level, index)
+        return rows(tile_level)[height][offset >> height]
 
     return node
 

@@ -16,13 +16,29 @@ from ledger.checkpoint import Checkpoint, open_checkpoint, parse_keys
 from ledger.digest import BundleDigest, Signer, hashes_of
 from ledger.directory import Rows, fold_directory
 from ledger.entry import Entry, nested_reading
-from ledger.errors import LedgerError, Tampered
+from ledger.errors import LedgerError, ProofError, Tampered
 from ledger.event import Event
-from ledger.merkle import HASH_BYTES, Frontier, node_hash, root_of
+from ledger.merkle import (
+    HASH_BYTES,
+    Frontier,
+    check_consistency,
+    consistency_proof,
+    node_hash,
+    root_of,
+)
+from ledger.policies import fold_policy, last_policy, policy_at
 from ledger.receipt import Receipt
-from ledger.registry import REGISTRY
-from ledger.signers import check_event, check_signer, created_ids
-from ledger.tiles import TILE_HEIGHT, TILE_WIDTH, level_tiles, tile_nodes, tile_path, tree_paths_of
+from ledger.registry import REGISTRY, edition_of
+from ledger.signers import check_edition, check_event, check_signer, created_ids
+from ledger.tiles import (
+    TILE_HEIGHT,
+    TILE_WIDTH,
+    level_tiles,
+    split_bundle,
+    tile_nodes,
+    tile_path,
+    tree_paths_of,
+)
 
 Read = Callable[[str], bytes]
 """The bytes of a file of the export, by its path; raises Tampered if it isn't there."""
@@ -131,7 +147,6 @@ class LogVerifier:
         self._upper = Frontier()
         self._tiles: dict[int, list[bytes]] = {}
         self._tail: list[bytes] = []
-        self._skew = 0
         self._signers: set[Signer] = set()
         self._restored: list[tuple[int, dict[str, Any]]] = []
 
@@ -164,13 +179,30 @@ class LogVerifier:
             self.counts.streams += number == 0
             seq += 1
         self.counts.entries = seq
-        if bundle.skew[0] > self._skew:
-            raise Tampered(f"entry {bundle.skew[1]}: its author's clock is {bundle.skew[0]} ms off")
+        self._check_skew(bundle)
         self._tile(0, bundle.start // TILE_WIDTH, bundle.hashes)
         if bundle.root:
             self._upper.append(bundle.root, self._node)
         else:
             self._tail = leaves
+
+    def _check_skew(self, bundle: BundleDigest) -> None:
+        """The author's clocks: by the worst one alone unless the policy changes within the bundle."""
+        ends = [(bundle.start, 0), (bundle.start + len(bundle.entries) - 1, -1)]
+        limits = {self._skew_at(seq, bundle.entries[i][3]) for seq, i in ends}
+        if len(limits) > 1:
+            path = tile_path("entries", bundle.start // TILE_WIDTH, len(bundle.entries))
+            entries = [Entry.parse(raw) for raw in split_bundle(self.read(path))]
+            worst = [(abs(e.event.at - e.time), e.link.seq, self._skew_at(e.link.seq, e.time))
+                     for e in entries]  # fmt: skip
+        else:
+            worst = [(*bundle.skew, limits.pop())]
+        for skew, seq, limit in worst:
+            if skew > limit:
+                raise Tampered(f"entry {seq}: its author's clock is {skew} ms off")
+
+    def _skew_at(self, seq: int, time: int) -> int:
+        return int(policy_at(self._rows, time, seq).policy["clock_skew_ms"])
 
     def finish(self, checkpoint: Checkpoint, registry: bytes, keys: Sequence[VerifierKey]) -> None:
         """The unfinished tiles, the root, and what entry 0 commits to; raises Tampered."""
@@ -195,8 +227,8 @@ class LogVerifier:
             raise Tampered(
                 f"entry 0: is of the log {body['origin']}, the checkpoint of {checkpoint.origin}"
             )
-        if b64decode(body["registry"], 32) != hashlib.sha256(registry).digest():
-            raise Tampered("registry.json: its SHA-256 is not the one that entry 0 names")
+        if b64decode(last_policy(self._rows).registry, 32) != hashlib.sha256(registry).digest():
+            raise Tampered("registry.json: its SHA-256 is not the one that the log named last")
         if sorted(body["log_keys"]) != sorted(str(key) for key in keys):
             raise Tampered("log.vkey: its keys are not those that entry 0 names")
 
@@ -204,7 +236,9 @@ class LogVerifier:
         """A plain entry's signer, who stays good until the directory changes (an auditor's term ends by
         itself, so an auditor is looked at each time)."""
         try:
-            check_signer(_as_signed(signer, stream, time), signer.key, time, self._rows)
+            event = _as_signed(signer, stream, time)
+            check_edition(event, self._rows)
+            check_signer(event, signer.key, time, self._rows)
         except LedgerError as error:
             raise Tampered(f"entry {seq}: {error}") from error
         if number == 0:
@@ -224,20 +258,22 @@ class LogVerifier:
         check_event(event, entry.sig.key, entry.link.seq, entry.time, self.origin, self._rows)
         if event.type.name == "ledger.created":
             self.created = event
-            self._skew = event.body["policy"]["clock_skew_ms"]
+            if edition_of(b64decode(event.body["registry"], 32)) is None:
+                raise Tampered("names a registry that this program does not know: use a later one")
         if event.type.name == "ledger.restored":
             self._restored.append((entry.link.seq, event.body))
         if event.type.name == "access.refused":
             inner, sig = nested_reading(event)
             check_signer(inner, sig.key, entry.time, self._rows)
-            if abs(inner.at - entry.time) > self._skew:
+            if abs(inner.at - entry.time) > self._skew_at(entry.link.seq, entry.time):
                 raise Tampered("the refused reading's clock is off by too much")
             self.counts.refusals += 1
         self.counts.accounts_keys += event.type.name == "key.registered"
         self._rows.ids.update(created_ids(event, self._rows))
-        for row in fold_directory(entry, self._rows):
-            self._rows.put(row)
-            self._signers.clear()
+        for fold in (fold_policy, fold_directory):
+            for row in fold(entry, self._rows):
+                self._rows.put(row)
+                self._signers.clear()
 
     def _node(self, level: int, node: bytes) -> None:
         """A node above the full bundles: on every eighth level, an element of a tile."""
@@ -281,24 +317,35 @@ def _join(upper: Frontier, root: bytes) -> bytes:
 
 
 def check_at_least(
-    read: Read, size: int, receipt: bytes, keys: Sequence[VerifierKey]
+    read: Read, now: Checkpoint, receipt: bytes, keys: Sequence[VerifierKey]
 ) -> Checkpoint:
-    """An older receipt's checkpoint is a prefix of this log; its entry stands in it. Raises Tampered."""
+    """An older receipt's checkpoint is a prefix of the log of `now`; its entry stands in it. Raises Tampered."""
     try:
         old = Receipt.parse(receipt)
         checkpoint = old.verify(keys)
     except (LedgerError, CryptoError) as error:
         raise Tampered(f"the older receipt does not hold: {error}") from error
-    if checkpoint.size > size:
-        raise Tampered(
-            f"the log was cut short: an older receipt knows {checkpoint.size} entries, here are {size}"
-        )
-    node = tile_nodes(lambda level, number: _tile_of(read, size, level, number))
-    if root_of(checkpoint.size, node) != checkpoint.root:
-        raise Tampered(
-            f"the log does not extend the older receipt's checkpoint of size {checkpoint.size}"
-        )
+    check_extends(read, now, checkpoint, "the older receipt")
     return checkpoint
+
+
+def check_extends(read: Read, now: Checkpoint, older: Checkpoint, what: str) -> None:
+    """The log of `now` extends the `older` checkpoint, which `what` holds; raises Tampered.
+
+    By a proof that both roots must bear out, so that the tiles need not have been checked.
+    """
+    if older.size > now.size:
+        raise Tampered(
+            f"the log was cut short: {what} knows {older.size} entries, here are {now.size}"
+        )
+    node = tile_nodes(lambda level, number: _tile_of(read, now.size, level, number))
+    try:
+        proof = consistency_proof(older.size, now.size, node)
+        check_consistency(older.size, older.root, now.size, now.root, proof)
+    except (ProofError, LookupError) as error:
+        raise Tampered(
+            f"the log does not extend {what}'s checkpoint of size {older.size}"
+        ) from error
 
 
 def _tile_of(read: Read, size: int, level: int, number: int) -> bytes:

@@ -12,6 +12,15 @@ from records.errors import AccessDenied, RecordsError
 from storage.ledger import Ledger
 
 
+def check_plain(proposals: Sequence[Proposal]) -> None:
+    """Raises Refused for a reading: readings have routes of their own, which give what they permit."""
+    for proposal in proposals:
+        if proposal.event.type.reading:
+            raise Refused(
+                "reading", f"got {proposal.event.type.name}, a reading: send it to its own route"
+            )
+
+
 def propose(ledger: Ledger, actor: Actor, events: Sequence[dict[str, Any]]) -> list[Proposal]:
     """Events of one actor, signed: one by itself, several as a bundle."""
     if actor.origin != ledger.origin:
@@ -40,4 +49,4 @@ def appended(outcome: Outcome) -> Appended:
         raise outcome
     if isinstance(outcome, Appended):
         return outcome
-    raise AccessDenied(outcome.decision, outcome.seq)
+    raise AccessDenied(outcome.decision, outcome.seq, outcome.purpose)

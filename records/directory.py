@@ -9,14 +9,10 @@ from crypto.encoding import b64decode, b64encode
 from crypto.ids import ALGORITHM_ED25519, key_id
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key, possession
-from ledger.directory import Account, Patient
 from ledger.times import format_time
-from records.appending import append
-from records.errors import NotThere, RecordsError
-from records.reserving import reserve
-from storage.keeper import KeyRequest
-from storage.ledger import Ledger
-from storage.staged import LABEL_KEY
+from records.desk import Desk
+from records.errors import RecordsError
+from records.reserving import Subject
 
 TEEN_YEARS = 12
 CUSTODY = {"hospital_system": "system"}
@@ -49,70 +45,84 @@ class NewPatient:
     """None: of age."""
     deceased: bool
     key: SigningKey | None
+    identifier: str = ""
+    """The hospital's own, `<system>|<value>`; kept as a keyed hash, outside the log."""
 
 
-def add_hospital(ledger: Ledger, operator: Actor, name: str, time_zone: str) -> AddedHospital:
+def add_hospital(desk: Desk, operator: Actor, name: str, time_zone: str) -> AddedHospital:
     """Approve a hospital; appoint its first admin, who adds its first system."""
-    hospital = new_id("hs", ledger.clock())
+    hospital = new_id("hs", desk.now())
     body = {"hospital": hospital, "name": name, "time_zone": time_zone}
-    event = operator.event("hospital.approved", "ledger", body, ledger.clock())
-    seq = append(ledger, operator, [event])[0].link.seq
+    event = operator.event("hospital.approved", "ledger", body, desk.now())
+    seq = desk.append(operator, [event])[0].seq
     admin, _ = add_member(
-        ledger, operator, "hospital_admin", hospital, f"Administration, {name}", new_key()
+        desk, operator, "hospital_admin", hospital, f"Administration, {name}", new_key()
     )
-    system, _ = add_member(ledger, admin, "hospital_system", hospital, f"System, {name}", new_key())
+    system, _ = add_member(desk, admin, "hospital_system", hospital, f"System, {name}", new_key())
     return AddedHospital(hospital, admin, system, seq)
 
 
 def add_member(
-    ledger: Ledger, actor: Actor, role: str, hospital: str, name: str, key: SigningKey | None
+    desk: Desk, actor: Actor, role: str, hospital: str, name: str, key: SigningKey | None
 ) -> tuple[Actor, int]:
     """Register an account, its first key (unless None) and its role at a hospital; one signature.
 
     The name is sealed. Gives the new actor and the entry that put it into the role.
     """
-    now = ledger.clock()
-    account, event_id = new_id("ac", now), new_id("ev", now)
-    made = reserve(ledger, actor.account, [KeyRequest(account, (account,))])
-    sealed = ledger.keeper.seal(
-        made[account, account], f"account/{account}", event_id, {"name": name}
+    account, events = new_account(desk, actor, name, key, CUSTODY.get(role, "device"))
+    events.append(
+        actor.event(JOINING[role], f"hospital/{hospital}", {"account": account}, desk.now())
     )
-    registered = {"account": account, **sealed}
-    events = [actor.event("account.registered", f"account/{account}", registered, now, event_id)]
+    seq = desk.append(actor, events)[-1].seq
+    return Actor(desk.origin, account, role, hospital, key or new_key()), seq
+
+
+def new_account(
+    desk: Desk, actor: Actor, name: str, key: SigningKey | None, custody: str
+) -> tuple[str, list[dict[str, Any]]]:
+    """A reserved account, and the events that register it and its first key (unless None)."""
+    now = desk.now()
+    account, event_id = new_id("ac", now), new_id("ev", now)
+    (made,) = desk.reserve(actor, [Subject(account, event_id, {"name": name})])
+    body = {"account": account, **made.sealed}
+    events = [actor.event("account.registered", f"account/{account}", body, now, event_id)]
     if key is not None:
-        events.append(_key_event(ledger, actor, account, CUSTODY.get(role, "device"), key))
-    events.append(actor.event(JOINING[role], f"hospital/{hospital}", {"account": account}, now))
-    entries = append(ledger, actor, events)
-    member = Actor(ledger.origin, account, role, hospital, key or new_key())
-    return member, entries[-1].link.seq
+        events.append(_key_event(desk, actor, account, custody, key))
+    return account, events
 
 
-def register_patients(ledger: Ledger, actor: Actor, patients: Sequence[NewPatient]) -> list[int]:
-    """Register charts with their accounts and first keys; gives the entries of `patient.registered`."""
-    requests = [
-        request
-        for p in patients
-        for request in (
-            KeyRequest(p.patient, (p.patient, LABEL_KEY)),
-            KeyRequest(p.account, (p.account,)),
+def register_patients(desk: Desk, actor: Actor, patients: Sequence[NewPatient]) -> list[int]:
+    """Register charts with their accounts and first keys; gives the entries of `patient.registered`.
+
+    Raises RecordsError for one whose identifier is of a registered patient already.
+    """
+    now = desk.now()
+    events_ids = [new_id("ev", now) for _ in patients]
+    subjects = [
+        subject
+        for p, event_id in zip(patients, events_ids, strict=True)
+        for subject in (
+            Subject(p.patient, event_id, {"name": p.name}, p.identifier),
+            Subject(p.account, event_id),
         )
     ]
-    made = reserve(ledger, actor.account, requests)
-    events, now = [], ledger.clock()
-    for p in patients:
-        event_id, stream = new_id("ev", now), f"patient/{p.patient}"
-        sealed = ledger.keeper.seal(made[p.patient, p.patient], stream, event_id, {"name": p.name})
-        body = {"account": p.account, "patient": p.patient, "purpose": "TREAT", **sealed}
-        body |= _age(p.birth_date, ledger) | ({"deceased": True} if p.deceased else {})
+    made = desk.reserve(actor, subjects)[::2]
+    events = []
+    for p, event_id, reserved in zip(patients, events_ids, made, strict=True):
+        if reserved.known:
+            raise RecordsError(f"{p.identifier} is the identifier of {reserved.id} already")
+        body = {"account": p.account, "patient": reserved.id, "purpose": "TREAT", **reserved.sealed}
+        body |= ages(desk, p.birth_date) | ({"deceased": True} if p.deceased else {})
+        stream = f"patient/{reserved.id}"
         events.append(actor.event("patient.registered", stream, body, now, event_id))
         if p.key is not None:
-            events.append(_key_event(ledger, actor, p.account, "device", p.key))
-    entries = append(ledger, actor, events)
-    return [e.link.seq for e in entries if e.event.type.name == "patient.registered"]
+            events.append(_key_event(desk, actor, p.account, "device", p.key))
+    stood = desk.append(actor, events)
+    return [one.seq for one in stood if one.event["type"] == "patient.registered"]
 
 
 def register_key(
-    ledger: Ledger,
+    desk: Desk,
     actor: Actor,
     account: str,
     custody: str,
@@ -133,55 +143,56 @@ def register_key(
     if recovery:
         body["recovery"] = True
     voucher = actor.in_role("person") if actor.account == account else actor
-    event = voucher.event("key.registered", f"account/{account}", body, ledger.clock())
-    return key, append(ledger, voucher, [event])[0].link.seq
+    event = voucher.event("key.registered", f"account/{account}", body, desk.now())
+    return key, desk.append(voucher, [event])[0].seq
 
 
-def revoke_key(ledger: Ledger, actor: Actor, account: str, key: str) -> int:
+def revoke_key(desk: Desk, actor: Actor, account: str, key: str) -> int:
     """Revoke a key of an account; gives the entry."""
     who = actor.in_role("person") if actor.account == account else actor
     body = {"account": account, "key": key}
-    event = who.event("key.revoked", f"account/{account}", body, ledger.clock())
-    return append(ledger, who, [event])[0].link.seq
+    event = who.event("key.revoked", f"account/{account}", body, desk.now())
+    return desk.append(who, [event])[0].seq
 
 
-def patient_of(ledger: Ledger, patient: str) -> Patient:
-    """A patient's row; raises NotThere."""
-    row = ledger.row(Patient, patient)
-    if row is None:
-        raise NotThere(f"there is no patient {patient}")
-    return row
-
-
-def account_of(ledger: Ledger, account: str) -> Account:
-    """An account's row; raises NotThere."""
-    row = ledger.row(Account, account)
-    if row is None:
-        raise NotThere(f"there is no account {account}")
-    return row
+def correct_patient(
+    desk: Desk, actor: Actor, patient: str, birth_date: date | None, deceased: bool, name: str = ""
+) -> int:
+    """Say anew what is known of a patient, as the hospital that registered; gives the entry."""
+    now = desk.now()
+    event_id = new_id("ev", now)
+    sealed = desk.seal(actor, patient, patient, event_id, {"name": name})[0] if name else {}
+    body: dict[str, Any] = {
+        "patient": patient,
+        "purpose": "TREAT",
+        **ages(desk, birth_date),
+        **sealed,
+    }
+    body |= {"deceased": True} if deceased else {}
+    event = actor.event("patient.corrected", f"patient/{patient}", body, now, event_id)
+    return desk.append(actor, [event])[0].seq
 
 
 def _key_event(
-    ledger: Ledger, actor: Actor, account: str, custody: str, key: SigningKey
+    desk: Desk, actor: Actor, account: str, custody: str, key: SigningKey
 ) -> dict[str, Any]:
     body = {
         "account": account,
         "algorithm": "ed25519",
         "custody": custody,
         "key": key.id,
-        "proof": possession(ledger.origin, account, key),
+        "proof": possession(desk.origin, account, key),
         "public_key": b64encode(key.public),
     }
-    return actor.event("key.registered", f"account/{account}", body, ledger.clock())
+    return actor.event("key.registered", f"account/{account}", body, desk.now())
 
 
-def _age(birth: date | None, ledger: Ledger) -> dict[str, Any]:
+def ages(desk: Desk, birth: date | None) -> dict[str, Any]:
     """`adult`, or the two instants at which a minor gets rights (00:00Z on the birthday)."""
-    majority = ledger.policy.majority_years
     if birth is None:
         return {"adult": True}
-    teen, adult = (birthday(birth, years) for years in (TEEN_YEARS, majority))
-    today = date.fromisoformat(format_time(ledger.clock())[:10])
+    teen, adult = (birthday(birth, years) for years in (TEEN_YEARS, desk.policy().majority_years))
+    today = date.fromisoformat(format_time(desk.now())[:10])
     if birth > today:
         raise RecordsError(f"got the birth date {birth}, which lies in the future")
     if adult <= today:

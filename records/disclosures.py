@@ -1,21 +1,33 @@
 """Reading: append `record.opened`, and only then, against its receipt, decrypt."""
 
+import hashlib
+import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from consent.facts import Record, sha256_of, version_of
-from crypto.blobs import blob_context, open_stream
+from consent.facts import Record, Version, sha256_of, version_of
+from crypto.blobs import Sealer, blob_context, open_range, open_stream
+from crypto.encoding import b64decode, b64encode
+from crypto.errors import CryptoError
 from identity.actors import Actor
-from ledger.directory import Key
 from ledger.entry import Entry
 from ledger.event import Event
-from ledger.sequencer import Proposal
+from ledger.sequencer import Appended, Proposal
 from records.appending import appended, propose
-from records.errors import AlreadyUsed, NotThere
-from records.reserving import object_key
+from records.errors import AlreadyUsed, NotThere, RecordsError
+from records.explaining import still_permitted
 from storage.keeper import Reading, SealedField, Wrapped
 from storage.ledger import Ledger
+from storage.log import Settled
+
+TOKEN_BYTES = 32
+TOKEN_MS = 60_000
+"""How long a read token gives ranges of its one reading."""
+RECHECK_MS = 60_000
+"""How often an open stream is checked again; without a new entry."""
+RANGE_BYTES = 8 * 1024 * 1024
+"""Most plaintext bytes a range gives at a time."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +41,11 @@ class Disclosure:
     texts: dict[str, str]
     """Title and file name, where the record has them."""
     content: Iterator[bytes]
+    """Plaintext; of a reading with `reply`, the ciphertext."""
+    share: bytes | None = None
+    """Of a reading with `reply`, the data key for that key alone."""
+    token: str = ""
+    """A read token for ranges; none where the content is opened at the reader's end."""
 
 
 def find_record(ledger: Ledger, record: str) -> Record:
@@ -41,10 +58,7 @@ def find_record(ledger: Ledger, record: str) -> Record:
 
 def find_records(ledger: Ledger, patient: str) -> list[Record]:
     """A patient's records, in the order of their creation."""
-    head = ledger.head()
-    entries = ledger.stream(f"patient/{patient}", head.size)
-    created = [e.event.body["record"] for e in entries if e.event.type.name == "record.uploaded"]
-    return [find_record(ledger, record) for record in created]
+    return sorted(ledger.rows(Record, "patient", patient), key=lambda record: record.seq)
 
 
 def reading(
@@ -54,7 +68,7 @@ def reading(
     wanted = version_of(record, version or len(record.versions))
     if wanted is None:
         raise NotThere(f"{record.record} has versions 1 to {len(record.versions)}, not {version}")
-    body: dict[str, Any] = {
+    body = {
         "blob": wanted.blob,
         "purpose": purpose,
         "record": record.record,
@@ -69,37 +83,135 @@ def open_record(ledger: Ledger, proposal: Proposal) -> Disclosure:
 
     The entry commits before the first byte leaves. Raises AccessDenied, AlreadyUsed or Refused.
     """
-    outcome = appended(ledger.append([proposal])[0])
-    entry = outcome.entry
+    return disclose(ledger, ledger.submit([proposal]).result())
+
+
+def disclose(ledger: Ledger, settled: Settled) -> Disclosure:
+    """The content of a reading that was just appended; see `open_record`."""
+    outcome = fresh(settled)
+    entry, body = outcome.entry, outcome.entry.event.body
+    record: Record = outcome.shown[0]
+    version = record.versions[body["version"] - 1]
+    uploaded = ledger.kept_entry(version.seq).event
+    keys = ledger.keys.of_version(version.blob, record.record, record.patient)
+    shown = evidence(ledger, settled, entry)
+    key = ledger.keeper.release(shown, keys.blob, record.record, sha256_of(version))
+    texts = _texts(ledger, shown, uploaded, keys.record)
+    if "reply" in body:
+        sealed = ledger.blobs.read(version.blob)
+        return Disclosure(entry, version.media_type, version.size, texts, sealed, share=key)
+    token = _token(ledger, entry, record, version, key)
+    content = open_stream(key, _context(record, version), ledger.blobs.read(version.blob))
+    return Disclosure(entry, version.media_type, version.size, texts, content, token=token)
+
+
+def watched(ledger: Ledger, shown: Disclosure) -> Iterator[bytes]:
+    """The content of a reading that takes long: looked at again every minute, and cut once it isn't
+    permitted any more. Raises NotThere."""
+    checked = ledger.clock()
+    for piece in shown.content:
+        if ledger.clock() - checked >= RECHECK_MS:
+            if not still_permitted(ledger, shown.entry):
+                raise NotThere(f"{shown.entry.event.actor} may not read this any more")
+            checked = ledger.clock()
+        yield piece
+
+
+def fresh(settled: Settled) -> Appended:
+    """The reading that this very call appended; raises AccessDenied, AlreadyUsed or Refused."""
+    outcome: Appended = appended(settled.outcomes[0])
     if not outcome.fresh:
-        raise AlreadyUsed(entry.link.seq)
-    body = entry.event.body
-    record = find_record(ledger, body["record"])
-    version = version_of(record, body["version"])
-    row = ledger.keys.blob_key(body["blob"])
-    shown = evidence(ledger, entry)
-    if version is None:
-        raise NotThere(f"{record.record} has no version {body['version']}")
-    wrapped = Wrapped(row.patient, row.blob, row.version, row.wrapped)
-    key = ledger.keeper.release(shown, wrapped, record.record, sha256_of(version))
-    context = blob_context(record.patient, record.record, row.blob)
-    content = open_stream(key, context, ledger.blobs.read(row.blob))
-    texts = _texts(ledger, shown, ledger.entry(version.seq).event)
-    return Disclosure(entry, version.media_type, version.size, texts, content)
+        raise AlreadyUsed(outcome.entry.link.seq)
+    return outcome
 
 
-def evidence(ledger: Ledger, entry: Entry) -> Reading:
+def evidence(ledger: Ledger, settled: Settled, entry: Entry) -> Reading:
     """What the keeper is shown for a reading: its receipt, and that of the key that signed it."""
-    key = ledger.row(Key, entry.sig.key)
-    if key is None:
-        raise NotThere(f"the key {entry.sig.key} is not in the log")
-    return ledger.reading(entry.link.seq, key.seq)
+    return ledger.evidence(settled, entry, ledger.key_entry(entry.sig.key))
 
 
-def _texts(ledger: Ledger, shown: Reading, uploaded: Event) -> dict[str, str]:
+@dataclass(frozen=True)
+class Ticket:
+    """What a read token still opens: one version of one record, for one reader."""
+
+    seq: int
+    """The entry of the reading."""
+    actor: str
+    patient: str
+    record: str
+    blob: str
+    media_type: str
+    size: int
+    """Plaintext bytes."""
+    key: bytes
+
+
+def ticket_of(ledger: Ledger, token: str, record: str) -> Ticket:
+    """What the token opens; raises NotThere once it has ended, or for another record."""
+    try:
+        secret = b64decode(token, TOKEN_BYTES)
+        found = ledger.passing.get("reading", hashlib.sha256(secret).digest(), ledger.clock())
+        if found is None:
+            raise NotThere("the read token is none of ours, or has ended: sign a new reading")
+        members = json.loads(found)
+        sealed = b64decode(members.pop("key"))
+        key = b"".join(open_stream(_token_key(secret), _TOKEN_CONTEXT, iter([sealed])))
+    except CryptoError as error:
+        raise NotThere("the read token is none of ours") from error
+    ticket = Ticket(**members, key=key)
+    if ticket.record != record:
+        raise NotThere("the read token is for another record")
+    return ticket
+
+
+def read_range(ledger: Ledger, ticket: Ticket, start: int, end: int) -> bytes:
+    """Plaintext bytes `start` to `end` (exclusive), at most RANGE_BYTES of them."""
+    if not 0 <= start < end <= ticket.size or end - start > RANGE_BYTES:
+        raise RecordsError(
+            f"got the range {start} to {end}, expected one of at most {RANGE_BYTES} bytes inside "
+            f"0 to {ticket.size}"
+        )
+
+    def read(offset: int, length: int) -> bytes:
+        return b"".join(ledger.blobs.read(ticket.blob, offset, length))
+
+    context = blob_context(ticket.patient, ticket.record, ticket.blob)
+    return open_range(ticket.key, context, read, ticket.size, start, end)
+
+
+_TOKEN_CONTEXT = b"heartwood/read-token/v1"
+
+
+def _token(ledger: Ledger, entry: Entry, record: Record, version: Version, key: bytes) -> str:
+    """A read token; what is kept of it opens nothing without the token itself."""
+    secret, now = os.urandom(TOKEN_BYTES), ledger.clock()
+    sealer = Sealer(_token_key(secret), _TOKEN_CONTEXT)
+    members = {
+        "seq": entry.link.seq,
+        "actor": entry.event.actor,
+        "patient": record.patient,
+        "record": record.record,
+        "blob": version.blob,
+        "media_type": version.media_type,
+        "size": version.size,
+        "key": b64encode(sealer.update(key) + sealer.finalize()),
+    }
+    digest, value = hashlib.sha256(secret).digest(), json.dumps(members).encode()
+    ledger.passing.put("reading", digest, value, now, now + TOKEN_MS)
+    return b64encode(secret)
+
+
+def _token_key(secret: bytes) -> bytes:
+    return hashlib.sha256(_TOKEN_CONTEXT + secret).digest()
+
+
+def _context(record: Record, version: Version) -> bytes:
+    return blob_context(record.patient, record.record, version.blob)
+
+
+def _texts(ledger: Ledger, shown: Reading, uploaded: Event, key: Wrapped) -> dict[str, str]:
     names = [name for name in ("title", "file_name") if name in uploaded.body]
     if not names:
         return {}
-    key = object_key(ledger, uploaded.subject, uploaded.body["record"])
     fields = [SealedField(uploaded.stream, uploaded.id, n, uploaded.body[n]) for n in names]
     return dict(zip(names, ledger.keeper.open_fields(shown, key, fields), strict=True))

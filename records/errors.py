@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from consent.decide import told
+from consent.explain import WORDS
+
 
 class RecordsError(Exception):
     """Root of every error that this room raises on purpose."""
@@ -9,6 +12,10 @@ class RecordsError(Exception):
 
 class NotThere(RecordsError):
     """What was asked for isn't there, or not for whoever asks."""
+
+
+class Forbidden(RecordsError):
+    """What the caller's role may not ask for."""
 
 
 class AlreadyUsed(RecordsError):
@@ -25,21 +32,9 @@ class AlreadyUsed(RecordsError):
 class AccessDenied(RecordsError):
     """The rules denied it; of a reading the refusal stands in the log as `seq`."""
 
-    def __init__(self, decision: dict[str, Any], seq: int | None) -> None:
-        """`decision` as the log has it."""
+    def __init__(self, decision: dict[str, Any], seq: int | None, purpose: str = "") -> None:
+        """`decision` as the log has it; the asker is told no more than `told` lets through."""
+        known = told(decision, purpose)
         where = "" if seq is None else f"; the refusal is entry {seq}"
-        super().__init__(f"denied by {decision['rule']}: {WORDS[decision['reason']]}{where}")
-        self.rule, self.reason, self.seq = decision["rule"], decision["reason"], seq
-
-
-WORDS = {
-    "invalid": "the actor is not active in this role, or the patient is unknown",
-    "role": "this role may not do that on a patient",
-    "gone": "the record was erased",
-    "retracted": "the record was retracted by those who wrote it",
-    "deceased": "nothing new can be granted in the name of the dead",
-    "step_up": "this needs a stronger sign-in, or a key of one's own",
-    "emergency_needed": "no emergency is declared; declare one first",
-    "no_consent": "the patient has given no consent that covers this",
-}
-"""What each reason means, for people."""
+        super().__init__(f"denied by {known['rule']}: {WORDS[known['reason']]}{where}")
+        self.rule, self.reason, self.seq = known["rule"], known["reason"], seq

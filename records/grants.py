@@ -1,16 +1,18 @@
-"""Grants and revocations, as the patient gives them."""
+"""What patients say about their charts: grants, revocations, exclusions, hidden records."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from identity.actors import Actor, new_id
 from ledger.times import DAY_MS, format_time
-from records.appending import append
-from storage.ledger import Ledger
+from records.desk import Desk
+
+PURPOSE = "PATRQT"
+"""The purpose of what patients do about their own charts."""
 
 
 def grant(
-    ledger: Ledger,
+    desk: Desk,
     actor: Actor,
     patient: str,
     grantee: str,
@@ -21,40 +23,74 @@ def grant(
     uses: int | None = None,
     sensitive: bool = False,
     lineage: str | None = None,
+    what: Mapping[str, Any] | None = None,
+    exceptions: Sequence[Mapping[str, Any]] = (),
+    labels: Sequence[str] = (),
 ) -> tuple[str, int]:
-    """Grant a person or a hospital the whole chart, or the listed records; gives grant and entry.
+    """Grant a person, a hospital or a group; gives the grant's id and its entry.
 
-    `days` from now, by default as many as the policy allows; `sensitive`: a full grant covers sensitive
-    records too.
+    The whole chart, or of it what `records` list or `what` describes (criteria as the registry has them);
+    `days` from now, by default as many as the policy allows; `labels` in clear are covered too, and with
+    `sensitive` (of the whole chart only) all of them.
     """
-    now = ledger.clock()
-    identifier = new_id("gr", now)
-    end = now + (days or ledger.policy.grant_days_max) * DAY_MS
+    now = desk.now()
+    identifier, event_id = new_id("gr", now), new_id("ev", now)
+    end = now + (days or desk.policy().grant_days_max) * DAY_MS
+    scope = "selective" if records else "partial" if what else "full"
+    codes = desk.seal(actor, patient, patient, event_id, {}, labels)[1] if labels else []
     body: dict[str, Any] = {
         "actions": sorted(set(actions)),
         "end": format_time(end),
         "grant": identifier,
         "grantee": grantee,
-        "purpose": "PATRQT",
-        "scope": "selective" if records else "full",
+        "purpose": PURPOSE,
+        "scope": scope,
         "start": format_time(now),
     }
     optional: dict[str, Any] = {
+        "exceptions": [dict(exception) for exception in exceptions],
+        "labels": codes,
         "lineage": lineage,
         "purposes": sorted(set(purposes)),
         "records": sorted(set(records)),
         "sensitive": sensitive,
         "uses": uses,
+        "what": dict(what or {}),
     }
     body |= {name: value for name, value in optional.items() if value}
-    event = actor.event("access.granted", f"patient/{patient}", body, now)
-    return identifier, append(ledger, actor, [event])[0].link.seq
+    event = actor.event("access.granted", f"patient/{patient}", body, now, event_id) | {"v": 2}
+    return identifier, desk.append(actor, [event])[0].seq
 
 
 def revoke(
-    ledger: Ledger, actor: Actor, patient: str, grantee: str, grant_id: str | None = None
+    desk: Desk, actor: Actor, patient: str, grantee: str, grant_id: str | None = None
 ) -> int:
     """Revoke one lineage of grants, or all that a grantee has; gives the entry."""
-    body = {"grantee": grantee, "purpose": "PATRQT"} | ({"grant": grant_id} if grant_id else {})
-    event = actor.event("access.revoked", f"patient/{patient}", body, ledger.clock())
-    return append(ledger, actor, [event])[0].link.seq
+    body = {"grantee": grantee, "purpose": PURPOSE} | ({"grant": grant_id} if grant_id else {})
+    event = actor.event("access.revoked", f"patient/{patient}", body, desk.now()) | {"v": 2}
+    return desk.append(actor, [event])[0].seq
+
+
+def exclude(desk: Desk, actor: Actor, patient: str, reader: str) -> int:
+    """Exclude a person, a hospital or a group from the chart; gives the entry."""
+    return _say(desk, actor, "reader.excluded", patient, {"reader": reader})
+
+
+def include(desk: Desk, actor: Actor, patient: str, reader: str) -> int:
+    """Lift an exclusion; what was granted counts again. Gives the entry."""
+    return _say(desk, actor, "reader.included", patient, {"reader": reader})
+
+
+def hide(desk: Desk, actor: Actor, patient: str, record: str) -> int:
+    """Hide a record from everybody but its author's hospital; gives the entry."""
+    return _say(desk, actor, "record.hidden", patient, {"record": record})
+
+
+def show(desk: Desk, actor: Actor, patient: str, record: str) -> int:
+    """Show a hidden record again to those who may see it; gives the entry."""
+    return _say(desk, actor, "record.shown", patient, {"record": record})
+
+
+def _say(desk: Desk, actor: Actor, kind: str, patient: str, body: dict[str, Any]) -> int:
+    event = actor.event(kind, f"patient/{patient}", body | {"purpose": PURPOSE}, desk.now())
+    return desk.append(actor, [event])[0].seq

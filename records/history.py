@@ -1,16 +1,22 @@
-"""The history of a patient: every act on the chart, itself a reading that stands in it."""
+"""The history of a patient: every act on the chart, provably complete; itself a reading that stands in it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from identity.actors import Actor
+from ledger.chain import ZERO
 from ledger.entry import Entry, nested_reading
-from records.appending import append
+from ledger.errors import ProofError
+from ledger.merkle import leaf_hash
+from ledger.sequencer import Proposal
+from records.disclosures import fresh
+from records.names import hospital_names, staff_names
 from storage.ledger import Ledger
+from storage.log import Settled
 
 
 @dataclass(frozen=True)
 class Act:
-    """One act: who did what, in which role and for what, and how it was decided. No names, no content."""
+    """One act: who did what, in which role and for what, and how it was decided. No content."""
 
     seq: int
     time: str
@@ -22,17 +28,60 @@ class Act:
     effect: str
     """permit, deny, or empty where nothing is decided."""
     rule: str
+    reason: str
     basis: tuple[int, ...]
     record: str
 
 
-def history(ledger: Ledger, actor: Actor, patient: str, purpose: str) -> tuple[int, list[Act]]:
-    """Append `history.opened`; gives its number and every act before it, in order."""
-    stream = f"patient/{patient}"
-    event = actor.event("history.opened", stream, {"purpose": purpose}, ledger.clock())
-    entry = append(ledger, actor, [event])[0]
-    acts = [act(one) for one in ledger.stream(stream, entry.link.seq)]
-    return entry.link.seq, acts
+@dataclass(frozen=True)
+class History:
+    """All entries of a patient's stream up to and with the `history.opened` that asked for them."""
+
+    entry: Entry
+    entries: tuple[bytes, ...]
+    """The stored bytes, in order; the last is `entry`."""
+    names: dict[str, str]
+    """Hospitals and their people, by id; for auditors none."""
+
+    def acts(self) -> list[Act]:
+        """What happened before this look, in order."""
+        return [act(Entry.parse(raw)) for raw in self.entries[:-1]]
+
+
+def open_history(ledger: Ledger, proposal: Proposal) -> History:
+    """Append a signed `history.opened`; gives the whole stream, in this call alone.
+
+    Raises AccessDenied, AlreadyUsed or Refused.
+    """
+    return read_history(ledger, ledger.submit([proposal]).result())
+
+
+def read_history(ledger: Ledger, settled: Settled) -> History:
+    """The history of a `history.opened` that was just appended; see `open_history`."""
+    entry = fresh(settled).entry
+    stream = ledger.stream(entry.event.stream, entry.link.seq + 1)
+    acts = [act(one) for one in stream]
+    names = {} if entry.event.role == "auditor" else _names(ledger, acts)
+    return History(entry, tuple(one.raw for one in stream), names)
+
+
+def check_history(entries: Sequence[bytes]) -> list[Entry]:
+    """The entries, if each holds the hash of the one before, from the stream's first on: none is missing.
+
+    What the last one is must be known from its receipt. Raises ProofError with the place.
+    """
+    before, out = ZERO, list[Entry]()
+    for number, raw in enumerate(entries):
+        entry = Entry.parse(raw)
+        if entry.link.stream_seq != number or entry.link.stream_prev != before:
+            raise ProofError(
+                f"history: entry {entry.link.seq} does not follow number {number - 1} of the stream"
+            )
+        if out and entry.event.stream != out[0].event.stream:
+            raise ProofError(f"history: entry {entry.link.seq} is of {entry.event.stream}")
+        before = leaf_hash(raw)
+        out.append(entry)
+    return out
 
 
 def act(entry: Entry) -> Act:
@@ -50,6 +99,14 @@ def act(entry: Entry) -> Act:
         inner.body.get("purpose", ""),
         decision.get("effect", ""),
         decision.get("rule", ""),
+        decision.get("reason", ""),
         tuple(decision.get("basis", ())),
         inner.body.get("record", ""),
     )
+
+
+def _names(ledger: Ledger, acts: Sequence[Act]) -> dict[str, str]:
+    """The names of the hospitals and of those of their people who acted."""
+    people = sorted({act.actor for act in acts if act.hospital})
+    hospitals = sorted({act.hospital for act in acts if act.hospital})
+    return hospital_names(ledger, hospitals) | staff_names(ledger, people)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from identity.actors import Actor, new_id
 from ledger.directory import Patient
+from records.desk import Near
 from records.directory import NewPatient, register_patients
 from records.errors import RecordsError
 from records.fhir import PatientDraft, RecordDraft, ReferenceIndex, scan_bundle, split
@@ -135,7 +136,7 @@ def _register(ledger: Ledger, actor: Actor, draft: PatientDraft) -> str | None:
     birth = date.fromisoformat(draft.birth_date) if draft.birth_date else None
     account = new_id("ac", ledger.clock())
     new = NewPatient(patient, account, draft.name, birth, draft.deceased, None)
-    register_patients(ledger, actor, [new])
+    register_patients(Near(ledger), actor, [new])
     return patient
 
 

@@ -1,6 +1,6 @@
 """Receipts: given to whoever an entry concerns, and to nobody else."""
 
-from identity.actors import Actor
+from identity.actors import Caller
 from ledger.directory import Key, Member, Patient
 from ledger.entry import Entry
 from ledger.receipt import Receipt
@@ -9,7 +9,7 @@ from storage.errors import NotFound
 from storage.ledger import Ledger
 
 
-def receipt(ledger: Ledger, actor: Actor, seq: int) -> tuple[Receipt, bool]:
+def receipt(ledger: Ledger, caller: Caller, seq: int) -> tuple[Receipt, bool]:
     """The receipt of entry `seq`, and whether it is final; raises NotThere.
 
     For the entry's actor, its hospital, its patient and auditors in term; a refusal is for the patient
@@ -19,25 +19,25 @@ def receipt(ledger: Ledger, actor: Actor, seq: int) -> tuple[Receipt, bool]:
         entry = ledger.entry(seq)
     except NotFound as error:
         raise NotThere(f"there is no entry {seq} for you") from error
-    if not _concerns(ledger, actor, entry):
+    if not _concerns(ledger, caller, entry):
         raise NotThere(f"there is no entry {seq} for you")
     return ledger.receipt(seq)
 
 
-def _concerns(ledger: Ledger, actor: Actor, entry: Entry) -> bool:
-    key = ledger.row(Key, actor.key.id)
-    if key is None or not key.active or key.account != actor.account:
+def _concerns(ledger: Ledger, caller: Caller, entry: Entry) -> bool:
+    key = ledger.row(Key, caller.key)
+    if key is None or not key.active or key.account != caller.account:
         return False
     event = entry.event
     if event.type.stream == "patient":
         patient = ledger.row(Patient, event.subject)
-        if patient is not None and patient.account == actor.account:
+        if patient is not None and patient.account == caller.account:
             return True
-    member = ledger.row(Member, actor.account, actor.role, actor.hospital)
+    member = ledger.row(Member, caller.account, caller.role, caller.hospital)
     active = member is not None and member.active
-    if active and member is not None and actor.role == "auditor":
+    if active and member is not None and caller.role == "auditor":
         return member.start <= ledger.clock() < member.end
     if event.type.name == "access.refused":
         return False
-    own_hospital = active and bool(actor.hospital) and actor.hospital == event.hospital
-    return event.actor == actor.account or own_hospital
+    own_hospital = active and bool(caller.hospital) and caller.hospital == event.hospital
+    return event.actor == caller.account or own_hospital

@@ -6,13 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from consent.facts import Record
 from crypto.blobs import KEY_BYTES, Sealer, blob_context
 from crypto.encoding import b64encode
-from identity.actors import Actor, new_id
+from identity.actors import Actor, Caller, new_id
+from ledger.directory import Patient
 from records.appending import append
-from records.directory import patient_of
-from records.errors import RecordsError
-from records.reserving import object_key, reserve
+from records.errors import NotThere, RecordsError
+from records.reserving import check_appender, object_key, reserve
 from storage.keeper import KeyRequest, NewBlob
 from storage.ledger import Ledger
 from storage.staged import LABEL_KEY
@@ -72,7 +73,8 @@ def upload(
     staged blob without an event, never an event without its key. Raises NotThere for an unknown patient.
     """
     for patient in {one.patient for one in uploads}:
-        patient_of(ledger, patient)
+        if ledger.row(Patient, patient) is None:
+            raise NotThere(f"there is no patient {patient}")
     with ThreadPoolExecutor(STAGING_THREADS) as pool:  # waiting for fsync, not computing
         staged = list(pool.map(lambda one: _stage(ledger, one), uploads))
     requests = [
@@ -96,10 +98,41 @@ def upload(
     ]
 
 
-def _stage(ledger: Ledger, upload: Upload) -> _Staged:
+@dataclass(frozen=True)
+class StagedBlob:
+    """A blob that no entry names yet: what the event must say of it."""
+
+    record: str
+    blob: str
+    sha256: bytes
+    """Of the ciphertext."""
+    size: int
+    """Plaintext bytes."""
+
+
+def stage(
+    ledger: Ledger, caller: Caller, patient: str, content: Iterable[bytes], record: str = ""
+) -> StagedBlob:
+    """Seal content into the blob store for a patient, for a new record or a new version of `record`.
+
+    Open to who may append; only the caller's own event can name the blob. Raises NotThere or RecordsError;
+    then nothing is left.
+    """
+    check_appender(ledger, caller, patient)
+    there = ledger.row(Record, record) if record else None
+    if record and (there is None or (there.patient, there.hospital) != (patient, caller.hospital)):
+        raise NotThere(f"there is no {record} of {patient} that {caller.hospital or 'you'} wrote")
+    staged = _stage(ledger, Upload(patient, "", "", content), record)
+    blob = NewBlob(staged.record, staged.blob, staged.sha256, staged.key)
+    request = KeyRequest(patient, (staged.record,), (blob,))
+    reserve(ledger, caller.account, [request], {staged.blob: staged.size})
+    return StagedBlob(staged.record, staged.blob, staged.sha256, staged.size)
+
+
+def _stage(ledger: Ledger, upload: Upload, known: str = "") -> _Staged:
     """Seal one content into the blob store, under a key of its own."""
     now = ledger.clock()
-    record, blob, key = new_id("rc", now), new_id("bl", now), os.urandom(KEY_BYTES)
+    record, blob, key = known or new_id("rc", now), new_id("bl", now), os.urandom(KEY_BYTES)
     sealer = Sealer(key, blob_context(upload.patient, record, blob))
     ledger.blobs.put(blob, _sealed(sealer, upload.content))
     return _Staged(upload, record, blob, key, sealer.sha256, sealer.size)
@@ -115,23 +148,29 @@ def _sealed(sealer: Sealer, content: Iterable[bytes]) -> Iterator[bytes]:
     yield sealer.finalize()
 
 
-def _body(ledger: Ledger, staged: _Staged, purpose: str) -> dict[str, Any]:
-    upload = staged.upload
+def members_of(upload: Upload) -> dict[str, Any]:
+    """What an upload's event says of it that the author chose, but for what is sealed."""
     body: dict[str, Any] = {
-        "blob": staged.blob,
         "category": upload.category,
         "confidentiality": upload.confidentiality,
         "media_type": upload.media_type,
+    }
+    for member in ("clinical_date", "episode", "sensitive", "minor_private"):
+        if value := getattr(upload, member):
+            body[member] = value
+    return body
+
+
+def _body(ledger: Ledger, staged: _Staged, purpose: str) -> dict[str, Any]:
+    body = members_of(staged.upload) | {
+        "blob": staged.blob,
         "purpose": purpose,
         "record": staged.record,
         "sha256": b64encode(staged.sha256),
         "size": staged.size,
         "version": 1,
     }
-    for member in ("clinical_date", "episode", "sensitive", "minor_private"):
-        if value := getattr(upload, member):
-            body[member] = value
-    if upload.labels:
-        key = object_key(ledger, upload.patient, LABEL_KEY)
-        body["labels"] = ledger.keeper.label_codes(key, upload.labels)
+    if staged.upload.labels:
+        key = object_key(ledger, staged.upload.patient, LABEL_KEY)
+        body["labels"] = ledger.keeper.label_codes(key, staged.upload.labels)
     return body

@@ -6,6 +6,7 @@ SQLite takes an `flock` before `BEGIN IMMEDIATE`: without it a second process st
 import fcntl
 import json
 import os
+import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -61,6 +62,7 @@ class Database:
         self.url = url
         self._thread_lock = threading.Lock()
         self._lock_path = lock
+        self._own, self._raw = threading.local(), list[sqlite3.Connection]()
         if self.sqlite:
             self._writer, self._reader = _sqlite(url)
         else:
@@ -72,7 +74,11 @@ class Database:
                 isolation_level="READ COMMITTED",
                 connect_args={"options": POSTGRES_OPTIONS},
             )
-            self._check_durability()
+            try:
+                self._check_durability()
+            except BaseException:
+                self.close()
+                raise
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -94,6 +100,27 @@ class Database:
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
                 yield connection
+
+    def fetch(self, statement: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        """The rows of one SELECT, written with `?`, by the driver itself: for what is asked at each reading.
+
+        It stands alone: two of them may see two states.
+        """
+        if self.sqlite:
+            reader = getattr(self._own, "reader", None)
+            if reader is None:
+                reader = self._own.reader = _raw_reader(self.url)
+                self._raw.append(reader)
+            return list(reader.execute(statement, parameters))
+        raw = self._reader.raw_connection()
+        try:
+            driver = raw.driver_connection
+            assert driver is not None
+            rows = list(driver.execute(self.sql(statement), parameters))
+            driver.rollback()
+            return rows
+        finally:
+            raw.close()
 
     def select(
         self,
@@ -180,6 +207,8 @@ class Database:
 
     def close(self) -> None:
         """Close every connection; SQLite's writer last, which then folds its write-ahead log away."""
+        for reader in self._raw:
+            reader.close()
         self._reader.dispose()
         self._writer.dispose()
 
@@ -208,6 +237,14 @@ def _sqlite(url: str) -> tuple[Engine, Engine]:
     event.listen(reader, "connect", _reader_pragmas)
     event.listen(reader, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
     return writer, reader
+
+
+def _raw_reader(url: str) -> sqlite3.Connection:
+    """A connection of one thread's own for single statements."""
+    path = os.path.abspath(str(make_url(url).database))
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False)
+    _reader_pragmas(connection, None)
+    return connection
 
 
 def _writer_pragmas(connection: Any, _: Any) -> None:

@@ -1,11 +1,13 @@
 """Exports: the log as a directory that anyone can verify with standard tools."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from ledger.registry import registry_json
-from ledger.tiles import TILE_WIDTH, all_tiles, join_bundle, tile_path
+from ledger.merkle import HASH_BYTES
+from ledger.registry import edition_of, registry_json
+from ledger.tiles import TILE_WIDTH, all_tiles, join_bundle, level_tiles, tile_path
 from storage.errors import StorageError
 from storage.ledger import Ledger
 
@@ -14,9 +16,30 @@ author, without clinical content. It is a C2SP tiled log (tlog-tiles); entry bun
 
     python -P -m ledger verify DIR --vkey FILE
 
-checks all of it. The file with the log's verifier keys must come from elsewhere: the log.vkey in here
-proves nothing about where this directory comes from.
+checks all of it, and
+
+    python -P -m consent audit DIR --vkey FILE
+
+decides every access again. The file with the log's verifier keys must come from elsewhere: the log.vkey in
+here proves nothing about where this directory comes from.
 """
+
+
+@dataclass(frozen=True)
+class Source:
+    """What an export is made of, wherever it comes from."""
+
+    origin: str
+    checkpoint: bytes
+    """The signed note of `size` entries."""
+    size: int
+    vkeys: Sequence[str]
+    """The log's verifier keys, Ed25519 first."""
+    registry: bytes
+    bundle: Callable[[int, int], bytes]
+    """The entry bundle (number, width)."""
+    tile: Callable[[int, int, int], bytes]
+    """The hashes of a tile (level, number, width)."""
 
 
 def write_export(
@@ -26,6 +49,29 @@ def write_export(
 
     `manifest` comes last, so an export that was cut off does not verify.
     """
+    with ledger.database.read() as connection:
+        head = ledger.store.head(connection)
+        if head is None:
+            raise StorageError("there is no log to export")
+
+        def bundle(number: int, width: int) -> bytes:
+            start = number * TILE_WIDTH
+            return join_bundle(ledger.store.range(connection, start, start + width))
+
+        def tile(level: int, number: int, width: int) -> bytes:
+            return ledger.store.tile(connection, level, number)[: width * HASH_BYTES]
+
+        vkeys = [str(key) for key in ledger.vkeys]
+        edition = edition_of(head.registry)
+        registry = registry_json(edition) if edition else registry_json()
+        source = Source(ledger.origin, head.checkpoint, head.size, vkeys, registry, bundle, tile)
+        return write_source(source, directory, progress)
+
+
+def write_source(
+    source: Source, directory: Path, progress: Callable[[int, int], None] = lambda done, size: None
+) -> int:
+    """Write an export from its parts; see `write_export`."""
     if directory.exists() and any(directory.iterdir()):
         raise StorageError(
             f"{directory} is not empty; an export goes into a new or empty directory"
@@ -38,21 +84,16 @@ def write_export(
         target.write_bytes(data)
         sums[path] = hashlib.sha256(data).hexdigest()
 
-    with ledger.database.read() as connection:
-        head = ledger.store.head(connection)
-        if head is None:
-            raise StorageError("there is no log to export")
-        put("README", README.format(origin=ledger.origin).encode())
-        put("checkpoint", head.checkpoint)
-        put("log.vkey", "".join(f"{key}\n" for key in ledger.vkeys).encode())
-        put("policy", f"log {ledger.vkeys[0]}\nquorum none\n".encode())
-        put("registry.json", registry_json())
-        for number, bundle in enumerate(ledger.store.bundles(connection, head.size)):
-            put(tile_path("entries", number, len(bundle)), join_bundle(bundle))
-            progress(number * TILE_WIDTH + len(bundle), head.size)
-        for level, number, width in all_tiles(head.size):
-            hashes = ledger.store.tile(connection, level, number)[: width * 32]
-            put(tile_path(level, number, width), hashes)
+    put("README", README.format(origin=source.origin).encode())
+    put("checkpoint", source.checkpoint)
+    put("log.vkey", "".join(f"{key}\n" for key in source.vkeys).encode())
+    put("policy", f"log {source.vkeys[0]}\nquorum none\n".encode())
+    put("registry.json", source.registry)
+    for number, width in level_tiles(source.size, 0):
+        put(tile_path("entries", number, width), source.bundle(number, width))
+        progress(number * TILE_WIDTH + width, source.size)
+    for level, number, width in all_tiles(source.size):
+        put(tile_path(level, number, width), source.tile(level, number, width))
     lines = [f"{digest}  {path}\n" for path, digest in sorted(sums.items())]
     (directory / "manifest").write_bytes("".join(lines).encode())
-    return head.size
+    return source.size

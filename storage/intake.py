@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from crypto.errors import CryptoError
 from crypto.signing import verify
-from ledger.errors import LedgerError, Refused
+from ledger.errors import EventError, LedgerError, Refused
 from ledger.event import Event, Signature, bundle_message, bundle_paths, event_message
 from ledger.sequencer import Proposal
 from storage.database import Database
@@ -22,20 +22,31 @@ class Intake:
         self._keys: dict[str, bytes] = {}
 
     def event(self, raw: bytes, key: str, value: bytes, expect: int | None = None) -> Proposal:
-        """One signed event; raises Refused with what was wrong."""
+        """One signed event from its canonical bytes; raises Refused with what was wrong."""
         try:
-            event = Event.parse(raw)
+            return self.check(Event.parse(raw), key, value, expect)
+        except EventError as error:
+            raise Refused("malformed", str(error)) from error
+
+    def check(self, event: Event, key: str, value: bytes, expect: int | None = None) -> Proposal:
+        """One parsed event, whose signature `value` by `key` is checked; raises Refused."""
+        try:
             verify(self._public(key), value, event_message(self._origin, event.raw))
-        except LedgerError as error:
-            raise _refused(error, "malformed") from error
         except CryptoError as error:
             raise Refused("signature", str(error)) from error
         return Proposal(event, Signature(key, value), expect)
 
     def bundle(self, raws: Sequence[bytes], key: str, value: bytes) -> list[Proposal]:
-        """A bundle of events of one author under one signature; raises Refused for all of it."""
+        """A bundle from its events' canonical bytes; raises Refused for all of it."""
         try:
-            events = [Event.parse(raw) for raw in raws]
+            return self.check_bundle([Event.parse(raw) for raw in raws], key, value)
+        except EventError as error:
+            raise Refused("malformed", str(error)) from error
+
+    def check_bundle(self, events: Sequence[Event], key: str, value: bytes) -> list[Proposal]:
+        """A bundle of parsed events of one author under one signature; raises Refused for all of it."""
+        raws = [event.raw for event in events]
+        try:
             root, paths = bundle_paths(key, value, raws)
             verify(self._public(key), value, bundle_message(self._origin, len(raws), root))
         except LedgerError as error:

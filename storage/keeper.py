@@ -22,6 +22,7 @@ from crypto.signing import verify
 from ledger.checkpoint import open_checkpoint
 from ledger.entry import Entry
 from ledger.errors import LedgerError
+from ledger.exports import export_line, export_root
 from ledger.merkle import check_consistency
 from ledger.receipt import Receipt
 from storage.anchor import Anchor
@@ -30,7 +31,10 @@ from storage.keks import KekStore
 
 RELEASE_MS = 60_000
 """How long after its entry a reading may still get its key, by the keeper's own clock."""
+STAFF_EVENTS = frozenset({"admin.appointed", "doctor.approved", "system.added"})
 KEKS_CACHED = 1_024
+NOTES_CACHED = 64
+KEY_ENTRIES_CACHED = 4_096
 _ROOT_CHECK = "root"
 
 Prove = Callable[[int, int], Sequence[bytes]]
@@ -105,7 +109,13 @@ class KeyKeeper:
         self._anchor, self._clock = anchor, clock
         self._lock = threading.Lock()
         self._seen = self._last_seen()
+        self._followed: set[tuple[int, bytes]] = set()
+        """Checkpoints that were shown to lie on the one branch."""
         self._kek = lru_cache(maxsize=KEKS_CACHED)(self._load_kek)
+        self._proved = lru_cache(maxsize=NOTES_CACHED)(self._prove)
+        self._opened = lru_cache(maxsize=NOTES_CACHED)(
+            lambda note: open_checkpoint(note, self._log_keys)
+        )
 
     def check_root(self) -> None:
         """Raises StartRefused unless the root is the one this store was made under."""
@@ -184,14 +194,54 @@ class KeyKeeper:
         except CryptoError as error:
             raise KeeperRefused(f"the key of {wrapped.name} does not open: {error}") from error
 
+    def release_export(
+        self, reading: Reading, listed: Sequence[tuple[str, int, bytes, Wrapped]]
+    ) -> list[bytes]:
+        """The data keys of all that a permitted export lists: record, version, hash, wrapped key; once.
+
+        The list is checked against the count and root that the export's event names. Raises KeeperRefused.
+        """
+        entry = self._permitted(reading, ("chart.exported",))
+        body = entry.event.body
+        lines = [export_line(record, version, w.name) for record, version, _, w in listed]
+        if len(lines) != body["count"] or export_root(lines) != b64decode(body["root"], 32):
+            raise KeeperRefused(f"entry {entry.link.seq} exports another list than the one shown")
+        self._use(entry)
+        try:
+            return [
+                self._data_key(entry, wrapped, record, sha) for record, _, sha, wrapped in listed
+            ]
+        except CryptoError as error:
+            raise KeeperRefused(f"a key of the export does not open: {error}") from error
+
+    def _data_key(self, entry: Entry, wrapped: Wrapped, record: str, sha256: bytes) -> bytes:
+        if wrapped.subject != entry.event.subject:
+            raise KeeperRefused(f"entry {entry.link.seq} exports {entry.event.subject} alone")
+        name = wraps.dek_name(wrapped.subject, record, wrapped.name, sha256, wrapped.version)
+        return wraps.unwrap(self._kek(wrapped.subject, wrapped.version), name, wrapped.wrapped)
+
     def open_fields(
         self, reading: Reading, key: Wrapped, fields: Sequence[SealedField]
     ) -> list[str]:
         """The texts of sealed fields that a permitted reading shows; never for an auditor."""
-        entry = self._permitted(reading, ("record.opened", "history.opened"))
+        return self.open_each(reading, [(key, fields)])[0]
+
+    def open_each(
+        self, reading: Reading, sealed: Sequence[tuple[Wrapped, Sequence[SealedField]]]
+    ) -> list[list[str]]:
+        """The same for many objects at once: the texts of each one's fields, in order."""
+        entry = self._permitted(reading, ("record.opened", "history.opened", "chart.opened"))
         event = entry.event
         if event.role == "auditor":
             raise KeeperRefused("auditors verify without reading; no field is opened for them")
+        if event.type.name == "chart.opened" and (entry.decision or {})["rule"] != "S5":
+            raise KeeperRefused(
+                "a list shows its titles to the patient only; a reading shows its own"
+            )
+        return [self._texts(entry, key, fields) for key, fields in sealed]
+
+    def _texts(self, entry: Entry, key: Wrapped, fields: Sequence[SealedField]) -> list[str]:
+        event = entry.event
         if event.type.name == "record.opened" and key.name != event.body["record"]:
             raise KeeperRefused(
                 f"entry {entry.link.seq} shows {event.body['record']}, not {key.name}"
@@ -208,6 +258,26 @@ class KeyKeeper:
             ]
         except CryptoError as error:
             raise KeeperRefused(f"a field of {key.name} does not open: {error}") from error
+
+    def staff_name(self, registered: Receipt, joined: Receipt, key: Wrapped) -> str:
+        """The name of somebody who works or worked at a hospital; for anybody signed in.
+
+        `registered`: the receipt of the account's entry, `joined`: of one that gave it a role at a
+        hospital, both under one checkpoint; `key`: the account's object key. Raises KeeperRefused.
+        """
+        try:
+            if self._checkpoint(registered) != self._checkpoint(joined):
+                raise KeeperRefused("the two receipts are under different checkpoints")
+            account, role = _parsed(registered.entry).event, _parsed(joined.entry).event
+            if account.type.name != "account.registered" or role.type.name not in STAFF_EVENTS:
+                raise KeeperRefused(f"got {account.type.name} and {role.type.name}, not of staff")
+            named = account.body["account"]
+            if (role.body["account"], key.subject, key.name) != (named, named, named):
+                raise KeeperRefused("the receipts and the key are not of one account")
+            name = wraps.field_name(account.stream, named, account.id, "name")
+            return wraps.open_field(self._object(key), name, account.body["name"])
+        except (LedgerError, CryptoError, LookupError) as error:
+            raise KeeperRefused(f"the name does not open: {error}") from error
 
     def accept_restored(self, restored: Receipt, first: Receipt) -> None:
         """Follow a log that the operator declared restored: `ledger.restored`, with entry 0's receipt."""
@@ -227,6 +297,7 @@ class KeyKeeper:
         self._check_signature(entry, operator["account"], operator["key"], operator["public_key"])
         with self._lock:
             self._seen = checkpoint
+            self._followed.clear()
             self._anchor.reset(restored.checkpoint)
 
     def close(self) -> None:
@@ -237,18 +308,12 @@ class KeyKeeper:
     def _permitted(self, reading: Reading, types: tuple[str, ...]) -> Entry:
         """The entry of a permitted, fresh reading, after every check; raises KeeperRefused."""
         try:
-            checkpoint = self._checkpoint(reading.receipt)
-            self._follow(checkpoint, reading)
-            entry, key = Entry.parse(reading.receipt.entry), Entry.parse(reading.key.entry)
-            if reading.key.verify(self._log_keys) != checkpoint:
-                raise KeeperRefused("the two receipts are under different checkpoints")
-            if entry.event.type.name not in types or entry.decision is None:
+            self._follow(self._checkpoint(reading.receipt), reading)
+            entry = self._proved(reading.receipt, reading.key)
+            if entry.event.type.name not in types:
                 raise KeeperRefused(
                     f"entry {entry.link.seq} is {entry.event.type.name}, not {types}"
                 )
-            if entry.decision["effect"] != "permit" or entry.link.seq != reading.receipt.index:
-                raise KeeperRefused(f"entry {entry.link.seq} permits nothing")
-            self._check_signature(entry, *_registered(key, entry.sig.key))
         except (LedgerError, CryptoError, NotFound, LookupError) as error:
             raise KeeperRefused(f"the receipt does not hold: {error}") from error
         age = self._clock() - entry.time
@@ -258,17 +323,42 @@ class KeyKeeper:
             )
         return entry
 
+    def _prove(self, receipt: Receipt, key: Receipt) -> Entry:
+        """The permitted reading of a receipt, signed by the key that the other receipt puts in.
+
+        Kept by the receipts' bytes: the same reading is shown for its key and for its texts.
+        """
+        checkpoint = self._checkpoint(receipt)
+        entry = Entry.parse(receipt.entry)
+        if self._checkpoint(key) != checkpoint:
+            raise KeeperRefused("the two receipts are under different checkpoints")
+        if entry.decision is None or entry.decision["effect"] != "permit":
+            name = entry.event.type.name
+            raise KeeperRefused(f"entry {entry.link.seq} is {name}, not a permitted reading")
+        if entry.link.seq != receipt.index:
+            raise KeeperRefused(f"entry {entry.link.seq} permits nothing")
+        self._check_signature(entry, *_registered(_parsed(key.entry), entry.sig.key))
+        return entry
+
     def _checkpoint(self, receipt: Receipt) -> Checkpoint:
-        return receipt.verify(self._log_keys)
+        """The checkpoint that a receipt's path leads to; its signatures are looked at once a checkpoint."""
+        checkpoint = self._opened(receipt.checkpoint)
+        receipt.check_under(checkpoint)
+        return checkpoint
 
     def _follow(self, checkpoint: Checkpoint, reading: Reading) -> None:
         """Follow one branch of the log only: each checkpoint extends, or is extended by, the last."""
+        if (checkpoint.size, checkpoint.root) in self._followed:
+            return
         with self._lock:
             seen = self._seen
             old, new = (seen, checkpoint) if seen.size <= checkpoint.size else (checkpoint, seen)
             if old.size:
                 proof = reading.prove(old.size, new.size)
                 check_consistency(old.size, old.root, new.size, new.root, proof)
+            if len(self._followed) >= NOTES_CACHED:
+                self._followed.clear()
+            self._followed.add((checkpoint.size, checkpoint.root))
             if new is checkpoint:
                 self._seen = checkpoint
                 self._anchor.saw(checkpoint.size, reading.receipt.checkpoint, self._clock())
@@ -321,6 +411,11 @@ class KeyKeeper:
     def _object(self, key: Wrapped) -> bytes:
         name = wraps.object_name(key.subject, key.name, key.version)
         return wraps.unwrap(self._kek(key.subject, key.version), name, key.wrapped)
+
+
+@lru_cache(maxsize=KEY_ENTRIES_CACHED)
+def _parsed(raw: bytes) -> Entry:
+    return Entry.parse(raw)
 
 
 def _registered(entry: Entry, key: str) -> tuple[str, str, str]:

@@ -20,13 +20,19 @@ class KekStore:
                 f"the keeper's store {path} is missing: without it no record opens. Restore it from the "
                 "keeper's own backup; it is never made anew over a ledger."
             )
-        self._lock = threading.Lock()
+        self._lock, self._swept = threading.Lock(), 0
         self._connection = sqlite3.connect(
             path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
         path.chmod(0o600)
-        for pragma in ("journal_mode = WAL", "synchronous = FULL"):
-            self._connection.execute(f"PRAGMA {pragma}")
+        # What was released is kept over crashes of processes, not of the machine: it counts for minutes,
+        # and waiting for the disk at each reading would be the dearest part of it.
+        self._releases = sqlite3.connect(
+            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        for connection, synchronous in ((self._connection, "FULL"), (self._releases, "NORMAL")):
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA synchronous = {synchronous}")
         self._connection.execute(
             "CREATE TABLE IF NOT EXISTS keks (subject TEXT, version INTEGER, wrapped BLOB, "
             "PRIMARY KEY (subject, version)) WITHOUT ROWID"
@@ -64,19 +70,20 @@ class KekStore:
             self._connection.execute("COMMIT")
 
     def use(self, event: str, now: int, keep_ms: int) -> bool:
-        """Remember, durably, that the reading `event` had its key; False if it had it before.
+        """Remember that the reading `event` had its key; False if it had it before.
 
         What is older than `keep_ms` is forgotten: it would not get a key any more.
         """
         with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.execute("DELETE FROM released WHERE time < ?", (now - keep_ms,))
-            done = self._connection.execute(
+            if now - self._swept > keep_ms:
+                self._releases.execute("DELETE FROM released WHERE time < ?", (now - keep_ms,))
+                self._swept = now
+            done = self._releases.execute(
                 "INSERT OR IGNORE INTO released VALUES (?, ?)", (event, now)
             )
-            self._connection.execute("COMMIT")
         return done.rowcount == 1
 
     def close(self) -> None:
         """Close the file."""
+        self._releases.close()
         self._connection.close()

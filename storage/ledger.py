@@ -1,15 +1,19 @@
 """One open ledger: the stores, the log and the keeper, and the proofs read from them."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection
 
-from consent.policy import Policy
+from consent.policy import Policy, policy_in_force
 from crypto.notes import VerifierKey
+from ledger.directory import Key, Rows
 from ledger.entry import Entry
 from ledger.merkle import consistency_proof, inclusion_path, root_of
+from ledger.policies import LOG, PolicyRow
 from ledger.receipt import Receipt
 from ledger.sequencer import Outcome, Proposal
 from ledger.tiles import tile_nodes
@@ -20,12 +24,15 @@ from storage.errors import NotFound
 from storage.identifiers import Identifiers
 from storage.intake import Intake
 from storage.keeper import KeyKeeper, Reading
-from storage.log import PUBLISH_MS, Log
+from storage.log import PUBLISH_MS, Log, Settled
+from storage.passing import PassingStore
 from storage.rows import shape
 from storage.staged import KeyTable
 from storage.working import select_rows
 
 R = TypeVar("R")
+RAWS_KEPT = 4_096
+"""Entries, and numbers of keys' entries, kept in memory."""
 
 
 @dataclass
@@ -34,7 +41,6 @@ class Ledger:
 
     origin: str
     vkeys: tuple[VerifierKey, ...]
-    policy: Policy
     clock: Callable[[], int]
     """Unix ms."""
     database: Database
@@ -45,10 +51,31 @@ class Ledger:
     intake: Intake
     log: Log
     keeper: KeyKeeper
+    passing: PassingStore
+    names: dict[str, str] = field(default_factory=dict)
+    """Names of hospitals and their people that were shown before, by id."""
+    _raws: dict[int, bytes] = field(default_factory=dict)
+    _key_seqs: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force now."""
+        return policy_in_force(self.policies(), max(self.clock(), self.head().time))
+
+    def policies(self) -> Rows:
+        """Every policy that the log names, in force or not."""
+        rows = Rows()
+        for row in self.rows(PolicyRow, "log", LOG):
+            rows.put(row)
+        return rows
 
     def append(self, proposals: Sequence[Proposal]) -> list[Outcome]:
         """Append proposals; see `Log.append`."""
         return self.log.append(proposals)
+
+    def submit(self, proposals: Sequence[Proposal], atomic: bool = False) -> "Future[Settled]":
+        """Queue proposals without waiting; see `Log.submit`."""
+        return self.log.submit(proposals, atomic)
 
     def head(self) -> Head:
         """Where the log ends now."""
@@ -74,6 +101,11 @@ class Ledger:
         with self.database.read() as connection:
             return Entry.parse(self.store.entry(connection, seq))
 
+    def entries(self, seqs: Iterable[int]) -> dict[int, Entry]:
+        """Several entries by their numbers; raises NotFound."""
+        with self.database.read() as connection:
+            return {seq: Entry.stored(self.store.entry(connection, seq)) for seq in seqs}
+
     def stream(self, name: str, below: int) -> list[Entry]:
         """A stream's entries with numbers below `below`, in order."""
         with self.database.read() as connection:
@@ -93,17 +125,58 @@ class Ledger:
             size, note = found or (head.size, head.checkpoint)
             return self._receipt(connection, seq, raw, size, note), found is not None
 
-    def reading(self, seq: int, key_seq: int) -> Reading:
-        """What the keeper is shown for the reading at `seq`, whose key entry `key_seq` registered."""
+    def receipts_now(self, seqs: Sequence[int]) -> list[Receipt]:
+        """Receipts of several entries under the newest checkpoint."""
         with self.database.read() as connection:
             head = self._head(connection)
-            first, second = (
-                self._receipt(
-                    connection, n, self.store.entry(connection, n), head.size, head.checkpoint
-                )
-                for n in (seq, key_seq)
-            )
+            return [
+                self._receipt(connection, n, self.store.entry(connection, n), head.size, head.checkpoint)
+                for n in seqs
+            ]  # fmt: skip
+
+    def reading(self, seq: int, key_seq: int) -> Reading:
+        """What the keeper is shown for the reading at `seq`, whose key entry `key_seq` registered."""
+        first, second = self.receipts_now((seq, key_seq))
         return Reading(first, second, self.prove)
+
+    def evidence(self, settled: Settled, entry: Entry, key_seq: int) -> Reading:
+        """What the keeper is shown for the reading `entry`, under the checkpoint it was settled by."""
+        note = settled.checkpoint
+        first = Receipt(entry.raw, entry.link.seq, tuple(settled.path(entry.link.seq)), note)
+        second = Receipt(self._raw(key_seq), key_seq, tuple(settled.path(key_seq)), note)
+        return Reading(first, second, partial(self._prove_from, settled))
+
+    def _prove_from(self, settled: Settled, old: int, new: int) -> list[bytes]:
+        """The consistency proof to a checkpoint whose tree is at hand, or else from the database."""
+        if new == settled.size:
+            return consistency_proof(old, new, settled.node)
+        return self.prove(old, new)
+
+    def kept_entry(self, seq: int) -> Entry:
+        """An entry that is asked for again and again; raises NotFound."""
+        return Entry.stored(self._raw(seq))
+
+    def key_entry(self, key: str) -> int:
+        """The number of the entry that put a key into the log; raises NotFound."""
+        seq = self._key_seqs.get(key)
+        if seq is None:
+            row = self.row(Key, key)
+            if row is None:
+                raise NotFound(f"the key {key} is not in the log")
+            if len(self._key_seqs) >= RAWS_KEPT:
+                self._key_seqs.clear()
+            seq = self._key_seqs[key] = row.seq
+        return seq
+
+    def _raw(self, seq: int) -> bytes:
+        """The stored bytes of an entry, kept for the next time."""
+        raw = self._raws.get(seq)
+        if raw is None:
+            if len(self._raws) >= RAWS_KEPT:
+                self._raws.clear()
+            with self.database.read() as connection:
+                raw = self._raws[seq] = self.store.entry(connection, seq)
+        return raw
 
     def prove(self, old: int, new: int) -> list[bytes]:
         """The consistency proof between two sizes."""
@@ -134,6 +207,7 @@ class Ledger:
         """Finish what was accepted and close everything."""
         self.log.close()
         self.keeper.close()
+        self.passing.close()
         self.database.close()
 
     def _head(self, connection: Connection) -> Head:

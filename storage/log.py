@@ -8,6 +8,7 @@ import queue
 import threading
 import time as clocks
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -20,10 +21,11 @@ from crypto.ids import timed_id
 from crypto.notes import LogSigner
 from crypto.signing import SigningKey
 from ledger.chain import Chain
-from ledger.entry import Entry
-from ledger.merkle import HASH_BYTES, Frontier
-from ledger.sequencer import Batch, Outcome, Proposal, Rules
-from ledger.tiles import TILE_WIDTH, tile_nodes
+from ledger.errors import Refused
+from ledger.merkle import HASH_BYTES, Frontier, Node, inclusion_path
+from ledger.registry import edition_of
+from ledger.sequencer import Appended, Batch, Outcome, Proposal, Rules
+from ledger.tiles import TILE_WIDTH, edge_nodes, tile_nodes
 from storage.anchor import Anchor
 from storage.entries import EntryStore, Head, StreamEnd, empty_head
 from storage.errors import OutcomeUnknown, StorageError, Unavailable
@@ -42,8 +44,15 @@ CLOCK_BEHIND_MS = 5_000
 """How far the clock may stand behind the last entry, or away from the database's clock."""
 STREAMS_LIMIT = 400_000
 """Stream ends kept between batches."""
+TILES_KEPT = 1_024
+"""Full tiles kept for inclusion paths, about 16 KiB each."""
 PUBLISH_MS = 1_000
 """Least time between two published checkpoints, and most between two anchors."""
+
+
+def no_node(level: int, index: int) -> bytes:
+    """The tree of a call of which nothing stands."""
+    raise LookupError(f"no node {index} on level {level}: nothing was appended")
 
 
 def wall_clock() -> int:
@@ -51,14 +60,37 @@ def wall_clock() -> int:
     return clocks.time_ns() // 1_000_000
 
 
-@dataclass
+@dataclass(frozen=True)
+class Settled:
+    """What came of one call: an outcome for each proposal, under one checkpoint."""
+
+    outcomes: list[Outcome]
+    size: int
+    checkpoint: bytes
+    """The signed note of `size` entries."""
+    node: Node
+
+    def path(self, seq: int) -> list[bytes]:
+        """The inclusion path of entry `seq` under the checkpoint."""
+        return inclusion_path(seq, self.size, self.node)
+
+
+@dataclass(frozen=True)
 class Ticket:
-    """Proposals of one caller and, once `done`, their outcomes or the error."""
+    """Proposals of one caller, and what comes of them."""
 
     proposals: Sequence[Proposal]
-    done: threading.Event = field(default_factory=threading.Event)
-    outcomes: list[Outcome] = field(default_factory=list)
-    error: StorageError | None = None
+    atomic: bool = False
+    """All of them become entries, or none."""
+    settled: "Future[Settled]" = field(default_factory=Future)
+
+
+class _Undone(Exception):
+    """Not all of an atomic call could be appended: the transaction is rolled back."""
+
+    def __init__(self, outcomes: list[Outcome]) -> None:
+        super().__init__("rolled back")
+        self.outcomes = outcomes
 
 
 @dataclass
@@ -90,6 +122,7 @@ class Log:
         self._store, self._keys, self._signer, self._service = store, keys, signer, service
         self._rules, self._anchor, self._clock = rules, anchor, clock
         self._state: _State | None = None
+        self._full = tile_nodes(self._full_tile, TILES_KEPT)
         self._queue: queue.Queue[Ticket | None] = queue.Queue()
         self._waiting = 0
         self._gate = threading.Lock()
@@ -97,6 +130,16 @@ class Log:
         self._offset = clock() - clocks.monotonic_ns() // 1_000_000
         self._thread = threading.Thread(target=self._drain, name="log", daemon=True)
         self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Events that were accepted and have no outcome yet."""
+        return self._waiting
+
+    @property
+    def stopping(self) -> bool:
+        """Whether nothing more is accepted."""
+        return self._stopping
 
     def append(self, proposals: Sequence[Proposal]) -> list[Outcome]:
         """One outcome for each proposal, in order.
@@ -106,7 +149,7 @@ class Log:
         outcomes: list[Outcome] = []
         for start in range(0, max(1, len(proposals)), BATCH_EVENTS):
             try:
-                outcomes += self._append_part(proposals[start : start + BATCH_EVENTS])
+                outcomes += self.submit(proposals[start : start + BATCH_EVENTS]).result().outcomes
             except StorageError as error:
                 if not start:
                     raise
@@ -116,9 +159,17 @@ class Log:
                 ) from error
         return outcomes
 
-    def _append_part(self, proposals: Sequence[Proposal]) -> list[Outcome]:
-        """At most a batch's worth of proposals, which stay together."""
-        ticket = Ticket(proposals)
+    def submit(self, proposals: Sequence[Proposal], atomic: bool = False) -> "Future[Settled]":
+        """Queue at most a batch's worth of proposals, which stay together; never blocks.
+
+        `atomic`: all or nothing; what would have been appended then answers `atomic`. Raises Unavailable;
+        so may the future, or OutcomeUnknown.
+        """
+        if len(proposals) > BATCH_EVENTS:
+            raise Refused(
+                "too_large", f"got {len(proposals)} events, expected at most {BATCH_EVENTS}"
+            )
+        ticket = Ticket(proposals, atomic)
         with self._gate:
             if self._stopping:
                 raise Unavailable("stopped", "the log is shutting down; nothing was appended")
@@ -128,10 +179,7 @@ class Log:
                 )
             self._waiting += len(proposals)
             self._queue.put(ticket)
-        ticket.done.wait()
-        if ticket.error is not None:
-            raise ticket.error
-        return ticket.outcomes
+        return ticket.settled
 
     def close(self) -> None:
         """Finish what was accepted, write the anchor, stop the thread."""
@@ -161,6 +209,8 @@ class Log:
     def _collect(self, first: Ticket) -> tuple[list[Ticket], Ticket | None]:
         """Whatever queued up while the last commit ran, up to a batch's limits; and what is over."""
         batch, events = [first], len(first.proposals)
+        if first.atomic:
+            return batch, None
         size = sum(len(p.event.raw) for p in first.proposals)
         while True:
             try:
@@ -171,7 +221,7 @@ class Log:
                 return batch, None
             events += len(ticket.proposals)
             size += sum(len(p.event.raw) for p in ticket.proposals)
-            if events > BATCH_EVENTS or size > BATCH_BYTES:
+            if events > BATCH_EVENTS or size > BATCH_BYTES or ticket.atomic:
                 return batch, ticket
             batch.append(ticket)
 
@@ -179,21 +229,31 @@ class Log:
         """Run one batch and resolve its callers, whatever happens."""
         try:
             self._run(tickets)
+        except _Undone as undone:
+            self._undo(tickets[0], undone.outcomes)
         except StorageError as error:
             self._fail(tickets, error)
         except (
             Exception
         ) as error:  # a bug or a broken database: say so, and start from the database again
             self._fail(tickets, Unavailable("database", f"nothing was appended: {error!r}"))
-        for ticket in tickets:
-            ticket.done.set()
-        with self._gate:
-            self._waiting -= sum(len(ticket.proposals) for ticket in tickets)
+        finally:
+            with self._gate:
+                self._waiting -= sum(len(ticket.proposals) for ticket in tickets)
 
     def _fail(self, tickets: list[Ticket], error: StorageError) -> None:
         self._state = None
         for ticket in tickets:
-            ticket.error = error
+            ticket.settled.set_exception(error)
+
+    def _undo(self, ticket: Ticket, outcomes: list[Outcome]) -> None:
+        """Answer an atomic call of which something was refused: nothing of it stands."""
+        self._state = None
+        words = "not appended: another event of this all-or-nothing call was refused"
+        answers: list[Outcome] = [
+            Refused("atomic", words) if isinstance(o, Appended) and o.fresh else o for o in outcomes
+        ]
+        ticket.settled.set_result(Settled(answers, 0, b"", no_node))
 
     def _run(self, tickets: list[Ticket]) -> None:
         """Steps 2 to 7 of the append transaction."""
@@ -209,6 +269,8 @@ class Log:
                 batch = self._prepare(connection, state, proposals, now)
                 # 4. Decide and chain, in order; each on the facts of the ones before it.
                 outcomes = [batch.admit(proposal) for proposal in proposals]
+                if tickets[0].atomic and not all(isinstance(o, Appended) for o in outcomes):
+                    raise _Undone(outcomes)
                 # 5. The new root, signed. 6. Everything that must be true at once is written.
                 state = self._write(connection, state, batch)
                 committing = True
@@ -222,10 +284,17 @@ class Log:
             raise
         # 7. Durable, in the tree, under a signed checkpoint: tell the callers.
         self._state = state
+        node = edge_nodes(state.head.size, state.edge, self._full)
         position = 0
         for ticket in tickets:
-            ticket.outcomes = outcomes[position : position + len(ticket.proposals)]
+            part = outcomes[position : position + len(ticket.proposals)]
             position += len(ticket.proposals)
+            ticket.settled.set_result(Settled(part, state.head.size, state.head.checkpoint, node))
+
+    def _full_tile(self, level: int, number: int) -> bytes:
+        """A tile that will never change."""
+        with self._store.database.read() as connection:
+            return self._store.tile(connection, level, number)
 
     def _time(self, head: Head, there: int | None) -> int:
         """The clock, read under the lock (waiting for it may have taken long); `there`: the database's."""
@@ -245,6 +314,11 @@ class Log:
 
     def _locked_head(self, connection: Connection) -> Head:
         head = self._store.head(connection, lock=True)
+        if head is not None and edition_of(head.registry) is None:
+            raise Unavailable(
+                "stopped",
+                "a newer program has upgraded this log; nothing was appended. Use that program",
+            )
         return head or empty_head(self._rules.origin, b"", b"")
 
     def _state_at(self, connection: Connection, head: Head) -> _State:
@@ -318,10 +392,11 @@ class Log:
         return _State(new, batch.frontier, edge, ends, state.rows)
 
     def _registry(self, head: Head, batch: Batch) -> bytes:
-        """The hash of the registry in force, as entry 0 named it."""
-        if head.size:
-            return head.registry
-        return registry_of(batch.entries[0])
+        """The hash of the registry named last, 32 bytes."""
+        named = [
+            e for e in batch.entries if e.event.type.name in ("ledger.created", "policy.changed")
+        ]
+        return b64decode(named[-1].event.body["registry"], 32) if named else head.registry
 
     def _write_tiles(
         self, connection: Connection, old: dict[int, bytes], batch: Batch
@@ -345,8 +420,3 @@ class Log:
             edge[level] = data
         self._store.write_tiles(connection, tiles)
         return edge
-
-
-def registry_of(entry: Entry) -> bytes:
-    """The registry's hash that `ledger.created` names, 32 bytes."""
-    return b64decode(entry.event.body["registry"], 32)

@@ -8,8 +8,18 @@ from typing import Any, get_type_hints
 import orjson
 from sqlalchemy import Table
 
-from consent.facts import Grant, GrantName, Record, Version
-from ledger.directory import KEY_LENGTHS, Account, Hospital, Key, Member, Patient
+from consent.facts import Exclusion, Grant, GrantName, Provision, Record, Version
+from ledger.directory import (
+    KEY_LENGTHS,
+    Account,
+    Group,
+    GroupMember,
+    Hospital,
+    Key,
+    Member,
+    Patient,
+)
+from ledger.policies import PolicyRow
 from ledger.sequencer import Refusals
 from storage import schema
 
@@ -18,10 +28,14 @@ TABLES: dict[type, Table] = {
     Account: schema.accounts,
     Key: schema.keys,
     Member: schema.members,
+    Group: schema.groups,
+    GroupMember: schema.group_members,
+    PolicyRow: schema.policies,
     Patient: schema.patients,
     Record: schema.records,
     Grant: schema.grants,
     GrantName: schema.grant_names,
+    Exclusion: schema.exclusions,
     Refusals: schema.refusals,
 }
 """The SQL home of each kind of row; its columns are the row's fields, in their order."""
@@ -74,6 +88,9 @@ def shape(kind: Any) -> Shape:
         elif hint == tuple[Version, ...]:
             encoders.append((index, _json))
             decoders.append((index, _versions))
+        elif hint == tuple[Provision, ...]:
+            encoders.append((index, _json))
+            decoders.append((index, _provisions))
         elif hint not in (str, int):
             encoders.append((index, _json))
             decoders.append((index, _tuple))
@@ -92,3 +109,12 @@ def _tuple(text: str) -> tuple[Any, ...]:
 
 def _versions(text: str) -> tuple[Version, ...]:
     return tuple(Version._make(item) for item in orjson.loads(text))
+
+
+def _provisions(text: str) -> tuple[Provision, ...]:
+    return () if text == "[]" else tuple(map(_provision, orjson.loads(text)))
+
+
+def _provision(values: list[Any]) -> Provision:
+    *members, inner = (tuple(value) if type(value) is list else value for value in values)
+    return Provision._make((*members, tuple(map(_provision, inner))))

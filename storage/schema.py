@@ -66,21 +66,44 @@ members = _table(
     "members", "account role hospital", account=Text, role=Text, hospital=Text, seq=BigInteger,
     active=Boolean, start=BigInteger, end=BigInteger,
 )  # fmt: skip
+Index("members_of_hospital", members.c.hospital)
+groups = _table("groups", "group", group=Text, hospital=Text, seq=BigInteger)
+Index("groups_of_hospital", groups.c.hospital)
+group_members = _table(
+    "group_members", "account group", account=Text, group=Text, seq=BigInteger, active=Boolean
+)
+Index("members_of_group", group_members.c.group)
+policies = _table(
+    "policies",
+    "event",
+    event=Text,
+    log=Text,
+    seq=BigInteger,
+    since=BigInteger,
+    registry=Text,
+    body=Text,
+)
 patients = _table(
     "patients", "patient", patient=Text, account=Text, hospital=Text, seq=BigInteger,
-    teen_from=BigInteger, adult_from=BigInteger, deceased=Boolean,
+    teen_from=BigInteger, adult_from=BigInteger, deceased=BigInteger,
 )  # fmt: skip
 Index("patients_of_account", patients.c.account)
 records = _table(
     "records", "record", record=Text, patient=Text, seq=BigInteger, author=Text, hospital=Text,
     category=Text, clinical_date=Text, confidentiality=Text, episode=Text, labels=Text,
     sensitive=Boolean, minor_private=Boolean, state=Text, state_seq=BigInteger, versions=Text,
+    hidden=BigInteger,
 )  # fmt: skip
+Index("records_of_patient", records.c.patient)
 grants = _table(
     "grants", "patient grantee lineage", patient=Text, grantee=Text, lineage=Text, grant=Text,
     seq=BigInteger, active=Boolean, scope=Text, records=Text, actions=Text, purposes=Text, labels=Text,
     sensitive=Boolean, start=BigInteger, end=BigInteger, uses=BigInteger, used=BigInteger,
+    what=Text, exceptions=Text,
 )  # fmt: skip
+exclusions = _table(
+    "exclusions", "patient reader", patient=Text, reader=Text, seq=BigInteger, active=Boolean
+)
 grant_names = _table("grant_names", "grant", grant=Text, patient=Text, grantee=Text, lineage=Text)
 refusals = _table(
     "refusals", "patient actor", patient=Text, actor=Text, times=Text, skipped=BigInteger

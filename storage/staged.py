@@ -16,6 +16,7 @@ from ledger.event import Event
 from storage import schema
 from storage.database import Database
 from storage.errors import NotFound
+from storage.keeper import Wrapped
 
 LABEL_KEY = "labels"
 """The object whose key makes a patient's label codes."""
@@ -45,6 +46,13 @@ class BlobKey(NamedTuple):
     version: int
     wrapped: bytes
     staged_at: int
+
+
+class VersionKeys(NamedTuple):
+    """What opens a version of a record: its blob's data key, and the record's object key for its texts."""
+
+    blob: Wrapped
+    record: Wrapped
 
 
 class KeyTable:
@@ -93,6 +101,22 @@ class KeyTable:
         columns, keys = ", ".join(BlobKey._fields), [(blob,) for blob in set(blobs)]
         rows = self.database.select(connection, "blob_keys", columns, ("blob",), keys)
         return [BlobKey._make(row) for row in rows]
+
+    def of_version(self, blob: str, record: str, patient: str) -> VersionKeys:
+        """The keys of one version of a record; raises NotFound."""
+        statement = (
+            "SELECT b.version, b.wrapped, o.version, o.wrapped FROM blob_keys b "
+            "JOIN object_keys o ON o.object = b.record AND o.subject = b.patient "
+            "WHERE b.blob = ? AND b.record = ? AND b.patient = ?"
+        )
+        rows = self.database.fetch(statement, (blob, record, patient))
+        if not rows:
+            raise NotFound(f"no key is kept for {blob} of {record}: it was erased, or never made")
+        first, data_key, second, object_key = rows[0]
+        return VersionKeys(
+            Wrapped(patient, blob, first, bytes(data_key)),
+            Wrapped(patient, record, second, bytes(object_key)),
+        )
 
     def blob_key(self, blob: str) -> BlobKey:
         """One blob's data key; raises NotFound."""
@@ -152,6 +176,8 @@ def named_objects(event: Event) -> list[tuple[str, str]]:
     if name == "patient.registered":
         patient, account = body["patient"], body["account"]
         return [(patient, patient), (LABEL_KEY, patient), (account, account)]
+    if name == "group.formed" and "name" in body:
+        return [(body["group"], event.subject)]
     return []
 
 

@@ -16,7 +16,7 @@ from ledger.merkle import (
     root_from_path,
     root_of,
 )
-from ledger.registry import registry_hash
+from ledger.registry import edition_of, registry_hash
 from ledger.tiles import TILE_WIDTH, tile_nodes
 from storage.anchor import Anchor
 from storage.entries import EntryStore, Head
@@ -28,10 +28,12 @@ def check_start(
     connection: Connection,
     vkeys: Sequence[VerifierKey],
     anchor: Anchor | None,
+    older: bool = False,
 ) -> Head:
     """The head, after every check; raises StartRefused with reason and remedy.
 
-    `anchor`: None only for the operator's acceptance of a restored database.
+    `anchor`: None only for the operator's acceptance of a restored database, and for a change of the schema.
+    `older`: for these, and for naming this program's registry, an older edition of the registry is taken.
     """
     head = store.head(connection)
     if head is None or head.size == 0:
@@ -44,15 +46,26 @@ def check_start(
             f"the database is of the log {head.origin}, the keys are of {vkeys[0].name}. "
             "Check --data and HEARTWOOD_DATABASE_URL."
         )
-    if head.registry != registry_hash():
-        raise StartRefused(
-            f"the log's registry is {b64encode(head.registry)}, this program's is "
-            f"{b64encode(registry_hash())}: run `heartwood upgrade --as OPERATOR`, or use the right program."
-        )
+    _check_registry(head, older)
     _check_head(store, connection, head, vkeys)
     if anchor is not None:
         _check_anchor(store, connection, head, vkeys, anchor)
     return head
+
+
+def _check_registry(head: Head, older: bool) -> None:
+    """The log's registry is this program's; `older`: or one of its earlier editions."""
+    if head.registry == registry_hash() or (older and edition_of(head.registry) is not None):
+        return
+    remedy = (
+        "use the program that wrote it, or a later one"
+        if older
+        else "run `heartwood upgrade --as OPERATOR`, or use the right program"
+    )
+    raise StartRefused(
+        f"the log's registry is {b64encode(head.registry)}, this program's is "
+        f"{b64encode(registry_hash())}: {remedy}."
+    )
 
 
 def _check_head(

@@ -4,9 +4,22 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from sqlalchemy import Connection
 
-from consent.facts import Grant, GrantName, Record
-from ledger.directory import Account, Hospital, Key, Member, Name, Patient, Row, Rows
+from consent.facts import Exclusion, Grant, GrantName, Record
+from consent.gate import duty
+from ledger.directory import (
+    Account,
+    Group,
+    GroupMember,
+    Hospital,
+    Key,
+    Member,
+    Name,
+    Patient,
+    Row,
+    Rows,
+)
 from ledger.event import Event
+from ledger.policies import LOG, PolicyRow
 from ledger.sequencer import Proposal, Refusals
 from storage.database import Database
 from storage.rows import shape
@@ -15,7 +28,7 @@ ROWS_LIMIT = 100_000
 """Rows kept between batches; above it the working set starts anew, so memory stays bounded."""
 
 _CREATED: dict[str, type] = {
-    "hs": Hospital, "ac": Account, "k_": Key, "pt": Patient, "rc": Record, "gr": GrantName,
+    "hs": Hospital, "ac": Account, "k_": Key, "pt": Patient, "rc": Record, "gr": GrantName, "gp": Group,
 }  # fmt: skip
 """Which kind of row tells that an id was created, by how the id begins; `ev` and `bl` are known else."""
 _JOINS = {
@@ -50,25 +63,55 @@ class WorkingSet(Rows):
         """Load what these proposals need and isn't here yet."""
         if len(self._asked) > ROWS_LIMIT:
             self._forget()
-        wanted = {n for p in proposals for n in needs(p.event, p.sig.key)} - self._asked
-        groups = {n for p in proposals for n in group_needs(p.event)} - self._asked_groups
+        events = [p.event for p in proposals]
+        self._ask_groups(database, connection, {n for e in events for n in group_needs(e)})
+        # Who is in which group tells which grants and exclusions may count.
+        groups = {event.actor: self._groups_of(event.actor) for event in events}
+        wanted = {n for p in proposals for n in needs(p.event, p.sig.key, groups[p.event.actor])}
+        self._ask(database, connection, wanted)
+        more = {n for e in events for n in grant_needs(e, groups[e.actor])}
+        self._ask_groups(database, connection, more)
+
+    def _groups_of(self, account: str) -> list[str]:
+        return [m.group for m in self.group(GroupMember, account) if m.active]
+
+    def _ask(self, database: Database, connection: Connection, wanted: set[Name]) -> None:
+        missing = wanted - self._asked
         # Refusals change without an entry, so the head doesn't tell whether another process wrote them.
-        self._asked |= {name for name in wanted if name[0] is not Refusals}
-        self._asked_groups |= groups
-        for names, columns in ((wanted, {}), (groups, _GROUP_COLUMNS)):
-            keys: dict[type, list[tuple[str, ...]]] = {}
-            for kind, key in names:
-                keys.setdefault(kind, []).append(key)
-            for kind, found in keys.items():
-                for row in select_rows(database, connection, kind, found, columns.get(kind, ())):
-                    self.put(row)
+        self._asked |= {name for name in missing if name[0] is not Refusals}
+        self._load(database, connection, missing, {})
+
+    def _ask_groups(self, database: Database, connection: Connection, wanted: set[Name]) -> None:
+        missing = wanted - self._asked_groups
+        self._asked_groups |= missing
+        self._load(database, connection, missing, _GROUP_COLUMNS)
+
+    def _load(
+        self,
+        database: Database,
+        connection: Connection,
+        names: set[Name],
+        columns: dict[type, tuple[str, ...]],
+    ) -> None:
+        keys: dict[type, list[tuple[str, ...]]] = {}
+        for kind, key in names:
+            keys.setdefault(kind, []).append(key)
+        for kind, found in keys.items():
+            for row in select_rows(database, connection, kind, found, columns.get(kind, ())):
+                self.put(row)
 
 
-_GROUP_COLUMNS: dict[type, tuple[str, ...]] = {Key: ("account",), Grant: ("patient", "grantee")}
+_GROUP_COLUMNS: dict[type, tuple[str, ...]] = {
+    Grant: ("patient", "grantee"),
+    GroupMember: ("account",),
+    Key: ("account",),
+    PolicyRow: ("log",),
+    Record: ("patient",),
+}
 
 
-def needs(event: Event, key: str) -> Iterator[Name]:
-    """The rows by which `event`, signed by `key`, is checked, decided and folded."""
+def needs(event: Event, key: str, groups: Sequence[str]) -> Iterator[Name]:
+    """The rows by which `event`, signed by `key`, is checked, decided and folded; its actor's `groups`."""
     body, name, hospital, actor = event.body, event.type.name, event.hospital, event.actor
     stream, _, subject = event.stream.partition("/")
     yield Key, (key,)
@@ -77,9 +120,18 @@ def needs(event: Event, key: str) -> Iterator[Name]:
         yield Hospital, (hospital,)
     if stream == "patient":
         yield Patient, (subject,)
+        if not _duty(event):
+            for reader in filter(None, (actor, hospital, *groups)):
+                yield Exclusion, (subject, reader)
+            for group in groups:
+                yield Group, (group,)
     elif stream == "hospital":
         yield Hospital, (subject,)
-        yield Member, (body["account"], _JOINS[name], subject)
+        if name in _JOINS:
+            yield Member, (body["account"], _JOINS[name], subject)
+        elif "account" in body:
+            yield Member, (body["account"], "doctor", subject)
+            yield GroupMember, (body["account"], body["group"])
     elif name in _JOINS:
         yield Member, (body["account"], _JOINS[name], "")
     yield from _named(event)
@@ -97,13 +149,24 @@ def _named(event: Event) -> Iterator[Name]:
         yield Account, (event.actor,)
     for record in body.get("records", ()):
         yield Record, (record,)
-    if "grantee" in body:
-        yield (Account if body["grantee"].startswith("ac_") else Hospital), (body["grantee"],)
+    for member in ("grantee", "reader"):
+        if member in body:
+            yield _READERS[body[member][:2]], (body[member],)
+    if "reader" in body:
+        yield Exclusion, (event.subject, body["reader"])
+
+
+_READERS: dict[str, type] = {"ac": Account, "gp": Group, "hs": Hospital}
+
+
+def _duty(event: Event) -> bool:
+    return duty(str(event.type.action), event.hospital, event.value.get("on_behalf_of", ""))
 
 
 _BODY_ROWS: tuple[tuple[str, type], ...] = (
     ("account", Account),
     ("grant", GrantName),
+    ("group", Group),
     ("hospital", Hospital),
     ("key", Key),
     ("lineage", GrantName),
@@ -113,17 +176,24 @@ _BODY_ROWS: tuple[tuple[str, type], ...] = (
 
 
 def group_needs(event: Event) -> Iterator[Name]:
-    """The groups of rows by which `event` is decided."""
+    """The groups of rows by which `event` is decided, but for grants."""
+    yield PolicyRow, (LOG,)
+    yield GroupMember, (event.actor,)
     if event.type.stream == "account" and "account" in event.body:
         yield Key, (event.body["account"],)
+    if event.type.action == "list":
+        yield Record, (event.subject,)
+
+
+def grant_needs(event: Event, groups: Sequence[str]) -> Iterator[Name]:
+    """The grants by which `event` is decided and folded; `groups`: those of its actor."""
     if event.type.stream != "patient":
         return
     if "grantee" in event.body:
         yield Grant, (event.subject, event.body["grantee"])
-    if event.type.action not in ("append", "register"):
-        yield Grant, (event.subject, event.actor)
-        if event.hospital:
-            yield Grant, (event.subject, event.hospital)
+    if not _duty(event):
+        for grantee in filter(None, (event.actor, event.hospital, *groups)):
+            yield Grant, (event.subject, grantee)
 
 
 def select_rows(

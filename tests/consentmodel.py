@@ -1,37 +1,47 @@
 """A slow model of `decide`, written from the page on consent and from nothing else.
 
 It shares no line with `consent/` and imports nothing of it: plain dicts in, a plain tuple out.
-Nothing is folded beforehand: who rules in a lineage, how often a grant was used and whether a
-person is of age are worked out anew for every question, by looking through all that happened.
+Nothing is folded beforehand: who rules in a lineage, how often a grant was used, who is in a group,
+what is hidden, who is excluded and whether a person is of age are worked out anew for every question,
+by looking through all that happened. `tests/unit/consent_random.py` draws worlds and questions.
 
-`random_case` draws a world, a policy and questions; all of it is a function of the `Random` it is
-given.
-
-    world    patient      {"id", "account", "seq", "teen_from" and "adult_from" (ms, None of age),
-                          "deceased"} or None
+    world    patient      {"id", "account", "hospital" that registered it (None: the service), "seq",
+                          "teen_from" and "adult_from" (ms, None of age), "deceased": the number of
+                          the entry that told of it or 0} or None
              accounts     [account]
              hospitals    {hospital: active?}
              members      [{"account", "role", "hospital", "seq", "active", "start", "end"}]; of
                           auditors, operators and the service the hospital is None; the term
                           (ms, None without a bound) is an auditor's
-             grants       [{"seq", "id", "lineage", "grantee", "kind": full|selective, "records",
-                          "purposes", "actions", "start", "end", "uses", "codes", "sensitive"}]
+             groups       {group: its hospital}
+             joinings     [{"seq", "account", "group", "joined": False of leaving}]
+             grants       [{"seq", "id", "lineage", "grantee": account, hospital or group, "kind":
+                          full|partial|selective, "records", "what": criteria of a partial one,
+                          "exceptions": [provision], "purposes", "actions", "start", "end", "uses",
+                          "codes", "sensitive"}]
              revocations  [{"seq", "grantee", "lineage": id or None}]
-             openings     [{"seq", "basis": numbers that a permitted record.opened rested on}]
+             exclusions   [{"seq", "reader": account, hospital or group, "lifted"}]
+             openings     [{"seq", "type": record.opened unless given, "basis": numbers that a
+                          permitted reading rested on}]
              records      [record]
+    criteria   {"authors": [account or hospital], "categories", "date_from", "date_to", "episodes"},
+               any of them left out
+    provision  criteria, "labels" (of a denying one) and "records", "type": permit|deny, "exceptions"
+    record   {"id", "seq", "author", "hospital" (None: the patient's own), "category",
+             "clinical_date", "episode", "labels", "sensitive", "confidentiality", "hidings": numbers
+             of the entries that hid it and showed it by turns, "retracted" and "gone": seq or None}
     ask      actor, role, hospital, assurance, on_behalf_of, action, purpose, now (ms),
-             record: {"id", "seq", "author", "hospital" (None: the patient's own), "labels",
-             "sensitive", "confidentiality", "retracted", "gone": seq or None} or None
-    policy   custodian_reads, assurance {action: level, "sensitive": level}
+             record or None
+    policy   custodian_reads, assurance {action: level, "read_sensitive": level}, 1 if not named
     answer   (effect, rule, reason or None, basis)
 
-`register` is `patient.registered`; of a person it is a claim whose code is not proved, of a
-patient the linking of charts: nothing here permits either.
+Of a world without groups, exclusions or exceptions, and of a record without categories, these members
+may be left out. `register` is `patient.registered`, and `patient.corrected` if the patient is there;
+of a person it is a claim whose code is not proved, of a patient the linking of charts: nothing here
+permits either. Open emergencies, harm holds, delegations and care links are facts that nobody has.
 """
 
-from collections.abc import Callable, Iterator
-from itertools import count
-from random import Random
+from collections.abc import Callable
 from typing import Any, Final
 
 World = dict[str, Any]
@@ -68,7 +78,7 @@ ASSURANCE: Final = {
     "exclude": 3,
     "erase": 3,
     "declare_emergency": 3,
-    "sensitive": 2,
+    "read_sensitive": 2,
 }
 SELF_ADULT: Final = words("list read export read_history grant exclude erase append hide retract")
 SELF_TEEN: Final = [action for action in SELF_ADULT if action not in ("erase", "export")]
@@ -89,6 +99,17 @@ def deny(rule: str, reason: str, *basis: int) -> Answer:
     return "deny", rule, reason, tuple(sorted(set(basis)))
 
 
+def told(answer: Answer) -> Answer:
+    """What a refused asker is told: nobody learns that they are excluded."""
+    return deny("S12", "no_consent") if answer[2] == "excluded" else answer
+
+
+def obligations(answer: Answer) -> tuple[str, ...]:
+    """What comes with the answer: all is recorded, of an emergency people are told."""
+    emergency = ("tell_patient", "tell_privacy_officer", "review")
+    return ("record", *(emergency if answer[:2] == ("permit", "S8") else ()))
+
+
 # --- who the asker is
 
 
@@ -107,6 +128,26 @@ def in_term(member: dict[str, Any], now: int) -> bool:
 
 
 MEMBER_KEYS: Final = (("account", "actor"), ("role", "role"), ("hospital", "hospital"))
+
+
+def member(account: str, role: str, hospital: str | None, seq: int, active: bool = True) -> Ask:
+    """A membership without a term."""
+    named = {"account": account, "role": role, "hospital": hospital}
+    return named | {"seq": seq, "active": active, "start": None, "end": None}
+
+
+def in_group(world: World, account: str, group: str) -> bool:
+    """What was said last of this account and this group."""
+    said = [
+        joining
+        for joining in world.get("joinings", [])
+        if (joining["account"], joining["group"]) == (account, group)
+    ]
+    return bool(said) and bool(latest(said)["joined"])
+
+
+def latest(entries: list[Ask]) -> Ask:
+    return max(entries, key=lambda entry: int(entry["seq"]))
 
 
 def holds_role(world: World, ask: Ask) -> bool:
@@ -168,14 +209,14 @@ def s2_state(world: World, ask: Ask, policy: Ask) -> Answer | None:
         if not ours and not is_patient(world, ask):
             return deny("S2", "retracted", record["retracted"])
     if patient and patient["deceased"] and ask["action"] == "grant":
-        return deny("S2", "deceased", patient["seq"])
+        return deny("S2", "deceased", patient["deceased"])
     return None
 
 
 def s3_assurance(world: World, ask: Ask, policy: Ask) -> Answer | None:
     needed = policy["assurance"].get(ask["action"], 1)
     if ask["action"] == "read" and ask["record"] and ask["record"]["sensitive"]:
-        needed = max(needed, policy["assurance"].get("sensitive", 1))
+        needed = max(needed, policy["assurance"].get("read_sensitive", 1))
     return deny("S3", "step_up") if ask["assurance"] < needed else None
 
 
@@ -204,7 +245,7 @@ def s6_custodian(world: World, ask: Ask, policy: Ask) -> Answer | None:
     if member is None or ask["role"] not in (*IN_HOSPITAL, "service"):
         return None
     if ask["action"] == "register":
-        return permit("S6", member["seq"])
+        return s6_registering(world, ask, member["seq"])
     if ask["action"] == "append" and ask["role"] in ("doctor", "hospital_system"):
         return permit("S6", member["seq"])
     record = ask["record"]
@@ -219,7 +260,39 @@ def s6_custodian(world: World, ask: Ask, policy: Ask) -> Answer | None:
     return None
 
 
+def s6_registering(world: World, ask: Ask, entered: int) -> Answer | None:
+    """Of a patient who is there already, a correction: by the hospital that registered alone."""
+    patient = world["patient"]
+    if patient is None:
+        return permit("S6", entered)
+    registrar = patient.get("hospital")
+    ours = registrar is not None and registrar == ask["hospital"]
+    return permit("S6", entered) if ours else None
+
+
+def s7_exclusion(world: World, ask: Ask, policy: Ask) -> Answer | None:
+    """A person's beats the emergency; a hospital's and a group's leave to S8 what S8 answers."""
+    readers = [ask["actor"]]
+    if s8_emergency(world, ask, policy) is None:
+        readers.append(ask["hospital"])
+        groups = world.get("groups", {})
+        readers += [group for group in groups if in_group(world, ask["actor"], group)]
+    found = [seq for reader in readers if (seq := excluded_by(world, reader)) is not None]
+    return deny("S7", "excluded", min(found)) if found else None
+
+
+def excluded_by(world: World, reader: str | None) -> int | None:
+    """The entry by which this reader is excluded, if the last word on them is an exclusion."""
+    said = [entry for entry in world.get("exclusions", []) if entry["reader"] == reader]
+    if not said or latest(said)["lifted"]:
+        return None
+    return int(latest(said)["seq"])
+
+
 def s8_emergency(world: World, ask: Ask, policy: Ask) -> Answer | None:
+    """Nothing was declared yet; whoever declares does it on their own standing."""
+    if ask["action"] == "declare_emergency" and ask["role"] == "doctor":
+        return permit("S8")
     return deny("S8", "emergency_needed") if ask["purpose"] in ("BTG", "ETREAT") else None
 
 
@@ -261,15 +334,31 @@ def rules_lineage(world: World, grant: Ask) -> bool:
 
 
 def applies(world: World, grant: Ask, ask: Ask) -> bool:
-    used = sum(grant["seq"] in opening["basis"] for opening in world["openings"])
     return (
         rules_lineage(world, grant)
         and grant["start"] <= ask["now"] < grant["end"]
-        and grant["grantee"] in (ask["actor"], ask["hospital"])
+        and is_grantee(world, grant["grantee"], ask)
         and ask["purpose"] in (grant["purposes"] or ["TREAT"])
         and ask["action"] in grant["actions"]
-        and (grant["uses"] is None or used < grant["uses"])
+        and (grant["uses"] is None or used(world, grant) < grant["uses"])
         and in_scope(grant, ask)
+    )
+
+
+def is_grantee(world: World, grantee: str, ask: Ask) -> bool:
+    """Of a group: who is in it and acts for the hospital whose group it is."""
+    groups = world.get("groups", {})
+    if grantee in groups:
+        return in_group(world, ask["actor"], grantee) and ask["hospital"] == groups[grantee]
+    return grantee in (ask["actor"], ask["hospital"])
+
+
+def used(world: World, grant: Ask) -> int:
+    """How many records were opened on it; looking at the chart is no use."""
+    return sum(
+        grant["seq"] in opening["basis"]
+        for opening in world["openings"]
+        if opening.get("type", "record.opened") == "record.opened"
     )
 
 
@@ -278,11 +367,51 @@ def in_scope(grant: Ask, ask: Ask) -> bool:
     record = ask["record"]
     if record is None:
         return grant["kind"] == "full" and ask["action"] not in ("list", "read")
-    if record["confidentiality"] == "hidden":
-        return False
-    if grant["kind"] == "selective" and record["id"] not in grant["records"]:
-        return False
-    return labels_named(grant, record)
+    return (
+        not hidden(record)
+        and in_kind(grant, record)
+        and labels_named(grant, record)
+        and excepted(grant.get("exceptions", []), record, "permit") == "permit"
+    )
+
+
+def hidden(record: Ask) -> bool:
+    """By the patient, who has hidden it once more often than shown it."""
+    return len(record.get("hidings", [])) % 2 == 1
+
+
+def in_kind(grant: Ask, record: Ask) -> bool:
+    if grant["kind"] == "partial":
+        return record["confidentiality"] == "normal" and meets(grant["what"], record, "permit")
+    return grant["kind"] == "full" or record["id"] in grant["records"]
+
+
+def excepted(exceptions: list[Ask], record: Ask, base: str) -> str:
+    """The deepest match wins, among siblings a denial; no match leaves what it was."""
+    verdicts = [
+        excepted(exception.get("exceptions", []), record, exception["type"])
+        for exception in exceptions
+        if meets(exception, record, exception["type"])
+    ]
+    if not verdicts:
+        return base
+    return "deny" if "deny" in verdicts else "permit"
+
+
+def meets(criteria: Ask, record: Ask, effect: str) -> bool:
+    """Every criterion that is given; a record without a date meets the dates of a denial only."""
+    undated = record.get("clinical_date") is None
+    on = record.get("clinical_date") or ""
+    findings: dict[str, Callable[[Any], bool]] = {
+        "authors": lambda given: record["author"] in given or record["hospital"] in given,
+        "categories": lambda given: record["category"] in given,
+        "date_from": lambda given: effect == "deny" if undated else given <= on,
+        "date_to": lambda given: effect == "deny" if undated else on <= given,
+        "episodes": lambda given: record["episode"] in given,
+        "labels": lambda given: any(label in given for label in record["labels"]),
+        "records": lambda given: record["id"] in given,
+    }
+    return all(find(criteria[name]) for name, find in findings.items() if name in criteria)
 
 
 def labels_named(grant: Ask, record: Ask) -> bool:
@@ -302,6 +431,7 @@ STAGES: Final[tuple[Stage, ...]] = (
     s3_assurance,
     s5_self,
     s6_custodian,
+    s7_exclusion,
     s8_emergency,
     s9_grant,
     s12_default,
@@ -317,201 +447,16 @@ def decide(world: World, ask: Ask, policy: Ask) -> Answer:
     raise AssertionError("the last stage always answers")
 
 
-# --- random worlds and questions
-
-NOW: Final = 1_795_000_000_000
-DAY: Final = 86_400_000
-PATIENT: Final = "pt_0"
-ACCOUNTS: Final = [f"ac_{number}" for number in range(8)]
-"""The first is the patient, the last is registered nowhere."""
-HOSPITALS: Final = ["hs_0", "hs_1", "hs_2"]
-CODES: Final = ["l_bh", "l_hiv", "l_psy"]
-GRANTABLE: Final = words("append list read read_history")
-EDGE: Final = (-1, 0, 1)
-
-
-def random_case(rng: Random, questions: int) -> tuple[World, Ask, list[Ask]]:
-    """A world, a policy, and questions about that world."""
-    world = random_world(rng)
-    return world, random_policy(rng), [random_ask(rng, world) for _ in range(questions)]
-
-
-def random_policy(rng: Random) -> Ask:
-    assurance = dict(ASSURANCE)
-    if rng.random() < 0.2:
-        assurance[rng.choice(ACTIONS)] = rng.randint(1, 3)
-    return {"custodian_reads": rng.random() < 0.8, "assurance": assurance}
-
-
-def random_world(rng: Random) -> World:
-    seqs = count(1)
-    world: World = {
-        "accounts": ACCOUNTS[:-1],
-        "hospitals": {hospital: rng.random() < 0.9 for hospital in HOSPITALS},
-        "members": random_members(rng, seqs),
-        "patient": random_patient(rng, seqs) if rng.random() < 0.97 else None,
-        "grants": [],
-        "revocations": [],
-        "openings": [],
-    }
-    world["records"] = [random_record(rng, f"rc_{number}", seqs) for number in range(3)]
-    for _ in range(rng.randint(0, 8)):
-        add_consent(rng, world, next(seqs))
-    return world
-
-
-def random_members(rng: Random, seqs: Iterator[int]) -> list[Ask]:
-    """Operator, service, doctors of one or two hospitals, and some other roles."""
-    members = [member("ac_6", "service", None, 0), member("ac_5", "operator", None, 0)]
-    for account in ACCOUNTS[:5]:
-        for hospital in rng.sample(HOSPITALS, rng.choice((0, 1, 1, 1, 2))):
-            members.append(member(account, "doctor", hospital, next(seqs), rng.random() < 0.9))
-        for role in rng.sample((*IN_HOSPITAL[1:], "auditor"), rng.choice((0, 1, 1))):
-            at = rng.choice(HOSPITALS) if role in IN_HOSPITAL else None
-            members.append(member(account, role, at, next(seqs), rng.random() < 0.9))
-            if role == "auditor":
-                members[-1]["start"] = NOW + rng.choice((-DAY, -1, 0))
-                members[-1]["end"] = NOW + rng.choice((0, 1, DAY))
-    return members
-
-
-def member(account: str, role: str, hospital: str | None, seq: int, active: bool = True) -> Ask:
-    """A membership without a term."""
-    named = {"account": account, "role": role, "hospital": hospital}
-    return named | {"seq": seq, "active": active, "start": None, "end": None}
-
-
-def random_patient(rng: Random, seqs: Iterator[int]) -> Ask:
-    teen, adult = rng.choice(((None, None), (None, None), (-DAY, DAY), (0, DAY), (-DAY, 0)))
-    ages = {
-        "teen_from": None if teen is None else NOW + teen,
-        "adult_from": None if adult is None else NOW + adult,
-    }
-    named = {"id": PATIENT, "account": ACCOUNTS[0], "seq": next(seqs)}
-    return named | ages | {"deceased": rng.random() < 0.2}
-
-
-def random_record(rng: Random, name: str, seqs: Iterator[int]) -> Ask:
-    """A record; a sensitive one has mostly labels, and labels mostly make it sensitive."""
-    seq, state = next(seqs), rng.choice(("live", "live", "live", "live", "retracted", "gone"))
-    labels = sorted(rng.sample(CODES, rng.choice((0, 0, 0, 1, 2))))
-    own = rng.random() < 0.2
-    record = {
-        "id": name,
-        "seq": seq,
-        "author": rng.choice(ACCOUNTS[:2]) if own else rng.choice(ACCOUNTS[:-1]),
-        "hospital": None if own else rng.choice(HOSPITALS),
-        "labels": labels,
-        "sensitive": bool(labels) != (rng.random() < 0.1),
-        "confidentiality": rng.choice(("normal", "normal", "normal", "restricted", "hidden")),
-        "retracted": None,
-        "gone": None,
-    }
-    return record if state == "live" else record | {state: next(seqs)}
-
-
-def add_consent(rng: Random, world: World, seq: int) -> None:
-    """One more grant, revocation or reading that rested on a grant."""
-    kind, granted = rng.random(), world["grants"]
-    if kind < 0.7 or not granted:
-        granted.append(random_grant(rng, world, seq))
-        return
-    old = rng.choice(granted)
-    if kind < 0.82:
-        lineage = rng.choice((None, old["lineage"]))
-        end = {"seq": seq, "grantee": old["grantee"], "lineage": lineage}
-        world["revocations"].append(end)
-    else:
-        world["openings"].append({"seq": seq, "basis": [old["seq"]]})
-
-
-def random_grant(rng: Random, world: World, seq: int) -> Ask:
-    kind = rng.choice(("full", "selective"))
-    records = rng.sample([record["id"] for record in world["records"]], rng.randint(1, 2))
-    grant = {
-        "seq": seq,
-        "id": f"gr_{seq}",
-        "lineage": f"gr_{seq}",
-        "grantee": rng.choice((*ACCOUNTS[:5], *HOSPITALS, *HOSPITALS)),
-        "kind": kind,
-        "records": sorted(records) if kind == "selective" else [],
-        "purposes": sorted(rng.sample(PURPOSES, rng.choice((0, 0, 0, 1, 3)))),
-        "actions": rng.choice((["list", "read"], ["list", "read"], ["list"], GRANTABLE)),
-        "start": NOW + rng.choice((-DAY, -DAY, -DAY, 0, 1)),
-        "end": NOW + rng.choice((0, DAY, DAY, DAY)),
-        "uses": rng.choice((None, None, 1, 2)),
-        "codes": sorted(rng.sample(CODES, rng.choice((0, 1, 2)))),
-        "sensitive": kind == "full" and rng.random() < 0.3,
-    }
-    if world["grants"] and rng.random() < 0.4:
-        before = rng.choice(world["grants"])
-        grant |= {"grantee": before["grantee"], "lineage": before["lineage"]}
-    return grant
-
-
-def random_ask(rng: Random, world: World) -> Ask:
-    """A question; mostly by somebody who is there, and mostly one that their role may ask."""
-    if world["grants"] and rng.random() < 0.4:
-        return consented_ask(rng, world)
-    actor, role, hospital = random_asker(rng, world)
-    usual = words(ROLES.get(role, ""))
-    action = rng.choice(usual) if usual and rng.random() < 0.6 else rng.choice(ACTIONS)
-    if role == "doctor" and rng.random() < 0.6:
-        action = rng.choice(("list", "read"))
-    return {
-        "actor": actor,
-        "role": role,
-        "hospital": hospital,
-        "assurance": rng.choice((1, 2, 3, 3, 3, 3)),
-        "on_behalf_of": rng.choice(ACCOUNTS) if rng.random() < 0.05 else None,
-        "action": action if rng.random() < 0.99 else "peek",
-        "purpose": rng.choice(("TREAT", "TREAT", "TREAT", rng.choice((*PURPOSES, "FUN")))),
-        "now": random_now(rng, world),
-        "record": rng.choice((*world["records"], None)),
-    }
-
-
-def consented_ask(rng: Random, world: World) -> Ask:
-    """A question by somebody to whom something was granted, about what the grant is about."""
-    pairs = [
-        (grant, one)
-        for grant in world["grants"]
-        for one in world["members"]
-        if one["role"] == "doctor" and grant["grantee"] in (one["account"], one["hospital"])
+def decide_list(world: World, ask: Ask, policy: Ask) -> tuple[Answer, list[str]]:
+    """The answer to opening the chart, and the records that it shows, by their first entries."""
+    whole = decide(world, ask | {"record": None}, policy)
+    ordered = sorted(world["records"], key=lambda record: int(record["seq"]))
+    answers = [
+        (record["id"], decide(world, ask | {"record": record}, policy)) for record in ordered
     ]
-    grant, one = rng.choice(pairs or [(world["grants"][0], world["members"][0])])
-    live = [r for r in world["records"] if r["retracted"] is None and r["gone"] is None]
-    listed = [record for record in live if record["id"] in grant["records"]]
-    return {
-        "actor": one["account"],
-        "role": one["role"],
-        "hospital": one["hospital"],
-        "assurance": 3,
-        "on_behalf_of": rng.choice(ACCOUNTS) if rng.random() < 0.05 else None,
-        "action": rng.choice(grant["actions"]),
-        "purpose": rng.choice(grant["purposes"] or ["TREAT"]),
-        "now": rng.choice((NOW, NOW, grant["start"] + rng.choice(EDGE), grant["end"] - 1)),
-        "record": rng.choice(listed or live or [None]),
-    }
-
-
-def random_asker(rng: Random, world: World) -> tuple[str, str, str | None]:
-    dice = rng.random()
-    if dice < 0.2:
-        return rng.choice((ACCOUNTS[0], ACCOUNTS[0], ACCOUNTS[0], ACCOUNTS[1])), "patient", None
-    if dice < 0.9:
-        one = rng.choice(world["members"])
-        return one["account"], one["role"], one["hospital"]
-    role = rng.choice((*ROLES, "janitor"))
-    return rng.choice(ACCOUNTS), role, rng.choice(HOSPITALS) if role in IN_HOSPITAL else None
-
-
-def random_now(rng: Random, world: World) -> int:
-    """Mostly one instant; else an edge of age, grants and terms, or a millisecond beside it."""
-    if rng.random() < 0.7:
-        return NOW
-    patient = world["patient"] or {}
-    edges = [NOW, patient.get("teen_from"), patient.get("adult_from")]
-    for bounded in (*world["grants"], *world["members"]):
-        edges += [bounded["start"], bounded["end"]]
-    return int(rng.choice([edge for edge in edges if edge is not None])) + rng.choice(EDGE)
+    permits = [(name, answer) for name, answer in answers if answer[0] == "permit"]
+    shown = [name for name, _ in permits]
+    if (whole[0] == "permit" and whole[1] in ("S1", "S5")) or not permits:
+        return whole, shown
+    stages = [int(answer[1].removeprefix("S")) for _, answer in permits]
+    return permits[stages.index(min(stages))][1], shown

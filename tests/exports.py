@@ -15,7 +15,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from api.bootstrap import MARKER, SEEDS, create_ledger, open_ledger
 from api.settings import Settings
@@ -30,8 +30,9 @@ from ledger.event import sign_event
 from ledger.registry import REGISTRY
 from ledger.times import DAY_MS, format_time, parse_time
 from ledger.verifier import Read
-from records import directory, disclosures, grants, history, uploads
+from records import directory, disclosures, grants, readings, uploads
 from records.appending import append
+from records.desk import Near
 from records.directory import AddedHospital, NewPatient
 from records.errors import AccessDenied
 from records.reserving import reserve
@@ -141,13 +142,21 @@ def _made(place: Path, more: Callable[[Ledger, People], None]) -> Export:
     )  # fmt: skip
 
 
+def forgeable(ledger: Ledger, data: Path, place: Path) -> Export:
+    """Any ledger's export for the forger, if `ORIGIN` is its origin; nobody's keys but the log's."""
+    write_export(ledger, place)
+    signer = LogSigner(ORIGIN, *(load_root(data / "keys" / name, None) for name in SEEDS[:2]))
+    vkeys = [str(key) for key in signer.keys]
+    return Export(files_of(place), vkeys, signer, cast(People, None), b"", [], data)
+
+
 def _people(ledger: Ledger, operator: Actor, data: Path) -> People:
     north, south = (
-        directory.add_hospital(ledger, operator, name, "Europe/Berlin")
+        directory.add_hospital(Near(ledger), operator, name, "Europe/Berlin")
         for name in ("Klinikum Nord", "Klinikum Süd")
     )
     author, reader, stranger = (
-        directory.add_member(ledger, h.admin, "doctor", h.hospital, "Dr. Ö", new_key())[0]
+        directory.add_member(Near(ledger), h.admin, "doctor", h.hospital, "Dr. Ö", new_key())[0]
         for h in (north, south, south)
     )
     (patient, chart), (neighbour, other_chart) = (_patient(ledger, north) for _ in range(2))
@@ -164,7 +173,7 @@ def _people(ledger: Ledger, operator: Actor, data: Path) -> People:
 def _patient(ledger: Ledger, hospital: AddedHospital) -> tuple[Actor, str]:
     now, key = ledger.clock(), new_key()
     new = NewPatient(new_id("pt", now), new_id("ac", now), "Pat", None, False, key)
-    directory.register_patients(ledger, hospital.system, [new])
+    directory.register_patients(Near(ledger), hospital.system, [new])
     return Actor(ORIGIN, new.account, "patient", "", key), new.patient
 
 
@@ -234,16 +243,16 @@ def _consent(ledger: Ledger, people: People, uploaded: Sequence[Uploaded]) -> No
     """Granted, read, refused, revoked, refused; looked at; and at last a key is revoked."""
     patient, chart, reader = people.patient, people.chart, people.reader
     first = uploaded[0].record
-    grants.grant(ledger, patient, chart, reader.account)
-    grants.grant(ledger, patient, chart, people.south.hospital, [first], days=7, uses=1)
+    grants.grant(Near(ledger), patient, chart, reader.account)
+    grants.grant(Near(ledger), patient, chart, people.south.hospital, [first], days=7, uses=1)
     _read(ledger, reader, first)
     _read(ledger, patient, first)
     _read(ledger, people.author, first)
     _refused(ledger, people.stranger, uploaded[1].record)
-    grants.revoke(ledger, patient, chart, reader.account)
+    grants.revoke(Near(ledger), patient, chart, reader.account)
     _refused(ledger, reader, uploaded[1].record)
-    history.history(ledger, patient, chart, "PATRQT")
-    history.history(ledger, people.auditor, chart, "HLEGAL")
+    readings.history(Near(ledger), patient, chart, "PATRQT")
+    readings.history(Near(ledger), people.auditor, chart, "HLEGAL")
     person = patient.in_role("person")
     body = {"account": person.account, "key": people.revoked.key.id}
     event = person.event("key.revoked", f"account/{person.account}", body, ledger.clock())

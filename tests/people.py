@@ -20,6 +20,7 @@ from ledger.sequencer import Appended, Denied, Outcome, Proposal
 from ledger.times import DAY_MS, format_time
 from records import directory, disclosures, uploads
 from records.appending import append
+from records.desk import Near
 from records.directory import AddedHospital, NewPatient
 from records.uploads import Upload, Uploaded
 from storage.exports import write_export
@@ -62,7 +63,7 @@ class Town:
         ledger = open_ledger(settings, clock)
         operator = read_keyfile(created.keyfile, settings.secret())
         north, south = (
-            directory.add_hospital(ledger, operator, name, "Europe/Berlin")
+            directory.add_hospital(Near(ledger), operator, name, "Europe/Berlin")
             for name in ("Nordklinik", "Südklinik")
         )
         return cls(settings, ledger, operator, north, south)
@@ -80,14 +81,14 @@ class Town:
         """A new doctor, by default at the south hospital, which has written nothing."""
         at = hospital or self.south
         return directory.add_member(
-            self.ledger, at.admin, "doctor", at.hospital, "Dr. Ö", new_key()
+            Near(self.ledger), at.admin, "doctor", at.hospital, "Dr. Ö", new_key()
         )[0]
 
     def person(self, name: str = "Pat") -> Person:
         """A new patient, of age, registered by the north hospital's system."""
         now, key = self.ledger.clock(), new_key()
         new = NewPatient(new_id("pt", now), new_id("ac", now), name, None, False, key)
-        directory.register_patients(self.ledger, self.north.system, [new])
+        directory.register_patients(Near(self.ledger), self.north.system, [new])
         return Person(new.patient, Actor(self.ledger.origin, new.account, "patient", "", key))
 
     def record(self, person: Person, content: bytes = CONTENT, title: str = "") -> Uploaded:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from consent.facts import fold_facts
+from consent.facts import FOLDS
 from consent.gate import gate
 from consent.policy import DEFAULT_POLICY, Policy
 from crypto.encoding import b64encode
@@ -27,7 +27,7 @@ from crypto.notes import LogSigner
 from crypto.signing import SigningKey
 from ledger.chain import Chain
 from ledger.checkpoint import Checkpoint
-from ledger.directory import Rows, fold_directory
+from ledger.directory import Rows
 from ledger.entry import Entry
 from ledger.errors import Refused
 from ledger.event import Event, Signature, possession_message, sign_bundle, sign_event
@@ -92,9 +92,7 @@ class World:
         self.signer = LogSigner(origin, self._seed(), self._seed())
         self.vkeys = [str(key) for key in self.signer.keys]
         self.policy = Policy.of(policy, 0)
-        limits = policy["clock_skew_ms"], policy["refusals_per_hour"]
-        folds = (fold_directory, fold_facts)
-        rules = Rules(origin, *limits, partial(gate, self.policy), folds)
+        rules = Rules(origin, gate, FOLDS)
         no_entries: dict[str, Entry] = {}
         self.batch = Batch(
             rules, Chain(), Frontier(), Rows(), START, (self.service.account, self.service.key),

@@ -2,6 +2,23 @@
 """The command line. Each command looks up, calls one journey, prints one answer."""
 
 from api.cli.app import app, main
-from api.cli import setup, people, records, proofs, demo
+from api.cli import (
+    setup, serving, operations, policies, people, appointments, imports, records, charts, consents, proofs, demo,
+)  # fmt: skip
 
-__all__ = ["app", "demo", "main", "people", "proofs", "records", "setup"]
+__all__ = [
+    "app",
+    "appointments",
+    "charts",
+    "consents",
+    "demo",
+    "imports",
+    "main",
+    "operations",
+    "people",
+    "policies",
+    "proofs",
+    "records",
+    "serving",
+    "setup",
+]

@@ -13,12 +13,14 @@ from rich.console import Console
 from sqlalchemy.exc import DBAPIError
 
 from api.bootstrap import open_ledger
+from api.far import Far
 from api.settings import Settings
 from crypto.errors import CryptoError
 from identity.actors import Actor, read_keyfile
 from identity.errors import IdentityError
 from ledger.errors import EventError, LedgerError, ProofError, Refused, Tampered
-from records.errors import AccessDenied, AlreadyUsed, RecordsError
+from records.desk import Desk, Near
+from records.errors import AccessDenied, AlreadyUsed, Forbidden, RecordsError
 from records.fhir import FhirError
 from storage.errors import (
     BlobError,
@@ -45,6 +47,12 @@ app = typer.Typer(
 Data = Annotated[
     Path | None, typer.Option("--data", help="The data directory (or HEARTWOOD_DATA).")
 ]
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--url", envvar="HEARTWOOD_URL", help="A server to ask instead of a data directory."
+    ),
+]
 As = Annotated[Path, typer.Option("--as", help="The key file of whoever acts.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Vkey = Annotated[
@@ -64,6 +72,7 @@ _CODES: tuple[tuple[type[Exception], int, str], ...] = (
     (CryptoError, WRONG, "crypto"),
     (IdentityError, USAGE, "key_file"),
     (FhirError, USAGE, "fhir"),
+    (Forbidden, WRONG, "forbidden"),
     (RecordsError, USAGE, "not_there"),
     (NotFound, USAGE, "not_there"),
     (StartRefused, COULD_NOT_RUN, "start_refused"),
@@ -89,6 +98,20 @@ def opened(data: Path | None) -> Iterator[Ledger]:
         yield ledger
     finally:
         ledger.close()
+
+
+@contextmanager
+def at(data: Path | None, url: str | None) -> Iterator[Desk]:
+    """The desk of `--url`, or else of the ledger of `--data`; closed at the end."""
+    if url is None:
+        with opened(data) as ledger:
+            yield Near(ledger)
+        return
+    far = Far(url)
+    try:
+        yield far
+    finally:
+        far.close()
 
 
 def actor(path: Path) -> Actor:

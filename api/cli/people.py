@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from api.cli.app import As, Data, Json, actor, app, opened, say, settings
+from api.cli.app import As, Data, Json, Url, actor, app, at, say, settings
 from crypto.encoding import b64decode, b64encode
+from crypto.ids import is_id
 from identity.actors import Actor, new_id, new_key, possession, write_keyfile
-from ledger.directory import Member, Patient
 from records import directory
+from records.desk import Desk
 from records.errors import RecordsError
-from storage.ledger import Ledger
 
 NoKey = Annotated[
     bool, typer.Option("--no-key", help="Make no key; `key new --account` registers one later.")
@@ -40,12 +40,13 @@ def hospital_add(
     operator: As,
     time_zone: Annotated[str, typer.Option(help="IANA time zone.")] = "Etc/UTC",
     data: Data = None,
+    url: Url = None,
     json_: Json = False,
 ) -> None:
     """Approve a hospital (as the operator), with its first admin and its first system."""
     acting = actor(operator)
-    with opened(data) as ledger:
-        added = directory.add_hospital(ledger, acting, name, time_zone)
+    with at(data, url) as desk:
+        added = directory.add_hospital(desk, acting, name, time_zone)
     admin, system = (_keep(data, who) for who in (added.admin, added.system))
     fields = {
         "hospital": added.hospital,
@@ -67,25 +68,37 @@ def hospital_add(
 
 @system_app.command("add")
 def system_add(
-    name: Name, admin: As, no_key: NoKey = False, data: Data = None, json_: Json = False
+    name: Name,
+    admin: As,
+    no_key: NoKey = False,
+    data: Data = None,
+    url: Url = None,
+    json_: Json = False,
 ) -> None:
     """Add a system to the admin's hospital (as the admin)."""
-    _add(name, admin, "hospital_system", no_key, data, json_)
+    _add(name, admin, "hospital_system", no_key, data, url, json_)
 
 
 @doctor_app.command("add")
 def doctor_add(
-    name: Name, admin: As, no_key: NoKey = False, data: Data = None, json_: Json = False
+    name: Name,
+    admin: As,
+    no_key: NoKey = False,
+    data: Data = None,
+    url: Url = None,
+    json_: Json = False,
 ) -> None:
     """Approve a doctor at the admin's hospital (as the admin)."""
-    _add(name, admin, "doctor", no_key, data, json_)
+    _add(name, admin, "doctor", no_key, data, url, json_)
 
 
-def _add(name: str, admin: Path, role: str, no_key: bool, data: Path | None, json_: bool) -> None:
+def _add(
+    name: str, admin: Path, role: str, no_key: bool, data: Path | None, url: str | None, json_: bool
+) -> None:
     acting = actor(admin)
     key = None if no_key else new_key()
-    with opened(data) as ledger:
-        member, seq = directory.add_member(ledger, acting, role, acting.hospital, name, key)
+    with at(data, url) as desk:
+        member, seq = directory.add_member(desk, acting, role, acting.hospital, name, key)
     fields = {"account": member.account, "hospital": member.hospital, "seq": seq}
     if role == "doctor":
         fields["doctor"] = member.account
@@ -101,19 +114,25 @@ def patient_add(
         typer.Option("--birth-date", formats=["%Y-%m-%d"], help="Of a minor; of age without it."),
     ] = None,
     deceased: Annotated[bool, typer.Option("--deceased", help="The patient has died.")] = False,
+    identifier: Annotated[
+        str, typer.Option(help="The hospital's own, <system>|<value>; found again by `lookup`.")
+    ] = "",
     no_key: NoKey = False,
     data: Data = None,
+    url: Url = None,
     json_: Json = False,
 ) -> None:
     """Register a patient's chart and account (as a hospital's system)."""
     acting = actor(system)
     key = None if no_key else new_key()
-    with opened(data) as ledger:
-        now = ledger.clock()
+    with at(data, url) as desk:
+        now = desk.now()
         born: date | None = birth.date() if birth else None
-        new = directory.NewPatient(new_id("pt", now), new_id("ac", now), name, born, deceased, key)
-        (seq,) = directory.register_patients(ledger, acting, [new])
-        person = Actor(ledger.origin, new.account, "patient", "", key) if key else None
+        new = directory.NewPatient(
+            new_id("pt", now), new_id("ac", now), name, born, deceased, key, identifier
+        )
+        (seq,) = directory.register_patients(desk, acting, [new])
+        person = Actor(desk.origin, new.account, "patient", "", key) if key else None
     fields = {"patient": new.patient, "account": new.account, "seq": seq}
     _say_person(data, json_, fields, name, person)
 
@@ -132,23 +151,25 @@ def key_new(
         bool, typer.Option("--recovery", help="After a loss; counts from 24 hours later.")
     ] = False,
     data: Data = None,
+    url: Url = None,
     json_: Json = False,
 ) -> None:
     """Register a key for an account: a first key as who registered it, a further one as itself."""
     if (public_key is None) != (proof is None):
         raise RecordsError("--public-key and --proof belong together: give both, or neither")
+    if not is_id("ac", account):
+        raise RecordsError(f"got {account!r}: there is no account of such an id")
     acting = actor(voucher)
-    with opened(data) as ledger:
-        directory.account_of(ledger, account)
+    with at(data, url) as desk:
         key = None if public_key else new_key()
-        role, hospital = _role(ledger, account)
+        role, hospital = _role(desk, account)
         public = key.public if key else b64decode(public_key or "", 32)
-        shown = proof or (possession(ledger.origin, account, key) if key else "")
+        shown = proof or (possession(desk.origin, account, key) if key else "")
         custody = directory.CUSTODY.get(role, "device")
         key_id, seq = directory.register_key(
-            ledger, acting, account, custody, public, b64decode(shown, 64), recovery
+            desk, acting, account, custody, public, b64decode(shown, 64), recovery
         )
-        person = Actor(ledger.origin, account, role, hospital, key) if key else None
+        person = Actor(desk.origin, account, role, hospital, key) if key else None
     fields = {"account": account, "key": key_id, "public_key": b64encode(public), "seq": seq}
     _say_person(data, json_, fields, account, person)
 
@@ -161,24 +182,21 @@ def key_revoke(
         str | None, typer.Option(help="Whose key it is; by default the actor's own.")
     ] = None,
     data: Data = None,
+    url: Url = None,
     json_: Json = False,
 ) -> None:
     """Revoke a key, for ever: as its account, as who vouched for it, or as the operator."""
     acting = actor(who)
-    with opened(data) as ledger:
-        seq = directory.revoke_key(ledger, acting, account or acting.account, key)
+    with at(data, url) as desk:
+        seq = directory.revoke_key(desk, acting, account or acting.account, key)
     fields = {"account": account or acting.account, "key": key, "seq": seq}
     say(json_, fields, f"{key} signs nothing any more: entry {seq}")
 
 
-def _role(ledger: Ledger, account: str) -> tuple[str, str]:
+def _role(desk: Desk, account: str) -> tuple[str, str]:
     """The role that a new key file names: the account's only one, else that of a person."""
-    members = [m for m in ledger.rows(Member, "account", account) if m.active]
-    if len(members) == 1:
-        return members[0].role, members[0].hospital
-    if not members and ledger.rows(Patient, "account", account):
-        return "patient", ""
-    return "person", ""
+    roles = desk.roles(account)
+    return roles[0] if len(roles) == 1 else ("person", "")
 
 
 def _say_person(
@@ -199,3 +217,39 @@ def _keep(data: Path | None, person: Actor) -> Path:
     config = settings(data)
     name = f"{person.role}-{person.account}-{person.key.id[-6:]}.key"
     return write_keyfile(config.data / "people" / name, person, config.secret())
+
+
+@patient_app.command("correct")
+def patient_correct(
+    patient: Annotated[str, typer.Argument(help="The patient's id.")],
+    who: As,
+    birth: Annotated[
+        datetime | None,
+        typer.Option("--birth-date", formats=["%Y-%m-%d"], help="Of a minor; of age without it."),
+    ] = None,
+    deceased: Annotated[bool, typer.Option("--deceased", help="The patient has died.")] = False,
+    name: Annotated[str, typer.Option(help="Another name; it is sealed.")] = "",
+    data: Data = None,
+    url: Url = None,
+    json_: Json = False,
+) -> None:
+    """Say anew what is known of a patient (as the hospital that registered)."""
+    born: date | None = birth.date() if birth else None
+    with at(data, url) as desk:
+        seq = directory.correct_patient(desk, actor(who), patient, born, deceased, name)
+    say(json_, {"patient": patient, "seq": seq}, f"{patient} is corrected by entry {seq}")
+
+
+@app.command()
+def lookup(
+    identifiers: Annotated[list[str], typer.Argument(help="The hospital's own: <system>|<value>.")],
+    who: As,
+    data: Data = None,
+    url: Url = None,
+    json_: Json = False,
+) -> None:
+    """Find patients by the hospital's own identifiers; for that hospital alone."""
+    with at(data, url) as desk:
+        found = desk.lookup(actor(who), identifiers)
+    lines = [f"{i}  {found.get(i, 'not known here')}" for i in identifiers]
+    say(json_, {"patients": found}, *lines)

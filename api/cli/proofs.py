@@ -1,6 +1,8 @@
-"""`receipt`, `check`, `export`, `verify`: proofs, and their checks without trusting the server."""
+"""`receipt`, `check`, `export`, `verify`, `audit`: proofs, and their checks without trusting the server."""
 
 import sys
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -10,19 +12,27 @@ from rich.progress import Progress
 from api.cli.app import (
     GOOD,
     UNPROVEN,
+    WRONG,
     As,
     Data,
     Json,
+    Url,
     Vkey,
     actor,
     app,
+    at,
     opened,
     progress_console,
     say,
 )
-from ledger.auditor import check_receipt, read_vkeys, verify_export
-from records.receipts import receipt as receipt_for
-from storage.exports import write_export
+from api.far import Far
+from consent.auditor import audit_export
+from ledger.auditor import check_against, check_receipt, read_file, read_vkeys, verify_export
+from ledger.receipt import Receipt
+from records.errors import RecordsError
+from storage.exports import write_export, write_source
+
+Export = Annotated[Path, typer.Argument(help="An export's folder.")]
 
 
 @app.command()
@@ -31,13 +41,13 @@ def receipt(
     who: As,
     out: Annotated[Path | None, typer.Option(help="Where to; by default standard output.")] = None,
     data: Data = None,
+    url: Url = None,
     json_: Json = False,
 ) -> None:
     """The receipt of an entry that concerns you: entry, path and signed checkpoint."""
     acting = actor(who)
-    with opened(data) as ledger:
-        found, final = receipt_for(ledger, acting, seq)
-    text = found.text()
+    with at(data, url) as desk:
+        text, final = desk.receipt(acting, seq)
     if out is not None:
         out.write_bytes(text)
     fields = {"seq": seq, "final": final, "receipt": out or text.decode()}
@@ -47,53 +57,107 @@ def receipt(
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(help="A receipt.")], vkey: Vkey = None, json_: Json = False
+    file: Annotated[Path, typer.Argument(help="A receipt.")],
+    vkey: Vkey = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            help="Today's log, in which it must still stand: an export's folder, or a URL."
+        ),
+    ] = None,
+    json_: Json = False,
 ) -> None:
-    """Check a receipt, offline: does its entry stand in the log that signed it?"""
-    found = check_receipt(file.read_bytes(), read_vkeys(vkey))
+    """Check a receipt, offline: does its entry stand in the log that signed it, and does it still?"""
+    vkeys = read_vkeys(vkey)
+    found = check_receipt(file.read_bytes(), vkeys)
+    size = _today(found, against, vkeys) if against else None
     proven = vkey is not None
+    where = "the log" if size is None else f"the log of {size} entries"
     words = (
-        f"good: entry {found.index} stands in the log"
+        f"good: entry {found.index} stands in {where}"
         if proven
         else "consistent, origin unproven: give the log's keys with --vkey"
     )
-    say(json_, {"seq": found.index, "proven": proven}, words)
+    fields = {"seq": found.index, "proven": proven} | ({"size": size} if against else {})
+    say(json_, fields, words)
     raise typer.Exit(GOOD if proven else UNPROVEN)
+
+
+def _today(receipt: Receipt, against: str, vkeys: list[str] | None) -> int:
+    """How long the log is in which the receipt still stands."""
+    if "://" not in against:
+        return check_against(receipt, partial(read_file, Path(against)), vkeys).size
+    far = Far(against)
+    try:
+        return check_against(receipt, far.file, vkeys).size
+    finally:
+        far.close()
 
 
 @app.command()
 def export(
     directory: Annotated[Path, typer.Argument(help="A new or empty folder.")],
+    auditor: Annotated[
+        Path | None, typer.Option("--as", help="From a server: the key file of an auditor.")
+    ] = None,
     data: Data = None,
+    url: Url = None,
     json_: Json = False,
 ) -> None:
     """Write the whole log as a folder that anyone can verify; it holds no clinical content."""
-    with (
-        opened(data) as ledger,
-        Progress(
-            console=progress_console(), transient=True, disable=not sys.stderr.isatty()
-        ) as bar,
-    ):
+    bar = Progress(console=progress_console(), transient=True, disable=not sys.stderr.isatty())
+    with bar:
         task = bar.add_task("exporting", total=None)
-        size = write_export(
-            ledger, directory, lambda done, size: bar.update(task, completed=done, total=size)
-        )
+
+        def progress(done: int, size: int) -> None:
+            bar.update(task, completed=done, total=size)
+
+        if url is None:
+            with opened(data) as ledger:
+                size = write_export(ledger, directory, progress)
+        elif auditor is None:
+            raise RecordsError("a server gives entries to auditors alone: name a key file by --as")
+        else:
+            far = Far(url)
+            try:
+                size = write_source(far.source(actor(auditor)), directory, progress)
+            finally:
+                far.close()
     say(json_, {"directory": directory, "size": size}, f"{size} entries in {directory}")
 
 
 @app.command()
 def verify(
-    directory: Annotated[Path, typer.Argument(help="An export.")],
+    directory: Export,
     vkey: Vkey = None,
     at_least: Annotated[
         Path | None, typer.Option(help="An older receipt that must still stand.")
+    ] = None,
+    since: Annotated[
+        Path | None, typer.Option(help="An older export that this one must extend.")
     ] = None,
     signatures: Annotated[bool, typer.Option(help="Check the events' signatures.")] = True,
     json_: Json = False,
 ) -> None:
     """Verify an export, offline: every hash, chain, signature, signer, tile and the checkpoint."""
     older = at_least.read_bytes() if at_least else None
-    report = verify_export(directory, read_vkeys(vkey), older, signatures)
+    report = verify_export(directory, read_vkeys(vkey), older, signatures, since=since)
     fields = {"size": report.size, "proven": report.proven, "seconds": round(report.seconds, 3)}
     say(json_, fields | vars(report.counts), *report.lines())
     raise typer.Exit(GOOD if report.proven else UNPROVEN)
+
+
+@app.command()
+def audit(
+    directory: Export,
+    vkey: Vkey = None,
+    since: Annotated[
+        Path | None,
+        typer.Option(help="An older export whose audit was good: its part is not decided again."),
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Decide every access of an export again, offline, by the rules and the log alone."""
+    found = audit_export(directory, read_vkeys(vkey), since)
+    say(json_, asdict(found) | {"by_rule": dict(found.by_rule)}, *found.lines())
+    raise typer.Exit(WRONG if found.wrong else GOOD if found.proven else UNPROVEN)

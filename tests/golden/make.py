@@ -6,6 +6,7 @@ salts, nonces) is written only where the file is missing; tests open it.
 """
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,17 @@ from crypto.signing import SigningKey
 from ledger.chain import Link
 from ledger.checkpoint import Checkpoint
 from ledger.entry import Entry
-from ledger.event import Event, Signature, possession_message, sign_bundle, sign_event
+from ledger.event import (
+    Event,
+    Signature,
+    bundle_message,
+    event_message,
+    possession_message,
+    session_message,
+    sign_bundle,
+    sign_event,
+)
+from ledger.exports import export_line, export_root
 from ledger.merkle import leaf_hash, tree_paths
 from ledger.receipt import Receipt
 
@@ -50,8 +61,8 @@ def fixed_id(prefix: str, number: int) -> str:
 KEYS = {name: SigningKey(seed(name)) for name in ("operator", "service", "doctor", "patient")}
 SIGNER = LogSigner(ORIGIN, seed("log"), seed("log, ML-DSA"))
 OPERATOR, SERVICE, ADMIN, DOCTOR, PERSON, AUDITOR = (fixed_id("ac", n) for n in range(1, 7))
-HOSPITAL, PATIENT, RECORD, BLOB, GRANT, EPISODE = (
-    fixed_id(prefix, 1) for prefix in ("hs", "pt", "rc", "bl", "gr", "ep")
+HOSPITAL, PATIENT, RECORD, BLOB, GRANT, EPISODE, GROUP = (
+    fixed_id(prefix, 1) for prefix in ("hs", "pt", "rc", "bl", "gr", "ep", "gp")
 )
 LABELS = [fixed_id("l", 1), fixed_id("l", 2)]
 SEALED = b64encode(hashlib.shake_128(b"a sealed field").digest(92))
@@ -170,9 +181,41 @@ _BODIES: list[tuple[str, Author, dict[str, Any]]] = [
     }),
     ("access.revoked", AS_PATIENT, {"grant": GRANT, "grantee": HOSPITAL, "purpose": "PATRQT"}),
 ]  # fmt: skip
+_WHAT = {
+    "authors": [DOCTOR, HOSPITAL], "categories": ["imaging", "laboratory"], "date_from": "2020-01-01",
+    "date_to": "2024-02-29", "episodes": [EPISODE],
+}  # fmt: skip
+_LATER: list[tuple[str, int, Author, dict[str, Any]]] = [
+    ("policy.changed", 1, AS_OPERATOR, {"policy": POLICY, "registry": HASH}),
+    ("log.opened", 1, (AUDITOR, {"role": "auditor"}, "ledger"), {}),
+    ("group.formed", 1, AS_ADMIN, {"group": GROUP, "name": SEALED}),
+    ("group.joined", 1, AS_ADMIN, {"account": DOCTOR, "group": GROUP}),
+    ("group.left", 1, AS_ADMIN, {"account": DOCTOR, "group": GROUP}),
+    ("patient.corrected", 1, AS_DOCTOR, {
+        "adult": True, "deceased": True, "name": SEALED, "patient": PATIENT, "purpose": "TREAT",
+    }),
+    ("record.hidden", 1, AS_PATIENT, {"purpose": "PATRQT", "record": RECORD}),
+    ("record.shown", 1, AS_PATIENT, {"purpose": "PATRQT", "record": RECORD}),
+    ("chart.opened", 1, AS_DOCTOR, {"purpose": "TREAT"}),
+    ("chart.exported", 1, AS_PATIENT, {"count": 3, "purpose": "PATRQT", "root": HASH}),
+    ("access.granted", 2, AS_PATIENT, {
+        "actions": ["list", "read"], "end": _TERM["end"], "exceptions": [
+            {"date_from": "2023-01-01", "exceptions": [{"records": [RECORD], "type": "permit"}], "type": "deny"},
+            {"labels": LABELS, "type": "deny"},
+        ], "grant": GRANT, "grantee": GROUP, "labels": LABELS, "lineage": fixed_id("gr", 0),
+        "purpose": "PATRQT", "purposes": ["HRESCH", "TREAT"], "scope": "partial", "start": _TERM["start"],
+        "uses": 1_000_000, "what": _WHAT,
+    }),
+    ("access.revoked", 2, AS_PATIENT, {"grant": GRANT, "grantee": GROUP, "purpose": "PATRQT"}),
+    ("reader.excluded", 1, AS_PATIENT, {"purpose": "PATRQT", "reader": GROUP}),
+    ("reader.included", 1, AS_PATIENT, {"purpose": "PATRQT", "reader": GROUP}),
+]  # fmt: skip
 EVENTS: dict[tuple[str, int], dict[str, Any]] = {
     (kind, 1): event(number, author, kind, body)
     for number, (kind, author, body) in enumerate(_BODIES)
+} | {
+    (kind, version): event(300 + number, author, kind, body) | {"v": version}
+    for number, (kind, version, author, body) in enumerate(_LATER)
 }
 """One event of every type and version; `as` shows its form, whoever may sign it."""
 DECISION = {
@@ -205,6 +248,37 @@ def head() -> tuple[Checkpoint, tuple[bytes, ...]]:
     return Checkpoint(ORIGIN, SIZE, root), paths[INDEX]
 
 
+def signing() -> dict[str, Any]:
+    """What a client in another language must be able to make, as `docs/http.md` shows it."""
+    key, raw = KEYS["doctor"], canonical.encode(EVENTS["chart.opened", 1])
+    nonce = seed("challenge")
+    events = [one.raw for one in bundle()[0]]
+    root = tree_paths([leaf_hash(event) for event in events])[0]
+    lines = [export_line(RECORD, 2, BLOB), export_line(fixed_id("rc", 2), 1, fixed_id("bl", 2))]
+    messages = {
+        "event": event_message(ORIGIN, raw),
+        "bundle": bundle_message(ORIGIN, len(events), root),
+        "session": session_message(ORIGIN, key.id, nonce),
+        "possession": possession_message(ORIGIN, DOCTOR, key.id),
+    }
+    signed = {
+        name: {"message": message.decode(), "value": b64encode(key.sign(message))}
+        for name, message in messages.items()
+    }
+    return {
+        "origin": ORIGIN,
+        "seed": key.seed.hex(),
+        "public_key": b64encode(key.public),
+        "key": key.id,
+        "canonical": raw.decode(),
+        "leaf": b64encode(leaf_hash(raw)),
+        "challenge": b64encode(nonce),
+        "account": DOCTOR,
+        "signed": signed,
+        "export": {"lines": [line.decode() for line in lines], "root": b64encode(export_root(lines))},
+    }  # fmt: skip
+
+
 def deterministic() -> dict[str, bytes]:
     """The files that come out the same each time, by name."""
     files = {
@@ -219,6 +293,7 @@ def deterministic() -> dict[str, bytes]:
         "entry.json": entry().raw,
         "label": wraps.label_code(seed("labels"), "HIV").encode() + b"\n",
         "log.vkey": "".join(f"{key}\n" for key in SIGNER.keys).encode(),
+        "signing.json": json.dumps(signing(), indent=1).encode() + b"\n",
     }
 
 

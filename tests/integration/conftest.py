@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from api.settings import Settings
+from tests import exports
+from tests.exports import Export
 from tests.people import Town
 from tests.postgres import Cluster, PostgresMissing
 
@@ -80,3 +82,21 @@ def verified_town(settings: Settings) -> Iterator[Town]:
         made.verify()
     finally:
         made.close()
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Export:
+    """An export of one bundle, with everybody in it."""
+    return exports.small(tmp_path_factory.mktemp("small"))
+
+
+@pytest.fixture(scope="session")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Export:
+    """An export of several bundles."""
+    return exports.large(tmp_path_factory.mktemp("large"))
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """Where a test writes an export."""
+    return tmp_path / "export"

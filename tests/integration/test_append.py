@@ -298,7 +298,7 @@ REFUSED: dict[str, tuple[str, str, Make]] = {
         "unknown", "got the record rc_", by_doctor(lambda s: s.reading(record=s.id("rc"))),
     ),
     "a version that isn't there": (
-        "unknown", "got version 2", by_doctor(lambda s: s.reading(version=2)),
+        "unknown", "got version 2", by_pat(lambda s: s.reading(s.pat.actor, version=2)),
     ),
     "another patient's record": (
         "unknown", "got the record rc_.*, which pt_.* has not",

@@ -9,14 +9,24 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from api.settings import Settings
-from consent.facts import Grant, GrantName, Record, Version
+from consent.facts import Exclusion, Grant, GrantName, Provision, Record, Version
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id
 from ledger.chain import Chain
-from ledger.directory import KEY_LENGTHS, Account, Hospital, Key, Member, Patient
+from ledger.directory import (
+    KEY_LENGTHS,
+    Account,
+    Group,
+    GroupMember,
+    Hospital,
+    Key,
+    Member,
+    Patient,
+)
 from ledger.entry import Entry
 from ledger.event import Event, sign_event
 from ledger.merkle import leaf_hash
+from ledger.policies import PolicyRow
 from ledger.sequencer import Refusals
 from storage import schema
 from storage.database import Database
@@ -49,13 +59,13 @@ ROWS: tuple[tuple[Any, ...], ...] = (
         Member("ac_1", "doctor", "", 4, False, BIG, 0),
     ),
     (
-        Patient("pt_1", "ac_1", "hs_1", 9, BIG, BIG + 1, False),
-        Patient("pt_1", "ac_2", "", 9, 0, 0, True),
+        Patient("pt_1", "ac_1", "hs_1", 9, BIG, BIG + 1, 0),
+        Patient("pt_1", "ac_2", "", 9, 0, 0, BIG),
     ),
     (
         Record(
             "rc_1", "pt_1", 5, "ac_1", "hs_1", "laboratory", "", "normal", "", ("l_1", "l_2"),
-            True, False, "live", 5, VERSIONS,
+            True, False, "live", 5, VERSIONS, BIG,
         ),
         Record(
             "rc_1", "pt_1", 5, "ac_1", "", "document", "2024-02-29", "restricted", "ep_1", (),
@@ -65,14 +75,18 @@ ROWS: tuple[tuple[Any, ...], ...] = (
     (
         Grant(
             "pt_1", "ac_1", "gr_1", "gr_1", 6, True, "selective", ("rc_1", "rc_2"), ("list", "read"),
-            ("TREAT",), (), False, BIG, BIG + 1, 0, 0,
+            ("TREAT",), (), False, BIG, BIG + 1, 0, 0, (), (Provision(False, labels=("l_1",)),),
         ),
         Grant(
             "pt_1", "ac_1", "gr_1", "gr_2", 7, False, "full", (), ("read",), (), ("l_1",), True, 0,
-            1, BIG, 3,
+            1, BIG, 3, (Provision(True, ("ac_1", "hs_1"), exceptions=(Provision(False, records=("rc_1",)),)),), (),
         ),
     ),
     (GrantName("gr_1", "pt_1", "ac_1", "gr_1"), GrantName("gr_1", "pt_1", "hs_1", "gr_2")),
+    (Exclusion("pt_1", "gp_1", 7, True), Exclusion("pt_1", "gp_1", BIG, False)),
+    (Group("gp_1", "hs_1", 8), Group("gp_1", "hs_2", BIG)),
+    (GroupMember("ac_1", "gp_1", 7, True), GroupMember("ac_1", "gp_1", BIG, False)),
+    (PolicyRow("ev_1", "log", 0, 1, "a", TEXT), PolicyRow("ev_1", "", BIG, BIG, "b", "{}")),
     (Refusals("pt_1", "ac_1", (), 0), Refusals("pt_1", "ac_1", (1, BIG), 3)),
 )  # fmt: skip
 """Of each kind, a row and another one under the same key; no field but the key is alike in both."""

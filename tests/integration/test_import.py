@@ -10,6 +10,7 @@ from api.bootstrap import create_ledger, open_ledger
 from api.settings import Settings
 from identity.actors import Actor, new_key, read_keyfile
 from ledger.auditor import read_vkeys, verify_export
+from records.desk import Near
 from records.directory import AddedHospital, add_hospital, add_member
 from records.disclosures import find_records, open_record, reading
 from records.errors import RecordsError
@@ -31,9 +32,16 @@ class Clinic:
         self.settings = Settings(data=place / "data", database_url="", root=None)
         operator = read_keyfile(create_ledger(self.settings, "heartwood.example/import").keyfile)
         self.ledger: Ledger = open_ledger(self.settings)
-        self.hospital: AddedHospital = add_hospital(self.ledger, operator, "Clinic", "Etc/UTC")
+        self.hospital: AddedHospital = add_hospital(
+            Near(self.ledger), operator, "Clinic", "Etc/UTC"
+        )
         self.doctor: Actor = add_member(
-            self.ledger, self.hospital.admin, "doctor", self.hospital.hospital, "Doc", new_key()
+            Near(self.ledger),
+            self.hospital.admin,
+            "doctor",
+            self.hospital.hospital,
+            "Doc",
+            new_key(),
         )[0]
 
     def contents(self, patient: str) -> list[bytes]:

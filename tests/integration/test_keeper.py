@@ -80,9 +80,14 @@ def request(scene: Scene, ledger: Ledger, entry: Entry) -> Ask:
     row = ledger.keys.blob_key(scene.blob)
     version = disclosures.find_record(ledger, scene.record).versions[0]
     wrapped = Wrapped(row.patient, row.blob, row.version, row.wrapped)
-    return Ask(
-        entry, disclosures.evidence(ledger, entry), wrapped, scene.record, sha256_of(version)
-    )
+    return Ask(entry, shown_to_keeper(ledger, entry), wrapped, scene.record, sha256_of(version))
+
+
+def shown_to_keeper(ledger: Ledger, entry: Entry) -> Reading:
+    """The receipts of a reading and of its key, as they are now."""
+    key = ledger.row(Key, entry.sig.key)
+    assert key is not None
+    return ledger.reading(entry.link.seq, key.seq)
 
 
 def assert_refused(keeper: KeyKeeper, asked: Ask, said: str) -> None:
@@ -521,7 +526,7 @@ def _auditors_history(scene: Scene) -> Fields:
     who, now = auditor(scene), scene.town.ledger.clock()
     event = who.event("history.opened", scene.pat.stream, {"purpose": "HLEGAL"}, now)
     entry = entry_of(scene.town.answer(event, who.key))
-    return title_of(scene, disclosures.evidence(scene.town.ledger, entry))
+    return title_of(scene, shown_to_keeper(scene.town.ledger, entry))
 
 
 def _another_records_title(scene: Scene) -> Fields:

@@ -33,7 +33,7 @@ SHARED = 20
 """Bundles that both processes send."""
 PATIENTS = 4
 REGISTRATIONS = 30
-ROUNDS = 250
+ROUNDS = 1_000
 
 
 def bundle(town: Town, person: Person, grantee: str) -> Bundle:

@@ -20,6 +20,7 @@ from identity.actors import read_keyfile
 from identity.errors import KeyFileError
 from ledger.merkle import leaf_hash
 from records import directory
+from records.desk import Near
 from storage.database import Database
 from storage.errors import StartRefused
 from storage.roots import create_root
@@ -393,7 +394,7 @@ def grow(closed: Closed, by: int) -> None:
     ledger = open_ledger(closed.settings)
     (keyfile,) = (closed.data / "people").iterdir()
     for _ in range(by):
-        directory.add_hospital(ledger, read_keyfile(keyfile), "Later", "Europe/Berlin")
+        directory.add_hospital(Near(ledger), read_keyfile(keyfile), "Later", "Europe/Berlin")
     ledger.close()
 
 

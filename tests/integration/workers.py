@@ -25,8 +25,9 @@ from ledger.errors import Refused
 from ledger.merkle import leaf_hash
 from ledger.sequencer import Appended, Outcome, Proposal
 from records import directory, disclosures, grants, uploads
+from records.desk import Near
 from records.directory import NewPatient
-from records.errors import AccessDenied
+from records.errors import AccessDenied, Forbidden
 from records.uploads import Upload
 from storage.ledger import Ledger
 from tests.people import Person
@@ -122,10 +123,10 @@ def _upload(ledger: Ledger, crowd: Crowd, chance: random.Random) -> None:
 def _consent(ledger: Ledger, crowd: Crowd, chance: random.Random) -> None:
     one = chance.choice(crowd.patients)
     if chance.random() < GRANT_SHARE:
-        grants.grant(ledger, one.actor, one.patient, crowd.doctor.account)
+        grants.grant(Near(ledger), one.actor, one.patient, crowd.doctor.account)
         return
     try:
-        grants.revoke(ledger, one.actor, one.patient, crowd.doctor.account)
+        grants.revoke(Near(ledger), one.actor, one.patient, crowd.doctor.account)
     except Refused as refusal:
         if refusal.code != "unknown":  # nothing was granted so far
             raise
@@ -151,7 +152,7 @@ def _read(ledger: Ledger, crowd: Crowd, chance: random.Random) -> None:
 def _register(ledger: Ledger, crowd: Crowd, chance: random.Random) -> None:
     now = ledger.clock()
     new = NewPatient(new_id("pt", now), new_id("ac", now), "Kim", None, False, new_key())
-    directory.register_patients(ledger, crowd.system, [new])
+    directory.register_patients(Near(ledger), crowd.system, [new])
 
 
 # Races.
@@ -187,8 +188,10 @@ def register_each(
         new = NewPatient(patient, new_id("ac", ledger.clock()), name, None, False, None)
         barrier.wait(PATIENCE_SECONDS)
         try:
-            directory.register_patients(ledger, who, [new])
+            directory.register_patients(Near(ledger), who, [new])
             out.append("")
+        except Forbidden:
+            out.append("no_key")
         except Refused as refusal:
             out.append(refusal.code)
     ledger.close()
@@ -201,10 +204,10 @@ def grant_and_revoke(
     """Grant before each round, revoke within it."""
     ledger, chance = open_ledger(settings), random.Random(1)
     for _ in range(rounds):
-        grants.grant(ledger, who, patient, grantee)
+        grants.grant(Near(ledger), who, patient, grantee)
         barrier.wait(PATIENCE_SECONDS)
         time.sleep(chance.random() / 500)
-        grants.revoke(ledger, who, patient, grantee)
+        grants.revoke(Near(ledger), who, patient, grantee)
         barrier.wait(PATIENCE_SECONDS)
     ledger.close()
 

@@ -39,7 +39,16 @@ def plain_entries() -> list[bytes]:
     world.do(doctor, "record.amended", again, patient)
     grant = world.grant(patient, doctor.account, uses=3)
     world.do(doctor, "record.opened", reading(record), patient)
-    world.do(patient, "history.opened", {"purpose": "PATRQT"}, patient)
+    for kind in ("history.opened", "chart.opened"):
+        world.do(patient, kind, {"purpose": "PATRQT"}, patient)
+    exported = {"count": 1, "purpose": "PATRQT", "root": record.event.body["sha256"]}
+    world.do(patient, "chart.exported", exported, patient)
+    for kind in ("record.hidden", "record.shown"):
+        world.do(
+            patient, kind, {"record": record.event.body["record"], "purpose": "PATRQT"}, patient
+        )
+    for kind in ("reader.excluded", "reader.included"):
+        world.do(patient, kind, {"reader": hospital, "purpose": "PATRQT"}, patient)
     world.do(
         patient,
         "access.revoked",

@@ -1,0 +1,138 @@
+"""`auditor`, `group` and suspensions: who may act for how long, and in which department."""
+
+import dataclasses
+from typing import Annotated
+
+import typer
+
+from api.cli.app import As, Data, Json, Url, actor, app, at, opened, say, settings
+from api.cli.people import Name, doctor_app, hospital_app
+from identity.actors import new_key, write_keyfile
+from records import appointments, groups
+
+group_app = typer.Typer(help="Groups (departments) of a hospital.", no_args_is_help=True)
+auditor_app = typer.Typer(help="Auditors, who verify without reading.", no_args_is_help=True)
+for name, part in (("group", group_app), ("auditor", auditor_app)):
+    app.add_typer(part, name=name)
+
+Account = Annotated[str, typer.Argument(help="The doctor's account ac_….")]
+GroupId = Annotated[str, typer.Argument(help="The group's id gp_….")]
+HospitalId = Annotated[str, typer.Argument(help="The hospital's id hs_….")]
+
+
+@auditor_app.command("add")
+def auditor_add(
+    name: Name,
+    operator: As,
+    days: Annotated[int, typer.Option(min=1, help="How long the term lasts, from now.")] = 365,
+    data: Data = None,
+    url: Url = None,
+    json_: Json = False,
+) -> None:
+    """Appoint an auditor (as the operator): account, key and term."""
+    acting, config = actor(operator), settings(data)
+    with at(data, url) as desk:
+        auditor, seq = appointments.appoint_auditor(desk, acting, name, days, new_key())
+    keyfile = write_keyfile(
+        config.data / "people" / f"auditor-{auditor.account}-{auditor.key.id[-6:]}.key",
+        auditor,
+        config.secret(),
+    )
+    fields = {"account": auditor.account, "key": auditor.key.id, "keyfile": keyfile, "seq": seq}
+    say(
+        json_,
+        fields,
+        f"{name} is {auditor.account}, for {days} days (entry {seq})",
+        f"key file: {keyfile}",
+    )
+
+
+@group_app.command("add")
+def group_add(
+    name: Name, admin: As, data: Data = None, url: Url = None, json_: Json = False
+) -> None:
+    """Form a group at the admin's hospital (as the admin)."""
+    acting = actor(admin)
+    with at(data, url) as desk:
+        group, seq = groups.form(desk, acting, name)
+    fields = {"group": group, "hospital": acting.hospital, "seq": seq}
+    say(json_, fields, f"{name} is {group} (entry {seq})")
+
+
+@group_app.command("join")
+def group_join(
+    group: GroupId,
+    account: Account,
+    admin: As,
+    data: Data = None,
+    url: Url = None,
+    json_: Json = False,
+) -> None:
+    """Put a doctor of the admin's hospital into a group (as the admin)."""
+    acting = actor(admin)
+    with at(data, url) as desk:
+        seq = groups.join(desk, acting, group, account)
+    say(
+        json_,
+        {"group": group, "account": account, "seq": seq},
+        f"{account} is in {group}: entry {seq}",
+    )
+
+
+@group_app.command("leave")
+def group_leave(
+    group: GroupId,
+    account: Account,
+    admin: As,
+    data: Data = None,
+    url: Url = None,
+    json_: Json = False,
+) -> None:
+    """Take somebody out of a group (as the admin)."""
+    acting = actor(admin)
+    with at(data, url) as desk:
+        seq = groups.leave(desk, acting, group, account)
+    say(
+        json_,
+        {"group": group, "account": account, "seq": seq},
+        f"{account} is in {group} no more: entry {seq}",
+    )
+
+
+@group_app.command("list")
+def group_list(hospital: HospitalId, data: Data = None, json_: Json = False) -> None:
+    """A hospital's groups and who is in them; ids alone, the names are sealed."""
+    with opened(data) as ledger:
+        found = groups.groups_of(ledger, hospital)
+    lines = [
+        f"{one.group} (entry {one.seq}): {', '.join(one.accounts) or 'nobody'}" for one in found
+    ]
+    fields = {"hospital": hospital, "groups": [dataclasses.asdict(one) for one in found]}
+    say(json_, fields, *lines, f"{len(found)} groups")
+
+
+@doctor_app.command("suspend")
+def doctor_suspend(
+    account: Account, admin: As, data: Data = None, url: Url = None, json_: Json = False
+) -> None:
+    """Let a doctor act at the admin's hospital no more (as the admin)."""
+    acting = actor(admin)
+    with at(data, url) as desk:
+        seq = appointments.suspend_doctor(desk, acting, account)
+    fields = {"account": account, "hospital": acting.hospital, "seq": seq}
+    say(json_, fields, f"{account} acts at {acting.hospital} no more: entry {seq}")
+
+
+@hospital_app.command("suspend")
+def hospital_suspend(
+    hospital: HospitalId, operator: As, data: Data = None, url: Url = None, json_: Json = False
+) -> None:
+    """Let nobody act for a hospital any more (as the operator)."""
+    acting = actor(operator)
+    with at(data, url) as desk:
+        seq = appointments.suspend_hospital(desk, acting, hospital)
+    say(
+        json_,
+        {"hospital": hospital, "seq": seq},
+        f"nobody acts for {hospital} any more: entry {seq}",
+    )

@@ -1,0 +1,121 @@
+"""`upgrade`, `rebuild`, `status`: what keeps a ledger going."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.bootstrap import open_ledger, status_of, upgrade_schema_of
+from api.cli.app import COULD_NOT_RUN, GOOD, WRONG, Data, Json, actor, app, opened, say, settings
+from api.settings import Settings
+from identity.actors import Actor
+from ledger.registry import EDITION
+from records import upgrading
+from records.errors import RecordsError
+from storage.errors import StartRefused
+from storage.ledger import Ledger
+from storage.log import CLOCK_BEHIND_MS
+from storage.views import Rebuilt, rebuild
+
+PLACES_SHOWN = 20
+"""Most differing rows named for one view; with --json, all."""
+
+
+@app.command()
+def upgrade(
+    operator: Annotated[
+        Path | None,
+        typer.Option("--as", help="The operator's key file; needed for a newer registry."),
+    ] = None,
+    data: Data = None,
+    json_: Json = False,
+) -> None:
+    """Bring a ledger to this program's schema, and its log to this program's registry."""
+    config, acting = settings(data), actor(operator) if operator else None
+    before, after = upgrade_schema_of(config)
+    schema = f"schema {before} → {after}, all views made anew from the log"
+    done = [schema if before != after else f"schema {after} already"]
+    ledger = open_ledger(config, older=True)
+    try:
+        old = upgrading.edition(ledger)
+        seq = None if old == EDITION else _name_registry(ledger, acting, done[0])
+    finally:
+        ledger.close()
+    registry = f"registry {old} → {EDITION}, the policy unchanged: entry {seq}"
+    done.append(registry if seq is not None else f"registry {EDITION} already")
+    fields = {"schema": [before, after], "registry": [old, EDITION], "seq": seq}
+    say(json_, fields, *done)
+
+
+def _name_registry(ledger: Ledger, operator: Actor | None, done: str) -> int:
+    """Let the operator name this program's registry; `done`: what was done so far."""
+    if operator is None:
+        raise RecordsError(
+            f"{done}. The log names edition {upgrading.edition(ledger)} of the registry, this program has "
+            f"{EDITION}: run `heartwood upgrade --as OPERATOR`. The operator signs it, so that everybody can "
+            "see from which entry on the new kinds of events count; until then nothing is appended"
+        )
+    return upgrading.name_registry(ledger, operator)
+
+
+@app.command("rebuild")
+def rebuild_(
+    swap: Annotated[
+        bool,
+        typer.Option(
+            "--swap/--check", help="Put right what differs; --check compares only (the default)."
+        ),
+    ] = False,
+    data: Data = None,
+    json_: Json = False,
+) -> None:
+    """Build every view anew from the log and compare it with the live one; ends with 1 if they differ."""
+    with opened(data) as ledger:
+        found = rebuild(ledger.store, swap)
+    say(json_, dataclasses.asdict(found), *_rebuilt(found))
+    raise typer.Exit(WRONG if found.differences and not found.swapped else GOOD)
+
+
+def _rebuilt(found: Rebuilt) -> list[str]:
+    lines = [f"{found.rows} rows made anew from {found.entries} entries"]
+    for view, places in sorted(found.differences.items()):
+        lines += [f"{view} {place}" for place in places[:PLACES_SHOWN]]
+        if len(places) > PLACES_SHOWN:
+            lines.append(f"{view}: {len(places)} rows in all")
+    if not found.differences:
+        return [*lines, "every view is what the log says"]
+    if found.swapped:
+        return [*lines, "put right"]
+    return [*lines, "views differ from the log: `heartwood rebuild --swap` puts them right"]
+
+
+@app.command()
+def status(data: Data = None, json_: Json = False) -> None:
+    """How the ledger stands; ends with 4 and the reason if it would not open."""
+    config = settings(data)
+    now = status_of(config)
+    refused = _refused(config)
+    fields = dataclasses.asdict(now) | {"lag": now.lag, "refused": refused}
+    behind = now.last_age < -CLOCK_BEHIND_MS or abs(now.database_clock or 0) > CLOCK_BEHIND_MS
+    database = "" if now.database_clock is None else f", the database's {now.database_clock:+} ms"
+    lines = [
+        f"{now.origin}: {now.size} entries, the last {now.last_age / 1000:.1f} s ago",
+        f"published: {now.published} entries, {now.published_age / 1000:.1f} s ago; {now.lag} to come",
+        f"clock: {now.last_age:+} ms against the last entry{database}"
+        + (", WRONG: nothing is appended until it is right" if behind else ""),
+        f"disk: {now.free / 1e9:.1f} GB free",
+        f"schema {now.schema}, registry {now.edition or 'unknown'} (this program: {EDITION})",
+        f"WOULD NOT OPEN: {refused}" if refused else "opens",
+    ]
+    say(json_, fields, *lines)
+    raise typer.Exit(COULD_NOT_RUN if refused else GOOD)
+
+
+def _refused(config: Settings) -> str | None:
+    """Why the ledger would not open; None if it does."""
+    try:
+        open_ledger(config).close()
+    except StartRefused as error:
+        return str(error)
+    return None

@@ -1,0 +1,85 @@
+"""`policy`: what the rules go by, and how the operator changes it."""
+
+from typing import Annotated, Any
+
+import typer
+
+from api.cli.app import As, Data, Json, actor, app, opened, say
+from ledger.policies import POLICY_WAIT_MS, PolicyRow
+from ledger.times import DAY_MS, format_time
+from records import policies
+
+policy_app = typer.Typer(help="The policy that the rules go by.", no_args_is_help=True)
+app.add_typer(policy_app, name="policy")
+
+
+@policy_app.command("show")
+def policy_show(data: Data = None, json_: Json = False) -> None:
+    """The policy in force, and what is pending with the instant at which it takes effect."""
+    with opened(data) as ledger:
+        now = policies.standing(ledger)
+    fields = _policy(now.in_force) | {"pending": [_policy(row) for row in now.pending]}
+    lines = [f"{name} = {_text(value)}" for name, value in _fields(now.in_force).items()]
+    lines.append(f"in force since {format_time(now.in_force.since)}, by entry {now.in_force.seq}")
+    before = now.in_force
+    for row in now.pending:
+        lines.append(f"pending until {format_time(row.since)}, by entry {row.seq}:")
+        lines += _changes(before, row)
+        before = row
+    say(json_, fields, *lines)
+
+
+@policy_app.command("set")
+def policy_set(
+    operator: As,
+    changes: Annotated[
+        list[str] | None,
+        typer.Argument(help="NAME=VALUE, e.g. grant_days_max=90 or assurance.read=2."),
+    ] = None,
+    drop_pending: Annotated[
+        bool,
+        typer.Option(
+            "--drop-pending", help="Start from the policy in force; what waits is dropped."
+        ),
+    ] = False,
+    data: Data = None,
+    json_: Json = False,
+) -> None:
+    """Change the policy, as the operator. What only narrows is in force at once; the rest waits."""
+    acting = actor(operator)
+    with opened(data) as ledger:
+        done = policies.change(ledger, acting, changes or (), drop_pending)
+    row = done.row
+    fields = _policy(row) | {"widens": list(done.widens)}
+    if done.widens:
+        when = (
+            f"takes effect at {format_time(row.since)}: it may widen what is permitted "
+            f"({', '.join(done.widens)}), so it waits {POLICY_WAIT_MS // DAY_MS} days"
+        )
+    else:
+        when = f"in force since {format_time(row.since)}: nothing in it widens what is permitted"
+    say(json_, fields, f"entry {row.seq}", when)
+
+
+def _policy(row: PolicyRow) -> dict[str, Any]:
+    return {"seq": row.seq, "since": format_time(row.since), "policy": row.policy}
+
+
+def _fields(row: PolicyRow) -> dict[str, Any]:
+    return policies.fields(row.policy)
+
+
+def _changes(old: PolicyRow, new: PolicyRow) -> list[str]:
+    before, after = _fields(old), _fields(new)
+    return [
+        f"  {name} = {_text(after.get(name))} (before: {_text(before.get(name))})"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]
+
+
+def _text(value: Any) -> str:
+    """A value as `policy set` takes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(value) if isinstance(value, list) else "unset" if value is None else str(value)

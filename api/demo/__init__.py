@@ -1,0 +1,36 @@
+"""The whole way on generated data: every step asserts its outcome and prints one line."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from api.bootstrap import create_ledger, open_ledger
+from api.demo.consent import consent
+from api.demo.people import people
+from api.demo.proofs import lying, proofs
+from api.demo.remote import over_http
+from api.demo.steps import MARKER, DemoFailed, Steps, prepare
+from api.settings import Settings
+from ledger.auditor import read_vkeys
+
+__all__ = ["MARKER", "DemoFailed", "run"]
+
+
+def run(place: Path, say: Callable[[str], None]) -> None:
+    """Run the demo in `place`, which it makes, or wipes if it made it before. Raises DemoFailed."""
+    began = time.perf_counter()
+    prepare(place)
+    step = Steps(say)
+    settings = Settings(data=place / "ledger", database_url="", root=None)
+    created = step("a ledger is created", lambda: create_ledger(settings, "heartwood.example/demo"),
+                   lambda c: f"{c.origin}, signed with Ed25519 and ML-DSA-44")  # fmt: skip
+    ledger = open_ledger(settings)
+    try:
+        story = people(step, place, ledger, created.operator)
+        consent(step, story)
+        over_http(step, story)
+        proofs(step, story, settings.data / "log.vkey")
+    finally:
+        ledger.close()
+    lying(step, story, settings, read_vkeys(settings.data / "log.vkey"))
+    say(f"all of it held; {step.count} steps in {time.perf_counter() - began:.1f} s, in {place}")

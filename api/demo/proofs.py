@@ -1,0 +1,129 @@
+"""What an auditor finds: nothing in the log itself, everything in copies that were altered."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from api.bootstrap import open_ledger
+from api.demo.people import Story
+from api.demo.steps import DemoFailed, Steps, expect
+from api.settings import Settings
+from consent.auditor import audit_export
+from consent.gate import gate
+from ledger.auditor import check_receipt, read_vkeys, verify_export
+from ledger.directory import Key, Look
+from ledger.errors import Tampered
+from ledger.event import Event
+from ledger.sequencer import Judged
+from ledger.tiles import TILE_WIDTH, tile_path
+from records import readings
+from records.desk import Near
+from storage.exports import write_export
+
+
+def proofs(step: Steps, story: Story, vkey: Path) -> None:
+    """Receipt, export, verification, and two alterations that are found."""
+    ledger, keys = story.ledger, read_vkeys(vkey)
+    target, seq = story.place / "export", story.letter.seq
+    step(
+        "a receipt of the letter is checked",
+        lambda: check_receipt(Near(ledger).receipt(story.patient, seq)[0], keys),
+        lambda receipt: f"entry {receipt.index}, {len(receipt.path)} hashes to the root",
+    )
+    size = step(
+        "the log is exported",
+        lambda: write_export(ledger, target),
+        lambda n: f"{n} entries in {target}",
+    )
+    report = step(
+        "and verified, offline",
+        lambda: verify_export(target, keys),
+        lambda r: f"{r.counts.entries} entries, every hash, chain, signature and tile",
+    )
+    expect(report.proven and report.counts.entries == size, "a verification of something else")
+    audit = step(
+        "every decision is made again",
+        lambda: audit_export(target, keys),
+        lambda a: f"{a.decisions} decisions from the log alone, without a key",
+    )
+    expect(not audit.wrong, f"wrong decisions: {audit.wrong[:3]}")
+    step(
+        "one byte of a copy is altered",
+        lambda: tampered(story, target, keys, mend_manifest=False),
+        lambda found: f"found: {found}",
+    )
+    step(
+        "and hidden in the manifest too",
+        lambda: tampered(story, target, keys, mend_manifest=True),
+        lambda found: f"found: {found}",
+    )
+
+
+def tampered(story: Story, target: Path, keys: list[str] | None, mend_manifest: bool) -> str:
+    """Alter one byte of the hash in the letter's entry, in a copy of the export; what the verification says."""
+    seq = story.letter.seq
+    copy = story.place / ("forged" if mend_manifest else "damaged")
+    shutil.copytree(target, copy)
+    size = story.ledger.head().size
+    number = seq // TILE_WIDTH
+    width = min(TILE_WIDTH, size - number * TILE_WIDTH)
+    path = tile_path("entries", number, width)
+    data = bytearray((copy / path).read_bytes())
+    hash_of_blob = b'"sha256":"'
+    at = data.index(hash_of_blob, data.index(story.letter.record.encode())) + len(hash_of_blob)
+    data[at] = ord("B" if data[at] == ord("A") else "A")
+    (copy / path).write_bytes(data)
+    if mend_manifest:
+        text = (copy / "manifest").read_text()
+        old = next(line for line in text.splitlines() if line.endswith(f"  {path}"))
+        new = f"{hashlib.sha256(data).hexdigest()}  {path}"
+        (copy / "manifest").write_text(text.replace(old, new))
+    try:
+        verify_export(copy, keys)
+    except Tampered as found:
+        place = f"entry {seq}:" if mend_manifest else path
+        expect(str(found).startswith(place), f"got {found}, expected the place {place}")
+        return str(found)[:90]
+    raise DemoFailed("an altered log was verified as good")
+
+
+def lying(step: Steps, story: Story, settings: Settings, keys: list[str] | None) -> None:
+    """A server whose rules were altered writes a flawless log; the audit names the entry it should not hold."""
+    copy = Settings(data=story.place / "lying", database_url="", root=None)
+    shutil.copytree(settings.data, copy.data)
+    seq = step(
+        "a copy's server permits what it must not",
+        lambda: permit_anything(copy, story),
+        lambda seq: f"entry {seq}: a stranger reads, and the log says by S9",
+    )
+    step(
+        "which verifies, being whole",
+        lambda: verify_export(story.place / "lied", keys),
+        lambda r: f"{r.counts.entries} entries",
+    )
+    found = step(
+        "and which the audit finds",
+        lambda: audit_export(story.place / "lied", keys),
+        lambda a: str(a.wrong[0])[:100],
+    )
+    expect([wrong.seq for wrong in found.wrong] == [seq], f"found {found.wrong}")
+
+
+def permit_anything(settings: Settings, story: Story) -> int:
+    """Open the ledger with altered rules, and let a stranger read; the entry."""
+    basis = story.granted
+
+    def permit(event: Event, key: Key, seq: int, time: int, look: Look) -> Judged:
+        decision, shown = gate(event, key, seq, time, look)
+        decision.pop("reason", None)
+        return Judged(decision | {"basis": [basis], "effect": "permit", "rule": "S9"}, shown)
+
+    ledger = open_ledger(settings, judge=permit)
+    try:
+        stranger = story.doctors[3]
+        _, shown = readings.read(Near(ledger), stranger, story.letter.record, "TREAT")
+        expect(bool(b"".join(shown.content)), "a lying server that gave nothing")
+        write_export(ledger, story.place / "lied")
+        return shown.entry.link.seq
+    finally:
+        ledger.close()

@@ -1,0 +1,354 @@
+"""The desk of a ledger that is elsewhere, over HTTP. Signs here, asks there; see docs/http.md."""
+
+import io
+import json
+import time
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from functools import partial
+from typing import Any
+
+import httpx2
+import orjson
+
+from consent.decide import Decision
+from consent.explain import Explanation
+from consent.facts import Exclusion, Grant, Provision, Record, Version
+from consent.policy import DEFAULT_POLICY, Policy
+from crypto.cosignatures import Checkpoint
+from crypto.encoding import b64decode, b64encode
+from crypto.notes import Note
+from identity.actors import Actor
+from identity.errors import NotSignedIn
+from ledger.chain import ZERO, Link
+from ledger.entry import Entry
+from ledger.errors import Refused, Tampered
+from ledger.event import BUNDLE_LIMIT, Signature, session_message, sign_bundle, sign_event
+from ledger.event import Event as Parsed
+from ledger.tiles import tile_path
+from records.charts import Chart, Line
+from records.desk import Address, Event, Stood
+from records.disclosures import Disclosure
+from records.errors import AccessDenied, AlreadyUsed, NotThere
+from records.explaining import Answer, Question
+from records.exporting import Taken
+from records.history import History
+from records.reserving import Reserved, Subject
+from records.uploads import StagedBlob
+from storage.errors import OutcomeUnknown, Unavailable
+from storage.exports import Source
+
+TIMEOUT_SECONDS = 60
+SESSION_SECONDS = 600
+"""How long a session is used; the server ends it after 15 minutes."""
+_UNAVAILABLE = frozenset({"clock", "database", "full", "stopped"})
+_NOT_THERE = frozenset({"not_found", "method"})
+
+
+class Far:
+    """A ledger behind a URL; one connection, a session for each actor that needs one."""
+
+    def __init__(self, url: str) -> None:
+        """Asks what log it is; raises Unavailable if nothing answers."""
+        self._client = httpx2.Client(base_url=url.rstrip("/"), timeout=TIMEOUT_SECONDS)
+        self._tokens: dict[str, tuple[str, float]] = {}
+        self._log = self._get("/v1/log")
+        self.origin: str = self._log["origin"]
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def now(self) -> int:
+        """Unix ms; see the port."""
+        return time.time_ns() // 1_000_000
+
+    def policy(self) -> Policy:
+        """The policy in force; see the port."""
+        return Policy.of({**DEFAULT_POLICY, **self._log["policy"]}, self._log["policy"]["seq"])
+
+    def append(self, actor: Actor, events: Sequence[Event]) -> list[Stood]:
+        """Sign and append; see the port."""
+        out: list[Stood] = []
+        for start in range(0, len(events), BUNDLE_LIMIT):
+            part = events[start : start + BUNDLE_LIMIT]
+            raws = [Parsed.of(event).raw for event in part]
+            if len(raws) == 1:
+                answer = self._post("/v1/events", self._signed(actor, part[0]))
+            else:
+                sig = sign_bundle(actor.key, self.origin, raws)[0]
+                value = {"key": sig.key, "value": b64encode(sig.value)}
+                answer = self._post("/v1/bundles", {"events": list(part), "sig": value})
+            for event, entry in zip(part, answer["entries"], strict=True):
+                if "problem" in entry:
+                    raise _error(entry["problem"])
+                out.append(Stood(entry["seq"], event))
+        return out
+
+    def reserve(self, actor: Actor, subjects: Sequence[Subject]) -> list[Reserved]:
+        """Reserve ids; see the port."""
+        sent = [
+            {"id": s.id, "event": s.event, "texts": dict(s.texts), "identifier": s.identifier}
+            for s in subjects
+        ]
+        answer = self._post("/v1/subjects", {"subjects": sent}, actor)
+        return [Reserved(s["id"], s["sealed"], s["known"]) for s in answer["subjects"]]
+
+    def seal(
+        self, actor: Actor, patient: str, object_id: str, event: str, texts: Mapping[str, str],
+        labels: Sequence[str] = (),
+    ) -> tuple[dict[str, str], list[str]]:  # fmt: skip
+        """Sealed fields and label codes; see the port."""
+        sent = {"object": object_id, "event": event, "texts": dict(texts), "labels": list(labels)}
+        answer = self._post(f"/v1/patients/{patient}/seal", sent, actor)
+        return answer["sealed"], answer["labels"]
+
+    def stage(
+        self, actor: Actor, patient: str, content: Iterable[bytes], record: str = ""
+    ) -> StagedBlob:
+        """Seal content; see the port."""
+        response = self._send(
+            "POST", f"/v1/patients/{patient}/blobs", params={"record": record}, content=content,
+            headers={"Content-Type": "application/octet-stream"}, actor=actor,
+        )  # fmt: skip
+        staged = response.json()
+        return StagedBlob(
+            staged["record"], staged["blob"], b64decode(staged["sha256"], 32), staged["size"]
+        )
+
+    def address(self, actor: Actor, record: str) -> Address:
+        """What a reading must name; see the port."""
+        found = self._get(f"/v1/records/{record}", actor)
+        return Address(found["patient"], tuple(found["blobs"]))
+
+    def open(self, actor: Actor, event: Event) -> Disclosure:
+        """Append a reading and give the content; see the port."""
+        path = f"/v1/records/{event['body']['record']}/content"
+        response = self._send(
+            "POST", path, content=orjson.dumps(self._signed(actor, event)), stream=True
+        )
+        headers = response.headers
+        texts = (
+            json.loads(b64decode(headers["heartwood-texts"]))
+            if "heartwood-texts" in headers
+            else {}
+        )
+        decision = json.loads(headers["heartwood-decision"])
+        return Disclosure(
+            _entry(event, int(headers["heartwood-entry"]), decision), headers["content-type"],
+            int(headers["heartwood-size"]), texts, _pieces(response),
+            share=b64decode(headers["heartwood-share"]) if "heartwood-share" in headers else None,
+            token=headers.get("heartwood-read-token", ""),
+        )  # fmt: skip
+
+    def chart(self, actor: Actor, event: Event) -> Chart:
+        """Append a `chart.opened` and give the list; see the port."""
+        patient = event["stream"].partition("/")[2]
+        answer = self._post(f"/v1/patients/{patient}/chart", self._signed(actor, event))
+        return Chart(
+            Entry.parse(answer["entry"].encode()),
+            tuple(map(_line, answer["records"])),
+            answer["more_in_emergency"],
+        )
+
+    def history(self, actor: Actor, event: Event) -> History:
+        """Append a `history.opened` and give the stream; see the port."""
+        patient = event["stream"].partition("/")[2]
+        answer = self._post(f"/v1/patients/{patient}/history", self._signed(actor, event))
+        entries = tuple(text.encode() for text in answer["entries"])
+        return History(Entry.parse(entries[-1]), entries, answer["names"])
+
+    def export(self, actor: Actor, event: Event, wanted: Sequence[tuple[str, int]]) -> list[Taken]:
+        """Append a `chart.exported` and give the content; see the port."""
+        patient = event["stream"].partition("/")[2]
+        sent = self._signed(actor, event) | {"list": [list(item) for item in wanted]}
+        response = self._send("POST", f"/v1/patients/{patient}/export", content=orjson.dumps(sent))
+        archive = zipfile.ZipFile(io.BytesIO(response.content))
+        index = json.loads(archive.read("index.json"))
+        return [_taken(archive, patient, line) for line in index]
+
+    def consents(
+        self, actor: Actor, patient: str
+    ) -> tuple[tuple[Grant, ...], tuple[Exclusion, ...]]:
+        """Grants and exclusions; see the port."""
+        found = self._get(f"/v1/patients/{patient}/grants", actor)
+        return tuple(map(_grant, found["grants"])), tuple(
+            Exclusion(**e) for e in found["exclusions"]
+        )
+
+    def charts(self, actor: Actor) -> list[str]:
+        """The actor's own charts; see the port."""
+        found: list[str] = self._get("/v1/me", actor)["patients"]
+        return found
+
+    def roles(self, account: str) -> list[tuple[str, str]]:
+        """Nobody's roles are told from afar; see the port."""
+        return []
+
+    def lookup(self, actor: Actor, identifiers: Sequence[str]) -> dict[str, str]:
+        """Patients by identifier; see the port."""
+        found: dict[str, str] = self._post(
+            "/v1/patients/lookup", {"identifiers": list(identifiers)}, actor
+        )["patients"]
+        return found
+
+    def why(self, actor: Actor, question: Question) -> Answer:
+        """An explanation; see the port."""
+        a = self._post("/v1/decisions", question.__dict__, actor)
+        decision = Decision(
+            a["effect"], a["rule"], tuple(a["basis"]), a["reason"], False, tuple(a["obligations"])
+        )
+        return Answer(Explanation(decision, a["why"], tuple(a["changes"])), a["as_of"], a["policy"])
+
+    def file(self, path: str) -> bytes:
+        """A file of the log as an export has it, but for entries; raises Tampered if it isn't there."""
+        if path == "log.vkey":
+            return "".join(f"{key}\n" for key in self._log["vkeys"]).encode()
+        try:
+            return bytes(self._send("GET", f"/{path}").content)
+        except NotThere as error:
+            raise Tampered(f"{path}: {error}") from error
+
+    def source(self, auditor: Actor) -> Source:
+        """What an export of the whole log is made of; fetching entries is itself an entry (`log.opened`)."""
+        event = auditor.event("log.opened", "ledger", {}, self.now())
+        token = self._post("/v1/log/token", self._signed(auditor, event))["token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        note = self.file("checkpoint")
+        size = Checkpoint.parse(Note.parse(note).text).size
+
+        def tile(level: int | str, number: int, width: int) -> bytes:
+            path = f"/{tile_path(level, number, width)}"
+            return bytes(self._send("GET", path, headers=headers).content)
+
+        registry = bytes(self._send("GET", "/v1/log/registry").content)
+        return Source(
+            self.origin, note, size, self._log["vkeys"], registry, partial(tile, "entries"), tile
+        )
+
+    def receipt(self, actor: Actor, seq: int) -> tuple[bytes, bool]:
+        """A receipt; see the port."""
+        response = self._send("GET", f"/v1/receipts/{seq}", actor=actor)
+        return response.content, response.headers["heartwood-receipt"] == "final"
+
+    def _signed(self, actor: Actor, event: Event) -> dict[str, Any]:
+        sig = sign_event(actor.key, self.origin, Parsed.of(event).raw)
+        return {"event": event, "sig": {"key": sig.key, "value": b64encode(sig.value)}}
+
+    def _token(self, actor: Actor) -> str:
+        """A session of the actor, opened with its key; a new one before the old one ends."""
+        name = f"{actor.key.id} {actor.role} {actor.hospital}"
+        token, until = self._tokens.get(name, ("", 0.0))
+        if time.monotonic() >= until:
+            nonce = b64decode(self._post("/v1/sessions/challenge", None)["challenge"], 32)
+            value = actor.key.sign(session_message(self.origin, actor.key.id, nonce))
+            sent = {
+                "challenge": b64encode(nonce), "hospital": actor.hospital, "key": actor.key.id,
+                "role": actor.role, "value": b64encode(value),
+            }  # fmt: skip
+            token = self._post("/v1/sessions", sent)["token"]
+            self._tokens[name] = token, time.monotonic() + SESSION_SECONDS
+        return token
+
+    def _get(self, path: str, actor: Actor | None = None) -> Any:
+        return self._send("GET", path, actor=actor).json()
+
+    def _post(self, path: str, value: Any, actor: Actor | None = None) -> Any:
+        content = b"" if value is None else orjson.dumps(value)
+        return self._send("POST", path, content=content, actor=actor).json()
+
+    def _send(
+        self, method: str, path: str, *, actor: Actor | None = None, stream: bool = False,
+        content: bytes | Iterable[bytes] = b"", params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx2.Response:  # fmt: skip
+        """A good answer; raises what the problem document says."""
+        sent = {"Content-Type": "application/json", **(headers or {})}
+        if actor is not None:
+            sent["Authorization"] = f"Bearer {self._token(actor)}"
+        try:
+            request = self._client.build_request(
+                method, path, content=content, params=params, headers=sent
+            )
+            response = self._client.send(request, stream=stream)
+            if not response.is_success:
+                response.read()
+        except httpx2.TransportError as error:
+            raise Unavailable(
+                "unreachable", f"{self._client.base_url} does not answer: {error}"
+            ) from error
+        if response.is_success:
+            return response
+        try:
+            problem = _error(response.json())
+        except (KeyError, TypeError, ValueError) as error:
+            raise Unavailable(
+                "unreachable", f"got {response.status_code} from {path}, and no problem document"
+            ) from error
+        raise problem
+
+
+def _pieces(response: httpx2.Response) -> Iterator[bytes]:
+    """The body as it comes; raises Unavailable where it is cut short."""
+    with closing(response):
+        try:
+            yield from response.iter_bytes()
+        except httpx2.TransportError as error:
+            raise Unavailable("unreachable", f"the answer was cut short: {error}") from error
+
+
+def _error(problem: Mapping[str, Any]) -> Exception:
+    """The error that a problem document stands for."""
+    kind, detail = str(problem["type"]).rpartition(":")[2], str(problem["detail"])
+    if kind == "denied":
+        return AccessDenied({"rule": problem["rule"], "reason": problem["reason"]}, None)
+    if kind == "already_used":
+        return AlreadyUsed(problem["seq"])
+    if kind == "not_signed_in":
+        return NotSignedIn(detail)
+    if kind == "outcome_unknown":
+        return OutcomeUnknown(detail)
+    if kind in _UNAVAILABLE:
+        return Unavailable(kind, detail)
+    return NotThere(detail) if kind in _NOT_THERE else Refused(kind, detail)
+
+
+def _entry(event: Event, seq: int, decision: dict[str, Any]) -> Entry:
+    """What is known here of an entry whose bytes stayed there."""
+    parsed = Parsed.of(event)
+    return Entry(b"", parsed, Signature("", b""), Link(seq, ZERO, 0, ZERO), parsed.at, decision)
+
+
+def _line(line: dict[str, Any]) -> Line:
+    title, readers = line.pop("title"), tuple(line.pop("readers"))
+    versions = tuple(Version(**version) for version in line.pop("versions"))
+    labels = tuple(line.pop("labels"))
+    return Line(Record(**line, labels=labels, versions=versions), title, readers)
+
+
+def _grant(members: dict[str, Any]) -> Grant:
+    for name in ("actions", "labels", "purposes", "records"):
+        members[name] = tuple(members[name])
+    for name in ("exceptions", "what"):
+        members[name] = tuple(map(_provision, members[name]))
+    return Grant(**members)
+
+
+def _provision(members: dict[str, Any]) -> Provision:
+    inner = tuple(map(_provision, members.pop("exceptions")))
+    plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in members.items()}
+    return Provision(**plain, exceptions=inner)
+
+
+def _taken(archive: zipfile.ZipFile, patient: str, line: dict[str, Any]) -> Taken:
+    version = Version(line["version"], 0, "", "", line["size"], line["media_type"])
+    record = Record(
+        line["record"], patient, 0, "", "", line["category"], line["clinical_date"], "", "", (), False, False,
+        "live", 0, (version,),
+    )  # fmt: skip
+
+    def content() -> Iterator[bytes]:
+        yield archive.read(line["file"])
+
+    return Taken(record, version, content())

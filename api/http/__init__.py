@@ -1,0 +1,121 @@
+"""HTTP: thin routes over the journeys. A route parses, calls one function and renders."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from anyio import CapacityLimiter
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic.json_schema import models_json_schema
+from starlette.exceptions import HTTPException
+
+from api.bootstrap import open_ledger
+from api.http import appending, health, log, problems, readings, signing_in, views, writing
+from api.http.callers import caller
+from api.http.direct import Direct
+from api.http.health import Bounded, Metrics
+from api.settings import Settings
+from storage.ledger import Ledger
+
+UPLOADS = 64
+"""Uploads in work at a time; each waits for its client in a thread, and none may keep others from theirs."""
+_ROOMS = (appending, readings, writing, views, signing_in, log, health)
+_FORMS = (
+    signing_in.SignInSent, views.LookupSent, views.QuestionSent, writing.SealSent, writing.SubjectsSent,
+)  # fmt: skip
+_ERRORS: tuple[type[Exception], ...] = (Exception, *(kind for kind, _ in problems.ERRORS))
+
+
+def create_app(opening: Callable[[], Ledger], close: bool = True) -> FastAPI:
+    """The application; `opening` opens the ledger when it starts.
+
+    It is closed when the application stops, unless it is somebody else's; closing finishes what was
+    accepted.
+    """
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.ledger = opening()
+        app.state.metrics = metrics
+        app.state.uploads = CapacityLimiter(UPLOADS)
+        yield
+        if close:
+            app.state.ledger.close()
+
+    app = FastAPI(
+        title="Heartwood",
+        version="1",
+        description="Signed events in, proofs out. See docs/http.md.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        openapi_url="/v1/openapi.json",
+    )
+    for room in _ROOMS:
+        app.include_router(room.router)
+    for error in _ERRORS:
+        app.add_exception_handler(error, problems.answer_error)
+    app.add_exception_handler(problems.Problem, problems.answer_error)
+    app.add_exception_handler(HTTPException, problems.answer_http)
+    app.add_exception_handler(RequestValidationError, problems.answer_validation)
+    app.add_middleware(Direct)
+    app.add_middleware(Bounded, metrics=metrics)
+    _document(app)
+    return app
+
+
+def serving() -> FastAPI:
+    """The application by the settings of the environment, for each of several workers."""
+    return create_app(lambda: open_ledger(Settings()))
+
+
+def _by_session() -> list[tuple[str, str]]:
+    """Path and method of each operation that depends on who is signed in."""
+    routes = [r for room in _ROOMS for r in room.router.routes if isinstance(r, APIRoute)]
+    return [
+        (route.path, method.lower())
+        for route in routes
+        for method in route.methods or ()
+        if any(one.call is caller for one in route.dependant.dependencies)
+    ]
+
+
+def _coming(answers: dict[str, Any]) -> dict[str, Any]:
+    """Those that we described; what FastAPI adds of its own has no example, and never comes."""
+    out = {}
+    for status, answer in answers.items():
+        contents = answer.get("content", {})
+        ours = {kind: content for kind, content in contents.items() if "example" in content}
+        if ours or not contents:
+            out[status] = answer | ({"content": ours} if ours else {})
+    return out
+
+
+def _document(app: FastAPI) -> None:
+    """The OpenAPI document: the forms by name, no answer that never comes, how to sign in."""
+    made = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema:
+            return app.openapi_schema
+        schema = made()
+        _, forms = models_json_schema(
+            [(form, "validation") for form in _FORMS], ref_template="#/components/schemas/{model}"
+        )
+        components = schema.setdefault("components", {})
+        components["schemas"] = forms["$defs"]
+        bearer = {"type": "http", "scheme": "bearer"}
+        components["securitySchemes"] = {"logToken": bearer, "readToken": bearer, "session": bearer}
+        for operations in schema["paths"].values():
+            for operation in operations.values():
+                operation["responses"] = _coming(operation["responses"])
+        for path, method in _by_session():
+            schema["paths"][path][method]["security"] = [{"session": []}]
+        app.openapi_schema = schema
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign]

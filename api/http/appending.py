@@ -1,0 +1,135 @@
+"""`POST /v1/events` and `/v1/bundles`: signed events in; one checkpoint, numbers and paths out."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from api.http import examples
+from api.http.bodies import EVENTS_BYTES, bundle_of, json_body, proposal_of
+from api.http.callers import TheLedger
+from api.http.problems import Problem, document, problem_of
+from crypto.encoding import b64encode
+from ledger.errors import Refused
+from ledger.event import BUNDLE_LIMIT
+from ledger.sequencer import Outcome, Proposal
+from ledger.times import format_time
+from records.appending import appended, check_plain
+from records.errors import AccessDenied
+from storage.ledger import Ledger
+from storage.log import Settled
+
+router = APIRouter(tags=["events"])
+
+
+@router.post(
+    "/v1/events",
+    summary="Append signed events",
+    openapi_extra=examples.EVENTS,
+    responses=examples.STOOD,
+)
+async def post_events(request: Request, ledger: TheLedger, atomic: bool = False) -> Response:
+    """Append one signed event, or a list of up to 1,000; each stands on its own unless `atomic`.
+
+    One event that is refused is answered by its problem; in a list each has its answer by index.
+    """
+    value = await json_body(request, EVENTS_BYTES)
+    if not isinstance(value, list):
+        settled = await append(ledger, [plain(ledger, value)], atomic)
+        appended(settled.outcomes[0])  # raises what was refused
+        return await answer(ledger, settled, {}, 1)
+    if not 1 <= len(value) <= BUNDLE_LIMIT:
+        raise Problem(
+            "too_large", f"got a list of {len(value)}, expected 1 to {BUNDLE_LIMIT} events"
+        )
+    proposals: list[Proposal] = []
+    problems: dict[int, Problem] = {}
+    for index, item in enumerate(value):
+        try:
+            proposals.append(plain(ledger, item))
+        except (Refused, Problem) as error:
+            problems[index] = problem_of(error)
+    if atomic and problems:
+        rest = Problem(
+            "atomic", "not appended: another event of this all-or-nothing call was refused"
+        )
+        return _listed(
+            [document(problems.get(i, rest)) for i in range(len(value))], None, len(value)
+        )
+    settled = await append(ledger, proposals, atomic)
+    return await answer(ledger, settled, problems, len(value))
+
+
+@router.post(
+    "/v1/bundles",
+    summary="Append a bundle",
+    openapi_extra=examples.BUNDLE,
+    responses=examples.STOOD,
+)
+async def post_bundle(request: Request, ledger: TheLedger, atomic: bool = False) -> Response:
+    """Append up to 1,000 events of one author under one signature; each stands on its own unless `atomic`."""
+    proposals = bundle_of(ledger, await json_body(request, EVENTS_BYTES))
+    check_plain(proposals)
+    return await answer(ledger, await append(ledger, proposals, atomic), {}, len(proposals))
+
+
+def plain(ledger: Ledger, value: Any) -> Proposal:
+    """A signed event that is no reading; raises Refused or Problem."""
+    proposal = proposal_of(ledger, value)
+    check_plain([proposal])
+    return proposal
+
+
+async def append(ledger: Ledger, proposals: Sequence[Proposal], atomic: bool = False) -> Settled:
+    """Queue proposals and wait without holding a thread; raises what the log raises."""
+    return await asyncio.wrap_future(ledger.submit(proposals, atomic))
+
+
+async def answer(
+    ledger: Ledger, settled: Settled, problems: dict[int, Problem], count: int
+) -> Response:
+    """The answer to several events, by their indexes in the call."""
+    again = any(not getattr(outcome, "fresh", True) for outcome in settled.outcomes)
+    if again:  # their paths may lead into tiles that have to be read
+        return await run_in_threadpool(_answer, settled, problems, count)
+    return _answer(settled, problems, count)
+
+
+def _answer(settled: Settled, problems: dict[int, Problem], count: int) -> Response:
+    outcomes = iter(settled.outcomes)
+    entries = [
+        document(problems[index]) if index in problems else _entry(settled, next(outcomes))
+        for index in range(count)
+    ]
+    return _listed(entries, settled, count)
+
+
+def _entry(settled: Settled, outcome: Outcome) -> dict[str, Any]:
+    try:
+        entry = appended(outcome).entry
+    except (AccessDenied, Refused) as error:
+        return document(problem_of(error))
+    stands = {"seq": entry.link.seq, "time": format_time(entry.time)}
+    if not settled.size:
+        return (
+            stands  # an all-or-nothing call was undone; this one stood before, and has its receipt
+        )
+    return stands | {"path": [b64encode(node) for node in settled.path(entry.link.seq)]}
+
+
+def _listed(entries: list[dict[str, Any]], settled: Settled | None, count: int) -> Response:
+    stood = sum("seq" in entry and "type" not in entry for entry in entries)
+    out: dict[str, Any] = {
+        "appended": stood,
+        "entries": [
+            {"index": index, "problem": entry} if "type" in entry else {"index": index, **entry}
+            for index, entry in enumerate(entries)
+        ],
+    }
+    if settled is not None and settled.size and stood:
+        out["checkpoint"] = settled.checkpoint.decode()
+    return Response(orjson.dumps(out), 200, {"Cache-Control": "no-store"}, "application/json")

@@ -1,0 +1,34 @@
+"""What routes depend on: the ledger, and who calls."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
+
+from api.http.problems import Problem
+from identity.actors import Caller
+from identity.sessions import caller_of
+from storage.ledger import Ledger
+
+
+def ledger_of(request: Request) -> Ledger:
+    """The open ledger of this process."""
+    ledger: Ledger = request.app.state.ledger
+    return ledger
+
+
+def bearer(request: Request) -> str:
+    """The token of the Authorization header; raises Problem without one."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Problem("not_signed_in", "expected the header Authorization: Bearer TOKEN")
+    return token.strip()
+
+
+async def caller(request: Request) -> Caller:
+    """Who is signed in; raises NotSignedIn."""
+    return await run_in_threadpool(caller_of, ledger_of(request), bearer(request))
+
+
+TheLedger = Annotated[Ledger, Depends(ledger_of)]
+TheCaller = Annotated[Caller, Depends(caller)]

@@ -1,0 +1,62 @@
+"""The three routes that carry the load, without the framework's detours.
+
+They stand in the application too, which documents them; what comes here takes the same functions.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.http.appending import post_bundle, post_events
+from api.http.problems import problem_of, response_of
+from api.http.readings import post_content
+from crypto.ids import ID_PATTERN
+from storage.ledger import Ledger
+
+_CONTENT = re.compile(f"/v1/records/(rc_{ID_PATTERN})/content").fullmatch
+_FLAGS = {"": False, "atomic=false": False, "atomic=true": True}
+
+
+class Direct:
+    """Answers `POST` of events, bundles and readings by itself and hands everything else on."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """`app`: the application, whose state holds the ledger."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        act = _act(scope) if scope["type"] == "http" and scope["method"] == "POST" else None
+        if act is None:
+            return await self._app(scope, receive, send)
+        try:
+            request = Request(scope, receive)
+            response = await act(request, scope["app"].state.ledger)
+        except Exception as error:
+            problem = problem_of(error)
+            response = response_of(problem)
+            if problem.kind == "bug":
+                await response(scope, receive, send)
+                raise
+        await response(scope, receive, send)
+
+
+def _act(scope: Scope) -> Callable[[Request, Ledger], Awaitable[Response]] | None:
+    """What answers this request, or None if the application does."""
+    path = scope["path"]
+    if path in _APPENDING:
+        query = scope["query_string"].decode("latin-1")
+        atomic = _FLAGS.get(query)
+        if atomic is None:
+            return None  # the application says what is wrong with it
+        return lambda request, ledger: _APPENDING[path](request, ledger, atomic)
+    match = _CONTENT(path)
+    if match is None:
+        return None
+    return lambda request, ledger: post_content(match[1], request, ledger)
+
+
+_APPENDING = {"/v1/events": post_events, "/v1/bundles": post_bundle}

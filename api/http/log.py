@@ -1,0 +1,155 @@
+"""The log as the C2SP tile protocol has it; entry bundles for auditors in term."""
+
+import hashlib
+import os
+import re
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from api.http import examples
+from api.http.appending import append
+from api.http.bodies import READING_BYTES, json_body, proposal_of
+from api.http.callers import TheLedger, bearer
+from api.http.problems import Problem
+from crypto.encoding import b64decode, b64encode
+from crypto.errors import CryptoError
+from ledger.directory import Key, Member
+from ledger.merkle import HASH_BYTES
+from ledger.registry import registry_json
+from ledger.tiles import TILE_HEIGHT, TILE_WIDTH, join_bundle, tile_path
+from ledger.times import format_time
+from records.disclosures import fresh
+from storage.ledger import Ledger
+
+router = APIRouter(tags=["log"])
+LOG_TOKEN_BYTES = 32
+LOG_TOKEN_MS = 3_600_000
+"""How long a token fetches entry bundles."""
+_TILE = re.compile(
+    r"(entries|[0-9]|[1-5][0-9]|6[0-3])/((?:x[0-9]{3}/){0,4})([0-9]{3})(?:[.]p/([0-9]{1,3}))?"
+).fullmatch
+
+
+@router.get("/v1/log", summary="What log this is", responses=examples.LOG)
+async def get_log(ledger: TheLedger) -> dict[str, Any]:
+    """Origin, size, verifier keys, the registry's hash and the policy in force."""
+    head, policy = (
+        await run_in_threadpool(ledger.head),
+        await run_in_threadpool(lambda: ledger.policy),
+    )
+    return {
+        "origin": ledger.origin,
+        "policy": {
+            "assurance": dict(policy.assurance),
+            "custodian_reads": policy.custodian_reads,
+            "grant_days_max": policy.grant_days_max,
+            "majority_years": policy.majority_years,
+            "seq": policy.seq,
+        },
+        "registry": b64encode(head.registry),
+        "size": head.size,
+        "time": format_time(head.time),
+        "vkeys": [str(key) for key in ledger.vkeys],
+    }
+
+
+@router.get("/v1/log/registry", summary="The registry", responses=examples.REGISTRY)
+async def get_registry() -> Response:
+    """The registry in force, the bytes whose hash the log names."""
+    return Response(registry_json(), media_type="application/json")
+
+
+@router.get("/checkpoint", summary="The newest checkpoint", responses=examples.CHECKPOINT)
+async def get_checkpoint(ledger: TheLedger) -> Response:
+    """The newest signed checkpoint."""
+    head = await run_in_threadpool(ledger.head)
+    return Response(
+        head.checkpoint, 200, {"Cache-Control": "no-store"}, "text/plain; charset=utf-8"
+    )
+
+
+@router.get(
+    "/tile/{path:path}",
+    summary="A tile",
+    openapi_extra=examples.TILED,
+    responses=examples.TILE,
+)
+async def get_tile(
+    path: Annotated[str, Path(examples=["0/000.p/1"])], request: Request, ledger: TheLedger
+) -> Response:
+    """A tile of hashes, or (with an auditor's token) a bundle of entries; of any width that is there."""
+    match = _TILE(path)
+    if match is None:
+        raise Problem("not_found", f"there is no tile {path[:80]!r}")
+    number = int(match[2].replace("x", "").replace("/", "") + match[3])
+    width = TILE_WIDTH if match[4] is None else int(match[4])
+    if not 0 < width <= TILE_WIDTH or f"tile/{path}" != tile_path(match[1], number, width):
+        # A tile has one name.
+        raise Problem("not_found", f"there is no tile {path[:80]!r}")
+    if match[1] == "entries":
+        await run_in_threadpool(_check_auditor, ledger, bearer(request))
+        data = await run_in_threadpool(_entries, ledger, number, width)
+        return Response(
+            data, 200, {"Cache-Control": "private, no-store"}, "application/octet-stream"
+        )
+    data = await run_in_threadpool(_hashes, ledger, int(match[1]), number, width)
+    headers = {"Cache-Control": "public, max-age=604800, immutable"}
+    return Response(data, 200, headers, "application/octet-stream")
+
+
+@router.post(
+    "/v1/log/token",
+    summary="A token for entries",
+    openapi_extra=examples.LOG_OPENED,
+    responses=examples.TOKEN,
+)
+async def post_token(request: Request, ledger: TheLedger) -> dict[str, Any]:
+    """An auditor's signed `log.opened` in, the token for entry bundles out, in this call alone."""
+    proposal = proposal_of(ledger, await json_body(request, READING_BYTES))
+    if proposal.event.type.name != "log.opened":
+        raise Problem("malformed", f"got {proposal.event.type.name}, expected log.opened")
+    settled = await append(ledger, [proposal])
+    entry = fresh(settled).entry
+    secret, now = os.urandom(LOG_TOKEN_BYTES), ledger.clock()
+    holder = f"{entry.event.actor} {entry.sig.key}".encode()
+    end = now + LOG_TOKEN_MS
+    await run_in_threadpool(
+        ledger.passing.put, "log", hashlib.sha256(secret).digest(), holder, now, end
+    )
+    return {"end": format_time(end), "seq": entry.link.seq, "token": b64encode(secret)}
+
+
+def _check_auditor(ledger: Ledger, token: str) -> None:
+    """Raises Problem unless the token is of an auditor whose term runs."""
+    now = ledger.clock()
+    try:
+        digest = hashlib.sha256(b64decode(token, LOG_TOKEN_BYTES)).digest()
+    except CryptoError as error:
+        raise Problem("not_signed_in", "the token is none of ours") from error
+    account, _, key = (ledger.passing.get("log", digest, now) or b"").decode().partition(" ")
+    member, signed = ledger.row(Member, account, "auditor", ""), ledger.row(Key, key)
+    in_term = member is not None and member.active and member.start <= now < member.end
+    if not in_term or signed is None or not signed.active:
+        raise Problem("not_signed_in", "the token is none of an auditor in term, or has ended")
+
+
+def _hashes(ledger: Ledger, level: int, number: int, width: int) -> bytes:
+    _check_there(ledger, level, number, width)
+    with ledger.database.read() as connection:
+        return ledger.store.tile(connection, level, number)[: width * HASH_BYTES]
+
+
+def _entries(ledger: Ledger, number: int, width: int) -> bytes:
+    _check_there(ledger, 0, number, width)
+    start = number * TILE_WIDTH
+    with ledger.database.read() as connection:
+        return join_bundle(ledger.store.range(connection, start, start + width))
+
+
+def _check_there(ledger: Ledger, level: int, number: int, width: int) -> None:
+    size = ledger.head().size >> (TILE_HEIGHT * level)
+    if number * TILE_WIDTH + width > size:
+        raise Problem("not_found", f"there are {size} hashes on level {level} yet")

@@ -1,0 +1,184 @@
+"""RFC 9457 problem documents: one table from errors to types, which are stable and listed in docs/problems.md."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from psycopg import Error as DriverError
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from consent.explain import WORDS
+from crypto.errors import CryptoError
+from identity.errors import NotSignedIn
+from ledger.errors import EventError, LedgerError, Refused
+from records.errors import AccessDenied, AlreadyUsed, Forbidden, NotThere, RecordsError
+from storage.errors import (
+    BlobError,
+    KeeperRefused,
+    NotFound,
+    OutcomeUnknown,
+    StorageError,
+    Unavailable,
+)
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:heartwood:problem:"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A type of problem: its HTTP status, what it means, and when to come back (seconds, 0: never)."""
+
+    status: int
+    title: str
+    retry_after: int = 0
+
+
+PROBLEMS: dict[str, Kind] = {
+    "already_used": Kind(
+        409, "This reading stands in the log already; content is given once. Sign a new one."
+    ),
+    "atomic": Kind(
+        409, "Not appended, because another event of the same all-or-nothing call was refused."
+    ),
+    "blob": Kind(500, "The content in the store is missing or is not what the log says."),
+    "bug": Kind(500, "An error of the program; the log of the server says more."),
+    "clock": Kind(503, "The server's clock is not trusted now; nothing was appended.", 5),
+    "conflict": Kind(
+        409, "Something is not as the event expects it to be, or its id is used by another."
+    ),
+    "database": Kind(503, "The database does not answer.", 2),
+    "denied": Kind(403, "The rules of consent deny it; `rule` and `reason` say which."),
+    "duplicate_id": Kind(409, "An id is created twice."),
+    "forbidden": Kind(403, "Your role may not ask for this."),
+    "full": Kind(503, "Too much is waiting; nothing was appended.", 1),
+    "keeper": Kind(409, "The key keeper gives nothing for this reading."),
+    "key": Kind(403, "The signing key is not one that counts for this actor."),
+    "length": Kind(411, "The length of the body is not what was announced."),
+    "malformed": Kind(400, "What was sent is not of the form that is expected."),
+    "method": Kind(405, "This method is not one of this address."),
+    "no_key": Kind(
+        409, "The event names an id or a blob that was not reserved, or by somebody else."
+    ),
+    "not_found": Kind(404, "It is not there, or not for you."),
+    "not_signed_in": Kind(401, "A token is needed, and this is none that counts."),
+    "outcome_unknown": Kind(
+        503, "It may or may not have been appended: send the same event again.", 1
+    ),
+    "range": Kind(416, "The range is not one of this content."),
+    "reading": Kind(400, "A reading was sent to a route that appends; it has a route of its own."),
+    "registry": Kind(409, "The registry in force does not have this type."),
+    "role": Kind(403, "The actor does not hold the role, or the type does not take it."),
+    "signature": Kind(403, "The signature does not fit key and message."),
+    "skew": Kind(400, "The event's `at` is too far from the log's time."),
+    "slow": Kind(408, "The body came too slowly."),
+    "stopped": Kind(503, "The server is stopping; nothing was appended.", 2),
+    "stream": Kind(400, "The event is in the wrong stream."),
+    "too_large": Kind(413, "More was sent than is taken at once."),
+    "too_many_refusals": Kind(
+        429, "Too many refused readings of this patient within an hour.", 600
+    ),
+    "unknown": Kind(404, "The event names something that is not there."),
+}
+"""Every type of problem, by the end of its URN."""
+
+
+class Problem(Exception):
+    """A problem that the HTTP face itself finds."""
+
+    def __init__(self, kind: str, detail: str, **members: Any) -> None:
+        """`kind`: one of PROBLEMS; `members`: what the document says beside."""
+        super().__init__(detail)
+        self.kind, self.detail, self.members = kind, detail, members
+
+
+ERRORS: tuple[tuple[type[Exception], str], ...] = (
+    (NotSignedIn, "not_signed_in"),
+    (NotThere, "not_found"),
+    (NotFound, "not_found"),
+    (Forbidden, "forbidden"),
+    (RecordsError, "malformed"),
+    (EventError, "malformed"),
+    (LedgerError, "malformed"),
+    (KeeperRefused, "keeper"),
+    (OutcomeUnknown, "outcome_unknown"),
+    (BlobError, "blob"),
+    (StorageError, "database"),
+    (SQLAlchemyError, "database"),
+    (DriverError, "database"),
+    (CryptoError, "malformed"),
+)
+"""Errors of the rooms, the special before the general."""
+
+
+def problem_of(error: Exception) -> Problem:
+    """The problem that an error becomes."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, AccessDenied):
+        # Without the refusal's number: one who was excluded gets the document of one never granted.
+        words = f"denied by {error.rule}: {WORDS[error.reason]}"
+        return Problem("denied", words, rule=error.rule, reason=error.reason)
+    if isinstance(error, AlreadyUsed):
+        return Problem("already_used", str(error), seq=error.seq)
+    if isinstance(error, Refused):
+        return Problem("skew" if error.code == "clock" else error.code, str(error))
+    if isinstance(error, Unavailable) and error.code != "database":
+        return Problem(error.code, str(error))
+    for kind, name in ERRORS:
+        if isinstance(error, kind):
+            # What a database says holds statements and addresses; it is for the server's own log.
+            words = "the database does not answer" if name == "database" else str(error)
+            return Problem(name, words)
+    return Problem("bug", "an error of the program")
+
+
+def document(problem: Problem) -> dict[str, Any]:
+    """The members of the problem document."""
+    kind = PROBLEMS[problem.kind]
+    return {
+        "type": TYPE_PREFIX + problem.kind,
+        "title": kind.title,
+        "status": kind.status,
+        "detail": problem.detail,
+        **problem.members,
+    }
+
+
+def response_of(problem: Problem) -> Response:
+    """The problem as a response."""
+    kind = PROBLEMS[problem.kind]
+    headers = {"Cache-Control": "no-store"}
+    if kind.retry_after:
+        headers["Retry-After"] = str(math.ceil(kind.retry_after))
+    if kind.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return Response(orjson.dumps(document(problem)), kind.status, headers, MEDIA_TYPE)
+
+
+async def answer_error(request: Request, error: Exception) -> Response:
+    """The handler of every error."""
+    return response_of(problem_of(error))
+
+
+async def answer_http(request: Request, error: Exception) -> Response:
+    """What the router itself finds: no such address, no such method."""
+    assert isinstance(error, HTTPException)
+    kind = {404: "not_found", 405: "method", 413: "too_large"}.get(error.status_code, "malformed")
+    place = f"{request.method} {request.url.path[:80]}"
+    response = response_of(Problem(kind, f"{place}: {error.detail}"))
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def answer_validation(request: Request, error: Exception) -> Response:
+    """Parameters and bodies that are not of their form, with the place."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return response_of(Problem("malformed", f"{place}: {first['msg']}"))

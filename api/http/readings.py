@@ -1,0 +1,332 @@
+"""Readings: a signed event in, what it permits out, in this call alone; then ranges by a read token."""
+
+import re
+import tempfile
+import zipfile
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import suppress
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Path, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from api.http import examples
+from api.http.appending import append
+from api.http.bodies import EVENTS_BYTES, READING_BYTES, json_body, proposal_of
+from api.http.callers import TheLedger, bearer
+from api.http.problems import Problem
+from crypto.encoding import b64decode, b64encode
+from crypto.ids import ID_PATTERN, is_id
+from crypto.shares import share_once
+from ledger.sequencer import Proposal
+from records.charts import Chart, list_chart
+from records.disclosures import (
+    RANGE_BYTES,
+    Disclosure,
+    disclose,
+    fresh,
+    read_range,
+    ticket_of,
+)
+from records.errors import AlreadyUsed
+from records.exporting import Taken, check_list, take_export
+from records.history import History, read_history
+from storage.ledger import Ledger
+from storage.log import Settled
+
+router = APIRouter(tags=["readings"])
+WHOLE_BYTES = 1024 * 1024
+"""Content up to this is sent in one piece."""
+INLINE_BYTES = 64 * 1024
+"""Content up to this is opened between two requests, without a thread."""
+SPOOL_BYTES = 8 * 1024 * 1024
+"""An export up to this is kept in memory while it is put together; a larger one goes to a file."""
+_RANGE = re.compile(r"bytes=([0-9]{0,15})-([0-9]{0,15})").fullmatch
+Record = Annotated[str, Path(pattern=f"^rc_{ID_PATTERN}$", examples=[examples.RECORD])]
+Patient = Annotated[str, Path(pattern=f"^pt_{ID_PATTERN}$", examples=[examples.PATIENT])]
+
+
+@router.post(
+    "/v1/records/{record}/content",
+    summary="Read a record",
+    openapi_extra=examples.READING,
+    responses=examples.CONTENT,
+)
+async def post_content(record: Record, request: Request, ledger: TheLedger) -> Response:
+    """A signed `record.opened` in, the content out; the entry commits before the first byte leaves.
+
+    The headers name the entry, the rule, the sealed texts (base64 of JSON) and a read token for ranges.
+    """
+    value = await json_body(request, READING_BYTES)
+    proposal = _reading(ledger, value, "record.opened", "record", record)
+    settled = await _append(ledger, proposal)
+    # Handing a small content to a thread costs more than giving it.
+    if fresh(settled).shown[0].versions[proposal.event.body["version"] - 1].size <= INLINE_BYTES:
+        return _content(ledger, settled)
+    return await run_in_threadpool(_content, ledger, settled)
+
+
+@router.get(
+    "/v1/records/{record}/content",
+    summary="Read a range",
+    responses=examples.RANGE,
+    openapi_extra=examples.RANGED,
+)
+async def get_content(record: Record, request: Request, ledger: TheLedger) -> Response:
+    """A range of a reading's content, by its read token as the bearer token; for 60 s after the reading."""
+    token = bearer(request)
+    return await run_in_threadpool(
+        _range, ledger, token, record, request.headers.get("range", "bytes=0-")
+    )
+
+
+@router.post(
+    "/v1/patients/{patient}/chart",
+    summary="Open a chart",
+    openapi_extra=examples.CHART_OPENED,
+    responses=examples.CHART,
+)
+async def post_chart(patient: Patient, request: Request, ledger: TheLedger) -> Response:
+    """A signed `chart.opened` in, the list out, filtered record by record."""
+    value = await json_body(request, READING_BYTES)
+    settled = await _append(ledger, _reading(ledger, value, "chart.opened", "", patient))
+    return await run_in_threadpool(lambda: _json(chart_json(list_chart(ledger, settled))))
+
+
+@router.post(
+    "/v1/patients/{patient}/history",
+    summary="Open a history",
+    openapi_extra=examples.HISTORY_OPENED,
+    responses=examples.HISTORY,
+)
+async def post_history(patient: Patient, request: Request, ledger: TheLedger) -> Response:
+    """A signed `history.opened` in, every entry of the patient's stream out, up to and with that one.
+
+    Each entry holds the hash of the one before it, so the client sees that none is missing.
+    """
+    value = await json_body(request, READING_BYTES)
+    settled = await _append(ledger, _reading(ledger, value, "history.opened", "", patient))
+    return await run_in_threadpool(lambda: _json(history_json(read_history(ledger, settled))))
+
+
+@router.post(
+    "/v1/patients/{patient}/export",
+    summary="Export a chart",
+    openapi_extra=examples.EXPORTED,
+    responses=examples.EXPORT,
+)
+async def post_export(patient: Patient, request: Request, ledger: TheLedger) -> Response:
+    """A signed `chart.exported` and its list in, a ZIP of the content out."""
+    value = await json_body(request, EVENTS_BYTES)
+    if type(value) is not dict or not {"event", "list", "sig"} == value.keys():
+        raise Problem("malformed", "expected an object of event, sig and list")
+    wanted = _listed(value.pop("list"))
+    proposal = _reading(ledger, value, "chart.exported", "", patient)
+    found = await run_in_threadpool(check_list, ledger, proposal, wanted)
+    settled = await _append(ledger, proposal)
+    entry, taken = await run_in_threadpool(take_export, ledger, settled, found)
+    headers = _headers(entry.link.seq, entry.decision) | _attachment(f"{patient}.zip")
+    return Streamed(_zip(taken), 200, headers, "application/zip")
+
+
+class Streamed(StreamingResponse):
+    """Lets go of what it reads from, the blob's file, as soon as it is sent or nobody listens any more."""
+
+    def __init__(
+        self,
+        source: Generator[bytes],
+        status: int,
+        headers: Mapping[str, str],
+        media_type: str | None = None,
+    ) -> None:
+        """`source`: the pieces of the body."""
+        super().__init__(source, status, headers, media_type)
+        self._source = source
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            with suppress(ValueError):  # a thread that still reads a last piece lets go itself
+                self._source.close()
+
+
+def chart_json(chart: Chart) -> dict[str, Any]:
+    """A chart as JSON."""
+    return {
+        "entry": chart.entry.raw.decode(),
+        "more_in_emergency": chart.more_in_emergency,
+        "records": [
+            {
+                **{k: v for k, v in line.record._asdict().items() if k != "versions"},
+                "readers": line.readers,
+                "title": line.title,
+                "versions": [version._asdict() for version in line.record.versions],
+            }
+            for line in chart.lines
+        ],
+        "seq": chart.entry.link.seq,
+    }
+
+
+def history_json(history: History) -> dict[str, Any]:
+    """A history as JSON."""
+    return {
+        "entries": [raw.decode() for raw in history.entries],
+        "names": history.names,
+        "seq": history.entry.link.seq,
+    }
+
+
+def _reading(ledger: Ledger, value: Any, kind: str, member: str, named: str) -> Proposal:
+    """A signed reading of the kind that the route takes, about what its address names."""
+    proposal = proposal_of(ledger, value)
+    event = proposal.event
+    if event.type.name != kind:
+        raise Problem("malformed", f"got {event.type.name}, expected {kind}")
+    about = event.body[member] if member else event.subject
+    if about != named:
+        raise Problem("malformed", f"the event is about {about}, the address about {named}")
+    if (
+        "reply" in event.body
+    ):  # a key that nothing can be sealed to is refused before anything is written
+        share_once(b64decode(event.body["reply"]), b"", b"")
+    return proposal
+
+
+async def _append(ledger: Ledger, proposal: Proposal) -> Settled:
+    """Append one reading; of one that stands already, the receipt and nothing else."""
+    settled = await append(ledger, [proposal])
+    try:
+        fresh(settled)
+    except AlreadyUsed as used:
+        receipt, _ = await run_in_threadpool(ledger.receipt, used.seq)
+        text = receipt.text().decode()
+        raise Problem("already_used", str(used), seq=used.seq, receipt=text) from used
+    return settled
+
+
+def _content(ledger: Ledger, settled: Settled) -> Response:
+    shown = disclose(ledger, settled)
+    headers = _headers(shown.entry.link.seq, shown.entry.decision) | _attachment(
+        shown.entry.event.body["record"]
+    )
+    headers["Content-Type"] = (
+        shown.media_type
+    )  # as its author said, without a character set of ours
+    if shown.texts:
+        headers["Heartwood-Texts"] = b64encode(orjson.dumps(shown.texts))
+    if shown.share is not None:
+        headers["Heartwood-Share"] = b64encode(shown.share)
+    if shown.token:
+        headers["Heartwood-Read-Token"] = shown.token
+    headers["Heartwood-Size"] = str(shown.size)
+    if shown.size <= WHOLE_BYTES:
+        return Response(b"".join(shown.content), 200, headers)
+    return Streamed(_started(ledger, shown), 200, headers)
+
+
+def _started(ledger: Ledger, shown: Disclosure) -> Generator[bytes]:
+    """The content, of which a first piece was read: what is wrong at once is a problem, not a cut."""
+    return _after(next(shown.content, b""), shown.content)
+
+
+def _after(first: bytes, rest: Iterator[bytes]) -> Generator[bytes]:
+    yield first
+    yield from rest
+
+
+def _range(ledger: Ledger, token: str, record: str, wanted: str) -> Response:
+    ticket = ticket_of(ledger, token, record)
+    start, end = _asked(wanted.strip(), ticket.size)
+    data = read_range(ledger, ticket, start, end)
+    headers = _attachment(record) | {
+        "Accept-Ranges": "bytes",
+        "Content-Range": f"bytes {start}-{end - 1}/{ticket.size}",
+        "Content-Type": ticket.media_type,
+    }
+    return Response(data, 206, headers)
+
+
+def _asked(wanted: str, size: int) -> tuple[int, int]:
+    """Start and end (exclusive) of one range of `size` bytes, at most RANGE_BYTES of them."""
+    match = _RANGE(wanted)
+    if match is None or not (match[1] or match[2]):
+        raise Problem("range", f"got {wanted[:60]!r}, expected bytes=START-END, START- or -LENGTH")
+    if match[1]:
+        start, end = int(match[1]), int(match[2]) + 1 if match[2] else size
+    else:
+        start, end = max(0, size - int(match[2])), size
+    end = min(end, size, start + RANGE_BYTES)
+    if start >= end:
+        raise Problem("range", f"got {wanted[:60]!r} of {size} bytes")
+    return start, end
+
+
+def _headers(seq: int, decision: dict[str, Any] | None) -> dict[str, str]:
+    return {
+        "Heartwood-Decision": orjson.dumps(decision or {}).decode(),
+        "Heartwood-Entry": str(seq),
+    }
+
+
+def _attachment(name: str) -> dict[str, str]:
+    """What comes from outside is data: it is never shown as a page, and kept nowhere."""
+    return {
+        "Cache-Control": "private, no-store",
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "Content-Security-Policy": "sandbox",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+def _listed(value: Any) -> list[tuple[str, int]]:
+    if type(value) is not list or not all(
+        type(item) is list
+        and len(item) == 2
+        and type(item[0]) is str
+        and type(item[1]) is int
+        and is_id("rc", item[0])
+        for item in value
+    ):
+        raise Problem("malformed", "list: expected a list of [record, version]")
+    return [(record, version) for record, version in value]
+
+
+def _zip(taken: list[Taken]) -> Generator[bytes]:
+    """The content as a ZIP, one record after the other: memory is bound by the spool."""
+    index = [
+        {
+            "category": one.record.category,
+            "clinical_date": one.record.clinical_date,
+            "file": _name(one),
+            "media_type": one.version.media_type,
+            "record": one.record.record,
+            "size": one.version.size,
+            "version": one.version.version,
+        }
+        for one in taken
+    ]
+    with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as spool:
+        with zipfile.ZipFile(spool, "w", zipfile.ZIP_STORED) as archive:
+            archive.writestr("index.json", orjson.dumps(index, option=orjson.OPT_INDENT_2))
+            for one in taken:
+                with archive.open(_name(one), "w", force_zip64=True) as file:
+                    for piece in one.content:
+                        file.write(piece)
+        spool.seek(0)
+        yield from iter(lambda: spool.read(WHOLE_BYTES), b"")
+
+
+def _name(one: Taken) -> str:
+    return f"{one.record.record}/{one.version.version}"
+
+
+def _json(value: Any) -> Response:
+    return Response(
+        orjson.dumps(value, default=tuple), 200, {"Cache-Control": "no-store"}, "application/json"
+    )

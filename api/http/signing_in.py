@@ -1,0 +1,70 @@
+"""Sessions: a challenge signed by a key gives a bearer token for what isn't an event. They leave no entry."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request
+from pydantic import Field
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from api.http import examples
+from api.http.bodies import Sent, received
+from api.http.callers import TheLedger, bearer
+from crypto.encoding import b64decode, b64encode
+from crypto.ids import ID_PATTERN
+from crypto.signing import SIGNATURE_BYTES
+from identity.sessions import CHALLENGE_BYTES, challenge, sign_in, sign_out
+from ledger.registry import ROLES
+from ledger.times import format_time
+
+router = APIRouter(tags=["sessions"])
+
+
+class SignInSent(Sent):
+    """A signed challenge, and the role in which to act."""
+
+    key: Annotated[str, Field(pattern=f"^k_{ID_PATTERN}$")]
+    challenge: Annotated[str, Field(min_length=44, max_length=44)]
+    value: Annotated[str, Field(min_length=88, max_length=88)]
+    role: Annotated[str, Field(pattern=f"^({'|'.join(ROLES)})$")]
+    hospital: Annotated[str, Field(pattern=f"^(|hs_{ID_PATTERN})$")] = ""
+
+
+@router.post("/v1/sessions/challenge", summary="A challenge", responses=examples.CHALLENGE)
+async def post_challenge(ledger: TheLedger) -> dict[str, str]:
+    """32 fresh bytes; they count for two minutes, once. Build the text to sign yourself."""
+    secret = await run_in_threadpool(challenge, ledger)
+    return {"challenge": b64encode(secret), "origin": ledger.origin}
+
+
+@router.post(
+    "/v1/sessions", summary="Sign in", openapi_extra=examples.SIGN_IN, responses=examples.SESSION
+)
+async def post_session(request: Request, ledger: TheLedger) -> dict[str, Any]:
+    """A bearer token for 15 minutes, for whoever signed the challenge with a registered key."""
+    sent = await received(request, SignInSent)
+    nonce, value = (
+        b64decode(sent.challenge, CHALLENGE_BYTES),
+        b64decode(sent.value, SIGNATURE_BYTES),
+    )
+    session = await run_in_threadpool(
+        sign_in, ledger, sent.key, nonce, value, sent.role, sent.hospital
+    )
+    return {
+        "account": session.caller.account,
+        "end": format_time(session.end),
+        "token": session.token,
+    }
+
+
+@router.delete(
+    "/v1/sessions",
+    summary="Sign out",
+    status_code=204,
+    openapi_extra=examples.SIGNED_IN,
+    responses=examples.SIGNED_OUT,
+)
+async def delete_session(request: Request, ledger: TheLedger) -> Response:
+    """End the session of the bearer token."""
+    await run_in_threadpool(sign_out, ledger, bearer(request))
+    return Response(status_code=204)

@@ -1,0 +1,131 @@
+"""What authors need before they sign: reserved ids, sealed texts, staged blobs."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated
+
+from anyio import to_thread
+from fastapi import APIRouter, Path, Query, Request
+from pydantic import Field
+from starlette.concurrency import run_in_threadpool
+
+from api.http import examples
+from api.http.bodies import Sent, pieces, received
+from api.http.callers import TheCaller, TheLedger
+from crypto.encoding import b64encode
+from crypto.ids import ID_PATTERN
+from ledger.registry import LABELS
+from records.reserving import SUBJECTS, Subject, reserve_subjects, seal_texts
+from records.uploads import BLOB_LIMIT, stage
+
+router = APIRouter(tags=["writing"])
+Patient = Annotated[str, Path(pattern=f"^pt_{ID_PATTERN}$", examples=[examples.PATIENT])]
+Texts = dict[
+    Annotated[str, Field(pattern="^[a-z][a-z_]{0,30}$")], Annotated[str, Field(max_length=4096)]
+]
+EventId = Annotated[str, Field(pattern=f"^ev_{ID_PATTERN}$")]
+
+
+class SubjectSent(Sent):
+    """An id to reserve, and the texts to seal for the event that will create it."""
+
+    id: Annotated[str, Field(pattern=f"^(ac|gp|hs|pt)_{ID_PATTERN}$")]
+    event: EventId
+    texts: Texts = {}
+    identifier: Annotated[str, Field(max_length=512)] = ""
+
+
+class SubjectsSent(Sent):
+    """Ids to reserve."""
+
+    subjects: Annotated[list[SubjectSent], Field(min_length=1, max_length=SUBJECTS)]
+
+
+class SealSent(Sent):
+    """Texts to seal for an event, of a record or of the patient, and labels to turn into codes."""
+
+    object: Annotated[str, Field(pattern=f"^(pt|rc)_{ID_PATTERN}$")]
+    event: EventId
+    texts: Texts = {}
+    labels: Annotated[
+        list[Annotated[str, Field(pattern=f"^({'|'.join(LABELS)})$")]], Field(max_length=16)
+    ] = []
+
+
+@router.post(
+    "/v1/subjects",
+    summary="Reserve ids",
+    openapi_extra=examples.SUBJECTS,
+    responses=examples.RESERVED,
+)
+async def post_subjects(
+    request: Request, ledger: TheLedger, caller: TheCaller
+) -> dict[str, list[dict[str, object]]]:
+    """Reserve ids of patients, accounts, groups or hospitals with their keys; sealed fields come back.
+
+    A patient whose `identifier` the hospital has registered already comes back as `known`, under that id.
+    """
+    sent = await received(request, SubjectsSent)
+    subjects = [Subject(s.id, s.event, s.texts, s.identifier) for s in sent.subjects]
+    made = await run_in_threadpool(reserve_subjects, ledger, caller, subjects)
+    return {"subjects": [{"id": r.id, "known": r.known, "sealed": r.sealed} for r in made]}
+
+
+@router.post(
+    "/v1/patients/{patient}/seal",
+    summary="Seal texts",
+    openapi_extra=examples.SEAL,
+    responses=examples.SEALED,
+)
+async def post_seal(
+    patient: Patient, request: Request, ledger: TheLedger, caller: TheCaller
+) -> dict[str, object]:
+    """Sealed fields and label codes for an event that is about to be signed; sealing only, never opening."""
+    sent = await received(request, SealSent)
+    sealed, codes = await run_in_threadpool(
+        seal_texts, ledger, caller, patient, sent.object, sent.event, sent.texts, sent.labels
+    )
+    return {"labels": codes, "sealed": sealed}
+
+
+@router.post(
+    "/v1/patients/{patient}/blobs",
+    summary="Stage a blob",
+    openapi_extra=examples.BLOB,
+    responses=examples.STAGED,
+)
+async def post_blob(
+    patient: Patient,
+    request: Request,
+    ledger: TheLedger,
+    caller: TheCaller,
+    record: Annotated[str, Query(pattern=f"^(|rc_{ID_PATTERN})$")] = "",
+) -> dict[str, object]:
+    """Content in, encrypted on the way; what the event must say of it comes back.
+
+    Of a new record, or with `record` of a new version. Only the caller's own event can name the blob.
+    """
+    content = _waiting(pieces(request, BLOB_LIMIT))
+    staged = await to_thread.run_sync(
+        stage, ledger, caller, patient, content, record, limiter=request.app.state.uploads
+    )
+    return {
+        "blob": staged.blob,
+        "record": staged.record,
+        "sha256": b64encode(staged.sha256),
+        "size": staged.size,
+    }
+
+
+def _waiting(source: AsyncIterator[bytes]) -> Iterator[bytes]:
+    """The pieces of an asynchronous source, for a thread beside its loop."""
+    loop = asyncio.get_running_loop()
+
+    async def following() -> bytes | None:
+        return await anext(source, None)
+
+    def each() -> Iterator[bytes]:
+        while (piece := asyncio.run_coroutine_threadsafe(following(), loop).result()) is not None:
+            yield piece
+
+    return each()

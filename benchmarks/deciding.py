@@ -1,0 +1,104 @@
+"""`decide` with its facts, and the audit of a log: decisions made again from entries alone."""
+
+import time
+from pathlib import Path
+
+from benchmarks.append import in_threads
+from benchmarks.measure import Figure, workplace
+from benchmarks.town import Town
+from consent.auditor import audit_export
+from consent.decide import Request, decide
+from consent.facts import Grant, Record, Version
+from consent.gate import gather
+from consent.policy import DEFAULT_POLICY, Policy
+from identity.actors import Actor, new_key
+from ledger.auditor import read_vkeys
+from ledger.directory import Hospital, Member, Patient, Rows
+from records import directory, uploads
+from records.desk import Near
+from records.disclosures import find_records, reading
+from records.uploads import Upload
+from storage.exports import write_export
+
+GRANTS = 1_000
+QUESTIONS = 100_000
+READINGS = 20_000
+UPLOADS = 20_000
+NOW = 1_795_000_000_000
+
+
+def figures() -> list[Figure]:
+    """The 99th percentile of `decide`, and decisions a second of the audit."""
+    p99 = decide_p99()
+    with workplace() as place:
+        audit = audited(place)
+    return [
+        Figure("decide, 1,000 grants, facts by grantee, p99", p99, "µs", floor="≤ 20 µs", aim="10 µs", met=p99 <= 20),
+        Figure("audit, one thread", audit, "decisions/s", floor="20,000/s", met=audit >= 20_000),
+    ]  # fmt: skip
+
+
+def decide_p99() -> float:
+    """Gathering the facts and deciding, in µs; each question by another of 1,000 grantees."""
+    rows, record = Rows(), _record()
+    rows.put(Hospital("hs_1", 1, True, True))
+    rows.put(Patient("pt_1", "ac_p", "hs_0", 2, 0, 0, 0))
+    for number in range(GRANTS):
+        account = f"ac_{number}"
+        rows.put(Member(account, "doctor", "hs_1", 3 + number, True, 0, 0))
+        rows.put(_grant(account, number))
+    policy = Policy.of(DEFAULT_POLICY, 0)
+    requests = [
+        Request(f"ac_{n % GRANTS}", "doctor", "hs_1", True, 3, "", "pt_1", "read", "TREAT", NOW, 5_000, record)
+        for n in range(QUESTIONS)
+    ]  # fmt: skip
+    took = []
+    for request in requests:
+        began = time.perf_counter_ns()
+        decision = decide(request, gather(request, rows), policy)
+        took.append(time.perf_counter_ns() - began)
+        if decision.rule != "S9":
+            raise SystemExit(f"got {decision}")
+    return sorted(took)[int(QUESTIONS * 0.99)] / 1000
+
+
+def audited(place: Path) -> float:
+    """Decisions a second over a log of uploads and readings."""
+    town = Town.build(place, 500)
+    ledger = town.ledger
+    doctor, _ = directory.add_member(
+        Near(ledger), town.admin, "doctor", town.system.hospital, "Dr. Bench", new_key()
+    )
+    uploads.upload(
+        ledger, town.system, [Upload(p, "laboratory", "text/plain", [b"x"]) for p in town.patients]
+    )
+    records = [find_records(ledger, patient)[0] for patient in town.patients]
+
+    def read(part: tuple[Actor, int]) -> None:
+        ledger.append(
+            [reading(ledger, part[0], records[n % len(records)], "TREAT") for n in range(part[1])]
+        )
+
+    in_threads(read, [(doctor, 500)] * (READINGS // 500))
+    for one in town.signed(town.uploads(UPLOADS)):
+        ledger.submit([ledger.intake.event(one.raw, one.key, one.value)])
+    write_export(ledger, place / "export")
+    ledger.close()
+    keys = read_vkeys(town.settings.data / "log.vkey")
+    found = max(
+        (audit_export(place / "export", keys) for _ in range(3)),
+        key=lambda a: a.decisions / a.seconds,
+    )
+    if found.wrong:
+        raise SystemExit(f"wrong decisions: {found.wrong[:3]}")
+    return found.decisions / found.seconds
+
+
+def _record() -> Record:
+    version = Version(1, 10, "bl_1", "", 1, "text/plain")
+    return Record("rc_1", "pt_1", 10, "ac_w", "hs_0", "laboratory", "2026-01-01", "normal", "", (), False, False, "live", 10, (version,))  # fmt: skip
+
+
+def _grant(account: str, number: int) -> Grant:
+    name = f"gr_{number}"
+    return Grant("pt_1", account, name, name, 2_000 + number, True, "full", (), ("list", "read"), ("TREAT",), (), False, 0, NOW + 1, 0, 0)  # fmt: skip

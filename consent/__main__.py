@@ -1,0 +1,29 @@
+"""The auditor's second tool: `python -P -m consent audit DIR --vkey FILE`.
+
+Exit codes: 0 good, 1 found wrong, 2 used wrongly, 3 consistent but origin unproven, 4 could not run.
+"""
+
+import sys
+from pathlib import Path
+
+_ROOMS = ("api", "consent", "crypto", "identity", "ledger", "records", "storage")
+
+
+def _refuse_shadows() -> None:
+    """An export with a folder `crypto/` would otherwise run its code; so nothing is imported before this."""
+    here, home = Path.cwd(), Path(__file__).resolve().parent.parent
+    shadows = [room for room in _ROOMS if (here / room).exists() or (here / f"{room}.py").exists()]
+    if shadows and here.resolve() != home:
+        print(
+            f"consent: this folder holds {shadows[0]!r}, whose code could run instead of the auditor's. "
+            "Change into another folder and name the export by its path.",
+            file=sys.stderr,
+        )
+        raise SystemExit(4)
+
+
+if __name__ == "__main__":
+    _refuse_shadows()
+    from consent.auditor import main
+
+    raise SystemExit(main(sys.argv[1:]))

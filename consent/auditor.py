@@ -1,0 +1,136 @@
+"""Files around the pure replay; used by `python -m consent` and by `heartwood audit`."""
+
+import argparse
+import gc
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from consent.replay import Replay, Wrong
+from crypto.errors import CryptoError
+from ledger.auditor import older_checkpoint, read_file, read_vkeys
+from ledger.checkpoint import Checkpoint
+from ledger.errors import LedgerError, Tampered
+from ledger.merkle import Frontier, leaf_hash
+from ledger.tiles import level_tiles, split_bundle, tile_path
+from ledger.verifier import read_checkpoint
+
+WRONG_SHOWN = 100
+"""Most wrong decisions named in a report; all are counted."""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit found; good if `wrong` is empty."""
+
+    origin: str
+    proven: bool
+    """Whether the log's keys came from outside."""
+    size: int
+    since: int
+    """Entries that an earlier audit covered: folded, not decided again."""
+    decisions: int
+    by_rule: Counter[str]
+    wrong: tuple[Wrong, ...]
+    seconds: float
+
+    def lines(self) -> list[str]:
+        """The report for people."""
+        rate = self.decisions / max(self.seconds, 1e-9)
+        out = [
+            f"{self.size} entries of {self.origin} under its checkpoint"
+            + (f", the first {self.since} audited before" if self.since else ""),
+            f"{self.decisions} decisions decided again from the log alone, in {self.seconds:.1f} s "
+            f"({rate:,.0f}/s):",
+            *(f"  {count:>8} {words}" for words, count in sorted(self.by_rule.items())),
+            *(f"WRONG: {wrong}" for wrong in self.wrong[:WRONG_SHOWN]),
+        ]
+        if self.wrong:
+            return [*out, f"{len(self.wrong)} decisions are not those of the rules"]
+        if not self.proven:
+            return [*out, "consistent, origin unproven: give the log's keys with --vkey"]
+        return [*out, "good: every decision is the one that the rules give"]
+
+
+def audit_export(directory: Path, vkeys: Sequence[str] | None, since: Path | None = None) -> Audit:
+    """Decide every gated entry and every refusal of an export again.
+
+    `since`: an older export of the same log whose audit was good; its part is folded only. Raises
+    Tampered if the entries are not those under the checkpoint, or don't extend the older export.
+    """
+    began = time.perf_counter()
+    if not directory.is_dir():
+        raise FileNotFoundError(f"there is no folder {directory}")
+    checkpoint, keys = read_checkpoint(lambda path: read_file(directory, path), vkeys)
+    older = older_checkpoint(since, keys) if since else Checkpoint(checkpoint.origin, 0, b"")
+    if older.size > checkpoint.size:
+        raise Tampered(f"the older export has {older.size} entries, this one {checkpoint.size}")
+    replay = Replay()
+    collecting = gc.isenabled()
+    gc.disable()  # nothing made here refers to itself, and millions are made
+    try:
+        _check_tree(directory, checkpoint, older)
+        for bundle in _bundles(directory, checkpoint.size):
+            for raw in bundle:
+                take = replay.take if replay.entries >= older.size else replay.skip
+                take(raw)
+    finally:
+        if collecting:
+            gc.enable()
+    seconds = time.perf_counter() - began
+    return Audit(
+        checkpoint.origin, vkeys is not None, checkpoint.size, older.size, replay.decisions,
+        replay.by_rule, tuple(replay.wrong), seconds,
+    )  # fmt: skip
+
+
+def _check_tree(directory: Path, checkpoint: Checkpoint, older: Checkpoint) -> None:
+    """The entries are those under the checkpoint, and the first of them those of the older one."""
+    tree = Frontier()
+    for bundle in _bundles(directory, checkpoint.size):
+        for raw in bundle:
+            tree.append(leaf_hash(raw), lambda level, node: None)
+            if tree.size == older.size and tree.root() != older.root:
+                raise Tampered("the log does not extend the older export")
+    if tree.root() != checkpoint.root:
+        raise Tampered(
+            "checkpoint: its root is not that of the entries; run verify, which names the place"
+        )
+
+
+def _bundles(directory: Path, size: int) -> Iterator[list[bytes]]:
+    """The entries of a log of `size`, by entry bundles."""
+    for number, width in level_tiles(size, 0):
+        path = tile_path("entries", number, width)
+        raws = split_bundle(read_file(directory, path))
+        if len(raws) != width:
+            raise Tampered(f"{path}: holds {len(raws)} entries, expected {width}")
+        yield raws
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`audit DIR`; prints a report and gives the exit code."""
+    parser = argparse.ArgumentParser(
+        "python -P -m consent", description="Decide every access of a log again, offline."
+    )
+    commands = parser.add_subparsers(required=True)
+    audit = commands.add_parser("audit", help="audit an export")
+    audit.add_argument("directory", type=Path)
+    audit.add_argument("--vkey", type=Path, help="the log's verifier keys, from elsewhere")
+    audit.add_argument("--since", type=Path, help="an older export whose audit was good")
+    options = parser.parse_args(arguments)
+    try:
+        found = audit_export(options.directory, read_vkeys(options.vkey), options.since)
+    except (LedgerError, CryptoError) as error:
+        print(f"WRONG: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"could not run: {error}", file=sys.stderr)
+        return 4
+    print("\n".join(found.lines()))
+    if found.wrong:
+        return 1
+    return 0 if found.proven else 3

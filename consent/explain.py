@@ -1,0 +1,155 @@
+"""Explanations: a decision in words, what it rests on, and what would have to change. Pure."""
+
+from typing import NamedTuple
+
+from consent.decide import (
+    CUSTODIAN_PURPOSES,
+    ROLE_ACTIONS,
+    Decision,
+    Facts,
+    Request,
+    covers,
+    decide,
+)
+from consent.facts import Exclusion, Grant, Record
+from consent.policy import Policy
+from ledger.times import format_time
+
+WORDS = {
+    "invalid": "the actor is not active in this role, or the patient is unknown",
+    "role": "this role may not do that on a patient",
+    "gone": "the record was erased",
+    "retracted": "the record was retracted by those who wrote it",
+    "legal_hold": "the record is kept for a court",
+    "deceased": "nothing new can be granted in the name of the dead",
+    "step_up": "this needs a stronger sign-in, or a key of one's own",
+    "excluded": "the patient has excluded this person, hospital or group",
+    "emergency_needed": "no emergency is declared; declare one first",
+    "no_consent": "the patient has given no consent that covers this",
+}
+"""What each reason means, for people."""
+_PERMITS = {
+    "S1": "an auditor in term may verify and see who did what, without any content",
+    "S5": "it is the patient's own chart",
+    "S6": "the hospital keeps the records that it wrote",
+    "S8": "a doctor may declare an emergency; the patient is told, and it is reviewed",
+    "S9": "the patient granted it",
+    "S12": "a doctor may ask the patient for access",
+}
+
+
+class Explanation(NamedTuple):
+    """A decision, why, and what would change it; each a sentence."""
+
+    decision: Decision
+    why: str
+    changes: tuple[str, ...]
+
+
+def explain(request: Request, facts: Facts, policy: Policy, whole: bool) -> Explanation:
+    """Explain the answer to a question.
+
+    `whole`: for the patient and auditors. The asker is told as a refused asker is: nothing of exclusions,
+    nor of what was hidden.
+    """
+    decision = decide(request, facts, policy)
+    if decision.effect == "permit":
+        return Explanation(decision, _PERMITS[decision.rule], ())
+    if decision.reason == "excluded" and not whole:
+        plain = decide(request, facts._replace(exclusions=()), policy)
+        if plain.effect == "permit":
+            plain = Decision("deny", "S12", reason="no_consent")
+        return Explanation(
+            plain, WORDS[plain.reason], _changes(request, facts, policy, plain, False)
+        )
+    return Explanation(
+        decision, WORDS[decision.reason], _changes(request, facts, policy, decision, whole)
+    )
+
+
+def readers(
+    record: Record, grants: tuple[Grant, ...], exclusions: tuple[Exclusion, ...], now: int
+) -> tuple[str, ...]:
+    """Who may read a record by grants at `now` (Unix ms), but for those excluded; ascending, none twice.
+
+    The hospital that wrote it isn't among them. An excluded person may still be in a hospital that is.
+    """
+    out = {e.reader for e in exclusions if e.active}
+    return tuple(
+        sorted(
+            {
+                grant.grantee
+                for grant in grants
+                if grant.grantee not in out and not misses(grant, _reading(grant, record, now))
+            }
+        )
+    )
+
+
+def _reading(grant: Grant, record: Record, now: int) -> Request:
+    """A reading as the grant's own grantee would ask for it, for a purpose that it names."""
+    return Request(
+        grant.grantee, "doctor", "", True, 3, "", record.patient, "read", grant.purposes[0], now, 0, record
+    )  # fmt: skip
+
+
+def misses(grant: Grant, request: Request) -> tuple[str, ...]:
+    """Why a grant to the asker does not permit a request; empty if it does."""
+    out = []
+    if not grant.active:
+        out.append(f"it was revoked by entry {grant.seq}")
+    if request.now < grant.start:
+        out.append(f"it begins at {format_time(grant.start)}")
+    if request.now >= grant.end:
+        out.append(f"it ended at {format_time(grant.end)}")
+    if request.purpose not in grant.purposes:
+        out.append(f"it is for {', '.join(grant.purposes)}, not for {request.purpose}")
+    if request.action not in grant.actions:
+        out.append(f"it is for {', '.join(grant.actions)}, not for {request.action}")
+    if grant.uses and grant.used >= grant.uses:
+        out.append(f"its {grant.uses} readings are used up")
+    if not covers(grant, request):
+        out.append("it does not cover this record")
+    return tuple(out)
+
+
+def _changes(
+    request: Request, facts: Facts, policy: Policy, decision: Decision, whole: bool
+) -> tuple[str, ...]:
+    reason = decision.reason
+    if reason == "role":
+        able = sorted(role for role, actions in ROLE_ACTIONS.items() if request.action in actions)
+        return (f"only these roles may {request.action}: {', '.join(able) or 'none'}",)
+    if reason == "step_up":
+        return ("sign with a device key or a system's key, or give the second factor again",)
+    if reason == "excluded":
+        return (f"the patient would have to lift the exclusion of entry {decision.basis[0]}",)
+    if reason == "emergency_needed":
+        return ("a doctor would have to declare an emergency for this patient",)
+    if reason == "no_consent":
+        return _consent(request, facts, whole)
+    return ()
+
+
+def _consent(request: Request, facts: Facts, whole: bool) -> tuple[str, ...]:
+    """What each grant to the asker lacks, and how to get one that covers it."""
+    out = [
+        f"the grant of entry {grant.seq} does not permit it: {', '.join(misses(grant, request))}"
+        for grant in sorted(facts.grants, key=lambda grant: grant.seq)
+    ]
+    record = request.record
+    if whole and record is not None and record.hidden:
+        out.append(f"the patient hid this record by entry {record.hidden}; it is in no grant")
+    if (
+        record is not None
+        and request.hospital == record.hospital
+        and request.action in ("list", "read")
+    ):
+        if request.purpose not in CUSTODIAN_PURPOSES:
+            out.append(
+                f"the hospital that wrote it reads for {', '.join(sorted(CUSTODIAN_PURPOSES))}"
+            )
+        else:
+            out.append("the policy lets the hospital that wrote it read no more")
+    out.append(f"the patient may grant it: {request.action}, for {request.purpose}")
+    return tuple(out)

@@ -1,0 +1,97 @@
+"""The current chart: what stands in it and, for the patient, who may read each record."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from consent.explain import readers
+from consent.facts import Exclusion, Grant, Record
+from ledger.directory import Patient
+from ledger.entry import Entry
+from ledger.sequencer import Proposal
+from records.disclosures import evidence, fresh
+from records.errors import NotThere
+from records.reserving import object_key
+from storage.keeper import Reading, SealedField
+from storage.ledger import Ledger
+from storage.log import Settled
+
+
+@dataclass(frozen=True)
+class Line:
+    """One record of a chart, as of the entry that opened the chart."""
+
+    record: Record
+    title: str
+    """Shown to the patient; others see it when they open the record."""
+    readers: tuple[str, ...]
+    """Whom the patient's grants let read it; told to the patient only."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart as its reader may see it."""
+
+    entry: Entry
+    lines: tuple[Line, ...]
+    more_in_emergency: bool
+    """Whether to say that more may be there in an emergency; it doesn't tell whether there is."""
+
+
+def open_chart(ledger: Ledger, proposal: Proposal) -> Chart:
+    """Append a signed `chart.opened`; gives the list, filtered record by record, in this call alone.
+
+    Raises AccessDenied, AlreadyUsed or Refused.
+    """
+    return list_chart(ledger, ledger.submit([proposal]).result())
+
+
+def list_chart(ledger: Ledger, settled: Settled) -> Chart:
+    """The list of a `chart.opened` that was just appended; see `open_chart`."""
+    entry = fresh(settled).entry
+    outcome = settled.outcomes[0]
+    shown: Sequence[Record] = getattr(outcome, "shown", ())
+    if entry.decision is None or entry.decision["rule"] != "S5":
+        return Chart(entry, tuple(Line(record, "", ()) for record in shown), True)
+    reading = evidence(ledger, settled, entry)
+    grants, exclusions = consents(ledger, entry.event.subject)
+    titles = _titles(ledger, reading, shown)
+    lines = [
+        Line(record, titles.get(record.record, ""), readers(record, grants, exclusions, entry.time))
+        for record in shown
+    ]
+    return Chart(entry, tuple(lines), False)
+
+
+def consents(ledger: Ledger, patient: str) -> tuple[tuple[Grant, ...], tuple[Exclusion, ...]]:
+    """A patient's grants (the ruling one of each lineage) and exclusions, in the order of their entries."""
+    grants = sorted(ledger.rows(Grant, "patient", patient), key=lambda grant: grant.seq)
+    exclusions = sorted(ledger.rows(Exclusion, "patient", patient), key=lambda e: e.seq)
+    return tuple(grants), tuple(exclusions)
+
+
+def charts_of(ledger: Ledger, account: str) -> list[Patient]:
+    """The charts whose patient an account is."""
+    return ledger.rows(Patient, "account", account)
+
+
+def own_chart(ledger: Ledger, account: str, patient: str) -> Patient:
+    """A chart of an account's own; raises NotThere for others'."""
+    row = ledger.row(Patient, patient)
+    if row is None or row.account != account:
+        raise NotThere(f"{patient} is no chart of yours")
+    return row
+
+
+def _titles(ledger: Ledger, reading: Reading, records: Sequence[Record]) -> dict[str, str]:
+    """The titles of the latest versions, where they have one, by record."""
+    entries = ledger.entries([record.versions[-1].seq for record in records])
+    events = [entry.event for entry in entries.values() if "title" in entry.event.body]
+    sealed = [
+        (
+            object_key(ledger, event.subject, event.body["record"]),
+            [SealedField(event.stream, event.id, "title", event.body["title"])],
+        )
+        for event in events
+    ]
+    texts = ledger.keeper.open_each(reading, sealed)
+    return {event.body["record"]: text for event, (text,) in zip(events, texts, strict=True)}

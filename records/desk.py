@@ -1,0 +1,226 @@
+"""The desk: what whoever holds a key asks of a ledger. `Near` is the one in this process; over HTTP is another.
+
+Journeys are written against the desk, so a command does the same beside the data as from afar. Events are
+signed on this side of it; the other side decides.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from consent.facts import Exclusion, Grant
+from consent.policy import Policy
+from identity.actors import Actor
+from ledger.directory import Member, Patient
+from records import (
+    charts,
+    disclosures,
+    explaining,
+    exporting,
+    history,
+    lookups,
+    receipts,
+    reserving,
+)
+from records.appending import append, propose
+from records.charts import Chart
+from records.disclosures import Disclosure
+from records.explaining import Answer, Question
+from records.exporting import Taken
+from records.history import History
+from records.reserving import Reserved, Subject
+from records.uploads import StagedBlob, stage
+from storage.ledger import Ledger
+
+Event = dict[str, Any]
+"""An event, not yet signed."""
+
+
+@dataclass(frozen=True)
+class Stood:
+    """An event that stands in the log as entry `seq`."""
+
+    seq: int
+    event: Event
+
+
+@dataclass(frozen=True)
+class Address:
+    """What a reading must name: whose record it is, and the blob of each version, from 1."""
+
+    patient: str
+    blobs: tuple[str, ...]
+
+
+class Desk(Protocol):
+    """What whoever holds a key asks of a ledger. Errors are those of the rooms behind it."""
+
+    origin: str
+
+    def now(self) -> int:
+        """Unix ms, for what is signed."""
+        ...
+
+    def policy(self) -> Policy:
+        """The policy in force."""
+        ...
+
+    def append(self, actor: Actor, events: Sequence[Event]) -> list[Stood]:
+        """Sign and append events of one actor, in order; raises the first refusal or denial."""
+        ...
+
+    def reserve(self, actor: Actor, subjects: Sequence[Subject]) -> list[Reserved]:
+        """Reserve ids with their keys; see `reserving.reserve_subjects`."""
+        ...
+
+    def seal(
+        self, actor: Actor, patient: str, object_id: str, event: str, texts: Mapping[str, str],
+        labels: Sequence[str] = (),
+    ) -> tuple[dict[str, str], list[str]]:  # fmt: skip
+        """Sealed fields and label codes for an event; see `reserving.seal_texts`."""
+        ...
+
+    def stage(
+        self, actor: Actor, patient: str, content: Iterable[bytes], record: str = ""
+    ) -> StagedBlob:
+        """Seal content into the blob store; see `uploads.stage`."""
+        ...
+
+    def address(self, actor: Actor, record: str) -> Address:
+        """What a reading of a record must name; raises NotThere."""
+        ...
+
+    def open(self, actor: Actor, event: Event) -> Disclosure:
+        """Append a `record.opened` and give the content."""
+        ...
+
+    def chart(self, actor: Actor, event: Event) -> Chart:
+        """Append a `chart.opened` and give the list."""
+        ...
+
+    def history(self, actor: Actor, event: Event) -> History:
+        """Append a `history.opened` and give the stream."""
+        ...
+
+    def export(self, actor: Actor, event: Event, wanted: Sequence[tuple[str, int]]) -> list[Taken]:
+        """Append a `chart.exported` and give the content of all that it lists (record, version)."""
+        ...
+
+    def consents(
+        self, actor: Actor, patient: str
+    ) -> tuple[tuple[Grant, ...], tuple[Exclusion, ...]]:
+        """Grants and exclusions of a chart of the actor's own."""
+        ...
+
+    def charts(self, actor: Actor) -> list[str]:
+        """The charts whose patient the actor is."""
+        ...
+
+    def roles(self, account: str) -> list[tuple[str, str]]:
+        """The roles (and hospitals) an account holds now, as far as this desk tells."""
+        ...
+
+    def lookup(self, actor: Actor, identifiers: Sequence[str]) -> dict[str, str]:
+        """Patients by the hospital's own identifiers; see `lookups.lookup`."""
+        ...
+
+    def why(self, actor: Actor, question: Question) -> Answer:
+        """The explanation of a question; see `explaining.why`."""
+        ...
+
+    def receipt(self, actor: Actor, seq: int) -> tuple[bytes, bool]:
+        """The receipt of an entry that concerns the actor, and whether it is final."""
+        ...
+
+
+class Near:
+    """The desk of a ledger that is open in this process."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        """Nothing is kept but the ledger."""
+        self.ledger, self.origin = ledger, ledger.origin
+
+    def now(self) -> int:
+        """Unix ms; see the port."""
+        return self.ledger.clock()
+
+    def policy(self) -> Policy:
+        """The policy in force; see the port."""
+        return self.ledger.policy
+
+    def append(self, actor: Actor, events: Sequence[Event]) -> list[Stood]:
+        """Sign and append; see the port."""
+        entries = append(self.ledger, actor, events)
+        return [Stood(entry.link.seq, entry.event.value) for entry in entries]
+
+    def reserve(self, actor: Actor, subjects: Sequence[Subject]) -> list[Reserved]:
+        """Reserve ids; see the port."""
+        return reserving.reserve_subjects(self.ledger, actor.caller, subjects)
+
+    def seal(
+        self, actor: Actor, patient: str, object_id: str, event: str, texts: Mapping[str, str],
+        labels: Sequence[str] = (),
+    ) -> tuple[dict[str, str], list[str]]:  # fmt: skip
+        """Sealed fields and label codes; see the port."""
+        return reserving.seal_texts(
+            self.ledger, actor.caller, patient, object_id, event, texts, labels
+        )
+
+    def stage(
+        self, actor: Actor, patient: str, content: Iterable[bytes], record: str = ""
+    ) -> StagedBlob:
+        """Seal content; see the port."""
+        return stage(self.ledger, actor.caller, patient, content, record)
+
+    def address(self, actor: Actor, record: str) -> Address:
+        """What a reading must name; see the port."""
+        found = disclosures.find_record(self.ledger, record)
+        return Address(found.patient, tuple(version.blob for version in found.versions))
+
+    def open(self, actor: Actor, event: Event) -> Disclosure:
+        """Append a reading and give the content; see the port."""
+        return disclosures.open_record(self.ledger, propose(self.ledger, actor, [event])[0])
+
+    def chart(self, actor: Actor, event: Event) -> Chart:
+        """Append a `chart.opened` and give the list; see the port."""
+        return charts.open_chart(self.ledger, propose(self.ledger, actor, [event])[0])
+
+    def history(self, actor: Actor, event: Event) -> History:
+        """Append a `history.opened` and give the stream; see the port."""
+        return history.open_history(self.ledger, propose(self.ledger, actor, [event])[0])
+
+    def export(self, actor: Actor, event: Event, wanted: Sequence[tuple[str, int]]) -> list[Taken]:
+        """Append a `chart.exported` and give the content; see the port."""
+        proposal = propose(self.ledger, actor, [event])[0]
+        return exporting.open_export(self.ledger, proposal, wanted)[1]
+
+    def consents(
+        self, actor: Actor, patient: str
+    ) -> tuple[tuple[Grant, ...], tuple[Exclusion, ...]]:
+        """Grants and exclusions; see the port."""
+        charts.own_chart(self.ledger, actor.account, patient)
+        return charts.consents(self.ledger, patient)
+
+    def charts(self, actor: Actor) -> list[str]:
+        """The actor's own charts; see the port."""
+        return sorted(row.patient for row in charts.charts_of(self.ledger, actor.account))
+
+    def roles(self, account: str) -> list[tuple[str, str]]:
+        """The roles an account holds; see the port."""
+        members = [m for m in self.ledger.rows(Member, "account", account) if m.active]
+        roles = [(member.role, member.hospital) for member in members]
+        own = self.ledger.rows(Patient, "account", account)
+        return roles + ([("patient", "")] if own else [])
+
+    def lookup(self, actor: Actor, identifiers: Sequence[str]) -> dict[str, str]:
+        """Patients by identifier; see the port."""
+        return lookups.lookup(self.ledger, actor.caller, identifiers)
+
+    def why(self, actor: Actor, question: Question) -> Answer:
+        """An explanation; see the port."""
+        return explaining.why(self.ledger, actor.caller, question)
+
+    def receipt(self, actor: Actor, seq: int) -> tuple[bytes, bool]:
+        """A receipt; see the port."""
+        receipt, final = receipts.receipt(self.ledger, actor.caller, seq)
+        return receipt.text(), final

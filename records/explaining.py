@@ -1,0 +1,125 @@
+"""Why: the decision on a question, its reasons and what would change it; asked without an entry."""
+
+from dataclasses import dataclass
+
+from consent.decide import Facts, Request, decide
+from consent.explain import Explanation, explain
+from consent.facts import Exclusion, Grant, Record
+from consent.gate import ASSURANCE, gather
+from consent.policy import Policy
+from identity.actors import Caller
+from identity.sessions import active_role
+from ledger.directory import Group, GroupMember, Key, Member, Patient, Rows
+from ledger.entry import Entry
+from ledger.registry import ACTIONS, PURPOSES
+from records.errors import Forbidden, NotThere, RecordsError
+from storage.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class Question:
+    """May this actor do that? `record` empty: the chart as a whole."""
+
+    patient: str
+    actor: str
+    role: str
+    hospital: str
+    action: str
+    purpose: str
+    record: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The explanation, as of which entry and under which policy."""
+
+    explanation: Explanation
+    as_of: int
+    policy: int
+
+
+def why(ledger: Ledger, caller: Caller, question: Question) -> Answer:
+    """Explain what the rules say now; nothing is appended.
+
+    Patients ask about anybody on their own chart, auditors about everybody, others about themselves, and
+    are told what a refused asker is told. Raises NotThere or RecordsError.
+    """
+    if question.action not in ACTIONS or question.purpose not in PURPOSES:
+        raise RecordsError(f"got {question.action[:40]!r} for {question.purpose[:40]!r}, expected an action and a "
+                           "purpose of the registry")  # fmt: skip
+    patient = ledger.row(Patient, question.patient)
+    own = patient is not None and caller.role == "patient" and patient.account == caller.account
+    whole = own or caller.role == "auditor"
+    asker = (question.actor, question.role, question.hospital)
+    if not whole and asker != (caller.account, caller.role, caller.hospital):
+        raise Forbidden("you may ask about yourself, in the role in which you signed in")
+    record = ledger.row(Record, question.record) if question.record else None
+    if question.record and (record is None or record.patient != question.patient):
+        raise NotThere(f"there is no record {question.record} of {question.patient}")
+    request, facts, policy = _asked(ledger, question)
+    return Answer(explain(request, facts, policy, whole), request.as_of, policy.seq)
+
+
+def still_permitted(ledger: Ledger, entry: Entry) -> bool:
+    """Whether the rules would permit an earlier reading now; its own use of a grant doesn't count."""
+    event = entry.event
+    question = Question(
+        event.subject, event.actor, event.role, event.hospital, "read", event.body["purpose"],
+        event.body["record"],
+    )  # fmt: skip
+    request, facts, policy = _asked(ledger, question)
+    basis = (entry.decision or {})["basis"]
+    grants = (g._replace(used=g.used - 1) if g.seq in basis else g for g in facts.grants)
+    return decide(request, facts._replace(grants=tuple(grants)), policy).effect == "permit"
+
+
+def _asked(ledger: Ledger, question: Question) -> tuple[Request, Facts, Policy]:
+    """The question as of now, with its facts from the views."""
+    head, policy = ledger.head(), ledger.policy
+    now = max(ledger.clock(), head.time)
+    request = Request(
+        actor=question.actor,
+        role=question.role,
+        hospital=question.hospital,
+        held=_held(ledger, question, now),
+        assurance=_assurance(ledger, question.actor),
+        on_behalf_of="",
+        patient=question.patient,
+        action=question.action,
+        purpose=question.purpose,
+        now=now,
+        as_of=head.size - 1,
+        record=ledger.row(Record, question.record) if question.record else None,
+    )
+    return request, gather(request, _rows(ledger, question)), policy
+
+
+def _held(ledger: Ledger, question: Question, now: int) -> bool:
+    if question.role == "patient":
+        patient = ledger.row(Patient, question.patient)
+        return patient is not None and patient.account == question.actor and not question.hospital
+    return active_role(ledger, Caller(question.actor, question.role, question.hospital, ""), now)
+
+
+def _assurance(ledger: Ledger, account: str) -> int:
+    """The most that one of the actor's keys gives."""
+    keys = [key for key in ledger.rows(Key, "account", account) if key.active]
+    return max((ASSURANCE[key.custody] for key in keys), default=1)
+
+
+def _rows(ledger: Ledger, question: Question) -> Rows:
+    """The rows that `gather` looks for, from the views."""
+    rows = Rows()
+    members = ledger.rows(GroupMember, "account", question.actor)
+    found: list[object] = [
+        ledger.row(Patient, question.patient),
+        ledger.row(Member, question.actor, question.role, question.hospital),
+        *members,
+        *(ledger.row(Group, member.group) for member in members),
+        *ledger.rows(Grant, "patient", question.patient),
+        *ledger.rows(Exclusion, "patient", question.patient),
+    ]
+    for row in found:
+        if row is not None:
+            rows.put(row)
+    return rows

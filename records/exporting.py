@@ -1,0 +1,102 @@
+"""A patient takes all of it away: `chart.exported` names count and root of the list, then the content comes."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from consent.facts import Record, Version, sha256_of, version_of
+from crypto.blobs import blob_context, open_stream
+from crypto.encoding import b64encode
+from ledger.entry import Entry
+from ledger.exports import export_line, export_root
+from ledger.sequencer import Proposal
+from records.disclosures import evidence, find_record, fresh
+from records.errors import NotThere, RecordsError
+from storage.keeper import Wrapped
+from storage.ledger import Ledger
+from storage.log import Settled
+
+EXPORT_RECORDS = 100_000
+"""Most versions in one export."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """One version of one record in an export, and its content as pieces of bytes, which can be read once."""
+
+    record: Record
+    version: Version
+    content: Iterator[bytes]
+
+
+def listed(records: Sequence[Record]) -> list[tuple[str, int]]:
+    """The latest version of each record, as an export lists them."""
+    return [(record.record, len(record.versions)) for record in records]
+
+
+def commitment(records: Sequence[Record], wanted: Sequence[tuple[str, int]]) -> tuple[int, bytes]:
+    """Count and root of an export's list, for its event."""
+    by_id = {record.record: record for record in records}
+    lines = [
+        export_line(record, version, by_id[record].versions[version - 1].blob)
+        for record, version in wanted
+    ]
+    return len(lines), export_root(lines)
+
+
+def check_list(
+    ledger: Ledger, proposal: Proposal, wanted: Sequence[tuple[str, int]]
+) -> list[tuple[Record, Version]]:
+    """What an export lists, before it is appended: this patient's, there, and as its event commits to.
+
+    Raises NotThere or RecordsError; then nothing was appended.
+    """
+    event = proposal.event
+    if event.type.name != "chart.exported":
+        raise RecordsError(f"got {event.type.name}, expected chart.exported")
+    if len(wanted) > EXPORT_RECORDS:
+        raise RecordsError(f"got {len(wanted)} records, expected at most {EXPORT_RECORDS}")
+    if len(set(wanted)) != len(wanted):
+        raise RecordsError("the list names the same version twice")
+    out = []
+    for name, number in wanted:
+        record = find_record(ledger, name)
+        version = version_of(record, number)
+        if record.patient != event.subject or version is None or record.state == "shredded":
+            raise NotThere(f"{event.subject} has no version {number} of {name}")
+        out.append((record, version))
+    root = export_root([export_line(r.record, v.version, v.blob) for r, v in out])
+    if (len(out), b64encode(root)) != (event.body["count"], event.body["root"]):
+        raise RecordsError("the event names another count or root than those of the list")
+    return out
+
+
+def open_export(
+    ledger: Ledger, proposal: Proposal, wanted: Sequence[tuple[str, int]]
+) -> tuple[Entry, list[Taken]]:
+    """Append a signed `chart.exported`; gives the content of all that it lists, in this call alone."""
+    found = check_list(ledger, proposal, wanted)
+    return take_export(ledger, ledger.submit([proposal]).result(), found)
+
+
+def take_export(
+    ledger: Ledger, settled: Settled, found: Sequence[tuple[Record, Version]]
+) -> tuple[Entry, list[Taken]]:
+    """The content of an export that was just appended; see `open_export`."""
+    entry = fresh(settled).entry
+    shown = evidence(ledger, settled, entry)
+    keys = [ledger.keys.blob_key(version.blob) for _, version in found]
+    asked = [
+        (r.record, v.version, sha256_of(v), Wrapped(k.patient, k.blob, k.version, k.wrapped))
+        for (r, v), k in zip(found, keys, strict=True)
+    ]
+    opened = ledger.keeper.release_export(shown, asked)
+    return entry, [
+        Taken(record, version, _content(ledger, record, version, key))
+        for (record, version), key in zip(found, opened, strict=True)
+    ]
+
+
+def _content(ledger: Ledger, record: Record, version: Version, key: bytes) -> Iterator[bytes]:
+    """Opened when it is read, so that an export of many keeps few files open."""
+    context = blob_context(record.patient, record.record, version.blob)
+    yield from open_stream(key, context, ledger.blobs.read(version.blob))

@@ -1,0 +1,63 @@
+"""What readers do at the desk: open a record, a chart, a history; take a whole chart away."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from crypto.encoding import b64encode
+from identity.actors import Actor
+from records.charts import Chart
+from records.desk import Desk
+from records.disclosures import Disclosure
+from records.errors import NotThere
+from records.exporting import Taken, commitment, listed
+from records.history import History, check_history
+
+
+def read(
+    desk: Desk, actor: Actor, record: str, purpose: str, version: int | None = None
+) -> tuple[str, Disclosure]:
+    """Open a version of a record (by default the latest); gives its patient and the content."""
+    address = desk.address(actor, record)
+    number = version or len(address.blobs)
+    if not 0 < number <= len(address.blobs):
+        raise NotThere(f"{record} has versions 1 to {len(address.blobs)}, not {version}")
+    body = {
+        "blob": address.blobs[number - 1],
+        "purpose": purpose,
+        "record": record,
+        "version": number,
+    }
+    return address.patient, desk.open(
+        actor, _event(desk, actor, "record.opened", address.patient, body)
+    )
+
+
+def chart(desk: Desk, actor: Actor, patient: str, purpose: str) -> Chart:
+    """Look at a chart's list."""
+    return desk.chart(actor, _event(desk, actor, "chart.opened", patient, {"purpose": purpose}))
+
+
+def history(desk: Desk, actor: Actor, patient: str, purpose: str) -> History:
+    """Look at everything that was done on a chart; raises ProofError if anything is missing from it."""
+    event = _event(desk, actor, "history.opened", patient, {"purpose": purpose})
+    found = desk.history(actor, event)
+    entries = check_history(found.entries)
+    if not entries or entries[-1].event.id != event["id"]:
+        raise NotThere("the history does not end with the look that asked for it")
+    return found
+
+
+def export(desk: Desk, actor: Actor, patient: str, purpose: str) -> tuple[Chart, list[Taken]]:
+    """Take the latest version of every record of a chart away; gives the list and the content."""
+    seen = chart(desk, actor, patient, purpose)
+    records = [line.record for line in seen.lines if line.record.state != "shredded"]
+    wanted: Sequence[tuple[str, int]] = listed(records)
+    count, root = commitment(records, wanted)
+    body = {"count": count, "purpose": purpose, "root": b64encode(root)}
+    return seen, desk.export(actor, _event(desk, actor, "chart.exported", patient, body), wanted)
+
+
+def _event(
+    desk: Desk, actor: Actor, kind: str, patient: str, body: dict[str, Any]
+) -> dict[str, Any]:
+    return actor.event(kind, f"patient/{patient}", body, desk.now())

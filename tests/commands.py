@@ -1,0 +1,54 @@
+"""The command line in this process, by the entry point that the installed command calls."""
+
+import contextlib
+import io
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from api.cli.app import main
+from api.settings import Settings
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The one object that `--json` prints."""
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
+
+def heartwood(settings: Settings, *arguments: object) -> Ran:
+    """Run one command on the ledger of these settings."""
+    names = {"HEARTWOOD_DATA": settings.data, "HEARTWOOD_DATABASE_URL": settings.database_url}
+    environment = {name: str(value) for name, value in names.items()}
+    with (
+        patch.object(sys, "argv", ["heartwood", *map(str, arguments)]),
+        patch.dict(os.environ, environment),
+        contextlib.redirect_stdout(io.StringIO()) as out,
+        contextlib.redirect_stderr(io.StringIO()) as err,
+    ):
+        try:
+            main()
+            code: int | str | None = 0
+        except SystemExit as left:
+            code = left.code
+    assert isinstance(code, int), code
+    return Ran(code, out.getvalue(), err.getvalue())
+
+
+def keyfile(settings: Settings, account: str) -> Path:
+    """The key file that the commands made for an account."""
+    (found,) = (settings.data / "people").glob(f"*{account}*")
+    return found

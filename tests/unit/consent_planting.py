@@ -1,0 +1,121 @@
+"""Ways to plant a fault into `decide`, a fold or the gate; a planted thing is given the true one first."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from consent import decide as engine
+from consent import facts as folding
+from consent import gate
+from consent.decide import Decision, Facts, Request
+from consent.facts import Grant
+from consent.policy import Policy
+from ledger import directory
+from ledger.directory import Look, Row
+from ledger.entry import Entry
+
+Patch = pytest.MonkeyPatch
+Plant = Callable[[Patch], None]
+Stage = Callable[[Request, Facts, Policy], Decision | None]
+Mistake = Callable[[Stage, Request, Facts, Policy], Decision | None]
+
+
+def stage(name: str, new: Mistake) -> Plant:
+    """The stage function `name` of the engine."""
+
+    def plant(patch: Patch) -> None:
+        true = getattr(engine, name)
+
+        def replaced(request: Request, facts: Facts, policy: Policy) -> Decision | None:
+            return new(true, request, facts, policy)
+
+        stages = tuple(replaced if one is true else one for one in engine.STAGES)
+        assert stages != engine.STAGES
+        patch.setattr(engine, "STAGES", stages)
+
+    return plant
+
+
+def skipped(name: str) -> Plant:
+    """The stage never answers."""
+    return stage(name, lambda true, request, facts, policy: None)
+
+
+def asked(name: str, change: Callable[[Request], Request]) -> Plant:
+    """The stage is asked another question."""
+    return stage(name, lambda true, request, facts, policy: true(change(request), facts, policy))
+
+
+def before(name: str, other: str) -> Plant:
+    """The stage `name` is moved to before the stage `other`."""
+
+    def plant(patch: Patch) -> None:
+        moved = getattr(engine, name)
+        stages = [one for one in engine.STAGES if one is not moved]
+        stages.insert(stages.index(getattr(engine, other)), moved)
+        patch.setattr(engine, "STAGES", tuple(stages))
+
+    return plant
+
+
+def chosen(choose: Callable[[list[Grant]], Grant]) -> Plant:
+    """S9 names another one of those that permit."""
+
+    def grant(true: Stage, request: Request, facts: Facts, policy: Policy) -> Decision | None:
+        found = permitting(true, request, facts, policy)
+        return Decision("permit", "S9", (choose(found).seq,)) if found else None
+
+    return stage("_grant", grant)
+
+
+def permitting(true: Stage, request: Request, facts: Facts, policy: Policy) -> list[Grant]:
+    """The grants each of which alone would permit, as they are listed."""
+    alone = [(grant, facts._replace(grants=(grant,))) for grant in facts.grants]
+    return [grant for grant, fact in alone if true(request, fact, policy)]
+
+
+def part(name: str, new: Callable[..., Any]) -> Plant:
+    """A function of the engine."""
+
+    def plant(patch: Patch) -> None:
+        true = getattr(engine, name)
+        patch.setattr(engine, name, lambda *given: new(true, *given))
+
+    return plant
+
+
+def constant(name: str, value: Any) -> Plant:
+    """A constant of the engine."""
+    return lambda patch: patch.setattr(engine, name, value)
+
+
+def gathering(new: Callable[..., Facts]) -> Plant:
+    """How the gate gathers facts."""
+
+    def plant(patch: Patch) -> None:
+        true = gate.gather
+        patch.setattr(gate, "gather", lambda *given: new(true, *given))
+
+    return plant
+
+
+def fold(kind: str, new: Callable[[Any, Entry, Look], list[Row]]) -> Plant:
+    """The fold of one type of event in a patient's stream."""
+
+    def plant(patch: Patch) -> None:
+        true = folding._FOLDS[kind]
+        patch.setitem(folding._FOLDS, kind, lambda entry, look: new(true, entry, look))
+
+    return plant
+
+
+def forgotten(kind: str) -> Plant:
+    """Such an event changes nothing."""
+
+    def plant(patch: Patch) -> None:
+        folds: Any = folding._FOLDS if kind in folding._FOLDS else directory._FOLDS
+        assert kind in folds
+        patch.setitem(folds, kind, lambda *given: [])
+
+    return plant
