@@ -34,12 +34,15 @@ from records.errors import AccessDenied, AlreadyUsed, NotThere
 from records.explaining import Answer, Question
 from records.exporting import Taken
 from records.history import History
+from records.hospitals import Department, Directory
 from records.reserving import Reserved, Subject
 from records.uploads import StagedBlob
 from storage.errors import OutcomeUnknown, Unavailable
 from storage.exports import Source
 
 TIMEOUT_SECONDS = 60
+PART_BYTES = 4 * 1024 * 1024
+"""Most event bytes in one request; the server takes bodies of twice that."""
 SESSION_SECONDS = 600
 """How long a session is used; the server ends it after 15 minutes."""
 _UNAVAILABLE = frozenset({"clock", "database", "full", "stopped"})
@@ -71,9 +74,7 @@ class Far:
     def append(self, actor: Actor, events: Sequence[Event]) -> list[Stood]:
         """Sign and append; see the port."""
         out: list[Stood] = []
-        for start in range(0, len(events), BUNDLE_LIMIT):
-            part = events[start : start + BUNDLE_LIMIT]
-            raws = [Parsed.of(event).raw for event in part]
+        for part, raws in _parts(events):
             if len(raws) == 1:
                 answer = self._post("/v1/events", self._signed(actor, part[0]))
             else:
@@ -181,6 +182,12 @@ class Far:
         """The actor's own charts; see the port."""
         found: list[str] = self._get("/v1/me", actor)["patients"]
         return found
+
+    def hospital(self, actor: Actor, hospital: str) -> Directory:
+        """A hospital's directory; see the port."""
+        found = self._get(f"/v1/hospitals/{hospital}", actor)
+        groups = [g | {"accounts": tuple(g["accounts"])} for g in found.pop("groups")]
+        return Directory(**found, groups=tuple(Department(**group) for group in groups))
 
     def roles(self, account: str) -> list[tuple[str, str]]:
         """Nobody's roles are told from afar; see the port."""
@@ -296,6 +303,21 @@ def _pieces(response: httpx2.Response) -> Iterator[bytes]:
             yield from response.iter_bytes()
         except httpx2.TransportError as error:
             raise Unavailable("unreachable", f"the answer was cut short: {error}") from error
+
+
+def _parts(events: Sequence[Event]) -> Iterator[tuple[list[Event], list[bytes]]]:
+    """Events with their bytes, in parts that one request takes."""
+    part: list[Event] = []
+    raws: list[bytes] = []
+    for event in events:
+        raw = Parsed.of(event).raw
+        if len(part) == BUNDLE_LIMIT or sum(map(len, raws)) + len(raw) > PART_BYTES:
+            yield part, raws
+            part, raws = [], []
+        part.append(event)
+        raws.append(raw)
+    if part:
+        yield part, raws
 
 
 def _error(problem: Mapping[str, Any]) -> Exception:

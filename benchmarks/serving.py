@@ -32,8 +32,8 @@ BUNDLES = 30
 BUNDLE = 500
 READINGS = 6_000
 CONTENT = os.urandom(10_240)
-ROUNDS = 2
-"""The better one counts; the machine is shared."""
+ROUNDS = 3
+"""The best one counts; the machine is shared."""
 WAIT_SECONDS = 30
 
 Load = dict[str, Any]

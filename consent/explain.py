@@ -134,8 +134,11 @@ def _changes(
 def _consent(request: Request, facts: Facts, whole: bool) -> tuple[str, ...]:
     """What each grant to the asker lacks, and how to get one that covers it."""
     out = [
-        f"the grant of entry {grant.seq} does not permit it: {', '.join(misses(grant, request))}"
+        f"the grant of entry {grant.seq} does not permit it: {', '.join(lacks)}"
         for grant in sorted(facts.grants, key=lambda grant: grant.seq)
+        if (
+            lacks := misses(grant, request)
+        )  # one that lacks nothing is excluded from, which isn't told
     ]
     record = request.record
     if whole and record is not None and record.hidden:

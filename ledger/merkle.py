@@ -82,16 +82,21 @@ def root_of(size: int, node: Node) -> bytes:
 
 def inclusion_path(index: int, size: int, node: Node) -> list[bytes]:
     """PATH(index, D[size]) of RFC 9162, 2.1.3.1: the leaf's sibling first."""
+    return path_through(index, size, lambda start, end: range_hash(start, end, node))
+
+
+def path_through(index: int, size: int, subtree: Node) -> list[bytes]:
+    """The same, where `subtree(start, end)` gives the hash over leaves `start` to `end`."""
     if not 0 <= index < size:
         raise ProofError(f"got index {index}, expected one below the size {size}")
     path, start, end = [], 0, size
     while end - start > 1:
         middle = start + _split(end - start)
         if index < middle:
-            path.append(range_hash(middle, end, node))
+            path.append(subtree(middle, end))
             end = middle
         else:
-            path.append(range_hash(start, middle, node))
+            path.append(subtree(start, middle))
             start = middle
     return path[::-1]
 

@@ -43,7 +43,9 @@ def policy_at(look: Look, time: int, seq: int | None = None) -> PolicyRow:
 
     `seq`: of those set before that entry only. Raises LookupError before entry 0.
     """
-    rows = look.group(PolicyRow, LOG)
+    rows = list(look.group(PolicyRow, LOG))
+    if len(rows) == 1 and rows[0].since <= time:  # as in most logs
+        return rows[0]
     due = [row for row in rows if row.since <= time and (seq is None or row.seq < max(1, seq))]
     if not due:
         raise LookupError("there is no policy before entry 0")

@@ -18,7 +18,6 @@ from ledger.event import Event, Signature, sign_event
 from ledger.merkle import Frontier, leaf_hash
 from ledger.policies import policy_at
 from ledger.signers import check_event, created_ids
-from ledger.tiles import TILE_HEIGHT
 from ledger.times import format_time
 
 HOUR_MS = 3_600_000
@@ -105,7 +104,7 @@ class Batch:
     """The entry that holds an event id, also inside a refusal."""
     entries: list[Entry] = field(default_factory=list)
     nodes: list[tuple[int, bytes]] = field(default_factory=list)
-    """(tile level, hash) of every new hash that stands in a tile, in order."""
+    """(level, hash) of every new node of the tree, leaves first, in order."""
     changes: dict[Name, Row] = field(default_factory=dict)
     fresh: set[Name] = field(default_factory=set)
     """Which of the changes are rows that were not there before."""
@@ -228,8 +227,7 @@ class Batch:
         return entry
 
     def _node(self, level: int, node: bytes) -> None:
-        if level % TILE_HEIGHT == 0:
-            self.nodes.append((level // TILE_HEIGHT, node))
+        self.nodes.append((level, node))
 
     def _put(self, row: Row) -> None:
         name = row_name(row)

@@ -1,8 +1,8 @@
 """Tiles (C2SP tlog-tiles): where they are, what they hold, and the tree's nodes read from them."""
 
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache, lru_cache
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 
 from ledger.errors import EventError
 from ledger.merkle import HASH_BYTES, Node, node_hash
@@ -85,21 +85,49 @@ def tile_nodes(read: Callable[[int, int], bytes], cached: int = 64) -> Callable[
     return node
 
 
-def edge_nodes(size: int, edge: Mapping[int, bytes], full: Node) -> Node:
-    """`node(level, index)` of a tree of `size`: unfinished tiles by level in `edge`, `full` for the others."""
+Crown = dict[int, list[list[bytes]]]
+"""The unfinished tile of each tile level, with the nodes inside it: rows, of which row 0 are its hashes."""
 
-    @cache
-    def rows(level: int) -> list[list[bytes]]:
-        return _levels(edge[level])
+
+def crown_of(size: int, read: Callable[[int, int], bytes]) -> Crown:
+    """The crown of a tree of `size`; `read(tile level, number)` gives at least what is needed."""
+    crown, level = Crown(), 0
+    while size >> (TILE_HEIGHT * level):
+        number, width = divmod(size >> (TILE_HEIGHT * level), TILE_WIDTH)
+        crown[level] = _rows(read(level, number)[: width * HASH_BYTES] if width else b"")
+        level += 1
+    return crown
+
+
+def grow(crown: Crown, nodes: Iterable[tuple[int, bytes]]) -> Crown:
+    """The crown after new nodes (level, hash), in the order in which they came; rows only ever grow."""
+    out = dict(crown)
+    for level, node in nodes:
+        tile, height = divmod(level, TILE_HEIGHT)
+        rows = out.get(tile)
+        if rows is None or (height == 0 and len(rows[0]) == TILE_WIDTH):
+            rows = out[tile] = _rows(b"")
+        rows[height].append(node)
+    return out
+
+
+def edge_nodes(size: int, crown: Crown, full: Node) -> Node:
+    """`node(level, index)` of a tree of `size`: unfinished tiles from the crown, `full` for the others."""
 
     def node(level: int, index: int) -> bytes:
-        tile_level, height = divmod(level, TILE_HEIGHT)
+        tile, height = divmod(level, TILE_HEIGHT)
         number, offset = divmod(index << height, TILE_WIDTH)
-        if number < size >> (TILE_HEIGHT * (tile_level + 1)):
+        if number < size >> (TILE_HEIGHT * (tile + 1)):
             return full(level, index)
-        return rows(tile_level)[height][offset >> height]
+        return crown[tile][height][offset >> height]
 
     return node
+
+
+def _rows(data: bytes) -> list[list[bytes]]:
+    """The eight rows of nodes inside a tile."""
+    rows = _levels(data)[:TILE_HEIGHT]
+    return rows + [[] for _ in range(TILE_HEIGHT - len(rows))]
 
 
 def _levels(data: bytes) -> list[list[bytes]]:

@@ -28,6 +28,7 @@ from records.disclosures import Disclosure
 from records.explaining import Answer, Question
 from records.exporting import Taken
 from records.history import History
+from records.hospitals import Directory, directory_of
 from records.reserving import Reserved, Subject
 from records.uploads import StagedBlob, stage
 from storage.ledger import Ledger
@@ -114,6 +115,10 @@ class Desk(Protocol):
 
     def charts(self, actor: Actor) -> list[str]:
         """The charts whose patient the actor is."""
+        ...
+
+    def hospital(self, actor: Actor, hospital: str) -> Directory:
+        """A hospital's name, doctors and groups; see `hospitals.directory_of`."""
         ...
 
     def roles(self, account: str) -> list[tuple[str, str]]:
@@ -204,6 +209,10 @@ class Near:
     def charts(self, actor: Actor) -> list[str]:
         """The actor's own charts; see the port."""
         return sorted(row.patient for row in charts.charts_of(self.ledger, actor.account))
+
+    def hospital(self, actor: Actor, hospital: str) -> Directory:
+        """A hospital's directory; see the port."""
+        return directory_of(self.ledger, hospital)
 
     def roles(self, account: str) -> list[tuple[str, str]]:
         """The roles an account holds; see the port."""

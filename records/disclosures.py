@@ -1,10 +1,11 @@
 """Reading: append `record.opened`, and only then, against its receipt, decrypt."""
 
 import hashlib
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+import orjson
 
 from consent.facts import Record, Version, sha256_of, version_of
 from crypto.blobs import Sealer, blob_context, open_range, open_stream
@@ -58,7 +59,7 @@ def find_record(ledger: Ledger, record: str) -> Record:
 
 def find_records(ledger: Ledger, patient: str) -> list[Record]:
     """A patient's records, in the order of their creation."""
-    return sorted(ledger.rows(Record, "patient", patient), key=lambda record: record.seq)
+    return ledger.records_of(patient)
 
 
 def reading(
@@ -153,7 +154,7 @@ def ticket_of(ledger: Ledger, token: str, record: str) -> Ticket:
         found = ledger.passing.get("reading", hashlib.sha256(secret).digest(), ledger.clock())
         if found is None:
             raise NotThere("the read token is none of ours, or has ended: sign a new reading")
-        members = json.loads(found)
+        members = orjson.loads(found)
         sealed = b64decode(members.pop("key"))
         key = b"".join(open_stream(_token_key(secret), _TOKEN_CONTEXT, iter([sealed])))
     except CryptoError as error:
@@ -196,7 +197,7 @@ def _token(ledger: Ledger, entry: Entry, record: Record, version: Version, key: 
         "size": version.size,
         "key": b64encode(sealer.update(key) + sealer.finalize()),
     }
-    digest, value = hashlib.sha256(secret).digest(), json.dumps(members).encode()
+    digest, value = hashlib.sha256(secret).digest(), orjson.dumps(members)
     ledger.passing.put("reading", digest, value, now, now + TOKEN_MS)
     return b64encode(secret)
 

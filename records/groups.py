@@ -1,23 +1,8 @@
 """Groups: the departments of a hospital, and which of its doctors are in them."""
 
-from dataclasses import dataclass
-
 from identity.actors import Actor, new_id
-from ledger.directory import Group, GroupMember, Hospital
 from records.desk import Desk
-from records.errors import NotThere
 from records.reserving import Subject
-from storage.ledger import Ledger
-
-
-@dataclass(frozen=True)
-class Department:
-    """A group and who is in it now, by account."""
-
-    group: str
-    seq: int
-    """The entry that formed it."""
-    accounts: tuple[str, ...]
 
 
 def form(desk: Desk, admin: Actor, name: str) -> tuple[str, int]:
@@ -38,19 +23,6 @@ def join(desk: Desk, admin: Actor, group: str, account: str) -> int:
 def leave(desk: Desk, admin: Actor, group: str, account: str) -> int:
     """Take somebody out of a group; gives the entry."""
     return _move(desk, admin, "group.left", group, account)
-
-
-def groups_of(ledger: Ledger, hospital: str) -> list[Department]:
-    """A hospital's groups in the order in which they were formed; raises NotThere."""
-    if ledger.row(Hospital, hospital) is None:
-        raise NotThere(f"there is no hospital {hospital}")
-    found = sorted(ledger.rows(Group, "hospital", hospital), key=lambda group: group.seq)
-    return [Department(row.group, row.seq, _accounts(ledger, row.group)) for row in found]
-
-
-def _accounts(ledger: Ledger, group: str) -> tuple[str, ...]:
-    members = ledger.rows(GroupMember, "group", group)
-    return tuple(sorted(member.account for member in members if member.active))
 
 
 def _move(desk: Desk, admin: Actor, kind: str, group: str, account: str) -> int:

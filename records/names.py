@@ -1,8 +1,8 @@
-"""Names: of hospitals, which are public, and of their people, opened by the keeper for anybody signed in."""
+"""Names: of hospitals, which are public, and of their people and groups, opened by the keeper for anybody signed in."""
 
 from collections.abc import Sequence
 
-from ledger.directory import Account, Hospital, Member
+from ledger.directory import Account, Group, Hospital, Member
 from records.reserving import object_key
 from storage.ledger import Ledger
 
@@ -18,6 +18,17 @@ def hospital_names(ledger: Ledger, hospitals: Sequence[str]) -> dict[str, str]:
 def staff_names(ledger: Ledger, accounts: Sequence[str]) -> dict[str, str]:
     """The names of those accounts that work or worked at a hospital and have one."""
     return {account: name for account in accounts if (name := _person(ledger, account))}
+
+
+def group_name(ledger: Ledger, group: Group) -> str:
+    """A group's name; empty where it has none."""
+    if group.group in ledger.names:
+        return ledger.names[group.group]
+    if "name" not in ledger.entry(group.seq).event.body:
+        return ""
+    (formed,) = ledger.receipts_now((group.seq,))
+    key = object_key(ledger, group.hospital, group.group)
+    return _keep(ledger, group.group, ledger.keeper.group_name(formed, key))
 
 
 def _hospital(ledger: Ledger, hospital: str) -> str:

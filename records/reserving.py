@@ -1,5 +1,6 @@
 """Reserve ids: make keys with the keeper, keep them staged, seal texts under them."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -14,8 +15,8 @@ from storage.keeper import KeyRequest, Wrapped
 from storage.ledger import Ledger
 from storage.staged import LABEL_KEY, BlobKey, ObjectKey
 
-TEXT_BYTES = 4_096
-"""Longest text of a sealed field, UTF-8."""
+TEXT_BYTES = 1_024
+"""Longest text that is sealed for an author, UTF-8: two of them go into one header of a reading."""
 SUBJECTS = 1_000
 """Most subjects reserved by one call."""
 RESERVING = frozenset({"doctor", "hospital_admin", "hospital_system", "operator"})
@@ -152,6 +153,7 @@ def object_key(ledger: Ledger, subject: str, name: str) -> Wrapped:
     return Wrapped(row.subject, row.object, row.version, row.wrapped)
 
 
+_CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]").search
 _KINDS: dict[str, type] = {"ac": Account, "gp": Group, "hs": Hospital, "pt": Patient}
 
 
@@ -169,10 +171,10 @@ def _check_subject(ledger: Ledger, caller: Caller, subject: Subject) -> None:
 
 def _check_texts(texts: Mapping[str, str]) -> None:
     for name, text in texts.items():
-        if len(text.encode()) > TEXT_BYTES:
-            raise RecordsError(
-                f"got {len(text.encode())} bytes of {name}, expected at most {TEXT_BYTES}"
-            )
+        if (size := len(text.encode("utf-8", "replace"))) > TEXT_BYTES:
+            raise RecordsError(f"got {size} bytes of {name}, expected at most {TEXT_BYTES}")
+        if _CONTROL(text):
+            raise RecordsError(f"got control characters in {name}, expected plain text")
 
 
 def _place(caller: Caller, subject: Subject) -> tuple[str, str]:

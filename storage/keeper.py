@@ -112,6 +112,7 @@ class KeyKeeper:
         self._followed: set[tuple[int, bytes]] = set()
         """Checkpoints that were shown to lie on the one branch."""
         self._kek = lru_cache(maxsize=KEKS_CACHED)(self._load_kek)
+        self._checkpoint = lru_cache(maxsize=NOTES_CACHED)(self._lead_to)
         self._proved = lru_cache(maxsize=NOTES_CACHED)(self._prove)
         self._opened = lru_cache(maxsize=NOTES_CACHED)(
             lambda note: open_checkpoint(note, self._log_keys)
@@ -279,6 +280,27 @@ class KeyKeeper:
         except (LedgerError, CryptoError, LookupError) as error:
             raise KeeperRefused(f"the name does not open: {error}") from error
 
+    def group_name(self, formed: Receipt, key: Wrapped) -> str:
+        """The name of a hospital's group, by the receipt of the entry that formed it; for anybody signed in.
+
+        `key`: the group's object key, of the hospital. Raises KeeperRefused.
+        """
+        try:
+            self._checkpoint(formed)
+            event = _parsed(formed.entry).event
+            group = event.body.get("group")
+            if event.type.name != "group.formed" or (key.subject, key.name) != (
+                event.subject,
+                group,
+            ):
+                raise KeeperRefused(
+                    f"got {event.type.name} and the key of {key.name}, not a group's"
+                )
+            name = wraps.field_name(event.stream, key.name, event.id, "name")
+            return wraps.open_field(self._object(key), name, event.body["name"])
+        except (LedgerError, CryptoError, LookupError) as error:
+            raise KeeperRefused(f"the name does not open: {error}") from error
+
     def accept_restored(self, restored: Receipt, first: Receipt) -> None:
         """Follow a log that the operator declared restored: `ledger.restored`, with entry 0's receipt."""
         checkpoint = self._checkpoint(restored)
@@ -340,7 +362,7 @@ class KeyKeeper:
         self._check_signature(entry, *_registered(_parsed(key.entry), entry.sig.key))
         return entry
 
-    def _checkpoint(self, receipt: Receipt) -> Checkpoint:
+    def _lead_to(self, receipt: Receipt) -> Checkpoint:
         """The checkpoint that a receipt's path leads to; its signatures are looked at once a checkpoint."""
         checkpoint = self._opened(receipt.checkpoint)
         receipt.check_under(checkpoint)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection
 
+from consent.facts import Record
 from consent.policy import Policy, policy_in_force
 from crypto.notes import VerifierKey
 from ledger.directory import Key, Rows
@@ -28,10 +29,10 @@ from storage.log import PUBLISH_MS, Log, Settled
 from storage.passing import PassingStore
 from storage.rows import shape
 from storage.staged import KeyTable
-from storage.working import select_rows
+from storage.working import records_of, select_rows
 
 R = TypeVar("R")
-RAWS_KEPT = 4_096
+ENTRIES_KEPT = 4_096
 """Entries, and numbers of keys' entries, kept in memory."""
 
 
@@ -54,7 +55,7 @@ class Ledger:
     passing: PassingStore
     names: dict[str, str] = field(default_factory=dict)
     """Names of hospitals and their people that were shown before, by id."""
-    _raws: dict[int, bytes] = field(default_factory=dict)
+    _entries: dict[int, Entry] = field(default_factory=dict)
     _key_seqs: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -95,6 +96,12 @@ class Ledger:
         with self.database.read() as connection:
             result = connection.exec_driver_sql(self.database.sql(statement), (value,))
             return [form.decode(row) for row in result]
+
+    def records_of(self, patient: str) -> list[Record]:
+        """A patient's records as of now, in the order of their creation."""
+        with self.database.read() as connection:
+            found = records_of(self.database, connection, [patient])
+        return sorted(found, key=lambda record: record.seq)
 
     def entry(self, seq: int) -> Entry:
         """One entry; raises NotFound."""
@@ -143,7 +150,7 @@ class Ledger:
         """What the keeper is shown for the reading `entry`, under the checkpoint it was settled by."""
         note = settled.checkpoint
         first = Receipt(entry.raw, entry.link.seq, tuple(settled.path(entry.link.seq)), note)
-        second = Receipt(self._raw(key_seq), key_seq, tuple(settled.path(key_seq)), note)
+        second = Receipt(self.kept_entry(key_seq).raw, key_seq, tuple(settled.path(key_seq)), note)
         return Reading(first, second, partial(self._prove_from, settled))
 
     def _prove_from(self, settled: Settled, old: int, new: int) -> list[bytes]:
@@ -153,8 +160,14 @@ class Ledger:
         return self.prove(old, new)
 
     def kept_entry(self, seq: int) -> Entry:
-        """An entry that is asked for again and again; raises NotFound."""
-        return Entry.stored(self._raw(seq))
+        """An entry that is asked for again and again, kept for the next time; raises NotFound."""
+        entry = self._entries.get(seq)
+        if entry is None:
+            if len(self._entries) >= ENTRIES_KEPT:
+                self._entries.clear()
+            with self.database.read() as connection:
+                entry = self._entries[seq] = Entry.stored(self.store.entry(connection, seq))
+        return entry
 
     def key_entry(self, key: str) -> int:
         """The number of the entry that put a key into the log; raises NotFound."""
@@ -163,20 +176,10 @@ class Ledger:
             row = self.row(Key, key)
             if row is None:
                 raise NotFound(f"the key {key} is not in the log")
-            if len(self._key_seqs) >= RAWS_KEPT:
+            if len(self._key_seqs) >= ENTRIES_KEPT:
                 self._key_seqs.clear()
             seq = self._key_seqs[key] = row.seq
         return seq
-
-    def _raw(self, seq: int) -> bytes:
-        """The stored bytes of an entry, kept for the next time."""
-        raw = self._raws.get(seq)
-        if raw is None:
-            if len(self._raws) >= RAWS_KEPT:
-                self._raws.clear()
-            with self.database.read() as connection:
-                raw = self._raws[seq] = self.store.entry(connection, seq)
-        return raw
 
     def prove(self, old: int, new: int) -> list[bytes]:
         """The consistency proof between two sizes."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 
 from sqlalchemy import Connection
 
@@ -22,10 +22,18 @@ from crypto.notes import LogSigner
 from crypto.signing import SigningKey
 from ledger.chain import Chain
 from ledger.errors import Refused
-from ledger.merkle import HASH_BYTES, Frontier, Node, inclusion_path
+from ledger.merkle import HASH_BYTES, Frontier, Node, path_through, range_hash
 from ledger.registry import edition_of
 from ledger.sequencer import Appended, Batch, Outcome, Proposal, Rules
-from ledger.tiles import TILE_WIDTH, edge_nodes, tile_nodes
+from ledger.tiles import (
+    TILE_HEIGHT,
+    TILE_WIDTH,
+    Crown,
+    crown_of,
+    edge_nodes,
+    grow,
+    tile_nodes,
+)
 from storage.anchor import Anchor
 from storage.entries import EntryStore, Head, StreamEnd, empty_head
 from storage.errors import OutcomeUnknown, StorageError, Unavailable
@@ -44,10 +52,17 @@ CLOCK_BEHIND_MS = 5_000
 """How far the clock may stand behind the last entry, or away from the database's clock."""
 STREAMS_LIMIT = 400_000
 """Stream ends kept between batches."""
+ERROR_CHARACTERS = 300
+"""Most of another's error that is told."""
 TILES_KEPT = 1_024
 """Full tiles kept for inclusion paths, about 16 KiB each."""
 PUBLISH_MS = 1_000
 """Least time between two published checkpoints, and most between two anchors."""
+
+
+def _first_line(error: Exception) -> str:
+    """What an error says, without the statement that it was about."""
+    return f"{type(error).__name__}: {error}".splitlines()[0][:ERROR_CHARACTERS]
 
 
 def no_node(level: int, index: int) -> bytes:
@@ -69,10 +84,12 @@ class Settled:
     checkpoint: bytes
     """The signed note of `size` entries."""
     node: Node
+    subtree: Node
+    """Subtrees by their first leaf and the one after their last, kept for all calls of the batch."""
 
     def path(self, seq: int) -> list[bytes]:
         """The inclusion path of entry `seq` under the checkpoint."""
-        return inclusion_path(seq, self.size, self.node)
+        return path_through(seq, self.size, self.subtree)
 
 
 @dataclass(frozen=True)
@@ -99,8 +116,7 @@ class _State:
 
     head: Head
     frontier: Frontier
-    edge: dict[int, bytes]
-    """The unfinished tile of each level."""
+    crown: Crown
     streams: dict[str, StreamEnd] = field(default_factory=dict)
     rows: WorkingSet = field(default_factory=WorkingSet)
 
@@ -236,7 +252,9 @@ class Log:
         except (
             Exception
         ) as error:  # a bug or a broken database: say so, and start from the database again
-            self._fail(tickets, Unavailable("database", f"nothing was appended: {error!r}"))
+            self._fail(
+                tickets, Unavailable("database", f"nothing was appended: {_first_line(error)}")
+            )
         finally:
             with self._gate:
                 self._waiting -= sum(len(ticket.proposals) for ticket in tickets)
@@ -253,7 +271,7 @@ class Log:
         answers: list[Outcome] = [
             Refused("atomic", words) if isinstance(o, Appended) and o.fresh else o for o in outcomes
         ]
-        ticket.settled.set_result(Settled(answers, 0, b"", no_node))
+        ticket.settled.set_result(Settled(answers, 0, b"", no_node, no_node))
 
     def _run(self, tickets: list[Ticket]) -> None:
         """Steps 2 to 7 of the append transaction."""
@@ -284,12 +302,15 @@ class Log:
             raise
         # 7. Durable, in the tree, under a signed checkpoint: tell the callers.
         self._state = state
-        node = edge_nodes(state.head.size, state.edge, self._full)
+        node = edge_nodes(state.head.size, state.crown, self._full)
+        subtree = cache(partial(range_hash, node=node))
         position = 0
         for ticket in tickets:
             part = outcomes[position : position + len(ticket.proposals)]
             position += len(ticket.proposals)
-            ticket.settled.set_result(Settled(part, state.head.size, state.head.checkpoint, node))
+            ticket.settled.set_result(
+                Settled(part, state.head.size, state.head.checkpoint, node, subtree)
+            )
 
     def _full_tile(self, level: int, number: int) -> bytes:
         """A tile that will never change."""
@@ -326,13 +347,7 @@ class Log:
         if self._state is not None and self._state.head == head:
             return self._state
         read = cache(lambda level, number: self._store.tile(connection, level, number))
-        edge = {}
-        level = 0
-        while head.size >> (8 * level):
-            number, width = divmod(head.size >> (8 * level), TILE_WIDTH)
-            edge[level] = read(level, number)[: width * HASH_BYTES] if width else b""
-            level += 1
-        return _State(head, Frontier(head.size, tile_nodes(read)), edge)
+        return _State(head, Frontier(head.size, tile_nodes(read)), crown_of(head.size, read))
 
     def _prepare(
         self, connection: Connection, state: _State, proposals: Sequence[Proposal], now: int
@@ -378,7 +393,7 @@ class Log:
                 count += 1
         store.add_streams(connection, new_streams)
         store.add(connection, [(ends[e.event.stream].id, e) for e in batch.entries], batch.ids)
-        edge = self._write_tiles(connection, state.edge, batch)
+        crown = self._write_tiles(connection, state.crown, batch)
         checkpoint = Checkpoint(self._rules.origin, batch.chain.size, batch.frontier.root())
         note = self._signer.sign(checkpoint, batch.chain.time // 1000)
         new = head._replace(
@@ -389,7 +404,7 @@ class Log:
             store.publish(connection, new.size, note)
             new = new._replace(published=new.size, published_time=new.time)
         store.write_head(connection, new)
-        return _State(new, batch.frontier, edge, ends, state.rows)
+        return _State(new, batch.frontier, crown, ends, state.rows)
 
     def _registry(self, head: Head, batch: Batch) -> bytes:
         """The hash of the registry named last, 32 bytes."""
@@ -398,25 +413,22 @@ class Log:
         ]
         return b64decode(named[-1].event.body["registry"], 32) if named else head.registry
 
-    def _write_tiles(
-        self, connection: Connection, old: dict[int, bytes], batch: Batch
-    ) -> dict[int, bytes]:
+    def _write_tiles(self, connection: Connection, old: Crown, batch: Batch) -> Crown:
         """Write the tiles this batch touched; gives the unfinished ones."""
         start = batch.chain.size - len(batch.entries)
         full = TILE_WIDTH * HASH_BYTES
         tiles: dict[tuple[int, int], bytes] = {}
-        edge = dict(old)
         added: dict[int, list[bytes]] = {}
         for level, node in batch.nodes:
-            added.setdefault(level, []).append(node)
+            tile, height = divmod(level, TILE_HEIGHT)
+            if height == 0:
+                added.setdefault(tile, []).append(node)
         for level, nodes in added.items():
-            number = (start >> (8 * level)) // TILE_WIDTH
-            data = edge.get(level, b"") + b"".join(nodes)
-            while len(data) >= full:
+            number = (start >> (TILE_HEIGHT * level)) // TILE_WIDTH
+            before = old[level][0] if level in old else []
+            data = b"".join(before if len(before) < TILE_WIDTH else []) + b"".join(nodes)
+            while data:
                 tiles[level, number] = data[:full]
                 data, number = data[full:], number + 1
-            if data:
-                tiles[level, number] = data
-            edge[level] = data
         self._store.write_tiles(connection, tiles)
-        return edge
+        return grow(old, batch.nodes)

@@ -94,7 +94,8 @@ records = _table(
     sensitive=Boolean, minor_private=Boolean, state=Text, state_seq=BigInteger, versions=Text,
     hidden=BigInteger,
 )  # fmt: skip
-Index("records_of_patient", records.c.patient)
+Index("records_by_entry", records.c.seq)
+"""A patient's records are found by the entries of the stream: an index by patient would be a random one."""
 grants = _table(
     "grants", "patient grantee lineage", patient=Text, grantee=Text, lineage=Text, grant=Text,
     seq=BigInteger, active=Boolean, scope=Text, records=Text, actions=Text, purposes=Text, labels=Text,

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from consent.facts import Exclusion, Grant, GrantName, Record
 from consent.gate import duty
 from ledger.directory import (
+    GROUPS,
     Account,
     Group,
     GroupMember,
@@ -17,6 +18,7 @@ from ledger.directory import (
     Patient,
     Row,
     Rows,
+    row_name,
 )
 from ledger.event import Event
 from ledger.policies import LOG, PolicyRow
@@ -63,14 +65,26 @@ class WorkingSet(Rows):
         """Load what these proposals need and isn't here yet."""
         if len(self._asked) > ROWS_LIMIT:
             self._forget()
-        events = [p.event for p in proposals]
-        self._ask_groups(database, connection, {n for e in events for n in group_needs(e)})
+        actors = {p.event.actor for p in proposals}
+        asking = [p.event for p in proposals if not _duty(p.event)]
+        wanted: set[Name] = {(PolicyRow, (LOG,)), *((GroupMember, (actor,)) for actor in actors)}
+        wanted.update(n for event in asking for n in group_needs(event))
+        self._ask_groups(database, connection, wanted)
         # Who is in which group tells which grants and exclusions may count.
-        groups = {event.actor: self._groups_of(event.actor) for event in events}
-        wanted = {n for p in proposals for n in needs(p.event, p.sig.key, groups[p.event.actor])}
-        self._ask(database, connection, wanted)
-        more = {n for e in events for n in grant_needs(e, groups[e.actor])}
+        groups = {actor: self._groups_of(actor) for actor in actors}
+        rows = {n for p in proposals for n in needs(p.event, p.sig.key)}
+        rows.update(n for event in asking for n in consent_needs(event, groups[event.actor]))
+        self._ask(database, connection, rows)
+        more = {n for event in asking for n in grant_needs(event, groups[event.actor])}
         self._ask_groups(database, connection, more)
+
+    def put(self, row: Row) -> None:
+        """Add or replace a row; it joins its group if that was loaded: one that is loaded later is whole."""
+        kind, key = row_name(row)
+        self._rows[kind][key] = row
+        fields = GROUPS.get(kind)
+        if fields is not None and (name := (kind, row[fields])) in self._asked_groups:
+            self._groups.setdefault(name, {})[key] = row
 
     def _groups_of(self, account: str) -> list[str]:
         return [m.group for m in self.group(GroupMember, account) if m.active]
@@ -96,6 +110,10 @@ class WorkingSet(Rows):
         keys: dict[type, list[tuple[str, ...]]] = {}
         for kind, key in names:
             keys.setdefault(kind, []).append(key)
+        if columns and Record in keys:
+            patients = [patient for (patient,) in keys.pop(Record)]
+            for row in records_of(database, connection, patients):
+                self.put(row)
         for kind, found in keys.items():
             for row in select_rows(database, connection, kind, found, columns.get(kind, ())):
                 self.put(row)
@@ -106,12 +124,11 @@ _GROUP_COLUMNS: dict[type, tuple[str, ...]] = {
     GroupMember: ("account",),
     Key: ("account",),
     PolicyRow: ("log",),
-    Record: ("patient",),
 }
 
 
-def needs(event: Event, key: str, groups: Sequence[str]) -> Iterator[Name]:
-    """The rows by which `event`, signed by `key`, is checked, decided and folded; its actor's `groups`."""
+def needs(event: Event, key: str) -> Iterator[Name]:
+    """The rows by which `event`, signed by `key`, is checked and folded."""
     body, name, hospital, actor = event.body, event.type.name, event.hospital, event.actor
     stream, _, subject = event.stream.partition("/")
     yield Key, (key,)
@@ -120,11 +137,6 @@ def needs(event: Event, key: str, groups: Sequence[str]) -> Iterator[Name]:
         yield Hospital, (hospital,)
     if stream == "patient":
         yield Patient, (subject,)
-        if not _duty(event):
-            for reader in filter(None, (actor, hospital, *groups)):
-                yield Exclusion, (subject, reader)
-            for group in groups:
-                yield Group, (group,)
     elif stream == "hospital":
         yield Hospital, (subject,)
         if name in _JOINS:
@@ -160,7 +172,8 @@ _READERS: dict[str, type] = {"ac": Account, "gp": Group, "hs": Hospital}
 
 
 def _duty(event: Event) -> bool:
-    return duty(str(event.type.action), event.hospital, event.value.get("on_behalf_of", ""))
+    action, principal = event.type.action, event.value.get("on_behalf_of", "")
+    return action is not None and duty(action, event.hospital, principal)
 
 
 _BODY_ROWS: tuple[tuple[str, type], ...] = (
@@ -175,10 +188,17 @@ _BODY_ROWS: tuple[tuple[str, type], ...] = (
 )
 
 
+def consent_needs(event: Event, groups: Sequence[str]) -> Iterator[Name]:
+    """What else `event` is decided by, where the duty to keep records doesn't answer; its actor's `groups`."""
+    if event.type.stream == "patient":
+        for reader in filter(None, (event.actor, event.hospital, *groups)):
+            yield Exclusion, (event.subject, reader)
+        for group in groups:
+            yield Group, (group,)
+
+
 def group_needs(event: Event) -> Iterator[Name]:
-    """The groups of rows by which `event` is decided, but for grants."""
-    yield PolicyRow, (LOG,)
-    yield GroupMember, (event.actor,)
+    """The groups of rows by which `event` is checked and decided, but for grants."""
     if event.type.stream == "account" and "account" in event.body:
         yield Key, (event.body["account"],)
     if event.type.action == "list":
@@ -191,9 +211,8 @@ def grant_needs(event: Event, groups: Sequence[str]) -> Iterator[Name]:
         return
     if "grantee" in event.body:
         yield Grant, (event.subject, event.body["grantee"])
-    if not _duty(event):
-        for grantee in filter(None, (event.actor, event.hospital, *groups)):
-            yield Grant, (event.subject, grantee)
+    for grantee in filter(None, (event.actor, event.hospital, *groups)):
+        yield Grant, (event.subject, grantee)
 
 
 def select_rows(
@@ -207,5 +226,20 @@ def select_rows(
     form = shape(kind)
     found = database.select(
         connection, form.table.name, form.columns, columns or form.key, list(keys)
+    )
+    return [form.decode(row) for row in found]
+
+
+def records_of(database: Database, connection: Connection, patients: Sequence[str]) -> list[Record]:
+    """The records of these patients, found by the entries of their streams that created them."""
+    form = shape(Record)
+    columns = ", ".join(f'r."{column.name}"' for column in form.table.columns)
+    found = database.select(
+        connection,
+        "streams",
+        columns,
+        ("name",),
+        [(f"patient/{patient}",) for patient in patients],
+        "JOIN entries e ON e.stream = streams.id JOIN records r ON r.seq = e.seq",
     )
     return [form.decode(row) for row in found]

@@ -9,6 +9,7 @@ from api.cli.app import As, Data, Json, Url, actor, app, at, opened, say, settin
 from api.cli.people import Name, doctor_app, hospital_app
 from identity.actors import new_key, write_keyfile
 from records import appointments, groups
+from records.hospitals import directory_of
 
 group_app = typer.Typer(help="Groups (departments) of a hospital.", no_args_is_help=True)
 auditor_app = typer.Typer(help="Auditors, who verify without reading.", no_args_is_help=True)
@@ -101,14 +102,28 @@ def group_leave(
 
 @group_app.command("list")
 def group_list(hospital: HospitalId, data: Data = None, json_: Json = False) -> None:
-    """A hospital's groups and who is in them; ids alone, the names are sealed."""
+    """A hospital's groups and who is in them."""
     with opened(data) as ledger:
-        found = groups.groups_of(ledger, hospital)
+        found = directory_of(ledger, hospital).groups
     lines = [
-        f"{one.group} (entry {one.seq}): {', '.join(one.accounts) or 'nobody'}" for one in found
+        f"{one.group} {one.name} (entry {one.seq}): {', '.join(one.accounts) or 'nobody'}"
+        for one in found
     ]
     fields = {"hospital": hospital, "groups": [dataclasses.asdict(one) for one in found]}
     say(json_, fields, *lines, f"{len(found)} groups")
+
+
+@hospital_app.command("show")
+def hospital_show(
+    hospital: HospitalId, who: As, data: Data = None, url: Url = None, json_: Json = False
+) -> None:
+    """A hospital's name, its active doctors and its groups: whom one may grant to, or exclude."""
+    with at(data, url) as desk:
+        found = desk.hospital(actor(who), hospital)
+    lines = [f"{found.name} ({hospital}){'' if found.active else ', suspended'}"]
+    lines += [f"  {account}  {name}" for account, name in found.doctors.items()]
+    lines += [f"  {g.group}  {g.name}: {len(g.accounts)} doctors" for g in found.groups]
+    say(json_, dataclasses.asdict(found), *lines)
 
 
 @doctor_app.command("suspend")

@@ -173,6 +173,14 @@ STAGED = gives(
 ME = gives(
     "The caller", {"account": ACCOUNT, "hospital": "", "patients": [PATIENT], "role": "patient"}
 )
+HOSPITAL_SHOWN = gives(
+    "The hospital",
+    {
+        "active": True, "doctors": {ACCOUNT: "Dr. Ada Nord"}, "hospital": HOSPITAL, "name": "Nordklinik",
+        "groups": [{"accounts": [ACCOUNT], "group": "gp_01jd3q8m5c0000000000000006", "name": "Radiology", "seq": 9}],
+    },
+    schema=_OBJECT,
+)  # fmt: skip
 ADDRESS = gives("What a reading names", {"blobs": [BLOB_ID], "patient": PATIENT})
 GRANTS = gives("Grants and exclusions", {"exclusions": [], "grants": []})
 LOOKUP = takes({"identifiers": ["urn:nord|4711"]}, {"$ref": "#/components/schemas/LookupSent"})

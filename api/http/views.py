@@ -1,5 +1,6 @@
 """What a caller may look at without an entry: their own charts and grants, receipts, explanations."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import orjson
@@ -16,11 +17,13 @@ from ledger.registry import ACTIONS, PURPOSES, ROLES
 from records.charts import charts_of, consents, own_chart
 from records.disclosures import find_record
 from records.explaining import Question, why
+from records.hospitals import directory_of
 from records.lookups import IDENTIFIERS, lookup
 from records.receipts import receipt
 
 router = APIRouter(tags=["views"])
 Patient = Annotated[str, Path(pattern=f"^pt_{ID_PATTERN}$", examples=[examples.PATIENT])]
+Hospital = Annotated[str, Path(pattern=f"^hs_{ID_PATTERN}$", examples=[examples.HOSPITAL])]
 Record = Annotated[str, Path(pattern=f"^rc_{ID_PATTERN}$", examples=[examples.RECORD])]
 
 
@@ -54,6 +57,14 @@ async def get_me(ledger: TheLedger, caller: TheCaller) -> dict[str, Any]:
         "patients": sorted(chart.patient for chart in charts),
         "role": caller.role,
     }
+
+
+@router.get(
+    "/v1/hospitals/{hospital}", summary="A hospital's people", responses=examples.HOSPITAL_SHOWN
+)
+async def get_hospital(hospital: Hospital, ledger: TheLedger, caller: TheCaller) -> dict[str, Any]:
+    """A hospital's public name, its active doctors and its groups, for whoever grants or excludes."""
+    return asdict(await run_in_threadpool(directory_of, ledger, hospital))
 
 
 @router.get("/v1/records/{record}", summary="What a reading must name", responses=examples.ADDRESS)

@@ -15,13 +15,14 @@ from api.http.callers import TheCaller, TheLedger
 from crypto.encoding import b64encode
 from crypto.ids import ID_PATTERN
 from ledger.registry import LABELS
-from records.reserving import SUBJECTS, Subject, reserve_subjects, seal_texts
+from records.reserving import SUBJECTS, TEXT_BYTES, Subject, reserve_subjects, seal_texts
 from records.uploads import BLOB_LIMIT, stage
 
 router = APIRouter(tags=["writing"])
 Patient = Annotated[str, Path(pattern=f"^pt_{ID_PATTERN}$", examples=[examples.PATIENT])]
 Texts = dict[
-    Annotated[str, Field(pattern="^[a-z][a-z_]{0,30}$")], Annotated[str, Field(max_length=4096)]
+    Annotated[str, Field(pattern="^[a-z][a-z_]{0,30}$")],
+    Annotated[str, Field(max_length=TEXT_BYTES)],
 ]
 EventId = Annotated[str, Field(pattern=f"^ev_{ID_PATTERN}$")]
 

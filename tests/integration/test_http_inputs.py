@@ -199,7 +199,7 @@ ROUTES: dict[str, Callable[[Place], Call]] = {
     "sessions": _session,
 }
 LIMITS = {"events": bodies.EVENTS_BYTES, "bundles": bodies.EVENTS_BYTES, "content": bodies.READING_BYTES,
-          "chart": bodies.READING_BYTES, "history": bodies.READING_BYTES}  # fmt: skip
+          "chart": bodies.READING_BYTES, "export": bodies.EVENTS_BYTES, "history": bodies.READING_BYTES}  # fmt: skip
 """The longest body of a route, where it is not that of all others."""
 
 

@@ -353,9 +353,6 @@ def test_an_excluded_asker_is_told_what_a_stranger_is_told(place: Place) -> None
     assert place.readable(excluded, record) and not place.readable(stranger, record)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="explanations name the grant of an excluded grantee, without a lack"
-)
 def test_the_explanation_does_not_tell_of_an_exclusion(place: Place) -> None:
     """Neither does what would have to change."""
     far, pat = place.far, place.pat

@@ -538,7 +538,7 @@ class Ledgers(RuleBasedStateMachine):
     def same_facts(self, world: World, rows: Rows) -> None:
         """The rows of SQL are those that were folded in memory, and there are no others."""
         ledger, patient = self.town.ledger, world["patient"]["id"]
-        records = {row.record: row for row in ledger.rows(Record, "patient", patient)}
+        records = {row.record: row for row in ledger.records_of(patient)}
         assert records == {one["id"]: rows.get(Record, one["id"]) for one in world["records"]}
         names = {row.grant: row for row in ledger.rows(GrantName, "patient", patient)}
         assert names == {one["id"]: rows.get(GrantName, one["id"]) for one in world["grants"]}

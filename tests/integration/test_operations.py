@@ -203,12 +203,13 @@ def test_groups_are_formed_joined_and_left(town: Town) -> None:
     ran = heartwood(town.settings, "group", "join", group, doctor.account, "--as", admin)
     assert ran.code == 1 and "already" in ran.err
     listed = heartwood(town.settings, "group", "list", town.south.hospital, "--json").json
-    assert listed["groups"] == [{"group": group, "seq": told["seq"], "accounts": [doctor.account]}]
+    department = {"group": group, "seq": told["seq"], "accounts": [doctor.account]}
+    assert listed["groups"] == [department | {"name": "Kardiologie"}]
     assert (
         heartwood(town.settings, "group", "leave", group, doctor.account, "--as", admin).code == 0
     )
     assert (
-        f"{group} (entry {told['seq']}): nobody"
+        f"{group} Kardiologie (entry {told['seq']}): nobody"
         in heartwood(town.settings, "group", "list", town.south.hospital).out
     )
     stranger = keyfile(town, town.north.admin)

@@ -19,7 +19,6 @@ from typing import Any
 
 from api.bootstrap import open_ledger
 from api.settings import Settings
-from consent.facts import Record
 from identity.actors import Actor, new_id, new_key
 from ledger.errors import Refused
 from ledger.merkle import leaf_hash
@@ -135,7 +134,7 @@ def _consent(ledger: Ledger, crowd: Crowd, chance: random.Random) -> None:
 def _read(ledger: Ledger, crowd: Crowd, chance: random.Random) -> None:
     one = chance.choice(crowd.patients)
     actor = one.actor if chance.random() < 0.5 else crowd.doctor
-    records = ledger.rows(Record, "patient", one.patient)
+    records = ledger.records_of(one.patient)
     if not records:
         return
     proposal = disclosures.reading(ledger, actor, chance.choice(records), "TREAT")

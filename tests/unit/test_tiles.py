@@ -24,6 +24,9 @@ from ledger.merkle import (
 from ledger.tiles import (
     TILE_WIDTH,
     all_tiles,
+    crown_of,
+    edge_nodes,
+    grow,
     join_bundle,
     level_tiles,
     split_bundle,
@@ -167,3 +170,31 @@ def test_entry_bundles_split_as_they_were_joined(entries: list[bytes], cut: int)
 def test_entry_bundles_that_end_inside_an_entry_are_refused(data: bytes) -> None:
     with pytest.raises(EventError, match="ends inside"):
         split_bundle(data)
+
+
+@given(
+    sizes=st.lists(st.integers(1, 700), min_size=1, max_size=6),
+    start=st.integers(0, 70_000 - 4_200),
+)
+@settings(max_examples=60, deadline=None)
+def test_the_crown_grows_with_the_tree(sizes: list[int], start: int) -> None:
+    """Batch by batch, its nodes lead to the same paths as the stored tiles; earlier ones stay as they were."""
+    leaves = stored()[0]
+    size, crown = start, crown_of(start, tile_reader(LARGE))
+    frontier = Frontier(start, tile_nodes(tile_reader(LARGE)))
+    seen = []
+    for more in sizes:
+        nodes: list[tuple[int, bytes]] = []
+
+        def emit(level: int, node: bytes, nodes: list[tuple[int, bytes]] = nodes) -> None:
+            nodes.append((level, node))
+
+        for leaf in leaves[size : size + more]:
+            frontier.append(leaf, emit)
+        size += more
+        crown = grow(crown, nodes)
+        seen.append((size, edge_nodes(size, crown, tile_nodes(tile_reader(LARGE)))))
+    for size, node in seen:
+        for index in {0, size // 2, size - 1, max(0, size - 257)}:
+            stored_node = tile_nodes(tile_reader(size))
+            assert inclusion_path(index, size, node) == inclusion_path(index, size, stored_node)

@@ -61,7 +61,7 @@ def upgrade() -> None:
     op.create_index("members_of_group", "group_members", ["group"])
     op.create_index("members_of_hospital", "members", ["hospital"])
     op.create_index("patients_of_account", "patients", ["account"])
-    op.create_index("records_of_patient", "records", ["patient"])
+    op.create_index("records_by_entry", "records", ["seq"])
 
 
 def _table(name: str, key: str, /, **columns: type) -> None:
