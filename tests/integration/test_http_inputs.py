@@ -25,6 +25,7 @@ from ledger.times import DAY_MS, format_time
 from records import authoring, grants, uploads
 from records.desk import Near
 from records.disclosures import find_record
+from records.errors import RecordsError
 from records.exporting import commitment, listed
 from records.lookups import IDENTIFIERS
 from records.reserving import SUBJECTS, TEXT_BYTES
@@ -678,12 +679,20 @@ def test_what_is_no_http_is_turned_away(place: Place, unwritten: None, head: str
 # What comes from outside is data.
 
 
+@pytest.mark.parametrize("name", ["x\r\nSet-Cookie: a=b", "a\tb", "a\x7f", "\x00"])
+def test_control_characters_are_in_no_text(place: Place, name: str) -> None:
+    """Refused before anything is sealed, by the member that holds them."""
+    one = Upload(place.scene.pat.patient, "document", "text/plain", [b"x"], file_name=name)
+    with pytest.raises(RecordsError, match="control characters in file_name"):
+        authoring.upload(Near(place.town.ledger), place.town.north.system, one)
+
+
 @pytest.mark.parametrize(
     "media_type", ["text/html", "image/svg+xml", "application/javascript", "application/json"]
 )
 @pytest.mark.parametrize(
     "name",
-    ["../../etc/passwd", 'a"b\\c.png', "x\r\nSet-Cookie: a=b", "Ärztebrief ‮fdp.exe", "<script>"],
+    ["../../etc/passwd", 'a"b\\c.png', "Ärztebrief ‮fdp.exe", "<script>"],
 )
 def test_file_names_and_media_types_are_data(place: Place, media_type: str, name: str) -> None:
     """Given back as they came, sealed texts in base64, the file named by its record's id."""
