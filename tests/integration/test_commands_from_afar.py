@@ -1,0 +1,109 @@
+"""Commands with `--url`: the same answers as beside the data, by nothing but a key file and a server."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from identity.actors import Actor, write_keyfile
+from tests.commands import Ran, heartwood
+from tests.integration.scene import Scene
+from tests.people import Town
+from tests.served import in_process
+
+
+class Afar:
+    """A scene whose ledger is served, and commands run against the server."""
+
+    def __init__(self, scene: Scene, url: str, folder: Path) -> None:
+        self.scene, self.url, self.folder = scene, url, folder
+        self._keyfiles: dict[str, Path] = {}
+
+    def key(self, actor: Actor) -> Path:
+        """The actor's key file."""
+        name = f"{actor.role}-{actor.account}"
+        if name not in self._keyfiles:
+            self._keyfiles[name] = write_keyfile(self.folder / name, actor)
+        return self._keyfiles[name]
+
+    def run(self, *arguments: object, actor: Actor, code: int = 0) -> Ran:
+        """A command at the server; `actor` acts."""
+        acting = ("--as", self.key(actor), "--url", self.url)
+        ran = heartwood(self.scene.town.settings, *arguments, *acting)
+        assert ran.code == code, ran
+        return ran
+
+    def json(self, *arguments: object, actor: Actor) -> dict[str, Any]:
+        """The object that a command prints."""
+        return self.run(*arguments, "--json", actor=actor).json
+
+
+@pytest.fixture
+def afar(town: Town, tmp_path: Path) -> Iterator[Afar]:
+    """Commands against a served town."""
+    scene = Scene.of(town)
+    with in_process(town.ledger) as web:
+        yield Afar(scene, web.url, tmp_path)
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_a_list_shows_what_can_be_read_and_taken_away(afar: Afar) -> None:
+    """List, reading and export agree, near and far; what is excluded or hidden is in none of a doctor's."""
+    scene, pat, doctor = afar.scene, afar.scene.pat.actor, afar.scene.doctor
+    letter = afar.folder / "letter.txt"
+    letter.write_text("a letter")
+    sent = afar.json(
+        "upload", letter, "--patient", scene.pat.patient, "--category", "document", "--title",
+        "Letter", actor=scene.town.north.system,
+    )  # fmt: skip
+    assert afar.json("chart", actor=pat)["records"][1]["title"] == "Letter"
+    afar.run("grant", doctor.account, "--category", "document", actor=pat)
+    shown = afar.json("chart", "--patient", scene.pat.patient, actor=doctor)["records"]
+    assert [line["record"] for line in shown] == [sent["record"]]
+    near = heartwood(
+        scene.town.settings, "chart", "--patient", scene.pat.patient, "--as", afar.key(doctor), "--json"
+    ).json  # fmt: skip
+    assert near["records"] == shown
+    out = afar.folder / "read"
+    afar.run("open", sent["record"], "--out", out, actor=doctor)
+    assert out.read_text() == "a letter"
+    afar.run("open", scene.record, "--out", afar.folder / "other", code=1, actor=doctor)
+    mine = afar.folder / "mine"
+    afar.run("chart", "--export", mine, actor=pat)
+    assert len(list(mine.iterdir())) == 2
+    afar.run("hide", sent["record"], actor=pat)
+    afar.run("open", sent["record"], "--out", afar.folder / "hidden", code=1, actor=doctor)
+    afar.run("show", sent["record"], actor=pat)
+    afar.run("exclude", scene.town.south.hospital, actor=pat)
+    told = afar.run("open", sent["record"], "--out", afar.folder / "out", code=1, actor=doctor)
+    assert "S12" in told.err and "exclu" not in told.err
+    assert "exclu" not in afar.run("why", "read", "--record", sent["record"], actor=doctor).out
+    assert "S7" in afar.run(
+        "why", "read", "--record", sent["record"], "--actor", doctor.account, "--role", "doctor",
+        "--hospital", doctor.hospital, actor=pat,
+    ).out  # fmt: skip
+    assert len(afar.json("grants", actor=pat)["exclusions"]) == 1
+    acts = afar.json("history", actor=pat)["acts"]
+    assert {a["reason"] for a in acts if a["effect"] == "deny"} == {"excluded", "no_consent"}
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_an_auditor_needs_nothing_but_the_server(afar: Afar) -> None:
+    """Export, verify, audit, and a receipt that still stands in the log of today; for auditors alone."""
+    town, folder = afar.scene.town, afar.folder
+    added = afar.json("auditor", "add", "Aud", actor=town.operator)
+    export, keys = folder / "export", town.settings.data / "log.vkey"
+    ran = heartwood(town.settings, "export", export, "--as", added["keyfile"], "--url", afar.url)
+    assert ran.code == 0, ran
+    assert heartwood(town.settings, "verify", export, "--vkey", keys).code == 0
+    assert heartwood(town.settings, "audit", export, "--vkey", keys).code == 0
+    seq = town.ledger.stream(afar.scene.pat.stream, town.size())[0].link.seq
+    receipt = folder / "receipt"
+    afar.run("receipt", seq, "--out", receipt, actor=afar.scene.pat.actor)
+    checked = ("check", receipt, "--vkey", keys, "--against", afar.url)
+    assert heartwood(town.settings, *checked).code == 0
+    for who in (afar.scene.doctor, afar.scene.pat.actor):
+        afar.run("export", folder / f"not-{who.role}", code=1, actor=who)
+    people = afar.run("hospital", "show", town.south.hospital, actor=afar.scene.pat.actor).out
+    assert "Südklinik" in people and "Dr. Ö" in people
