@@ -47,9 +47,8 @@ def open_chart(ledger: Ledger, proposal: Proposal) -> Chart:
 
 def list_chart(ledger: Ledger, settled: Settled) -> Chart:
     """The list of a `chart.opened` that was just appended; see `open_chart`."""
-    entry = fresh(settled).entry
-    outcome = settled.outcomes[0]
-    shown: Sequence[Record] = getattr(outcome, "shown", ())
+    outcome = fresh(settled)
+    entry, shown = outcome.entry, outcome.shown
     if entry.decision is None or entry.decision["rule"] != "S5":
         return Chart(entry, tuple(Line(record, "", ()) for record in shown), True)
     reading = evidence(ledger, settled, entry)

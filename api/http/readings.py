@@ -30,6 +30,7 @@ from records.disclosures import (
     fresh,
     read_range,
     ticket_of,
+    watched,
 )
 from records.errors import AlreadyUsed
 from records.exporting import Taken, check_list, take_export
@@ -232,7 +233,7 @@ def _content(ledger: Ledger, settled: Settled) -> Response:
 
 def _started(ledger: Ledger, shown: Disclosure) -> Generator[bytes]:
     """The content, of which a first piece was read: what is wrong at once is a problem, not a cut."""
-    return _after(next(shown.content, b""), shown.content)
+    return _after(next(shown.content, b""), watched(ledger, shown))
 
 
 def _after(first: bytes, rest: Iterator[bytes]) -> Generator[bytes]:

@@ -1,14 +1,19 @@
 """A reading that takes long is decided again while it runs, without a new entry."""
 
 import os
+from collections import deque
+from contextlib import closing
 
 import pytest
 
-from records import disclosures, grants
+from api.far import Far
+from records import disclosures, grants, readings
 from records.desk import Near
 from records.disclosures import open_record, watched
 from records.errors import NotThere
+from storage.errors import Unavailable
 from tests.people import Town
+from tests.served import in_process
 
 CONTENT = os.urandom(3 * 1024 * 1024)
 """Several pieces of the blob store's."""
@@ -30,6 +35,21 @@ def test_a_stream_ends_with_its_permission(
     grants.revoke(desk, pat.actor, pat.patient, doctor.account)
     with pytest.raises(NotThere, match="may not read this any more"):
         next(pieces)
+
+
+def test_a_download_over_http_is_cut(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the sockets held is out; the rest doesn't follow the revocation."""
+    monkeypatch.setattr(disclosures, "RECHECK_MS", 0)
+    pat, doctor, near = town.person(), town.doctor(), Near(town.ledger)
+    content = os.urandom(64 * 1024 * 1024)
+    record = town.record(pat, content).record
+    grants.grant(near, pat.actor, pat.patient, doctor.account)
+    with in_process(town.ledger) as web, closing(Far(web.url)) as far:
+        pieces = readings.read(far, doctor, record, "TREAT")[1].content
+        assert content.startswith(next(pieces))
+        grants.revoke(near, pat.actor, pat.patient, doctor.account)
+        with pytest.raises(Unavailable, match="cut short"):
+            deque(pieces, maxlen=0)
 
 
 def test_a_stream_that_stays_permitted_is_whole(
