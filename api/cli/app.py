@@ -21,7 +21,7 @@ from identity.errors import IdentityError
 from ledger.errors import EventError, LedgerError, ProofError, Refused, Tampered
 from records.desk import Desk, Near
 from records.errors import AccessDenied, AlreadyUsed, Forbidden, RecordsError
-from records.fhir import FhirError
+from records.imports.fhir import FhirError
 from storage.errors import (
     BlobError,
     KeeperRefused,

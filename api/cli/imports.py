@@ -9,8 +9,8 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from api.cli.app import As, Data, Json, actor, app, opened, progress_console, say
-from records import imports
 from records.errors import RecordsError
+from records.imports import import_bundles
 
 
 @app.command("import")
@@ -37,7 +37,7 @@ def import_(
     )
     with opened(data) as ledger, bar:
         task = bar.add_task("looking", total=None)
-        summary = imports.import_bundles(
+        summary = import_bundles(
             ledger,
             acting,
             paths,

@@ -7,7 +7,7 @@ from ledger.entry import nested_reading
 from records import disclosures, grants, readings
 from records.desk import Near
 from records.errors import AccessDenied
-from records.fhir import scan_bundle
+from records.imports.fhir import scan_bundle
 from records.synthetic import letter_pdf, scan_png
 
 

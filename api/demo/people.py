@@ -10,7 +10,7 @@ from ledger.directory import Patient
 from records import directory, imports, uploads
 from records.desk import Near
 from records.directory import AddedHospital
-from records.fhir import ReferenceIndex, scan_bundle, split
+from records.imports.fhir import ReferenceIndex, scan_bundle, split
 from records.synthetic import SyntheticPatient, letter_pdf, patients, scan_png
 from records.uploads import Uploaded
 from storage.ledger import Ledger

@@ -14,8 +14,8 @@ from records.desk import Near
 from records.directory import AddedHospital, add_hospital, add_member
 from records.disclosures import find_records, open_record, reading
 from records.errors import RecordsError
-from records.fhir import FhirError, scan_bundle
 from records.imports import import_bundles
+from records.imports.fhir import FhirError, scan_bundle
 from records.synthetic import patients
 from storage.exports import write_export
 from storage.ledger import Ledger

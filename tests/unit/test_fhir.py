@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from records.fhir import (
+from records.imports.fhir import (
     REFERENCE_TYPES,
     TABLE,
     FhirError,
@@ -23,7 +23,7 @@ from records.fhir import (
     scan_bundle,
     split,
 )
-from records.fhir.drafts import title
+from records.imports.fhir.drafts import title
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"

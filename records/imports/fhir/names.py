@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from urllib.parse import unquote
 
-from records.fhir.scan import Resource
-from records.fhir.walk import identifier_text, objects
+from records.imports.fhir.scan import Resource
+from records.imports.fhir.walk import identifier_text, objects
 
 # They name no patient in R4; a record that refers to one carries a copy of it.
 REFERENCE_TYPES = frozenset(

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from records.fhir.scan import FhirError, Resource
-from records.fhir.walk import full_date, identifier_text, objects, plain
+from records.imports.fhir.scan import FhirError, Resource
+from records.imports.fhir.walk import full_date, identifier_text, objects, plain
 
 TITLE_BYTES = 200
 

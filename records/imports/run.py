@@ -12,7 +12,7 @@ from ledger.directory import Patient
 from records.desk import Near
 from records.directory import NewPatient, register_patients
 from records.errors import RecordsError
-from records.fhir import PatientDraft, RecordDraft, ReferenceIndex, scan_bundle, split
+from records.imports.fhir import PatientDraft, RecordDraft, ReferenceIndex, scan_bundle, split
 from records.uploads import Upload, upload
 from storage.ledger import Ledger
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NoReturn
 
-from records.fhir.walk import is_text
+from records.imports.fhir.walk import is_text
 
 BUNDLE_TYPES = ("transaction", "batch", "collection")
 

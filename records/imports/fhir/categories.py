@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from records.fhir.scan import Resource
-from records.fhir.walk import objects
+from records.imports.fhir.scan import Resource
+from records.imports.fhir.walk import objects
 
 
 @dataclass(frozen=True, slots=True)

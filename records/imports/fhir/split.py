@@ -7,8 +7,8 @@ whose a resource is, it is set aside rather than filed under a patient it may no
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from records.fhir.categories import category
-from records.fhir.drafts import (
+from records.imports.fhir.categories import category
+from records.imports.fhir.drafts import (
     PatientDraft,
     RecordDraft,
     Split,
@@ -20,9 +20,9 @@ from records.fhir.drafts import (
     patient_name,
     title,
 )
-from records.fhir.names import REFERENCE_TYPES, Names, ReferenceIndex, absolute, own_name
-from records.fhir.scan import Resource
-from records.fhir.walk import full_date, links, references
+from records.imports.fhir.names import REFERENCE_TYPES, Names, ReferenceIndex, absolute, own_name
+from records.imports.fhir.scan import Resource
+from records.imports.fhir.walk import full_date, links, references
 
 PATIENT_PATHS = ("subject", "patient", "beneficiary", "for")
 ENCOUNTER_PATHS = ("encounter", "context", "context.encounter", "item.encounter")

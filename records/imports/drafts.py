@@ -1,0 +1,150 @@
+"""What every reader of a source yields: whose it is, which records it makes, and what was found on the way."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Protocol
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What is counted and known again: a resource, a row, a message, a file."""
+
+    name: str
+    """Its own name in the source: the same in every run, and no other's of the same patient."""
+    position: str
+    """Where it stands in its file, for people: `entry[3]`, `line 17`, `message 2`; empty for a file."""
+    raw: bytes = b""
+    """What of it goes into a record, UTF-8 or as it came; empty for a file, which is read when needed."""
+    sha256: bytes = b""
+    """Of `raw`, or of the file; by it a changed unit is told from one that is known."""
+    labels: tuple[str, ...] = ()
+    """Sensitivity labels by its codes."""
+
+    @staticmethod
+    def of(name: str, position: str, raw: bytes, labels: Iterable[str] = ()) -> "Unit":
+        """A unit that is at hand as bytes."""
+        return Unit(name, position, raw, sha256(raw).digest(), tuple(sorted(labels)))
+
+
+@dataclass(frozen=True, slots=True)
+class RecordDraft:
+    """One record to be."""
+
+    category: str
+    encounter: str | None
+    """The source's own name of the encounter that ties records to an episode; None without one."""
+    clinical_date: str | None
+    """`YYYY-MM-DD`."""
+    title: str
+    """For people; at most 200 bytes of UTF-8."""
+    media_type: str
+    units: tuple[Unit, ...]
+    compose: Callable[[Sequence[Unit]], Iterable[bytes]]
+    """The content made of these units, all or some of them, in their order."""
+    file_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who is registered when the hospital does not know the patient yet."""
+
+    name: str
+    """Empty when the source gives none."""
+    birth_date: str | None
+    """`YYYY-MM-DD`; None when the source knows less than the day."""
+    deceased: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PatientDraft:
+    """One patient of a source, with the records made of it."""
+
+    names: tuple[str, ...]
+    """Names that no other patient can bear: see `identifier_name` and `uuid_name`."""
+    numbers: tuple[str, ...]
+    """Medical record numbers that came without saying whose they are: see `record_number`."""
+    person: Person | None
+    """None in a source that registers nobody: then a patient who is not known is set aside."""
+    records: tuple[RecordDraft, ...]
+    encounters: int = 0
+    unresolved: int = 0
+    """How often the patient's own units refer to what is nowhere in the import."""
+
+
+class Findings(Protocol):
+    """Where a reader tells what it finds in the file that is read. Each unit found ends in exactly one place:
+    a draft that the reader yields, `reference`, `duplicate` or `reject`.
+    """
+
+    def found(self, count: int = 1) -> None:
+        """So many more units were found."""
+
+    def reference(self, count: int = 1) -> None:
+        """Units that are no patient's: organizations, payers, a manifest; kept where records refer to them."""
+
+    def duplicate(self, position: str, name: str) -> None:
+        """A unit that stands in the same file before, the same in every byte."""
+
+    def reject(self, position: str, reason: str, original: bytes | None) -> None:
+        """A unit set aside; `original` as it came, None for a file that is left where it is."""
+
+    def correct(self, position: str, what: str, before: str, after: str) -> None:
+        """A correction that was made; `what`: the path or column, and by which rule."""
+
+
+@dataclass
+class Listed:
+    """Findings kept in memory, for what is read in one piece."""
+
+    units: int = 0
+    references: int = 0
+    duplicates: list[tuple[str, str]] = field(default_factory=list)
+    rejected: list[tuple[str, str, bytes | None]] = field(default_factory=list)
+    corrections: list[tuple[str, str, str, str]] = field(default_factory=list)
+
+    def found(self, count: int = 1) -> None:
+        """See `Findings`."""
+        self.units += count
+
+    def reference(self, count: int = 1) -> None:
+        """See `Findings`."""
+        self.references += count
+
+    def duplicate(self, position: str, name: str) -> None:
+        """See `Findings`."""
+        self.duplicates.append((position, name))
+
+    def reject(self, position: str, reason: str, original: bytes | None) -> None:
+        """See `Findings`."""
+        self.rejected.append((position, reason, original))
+
+    def correct(self, position: str, what: str, before: str, after: str) -> None:
+        """See `Findings`."""
+        self.corrections.append((position, what, before, after))
+
+
+def identifier_name(system: str, value: str) -> str:
+    """The name `system|value`, which the system makes its own; the system empty if there is none."""
+    return f"{system}|{value}"
+
+
+def uuid_name(value: str) -> str | None:
+    """The name of a patient by a UUID, which nobody else can bear; None for any other id."""
+    return f"Patient/{value.lower()}" if _UUID.fullmatch(value) else None
+
+
+def record_number(value: str) -> str:
+    """The weak name of a patient by a number alone: it finds nobody once two patients bear it."""
+    return f"#MR|{value}"
+
+
+def names_of(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names and the numbers that a person may mean by `text`: `system|value`, a UUID or a bare number."""
+    if "|" in text:
+        return (text,), ()
+    uuid = uuid_name(text)
+    return ((uuid,), ()) if uuid else ((), (record_number(text),))
