@@ -1,10 +1,10 @@
 """Entries: an event once it stands in the log. The stored bytes are exactly what is hashed."""
 
-from binascii import a2b_base64
+from binascii import a2b_base64, b2a_base64
 from typing import Any, NamedTuple
 
 from crypto import canonical
-from crypto.encoding import b64decode, b64encode
+from crypto.encoding import b64decode
 from crypto.errors import CryptoError
 from ledger.chain import Link
 from ledger.errors import EventError
@@ -50,7 +50,7 @@ class Entry(NamedTuple):
         cls, event: Event, sig: Signature, link: Link, time: int, decision: dict[str, Any] | None
     ) -> "Entry":
         """Put an entry together; raises EventError over ENTRY_LIMIT bytes."""
-        raw = _assemble(event.raw, canonical.write(sig.json()), link, format_time(time), decision)
+        raw = _assemble(event.raw, sig.canonical(), link, format_time(time), decision)
         if len(raw) > ENTRY_LIMIT:
             raise EventError(f"got an entry of {len(raw)} bytes, expected at most {ENTRY_LIMIT}")
         return cls(raw, event, sig, link, time, decision)
@@ -104,10 +104,10 @@ def _assemble(
         % (
             head,
             event,
-            b64encode(link.prev).encode("ascii"),
+            b2a_base64(link.prev, newline=False),
             link.seq,
             sig,
-            b64encode(link.stream_prev).encode("ascii"),
+            b2a_base64(link.stream_prev, newline=False),
             link.stream_seq,
             time.encode(),
         )

@@ -1,7 +1,7 @@
 """Events and bundles: what somebody did, signed by whoever did it."""
 
 import re
-from binascii import a2b_base64
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -175,9 +175,9 @@ def _matches(match: Any, value: dict[str, Any], member: str, expected: str) -> N
 
 
 @lru_cache(maxsize=4_096)
-def _b64_node(node: bytes) -> str:
-    """Base64 of a path's hash; the upper nodes of a bundle's tree stand in many paths."""
-    return b64encode(node)
+def _b64_node(node: bytes) -> bytes:
+    """Base64 of a path's hash, quoted; the upper nodes of a bundle's tree stand in many paths."""
+    return b'"%b"' % b2a_base64(node, newline=False)
 
 
 @lru_cache(maxsize=4_096)
@@ -202,9 +202,23 @@ class Signature:
         """As it stands in an entry."""
         out: dict[str, Any] = {"key": self.key, "value": b64encode(self.value)}
         if self.size:
-            path = [_b64_node(node) for node in self.path]
+            path = [b64encode(node) for node in self.path]
             out["bundle"] = {"index": self.index, "path": path, "size": self.size}
         return out
+
+    def canonical(self) -> bytes:
+        """The canonical bytes of `json`: its members stand in their sorted order, and none needs an escape."""
+        value = b2a_base64(self.value, newline=False)
+        if not self.size:
+            return b'{"key":"%b","value":"%b"}' % (self.key.encode(), value)
+        path = b",".join(map(_b64_node, self.path))
+        return b'{"bundle":{"index":%d,"path":[%b],"size":%d},"key":"%b","value":"%b"}' % (
+            self.index,
+            path,
+            self.size,
+            self.key.encode(),
+            value,
+        )
 
     @classmethod
     def parse(cls, value: Any) -> "Signature":

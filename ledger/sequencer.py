@@ -108,6 +108,8 @@ class Batch:
     changes: dict[Name, Row] = field(default_factory=dict)
     fresh: set[Name] = field(default_factory=set)
     """Which of the changes are rows that were not there before."""
+    policies: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """The policy in force by the time it was asked for; asked anew after an entry that sets one."""
     ids: dict[str, int] = field(default_factory=dict)
     """Event ids used by this batch (also those inside refusals) and their entry."""
 
@@ -152,10 +154,13 @@ class Batch:
         """The policy in force; of entry 0 its own."""
         if not self.chain.size and "policy" in event.body:
             return cast(dict[str, Any], event.body["policy"])
-        try:
-            return policy_at(self.look, time).policy
-        except LookupError as error:
-            raise Refused("stream", "got an event for a log without entry 0") from error
+        policy = self.policies.get(time)
+        if policy is None:
+            try:
+                policy = self.policies[time] = policy_at(self.look, time).policy
+            except LookupError as error:
+                raise Refused("stream", "got an event for a log without entry 0") from error
+        return policy
 
     def _known(self, event_id: str) -> Entry | None:
         seq = self.ids.get(event_id)
@@ -220,6 +225,8 @@ class Batch:
         self.ids[event.id] = link.seq
         if event.type.name == "access.refused":
             self.ids[event.body["event"]["id"]] = link.seq
+        elif event.type.name == "policy.changed":
+            self.policies.clear()
         self.look.ids.update(ids)
         for fold in self.rules.folds:
             for row in fold(entry, self.look):

@@ -72,7 +72,9 @@ class WorkingSet(Rows):
         self._ask_groups(database, connection, wanted)
         # Who is in which group tells which grants and exclusions may count.
         groups = {actor: self._groups_of(actor) for actor in actors}
-        rows = {n for p in proposals for n in needs(p.event, p.sig.key)}
+        signers = {(p.sig.key, p.event.actor, p.event.role, p.event.hospital) for p in proposals}
+        rows = {n for signer in signers for n in signer_needs(*signer)}
+        rows.update(n for p in proposals for n in needs(p.event))
         rows.update(n for event in asking for n in consent_needs(event, groups[event.actor]))
         self._ask(database, connection, rows)
         more = {n for event in asking for n in grant_needs(event, groups[event.actor])}
@@ -127,14 +129,18 @@ _GROUP_COLUMNS: dict[type, tuple[str, ...]] = {
 }
 
 
-def needs(event: Event, key: str) -> Iterator[Name]:
-    """The rows by which `event`, signed by `key`, is checked and folded."""
-    body, name, hospital, actor = event.body, event.type.name, event.hospital, event.actor
-    stream, _, subject = event.stream.partition("/")
+def signer_needs(key: str, actor: str, role: str, hospital: str) -> Iterator[Name]:
+    """The rows by which it is told that `actor` may sign with `key` in that role."""
     yield Key, (key,)
-    yield Member, (actor, event.role, hospital)
+    yield Member, (actor, role, hospital)
     if hospital:
         yield Hospital, (hospital,)
+
+
+def needs(event: Event) -> Iterator[Name]:
+    """The rows beside the signer's by which `event` is checked and folded."""
+    body, name, actor = event.body, event.type.name, event.actor
+    stream, _, subject = event.stream.partition("/")
     if stream == "patient":
         yield Patient, (subject,)
     elif stream == "hospital":

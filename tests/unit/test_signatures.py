@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crypto import canonical
 from crypto.encoding import b64encode
 from crypto.errors import CryptoError, SignatureError
 from crypto.signing import SigningKey, verify
@@ -235,3 +236,11 @@ def test_a_receipt_needs_every_key_of_the_log() -> None:
         RECEIPT.verify([KEYS[0], other[1]])
     with pytest.raises(CryptoError):
         RECEIPT.verify(other)
+
+
+@given(st.integers(1, 40), st.data())
+def test_the_bytes_in_an_entry_are_the_canonical_json(size: int, data: st.DataObject) -> None:
+    events = [b"event %d" % n for n in range(size)]
+    signatures = [*sign_bundle(KEY, ORIGIN, events), sign_event(KEY, ORIGIN, events[0])]
+    one = data.draw(st.sampled_from(signatures))
+    assert one.canonical() == canonical.write(one.json())
