@@ -73,6 +73,9 @@ class PatientDraft:
     encounters: int = 0
     unresolved: int = 0
     """How often the patient's own units refer to what is nowhere in the import."""
+    also: tuple[str, ...] = ()
+    """Names and numbers that the content itself gives where somebody else says whose it is (DICOM's PatientID
+    beside a manifest): they must not be another patient's."""
 
 
 class Findings(Protocol):
