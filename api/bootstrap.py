@@ -31,7 +31,7 @@ from storage.database import Database
 from storage.entries import EntryStore
 from storage.errors import StartRefused, StorageError
 from storage.files import DIRECTORY_MODE, create_file
-from storage.identifiers import Identifiers
+from storage.identifiers import Identifiers, Imported
 from storage.intake import Intake
 from storage.keeper import KeyKeeper
 from storage.keks import KekStore
@@ -209,6 +209,7 @@ def open_ledger(
         keys=keys,
         blobs=FileBlobs(settings.data / "blobs"),
         identifiers=Identifiers(database, identity),
+        imported=Imported(database, identity),
         intake=Intake(database, origin),
         log=Log(store, keys, signer, service, _rules(origin, judge), anchor, clock),
         keeper=keeper,

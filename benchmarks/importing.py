@@ -4,7 +4,7 @@ from pathlib import Path
 
 from benchmarks.measure import Figure, workplace
 from benchmarks.town import Town
-from records.imports import import_bundles
+from records.imports import import_paths
 from records.synthetic import patients
 
 SAMPLES = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
@@ -23,9 +23,9 @@ def figures() -> list[Figure]:
             folders[0].mkdir()
             for number, one in enumerate(patients(1, GENERATED)):
                 (folders[0] / f"{number:04d}.json").write_bytes(one.bundle)
-        summary = import_bundles(town.ledger, town.system, folders)
+        summary = import_paths(town.ledger, town.system, folders).summary
         town.ledger.close()
     return [
-        Figure(f"import, {what}", summary.own / summary.seconds, "resources/s"),
+        Figure(f"import, {what}", summary.new / summary.seconds, "resources/s"),
         Figure(f"import, {what}", summary.bytes / summary.seconds / 1e6, "MB/s"),
     ]

@@ -166,6 +166,8 @@ def _check_subject(ledger: Ledger, caller: Caller, subject: Subject) -> None:
         raise Refused("duplicate_id", f"got {subject.id}, which an entry created already")
     if subject.identifier and (kind != "pt" or not caller.hospital):
         raise RecordsError("an identifier is a hospital's own, and of a patient")
+    if subject.identifier.startswith("#"):  # kept for numbers without a system
+        raise RecordsError(f"got {subject.identifier[:40]!r}, expected <system>|<value>")
     _check_texts(subject.texts)
 
 

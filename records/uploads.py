@@ -41,6 +41,10 @@ class Upload:
     """Sensitivity labels in clear; the log gets codes."""
     sensitive: bool = False
     minor_private: bool = False
+    record: str = ""
+    """The record's id: chosen before, or of the record that is amended; empty for a fresh one."""
+    version: int = 1
+    """Above 1 it is an amendment."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class _Staged:
 def upload(
     ledger: Ledger, actor: Actor, uploads: Sequence[Upload], purpose: str = "TREAT"
 ) -> list[Uploaded]:
-    """Upload records under one signature; in order.
+    """Upload new records and new versions under one signature; in order.
 
     The blobs are durable before their keys, the keys before the entries: a crash in between leaves a
     staged blob without an event, never an event without its key. Raises NotThere for an unknown patient.
@@ -76,7 +80,7 @@ def upload(
         if ledger.row(Patient, patient) is None:
             raise NotThere(f"there is no patient {patient}")
     with ThreadPoolExecutor(STAGING_THREADS) as pool:  # waiting for fsync, not computing
-        staged = list(pool.map(lambda one: _stage(ledger, one), uploads))
+        staged = list(pool.map(lambda one: _stage(ledger, one, one.record), uploads))
     requests = [
         KeyRequest(s.upload.patient, (s.record,), (NewBlob(s.record, s.blob, s.sha256, s.key),))
         for s in staged
@@ -90,7 +94,8 @@ def upload(
         fields = {name: text for name, text in texts.items() if text}
         sealed = ledger.keeper.seal(made[s.upload.patient, s.record], stream, event_id, fields)
         body = _body(ledger, s, purpose) | sealed
-        events.append(actor.event("record.uploaded", stream, body, now, event_id))
+        kind = "record.uploaded" if s.upload.version == 1 else "record.amended"
+        events.append(actor.event(kind, stream, body, now, event_id))
     entries = append(ledger, actor, events)
     return [
         Uploaded(s.record, s.blob, e.link.seq, s.size, s.sha256)
@@ -168,7 +173,7 @@ def _body(ledger: Ledger, staged: _Staged, purpose: str) -> dict[str, Any]:
         "record": staged.record,
         "sha256": b64encode(staged.sha256),
         "size": staged.size,
-        "version": 1,
+        "version": staged.upload.version,
     }
     if staged.upload.labels:
         key = object_key(ledger, staged.upload.patient, LABEL_KEY)

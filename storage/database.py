@@ -93,6 +93,26 @@ class Database:
                 yield connection
 
     @contextmanager
+    def alone(self, name: str) -> Iterator[bool]:
+        """Whether this process alone does `name` (letters and `_`) now; given up at the end, and by a crash."""
+        if self.sqlite:
+            with open(self._lock_path.with_name(f"{name}.lock"), "ab") as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    yield False
+                else:
+                    yield True
+            return
+        # A lock of the session, on a connection that stays in no transaction.
+        with self._writer.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            took = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
+            try:
+                yield bool(connection.exec_driver_sql(took, (f"heartwood {name}",)).scalar())
+            finally:
+                connection.exec_driver_sql("SELECT pg_advisory_unlock_all()")
+
+    @contextmanager
     def read(self) -> Iterator[Connection]:
         """A read transaction on one consistent state."""
         with self._reader.connect() as connection:
@@ -140,7 +160,10 @@ class Database:
             return ()
         on = " AND ".join(f'"{table}"."{name}" = k{i}' for i, name in enumerate(names))
         parameters: tuple[Any, ...]
-        if self.sqlite:
+        if self.sqlite and len(names) == 1:
+            source = "(SELECT value AS k0 FROM json_each(?)) CROSS JOIN"
+            parameters = (json.dumps([key for (key,) in keys]),)
+        elif self.sqlite:
             parts = ", ".join(f"json_extract(value, '$[{i}]') AS k{i}" for i in range(len(names)))
             source = f"(SELECT {parts} FROM json_each(?)) CROSS JOIN"
             parameters = (json.dumps(keys),)

@@ -22,7 +22,7 @@ from storage.blobs import BlobStore
 from storage.database import Database
 from storage.entries import EntryStore, Head
 from storage.errors import NotFound
-from storage.identifiers import Identifiers
+from storage.identifiers import Identifiers, Imported
 from storage.intake import Intake
 from storage.keeper import KeyKeeper, Reading
 from storage.log import PUBLISH_MS, Log, Settled
@@ -49,6 +49,7 @@ class Ledger:
     keys: KeyTable
     blobs: BlobStore
     identifiers: Identifiers
+    imported: Imported
     intake: Intake
     log: Log
     keeper: KeyKeeper

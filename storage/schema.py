@@ -121,4 +121,10 @@ blob_keys = _table(
 )  # fmt: skip
 """Data keys of blobs, from before an entry names the blob."""
 identifiers = _table("identifiers", "hospital hash", hospital=Text, hash=LargeBinary, patient=Text)
-"""A hospital's own identifier of a patient, as a keyed hash. Not in the log, not a view."""
+"""A hospital's own identifier of a patient, as a keyed hash; of several patients: empty. Not in the log, not a view."""
+Index("identifiers_of_patient", identifiers.c.patient)
+imported = _table(
+    "imported", "patient hash", patient=Text, hash=LargeBinary, object=Text, version=Integer,
+    digest=LargeBinary,
+)  # fmt: skip
+"""Where a unit of a hospital's source went, by keyed hashes of its name and content. Not in the log, not a view."""

@@ -2,31 +2,64 @@
 
 import dataclasses
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from api.cli.app import As, Data, Json, actor, app, opened, progress_console, say
 from records.errors import RecordsError
-from records.imports import import_bundles
+from records.imports import Options, Report, Summary, import_paths
+from records.imports.balance import CORRECTIONS, REJECTS
+from records.imports.labels import Labels
+from records.imports.tables import Mapping
+
+REASONS_SHOWN = 10
+"""Most kinds of reasons that the summary lists."""
 
 
 @app.command("import")
 def import_(
-    paths: Annotated[list[Path], typer.Argument(help="FHIR R4 bundles, or folders of them.")],
+    paths: Annotated[list[Path], typer.Argument(help="Files, or folders of them.")],
     system: As,
     hospital: Annotated[str, typer.Option(help="Whose data it is; must be the system's own.")],
+    patient: Annotated[
+        str, typer.Option(help="Whose the attachments are that no manifest names: an identifier.")
+    ] = "",
+    mapping: Annotated[
+        Path | None, typer.Option(help="What the columns of tables mean (TOML); Synthea's without.")
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Which codes are sensitive (CSV); the program's own without."),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Folder for rejects and corrections; made when needed.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option(help="Say what would happen; write no record.")] = False,
     data: Data = None,
     json_: Json = False,
 ) -> None:
-    """Import FHIR R4 bundles as a hospital's system: one record for each encounter and category."""
+    """Import FHIR bundles, tables, HL7 v2 messages and attachments as a hospital's system.
+
+    Every unit found is imported, a reference, or rejected with the reason. Run it again after an
+    interruption, or with mended rejects: what is known already is left alone.
+    """
     acting = actor(system)
     if acting.hospital != hospital:
         raise RecordsError(
             f"{system} acts for {acting.hospital or 'no hospital'}, not for {hospital}"
         )
+    folder = report or Path(f"import-{datetime.now(UTC):%Y%m%d-%H%M%S}")
+    options = Options(
+        patient=patient,
+        mapping=Mapping.read(mapping) if mapping else None,
+        labels=Labels.read(labels) if labels else None,
+        dry=dry_run,
+        report=folder,
+    )
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -37,30 +70,55 @@ def import_(
     )
     with opened(data) as ledger, bar:
         task = bar.add_task("looking", total=None)
-        summary = import_bundles(
+        book = import_paths(
             ledger,
             acting,
             paths,
+            options,
             lambda step, done, size: bar.update(task, description=step, completed=done, total=size),
         )
-        size = ledger.head().size
-    fields = dataclasses.asdict(summary) | {"found": summary.found, "size": size}
-    fields["records"] = dict(summary.records)  # asdict makes a Counter of pairs out of a Counter
-    total = sum(summary.records.values())
-    rows = [f"  {count:>7} {category}" for category, count in sorted(summary.records.items())]
+        size, summary = ledger.head().size, book.summary
+    say(
+        json_,
+        _fields(summary, book) | {"dry_run": dry_run, "size": size},
+        *_lines(summary, book, dry_run, size),
+    )
+
+
+def _fields(summary: Summary, book: Report) -> dict[str, Any]:
+    fields = dataclasses.asdict(summary) | {"imported": summary.imported}
+    for name in ("records", "reasons"):  # asdict makes a Counter of pairs out of a Counter
+        fields[name] = dict(getattr(summary, name))
+    for name in (REJECTS, CORRECTIONS):
+        path = book.path(name)
+        fields[name.removesuffix(".jsonl") + "_file"] = str(path) if path else ""
+    return fields
+
+
+def _lines(summary: Summary, book: Report, dry: bool, size: int) -> list[str]:
+    made = sum(summary.records.values())
     lines = [
-        f"{summary.files} files: {summary.found} resources = {summary.own} imported + "
-        f"{summary.known_resources} of patients known before + {summary.references} reference + "
-        f"{summary.unassigned} unassigned",
-        f"{summary.patients} patients, {summary.encounters} encounters, {total} records:",
-        *rows,
-        f"{summary.content / 1e6:.1f} MB of records in {summary.seconds:.1f} s, "
-        f"{summary.own / max(summary.seconds, 1e-9):,.0f} resources/s; the log has {size} entries",
+        f"{summary.files} files: {summary.found} units found = {summary.imported} imported + "
+        f"{summary.references} reference + {summary.rejected} rejected",
+        f"imported: {summary.new} new, {summary.amended} amended, {summary.known} known before, "
+        f"{summary.duplicates} twice in a file",
+        f"{summary.patients} patients registered, {summary.encounters} encounters, {made} records, "
+        f"{summary.amendments} new versions",
+        *(f"  {count:>7} {category}" for category, count in sorted(summary.records.items())),
     ]
-    if summary.known:
-        lines.append(f"{summary.known} patients were known before and left as they are")
-    if summary.unassigned:
+    if summary.unresolved:
+        lines.append(f"{summary.unresolved} references point nowhere; they are kept as they are")
+    if path := book.path(CORRECTIONS):
+        lines.append(f"{summary.corrections} corrections, each in {path}")
+    if summary.rejected:
         lines.append(
-            f"{summary.unassigned} resources could be assigned to no patient: NOT imported"
+            f"{summary.rejected} units were NOT imported; each is in {book.path(REJECTS)}, to be mended:"
         )
-    say(json_, fields, *lines)
+        lines += [f"  {n:>7} {reason}" for reason, n in summary.reasons.most_common(REASONS_SHOWN)]
+    if dry:
+        return [*lines, "this was a dry run: nothing was imported"]
+    lines.append(
+        f"{summary.content / 1e6:.1f} MB of records in {summary.seconds:.1f} s, "
+        f"{summary.found / max(summary.seconds, 1e-9):,.0f} units/s; the log has {size} entries"
+    )
+    return lines

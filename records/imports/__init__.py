@@ -1,5 +1,6 @@
 """Import of existing hospital data: every unit found is imported, referred to, or set aside with the reason."""
 
-from records.imports.run import Summary, import_bundles
+from records.imports.balance import Report, Summary
+from records.imports.run import Options, import_paths
 
-__all__ = ["Summary", "import_bundles"]
+__all__ = ["Options", "Report", "Summary", "import_paths"]

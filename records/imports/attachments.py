@@ -37,8 +37,8 @@ def read_attachment(
 
     `row`: what a manifest says of it; `patient`: whom the caller names, may be empty. A file that DICOM or
     the manifest gives to a patient of its own is never filed under another. Its own name is DICOM's
-    SOPInstanceUID; of any other file it is the file name with the SHA-256, since two files of one name may
-    have nothing to do with each other. Memory does not grow with the file.
+    SOPInstanceUID, else what a manifest's row says; of any other file it is the file name with the SHA-256, since
+    two files of one name may have nothing to do with each other. Memory does not grow with the file.
     """
     findings.found()
     try:
@@ -61,7 +61,8 @@ def _draft(path: Path, row: ManifestRow | None, patient: str) -> PatientDraft:
     digest, size = _sha256(path)
     if not size:
         raise _SetAside("the file is empty")
-    name = (dicom.instance if dicom else "") or f"{shown(path.name)} {digest.hex()}"
+    name = (dicom.instance if dicom else "") or (row.name if row else "")
+    name = name or f"{shown(path.name)} {digest.hex()}"
     record = RecordDraft(
         category=(row.category if row else "") or ("imaging" if dicom else "document"),
         encounter=None,

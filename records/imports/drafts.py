@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from pathlib import Path
 from typing import Protocol
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
@@ -46,6 +47,8 @@ class RecordDraft:
     compose: Callable[[Sequence[Unit]], Iterable[bytes]]
     """The content made of these units, all or some of them, in their order."""
     file_name: str = ""
+    source: Path | None = None
+    """The file that the units stand in, where a patient's draft comes from several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +77,7 @@ class PatientDraft:
     unresolved: int = 0
     """How often the patient's own units refer to what is nowhere in the import."""
     also: tuple[str, ...] = ()
-    """Names and numbers that the content itself gives where somebody else says whose it is (DICOM's PatientID
-    beside a manifest): they must not be another patient's."""
+    """Names and numbers that the content gives beside those: if they are another patient's, it is set aside."""
 
 
 class Findings(Protocol):
@@ -143,6 +145,12 @@ def uuid_name(value: str) -> str | None:
 def record_number(value: str) -> str:
     """The weak name of a patient by a number alone: it finds nobody once two patients bear it."""
     return f"#MR|{value}"
+
+
+def encounter_name(name: str) -> str:
+    """The name of an encounter as what ties records: the same in all sources that give its UUID; no unit has it."""
+    *_, last = name.replace(":", "/").split("/")
+    return f"episode {last.lower() if _UUID.fullmatch(last) else name}"
 
 
 def names_of(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

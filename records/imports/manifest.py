@@ -27,6 +27,13 @@ class ManifestRow:
     """May be empty."""
     problem: str = ""
     """Why the file is to be set aside whatever else names a patient; empty when it is not."""
+    file: str = ""
+    """As the manifest names it."""
+
+    @property
+    def name(self) -> str:
+        """By which the file is known again: other content under the same name is a new version."""
+        return "\t".join((self.file, self.category, self.clinical_date or "", self.title))
 
 
 def is_manifest(head: bytes) -> bool:
@@ -106,7 +113,8 @@ class _Manifest:
             day = made.value
         if isinstance(made, Doubt) or (day and len(day) < len("2020-01-31")):
             problem = problem or f"clinical_date: got {day[:40]!r}, expected YYYY-MM-DD"
-        self.files[path] = ManifestRow(patient, category, day[:10] or None, title, problem)
+        row = ManifestRow(patient, category, day[:10] or None, title, problem, values[0].strip())
+        self.files[path] = row
 
     def _path(self, name: str) -> Path:
         """The file of a row; ValueError when it lies outside of the folder, or nowhere."""

@@ -1,155 +1,182 @@
-"""Import of FHIR R4 bundles: each patient once, one record for each encounter and category."""
+"""An import from beginning to end: which files, in which order, whose, and what became of each unit."""
 
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import date
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from identity.actors import Actor, new_id
-from ledger.directory import Patient
-from records.desk import Near
-from records.directory import NewPatient, register_patients
+from identity.actors import Actor
 from records.errors import RecordsError
-from records.imports.fhir import PatientDraft, RecordDraft, ReferenceIndex, scan_bundle, split
-from records.uploads import Upload, upload
+from records.imports.attachments import ManifestRow, read_attachment, read_manifest
+from records.imports.balance import FileFindings, Report, report
+from records.imports.charts import Charts, Unclear
+from records.imports.drafts import PatientDraft, RecordDraft
+from records.imports.fhir.read import read_bundle, reference_resources
+from records.imports.filing import REFUSED, Filing, Where
+from records.imports.hl7 import read_messages
+from records.imports.labels import Labels
+from records.imports.mended import Mended
+from records.imports.references import SpooledIndex
+from records.imports.sources import Sources, find_sources
+from records.imports.tables import Mapping, read_tables
 from storage.ledger import Ledger
 
-MEDIA_TYPE = "application/fhir+json"
-CHUNK_RECORDS = 500
-"""Records under one signature."""
-
 Progress = Callable[[str, int, int], None]
-"""`progress(step, done, all)`."""
+"""`progress(step, done, all)`, in files."""
+HEADER_BYTES = 65_536
+"""Longest first line of a table that goes with its rejected rows."""
 
 
-@dataclass
-class Summary:
-    """What an import found and what it did: found = own + references + unassigned."""
+@dataclass(frozen=True)
+class Options:
+    """How an import is done."""
 
-    files: int = 0
-    bytes: int = 0
-    """Of the sources."""
-    patients: int = 0
-    known: int = 0
-    """Patients that an earlier import brought; they are left as they are."""
-    encounters: int = 0
-    own: int = 0
-    """Resources that went into records as a patient's own."""
-    known_resources: int = 0
-    """Resources of known patients, not imported again."""
-    references: int = 0
-    unassigned: int = 0
-    """Resources that belong to no patient that could be told; not imported."""
-    unresolved: int = 0
-    """References that point nowhere; kept as they are."""
-    records: Counter[str] = field(default_factory=Counter)
-    content: int = 0
-    """Plaintext bytes of the records."""
-    seconds: float = 0.0
-
-    @property
-    def found(self) -> int:
-        """All resources of the sources."""
-        return self.own + self.known_resources + self.references + self.unassigned
+    patient: str = ""
+    """Whose the attachments are that no manifest names: an identifier of the hospital, or a patient's id."""
+    mapping: Mapping | None = None
+    """Of tables; None for Synthea's."""
+    labels: Labels | None = None
+    """None for the table of codes that comes with the program."""
+    dry: bool = False
+    """Say what would happen and write nothing to the ledger."""
+    report: Path | None = None
+    """A folder for the lists of what was rejected and corrected; None keeps no lists."""
 
 
-def import_bundles(
+def import_paths(
     ledger: Ledger,
     actor: Actor,
     paths: Sequence[Path],
+    options: Options = Options(),
     progress: Progress = lambda step, done, size: None,
-) -> Summary:
-    """Import files and folders of bundles as `actor`, a system of the hospital that had them.
+) -> Report:
+    """Import files and folders as `actor`, a system of the hospital whose data they are.
 
-    Two passes: organizations, practitioners and locations may stand in files of their own. Memory is
-    bound by the largest file. Raises RecordsError for a file that is no bundle, before anything of that
-    file is written.
+    Every unit found ends in a record, is a reference, or is rejected with the reason. An import that was
+    interrupted goes on by being run again; a second one adds nothing. Memory is bound by the largest bundle.
+    Raises RecordsError for a path that isn't there, or while another import of this hospital runs.
     """
-    began = time.perf_counter()
-    files = list(source_files(paths))
-    index, summary = ReferenceIndex(), Summary(files=len(files))
-    for number, path in enumerate(files):
-        progress("looking", number, len(files))
-        for resource in scan_bundle(path.read_bytes())[1]:
-            index.add(resource)
-    charts: dict[str, str] = {}
-    for number, path in enumerate(files):
-        progress("importing", number, len(files))
-        data = path.read_bytes()
-        parts = split(scan_bundle(data)[1], index)
-        summary.bytes += len(data)
-        summary.references += parts.references
-        summary.unassigned += len(parts.unassigned)
-        for draft in parts.patients:
-            _import_patient(ledger, actor, draft, charts, summary)
-    progress("importing", len(files), len(files))
-    summary.seconds = time.perf_counter() - began
-    return summary
+    with (
+        ledger.database.alone(f"import_{actor.hospital}") as alone,
+        report(options.report) as book,
+    ):
+        if not alone:
+            raise RecordsError(
+                f"another import of {actor.hospital} is running; wait until it has ended"
+            )
+        began = time.perf_counter()
+        _Import(ledger, actor, options, book, progress).run(paths)
+        book.summary.seconds = time.perf_counter() - began
+        book.summary.check()
+        return book
 
 
-def source_files(paths: Sequence[Path]) -> Iterator[Path]:
-    """The files named, and every `*.json` below the folders named, in order of their names."""
-    for path in paths:
-        if path.is_dir():
-            yield from sorted(p for p in path.rglob("*.json") if p.is_file())
-        elif path.is_file():
-            yield path
-        else:
-            raise RecordsError(f"there is no file or folder {path}")
+class _Import:
+    def __init__(
+        self, ledger: Ledger, actor: Actor, options: Options, book: Report, progress: Progress
+    ) -> None:
+        self._options = options
+        self._book = book
+        self._progress = progress
+        self._mapping = options.mapping or Mapping.default()
+        self._labels = options.labels or Labels.default()
+        self._charts = Charts(ledger, actor, options.dry)
+        self._filing = Filing(ledger, actor, options.dry)
+        self._index = SpooledIndex()
+        self._files = self._done = 0
+
+    def run(self, paths: Sequence[Path]) -> None:
+        """Import what lies at the paths; those who register patients come before those who only name them."""
+        sources = find_sources(paths, self._mapping)
+        rows = self._manifests(sources)
+        self._files = self._book.summary.files = len(sources.all())
+        self._book.summary.bytes = sum(path.stat().st_size for path in sources.all())
+        late = self._look(sources.bundles)
+        for path in sources.bundles:
+            if path not in late:
+                self._bundle(path)
+        self._tables(sources)
+        for path in sources.messages:
+            self._file(path, read_messages(path.read_bytes(), self._labels, self._book.of(path)))
+        for path in sorted(late):
+            self._bundle(path)
+        for path in sources.attachments:
+            findings, named = self._book.of(path), self._options.patient
+            self._file(path, read_attachment(path, rows.get(path.resolve()), named, findings))
+        mended = Mended(self._book, self._mapping, self._labels, self._index)
+        for path in sources.rejects:
+            for findings, drafts in mended.read(path):
+                self._take(partial(_constant, findings), drafts)
+            self._step("importing")
+        self._index.close()
+
+    def _manifests(self, sources: Sources) -> dict[Path, ManifestRow]:
+        """The files that manifests name; what they name is an attachment, whatever it looks like."""
+        rows: dict[Path, ManifestRow] = {}
+        for path in sources.manifests:
+            rows |= read_manifest(path, self._book.of(path))
+            self._done += 1
+        sources.attach(rows)  # a row whose file is missing was rejected, and has none
+        return rows
+
+    def _look(self, bundles: Sequence[Path]) -> set[Path]:
+        """Enter the reference resources of all bundles; gives the bundles that register nobody."""
+        late = set()
+        for number, path in enumerate(bundles):
+            self._progress("looking", number, len(bundles))
+            found, registers = reference_resources(path.read_bytes())
+            for resource in found:
+                self._index.add(resource)
+            if not registers:
+                late.add(path)
+        return late
+
+    def _bundle(self, path: Path) -> None:
+        findings = self._book.of(path)
+        self._file(path, read_bundle(path.read_bytes(), self._index, self._labels.of, findings))
+
+    def _tables(self, sources: Sources) -> None:
+        """All tables at once: the drafts come patient by patient, and each record tells its table."""
+        findings = {path: self._book.of(path, _header(path)) for path in sources.tables}
+
+        def where(record: RecordDraft) -> FileFindings:
+            return findings[record.source or next(iter(findings))]
+
+        self._take(where, read_tables(sources.tables, self._labels, findings.__getitem__))
+        for _ in sources.tables:
+            self._step("importing")
+
+    def _file(self, path: Path, drafts: Iterable[PatientDraft]) -> None:
+        findings = self._book.of(path)
+        self._take(partial(_constant, findings), drafts)
+        self._step("importing")
+
+    def _take(self, where: Where, drafts: Iterable[PatientDraft]) -> None:
+        summary = self._book.summary
+        for draft in drafts:
+            try:
+                patient, fresh = self._charts.chart(draft)
+            except (Unclear, *REFUSED) as error:
+                for record in draft.records:
+                    for unit in record.units:
+                        where(record).reject(unit.position, str(error), unit.raw or None)
+                continue
+            summary.patients += fresh
+            summary.patients_known += not fresh
+            summary.encounters += draft.encounters
+            summary.unresolved += draft.unresolved
+            self._filing.file(patient, fresh, draft, where)
+
+    def _step(self, step: str) -> None:
+        self._done += 1
+        self._progress(step, self._done, self._files)
 
 
-def _import_patient(
-    ledger: Ledger, actor: Actor, draft: PatientDraft, charts: dict[str, str], summary: Summary
-) -> None:
-    patient = charts.get(draft.identifier) or _register(ledger, actor, draft)
-    if patient is None:
-        summary.known += 1
-        summary.known_resources += draft.resources
-        return
-    summary.patients += draft.identifier not in charts
-    charts[draft.identifier] = patient
-    episodes: dict[str, str] = {}
-    for start in range(0, len(draft.records), CHUNK_RECORDS):
-        part = draft.records[start : start + CHUNK_RECORDS]
-        upload(ledger, actor, [_upload(ledger, patient, one, episodes) for one in part])
-    summary.encounters += draft.encounters
-    summary.own += draft.resources
-    summary.unresolved += draft.unresolved
-    for record in draft.records:
-        summary.records[record.category] += 1
-        summary.content += len(record.content)
+def _constant(findings: FileFindings, record: RecordDraft) -> FileFindings:
+    return findings
 
 
-def _register(ledger: Ledger, actor: Actor, draft: PatientDraft) -> str | None:
-    """The chart of a patient new to the hospital; None if an earlier import registered it.
-
-    The identifier is reserved before the chart is registered, so that two imports at once make one.
-    """
-    fresh = new_id("pt", ledger.clock())
-    patient = ledger.identifiers.reserve(actor.hospital, {draft.identifier: fresh})[
-        draft.identifier
-    ]
-    if ledger.row(Patient, patient) is not None:
-        return None
-    birth = date.fromisoformat(draft.birth_date) if draft.birth_date else None
-    account = new_id("ac", ledger.clock())
-    new = NewPatient(patient, account, draft.name, birth, draft.deceased, None)
-    register_patients(Near(ledger), actor, [new])
-    return patient
-
-
-def _upload(ledger: Ledger, patient: str, draft: RecordDraft, episodes: dict[str, str]) -> Upload:
-    episode = ""
-    if draft.encounter is not None:
-        episode = episodes.setdefault(draft.encounter, new_id("ep", ledger.clock()))
-    return Upload(
-        patient,
-        draft.category,
-        MEDIA_TYPE,
-        (draft.content,),
-        title=draft.title,
-        clinical_date=draft.clinical_date or "",
-        episode=episode,
-    )
+def _header(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.readline(HEADER_BYTES)

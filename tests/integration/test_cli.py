@@ -298,18 +298,26 @@ def test_import(town: Town, tmp_path: Path) -> None:
     for number, one in enumerate(patients(7, 3)):
         (source / f"{number}.json").write_bytes(one.bundle)
     as_system = ("--hospital", town.north["hospital"], "--as", town.system)
-    told = shell.json("import", source, *as_system)
-    assert (told["files"], told["patients"], told["unassigned"]) == (3, 3, 0)
-    assert told["found"] == told["own"] + told["references"] and sum(told["records"].values()) > 20
-    again = shell.json("import", source / "0.json", *as_system)
-    assert (again["patients"], again["known"], again["size"]) == (0, 1, told["size"])
-    text = shell.run("import", source, *as_system).stdout.decode()
-    assert "3 patients were known before" in text
+    (source / "notes.txt").write_text("nobody's")
+    listed = (*as_system, "--report", tmp_path / "report")
+    dry = shell.json("import", source, "--dry-run", *listed)
+    told = shell.json("import", source, *listed)
+    assert (told["files"], told["patients"], told["rejected"]) == (4, 3, 1)
+    assert told["found"] == told["imported"] + told["references"] + told["rejected"]
+    assert sum(told["records"].values()) > 20
+    assert (dry["new"], dry["records"], dry["dry_run"]) == (told["new"], told["records"], True)
+    lines = Path(told["rejects_file"]).read_text().splitlines()
+    assert "nothing says whose it is" in json.loads(lines[-1])["reason"]
+    again = shell.json("import", source / "0.json", *listed)
+    assert (again["patients"], again["new"], again["size"]) == (0, 0, told["size"])
+    text = shell.run("import", source, *listed).stdout.decode()
+    assert f"0 new, 0 amended, {told['new']} known before" in text
+    assert "1 units were NOT imported" in text
     shell.fails(2, "not for hs_", "import", source, "--hospital", town.south["hospital"], "--as",
                 town.system)  # fmt: skip
     shell.fails(2, "there is no file or folder", "import", tmp_path / "none", *as_system)
     (source / "0.json").write_bytes(b"{}")
-    shell.run("import", source / "0.json", *as_system, code=2)
+    assert shell.json("import", source / "0.json", *listed)["rejected"] == 1
 
 
 def test_upload_and_open(town: Town, tmp_path: Path) -> None:

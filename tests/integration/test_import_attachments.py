@@ -218,8 +218,10 @@ def test_a_manifest_says_whose_the_files_are(tmp_path: Path) -> None:
     assert is_manifest(manifest.read_bytes()[:HEAD_BYTES])
     findings = Listed()
     found = {path.name: row for path, row in read_manifest(manifest, findings).items()}
-    assert found["a.pdf"] == ManifestRow(UUID, "imaging", "2019-03-04", "Letter, long")
-    assert found["b.pdf"] == ManifestRow("4711", "", "2019-03-04", "")
+    assert found["a.pdf"] == ManifestRow(
+        UUID, "imaging", "2019-03-04", "Letter, long", file="a.pdf"
+    )
+    assert found["b.pdf"] == ManifestRow("4711", "", "2019-03-04", "", file="deep/b.pdf")
     reasons = {position: reason for position, reason, _ in findings.rejected}
     assert "expected one within the manifest's folder" in reasons["line 4"]
     assert "expected one within the manifest's folder" in reasons["line 5"]

@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from records.imports.drafts import Listed, PatientDraft, RecordDraft
 from records.imports.fhir import (
     REFERENCE_TYPES,
     TABLE,
     FhirError,
-    PatientDraft,
-    RecordDraft,
     ReferenceIndex,
     Resource,
-    Split,
+    Unreadable,
     scan_bundle,
+    scan_entries,
     split,
 )
 from records.imports.fhir.drafts import title
@@ -75,11 +75,28 @@ def bundle(*resources: str | dict[str, Any], kind: str = "collection", space: st
     ).encode()
 
 
-def taken_apart(*resources: str | dict[str, Any], index: ReferenceIndex | None = None) -> Split:
-    _, found = scan_bundle(bundle(*resources))
-    result = split(found, index or ReferenceIndex())
-    assert result.found == len(found)
-    return result
+class Apart:
+    """What a split made of resources; every one of them stands in exactly one place."""
+
+    def __init__(self, resources: list[Resource], index: ReferenceIndex | None = None) -> None:
+        self.findings = Listed()
+        self.patients = split(resources, index or ReferenceIndex(), self.findings)
+        self.own = sum(map(size, self.patients))
+        told = len(self.findings.rejected) + len(self.findings.duplicates)
+        self.found = self.own + told + self.findings.references
+        assert self.found == len(resources)
+
+
+def size(patient: PatientDraft) -> int:
+    return sum(len(record.units) for record in patient.records)
+
+
+def content(record: RecordDraft) -> bytes:
+    return b"".join(record.compose(record.units))
+
+
+def taken_apart(*resources: str | dict[str, Any], index: ReferenceIndex | None = None) -> Apart:
+    return Apart(scan_bundle(bundle(*resources))[1], index)
 
 
 def only(*resources: str | dict[str, Any], index: ReferenceIndex | None = None) -> PatientDraft:
@@ -123,7 +140,7 @@ ENCOUNTER = resource(
 
 
 def inside(record: RecordDraft) -> list[Resource]:
-    kind, resources = scan_bundle(record.content)
+    kind, resources = scan_bundle(content(record))
     assert kind == "collection"
     return resources
 
@@ -147,10 +164,9 @@ def test_raw_bytes_survive(values: list[str], space: str, mark: bool) -> None:
     kind, resources = scan_bundle(b"\xef\xbb\xbf" + data if mark else data)
     assert kind == "collection"
     assert [r.raw for r in resources[1:]] == [text.encode() for text in texts]
-    result = split(resources, ReferenceIndex())
-    assert result.found == len(resources)
+    result = Apart(resources)
     kept = [r.raw for record in result.patients[0].records for r in inside(record)]
-    assert kept == [r.raw for r in resources]
+    assert kept == list(dict.fromkeys(r.raw for r in resources))
 
 
 def test_a_body_shows_the_digits_and_cannot_be_written() -> None:
@@ -187,7 +203,10 @@ GOOD = '{"resourceType":"Observation"}'
         (b'{"type":"batch","type":"batch"}', "got the key 'type' twice"),
         (b'{"entry":{}}', r"Bundle.entry, byte 9: got '\{', expected '\['"),
         (b'{"entry":[{}],"resourceType":"Bundle","type":"batch"}', r"entry\[0\].resource, byte 10"),
-        (b'{"entry":[null]}', r"entry\[0\], byte 10: got 'n'"),
+        (
+            b'{"resourceType":"Bundle","type":"batch","entry":[null]}',
+            r"entry\[0\], byte 49: got 'n'",
+        ),
         (b'{"entry":[{},]}', r"entry\[1\]"),
         (b'{"entry":[{"fullUrl":"a","fullUrl":"b"}]}', "got the key 'fullUrl' twice"),
         (b"{1:2}", "got '1', expected a key"),
@@ -237,10 +256,10 @@ def test_one_record_an_encounter_and_category() -> None:
     assert record.clinical_date == "2012-03-04"
     assert record.title == "Laboratory, General examination of patient, 2012-03-04"
     assert [r.id for r in inside(record)] == ["o1", "o3"]
-    assert records["encounter"].resources == 2
+    assert len(records["encounter"].units) == 2
     for category in ("demographics", "summary"):
         assert (records[category].encounter, records[category].clinical_date) == (None, None)
-    assert (patient.resources, patient.encounters, patient.unresolved) == (6, 1, 0)
+    assert (size(patient), patient.encounters, patient.unresolved) == (6, 1, 0)
 
 
 @pytest.mark.parametrize(
@@ -307,7 +326,7 @@ def test_a_relative_reference_stays_on_its_server() -> None:
     )
     entries.append('{"resource":{"resourceType":"Patient","id":"p"}}')
     text = '{"resourceType":"Bundle","type":"batch","entry":[' + ",".join(entries) + "]}"
-    (patient,) = split(scan_bundle(text.encode())[1], ReferenceIndex()).patients
+    (patient,) = Apart(scan_bundle(text.encode())[1]).patients
     assert by_category_name(patient, "procedure") == "http://b/fhir/Encounter/1"
 
 
@@ -346,7 +365,7 @@ def test_what_a_record_refers_to_is_copied_once(to: str) -> None:
         patient = only(PATIENT, visit, *bodies, index=index)
         record = by_category(patient)["encounter"]
         assert [r.id for r in inside(record)] == ["e", "d"]
-        assert (record.resources, record.references, patient.unresolved) == (1, 1, 0)
+        assert (len(record.units), patient.unresolved) == (1, 0)
 
 
 def test_copies_bring_what_they_refer_to() -> None:
@@ -380,7 +399,7 @@ def test_unresolved_references_are_counted_and_kept() -> None:
     visit = ENCOUNTER | {"serviceProvider": reference("urn:gone"), "x": reference("#inside")}
     patient = only(PATIENT, visit)
     assert patient.unresolved == 1
-    assert b'"urn:gone"' in by_category(patient)["encounter"].content
+    assert b'"urn:gone"' in content(by_category(patient)["encounter"])
 
 
 # --- patients ------------------------------------------------------------------------------------
@@ -399,12 +418,12 @@ MR = {"type": {"coding": [{"code": "MR"}]}, "system": "urn:h", "value": "7"}
     ],
 )
 def test_identifiers(members: dict[str, Any], identifier: str) -> None:
-    assert only(resource("Patient", "p", **members)).identifier == identifier
+    assert only(resource("Patient", "p", **members)).names[0] == identifier
 
 
-def test_a_patient_without_any_name_is_refused() -> None:
-    with pytest.raises(FhirError, match="Patient: got no identifier, id or fullUrl"):
-        taken_apart('{"resourceType":"Patient"}')
+def test_a_patient_without_any_name_is_set_aside() -> None:
+    (aside,) = taken_apart('{"resourceType":"Patient"}').findings.rejected
+    assert "without identifier, id or fullUrl" in aside[1]
 
 
 @pytest.mark.parametrize(
@@ -419,13 +438,14 @@ def test_a_patient_without_any_name_is_refused() -> None:
 )
 def test_persons(members: dict[str, Any], expected: tuple[str, str | None, int]) -> None:
     patient = only(resource("Patient", "p", **members))
-    assert (patient.name, patient.birth_date, patient.deceased) == expected
+    assert patient.person is not None
+    assert (patient.person.name, patient.person.birth_date, patient.person.deceased) == expected
 
 
 def test_two_resources_of_one_patient_are_one_patient() -> None:
     twin = {"identifier": [MR]}
     patient = only(resource("Patient", "p", **twin), resource("Patient", "q", **twin))
-    assert by_category(patient)["demographics"].resources == 2
+    assert len(by_category(patient)["demographics"].units) == 2
 
 
 OTHER = resource("Patient", "q")
@@ -439,7 +459,6 @@ BY_NUMBER = {"subject": {"identifier": {"system": "urn:h", "value": "unknown"}}}
     ("bodies", "reason"),
     [
         ([PATIENT, resource("Observation", "x", **STRANGER)], "not in the bundle"),
-        ([PATIENT, resource("Observation", "x", **BY_NUMBER)], "not in the bundle"),
         ([PATIENT, OTHER, resource("Basic", "x")], "names no patient and the bundle has 2"),
         ([resource("Basic", "x")], "names no patient and the bundle has 0"),
         (
@@ -454,9 +473,68 @@ BY_NUMBER = {"subject": {"identifier": {"system": "urn:h", "value": "unknown"}}}
     ],
 )  # fmt: skip
 def test_set_aside(bodies: list[dict[str, Any]], reason: str) -> None:
-    (aside,) = taken_apart(*bodies).unassigned
-    assert aside.resource.id == "x"
-    assert reason in aside.reason
+    ((position, why, original),) = taken_apart(*bodies).findings.rejected
+    assert position == f"entry[{len(bodies) - 1}]"
+    assert original is not None
+    assert json.loads(original)["id"] == "x"
+    assert reason in why
+
+
+UUID = "a0b1c2d3-0000-4000-8000-00000000000f"
+
+
+@pytest.mark.parametrize(
+    ("subject", "name"),
+    [
+        (BY_NUMBER["subject"], "urn:h|unknown"),
+        (reference(f"urn:uuid:{UUID}"), f"Patient/{UUID}"),
+        (reference(f"Patient/{UUID.upper()}/_history/3"), f"Patient/{UUID}"),
+        (reference(f"https://server.example/fhir/Patient/{UUID}"), f"Patient/{UUID}"),
+        (reference("Patient?identifier=urn:h%7C7"), "urn:h|7"),
+    ],
+)
+def test_a_patient_elsewhere_is_named_by_what_nobody_else_bears(
+    subject: dict[str, Any], name: str
+) -> None:
+    patient = only(resource("Observation", "x", subject=subject))
+    assert (patient.names, patient.person) == ((name,), None)
+
+
+@pytest.mark.parametrize("to", ["Patient/7", f"Group/{UUID}", "Patient?identifier=7", "urn:uuid:7"])
+def test_a_name_that_others_may_bear_finds_nobody(to: str) -> None:
+    assert taken_apart(resource("Observation", "x", subject=reference(to))).findings.rejected
+
+
+def test_a_patient_bears_record_numbers_and_uuids_beside_the_first_name() -> None:
+    body = resource("Patient", UUID, identifier=[MR, MR | {"value": "8", "use": "old"}])
+    patient = only(body)
+    assert patient.names == ("urn:h|7", f"Patient/{UUID}")
+    assert patient.numbers == ("#MR|7",)
+
+
+def test_what_stands_twice_is_taken_once() -> None:
+    apart = taken_apart(PATIENT, ENCOUNTER, ENCOUNTER, ENCOUNTER | {"status": "planned"})
+    assert apart.own == 2
+    assert apart.findings.duplicates == [("entry[2]", "Encounter/e")]
+    ((position, why, _),) = apart.findings.rejected
+    assert (position, "stands at entry[1] too, with other content" in why) == ("entry[3]", True)
+
+
+def test_entries_that_cannot_be_read_are_told_one_by_one() -> None:
+    bad = ["7", '{"resourceType":"Observation","v":NaN}', '{"id":"a","id":"b"}', '{"id":"x"}']
+    _, entries = scan_entries(bundle(PATIENT, *bad, ENCOUNTER))
+    unreadable = [entry for entry in entries if isinstance(entry, Unreadable)]
+    assert [one.position for one in unreadable] == [f"entry[{n}]" for n in range(1, 5)]
+    assert unreadable[0].raw == b'{"resource":7}'
+    assert [entry.id for entry in entries if isinstance(entry, Resource)] == ["p", "e"]
+
+
+def test_a_resource_may_come_alone() -> None:
+    raw = json.dumps(PATIENT, indent=1).encode()
+    kind, (alone,) = scan_entries(b" " + raw + b"\n")
+    assert kind == "resource"
+    assert isinstance(alone, Resource)
+    assert (alone.raw, alone.position) == (raw, "")
 
 
 @pytest.mark.parametrize(
@@ -471,7 +549,7 @@ def test_set_aside(bodies: list[dict[str, Any]], reason: str) -> None:
 )
 def test_ways_to_name_a_patient(members: dict[str, Any]) -> None:
     result = taken_apart(PATIENT, OTHER, OTHER_VISIT, DOCTOR, resource("Basic", "x", **members))
-    assert [(p.identifier, p.resources) for p in result.patients] == [
+    assert [(p.names[0], size(p)) for p in result.patients] == [
         ("Patient/p", 1),
         ("Patient/q", 3),
     ]
@@ -501,19 +579,20 @@ KINDS = st.sampled_from(["Patient", "Encounter", "Observation", "Practitioner", 
 def test_nothing_is_lost_whatever_the_shape(bodies: list[tuple[str, dict[str, Any]]]) -> None:
     texts = [resource(kind, "pqefd"[i % 5], **members) for i, (kind, members) in enumerate(bodies)]
     _, resources = scan_bundle(bundle(*texts))
-    result = split(resources, ReferenceIndex())
-    assert result.found == len(resources)
-    patients = result.patients
-    assert sum(p.resources for p in patients) == sum(
-        r.resources for p in patients for r in p.records
-    )
+    result = Apart(resources)
     kept = Counter(
-        r.raw for p in patients for record in p.records for r in inside(record)[: record.resources]
+        unit.raw for p in result.patients for record in p.records for unit in record.units
     )
-    kept.update(aside.resource.raw for aside in result.unassigned)
+    for p in result.patients:
+        for record in p.records:
+            assert [r.raw for r in inside(record)[: len(record.units)]] == [
+                unit.raw for unit in record.units
+            ]
+    kept.update(original for _, _, original in result.findings.rejected if original)
+    twice = Counter({position for position, _ in result.findings.duplicates})
+    kept.update(r.raw for r in resources if r.position in twice)
     kept.update(r.raw for r in resources if r.type in REFERENCE_TYPES)
     assert kept == Counter(r.raw for r in resources)
-    assert split(resources, ReferenceIndex()) == result
 
 
 # --- the page and the samples --------------------------------------------------------------------
@@ -542,23 +621,24 @@ def test_samples() -> None:
     identifiers: set[str] = set()
     for path in SAMPLES:
         resources = scan_bundle(path.read_bytes())[1]
-        result = split(resources, index)
-        assert result.found == len(resources)
-        counts.update(found=result.found, references=result.references)
-        counts.update(unassigned=len(result.unassigned))
+        result = Apart(resources, index)
+        counts.update(found=result.found, references=result.findings.references)
+        counts.update(
+            unassigned=len(result.findings.rejected), twice=len(result.findings.duplicates)
+        )
         kept: set[bytes] = set()
         for patient in result.patients:
-            identifiers.add(patient.identifier)
+            identifiers.add(patient.names[0])
             kept.update(r.raw for record in patient.records for r in inside(record))
             counts.update(
                 patients=1,
                 encounters=patient.encounters,
-                own=patient.resources,
+                own=size(patient),
                 unresolved=patient.unresolved,
             )
         assert {r.raw for r in resources if r.type not in REFERENCE_TYPES} <= kept
     assert len(identifiers) == 36
     assert counts == Counter(
         patients=36, encounters=952, found=11757, own=10779, references=978, unassigned=0,
-        unresolved=0,
+        unresolved=0, twice=0,
     )  # fmt: skip

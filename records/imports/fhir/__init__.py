@@ -1,9 +1,15 @@
 """FHIR R4 bundles into drafts of patients and records: pure, bytes in, values out."""
 
 from records.imports.fhir.categories import TABLE, category
-from records.imports.fhir.drafts import PatientDraft, RecordDraft, Split, Unassigned
-from records.imports.fhir.names import REFERENCE_TYPES, ReferenceIndex
-from records.imports.fhir.scan import BUNDLE_TYPES, FhirError, Resource, scan_bundle
+from records.imports.fhir.names import REFERENCE_TYPES, Finder, ReferenceIndex
+from records.imports.fhir.scan import (
+    BUNDLE_TYPES,
+    FhirError,
+    Resource,
+    Unreadable,
+    scan_bundle,
+    scan_entries,
+)
 from records.imports.fhir.split import split
 
 __all__ = [
@@ -11,13 +17,12 @@ __all__ = [
     "REFERENCE_TYPES",
     "TABLE",
     "FhirError",
-    "PatientDraft",
-    "RecordDraft",
+    "Finder",
     "ReferenceIndex",
     "Resource",
-    "Split",
-    "Unassigned",
+    "Unreadable",
     "category",
     "scan_bundle",
+    "scan_entries",
     "split",
 ]

@@ -1,11 +1,11 @@
-"""What a split yields: drafts of patients and records, and how their texts are read."""
+"""How the texts of a draft are read from resources: names, identifiers, dates, titles, content."""
 
 import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from records.imports.drafts import record_number, uuid_name
 from records.imports.fhir.scan import FhirError, Resource
 from records.imports.fhir.walk import full_date, identifier_text, objects, plain
 
@@ -25,67 +25,6 @@ _DATES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class RecordDraft:
-    """One record to be: what one encounter has in one category."""
-
-    category: str
-    encounter: str | None
-    """The source's own name of it, fullUrl or `Type/id`; None in `demographics` and `summary`."""
-    clinical_date: str | None
-    """`YYYY-MM-DD` as the source wrote it."""
-    title: str
-    """For people; at most 200 bytes of UTF-8."""
-    content: bytes
-    """A FHIR collection bundle in UTF-8, with the bytes of each resource as they came."""
-    resources: int
-    """The patient's own resources in it."""
-    references: int
-    """Reference resources copied into it."""
-
-
-@dataclass(frozen=True, slots=True)
-class PatientDraft:
-    """One patient of a bundle, with the records made of it."""
-
-    identifier: str
-    """`system|value`, the medical record number if there is one; else `Patient/<id>`."""
-    name: str
-    """Empty when the source gives none."""
-    birth_date: str | None
-    """`YYYY-MM-DD`; None when the source knows less than the day."""
-    deceased: bool
-    records: tuple[RecordDraft, ...]
-    encounters: int
-    resources: int
-    unresolved: int
-    """How often the patient's own resources refer to what is nowhere in the import."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unassigned:
-    """A resource that is in no record, and why."""
-
-    resource: Resource
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """A bundle taken apart. Nothing is lost: `found` is the number of resources that came in."""
-
-    patients: tuple[PatientDraft, ...]
-    references: int
-    """The bundle's own reference resources, whether a record refers to them or not."""
-    unassigned: tuple[Unassigned, ...]
-
-    @property
-    def found(self) -> int:
-        """Patients' resources, reference resources and unassigned ones, together."""
-        own = sum(patient.resources for patient in self.patients)
-        return own + self.references + len(self.unassigned)
-
-
 def patient_identifier(patient: Resource) -> str:
     """Return the one stable text by which the hospital knows a patient; FhirError without any."""
     candidates = [i for i in objects(patient.body, "identifier") if identifier_text(i)]
@@ -95,6 +34,27 @@ def patient_identifier(patient: Resource) -> str:
     if not name:
         raise FhirError("Patient: got no identifier, id or fullUrl, expected one of them")
     return name
+
+
+def patient_names(patient: Resource) -> tuple[str, ...]:
+    """Return every name that no other patient can bear: `patient_identifier`, record numbers, UUIDs."""
+    names = [patient_identifier(patient)]
+    for identifier in _record_numbers(patient):
+        if identifier.get("system"):
+            names.append(identifier_text(identifier) or "")
+    own = (patient.id or "", (patient.full_url or "").removeprefix("urn:uuid:").rpartition("/")[2])
+    names += filter(None, map(uuid_name, own))
+    return tuple(dict.fromkeys(names))
+
+
+def patient_numbers(patient: Resource) -> tuple[str, ...]:
+    """Return the medical record numbers, by which an image or a list may name the patient."""
+    return tuple(dict.fromkeys(record_number(i["value"]) for i in _record_numbers(patient)))
+
+
+def _record_numbers(patient: Resource) -> list[dict[str, Any]]:
+    found = [i for i in objects(patient.body, "identifier") if identifier_text(i)]
+    return [i for i in found if _rank(i) == (False, False)]
 
 
 def patient_name(patient: Resource) -> str:
@@ -142,6 +102,19 @@ def collection(resources: Iterable[Resource]) -> bytes:
     """Return a collection bundle of the resources; their own bytes go in verbatim."""
     entries = b",".join(map(_entry, resources))
     return b'{"resourceType":"Bundle","type":"collection","entry":[' + entries + b"]}"
+
+
+def codings(body: Any) -> Iterator[tuple[str, str]]:
+    """Yield every (system, code) anywhere in a resource."""
+    stack: list[Any] = [body]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            code, system = node.get("code"), node.get("system")
+            if isinstance(code, str) and isinstance(system, str):
+                yield system, code
+            node = list(node.values())
+        stack.extend(child for child in node if isinstance(child, (dict, list)))
 
 
 def _entry(resource: Resource) -> bytes:

@@ -1,6 +1,7 @@
 """What a reference points to: by fullUrl, by `Type/id`, or by `Type?identifier=system|value`."""
 
 from collections.abc import Iterator
+from typing import Protocol
 from urllib.parse import unquote
 
 from records.imports.fhir.scan import Resource
@@ -19,6 +20,14 @@ REFERENCE_TYPES = frozenset(
 )
 
 
+class Finder(Protocol):
+    """Resources by their names."""
+
+    def find(self, reference: str) -> Resource | None:
+        """Return what the reference names, at whatever version; None when nothing or several."""
+        ...
+
+
 class Names:
     """Resources by every name they can be referred to by. The first of a name keeps it."""
 
@@ -28,9 +37,9 @@ class Names:
 
     def add(self, resource: Resource) -> None:
         """Enter one resource."""
-        for name in _own_names(resource):
+        for name in own_names(resource):
             self._named.setdefault(name, resource)
-        for name in _identifier_names(resource):
+        for name in identifier_names(resource):
             known = self._named.setdefault(name, resource)
             if known is not None and not _same(known, resource):
                 # An identifier that two resources bear names neither: better none than a wrong one.
@@ -56,7 +65,7 @@ class ReferenceIndex(Names):
 
 def own_name(resource: Resource) -> str | None:
     """Return the source's name of a resource: its fullUrl, else `Type/id`, else None."""
-    return next(_own_names(resource), None)
+    return next(own_names(resource), None)
 
 
 def absolute(reference: str, resource: Resource) -> str:
@@ -68,19 +77,21 @@ def absolute(reference: str, resource: Resource) -> str:
     return f"{base}/{reference}" if relative else reference
 
 
-def _own_names(resource: Resource) -> Iterator[str]:
+def own_names(resource: Resource) -> Iterator[str]:
+    """Yield the names that a resource has by itself: its fullUrl, then `Type/id`."""
     if resource.full_url:
         yield resource.full_url
     if resource.id:
         yield f"{resource.type}/{resource.id}"
 
 
-def _identifier_names(resource: Resource) -> Iterator[str]:
+def identifier_names(resource: Resource) -> Iterator[str]:
+    """Yield the names that a conditional reference can use: `Type?identifier=system|value`."""
     for identifier in objects(resource.body, "identifier"):
         if text := identifier_text(identifier):
             yield f"{resource.type}?identifier={text}"
 
 
 def _same(one: Resource, other: Resource) -> bool:
-    mine, theirs = set(_own_names(one)), set(_own_names(other))
+    mine, theirs = set(own_names(one)), set(own_names(other))
     return not mine.isdisjoint(theirs) or one.raw == other.raw

@@ -15,6 +15,8 @@ from typing import Any, NoReturn
 from records.imports.fhir.walk import is_text
 
 BUNDLE_TYPES = ("transaction", "batch", "collection")
+ALONE = "resource"
+"""The type given to a resource that came without a bundle."""
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _TYPE = re.compile(r"[A-Z][A-Za-z]*")
@@ -22,6 +24,10 @@ _TYPE = re.compile(r"[A-Z][A-Za-z]*")
 
 class FhirError(ValueError):
     """Not FHIR that can be imported; says where, what was got and what was expected."""
+
+
+class _Unfit(FhirError):
+    """A value that is JSON, and yet cannot be taken: the rest of the text can be read on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +39,40 @@ class Resource:
     full_url: str | None
     raw: bytes
     body: dict[str, Any]
+    position: str = ""
+    """Where it stood: `entry[3]`; empty for a resource without a bundle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An entry that holds no resource that can be taken. `raw`: its bytes as they came."""
+
+    position: str
+    reason: str
+    raw: bytes
 
 
 def scan_bundle(data: bytes) -> tuple[str, list[Resource]]:
-    """Return the bundle's type and its resources in source order.
+    """Return the bundle's type and its resources in source order; every entry must be readable.
 
     `data` is JSON in UTF-8, with or without a byte order mark. FhirError names the JSON path and
     the byte, counted from the start of `data`.
+    """
+    kind, entries = scan_entries(data)
+    found = [entry for entry in entries if isinstance(entry, Resource)]
+    for entry in entries:
+        if isinstance(entry, Unreadable):
+            raise FhirError(entry.reason)
+    if kind == ALONE:
+        raise FhirError(f"Bundle.resourceType: got {found[0].type!r}, expected 'Bundle'")
+    return kind, found
+
+
+def scan_entries(data: bytes) -> tuple[str, list[Resource | Unreadable]]:
+    """Return the bundle's type and what its entries hold, in source order.
+
+    A resource that came without a bundle is one entry of the type ALONE. FhirError where the text
+    as a whole is no JSON or no bundle.
     """
     mark = len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8) else 0
     try:
@@ -50,13 +83,16 @@ def scan_bundle(data: bytes) -> tuple[str, list[Resource]]:
     return _Cursor(text, mark).bundle()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Entry:
-    """An entry's members, and where its resource stands, in characters."""
+    """An entry's members, where it and its resource stand, in characters, and why it can't be taken."""
 
     members: dict[str, Any]
+    begin: int
     start: int
     end: int
+    close: int = 0
+    reason: str = ""
 
 
 class _Cursor:
@@ -67,31 +103,52 @@ class _Cursor:
         self._mark = mark
         self._at = 0
 
-    def bundle(self) -> tuple[str, list[Resource]]:
+    def bundle(self) -> tuple[str, list[Resource | Unreadable]]:
         """Read the whole text; the kind is judged before the entries, wherever it stands."""
         envelope: dict[str, Any] = {}
         entries: list[_Entry] = []
+        self._peek()
+        begin = self._at
         for key in self._members("Bundle"):
             if key == "entry":
                 entries = list(self._entries())
             else:
                 envelope[key] = self._value(f"Bundle.{key}")
+        close = self._at
         if self._peek():
             self._refuse("Bundle", f"got {_shown(self._peek())}, expected the end")
-        return self._kind(envelope), [self._resource(i, e) for i, e in enumerate(entries)]
+        kind = envelope.get("resourceType")
+        if isinstance(kind, str) and kind != "Bundle" and _TYPE.fullmatch(kind) and not entries:
+            return ALONE, [
+                self._resource("", _Entry({"resource": envelope}, begin, begin, close, close))
+            ]
+        return self._kind(envelope), [
+            self._resource(f"entry[{i}]", e) for i, e in enumerate(entries)
+        ]
 
     def _entries(self) -> Iterator[_Entry]:
         for index in self._items("Bundle.entry"):
             path = f"Bundle.entry[{index}]"
-            members: dict[str, Any] = {}
             self._peek()
-            start = end = self._at
-            for key in self._members(path):
-                before = self._at
-                members[key] = self._value(f"{path}.{key}")
-                if key == "resource":
-                    start, end = before, self._at
-            yield _Entry(members, start, end)
+            entry = _Entry({}, self._at, self._at, self._at)
+            if self._peek() != "{":
+                entry.reason = f"{self._place(path)}: got {_shown(self._peek())}, expected '{{'"
+                self._skip(path)
+            else:
+                self._entry(path, entry)
+            entry.close = self._at
+            yield entry
+
+    def _entry(self, path: str, entry: _Entry) -> None:
+        for key in self._members(path):
+            before = self._at
+            try:
+                entry.members[key] = self._value(f"{path}.{key}")
+            except _Unfit as error:
+                entry.reason = entry.reason or str(error)
+                self._skip(path)
+            if key == "resource":
+                entry.start, entry.end = before, self._at
 
     def _kind(self, envelope: dict[str, Any]) -> str:
         if envelope.get("resourceType") != "Bundle":
@@ -103,22 +160,42 @@ class _Cursor:
             raise FhirError(f"Bundle.type: got {_shown(kind)}, expected one of {expected}")
         return kind
 
-    def _resource(self, index: int, entry: _Entry) -> Resource:
-        path = f"Bundle.entry[{index}]"
+    def _resource(self, position: str, entry: _Entry) -> Resource | Unreadable:
+        # Strict UTF-8 decodes and encodes to the same bytes, so these are slices of the source.
+        if reason := entry.reason or self._unfit(f"Bundle.{position}".rstrip("."), entry):
+            return Unreadable(
+                position, reason, self._text[entry.begin : entry.close].encode("utf-8")
+            )
+        body, url = entry.members["resource"], entry.members.get("fullUrl")
+        raw = self._text[entry.start : entry.end].encode("utf-8")
+        return Resource(body["resourceType"], body.get("id"), url, raw, body, position)
+
+    def _unfit(self, path: str, entry: _Entry) -> str:
+        """Why an entry's members hold no resource that can be taken; empty if they do."""
         body = entry.members.get("resource")
         if not isinstance(body, dict):
-            self._refuse(f"{path}.resource", f"got {_shown(body)}, expected an object", entry.start)
+            return f"{self._place(path + '.resource', entry.start)}: got {_shown(body)}, expected an object"
         kind = body.get("resourceType")
         if not isinstance(kind, str) or not _TYPE.fullmatch(kind):
-            got = f"got {_shown(kind)}, expected the name of a type"
-            self._refuse(f"{path}.resource.resourceType", got, entry.start)
-        identity, url = body.get("id"), entry.members.get("fullUrl")
-        for name, value in (("resource.id", identity), ("fullUrl", url)):
+            place = self._place(f"{path}.resource.resourceType", entry.start)
+            return f"{place}: got {_shown(kind)}, expected the name of a type"
+        for name, value in (
+            ("resource.id", body.get("id")),
+            ("fullUrl", entry.members.get("fullUrl")),
+        ):
             if value is not None and not is_text(value):
-                self._refuse(f"{path}.{name}", f"got {_shown(value)}, expected text", entry.start)
-        # Strict UTF-8 decodes and encodes to the same bytes, so this is the slice of the source.
-        raw = self._text[entry.start : entry.end].encode("utf-8")
-        return Resource(kind, identity, url, raw, body)
+                place = self._place(f"{path}.{name}", entry.start)
+                return f"{place}: got {_shown(value)}, expected text"
+        return ""
+
+    def _skip(self, path: str) -> None:
+        """Step over a value that is JSON but cannot be taken."""
+        try:
+            _, self._at = _LENIENT.raw_decode(self._text, self._at)
+        except json.JSONDecodeError as error:
+            self._refuse(path, f"not JSON: {error.msg}", error.pos)
+        except (RecursionError, ArithmeticError, ValueError):
+            self._refuse(path, "got too deep a nesting or too long a number, expected a resource")
 
     def _members(self, path: str) -> Iterator[str]:
         """Yield each key of an object with the cursor at its value, which the caller reads."""
@@ -152,9 +229,10 @@ class _Cursor:
         except RecursionError:
             self._refuse(path, "got too deep a nesting, expected a resource")
         except FhirError as error:
-            self._refuse(path, str(error))
+            raise _Unfit(f"{self._place(path)}: {error}") from None
         except (ArithmeticError, ValueError):
-            self._refuse(path, "got a number beyond any range, expected one that FHIR has")
+            number = "got a number beyond any range, expected one that FHIR has"
+            raise _Unfit(f"{self._place(path)}: {number}") from None
         return value
 
     def _peek(self) -> str:
@@ -179,9 +257,11 @@ class _Cursor:
         return True
 
     def _refuse(self, path: str, why: str, at: int | None = None) -> NoReturn:
+        raise FhirError(f"{self._place(path, at)}: {why}") from None
+
+    def _place(self, path: str, at: int | None = None) -> str:
         at = self._at if at is None else at
-        place = self._mark + len(self._text[:at].encode("utf-8"))
-        raise FhirError(f"{path}, byte {place}: {why}") from None
+        return f"{path}, byte {self._mark + len(self._text[:at].encode('utf-8'))}"
 
 
 def _shown(value: object) -> str:
@@ -205,6 +285,7 @@ def _no_constant(name: str) -> NoReturn:
     raise FhirError(f"got {name}, expected JSON, which has no such number")
 
 
+_LENIENT = json.JSONDecoder(parse_int=str, parse_float=str)
 # Decimal: whoever looks sees the source's digits, and json.dumps of a body fails, as it should.
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_unique, parse_float=Decimal, parse_constant=_no_constant

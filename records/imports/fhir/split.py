@@ -4,39 +4,59 @@ A resource goes to one record, or is set aside with the reason. Where a bundle d
 whose a resource is, it is set aside rather than filed under a patient it may not belong to.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
+from urllib.parse import unquote
 
+from records.imports.drafts import (
+    Findings,
+    PatientDraft,
+    Person,
+    RecordDraft,
+    Unit,
+    identifier_name,
+    uuid_name,
+)
 from records.imports.fhir.categories import category
 from records.imports.fhir.drafts import (
-    PatientDraft,
-    RecordDraft,
-    Split,
-    Unassigned,
     clinical_date,
+    codings,
     collection,
     is_deceased,
     patient_identifier,
     patient_name,
+    patient_names,
+    patient_numbers,
     title,
 )
-from records.imports.fhir.names import REFERENCE_TYPES, Names, ReferenceIndex, absolute, own_name
-from records.imports.fhir.scan import Resource
-from records.imports.fhir.walk import full_date, links, references
+from records.imports.fhir.names import REFERENCE_TYPES, Finder, Names, absolute, own_name
+from records.imports.fhir.scan import FhirError, Resource
+from records.imports.fhir.walk import full_date, identifier_text, links, objects, references
 
+MEDIA_TYPE = "application/fhir+json"
 PATIENT_PATHS = ("subject", "patient", "beneficiary", "for")
 ENCOUNTER_PATHS = ("encounter", "context", "context.encounter", "item.encounter")
 # What a resource is about that names no patient itself: Provenance, Appointment, AuditEvent.
 ABOUT_PATHS = (*ENCOUNTER_PATHS, "target", "participant.actor", "entity.what")
 
+Labelled = Callable[[Iterable[tuple[str, str]]], tuple[str, ...]]
+"""The sensitivity labels of codes, each with its system."""
 
-def split(resources: Iterable[Resource], index: ReferenceIndex) -> Split:
+
+def split(
+    resources: Iterable[Resource],
+    index: Finder,
+    findings: Findings,
+    labels: Labelled = lambda codes: (),
+) -> tuple[PatientDraft, ...]:
     """Take one bundle's resources apart into patients and their records, in source order.
 
-    `index` holds the reference resources of all the files; the bundle's own come before it.
-    FhirError when a Patient has nothing by which it could be known.
+    `index` finds the reference resources of all the files; the bundle's own come before it. What is in
+    no draft is told to `findings`, but for the number found. A patient who is not in the bundle has a
+    draft without a person, if a name is used that the hospital can know.
     """
-    return _Bundle(list(resources), index).split()
+    return _Bundle(findings, index, labels).split(list(resources))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +69,46 @@ class _Tie:
 
 
 class _Bundle:
-    def __init__(self, resources: list[Resource], index: ReferenceIndex) -> None:
-        self._resources = resources
+    def __init__(self, findings: Findings, index: Finder, labels: Labelled) -> None:
+        self._findings = findings
         self._index = index
+        self._labels = labels
         self._names = Names()
+        self._patients: set[str] = set()
+        self._identified: dict[int, str | None] = {}
+
+    def split(self, resources: list[Resource]) -> tuple[PatientDraft, ...]:
         for resource in resources:
             self._names.add(resource)
+        self._findings.reference(sum(r.type in REFERENCE_TYPES for r in resources))
+        own = self._once([r for r in resources if r.type not in REFERENCE_TYPES])
         self._patients = {
-            patient_identifier(resource) for resource in resources if resource.type == "Patient"
+            name for r in own if r.type == "Patient" and (name := self._identifier(r))
         }
-
-    def split(self) -> Split:
         ties: dict[str, list[_Tie]] = {}
-        unassigned: list[Unassigned] = []
-        own = [r for r in self._resources if r.type not in REFERENCE_TYPES]
         for resource in own:
             tie = self._tie(resource)
             owner, reason = self._home(tie)
             if owner is None:
-                unassigned.append(Unassigned(resource, reason))
+                self._findings.reject(resource.position, reason, resource.raw)
             else:
                 ties.setdefault(owner, []).append(tie)
-        patients = tuple(self._patient(identifier, his) for identifier, his in ties.items())
-        return Split(patients, len(self._resources) - len(own), tuple(unassigned))
+        return tuple(self._patient(owner, his) for owner, his in ties.items())
+
+    def _once(self, resources: list[Resource]) -> list[Resource]:
+        """Leave out what stands here before, under the same name."""
+        first: dict[str, Resource] = {}
+        for resource in resources:
+            name = unit_name(resource)
+            before = first.setdefault(name, resource)
+            if before is resource:
+                continue
+            if before.raw == resource.raw:
+                self._findings.duplicate(resource.position, name)
+            else:
+                reason = f"{name} stands at {before.position} too, with other content"
+                self._findings.reject(resource.position, reason, resource.raw)
+        return list(first.values())
 
     def _home(self, tie: _Tie) -> tuple[str | None, str]:
         """Return whose the resource is, or None and the reason why that cannot be said."""
@@ -83,12 +120,14 @@ class _Bundle:
         return owner, reason
 
     def _owner(self, resource: Resource) -> tuple[str | None, str]:
+        if resource.type == "Patient" and self._identifier(resource) is None:
+            return None, "got a Patient without identifier, id or fullUrl, expected one of them"
         named = self._named_patients(resource)
         if not named:
             about = self._about(resource)
             named = {owner for one in about for owner in self._named_patients(one)}
         if None in named:
-            return None, "its patient is not in the bundle"
+            return None, "its patient is not in the bundle, nor named by an identifier or a UUID"
         owners = named or self._patients
         if len(owners) == 1:
             return next(iter(owners)), ""
@@ -97,15 +136,26 @@ class _Bundle:
         return None, f"it names no patient and the bundle has {len(owners)}"
 
     def _named_patients(self, resource: Resource) -> set[str | None]:
-        """Return the identifiers of the patients that it names; None for one not in the bundle."""
+        """Return the identifiers of the patients that it names; None for one that cannot be told."""
         if resource.type == "Patient":
-            return {patient_identifier(resource)}
+            return {self._identifier(resource)}
         named: set[str | None] = set()
         for reference in links(resource.body, PATIENT_PATHS, "Patient"):
             found = self._find(reference, resource)
-            known = found is not None and found.type == "Patient"
-            named.add(patient_identifier(found) if found and known else None)
+            if found is None:
+                named.add(_outside(reference))
+            else:
+                named.add(self._identifier(found) if found.type == "Patient" else None)
         return named
+
+    def _identifier(self, patient: Resource) -> str | None:
+        """By what the hospital knows a Patient; None if it has nothing of the kind."""
+        if id(patient) not in self._identified:
+            try:
+                self._identified[id(patient)] = patient_identifier(patient)
+            except FhirError:
+                self._identified[id(patient)] = None
+        return self._identified[id(patient)]
 
     def _about(self, resource: Resource) -> list[Resource]:
         found = (self._find(r, resource) for r in links(resource.body, ABOUT_PATHS, "Encounter"))
@@ -133,37 +183,42 @@ class _Bundle:
                 return found
         return None
 
-    def _patient(self, identifier: str, ties: list[_Tie]) -> PatientDraft:
+    def _patient(self, owner: str, ties: list[_Tie]) -> PatientDraft:
         groups: dict[tuple[str | None, str], list[_Tie]] = {}
         for tie in ties:
             kind = category(tie.resource, tied=tie.name is not None)
             groups.setdefault((tie.name, kind), []).append(tie)
-        patient = next(tie.resource for tie in ties if tie.resource.type == "Patient")
+        patient = next((tie.resource for tie in ties if tie.resource.type == "Patient"), None)
         return PatientDraft(
-            identifier=identifier,
-            name=patient_name(patient),
-            birth_date=full_date(patient.body.get("birthDate")),
-            deceased=is_deceased(patient),
+            names=patient_names(patient) if patient else (owner,),
+            numbers=patient_numbers(patient) if patient else (),
+            person=_person(patient) if patient else None,
             records=tuple(self._record(kind, group) for (_, kind), group in groups.items()),
             encounters=sum(tie.resource.type == "Encounter" for tie in ties),
-            resources=len(ties),
             unresolved=sum(self._unresolved(tie.resource) for tie in ties),
         )
 
     def _record(self, kind: str, ties: list[_Tie]) -> RecordDraft:
-        own, first = [tie.resource for tie in ties], ties[0]
-        copies = self._copies(own)
-        dated = [*([first.encounter] if first.encounter else []), *own]
+        own, first = {unit_name(tie.resource): tie.resource for tie in ties}, ties[0]
+        dated = [*([first.encounter] if first.encounter else []), *own.values()]
         day = clinical_date(dated) if first.name is not None else None
+
+        def compose(units: Sequence[Unit]) -> Iterable[bytes]:
+            chosen = [own[unit.name] for unit in units]
+            return (collection([*chosen, *self._copies(chosen)]),)
+
         return RecordDraft(
             category=kind,
             encounter=first.name,
             clinical_date=day,
             title=title(kind, first.encounter, day),
-            content=collection([*own, *copies]),
-            resources=len(own),
-            references=len(copies),
+            media_type=MEDIA_TYPE,
+            units=tuple(self._unit(name, resource) for name, resource in own.items()),
+            compose=compose,
         )
+
+    def _unit(self, name: str, resource: Resource) -> Unit:
+        return Unit.of(name, resource.position, resource.raw, self._labels(codings(resource.body)))
 
     def _copies(self, own: list[Resource]) -> list[Resource]:
         """Return the reference resources that these refer to, and those that those refer to."""
@@ -179,6 +234,32 @@ class _Bundle:
 
     def _unresolved(self, resource: Resource) -> int:
         return sum(self._find(r, resource) is None for r in references(resource.body))
+
+
+def unit_name(resource: Resource) -> str:
+    """The name by which a resource is known again: what a server gives it, before what one bundle does."""
+    if resource.id:
+        return f"{resource.type}/{resource.id}"
+    for identifier in objects(resource.body, "identifier"):
+        if identifier.get("system") and (text := identifier_text(identifier)):
+            return f"{resource.type}?{text}"
+    return resource.full_url or f"{resource.type}#{sha256(resource.raw).hexdigest()}"
+
+
+def _person(patient: Resource) -> Person:
+    birth = full_date(patient.body.get("birthDate"))
+    return Person(patient_name(patient), birth, is_deceased(patient))
+
+
+def _outside(reference: str) -> str | None:
+    """The name of a patient who is not in the bundle, if nobody else can bear it."""
+    kind, conditional, query = reference.partition("?identifier=")
+    if conditional:
+        system, bar, value = unquote(query).partition("|")
+        return identifier_name(system, value) if kind == "Patient" and bar and system else None
+    path = reference.partition("/_history/")[0].removeprefix("urn:uuid:")
+    *before, last = path.split("/")
+    return uuid_name(last) if not before or before[-1] == "Patient" else None
 
 
 def _may_be_encounter(reference: str) -> bool:

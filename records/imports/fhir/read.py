@@ -1,0 +1,59 @@
+"""One file of FHIR from bytes to drafts: decoded, scanned, cleansed, taken apart."""
+
+from collections.abc import Iterable, Iterator
+
+from records.imports.cleaning import Undecodable, decode
+from records.imports.drafts import Findings, Listed, PatientDraft
+from records.imports.fhir.clean import clean
+from records.imports.fhir.names import REFERENCE_TYPES, Finder
+from records.imports.fhir.scan import FhirError, Resource, Unreadable, scan_entries
+from records.imports.fhir.split import Labelled, split
+
+
+def read_bundle(
+    data: bytes, index: Finder, labels: Labelled, findings: Findings
+) -> Iterator[PatientDraft]:
+    """The drafts of a file: a bundle, or one resource. A file that is neither is one unit, rejected.
+
+    `index` has the reference resources of all files; see `split`.
+    """
+    try:
+        entries = _entries(data, findings)
+    except (FhirError, Undecodable) as error:
+        findings.found()
+        findings.reject("", str(error), data)
+        return
+    findings.found(len(entries))
+    yield from drafts_of(entries, index, labels, findings)
+
+
+def drafts_of(
+    entries: Iterable[Resource | Unreadable], index: Finder, labels: Labelled, findings: Findings
+) -> Iterator[PatientDraft]:
+    """The drafts of what was scanned; what cannot be read is rejected."""
+    resources = []
+    for entry in entries:
+        if isinstance(entry, Unreadable):
+            findings.reject(entry.position, entry.reason, entry.raw)
+        else:
+            resources.append(clean(entry, findings))
+    yield from split(resources, index, findings, labels)
+
+
+def reference_resources(data: bytes) -> tuple[list[Resource], bool]:
+    """The reference resources of a file, and whether it has a Patient; none of a file that can't be read."""
+    try:
+        entries = _entries(data, Listed())
+    except (FhirError, Undecodable):
+        return [], False
+    resources = [entry for entry in entries if isinstance(entry, Resource)]
+    found = [clean(one, Listed()) for one in resources if one.type in REFERENCE_TYPES]
+    return found, any(one.type == "Patient" for one in resources)
+
+
+def _entries(data: bytes, findings: Findings) -> list[Resource | Unreadable]:
+    text, rule = decode(data)
+    if rule is not None:
+        findings.correct("", f"encoding: {rule}", "", "UTF-8")
+        data = text.encode("utf-8")
+    return scan_entries(data)[1]

@@ -1,0 +1,101 @@
+"""Which files an import has, and what each of them is."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from records.errors import RecordsError
+from records.imports.attachments import is_manifest
+from records.imports.hl7 import is_hl7, registers
+from records.imports.tables import Mapping, Table
+
+HEAD_BYTES = 4_096
+"""How much of a file tells what it is."""
+
+
+@dataclass
+class Sources:
+    """The files by what they are, each list in the order of the names."""
+
+    bundles: list[Path] = field(default_factory=list)
+    tables: dict[Path, Table] = field(default_factory=dict)
+    messages: list[Path] = field(default_factory=list)
+    """Messages that register patients come first: what others say of them can then be filed."""
+    manifests: list[Path] = field(default_factory=list)
+    attachments: list[Path] = field(default_factory=list)
+    rejects: list[Path] = field(default_factory=list)
+
+    def all(self) -> list[Path]:
+        """Every file, once."""
+        return [
+            *self.bundles,
+            *self.tables,
+            *self.messages,
+            *self.manifests,
+            *self.attachments,
+            *self.rejects,
+        ]
+
+    def attach(self, named: Collection[Path]) -> None:
+        """Take the files that a manifest names (resolved) for attachments, whatever and wherever they are."""
+        for files in (self.bundles, self.messages, self.rejects):
+            self.attachments += [path for path in files if path.resolve() in named]
+            files[:] = [path for path in files if path.resolve() not in named]
+        self.attachments += [path for path in self.tables if path.resolve() in named]
+        self.tables = {
+            path: table for path, table in self.tables.items() if path.resolve() not in named
+        }
+
+
+def find_sources(paths: Sequence[Path], mapping: Mapping) -> Sources:
+    """Sort the files named, and every file below the folders named; names with a dot first are left out.
+
+    Raises RecordsError for a path that isn't there, and for two tables of one name.
+    """
+    sources = Sources()
+    late: list[Path] = []
+    for path in source_files(paths):
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+        table = mapping.table_of(path.name)
+        if is_manifest(head):
+            sources.manifests.append(path)
+        elif table is not None:
+            sources.tables[path] = table
+        elif is_hl7(head):
+            (sources.messages if registers(path.read_bytes()) else late).append(path)
+        elif _is_rejects(path, head):
+            sources.rejects.append(path)
+        elif path.suffix.lower() == ".json":
+            sources.bundles.append(path)
+        else:
+            sources.attachments.append(path)
+    sources.messages += late
+    return sources
+
+
+def source_files(paths: Sequence[Path]) -> Iterator[Path]:
+    """The files named, and every file below the folders named, in the order of their names, none twice."""
+    seen: set[Path] = set()
+    for path in paths:
+        if path.is_dir():
+            found = sorted(p for p in path.rglob("*") if p.is_file() and not _hidden(p, path))
+        elif path.is_file():
+            found = [path]
+        else:
+            raise RecordsError(f"there is no file or folder {path}")
+        for one in found:
+            if one not in seen:
+                seen.add(one)
+                yield one
+
+
+def _hidden(path: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+
+def _is_rejects(path: Path, head: bytes) -> bool:
+    """Whether it is a list of rejects: by its ending, and its keys, which stand in a fixed order."""
+    return path.suffix == ".jsonl" and all(
+        key in head for key in (b'"file"', b'"position"', b'"reason"')
+    )

@@ -1,0 +1,36 @@
+"""One process at a time, on each engine: told at once, and given up when the process dies."""
+
+import multiprocessing
+from typing import Any
+
+from api.bootstrap import open_ledger
+from api.settings import Settings
+from tests.people import Town
+
+
+def _hold(settings: Settings, ready: Any) -> None:
+    with open_ledger(settings).database.alone("counting") as alone:
+        ready.send(alone)
+        ready.recv()
+
+
+def test_alone(settings: Settings) -> None:
+    Town.found(settings).close()
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    child = context.Process(target=_hold, args=(settings, theirs))
+    child.start()
+    assert ours.recv() is True
+    ledger = open_ledger(settings)
+    try:
+        with ledger.database.alone("counting") as alone:
+            assert not alone
+        with ledger.database.alone("other") as alone:
+            assert alone
+        child.kill()
+        child.join()
+        for _ in range(2):
+            with ledger.database.alone("counting") as alone:
+                assert alone
+    finally:
+        ledger.close()
