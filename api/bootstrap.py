@@ -3,8 +3,10 @@
 import gc
 import hmac
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from ledger.event import sign_event
 from ledger.registry import registry_hash
 from ledger.sequencer import Appended, Gate, Proposal, Rules, ledger_created
 from storage.anchor import Anchor
+from storage.backup import Secrets
 from storage.blobs import FileBlobs
 from storage.database import Database
 from storage.entries import EntryStore
@@ -38,11 +41,14 @@ from storage.keks import KekStore
 from storage.ledger import Ledger
 from storage.log import PUBLISH_MS, Log, wall_clock
 from storage.passing import PassingStore
+from storage.restore import Target
 from storage.roots import create_root, load_root
 from storage.staged import KeyTable
 from storage.start import check_start
 from storage.status import Status, status
-from storage.upgrade import check_schema, revision, upgrade_database, upgrade_schema
+from storage.stores import Stores
+from storage.sweeper import Sweeper
+from storage.upgrade import check_schema, revision, revisions, upgrade_database, upgrade_schema
 
 MARKER = "heartwood.json"
 """Written last by `init`; a folder without it holds no ledger."""
@@ -198,7 +204,7 @@ def open_ledger(
     if not restored:
         anchor.saw(head.size, head.checkpoint, clock())
     tune_collector()
-    keys = KeyTable(database)
+    keys, blobs = KeyTable(database), FileBlobs(settings.data / "blobs")
     service = (str(marker["service"]), SigningKey(seeds[2]))
     return Ledger(
         origin=origin,
@@ -207,14 +213,46 @@ def open_ledger(
         database=database,
         store=store,
         keys=keys,
-        blobs=FileBlobs(settings.data / "blobs"),
+        blobs=blobs,
         identifiers=Identifiers(database, identity),
         imported=Imported(database, identity),
         intake=Intake(database, origin),
         log=Log(store, keys, signer, service, _rules(origin, judge), anchor, clock),
         keeper=keeper,
         passing=PassingStore(settings.data / "passing.db"),
+        sweeper=Sweeper(Stores(database, store, keys, blobs, vkeys), settings.data, clock),
     )
+
+
+@contextmanager
+def opened_stores(settings: Settings, anchored: bool = False) -> Iterator[Stores]:
+    """The data of a ledger without its secrets, checked as at a start, even where one would be refused.
+
+    `anchored`: not where the database doesn't extend the last checkpoint.
+    """
+    read_marker(settings)
+    vkeys, database = _pinned_keys(settings.data / "log.vkey"), _database(settings)
+    store, anchor = EntryStore(database), _anchor(settings.data / "checkpoint", vkeys)
+    try:
+        with database.read() as connection:
+            revisions(connection)
+            check_start(store, connection, vkeys, anchor if anchored else None, older=True)
+        yield Stores(database, store, KeyTable(database), FileBlobs(settings.data / "blobs"), vkeys)
+    finally:
+        database.close()
+
+
+def secrets_of(settings: Settings) -> Secrets:
+    """Where what opens records, and signs, lies."""
+    data = settings.data
+    return Secrets(data / "keeper", data / "keys", data / "people", settings.roots())
+
+
+def target_of(settings: Settings) -> Target:
+    """Where a backup is restored to."""
+    url = make_url(settings.url())
+    file = Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
+    return Target(settings.data, file, partial(_database, settings), secrets_of(settings))
 
 
 def read_marker(settings: Settings) -> dict[str, Any]:

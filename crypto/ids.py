@@ -45,6 +45,15 @@ def random_id(prefix: str, random: bytes) -> str:
     return f"{prefix}_{digits(random)}"
 
 
+def time_of(text: str) -> int:
+    """The Unix milliseconds that a timed id begins with; raises IdError for what is no id."""
+    prefix = prefix_of(text)
+    value = 0
+    for digit in text[len(prefix) + 1 :]:
+        value = value * 32 + DIGITS.index(digit)
+    return value >> 80
+
+
 def prefix_of(text: str) -> str:
     """The prefix of a well-formed id; raises IdError otherwise."""
     match = _ID(text)

@@ -31,7 +31,7 @@ def accept_restore(ledger: Ledger, operator: Actor, anchor: Path) -> Restored:
     if anchor.exists():
         kept = open_checkpoint(anchor.read_bytes(), ledger.vkeys)
         last = kept if kept.size >= last.size else last
-    if last.size <= head.size and ledger.root_at(last.size) == last.root:
+    if not last.size or (last.size <= head.size and ledger.root_at(last.size) == last.root):
         if anchor.exists():
             raise RecordsError(
                 f"the database has {head.size} entries and extends the last checkpoint of {last.size}: "

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from consent.facts import Record
-from crypto.blobs import KEY_BYTES, Sealer, blob_context
+from crypto.blobs import KEY_BYTES, Sealer, blob_context, sealed_length
 from crypto.encoding import b64encode
 from identity.actors import Actor, Caller, new_id
 from ledger.directory import Patient
 from records.appending import append
 from records.errors import NotThere, RecordsError
 from records.reserving import check_appender, object_key, reserve
+from storage.errors import BlobError
 from storage.keeper import KeyRequest, NewBlob
 from storage.ledger import Ledger
 from storage.staged import LABEL_KEY
@@ -86,6 +87,7 @@ def upload(
         for s in staged
     ]
     made = reserve(ledger, actor.account, requests, {s.blob: s.size for s in staged})
+    _check_there(ledger, staged)
     now = ledger.clock()
     events = []
     for s in staged:
@@ -131,6 +133,7 @@ def stage(
     blob = NewBlob(staged.record, staged.blob, staged.sha256, staged.key)
     request = KeyRequest(patient, (staged.record,), (blob,))
     reserve(ledger, caller.account, [request], {staged.blob: staged.size})
+    _check_there(ledger, [staged])
     return StagedBlob(staged.record, staged.blob, staged.sha256, staged.size)
 
 
@@ -141,6 +144,17 @@ def _stage(ledger: Ledger, upload: Upload, known: str = "") -> _Staged:
     sealer = Sealer(key, blob_context(upload.patient, record, blob))
     ledger.blobs.put(blob, _sealed(sealer, upload.content))
     return _Staged(upload, record, blob, key, sealer.sha256, sealer.size)
+
+
+def _check_there(ledger: Ledger, staged: Iterable[_Staged]) -> None:
+    """Raises BlobError unless the blobs are there once their keys are durable.
+
+    A process that slept for a day between blob and key comes after the sweeper, which saw no key.
+    """
+    for one in staged:
+        size, expected = ledger.blobs.size(one.blob), sealed_length(one.size)
+        if size != expected:
+            raise BlobError(f"{one.blob} has {size} bytes, and {expected} were written")
 
 
 def _sealed(sealer: Sealer, content: Iterable[bytes]) -> Iterator[bytes]:

@@ -121,6 +121,12 @@ class Database:
             with connection.begin():
                 yield connection
 
+    def hold(self, connection: Connection, *tables: str) -> None:
+        """Let nobody else write to these tables until the transaction ends; SQLite has one writer anyway."""
+        if not self.sqlite:
+            names = ", ".join(f'"{table}"' for table in tables)
+            connection.exec_driver_sql(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE")
+
     def fetch(self, statement: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         """The rows of one SELECT, written with `?`, by the driver itself: for what is asked at each reading.
 

@@ -8,8 +8,8 @@ from sqlalchemy import Connection
 
 from ledger.chain import ZERO
 from ledger.entry import Entry
-from ledger.merkle import HASH_BYTES, leaf_hash
-from ledger.tiles import TILE_WIDTH
+from ledger.merkle import HASH_BYTES, Node, leaf_hash
+from ledger.tiles import TILE_WIDTH, tile_nodes
 from storage import schema
 from storage.database import Database
 from storage.errors import NotFound
@@ -113,6 +113,10 @@ class EntryStore:
         if row is None:
             raise NotFound(f"tile {number} of level {level} is not in the database")
         return bytes(row[0])
+
+    def nodes(self, connection: Connection) -> Node:
+        """The tree's nodes, from the stored tiles."""
+        return tile_nodes(lambda level, number: self.tile(connection, level, number))
 
     def write_tiles(self, connection: Connection, tiles: dict[tuple[int, int], bytes]) -> None:
         """Set the right-edge tiles, by level and number."""

@@ -30,5 +30,18 @@ class BlobError(StorageError):
     """A blob that is missing, there already, too large or not what the log says."""
 
 
+class BadBlob(BlobError):
+    """A blob that is not what its entry says. `what`: missing, altered or unreadable."""
+
+    def __init__(self, what: str, message: str) -> None:
+        """`what` is stable, the message is for people."""
+        super().__init__(message)
+        self.what = what
+
+
+class BackupRefused(StorageError):
+    """A backup that is not whole, not what its manifest says, or not this log's; nothing was written over it."""
+
+
 class KeeperRefused(StorageError):
     """The key keeper releases nothing for what it was shown."""

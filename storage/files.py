@@ -1,8 +1,11 @@
 """Files that are there whole or not at all, and stay after a power cut."""
 
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
+_TEMPORARY = re.compile(r"\..+\.[0-9]+\.[0-9a-f]{8}").fullmatch
 PRIVATE_MODE = 0o600
 DIRECTORY_MODE = 0o700
 
@@ -16,9 +19,26 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
+def temporary_for(path: Path) -> Path:
+    """A name beside `path` for what isn't whole yet; `leftovers` knows it by its form."""
+    return path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+
+
+def leftovers(directory: Path, before: int) -> Iterator[Path]:
+    """Temporary files directly in `directory` that nobody wrote to since `before` (Unix ms)."""
+    for path in directory.iterdir():
+        if _TEMPORARY(path.name) and written_at(path) < before:
+            yield path
+
+
+def written_at(path: Path) -> int:
+    """When a file was last written to, in Unix ms; raises OSError."""
+    return path.stat(follow_symlinks=False).st_mtime_ns // 1_000_000
+
+
 def replace_file(path: Path, data: bytes) -> None:
     """Put `data` at `path`, atomically and durably, over what was there."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    temporary = temporary_for(path)
     _write(temporary, data)
     os.replace(temporary, path)
     sync_directory(path.parent)
@@ -26,7 +46,7 @@ def replace_file(path: Path, data: bytes) -> None:
 
 def create_file(path: Path, data: bytes) -> None:
     """Put `data` at `path` with mode 0600; raises FileExistsError if something is there."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    temporary = temporary_for(path)
     _write(temporary, data)
     try:
         os.link(temporary, path)

@@ -1,11 +1,14 @@
 """The keeper's own store: key-encryption keys under the record root. Never in the log's database."""
 
+import os
 import sqlite3
 import threading
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from storage.errors import StartRefused
+from storage.files import PRIVATE_MODE
 
 BUSY_SECONDS = 30
 
@@ -87,3 +90,14 @@ class KekStore:
         """Close the file."""
         self._releases.close()
         self._connection.close()
+
+
+def copy_store(source: Path, target: Path) -> None:
+    """Copy the keeper's store as of one instant, while it is in use; `target` is new, mode 0600."""
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_MODE))
+    with (
+        closing(sqlite3.connect(f"file:{source.resolve()}?mode=ro", uri=True)) as reading,
+        closing(sqlite3.connect(target)) as writing,
+    ):
+        reading.backup(writing)
+        writing.execute("PRAGMA journal_mode = DELETE")

@@ -29,6 +29,8 @@ from storage.log import PUBLISH_MS, Log, Settled
 from storage.passing import PassingStore
 from storage.rows import shape
 from storage.staged import KeyTable
+from storage.stores import Stores
+from storage.sweeper import Sweeper
 from storage.working import records_of, select_rows
 
 R = TypeVar("R")
@@ -54,10 +56,17 @@ class Ledger:
     log: Log
     keeper: KeyKeeper
     passing: PassingStore
+    sweeper: Sweeper
+    """Runs in a serving process only."""
     names: dict[str, str] = field(default_factory=dict)
     """Names of hospitals and their people that were shown before, by id."""
     _entries: dict[int, Entry] = field(default_factory=dict)
     _key_seqs: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def stores(self) -> Stores:
+        """The data without the secrets."""
+        return Stores(self.database, self.store, self.keys, self.blobs, self.vkeys)
 
     @property
     def policy(self) -> Policy:

@@ -9,8 +9,10 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from consent.facts import Record
-from crypto.encoding import b64encode
+from crypto.blobs import sealed_length
+from crypto.encoding import b64decode, b64encode
 from ledger.directory import Look
+from ledger.entry import Entry
 from ledger.errors import Refused
 from ledger.event import Event
 from storage import schema
@@ -166,6 +168,34 @@ class Claims:
         record = self._look.get(Record, body["record"])
         if record is not None and any(v.blob == key.blob for v in record.versions):
             raise Refused("duplicate_id", f"got {body['blob']}, which an entry names already")
+
+
+class NamedBlob(NamedTuple):
+    """What an entry says of a blob; `sha256` is that of the ciphertext, `size` the plaintext's in bytes."""
+
+    seq: int
+    patient: str
+    record: str
+    author: str
+    blob: str
+    sha256: bytes
+    size: int
+
+    @property
+    def length(self) -> int:
+        """The ciphertext's bytes."""
+        return sealed_length(self.size)
+
+
+def named_blob(entry: Entry) -> NamedBlob | None:
+    """The blob that an entry names, if it is one of a new version of a record."""
+    event, body = entry.event, entry.event.body
+    if event.type.name not in _BLOB_EVENTS:
+        return None
+    return NamedBlob(
+        entry.link.seq, event.subject, body["record"], event.actor,
+        body["blob"], b64decode(body["sha256"], 32), body["size"],
+    )  # fmt: skip
 
 
 def named_objects(event: Event) -> list[tuple[str, str]]:

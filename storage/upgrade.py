@@ -29,9 +29,14 @@ def revision(connection: Connection) -> str | None:
 
 def upgrade_schema(connection: Connection) -> None:
     """Bring the schema to this program's revision, inside the caller's transaction."""
+    make_schema(connection, "head")
+
+
+def make_schema(connection: Connection, to: str) -> None:
+    """Bring the schema to the revision `to`, from none or an older one, inside the caller's transaction."""
     config = _config()
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
 
 
 def upgrade_database(store: EntryStore, vkeys: Sequence[VerifierKey]) -> tuple[str, str]:

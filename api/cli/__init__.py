@@ -3,12 +3,13 @@
 
 from api.cli.app import app, main
 from api.cli import (
-    setup, serving, operations, policies, people, appointments, imports, records, charts, consents, proofs, demo,
+    setup, serving, operations, care, policies, people, appointments, imports, records, charts, consents, proofs, demo,
 )  # fmt: skip
 
 __all__ = [
     "app",
     "appointments",
+    "care",
     "charts",
     "consents",
     "demo",

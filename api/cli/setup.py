@@ -53,6 +53,6 @@ def accept(operator: As, data: Data = None, json_: Json = False) -> None:
     say(
         json_,
         fields,
-        f"accepted: the log goes on from {restored.size} entries; {lost} that were acknowledged are lost "
-        f"(entry {restored.seq} says so)",
+        f"accepted: the log goes on from {restored.size} entries; {lost} that were acknowledged are known to "
+        f"be lost (entry {restored.seq} says so)",
     )

@@ -41,7 +41,8 @@ def create_app(opening: Callable[[], Ledger], close: bool = True) -> FastAPI:
         app.state.ledger = opening()
         app.state.metrics = metrics
         app.state.uploads = CapacityLimiter(UPLOADS)
-        yield
+        with app.state.ledger.sweeper.running(metrics.swept):
+            yield
         if close:
             app.state.ledger.close()
 

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.http import examples
 from api.http.callers import TheLedger
 from api.http.problems import Problem, response_of
+from storage.sweeper import Swept
 
 router = APIRouter(tags=["operation"])
 REQUESTS_LIMIT = 512
@@ -44,6 +45,26 @@ class Metrics:
             "heartwood_events_waiting", "Events waiting for the log", registry=self.registry
         )
         self.size = Gauge("heartwood_log_entries", "Entries in the log", registry=self.registry)
+        self.sweeps = Counter(
+            "heartwood_sweeps",
+            "Sweeps of what was staged and never named",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.removed = Counter(
+            "heartwood_swept",
+            "What sweeps removed",
+            ["kind"],
+            registry=self.registry,
+        )
+
+    def swept(self, found: Swept | Exception) -> None:
+        """Count a sweep: what it removed, or that it failed."""
+        self.sweeps.labels("failed" if isinstance(found, Exception) else "done").inc()
+        if isinstance(found, Swept):
+            self.removed.labels("staged").inc(len(found.blobs))
+            self.removed.labels("stray").inc(len(found.strays))
+            self.removed.labels("temporary").inc(len(found.files))
 
 
 class Bounded:

@@ -28,6 +28,8 @@ BAD_IDS = (
     "rc_01m7w65asvtdvhdasacyj51eex", "bl_01M7W65ASVTDVHDASACYJ51EEX", "bl_81m7w65asvtdvhdasacyj51eex",
     "bl_01m7w65asvtdvhdasacyj51eex\n", "bl_01m7w65asvtdvhdasacyj51ee\0", "bl_01m7w65asvtdvhdasacyj51eil",
 )  # fmt: skip
+CLOCK_MS = 2_000
+"""How far a store's clock may be from this one; S3 tells whole seconds."""
 PUT_FOR_EVER = """
 import sys; from pathlib import Path; from storage.blobs import FileBlobs
 def pieces():
@@ -137,8 +139,16 @@ def test_nothing_is_visible_while_it_is_written(store: BlobStore) -> None:
 
 def test_a_killed_writer_leaves_no_blob(store: BlobStore, tmp_path: Path) -> None:
     """After SIGKILL in the middle nothing is visible, and the id can be written again."""
-    assert isinstance(store, FileBlobs), "say here how a child process opens the new store"
     blob = fresh()
+    kill_a_writer(store, tmp_path, blob)
+    assert_not_there(store, blob)
+    store.put(blob, [b"again"])
+    assert whole(store, blob) == b"again"
+
+
+def kill_a_writer(store: BlobStore, tmp_path: Path, blob: str) -> None:
+    """Let a child begin a blob, and kill it in the middle."""
+    assert isinstance(store, FileBlobs), "say here how a child process opens the new store"
     command = [sys.executable, "-c", PUT_FOR_EVER, str(tmp_path / "blobs"), blob]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
@@ -146,9 +156,6 @@ def test_a_killed_writer_leaves_no_blob(store: BlobStore, tmp_path: Path) -> Non
             assert child.stdout.readline() == b"piece\n"
         child.send_signal(signal.SIGKILL)
     assert child.returncode == -signal.SIGKILL
-    assert_not_there(store, blob)
-    store.put(blob, [b"again"])
-    assert whole(store, blob) == b"again"
 
 
 def assert_not_there(store: BlobStore, blob: str) -> None:
@@ -172,6 +179,59 @@ def test_remove(store: BlobStore) -> None:
     assert list(store.list()) == [kept]
 
 
+def test_written_tells_when(store: BlobStore) -> None:
+    """Between the clock before and after the put, as fine as the store's clock is."""
+    blob, before = fresh(), wall_clock()
+    store.put(blob, [b"x"])
+    assert before - CLOCK_MS <= store.written(blob) <= wall_clock() + CLOCK_MS
+    with pytest.raises(BlobError, match="is not in the blob store"):
+        store.written(fresh())
+
+
+def test_replace_keeps_the_bad_one_aside(store: BlobStore, tmp_path: Path) -> None:
+    """The good content is read from now on; what was there isn't lost and isn't listed."""
+    blob, gone = fresh(), fresh()
+    store.put(blob, [b"bad"])
+    aside = store.replace(blob, [b"go", b"od"])
+    assert whole(store, blob) == b"good"
+    assert store.replace(gone, [b"back"]) == ""
+    assert whole(store, gone) == b"back"
+    assert sorted(store.list()) == sorted([blob, gone])
+    if isinstance(store, FileBlobs):
+        assert Path(aside).read_bytes() == b"bad"
+        store.sweep(wall_clock() + CLOCK_MS)
+        assert Path(aside).exists()
+
+
+def test_replace_by_nothing_good_changes_nothing(store: BlobStore) -> None:
+    """The copy turns out to be bad at its end: what was there stays, also where nothing was."""
+
+    def pieces() -> Iterator[bytes]:
+        yield b"half"
+        raise BlobError("not what it should be")
+
+    blob, gone = fresh(), fresh()
+    store.put(blob, [b"bad"])
+    for one in (blob, gone):
+        with pytest.raises(BlobError, match="not what it should be"):
+            store.replace(one, pieces())
+    assert whole(store, blob) == b"bad"
+    assert_not_there(store, gone)
+    assert list(store.list()) == [blob]
+
+
+def test_sweep_removes_what_killed_writers_left(store: BlobStore, tmp_path: Path) -> None:
+    """Not before its time, and no blob."""
+    kept, blob = fresh(), fresh()
+    store.put(kept, [b"kept"])
+    kill_a_writer(store, tmp_path, blob)
+    assert list(store.sweep(0)) == []
+    assert len(store.sweep(wall_clock() + CLOCK_MS)) == 1
+    assert list(store.sweep(wall_clock() + CLOCK_MS)) == []
+    assert whole(store, kept) == b"kept"
+    store.put(blob, [b"again"])
+
+
 def test_list_names_every_blob_once(store: BlobStore) -> None:
     """Ids that end alike or not, all are listed."""
     blobs = [fresh() for _ in range(100)]
@@ -188,6 +248,8 @@ def test_bad_ids(store: BlobStore, blob: str) -> None:
         lambda: store.size(blob),
         lambda: list(store.read(blob)),
         lambda: store.remove(blob),
+        lambda: store.written(blob),
+        lambda: store.replace(blob, [b"x"]),
     ):
         with pytest.raises(BlobError, match="expected a blob's id"):
             call()

@@ -62,6 +62,20 @@ def test_the_tour_runs(tmp_path: Path) -> None:
         assert words in done.stdout, words
 
 
+def test_backup_and_restore_run_as_they_stand(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    blocks = [between(page, name) for name in ("backup", "restore")]
+    assert all(line.startswith(("heartwood ", "mv ")) for b in blocks for line in b.splitlines())
+    operator = "--as heartwood-data/people/operator-*.key"
+    later = f'heartwood hospital add "Later" {operator} > /dev/null'
+    script = "\n".join(["heartwood init", blocks[0], later, blocks[1]])
+    script = script.replace("/mnt/", f"{tmp_path}/")
+    done = in_shell(script, tmp_path)
+    assert done.returncode == 0, done.stderr
+    for words in ("good: 1 entries", "goes on from 1 entries; ", "\nopens\n"):
+        assert words in done.stdout, words
+
+
 def test_the_readme_shows_the_demo(tmp_path: Path) -> None:
     done = in_shell("heartwood demo", tmp_path)
     assert done.returncode == 0, done.stderr

@@ -8,6 +8,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
+import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,9 +17,10 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from multiprocessing.synchronize import Barrier
+from pathlib import Path
 from typing import Any
 
-from api.bootstrap import open_ledger
+from api.bootstrap import open_ledger, opened_stores, secrets_of
 from api.settings import Settings
 from identity.actors import Actor, new_id, new_key
 from ledger.errors import Refused
@@ -28,7 +31,9 @@ from records.desk import Near
 from records.directory import NewPatient
 from records.errors import AccessDenied, Forbidden
 from records.uploads import Upload
+from storage.backup import back_up
 from storage.ledger import Ledger
+from storage.log import wall_clock
 from tests.people import Person
 
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -225,3 +230,24 @@ def read_each_round(
         barrier.wait(PATIENCE_SECONDS)
     ledger.close()
     answer.send(out)
+
+
+# Backups.
+
+
+def back_up_until(
+    settings: Settings, directory: Path, keeper: Path, event: str, count: int
+) -> None:
+    """Make a backup, and kill this process right before the `count`th of an audit event of Python's."""
+    left = [count]
+
+    def watch(name: str, _: Any) -> None:
+        if name == event:
+            left[0] -= 1
+            if not left[0]:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    with opened_stores(settings, anchored=True) as stores:
+        apart = (secrets_of(settings), keeper)
+        sys.addaudithook(watch)
+        back_up(stores, settings.data / "heartwood.json", directory, wall_clock(), apart)

@@ -1,0 +1,51 @@
+"""A ledger's data without its secrets: what caring for it needs, and nothing that opens a record."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from crypto.notes import VerifierKey
+from ledger.tiles import TILE_WIDTH
+from storage.blobs import BlobStore
+from storage.database import Database
+from storage.entries import EntryStore
+from storage.errors import BadBlob, BlobError
+from storage.staged import KeyTable, NamedBlob
+
+
+@dataclass(frozen=True)
+class Stores:
+    """The log, the key table and the blobs."""
+
+    database: Database
+    store: EntryStore
+    keys: KeyTable
+    blobs: BlobStore
+    vkeys: Sequence[VerifierKey]
+    """The log's verifier keys."""
+
+
+def walk(store: EntryStore, size: int) -> Iterator[list[bytes]]:
+    """The first `size` entries by bundles, each read by itself: a long transaction would hold up others."""
+    for start in range(0, size, TILE_WIDTH):
+        with store.database.read() as connection:
+            bundle = store.range(connection, start, min(start + TILE_WIDTH, size))
+        yield bundle
+
+
+def checked(blobs: BlobStore, named: NamedBlob) -> Iterator[bytes]:
+    """A blob's pieces; raises BadBlob, at the latest after the last one, unless they are what its entry says."""
+    digest, length = hashlib.sha256(), 0
+    try:
+        for piece in blobs.read(named.blob):
+            digest.update(piece)
+            length += len(piece)
+            yield piece
+    except BlobError as error:
+        raise BadBlob("missing", str(error)) from error
+    except OSError as error:
+        raise BadBlob("unreadable", f"{named.blob} can't be read: {error}") from error
+    if length != named.length:
+        raise BadBlob("altered", f"{named.blob} has {length} bytes, its entry says {named.length}")
+    if digest.digest() != named.sha256:
+        raise BadBlob("altered", f"{named.blob} has another SHA-256 than its entry says")
