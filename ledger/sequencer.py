@@ -18,7 +18,7 @@ from ledger.event import Event, Signature, sign_event
 from ledger.merkle import Frontier, leaf_hash
 from ledger.policies import policy_at
 from ledger.signers import check_event, created_ids
-from ledger.times import format_time
+from ledger.times import check_days, format_time
 
 HOUR_MS = 3_600_000
 
@@ -127,6 +127,7 @@ class Batch:
         known = self._known(event.id)
         if known is not None:
             return self._again(event, known)
+        check_days(event.body)
         time = max(self.now, self.chain.time)
         skew = self._policy(event, time)["clock_skew_ms"]
         if abs(event.at - time) > skew:

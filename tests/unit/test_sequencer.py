@@ -1,6 +1,7 @@
 """What the log takes and what becomes of it: bodies, ids, clocks, retries, refusals, entry 0."""
 
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -9,7 +10,7 @@ from ledger.entry import Entry, nested_reading
 from ledger.errors import Refused
 from ledger.event import Event
 from ledger.registry import registry_hash
-from ledger.sequencer import Appended, Denied, ledger_created
+from ledger.sequencer import Appended, Denied, Proposal, ledger_created
 from ledger.signers import check_event
 from ledger.times import format_time
 from tests.unit.cast import Cast, Scenario, after, approve, say, upload
@@ -112,6 +113,54 @@ BODIES: dict[str, tuple[str, Scenario]] = {
 def test_bodies_and_ids(name: str) -> None:
     expected, scenario = BODIES[name]
     assert scenario(Cast()) == expected
+
+
+IMPOSSIBLE = "2026-02-31"
+DAYS: dict[str, tuple[str, Scenario]] = {
+    "a record of a day that isn't": ("malformed", lambda c: upload(c, c.doctor, clinical_date=IMPOSSIBLE)),
+    "a record of a 29 February": ("appended", lambda c: upload(c, c.doctor, clinical_date="2024-02-29")),
+    "a record of another 29 February": ("malformed", lambda c: upload(c, c.doctor, clinical_date="2026-02-29")),
+    "a version of a day that isn't": ("malformed", lambda c: amended(c, clinical_date="2026-04-31")),
+    "a record of the year 0": ("malformed", lambda c: upload(c, c.doctor, clinical_date="0000-01-01")),
+    "a grant from a day": ("appended", lambda c: granted_partly(c, what={"date_from": "2024-02-29"})),
+    **{
+        f"a grant of what is {name} a day that isn't, {where}": ("malformed", scenario)
+        for name in ("date_from", "date_to")
+        for where, scenario in {
+            "in what": lambda c, n=name: granted_partly(c, what={n: IMPOSSIBLE}),
+            "but for": lambda c, n=name: granted_partly(
+                c, what={"categories": ["laboratory"]}, exceptions=[{n: IMPOSSIBLE, "type": "deny"}]),
+            "but for, within": lambda c, n=name: granted_partly(
+                c, what={"categories": ["laboratory"]},
+                exceptions=[{"categories": ["laboratory"], "exceptions": [{n: IMPOSSIBLE, "type": "permit"}],
+                             "type": "deny"}]),
+        }.items()
+    },
+}  # fmt: skip
+
+
+def granted_partly(c: Cast, **members: Any) -> str:
+    return c.world.answer(
+        c.patient, "access.granted", c.world.grant_body(c.doctor.account, scope="partial", **members), v=2
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DAYS)
+def test_days_are_of_the_calendar(name: str) -> None:
+    expected, scenario = DAYS[name]
+    assert scenario(Cast()) == expected
+
+
+def test_an_older_entry_of_an_impossible_day_stands() -> None:
+    """It is read, verified and answered again as before."""
+    c = Cast()
+    body = c.world.record_body(clinical_date=IMPOSSIBLE)
+    with patch("ledger.sequencer.check_days", lambda body: None):
+        entry = c.world.do(c.doctor, "record.uploaded", body, c.patient)
+    assert Entry.parse(entry.raw) == entry
+    again = c.world.batch.admit(Proposal(entry.event, entry.sig))
+    assert isinstance(again, Appended) and not again.fresh
+    assert Entry.stored(entry.raw) == entry
 
 
 # Clock, order, retries
