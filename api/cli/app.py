@@ -13,7 +13,6 @@ from rich.console import Console
 from sqlalchemy.exc import DBAPIError
 
 from api.bootstrap import open_ledger
-from api.far import Far
 from api.settings import Settings
 from crypto.errors import CryptoError
 from identity.actors import Actor, read_keyfile
@@ -107,6 +106,8 @@ def at(data: Path | None, url: str | None) -> Iterator[Desk]:
         with opened(data) as ledger:
             yield Near(ledger)
         return
+    from api.far import Far  # here, as beside the data nobody needs a client
+
     far = Far(url)
     try:
         yield far

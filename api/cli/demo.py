@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from api.cli.app import WRONG, app, fail
-from api.demo import DemoFailed, run
 
 
 @app.command()
@@ -16,6 +15,8 @@ def demo(
     ] = Path("heartwood-demo"),
 ) -> None:
     """Run the whole way on generated data: upload, grant, read, refuse, revoke, verify, tamper."""
+    from api.demo import DemoFailed, run  # here, as it needs all that serves
+
     try:
         run(directory, print)
     except DemoFailed as failed:

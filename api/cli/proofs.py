@@ -25,7 +25,6 @@ from api.cli.app import (
     progress_console,
     say,
 )
-from api.far import Far
 from consent.auditor import audit_export
 from ledger.auditor import check_against, check_receipt, read_file, read_vkeys, verify_export
 from ledger.receipt import Receipt
@@ -87,6 +86,8 @@ def _today(receipt: Receipt, against: str, vkeys: list[str] | None) -> int:
     """How long the log is in which the receipt still stands."""
     if "://" not in against:
         return check_against(receipt, partial(read_file, Path(against)), vkeys).size
+    from api.far import Far
+
     far = Far(against)
     try:
         return check_against(receipt, far.file, vkeys).size
@@ -118,6 +119,8 @@ def export(
         elif auditor is None:
             raise RecordsError("a server gives entries to auditors alone: name a key file by --as")
         else:
+            from api.far import Far
+
             far = Far(url)
             try:
                 size = write_source(far.source(actor(auditor)), directory, progress)

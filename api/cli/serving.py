@@ -7,12 +7,9 @@ import sys
 from typing import Annotated, Any
 
 import typer
-import uvicorn
-from uvicorn.supervisors import Multiprocess
 
 from api.bootstrap import open_ledger
 from api.cli.app import Data, app, settings
-from api.http import create_app
 from storage.errors import StartRefused
 
 DRAIN_SECONDS = 30
@@ -29,6 +26,11 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, help="Processes that share the port.")] = 1,
 ) -> None:
     """Serve HTTP. Stopping (SIGTERM) finishes what was accepted."""
+    import uvicorn  # here, as no other command needs it and what serves: half a second of each start
+    from uvicorn.supervisors import Multiprocess
+
+    from api.http import create_app
+
     config = settings(data)
     ledger = open_ledger(config)  # so that what is wrong is said here, before a port is taken
     listening = _listen(host, port)
