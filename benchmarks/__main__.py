@@ -1,16 +1,20 @@
-"""`python -m benchmarks [NAME …]`: one table; every figure beside the limit of the same run."""
+"""`python -m benchmarks [NAME …]`: the table of floors, or the comparisons of docs/performance.md."""
 
 import argparse
 import importlib
-import json
-from pathlib import Path
+import time
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import blobs, growing
+from benchmarks.floors import FLOORS
+from benchmarks.machine import machine
 from benchmarks.measure import Figure
+from benchmarks.page import Part, keep, kept, markdown, number, write_part
 
-NAMES = {
+FLOORED = {
     "append": "append in process, each signed and by bundles (SQLite)",
     "postgres": "append on PostgreSQL with two processes",
     "verifying": "verify a whole log, with and without signatures and orjson",
@@ -18,51 +22,100 @@ NAMES = {
     "receipts": "one receipt",
     "deciding": "decide with 1,000 grants; the audit of a log",
     "serving": "HTTP: one event a request, bundles, readings; SQLite and PostgreSQL",
-    "restarting": "views built anew; the start after a crash at a million entries",
+    "growing": "one log of a million entries: growth, views built anew, start after a crash",
     "importing": "import of sample or generated data",
 }
-RESULTS = Path(__file__).parent / "results" / "latest.json"
+"""Without a name, all of these: the table of floors."""
+COMPARED = {
+    "profile": "where the microseconds of append, reading and verify go",
+    "comparison": "the same events by what else one could use",
+    "ycsb": "YCSB A to F as signed events at rising load",
+    "smallbank": "SmallBank as signed events at rising load",
+    "ciphers": "Cobblestone-256 against older ciphers",
+}
+"""These write a block of docs/performance.md and its plots; `compare` is all of them."""
+HEAD = ("what", ">figure", "unit", ">limit", ">ratio", "floor", "met", "aim")
 
 
 def main() -> int:
-    """Run the named benchmarks, or all; print the table, write the results; 1 if a floor is missed."""
-    text = "\n".join(f"  {name:<11} {what}" for name, what in NAMES.items())
-    parser = argparse.ArgumentParser(
-        "python -m benchmarks",
-        epilog=f"benchmarks:\n{text}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("name", nargs="*", metavar="NAME", help="which; all without a name")
-    names = parser.parse_args().name or list(NAMES)
-    if unknown := set(names) - NAMES.keys():
-        parser.error(f"got {min(unknown)!r}, expected some of {', '.join(NAMES)}")
+    """Run what is named; print, keep and write down what came of it. 1 if a floor is missed."""
+    arguments = _arguments()
+    names: list[str] = arguments.name or list(FLOORED)
+    if "compare" in names:
+        names = list(COMPARED)
+    console, began = Console(stderr=True), time.perf_counter()
     figures: list[Figure] = []
-    console = Console(stderr=True)
     for name in names:
-        console.print(f"measuring {name}: {NAMES[name]}")
-        figures += importlib.import_module(f"benchmarks.{name}").figures()
-    Console(width=170).print(table(figures))
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps([figure.json() for figure in figures], indent=1) + "\n")
+        console.print(f"measuring {name}: {(FLOORED | COMPARED)[name]}")
+        module = importlib.import_module(f"benchmarks.{name}")
+        if name in FLOORED:
+            figures += module.figures(*_sizes(name, arguments))
+        else:
+            _compare(name, module, arguments)
+    if figures:
+        _report(figures, whole=not arguments.name and not _resized(arguments))
+    console.print(f"{time.perf_counter() - began:.0f} s")
     return int(any(figure.met is False for figure in figures))
 
 
-def table(figures: list[Figure]) -> Table:
-    """The figures as a table for people."""
-    out = Table("what", "figure", "unit", "limit", "ratio", "floor", "met", "aim")
-    for f in figures:
-        met = "" if f.met is None else ("yes" if f.met else "NO")
-        out.add_row(
-            f.name,
-            f"{f.value:,.0f}" if f.value >= 100 else f"{f.value:.2f}",
-            f.unit,
-            "" if f.limit is None else f"{f.limit:,.0f}",
-            "" if f.ratio is None else f"{f.ratio:.2f}",
-            f.floor,
-            met,
-            f.aim,
-        )
-    return out
+def _arguments() -> argparse.Namespace:
+    every = FLOORED | COMPARED
+    text = "\n".join(f"  {name:<11} {what}" for name, what in every.items())
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks",
+        epilog=f"benchmarks:\n{text}\n  compare     all from profile on",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", nargs="*", metavar="NAME", help="which; append to importing without a name")  # fmt: skip
+    parser.add_argument("--entries", type=int, default=growing.ENTRIES, help="of the long log")
+    parser.add_argument("--gib", type=int, default=blobs.GIB, help="of the large blob")
+    parser.add_argument("--quick", action="store_true", help="comparisons: small, printed, nothing written")  # fmt: skip
+    parser.add_argument("--again", action="store_true", help="comparisons: write again what was measured last")  # fmt: skip
+    arguments = parser.parse_args()
+    if unknown := set(arguments.name) - every.keys() - {"compare"}:
+        parser.error(f"got {min(unknown)!r}, expected some of {', '.join(every)}, compare")
+    return arguments
+
+
+def _sizes(name: str, arguments: argparse.Namespace) -> list[int]:
+    return {"growing": [arguments.entries], "blobs": [arguments.gib]}.get(name, [])
+
+
+def _resized(arguments: argparse.Namespace) -> bool:
+    return bool(arguments.entries != growing.ENTRIES or arguments.gib != blobs.GIB)
+
+
+def _compare(name: str, module: object, arguments: argparse.Namespace) -> None:
+    """Measure (or take what was kept), print the blocks; write them and the plots unless `--quick`."""
+    data = kept(name) if arguments.again else module.measure(arguments.quick)  # type: ignore[attr-defined]
+    part: Part = module.part(data)  # type: ignore[attr-defined]
+    print("\n\n".join(part.blocks.values()))
+    if not arguments.quick:
+        keep(name, data)
+        write_part(part)
+
+
+def _report(figures: Sequence[Figure], whole: bool) -> None:
+    """Print the table and keep it; a whole one is written down and has a row for every floor."""
+    rows = [_row(figure) for figure in figures]
+    out = Table(*(name.lstrip(">") for name in HEAD), caption=machine())
+    for row in rows:
+        out.add_row(*row)
+    Console(width=190).print(out)
+    keep("latest", [figure.json() for figure in figures])
+    if not whole:
+        return
+    if missing := [f.what for f in FLOORS.values() if f not in {g.floor for g in figures}]:
+        raise SystemExit(f"no figure for {missing}")
+    write_part(Part({"floors": markdown(HEAD, rows)}))
+
+
+def _row(figure: Figure) -> tuple[str, ...]:
+    owed, met = figure.floor, {None: "", True: "yes", False: "NO"}[figure.met]
+    return (
+        figure.name, number(figure.value), figure.unit, number(figure.limit), number(figure.ratio),
+        owed.text if owed else "", met, owed.aim if owed else "",
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Appending: each event signed by itself, or by bundles; SQLite in one process, PostgreSQL in two."""
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -72,33 +71,25 @@ def _all_appended(outcomes: Sequence[Any], part: Sequence[Any]) -> None:
         raise SystemExit(f"not appended: {bad[:1]}")
 
 
+def signed_rate(town: Town, count: int = EVENTS, shuffle: int = 1) -> float:
+    """Events a second, each signed, in batches of BATCH: the best of ROUNDS."""
+    rounds = (town.signed(town.uploads(count, shuffle)) for _ in range(ROUNDS))
+    return count / min(append_signed(town, events) for events in rounds)
+
+
+def bundled_rate(town: Town, count: int = EVENTS) -> float:
+    """Events a second by bundles of BATCH: the best of ROUNDS."""
+    rounds = (town.bundled(town.uploads(count), BATCH) for _ in range(ROUNDS))
+    return count / min(append_bundles(town, bundles) for bundles in rounds)
+
+
 def figures() -> list[Figure]:
     """The two SQLite rows."""
-    limit = one_thread_limit()
-    out = []
     with workplace() as place:
         town = Town.build(place, PATIENTS)
-        rate = EVENTS / min(
-            append_signed(town, town.signed(town.uploads(EVENTS))) for _ in range(ROUNDS)
-        )
-        out.append(
-            Figure(
-                "append in process, each signed (SQLite)", rate, "events/s", limit, rate / limit,
-                "8,000/s and 0.45", "12,000/s", rate >= 8_000 and rate / limit >= 0.45,
-            )
-        )  # fmt: skip
-        rate = EVENTS / min(
-            append_bundles(town, town.bundled(town.uploads(EVENTS), BATCH)) for _ in range(ROUNDS)
-        )
-        out.append(
-            Figure(
-                "append in process, bundles of 500 (SQLite)", rate, "events/s", limit, rate / limit,
-                "11,000/s", "20,000/s", rate >= 11_000,
-            )
-        )  # fmt: skip
+        out = [
+            Figure.of("signed", signed_rate(town), one_thread_limit()),
+            Figure.of("bundles", bundled_rate(town), one_thread_limit()),
+        ]
         town.ledger.close()
     return out
-
-
-if __name__ == "__main__":
-    sys.exit("run python -m benchmarks append")

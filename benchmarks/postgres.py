@@ -60,9 +60,4 @@ def figures() -> list[Figure]:
             rate = max(rate, 2 * EVENTS / (time.perf_counter() - began))
         for process in processes:
             process.join()
-    return [
-        Figure(
-            "append, PostgreSQL, two processes, batches of 200, each signed", rate, "events/s", limit,
-            rate / limit, "7,000/s", "10,000/s", rate >= 7_000,
-        )
-    ]  # fmt: skip
+    return [Figure.of("postgres", rate, limit)]

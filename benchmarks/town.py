@@ -41,6 +41,8 @@ class Town:
     patients: list[str]
     admin: Actor
     operator: Actor
+    appended: int = 0
+    """Uploads made so far: the next ones go on round the patients."""
 
     @classmethod
     def build(cls, place: Path, patients: int, url: str = "") -> "Town":
@@ -49,23 +51,27 @@ class Town:
         operator = create_ledger(settings, ORIGIN).operator
         ledger = open_ledger(settings)
         hospital = add_hospital(Near(ledger), operator, "Bench", "Etc/UTC")
-        system = hospital.system
-        charts = []
+        town = cls(settings, ledger, hospital.system, [], hospital.admin, operator)
+        town.register(patients)
+        return town
+
+    def register(self, patients: int) -> None:
+        """Add `patients` charts, of people who have no key yet."""
         for start in range(0, patients, REGISTER_AT_ONCE):
-            now = ledger.clock()
+            now = self.ledger.clock()
             new = [
                 NewPatient(new_id("pt", now), new_id("ac", now), "Bench", None, False, None)
                 for _ in range(min(REGISTER_AT_ONCE, patients - start))
             ]
-            register_patients(Near(ledger), system, new)
-            charts += [one.patient for one in new]
-        return cls(settings, ledger, system, charts, hospital.admin, operator)
+            register_patients(Near(self.ledger), self.system, new)
+            self.patients += [one.patient for one in new]
 
     def uploads(self, count: int, shuffle: int = 1) -> list[bytes]:
-        """`count` uploads by the system, each with its keys staged, round the patients."""
-        ledger, system, now = self.ledger, self.system, self.ledger.clock()
+        """`count` uploads by the system, each with its keys staged, round the patients in steps of `shuffle`."""
+        ledger, system, now, before = self.ledger, self.system, self.ledger.clock(), self.appended
+        self.appended += count
         events, requests, sizes = [], [], {}
-        for number in range(count):
+        for number in range(before, before + count):
             patient = self.patients[number * shuffle % len(self.patients)]
             record, blob, sha = new_id("rc", now), new_id("bl", now), os.urandom(32)
             requests.append(

@@ -1,0 +1,56 @@
+"""What is owed on the reference machine, and what is aimed at: the one list of both. Every floor has a row."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Floor:
+    """What one figure owes: `owed` of its unit, `ratio` of its limit, or both."""
+
+    what: str
+    unit: str
+    benchmark: str
+    """The module that measures it, a name of `python -m benchmarks`."""
+    owed: float | None = None
+    ratio: float | None = None
+    aim: str = ""
+    most: bool = False
+    """Whether `owed` is the most the figure may be; otherwise it is the least."""
+
+    @property
+    def text(self) -> str:
+        """What is owed, for people."""
+        sign = "≤" if self.most else "≥"
+        parts = [f"{sign} {self.owed:,g} {self.unit}"] if self.owed is not None else []
+        parts += [f"≥ {self.ratio:.2f} of the limit"] if self.ratio is not None else []
+        return " and ".join(parts)
+
+    def met(self, value: float, ratio: float | None) -> bool:
+        """Whether a figure of `value`, which is `ratio` of its limit, is enough."""
+        within = self.owed is None or (value <= self.owed if self.most else value >= self.owed)
+        return within and (self.ratio is None or (ratio is not None and ratio >= self.ratio))
+
+
+FLOORS: dict[str, Floor] = {
+    "signed": Floor("append in process, each event signed (SQLite)", "events/s", "append", 8_000, 0.45, aim="12,000"),
+    "bundles": Floor("append in process, bundles of 500 (SQLite)", "events/s", "append", 11_000, aim="20,000"),
+    "postgres": Floor("append, PostgreSQL, two processes, batches of 200, each signed", "events/s", "postgres", 7_000, aim="10,000"),
+    "verify standard": Floor("verify a log, all signatures (standard library)", "entries/s", "verifying", ratio=0.55, aim="0.8"),
+    "verify standard unsigned": Floor("verify a log, without signatures (standard library)", "entries/s", "verifying", 55_000, aim="200,000"),
+    "verify orjson": Floor("verify a log, all signatures (orjson)", "entries/s", "verifying", ratio=0.70, aim="0.8"),
+    "verify orjson unsigned": Floor("verify a log, without signatures (orjson)", "entries/s", "verifying", 100_000, aim="200,000"),
+    "upload": Floor("upload of a large blob in process", "MB/s", "blobs", 400, aim="600"),
+    "upload memory": Floor("upload of a large blob, memory above idle", "MiB", "blobs", 64, aim="≤ 64", most=True),
+    "receipt": Floor("one receipt, median", "ms", "receipts", 1, aim="0.1", most=True),
+    "decide": Floor("decide, 1,000 grants, facts by grantee, p99", "µs", "deciding", 20, aim="10", most=True),
+    "audit": Floor("audit, one thread", "decisions/s", "deciding", 20_000),
+    "http single": Floor("HTTP, one event a request, 32 clients (SQLite)", "events/s", "serving", 2_000, aim="3,000"),
+    "http single p99": Floor("HTTP, one event a request, p99 (SQLite)", "ms", "serving", 40, aim="25", most=True),
+    "http bundles": Floor("HTTP, bundles of 500 (SQLite)", "events/s", "serving", 7_000, aim="12,000"),
+    "http reading": Floor("HTTP, a reading of 10 KiB (SQLite)", "readings/s", "serving", 1_000, aim="1,500"),
+    "http reading p99": Floor("HTTP, a reading of 10 KiB, p99 (SQLite)", "ms", "serving", 40, aim="40", most=True),
+    "rebuild": Floor("rebuild all views, equal to the live ones", "entries/s", "growing", 30_000, aim="60,000"),
+    "growth": Floor("growth: append rate on the long log, to that at a twentieth of it", "events/s", "growing", ratio=0.6, aim="0.9"),
+    "start": Floor("start to the first append after a crash, on the long log", "s", "growing", 2, aim="1", most=True),
+}  # fmt: skip
+"""By a short name; in the order of the benchmarks."""

@@ -1,0 +1,95 @@
+"""One long log: does appending slow down, can views be made anew, how long is the start after a crash."""
+
+import signal
+import subprocess
+import sys
+import time
+
+from benchmarks.append import append_bundles, signed_rate
+from benchmarks.measure import Figure, workplace
+from benchmarks.town import Town
+from storage.views import rebuild
+
+ENTRIES = 1_000_000
+"""How long the long log is; `--entries` takes another length."""
+ENTRIES_A_PATIENT = 10
+PART_OF_IT = 20
+"""The growth's first rate is taken at this part of the entries and of the patients."""
+REBUILT_PART = 5
+MEASURED = 10_000
+"""Events of one round of a rate."""
+STEP = 7_919
+"""A prime: each event is of another patient than the ones before, far from them."""
+PART = 20_000
+ROUNDS = 3
+
+_START = """
+import sys, time
+began = time.perf_counter()
+from pathlib import Path
+from api.bootstrap import open_ledger
+from api.settings import Settings
+from identity.actors import new_id, read_keyfile
+from records.appending import append
+ledger = open_ledger(Settings(data=Path(sys.argv[1]), database_url="", root=None))
+actor = read_keyfile(Path(sys.argv[2]))
+body = {"hospital": new_id("hs", ledger.clock()), "name": "Bench", "time_zone": "Etc/UTC"}
+event = actor.event("hospital.approved", "ledger", body, ledger.clock())
+append(ledger, actor, [event])
+print(time.perf_counter() - began, flush=True)
+sys.stdin.read()
+"""
+
+
+def figures(entries: int = ENTRIES) -> list[Figure]:
+    """Four rows: the rate on the young log, the views built anew, the rate on the long log, the start."""
+    patients = entries // ENTRIES_A_PATIENT
+    with workplace() as place:
+        town = Town.build(place, patients // PART_OF_IT)
+        grow(town, entries // PART_OF_IT)
+        young = signed_rate(town, MEASURED, STEP)
+        was = _where(town)
+        town.register(patients - len(town.patients))
+        out = [Figure(f"append, each signed, {was}", young, "events/s"), _rebuilt(town, entries)]
+        grow(town, entries)
+        old = signed_rate(town, MEASURED, STEP)
+        out.append(Figure.of("growth", old, young, f" ({_where(town)})"))
+        town.ledger.close()
+        start = min(start_after_crash(town) for _ in range(ROUNDS))
+        out.append(Figure.of("start", start, None, f" ({entries:,} entries)"))
+    return out
+
+
+def _where(town: Town) -> str:
+    size = town.ledger.head().size
+    return f"{size:,} entries, {len(town.patients):,} patients"
+
+
+def _rebuilt(town: Town, entries: int) -> Figure:
+    size = grow(town, entries // REBUILT_PART)
+    began = time.perf_counter()
+    found = rebuild(town.ledger.store, swap=False)
+    rate = found.entries / (time.perf_counter() - began)
+    if found.differences or found.entries < size:
+        raise SystemExit(f"the views differ: {found.differences}")
+    return Figure.of("rebuild", rate)
+
+
+def grow(town: Town, entries: int) -> int:
+    """Append uploads, by turns for every patient, until the log has so many entries; its size."""
+    while (size := town.ledger.head().size) < entries:
+        count = min(PART, entries - size)
+        append_bundles(town, town.bundled(town.uploads(count, STEP), 500))
+    return size
+
+
+def start_after_crash(town: Town) -> float:
+    """Seconds from a new interpreter to its first durable append, the process before having been killed."""
+    operator = next((town.settings.data / "people").glob("operator-*.key"))
+    command = [sys.executable, "-c", _START, str(town.settings.data), str(operator)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    return float(line)
