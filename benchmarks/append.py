@@ -17,7 +17,9 @@ CALLERS = 3
 BATCH = 500
 
 
-def append_signed(town: Town, events: Sequence[Signed], batch: int = BATCH) -> float:
+def append_signed(
+    town: Town, events: Sequence[Signed], batch: int = BATCH, callers: int = CALLERS
+) -> float:
     """Verify, decide, chain, view and commit; seconds for all."""
     intake, ledger = town.ledger.intake, town.ledger
 
@@ -26,17 +28,19 @@ def append_signed(town: Town, events: Sequence[Signed], batch: int = BATCH) -> f
         _all_appended(ledger.append(proposals), part)
 
     parts = [events[i : i + batch] for i in range(0, len(events), batch)]
-    return in_threads(act, parts)
+    return in_threads(act, parts, callers)
 
 
-def append_bundles(town: Town, bundles: Sequence[tuple[list[bytes], str, bytes]]) -> float:
+def append_bundles(
+    town: Town, bundles: Sequence[tuple[list[bytes], str, bytes]], callers: int = CALLERS
+) -> float:
     """The same by bundles under one signature; seconds for all."""
 
     def act(bundle: tuple[list[bytes], str, bytes]) -> None:
         proposals: list[Proposal] = town.ledger.intake.bundle(*bundle)
         _all_appended(town.ledger.append(proposals), bundle[0])
 
-    return in_threads(act, bundles)
+    return in_threads(act, bundles, callers)
 
 
 def in_threads(act: Callable[[Any], None], parts: Sequence[Any], callers: int = CALLERS) -> float:

@@ -125,17 +125,18 @@ def _line(line: Line, x: _Scale, y: _Scale) -> list[str]:
 def _labels(
     lines: Sequence[Line], x: _Scale, y: _Scale, right: float, top: float, bottom: float
 ) -> list[str]:
-    """Each line's name at its end, in its colour, moved apart where two would meet."""
+    """Each line's name after the last end, in its colour, moved apart where two would meet."""
+    after = min(right, max(x(line.points[-1][0]) for line in lines))
     ends = sorted(((y(line.points[-1][1]), line) for line in lines), key=lambda end: end[0])
     places = _apart([at for at, _ in ends], top, bottom)
     out = []
     for place, (at, line) in zip(places, ends, strict=True):
         color, end = COLORS[line.color % len(COLORS)], x(line.points[-1][0])
         out.append(
-            f'<line class="lead" x1="{end + 4:.1f}" y1="{at:.1f}" x2="{right + 8:.1f}" y2="{place:.1f}" stroke="{color}"/>'
+            f'<line class="lead" x1="{end + 4:.1f}" y1="{at:.1f}" x2="{after + 12:.1f}" y2="{place:.1f}" stroke="{color}"/>'
         )
         out.append(
-            f'<text x="{right + 11:.1f}" y="{place + 4:.1f}" style="fill:{color}" font-weight="600">{escape(line.name)}</text>'
+            f'<text x="{after + 15:.1f}" y="{place + 4:.1f}" style="fill:{color}" font-weight="600">{escape(line.name)}</text>'
         )
     return out
 
