@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CODE := api records identity storage consent ledger crypto tests benchmarks examples
 
-.PHONY: setup demo test lint unit integration deep bench lock clean
+.PHONY: setup demo test lint unit integration deep bench compare lock clean
 
 setup: $(VENV)/.ready
 
@@ -38,10 +38,19 @@ deep: setup
 bench: setup
 	$(BIN)/python -m benchmarks
 
+compare: $(VENV)/.compare
+	$(BIN)/python -m benchmarks compare
+
+$(VENV)/.compare: $(VENV)/.ready requirements/bench.lock
+	@echo "installing what Heartwood is compared with"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.lock
+	@touch $@
+
 lock: setup
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements/run.in -o requirements/run.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements/dev.in -o requirements/dev.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements/bench.in -o requirements/bench.lock
 
 clean:
 	rm -rf $(VENV) heartwood-demo

@@ -1,0 +1,104 @@
+"""The benchmarks themselves: what is owed is measured, what they time is there, what they write has its place."""
+
+import importlib
+import inspect
+from itertools import pairwise
+
+import pytest
+
+from benchmarks.__main__ import COMPARED, FLOORED
+from benchmarks.clinic import zipfian
+from benchmarks.floors import FLOORS, Floor
+from benchmarks.measure import Figure
+from benchmarks.page import PAGE, PLOTS, markdown, replaced
+from benchmarks.places import APPEND, READING, VERIFY, in_order
+from benchmarks.plots import LABEL_SPACE, Line, Panel, _apart, chart
+from benchmarks.stopwatch import Place, Stopwatch, find
+
+
+def test_every_floor_has_a_row() -> None:
+    for name, floor in FLOORS.items():
+        module = importlib.import_module(f"benchmarks.{floor.benchmark}")
+        assert floor.benchmark in FLOORED
+        written = inspect.getsource(module)
+        whole, made = f'"{name}"', name.startswith("verify") and 'f"verify {library}' in written
+        assert whole in written or made, f"{floor.benchmark} measures no {name}"
+
+
+def test_a_floor_counts_value_and_ratio() -> None:
+    assert FLOORS["signed"].text == "≥ 8,000 events/s and ≥ 0.45 of the limit"
+    assert Figure.of("signed", 8_000, 17_000).met
+    assert not Figure.of("signed", 8_000, 20_000).met, "the ratio is owed, too"
+    assert not Figure.of("signed", 7_999, 10_000).met
+    assert not Figure.of("signed", 8_000).met, "a ratio without a limit is none"
+    at_most = Floor("x", "ms", "receipts", 1, most=True)
+    assert at_most.met(1, None)
+    assert not at_most.met(1.01, None)
+
+
+@pytest.mark.parametrize("block", ["floors", *COMPARED])
+def test_the_page_has_a_block_for_each(block: str) -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert f"<!-- {block} -->\nx\n<!-- /{block} -->" in replaced(text, block, "x")
+
+
+def test_the_page_shows_every_plot() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    for plot in PLOTS.glob("*.svg"):
+        assert f"(performance/{plot.name})" in text
+        assert plot.read_text(encoding="utf-8").startswith("<svg ")
+
+
+def test_a_block_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(ValueError, match="expected one block"):
+        replaced("<!-- a -->\n<!-- /a -->\n", "b", "x")
+    assert replaced("<!-- a -->\nold\n<!-- /a -->\n", "a", r"\1 new") == "<!-- a -->\n\\1 new\n<!-- /a -->\n"  # fmt: skip
+
+
+def test_what_the_profile_times_is_there() -> None:
+    for place in (*APPEND, *READING, *VERIFY):
+        owner, name = find(place.where)
+        assert callable(getattr(owner, name))
+    assert len(in_order()) == len(set(in_order()))
+
+
+class _Work:
+    def outer(self) -> int:
+        return self.inner() + self.inner()
+
+    def inner(self) -> int:
+        return sum(range(2_000))
+
+
+def test_a_stopwatch_counts_own_time_and_leaves_no_trace() -> None:
+    places = [Place(name, f"{__name__}:_Work.{name}") for name in ("outer", "inner")]
+    watch, before = Stopwatch(), (_Work.outer, _Work.inner)
+    with watch.watching(places):
+        assert _Work().outer() == 2 * sum(range(2_000))
+    assert (_Work.outer, _Work.inner) == before
+    assert (watch.rows["outer"][1], watch.rows["inner"][1]) == (1, 2)
+    assert 0 <= watch.rows["outer"][0] < watch.rows["inner"][0], "without what is inside it"
+
+
+def test_labels_keep_apart_and_inside() -> None:
+    placed = _apart([10, 11, 12, 100, 199], 0, 200)
+    assert all(b - a >= LABEL_SPACE - 1e-9 for a, b in pairwise(placed))
+    assert placed[0] >= 0
+    assert placed[-1] <= 200
+
+
+def test_a_chart_names_its_lines_and_escapes() -> None:
+    panel = Panel("a < b", "x", "y", [Line("one", [(1, 10), (100, 1_000)], 0)])
+    svg = chart("title & more", "below", [panel], 1)
+    assert "title &amp; more" in svg
+    assert "a &lt; b" in svg
+    assert ">one</text>" in svg
+
+
+def test_zipfian_weights() -> None:
+    weights = zipfian(3)
+    assert weights == pytest.approx([1, 1 + 2**-0.99, 1 + 2**-0.99 + 3**-0.99])
+
+
+def test_tables() -> None:
+    assert markdown(["a", ">b"], [["1", "2"]]) == "| a | b |\n| --- | --: |\n| 1 | 2 |"
