@@ -127,7 +127,7 @@ def throughput(title: str, data: dict[str, list[dict[str, Any]]], unit: str) -> 
         Line(name, [(r["offered"], r["done"]) for r in measured], color)
         for color, (name, measured) in enumerate(data.items())
     ]
-    panel = Panel("", f"offered, {unit}/s", f"done, {unit}/s", lines)
+    panel = Panel("Done by offered", f"offered, {unit}/s", f"done, {unit}/s", lines)
     return chart(title, "a line ends where less than nine tenths of the offered were done", [panel], 1)  # fmt: skip
 
 
