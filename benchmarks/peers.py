@@ -13,6 +13,7 @@ from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 from pymerkle import SqliteTree
 from sqlalchemy import make_url
 
+from benchmarks.town import ORIGIN
 from crypto.signing import verify
 from ledger.event import event_message
 
@@ -27,11 +28,11 @@ class Plain:
     seq: int
     id: str
     stream: str
-    version: int
-    """From 0, in its stream."""
     kind: str
     raw: bytes
     sig: bytes
+    public: bytes
+    """The key that the signature is checked with."""
 
     @property
     def row(self) -> tuple[int, str, str, bytes, bytes]:
@@ -139,19 +140,19 @@ def eventsourcing_postgres(place: Path, url: str) -> Iterator[Append]:
     store.close()
 
 
-def checked(public: bytes, origin: str, append: Append) -> Append:
+def checked(append: Append) -> Append:
     """The same, each event's signature checked first."""
 
     def check(events: Sequence[Plain]) -> None:
         for event in events:
-            verify(public, event.sig, event_message(origin, event.raw))
+            verify(event.public, event.sig, event_message(ORIGIN, event.raw))
         append(events)
 
     return check
 
 
 def _stored(event: Plain) -> StoredEvent:
-    return StoredEvent(event.stream, event.version, event.kind, event.raw + event.sig)
+    return StoredEvent(event.stream, event.seq, event.kind, event.raw + event.sig)
 
 
 def _check_synced(synchronous: int) -> None:

@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#8C6BB1")
 """Okabe and Ito's palette, which the colour-blind can tell apart; each reads on white and on black."""
 PLOT_WIDTH, PLOT_HEIGHT = 250, 190
-LEFT, RIGHT, TOP, BOTTOM = 62, 118, 46, 50
+LEFT, RIGHT, TOP, BOTTOM = 62, 132, 46, 50
 HEAD = 62
 LABEL_SPACE = 13
 STYLE = """
@@ -162,7 +162,7 @@ def _first(group: Sequence[float], top: float, bottom: float) -> float:
 
 def _steps(bounds: tuple[float, float]) -> Sequence[int]:
     decades = math.log10(bounds[1] / bounds[0])
-    return (1, 2, 5) if decades <= 2.4 else (1,)
+    return (1, 2, 5) if decades <= 3 else (1,)
 
 
 def _written(value: float) -> str:
