@@ -75,9 +75,9 @@ def _all_appended(outcomes: Sequence[Any], part: Sequence[Any]) -> None:
         raise SystemExit(f"not appended: {bad[:1]}")
 
 
-def signed_rate(town: Town, count: int = EVENTS, shuffle: int = 1) -> float:
+def signed_rate(town: Town, count: int = EVENTS) -> float:
     """Events a second, each signed, in batches of BATCH: the best of ROUNDS."""
-    rounds = (town.signed(town.uploads(count, shuffle)) for _ in range(ROUNDS))
+    rounds = (town.signed(town.uploads(count)) for _ in range(ROUNDS))
     return count / min(append_signed(town, events) for events in rounds)
 
 
