@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#8C6BB1")
-"""Okabe and Ito's palette, which the colour-blind can tell apart; each reads on white and on black."""
+LIGHT = ("#0072B2", "#C44E00", "#00875F", "#B0558F", "#B57A00", "#2C8AC4", "#6B6B6B", "#7A57A6")
+DARK = ("#4DA3E0", "#FF8A4C", "#2FC598", "#E39AC5", "#F0B93A", "#8FD0F5", "#A8A8A8", "#B59BD9")
+"""Okabe and Ito's hues, which the colour-blind can tell apart, as dark or as light as each ground needs."""
 PLOT_WIDTH, PLOT_HEIGHT = 250, 190
 LEFT, RIGHT, TOP, BOTTOM = 62, 132, 46, 50
 HEAD = 62
@@ -15,10 +16,11 @@ STYLE = """
 svg { background: #ffffff; font-family: system-ui, "Helvetica Neue", Arial, "DejaVu Sans", sans-serif; font-size: 11px }
 text { fill: #24292f } .soft { fill: #57606a } .title { font-size: 16px; font-weight: 600 } .panel { font-size: 12px; font-weight: 600 }
 .grid { stroke: #d8dee4; stroke-width: 1 } .line { fill: none; stroke-width: 2; stroke-linejoin: round }
-.lead { stroke-width: 0.7; opacity: 0.6 }
-@media (prefers-color-scheme: dark) {
- svg { background: #0d1117 } text { fill: #e6edf3 } .soft { fill: #9198a1 } .grid { stroke: #30363d }
-}"""
+.lead { stroke-width: 0.7; opacity: 0.6 } .name { font-weight: 600 }
+"""
+STYLE_DARK = """
+svg { background: #0d1117 } text { fill: #e6edf3 } .soft { fill: #9198a1 } .grid { stroke: #30363d }
+"""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def chart(title: str, subtitle: str, panels: Sequence[Panel], columns: int) -> s
     width, height = wide * columns, HEAD + high * rows
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
-        f'height="{height}" role="img"><title>{escape(title)}</title><style>{STYLE}</style>',
+        f'height="{height}" role="img"><title>{escape(title)}</title><style>{_style()}</style>',
         _text(16, 26, title, "title"),
         _text(16, 45, subtitle, "soft"),
     ]
@@ -76,6 +78,19 @@ def chart(title: str, subtitle: str, panels: Sequence[Panel], columns: int) -> s
         row, column = divmod(number, columns)
         out += _panel(panel, column * wide + LEFT, HEAD + row * high + TOP, *bounds)
     return "\n".join([*out, "</svg>"]) + "\n"
+
+
+def _style() -> str:
+    """Light, and dark for who prefers that; each colour is a class, `c` and its number."""
+    light, dark = map(_colors, (LIGHT, DARK))
+    return f"{STYLE}{light}\n@media (prefers-color-scheme: dark) {{{STYLE_DARK}{dark}\n}}"
+
+
+def _colors(colors: Sequence[str]) -> str:
+    return "\n".join(
+        f".c{n} {{ stroke: {color} }} text.c{n}, circle.c{n} {{ fill: {color}; stroke: none }}"
+        for n, color in enumerate(colors)
+    )
 
 
 def _bounds(values: Sequence[float]) -> tuple[float, float]:
@@ -114,12 +129,12 @@ def _panel(
 
 
 def _line(line: Line, x: _Scale, y: _Scale) -> list[str]:
-    color = COLORS[line.color % len(COLORS)]
+    color = line.color % len(LIGHT)
     places = [(x(px), y(py)) for px, py in line.points]
     path = " ".join(f"{px:.1f},{py:.1f}" for px, py in places)
     dash = ' stroke-dasharray="5 4"' if line.dashed else ""
-    dots = [f'<circle cx="{px:.1f}" cy="{py:.1f}" r="3" fill="{color}"/>' for px, py in places]
-    return [f'<polyline class="line" points="{path}" stroke="{color}"{dash}/>', *dots]
+    dots = [f'<circle cx="{px:.1f}" cy="{py:.1f}" r="3" class="c{color}"/>' for px, py in places]
+    return [f'<polyline class="line c{color}" points="{path}"{dash}/>', *dots]
 
 
 def _labels(
@@ -131,12 +146,12 @@ def _labels(
     places = _apart([at for at, _ in ends], top, bottom)
     out = []
     for place, (at, line) in zip(places, ends, strict=True):
-        color, end = COLORS[line.color % len(COLORS)], x(line.points[-1][0])
+        color, end = line.color % len(LIGHT), x(line.points[-1][0])
         out.append(
-            f'<line class="lead" x1="{end + 4:.1f}" y1="{at:.1f}" x2="{after + 12:.1f}" y2="{place:.1f}" stroke="{color}"/>'
+            f'<line class="lead c{color}" x1="{end + 4:.1f}" y1="{at:.1f}" x2="{after + 12:.1f}" y2="{place:.1f}"/>'
         )
         out.append(
-            f'<text x="{after + 15:.1f}" y="{place + 4:.1f}" style="fill:{color}" font-weight="600">{escape(line.name)}</text>'
+            f'<text x="{after + 15:.1f}" y="{place + 4:.1f}" class="name c{color}">{escape(line.name)}</text>'
         )
     return out
 
