@@ -17,6 +17,7 @@ INTAKE = (
 )
 BATCH = (
     Place(BEGIN, "storage.log:Log._locked_head"),
+    Place("2 clock", "storage.log:Log._time"),
     Place("3 load: ends of streams", "storage.entries:EntryStore.streams"),
     Place("3 load: known event ids", "storage.entries:EntryStore.known"),
     Place("3 load: rows of directory and facts", "storage.working:WorkingSet.load"),
@@ -38,7 +39,6 @@ BATCH = (
     Place("6 write head", "storage.entries:EntryStore.write_head"),
     Place("6 publish", "storage.entries:EntryStore.publish"),
     Place("6 write, the rest", "storage.log:Log._write"),
-    Place("2 clock", "storage.log:Log._time"),
     Place("7 anchor", "storage.anchor:Anchor.saw"),
     Place("7 batch, the rest: tell the callers", "storage.log:Log._run"),
 )

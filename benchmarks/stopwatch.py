@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 CALIBRATION_CALLS = 20_000
@@ -19,17 +20,25 @@ class Place(NamedTuple):
     where: str
 
 
+@dataclass
+class Spent:
+    """Own time of a row: on the clock, and of it on the processor (the rest is waiting); in ns."""
+
+    wall: int = 0
+    computing: int = 0
+    calls: int = 0
+
+
 class Stopwatch:
-    """Own time (ns) and calls by row. What timing itself takes is measured first, and taken off.
+    """Own time by row. What timing itself takes is measured first (see `cost`), and taken off.
 
     Threads may hand over to each other, but must not run a row's functions side by side.
     """
 
-    def __init__(self, cost: float = 0.0) -> None:
-        """`cost`: ns that timing a call adds to the function around it; see `cost`."""
-        self.rows: dict[str, list[int]] = {}
-        """(own ns, calls) by row."""
-        self._cost = round(cost)
+    def __init__(self, cost: tuple[float, float] = (0.0, 0.0)) -> None:
+        """`cost`: ns, on the clock and computing, that timing a call adds to the function around it."""
+        self.rows: dict[str, Spent] = {}
+        self._wall_cost, self._computing_cost = map(round, cost)
         self._inside = threading.local()
 
     @contextmanager
@@ -52,31 +61,32 @@ class Stopwatch:
 
     def timed(self, function: Callable[..., Any], row: str) -> Callable[..., Any]:
         """`function`, timed."""
-        record, clock, cost = self._row(row), time.perf_counter_ns, self._cost
+        spent = self.rows.setdefault(row, Spent())
+        clock, computing = time.perf_counter_ns, time.thread_time_ns
 
         @functools.wraps(function)
         def watched(*arguments: Any, **named: Any) -> Any:
-            inside = self._children()
-            before, inside[0] = inside[0], 0
-            began = clock()
+            children = self._children()
+            before, children.wall = children.wall, 0
+            before_computing, children.computing = children.computing, 0
+            began, began_computing = clock(), computing()
             try:
                 return function(*arguments, **named)
             finally:
-                whole = clock() - began
-                record[0] += whole - inside[0]
-                record[1] += 1
-                inside[0] = before + whole + cost
+                whole_computing, whole = computing() - began_computing, clock() - began
+                spent.wall += whole - children.wall
+                spent.computing += whole_computing - children.computing
+                spent.calls += 1
+                children.wall = before + whole + self._wall_cost
+                children.computing = before_computing + whole_computing + self._computing_cost
 
         return watched
 
-    def _row(self, row: str) -> list[int]:
-        return self.rows.setdefault(row, [0, 0])
-
-    def _children(self) -> list[int]:
+    def _children(self) -> Spent:
         """What the timed functions inside the one that runs took, in this thread."""
-        found: list[int] | None = getattr(self._inside, "ns", None)
+        found: Spent | None = getattr(self._inside, "spent", None)
         if found is None:
-            found = self._inside.ns = [0]
+            found = self._inside.spent = Spent()
         return found
 
     @contextmanager
@@ -103,12 +113,15 @@ def find(where: str) -> tuple[Any, str]:
     return owner, name
 
 
-def cost() -> float:
-    """What timing one call adds to the function around it, in ns, outside of what it counts."""
+def cost() -> tuple[float, float]:
+    """What timing one call adds to the function around it, outside of what it counts: ns, and ns computing."""
     watch = Stopwatch()
-    timed = watch.timed(lambda: None, "nothing")
-    began = time.perf_counter_ns()
-    for _ in range(CALIBRATION_CALLS):
-        timed()
-    spent = time.perf_counter_ns() - began
-    return (spent - watch.rows["nothing"][0]) / CALIBRATION_CALLS
+    inner = watch.timed(lambda: None, "inner")
+
+    def around() -> None:
+        for _ in range(CALIBRATION_CALLS):
+            inner()
+
+    watch.timed(around, "around")()
+    spent = watch.rows["around"]
+    return spent.wall / CALIBRATION_CALLS, spent.computing / CALIBRATION_CALLS

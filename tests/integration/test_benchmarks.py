@@ -113,9 +113,9 @@ def test_the_profile_counts_each_event_once(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(profile, "PATIENTS", 60)
     monkeypatch.setattr(profile, "BATCH", 50)
     for one in profile._appending(100):
-        rows = {row: calls for row, _, calls in one.rows}
+        rows = {row: calls for row, _, _, calls in one.rows}
         assert rows["4 who may sign"] == rows["4 leaf hash"] == 1, "once an event"
-        assert sum(us for _, us, _ in one.rows) > 0
+        assert sum(us for _, us, _, _ in one.rows) > 0
         assert one.costs
 
 
