@@ -10,7 +10,7 @@ from rich.table import Table
 
 from benchmarks import blobs, growing
 from benchmarks.floors import FLOORS
-from benchmarks.machine import machine
+from benchmarks.machine import busy, machine
 from benchmarks.measure import Figure
 from benchmarks.page import Part, keep, kept, markdown, number, write_part
 
@@ -43,7 +43,7 @@ def main() -> int:
     names: list[str] = arguments.name or list(FLOORED)
     if "compare" in names:
         names = list(COMPARED)
-    console, began = Console(stderr=True), time.perf_counter()
+    console, began, where = Console(stderr=True), time.perf_counter(), _where()
     figures: list[Figure] = []
     for name in names:
         console.print(f"measuring {name}: {(FLOORED | COMPARED)[name]}")
@@ -51,9 +51,9 @@ def main() -> int:
         if name in FLOORED:
             figures += module.figures(*_sizes(name, arguments))
         else:
-            _compare(name, module, arguments)
+            _compare(name, module, arguments, where)
     if figures:
-        _report(figures, whole=not arguments.name and not _resized(arguments))
+        _report(figures, where, whole=not arguments.name and not _resized(arguments))
     console.print(f"{time.perf_counter() - began:.0f} s")
     return int(any(figure.met is False for figure in figures))
 
@@ -85,20 +85,27 @@ def _resized(arguments: argparse.Namespace) -> bool:
     return bool(arguments.entries != growing.ENTRIES or arguments.gib != blobs.GIB)
 
 
-def _compare(name: str, module: object, arguments: argparse.Namespace) -> None:
+def _where() -> str:
+    return f"Measured on: {machine()}.{busy()}"
+
+
+def _compare(name: str, module: object, arguments: argparse.Namespace, where: str) -> None:
     """Measure (or take what was kept), print the blocks; write them and the plots unless `--quick`."""
-    data = kept(name) if arguments.again else module.measure(arguments.quick)  # type: ignore[attr-defined]
+    if arguments.again:
+        where, data = kept(name)
+    else:
+        data = module.measure(arguments.quick)  # type: ignore[attr-defined]
     part: Part = module.part(data)  # type: ignore[attr-defined]
     print("\n\n".join(part.blocks.values()))
     if not arguments.quick:
-        keep(name, data)
-        write_part(part)
+        keep(name, [where, data])
+        write_part(part, where)
 
 
-def _report(figures: Sequence[Figure], whole: bool) -> None:
+def _report(figures: Sequence[Figure], where: str, whole: bool) -> None:
     """Print the table and keep it; a whole one is written down and has a row for every floor."""
     rows = [_row(figure) for figure in figures]
-    out = Table(*(name.lstrip(">") for name in HEAD), caption=machine())
+    out = Table(*(name.lstrip(">") for name in HEAD), caption=where)
     for row in rows:
         out.add_row(*row)
     Console(width=190).print(out)
@@ -107,7 +114,7 @@ def _report(figures: Sequence[Figure], whole: bool) -> None:
         return
     if missing := [f.what for f in FLOORS.values() if f not in {g.floor for g in figures}]:
         raise SystemExit(f"no figure for {missing}")
-    write_part(Part({"floors": markdown(HEAD, rows)}))
+    write_part(Part({"floors": markdown(HEAD, rows)}), where)
 
 
 def _row(figure: Figure) -> tuple[str, ...]:

@@ -10,6 +10,9 @@ from cryptography.hazmat.backends.openssl import backend
 
 from tests.postgres import find_programs
 
+BUSY_LOAD = 0.5
+"""Programs that ran or wanted to, on average over the minute before, from which on it is told."""
+
 
 def machine() -> str:
     """Processor, cores, memory, and the versions that count."""
@@ -19,6 +22,14 @@ def machine() -> str:
         f"{platform.machine()}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, "
         f"{_postgres()}, {backend.openssl_version_text().rsplit(' ', 3)[0]}"
     )
+
+
+def busy() -> str:
+    """A sentence, if other programs keep the machine busy; ask before measuring, which does so, too."""
+    load = os.getloadavg()[0]
+    if load < BUSY_LOAD:
+        return ""
+    return f" Other programs kept the machine busy (load {load:.1f}): compare within a table only."
 
 
 def _processor() -> str:

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import machine
-
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "performance.md"
 PLOTS = ROOT / "docs" / "performance"
@@ -23,11 +21,11 @@ class Part:
     plots: dict[str, str] = field(default_factory=dict)
 
 
-def write_part(part: Part) -> None:
-    """Put the blocks into the page and the plots beside it; raises ValueError for a block not marked there."""
+def write_part(part: Part, where: str) -> None:
+    """Put the blocks into the page, with `where` they were measured, and the plots beside it; raises ValueError for a block not marked there."""
     text = PAGE.read_text(encoding="utf-8")
     for name, block in part.blocks.items():
-        text = replaced(text, name, f"{block}\n\nMeasured on: {machine()}.")
+        text = replaced(text, name, f"{block}\n\n{where}")
     PAGE.write_text(text, encoding="utf-8")
     PLOTS.mkdir(exist_ok=True)
     for file, svg in part.plots.items():
