@@ -96,11 +96,17 @@ class Mended:
         table = self.mapping.table_of(source.name)
         header = lines[0].header
         findings = self.report.of(source, header.encode())
-        if table is None:
-            findings.found(len(lines))
-            for line in lines:
-                reason = f"the mapping has no table {source.name}"
+        for line in lines:
+            if table is None or line.original is None:
+                findings.found()
+                reason = (
+                    f"the mapping has no table {source.name}"
+                    if table is None
+                    else "the row is not here"
+                )
                 findings.reject(f"line {line.number}", reason, (line.original or "").encode())
+        lines = [line for line in lines if line.original is not None]
+        if table is None or not lines:
             return
         with TemporaryDirectory() as folder:
             path = Path(folder) / source.name
@@ -109,7 +115,8 @@ class Mended:
                 *((line.original or "").rstrip("\r\n") for line in lines),
             ]
             path.write_text("\n".join(rows) + "\n", "utf-8", newline="")
-            yield findings, read_tables({path: table}, self.labels, lambda _: findings)
+            utf8 = replace(table, encoding="utf-8")
+            yield findings, read_tables({path: utf8}, self.labels, lambda _: findings)
 
 
 def _line(number: int, raw: bytes) -> Line:
@@ -124,10 +131,10 @@ def _line(number: int, raw: bytes) -> Line:
 
 
 def _kind(line: Line) -> str:
-    if line.original is None:
-        return "file"
     if line.header:
         return "row"
+    if line.original is None:
+        return "file"
     return "message" if is_hl7(line.original.encode()) else "resource"
 
 

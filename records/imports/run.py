@@ -11,6 +11,7 @@ from records.errors import RecordsError
 from records.imports.attachments import ManifestRow, read_attachment, read_manifest
 from records.imports.balance import FileFindings, Report, report
 from records.imports.charts import Charts, Unclear
+from records.imports.cleaning import Undecodable, decode
 from records.imports.drafts import PatientDraft, RecordDraft
 from records.imports.fhir.read import read_bundle, reference_resources
 from records.imports.filing import REFUSED, Filing, Where
@@ -19,7 +20,7 @@ from records.imports.labels import Labels
 from records.imports.mended import Mended
 from records.imports.references import SpooledIndex
 from records.imports.sources import Sources, find_sources
-from records.imports.tables import Mapping, read_tables
+from records.imports.tables import Mapping, Table, read_tables
 from storage.ledger import Ledger
 
 Progress = Callable[[str, int, int], None]
@@ -138,7 +139,10 @@ class _Import:
 
     def _tables(self, sources: Sources) -> None:
         """All tables at once: the drafts come patient by patient, and each record tells its table."""
-        findings = {path: self._book.of(path, _header(path)) for path in sources.tables}
+        findings = {
+            path: self._book.of(path, _header(path, table))
+            for path, table in sources.tables.items()
+        }
 
         def where(record: RecordDraft) -> FileFindings:
             return findings[record.source or next(iter(findings))]
@@ -177,6 +181,11 @@ def _constant(findings: FileFindings, record: RecordDraft) -> FileFindings:
     return findings
 
 
-def _header(path: Path) -> bytes:
+def _header(path: Path, table: Table) -> bytes:
+    """The first line of a table in UTF-8; empty when it can't be read, and then so is no row."""
     with path.open("rb") as file:
-        return file.readline(HEADER_BYTES)
+        line = file.readline(HEADER_BYTES)
+    try:
+        return decode(line, table.encoding)[0].encode()
+    except Undecodable:
+        return b""

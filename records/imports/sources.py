@@ -50,7 +50,7 @@ class Sources:
 def find_sources(paths: Sequence[Path], mapping: Mapping) -> Sources:
     """Sort the files named, and every file below the folders named; names with a dot first are left out.
 
-    Raises RecordsError for a path that isn't there, and for two tables of one name.
+    Raises RecordsError for a path that isn't there.
     """
     sources = Sources()
     late: list[Path] = []

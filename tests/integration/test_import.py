@@ -159,10 +159,9 @@ def test_the_samples_add_up(clinic: Clinic, tmp_path: Path) -> None:
     again = clinic.bring(SAMPLES)
     assert (again.new, again.amended, again.known, again.rejected) == (0, 0, 15_443, 13)
     assert clinic.ledger.head().size == size
-    chart = clinic.charts()[0]
-    everything = b"".join(clinic.contents(chart))
-    path = sorted(FOLDERS[0].glob("*.json"))[0]
-    assert all(raw in everything for raw in own_resources(path)), path.name
+    for chart, path in zip(clinic.charts()[:6], sorted(FOLDERS[0].glob("*.json")), strict=False):
+        everything = b"".join(clinic.contents(chart))
+        assert all(raw in everything for raw in own_resources(path)), path.name
     write_export(clinic.ledger, tmp_path / "export")
     report = verify_export(tmp_path / "export", read_vkeys(clinic.settings.data / "log.vkey"))
     assert report.proven

@@ -327,3 +327,22 @@ def test_an_import_that_was_killed_goes_on(clinic: Clinic, bundles: Path, tmp_pa
     assert verify_export(tmp_path / "export", vkeys).proven
     assert not audit_export(tmp_path / "export", vkeys).wrong
     assert not rebuild(clinic.ledger.store, swap=False).differences
+
+
+def test_a_mended_row_is_read_as_its_table(clinic: Clinic, tmp_path: Path) -> None:
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    header = "START,STOP,PATIENT,ENCOUNTER,CODE,DESCRIPTION"
+    row = f"2011-12-16,,{UUIDS[1]},e1,359817006,Hüftfraktur"
+    (folder / "conditions.csv").write_bytes(f"{header}\n{row},surplus\n".encode("cp1252"))
+    clinic.bring(write(tmp_path / "a.json", patient(1)))
+    summary = clinic.bring(folder, report=tmp_path / "report")
+    assert numbers(summary) == (1, 0, 0, 0, 1)
+    line = json.loads((tmp_path / "report" / "rejects.jsonl").read_text())
+    assert line["header"] == header + "\n"
+    mended = tmp_path / "mended.jsonl"
+    long = line | {"original": None, "patient": "1"}
+    mended.write_text(json.dumps(line | {"original": row}) + "\n" + json.dumps(long) + "\n")
+    assert numbers(clinic.bring(mended)) == (2, 1, 0, 0, 1)
+    found = clinic.ledger.identifiers.find(clinic.hospital.hospital, [f"{SYSTEM}|1"])
+    assert clinic.contents(found[f"{SYSTEM}|1"])[-1].decode() == f"{header}\n{row}\n"

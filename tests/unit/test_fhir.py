@@ -26,10 +26,6 @@ from records.imports.fhir import (
 from records.imports.fhir.drafts import title
 
 ROOT = Path(__file__).parents[2]
-DATA = ROOT.parent / "shared" / "data"
-SAMPLES = sorted(
-    [*DATA.glob("synthea-2019-r4/*.json"), *DATA.glob("synthea-2022-csv-fhir/fhir/*.json")]
-)
 
 NUMBERS = ["1.10", "1e5", "-0.0", "0.1E-7", "100.00", "12345678901234567890.1230", "-0", "1E+400"]
 TEXTS = ['"é"', '"\\u00e9"', '"\\ud83d\\ude00"', '"😀"', '"a\\/b"', '"\\"}{["', '"\\\\"', '""']
@@ -595,7 +591,7 @@ def test_nothing_is_lost_whatever_the_shape(bodies: list[tuple[str, dict[str, An
     assert kept == Counter(r.raw for r in resources)
 
 
-# --- the page and the samples --------------------------------------------------------------------
+# --- the page --------------------------------------------------------------------
 
 
 def test_the_table_is_the_documented_one() -> None:
@@ -609,36 +605,3 @@ def test_the_table_is_the_documented_one() -> None:
         [w for r in TABLE for w in r.codes.split()],
     ):
         assert len(words) == len({word.lower() for word in words})
-
-
-@pytest.mark.skipif(not SAMPLES, reason="the sample data is not here")
-def test_samples() -> None:
-    index = ReferenceIndex()
-    for path in SAMPLES:
-        for found in scan_bundle(path.read_bytes())[1]:
-            index.add(found)
-    counts: Counter[str] = Counter()
-    identifiers: set[str] = set()
-    for path in SAMPLES:
-        resources = scan_bundle(path.read_bytes())[1]
-        result = Apart(resources, index)
-        counts.update(found=result.found, references=result.findings.references)
-        counts.update(
-            unassigned=len(result.findings.rejected), twice=len(result.findings.duplicates)
-        )
-        kept: set[bytes] = set()
-        for patient in result.patients:
-            identifiers.add(patient.names[0])
-            kept.update(r.raw for record in patient.records for r in inside(record))
-            counts.update(
-                patients=1,
-                encounters=patient.encounters,
-                own=size(patient),
-                unresolved=patient.unresolved,
-            )
-        assert {r.raw for r in resources if r.type not in REFERENCE_TYPES} <= kept
-    assert len(identifiers) == 36
-    assert counts == Counter(
-        patients=36, encounters=952, found=11757, own=10779, references=978, unassigned=0,
-        unresolved=0, twice=0,
-    )  # fmt: skip
