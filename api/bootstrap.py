@@ -4,7 +4,7 @@ import gc
 import hmac
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -184,44 +184,48 @@ def open_ledger(
         raise StartRefused(
             "the log's private keys are not those of log.vkey: put the right keys back"
         )
-    database, anchor = _database(settings), _anchor(settings.data / "checkpoint", vkeys)
-    store = EntryStore(database)
-    try:
-        with database.read() as connection:
-            check_schema(connection)
-            outside = None if restored else anchor
-            head = check_start(store, connection, vkeys, outside, older or restored)
-            created = Entry.parse(store.entry(connection, 0))
-            _check_service(created, str(marker["service"]), seeds[2])
+    anchor = _anchor(settings.data / "checkpoint", vkeys)
+    with ExitStack() as opened:  # what was opened is closed again if the start fails
+        database = _database(settings)
+        opened.callback(database.close)
+        store, keys = EntryStore(database), KeyTable(database)
+        try:
+            with database.read() as connection:
+                check_schema(connection)
+                outside = None if restored else anchor
+                head = check_start(store, connection, vkeys, outside, older or restored)
+                created = Entry.parse(store.entry(connection, 0))
+        except DBAPIError as error:
+            raise StartRefused(f"the database does not answer: {error.orig}") from error
+        _check_service(created, str(marker["service"]), seeds[2])
         keeper = _keeper(settings, record, vkeys, clock, create=False)
+        opened.callback(keeper.close)
         keeper.check_root()
-    except DBAPIError as error:
-        database.close()
-        raise StartRefused(f"the database does not answer: {error.orig}") from error
-    except BaseException:
-        database.close()
-        raise
-    if not restored:
-        anchor.saw(head.size, head.checkpoint, clock())
-    tune_collector()
-    keys, blobs = KeyTable(database), FileBlobs(settings.data / "blobs")
-    service = (str(marker["service"]), SigningKey(seeds[2]))
-    return Ledger(
-        origin=origin,
-        vkeys=vkeys,
-        clock=clock,
-        database=database,
-        store=store,
-        keys=keys,
-        blobs=blobs,
-        identifiers=Identifiers(database, identity),
-        imported=Imported(database, identity),
-        intake=Intake(database, origin),
-        log=Log(store, keys, signer, service, _rules(origin, judge), anchor, clock),
-        keeper=keeper,
-        passing=PassingStore(settings.data / "passing.db"),
-        sweeper=Sweeper(Stores(database, store, keys, blobs, vkeys), settings.data, clock),
-    )
+        passing = PassingStore(settings.data / "passing.db")
+        opened.callback(passing.close)
+        blobs = FileBlobs(settings.data / "blobs")
+        if not restored:
+            anchor.saw(head.size, head.checkpoint, clock())
+        tune_collector()
+        service = (str(marker["service"]), SigningKey(seeds[2]))
+        log = Log(store, keys, signer, service, _rules(origin, judge), anchor, clock)
+        opened.pop_all()
+        return Ledger(
+            origin=origin,
+            vkeys=vkeys,
+            clock=clock,
+            database=database,
+            store=store,
+            keys=keys,
+            blobs=blobs,
+            identifiers=Identifiers(database, identity),
+            imported=Imported(database, identity),
+            intake=Intake(database, origin),
+            log=log,
+            keeper=keeper,
+            passing=passing,
+            sweeper=Sweeper(Stores(database, store, keys, blobs, vkeys), settings.data, clock),
+        )
 
 
 @contextmanager
@@ -328,7 +332,11 @@ def _keeper(
 ) -> KeyKeeper:
     folder = settings.data / "keeper"
     store = KekStore(folder / "keks.db", create)
-    return KeyKeeper(root, store, keys, _anchor(folder / "checkpoint", keys), clock)
+    try:
+        return KeyKeeper(root, store, keys, _anchor(folder / "checkpoint", keys), clock)
+    except BaseException:
+        store.close()
+        raise
 
 
 def _identity_check(root: bytes) -> str:

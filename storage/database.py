@@ -10,10 +10,12 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -26,7 +28,8 @@ from sqlalchemy import (
     create_engine,
     event,
 )
-from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.engine import Engine, ExceptionContext, make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from storage.errors import StartRefused
@@ -38,6 +41,8 @@ SQLITE_ROWS = 100
 """Rows in one INSERT: each statement hands the interpreter lock over once, not once a row."""
 POSTGRES_OPTIONS = "-c lock_timeout=30s -c idle_in_transaction_session_timeout=60s"
 """A client that went away half-way must not hold the head's lock for ever."""
+PRIMARY_CODE = 0xFF
+"""The part of SQLite's error codes that names the kind."""
 BUSY_MS = 30_000
 """How long a SQLite connection waits for another one's lock."""
 
@@ -130,14 +135,29 @@ class Database:
     def fetch(self, statement: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         """The rows of one SELECT, written with `?`, by the driver itself: for what is asked at each reading.
 
-        It stands alone: two of them may see two states.
+        It stands alone: two of them may see two states. Raises DBAPIError, as statements of SQLAlchemy do.
         """
-        if self.sqlite:
-            reader = getattr(self._own, "reader", None)
-            if reader is None:
-                reader = self._own.reader = _raw_reader(self.url)
-                self._raw.append(reader)
+        try:
+            return (
+                self._fetch_sqlite(statement, parameters)
+                if self.sqlite
+                else self._fetch(statement, parameters)
+            )
+        except (sqlite3.Error, psycopg.Error) as error:
+            raise DBAPIError(statement, None, error) from error
+
+    def _fetch_sqlite(self, statement: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        reader = getattr(self._own, "reader", None)
+        if reader is None:
+            reader = self._own.reader = _raw_reader(self.url)
+            self._raw.append(reader)
+        try:
             return list(reader.execute(statement, parameters))
+        except sqlite3.Error:
+            self._own.reader = None  # as `_begin_afresh`
+            raise
+
+    def _fetch(self, statement: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         raw = self._reader.raw_connection()
         try:
             driver = raw.driver_connection
@@ -145,6 +165,9 @@ class Database:
             rows = list(driver.execute(self.sql(statement), parameters))
             driver.rollback()
             return rows
+        except psycopg.Error:
+            raw.invalidate()
+            raise
         finally:
             raw.close()
 
@@ -202,10 +225,13 @@ class Database:
         driver = connection.connection.driver_connection
         assert driver is not None
         command = f'COPY "{table.name}" ({columns}) FROM STDIN WITH (FORMAT BINARY)'
-        with driver.cursor().copy(command) as copy:
-            copy.set_types([_COPY_TYPES[type(column.type)] for column in table.columns])
-            for row in rows:
-                copy.write_row(row)
+        try:
+            with driver.cursor().copy(command) as copy:
+                copy.set_types([_COPY_TYPES[type(column.type)] for column in table.columns])
+                for row in rows:
+                    copy.write_row(row)
+        except psycopg.Error as error:
+            raise DBAPIError(command, None, error) from error
 
     def upsert(self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
         """Add or replace many rows by their primary key."""
@@ -261,11 +287,30 @@ def _sqlite(url: str) -> tuple[Engine, Engine]:
                            connect_args={"check_same_thread": False})  # fmt: skip
     reader = create_engine(f"sqlite:///file:{os.path.abspath(path)}?mode=ro&uri=true", poolclass=QueuePool,
                            pool_size=8, connect_args={"check_same_thread": False})  # fmt: skip
+    event.listen(writer, "handle_error", partial(_begin_afresh, reader))
+    event.listen(reader, "handle_error", partial(_begin_afresh, writer))
     event.listen(writer, "connect", _writer_pragmas)
     event.listen(writer, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     event.listen(reader, "connect", _reader_pragmas)
     event.listen(reader, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
     return writer, reader
+
+
+def _begin_afresh(other: Engine, context: ExceptionContext) -> None:
+    """After a fault of the disk every connection is opened again, those of the `other` engine, too.
+
+    SQLite goes on believing what it then saw: a file that can only be read, a lock that it has. What it
+    knows of the shared memory it keeps for the process, until the last connection is closed.
+    """
+    error = context.original_exception
+    if isinstance(error, sqlite3.OperationalError) and (
+        error.sqlite_errorcode & PRIMARY_CODE not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    ):
+        context.is_disconnect = True
+        running: Any = context.execution_context
+        if running is not None and running.cursor is not None:
+            running.cursor.close()  # an open one would keep the closed connection's files open
+        other.dispose()
 
 
 def _raw_reader(url: str) -> sqlite3.Connection:

@@ -324,8 +324,10 @@ class KeyKeeper:
 
     def close(self) -> None:
         """Write the last checkpoint seen, close the store."""
-        self._anchor.write_now()
-        self._store.close()
+        try:
+            self._anchor.write_now()
+        finally:
+            self._store.close()
 
     def _permitted(self, reading: Reading, types: tuple[str, ...]) -> Entry:
         """The entry of a permitted, fresh reading, after every check; raises KeeperRefused."""

@@ -2,19 +2,28 @@
 
 import os
 import sqlite3
-import threading
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 from storage.errors import StartRefused
 from storage.files import PRIVATE_MODE
+from storage.ownfile import OwnFile
 
-BUSY_SECONDS = 30
+_KEKS = (
+    "CREATE TABLE IF NOT EXISTS keks (subject TEXT, version INTEGER, wrapped BLOB, "
+    "PRIMARY KEY (subject, version)) WITHOUT ROWID"
+)
+_RELEASED = (
+    "CREATE TABLE IF NOT EXISTS released (event TEXT PRIMARY KEY, time INTEGER) WITHOUT ROWID"
+)
 
 
 class KekStore:
-    """Wrapped KEKs in a SQLite file of the keeper's own, durable when `add` returns."""
+    """Wrapped KEKs in a SQLite file of the keeper's own, durable when `add` returns.
+
+    Every method raises StorageError if the file can't be read or written.
+    """
 
     def __init__(self, path: Path, create: bool = False) -> None:
         """Opens the file, or creates it for a new ledger; raises StartRefused if it is missing."""
@@ -23,33 +32,22 @@ class KekStore:
                 f"the keeper's store {path} is missing: without it no record opens. Restore it from the "
                 "keeper's own backup; it is never made anew over a ledger."
             )
-        self._lock, self._swept = threading.Lock(), 0
-        self._connection = sqlite3.connect(
-            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        path.chmod(0o600)
+        self._swept = 0
+        self._keks = OwnFile(path, "FULL", (_KEKS, _RELEASED), create)
         # What was released is kept over crashes of processes, not of the machine: it counts for minutes,
         # and waiting for the disk at each reading would be the dearest part of it.
-        self._releases = sqlite3.connect(
-            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        for connection, synchronous in ((self._connection, "FULL"), (self._releases, "NORMAL")):
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute(f"PRAGMA synchronous = {synchronous}")
-        self._connection.execute(
-            "CREATE TABLE IF NOT EXISTS keks (subject TEXT, version INTEGER, wrapped BLOB, "
-            "PRIMARY KEY (subject, version)) WITHOUT ROWID"
-        )
-        self._connection.execute(
-            "CREATE TABLE IF NOT EXISTS released (event TEXT PRIMARY KEY, time INTEGER) WITHOUT ROWID"
-        )
+        try:
+            self._released = OwnFile(path, "NORMAL", (), create=False)
+        except BaseException:
+            self._keks.close()
+            raise
 
     def latest(self, subjects: Sequence[str]) -> dict[str, tuple[int, bytes]]:
         """The newest (version, wrapped KEK) of those subjects that have one."""
         found: dict[str, tuple[int, bytes]] = {}
-        with self._lock:
+        with self._keks.using() as connection:
             for subject in subjects:
-                row = self._connection.execute(
+                row = connection.execute(
                     "SELECT version, wrapped FROM keks WHERE subject = ? ORDER BY version DESC LIMIT 1",
                     (subject,),
                 ).fetchone()
@@ -59,37 +57,35 @@ class KekStore:
 
     def get(self, subject: str, version: int) -> bytes | None:
         """One wrapped KEK, or None."""
-        with self._lock:
-            row = self._connection.execute(
+        with self._keks.using() as connection:
+            row = connection.execute(
                 "SELECT wrapped FROM keks WHERE subject = ? AND version = ?", (subject, version)
             ).fetchone()
         return None if row is None else bytes(row[0])
 
     def add(self, keks: Sequence[tuple[str, int, bytes]]) -> None:
         """Keep (subject, version, wrapped KEK); one that another process added first stays."""
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.executemany("INSERT OR IGNORE INTO keks VALUES (?, ?, ?)", keks)
-            self._connection.execute("COMMIT")
+        with self._keks.using() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany("INSERT OR IGNORE INTO keks VALUES (?, ?, ?)", keks)
+            connection.execute("COMMIT")
 
     def use(self, event: str, now: int, keep_ms: int) -> bool:
         """Remember that the reading `event` had its key; False if it had it before.
 
         What is older than `keep_ms` is forgotten: it would not get a key any more.
         """
-        with self._lock:
+        with self._released.using() as connection:
             if now - self._swept > keep_ms:
-                self._releases.execute("DELETE FROM released WHERE time < ?", (now - keep_ms,))
+                connection.execute("DELETE FROM released WHERE time < ?", (now - keep_ms,))
                 self._swept = now
-            done = self._releases.execute(
-                "INSERT OR IGNORE INTO released VALUES (?, ?)", (event, now)
-            )
+            done = connection.execute("INSERT OR IGNORE INTO released VALUES (?, ?)", (event, now))
         return done.rowcount == 1
 
     def close(self) -> None:
         """Close the file."""
-        self._releases.close()
-        self._connection.close()
+        self._released.close()
+        self._keks.close()
 
 
 def copy_store(source: Path, target: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -217,11 +218,12 @@ class Ledger:
             )
 
     def close(self) -> None:
-        """Finish what was accepted and close everything."""
-        self.log.close()
-        self.keeper.close()
-        self.passing.close()
-        self.database.close()
+        """Finish what was accepted and close everything; raises OSError if an anchor can't be written."""
+        with ExitStack() as last_first:  # each is closed, whatever another one raises
+            last_first.callback(self.database.close)
+            last_first.callback(self.passing.close)
+            last_first.callback(self.keeper.close)
+            last_first.callback(self.log.close)
 
     def _head(self, connection: Connection) -> Head:
         head = self.store.head(connection)

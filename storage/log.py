@@ -198,11 +198,15 @@ class Log:
         return ticket.settled
 
     def close(self) -> None:
-        """Finish what was accepted, write the anchor, stop the thread."""
+        """Finish what was accepted, stop the thread, write the anchor.
+
+        Raises OSError if the anchor can't be written; what was acknowledged stands in the database.
+        """
         with self._gate:
             self._stopping = True
             self._queue.put(None)
         self._thread.join()
+        self._anchor.write_now()
 
     def _drain(self) -> None:
         last: Ticket | None = None
@@ -220,7 +224,6 @@ class Log:
             self._settle(batch)
             if last is None and self._stopping and self._queue.empty():
                 break
-        self._anchor.write_now()
 
     def _collect(self, first: Ticket) -> tuple[list[Ticket], Ticket | None]:
         """Whatever queued up while the last commit ran, up to a batch's limits; and what is over."""

@@ -2,46 +2,44 @@
 one machine; losing it costs a new sign-in, so nothing here waits for the disk.
 """
 
-import sqlite3
-import threading
 from pathlib import Path
 
-BUSY_SECONDS = 30
+from storage.ownfile import OwnFile
+
 SWEEP_MS = 60_000
 """How often what has ended is removed."""
 
+_TABLE = (
+    "CREATE TABLE IF NOT EXISTS passing "
+    "(kind TEXT, hash BLOB, value BLOB, end INTEGER, PRIMARY KEY (kind, hash)) WITHOUT ROWID"
+)
+
 
 class PassingStore:
-    """Values under the SHA-256 of a secret that only its holder knows, each with its end (Unix ms)."""
+    """Values under the SHA-256 of a secret that only its holder knows, each with its end (Unix ms).
+
+    Every method raises StorageError if the file can't be read or written.
+    """
 
     def __init__(self, path: Path) -> None:
         """Opens the file, or creates it."""
-        self._lock, self._swept = threading.Lock(), 0
-        self._connection = sqlite3.connect(
-            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        path.chmod(0o600)
-        for pragma in ("journal_mode = WAL", "synchronous = OFF"):
-            self._connection.execute(f"PRAGMA {pragma}")
-        self._connection.execute(
-            "CREATE TABLE IF NOT EXISTS passing "
-            "(kind TEXT, hash BLOB, value BLOB, end INTEGER, PRIMARY KEY (kind, hash)) WITHOUT ROWID"
-        )
+        self._swept = 0
+        self._file = OwnFile(path, "OFF", (_TABLE,))
 
     def put(self, kind: str, digest: bytes, value: bytes, now: int, end: int) -> None:
         """Keep a value until `end`."""
-        with self._lock:
+        with self._file.using() as connection:
             if now - self._swept > SWEEP_MS:
-                self._connection.execute("DELETE FROM passing WHERE end <= ?", (now,))
+                connection.execute("DELETE FROM passing WHERE end <= ?", (now,))
                 self._swept = now
-            self._connection.execute(
+            connection.execute(
                 "INSERT OR REPLACE INTO passing VALUES (?, ?, ?, ?)", (kind, digest, value, end)
             )
 
     def get(self, kind: str, digest: bytes, now: int) -> bytes | None:
         """The value, or None once it has ended."""
-        with self._lock:
-            row = self._connection.execute(
+        with self._file.using() as connection:
+            row = connection.execute(
                 "SELECT value FROM passing WHERE kind = ? AND hash = ? AND end > ?",
                 (kind, digest, now),
             ).fetchone()
@@ -49,8 +47,8 @@ class PassingStore:
 
     def take(self, kind: str, digest: bytes, now: int) -> bytes | None:
         """The value, for the one who takes it first; None for all others and once it has ended."""
-        with self._lock:
-            row = self._connection.execute(
+        with self._file.using() as connection:
+            row = connection.execute(
                 "DELETE FROM passing WHERE kind = ? AND hash = ? AND end > ? RETURNING value",
                 (kind, digest, now),
             ).fetchone()
@@ -58,4 +56,4 @@ class PassingStore:
 
     def close(self) -> None:
         """Close the file."""
-        self._connection.close()
+        self._file.close()

@@ -1,6 +1,7 @@
 """The application: options that every command shares, output, and errors as exit codes."""
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -80,6 +81,7 @@ _CODES: tuple[tuple[type[Exception], int, str], ...] = (
     (StorageError, COULD_NOT_RUN, "storage"),
     (DBAPIError, COULD_NOT_RUN, "database"),
     (OSError, COULD_NOT_RUN, "system"),
+    (MemoryError, COULD_NOT_RUN, "memory"),
 )
 """Which error means which exit code, and its name under `problem`; the first that fits."""
 
@@ -135,21 +137,26 @@ def progress_console() -> Console:
 
 
 def fail(code: int, problem: str, message: str) -> int:
-    """Tell what went wrong, on standard error and, with --json, as an object; gives the code."""
+    """Tell what went wrong, in one line on standard error and, with --json, as an object; gives the code."""
     if "--json" in sys.argv:
         print(json.dumps({"problem": problem, "message": message}))
-    print(f"heartwood: {message}", file=sys.stderr)
+    # A database's words may be of several lines.
+    print(f"heartwood: {'; '.join(message.splitlines())}", file=sys.stderr)
     return code
 
 
 def main() -> None:
     """Run the command line; every error of ours becomes one clear message and an exit code."""
+    if not os.environ.get("HEARTWOOD_TRACEBACK"):
+        for library in ("sqlalchemy", "psycopg"):  # they log tracebacks of what they raise as well
+            logging.getLogger(library).addHandler(logging.NullHandler())
     try:
         app(standalone_mode=True)
     except Exception as error:
         for kind, code, problem in _CODES:
             if isinstance(error, kind):
                 message = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+                message = message or "there is not enough memory"
                 name = error.code if isinstance(error, Refused) else problem
                 code = USAGE if name == "malformed" else code
                 raise SystemExit(fail(code, name, message)) from None
