@@ -100,7 +100,7 @@ class Cluster:
         Raises PostgresMissing without server binaries, RuntimeError with the end of the server's
         log when it doesn't come up within START_SECONDS.
         """
-        programs = find_programs() or _install()
+        programs = find_or_install()
         _sweep()
         cluster = cls(programs)
         try:
@@ -257,6 +257,11 @@ def find_programs() -> Path | None:
     return next(complete, None)
 
 
+def find_or_install() -> Path:
+    """The same, installed where this process may; raises PostgresMissing."""
+    return find_programs() or _install()
+
+
 def _account() -> dict[str, Any]:
     """Whom to run the server as: nothing to say for a user, an unprivileged account for root."""
     if os.geteuid() != 0:
@@ -327,14 +332,15 @@ def _install() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if find_programs() is None:  # else another worker was faster
             with suppress(OSError, subprocess.SubprocessError), _no_main_cluster():
-                _apt_get("update")
-                _apt_get("install", "--yes", "--no-install-recommends", "postgresql")
+                apt_get("update")
+                apt_get("install", "--yes", "--no-install-recommends", "postgresql")
     if programs := find_programs():
         return programs
     raise PostgresMissing(MISSING)
 
 
-def _apt_get(*arguments: str) -> None:
+def apt_get(*arguments: str) -> None:
+    """Run apt-get, asking nobody; raises OSError or SubprocessError."""
     command = ["apt-get", "-qq", "-o", f"DPkg::Lock::Timeout={INSTALL_SECONDS:.0f}", *arguments]
     surroundings = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     subprocess.run(

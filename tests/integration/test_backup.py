@@ -32,11 +32,12 @@ from storage.manifest import MANIFEST
 from storage.restore import check_backup, restore
 from storage.scrub import Scrub
 from storage.views import rebuild
+from tests.children import start
 from tests.commands import heartwood
 from tests.integration.conftest import fresh_settings
 from tests.integration.copies import copy_ledger
 from tests.integration.test_upgrade import NEW, OLD, old_ledger
-from tests.integration.workers import back_up_until, start
+from tests.integration.workers import back_up_until
 from tests.people import CONTENT, Person, Town, vkeys
 
 OTHER = {"sqlite": "postgresql", "postgresql": "sqlite"}

@@ -15,15 +15,14 @@ from identity.actors import new_id
 from ledger.event import sign_bundle
 from ledger.times import DAY_MS, format_time
 from records.reserving import object_key
+from tests.children import CONTEXT, start
 from tests.integration.workers import (
-    CONTEXT,
     PATIENCE_SECONDS,
     Bundle,
     grant_and_revoke,
     read_each_round,
     register_each,
     send_bundles,
-    start,
 )
 from tests.people import Person, Town
 

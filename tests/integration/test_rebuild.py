@@ -20,11 +20,11 @@ from ledger.entry import Entry
 from storage.database import Database
 from storage.rows import TABLES
 from storage.views import VIEWS, Rebuilt, rebuild
+from tests.children import start
 from tests.commands import heartwood
 from tests.histories import Life, live, reading
 from tests.integration.conftest import fresh_settings
 from tests.integration.copies import copy_ledger
-from tests.integration.workers import start
 from tests.people import Town
 
 FOLDED = {*ledger.directory._FOLDS, *consent.facts._FOLDS, "policy.changed"}

@@ -30,7 +30,7 @@ from storage.log import wall_clock
 from storage.sweeper import SWEEP_MS, Swept, sweep
 from storage.unnamed import STAGED_MS, named
 from tests.commands import heartwood
-from tests.integration.test_kills import assert_keys
+from tests.deep.witness import assert_keys
 from tests.people import Person, Town
 from tests.served import PATIENCE_SECONDS, until
 

@@ -39,10 +39,10 @@ from storage.exports import write_export
 from storage.ledger import Ledger
 from storage.upgrade import revision
 from storage.views import rebuild
+from tests.children import start
 from tests.commands import heartwood
 from tests.exports import ORIGIN, Export, Files, Forger, forgeable, write_files
 from tests.integration.copies import copy_ledger, put_database
-from tests.integration.workers import start
 from tests.people import CONTENT, Person, vkeys
 from tests.worlds import with_manifest
 

@@ -1,55 +1,32 @@
-"""What the child processes do in the tests of kills and races.
-
-They are forked from a server that has everything imported, so that one is there in a few milliseconds.
-"""
+"""What the child processes do in the tests of races and backups."""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerProcess
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
 from api.bootstrap import open_ledger, opened_stores, secrets_of
 from api.settings import Settings
-from identity.actors import Actor, new_id, new_key
+from identity.actors import Actor, new_id
 from ledger.errors import Refused
-from ledger.merkle import leaf_hash
-from ledger.sequencer import Appended, Outcome, Proposal
-from records import directory, disclosures, grants, uploads
+from ledger.sequencer import Appended
+from records import directory, disclosures, grants
 from records.desk import Near
 from records.directory import NewPatient
-from records.errors import AccessDenied, Forbidden
-from records.uploads import Upload
+from records.errors import Forbidden
 from storage.backup import back_up
-from storage.ledger import Ledger
 from storage.log import wall_clock
-from tests.people import Person
 
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload([__name__, "psycopg", "sqlite3"])
 PATIENCE_SECONDS = 60.0
-GRANT_SHARE = 0.6
-"""Of the patients' acts in `act_for_ever`, how many are grants; the rest are revocations."""
-
-
-@dataclass(frozen=True)
-class Crowd:
-    """Who acts in a child: a hospital's system, a doctor of another hospital, and patients."""
-
-    system: Actor
-    doctor: Actor
-    patients: tuple[Person, ...]
 
 
 @dataclass(frozen=True)
@@ -59,107 +36,6 @@ class Bundle:
     raws: tuple[bytes, ...]
     key: str
     value: bytes
-
-
-def start(target: Callable[..., None], *arguments: Any) -> ForkServerProcess:
-    """Start a child; it ends with this process."""
-    child = CONTEXT.Process(target=target, args=arguments, daemon=True)
-    child.start()
-    return child
-
-
-# Kills.
-
-
-class Telling(Ledger):
-    """A ledger that reports each acknowledged event on a pipe, one whole line at a time."""
-
-    pipe: Connection
-
-    def append(self, proposals: Sequence[Proposal]) -> list[Outcome]:
-        """Append, and report what is acknowledged: event id, number, leaf hash."""
-        outcomes = super().append(proposals)
-        entries = [o.entry for o in outcomes if isinstance(o, Appended)]
-        for e in entries:
-            line = f"{e.event.id} {e.link.seq} {leaf_hash(e.raw).hex()}\n"
-            os.write(self.pipe.fileno(), line.encode())
-        return outcomes
-
-
-def act_for_ever(settings: Settings, crowd: Crowd, pipe: Connection, seed: int) -> None:
-    """Several threads upload, grant, read and register until somebody kills this process."""
-    ledger = Telling(**vars(open_ledger(settings)))
-    ledger.pipe = pipe
-    threads = [
-        threading.Thread(target=_repeat, args=(act, ledger, crowd, random.Random(seed + number)))
-        for number, act in enumerate((_upload, _consent, _read, _register, _upload))
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-
-Act = Callable[[Ledger, Crowd, random.Random], None]
-
-
-def _repeat(act: Act, ledger: Telling, crowd: Crowd, chance: random.Random) -> None:
-    try:
-        while True:
-            act(ledger, crowd, chance)
-    except OSError:
-        os._exit(1)  # nobody listens any more
-    except BaseException as error:
-        os.write(ledger.pipe.fileno(), f"error {error!r}\n".encode())
-        os._exit(1)
-
-
-def _upload(ledger: Ledger, crowd: Crowd, chance: random.Random) -> None:
-    one = chance.choice(crowd.patients)
-    content = [chance.randbytes(chance.randrange(40_000))]
-    many = [
-        Upload(one.patient, "laboratory", "text/plain", content, title="Report")
-        for _ in range(chance.randrange(1, 5))
-    ]
-    uploads.upload(ledger, crowd.system, many)
-
-
-def _consent(ledger: Ledger, crowd: Crowd, chance: random.Random) -> None:
-    one = chance.choice(crowd.patients)
-    if chance.random() < GRANT_SHARE:
-        grants.grant(Near(ledger), one.actor, one.patient, crowd.doctor.account)
-        return
-    try:
-        grants.revoke(Near(ledger), one.actor, one.patient, crowd.doctor.account)
-    except Refused as refusal:
-        if refusal.code != "unknown":  # nothing was granted so far
-            raise
-
-
-def _read(ledger: Ledger, crowd: Crowd, chance: random.Random) -> None:
-    one = chance.choice(crowd.patients)
-    actor = one.actor if chance.random() < 0.5 else crowd.doctor
-    records = ledger.records_of(one.patient)
-    if not records:
-        return
-    proposal = disclosures.reading(ledger, actor, chance.choice(records), "TREAT")
-    try:
-        for _ in disclosures.open_record(ledger, proposal).content:
-            pass
-    except AccessDenied:
-        pass
-    except Refused as refusal:
-        if refusal.code != "too_many_refusals":
-            raise
-
-
-def _register(ledger: Ledger, crowd: Crowd, chance: random.Random) -> None:
-    now = ledger.clock()
-    new = NewPatient(new_id("pt", now), new_id("ac", now), "Kim", None, False, new_key())
-    directory.register_patients(Near(ledger), crowd.system, [new])
-
-
-# Races.
 
 
 def send_bundles(

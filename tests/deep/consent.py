@@ -1,0 +1,24 @@
+"""The consent rules against the slow model: random cases by a seeded generator."""
+
+from __future__ import annotations
+
+from tests.deep.campaign import Part, Tally
+from tests.unit.consent_properties import agree
+
+QUESTIONS = 20
+"""Questions asked about one random world."""
+CASES = 1_000_000
+CASES_A_PART = 50_000
+
+
+def run(part: Part) -> list[Tally]:
+    """Ask `count` cases; the first disagreement is told with world and question."""
+    tally = Tally("consent, against the model", part.engine)
+    for number in range(part.first, part.first + part.count, QUESTIONS):
+        tally.runs += QUESTIONS
+        tally.met += QUESTIONS
+        try:
+            agree(part.chance(number), QUESTIONS)
+        except AssertionError as error:
+            tally.fail(error, f"case {number}", part.again(number))
+    return [tally]

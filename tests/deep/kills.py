@@ -1,0 +1,39 @@
+"""Kills under load: one or two processes with five threads each, killed at a random moment."""
+
+from __future__ import annotations
+
+import random
+
+from tests.deep.campaign import Part, Tally, World, drive
+from tests.deep.load import run_and_kill
+
+KILLS = 2_000
+KILLS_A_PART = 100
+WHOLE_EVERY = 10
+"""Kills until the whole log is verified again, beside what each kill ends with."""
+TWO_SHARE = 0.25
+"""Of the kills, how many find two processes at work."""
+
+
+def run(part: Part) -> list[Tally]:
+    """The kills of one part."""
+
+    def case(world: World, number: int, chance: random.Random) -> bool:
+        children = 2 if chance.random() < TWO_SHARE else 1
+        lines = run_and_kill(world.settings, world.crowd, chance, children)
+        world.stands(lines)
+        world.town.close()
+        return True
+
+    numbers = range(part.first, part.first + part.count)
+    return [
+        drive(
+            part,
+            "killed under load",
+            [(number, number) for number in numbers],
+            case,
+            lambda: World.found(part.engine),
+            lambda number, _: part.again(number),
+            WHOLE_EVERY,
+        )
+    ]

@@ -1,0 +1,38 @@
+"""The kinds of campaigns, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.deep import calls, consent, kills, planted, scarce, server, torn
+from tests.deep.campaign import ENGINES, Part, Tally, quiet
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of campaign: what does a part of it, its engines, how many cases by default and in one part."""
+
+    run: Callable[[Part], list[Tally]]
+    engines: tuple[str, ...]
+    size: int
+    part: int
+    unit: str
+    traced: bool = False
+
+
+KINDS = {
+    "kills": Kind(kills.run, ENGINES, kills.KILLS, kills.KILLS_A_PART, "kills an engine"),
+    "calls": Kind(calls.run, ENGINES, calls.MOST, calls.FAULTS_A_PART, "faults an engine, at most", True),
+    "server": Kind(server.run, ("postgresql",), server.KILLS, server.KILLS_A_PART, "kills"),
+    "scarce": Kind(scarce.run, ENGINES, scarce.RUNS, scarce.RUNS_A_PART, "runs of each scarcity"),
+    "torn": Kind(torn.run, ("sqlite",), torn.RUNS, torn.RUNS_A_PART, "runs of each tear"),
+    "planted": Kind(planted.run, ENGINES, planted.RUNS, planted.RUNS_A_PART, "bugs", True),
+    "consent": Kind(consent.run, ("none",), consent.CASES, consent.CASES_A_PART, "cases"),
+}  # fmt: skip
+
+
+def run_part(part: Part) -> list[Tally]:
+    """One part, in a process of the pool."""
+    quiet()
+    return KINDS[part.kind].run(part)

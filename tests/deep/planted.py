@@ -1,0 +1,81 @@
+"""The campaign itself is tested: each bug planted into a step of the append transaction must be found by it."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatch
+
+from tests.deep.calls import all_faults, breaks
+from tests.deep.campaign import Part, Tally, World
+from tests.deep.load import run_and_kill
+from tests.deep.plants import PLANTS, Plant
+from tests.deep.tracing import Fault
+
+TRIES = 150
+"""Faults tried at most until a bug must be found; the first that finds it ends the search."""
+RUNS = len(PLANTS)
+RUNS_A_PART = 2
+
+
+def run(part: Part) -> list[Tally]:
+    """Plant some of the bugs, by their numbers, on one engine."""
+    tally = Tally("planted bugs, found", part.engine)
+    chosen = list(PLANTS.items())[part.first : part.first + part.count]
+    for number, (name, one) in enumerate(chosen, part.first):
+        if part.engine not in one.engines or (part.only and part.only != name):
+            continue
+        tally.runs += 1
+        try:
+            tally.notes.append(f"step {one.step}, {name}: {find(part, name, one)}")
+            tally.met += 1
+        except Exception as error:
+            tally.fail(error, name, part.again(number, name))
+    return [tally]
+
+
+def find(part: Part, name: str, one: Plant) -> str:
+    """Search until the campaign fails on the bug; what it said. Raises AssertionError if it never does."""
+    with World.found(part.engine, patients=1) as world:
+        for tried, (about, attempt) in enumerate(_attempts(part, name, one), 1):
+            try:
+                attempt(world)
+            except RuntimeError:  # the bug could not be planted
+                raise
+            except Exception as error:
+                said = f"{type(error).__name__}: {error}"
+                if not re.search(one.says, said):
+                    raise AssertionError(
+                        f"found by another sign than {one.says!r}: {said}"
+                    ) from error
+                return f"found by {about} (number {tried}): {said[:200]}"
+            finally:
+                world.town.close()
+    raise AssertionError(f"not found within {TRIES} faults")
+
+
+Attempt = Callable[[World], object]
+
+
+def _attempts(part: Part, name: str, one: Plant) -> Iterator[tuple[str, Attempt]]:
+    """The faults that must find it, each as what it is called and what it does to a new world."""
+    if not one.faults:
+        for number in range(TRIES):
+            yield "two processes at work", _two(part.chance(number), name)
+        return
+    fitting = [f for f in all_faults(part.engine) if any(fnmatch(f"{f}", p) for p in one.faults)]
+    part.chance(0).shuffle(fitting)
+    for fault in fitting[:TRIES]:
+        yield f"{fault}", _broken(fault, name)
+
+
+def _two(chance: random.Random, name: str) -> Attempt:
+    def attempt(world: World) -> None:
+        world.stands(run_and_kill(world.settings, world.crowd, chance, 2, name))
+
+    return attempt
+
+
+def _broken(fault: Fault, name: str) -> Attempt:
+    return lambda world: breaks(world, fault, name)

@@ -1,0 +1,259 @@
+"""What runs out under load, and comes back: room on the disk, room in files, handles, memory, leave to write."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import resource
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from api.bootstrap import open_ledger
+from api.settings import Settings
+from identity.actors import write_keyfile
+from tests.commands import heartwood
+from tests.deep.campaign import Part, Tally, World, drive, root
+from tests.deep.load import TOLD, Acting, Crowd, Telling, act
+from tests.deep.report import Report
+from tests.deep.witness import Wrong
+
+RUNS = 30
+RUNS_A_PART = 15
+AGAIN_SECONDS = 60.0
+"""How long a process may take until it appends again; PostgreSQL's locks are waited for 30 s."""
+SHORT_SECONDS = 0.1
+"""How long something is short."""
+DISK_BYTES = 48 * 1024 * 1024
+"""Size of the small disk."""
+LEAST_FREE, MOST_FREE = 0, 600_000
+"""Bytes that are left on the disk when the load begins."""
+HANDLES_LEFT = 4
+MEMORY_LEFT = 6 * 1024 * 1024
+FILE_LEFT = 300_000
+
+
+# In the child.
+
+
+def act_short(settings: Settings, crowd: Crowd, path: Path, seed: int, what: str) -> None:
+    """Act for ever; the limit `what` is lowered once, for a moment. `short` and `enough` are told around it."""
+    report, chance = Report(path), random.Random(seed)
+    ledger = Telling(**vars(open_ledger(settings)))
+    kind, least = LIMITS[what]
+
+    def lower() -> None:
+        time.sleep(chance.random() * SHORT_SECONDS)
+        soft, hard = resource.getrlimit(kind)
+        limit = least(chance, settings)
+        report.say("told short")
+        resource.setrlimit(kind, (limit, hard))
+        time.sleep(SHORT_SECONDS)
+        resource.setrlimit(kind, (soft, hard))
+        report.say("told enough")
+
+    act(ledger, crowd, report, seed, TOLD, lower)
+
+
+def _handles(chance: random.Random, _: Settings) -> int:
+    highest = max(int(name) for name in os.listdir("/proc/self/fd"))
+    return highest + 1 + chance.randrange(HANDLES_LEFT)
+
+
+def _memory(chance: random.Random, _: Settings) -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    return pages * resource.getpagesize() + chance.randrange(MEMORY_LEFT)
+
+
+def _files(chance: random.Random, settings: Settings) -> int:
+    wal = settings.data / "heartwood.db-wal"
+    return (wal.stat().st_size if wal.exists() else 0) + chance.randrange(FILE_LEFT)
+
+
+LIMITS: dict[str, tuple[int, Callable[[random.Random, Settings], int]]] = {
+    "handles": (resource.RLIMIT_NOFILE, _handles),
+    "memory": (resource.RLIMIT_AS, _memory),
+    "files": (resource.RLIMIT_FSIZE, _files),
+}
+"""What a process may run short of by itself, and how far it is lowered."""
+
+
+def act_told(settings: Settings, crowd: Crowd, path: Path, seed: int) -> None:
+    """Act for ever, telling what fails."""
+    act(Telling(**vars(open_ledger(settings))), crowd, Report(path), seed, TOLD)
+
+
+# In the parent.
+
+
+def _limited(what: str) -> Callable[[World, int, random.Random], bool]:
+    def case(world: World, number: int, chance: random.Random) -> bool:
+        with Acting() as acting:
+            acting.child(act_short, world.settings, world.crowd, chance.getrandbits(32), what)
+            acting.wait()
+            _until(acting, lambda: "told enough" in acting.lines)
+            met = any(
+                line.startswith("told ") and line[5:] not in ("short", "enough")
+                for line in acting.lines
+            )
+            appends_again(acting)
+            acting.kill()
+            world.stands(acting.acknowledged())
+        world.town.close()
+        return met
+
+    return case
+
+
+def _until(acting: Acting, so: Callable[[], bool]) -> None:
+    """Wait until it is so, or the children have ended by themselves; raises Wrong if it never is."""
+    deadline = time.monotonic() + AGAIN_SECONDS
+    while not so() and any(child.exitcode is None for child in acting.children):
+        acting.acknowledged()  # raises what is an error of the program
+        if time.monotonic() > deadline:
+            raise Wrong(f"after {AGAIN_SECONDS:.0f} s: {acting.lines[-1:]}")
+        time.sleep(0.005)
+
+
+def appends_again(acting: Acting) -> None:
+    """What was short is there again: wait until more is acknowledged, or the child has ended by itself."""
+    before = len(acting.acknowledged())
+    _until(acting, lambda: len(acting.acknowledged()) > before)
+
+
+def fill(world: World, chance: random.Random) -> bool:
+    """The disk is nearly full when the load begins; a start on the full disk is good or told; then room comes back."""
+    ballast = world.folder / "ballast"
+    with Acting() as acting:
+        acting.child(act_told, world.settings, world.crowd, chance.getrandbits(32))
+        acting.wait()
+        _fill_up(ballast, chance.randrange(LEAST_FREE, MOST_FREE))
+        _until(acting, lambda: any(line.startswith("told ") for line in acting.lines))
+        if chance.random() < 0.5:
+            time.sleep(chance.random() * SHORT_SECONDS)
+            ballast.unlink()
+            appends_again(acting)
+        acting.kill()
+        _start_is_told(world)
+        _one_line(world, "upload")
+        ballast.unlink(missing_ok=True)
+        world.stands(acting.acknowledged())
+    world.town.close()
+    return True
+
+
+def _fill_up(ballast: Path, free: int) -> None:
+    """Leave about `free` bytes on the ballast's disk."""
+    with ballast.open("wb") as file:
+        while True:
+            there = os.statvfs(ballast.parent)
+            try:
+                room = max(1, there.f_bavail * there.f_frsize - free)
+                return os.posix_fallocate(file.fileno(), 0, room)
+            except OSError as error:  # the load was faster
+                if error.errno != errno.ENOSPC:
+                    raise
+
+
+def _start_is_told(world: World) -> None:
+    """The ledger opens, or says in words of ours why not."""
+    try:
+        world.town.reopen()
+        world.town.close()
+    except TOLD:
+        pass
+
+
+def read_only(world: World, chance: random.Random) -> bool:
+    """Nothing may be written: commands that would end with 4 and one line, and nothing is changed."""
+    with Acting() as acting:
+        acting.child(act_told, world.settings, world.crowd, chance.getrandbits(32))
+        acting.wait()
+        time.sleep(chance.random() * SHORT_SECONDS)
+        acting.kill()
+        _mount("-o", "remount,ro", f"{world.folder}")
+        try:
+            _start_is_told(world)
+            met = _one_line(world, "upload") != 0
+        finally:
+            _mount("-o", "remount,rw", f"{world.folder}")
+        world.stands(acting.acknowledged())
+    world.town.close()
+    return met
+
+
+def _one_line(world: World, command: str) -> int:
+    """Run the command on this ledger; it goes well, or ends with 4 and one line. Its exit code."""
+    system, patient = world.crowd.system, world.crowd.patients[0].patient
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.txt"
+        report.write_text("haemoglobin 13.9 g/dl")
+        key = write_keyfile(Path(folder) / "system.key", system, None)
+        arguments = (report, "--patient", patient, "--category", "laboratory", "--as", key)
+        done = heartwood(world.settings, command, *arguments)
+    good = done.code == 0 and not done.err
+    told = done.code == 4 and done.err.startswith("heartwood: ") and done.err.count("\n") == 1
+    if not good and not told:
+        raise Wrong(f"`heartwood {command}` ends with {done.code} and says: {done.err}")
+    return done.code
+
+
+def _mount(*arguments: str) -> None:
+    subprocess.run(["mount", *arguments], check=True, capture_output=True)
+
+
+@cache
+def may_mount() -> bool:
+    """Whether a small file system can be mounted here."""
+    if not root():
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            _mount("-t", "tmpfs", "-o", "size=1m", "none", folder)
+        except (OSError, subprocess.CalledProcessError):
+            return False
+        subprocess.run(["umount", folder], check=True)
+    return True
+
+
+class SmallDisk(World):
+    """A world on a small disk of its own."""
+
+    def leave(self) -> None:
+        """Remove the disk as well."""
+        subprocess.run(["umount", "--lazy", f"{self.folder}"], check=True)
+        super().leave()
+
+
+def _on_small_disk(engine: str) -> World:
+    folder = Path(tempfile.mkdtemp(prefix="heartwood-deep-"))
+    _mount("-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=700", "none", f"{folder}")
+    world = World.found(engine, folder=folder)
+    return SmallDisk(world.folder, world.town, world.crowd, world.witness)
+
+
+def run(part: Part) -> list[Tally]:
+    """Each scarcity of one part's runs; without leave to mount, a full disk is a limit of files' size alone."""
+    rows: list[tuple[str, Callable[[World, int, random.Random], bool], Callable[[str], World]]] = [
+        ("out of file handles", _limited("handles"), World.found),
+        ("out of memory", _limited("memory"), World.found),
+        ("files may not grow", _limited("files"), World.found),
+    ]
+    if may_mount():
+        rows += [
+            ("disk full (a small tmpfs)", lambda world, _, chance: fill(world, chance), _on_small_disk),
+            ("read-only (a small tmpfs)", lambda world, _, chance: read_only(world, chance), _on_small_disk),
+        ]  # fmt: skip
+    numbers = range(part.first, part.first + part.count)
+    return [
+        drive(
+            part, name, [(number, number) for number in numbers], case,
+            lambda begin=begin: begin(part.engine),  # type: ignore[misc]
+            lambda number, _: part.again(number),
+        )
+        for name, case, begin in rows
+    ]  # fmt: skip
