@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.table import Table
@@ -100,19 +101,28 @@ def _run(parts: list[Part], jobs: int) -> list[Tally]:
     """All parts, in processes of their own; the tallies of one kind, fault and engine summed up."""
     summed: dict[tuple[str, str], Tally] = {}
     console = Console(stderr=True)
-    with (
-        ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool,
-        console.status("") as status,
-    ):
+    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"))
+    with console.status("") as status, _cancelling(pool):
         for done, (part, tallies) in enumerate(
             zip(parts, pool.map(run_part, parts), strict=True), 1
         ):
             status.update(f"{done} of {len(parts)} parts; {part.kind}, {part.engine}")
             for tally in tallies:
+                if not console.is_terminal:  # a log that is cut off still says what was done
+                    print(f"part {done} of {len(parts)}: {tally}", file=sys.stderr, flush=True)
                 summed.setdefault(
                     (tally.fault, tally.engine), Tally(tally.fault, tally.engine)
                 ).add(tally)
     return list(summed.values())
+
+
+@contextmanager
+def _cancelling(pool: ProcessPoolExecutor) -> Iterator[None]:
+    """Whoever interrupts waits for the parts at work alone."""
+    try:
+        yield
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _print(tallies: list[Tally], seconds: float, seed: int) -> None:
