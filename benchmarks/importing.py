@@ -1,31 +1,30 @@
-"""Import of sample data, where it lies beside the project; else of generated bundles."""
+"""Generation of patients, and import of them or, where it lies beside the project, of sample data."""
 
 from pathlib import Path
 
 from benchmarks.measure import Figure, workplace
 from benchmarks.town import Town
+from records.generating import Order, generate
 from records.imports import import_paths
-from records.synthetic import patients
 
 SAMPLES = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 FOLDERS = ("synthea-2019-r4", "synthea-2022-csv-fhir/fhir")
-GENERATED = 200
+ORDER = Order(seed=1, patients=200, years=3)
 
 
 def figures() -> list[Figure]:
-    """Resources a second, and megabytes a second of source."""
+    """Patients, resources and megabytes of source a second."""
     with workplace() as place:
         town = Town.build(place, 1)
-        folders = [SAMPLES / folder for folder in FOLDERS]
-        what = "sample data"
+        made = generate(place / "generated", ORDER)
+        folders, what = [SAMPLES / folder for folder in FOLDERS], "sample data"
         if not all(folder.is_dir() for folder in folders):
-            folders, what = [place / "generated"], f"{GENERATED} generated patients"
-            folders[0].mkdir()
-            for number, one in enumerate(patients(1, GENERATED)):
-                (folders[0] / f"{number:04d}.json").write_bytes(one.bundle)
+            folders, what = [place / "generated"], f"{ORDER.patients} generated patients"
         summary = import_paths(town.ledger, town.system, folders).summary
         town.ledger.close()
     return [
+        Figure("generate, one process", made.patients / made.seconds, "patients/s"),
+        Figure("generate, one process", made.bytes / made.seconds / 1e6, "MB/s"),
         Figure(f"import, {what}", summary.new / summary.seconds, "resources/s"),
         Figure(f"import, {what}", summary.bytes / summary.seconds / 1e6, "MB/s"),
     ]

@@ -3,7 +3,7 @@
 
 from api.cli.app import app, main
 from api.cli import (
-    setup, serving, operations, care, policies, people, appointments, imports, records, charts, consents, proofs, demo,
+    setup, serving, operations, care, policies, people, appointments, generating, imports, records, charts, consents, proofs, demo,
 )  # fmt: skip
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "charts",
     "consents",
     "demo",
+    "generating",
     "imports",
     "main",
     "operations",

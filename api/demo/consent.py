@@ -1,6 +1,6 @@
 """Grant, read, refuse, revoke: what the patient says counts from that very entry on."""
 
-from api.demo.people import SEED, Story
+from api.demo.people import SEED, Story, discharge_letter
 from api.demo.steps import DemoFailed, Steps, expect
 from identity.actors import Actor
 from ledger.entry import nested_reading
@@ -8,7 +8,7 @@ from records import disclosures, grants, readings
 from records.desk import Near
 from records.errors import AccessDenied
 from records.imports.fhir import scan_bundle
-from records.synthetic import letter_pdf, scan_png
+from records.synthetic import scan_png
 
 
 def consent(step: Steps, story: Story) -> None:
@@ -61,7 +61,7 @@ def read_all(story: Story, reader: Actor, granted: int) -> tuple[int, int]:
         expect((decision["rule"], decision["basis"]) == ("S9", [granted]), f"got {decision}")
         expect(len(contents[row.record]) == shown.size, "a content of another length")
     source = story.source
-    expect(contents[story.letter.record] == letter_pdf(SEED, source.name), "another letter")
+    expect(contents[story.letter.record] == discharge_letter(source.name), "another letter")
     expect(contents[story.scan.record] == scan_png(SEED), "another scan")
     everything = b"".join(contents.values())
     for resource in scan_bundle(source.bundle)[1]:

@@ -10,15 +10,19 @@ from ledger.directory import Patient
 from records import directory, uploads
 from records.desk import Near
 from records.directory import AddedHospital
-from records.imports import Summary, import_paths
+from records.generating import Order, generate
+from records.imports import import_paths
 from records.imports.fhir import scan_bundle
 from records.imports.fhir.drafts import patient_identifier
-from records.synthetic import SyntheticPatient, letter_pdf, patients, scan_png
+from records.synthetic import SyntheticPatient, letter_pdf, patient, scan_png
 from records.uploads import Uploaded
 from storage.ledger import Ledger
 
 SEED = 2026
-PATIENTS = 12
+PATIENTS = 8
+ABOUT = 1
+"""The place of the patient whom it is about."""
+FILE_ID = bytes(16)
 
 
 @dataclass
@@ -66,18 +70,26 @@ def people(step: Steps, place: Path, ledger: Ledger, operator: Actor) -> Story:
         ],
         lambda found: f"{len(found)} with keys of their own",
     )
-    sources = list(patients(SEED, PATIENTS))
+    order = Order(SEED, PATIENTS)
+    step(
+        "patients are generated",
+        lambda: generate(place / "source", order),
+        lambda g: f"{g.patients} patients, {g.resources} resources, {g.bytes / 1e6:.1f} MB",
+    )
     summary = step(
-        "FHIR bundles are imported",
-        lambda: bring(ledger, north.system, place / "source", sources),
+        "their FHIR bundles are imported",
+        lambda: import_paths(ledger, north.system, [place / "source"]).summary,
         lambda s: (
             f"{s.patients} patients, {s.new} resources in {sum(s.records.values())} records, "
             f"{s.encounters} encounters"
         ),
     )
-    expect(summary.patients == PATIENTS and summary.rejected == 0, "an import that lost something")
-    adult = next(s for s in sources if not s.deceased and s.birth_date < "2000")
-    chart, patient = step(
+    expect(
+        (summary.patients, summary.rejected, summary.unresolved) == (PATIENTS, 0, 0),
+        "an import that lost something",
+    )
+    adult = patient(SEED, ABOUT, order.years)
+    chart, owner = step(
         "a patient gets a key",
         lambda: first_key(ledger, north.system, adult),
         lambda pair: f"{pair[0]}, vouched for by the hospital, proved by the key",
@@ -87,17 +99,7 @@ def people(step: Steps, place: Path, ledger: Ledger, operator: Actor) -> Story:
         lambda: attach(ledger, north.system, chart, adult.name),
         lambda both: f"PDF of {both[0].size} bytes, PNG of {both[1].size}, encrypted",
     )
-    return Story(
-        place, ledger, operator, north, south, doctors, adult, patient, chart, letter, scan
-    )
-
-
-def bring(ledger: Ledger, system: Actor, folder: Path, sources: list[SyntheticPatient]) -> Summary:
-    """Write the generated bundles as files and import them."""
-    folder.mkdir()
-    for number, source in enumerate(sources):
-        (folder / f"patient-{number:03d}.json").write_bytes(source.bundle)
-    return import_paths(ledger, system, [folder]).summary
+    return Story(place, ledger, operator, north, south, doctors, adult, owner, chart, letter, scan)
 
 
 def first_key(ledger: Ledger, system: Actor, source: SyntheticPatient) -> tuple[str, Actor]:
@@ -117,7 +119,7 @@ def first_key(ledger: Ledger, system: Actor, source: SyntheticPatient) -> tuple[
 
 def attach(ledger: Ledger, system: Actor, chart: str, name: str) -> tuple[Uploaded, Uploaded]:
     """A discharge letter and an image, in one bundle of two events."""
-    letter, scan = letter_pdf(SEED, name), scan_png(SEED)
+    letter, scan = discharge_letter(name), scan_png(SEED)
     made = uploads.upload(
         ledger,
         system,
@@ -129,3 +131,16 @@ def attach(ledger: Ledger, system: Actor, chart: str, name: str) -> tuple[Upload
         ],
     )
     return made[0], made[1]
+
+
+def discharge_letter(name: str) -> bytes:
+    """The letter that is uploaded, as a PDF."""
+    lines = [
+        f"Patient: {name}",
+        "",
+        "Dear colleague,",
+        "",
+        "we saw this patient for a check of the heart. The scan is enclosed.",
+        "Please repeat the blood tests within four weeks.",
+    ]
+    return letter_pdf("Discharge letter", lines, FILE_ID)

@@ -1,12 +1,24 @@
-"""Made-up patients, letters and scans: the same seed gives the same bytes on every machine.
+"""Made-up patients with whole records: the same seed gives the same bytes on every machine.
 
-Pure: no clock, no files, no network. Whatever is drawn comes from a seeded `random.Random` and is
-computed in integers, so no float, locale or compression library has a say in the bytes. The data
-is right in form, not in medicine: a toddler may have an adult's pulse.
+Pure: no clock, no files, no network. Whatever is drawn comes from named streams (`chance`), and what
+is computed uses only arithmetic that IEEE 754 rounds alike everywhere, so no C library, locale or
+compression library has a say in the bytes. Right in form and plausible in medicine; about nobody.
+
+`people` makes households, `life` their lasting `illnesses`, `planning` the visits of a life, `chart`
+the FHIR resources: `observing` and `courses` what is measured, then imaging, documents and claims.
 """
 
-from records.synthetic.patients import SyntheticPatient, patients
+from records.synthetic.patients import YEARS, SyntheticPatient, patient, patients
 from records.synthetic.pdf import letter_pdf
+from records.synthetic.places import region
 from records.synthetic.png import scan_png
 
-__all__ = ["SyntheticPatient", "letter_pdf", "patients", "scan_png"]
+__all__ = [
+    "YEARS",
+    "SyntheticPatient",
+    "letter_pdf",
+    "patient",
+    "patients",
+    "region",
+    "scan_png",
+]

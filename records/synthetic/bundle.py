@@ -5,57 +5,55 @@ https://hl7.org/fhir/R4/bundle.html and https://hl7.org/fhir/R4/json.html
 
 from __future__ import annotations
 
-import json
-import random
-import uuid
-from decimal import Decimal
+from collections import Counter
 from typing import Any
 
-Resource = dict[str, Any]
+import orjson
 
-_plain = json.JSONEncoder(ensure_ascii=False).encode
+from records.synthetic.chance import Chance
+
+Resource = dict[str, Any]
 
 
 class Bundle:
     """Entries in the order they were added, each under a `urn:uuid:` of the generator."""
 
-    def __init__(self, rng: random.Random) -> None:
-        """Start empty; ids are drawn from `rng`."""
-        self._rng = rng
+    def __init__(self, chance: Chance) -> None:
+        """Start empty; ids are drawn from `chance`."""
+        self._chance = chance
         self._entries: list[Resource] = []
+        self.types: Counter[str] = Counter()
 
-    def add(self, kind: str, resource: Resource, unless: str = "") -> Resource:
+    def add(self, kind: str, resource: Resource, unless: str = "") -> dict[str, str]:
         """Append a resource of this type and return a reference to it.
 
         `unless` is a search that, when the server finds a match, makes it keep what it has: for
         what many bundles share, such as a hospital.
         """
-        name = uuid.UUID(int=self._rng.getrandbits(128), version=4).urn
+        name = "urn:uuid:" + self._chance.uuid()
         request = {"method": "POST", "url": kind}
         if unless:
             request["ifNoneExist"] = unless
         body = {"resourceType": kind, **resource}
         self._entries.append({"fullUrl": name, "resource": body, "request": request})
+        self.types[kind] += 1
         return {"reference": name}
 
     def encode(self) -> bytes:
         """The bundle as compact UTF-8 JSON."""
-        whole = {"resourceType": "Bundle", "type": "transaction", "entry": self._entries}
-        return encode(whole).encode()
+        return orjson.dumps(
+            {"resourceType": "Bundle", "type": "transaction", "entry": self._entries}
+        )
 
 
-def encode(value: Any) -> str:
-    """Compact JSON with every Decimal as it is written: 5.60 stays 5.60.
+def decimal(digits: int, places: int) -> str:
+    """A whole number of hundredths, say, as JSON with all its places: 560 and 2 are `5.60`.
 
-    The json module knows floats only, and FHIR forbids what they do: a decimal's precision is
-    part of what was measured (https://hl7.org/fhir/R4/datatypes.html#decimal).
+    FHIR keeps a decimal's precision as part of what was measured, which a float would lose
+    (https://hl7.org/fhir/R4/datatypes.html#decimal).
     """
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{encode(key)}:{encode(value[key])}" for key in value) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(map(encode, value)) + "]"
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    if isinstance(value, str | int):
-        return _plain(value)
-    raise TypeError(f"expected a JSON value without floats, got {type(value).__name__}")
+    if places == 0:
+        return str(digits)
+    sign, digits = ("-" if digits < 0 else ""), abs(digits)
+    whole, part = divmod(digits, 10**places)
+    return f"{sign}{whole}.{part:0{places}d}"

@@ -1,26 +1,26 @@
-"""A synthetic discharge letter as a one-page PDF 1.7 (ISO 32000-1)."""
+"""A synthetic letter as a one-page PDF 1.7 (ISO 32000-1)."""
 
 from __future__ import annotations
 
-import random
-
-from records.synthetic.terms import ADULT_PROBLEMS, DOCTORS, HOSPITALS
+import unicodedata
+from collections.abc import Sequence
 
 HEADER = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n"  # the second line says: binary (7.5.2)
 A4_POINTS = (595, 842)
 MARGIN_POINTS = 72
 SIZE_POINTS = 11
 LEADING_POINTS = 16
-NAME_MOST_CHARACTERS = 60  # what fits the line
+LINE_MOST_CHARACTERS = 78  # what fits between the margins
+LINES_MOST = 42
 
 
-def letter_pdf(seed: int, name: str) -> bytes:
-    """A letter about the patient of this name, its text uncompressed.
+def letter_pdf(title: str, lines: Sequence[str], file_id: bytes) -> bytes:
+    """A page with a title and lines of text, uncompressed; `file_id` is 16 bytes.
 
-    The font knows Windows-1252 only: other characters of the name become question marks.
+    The font knows Windows-1252 only: other letters lose their marks, and what is no letter then
+    becomes a question mark. Lines beyond the page, and what exceeds a line, are cut.
     """
-    rng = random.Random(f"heartwood/letter/{seed}")
-    content = _content(_lines(rng, name))
+    content = _content([title, "", *lines][:LINES_MOST])
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
         b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
@@ -28,39 +28,9 @@ def letter_pdf(seed: int, name: str) -> bytes:
         + b" /Resources << /Font << /F1 4 0 R >> >> >>",
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>",
         b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content),
-        b"<< /Title (Discharge letter) /Producer (Heartwood synthetic records) >>",
+        b"<< /Title %s /Producer (Heartwood synthetic records) >>" % _string(title),
     ]
-    return _file(objects, file_id=rng.randbytes(16).hex().encode())
-
-
-def _lines(rng: random.Random, name: str) -> list[str]:
-    given, family = rng.choice(DOCTORS)
-    problem, other = rng.sample(ADULT_PROBLEMS, 2)
-    year = rng.randint(2020, 2025)
-    begins, nights = rng.randint(1, 20), rng.randint(1, 8)
-    month = rng.randint(1, 12)
-    return [
-        rng.choice(HOSPITALS),
-        "",
-        "Discharge letter",
-        "",
-        f"Patient: {name[:NAME_MOST_CHARACTERS]}",
-        f"Admitted: {year}-{month:02d}-{begins:02d}",
-        f"Discharged: {year}-{month:02d}-{begins + nights:02d}",
-        "",
-        "Dear colleague,",
-        "",
-        "thank you for referring this patient, whom we treated as an inpatient.",
-        f"Diagnosis: {problem.condition[1]} (SNOMED CT {problem.condition[0]}).",
-        f"Secondary diagnosis: {other.condition[1]}.",
-        f"Procedure: {problem.procedure[1]}.",
-        f"Medication: {problem.drug[1]}, {problem.dose};",
-        f"{other.drug[1]}, {other.dose}.",
-        "",
-        f"We ask you to see the patient again in {rng.randint(1, 6)} weeks.",
-        "",
-        f"Dr. {given} {family}",
-    ]
+    return _file(objects, file_id=file_id.hex().encode())
 
 
 def _content(lines: list[str]) -> bytes:
@@ -72,11 +42,28 @@ def _content(lines: list[str]) -> bytes:
 
 def _string(text: str) -> bytes:
     """A literal string (7.3.4.2); what isn't printable becomes a question mark."""
-    printable = "".join(char if char.isprintable() else "?" for char in text)
-    raw = printable.encode("cp1252", "replace")
+    line = text[:LINE_MOST_CHARACTERS]
+    plain = line.isascii() and line.isprintable()
+    raw = line.encode() if plain else b"".join(map(_letter, line))
     for special in (b"\\", b"(", b")"):
         raw = raw.replace(special, b"\\" + special)
     return b"(" + raw + b")"
+
+
+def _letter(char: str) -> bytes:
+    """A character in Windows-1252, else the letter that its marks are on, else a question mark."""
+    if not char.isprintable():
+        return b"?"
+    for form in (char, unicodedata.normalize("NFD", char)[0], _PLAIN.get(char, "?")):
+        try:
+            return form.encode("cp1252")
+        except UnicodeEncodeError:
+            continue
+    return b"?"
+
+
+_PLAIN = {"Ł": "L", "ł": "l", "ı": "i"}
+"""Letters of the names here whose marks Unicode does not take off."""
 
 
 def _file(objects: list[bytes], file_id: bytes) -> bytes:

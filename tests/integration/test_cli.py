@@ -295,7 +295,7 @@ def revoke_key(town: Town) -> None:
 def test_import(town: Town, tmp_path: Path) -> None:
     shell, source = town.shell, tmp_path / "source"
     source.mkdir()
-    for number, one in enumerate(patients(7, 3)):
+    for number, one in enumerate(patients(7, 3, years=2)):
         (source / f"{number}.json").write_bytes(one.bundle)
     as_system = ("--hospital", town.north["hospital"], "--as", town.system)
     (source / "notes.txt").write_text("nobody's")

@@ -12,10 +12,12 @@ from api.bootstrap import create_ledger, open_ledger
 from api.settings import Settings
 from identity.actors import Actor, new_key, read_keyfile
 from ledger.auditor import read_vkeys, verify_export
+from ledger.registry import CATEGORIES
 from records.desk import Near
 from records.directory import AddedHospital, add_hospital, add_member
 from records.disclosures import find_records, open_record, reading
 from records.errors import RecordsError
+from records.generating import Order, generate
 from records.imports import Options, Summary, import_paths
 from records.imports.fhir import scan_bundle
 from records.synthetic import patients
@@ -76,9 +78,22 @@ def clinic(tmp_path: Path) -> Iterator[Clinic]:
 def bundles(tmp_path: Path) -> Path:
     folder = tmp_path / "bundles"
     folder.mkdir()
-    for number, one in enumerate(patients(11, COUNT)):
+    for number, one in enumerate(patients(11, COUNT, years=2)):
         (folder / f"{number}.json").write_bytes(one.bundle)
     return folder
+
+
+def test_a_generated_folder_is_taken_whole(clinic: Clinic, tmp_path: Path) -> None:
+    """Nothing is rejected or corrected, no reference leads nowhere, and doctors come with every record."""
+    made = generate(tmp_path / "run", Order(seed=7, patients=COUNT, years=2))
+    summary = clinic.bring(tmp_path / "run")
+    assert (summary.files, summary.patients) == (COUNT + 2, COUNT)
+    assert (summary.rejected, summary.corrections, summary.unresolved, summary.known) == (0,) * 4
+    assert summary.found == made.resources
+    assert summary.encounters == made.types["Encounter"]
+    assert set(summary.records) == set(CATEGORIES)
+    shown = b"".join(clinic.contents(clinic.charts()[0]))
+    assert b'"resourceType":"Practitioner"' in shown and b'"resourceType":"Organization"' in shown
 
 
 def own_resources(path: Path) -> list[bytes]:
