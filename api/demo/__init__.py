@@ -10,8 +10,8 @@ from api.demo.people import people
 from api.demo.proofs import lying, proofs
 from api.demo.remote import over_http
 from api.demo.steps import MARKER, DemoFailed, Steps, prepare
+from api.demo.telling import look_back, tell
 from api.settings import Settings
-from ledger.auditor import read_vkeys
 
 __all__ = ["MARKER", "DemoFailed", "run"]
 
@@ -25,12 +25,17 @@ def run(place: Path, say: Callable[[str], None]) -> None:
     created = step("a ledger is created", lambda: create_ledger(settings, "heartwood.example/demo"),
                    lambda c: f"{c.origin}, signed with Ed25519 and ML-DSA-44")  # fmt: skip
     ledger = open_ledger(settings)
+    step.head = ledger.head
     try:
         story = people(step, place, ledger, created.operator)
         consent(step, story)
         over_http(step, story)
-        proofs(step, story, settings.data / "log.vkey")
+        seen = look_back(step, story)
+        found = proofs(step, story, settings.data / "log.vkey")
     finally:
+        step.head = None
         ledger.close()
-    lying(step, story, settings, read_vkeys(settings.data / "log.vkey"))
-    say(f"all of it held; {step.count} steps in {time.perf_counter() - began:.1f} s, in {place}")
+    found = lying(step, story, settings, found)
+    path = tell(step, story, seen, found)
+    took = time.perf_counter() - began
+    say(f"all of it held; {step.count} steps in {took:.1f} s. Open the story: {path}")

@@ -18,9 +18,12 @@ from records.synthetic import SyntheticPatient, letter_pdf, patient, scan_png
 from records.uploads import Uploaded
 from storage.ledger import Ledger
 
-SEED = 2026
+NORTH, SOUTH = "Klinikum Nord", "Klinikum Süd"
+DOCTORS = ("Dr. Ada Nord", "Dr. Ben Nord", "Dr. Cem Süd", "Dr. Dora Süd")
+"""Two of each."""
+SEED = 2213
 PATIENTS = 8
-ABOUT = 1
+ABOUT = 7
 """The place of the patient whom it is about."""
 FILE_ID = bytes(16)
 
@@ -52,8 +55,8 @@ def people(step: Steps, place: Path, ledger: Ledger, operator: Actor) -> Story:
     north, south = step(
         "two hospitals are approved",
         lambda: (
-            directory.add_hospital(desk, operator, "Klinikum Nord", "Europe/Berlin"),
-            directory.add_hospital(desk, operator, "Klinikum Süd", "Europe/Berlin"),
+            directory.add_hospital(desk, operator, NORTH, "Europe/Berlin"),
+            directory.add_hospital(desk, operator, SOUTH, "Europe/Berlin"),
         ),
         lambda both: f"{both[0].hospital}, {both[1].hospital}",
     )
@@ -61,12 +64,7 @@ def people(step: Steps, place: Path, ledger: Ledger, operator: Actor) -> Story:
         "four doctors are approved",
         lambda: [
             directory.add_member(desk, h.admin, "doctor", h.hospital, name, new_key())[0]
-            for h, name in (
-                (north, "Dr. Ada Nord"),
-                (north, "Dr. Ben Nord"),
-                (south, "Dr. Cem Süd"),
-                (south, "Dr. Dora Süd"),
-            )
+            for h, name in zip((north, north, south, south), DOCTORS, strict=True)
         ],
         lambda found: f"{len(found)} with keys of their own",
     )

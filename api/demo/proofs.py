@@ -2,30 +2,37 @@
 
 import hashlib
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from api.bootstrap import open_ledger
 from api.demo.people import Story
 from api.demo.steps import DemoFailed, Steps, expect
 from api.settings import Settings
+from api.story import Found
 from consent.auditor import audit_export
 from consent.gate import gate
 from ledger.auditor import check_receipt, read_vkeys, verify_export
 from ledger.directory import Key, Look
+from ledger.entry import Entry
 from ledger.errors import Tampered
 from ledger.event import Event
+from ledger.merkle import leaf_hash
 from ledger.sequencer import Judged
-from ledger.tiles import TILE_WIDTH, tile_path
+from ledger.tiles import TILE_WIDTH, split_bundle, tile_path
 from records import readings
 from records.desk import Near
 from storage.exports import write_export
 
+FORGED, LIED = "forged", "lied"
+"""Folders of a copy that was altered, and of a lying server's export."""
 
-def proofs(step: Steps, story: Story, vkey: Path) -> None:
+
+def proofs(step: Steps, story: Story, vkey: Path) -> Found:
     """Receipt, export, verification, and two alterations that are found."""
-    ledger, keys = story.ledger, read_vkeys(vkey)
+    ledger, keys = story.ledger, read_vkeys(vkey) or []
     target, seq = story.place / "export", story.letter.seq
-    step(
+    receipt = step(
         "a receipt of the letter is checked",
         lambda: check_receipt(Near(ledger).receipt(story.patient, seq)[0], keys),
         lambda receipt: f"entry {receipt.index}, {len(receipt.path)} hashes to the root",
@@ -47,22 +54,32 @@ def proofs(step: Steps, story: Story, vkey: Path) -> None:
         lambda a: f"{a.decisions} decisions from the log alone, without a key",
     )
     expect(not audit.wrong, f"wrong decisions: {audit.wrong[:3]}")
-    step(
+    damaged = step(
         "one byte of a copy is altered",
         lambda: tampered(story, target, keys, mend_manifest=False),
         lambda found: f"found: {found}",
     )
-    step(
+    forged = step(
         "and hidden in the manifest too",
         lambda: tampered(story, target, keys, mend_manifest=True),
         lambda found: f"found: {found}",
     )
+    altered = leaf_hash(_raw(story.place / FORGED, size, seq)).hex()
+    note = (target / "checkpoint").read_bytes()
+    return Found(receipt, tuple(keys), size, note, report, audit, altered, damaged, forged)
+
+
+def _raw(export: Path, size: int, seq: int) -> bytes:
+    """The bytes of an entry as an export of `size` entries has them."""
+    number = seq // TILE_WIDTH
+    path = tile_path("entries", number, min(TILE_WIDTH, size - number * TILE_WIDTH))
+    return split_bundle((export / path).read_bytes())[seq % TILE_WIDTH]
 
 
 def tampered(story: Story, target: Path, keys: list[str] | None, mend_manifest: bool) -> str:
     """Alter one byte of the hash in the letter's entry, in a copy of the export; what the verification says."""
     seq = story.letter.seq
-    copy = story.place / ("forged" if mend_manifest else "damaged")
+    copy = story.place / (FORGED if mend_manifest else "damaged")
     shutil.copytree(target, copy)
     size = story.ledger.head().size
     number = seq // TILE_WIDTH
@@ -87,8 +104,9 @@ def tampered(story: Story, target: Path, keys: list[str] | None, mend_manifest: 
     raise DemoFailed("an altered log was verified as good")
 
 
-def lying(step: Steps, story: Story, settings: Settings, keys: list[str] | None) -> None:
+def lying(step: Steps, story: Story, settings: Settings, found: Found) -> Found:
     """A server whose rules were altered writes a flawless log; the audit names the entry it should not hold."""
+    keys = list(found.vkeys)
     copy = Settings(data=story.place / "lying", database_url="", root=None)
     shutil.copytree(settings.data, copy.data)
     seq = step(
@@ -96,17 +114,20 @@ def lying(step: Steps, story: Story, settings: Settings, keys: list[str] | None)
         lambda: permit_anything(copy, story),
         lambda seq: f"entry {seq}: a stranger reads, and the log says by S9",
     )
-    step(
+    lied = step(
         "which verifies, being whole",
-        lambda: verify_export(story.place / "lied", keys),
+        lambda: verify_export(story.place / LIED, keys),
         lambda r: f"{r.counts.entries} entries",
     )
-    found = step(
+    audit = step(
         "and which the audit finds",
-        lambda: audit_export(story.place / "lied", keys),
+        lambda: audit_export(story.place / LIED, keys),
         lambda a: str(a.wrong[0])[:100],
     )
-    expect([wrong.seq for wrong in found.wrong] == [seq], f"found {found.wrong}")
+    expect([wrong.seq for wrong in audit.wrong] == [seq], f"found {audit.wrong}")
+    export = story.place / LIED
+    lie = tuple(Entry.parse(_raw(export, audit.size, n)) for n in (seq - 1, seq))
+    return replace(found, lied=lied, lying=audit, lie=lie)
 
 
 def permit_anything(settings: Settings, story: Story) -> int:
@@ -123,7 +144,7 @@ def permit_anything(settings: Settings, story: Story) -> int:
         stranger = story.doctors[3]
         _, shown = readings.read(Near(ledger), stranger, story.letter.record, "TREAT")
         expect(bool(b"".join(shown.content)), "a lying server that gave nothing")
-        write_export(ledger, story.place / "lied")
+        write_export(ledger, story.place / LIED)
         return shown.entry.link.seq
     finally:
         ledger.close()

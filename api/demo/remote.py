@@ -8,7 +8,7 @@ from datetime import date
 
 import uvicorn
 
-from api.demo.people import Story
+from api.demo.people import SEED, Story
 from api.demo.steps import DemoFailed, Steps, expect
 from api.far import Far
 from api.http import create_app
@@ -75,7 +75,7 @@ def parts(step: Steps, story: Story, desk: Desk) -> None:
         lambda: content(desk, doctor, story.scan.record),
         lambda data: f"{len(data)} bytes",
     )
-    expect(image == scan_png(2026), "another scan")
+    expect(image == scan_png(SEED), "another scan")
     denied(step, "the letter is not in the grant", desk, doctor, story.letter.record, "S12")
     step(
         "one letter is granted to one doctor",

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from api.story import Done, Mark
+from storage.entries import Head
 from storage.errors import StorageError
 
 MARKER = ".heartwood-demo"
@@ -42,6 +44,12 @@ class Steps:
     def __init__(self, say: Callable[[str], None]) -> None:
         """`say` prints a line."""
         self._say, self.count = say, 0
+        self.head: Callable[[], Head] | None = None
+        """Tells where the log ends, while there is one to be asked."""
+        self.marks: list[Mark] = []
+        """The log's end after each step that added to it."""
+        self.done: list[Done] = []
+        """What each step told."""
 
     def __call__(self, what: str, act: Callable[[], T], tell: Callable[[T], str]) -> T:
         """Run `act`; print what it was, what came of it and how long it took."""
@@ -49,5 +57,13 @@ class Steps:
         out = act()
         self.count += 1
         spent = (time.perf_counter() - began) * 1000
-        self._say(f"{self.count:>2}  {what:<38} {spent:>7.0f} ms   {tell(out)}")
+        told = tell(out)
+        self._say(f"{self.count:>2}  {what:<38} {spent:>7.0f} ms   {told}")
+        self.done.append(Done(what, told))
+        if self.head is not None:
+            self._mark(what, self.head())
         return out
+
+    def _mark(self, what: str, head: Head) -> None:
+        if not self.marks or head.size > self.marks[-1].size:
+            self.marks.append(Mark(what, head.size, head.root))

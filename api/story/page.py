@@ -1,0 +1,53 @@
+"""The page: everything of a day put into the templates beside this module."""
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from api.story.chain import blocks, tree
+from api.story.day import Day
+from api.story.moments import Scene, scenes
+from api.story.rings import knots, rings
+from api.story.timeline import looks, years
+
+TEMPLATES = Path(__file__).parent / "templates"
+WIDE, NARROW = 760.0, 350.0
+"""Widths of the drawings for a desk or paper, and for a phone, in CSS pixels."""
+
+
+def render(day: Day) -> str:
+    """The page as one file of HTML. Whatever comes from the ledger is escaped where it is put in."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    told, found = scenes(day), day.found
+    moments = [moment for scene in told for moment in scene.moments]
+    refused = [moment.first for moment in moments if moment.kind == "refused"]
+    grown = rings(day.marks)
+    return environment.get_template("page.html").render(
+        day=day,
+        scenes=told,
+        moments=moments,
+        counts=_counts(told),
+        rings=grown,
+        knots=knots(day.marks, grown, refused),
+        years=[years(day.lines, width) for width in (WIDE, NARROW)],
+        looks=[looks(moments, width) for width in (WIDE, NARROW)],
+        blocks=blocks(day.around, found.receipt.index),
+        lie=blocks(found.lie, found.lie[-1].link.seq) if found.lie else [],
+        tree=tree(found.checkpoint, found.receipt, found.vkeys),
+        widths=(WIDE, NARROW),
+    )
+
+
+def _counts(told: list[Scene]) -> dict[str, int]:
+    """Readings and refusals of the chart."""
+    moments = [moment for scene in told for moment in scene.moments]
+    return {
+        kind: sum(moment.count for moment in moments if moment.kind == kind)
+        for kind in ("read", "refused", "said", "done")
+    }
