@@ -5,7 +5,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from api.story.chain import blocks, tree
-from api.story.day import Day
+from api.story.day import Day, Found
 from api.story.moments import Scene, scenes
 from api.story.rings import knots, rings
 from api.story.timeline import looks, years
@@ -38,10 +38,18 @@ def render(day: Day) -> str:
         years=[years(day.lines, width) for width in (WIDE, NARROW)],
         looks=[looks(moments, width) for width in (WIDE, NARROW)],
         blocks=blocks(day.around, found.receipt.index),
+        given=_given(found),
         lie=blocks(found.lie, found.lie[-1].link.seq) if found.lie else [],
         tree=tree(found.checkpoint, found.receipt, found.vkeys),
         widths=(WIDE, NARROW),
     )
+
+
+def _given(found: Found) -> str:
+    """What the rules give instead of the first false decision, out of the audit's words."""
+    if found.lying is None or not found.lying.wrong:
+        return ""
+    return found.lying.wrong[0].what.partition("the rules give ")[2].partition(" (")[0]
 
 
 def _counts(told: list[Scene]) -> dict[str, int]:
