@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from records.errors import RecordsError
 from records.synthetic import YEARS, patient, region
-from storage.files import replace_file
+from storage.files import replace_file, replace_files
 
 MARKER = ".heartwood-generated"
 """Says what the folder is; an import passes files with a dot first."""
@@ -23,7 +23,7 @@ EDITION = 1
 FOLDER_PATIENTS = 1_000
 """Patients a sub-folder."""
 PART_PATIENTS = 20
-"""Patients that a worker writes at a time."""
+"""Patients that a worker writes at a time, and waits for the disk once."""
 WAITING_PARTS = 4
 """Parts a worker that are handed out ahead."""
 PATIENTS_LIMIT = 10_000_000
@@ -102,18 +102,20 @@ def patient_file(folder: Path, place: int) -> Path:
 
 def write_part(folder: Path, order: Order, start: int) -> Generated:
     """Write up to PART_PATIENTS patients from the place `start` on; what a worker does."""
-    written = Generated()
+    written, files = Generated(), dict[Path, bytes]()
     for place in range(start, min(start + PART_PATIENTS, order.patients)):
         path = patient_file(folder, place)
         if path.exists():
             written.kept += 1
             continue
         made = patient(order.seed, place, order.years)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, made.bundle)
+        files[path] = made.bundle
         written.add(
             Generated(1, int(made.deceased), files=1, bytes=len(made.bundle), types=made.types)
         )
+    for directory in {path.parent for path in files}:
+        directory.mkdir(parents=True, exist_ok=True)
+    replace_files(files)
     return written
 
 

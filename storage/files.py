@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 _TEMPORARY = re.compile(r"\..+\.[0-9]+\.[0-9a-f]{8}").fullmatch
@@ -42,6 +42,17 @@ def replace_file(path: Path, data: bytes) -> None:
     _write(temporary, data)
     os.replace(temporary, path)
     sync_directory(path.parent)
+
+
+def replace_files(files: Mapping[Path, bytes]) -> None:
+    """`replace_file` for many at once, with one wait for each directory; each is there whole or not at all."""
+    temporary = {path: temporary_for(path) for path in files}
+    for path, data in files.items():
+        _write(temporary[path], data)
+    for path in files:
+        os.replace(temporary[path], path)
+    for directory in {path.parent for path in files}:
+        sync_directory(directory)
 
 
 def create_file(path: Path, data: bytes) -> None:

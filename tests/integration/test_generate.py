@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,6 @@ from api.settings import Settings
 from records.errors import RecordsError
 from records.generating import MARKER, Order, generate, patient_file
 from records.synthetic import patient, region
-from storage.files import replace_file
 from tests.commands import heartwood
 
 ORDER = Order(seed=3, patients=45, years=2)
@@ -54,23 +54,26 @@ def test_a_run_of_fewer_is_the_beginning_and_can_grow(tmp_path: Path) -> None:
 def test_what_a_killed_run_left_is_completed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It dies after 30 patients, as for a full disk; whole files stay, and none is half."""
+    """The disk is full in the middle of the second part; whole files stay, and none is half."""
+    replace = os.replace
 
-    def full(path: Path, data: bytes) -> None:
+    def full(temporary: Path, path: Path) -> None:
         if path.name == "patient-0000030.json":
             raise OSError(28, "No space left on device")
-        replace_file(path, data)
+        replace(temporary, path)
 
     folder = tmp_path / "run"
     with monkeypatch.context() as patched:
-        patched.setattr("records.generating.replace_file", full)
+        patched.setattr("storage.files.os.replace", full)
         with pytest.raises(OSError, match="No space"):
             generate(folder, ORDER)
     assert json.loads((folder / MARKER).read_text())["whole"] is False
+    assert len(list(folder.rglob("*.json"))) == 2 + 30
     done = generate(folder, ORDER)
     assert (done.kept, done.patients) == (30, 15)
     generate(tmp_path / "other", ORDER)
-    assert contents(folder) == contents(tmp_path / "other")
+    whole = {name: digest for name, digest in contents(folder).items() if "/." not in name}
+    assert whole == contents(tmp_path / "other")
 
 
 def test_another_folder_is_refused_and_not_touched(tmp_path: Path) -> None:
