@@ -5,8 +5,7 @@ from pathlib import Path
 
 from api.demo.people import Story
 from api.demo.steps import Steps, expect
-from api.story import Day, Found, Seen, render
-from api.story.moments import scenes
+from api.story import Day, Found, Seen
 from records import readings
 from records.charts import Line
 from records.desk import Desk, Near
@@ -33,6 +32,10 @@ def look_back(step: Steps, story: Story) -> Seen:
 
 def tell(step: Steps, story: Story, seen: Seen, found: Found) -> Path:
     """Write the page into the demonstration's folder; its path."""
+    # Only here: every command would load the template library otherwise.
+    from api.story.moments import scenes
+    from api.story.page import render
+
     path = story.place / STORY
     told = Day(**vars(seen), marks=tuple(step.marks), steps=tuple(step.done), found=found)
 

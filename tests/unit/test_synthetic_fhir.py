@@ -13,13 +13,13 @@ from records.imports.fhir.read import read_bundle
 from records.imports.labels import Labels
 from records.synthetic import patient, region
 
-SEED, SAMPLE = 4, 12
+SEED, SAMPLE = 4, 8
 
 
 def bundles() -> list[bytes]:
-    """The region's, and a sample of patients: a sixth of them with a whole life."""
+    """The region's, and a sample of patients: the first with a whole life."""
     found = [bundle.encode() for bundle in region(SEED).values()]
-    return found + [patient(SEED, n, years=10 if n % 6 else 120).bundle for n in range(SAMPLE)]
+    return found + [patient(SEED, n, years=10 if n else 120).bundle for n in range(SAMPLE)]
 
 
 def test_every_resource_is_valid() -> None:
