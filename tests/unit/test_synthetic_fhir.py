@@ -7,7 +7,7 @@ import pytest
 from fhir.resources.R4B import get_fhir_model_class
 from pydantic import ValidationError
 
-from records.imports.drafts import Listed
+from records.imports.drafts import Listed, Person
 from records.imports.fhir import ReferenceIndex, scan_bundle
 from records.imports.fhir.read import read_bundle
 from records.imports.labels import Labels
@@ -57,6 +57,5 @@ def test_the_import_has_a_place_for_every_resource() -> None:
         for alone, known in ((False, index), (True, ReferenceIndex())):
             made, findings = patient(SEED, place, alone=alone), Listed()
             (draft,) = read_bundle(made.bundle, known, Labels.default().of, findings)
-            assert (findings.rejected, findings.corrected, draft.unresolved) == ([], [], 0)
-            assert (draft.name, draft.birth_date) == (made.name, made.birth_date)
-            assert draft.deceased == made.deceased
+            assert (findings.rejected, findings.corrections, draft.unresolved) == ([], [], 0)
+            assert draft.person == Person(made.name, made.birth_date, made.deceased)
