@@ -34,7 +34,7 @@ from psycopg import sql
 HOST = "127.0.0.1"
 USER = "heartwood"
 PREFIX = "heartwood-postgres-"
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 STOP_SECONDS = 10.0
 INSTALL_SECONDS = 600.0
 POLL_SECONDS = 0.01

@@ -31,7 +31,7 @@ def in_shell(script: str, place: Path) -> subprocess.CompletedProcess[str]:
     """Run a script as a stranger's shell would, with the commands on its path."""
     env = {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(place), "LANG": "C.UTF-8"}
     command = ["bash", "-euo", "pipefail", "-c", script]
-    return subprocess.run(command, cwd=place, env=env, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=place, env=env, capture_output=True, text=True, timeout=600)
 
 
 def masked(text: str) -> list[str]:

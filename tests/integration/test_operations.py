@@ -266,12 +266,12 @@ def test_how_a_ledger_stands(town: Town) -> None:
     told = heartwood(town.settings, "status", "--json")
     found = told.json
     assert told.code == 0 and found["refused"] is None
-    assert (found["size"], found["schema"], found["edition"]) == (town.size(), "0002", 2)
+    assert (found["size"], found["schema"], found["edition"]) == (town.size(), "0003", 2)
     assert found["lag"] == found["size"] - found["published"] and found["free"] > 0
     assert 0 <= found["last_age"] < 60_000
     assert (found["database_clock"] is None) == (not town.settings.database_url)
     ran = heartwood(town.settings, "status")
-    assert ran.code == 0 and "schema 0002, registry 2" in ran.out and ran.out.endswith("opens\n")
+    assert ran.code == 0 and "schema 0003, registry 2" in ran.out and ran.out.endswith("opens\n")
     late = status(town.ledger.store, town.settings.data, town.ledger.head().time - 9_000)
     assert late.last_age == -9_000
 
