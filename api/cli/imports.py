@@ -36,7 +36,8 @@ def import_(
         typer.Option(help="Which codes are sensitive (CSV); the program's own without."),
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(help="Folder for rejects and corrections; made when needed.")
+        Path | None,
+        typer.Option(help="Folder for rejects and corrections, one an import; made when needed."),
     ] = None,
     dry_run: Annotated[bool, typer.Option(help="Say what would happen; write no record.")] = False,
     data: Data = None,
@@ -53,6 +54,9 @@ def import_(
             f"{system} acts for {acting.hospital or 'no hospital'}, not for {hospital}"
         )
     folder = report or Path(f"import-{datetime.now(UTC):%Y%m%d-%H%M%S}")
+    if any((folder / name).exists() for name in (REJECTS, CORRECTIONS)):
+        # Two reports in one would have a rejected row twice, and its mending would import it twice.
+        raise RecordsError(f"{folder} holds a report already; name another folder with --report")
     options = Options(
         patient=patient,
         mapping=Mapping.read(mapping) if mapping else None,

@@ -171,6 +171,8 @@ def key_new(
         )
         person = Actor(desk.origin, account, role, hospital, key) if key else None
     fields = {"account": account, "key": key_id, "public_key": b64encode(public), "seq": seq}
+    if person is None:  # made elsewhere, and kept there
+        return say(json_, fields, f"{key_id} is a key of {account} (entry {seq})")
     _say_person(data, json_, fields, account, person)
 
 

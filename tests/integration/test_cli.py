@@ -258,6 +258,12 @@ def test_a_key_made_elsewhere(town: Town) -> None:
     assert told.keys() == {"account", "key", "public_key", "seq"}
     assert (told["key"], told["public_key"]) == (name, public)
     shell.fails(1, "only a first key", *new)
+    further, public, proof = own_key(account := shell.json(
+        "patient", "add", "Noch eine", "--no-key", "--as", town.system
+    )["account"])  # fmt: skip
+    ran = shell.run("key", "new", "--account", account, "--as", town.system, "--public-key", public,
+                    "--proof", proof)  # fmt: skip
+    assert ran.stdout.decode().startswith(f"{further} is a key of {account} (entry ")
     shell.fails(2, "there is no account", "key", "new", "--account", "ac_x", "--as", town.system)
 
 
@@ -299,25 +305,30 @@ def test_import(town: Town, tmp_path: Path) -> None:
         (source / f"{number}.json").write_bytes(one.bundle)
     as_system = ("--hospital", town.north["hospital"], "--as", town.system)
     (source / "notes.txt").write_text("nobody's")
-    listed = (*as_system, "--report", tmp_path / "report")
-    dry = shell.json("import", source, "--dry-run", *listed)
-    told = shell.json("import", source, *listed)
+
+    def listed(name: str) -> tuple[object, ...]:
+        return (*as_system, "--report", tmp_path / name)
+
+    dry = shell.json("import", source, "--dry-run", *listed("dry"))
+    told = shell.json("import", source, *listed("first"))
     assert (told["files"], told["patients"], told["rejected"]) == (4, 3, 1)
     assert told["found"] == told["imported"] + told["references"] + told["rejected"]
     assert sum(told["records"].values()) > 20
     assert (dry["new"], dry["records"], dry["dry_run"]) == (told["new"], told["records"], True)
     lines = Path(told["rejects_file"]).read_text().splitlines()
     assert "nothing says whose it is" in json.loads(lines[-1])["reason"]
-    again = shell.json("import", source / "0.json", *listed)
+    shell.fails(2, "holds a report already", "import", source, *listed("first"))
+    assert Path(told["rejects_file"]).read_text().splitlines() == lines
+    again = shell.json("import", source / "0.json", *listed("again"))
     assert (again["patients"], again["new"], again["size"]) == (0, 0, told["size"])
-    text = shell.run("import", source, *listed).stdout.decode()
+    text = shell.run("import", source, *listed("text")).stdout.decode()
     assert f"0 new, 0 amended, {told['new']} known before" in text
     assert "1 units were NOT imported" in text
     shell.fails(2, "not for hs_", "import", source, "--hospital", town.south["hospital"], "--as",
                 town.system)  # fmt: skip
     shell.fails(2, "there is no file or folder", "import", tmp_path / "none", *as_system)
     (source / "0.json").write_bytes(b"{}")
-    assert shell.json("import", source / "0.json", *listed)["rejected"] == 1
+    assert shell.json("import", source / "0.json", *listed("broken"))["rejected"] == 1
 
 
 def test_upload_and_open(town: Town, tmp_path: Path) -> None:
