@@ -34,7 +34,7 @@ LEAST_FREE, MOST_FREE = 0, 600_000
 """Bytes that are left on the disk when the load begins."""
 HANDLES_LEFT = 4
 MEMORY_LEFT = 6 * 1024 * 1024
-FILE_LEFT = 300_000
+FILE_LEFT, BLOB_LEFT = 300_000, 20_000
 
 
 # In the child.
@@ -71,7 +71,9 @@ def _memory(chance: random.Random, _: Settings) -> int:
 
 def _files(chance: random.Random, settings: Settings) -> int:
     wal = settings.data / "heartwood.db-wal"
-    return (wal.stat().st_size if wal.exists() else 0) + chance.randrange(FILE_LEFT)
+    if wal.exists():
+        return wal.stat().st_size + chance.randrange(FILE_LEFT)
+    return chance.randrange(BLOB_LEFT)
 
 
 LIMITS: dict[str, tuple[int, Callable[[random.Random, Settings], int]]] = {
