@@ -54,6 +54,8 @@ class Report:
     counts: Counts
     signatures: bool
     seconds: float
+    since: int | None = None
+    """Entries of the older export that this one extends, if one was given."""
 
     def lines(self) -> list[str]:
         """The report for people."""
@@ -66,6 +68,8 @@ class Report:
             f"tree of {self.size} leaves, every tile, checkpoint of {self.origin}",
             f"took {self.seconds:.1f} s, {c.entries / max(self.seconds, 1e-9):,.0f} entries/s",
         ]
+        if self.since is not None:
+            out.insert(-1, f"it goes on from the {self.since} entries of the older export")
         if not self.signatures:
             return [*out, "good as far as it was checked: the events' signatures were left out"]
         good = (
@@ -114,8 +118,9 @@ def verify_export(
     verifier.finish(checkpoint, read("registry.json"), keys)
     if at_least is not None:
         check_at_least(read, checkpoint, at_least, keys)
-    if since is not None:
-        check_extends(read, checkpoint, older_checkpoint(since, keys), "the older export")
+    older = None if since is None else older_checkpoint(since, keys)
+    if older is not None:
+        check_extends(read, checkpoint, older, "the older export")
     seconds = time.perf_counter() - began
     return Report(
         checkpoint.origin,
@@ -125,6 +130,7 @@ def verify_export(
         verifier.counts,
         signatures,
         seconds,
+        None if older is None else older.size,
     )
 
 
