@@ -37,7 +37,7 @@ from storage.database import Database
 from storage.errors import StartRefused, Unavailable
 from storage.exports import write_export
 from storage.ledger import Ledger
-from storage.upgrade import revision
+from storage.upgrade import REVISIONS, revision
 from storage.views import rebuild
 from tests.children import start
 from tests.commands import heartwood
@@ -46,7 +46,7 @@ from tests.integration.copies import copy_ledger, put_database
 from tests.people import CONTENT, Person, vkeys
 from tests.worlds import with_manifest
 
-OLD, NEW = "0001", "0003"
+OLD, NEW = REVISIONS[0], REVISIONS[-1]
 
 
 @dataclass
@@ -211,7 +211,7 @@ def test_after_the_upgrade_all_goes_on(old: Old, tmp_path: Path) -> None:
 
 def test_without_the_operator_the_schema_alone_is_upgraded(old: Old) -> None:
     ran = heartwood(old.settings, "upgrade")
-    assert ran.code == 2 and "schema 0001 → 0003" in ran.err
+    assert ran.code == 2 and f"schema {OLD} → {NEW}" in ran.err
     assert "names edition 1 of the registry" in ran.err and "--as OPERATOR" in ran.err
     assert old.schema() == NEW
     with pytest.raises(StartRefused, match="run `heartwood upgrade --as OPERATOR`"):
