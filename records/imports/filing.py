@@ -58,7 +58,8 @@ class Filing:
         self._ledger = ledger
         self._actor = actor
         self._dry = dry
-        policy = policy_at(ledger.policies(), ledger.clock()).policy
+        now = max(ledger.clock(), ledger.head().time)  # a clock may be behind the log's last entry
+        policy = policy_at(ledger.policies(), now).policy
         self._private = frozenset(policy["private_labels"])
 
     def file(self, patient: str, fresh: bool, draft: PatientDraft, where: Where) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -67,7 +68,8 @@ def import_paths(
                 f"another import of {actor.hospital} is running; wait until it has ended"
             )
         began = time.perf_counter()
-        _Import(ledger, actor, options, book, progress).run(paths)
+        with closing(SpooledIndex()) as index:
+            _Import(ledger, actor, options, book, index, progress).run(paths)
         book.summary.seconds = time.perf_counter() - began
         book.summary.check()
         return book
@@ -75,7 +77,13 @@ def import_paths(
 
 class _Import:
     def __init__(
-        self, ledger: Ledger, actor: Actor, options: Options, book: Report, progress: Progress
+        self,
+        ledger: Ledger,
+        actor: Actor,
+        options: Options,
+        book: Report,
+        index: SpooledIndex,
+        progress: Progress,
     ) -> None:
         self._options = options
         self._book = book
@@ -84,7 +92,7 @@ class _Import:
         self._labels = options.labels or Labels.default()
         self._charts = Charts(ledger, actor, options.dry)
         self._filing = Filing(ledger, actor, options.dry)
-        self._index = SpooledIndex()
+        self._index = index
         self._files = self._done = 0
 
     def run(self, paths: Sequence[Path]) -> None:
@@ -110,7 +118,6 @@ class _Import:
             for findings, drafts in mended.read(path):
                 self._take(partial(_constant, findings), drafts)
             self._step("importing")
-        self._index.close()
 
     def _manifests(self, sources: Sources) -> dict[Path, ManifestRow]:
         """The files that manifests name; what they name is an attachment, whatever it looks like."""
