@@ -28,8 +28,10 @@ from ledger.event import sign_event
 from ledger.registry import registry_hash
 from ledger.sequencer import Appended, Gate, Proposal, Rules, ledger_created
 from storage.anchor import Anchor
-from storage.backup import Secrets
 from storage.blobs import FileBlobs
+from storage.care.backup import Secrets
+from storage.care.restore import Target
+from storage.care.sweeper import Sweeper
 from storage.database import Database
 from storage.entries import EntryStore
 from storage.errors import StartRefused, StorageError
@@ -41,13 +43,11 @@ from storage.keks import KekStore
 from storage.ledger import Ledger
 from storage.log import PUBLISH_MS, Log, wall_clock
 from storage.passing import PassingStore
-from storage.restore import Target
 from storage.roots import create_root, load_root
 from storage.staged import KeyTable
 from storage.start import check_start
 from storage.status import Status, status
 from storage.stores import Stores
-from storage.sweeper import Sweeper
 from storage.upgrade import check_schema, revision, revisions, upgrade_database, upgrade_schema
 
 MARKER = "heartwood.json"

@@ -1,6 +1,8 @@
-"""Sessions by key: a challenge signed by a registered key gives a bearer token. They leave no entry."""
+"""Sessions by key: a challenge signed by a registered key gives a bearer token. They leave no entry.
 
-import hashlib
+What an auditor fetches entries by is such a token, too, for a signed `log.opened`.
+"""
+
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -20,7 +22,10 @@ CHALLENGE_MS = 120_000
 """How long a challenge waits for its signature."""
 SESSION_MS = 900_000
 """How long a token counts."""
+LOG_TOKEN_MS = 3_600_000
+"""How long a token fetches entries."""
 TOKEN_BYTES = 32
+_AGAIN = {"log": "send a new log.opened", "session": "sign in again"}
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class Session:
 def challenge(ledger: Ledger) -> bytes:
     """32 fresh bytes to sign; they count for two minutes, once."""
     secret, now = os.urandom(CHALLENGE_BYTES), ledger.clock()
-    ledger.passing.put("challenge", _hash(secret), b"", now, now + CHALLENGE_MS)
+    ledger.passing.put("challenge", secret, b"", now, now + CHALLENGE_MS)
     return secret
 
 
@@ -44,7 +49,7 @@ def sign_in(
 ) -> Session:
     """A session for whoever signed the challenge `nonce`, in one of their roles; raises NotSignedIn."""
     now = ledger.clock()
-    if ledger.passing.take("challenge", _hash(nonce), now) is None:
+    if ledger.passing.take("challenge", nonce, now) is None:
         raise NotSignedIn(
             "got a challenge that was used, has ended or was never given; ask for another"
         )
@@ -57,33 +62,29 @@ def sign_in(
         raise NotSignedIn(f"session challenge: {error}") from error
     caller = Caller(row.account, role, hospital, key)
     _check(ledger, caller, now)
-    token = os.urandom(TOKEN_BYTES)
-    end = now + SESSION_MS
-    ledger.passing.put("session", _hash(token), json.dumps(asdict(caller)).encode(), now, end)
-    return Session(b64encode(token), end, caller)
+    return _give(ledger, "session", caller, now, now + SESSION_MS)
 
 
 def caller_of(ledger: Ledger, token: str) -> Caller:
     """Whose token it is, if key and role still count; raises NotSignedIn."""
+    return _holder(ledger, "session", token)
+
+
+def open_log(ledger: Ledger, account: str, key: str) -> Session:
+    """A token for entries, of the auditor whose `log.opened` was just appended."""
     now = ledger.clock()
-    try:
-        found = ledger.passing.get("session", _hash(b64decode(token, TOKEN_BYTES)), now)
-    except CryptoError:
-        found = None
-    if found is None:
-        raise NotSignedIn("the token is none of ours, or has ended: sign in again")
-    caller = Caller(**json.loads(found))
-    key = ledger.row(Key, caller.key)
-    if key is None or not key.active:
-        raise NotSignedIn("the key that signed in was revoked")
-    _check(ledger, caller, now)
-    return caller
+    return _give(ledger, "log", Caller(account, "auditor", "", key), now, now + LOG_TOKEN_MS)
+
+
+def log_reader(ledger: Ledger, token: str) -> Caller:
+    """The auditor who fetches entries, if key and term still count; raises NotSignedIn."""
+    return _holder(ledger, "log", token)
 
 
 def sign_out(ledger: Ledger, token: str) -> None:
     """End a session; one that has ended stays ended."""
     try:
-        ledger.passing.take("session", _hash(b64decode(token, TOKEN_BYTES)), ledger.clock())
+        ledger.passing.take("session", b64decode(token, TOKEN_BYTES), ledger.clock())
     except CryptoError as error:
         raise NotSignedIn("the token is none of ours") from error
 
@@ -103,10 +104,28 @@ def active_role(ledger: Ledger, caller: Caller, now: int) -> bool:
     return caller.role != "auditor" or member.start <= now < member.end
 
 
+def _give(ledger: Ledger, kind: str, caller: Caller, now: int, end: int) -> Session:
+    token = os.urandom(TOKEN_BYTES)
+    ledger.passing.put(kind, token, json.dumps(asdict(caller)).encode(), now, end)
+    return Session(b64encode(token), end, caller)
+
+
+def _holder(ledger: Ledger, kind: str, token: str) -> Caller:
+    now = ledger.clock()
+    try:
+        found = ledger.passing.get(kind, b64decode(token, TOKEN_BYTES), now)
+    except CryptoError:
+        found = None
+    if found is None:
+        raise NotSignedIn(f"the token is none of ours, or has ended: {_AGAIN[kind]}")
+    caller = Caller(**json.loads(found))
+    key = ledger.row(Key, caller.key)
+    if key is None or not key.active:
+        raise NotSignedIn("the key that signed in was revoked")
+    _check(ledger, caller, now)
+    return caller
+
+
 def _check(ledger: Ledger, caller: Caller, now: int) -> None:
     if not active_role(ledger, caller, now):
         raise NotSignedIn(f"the account is not an active {caller.role or 'member'} there")
-
-
-def _hash(secret: bytes) -> bytes:
-    return hashlib.sha256(secret).digest()

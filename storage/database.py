@@ -41,6 +41,12 @@ SQLITE_ROWS = 100
 """Rows in one INSERT: each statement hands the interpreter lock over once, not once a row."""
 POSTGRES_OPTIONS = "-c lock_timeout=30s -c idle_in_transaction_session_timeout=60s"
 """A client that went away half-way must not hold the head's lock for ever."""
+POSTGRES_WAITS = {
+    "connect_timeout": "10", "tcp_user_timeout": "30000", "keepalives_idle": "10",
+    "keepalives_interval": "5", "keepalives_count": "4",
+}  # fmt: skip
+"""How long a server that became unreachable is waited for (s, s, s and a count; `tcp_user_timeout` in ms): by
+itself the system gives up after a quarter of an hour. What the URL says goes before these."""
 PRIMARY_CODE = 0xFF
 """The part of SQLite's error codes that names the kind."""
 BUSY_MS = 30_000
@@ -77,7 +83,7 @@ class Database:
                 pool_size=8,
                 pool_pre_ping=True,
                 isolation_level="READ COMMITTED",
-                connect_args={"options": POSTGRES_OPTIONS},
+                connect_args=_connecting(url),
             )
             try:
                 self._check_durability()
@@ -294,6 +300,12 @@ def _sqlite(url: str) -> tuple[Engine, Engine]:
     event.listen(reader, "connect", _reader_pragmas)
     event.listen(reader, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
     return writer, reader
+
+
+def _connecting(url: str) -> dict[str, str]:
+    said = make_url(url).query
+    waits = {name: value for name, value in POSTGRES_WAITS.items() if name not in said}
+    return {"options": POSTGRES_OPTIONS, **waits}
 
 
 def _begin_afresh(other: Engine, context: ExceptionContext) -> None:

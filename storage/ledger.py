@@ -20,6 +20,7 @@ from ledger.receipt import Receipt
 from ledger.sequencer import Outcome, Proposal
 from ledger.tiles import tile_nodes
 from storage.blobs import BlobStore
+from storage.care.sweeper import Sweeper
 from storage.database import Database
 from storage.entries import EntryStore, Head
 from storage.errors import NotFound
@@ -31,7 +32,6 @@ from storage.passing import PassingStore
 from storage.rows import shape
 from storage.staged import KeyTable
 from storage.stores import Stores
-from storage.sweeper import Sweeper
 from storage.working import records_of, select_rows
 
 R = TypeVar("R")

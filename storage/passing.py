@@ -2,6 +2,7 @@
 one machine; losing it costs a new sign-in, so nothing here waits for the disk.
 """
 
+import hashlib
 from pathlib import Path
 
 from storage.ownfile import OwnFile
@@ -16,9 +17,9 @@ _TABLE = (
 
 
 class PassingStore:
-    """Values under the SHA-256 of a secret that only its holder knows, each with its end (Unix ms).
+    """Values under a secret that only its holder knows, each with its end (Unix ms).
 
-    Every method raises StorageError if the file can't be read or written.
+    Of the secret its SHA-256 is kept. Every method raises StorageError if the file can't be read or written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -26,34 +27,39 @@ class PassingStore:
         self._swept = 0
         self._file = OwnFile(path, "OFF", (_TABLE,))
 
-    def put(self, kind: str, digest: bytes, value: bytes, now: int, end: int) -> None:
+    def put(self, kind: str, secret: bytes, value: bytes, now: int, end: int) -> None:
         """Keep a value until `end`."""
         with self._file.using() as connection:
             if now - self._swept > SWEEP_MS:
                 connection.execute("DELETE FROM passing WHERE end <= ?", (now,))
                 self._swept = now
             connection.execute(
-                "INSERT OR REPLACE INTO passing VALUES (?, ?, ?, ?)", (kind, digest, value, end)
+                "INSERT OR REPLACE INTO passing VALUES (?, ?, ?, ?)",
+                (kind, _hash(secret), value, end),
             )
 
-    def get(self, kind: str, digest: bytes, now: int) -> bytes | None:
+    def get(self, kind: str, secret: bytes, now: int) -> bytes | None:
         """The value, or None once it has ended."""
         with self._file.using() as connection:
             row = connection.execute(
                 "SELECT value FROM passing WHERE kind = ? AND hash = ? AND end > ?",
-                (kind, digest, now),
+                (kind, _hash(secret), now),
             ).fetchone()
         return None if row is None else bytes(row[0])
 
-    def take(self, kind: str, digest: bytes, now: int) -> bytes | None:
+    def take(self, kind: str, secret: bytes, now: int) -> bytes | None:
         """The value, for the one who takes it first; None for all others and once it has ended."""
         with self._file.using() as connection:
             row = connection.execute(
                 "DELETE FROM passing WHERE kind = ? AND hash = ? AND end > ? RETURNING value",
-                (kind, digest, now),
+                (kind, _hash(secret), now),
             ).fetchone()
         return None if row is None else bytes(row[0])
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _hash(secret: bytes) -> bytes:
+    return hashlib.sha256(secret).digest()

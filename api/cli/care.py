@@ -12,14 +12,14 @@ from rich.progress import Progress
 
 from api.bootstrap import opened_stores, secrets_of, target_of
 from api.cli.app import GOOD, WRONG, Data, Json, app, opened, progress_console, say, settings
-from storage.backup import BLOBS, back_up
 from storage.blobs import FileBlobs
+from storage.care.backup import BLOBS, back_up
+from storage.care.restore import Checked, check_backup
+from storage.care.restore import restore as write_restored
+from storage.care.scrub import Finding, Scrub
+from storage.care.sweeper import sweep as sweep_once
 from storage.errors import BackupRefused
 from storage.log import wall_clock
-from storage.restore import Checked, check_backup
-from storage.restore import restore as write_restored
-from storage.scrub import Finding, Scrub
-from storage.sweeper import sweep as sweep_once
 
 Keeper = Annotated[
     Path | None,

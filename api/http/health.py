@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.http import examples
 from api.http.callers import TheLedger
 from api.http.problems import Problem, response_of
-from storage.sweeper import Swept
+from storage.care.sweeper import Swept
 
 router = APIRouter(tags=["operation"])
 REQUESTS_LIMIT = 512

@@ -1,7 +1,5 @@
 """The log as the C2SP tile protocol has it; entry bundles for auditors in term."""
 
-import hashlib
-import os
 import re
 from typing import Annotated, Any
 
@@ -14,9 +12,8 @@ from api.http.appending import append
 from api.http.bodies import READING_BYTES, json_body, proposal_of
 from api.http.callers import TheLedger, bearer
 from api.http.problems import Problem
-from crypto.encoding import b64decode, b64encode
-from crypto.errors import CryptoError
-from ledger.directory import Key, Member
+from crypto.encoding import b64encode
+from identity.sessions import log_reader, open_log
 from ledger.merkle import HASH_BYTES
 from ledger.registry import registry_json
 from ledger.tiles import TILE_HEIGHT, TILE_WIDTH, join_bundle, tile_path
@@ -25,9 +22,6 @@ from records.disclosures import fresh
 from storage.ledger import Ledger
 
 router = APIRouter(tags=["log"])
-LOG_TOKEN_BYTES = 32
-LOG_TOKEN_MS = 3_600_000
-"""How long a token fetches entry bundles."""
 _TILE = re.compile(
     r"(entries|[0-9]|[1-5][0-9]|6[0-3])/((?:x[0-9]{3}/){0,4})([0-9]{3})(?:[.]p/([0-9]{1,3}))?"
 ).fullmatch
@@ -90,7 +84,7 @@ async def get_tile(
         # A tile has one name.
         raise Problem("not_found", f"there is no tile {path[:80]!r}")
     if match[1] == "entries":
-        await run_in_threadpool(_check_auditor, ledger, bearer(request))
+        await run_in_threadpool(log_reader, ledger, bearer(request))
         data = await run_in_threadpool(_entries, ledger, number, width)
         return Response(
             data, 200, {"Cache-Control": "private, no-store"}, "application/octet-stream"
@@ -113,27 +107,8 @@ async def post_token(request: Request, ledger: TheLedger) -> dict[str, Any]:
         raise Problem("malformed", f"got {proposal.event.type.name}, expected log.opened")
     settled = await append(ledger, [proposal])
     entry = fresh(settled).entry
-    secret, now = os.urandom(LOG_TOKEN_BYTES), ledger.clock()
-    holder = f"{entry.event.actor} {entry.sig.key}".encode()
-    end = now + LOG_TOKEN_MS
-    await run_in_threadpool(
-        ledger.passing.put, "log", hashlib.sha256(secret).digest(), holder, now, end
-    )
-    return {"end": format_time(end), "seq": entry.link.seq, "token": b64encode(secret)}
-
-
-def _check_auditor(ledger: Ledger, token: str) -> None:
-    """Raises Problem unless the token is of an auditor whose term runs."""
-    now = ledger.clock()
-    try:
-        digest = hashlib.sha256(b64decode(token, LOG_TOKEN_BYTES)).digest()
-    except CryptoError as error:
-        raise Problem("not_signed_in", "the token is none of ours") from error
-    account, _, key = (ledger.passing.get("log", digest, now) or b"").decode().partition(" ")
-    member, signed = ledger.row(Member, account, "auditor", ""), ledger.row(Key, key)
-    in_term = member is not None and member.active and member.start <= now < member.end
-    if not in_term or signed is None or not signed.active:
-        raise Problem("not_signed_in", "the token is none of an auditor in term, or has ended")
+    given = await run_in_threadpool(open_log, ledger, entry.event.actor, entry.sig.key)
+    return {"end": format_time(given.end), "seq": entry.link.seq, "token": given.token}
 
 
 def _hashes(ledger: Ledger, level: int, number: int, width: int) -> bytes:

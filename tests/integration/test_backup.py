@@ -23,14 +23,14 @@ from consent.auditor import audit_export
 from identity.actors import Caller
 from records import disclosures, uploads
 from records.uploads import Upload
-from storage.backup import BackedUp, back_up
 from storage.blobs import FileBlobs
+from storage.care.backup import BackedUp, back_up
+from storage.care.manifest import MANIFEST
+from storage.care.restore import check_backup, restore
+from storage.care.scrub import Scrub
 from storage.errors import BackupRefused, BlobError, StartRefused
 from storage.exports import write_export
 from storage.log import wall_clock
-from storage.manifest import MANIFEST
-from storage.restore import check_backup, restore
-from storage.scrub import Scrub
 from storage.views import rebuild
 from tests.children import start
 from tests.commands import heartwood

@@ -126,8 +126,7 @@ LIMITS: dict[str, dict[str, Any]] = {
         "EVENTS_BYTES": 8 << 20, "JSON_BYTES": 1 << 20, "PIECE_SECONDS": 30, "READING_BYTES": 16 << 10,
     },
     "api.http.health": {"REQUESTS_LIMIT": 512},
-    "api.http.log": {"LOG_TOKEN_MS": 3_600_000},
-    "identity.sessions": {"CHALLENGE_MS": 120_000, "SESSION_MS": 900_000},
+    "identity.sessions": {"CHALLENGE_MS": 120_000, "LOG_TOKEN_MS": 3_600_000, "SESSION_MS": 900_000},
     "ledger.event": {
         "BUNDLE_LIMIT": 1_000, "EVENT_LIMIT": 32 << 10, "READING_DEPTH": 4, "READING_LIMIT": 4 << 10,
     },

@@ -1,7 +1,9 @@
 """Faults around a batch, broken both ways: not stored, and stored but reported failed."""
 
 import itertools
+import os
 import queue
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -265,6 +267,20 @@ def test_the_server_ends_the_connection_at_the_commit(scene: Scene) -> None:
         ledger.append(proposals)
     assert _size_of(scene.town.settings) == before
     assert_whole(scene, proposals, before)
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(("said", "expected"), [("", 30_000), ("?tcp_user_timeout=5000", 5_000)])
+def test_a_server_out_of_reach_is_not_waited_for(
+    settings: Settings, said: str, expected: int
+) -> None:
+    """The kernel gives the connection up when nothing is confirmed for so long (ms)."""
+    database = Database(settings.database_url + said, settings.data / "lock")
+    with database.read() as connection:
+        fd = connection.connection.driver_connection.fileno()  # type: ignore[union-attr]
+        with socket.socket(fileno=os.dup(fd)) as wire:
+            assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == expected
+    database.close()
 
 
 def _terminate(settings: Settings) -> None:

@@ -14,7 +14,7 @@ from identity.actors import Caller, new_id
 from records import uploads
 from records.uploads import Uploaded
 from storage.blobs import FileBlobs
-from storage.scrub import UNSWEPT_MS, Finding, Scrub
+from storage.care.scrub import UNSWEPT_MS, Finding, Scrub
 from tests.commands import heartwood
 from tests.people import Person, Town
 

@@ -23,7 +23,7 @@ from records import directory, disclosures, grants
 from records.desk import Near
 from records.directory import NewPatient
 from records.errors import Forbidden
-from storage.backup import back_up
+from storage.care.backup import back_up
 from storage.log import wall_clock
 
 PATIENCE_SECONDS = 60.0

@@ -13,12 +13,12 @@ from ledger.entry import Entry
 from ledger.errors import LedgerError
 from ledger.merkle import Frontier, leaf_hash
 from storage.blobs import BlobStore
+from storage.care.sweeper import SWEEP_MS
+from storage.care.unnamed import STAGED_MS, Page, staged, strays
 from storage.entries import Head
 from storage.errors import BadBlob, StorageError
 from storage.staged import NamedBlob, named_blob, named_objects
 from storage.stores import Stores, checked, walk
-from storage.sweeper import SWEEP_MS
-from storage.unnamed import STAGED_MS, Page, staged, strays
 
 READING_THREADS = 4
 """Blobs hashed at a time."""

@@ -21,10 +21,10 @@ from sqlalchemy import Connection, delete, select
 from crypto.ids import time_of
 from ledger.entry import Entry
 from storage import schema
+from storage.care.unnamed import STAGED_MS, Check, Page, Unnamed, staged, still_unnamed, strays
 from storage.errors import StorageError
 from storage.files import PRIVATE_MODE, leftovers
 from storage.stores import Stores
-from storage.unnamed import STAGED_MS, Check, Page, Unnamed, staged, still_unnamed, strays
 
 SWEEP_MS = 6 * 3_600_000
 """Time between two sweeps of a serving machine."""

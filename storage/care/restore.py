@@ -13,8 +13,9 @@ from typing import Any
 
 from ledger.checkpoint import parse_keys
 from ledger.errors import LedgerError
-from storage import manifest, snapshot
-from storage.backup import (
+from storage.blobs import FileBlobs
+from storage.care import manifest, snapshot
+from storage.care.backup import (
     BLOBS,
     DATABASE,
     KEKS,
@@ -27,7 +28,6 @@ from storage.backup import (
     each_blob,
     missing_keks,
 )
-from storage.blobs import FileBlobs
 from storage.database import Database
 from storage.entries import EntryStore
 from storage.errors import BackupRefused, BadBlob, StartRefused

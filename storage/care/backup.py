@@ -26,17 +26,17 @@ from crypto.errors import CryptoError
 from ledger.entry import Entry
 from ledger.errors import LedgerError
 from ledger.merkle import Frontier, leaf_hash, root_of
-from storage import manifest, snapshot
 from storage.blobs import BlobStore, FileBlobs
+from storage.care import manifest, snapshot
+from storage.care.scrub import Finding
+from storage.care.sweeper import sweep_keys
 from storage.entries import EntryStore, Head
 from storage.errors import BackupRefused, BadBlob, BlobError, StartRefused
 from storage.files import DIRECTORY_MODE, create_file
 from storage.keks import copy_store
-from storage.scrub import Finding
 from storage.staged import KeyTable, NamedBlob, named_blob
 from storage.start import check_start
 from storage.stores import Stores, checked, walk
-from storage.sweeper import sweep_keys
 
 DATABASE, ABOUT, MARKER, VKEYS = "heartwood.db", "backup.json", "heartwood.json", "log.vkey"
 KEKS = "keks.db"
