@@ -9,6 +9,7 @@ from consent.gate import gate
 from ledger.directory import Key, Rows
 from ledger.entry import Entry, nested_reading
 from ledger.errors import EventError, LedgerError
+from ledger.forms import parse_entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Replay:
         """Decide the next entry anew and fold it; what is wrong goes into `wrong`."""
         seq = self.entries
         try:
-            entry = Entry.parse(raw)
+            entry = parse_entry(raw)
             if entry.link.seq != seq:
                 raise EventError(f"calls itself entry {entry.link.seq}")
             if entry.decision is not None:

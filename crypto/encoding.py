@@ -1,6 +1,5 @@
 """Canonical base64 and strict decimals, the two encodings every text format of ours shares."""
 
-import base64
 import binascii
 import re
 
@@ -20,7 +19,7 @@ def b64decode(text: str, length: int | None = None) -> bytes:
     Raises CanonicalError for another alphabet, missing padding, trailing bits or another length.
     """
     try:
-        data = base64.b64decode(text, validate=True)
+        data = binascii.a2b_base64(text, strict_mode=True)
     except (binascii.Error, ValueError) as error:
         raise CanonicalError(f"got {text[:60]!r}, expected base64 with padding") from error
     if b64encode(data) != text:

@@ -103,6 +103,8 @@ class Event(NamedTuple):
     @classmethod
     def of(cls, value: dict[str, Any]) -> "Event":
         """The event of a plain dict, checked; raises EventError."""
+        if (raw := _plain_bytes(value)) is not None:
+            return cls.parse(raw)
         kind, at = check_value(value)
         raw = canonical.write(value)
         check_size(kind, len(raw))
@@ -116,6 +118,15 @@ def _is_plain(raw: bytes) -> bool:
     text = raw.decode("ascii")
     kind = plain_kind(text)
     return kind is not None and event_pattern(kind.name).fullmatch(text) is not None
+
+
+def _plain_bytes(value: Any) -> bytes | None:
+    """The canonical bytes of what is, at a glance, a plain event; None for what is to be looked at closely."""
+    try:
+        raw = canonical.write(value)
+    except (TypeError, ValueError, RecursionError):  # no JSON at all: the closer look says why
+        return None
+    return raw if _is_plain(raw) else None
 
 
 def check_size(kind: EventType, size: int) -> None:

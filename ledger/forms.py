@@ -12,7 +12,7 @@ from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from ledger.entry import BASIS_LIMIT, ENTRY_LIMIT, RULES
+from ledger.entry import BASIS_LIMIT, ENTRY_LIMIT, RULES, Entry
 from ledger.event import BUNDLE_LIMIT, EVENT_LIMIT, READING_LIMIT
 from ledger.merkle import path_lengths
 from ledger.patterns import NUMBER, PLAIN_TYPES, event_text, plain_kind
@@ -20,7 +20,7 @@ from ledger.registry import REGISTRY, EventType
 from ledger.schema import HASH, KEY_ID, TIME, base64_of
 from ledger.times import parse_time
 
-__all__ = ["PLAIN_TYPES", "Form", "plain_form"]
+__all__ = ["PLAIN_TYPES", "Form", "parse_entry", "plain_form"]
 
 
 class Form(NamedTuple):
@@ -82,6 +82,11 @@ def plain_form(raw: bytes) -> Form | None:
             key, value, bundle,
         )
     )  # fmt: skip
+
+
+def parse_entry(raw: bytes) -> Entry:
+    """The entry of stored bytes, as `Entry.parse` gives it, plain ones at a glance; raises EventError."""
+    return Entry.parse(raw) if plain_form(raw) is None else Entry.stored(raw)
 
 
 def _rests_before(seq: int, basis: str) -> bool:

@@ -90,7 +90,7 @@ class FileBlobs:
     def read(self, blob: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """The bytes from `start`; see the port."""
         try:
-            file = open(self._path(blob), "rb")  # noqa: SIM115 - closed by the generator
+            file = open(self._name(blob), "rb")  # noqa: SIM115 - closed by the generator
         except FileNotFoundError as error:
             raise BlobError(f"{blob} is not in the blob store") from error
         return _pieces(file, start, length)
@@ -167,9 +167,12 @@ class FileBlobs:
             temporary.unlink(missing_ok=True)
 
     def _path(self, blob: str) -> Path:
+        return Path(self._name(blob))
+
+    def _name(self, blob: str) -> str:
         if not _BLOB(blob):
             raise BlobError(f"got {blob[:40]!r}, expected a blob's id bl_…")
-        return self._directory / blob[-2:] / blob
+        return f"{self._directory}/{blob[-2:]}/{blob}"
 
     def _room(self, room: Path) -> None:
         if room.name not in self._rooms:

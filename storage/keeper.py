@@ -23,6 +23,7 @@ from ledger.checkpoint import open_checkpoint
 from ledger.entry import Entry
 from ledger.errors import LedgerError
 from ledger.exports import export_line, export_root
+from ledger.forms import parse_entry
 from ledger.merkle import check_consistency
 from ledger.receipt import Receipt
 from storage.anchor import Anchor
@@ -353,7 +354,7 @@ class KeyKeeper:
         Kept by the receipts' bytes: the same reading is shown for its key and for its texts.
         """
         checkpoint = self._checkpoint(receipt)
-        entry = Entry.parse(receipt.entry)
+        entry = parse_entry(receipt.entry)
         if self._checkpoint(key) != checkpoint:
             raise KeeperRefused("the two receipts are under different checkpoints")
         if entry.decision is None or entry.decision["effect"] != "permit":
@@ -439,7 +440,7 @@ class KeyKeeper:
 
 @lru_cache(maxsize=KEY_ENTRIES_CACHED)
 def _parsed(raw: bytes) -> Entry:
-    return Entry.parse(raw)
+    return parse_entry(raw)
 
 
 def _registered(entry: Entry, key: str) -> tuple[str, str, str]:

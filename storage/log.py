@@ -44,6 +44,10 @@ BATCH_EVENTS = 1_000
 """Most events in a batch."""
 BATCH_BYTES = 8 * 1024 * 1024
 """Most event bytes in a batch."""
+GATHER_MS = 10
+"""How long a batch waits for as many events as the last one had, where that one was of several calls."""
+GATHER_EVENTS = 64
+"""With so many events a batch waits for no more: its checkpoint and its sync are shared enough."""
 QUEUE_EVENTS = 20_000
 """Most events waiting; more are answered `full`, so memory stays bounded."""
 CLOCK_JUMP_MS = 2_000
@@ -142,6 +146,8 @@ class Log:
         self._queue: queue.Queue[Ticket | None] = queue.Queue()
         self._waiting = 0
         self._gate = threading.Lock()
+        self._enough = threading.Condition(self._gate)
+        self._wanted = 0
         self._stopping = False
         self._offset = clock() - clocks.monotonic_ns() // 1_000_000
         self._thread = threading.Thread(target=self._drain, name="log", daemon=True)
@@ -195,6 +201,8 @@ class Log:
                 )
             self._waiting += len(proposals)
             self._queue.put(ticket)
+            if self._waiting >= min(self._wanted, GATHER_EVENTS):
+                self._enough.notify()
         return ticket.settled
 
     def close(self) -> None:
@@ -205,6 +213,7 @@ class Log:
         with self._gate:
             self._stopping = True
             self._queue.put(None)
+            self._enough.notify()
         self._thread.join()
         self._anchor.write_now()
 
@@ -220,10 +229,24 @@ class Log:
             last = None
             if ticket is None:
                 break
+            self._gather()
             batch, last = self._collect(ticket)
+            self._wanted = 0 if len(batch) == 1 else sum(len(one.proposals) for one in batch)
             self._settle(batch)
             if last is None and self._stopping and self._queue.empty():
                 break
+
+    def _gather(self) -> None:
+        """Wait a moment, under load: callers who were answered together come again together.
+
+        Begun with the first of them, a batch would go on being a small one, and most of the time go into
+        checkpoints and syncs. A caller alone never waits (as PostgreSQL's `commit_siblings`).
+        """
+        with self._enough:
+            self._enough.wait_for(
+                lambda: self._waiting >= min(self._wanted, GATHER_EVENTS) or self._stopping,
+                GATHER_MS / 1000,
+            )
 
     def _collect(self, first: Ticket) -> tuple[list[Ticket], Ticket | None]:
         """Whatever queued up while the last commit ran, up to a batch's limits; and what is over."""

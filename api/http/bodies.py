@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 import orjson
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, ValidationError
-from starlette.requests import ClientDisconnect
 
 from api.http.problems import Problem
 from crypto.encoding import b64decode
@@ -45,19 +44,18 @@ async def pieces(request: Request, limit: int) -> AsyncIterator[bytes]:
     announced = request.headers.get("content-length")
     if announced is not None and int(announced) > limit:
         raise Problem("too_large", f"got a body of {announced} bytes, expected at most {limit}")
-    size, stream = 0, aiter(request.stream())
-    while True:
+    size, more = 0, True
+    while more:
         try:
             async with asyncio.timeout(PIECE_SECONDS):
-                piece = await anext(stream)
-        except StopAsyncIteration:
-            return
+                message = await request.receive()
         except TimeoutError as error:
             raise Problem(
                 "slow", f"no byte came for {PIECE_SECONDS} s; nothing was kept"
             ) from error
-        except ClientDisconnect as error:
-            raise Problem("length", "the body ended before its announced length") from error
+        if message["type"] == "http.disconnect":
+            raise Problem("length", "the body ended before its announced length")
+        piece, more = message.get("body", b""), message.get("more_body", False)
         size += len(piece)
         if size > limit:
             raise Problem("too_large", f"got more than {limit} bytes")

@@ -1,6 +1,7 @@
 """Health, readiness and metrics."""
 
 import time
+from functools import cache
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -58,6 +59,11 @@ class Metrics:
             registry=self.registry,
         )
 
+    @cache  # noqa: B019 - there is one of these a process
+    def counted(self, method: str, status: int) -> Counter:
+        """The counter of such requests."""
+        return self.requests.labels(method, status)
+
     def swept(self, found: Swept | Exception) -> None:
         """Count a sweep: what it removed, or that it failed."""
         self.sweeps.labels("failed" if isinstance(found, Exception) else "done").inc()
@@ -79,7 +85,7 @@ class Bounded:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         if self._working >= self._limit and scope["path"] not in ("/healthz", "/metrics"):
-            self._metrics.requests.labels(scope["method"], 503).inc()
+            self._metrics.counted(scope["method"], 503).inc()
             busy = Problem("full", f"{self._working} requests are in work; try again in a second")
             return await response_of(busy)(scope, receive, send)
         began, status = time.perf_counter(), 0
@@ -97,7 +103,7 @@ class Bounded:
         finally:
             self._working -= 1
             # Without a status it failed on the way: the outermost handler answers 500.
-            self._metrics.requests.labels(scope["method"], status or 500).inc()
+            self._metrics.counted(scope["method"], status or 500).inc()
             self._metrics.seconds.observe(time.perf_counter() - began)
 
 

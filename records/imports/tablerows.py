@@ -205,7 +205,7 @@ def _spans(text: str, delimiter: str) -> list[tuple[int, int]]:
 
 @lru_cache
 def _field(delimiter: str) -> re.Pattern[str]:
-    return re.compile(rf'"(?:[^"]|"")*+"|[^{re.escape(delimiter)}]*+')
+    return re.compile(rf'"[^"]*(?:""[^"]*)*"|[^{re.escape(delimiter)}]*')
 
 
 def _clean_code(text: str) -> Corrected | None:

@@ -23,8 +23,8 @@ from typing import Any
 
 from crypto.encoding import b64decode, b64encode
 from crypto.errors import CryptoError
-from ledger.entry import Entry
 from ledger.errors import LedgerError
+from ledger.forms import parse_entry
 from ledger.merkle import Frontier, leaf_hash, root_of
 from storage.blobs import BlobStore, FileBlobs
 from storage.care import manifest, snapshot
@@ -219,7 +219,7 @@ def each_blob(path: Path, size: int, act: Callable[[NamedBlob], None], progress:
         for bundle in walk(log, size):
             for raw in bundle:
                 frontier.append(leaf_hash(raw), lambda level, node: None)
-            found = [named_blob(Entry.parse(raw)) for raw in bundle if _NAMING(raw)]
+            found = [named_blob(parse_entry(raw)) for raw in bundle if _NAMING(raw)]
             for _ in pool.map(act, [named for named in found if named is not None]):
                 pass
             progress(frontier.size, size)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from crypto.errors import CryptoError
 from ledger.entry import Entry
 from ledger.errors import LedgerError
+from ledger.forms import parse_entry
 from ledger.merkle import Frontier, leaf_hash
 from storage.blobs import BlobStore
 from storage.care.sweeper import SWEEP_MS
@@ -91,7 +92,7 @@ class Scrub:
         found: list[Finding] = []
         for number, raw in enumerate(bundle, self.done.entries):
             try:
-                entries.append(Entry.parse(raw))
+                entries.append(parse_entry(raw))
             except (LedgerError, CryptoError) as error:
                 found.append(Finding("entry", f"entry {number} is altered: {error}", number))
         self.done.entries += len(bundle)

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import wait
 from contextlib import contextmanager
 from typing import Any
 
@@ -430,6 +431,58 @@ def test_closing_finishes_what_was_accepted(scene: Scene) -> None:
     assert [entry_of(o).link.seq for o in outcomes] == list(range(before, before + len(proposals)))
     town.reopen()
     assert_whole(scene, proposals, before)
+
+
+def _three_at_once(scene: Scene) -> None:
+    """Three calls that are answered by one batch."""
+    ledger, (first, *others) = scene.town.ledger, [_one(scene) for _ in range(4)]
+    with ledger.database.write() as connection:
+        ledger.store.head(connection, lock=True)
+        calls = [ledger.submit([first])]
+        assert _eventually(ledger.log._queue.empty)
+        calls += [ledger.submit([one]) for one in others]
+    sizes = [call.result(10).size for call in calls]
+    assert sizes[1:] == [sizes[0] + 3] * 3
+
+
+def _one(scene: Scene) -> Proposal:
+    return signed(scene.town.ledger, scene.upload(), scene.town.north.system.key)
+
+
+def test_callers_who_were_answered_together_are_waited_for(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One batch for them again; whoever comes alone after that is not kept."""
+    ledger = scene.town.ledger
+    monkeypatch.setattr(storage.log, "GATHER_MS", 60_000)
+    assert ledger.submit([_one(scene)]).result(10)
+    _three_at_once(scene)
+    early = [ledger.submit([_one(scene)]) for _ in range(2)]
+    assert not wait(early, 0.3).done
+    sizes = {call.result(10).size for call in [*early, ledger.submit([_one(scene)])]}
+    assert len(sizes) == 1
+    monkeypatch.setattr(storage.log, "GATHER_MS", 0)
+    assert ledger.submit([_one(scene)]).result(10)
+    monkeypatch.setattr(storage.log, "GATHER_MS", 60_000)
+    assert ledger.submit([_one(scene)]).result(10)
+
+
+def test_many_events_wait_for_nobody(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is enough for a batch of its own begins one at once."""
+    ledger = scene.town.ledger
+    monkeypatch.setattr(storage.log, "GATHER_MS", 60_000)
+    monkeypatch.setattr(storage.log, "GATHER_EVENTS", 2)
+    _three_at_once(scene)
+    assert ledger.submit([_one(scene), _one(scene)]).result(10)
+
+
+def test_closing_waits_for_nobody_either(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that is kept for others to come is answered when the log closes."""
+    monkeypatch.setattr(storage.log, "GATHER_MS", 60_000)
+    _three_at_once(scene)
+    kept = scene.town.ledger.submit([_one(scene)])
+    scene.town.ledger.log.close()
+    assert kept.result(0).size
 
 
 def batch_of_nothing() -> list[Proposal]:

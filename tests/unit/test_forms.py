@@ -2,6 +2,7 @@
 
 import random
 import re
+from datetime import datetime
 
 import pytest
 from hypothesis import given, settings
@@ -9,9 +10,10 @@ from hypothesis import strategies as st
 
 from crypto import canonical
 from ledger.digest import long_form
+from ledger.entry import Entry
 from ledger.errors import EventError
 from ledger.event import Event, check_value
-from ledger.forms import PLAIN_TYPES, plain_form
+from ledger.forms import PLAIN_TYPES, parse_entry, plain_form
 from ledger.registry import REGISTRY
 from tests.worlds import SEALED, World, reading
 
@@ -85,6 +87,26 @@ def test_a_match_reads_what_the_parser_reads(number: int) -> None:
     assert form is not None
     assert sorted(form.ids) == sorted(parsed.ids)
     assert form._replace(ids=()) == parsed._replace(ids=())
+    assert parse_entry(PLAIN[number]) == Entry.parse(PLAIN[number])
+
+
+def test_what_has_no_pattern_goes_the_long_way() -> None:
+    for raw in set(ENTRIES) - set(PLAIN):
+        assert parse_entry(raw) == Entry.parse(raw)
+    with pytest.raises(EventError, match="canonical"):
+        parse_entry(PLAIN[0].replace(b",", b", ", 1))
+
+
+@pytest.mark.parametrize(
+    "odd", [(), object(), {1: 2}, float("nan"), "\ud800", datetime(2026, 1, 1)]
+)
+def test_what_is_no_json_is_looked_at_closely(odd: object) -> None:
+    """Also what the JSON library would write, as a date in place of its text."""
+    value = canonical.loads(Entry.parse(PLAIN[0]).event.raw)
+    with pytest.raises(EventError):
+        Event.of(value | {"at": odd})
+    with pytest.raises(EventError):
+        Event.of(odd)  # type: ignore[arg-type]
 
 
 def agree_event(raw: bytes) -> None:
@@ -96,6 +118,7 @@ def agree_event(raw: bytes) -> None:
     value = canonical.loads(raw)
     assert canonical.write(value) == raw
     assert (event.type, event.at) == check_value(value)
+    assert Event.of(value) == event
 
 
 def agree(raw: bytes) -> None:
@@ -107,6 +130,7 @@ def agree(raw: bytes) -> None:
         return
     parsed = long_form(raw)
     assert form._replace(ids=()) == parsed._replace(ids=())
+    assert parse_entry(raw) == Entry.parse(raw)
 
 
 @settings(max_examples=3_000)
