@@ -11,7 +11,7 @@ from ledger.sequencer import Appended, Proposal
 
 EVENTS = 15_000
 """In each of ROUNDS rounds; the best counts, as it does for the limit: the machine is shared."""
-ROUNDS = 3
+ROUNDS = 6
 PATIENTS = 2_000
 CALLERS = 3
 BATCH = 500

@@ -15,7 +15,7 @@ from tests.postgres import Cluster
 EVENTS = 6_000
 """By each process."""
 BATCH = 200
-ROUNDS = 3
+ROUNDS = 6
 """The best round counts; the machine is shared."""
 
 

@@ -28,6 +28,8 @@ from records.uploads import Upload
 from tests.postgres import Cluster
 
 CLIENTS = 32
+WORKERS = 2
+"""One a core."""
 EVENTS = 12_000
 BUNDLES = 30
 BUNDLE = 500
@@ -136,19 +138,19 @@ def _sig(key: str, value: bytes) -> bytes:
 
 
 def figures() -> list[Figure]:
-    """Rows on SQLite with one worker, and the same on PostgreSQL with two."""
+    """Rows on SQLite, and the same on PostgreSQL."""
     out = []
     with workplace() as place:
-        out += _measure(place, "", 1, "SQLite")
+        out += _measure(place, "", "SQLite")
     with workplace() as place, Cluster.start() as cluster:
-        out += _measure(place, cluster.database(), 2, "PostgreSQL, two workers")
+        out += _measure(place, cluster.database(), "PostgreSQL")
     return out
 
 
-def _measure(place: Path, url: str, workers: int, where: str) -> list[Figure]:
+def _measure(place: Path, url: str, where: str) -> list[Figure]:
     town = Town.build(place, 500, url)
     doctor, records = _readable(town)
-    with server(town, workers) as port:
+    with server(town, WORKERS) as port:
         one = _best(lambda: load(port, place, single(town, EVENTS)), _rate)
         many = _best(lambda: load(port, place, bundled(town, BUNDLES), 4), _rate)
         read = _best(lambda: load(port, place, readings(town, doctor, records, READINGS)), _rate)

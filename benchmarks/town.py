@@ -67,11 +67,15 @@ class Town:
             self.patients += [one.patient for one in new]
 
     def uploads(self, count: int, shuffle: int = 1) -> list[bytes]:
-        """`count` uploads by the system, each with its keys staged, round the patients in steps of `shuffle`."""
-        ledger, system, now, before = self.ledger, self.system, self.ledger.clock(), self.appended
+        """`count` uploads by the system, each with its keys staged, round the patients in steps of `shuffle`.
+
+        Each has ids and time of the moment it is made, as those of a hospital's system have.
+        """
+        ledger, system, before = self.ledger, self.system, self.appended
         self.appended += count
         events, requests, sizes = [], [], {}
         for number in range(before, before + count):
+            now = ledger.clock()
             patient = self.patients[number * shuffle % len(self.patients)]
             record, blob, sha = new_id("rc", now), new_id("bl", now), os.urandom(32)
             requests.append(

@@ -92,7 +92,7 @@ def _check_tree(directory: Path, checkpoint: Checkpoint, older: Checkpoint) -> N
     tree = Frontier()
     for bundle in _bundles(directory, checkpoint.size):
         for raw in bundle:
-            tree.append(leaf_hash(raw), lambda level, node: None)
+            tree.append(leaf_hash(raw))
             if tree.size == older.size and tree.root() != older.root:
                 raise Tampered("the log does not extend the older export")
     if tree.root() != checkpoint.root:

@@ -95,7 +95,9 @@ class Decision(NamedTuple):
             "policy": policy.seq,
             "rule": self.rule,
         }
-        return out | ({"reason": self.reason} if self.reason else {})
+        if self.reason:
+            out["reason"] = self.reason
+        return out
 
 
 Stage = Callable[[Request, Facts, Policy], Decision | None]

@@ -138,13 +138,19 @@ class Rows:
         """The row of `kind` under `key`, or None."""
         return self._rows[kind].get(key)
 
-    def put(self, row: Row) -> None:
-        """Add a row or replace the one under its key."""
-        kind, key = row_name(row)
-        self._rows[kind][key] = row
+    def put(self, row: Row) -> tuple[Name, bool]:
+        """Add a row or replace the one under its key; gives its name, and whether none was there."""
+        name = kind, key = row_name(row)
+        rows = self._rows[kind]
+        new = key not in rows
+        rows[key] = row
         fields = GROUPS.get(kind)
         if fields is not None:
-            self._groups.setdefault((kind, row[fields]), {})[key] = row
+            self._join((kind, row[fields]), key, row)
+        return name, new
+
+    def _join(self, group: Name, key: tuple[str, ...], row: Row) -> None:
+        self._groups.setdefault(group, {})[key] = row
 
     def created(self, id_: str) -> bool:
         """Whether an entry has created this id."""

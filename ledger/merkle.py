@@ -32,15 +32,16 @@ class Frontier:
         if node is not None:
             self.stack = [node(level, index) for level, index in perfect_ranges(0, size)]
 
-    def append(self, leaf: bytes, emit: Callable[[int, bytes], None]) -> None:
-        """Add a leaf hash; `emit(level, hash)` is called for every node this completes, leaf first."""
-        emit(0, leaf)
+    def append(self, leaf: bytes, nodes: list[tuple[int, bytes]] | None = None) -> None:
+        """Add a leaf hash; (level, hash) of every node this completes go into `nodes`, leaf first."""
+        nodes = [] if nodes is None else nodes
+        nodes.append((0, leaf))
         size, level, node = self.size, 0, leaf
         while size & 1:
             node = hashlib.sha256(b"\x01" + self.stack.pop() + node).digest()
             size >>= 1
             level += 1
-            emit(level, node)
+            nodes.append((level, node))
         self.stack.append(node)
         self.size += 1
 

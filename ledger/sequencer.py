@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 from crypto.encoding import b64encode
 from crypto.signing import SigningKey
 from ledger.chain import Chain
-from ledger.directory import KEY_LENGTHS, Key, Look, Name, Row, Rows, row_name
+from ledger.directory import KEY_LENGTHS, Key, Look, Name, Row, Rows
 from ledger.entry import Entry
 from ledger.errors import EventError, Refused
 from ledger.event import Event, Signature, sign_event
@@ -221,7 +221,7 @@ class Batch:
         event, link = entry.event, entry.link
         leaf = leaf_hash(entry.raw)
         self.chain.extend(event.stream, link, leaf, entry.time)
-        self.frontier.append(leaf, self._node)
+        self.frontier.append(leaf, self.nodes)
         self.entries.append(entry)
         self.ids[event.id] = link.seq
         if event.type.name == "access.refused":
@@ -234,14 +234,10 @@ class Batch:
                 self._put(row)
         return entry
 
-    def _node(self, level: int, node: bytes) -> None:
-        self.nodes.append((level, node))
-
     def _put(self, row: Row) -> None:
-        name = row_name(row)
-        if name not in self.changes and self.look.get(name[0], *name[1]) is None:
+        name, new = self.look.put(row)
+        if new:
             self.fresh.add(name)
-        self.look.put(row)
         self.changes[name] = row
 
 

@@ -141,7 +141,7 @@ def created_ids(event: Event, look: Look) -> list[str]:
         return ids if known and not known.active else [*ids, body["hospital"]]
     if name == "patient.registered" and event.role != "service":
         ids.append(body["account"])
-    ids.extend(body[member] for member in event.type.creates)
+    ids += [body[member] for member in event.type.creates]
     return ids
 
 

@@ -38,8 +38,10 @@ def check_days(body: Mapping[str, Any]) -> None:
     for name in _DAYS:
         if name in body and not _is_day(body[name]):
             raise EventError(f"got the {name} {body[name]}, expected a day of the calendar")
-    for inner in (body.get("what"), *body.get("exceptions", ())):
-        if inner:
+    if "what" in body:
+        check_days(body["what"])
+    if "exceptions" in body:
+        for inner in body["exceptions"]:
             check_days(inner)
 
 

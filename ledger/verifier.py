@@ -169,11 +169,11 @@ class LogVerifier:
             else:
                 if signer not in self._signers or number == 0:
                     self._sign(seq, signer, stream, number, time)
-                for id_ in new:
-                    if id_ in ids:
-                        raise Tampered(
-                            f"entry {seq}: got the id {id_}, which an earlier entry created"
-                        )
+                if not ids.isdisjoint(new):
+                    twice = next(id_ for id_ in new if id_ in ids)
+                    raise Tampered(
+                        f"entry {seq}: got the id {twice}, which an earlier entry created"
+                    )
                 ids.update(new)
                 self.counts.readings += signer.kind in _READINGS
             self.counts.streams += number == 0
@@ -182,7 +182,10 @@ class LogVerifier:
         self._check_skew(bundle)
         self._tile(0, bundle.start // TILE_WIDTH, bundle.hashes)
         if bundle.root:
-            self._upper.append(bundle.root, self._node)
+            nodes: list[tuple[int, bytes]] = []
+            self._upper.append(bundle.root, nodes)
+            for level, node in nodes:
+                self._node(level, node)
         else:
             self._tail = leaves
 
@@ -283,8 +286,8 @@ class LogVerifier:
         nodes = self._tiles.setdefault(above + 1, [])
         nodes.append(node)
         if len(nodes) == TILE_WIDTH:
-            # `size` counts the bundles before this one, so it names the tile that is now full.
-            number = self._upper.size >> (TILE_HEIGHT * (above + 1))
+            # The number of the last bundle names the tile that is now full.
+            number = (self._upper.size - 1) >> (TILE_HEIGHT * (above + 1))
             self._tile(above + 1, number, b"".join(nodes))
             nodes.clear()
 
@@ -297,7 +300,7 @@ class LogVerifier:
         """The root over the full bundles and the last, unfinished one."""
         tail = Frontier()
         for leaf in self._tail:
-            tail.append(leaf, lambda level, node: None)
+            tail.append(leaf)
         if not self._tail:
             return self._upper.root()
         return tail.root() if not self._upper.size else _join(self._upper, tail.root())

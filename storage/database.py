@@ -208,7 +208,7 @@ class Database:
             source = f"unnest({arrays}) AS wanted({aliases}) JOIN"
             parameters = tuple([key[i] for key in keys] for i in range(len(names)))
         statement = f'SELECT {columns} FROM {source} "{table}" ON {on} {joined}'
-        return connection.exec_driver_sql(statement, parameters)
+        return connection.exec_driver_sql(statement, parameters).all()
 
     def sql(self, statement: str) -> str:
         """`statement`, written with `?`, in the driver's own style of parameters."""

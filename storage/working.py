@@ -7,7 +7,6 @@ from sqlalchemy import Connection
 from consent.facts import Exclusion, Grant, GrantName, Record
 from consent.gate import duty
 from ledger.directory import (
-    GROUPS,
     Account,
     Group,
     GroupMember,
@@ -18,7 +17,6 @@ from ledger.directory import (
     Patient,
     Row,
     Rows,
-    row_name,
 )
 from ledger.event import Event
 from ledger.policies import LOG, PolicyRow
@@ -53,7 +51,7 @@ class WorkingSet(Rows):
     def created(self, id_: str) -> bool:
         """Whether an entry has created this id; its kind was loaded for the batch."""
         kind = _CREATED.get(id_[:2])
-        return id_ in self.ids or (kind is not None and self.get(kind, id_) is not None)
+        return id_ in self.ids or (kind is not None and (id_,) in self._rows[kind])
 
     def _forget(self) -> None:
         super().__init__()
@@ -80,13 +78,10 @@ class WorkingSet(Rows):
         more = {n for event in asking for n in grant_needs(event, groups[event.actor])}
         self._ask_groups(database, connection, more)
 
-    def put(self, row: Row) -> None:
-        """Add or replace a row; it joins its group if that was loaded: one that is loaded later is whole."""
-        kind, key = row_name(row)
-        self._rows[kind][key] = row
-        fields = GROUPS.get(kind)
-        if fields is not None and (name := (kind, row[fields])) in self._asked_groups:
-            self._groups.setdefault(name, {})[key] = row
+    def _join(self, group: Name, key: tuple[str, ...], row: Row) -> None:
+        """A row joins its group if that was loaded: one that is loaded later is whole."""
+        if group in self._asked_groups:
+            super()._join(group, key, row)
 
     def _groups_of(self, account: str) -> list[str]:
         return [m.group for m in self.group(GroupMember, account) if m.active]

@@ -334,7 +334,7 @@ class World:
         leaves = self.leaves[index << level : (index + 1) << level]
         frontier = Frontier()
         for leaf in leaves:
-            frontier.append(leaf, lambda level, node: None)
+            frontier.append(leaf)
         return frontier.root()
 
     def checkpoint(self, size: int | None = None) -> bytes:

@@ -218,7 +218,7 @@ def each_blob(path: Path, size: int, act: Callable[[NamedBlob], None], progress:
     try:
         for bundle in walk(log, size):
             for raw in bundle:
-                frontier.append(leaf_hash(raw), lambda level, node: None)
+                frontier.append(leaf_hash(raw))
             found = [named_blob(parse_entry(raw)) for raw in bundle if _NAMING(raw)]
             for _ in pool.map(act, [named for named in found if named is not None]):
                 pass

@@ -80,7 +80,7 @@ class Scrub:
             frontier = Frontier()
             for bundle in walk(self.stores.store, head.size):
                 for raw in bundle:
-                    frontier.append(leaf_hash(raw), lambda level, node: None)
+                    frontier.append(leaf_hash(raw))
                 yield from self._bundle(bundle, pool)
                 progress(self.done.entries, head.size)
         yield from _log(frontier, head)

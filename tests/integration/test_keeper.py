@@ -416,13 +416,12 @@ class Forger:
         nodes: dict[tuple[int, int], bytes] = {}
         counts: dict[int, int] = {}
 
-        def keep(level: int, node: bytes) -> None:
+        frontier, done = Frontier(), list[tuple[int, bytes]]()
+        for raw in raws:
+            frontier.append(leaf_hash(raw), done)
+        for level, node in done:
             nodes[level, counts.get(level, 0)] = node
             counts[level] = counts.get(level, 0) + 1
-
-        frontier = Frontier()
-        for raw in raws:
-            frontier.append(leaf_hash(raw), keep)
         return consistency_proof(old, len(raws), lambda level, index: nodes[level, index])
 
 

@@ -42,14 +42,9 @@ LARGE = 70_000
 @cache
 def stored(size: int = LARGE) -> list[list[bytes]]:
     """The hashes of each tile level, as the log's writer gets them from the frontier."""
-    levels: list[list[bytes]] = [[], [], []]
-
-    def emit(level: int, node: bytes) -> None:
-        if level % 8 == 0:
-            levels[level // 8].append(node)
-
-    frontier_of([leaf_hash(b"%d" % number) for number in range(size)], emit)
-    return levels
+    nodes: list[tuple[int, bytes]] = []
+    frontier_of([leaf_hash(b"%d" % number) for number in range(size)], nodes)
+    return [[node for level, node in nodes if level == 8 * tile] for tile in range(3)]
 
 
 def tile_reader(size: int) -> Callable[[int, int], bytes]:
@@ -114,7 +109,7 @@ def test_a_frontier_goes_on_from_stored_tiles() -> None:
     for size in (0, 1, 300, 65_536, 65_800):
         frontier = Frontier(size, tile_nodes(tile_reader(size)))
         for leaf in leaves[size : size + 20]:
-            frontier.append(leaf, lambda level, node: None)
+            frontier.append(leaf)
         assert frontier.root() == fast_hash(leaves[: size + 20]) and frontier.size == size + 20
 
 
@@ -185,12 +180,8 @@ def test_the_crown_grows_with_the_tree(sizes: list[int], start: int) -> None:
     seen = []
     for more in sizes:
         nodes: list[tuple[int, bytes]] = []
-
-        def emit(level: int, node: bytes, nodes: list[tuple[int, bytes]] = nodes) -> None:
-            nodes.append((level, node))
-
         for leaf in leaves[size : size + more]:
-            frontier.append(leaf, emit)
+            frontier.append(leaf, nodes)
         size += more
         crown = grow(crown, nodes)
         seen.append((size, edge_nodes(size, crown, tile_nodes(tile_reader(LARGE)))))

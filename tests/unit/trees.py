@@ -1,7 +1,6 @@
 """The tree of RFC 6962, sections 2.1, 2.1.1 and 2.1.2, word for word: slow, and plainly right."""
 
 import hashlib
-from collections.abc import Callable
 
 from ledger.merkle import Frontier
 
@@ -41,8 +40,8 @@ def largest_power_below(number: int) -> int:
     return power
 
 
-def frontier_of(leaves: list[bytes], emit: Callable[[int, bytes], None] | None = None) -> Frontier:
+def frontier_of(leaves: list[bytes], nodes: list[tuple[int, bytes]] | None = None) -> Frontier:
     frontier = Frontier()
     for leaf in leaves:
-        frontier.append(leaf, emit or (lambda level, node: None))
+        frontier.append(leaf, nodes)
     return frontier
