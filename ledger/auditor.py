@@ -1,9 +1,11 @@
 """Files and processes around the pure verifier; used by `python -m ledger` and by `heartwood verify`."""
 
 import argparse
+import errno
 import gc
 import multiprocessing
 import os
+import stat
 import sys
 import threading
 import time
@@ -95,9 +97,7 @@ def verify_export(
     began = time.perf_counter()
     if not directory.is_dir():
         raise FileNotFoundError(f"there is no folder {directory}")
-    paths = [
-        str(p.relative_to(directory)) for p in directory.rglob("*") if p.is_file() or p.is_symlink()
-    ]
+    paths = _files(directory)
 
     def read(path: str) -> bytes:
         return read_file(directory, path)
@@ -165,12 +165,31 @@ class _Source:
         return bundle
 
 
+def _files(directory: Path) -> list[str]:
+    """Whatever lies in a folder and those below it but folders: names from the folder on."""
+    found, below = [], len(f"{directory}/")
+    for folder, folders, files in os.walk(directory):
+        links = [name for name in folders if os.path.islink(f"{folder}/{name}")]
+        found += [f"{folder}/{name}"[below:] for name in (*files, *links)]
+    return found
+
+
 def read_file(directory: Path, path: str) -> bytes:
-    """A file of an export; raises Tampered if it isn't there or is a link."""
-    target = directory / path
-    if target.is_symlink() or not target.is_file():
+    """A file of an export; raises Tampered if it isn't there, or is a link or another thing."""
+    try:
+        # Never a link; and what is no file, as a pipe, is not waited for.
+        opened = os.open(f"{directory}/{path}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise Tampered(f"{path}: missing") from error
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise Tampered(f"{path}: missing") from error
+        raise
+    if not stat.S_ISREG(os.fstat(opened).st_mode):
+        os.close(opened)
         raise Tampered(f"{path}: missing")
-    return target.read_bytes()
+    with os.fdopen(opened, "rb") as file:
+        return file.read()
 
 
 def _digests(

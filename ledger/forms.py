@@ -15,7 +15,7 @@ from typing import NamedTuple
 from ledger.entry import BASIS_LIMIT, ENTRY_LIMIT, RULES, Entry
 from ledger.event import BUNDLE_LIMIT, EVENT_LIMIT, READING_LIMIT
 from ledger.merkle import path_lengths
-from ledger.patterns import NUMBER, PLAIN_TYPES, event_text, plain_kind
+from ledger.patterns import NUMBER, PLAIN_TYPES, acting_of, event_text, plain_kind
 from ledger.registry import REGISTRY, EventType
 from ledger.schema import HASH, KEY_ID, TIME, base64_of
 from ledger.times import parse_time
@@ -50,16 +50,19 @@ class Form(NamedTuple):
 
 def plain_form(raw: bytes) -> Form | None:
     """The form of a plain entry, or None if it has to go the long way."""
-    if len(raw) > ENTRY_LIMIT or not raw.isascii():
+    if len(raw) > ENTRY_LIMIT:
         return None
-    text = raw.decode("ascii")
+    try:
+        text = raw.decode("ascii")
+    except UnicodeDecodeError:
+        return None
     kind = plain_kind(text)
     match = _entry_pattern(kind.name).fullmatch(text) if kind else None
     if kind is None or match is None:
         return None
     (
-        as_of, basis, policy, event, actor, hospital, role, other_role, at, *new, id_, stream, prev, seq, index,
-        path, size, key, value, stream_prev, stream_seq, time,
+        as_of, basis, policy, event, actor, acting, at, *new, id_, stream, prev, seq, index, path, size, key,
+        value, stream_prev, stream_seq, time,
     ) = match.groups()  # fmt: skip
     number = int(seq)
     if len(event) > (READING_LIMIT if kind.reading else EVENT_LIMIT):
@@ -77,9 +80,8 @@ def plain_form(raw: bytes) -> Form | None:
     bundle = (index, path, size) if index else None
     return Form._make(
         (
-            kind, event.encode("ascii"), id_, actor, role or other_role, hospital or "", stream, times[0],
-            (id_, *new), number, a2b_base64(prev), int(stream_seq), a2b_base64(stream_prev), times[1],
-            key, value, bundle,
+            kind, event.encode("ascii"), id_, actor, *acting_of(acting), stream, times[0], (id_, *new),
+            number, a2b_base64(prev), int(stream_seq), a2b_base64(stream_prev), times[1], key, value, bundle,
         )
     )  # fmt: skip
 

@@ -4,8 +4,9 @@ Canonical JSON has one order and no free space, so the whole of an event is a pa
 canonical and of its schema; what does not match goes the long way, which says what is wrong.
 """
 
+import json
 import re
-from functools import cache
+from functools import cache, lru_cache
 
 from crypto.canonical import INTEGER_LIMIT
 from ledger.registry import HOSPITAL_ROLES, REGISTRY, ROLES, EventType
@@ -64,19 +65,26 @@ def event_pattern(name: str) -> re.Pattern[str]:
 
 
 def event_text(kind: EventType) -> str:
-    """The pattern's text. Groups: actor, hospital, role at it, other role, at, the ids that the body
-    creates (in the order of its members), id, stream."""
+    """The pattern's text. Groups: actor, `as` (see `acting_of`), at, the ids that the body creates (in the
+    order of its members), id, stream."""
     account, others = id_of("ac").pattern, "|".join(sorted(set(ROLES) - HOSPITAL_ROLES))
     acting = (
-        rf'\{{(?:"hospital":"({id_of("hs").pattern})",'
-        rf'"role":"({"|".join(sorted(HOSPITAL_ROLES))})"|"role":"({others})")\}}'
+        rf'\{{(?:"hospital":"{id_of("hs").pattern}",'
+        rf'"role":"(?:{"|".join(sorted(HOSPITAL_ROLES))})"|"role":"(?:{others})")\}}'
     )
     return (
-        rf'\{{"actor":"({account})","as":{acting},"at":"({TIME.pattern})",'
+        rf'\{{"actor":"({account})","as":({acting}),"at":"({TIME.pattern})",'
         rf'"body":{_object(kind.body, kind.creates)},"id":"({id_of("ev").pattern})",'
         rf'(?:"on_behalf_of":"{account}",)?"stream":"(patient/{id_of("pt").pattern})",'
         rf'"type":"{re.escape(kind.name)}","v":1\}}'
     )
+
+
+@lru_cache(maxsize=4_096)
+def acting_of(text: str) -> tuple[str, str]:
+    """Role and hospital (empty without one) of an `as` that matched; they are few, each in many entries."""
+    acting = json.loads(text)
+    return acting["role"], acting.get("hospital", "")
 
 
 def _object(body: Object, creates: tuple[str, ...]) -> str:
