@@ -1,5 +1,6 @@
 """Files of an export: missing, surplus, linked; the tree of a larger log; receipts and another's reader."""
 
+import os
 import re
 import shutil
 import sys
@@ -80,6 +81,17 @@ def link_to_a_folder(place: Path, path: str) -> None:
     top.symlink_to(place.parent / "moved")
 
 
+def a_pipe(place: Path, path: str) -> None:
+    """Whoever opens one as a file would wait for ever."""
+    (place / path).unlink()
+    os.mkfifo(place / path)
+
+
+def a_folder(place: Path, path: str) -> None:
+    (place / path).unlink()
+    (place / path).mkdir()
+
+
 @pytest.mark.parametrize(
     ("bend", "path"),
     [
@@ -87,9 +99,11 @@ def link_to_a_folder(place: Path, path: str) -> None:
         (link_to_a_copy, "tile/entries/000.p/49"),
         (link_to_itself, "README"),
         (link_to_a_folder, "tile/entries"),
+        *((a_pipe, path) for path in ("manifest", "checkpoint", "README", "tile/entries/000.p/49")),
+        *((a_folder, path) for path in ("manifest", "checkpoint", "README", "tile/entries/000.p/49")),
     ],
 )
-def test_links_are_not_followed(
+def test_what_is_no_file_is_not_read(
     small: Export, place: Path, bend: Callable[[Path, str], None], path: str
 ) -> None:
     write_files(small.files, place)
