@@ -15,6 +15,8 @@ from storage.exports import write_export
 ENTRIES = 240_000
 ROUNDS = 4
 """By turns with the limit; the best counts, as it does for the limit: the machine is shared."""
+QUICK = 3
+"""Runs without signatures in a round: they are short, and so is a quiet moment of the machine."""
 ROOMS = ("crypto", "ledger")
 
 
@@ -59,7 +61,7 @@ def figures() -> list[Figure]:
                 (
                     two_thread_limit(),
                     size / seconds(target, vkey, True, orjson),
-                    size / seconds(target, vkey, False, orjson),
+                    max(size / seconds(target, vkey, False, orjson) for _ in range(QUICK)),
                 )
                 for _ in range(ROUNDS)
             ]

@@ -6,6 +6,7 @@ Pure: files come through `read`, bundles may be digested elsewhere, side by side
 import hashlib
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from crypto.encoding import b64decode
@@ -159,7 +160,9 @@ class LogVerifier:
                 f"entry {bundle.start}: prev is not the hash of entry {bundle.start - 1}"
             )
         leaves = hashes_of(bundle.hashes)
-        seq, follow, ids = bundle.start, self._chain.follow, self._rows.ids
+        seq, follow, signers, ids_taken = (
+            bundle.start, self._chain.follow, self._signers, self._take_ids(bundle)
+        )  # fmt: skip
         for (stream, number, before, time, new, signer, raw), leaf in zip(
             bundle.entries, leaves, strict=True
         ):
@@ -167,16 +170,14 @@ class LogVerifier:
             if signer is None:
                 self._in_order(seq, raw)
             else:
-                if signer not in self._signers or number == 0:
+                if signer not in signers or number == 0:
                     self._sign(seq, signer, stream, number, time)
-                if not ids.isdisjoint(new):
-                    twice = next(id_ for id_ in new if id_ in ids)
-                    raise Tampered(
-                        f"entry {seq}: got the id {twice}, which an earlier entry created"
-                    )
-                ids.update(new)
-                self.counts.readings += signer.kind in _READINGS
-            self.counts.streams += number == 0
+                if not ids_taken:
+                    self._take_each(seq, new)
+                if signer.kind in _READINGS:
+                    self.counts.readings += 1
+            if number == 0:
+                self.counts.streams += 1
             seq += 1
         self.counts.entries = seq
         self._check_skew(bundle)
@@ -188,6 +189,25 @@ class LogVerifier:
                 self._node(level, node)
         else:
             self._tail = leaves
+
+    def _take_ids(self, bundle: BundleDigest) -> bool:
+        """Take all ids that a bundle's entries create, at once; False if they are to be looked at one by one:
+        one was created before, or entries that are to be taken in order stand between."""
+        if None in [entry[5] for entry in bundle.entries]:
+            return False
+        each, ids = [entry[4] for entry in bundle.entries], self._rows.ids
+        created = set(chain.from_iterable(each))
+        if len(created) < sum(map(len, each)) or not ids.isdisjoint(created):
+            return False
+        ids |= created
+        return True
+
+    def _take_each(self, seq: int, new: Sequence[str]) -> None:
+        ids = self._rows.ids
+        if not ids.isdisjoint(new):
+            twice = next(id_ for id_ in new if id_ in ids)
+            raise Tampered(f"entry {seq}: got the id {twice}, which an earlier entry created")
+        ids.update(new)
 
     def _check_skew(self, bundle: BundleDigest) -> None:
         """The author's clocks: by the worst one alone unless the policy changes within the bundle."""

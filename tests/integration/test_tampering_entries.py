@@ -16,6 +16,7 @@ from identity.actors import Actor, new_id, new_key, possession
 from ledger.auditor import verify_export
 from ledger.event import bundle_message, sign_event
 from ledger.merkle import tree_paths
+from ledger.tiles import TILE_WIDTH
 from ledger.times import DAY_MS, format_time, parse_time
 from tests.exports import (
     ORIGIN,
@@ -211,6 +212,26 @@ def test_an_entry_that_no_rule_allows_is_found(large: Export, place: Path, name:
     number = act(forger, large.people)
     refuse(forger.publish(), place, large, f"^entry {number}: .*{words}")
     read_log(place, large.vkeys)  # below its content the log is in order: nothing else was found
+
+
+@pytest.mark.parametrize("twice", ["in its bundle", "in one before", "nowhere"])
+def test_an_id_created_twice_among_uploads_alone_is_found(
+    large: Export, place: Path, twice: str
+) -> None:
+    """Bundles of entries in which nothing else happens are looked at as a whole."""
+    forger, people = Forger(large), large.people
+    while len(forger.rows) % TILE_WIDTH:
+        add_upload(forger, people.author)
+    for _ in range(TILE_WIDTH + 9):
+        add_upload(forger, people.author)
+    if twice == "nowhere":
+        write_files(forger.publish(), place)
+        assert verify_export(place, large.vkeys).size == len(forger.rows)
+        return
+    known = forger.rows[-3 if twice == "in its bundle" else 40]["event"]["id"]
+    number = add_upload(forger, people.author, id=known)
+    words = f"^entry {number}: got the id {known}, which an earlier entry created"
+    refuse(forger.publish(), place, large, words)
 
 
 def test_what_the_forger_adds_honestly_is_accepted(large: Export, place: Path) -> None:

@@ -100,7 +100,10 @@ def a_folder(place: Path, path: str) -> None:
         (link_to_itself, "README"),
         (link_to_a_folder, "tile/entries"),
         *((a_pipe, path) for path in ("manifest", "checkpoint", "README", "tile/entries/000.p/49")),
-        *((a_folder, path) for path in ("manifest", "checkpoint", "README", "tile/entries/000.p/49")),
+        *(
+            (a_folder, path)
+            for path in ("manifest", "checkpoint", "README", "tile/entries/000.p/49")
+        ),
     ],
 )
 def test_what_is_no_file_is_not_read(
