@@ -1,5 +1,5 @@
-# The system's own Python where it will do: distributions build it with profiles, which makes it a fifth faster than
-# one compiled without them.
+# The system's own Python where it will do: distributions build it with profiles, which makes it faster than one
+# compiled without them.
 PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo /usr/bin/python3 || echo python3)
 VENV := .venv
 BIN := $(VENV)/bin

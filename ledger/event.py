@@ -89,9 +89,7 @@ class Event(NamedTuple):
         except CryptoError as error:
             raise EventError(f"event: {error}") from error
         if _is_plain(raw):
-            kind = REGISTRY[value["type"], 1]
-            check_size(kind, len(raw))
-            return cls.checked(raw, value, kind, parse_time(value["at"]))
+            return cls._plain(raw, value)
         kind, at = check_value(value)
         if canonical.write(value) != raw:
             raise EventError(
@@ -104,11 +102,18 @@ class Event(NamedTuple):
     def of(cls, value: dict[str, Any]) -> "Event":
         """The event of a plain dict, checked; raises EventError."""
         if (raw := _plain_bytes(value)) is not None:
-            return cls.parse(raw)
+            return cls._plain(raw, canonical.loads(raw))
         kind, at = check_value(value)
         raw = canonical.write(value)
         check_size(kind, len(raw))
         return cls.checked(raw, value, kind, at)
+
+    @classmethod
+    def _plain(cls, raw: bytes, value: dict[str, Any]) -> "Event":
+        """The event of bytes that `_is_plain` took, and their value."""
+        kind = REGISTRY[value["type"], 1]
+        check_size(kind, len(raw))
+        return cls.checked(raw, value, kind, parse_time(value["at"]))
 
 
 def _is_plain(raw: bytes) -> bool:

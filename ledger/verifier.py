@@ -160,9 +160,8 @@ class LogVerifier:
                 f"entry {bundle.start}: prev is not the hash of entry {bundle.start - 1}"
             )
         leaves = hashes_of(bundle.hashes)
-        seq, follow, signers, ids_taken = (
-            bundle.start, self._chain.follow, self._signers, self._take_ids(bundle)
-        )  # fmt: skip
+        seq, follow, signers = bundle.start, self._chain.follow, self._signers
+        ids_taken = self._take_ids(bundle)
         for (stream, number, before, time, new, signer, raw), leaf in zip(
             bundle.entries, leaves, strict=True
         ):

@@ -201,7 +201,7 @@ class Log:
                 )
             self._waiting += len(proposals)
             self._queue.put(ticket)
-            if self._waiting >= min(self._wanted, GATHER_EVENTS):
+            if self._waiting >= self._wanted:
                 self._enough.notify()
         return ticket.settled
 
@@ -231,7 +231,8 @@ class Log:
                 break
             self._gather()
             batch, last = self._collect(ticket)
-            self._wanted = 0 if len(batch) == 1 else sum(len(one.proposals) for one in batch)
+            events = sum(len(one.proposals) for one in batch)
+            self._wanted = 0 if len(batch) == 1 else min(events, GATHER_EVENTS)
             self._settle(batch)
             if last is None and self._stopping and self._queue.empty():
                 break
@@ -244,7 +245,7 @@ class Log:
         """
         with self._enough:
             self._enough.wait_for(
-                lambda: self._waiting >= min(self._wanted, GATHER_EVENTS) or self._stopping,
+                lambda: self._waiting >= self._wanted or self._stopping,
                 GATHER_MS / 1000,
             )
 

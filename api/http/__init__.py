@@ -55,7 +55,7 @@ def create_app(opening: Callable[[], Ledger], close: bool = True) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         openapi_url="/v1/openapi.json",
-        # Asked for at each request, it costs a tenth of it; what is counted here stands in `health`.
+        # It asks the environment at each request; what is counted here stands in `health`.
         telemetry={"logs": False, "metrics": False, "tracing": False},
     )
     for room in _ROOMS:
