@@ -87,7 +87,6 @@ VERIFY = (
     Place("signature, the rest", "ledger.digest:_check_signature"),
     Place("leaf hash", "ledger.digest:leaf_hash"),
     Place("tile's root", "ledger.digest:perfect_root"),
-    Place("digest", "ledger.digest:_digest"),
     Place("bundle, the rest", "ledger.auditor:digest_bundle"),
     Place("in order: streams, ids, signers, tiles", "ledger.verifier:LogVerifier.take"),
     Place("finish: root, checkpoint", "ledger.verifier:LogVerifier.finish"),

@@ -40,6 +40,8 @@ from ledger.verifier import (
 )
 
 T = TypeVar("T")
+CHUNK_BUNDLES = 8
+"""Most bundles that a process is given at once; fewer in a small log, so that all have some to do."""
 PARALLEL_BUNDLES = 24
 """From this many bundles of 256 entries on, starting processes pays."""
 
@@ -159,9 +161,9 @@ class _Source:
     def digest(self, tile: tuple[int, int]) -> BundleDigest:
         """The digest of a bundle, which holds as many entries as its path says."""
         bundle = digest_bundle(tile[0] * TILE_WIDTH, self.data(tile), self.origin, self.keys)
-        if len(bundle.entries) != tile[1]:
+        if len(bundle.streams) != tile[1]:
             path = tile_path("entries", *tile)
-            raise Tampered(f"{path}: holds {len(bundle.entries)} entries, expected {tile[1]}")
+            raise Tampered(f"{path}: holds {len(bundle.streams)} entries, expected {tile[1]}")
         return bundle
 
 
@@ -226,7 +228,8 @@ def _side_by_side(
     context = multiprocessing.get_context(method)
     pool = ProcessPoolExecutor(count, context, _start, (source,))
     stack.callback(pool.shutdown, cancel_futures=True)
-    return pool.map(partial(_there, work), tiles, chunksize=2)
+    share = min(CHUNK_BUNDLES, -(-len(tiles) // (4 * count)))
+    return pool.map(partial(_there, work), tiles, chunksize=share)
 
 
 _here: _Source

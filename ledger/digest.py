@@ -4,10 +4,10 @@ What they leave to be checked in order goes into small digests.
 """
 
 from binascii import a2b_base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
+from typing import Any
 
 from crypto.encoding import b64decode, b64encode
 from crypto.errors import CryptoError
@@ -16,36 +16,37 @@ from crypto.signing import verify
 from ledger.entry import Entry, nested_reading
 from ledger.errors import LedgerError, Tampered
 from ledger.event import bundle_message, event_message
-from ledger.forms import PLAIN_TYPES, Form, plain_form
+from ledger.forms import PLAIN_TYPES, Form, Place, Signer, plain_form, signer_of
 from ledger.merkle import HASH_BYTES, leaf_hash, perfect_root, root_from_path
 from ledger.tiles import TILE_WIDTH, split_bundle
 
 
-class Signer(NamedTuple):
-    """Who signs what, as far as the right to do so goes; `stream` only where the role hangs on it."""
-
-    kind: str
-    actor: str
-    role: str
-    hospital: str
-    stream: str
-    key: str
-
-
-Digest = tuple[str, int, bytes, int, tuple[str, ...], Signer | None, bytes]
-"""What is checked in order: stream, number in it, hash of its entry before, time (Unix ms), ids created,
-signer of a plain entry, and else the whole entry. A bare tuple: millions go from process to process."""
-
-
 @dataclass(frozen=True, slots=True)
 class BundleDigest:
-    """One entry bundle: the first entry's `prev`, the leaf hashes, their root if full, the digests."""
+    """One entry bundle, and of its entries what is checked in order, a list for each.
+
+    Lists of one kind each are small on their way from process to process, which millions of entries go.
+    """
 
     start: int
     prev: bytes
+    """What the first entry says of the one before."""
     hashes: bytes
+    """The leaf hashes."""
     root: bytes
-    entries: list[Digest]
+    """Their root if the bundle is full."""
+    streams: tuple[str, ...]
+    numbers: tuple[int, ...]
+    """The entries' numbers in their streams."""
+    befores: tuple[bytes, ...]
+    """The hashes of the entries before, in their streams."""
+    times: tuple[int, ...]
+    """Unix ms."""
+    ids: tuple[tuple[str, ...], ...]
+    """The ids created."""
+    signers: tuple[Signer, ...]
+    whole: dict[int, bytes]
+    """The bytes of the entries that are of no plain type, by number."""
     skew: tuple[int, int]
     """Most ms between an author's clock and its entry's time, and the number of that entry."""
 
@@ -62,36 +63,43 @@ def digest_bundle(
     `keys`: public keys by key id, or None to leave signatures out.
     """
     hashes: list[bytes] = []
-    digests: list[Digest] = []
+    places: list[Place] = []
+    whole: dict[int, bytes] = {}
     checked: Checked = set()
-    signers: dict[tuple[str, ...], Signer] = {}
     number, raws = start, _split(start, data)
-    previous = first = b""
     time, skew = 0, (0, start)
+    previous = first = b""
     try:
         for raw in raws:
             form = plain_form(raw) or long_form(raw)
+            kind, _, at, seq, prev, _, _, place = form
             if keys is not None:
                 _check_signature(form, origin, keys, checked)
-                if form.kind.name == "access.refused":
+                if kind.name == "access.refused":
                     _check_inner(Entry.parse(raw), origin, keys, checked)
-            if form.seq != number:
-                raise Tampered(f"got the number {form.seq}")
-            if previous and form.prev != previous:
+            if seq != number:
+                raise Tampered(f"got the number {seq}")
+            if previous and prev != previous:
                 raise Tampered(f"prev is not the hash of entry {number - 1}")
-            if form.time < time:
+            if place[3] < time:
                 raise Tampered("its time lies before that of the entry before")
-            first, time = first or form.prev, form.time
-            if abs(form.at - time) > skew[0]:
-                skew = (abs(form.at - time), number)
+            first, time = first or prev, place[3]
+            if abs(at - time) > skew[0]:
+                skew = (abs(at - time), number)
+            if kind.name not in PLAIN_TYPES:
+                whole[number] = raw
             previous = leaf_hash(raw)
             hashes.append(previous)
-            digests.append(_digest(form, raw, signers))
+            places.append(place)
             number += 1
     except (LedgerError, CryptoError) as error:
         raise Tampered(f"entry {number}: {error}") from error
     root = perfect_root(hashes) if len(hashes) == TILE_WIDTH else b""
-    return BundleDigest(start, first, b"".join(hashes), root, digests, skew)
+    columns: Iterable[tuple[Any, ...]] = zip(*places, strict=True) if places else [()] * 6
+    streams, numbers, befores, times, ids, signers = columns
+    return BundleDigest(
+        start, first, b"".join(hashes), root, streams, numbers, befores, times, ids, signers, whole, skew
+    )  # fmt: skip
 
 
 def long_form(raw: bytes) -> Form:
@@ -102,30 +110,21 @@ def long_form(raw: bytes) -> Form:
     if sig.size:
         path = ",".join(f'"{b64encode(node)}"' for node in sig.path)
         bundle = (str(sig.index), path, str(sig.size))
-    return Form(
-        event.type, event.raw, event.id, event.actor, event.role, event.hospital, event.stream, event.at,
-        (event.id, *(event.body[m] for m in event.type.creates)), link.seq, link.prev, link.stream_seq,
-        link.stream_prev, entry.time, sig.key, b64encode(sig.value), bundle,
-    )  # fmt: skip
-
-
-def _digest(form: Form, raw: bytes, signers: dict[tuple[str, ...], Signer]) -> Digest:
-    place = (form.stream, form.stream_seq, form.stream_prev, form.time)
-    if form.kind.name not in PLAIN_TYPES:
-        return (*place, form.ids, None, raw)
-    stream = form.stream if form.role == "patient" else ""
-    name = (form.kind.name, form.actor, form.role, form.hospital, stream, form.key)
-    signer = signers.get(name)
-    if signer is None:
-        signer = signers[name] = Signer(*name)
-    return (*place, form.ids, signer, b"")
+    signer = signer_of(
+        event.type.name, event.actor, event.role, event.hospital, event.stream, sig.key
+    )
+    ids = (event.id, *(event.body[m] for m in event.type.creates))
+    place = (event.stream, link.stream_seq, link.stream_prev, entry.time, ids, signer)
+    value = b64encode(sig.value)
+    return Form(event.type, event.raw, event.at, link.seq, link.prev, value, bundle, place)
 
 
 def _check_signature(form: Form, origin: str, keys: Mapping[str, bytes], checked: Checked) -> None:
     """The author's signature over the event, or over the bundle it is of; a bundle's once."""
-    public = keys.get(form.key)
+    key = form.place[5].key
+    public = keys.get(key)
     if public is None:
-        raise Tampered(f"signed by {form.key}, a key that no entry registers")
+        raise Tampered(f"signed by {key}, a key that no entry registers")
     value = a2b_base64(form.value)
     if form.bundle is None:
         return verify(public, value, _prefix(origin) + form.event)
@@ -133,9 +132,9 @@ def _check_signature(form: Form, origin: str, keys: Mapping[str, bytes], checked
     nodes = [a2b_base64(node) for node in path.replace('"', "").split(",") if node]
     root = root_from_path(int(index), int(size), leaf_hash(form.event), nodes)
     message = bundle_message(origin, int(size), root)
-    if (form.key, form.value, message) not in checked:
+    if (key, form.value, message) not in checked:
         verify(public, value, message)
-        checked.add((form.key, form.value, message))
+        checked.add((key, form.value, message))
 
 
 @cache

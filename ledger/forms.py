@@ -8,7 +8,7 @@ wrong, it only goes the long way.
 
 import re
 from binascii import a2b_base64
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -20,32 +20,38 @@ from ledger.registry import REGISTRY, EventType
 from ledger.schema import HASH, KEY_ID, TIME, base64_of
 from ledger.times import parse_time
 
-__all__ = ["PLAIN_TYPES", "Form", "parse_entry", "plain_form"]
+__all__ = ["PLAIN_TYPES", "Form", "Signer", "parse_entry", "plain_form", "signer_of"]
 
 
-class Form(NamedTuple):
-    """What a plain entry's text says; hashes are bytes, times Unix ms."""
+class Signer(NamedTuple):
+    """Who signs what, as far as the right to do so goes; `stream` only where the role hangs on it."""
 
-    kind: EventType
-    event: bytes
-    id: str
+    kind: str
     actor: str
     role: str
     hospital: str
     stream: str
+    key: str
+
+
+Place = tuple[str, int, bytes, int, tuple[str, ...], Signer]
+"""What is checked in order: stream, number in it, hash of its entry before, time (Unix ms), ids created,
+signer. A bare tuple: millions are made."""
+
+
+class Form(NamedTuple):
+    """What an entry's text says; hashes are bytes, times Unix ms."""
+
+    kind: EventType
+    event: bytes
     at: int
-    ids: tuple[str, ...]
-    """Its event id and the ids its body creates."""
     seq: int
     prev: bytes
-    stream_seq: int
-    stream_prev: bytes
-    time: int
-    key: str
     value: str
     """The signature, base64."""
     bundle: tuple[str, str, str] | None
     """Index, path (its members joined) and size, as written."""
+    place: Place
 
 
 def plain_form(raw: bytes) -> Form | None:
@@ -77,13 +83,23 @@ def plain_form(raw: bytes) -> Form | None:
         times = parse_time(at), parse_time(time)
     except ValueError:
         return None
+    signer = signer_of(kind.name, actor, *acting_of(acting), stream, key)
+    place = (stream, int(stream_seq), a2b_base64(stream_prev), times[1], (id_, *new), signer)
     bundle = (index, path, size) if index else None
-    return Form._make(
-        (
-            kind, event.encode("ascii"), id_, actor, *acting_of(acting), stream, times[0], (id_, *new),
-            number, a2b_base64(prev), int(stream_seq), a2b_base64(stream_prev), times[1], key, value, bundle,
-        )
-    )  # fmt: skip
+    return Form(
+        kind, event.encode("ascii"), times[0], number, a2b_base64(prev), value, bundle, place
+    )
+
+
+def signer_of(kind: str, actor: str, role: str, hospital: str, stream: str, key: str) -> Signer:
+    """The signer of an event of this kind in `stream`."""
+    return _signer(kind, actor, role, hospital, stream if role == "patient" else "", key)
+
+
+@lru_cache(maxsize=4_096)
+def _signer(*names: str) -> Signer:
+    """One signer has many entries; equal ones are one thing, also where they go from process to process."""
+    return Signer(*names)
 
 
 def parse_entry(raw: bytes) -> Entry:

@@ -51,14 +51,13 @@ def join_bundle(entries: Iterable[bytes]) -> bytes:
 def split_bundle(data: bytes) -> list[bytes]:
     """The entries of an entry bundle; raises EventError if it ends inside one."""
     entries: list[bytes] = []
-    at = 0
-    while at < len(data):
-        size = int.from_bytes(data[at : at + 2], "big")
-        entry = data[at + 2 : at + 2 + size]
-        if at + 2 > len(data) or len(entry) != size:
+    at, end = 0, len(data)
+    while at < end:
+        start = at + 2
+        at = start + (data[at] << 8 | data[at + 1]) if start <= end else end + 1
+        if at > end:
             raise EventError(f"entry bundle: ends inside entry {len(entries)}")
-        entries.append(entry)
-        at += 2 + size
+        entries.append(data[start:at])
     return entries
 
 

@@ -14,11 +14,12 @@ from crypto.errors import CryptoError
 from crypto.notes import VerifierKey
 from ledger.chain import Chain
 from ledger.checkpoint import Checkpoint, open_checkpoint, parse_keys
-from ledger.digest import BundleDigest, Signer, hashes_of
+from ledger.digest import BundleDigest, hashes_of
 from ledger.directory import Rows, fold_directory
 from ledger.entry import Entry, nested_reading
 from ledger.errors import LedgerError, ProofError, Tampered
 from ledger.event import Event
+from ledger.forms import Signer
 from ledger.merkle import (
     HASH_BYTES,
     Frontier,
@@ -155,24 +156,25 @@ class LogVerifier:
         """Check one bundle against all before it; raises Tampered with the entry's number."""
         if bundle.start != self._chain.size:
             raise Tampered(f"entry {self._chain.size}: got a bundle from {bundle.start} on")
-        if bundle.entries and bundle.prev != self._chain.tip:
+        if bundle.streams and bundle.prev != self._chain.tip:
             raise Tampered(
                 f"entry {bundle.start}: prev is not the hash of entry {bundle.start - 1}"
             )
         leaves = hashes_of(bundle.hashes)
-        seq, follow, signers = bundle.start, self._chain.follow, self._signers
+        seq, whole, follow, signers = bundle.start, bundle.whole, self._chain.follow, self._signers
         ids_taken = self._take_ids(bundle)
-        for (stream, number, before, time, new, signer, raw), leaf in zip(
-            bundle.entries, leaves, strict=True
-        ):
+        for stream, number, before, leaf, time, signer in zip(
+            bundle.streams, bundle.numbers, bundle.befores, leaves, bundle.times, bundle.signers,
+            strict=True,
+        ):  # fmt: skip
             follow(stream, number, before, leaf, time)
-            if signer is None:
-                self._in_order(seq, raw)
+            if seq in whole:
+                self._in_order(seq, whole[seq])
             else:
                 if signer not in signers or number == 0:
                     self._sign(seq, signer, stream, number, time)
                 if not ids_taken:
-                    self._take_each(seq, new)
+                    self._take_each(seq, bundle.ids[seq - bundle.start])
                 if signer.kind in _READINGS:
                     self.counts.readings += 1
             if number == 0:
@@ -192,11 +194,8 @@ class LogVerifier:
     def _take_ids(self, bundle: BundleDigest) -> bool:
         """Take all ids that a bundle's entries create, at once; False if they are to be looked at one by one:
         one was created before, or entries that are to be taken in order stand between."""
-        if None in [entry[5] for entry in bundle.entries]:
-            return False
-        each, ids = [entry[4] for entry in bundle.entries], self._rows.ids
-        created = set(chain.from_iterable(each))
-        if len(created) < sum(map(len, each)) or not ids.isdisjoint(created):
+        ids, created = self._rows.ids, set(chain.from_iterable(bundle.ids))
+        if bundle.whole or len(created) < sum(map(len, bundle.ids)) or not ids.isdisjoint(created):
             return False
         ids |= created
         return True
@@ -210,10 +209,11 @@ class LogVerifier:
 
     def _check_skew(self, bundle: BundleDigest) -> None:
         """The author's clocks: by the worst one alone unless the policy changes within the bundle."""
-        ends = [(bundle.start, 0), (bundle.start + len(bundle.entries) - 1, -1)]
-        limits = {self._skew_at(seq, bundle.entries[i][3]) for seq, i in ends}
+        size = len(bundle.times)
+        ends = [(bundle.start, 0), (bundle.start + size - 1, -1)]
+        limits = {self._skew_at(seq, bundle.times[i]) for seq, i in ends}
         if len(limits) > 1:
-            path = tile_path("entries", bundle.start // TILE_WIDTH, len(bundle.entries))
+            path = tile_path("entries", bundle.start // TILE_WIDTH, size)
             entries = [Entry.parse(raw) for raw in split_bundle(self.read(path))]
             worst = [(abs(e.event.at - e.time), e.link.seq, self._skew_at(e.link.seq, e.time))
                      for e in entries]  # fmt: skip
@@ -271,7 +271,7 @@ class LogVerifier:
     def _in_order(self, seq: int, raw: bytes) -> None:
         """An entry that changes who may sign, or that holds a refused reading."""
         try:
-            self._whole(Entry.parse(raw))
+            self._whole(Entry.stored(raw))  # its digest has parsed it
         except LedgerError as error:
             raise Tampered(f"entry {seq}: {error}") from error
 
