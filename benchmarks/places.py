@@ -67,7 +67,7 @@ READING = (
     Place("keeper: one branch", "storage.keeper:KeyKeeper._follow"),
     Place("keeper: checkpoint's signatures", "crypto.notes:Note.verify"),
     Place("keeper: paths to the root", "ledger.receipt:Receipt.check_under"),
-    Place("keeper: entry parsed", "ledger.entry:Entry.parse"),
+    Place("keeper: entry parsed", "storage.keeper:parse_entry"),
     Place("keeper: event's signature", "storage.keeper:KeyKeeper._check_signature"),
     Place("keeper: unwrap", "crypto.wraps:unwrap"),
     Place("keeper: once only, on its own disk", "storage.keeper:KeyKeeper._use"),

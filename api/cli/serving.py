@@ -4,7 +4,9 @@ import os
 import signal
 import socket
 import sys
-from typing import Annotated, Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -40,6 +42,9 @@ def serve(
         "server_header": False, "date_header": False, "proxy_headers": False,
     }  # fmt: skip
     port = listening.getsockname()[1]
+    if workers > 1:
+        listening.close()
+        listening = _reserve(host, port)
     print(f"serving {ledger.origin} on http://{host}:{port} with {workers} worker(s)", flush=True)
     for number in (signal.SIGINT, signal.SIGTERM):
         # The server takes these for itself, and raises them again once it has stopped in good order.
@@ -50,12 +55,39 @@ def serve(
     ledger.close()
     os.environ["HEARTWOOD_DATA"] = str(config.data.resolve())
     each = uvicorn.Config("api.http:serving", factory=True, workers=workers, **common)
-    Multiprocess(each, [listening]).run()
+    Multiprocess(each, [cast(socket.socket, _OwnSocket(host, port))]).run()
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+@dataclass(frozen=True)
+class _OwnSocket:
+    """Goes to a worker as a listening socket of its own (SO_REUSEPORT).
+
+    So the kernel spreads the connections. From one socket for all, whichever worker is awake takes them.
+    """
+
+    host: str
+    port: int
+
+    def __reduce__(self) -> tuple[Callable[..., socket.socket], tuple[Any, ...]]:
+        return _listen, (self.host, self.port, True)
+
+
+def _listen(host: str, port: int, shared: bool = False) -> socket.socket:
     try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        return socket.create_server(
+            (host, port), family=_family(host), backlog=BACKLOG, reuse_port=shared
+        )
     except (OSError, OverflowError) as error:
         raise StartRefused(f"{host}, port {port} can't be listened on: {error}") from error
+
+
+def _reserve(host: str, port: int) -> socket.socket:
+    """The port, kept for the workers; no connection comes to what does not listen."""
+    held = socket.socket(_family(host))
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    held.bind((host, port))
+    return held
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
