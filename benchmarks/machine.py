@@ -11,7 +11,7 @@ from cryptography.hazmat.backends.openssl import backend
 from tests.postgres import find_programs
 
 BUSY_LOAD = 0.5
-"""Programs that ran or wanted to, on average over the minute before, from which on it is told."""
+"""Programs that ran or wanted to, on average over a minute, from which on it is told."""
 
 
 def machine() -> str:
@@ -25,11 +25,11 @@ def machine() -> str:
 
 
 def busy() -> str:
-    """A sentence, if other programs keep the machine busy; ask before measuring, which does so, too."""
+    """A sentence, if the machine has been busy; ask before measuring, which makes it so."""
     load = os.getloadavg()[0]
     if load < BUSY_LOAD:
         return ""
-    return f" Other programs kept the machine busy (load {load:.1f}): compare within a table only."
+    return f" The minute before had a load of {load:.1f}: compare within a table only."
 
 
 def _processor() -> str:
