@@ -9,7 +9,7 @@ LIGHT = ("#0072B2", "#C44E00", "#00875F", "#B0558F", "#B57A00", "#2C8AC4", "#6B6
 DARK = ("#4DA3E0", "#FF8A4C", "#2FC598", "#E39AC5", "#F0B93A", "#8FD0F5", "#A8A8A8", "#B59BD9")
 """Okabe and Ito's hues, which the colour-blind can tell apart, as dark or as light as each ground needs."""
 PLOT_WIDTH, PLOT_HEIGHT = 250, 190
-LEFT, RIGHT, TOP, BOTTOM = 62, 132, 46, 50
+LEFT, RIGHT, TOP, BOTTOM = 62, 148, 46, 50
 HEAD = 62
 LABEL_SPACE = 13
 STYLE = """

@@ -25,7 +25,7 @@ WORKLOADS = {
     "E": "95 % scan, 5 % insert, zipfian",
     "F": "50 % read, 50 % read-modify-write, zipfian",
     "updates": "update alone",
-    "views": "C without the trace: look-ups in a view, nothing appended",
+    "views": "C without the trace: look-ups in a view",
 }
 HEAD = ("workload", ">offered/s", ">done/s", ">p50, ms", ">p95, ms", ">p99, ms", ">conflicts")
 
