@@ -89,11 +89,17 @@ Crown = dict[int, list[list[bytes]]]
 
 
 def crown_of(size: int, read: Callable[[int, int], bytes]) -> Crown:
-    """The crown of a tree of `size`; `read(tile level, number)` gives at least what is needed."""
+    """The crown of a tree of `size`; `read(tile level, number)` gives at least what is needed.
+
+    Raises LookupError if it gives less.
+    """
     crown, level = Crown(), 0
     while size >> (TILE_HEIGHT * level):
         number, width = divmod(size >> (TILE_HEIGHT * level), TILE_WIDTH)
-        crown[level] = _rows(read(level, number)[: width * HASH_BYTES] if width else b"")
+        hashes = read(level, number)[: width * HASH_BYTES] if width else b""
+        if len(hashes) < width * HASH_BYTES:
+            raise LookupError(f"tile {number} of level {level} has fewer than {width} hashes")
+        crown[level] = _rows(hashes)
         level += 1
     return crown
 

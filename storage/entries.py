@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
@@ -9,11 +10,16 @@ from sqlalchemy import Connection
 from ledger.chain import ZERO
 from ledger.entry import Entry
 from ledger.merkle import HASH_BYTES, Node, leaf_hash
-from ledger.tiles import TILE_WIDTH, tile_nodes
+from ledger.tiles import TILE_WIDTH, crown_of, edge_nodes, tile_nodes
 from storage import schema
 from storage.database import Database
 from storage.errors import NotFound
 from storage.rows import shape
+
+TILES_KEPT = 1_024
+"""Full tiles kept for inclusion paths, about 16 KiB each."""
+TREES_KEPT = 16
+"""Sizes whose unfinished tiles are kept, a few times 16 KiB each."""
 
 
 class Head(NamedTuple):
@@ -37,6 +43,13 @@ class Head(NamedTuple):
 _HEAD = ", ".join(Head._fields)
 
 
+def _as_head(row: Sequence[Any]) -> Head:
+    values = list(row)
+    for index in (2, 3, 5, 9):
+        values[index] = bytes(values[index])
+    return Head._make(values)
+
+
 class StreamEnd(NamedTuple):
     """A stream's number in the store, its length and the leaf hash of its last entry."""
 
@@ -54,16 +67,22 @@ class EntryStore:
 
     database: Database
 
+    def __post_init__(self) -> None:
+        """No tile is kept yet."""
+        self.full: Node = tile_nodes(self._tile_now, TILES_KEPT)
+        """The nodes inside full tiles, which never change; each tile is read once."""
+        self._trees = lru_cache(TREES_KEPT)(self._tree_of)
+
     def head(self, connection: Connection, lock: bool = False) -> Head | None:
         """The head row; with `lock`, held until the transaction ends, before anything else is read."""
         suffix = " FOR UPDATE" if lock and not self.database.sqlite else ""
         row = connection.exec_driver_sql(f"SELECT {_HEAD} FROM head WHERE id = 1{suffix}").first()
-        if row is None:
-            return None
-        values = list(row)
-        for index in (2, 3, 5, 9):
-            values[index] = bytes(values[index])
-        return Head._make(values)
+        return None if row is None else _as_head(row)
+
+    def head_now(self) -> Head | None:
+        """The head row as it was last committed, on no connection of the caller's."""
+        rows = self.database.fetch(f"SELECT {_HEAD} FROM head WHERE id = 1", ())
+        return _as_head(rows[0]) if rows else None
 
     def write_head(self, connection: Connection, head: Head) -> None:
         """Replace the head row."""
@@ -118,6 +137,17 @@ class EntryStore:
         """The tree's nodes, from the stored tiles."""
         return tile_nodes(lambda level, number: self.tile(connection, level, number))
 
+    def tree(self, size: int) -> Node:
+        """The nodes of the tree over the first `size` entries, kept; on a connection of its own."""
+        return self._trees(size)
+
+    def _tree_of(self, size: int) -> Node:
+        return edge_nodes(size, crown_of(size, self._tile_now), self.full)
+
+    def _tile_now(self, level: int, number: int) -> bytes:
+        with self.database.read() as connection:
+            return self.tile(connection, level, number)
+
     def write_tiles(self, connection: Connection, tiles: dict[tuple[int, int], bytes]) -> None:
         """Set the right-edge tiles, by level and number."""
         rows = [(level, number, hashes) for (level, number), hashes in tiles.items()]
@@ -127,11 +157,20 @@ class EntryStore:
         """Keep a published checkpoint, for ever."""
         self.database.insert(connection, schema.checkpoints, [(size, note)])
 
-    def published_for(self, connection: Connection, seq: int) -> tuple[int, bytes] | None:
-        """Size and note of the first published checkpoint that covers entry `seq`."""
-        statement = "SELECT size, note FROM checkpoints WHERE size > ? ORDER BY size LIMIT 1"
-        row = connection.exec_driver_sql(self.database.sql(statement), (seq,)).first()
-        return (row[0], bytes(row[1])) if row else None
+    def covered(self, seq: int) -> tuple[bytes, tuple[int, bytes] | None]:
+        """An entry's bytes; size and note of the first published checkpoint that covers it, if there is one.
+
+        On no connection of the caller's. Raises NotFound.
+        """
+        rows = self.database.fetch(
+            "SELECT e.raw, c.size, c.note FROM entries e LEFT JOIN checkpoints c "
+            "ON c.size = (SELECT min(size) FROM checkpoints WHERE size > e.seq) WHERE e.seq = ?",
+            (seq,),
+        )
+        if not rows:
+            raise NotFound(f"entry {seq} is not in the log")
+        raw, size, note = rows[0]
+        return bytes(raw), None if size is None else (size, bytes(note))
 
     def entry(self, connection: Connection, seq: int) -> bytes:
         """The stored bytes of one entry; raises NotFound."""

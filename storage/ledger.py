@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Connection
-
 from consent.facts import Record
 from consent.policy import Policy, policy_in_force
 from crypto.notes import VerifierKey
@@ -18,7 +16,6 @@ from ledger.merkle import consistency_proof, inclusion_path, root_of
 from ledger.policies import LOG, PolicyRow
 from ledger.receipt import Receipt
 from ledger.sequencer import Outcome, Proposal
-from ledger.tiles import tile_nodes
 from storage.blobs import BlobStore
 from storage.care.sweeper import Sweeper
 from storage.database import Database
@@ -91,8 +88,7 @@ class Ledger:
 
     def head(self) -> Head:
         """Where the log ends now."""
-        with self.database.read() as connection:
-            return self._head(connection)
+        return self._head(self.store.head_now())
 
     def row(self, kind: type[R], *key: str) -> R | None:
         """One row of directory or facts as of now, or None."""
@@ -136,21 +132,21 @@ class Ledger:
         newest one. A checkpoint that is due is published first.
         """
         self.publish()
-        with self.database.read() as connection:
-            raw = self.store.entry(connection, seq)
-            found = self.store.published_for(connection, seq)
-            head = self._head(connection)
-            size, note = found or (head.size, head.checkpoint)
-            return self._receipt(connection, seq, raw, size, note), found is not None
+        raw, found = self.store.covered(seq)
+        if found is None:
+            head = self.head()
+            return self._receipt(seq, raw, head.size, head.checkpoint), False
+        return self._receipt(seq, raw, *found), True
 
     def receipts_now(self, seqs: Sequence[int]) -> list[Receipt]:
         """Receipts of several entries under the newest checkpoint."""
         with self.database.read() as connection:
-            head = self._head(connection)
-            return [
-                self._receipt(connection, n, self.store.entry(connection, n), head.size, head.checkpoint)
-                for n in seqs
-            ]  # fmt: skip
+            raws = [self.store.entry(connection, seq) for seq in seqs]
+            head = self._head(self.store.head(connection))
+        return [
+            self._receipt(seq, raw, head.size, head.checkpoint)
+            for seq, raw in zip(seqs, raws, strict=True)
+        ]
 
     def reading(self, seq: int, key_seq: int) -> Reading:
         """What the keeper is shown for the reading at `seq`, whose key entry `key_seq` registered."""
@@ -194,13 +190,11 @@ class Ledger:
 
     def prove(self, old: int, new: int) -> list[bytes]:
         """The consistency proof between two sizes."""
-        with self.database.read() as connection:
-            return consistency_proof(old, new, self._node(connection))
+        return consistency_proof(old, new, self.store.tree(new))
 
     def root_at(self, size: int) -> bytes:
         """The root of the first `size` entries, 32 bytes."""
-        with self.database.read() as connection:
-            return root_of(size, self._node(connection))
+        return root_of(size, self.store.tree(size))
 
     def publish(self) -> None:
         """Publish the newest checkpoint if the last published one is older than a second."""
@@ -225,17 +219,10 @@ class Ledger:
             last_first.callback(self.keeper.close)
             last_first.callback(self.log.close)
 
-    def _head(self, connection: Connection) -> Head:
-        head = self.store.head(connection)
+    def _head(self, head: Head | None) -> Head:
         if head is None:
             raise NotFound("the database holds no log")
         return head
 
-    def _node(self, connection: Connection) -> Callable[[int, int], bytes]:
-        return tile_nodes(lambda level, number: self.store.tile(connection, level, number))
-
-    def _receipt(
-        self, connection: Connection, seq: int, raw: bytes, size: int, note: bytes
-    ) -> Receipt:
-        path = inclusion_path(seq, size, self._node(connection))
-        return Receipt(raw, seq, tuple(path), note)
+    def _receipt(self, seq: int, raw: bytes, size: int, note: bytes) -> Receipt:
+        return Receipt(raw, seq, tuple(inclusion_path(seq, size, self.store.tree(size))), note)

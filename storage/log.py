@@ -58,8 +58,6 @@ STREAMS_LIMIT = 400_000
 """Stream ends kept between batches."""
 ERROR_CHARACTERS = 300
 """Most of another's error that is told."""
-TILES_KEPT = 1_024
-"""Full tiles kept for inclusion paths, about 16 KiB each."""
 PUBLISH_MS = 1_000
 """Least time between two published checkpoints, and most between two anchors."""
 
@@ -142,7 +140,6 @@ class Log:
         self._store, self._keys, self._signer, self._service = store, keys, signer, service
         self._rules, self._anchor, self._clock = rules, anchor, clock
         self._state: _State | None = None
-        self._full = tile_nodes(self._full_tile, TILES_KEPT)
         self._queue: queue.Queue[Ticket | None] = queue.Queue()
         self._waiting = 0
         self._gate = threading.Lock()
@@ -329,7 +326,7 @@ class Log:
             raise
         # 7. Durable, in the tree, under a signed checkpoint: tell the callers.
         self._state = state
-        node = edge_nodes(state.head.size, state.crown, self._full)
+        node = edge_nodes(state.head.size, state.crown, self._store.full)
         subtree = cache(partial(range_hash, node=node))
         position = 0
         for ticket in tickets:
@@ -338,11 +335,6 @@ class Log:
             ticket.settled.set_result(
                 Settled(part, state.head.size, state.head.checkpoint, node, subtree)
             )
-
-    def _full_tile(self, level: int, number: int) -> bytes:
-        """A tile that will never change."""
-        with self._store.database.read() as connection:
-            return self._store.tile(connection, level, number)
 
     def _time(self, head: Head, there: int | None) -> int:
         """The clock, read under the lock (waiting for it may have taken long); `there`: the database's."""

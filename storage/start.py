@@ -17,7 +17,7 @@ from ledger.merkle import (
     root_of,
 )
 from ledger.registry import edition_of, registry_hash
-from ledger.tiles import TILE_WIDTH, tile_nodes
+from ledger.tiles import TILE_WIDTH
 from storage.anchor import Anchor
 from storage.entries import EntryStore, Head
 from storage.errors import NotFound, StartRefused
@@ -104,7 +104,7 @@ def _check_head(
 
 def _nodes(store: EntryStore, connection: Connection) -> Node:
     """The tree's nodes from the stored tiles; raises NotFound for a tile that is missing or cut short."""
-    node = tile_nodes(lambda level, number: store.tile(connection, level, number))
+    node = store.nodes(connection)
 
     def whole(level: int, index: int) -> bytes:
         try:

@@ -150,7 +150,9 @@ def rows_in(store: EntryStore) -> dict[str, int]:
 def head_of(store: EntryStore) -> Head | None:
     """The committed head."""
     with store.database.read() as connection:
-        return store.head(connection)
+        head = store.head(connection)
+    assert store.head_now() == head
+    return head
 
 
 def test_a_new_store_is_empty(store: EntryStore) -> None:
@@ -316,13 +318,16 @@ def test_last_hashes(store: EntryStore, size: int, number: int, width: int) -> N
 
 def test_published_checkpoints(store: EntryStore) -> None:
     """The first one that covers an entry, and never another one for the same size."""
+    batch = entries(31)
+    add(store, batch)
     with store.database.write() as connection:
-        for size in (10, 300, 20):
+        for size in (10, 30, 20):
             store.publish(connection, size, b"note %d" % size)
-    with store.database.read() as connection:
-        for seq, size in ((0, 10), (9, 10), (10, 20), (19, 20), (20, 300), (299, 300)):
-            assert store.published_for(connection, seq) == (size, b"note %d" % size)
-        assert store.published_for(connection, 300) is None
+    for seq, size in ((0, 10), (9, 10), (10, 20), (19, 20), (20, 30), (29, 30)):
+        assert store.covered(seq) == (batch[seq][1].raw, (size, b"note %d" % size))
+    assert store.covered(30) == (batch[30][1].raw, None)
+    with pytest.raises(NotFound, match="entry 31 is not in the log"):
+        store.covered(31)
     with pytest.raises(DATABASE_ERRORS), store.database.write() as connection:
         store.publish(connection, 20, b"another story")
 

@@ -189,3 +189,11 @@ def test_the_crown_grows_with_the_tree(sizes: list[int], start: int) -> None:
         for index in {0, size // 2, size - 1, max(0, size - 257)}:
             stored_node = tile_nodes(tile_reader(size))
             assert inclusion_path(index, size, node) == inclusion_path(index, size, stored_node)
+
+
+@pytest.mark.parametrize("size", [1, 254, 257, 65_537])
+def test_a_crown_of_more_than_there_is_is_refused(size: int) -> None:
+    """Of a tile that is there, but too short; full ones are not its part."""
+    crown_of(size, tile_reader(size))
+    with pytest.raises(LookupError, match="has fewer than"):
+        crown_of(size + 1, tile_reader(size))
