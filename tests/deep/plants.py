@@ -151,7 +151,8 @@ PLANTS: dict[str, Plant] = {
                 (("ticket.settled.set_exc", "ticket.settled.done() or ticket.settled.set_exc"),),
             ),
         ),
-        "was acknowledged as entry|acknowledged, and sent again: Appended",
+        # The last: a reading of a record whose upload was acknowledged, and never committed.
+        "was acknowledged as entry|acknowledged, and sent again: Appended|which pt_[0-9a-z]+ has not",
         (
             "log fdatasync * EIO",
             "log pwrite64 * EIO",
