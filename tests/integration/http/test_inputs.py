@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -36,7 +37,7 @@ from tests.integration.scene import Scene
 from tests.people import Town
 from tests.served import PROBLEM, Web, bearer, good, in_process, kind_of, problem, until
 
-SOON_SECONDS = 5.0
+SOON_SECONDS = 15.0
 JSON = {"Content-Type": "application/json"}
 
 
@@ -59,8 +60,15 @@ class Place:
                 connection.exec_driver_sql(f"SELECT count(*) FROM {table.name}").scalar()
                 for table in (schema.object_keys, schema.blob_keys, schema.identifiers)
             ]
-        files = sorted(p for p in (self.town.settings.data / "blobs").rglob("*") if p.is_file())
-        return (self.town.size(), *kept, files)
+        return (self.town.size(), *kept, self.files())
+
+    def files(self) -> list[Path]:
+        """Blobs, and what uploads in work have written so far."""
+        return sorted(p for p in (self.town.settings.data / "blobs").rglob("*") if p.is_file())
+
+    def quiet(self) -> bool:
+        """Whether no upload is in work."""
+        return not any(file.name.startswith(".") for file in self.files())
 
 
 @pytest.fixture(scope="module", params=ENGINES)
@@ -81,9 +89,10 @@ def place(
 @pytest.fixture
 def unwritten(place: Place) -> Iterator[None]:
     """What the test sends leaves nothing."""
+    # Of a client that went away the file is removed a moment later; so of the test before.
+    until(place.quiet, "uploads end", SOON_SECONDS)
     before = place.written()
     yield
-    # Of a client that went away the file is removed a moment later.
     with suppress(AssertionError):
         until(lambda: place.written() == before, "nothing is left", SOON_SECONDS)
     assert place.written() == before
