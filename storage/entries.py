@@ -138,7 +138,10 @@ class EntryStore:
         return tile_nodes(lambda level, number: self.tile(connection, level, number))
 
     def tree(self, size: int) -> Node:
-        """The nodes of the tree over the first `size` entries, kept; on a connection of its own."""
+        """The nodes of the tree over the first `size` entries, kept; on a connection of its own.
+
+        Raises LookupError or NotFound if there are fewer.
+        """
         return self._trees(size)
 
     def _tree_of(self, size: int) -> Node:
