@@ -4,7 +4,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
@@ -73,20 +74,28 @@ class _OwnSocket:
 
 
 def _listen(host: str, port: int, shared: bool = False) -> socket.socket:
-    try:
+    """A listening socket, `shared` with others of this user; raises StartRefused."""
+    with _refusing(host, port):
         return socket.create_server(
             (host, port), family=_family(host), backlog=BACKLOG, reuse_port=shared
         )
-    except (OSError, OverflowError) as error:
-        raise StartRefused(f"{host}, port {port} can't be listened on: {error}") from error
 
 
 def _reserve(host: str, port: int) -> socket.socket:
-    """The port, kept for the workers; no connection comes to what does not listen."""
-    held = socket.socket(_family(host))
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    held.bind((host, port))
-    return held
+    """The port, kept for the workers; no connection comes to what does not listen. Raises StartRefused."""
+    with _refusing(host, port):
+        held = socket.socket(_family(host))
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind((host, port))
+        return held
+
+
+@contextmanager
+def _refusing(host: str, port: int) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, OverflowError) as error:
+        raise StartRefused(f"{host}, port {port} can't be listened on: {error}") from error
 
 
 def _family(host: str) -> socket.AddressFamily:
