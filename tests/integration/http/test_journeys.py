@@ -206,16 +206,19 @@ def test_an_export_gives_what_its_event_commits_to(place: Place) -> None:
     assert set(archive.namelist()) == {"index.json", *(line["file"] for line in index)}
 
 
+def _stranger_and_excluded(place: Place) -> tuple[Actor, Actor]:
+    """A doctor without a grant, and one with a grant whom the patient excludes."""
+    far, pat = place.far, place.pat
+    stranger, excluded = new_doctor(far, place.town), new_doctor(far, place.town)
+    grants.grant(far, pat.actor, pat.patient, excluded.account)
+    grants.exclude(far, pat.actor, pat.patient, excluded.account)
+    return stranger, excluded
+
+
 def test_an_excluded_asker_is_told_what_a_stranger_is_told(place: Place) -> None:
     """Byte for byte, now and at each retry, by reading and list; the patient is told the reason."""
     far, web, pat = place.far, place.web, place.pat
-    stranger, excluded, record = (
-        new_doctor(far, place.town),
-        new_doctor(far, place.town),
-        place.records["old"],
-    )
-    grants.grant(far, pat.actor, pat.patient, excluded.account)
-    grants.exclude(far, pat.actor, pat.patient, excluded.account)
+    (stranger, excluded), record = _stranger_and_excluded(place), place.records["old"]
     answers = []
     for actor in (stranger, excluded):
         reading, opened = place.reading(actor, record), place.event(actor, "chart.opened", PURPOSE)
@@ -236,14 +239,7 @@ def test_an_excluded_asker_is_told_what_a_stranger_is_told(place: Place) -> None
 
 def test_the_explanation_does_not_tell_of_an_exclusion(place: Place) -> None:
     """Neither does what would have to change."""
-    far, pat = place.far, place.pat
-    stranger, excluded, record = (
-        new_doctor(far, place.town),
-        new_doctor(far, place.town),
-        place.records["old"],
-    )
-    grants.grant(far, pat.actor, pat.patient, excluded.account)
-    grants.exclude(far, pat.actor, pat.patient, excluded.account)
+    (stranger, excluded), record = _stranger_and_excluded(place), place.records["old"]
     told = [
         good(place.web.post("/v1/decisions", question_of(place, actor, record), actor))
         for actor in (stranger, excluded)
