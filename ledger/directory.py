@@ -146,11 +146,8 @@ class Rows:
         rows[key] = row
         fields = GROUPS.get(kind)
         if fields is not None:
-            self._join((kind, row[fields]), key, row)
+            self._groups.setdefault((kind, row[fields]), {})[key] = row
         return name, new
-
-    def _join(self, group: Name, key: tuple[str, ...], row: Row) -> None:
-        self._groups.setdefault(group, {})[key] = row
 
     def created(self, id_: str) -> bool:
         """Whether an entry has created this id."""
