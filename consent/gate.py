@@ -3,9 +3,10 @@
 from consent.decide import Facts, Request, decide, decide_list
 from consent.facts import Exclusion, Grant, GrantName, Record, version_of
 from consent.policy import Policy, policy_in_force
-from ledger.directory import Account, Group, GroupMember, Hospital, Key, Look, Member, Patient
+from ledger.directory import Account, Group, GroupMember, Hospital, Key, Member, Patient
 from ledger.errors import Refused
 from ledger.event import Event
+from ledger.rows import Look
 from ledger.sequencer import Judged
 from ledger.signers import holds_role
 from ledger.times import DAY_MS, parse_time

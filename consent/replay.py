@@ -6,10 +6,11 @@ from typing import Any
 
 from consent.facts import FOLDS
 from consent.gate import gate
-from ledger.directory import Key, Rows
+from ledger.directory import Key
 from ledger.entry import Entry, nested_reading
 from ledger.errors import EventError, LedgerError
 from ledger.forms import parse_entry
+from ledger.rows import Rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from crypto import canonical
-from ledger.directory import GROUPS, KEY_LENGTHS, Look, Row
 from ledger.entry import Entry
+from ledger.rows import GROUPS, KEY_LENGTHS, Look, Row
 from ledger.times import DAY_MS
 
 POLICY_WAIT_MS = 7 * DAY_MS

@@ -11,12 +11,13 @@ from typing import Any, NamedTuple, cast
 from crypto.encoding import b64encode
 from crypto.signing import SigningKey
 from ledger.chain import Chain
-from ledger.directory import KEY_LENGTHS, Key, Look, Name, Row, Rows
+from ledger.directory import Key
 from ledger.entry import Entry
 from ledger.errors import EventError, Refused
 from ledger.event import Event, Signature, sign_event
 from ledger.merkle import Frontier, leaf_hash
 from ledger.policies import policy_at
+from ledger.rows import KEY_LENGTHS, Look, Name, Row, Rows
 from ledger.signers import check_event, created_ids
 from ledger.times import check_days, format_time
 

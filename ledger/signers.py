@@ -10,11 +10,12 @@ from crypto.encoding import b64decode
 from crypto.errors import CryptoError
 from crypto.ids import ALGORITHM_ED25519, ALGORITHM_X25519, key_id
 from crypto.signing import verify
-from ledger.directory import Account, Group, GroupMember, Hospital, Key, Look, Member, Patient
+from ledger.directory import Account, Group, GroupMember, Hospital, Key, Member, Patient
 from ledger.errors import Refused
 from ledger.event import Event, possession_message
 from ledger.policies import last_policy
 from ledger.registry import HOSPITAL_ROLES, edition_of
+from ledger.rows import Look
 from ledger.times import parse_time
 
 _ALGORITHMS = {"ed25519": ALGORITHM_ED25519, "x25519": ALGORITHM_X25519}

@@ -15,7 +15,7 @@ from crypto.notes import VerifierKey
 from ledger.chain import Chain
 from ledger.checkpoint import Checkpoint, open_checkpoint, parse_keys
 from ledger.digest import BundleDigest, hashes_of
-from ledger.directory import Rows, fold_directory
+from ledger.directory import fold_directory
 from ledger.entry import Entry, nested_reading
 from ledger.errors import LedgerError, ProofError, Tampered
 from ledger.event import Event
@@ -31,6 +31,7 @@ from ledger.merkle import (
 from ledger.policies import fold_policy, last_policy, policy_at
 from ledger.receipt import Receipt
 from ledger.registry import REGISTRY, edition_of
+from ledger.rows import Rows
 from ledger.signers import check_edition, check_event, check_signer, created_ids
 from ledger.tiles import (
     TILE_HEIGHT,

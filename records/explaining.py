@@ -9,9 +9,10 @@ from consent.gate import ASSURANCE, gather
 from consent.policy import Policy
 from identity.actors import Caller
 from identity.sessions import active_role
-from ledger.directory import Group, GroupMember, Key, Member, Patient, Rows
+from ledger.directory import Group, GroupMember, Key, Member, Patient
 from ledger.entry import Entry
 from ledger.registry import ACTIONS, PURPOSES
+from ledger.rows import Rows
 from records.errors import Forbidden, NotThere, RecordsError
 from storage.ledger import Ledger
 

@@ -10,11 +10,12 @@ from typing import Any, TypeVar, cast
 from consent.facts import Record
 from consent.policy import Policy, policy_in_force
 from crypto.notes import VerifierKey
-from ledger.directory import Key, Rows
+from ledger.directory import Key
 from ledger.entry import Entry
 from ledger.merkle import consistency_proof, inclusion_path, root_of
 from ledger.policies import LOG, PolicyRow
 from ledger.receipt import Receipt
+from ledger.rows import Rows
 from ledger.sequencer import Outcome, Proposal
 from storage.blobs import BlobStore
 from storage.care.sweeper import Sweeper

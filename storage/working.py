@@ -7,23 +7,10 @@ from sqlalchemy import Connection
 
 from consent.facts import Exclusion, Grant, GrantName, Record
 from consent.gate import duty
-from ledger.directory import (
-    GROUPS,
-    KEY_LENGTHS,
-    Account,
-    Group,
-    GroupMember,
-    Hospital,
-    Key,
-    Member,
-    Name,
-    Patient,
-    Row,
-    Rows,
-    row_name,
-)
+from ledger.directory import Account, Group, GroupMember, Hospital, Key, Member, Patient
 from ledger.event import Event
 from ledger.policies import LOG, PolicyRow
+from ledger.rows import GROUPS, KEY_LENGTHS, Name, Row, Rows, row_name
 from ledger.sequencer import Proposal, Refusals
 from storage.database import Database
 from storage.rows import shape

@@ -27,13 +27,13 @@ from crypto.notes import LogSigner
 from crypto.signing import SigningKey
 from ledger.chain import Chain
 from ledger.checkpoint import Checkpoint
-from ledger.directory import Rows
 from ledger.entry import Entry
 from ledger.errors import Refused
 from ledger.event import Event, Signature, possession_message, sign_bundle, sign_event
 from ledger.merkle import Frontier, inclusion_path, leaf_hash, root_of
 from ledger.receipt import Receipt
 from ledger.registry import REGISTRY, registry_hash, registry_json
+from ledger.rows import Rows
 from ledger.sequencer import Appended, Batch, Denied, Outcome, Proposal, Rules, ledger_created
 from ledger.tiles import all_tiles, join_bundle, level_tiles, tile_path
 from ledger.times import DAY_MS, format_time

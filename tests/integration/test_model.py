@@ -34,9 +34,10 @@ from consent.gate import gate
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key
 from ledger.auditor import verify_export
-from ledger.directory import Key, Rows
+from ledger.directory import Key
 from ledger.entry import Entry, nested_reading
 from ledger.errors import Refused
+from ledger.rows import Rows
 from ledger.sequencer import Appended, Denied, Proposal
 from ledger.times import DAY_MS, format_time
 from records import directory, disclosures, grants, uploads

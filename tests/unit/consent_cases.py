@@ -15,10 +15,11 @@ from consent.decide import Decision, Facts, Request
 from consent.facts import Record
 from consent.policy import DEFAULT_POLICY, Policy
 from ledger.chain import Link
-from ledger.directory import Account, Hospital, Member, Rows, fold_directory
+from ledger.directory import Account, Hospital, Member, fold_directory
 from ledger.entry import Entry
 from ledger.event import Event, Signature
 from ledger.registry import REGISTRY
+from ledger.rows import Rows
 from ledger.signers import holds_role
 from ledger.times import format_time
 from tests.consentmodel import Answer, Ask, World

@@ -9,8 +9,9 @@ from typing import Any, Final, NamedTuple
 
 from consent import gate
 from consent.facts import FOLDS, Record
-from ledger.directory import Key, Rows
+from ledger.directory import Key
 from ledger.entry import Entry, nested_reading
+from ledger.rows import Rows
 from ledger.sequencer import Appended, Judged
 from ledger.times import format_time
 from tests.worlds import Body, Person, World, reading

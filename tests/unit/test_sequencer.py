@@ -5,11 +5,11 @@ from unittest.mock import patch
 
 import pytest
 
-from ledger.directory import Rows
 from ledger.entry import Entry, nested_reading
 from ledger.errors import Refused
 from ledger.event import Event
 from ledger.registry import registry_hash
+from ledger.rows import Rows
 from ledger.sequencer import Appended, Denied, Proposal, ledger_created
 from ledger.signers import check_event
 from ledger.times import format_time
