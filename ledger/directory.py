@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 from crypto.encoding import b64decode
 from ledger.entry import Entry
 from ledger.event import Event
+from ledger.policies import edition_in_force
+from ledger.registry import STRICTER
 from ledger.rows import GROUPS, KEY_LENGTHS, Look, Row
 from ledger.times import DAY_MS, parse_time
 
@@ -94,7 +96,7 @@ class GroupMember(NamedTuple):
 KEY_LENGTHS.update(
     {Hospital: 1, Account: 1, Key: 1, Member: 3, Patient: 1, Group: 1, GroupMember: 2}
 )
-GROUPS.update({Key: slice(1, 2), GroupMember: slice(0, 1)})
+GROUPS.update({Key: slice(1, 2), Member: slice(0, 1), GroupMember: slice(0, 1)})
 
 
 def fold_directory(entry: Entry, look: Look) -> list[Row]:
@@ -142,6 +144,32 @@ def _member(role: str, active: bool) -> Any:
         return [row._replace(active=False)] if row else []
 
     return fold
+
+
+def _doctor_approved(event: Event, seq: int, time: int, look: Look) -> list[Row]:
+    """Whoever is approved again is in no group any more: neither whoever left, nor whoever was suspended."""
+    before = look.get(Member, event.body["account"], "doctor", event.subject)
+    rows: list[Row] = _member("doctor", True)(event, seq, time, look)
+    return rows if before is None or before.active else [*rows, *_groups_left(event, seq, look)]
+
+
+def _doctor_ended(event: Event, seq: int, time: int, look: Look) -> list[Row]:
+    """Whoever leaves a hospital leaves its groups."""
+    rows: list[Row] = _member("doctor", False)(event, seq, time, look)
+    return [*rows, *_groups_left(event, seq, look)]
+
+
+def _groups_left(event: Event, seq: int, look: Look) -> list[Row]:
+    """The memberships in this hospital's groups that end with this event; before STRICTER they stayed."""
+    if edition_in_force(look) < STRICTER:
+        return []
+    found = list(look.group(GroupMember, event.body["account"]))
+    groups = [(member, look.get(Group, member.group)) for member in found if member.active]
+    return [
+        member._replace(seq=seq, active=False)
+        for member, group in groups
+        if group is not None and group.hospital == event.subject
+    ]
 
 
 def _admin_appointed(event: Event, seq: int, time: int, look: Look) -> list[Row]:
@@ -221,9 +249,9 @@ _FOLDS = {
     "admin.ended": _member("hospital_admin", False),
     "system.added": _member("hospital_system", True),
     "system.ended": _member("hospital_system", False),
-    "doctor.approved": _member("doctor", True),
+    "doctor.approved": _doctor_approved,
     "doctor.suspended": _member("doctor", False),
-    "doctor.ended": _member("doctor", False),
+    "doctor.ended": _doctor_ended,
     "account.registered": _account_registered,
     "key.registered": _key_registered,
     "key.revoked": _key_revoked,

@@ -201,10 +201,11 @@ def ages(desk: Desk, birth: date | None) -> dict[str, Any]:
 
 
 def birthday(birth: date, years: int) -> date:
-    """The birthday after `years`; 29 February counts as 1 March."""
-    if (birth.month, birth.day) == (2, 29):
+    """The birthday after `years`; 29 February counts as 1 March in years that have none."""
+    try:
+        return birth.replace(year=birth.year + years)
+    except ValueError:
         return date(birth.year + years, 3, 1)
-    return birth.replace(year=birth.year + years)
 
 
 def public_key(text: str) -> bytes:

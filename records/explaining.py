@@ -62,8 +62,13 @@ def why(ledger: Ledger, caller: Caller, question: Question) -> Answer:
 
 
 def still_permitted(ledger: Ledger, entry: Entry) -> bool:
-    """Whether the rules would permit an earlier reading now; its own use of a grant doesn't count."""
-    event = entry.event
+    """Whether the rules would permit an earlier reading now, signed by the same key.
+
+    Its own use of a grant doesn't count against it.
+    """
+    event, key = entry.event, ledger.row(Key, entry.sig.key)
+    if key is None or not key.active:
+        return False
     question = Question(
         event.subject, event.actor, event.role, event.hospital, "read", event.body["purpose"],
         event.body["record"],

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ledger.chain import ZERO
-from ledger.entry import Entry, nested_reading
+from ledger.entry import Entry, nested_event
 from ledger.errors import ProofError
 from ledger.merkle import leaf_hash
 from ledger.sequencer import Proposal
@@ -87,7 +87,7 @@ def check_history(entries: Sequence[bytes]) -> list[Entry]:
 def act(entry: Entry) -> Act:
     """An entry as an act; of a refusal, the act that was refused."""
     event = entry.event
-    inner = nested_reading(event)[0] if event.type.name == "access.refused" else event
+    inner = nested_event(event)[0] if event.type.name == "access.refused" else event
     decision = entry.decision or {}
     return Act(
         entry.link.seq,

@@ -11,8 +11,8 @@ from sqlalchemy import Table
 from consent.facts import Exclusion, Grant, GrantName, Provision, Record, Version
 from ledger.directory import Account, Group, GroupMember, Hospital, Key, Member, Patient
 from ledger.policies import PolicyRow
+from ledger.refusals import Refusals
 from ledger.rows import KEY_LENGTHS
-from ledger.sequencer import Refusals
 from storage import schema
 
 TABLES: dict[type, Table] = {

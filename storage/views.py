@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 
 from consent.facts import FOLDS
 from ledger.entry import Entry
+from ledger.refusals import Refusals
 from ledger.rows import Rows, row_name
-from ledger.sequencer import Refusals
 from ledger.tiles import TILE_WIDTH
 from storage.database import Database
 from storage.entries import EntryStore

@@ -10,8 +10,9 @@ from consent.gate import duty
 from ledger.directory import Account, Group, GroupMember, Hospital, Key, Member, Patient
 from ledger.event import Event
 from ledger.policies import LOG, PolicyRow
+from ledger.refusals import Refusals
 from ledger.rows import GROUPS, KEY_LENGTHS, Name, Row, Rows, row_name
-from ledger.sequencer import Proposal, Refusals
+from ledger.sequencer import Proposal
 from storage.database import Database
 from storage.rows import shape
 
@@ -152,6 +153,7 @@ _GROUP_COLUMNS: dict[type, tuple[str, ...]] = {
     Grant: ("patient", "grantee"),
     GroupMember: ("account",),
     Key: ("account",),
+    Member: ("account",),
     PolicyRow: ("log",),
 }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from api.story.day import Day
 from consent.explain import WORDS
-from ledger.entry import Entry, nested_reading
+from ledger.entry import Entry, nested_event
 from records.history import Act, act
 
 PERMITS = {
@@ -130,7 +130,7 @@ class _Telling:
 
     def _words(self, entry: Entry, one: Act, count: int) -> str:
         inner = (
-            nested_reading(entry.event)[0]
+            nested_event(entry.event)[0]
             if entry.event.type.name == "access.refused"
             else entry.event
         )

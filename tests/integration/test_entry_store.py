@@ -18,8 +18,8 @@ from ledger.entry import Entry
 from ledger.event import Event, sign_event
 from ledger.merkle import leaf_hash
 from ledger.policies import PolicyRow
+from ledger.refusals import Refusals
 from ledger.rows import KEY_LENGTHS
-from ledger.sequencer import Refusals
 from storage import schema
 from storage.database import Database
 from storage.entries import EntryStore, Head, StreamEnd
