@@ -5,6 +5,7 @@ from unittest.mock import patch
 
 import pytest
 
+from crypto.encoding import b64encode
 from ledger.entry import Entry, nested_event
 from ledger.errors import Refused
 from ledger.event import Event
@@ -14,7 +15,7 @@ from ledger.sequencer import Appended, Denied, Proposal, ledger_created
 from ledger.signers import check_event
 from ledger.times import format_time
 from tests.unit.cast import Cast, Scenario, after, approve, say, upload
-from tests.worlds import START, Person, World, reading
+from tests.worlds import START, Person, World, reading, verify_world
 
 MINUTES_5 = 300_000
 
@@ -221,6 +222,17 @@ def test_what_is_refused_leaves_no_trace() -> None:
 
 def granted_for_nothing(c: Cast) -> str:
     return granted(c, days=0)
+
+
+def test_the_log_goes_on_from_where_it_is_and_nowhere_else() -> None:
+    """What verifiers would reject for ever after is not taken."""
+    c = Cast()
+    size, root = c.world.batch.frontier.size, b64encode(c.world.batch.frontier.root())
+    body = {"last_root": b64encode(bytes(32)), "last_size": size + 5, "root": root, "size": size}
+    for wrong in ({"size": size - 1}, {"size": size + 1}, {"root": b64encode(bytes(32))}):
+        assert c.world.answer(c.operator, "ledger.restored", body | wrong) == "conflict"
+    assert c.world.answer(c.operator, "ledger.restored", body) == "appended"
+    verify_world(c.world)
 
 
 def test_both_chains_hold() -> None:
