@@ -129,7 +129,7 @@ def _made(place: Path, more: Callable[[Ledger, People], None]) -> Export:
         people = _people(ledger, created.operator, settings.data)
         uploaded = _chart(ledger, people)
         more(ledger, people)
-        older = ledger.receipt(uploaded[0].seq)[0].text()
+        older = ledger.receipts_now([uploaded[0].seq])[0].text()
         _consent(ledger, people, uploaded)
         write_export(ledger, place / "export")
         receipts = [ledger.receipt(seq)[0].text() for seq in range(ledger.head().size)]
