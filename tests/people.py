@@ -73,6 +73,10 @@ class Town:
         self.ledger.close()
         self.ledger = open_ledger(self.settings, clock)
 
+    def forget(self) -> None:
+        """Let the log keep nothing of the batches before, as after a restart; nobody else may append meanwhile."""
+        self.ledger.log._state = None
+
     def close(self) -> None:
         """Close the ledger."""
         self.ledger.close()

@@ -543,7 +543,7 @@ class Ledgers(RuleBasedStateMachine):
     def forget(self) -> None:
         """The log keeps nothing from the batches before, as after a restart."""
         if self.cold:
-            self.town.ledger.log._state = None
+            self.town.forget()
 
     def append(self, actor: Actor, event: dict[str, Any]) -> list[Entry]:
         return append(self.town.ledger, actor, [event])

@@ -1,5 +1,7 @@
 """Who may do what over HTTP: one row an operation, one column a role; the chart and the record are always
 the same patient's, written by the north hospital. Every operation of the OpenAPI document has its row.
+
+It is the same table warm and cold: with what the log keeps between batches forgotten before each request.
 """
 
 from collections.abc import Callable, Iterator
@@ -112,11 +114,15 @@ class Place:
         return self.web.post(path, self.web.signed(event, self.who[name]) | also)
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+@pytest.fixture(scope="module", params=["warm", "cold"])
+def place(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Place]:
     town = Town.found(Settings(data=tmp_path_factory.mktemp("matrix") / "data"))
     with in_process(town.ledger) as web:
         scene = Scene.of(town)
+        if request.param == "cold":
+            web.client.event_hooks = {"request": [lambda request: town.forget()]}
         yield Place(scene, web, _everybody(scene))
     town.verify()
     town.close()
