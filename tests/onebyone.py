@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Several
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
@@ -92,8 +93,10 @@ class OneByOne:
             for row in kept.values():
                 rows.put(row)
         chain = Chain(self.chain.size, self.chain.tip, self.chain.time, dict(self.chain.streams))
-        entries, known = list(self.entries), dict(self.known)
-        return replace(self, rows=rows, chain=chain, entries=entries, known=known)
+        return replace(
+            self, rows=rows, chain=chain, frontier=deepcopy(self.frontier),
+            entries=list(self.entries), known=dict(self.known),
+        )  # fmt: skip
 
     def _took(self, entry: Entry) -> None:
         self.entries.append(entry)

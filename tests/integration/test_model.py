@@ -43,7 +43,7 @@ from ledger.errors import Refused
 from ledger.rows import Rows
 from ledger.sequencer import Appended, Denied, Proposal
 from ledger.times import DAY_MS, format_time
-from records import directory, disclosures, grants, groups, readings, uploads
+from records import appointments, directory, disclosures, grants, groups, readings, uploads
 from records.appending import append
 from records.desk import Near
 from records.directory import AddedHospital, NewPatient
@@ -66,9 +66,9 @@ SIGNERS: Final = {
     "retract": ("doctor", "hospital_system", "patient"),
 }
 """Who may sign such an event at all; readings, everybody."""
-READINGS: Final = ("list", "read", "read_history")
 REFUSALS: Final = 20
-"""Refusals an hour that are written, of one actor on one patient."""
+REFUSALS_A_KEY: Final = 100
+"""Refusals an hour that are written, of one actor on one patient, and of one key."""
 PURPOSES: Final = st.sampled_from(("TREAT", "TREAT", "TREAT", "HRESCH", "BTG"))
 WHOM: Final = st.sampled_from(("person", "hospital", "group"))
 """To or against whom something is said: a doctor, the doctor's hospital, or a group."""
@@ -93,7 +93,7 @@ class Book:
         self.lengths: Counter[str] = Counter()
         """Of each patient's stream."""
         self.refusals: Counter[tuple[str, str]] = Counter()
-        """Of each actor, on each patient."""
+        """Of each actor on each patient, and of each key."""
 
     def took(self, chart: str = "", entries: int = 1) -> int:
         """The log grew, and the chart's stream by one of these; gives the first new number."""
@@ -102,6 +102,15 @@ class Book:
         if chart:
             self.lengths[chart] += 1
         return first
+
+    def may_refuse(self, actor: Actor, chart: str) -> bool:
+        """Whether one more refusal of the actor is written, which then counts: few an hour of one actor on
+        one patient, and of one key."""
+        own, by_key = (actor.account, chart), ("", actor.key.id)
+        if self.refusals[own] >= REFUSALS or self.refusals[by_key] >= REFUSALS_A_KEY:
+            return False
+        self.refusals.update((own, by_key))
+        return True
 
     def join(self, actor: Actor, entries: int = 3) -> None:
         """A new member; the last of the entries puts them into the role."""
@@ -152,6 +161,7 @@ class Ledgers(RuleBasedStateMachine):
         self.town = Town.found(Settings(data=self.folder / "data", database_url=""))
         self.book, self.admins = Book(), dict[str, Actor]()
         self.third: list[AddedHospital] = []
+        self.auditors: list[Actor] = []
         both = self.town.north, self.town.south
         for hospital in both:
             self.opened(hospital)
@@ -247,37 +257,60 @@ class Ledgers(RuleBasedStateMachine):
     def add_group(self, hospital: str) -> str:
         return self.new_group(getattr(self.town, hospital).hospital)
 
-    @rule(target=actors, doctor=doctors)
-    def appoint_auditor(self, doctor: Actor) -> Actor:
-        """For a month; whoever is appointed again has the newest term."""
-        now = self.town.ledger.clock()
+    @rule(target=actors, again=st.booleans())
+    def appoint_auditor(self, again: bool) -> Actor:
+        """For a month; whoever is appointed again has the newest term. Nobody of a hospital's staff is one."""
+        operator, book, now = self.town.operator, self.book, self.town.ledger.clock()
+        if not again or not self.auditors:
+            desk = Near(self.town.ledger)
+            auditor, _ = appointments.appoint_auditor(desk, operator, "Ada", 30, new_key())
+            self.auditors.append(auditor)
+            book.join(auditor)
+            return auditor
+        auditor = self.auditors[-1]
         term = {"start": format_time(now), "end": format_time(now + 30 * DAY_MS)}
-        event = self.town.operator.event(
-            "auditor.appointed", "ledger", {"account": doctor.account, **term}, now
-        )
-        append(self.town.ledger, self.town.operator, [event])
-        auditor = doctor.in_role("auditor")
-        old = [
-            m for m in self.book.members if (m["account"], m["role"]) == (doctor.account, "auditor")
-        ]
-        for one in old:
-            self.book.members.remove(one)
-        self.book.join(auditor, entries=1)
+        body = {"account": auditor.account} | term
+        self.append(operator, operator.event("auditor.appointed", "ledger", body, now))
+        book.members = [one for one in book.members if one["account"] != auditor.account]
+        book.join(auditor, entries=1)
         return auditor
+
+    @rule(doctor=doctors, ended=st.booleans(), record=records)
+    def go_and_come_back(self, doctor: Actor, ended: bool, record: tuple[Person, str]) -> None:
+        """A doctor is suspended or leaves, and is approved again: in no group of the hospital any more."""
+        book, admin = self.book, self.admins[doctor.hospital]
+        self.of_doctor(admin, "doctor.ended" if ended else "doctor.suspended", doctor)
+        self.membership(doctor)["active"] = False
+        self.read(doctor, record)
+        seq = self.of_doctor(admin, "doctor.approved", doctor)
+        self.membership(doctor).update(active=True, seq=seq)
+        own = [group for group, hospital in book.groups.items() if hospital == doctor.hospital]
+        gone = {"seq": seq, "account": doctor.account, "joined": False}
+        book.joinings += [gone | {"group": group} for group in own]
+        self.read(doctor, record)
 
     @rule(target=actors, doctor=consumes(doctors), record=records)
     def suspend(self, doctor: Actor, record: tuple[Person, str]) -> Actor:
         """By an admin of the hospital; the doctor goes on trying, and is refused."""
-        admin = self.admins[doctor.hospital]
-        stream, body = f"hospital/{doctor.hospital}", {"account": doctor.account}
-        event = admin.event("doctor.suspended", stream, body, self.town.ledger.clock())
-        append(self.town.ledger, admin, [event])
-        self.book.took()
-        for one in self.book.members:
-            if (one["account"], one["role"]) == (doctor.account, "doctor"):
-                one["active"] = False
+        self.of_doctor(self.admins[doctor.hospital], "doctor.suspended", doctor)
+        self.membership(doctor)["active"] = False
         self.read(doctor, record)
         return doctor
+
+    def of_doctor(self, admin: Actor, kind: str, doctor: Actor) -> int:
+        """What an admin says of a doctor; gives the entry."""
+        stream, body = f"hospital/{doctor.hospital}", {"account": doctor.account}
+        self.append(admin, admin.event(kind, stream, body, self.town.ledger.clock()))
+        return self.book.took()
+
+    def membership(self, doctor: Actor) -> Ask:
+        """The doctor's row among the members."""
+        named = doctor.account, "doctor", doctor.hospital
+        return next(
+            one
+            for one in self.book.members
+            if (one["account"], one["role"], one["hospital"]) == named
+        )
 
     # Records
 
@@ -494,23 +527,18 @@ class Ledgers(RuleBasedStateMachine):
         """Do something; what comes of it, and what the log then has, is what the book says."""
         ask = self.ask(actor, chart, action, purpose, record)
         decided = decided or model.decide(self.book.world(chart.patient), ask, POLICY)
+        if decided[0] == "permit" and actor.role not in SIGNERS.get(action, model.ROLES):
+            decided = model.deny("S1", "role")
         effect, stage, reason, basis = decided
         expected: Outcome = (effect, stage, reason) if reason else ("permit", "", "")
         if reason == "excluded":  # nobody learns that they are
             emergency = purpose in ("BTG", "ETREAT")
-            expected = (
-                "deny",
-                *(("S8", "emergency_needed") if emergency else ("S12", "no_consent")),
-            )
+            told = ("S8", "emergency_needed") if emergency else ("S12", "no_consent")
+            expected = ("deny", *told)
         self.forget()
-        written = effect == "permit" or action in READINGS
-        key = actor.account, chart.patient
-        if stage == "S0" or actor.role not in SIGNERS.get(action, model.ROLES):
-            expected, written = ("refused", "role", ""), False
-        elif effect == "deny" and action in READINGS and self.book.refusals[key] >= REFUSALS:
-            expected, written = ("refused", "too_many_refusals", ""), False
-        elif effect == "deny":
-            self.book.refusals[key] += written
+        written = effect == "permit" or self.book.may_refuse(actor, chart.patient)
+        if not written:
+            expected = ("refused", "too_many_refusals", "")
         assert outcome(act) == expected, (ask, decided)
         if written:
             seq = self.book.took(chart.patient)
