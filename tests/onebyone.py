@@ -1,7 +1,6 @@
 """What must come of events one after the other: the log once more, in memory, with every row there is.
 
-    kept = OneByOne.of(town, staged)
-    expected = kept.answer(proposal, now)
+    play(town, random.Random(7), "cold")
 
 Nothing is loaded beforehand and nothing is forgotten here, and every proposal is a batch of its own.
 Given the time and the ids of refusals that the true log took, it comes to the same bytes.
@@ -9,14 +8,18 @@ Given the time and the ids of refusals that the true log took, it comes to the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Sequence as Several
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
 from typing import Any, Final
 
+import pytest
+
+from api.bootstrap import open_ledger
 from consent.facts import FOLDS
 from consent.gate import gate
 from crypto.signing import SigningKey
@@ -29,6 +32,7 @@ from ledger.merkle import Frontier, leaf_hash
 from ledger.rows import KEY_LENGTHS, Row, Rows, row_name
 from ledger.sequencer import Appended, Batch, Denied, Outcome, Proposal, Rules
 from ledger.signers import created_ids
+from storage import working
 from storage.roots import load_root
 from storage.rows import TABLES, shape
 from tests.people import Town, keys_of
@@ -112,6 +116,51 @@ class OneByOne:
                 raise Refused("no_key", f"{body['blob']} was not staged so")
 
 
+FEW_ROWS: Final = 40
+"""So many are there after a batch or two."""
+Between = Callable[[Town], object]
+"""What happens before each batch."""
+
+
+@contextmanager
+def cold(town: Town) -> Iterator[Between]:
+    """Nothing is kept from batch to batch: the ledger is closed and opened again."""
+    yield Town.reopen
+
+
+@contextmanager
+def warm(town: Town) -> Iterator[Between]:
+    """Everything is kept."""
+    yield Town.size
+
+
+@contextmanager
+def forgetful(town: Town) -> Iterator[Between]:
+    """There is room for few rows, so they are forgotten again and again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(working, "ROWS_LIMIT", FEW_ROWS)
+        yield Town.size
+
+
+@contextmanager
+def in_turn(town: Town) -> Iterator[Between]:
+    """Two ledgers on one database: what each has kept is old whenever its turn comes."""
+    other = open_ledger(town.settings)
+
+    def swap(town: Town) -> None:
+        nonlocal other
+        other, town.ledger = town.ledger, other
+
+    try:
+        yield swap
+    finally:
+        other.close()
+
+
+KEEPING: Final = {make.__name__: make for make in (cold, warm, forgetful, in_turn)}
+"""What the log keeps from batch to batch, in as many ways."""
+
+
 EVENTS: Final = 250
 """Events of a sequence, at least."""
 MOST: Final = 12
@@ -120,8 +169,8 @@ ATOMIC: Final = 0.05
 """How many of the batches are all or nothing."""
 
 
-def play(town: Town, rng: Random, between: Callable[[Town], object], events: int = EVENTS) -> int:
-    """Send a sequence to a fresh town in random batches, with `between` before each; gives their number.
+def play(town: Town, rng: Random, keeping: str, events: int = EVENTS) -> int:
+    """Send a sequence to a fresh town in random batches, `keeping` what `KEEPING` says; gives their number.
 
     Fails at the first proposal that is answered otherwise than one by one, and if in the end the entries
     or the rows are others.
@@ -130,12 +179,13 @@ def play(town: Town, rng: Random, between: Callable[[Town], object], events: int
     drawn.reserve()
     staged = {name: (by, patient, b.record) for name, (by, patient, b) in drawn.blobs.items()}
     kept, start = OneByOne.of(town, staged), 0
-    while start < len(drawn.proposals):
-        batch = drawn.proposals[start : start + rng.randint(1, MOST)]
-        between(town)
-        where = f"events {start} to {start + len(batch) - 1}"
-        kept = compare(town, kept, batch, where, rng.random() < ATOMIC)
-        start += len(batch)
+    with KEEPING[keeping](town) as between:
+        while start < len(drawn.proposals):
+            batch = drawn.proposals[start : start + rng.randint(1, MOST)]
+            between(town)
+            where = f"events {start} to {start + len(batch) - 1}"
+            kept = compare(town, kept, batch, where, rng.random() < ATOMIC)
+            start += len(batch)
     same_log(town, kept)
     return len(drawn.proposals)
 

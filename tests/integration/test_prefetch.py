@@ -179,5 +179,5 @@ def test_nothing_hangs_on_what_was_loaded(
     """With no row foreseen at all, cold batches decide as one by one."""
     for name in FORESIGHT:
         monkeypatch.setattr(working, name, nothing)
-    play(found, random.Random(f"nothing foreseen {run}"), Town.reopen)
+    play(found, random.Random(f"nothing foreseen {run}"), "cold")
     assert found.ledger.log.unforeseen > 0
