@@ -44,20 +44,20 @@ WHO = {
 
 TABLE = """
 operation                                 | nobody   self     person   other    doctor   doctor-  doctor*  doctor!  admin    admin-   system   system-  operator auditor
-POST /v1/events: grant                    | key      200      role     role     role     role     role     role     role     role     role     role     role     role
-POST /v1/events: exclude                  | key      200      role     role     role     role     role     role     role     role     role     role     role     role
-POST /v1/events: hide                     | key      200      role     role     role     role     role     role     role     role     role     role     role     role
-POST /v1/events: retract                  | key      S12      role     role     200      S12      S12      S12      role     role     200      S12      role     role
-POST /v1/events: upload                   | key      200      role     role     200      200      200      200      role     role     200      200      role     role
-POST /v1/events: register a patient       | key      role     role     role     200      200      200      200      200      200      200      200      role     role
+POST /v1/events: grant                    | key      200      S1       S0       S1       S1       S1       S1       S1       S1       S1       S1       S1       S1
+POST /v1/events: exclude                  | key      200      S1       S0       S1       S1       S1       S1       S1       S1       S1       S1       S1       S1
+POST /v1/events: hide                     | key      200      S1       S0       S1       S1       S1       S1       S1       S1       S1       S1       S1       S1
+POST /v1/events: retract                  | key      S12      S1       S0       200      S12      S12      S12      S1       S1       200      S12      S1       S1
+POST /v1/events: upload                   | key      200      S1       S0       200      200      200      200      S1       S1       200      200      S1       S1
+POST /v1/events: register a patient       | key      S0       S12      S0       200      200      200      200      200      200      200      200      S1       S1
 POST /v1/events: approve a doctor at north| key      role     role     role     role     role     role     role     200      stream   role     role     role     role
 POST /v1/events: approve a hospital       | key      role     role     role     role     role     role     role     role     role     role     role     200      role
-POST /v1/bundles: grant                   | key      200      role     role     role     role     role     role     role     role     role     role     role     role
-POST /v1/records/{record}/content         | key      200      S1       role     200      S12      200      S12      S1       S1       S1       S1       S1       S1
+POST /v1/bundles: grant                   | key      200      S1       S0       S1       S1       S1       S1       S1       S1       S1       S1       S1       S1
+POST /v1/records/{record}/content         | key      200      S1       S0       200      S12      200      S12      S1       S1       S1       S1       S1       S1
 GET /v1/records/{record}/content          | 401      206      404      404      206      404      206      404      404      404      404      404      404      404
-POST /v1/patients/{patient}/chart         | key      200      S1       role     200      S12      200      S12      S1       S1       S1       S1       S1       S1
-POST /v1/patients/{patient}/history       | key      200      S1       role     S1       S1       S1       S1       S1       S1       S1       S1       S1       200
-POST /v1/patients/{patient}/export        | key      200      S1       role     S1       S1       S1       S1       S1       S1       S1       S1       S1       S1
+POST /v1/patients/{patient}/chart         | key      200      S1       S0       200      S12      200      S12      S1       S1       S1       S1       S1       S1
+POST /v1/patients/{patient}/history       | key      200      S1       S0       S1       S1       S1       S1       S1       S1       S1       S1       S1       200
+POST /v1/patients/{patient}/export        | key      200      S1       S0       S1       S1       S1       S1       S1       S1       S1       S1       S1       S1
 POST /v1/subjects                         | 401      403      403      403      200      200      200      200      200      200      200      200      200      403
 POST /v1/patients/{patient}/seal          | 401      200      403      403      200      200      200      200      403      403      200      200      403      403
 POST /v1/patients/{patient}/blobs         | 401      200      403      403      200      200      200      200      403      403      200      200      403      403
