@@ -33,10 +33,12 @@ from ledger.rows import KEY_LENGTHS, Row, Rows, row_name
 from ledger.sequencer import Appended, Batch, Denied, Outcome, Proposal, Rules
 from ledger.signers import created_ids
 from storage import working
+from storage.ledger import Ledger
 from storage.roots import load_root
 from storage.rows import TABLES, shape
 from tests.people import Town, keys_of
 from tests.sequences import Sequence
+from tests.served import until
 
 Staged = Mapping[str, tuple[str, str, str]]
 """Of each staged blob the author, the patient and the record."""
@@ -165,8 +167,8 @@ EVENTS: Final = 250
 """Events of a sequence, at least."""
 MOST: Final = 12
 """Proposals of a batch, at most."""
-ATOMIC: Final = 0.05
-"""How many of the batches are all or nothing."""
+CALLERS: Final = (0, *12 * (1,), 2, 3, 4)
+"""How many send a batch, as often as they stand here; none: it is all or nothing."""
 
 
 def play(town: Town, rng: Random, keeping: str, events: int = EVENTS) -> int:
@@ -184,21 +186,46 @@ def play(town: Town, rng: Random, keeping: str, events: int = EVENTS) -> int:
             batch = drawn.proposals[start : start + rng.randint(1, MOST)]
             between(town)
             where = f"events {start} to {start + len(batch) - 1}"
-            kept = compare(town, kept, batch, where, rng.random() < ATOMIC)
+            kept = compare(town, kept, batch, where, rng.choice(CALLERS))
             start += len(batch)
     same_log(town, kept)
     return len(drawn.proposals)
 
 
+@contextmanager
+def one_batch(ledger: Ledger) -> Iterator[None]:
+    """Whatever is sent in here becomes one batch, in the order in which it is sent."""
+    with ledger.database.write() as connection:
+        ledger.store.head(connection, lock=True)
+        # The log goes for the lock with a batch of nothing, so that what comes now queues up behind it.
+        ahead = ledger.submit([])
+        until(ledger.log._queue.empty, "the log begins a batch")
+        yield
+    ahead.result()
+
+
+def sent(ledger: Ledger, batch: Several[Proposal], callers: int) -> list[Outcome]:
+    """What comes of a batch that so many callers send at once, each a part of it."""
+    if callers < 2:
+        return ledger.append(batch)
+    size = -(-len(batch) // callers)
+    with one_batch(ledger):
+        parts = [ledger.submit(batch[start : start + size]) for start in range(0, len(batch), size)]
+    return [outcome for part in parts for outcome in part.result().outcomes]
+
+
 def compare(
-    town: Town, kept: OneByOne, batch: Several[Proposal], where: str, atomic: bool = False
+    town: Town, kept: OneByOne, batch: Several[Proposal], where: str, callers: int
 ) -> OneByOne:
     """Append one batch, and compare what comes of each of its proposals; gives the log as it then is.
 
-    `atomic`: all of it or nothing.
+    `callers` send it at once, each a part of it; 0: one sends it as all or nothing.
     """
-    ledger, before = town.ledger, town.size()
-    found = ledger.submit(batch, atomic).result().outcomes
+    ledger, before, atomic = town.ledger, town.size(), callers == 0
+    if atomic:
+        found = ledger.submit(batch, atomic).result().outcomes
+    else:
+        found = sent(ledger, batch, callers)
     new = [ledger.entry(seq) for seq in range(before, town.size())]
     now = new[0].time if new else ledger.clock()
     after = kept.copy() if atomic else kept

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ from identity.actors import Actor, new_id
 from records import grants
 from records.desk import Near
 from storage.exports import write_export
-from storage.ledger import Ledger
 from tests.integration.scene import Scene
+from tests.onebyone import one_batch
 from tests.people import CONTENT, Town, entry_of, vkeys
 from tests.served import Web, in_process, kind_of, problem, until
 
@@ -145,18 +144,6 @@ def meeting(settings: Settings) -> Iterator[Meeting]:
     yield made
     town.verify()
     town.close()
-
-
-@contextmanager
-def one_batch(ledger: Ledger) -> Iterator[None]:
-    """Whatever is sent in here becomes one batch, in the order in which it is sent."""
-    with ledger.database.write() as connection:
-        ledger.store.head(connection, lock=True)
-        # The log goes for the lock with a batch of nothing, so that what comes now queues up behind it.
-        ahead = ledger.submit([])
-        until(ledger.log._queue.empty, "the log begins a batch")
-        yield
-    ahead.result()
 
 
 def sent_together(
