@@ -166,6 +166,23 @@ class Sequence(Charts):
             self.do(self.operator, "auditor.ended", "ledger", body)
             self.read(auditor)
 
+    def mix_roles(self) -> None:
+        """Somebody of a hospital is to be an auditor too, or an auditor a doctor; and reads as both."""
+        at = self.rng.choice(self.hospitals)
+        person = self.rng.choice((*self.auditors, self.rng.choice(self.doctors)))
+        start = self.now - HOUR_MS
+        term = {"end": format_time(start + 2 * DAY_MS), "start": format_time(start)}
+        for _ in range(2):
+            if self.maybe(0.5):
+                body = {"account": person.account} | term
+                self.do(self.operator, "auditor.appointed", "ledger", body)
+            elif self.maybe(0.7):
+                self.do(at.admin, "doctor.approved", at.stream, {"account": person.account})
+            else:
+                self.do(self.operator, "auditor.ended", "ledger", {"account": person.account})
+            self.read(person.in_role("auditor"))
+        self.read(person.in_role("doctor", at.hospital))
+
     def change_policy(self) -> None:
         policy = dict(self.policy)
         name, value = self.rng.choice((
@@ -230,7 +247,7 @@ _WEIGHED: Final[tuple[tuple[Step, int], ...]] = (
     (Sequence.correct, 3), (Sequence.add_chart, 1), (Sequence.add_doctor, 3),
     (Sequence.end_doctor, 4), (Sequence.approve_again, 6), (Sequence.change_staff, 1),
     (Sequence.change_keys, 2), (Sequence.add_hospital, 1), (Sequence.suspend_hospital, 2),
-    (Sequence.appoint_auditor, 1), (Sequence.change_policy, 1), (Sequence.insist, 2),
+    (Sequence.appoint_auditor, 1), (Sequence.mix_roles, 2), (Sequence.change_policy, 1), (Sequence.insist, 2),
 )  # fmt: skip
 STEPS: Final = tuple(step for step, _ in _WEIGHED)
 WEIGHTS: Final = tuple(weight for _, weight in _WEIGHED)
