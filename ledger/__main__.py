@@ -24,6 +24,6 @@ def _refuse_shadows() -> None:
 
 if __name__ == "__main__":
     _refuse_shadows()
-    from ledger.auditor import main
+    from ledger.commands import main
 
     raise SystemExit(main(sys.argv[1:]))

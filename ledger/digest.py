@@ -111,7 +111,13 @@ def long_form(raw: bytes) -> Form:
         path = ",".join(f'"{b64encode(node)}"' for node in sig.path)
         bundle = (str(sig.index), path, str(sig.size))
     signer = signer_of(
-        event.type.name, event.actor, event.role, event.hospital, event.stream, sig.key
+        event.type.name,
+        event.actor,
+        event.role,
+        event.hospital,
+        event.stream,
+        sig.key,
+        event.type.v,
     )
     ids = (event.id, *(event.body[m] for m in event.type.creates))
     place = (event.stream, link.stream_seq, link.stream_prev, entry.time, ids, signer)

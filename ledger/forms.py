@@ -32,6 +32,8 @@ class Signer(NamedTuple):
     hospital: str
     stream: str
     key: str
+    v: int
+    """The type's version."""
 
 
 Place = tuple[str, int, bytes, int, tuple[str, ...], Signer]
@@ -91,15 +93,15 @@ def plain_form(raw: bytes) -> Form | None:
     )
 
 
-def signer_of(kind: str, actor: str, role: str, hospital: str, stream: str, key: str) -> Signer:
-    """The signer of an event of this kind in `stream`."""
-    return _signer(kind, actor, role, hospital, stream if role == "patient" else "", key)
+def signer_of(
+    kind: str, actor: str, role: str, hospital: str, stream: str, key: str, v: int = 1
+) -> Signer:
+    """The signer of an event of this kind and version in `stream`."""
+    return _signer(kind, actor, role, hospital, stream if role == "patient" else "", key, v)
 
 
-@lru_cache(maxsize=4_096)
-def _signer(*names: str) -> Signer:
-    """One signer has many entries; equal ones are one thing, also where they go from process to process."""
-    return Signer(*names)
+# One signer has many entries; equal ones are one thing, also where they go from process to process.
+_signer = lru_cache(maxsize=4_096)(Signer)
 
 
 def parse_entry(raw: bytes) -> Entry:

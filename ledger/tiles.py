@@ -29,6 +29,17 @@ def level_tiles(size: int, level: int) -> Iterator[tuple[int, int]]:
         yield full, rest
 
 
+def tile_width(size: int, level: int, number: int) -> int:
+    """How many hashes (of level 0: entries) tile `number` of `level` holds in a log of `size`.
+
+    Raises LookupError for a tile that such a log doesn't have.
+    """
+    width = min(TILE_WIDTH, (size >> (TILE_HEIGHT * level)) - number * TILE_WIDTH)
+    if number < 0 or width <= 0:
+        raise LookupError(f"a log of {size} entries has no tile {number} on level {level}")
+    return width
+
+
 def all_tiles(size: int) -> Iterator[tuple[int, int, int]]:
     """(level, number, width) of every hash tile of a log of `size` entries."""
     level = 0

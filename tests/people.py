@@ -12,10 +12,11 @@ from api.settings import Settings
 from crypto import canonical
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key, read_keyfile
-from ledger.auditor import Report, read_vkeys, verify_export
+from ledger.auditor import Report, verify_export
 from ledger.entry import Entry
 from ledger.errors import Refused
 from ledger.event import sign_event
+from ledger.files import read_vkeys
 from ledger.sequencer import Appended, Denied, Outcome, Proposal
 from ledger.times import DAY_MS, format_time
 from records import directory, disclosures, uploads

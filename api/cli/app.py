@@ -15,7 +15,8 @@ from sqlalchemy.exc import DBAPIError
 
 from api.bootstrap import open_ledger
 from api.settings import Settings
-from crypto.errors import CryptoError
+from crypto.errors import CryptoError, FormError
+from crypto.texts import printable, printable_lines
 from identity.actors import Actor, read_keyfile
 from identity.errors import IdentityError
 from ledger.errors import EventError, LedgerError, ProofError, Refused, Tampered
@@ -69,6 +70,7 @@ _CODES: tuple[tuple[type[Exception], int, str], ...] = (
     (KeeperRefused, WRONG, "keeper_refused"),
     (BlobError, WRONG, "blob"),
     (LedgerError, WRONG, "malformed"),
+    (FormError, USAGE, "form"),
     (CryptoError, WRONG, "crypto"),
     (IdentityError, USAGE, "key_file"),
     (FhirError, USAGE, "fhir"),
@@ -127,8 +129,8 @@ def say(as_json: bool, fields: dict[str, Any], *lines: str) -> None:
     if as_json:
         print(json.dumps({k: str(v) if isinstance(v, Path) else v for k, v in fields.items()}))
         return
-    for line in lines:
-        print(line)
+    for line in lines:  # names and texts in them come from outside
+        print(printable_lines(line))
 
 
 def progress_console() -> Console:
@@ -141,7 +143,7 @@ def fail(code: int, problem: str, message: str) -> int:
     if "--json" in sys.argv:
         print(json.dumps({"problem": problem, "message": message}))
     # A database's words may be of several lines.
-    print(f"heartwood: {'; '.join(message.splitlines())}", file=sys.stderr)
+    print(f"heartwood: {printable('; '.join(message.splitlines()))}", file=sys.stderr)
     return code
 
 

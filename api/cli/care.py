@@ -12,6 +12,7 @@ from rich.progress import Progress
 
 from api.bootstrap import opened_stores, secrets_of, target_of
 from api.cli.app import GOOD, WRONG, Data, Json, app, opened, progress_console, say, settings
+from crypto.texts import printable
 from storage.blobs import FileBlobs
 from storage.care.backup import BLOBS, back_up
 from storage.care.restore import Checked, check_backup
@@ -59,7 +60,7 @@ def scrub(
             if json_:
                 found.append(finding)
             else:
-                print(_told(finding), flush=True)
+                print(printable(_told(finding)), flush=True)
     done = scrubbing.done
     fields = {"wrong": wrong, "repaired": put_right, "findings": list(map(asdict, found))}
     state = f"WRONG: {wrong} findings" if wrong else "good"

@@ -26,12 +26,33 @@ from api.cli.app import (
     say,
 )
 from consent.auditor import audit_export
-from ledger.auditor import check_against, check_receipt, read_file, read_vkeys, verify_export
+from ledger.auditor import check_against, check_receipt, verify_export
+from ledger.errors import EventError
+from ledger.files import read_file, read_policy, read_receipt, read_vkeys
 from ledger.receipt import Receipt
+from ledger.remarks import parse_now
 from records.errors import RecordsError
 from storage.exports import write_export, write_source
 
 Export = Annotated[Path, typer.Argument(help="An export's folder.")]
+Policy = Annotated[
+    Path | None, typer.Option("--policy", help="The witness policy, got from elsewhere.")
+]
+Now = Annotated[
+    str | None,
+    typer.Option(
+        "--now",
+        help="The time to judge by, as 2026-11-20T07:24:00Z; by default this machine's clock.",
+    ),
+]
+
+
+def _moment(text: str | None) -> int | None:
+    """Unix ms of `--now`; None without it."""
+    try:
+        return None if text is None else parse_now(text)
+    except EventError as error:
+        raise typer.BadParameter(f"--now: {error}") from error
 
 
 @app.command()
@@ -64,11 +85,14 @@ def check(
             help="Today's log, in which it must still stand: an export's folder, or a URL."
         ),
     ] = None,
+    policy: Policy = None,
     json_: Json = False,
 ) -> None:
     """Check a receipt, offline: does its entry stand in the log that signed it, and does it still?"""
     vkeys = read_vkeys(vkey)
-    found = check_receipt(file.read_bytes(), vkeys)
+    data = read_receipt(file)
+    assert data is not None
+    found = check_receipt(data, vkeys, read_policy(policy))
     size = _today(found, against, vkeys) if against else None
     proven = vkey is not None
     where = "the log" if size is None else f"the log of {size} entries"
@@ -139,13 +163,21 @@ def verify(
     since: Annotated[
         Path | None, typer.Option(help="An older export that this one must extend.")
     ] = None,
+    policy: Policy = None,
+    now: Now = None,
     signatures: Annotated[bool, typer.Option(help="Check the events' signatures.")] = True,
     json_: Json = False,
 ) -> None:
     """Verify an export, offline: every hash, chain, signature, signer, tile and the checkpoint."""
-    older = at_least.read_bytes() if at_least else None
-    report = verify_export(directory, read_vkeys(vkey), older, signatures, since=since)
-    fields = {"size": report.size, "proven": report.proven, "seconds": round(report.seconds, 3)}
+    report = verify_export(
+        directory, read_vkeys(vkey), read_receipt(at_least), signatures, since=since,
+        policy=read_policy(policy), now=_moment(now),
+    )  # fmt: skip
+    fields = {
+        "size": report.size, "proven": report.proven, "seconds": round(report.seconds, 3),
+        "cosigned": report.cosigned, "restored": [asdict(said) for said in report.restored],
+        "warnings": report.warnings,
+    }  # fmt: skip
     say(json_, fields | vars(report.counts), *report.lines())
     raise typer.Exit(GOOD if report.proven else UNPROVEN)
 
@@ -158,9 +190,11 @@ def audit(
         Path | None,
         typer.Option(help="An older export whose audit was good: its part is not decided again."),
     ] = None,
+    policy: Policy = None,
+    now: Now = None,
     json_: Json = False,
 ) -> None:
     """Decide every access of an export again, offline, by the rules and the log alone."""
-    found = audit_export(directory, read_vkeys(vkey), since)
+    found = audit_export(directory, read_vkeys(vkey), since, read_policy(policy), _moment(now))
     say(json_, asdict(found) | {"by_rule": dict(found.by_rule)}, *found.lines())
     raise typer.Exit(WRONG if found.wrong else GOOD if found.proven else UNPROVEN)

@@ -29,8 +29,9 @@ from crypto.encoding import b64encode
 from crypto.ids import ALGORITHM_ED25519, key_id
 from crypto.notes import LogSigner
 from identity.actors import read_keyfile
-from ledger.auditor import read_vkeys, verify_export
+from ledger.auditor import verify_export
 from ledger.event import possession_message
+from ledger.files import read_vkeys
 from records.appending import append
 from records.synthetic import patients
 from storage.exports import write_export

@@ -12,9 +12,10 @@ from api.settings import Settings
 from crypto.encoding import b64encode
 from crypto.notes import LogSigner
 from identity.actors import Actor, write_keyfile
-from ledger.auditor import check_against, check_receipt, read_file
+from ledger.auditor import check_against, check_receipt
 from ledger.directory import Group, Hospital, Member
 from ledger.errors import Refused, Tampered
+from ledger.files import read_file
 from ledger.policies import POLICY_WAIT_MS, widened
 from ledger.registry import EDITION
 from ledger.times import DAY_MS, parse_time
