@@ -4,7 +4,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 
-from ledger.errors import EventError
+from ledger.errors import EventError, ProofError
 from ledger.merkle import HASH_BYTES, Node, node_hash
 
 TILE_HEIGHT = 8
@@ -147,7 +147,9 @@ def _rows(data: bytes) -> list[list[bytes]]:
 
 
 def _levels(data: bytes) -> list[list[bytes]]:
-    """All perfect nodes inside a tile, row by row; row 0 are its hashes."""
+    """All perfect nodes inside a tile, row by row; row 0 are its hashes. Raises ProofError."""
+    if len(data) % HASH_BYTES:
+        raise ProofError(f"got a tile of {len(data)} bytes, expected hashes of {HASH_BYTES}")
     rows = [[data[i : i + HASH_BYTES] for i in range(0, len(data), HASH_BYTES)]]
     while len(rows[-1]) > 1:
         row = rows[-1]
