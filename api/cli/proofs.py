@@ -1,4 +1,4 @@
-"""`receipt`, `check`, `export`, `verify`, `audit`: proofs, and their checks without trusting the server."""
+"""`receipt`, `check`, `export`, `log-token`, `verify`, `audit`: proofs, and their checks without trusting the server."""
 
 import sys
 from dataclasses import asdict
@@ -151,6 +151,22 @@ def export(
             finally:
                 far.close()
     say(json_, {"directory": directory, "size": size}, f"{size} entries in {directory}")
+
+
+@app.command()
+def log_token(who: As, url: Url = None, json_: Json = False) -> None:
+    """A token with which other tools fetch entries of a server's log; an auditor gets it, and it is on record."""
+    if url is None:
+        raise RecordsError("a token is for a server: name it with --url")
+    from api.far import Far
+
+    far = Far(url)
+    try:
+        given = far.log_token(actor(who))
+    finally:
+        far.close()
+    fields = {"token": given["token"], "end": given["end"], "seq": given["seq"]}
+    say(json_, fields, str(given["token"]))
 
 
 @app.command()

@@ -5,11 +5,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from anyio import CapacityLimiter
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from api.bootstrap import open_ledger
 from api.http import appending, health, log, problems, readings, signing_in, views, writing
@@ -54,12 +56,15 @@ def create_app(opening: Callable[[], Ledger], close: bool = True) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        openapi_url="/v1/openapi.json",
+        openapi_url="/openapi.json",
         # It asks the environment at each request; what is counted here stands in `health`.
         telemetry={"logs": False, "metrics": False, "tracing": False},
     )
+    app.add_route("/v1/openapi.json", _openapi, include_in_schema=False)  # where it was at first
     for room in _ROOMS:
         app.include_router(room.router)
+    routes = [*app.routes, *(route for room in _ROOMS for route in room.router.routes)]
+    app.state.addresses = [route for route in routes if isinstance(route, Route)]
     for error in _ERRORS:
         app.add_exception_handler(error, problems.answer_error)
     app.add_exception_handler(problems.Problem, problems.answer_error)
@@ -70,6 +75,10 @@ def create_app(opening: Callable[[], Ledger], close: bool = True) -> FastAPI:
     app.build_middleware_stack = lambda: Bounded(Direct(stack()), metrics)  # type: ignore[method-assign]
     _document(app)
     return app
+
+
+async def _openapi(request: Request) -> Response:
+    return JSONResponse(request.app.openapi())
 
 
 def serving() -> FastAPI:

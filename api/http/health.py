@@ -113,6 +113,9 @@ async def get_healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
+router.head("/healthz", include_in_schema=False)(get_healthz)
+
+
 @router.get("/readyz", summary="Is it serving?", responses=examples.READY)
 async def get_readyz(ledger: TheLedger) -> dict[str, Any]:
     """Whether the database answers and the log takes events."""
@@ -120,6 +123,9 @@ async def get_readyz(ledger: TheLedger) -> dict[str, Any]:
     if ledger.log.stopping:
         raise Problem("stopped", "the server is stopping")
     return {"size": head.size, "status": "ok"}
+
+
+router.head("/readyz", include_in_schema=False)(get_readyz)
 
 
 @router.get("/metrics", summary="Metrics", responses=examples.METRICS)

@@ -1,6 +1,7 @@
 """RFC 9457 problem documents: one table from errors to types, which are stable and listed in docs/problems.md."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from psycopg import Error as DriverError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Route
 
 from consent.explain import WORDS
 from crypto.errors import CryptoError
@@ -173,7 +175,16 @@ async def answer_http(request: Request, error: Exception) -> Response:
     place = f"{request.method} {request.url.path[:80]}"
     response = response_of(Problem(kind, f"{place}: {error.detail}"))
     response.headers.update(error.headers or {})
+    if kind == "method":
+        response.headers["Allow"] = _allowed(request)
     return response
+
+
+def _allowed(request: Request) -> str:
+    """Every method of an address, which may be of several routes (RFC 9110, 10.2.1)."""
+    routes: Sequence[Route] = request.app.state.addresses
+    fitting = [route for route in routes if route.path_regex.match(request.url.path)]
+    return ", ".join(sorted({method for route in fitting for method in route.methods or ()}))
 
 
 async def answer_validation(request: Request, error: Exception) -> Response:

@@ -15,6 +15,7 @@ from crypto.ids import ID_PATTERN
 from crypto.signing import SIGNATURE_BYTES
 from identity.sessions import CHALLENGE_BYTES, challenge, sign_in, sign_out
 from ledger.registry import ROLES
+from ledger.schema import HASH, base64_of
 from ledger.times import format_time
 
 router = APIRouter(tags=["sessions"])
@@ -24,8 +25,8 @@ class SignInSent(Sent):
     """A signed challenge, and the role in which to act."""
 
     key: Annotated[str, Field(pattern=f"^k_{ID_PATTERN}$")]
-    challenge: Annotated[str, Field(min_length=44, max_length=44)]
-    value: Annotated[str, Field(min_length=88, max_length=88)]
+    challenge: Annotated[str, Field(pattern=f"^{HASH.pattern}$")]
+    value: Annotated[str, Field(pattern=f"^{base64_of(SIGNATURE_BYTES).pattern}$")]
     role: Annotated[str, Field(pattern=f"^({'|'.join(ROLES)})$")]
     hospital: Annotated[str, Field(pattern=f"^(|hs_{ID_PATTERN})$")] = ""
 
