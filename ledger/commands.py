@@ -1,8 +1,11 @@
 """The commands of `python -P -m ledger`, and how a tool ends: one line and one code, whatever happens."""
 
 import argparse
+import io
+import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +30,8 @@ def run_tool(work: Callable[[], int]) -> int:
     1: wrong. 2: what was given is not of its form, which proves nothing. 4: could not run, whatever the
     reason: a failure of the tool says nothing about the log.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that knows no other letters
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = work()
         sys.stdout.flush()
@@ -36,10 +41,17 @@ def run_tool(work: Callable[[], int]) -> int:
     except (LedgerError, CryptoError) as error:
         return _failed(1, "WRONG", error)
     except OSError as error:
+        _abandon_output()
         return _failed(4, "could not run", error)
     except Exception as error:
         words = f"{type(error).__name__}: {error}".removesuffix(": ")
         return _failed(4, "could not run", words)
+
+
+def _abandon_output() -> None:
+    """What standard output could not take goes nowhere; else the interpreter, too, fails on it as it ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _failed(code: int, what: str, error: object) -> int:

@@ -181,6 +181,24 @@ def test_a_failure_of_the_tool_is_no_finding(small: Export, place: Path, keys: P
     one_line(found, COULD_NOT, "could not run: KeyError: ")
 
 
+@pytest.mark.parametrize("command", ["verify", "audit", "registry"])
+def test_output_that_fails_is_no_finding(
+    small: Export, place: Path, keys: Path, command: str
+) -> None:
+    """A full disk where the report goes, and a terminal that knows ASCII alone."""
+    write_files(small.files, place)
+    room = "consent" if command == "audit" else "ledger"
+    given = [] if command == "registry" else [str(place), "--vkey", str(keys)]
+    line = [sys.executable, "-P", "-m", room, command, *given]
+    with Path("/dev/full").open("w") as full:
+        found = subprocess.run(
+            line, cwd=HOME, env=ENVIRONMENT, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert found.returncode == COULD_NOT and found.stderr.count("\n") == 1, found.stderr
+    ascii_ = ENVIRONMENT | {"PYTHONIOENCODING": "ascii"}
+    assert subprocess.run(line, cwd=HOME, env=ascii_, capture_output=True).returncode == GOOD
+
+
 # Form is not proof
 
 
