@@ -14,7 +14,7 @@ from ledger.checkpoint import Checkpoint
 from ledger.commands import moment, run_tool, tell
 from ledger.entry import Entry
 from ledger.errors import Tampered
-from ledger.files import read_file, read_policy, read_vkeys
+from ledger.files import export_reader, read_file, read_policy, read_vkeys
 from ledger.merkle import Frontier, leaf_hash
 from ledger.remarks import Restored, future_warning, restored_of
 from ledger.tiles import level_tiles, split_bundle, tile_path
@@ -76,12 +76,7 @@ def audit_export(
     """
     began = time.perf_counter()
     now = time.time_ns() // 1_000_000 if now is None else now
-    if not directory.is_dir():
-        raise FileNotFoundError(f"there is no folder {directory}")
-
-    def read(path: str) -> bytes:
-        return read_file(directory, path)
-
+    read = export_reader(directory)
     checkpoint, keys = read_checkpoint(read, vkeys)
     check_witnesses(read, keys, policy)
     older = older_checkpoint(since, keys) if since else Checkpoint(checkpoint.origin, 0, b"")

@@ -19,7 +19,7 @@ from ledger.checkpoint import Checkpoint, open_checkpoint, parse_keys
 from ledger.digest import BundleDigest, digest_bundle, registered_keys
 from ledger.entry import Entry
 from ledger.errors import EventError, ProofError, Tampered
-from ledger.files import list_files, read_file
+from ledger.files import export_reader, list_files, read_file
 from ledger.layout import (
     FIXED_FILES,
     KEY_FILES,
@@ -110,8 +110,7 @@ def verify_export(
     """
     began = time.perf_counter()
     now = time.time_ns() // 1_000_000 if now is None else now
-    if not directory.is_dir():
-        raise FileNotFoundError(f"there is no folder {directory}")
+    export_reader(directory)  # before anything else is said about it
     paths, folders = list_files(directory)
 
     def read(path: str) -> bytes:
@@ -262,9 +261,13 @@ def _there(work: Callable[[_Source, tuple[int, int]], T], tile: tuple[int, int])
 
 
 def older_checkpoint(directory: Path, keys: Sequence[VerifierKey]) -> Checkpoint:
-    """The checkpoint of an older export of the same log; raises Tampered."""
+    """The checkpoint of an older export of the same log.
+
+    Raises Tampered, and FileNotFoundError if there is no such folder.
+    """
+    read = export_reader(directory)
     try:
-        return open_checkpoint(read_file(directory, "checkpoint"), keys)
+        return open_checkpoint(read("checkpoint"), keys)
     except (CryptoError, Tampered) as error:
         words = str(error).removeprefix("checkpoint: ")
         raise Tampered(f"the older export's checkpoint: {words}") from error
@@ -292,12 +295,16 @@ def check_receipt(data: bytes, vkeys: Sequence[str] | None, policy: bytes | None
     return receipt
 
 
-def check_against(receipt: Receipt, read: Read, vkeys: Sequence[str] | None) -> Checkpoint:
+def check_against(
+    receipt: Receipt, read: Read, vkeys: Sequence[str] | None, policy: bytes | None = None
+) -> Checkpoint:
     """A receipt that holds still stands in another log's files: its entry, and all of its checkpoint.
 
-    `read` gives the checkpoint, `log.vkey` and tiles, of an export or of a server. Gives the checkpoint;
-    raises Tampered.
+    `read` gives the checkpoint, `log.vkey` and tiles, of an export or of a server; the checkpoint must meet
+    a witness policy from outside. Gives the checkpoint; raises Tampered, ProofError and FormError.
     """
     checkpoint, keys = read_checkpoint(read, vkeys)
+    if policy is not None:
+        outside_policy(policy, keys).check(read("checkpoint"), keys)
     check_at_least(read, checkpoint, receipt.text(), keys)
     return checkpoint

@@ -6,14 +6,13 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 from crypto.errors import CryptoError, FormError
 from crypto.texts import printable
 from ledger.auditor import check_against, check_receipt, verify_export
 from ledger.errors import EventError, LedgerError
-from ledger.files import read_file, read_policy, read_receipt, read_vkeys
+from ledger.files import export_reader, read_policy, read_receipt, read_vkeys
 from ledger.registry import registry_hash, registry_json
 from ledger.remarks import parse_now
 
@@ -111,9 +110,10 @@ def _verify(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     vkeys, data = read_vkeys(options.vkey), read_receipt(options.receipt)
     assert data is not None
-    receipt = check_receipt(data, vkeys, read_policy(options.policy))
+    policy = read_policy(options.policy)
+    receipt = check_receipt(data, vkeys, policy)
     if options.against is not None:
-        check_against(receipt, partial(read_file, options.against), vkeys)
+        check_against(receipt, export_reader(options.against), vkeys, policy)
     proven = options.vkey is not None
     tell([f"entry {receipt.index} stands in the log" if proven else "consistent, origin unproven"])
     return 0 if proven else 3

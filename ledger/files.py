@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+from functools import partial
 from pathlib import Path
 
 from crypto.errors import CryptoError, FormError
@@ -11,7 +12,7 @@ from crypto.texts import plain_text
 from ledger.checkpoint import parse_keys
 from ledger.entry import ENTRY_LIMIT
 from ledger.errors import Tampered
-from ledger.layout import KEYS_LIMIT, POLICY_LIMIT, size_limit
+from ledger.layout import KEYS_LIMIT, POLICY_LIMIT, Read, size_limit
 from ledger.receipt import PATH_LIMIT, RECEIPT_HEAD
 
 RECEIPT_LIMIT = NOTE_LIMIT + 2 * ENTRY_LIMIT + 64 * PATH_LIMIT
@@ -34,6 +35,16 @@ def list_files(directory: Path) -> tuple[list[str], list[str]]:
             isfolder = name in inner and not os.path.islink(path)
             (folders if isfolder else files).append(path[below:])
     return files, folders
+
+
+def export_reader(directory: Path) -> Read:
+    """What reads the files of an export, each no longer than its kind may be.
+
+    Raises FileNotFoundError if there is no such folder, which says nothing about any log.
+    """
+    if not directory.is_dir():
+        raise FileNotFoundError(f"there is no folder {directory}")
+    return partial(read_file, directory)
 
 
 def read_file(directory: Path, path: str, limit: int | None = None) -> bytes:

@@ -2,7 +2,6 @@
 
 import sys
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -28,7 +27,7 @@ from api.cli.app import (
 from consent.auditor import audit_export
 from ledger.auditor import check_against, check_receipt, verify_export
 from ledger.errors import EventError
-from ledger.files import read_file, read_policy, read_receipt, read_vkeys
+from ledger.files import export_reader, read_policy, read_receipt, read_vkeys
 from ledger.receipt import Receipt
 from ledger.remarks import parse_now
 from records.errors import RecordsError
@@ -92,8 +91,9 @@ def check(
     vkeys = read_vkeys(vkey)
     data = read_receipt(file)
     assert data is not None
-    found = check_receipt(data, vkeys, read_policy(policy))
-    size = _today(found, against, vkeys) if against else None
+    witnesses = read_policy(policy)
+    found = check_receipt(data, vkeys, witnesses)
+    size = _today(found, against, vkeys, witnesses) if against else None
     proven = vkey is not None
     where = "the log" if size is None else f"the log of {size} entries"
     words = (
@@ -106,15 +106,15 @@ def check(
     raise typer.Exit(GOOD if proven else UNPROVEN)
 
 
-def _today(receipt: Receipt, against: str, vkeys: list[str] | None) -> int:
+def _today(receipt: Receipt, against: str, vkeys: list[str] | None, policy: bytes | None) -> int:
     """How long the log is in which the receipt still stands."""
     if "://" not in against:
-        return check_against(receipt, partial(read_file, Path(against)), vkeys).size
+        return check_against(receipt, export_reader(Path(against)), vkeys, policy).size
     from api.far import Far
 
     far = Far(against)
     try:
-        return check_against(receipt, far.file, vkeys).size
+        return check_against(receipt, far.file, vkeys, policy).size
     finally:
         far.close()
 

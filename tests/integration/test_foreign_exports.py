@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from api.settings import Settings
 from crypto.cosignatures import Checkpoint, ed25519_message
 from crypto.notes import VerifierKey, signature_line
 from crypto.signing import SigningKey
+from tests.commands import heartwood
 from tests.exports import Export, replaced, write_files
 from tests.integration.forgeries import HOME
 
@@ -296,6 +298,62 @@ def test_an_export_is_held_to_its_own_policy(small: Export, place: Path, keys: P
     words = "quorum all-of is not met: none of its witnesses cosigned"
     one_line(run("verify", place, "--vkey", keys), WRONG, words)
     one_line(run("audit", place, "--vkey", keys, room="consent"), WRONG, words)
+
+
+def test_todays_log_is_held_to_the_policy_too(
+    small: Export, place: Path, keys: Path, tmp_path: Path
+) -> None:
+    policy, receipt = tmp_path / "policy", tmp_path / "receipt"
+    policy.write_text(f"witness w {WITNESS}\nquorum w\n")
+    receipt.write_bytes(small.older + cosignature(small.older.partition(b"\n\n")[2]))
+    write_files(small.files, place)
+    against = ("check", receipt, "--vkey", keys, "--policy", policy, "--against", place)
+    one_line(run(*against), WRONG, "quorum w is not met")
+    note = small.files["checkpoint"]
+    (place / "checkpoint").write_bytes(note + cosignature(note))
+    assert run(*against).returncode == GOOD
+
+
+def test_the_commands_hold_to_policies_and_forms_too(
+    small: Export, place: Path, keys: Path, tmp_path: Path
+) -> None:
+    policy, odd, receipt = (tmp_path / name for name in ("policy", "odd", "receipt"))
+    policy.write_text(f"witness w {WITNESS}\nquorum w\n")
+    odd.write_bytes(b"\xff\xfe\x00")
+    receipt.write_bytes(windows(small.older))
+    write_files(small.files, place)
+    runs: list[tuple[int, str, tuple[object, ...]]] = [
+        (GOOD, "", ("check", receipt, "--vkey", keys, "--against", place)),
+        (GOOD, "WARNING", ("verify", place, "--vkey", keys, "--now", "2026-01-01T00:00:00Z")),
+        (GOOD, "WARNING", ("audit", place, "--vkey", keys, "--now", "2026-01-01T00:00:00Z")),
+        (WRONG, "quorum w", ("verify", place, "--vkey", keys, "--policy", policy)),
+        (WRONG, "quorum w", ("audit", place, "--vkey", keys, "--policy", policy)),
+        (WRONG, "quorum w", ("check", receipt, "--vkey", keys, "--policy", policy)),
+        (USED_WRONGLY, "UTF-16", ("check", odd, "--vkey", keys)),
+        (USED_WRONGLY, "UTF-16", ("verify", place, "--vkey", odd)),
+        (USED_WRONGLY, "UTF-16", ("audit", place, "--vkey", odd)),
+        (USED_WRONGLY, "yesterday", ("verify", place, "--vkey", keys, "--now", "yesterday")),
+    ]
+    elsewhere = Settings(data=tmp_path / "none", database_url="")
+    for code, words, arguments in runs:
+        ran = heartwood(elsewhere, *arguments)
+        assert (ran.code, words in ran.out + ran.err) == (code, True), (arguments, ran)
+
+
+@pytest.mark.parametrize(
+    ("room", "arguments"),
+    [("ledger", ("verify", "--since")), ("consent", ("audit", "--since")), ("ledger", ("check", "--against"))],
+)  # fmt: skip
+def test_a_folder_that_is_not_there_says_nothing_about_the_log(
+    small: Export, place: Path, keys: Path, tmp_path: Path, room: str, arguments: tuple[str, str]
+) -> None:
+    command, option = arguments
+    receipt = tmp_path / "receipt"
+    receipt.write_bytes(small.older)
+    write_files(small.files, place)
+    given = receipt if command == "check" else place
+    found = run(command, given, "--vkey", keys, option, tmp_path / "none", room=room)
+    one_line(found, COULD_NOT, "there is no folder")
 
 
 def test_a_witness_that_signed_is_named(small: Export, place: Path, keys: Path) -> None:
