@@ -18,7 +18,7 @@ from ledger.directory import fold_directory
 from ledger.entry import Entry, nested_event
 from ledger.errors import LedgerError, ProofError, Tampered
 from ledger.event import Event
-from ledger.forms import Signer
+from ledger.forms import KINDS, Signer
 from ledger.layout import Read, check_tile
 from ledger.merkle import (
     HASH_BYTES,
@@ -31,7 +31,7 @@ from ledger.merkle import (
 from ledger.policies import LOG, PolicyRow, fold_policy, last_policy, policy_at
 from ledger.receipt import Receipt
 from ledger.refusals import RefusalCounter
-from ledger.registry import REGISTRY, edition_of
+from ledger.registry import edition_of
 from ledger.remarks import Restored
 from ledger.rows import Rows
 from ledger.signers import check_edition, check_event, check_signer, created_ids, known_key
@@ -44,7 +44,7 @@ from ledger.tiles import (
     tile_width,
 )
 
-_READINGS = frozenset(name for (name, _), kind in REGISTRY.items() if kind.reading)
+_READINGS = frozenset(name for name, kind in KINDS.items() if kind.reading)
 
 
 def read_checkpoint(
@@ -319,7 +319,7 @@ def _as_signed(signer: Signer, stream: str, time: int) -> Event:
     """The event as far as the right to sign it goes."""
     acting = {"role": signer.role} | ({"hospital": signer.hospital} if signer.hospital else {})
     value = {"actor": signer.actor, "as": acting, "body": {}, "id": "", "stream": stream}
-    return Event.checked(b"", value, REGISTRY[signer.kind, signer.v], time)
+    return Event.checked(b"", value, KINDS[signer.kind], time)
 
 
 def _join(upper: Frontier, root: bytes) -> bytes:
