@@ -33,11 +33,6 @@ def printable(text: str) -> str:
     return _replace(_escaped, text)
 
 
-def printable_lines(text: str) -> str:
-    """The same of each line of `text`, which keeps its ends of lines and tabs."""
-    return "\n".join("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))
-
-
 def _escaped(match: re.Match[str]) -> str:
     code = ord(match[0])
     width, letter = (2, "x") if code < 0x100 else (4, "u") if code < 0x10000 else (8, "U")

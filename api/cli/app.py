@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from api.bootstrap import open_ledger
 from api.settings import Settings
 from crypto.errors import CryptoError, FormError
-from crypto.texts import printable, printable_lines
+from crypto.texts import printable
 from identity.actors import Actor, read_keyfile
 from identity.errors import IdentityError
 from ledger.errors import EventError, LedgerError, ProofError, Refused, Tampered
@@ -130,7 +130,7 @@ def say(as_json: bool, fields: dict[str, Any], *lines: str) -> None:
         print(json.dumps({k: str(v) if isinstance(v, Path) else v for k, v in fields.items()}))
         return
     for line in lines:  # names and texts in them come from outside
-        print(printable_lines(line))
+        print(printable(line))
 
 
 def progress_console() -> Console:

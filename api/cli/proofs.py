@@ -71,7 +71,8 @@ def receipt(
         out.write_bytes(text)
     fields = {"seq": seq, "final": final, "receipt": out or text.decode()}
     state = "final" if final else "provisional: ask again in a second for the final one"
-    say(json_, fields, f"entry {seq} in {out} ({state})" if out else text.decode())
+    lines = [f"entry {seq} in {out} ({state})"] if out else text.decode().splitlines()
+    say(json_, fields, *lines)
 
 
 @app.command()

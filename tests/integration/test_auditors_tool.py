@@ -95,6 +95,17 @@ def test_the_tools_exit_codes(small: Export, alone: Mapping[str, str], tmp_path:
         assert (run.returncode, words in run.stdout + run.stderr) == (code, True), (arguments, run)
 
 
+def test_without_its_libraries_the_tool_says_so(
+    small: Export, alone: Mapping[str, str], place: Path, tmp_path: Path
+) -> None:
+    """What isn't installed on an auditor's machine is no finding."""
+    write_files(small.files, place)
+    bare = dict(alone) | {"PYTHONPATH": alone["PYTHONPATH"].rpartition(os.pathsep)[0]}
+    run = tool(tmp_path, bare, "verify", place)
+    assert run.returncode == 4 and run.stderr.startswith("could not run: No module named ")
+    assert run.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("planted", ["crypto/__init__.py", "ledger/__init__.py", "storage.py"])
 def test_the_tool_does_not_run_inside_an_export_that_brings_code(
     small: Export, alone: Mapping[str, str], place: Path, planted: str

@@ -117,6 +117,16 @@ def test_an_auditor_needs_nothing_but_the_server(afar: Afar) -> None:
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_a_receipt_that_is_printed_is_the_receipt(afar: Afar) -> None:
+    """A shell writes it into a file, and that file checks."""
+    town, pat, kept = afar.scene.town, afar.scene.pat, afar.folder / "kept"
+    seq = town.ledger.stream(pat.stream, town.size())[0].link.seq
+    afar.run("receipt", seq, "--out", kept, actor=pat.actor)
+    told = afar.run("receipt", seq, actor=pat.actor)
+    assert told.out.encode() == kept.read_bytes()
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_a_token_for_the_tools_of_others(afar: Afar) -> None:
     """Printed alone, so that a shell can take it; it fetches entries, and that it was given is an entry."""
     town = afar.scene.town

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crypto.errors import FormError
-from crypto.texts import is_printable, plain_text, printable, printable_lines
+from crypto.texts import is_printable, plain_text, printable
 
 TEXT = "Klinikum Süd – łódź 病院 🏥\n— log.example/a AAAA=\n".encode()
 
@@ -29,10 +29,6 @@ TEXT = "Klinikum Süd – łódź 病院 🏥\n— log.example/a AAAA=\n".encode
 def test_what_does_not_show_is_written_out(text: str, shown: str) -> None:
     assert printable(text) == shown
     assert is_printable(text) is (text == shown)
-
-
-def test_lines_keep_their_ends_and_tabs() -> None:
-    assert printable_lines("a\tb\nc\x1b\r\n") == "a\tb\nc\\x1b\\x0d\n"
 
 
 def test_every_control_surrogate_and_noncharacter_is_written_out() -> None:
