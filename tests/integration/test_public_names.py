@@ -83,11 +83,11 @@ def test_a_name_that_an_older_program_took_verifies_and_is_shown_safely(
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_titles_and_names_of_people_are_shown_safely(town: Town) -> None:
     """What an author wrote is text: it moves no cursor, starts no line and turns no writing."""
-    person = town.person("Pat\x9b2J\nWRONG")
-    town.record(person, title="Letter\x1b[2J\u202e\n99 acts, none missing")
+    person = town.person("Pat\u202e2J\u2028WRONG")
+    town.record(person, title="Letter\u2066\u202e\u202899 acts, none missing")
     key = write_keyfile(town.settings.data.with_name("pat.key"), person.actor)
     for command in ("chart", "history"):
         ran = heartwood(town.settings, command, "--as", key)
         assert ran.code == 0 and all(line.isprintable() for line in ran.out.splitlines())
         assert not any(line.startswith(("WRONG", "99 acts")) for line in ran.out.splitlines())
-    assert "Letter\\x1b[2J\\u202e\\x0a99" in heartwood(town.settings, "chart", "--as", key).out
+    assert "Letter\\u2066\\u202e\\u202899" in heartwood(town.settings, "chart", "--as", key).out
