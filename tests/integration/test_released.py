@@ -11,7 +11,8 @@ from api.bootstrap import open_ledger, upgrade_schema_of
 from api.settings import Settings
 from consent.auditor import audit_export
 from identity.actors import Actor, read_keyfile
-from ledger.auditor import read_vkeys, verify_export
+from ledger.auditor import verify_export
+from ledger.files import read_vkeys
 from ledger.policies import edition_in_force
 from ledger.registry import EDITION
 from records import disclosures

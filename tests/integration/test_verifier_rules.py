@@ -14,6 +14,7 @@ from ledger.auditor import verify_export
 from ledger.entry import Entry
 from ledger.errors import Tampered
 from ledger.merkle import root_of
+from ledger.policies import edition_in_force
 from ledger.registry import registry_hash
 from ledger.signers import created_ids
 from ledger.times import format_time
@@ -44,7 +45,7 @@ def change_skew(world: World, limit: int) -> None:
     """A policy with another limit of clocks; it waits seven days."""
     body = {
         "policy": dict(DEFAULT_POLICY) | {"clock_skew_ms": limit},
-        "registry": b64encode(registry_hash(world.edition)),
+        "registry": b64encode(registry_hash(edition_in_force(world.batch.look))),
     }
     world.do(world.operator, "policy.changed", body)
 
