@@ -219,10 +219,10 @@ class Far:
         except NotThere as error:
             raise Tampered(f"{path}: {error}") from error
 
-    def _bytes(self, path: str, headers: Mapping[str, str] | None = None) -> bytes:
-        """A file of the log, no longer than its kind may be; raises Tampered."""
+    def _bytes(self, path: str, headers: Mapping[str, str] | None = None, kind: str = "") -> bytes:
+        """A file of the log, no longer than its kind (another path, if given) may be; raises Tampered."""
         response = self._send("GET", f"/{path}", stream=True, headers=headers)
-        data, limit = bytearray(), size_limit(path)
+        data, limit = bytearray(), size_limit(kind or path)
         for piece in _pieces(response):
             data += piece
             if len(data) > limit:
@@ -245,7 +245,7 @@ class Far:
         def tile(level: int | str, number: int, width: int) -> bytes:
             return self._bytes(tile_path(level, number, width), headers)
 
-        registry = bytes(self._send("GET", "/v1/log/registry").content)
+        registry = self._bytes("v1/log/registry", kind="registry.json")
         return Source(
             self.origin, note, size, self._log["vkeys"], registry, partial(tile, "entries"), tile
         )
