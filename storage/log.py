@@ -3,6 +3,7 @@
 1 is done in the callers' threads (`intake`); 2 to 7 are `Log._run`, top to bottom.
 """
 
+import logging
 import os
 import queue
 import threading
@@ -13,7 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
 
+from psycopg import Error as DriverError
 from sqlalchemy import Connection
+from sqlalchemy.exc import DataError, InterfaceError, OperationalError, SQLAlchemyError
 
 from crypto.cosignatures import Checkpoint
 from crypto.encoding import b64decode
@@ -36,7 +39,7 @@ from ledger.tiles import (
 )
 from storage.anchor import Anchor
 from storage.entries import EntryStore, Head, StreamEnd, empty_head
-from storage.errors import OutcomeUnknown, StorageError, Unavailable
+from storage.errors import Bug, OutcomeUnknown, StorageError, Unavailable
 from storage.staged import Claims, KeyTable
 from storage.working import WorkingSet
 
@@ -60,6 +63,23 @@ ERROR_CHARACTERS = 300
 """Most of another's error that is told."""
 PUBLISH_MS = 1_000
 """Least time between two published checkpoints, and most between two anchors."""
+
+_LOG = logging.getLogger(__name__)
+_OUTSIDE = (OSError, MemoryError, OperationalError, InterfaceError)
+"""What the machine or the database lacks: every call of a batch meets it, so none is tried alone."""
+
+
+def _failure(error: Exception) -> StorageError:
+    """What the caller is told of an error that left nothing in the log; the cause is chained."""
+    if isinstance(error, StorageError):
+        return error
+    database = isinstance(error, (*_OUTSIDE, SQLAlchemyError, DriverError))
+    if database and not isinstance(error, DataError):  # a value it can't hold was never to reach it
+        told: StorageError = Unavailable("database", f"nothing was appended: {_first_line(error)}")
+    else:
+        told = Bug(f"nothing was appended: an error of the program ({type(error).__name__})")
+    told.__cause__ = error
+    return told
 
 
 def _first_line(error: Exception) -> str:
@@ -191,6 +211,7 @@ class Log:
                 "too_large", f"got {len(proposals)} events, expected at most {BATCH_EVENTS}"
             )
         ticket = Ticket(proposals, atomic)
+        ticket.settled.set_running_or_notify_cancel()  # a caller who goes away takes nothing back
         with self._gate:
             if self._stopping:
                 raise Unavailable("stopped", "the log is shutting down; nothing was appended")
@@ -270,25 +291,29 @@ class Log:
     def _settle(self, tickets: list[Ticket]) -> None:
         """Run one batch and resolve its callers, whatever happens."""
         try:
-            self._run(tickets)
-        except _Undone as undone:
-            self._undo(tickets[0], undone.outcomes)
-        except StorageError as error:
-            self._fail(tickets, error)
-        except (
-            Exception
-        ) as error:  # a bug or a broken database: say so, and start from the database again
-            self._fail(
-                tickets, Unavailable("database", f"nothing was appended: {_first_line(error)}")
-            )
+            self._try(tickets)
         finally:
             with self._gate:
                 self._waiting -= sum(len(ticket.proposals) for ticket in tickets)
 
-    def _fail(self, tickets: list[Ticket], error: StorageError) -> None:
-        self._state = None
-        for ticket in tickets:
-            ticket.settled.set_exception(error)
+    def _try(self, tickets: list[Ticket]) -> None:
+        """Run a batch; what one call makes fail by itself fails for that call alone."""
+        try:
+            self._run(tickets)
+        except _Undone as undone:
+            self._undo(tickets[0], undone.outcomes)
+        except Exception as error:  # a bug or a broken database: start from the database again
+            self._state = None
+            if len(tickets) > 1 and not isinstance(error, (StorageError, *_OUTSIDE)):
+                _LOG.warning(
+                    "batch failed; its calls are tried one by one", extra={"calls": len(tickets)}
+                )
+                for ticket in tickets:
+                    self._try([ticket])
+                return
+            for ticket in tickets:
+                if not ticket.settled.done():
+                    ticket.settled.set_exception(_failure(error))
 
     def _undo(self, ticket: Ticket, outcomes: list[Outcome]) -> None:
         """Answer an atomic call of which something was refused: nothing of it stands."""
@@ -302,7 +327,7 @@ class Log:
     def _run(self, tickets: list[Ticket]) -> None:
         """Steps 2 to 7 of the append transaction."""
         proposals = [proposal for ticket in tickets for proposal in ticket.proposals]
-        committing = False
+        began, committing = clocks.perf_counter(), False
         try:
             # 2. Lock the head: from here to the commit no other process appends.
             with self._store.database.write() as connection:
@@ -327,8 +352,21 @@ class Log:
                     "the commit's outcome is unknown; send the same events again, with the same ids"
                 ) from error
             raise
-        # 7. Durable, in the tree, under a signed checkpoint: tell the callers.
         self._state = state
+        try:
+            # 7. Durable, in the tree, under a signed checkpoint: tell the callers.
+            self._tell(tickets, outcomes, state)
+        except Exception as error:
+            raise OutcomeUnknown(
+                "it was appended, and its proof could not be made; send the same events again"
+            ) from error
+        ms = round((clocks.perf_counter() - began) * 1000, 1)
+        entries = len(batch.entries)
+        told = {"calls": len(tickets), "events": len(proposals), "entries": entries, "ms": ms}
+        _LOG.info("batch", extra=told)
+
+    def _tell(self, tickets: list[Ticket], outcomes: list[Outcome], state: _State) -> None:
+        """Resolve the callers of a batch that was committed."""
         node = edge_nodes(state.head.size, state.crown, self._store.full)
         subtree = cache(partial(range_hash, node=node))
         position = 0

@@ -25,6 +25,7 @@ from records.errors import AccessDenied, AlreadyUsed, Forbidden, RecordsError
 from records.imports.fhir import FhirError
 from storage.errors import (
     BlobError,
+    Bug,
     KeeperRefused,
     NotFound,
     OutcomeUnknown,
@@ -80,6 +81,7 @@ _CODES: tuple[tuple[type[Exception], int, str], ...] = (
     (StartRefused, COULD_NOT_RUN, "start_refused"),
     (OutcomeUnknown, COULD_NOT_RUN, "outcome_unknown"),
     (Unavailable, COULD_NOT_RUN, "unavailable"),
+    (Bug, COULD_NOT_RUN, "bug"),
     (StorageError, COULD_NOT_RUN, "storage"),
     (DBAPIError, COULD_NOT_RUN, "database"),
     (OSError, COULD_NOT_RUN, "system"),

@@ -21,6 +21,7 @@ from ledger.errors import EventError, LedgerError, Refused
 from records.errors import AccessDenied, AlreadyUsed, Forbidden, NotThere, RecordsError
 from storage.errors import (
     BlobError,
+    Bug,
     KeeperRefused,
     NotFound,
     OutcomeUnknown,
@@ -110,6 +111,7 @@ ERRORS: tuple[tuple[type[Exception], str], ...] = (
     (KeeperRefused, "keeper"),
     (OutcomeUnknown, "outcome_unknown"),
     (BlobError, "blob"),
+    (Bug, "bug"),
     (StorageError, "database"),
     (SQLAlchemyError, "database"),
     (DriverError, "database"),
