@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from anyio import CapacityLimiter
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
@@ -13,16 +12,18 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from api.app.metrics import Metrics
 from api.bootstrap import open_ledger
 from api.http import appending, health, log, problems, readings, signing_in, views, writing
+from api.http.bodies import Bodies
 from api.http.callers import caller
 from api.http.direct import Direct
-from api.http.health import Bounded, Metrics
+from api.http.health import Bounded
+from api.http.shares import Addresses
+from api.http.writing import Uploads
 from api.settings import Settings
 from storage.ledger import Ledger
 
-UPLOADS = 64
-"""Uploads in work at a time; each waits for its client in a thread, and none may keep others from theirs."""
 _ROOMS = (appending, readings, writing, views, signing_in, log, health)
 _FORMS = (
     signing_in.SignInSent, views.LookupSent, views.QuestionSent, writing.SealSent, writing.SubjectsSent,
@@ -42,7 +43,8 @@ def create_app(opening: Callable[[], Ledger], close: bool = True) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.ledger = opening()
         app.state.metrics = metrics
-        app.state.uploads = CapacityLimiter(UPLOADS)
+        app.state.bodies = Bodies()
+        app.state.uploads = Uploads()
         with app.state.ledger.sweeper.running(metrics.swept):
             yield
         if close:
@@ -72,7 +74,9 @@ def create_app(opening: Callable[[], Ledger], close: bool = True) -> FastAPI:
     app.add_exception_handler(RequestValidationError, problems.answer_validation)
     stack = app.build_middleware_stack
     # Outside of the framework's own layers: they cost more than what stands here.
-    app.build_middleware_stack = lambda: Bounded(Direct(stack()), metrics)  # type: ignore[method-assign]
+    app.build_middleware_stack = lambda: Bounded(  # type: ignore[method-assign]
+        Direct(stack()), metrics, Addresses(Settings().proxies)
+    )
     _document(app)
     return app
 
@@ -82,7 +86,7 @@ async def _openapi(request: Request) -> Response:
 
 
 def serving() -> FastAPI:
-    """The application by the settings of the environment, for each of several workers."""
+    """The application by the settings of the environment."""
     return create_app(lambda: open_ledger(Settings()))
 
 

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
 
+from api.http.told import met
 from consent.explain import WORDS
 from crypto.errors import CryptoError
 from identity.errors import NotSignedIn
@@ -60,6 +61,7 @@ PROBLEMS: dict[str, Kind] = {
     "duplicate_id": Kind(409, "An id is created twice."),
     "forbidden": Kind(403, "Your role may not ask for this."),
     "full": Kind(503, "Too much is waiting; nothing was appended.", 1),
+    "headers": Kind(431, "Request line and headers are longer than is taken."),
     "keeper": Kind(409, "The key keeper gives nothing for this reading."),
     "key": Kind(403, "The signing key is not one that counts for this actor."),
     "length": Kind(411, "The length of the body is not what was announced."),
@@ -79,7 +81,7 @@ PROBLEMS: dict[str, Kind] = {
     "role": Kind(403, "The actor does not hold the role, or the type does not take it."),
     "signature": Kind(403, "The signature does not fit key and message."),
     "skew": Kind(400, "The event's `at` is too far from the log's time."),
-    "slow": Kind(408, "The body came too slowly."),
+    "slow": Kind(408, "The request came too slowly."),
     "stopped": Kind(503, "The server is stopping; nothing was appended.", 2),
     "stream": Kind(400, "The event is in the wrong stream."),
     "too_large": Kind(413, "More was sent than is taken at once."),
@@ -142,6 +144,15 @@ def problem_of(error: Exception) -> Problem:
     return Problem("bug", "an error of the program")
 
 
+def problem_met(error: Exception) -> Problem:
+    """`problem_of` for what a request is answered by; of a bug with the id by which the log tells where."""
+    problem = problem_of(error)
+    if problem.kind == "bug":
+        words = "an error of the program; the server's log has it by this id"
+        return Problem("bug", words, id=met(error))
+    return problem
+
+
 def document(problem: Problem) -> dict[str, Any]:
     """The members of the problem document."""
     kind = PROBLEMS[problem.kind]
@@ -167,7 +178,7 @@ def response_of(problem: Problem) -> Response:
 
 async def answer_error(request: Request, error: Exception) -> Response:
     """The handler of every error."""
-    return response_of(problem_of(error))
+    return response_of(problem_met(error))
 
 
 async def answer_http(request: Request, error: Exception) -> Response:

@@ -1,17 +1,18 @@
 """What authors need before they sign: reserved ids, sealed texts, staged blobs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from typing import Annotated
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Annotated, TypeVar
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from api.http import examples
-from api.http.bodies import Sent, pieces, received
+from api.http.bodies import Sent, received, upload_pieces
 from api.http.callers import TheCaller, TheLedger
+from api.http.problems import Problem
 from crypto.encoding import b64encode
 from crypto.ids import ID_PATTERN
 from ledger.registry import LABELS
@@ -19,6 +20,13 @@ from records.reserving import SUBJECTS, TEXT_BYTES, Subject, reserve_subjects, s
 from records.uploads import BLOB_LIMIT, stage
 
 router = APIRouter(tags=["writing"])
+UPLOADS = 64
+"""Uploads in work at a time; each waits for its client in a thread, and none may keep others from theirs."""
+ACCOUNT_UPLOADS = 16
+"""Of these of one account, whatever sessions it has."""
+UPLOAD_WAITING = 64
+"""Uploads of one account that wait for their turn; more are answered `full`."""
+R = TypeVar("R")
 Patient = Annotated[str, Path(pattern=f"^pt_{ID_PATTERN}$", examples=[examples.PATIENT])]
 Texts = dict[
     Annotated[str, Field(pattern="^[a-z][a-z_]{0,30}$")],
@@ -51,6 +59,28 @@ class SealSent(Sent):
     labels: Annotated[
         list[Annotated[str, Field(pattern=f"^({'|'.join(LABELS)})$")]], Field(max_length=16)
     ] = []
+
+
+class Uploads:
+    """Whose turn it is to upload; for one event loop."""
+
+    def __init__(self) -> None:
+        """Nobody uploads."""
+        self._all = CapacityLimiter(UPLOADS)
+        self._of: dict[str, CapacityLimiter] = {}
+
+    async def run(self, account: str, act: Callable[[], R]) -> R:
+        """What `act` gives, in a thread, when it is this account's turn; raises Problem `full`."""
+        own = self._of.setdefault(account, CapacityLimiter(ACCOUNT_UPLOADS))
+        if own.statistics().tasks_waiting >= UPLOAD_WAITING:
+            raise Problem("full", f"{UPLOAD_WAITING} uploads of yours are waiting; try again")
+        try:
+            async with own:
+                return await to_thread.run_sync(act, limiter=self._all)
+        finally:
+            used = own.statistics()
+            if not used.borrowed_tokens and not used.tasks_waiting:
+                self._of.pop(account, None)
 
 
 @router.post(
@@ -106,9 +136,10 @@ async def post_blob(
 
     Of a new record, or with `record` of a new version. Only the caller's own event can name the blob.
     """
-    content = _waiting(pieces(request, BLOB_LIMIT))
-    staged = await to_thread.run_sync(
-        stage, ledger, caller, patient, content, record, limiter=request.app.state.uploads
+    content = _waiting(upload_pieces(request, BLOB_LIMIT))
+    uploads: Uploads = request.app.state.uploads
+    staged = await uploads.run(
+        caller.account, lambda: stage(ledger, caller, patient, content, record)
     )
     return {
         "blob": staged.blob,
