@@ -147,18 +147,22 @@ class Connection(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; behind a body it is a trailer, which nobody reads."""
-        self._size += len(name) + len(value) + len(": \r\n")
+        self._grown(len(name) + len(value) + len(": \r\n"))
+        if self._in_head:
+            super().on_header(name, value)
+
+    def _grown(self, count: int) -> None:
+        self._size += count
         if self._size > HEAD_BYTES:
             self._refusal = _too_long(self._size)
             raise ValueError("head too long")  # the parser stops, and says so to `data_received`
-        if self._in_head:
-            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """The head is there in time: now its body has the time of bodies."""
         self._wait(None)
         self._table.silent.pop(self, None)
         self._in_head, self._head = False, 0
+        self._grown(len(self.parser.get_method()) + len("  HTTP/1.1\r\n\r\n"))
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
