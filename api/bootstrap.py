@@ -35,7 +35,7 @@ from storage.care.sweeper import Sweeper
 from storage.database import Database
 from storage.entries import EntryStore
 from storage.errors import StartRefused, StorageError
-from storage.files import DIRECTORY_MODE, create_file
+from storage.files import DIRECTORY_MODE, create_file, private_directory
 from storage.identifiers import Identifiers, Imported
 from storage.intake import Intake
 from storage.keeper import KeyKeeper
@@ -83,6 +83,7 @@ def create_ledger(
         raise StartRefused(
             f"{data} holds {what}; choose another --data, or remove it if nothing in it counts"
         )
+    private_directory(data)
     database = _database(settings)
     with database.write() as connection:
         if revision(connection) is not None:

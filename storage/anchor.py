@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from storage.files import replace_file
+from storage.files import private, replace_file
 
 
 class Anchor:
@@ -44,7 +44,7 @@ class Anchor:
             if self._pending is None:
                 return
             size, note = self._pending
-            with open(self._path.with_name(".checkpoint.lock"), "ab") as lock:
+            with open(self._path.with_name(".checkpoint.lock"), "ab", opener=private) as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 there = self.read()
                 if there is None or self._size_of(there) < size:

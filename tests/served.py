@@ -241,6 +241,7 @@ def serving(
         "HEARTWOOD_DATA": str(settings.data),
         "HEARTWOOD_DATABASE_URL": settings.database_url,
         "HEARTWOOD_PROXIES": settings.proxies,
+        "HEARTWOOD_PASSPHRASE": settings.secret() or "",
     }
     path = log or settings.data.with_name("serve.log")
     with path.open("a+") as errors:

@@ -21,6 +21,8 @@ DRAIN_SECONDS = 30
 """How long requests in work may take once the server is told to stop."""
 BACKLOG = 2_048
 """Connections that may wait to be taken."""
+PRIVATE_UMASK = 0o077
+"""What a server writes is its user's alone, what libraries write for it, too."""
 FILES = 8_192
 """Open files that a server asks for: its connections, and room for what it reads and writes."""
 _OPEN = (
@@ -48,6 +50,7 @@ def serve(
     ledger = open_ledger(config)  # so that what is wrong is said here, before a port is taken
     listening = _listen(host, port)
     _raise_files()
+    os.umask(PRIVATE_UMASK)
     logs.configure()
     common = server_options() | {
         "backlog": BACKLOG,

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from api.http import examples
 from api.http.bodies import Sent, received
 from api.http.callers import TheLedger, bearer
+from api.http.told import acting
 from crypto.encoding import b64decode, b64encode
 from crypto.ids import ID_PATTERN
 from crypto.signing import SIGNATURE_BYTES
@@ -51,6 +52,7 @@ async def post_session(request: Request, ledger: TheLedger) -> dict[str, Any]:
     session = await run_in_threadpool(
         sign_in, ledger, sent.key, nonce, value, sent.role, sent.hospital
     )
+    acting(session.caller.account)
     return {
         "account": session.caller.account,
         "end": format_time(session.end),
