@@ -267,8 +267,13 @@ class Connection(HttpToolsProtocol):
         self._over = True
         self._wait(None)
         self._table.silent.pop(self, None)
-        if self.cycle is not None and not self.cycle.response_complete:
-            return self.cut()  # in the middle of another answer nothing can be said
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            if not cycle.more_body:  # what comes behind a request that is in work: its answer is the last
+                cycle.keep_alive = False
+                return
+            if cycle.response_started or self.pipeline:
+                return self.cut()  # in the middle of another answer nothing can be said
         answer = response_of(problem)
         head = b"".join(b"%s: %s\r\n" % header for header in answer.raw_headers)
         status = STATUS_LINE[answer.status_code]
