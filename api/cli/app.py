@@ -1,8 +1,10 @@
 """The application: options that every command shares, output, and errors as exit codes."""
 
+import errno
 import json
 import logging
 import os
+import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +25,7 @@ from ledger.errors import EventError, LedgerError, ProofError, Refused, Tampered
 from records.desk import Desk, Near
 from records.errors import AccessDenied, AlreadyUsed, Forbidden, RecordsError
 from records.imports.fhir import FhirError
+from storage.database import PRIMARY_CODE
 from storage.errors import (
     BlobError,
     Bug,
@@ -85,6 +88,7 @@ _CODES: tuple[tuple[type[Exception], int, str], ...] = (
     (StorageError, COULD_NOT_RUN, "storage"),
     (DBAPIError, COULD_NOT_RUN, "database"),
     (OSError, COULD_NOT_RUN, "system"),
+    (sqlite3.Error, COULD_NOT_RUN, "system"),
     (MemoryError, COULD_NOT_RUN, "memory"),
 )
 """Which error means which exit code, and its name under `problem`; the first that fits."""
@@ -149,6 +153,25 @@ def fail(code: int, problem: str, message: str) -> int:
     return code
 
 
+def _no_room(error: Exception) -> str:
+    """What to say where a file, named or temporary, can't grow; else nothing."""
+    if isinstance(error, OSError):
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        place = error.filename
+    else:
+        code = getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE
+        full, place = code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR), None
+    if not full:
+        return ""
+    if place is not None:
+        return f"there is no room left to write {place}; make room and run it again"
+    folder = os.environ.get("TMPDIR", "/tmp")
+    return (
+        f"there is no room left to write a temporary file ({error}); make room in {folder}, or let TMPDIR name "
+        "another folder, and run it again"
+    )
+
+
 def main() -> None:
     """Run the command line; every error of ours becomes one clear message and an exit code."""
     if not os.environ.get("HEARTWOOD_TRACEBACK"):
@@ -160,7 +183,7 @@ def main() -> None:
         for kind, code, problem in _CODES:
             if isinstance(error, kind):
                 message = str(error.orig) if isinstance(error, DBAPIError) else str(error)
-                message = message or "there is not enough memory"
+                message = _no_room(error) or message or "there is not enough memory"
                 name = error.code if isinstance(error, Refused) else problem
                 code = USAGE if name == "malformed" else code
                 raise SystemExit(fail(code, name, message)) from None

@@ -269,7 +269,9 @@ class Connection(HttpToolsProtocol):
         self._table.silent.pop(self, None)
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
-            if not cycle.more_body:  # what comes behind a request that is in work: its answer is the last
+            if (
+                not cycle.more_body
+            ):  # what comes behind a request that is in work: its answer is the last
                 cycle.keep_alive = False
                 return
             if cycle.response_started or self.pipeline:
