@@ -14,8 +14,8 @@ from fastapi import FastAPI
 from uvicorn.config import Config
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
-from api.app import logs
 from api.app.metrics import SHARED, worker_ended
+from api.app.process import prepare
 from storage.errors import StartRefused
 
 START_SECONDS = 120
@@ -80,7 +80,7 @@ def worker() -> FastAPI:
     """The application of one worker, in its own process."""
     from api.http import serving  # here, as the parent needs none of it
 
-    logs.configure()
+    prepare()
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     return serving()
 

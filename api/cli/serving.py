@@ -1,7 +1,6 @@
 """`serve`: the HTTP face."""
 
 import os
-import resource
 import signal
 import socket
 import sys
@@ -21,10 +20,6 @@ DRAIN_SECONDS = 30
 """How long requests in work may take once the server is told to stop."""
 BACKLOG = 2_048
 """Connections that may wait to be taken."""
-PRIVATE_UMASK = 0o077
-"""What a server writes is its user's alone, what libraries write for it, too."""
-FILES = 8_192
-"""Open files that a server asks for: its connections, and room for what it reads and writes."""
 _OPEN = (
     "{host} is open to other machines, and what goes over it can be read on the way: put a reverse proxy with "
     "TLS ahead and listen on 127.0.0.1, or name the proxy's address in HEARTWOOD_PROXIES"
@@ -41,7 +36,7 @@ def serve(
     """Serve HTTP. Stopping (SIGTERM) finishes what was accepted."""
     import uvicorn  # here, as no other command needs it and what serves: half a second of each start
 
-    from api.app import logs
+    from api.app.process import prepare
     from api.http import create_app
     from api.http.protocol import server_options
 
@@ -49,9 +44,7 @@ def serve(
     _check_proxies(config.proxies)
     ledger = open_ledger(config)  # so that what is wrong is said here, before a port is taken
     listening = _listen(host, port)
-    _raise_files()
-    os.umask(PRIVATE_UMASK)
-    logs.configure()
+    prepare()
     common = server_options() | {
         "backlog": BACKLOG,
         "timeout_graceful_shutdown": DRAIN_SECONDS,
@@ -108,14 +101,6 @@ def _check_proxies(proxies: str) -> None:
 
 def _loopback(listening: socket.socket) -> bool:
     return ip_address(listening.getsockname()[0]).is_loopback
-
-
-def _raise_files() -> None:
-    """As many open files as this user may have: each connection is one."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 @dataclass(frozen=True)

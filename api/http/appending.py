@@ -94,7 +94,8 @@ def _plain_each(ledger: Ledger, value: list[Any]) -> tuple[list[Proposal], dict[
         try:
             proposals.append(plain(ledger, item))
         except (Refused, Problem) as error:
-            problems[index] = problem_of(error)
+            # Without its traceback, which holds the list that this stands in.
+            problems[index] = problem_of(error).with_traceback(None)
     return proposals, problems
 
 

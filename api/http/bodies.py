@@ -45,8 +45,9 @@ INLINE_BYTES = 16 * 1024
 """A body up to this is parsed between two requests, a larger one beside them."""
 INLINE_EVENTS = 8
 """So many signatures are checked between two requests, more beside them."""
-PARSES = 2
-"""Large bodies parsed, or lists of events checked, at a time; the others wait."""
+PARSES = 1
+"""Large bodies parsed, or lists of events checked, at a time; the others wait: more would gain nothing, as
+the interpreter runs one, and take turns from the thread that answers."""
 
 _KEY = re.compile(f"k_{ID_PATTERN}").fullmatch
 M = TypeVar("M", bound=BaseModel)
@@ -123,7 +124,8 @@ async def json_body(request: Request, limit: int = JSON_BYTES) -> Any:
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip()
     if kind.lower() != "application/json":
         raise Problem("malformed", f"got the content type {kind[:60]!r}, expected application/json")
-    bodies, name, parts, size = bodies_of(request), request.scope["heartwood.client"], [], 0
+    bodies, name = bodies_of(request), request.scope["heartwood.client"]
+    parts, size, values = list[bytes](), 0, 0
     try:
         async for piece in _pieces(request, limit, BODY_SECONDS):
             if not bodies.shares.take(name, len(piece)):
@@ -131,24 +133,47 @@ async def json_body(request: Request, limit: int = JSON_BYTES) -> Any:
                 raise Problem("full", f"{words}; try again in a second")
             size += len(piece)
             parts.append(piece)
-        data = b"".join(parts)
-        parts.clear()
+            values += _values(piece)
+            if values > limit // VALUE_BYTES:  # seen at once, so that the rest is not waited for
+                raise _too_many(limit)
         if size <= INLINE_BYTES:
-            return strict_json(data, limit)
-        return await bodies.beside(strict_json, data, limit)
+            return strict_json(b"".join(parts))
+        value = await bodies.beside(_parsed, parts)
+        if isinstance(value, Problem):
+            raise value
+        return value
     finally:
+        parts.clear()  # an error that is still looked at would hold them, see `_parsed`
         bodies.shares.give(name, size)
 
 
-def strict_json(data: bytes, limit: int) -> Any:
-    """The JSON value of `data`, in which no object has a key twice; raises Problem.
+def _values(piece: bytes) -> int:
+    """Some number of values that stand in a piece of JSON, hardly ever too small."""
+    return piece.count(b",") + piece.count(b"[") + piece.count(b"{")
 
-    `limit`: bytes of the longest body of this route. What values take in memory is not what they take on the
-    wire, so their number is bounded before any is made.
+
+def _too_many(limit: int) -> Problem:
+    """What values take in memory is not what they take on the wire: their number is bounded before any is made."""
+    return Problem("too_large", f"got a body of more than {limit // VALUE_BYTES} values")
+
+
+def _parsed(parts: list[bytes]) -> Any:
+    """The JSON value, or the Problem with it.
+
+    Nothing is raised through a thread: the error's traceback would hold the body, in a cycle that the
+    collector comes to seldom.
     """
-    values, most = data.count(b",") + data.count(b"[") + data.count(b"{"), limit // VALUE_BYTES
-    if values > most:
-        raise Problem("too_large", f"got some {values} values, expected at most {most}")
+    try:
+        data = b"".join(parts)
+        parts.clear()
+        return strict_json(data)
+    except Problem as problem:
+        problem.__cause__ = problem.__context__ = None
+        return problem.with_traceback(None)
+
+
+def strict_json(data: bytes) -> Any:
+    """The JSON value of `data`, in which no object has a key twice; raises Problem."""
     try:
         value = orjson.loads(data)
         # Compact JSON without a repeated key comes out as it went in; only the rest is looked at closely.

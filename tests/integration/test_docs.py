@@ -123,7 +123,7 @@ LIMITS: dict[str, dict[str, Any]] = {
     "api.http.bodies": {
         "ADDRESS_BODIES_BYTES": 16 << 20, "BODIES_BYTES": 64 << 20, "BODY_SECONDS": 60,
         "EVENTS_BYTES": 8 << 20, "INLINE_BYTES": 16 << 10, "INLINE_EVENTS": 8, "JSON_BYTES": 1 << 20,
-        "PARSES": 2, "READING_BYTES": 16 << 10, "UPLOAD_RATE": 16 << 10, "UPLOAD_SECONDS": 30,
+        "PARSES": 1, "READING_BYTES": 16 << 10, "UPLOAD_RATE": 16 << 10, "UPLOAD_SECONDS": 30,
         "VALUE_BYTES": 26,
     },
     "api.http.health": {"ADDRESS_REQUESTS": 256, "REQUESTS_LIMIT": 512},
