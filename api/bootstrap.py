@@ -152,7 +152,7 @@ def status_of(settings: Settings, clock: Callable[[], int] = wall_clock) -> Stat
     read_marker(settings)
     database = _database(settings)
     try:
-        return status(EntryStore(database), settings.data, clock())
+        return status(EntryStore(database), settings.data, clock)
     finally:
         database.close()
 
@@ -190,11 +190,11 @@ def open_ledger(
         database = _database(settings)
         opened.callback(database.close)
         store, keys = EntryStore(database), KeyTable(database)
+        last = None if restored else anchor.acknowledged()
         try:
             with database.read() as connection:
                 check_schema(connection)
-                outside = None if restored else anchor
-                head = check_start(store, connection, vkeys, outside, older or restored)
+                head = check_start(store, connection, vkeys, last, older or restored)
                 created = Entry.parse(store.entry(connection, 0))
         except DBAPIError as error:
             raise StartRefused(f"the database does not answer: {error.orig}") from error
@@ -238,10 +238,11 @@ def opened_stores(settings: Settings, anchored: bool = False) -> Iterator[Stores
     read_marker(settings)
     vkeys, database = _pinned_keys(settings.data / "log.vkey"), _database(settings)
     store, anchor = EntryStore(database), _anchor(settings.data / "checkpoint", vkeys)
+    last = anchor.acknowledged() if anchored else None
     try:
         with database.read() as connection:
             revisions(connection)
-            check_start(store, connection, vkeys, anchor if anchored else None, older=True)
+            check_start(store, connection, vkeys, last, older=True)
         yield Stores(database, store, KeyTable(database), FileBlobs(settings.data / "blobs"), vkeys)
     finally:
         database.close()
