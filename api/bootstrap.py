@@ -32,6 +32,7 @@ from storage.blobs import FileBlobs
 from storage.care.backup import Secrets
 from storage.care.restore import Target
 from storage.care.sweeper import Sweeper
+from storage.clock import Boot, ClockWatch, accept_clock, this_boot, wall_clock
 from storage.database import Database
 from storage.entries import EntryStore
 from storage.errors import StartRefused, StorageError
@@ -41,7 +42,7 @@ from storage.intake import Intake
 from storage.keeper import KeyKeeper
 from storage.keks import KekStore
 from storage.ledger import Ledger
-from storage.log import PUBLISH_MS, Log, wall_clock
+from storage.log import PUBLISH_MS, Log
 from storage.passing import PassingStore
 from storage.roots import create_root, load_root
 from storage.staged import KeyTable
@@ -50,6 +51,8 @@ from storage.status import Status, status
 from storage.stores import Stores
 from storage.upgrade import check_schema, revision, revisions, upgrade_database, upgrade_schema
 
+CLOCK = "clock"
+"""What the clocks showed at the last acknowledged entry."""
 MARKER = "heartwood.json"
 """Written last by `init`; a folder without it holds no ledger."""
 ROOTS = ("record.root", "identity.root")
@@ -111,7 +114,7 @@ def create_ledger(
     )  # fmt: skip
     log = Log(
         EntryStore(database), KeyTable(database), signer, None,
-        _rules(origin), _anchor(data / "checkpoint", signer.keys), clock,
+        _rules(origin), _anchor(data / "checkpoint", signer.keys), ClockWatch(data / CLOCK, clock),
     )  # fmt: skip
     outcome = log.append([Proposal(event, sign_event(operator.key, origin, event.raw))])[0]
     log.close()
@@ -157,18 +160,26 @@ def status_of(settings: Settings, clock: Callable[[], int] = wall_clock) -> Stat
         database.close()
 
 
+def believe_clock(settings: Settings, said: int) -> None:
+    """Believe this machine's clock from here on, as the operator says that it is `said` (Unix ms)."""
+    read_marker(settings)
+    accept_clock(settings.data / CLOCK, said, wall_clock(), this_boot())
+
+
 def open_ledger(
     settings: Settings,
     clock: Callable[[], int] = wall_clock,
     restored: bool = False,
     older: bool = False,
     judge: Gate = gate,
+    boot: Callable[[], Boot] | None = None,
 ) -> Ledger:
     """Open the ledger, after every check; raises StartRefused with reason and remedy.
 
     `restored`: the operator accepts a database behind the last checkpoint (`accept-restore` alone).
     `judge`: another gate than the rules' own shows what an audit finds (`demo` alone).
     `older`: the log may name an older edition of the registry (`upgrade` alone, and `accept-restore`).
+    `boot`: what another `clock` than the machine's is compared with; see `ClockWatch`.
     """
     marker, secret = read_marker(settings), settings.secret()
     identity = load_root(settings.roots() / "identity.root", secret)
@@ -209,7 +220,8 @@ def open_ledger(
             anchor.saw(head.size, head.checkpoint, clock())
         tune_collector()
         service = (str(marker["service"]), SigningKey(seeds[2]))
-        log = Log(store, keys, signer, service, _rules(origin, judge), anchor, clock)
+        watch = ClockWatch(settings.data / CLOCK, clock, boot)
+        log = Log(store, keys, signer, service, _rules(origin, judge), anchor, watch)
         opened.pop_all()
         return Ledger(
             origin=origin,
@@ -225,7 +237,9 @@ def open_ledger(
             log=log,
             keeper=keeper,
             passing=passing,
-            sweeper=Sweeper(Stores(database, store, keys, blobs, vkeys), settings.data, clock),
+            sweeper=Sweeper(
+                Stores(database, store, keys, blobs, vkeys), settings.data, clock, log.unavailable
+            ),
         )
 
 

@@ -24,9 +24,9 @@ from records.appending import append
 from records.desk import Near
 from records.directory import AddedHospital, NewPatient
 from records.uploads import Upload, Uploaded
+from storage.clock import wall_clock
 from storage.exports import write_export
 from storage.ledger import Ledger
-from storage.log import wall_clock
 
 ORIGIN = "heartwood.example/town"
 CONTENT = b"haemoglobin 13.9 g/dl"

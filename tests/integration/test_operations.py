@@ -23,7 +23,7 @@ from records import groups, policies
 from records.appending import append
 from records.desk import Near
 from records.policies import altered
-from storage.log import wall_clock
+from storage.clock import wall_clock
 from storage.status import status
 from storage.upgrade import REVISIONS
 from tests import exports

@@ -20,10 +20,11 @@ import storage.log
 from api.settings import Settings
 from ledger.sequencer import Appended, Batch, Outcome, Proposal
 from storage import schema
+from storage.clock import CLOCK_BEHIND_MS, CLOCK_JUMP_MS, wall_clock
 from storage.database import Database
 from storage.errors import Bug, OutcomeUnknown, Unavailable
 from storage.ledger import Ledger
-from storage.log import CLOCK_BEHIND_MS, CLOCK_JUMP_MS, Ticket, wall_clock
+from storage.log import Ticket
 from tests.integration.proxy import Proxy
 from tests.integration.scene import Scene
 from tests.people import Town, entry_of, signed
@@ -405,7 +406,7 @@ def test_a_clock_that_jumps(settings: Settings, off: int) -> None:
     proposals = [signed(town.ledger, scene.grant(), scene.pat.actor.key) for _ in range(3)]
     before = town.size()
     clock.off = off
-    with pytest.raises(Unavailable, match="the clock jumped by") as caught:
+    with pytest.raises(Unavailable, match=r"the clock jumped (forward|back) by") as caught:
         town.ledger.append(proposals)
     assert (caught.value.code, town.size()) == ("clock", before)
     clock.off = off // abs(off) * (CLOCK_JUMP_MS - SLACK_MS)
@@ -421,7 +422,9 @@ def test_a_clock_behind_the_log(scene: Scene) -> None:
     before, clock = town.size(), Clock()
     clock.off = -CLOCK_BEHIND_MS - SLACK_MS - 5_000
     town.reopen(clock)
-    with pytest.raises(Unavailable, match="ms away from the log's last entry") as caught:
+    with pytest.raises(
+        Unavailable, match=r"behind the log's last entry|away from the database's"
+    ) as caught:
         town.ledger.append(proposals)
     assert (caught.value.code, town.size()) == ("clock", before)
     clock.off = -CLOCK_BEHIND_MS + 4 * SLACK_MS
@@ -439,7 +442,7 @@ def test_a_clock_away_from_the_databases(scene: Scene, way: int) -> None:
     clock.off = way * (CLOCK_BEHIND_MS + SLACK_MS)
     proposals, before = batch(scene), scene.town.size()
     scene.town.reopen(clock)
-    with pytest.raises(Unavailable, match="ms away from") as caught:
+    with pytest.raises(Unavailable, match="away from the database's") as caught:
         scene.town.ledger.append(proposals)
     assert (caught.value.code, scene.town.size()) == ("clock", before)
     scene.town.reopen()

@@ -32,8 +32,8 @@ from ledger.auditor import verify_export
 from ledger.times import DAY_MS, format_time
 from records.uploads import Upload, upload
 from storage import schema
+from storage.clock import wall_clock
 from storage.exports import write_export
-from storage.log import wall_clock
 from tests.commands import heartwood
 from tests.integration.conftest import ENGINES, fresh_settings
 from tests.people import Person, Town, vkeys
