@@ -5,12 +5,14 @@ import json
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import pytest
 
 from crypto.encoding import b64decode, b64encode
 from identity.actors import Actor, new_id
+from ledger.registry import PURPOSES
 from records import grants, groups, readings
 from records.errors import AccessDenied
 from records.exporting import commitment, listed
@@ -238,13 +240,18 @@ def test_an_excluded_asker_is_told_what_a_stranger_is_told(place: Place) -> None
 
 
 def test_the_explanation_does_not_tell_of_an_exclusion(place: Place) -> None:
-    """Neither does what would have to change."""
-    (stranger, excluded), record = _stranger_and_excluded(place), place.records["old"]
-    told = [
-        good(place.web.post("/v1/decisions", question_of(place, actor, record), actor))
-        for actor in (stranger, excluded)
-    ]
-    assert told[0] | {"as_of": 0} == told[1] | {"as_of": 0}
+    """Neither does what would have to change; for no purpose, of the record or of the chart."""
+    stranger, excluded = _stranger_and_excluded(place)
+    for action, purpose, record in product(("list", "read"), PURPOSES, ("", place.records["old"])):
+        asked = {"action": action, "purpose": purpose}
+        told = [
+            good(place.web.post("/v1/decisions", question_of(place, actor, record) | asked, actor))
+            for actor in (stranger, excluded)
+        ]
+        assert told[0] | {"as_of": 0} == told[1] | {"as_of": 0}
+    question = question_of(place, excluded, "") | {"action": "declare_emergency"}
+    refused = place.web.post("/v1/decisions", question, excluded)
+    assert "which no kind of event asks for yet" in problem(refused)["detail"]
 
 
 def test_a_hidden_record_is_in_no_grant_until_it_is_shown(place: Place) -> None:
