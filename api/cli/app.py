@@ -23,7 +23,7 @@ from identity.actors import Actor, read_keyfile
 from identity.errors import IdentityError
 from ledger.errors import EventError, LedgerError, ProofError, Refused, Tampered
 from records.desk import Desk, Near
-from records.errors import AccessDenied, AlreadyUsed, Forbidden, RecordsError
+from records.errors import AccessDenied, AlreadyUsed, Forbidden, OverQuota, RecordsError
 from records.imports.fhir import FhirError
 from storage.database import PRIMARY_CODE
 from storage.errors import (
@@ -79,6 +79,7 @@ _CODES: tuple[tuple[type[Exception], int, str], ...] = (
     (IdentityError, USAGE, "key_file"),
     (FhirError, USAGE, "fhir"),
     (Forbidden, WRONG, "forbidden"),
+    (OverQuota, COULD_NOT_RUN, "quota"),
     (RecordsError, USAGE, "not_there"),
     (NotFound, USAGE, "not_there"),
     (StartRefused, COULD_NOT_RUN, "start_refused"),

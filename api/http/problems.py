@@ -19,7 +19,7 @@ from consent.explain import WORDS
 from crypto.errors import CryptoError
 from identity.errors import NotSignedIn
 from ledger.errors import EventError, LedgerError, Refused
-from records.errors import AccessDenied, AlreadyUsed, Forbidden, NotThere, RecordsError
+from records.errors import AccessDenied, AlreadyUsed, Forbidden, NotThere, OverQuota, RecordsError
 from storage.errors import (
     BlobError,
     Bug,
@@ -75,6 +75,7 @@ PROBLEMS: dict[str, Kind] = {
     "outcome_unknown": Kind(
         503, "It may or may not have been appended: send the same event again.", 1
     ),
+    "quota": Kind(429, "More was asked for within an hour than one account gets.", 600),
     "range": Kind(416, "The range is not one of this content."),
     "reading": Kind(400, "A reading was sent to a route that appends; it has a route of its own."),
     "registry": Kind(409, "The registry in force does not have this type."),
@@ -107,6 +108,7 @@ ERRORS: tuple[tuple[type[Exception], str], ...] = (
     (NotThere, "not_found"),
     (NotFound, "not_found"),
     (Forbidden, "forbidden"),
+    (OverQuota, "quota"),
     (RecordsError, "malformed"),
     (EventError, "malformed"),
     (LedgerError, "malformed"),

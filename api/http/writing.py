@@ -16,7 +16,7 @@ from api.http.problems import Problem
 from crypto.encoding import b64encode
 from crypto.ids import ID_PATTERN
 from ledger.registry import LABELS
-from records.reserving import SUBJECTS, TEXT_BYTES, Subject, reserve_subjects, seal_texts
+from records.reserving import SUBJECTS, TEXT_BYTES, Subject, reserve_counted, seal_texts
 from records.uploads import BLOB_LIMIT, stage
 
 router = APIRouter(tags=["writing"])
@@ -98,7 +98,7 @@ async def post_subjects(
     """
     sent = await received(request, SubjectsSent)
     subjects = [Subject(s.id, s.event, s.texts, s.identifier) for s in sent.subjects]
-    made = await run_in_threadpool(reserve_subjects, ledger, caller, subjects)
+    made = await run_in_threadpool(reserve_counted, ledger, caller, subjects)
     return {"subjects": [{"id": r.id, "known": r.known, "sealed": r.sealed} for r in made]}
 
 
@@ -111,7 +111,10 @@ async def post_subjects(
 async def post_seal(
     patient: Patient, request: Request, ledger: TheLedger, caller: TheCaller
 ) -> dict[str, object]:
-    """Sealed fields and label codes for an event that is about to be signed; sealing only, never opening."""
+    """Sealed fields and label codes for an event that is about to be signed; sealing only, never opening.
+
+    Codes are given for an append whose content the caller staged, to patients for their own chart.
+    """
     sent = await received(request, SealSent)
     sealed, codes = await run_in_threadpool(
         seal_texts, ledger, caller, patient, sent.object, sent.event, sent.texts, sent.labels

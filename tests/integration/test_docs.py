@@ -142,7 +142,8 @@ LIMITS: dict[str, dict[str, Any]] = {
     "records.disclosures": {"RANGE_BYTES": 8 << 20, "TOKEN_MS": 60_000},
     "records.exporting": {"EXPORT_RECORDS": 100_000},
     "records.lookups": {"IDENTIFIERS": 1_000},
-    "records.reserving": {"SUBJECTS": 1_000, "TEXT_BYTES": 1_024},
+    "records.labelling": {"LABELS_AN_HOUR": 4},
+    "records.reserving": {"RESERVED_AN_HOUR": 20_000, "SUBJECTS": 1_000, "TEXT_BYTES": 1_024},
     "records.uploads": {"BLOB_LIMIT": 5 << 30},
     "storage.log": {"QUEUE_EVENTS": 20_000},
 }  # fmt: skip

@@ -169,9 +169,10 @@ def _subjects(place: Place) -> Call:
 def _seal(place: Place) -> Call:
     scene = place.scene
     value = {
-        "event": scene.id("ev"), "labels": ["HIV"], "object": scene.record, "texts": {"title": "T"}
+        "event": scene.id("ev"), "labels": ["HIV"], "object": scene.pat.patient,
+        "texts": {"title": "T"},
     }  # fmt: skip
-    return Call(f"/v1/patients/{scene.pat.patient}/seal", value, place.town.north.system)
+    return Call(f"/v1/patients/{scene.pat.patient}/seal", value, scene.pat.actor)
 
 
 def _lookup(place: Place) -> Call:

@@ -12,10 +12,11 @@ import pytest
 
 from crypto.encoding import b64decode, b64encode
 from identity.actors import Actor, new_id
-from ledger.registry import PURPOSES
+from ledger.registry import LABELS, PURPOSES
 from records import grants, groups, readings
 from records.errors import AccessDenied
 from records.exporting import commitment, listed
+from records.labelling import LABELS_AN_HOUR
 from tests.integration.http.places import (
     BIG,
     OWN,
@@ -272,3 +273,21 @@ def test_a_grant_is_used_up(place: Place) -> None:
     far, pat, doctor = place.far, place.pat, new_doctor(place.far, place.town)
     grants.grant(far, pat.actor, pat.patient, doctor.account, uses=2)
     assert [place.readable(doctor, place.records["old"]) for _ in range(3)] == [True, True, False]
+
+
+def test_codes_of_labels_are_for_what_is_staged_and_counted(place: Place) -> None:
+    """None by the way; beyond the limit, 429 with a time to come again."""
+    web, doctor, patient = place.web, new_doctor(place.far, place.town), place.pat.patient
+    path, asked = f"/v1/patients/{patient}/seal", {"event": new_id("ev", place.clock())}
+    sent = asked | {"object": patient, "labels": ["HIV"]}
+    assert kind_of(web.post(path, sent, doctor)) == "forbidden"
+    sent |= {"object": place.far.stage(doctor, patient, [b"x"]).record}
+    assert len(good(web.post(path, sent, doctor))["labels"]) == 1
+    answer = web.post(path, sent | {"labels": LABELS[: LABELS_AN_HOUR + 1]}, doctor)
+    assert (kind_of(answer), answer.status_code, answer.headers["retry-after"]) == (
+        "quota",
+        429,
+        "600",
+    )
+    sent = asked | {"object": patient, "labels": LABELS}
+    assert len(good(web.post(path, sent, place.pat.actor))["labels"]) == len(LABELS)

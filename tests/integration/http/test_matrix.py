@@ -309,7 +309,11 @@ def _subject(place: Place, name: str) -> Any:
 
 
 def _seal(place: Place, name: str) -> Any:
-    return {"event": place.scene.id("ev"), "object": place.scene.pat.patient, "labels": ["HIV"]}
+    return {
+        "event": place.scene.id("ev"),
+        "object": place.scene.pat.patient,
+        "texts": {"name": "T"},
+    }
 
 
 def _about(place: Place, asked: Actor) -> dict[str, Any]:
