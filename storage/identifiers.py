@@ -142,9 +142,7 @@ class Imported:
                 [(patient, name, k.object, k.version, k.digest) for name, k in rows.items()],
             )
 
-    def elsewhere(
-        self, hospital: str, patient: str, names: Iterable[str]
-    ) -> dict[str, list[str]]:
+    def elsewhere(self, hospital: str, patient: str, names: Iterable[str]) -> dict[str, list[str]]:
         """The other patients into whose charts units of these names went, by the name."""
         statement = self._database.sql(
             "SELECT patient FROM unit_homes WHERE hospital = ? AND hash = ? AND patient <> ?"

@@ -26,13 +26,79 @@ SEXES = {
 }  # fmt: skip
 """What is compared as a sex; any other word says nothing."""
 PARTICLES = frozenset(
-    "af al auf av da dalla das de del della den der des di do dos du el la las le los mac mc of ten ter "
-    "the van vom von y zu zum zur".split()
+    [
+        "af",
+        "al",
+        "auf",
+        "av",
+        "da",
+        "dalla",
+        "das",
+        "de",
+        "del",
+        "della",
+        "den",
+        "der",
+        "des",
+        "di",
+        "do",
+        "dos",
+        "du",
+        "el",
+        "la",
+        "las",
+        "le",
+        "los",
+        "mac",
+        "mc",
+        "of",
+        "ten",
+        "ter",
+        "the",
+        "van",
+        "vom",
+        "von",
+        "y",
+        "zu",
+        "zum",
+        "zur",
+    ]
 )
 """Words of family names that do not tell two apart."""
-TITLES = frozenset("dipl dr frau herr ing jr jun med mr mrs ms prof sen sr".split())
+TITLES = frozenset(
+    [
+        "dipl",
+        "dr",
+        "frau",
+        "herr",
+        "ing",
+        "jr",
+        "jun",
+        "med",
+        "mr",
+        "mrs",
+        "ms",
+        "prof",
+        "sen",
+        "sr",
+    ]
+)
 NO_NAMES = frozenset(
-    "baby boy child female girl infant junge kind knabe male newborn neugeborenes saugling".split()
+    [
+        "baby",
+        "boy",
+        "child",
+        "female",
+        "girl",
+        "infant",
+        "junge",
+        "kind",
+        "knabe",
+        "male",
+        "newborn",
+        "neugeborenes",
+        "saugling",
+    ]
 )
 """What stands for a given name before there is one."""
 
@@ -54,6 +120,9 @@ class Demographics:
     def __bool__(self) -> bool:
         """Whether anything is said."""
         return any((self.given, self.family, self.text, self.birth, self.sex))
+
+
+NOTHING_SAID = Demographics()
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +237,12 @@ def compare(known: Traits, said: Traits) -> Verdict:
     return Verdict(differs, not differs and given is True and exact)
 
 
+def listed(differs: Iterable[str]) -> str:
+    """`name`, `name and sex`, `name, birth date and sex`."""
+    *first, last = differs
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def _birth(known: Traits, said: Traits) -> bool | None:
     if not known.year or not said.year:
         return None
@@ -186,7 +261,11 @@ def _names(known: Traits, said: Traits) -> tuple[bool | None, bool | None]:
     if structured:
         given = _agree(known.given, known.initials, said.given, said.initials)
         return given, _overlap(known.family, said.family)
-    if known.whole and said.whole and not (known.given or said.given or known.family or said.family):
+    if (
+        known.whole
+        and said.whole
+        and not (known.given or said.given or known.family or said.family)
+    ):
         if known.whole <= said.whole or said.whole <= known.whole:
             return len(known.whole & said.whole) > 1 or None, True
         return False, None
@@ -223,7 +302,11 @@ def _words(text: str) -> frozenset[str]:
 def _joined(given: str) -> frozenset[str]:
     """`Anna-Maria` and `Anna Maria` as `Annamaria` is written."""
     parts = [folded(word) for word in re.split(r"[\s\-]+", given.strip())]
-    return frozenset({"".join(parts)}) if len(parts) == 2 and all(len(p) > 1 for p in parts) else frozenset()
+    return (
+        frozenset({"".join(parts)})
+        if len(parts) == 2 and all(len(p) > 1 for p in parts)
+        else frozenset()
+    )
 
 
 def folded(word: str) -> str:
