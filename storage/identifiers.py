@@ -12,6 +12,8 @@ _IMPORTED_LABEL = b"heartwood/imported/v1"
 _TRAITS_LABEL = b"heartwood/traits/v1"
 HASH_BYTES = 16
 """Of an imported unit's name, and of its content: enough not to meet by chance among 10^12."""
+HOMES_ASKED = 500
+"""Names in one statement."""
 SEVERAL = ""
 """The patient of a number that several patients bear."""
 
@@ -91,12 +93,11 @@ class Identifiers:
             row = connection.exec_driver_sql(statement, (patient,)).first()
         return None if row is None else Witness(*row)
 
-    def keep_witness(self, patient: str, witness: Witness) -> None:
-        """Keep it, in place of what was kept before."""
+    def keep_witnesses(self, witnesses: Mapping[str, Witness]) -> None:
+        """Keep those of some patients, in place of what was kept before."""
+        rows = [(patient, one.since, one.traits) for patient, one in witnesses.items()]
         with self._database.write() as connection:
-            self._database.upsert(
-                connection, schema.witnesses, [(patient, witness.since, witness.traits)]
-            )
+            self._database.upsert(connection, schema.witnesses, rows)
 
     def forget(self, patient: str) -> None:
         """Forget every name of a patient, and what confirms them: part of an erasure."""
@@ -142,17 +143,20 @@ class Imported:
                 [(patient, name, k.object, k.version, k.digest) for name, k in rows.items()],
             )
 
-    def elsewhere(self, hospital: str, patient: str, names: Iterable[str]) -> dict[str, list[str]]:
-        """The other patients into whose charts units of these names went, by the name."""
-        statement = self._database.sql(
-            "SELECT patient FROM unit_homes WHERE hospital = ? AND hash = ? AND patient <> ?"
-        )
-        found = {}
+    def homes(self, hospital: str, names: Iterable[str]) -> dict[str, set[str]]:
+        """The patients into whose charts units of these names went, by the name; none for a new one."""
+        hashes = {self._home(hospital, name): name for name in names}
+        found: dict[str, set[str]] = {}
         with self._database.read() as connection:
-            for name in names:
-                row = (hospital, self._home(hospital, name), patient)
-                if others := connection.exec_driver_sql(statement, row).scalars().all():
-                    found[name] = [str(other) for other in others]
+            asked = list(hashes)
+            for start in range(0, len(asked), HOMES_ASKED):
+                some = asked[start : start + HOMES_ASKED]
+                marks = ", ".join("?" * len(some))
+                statement = self._database.sql(
+                    f"SELECT hash, patient FROM unit_homes WHERE hospital = ? AND hash IN ({marks})"
+                )
+                for digest, patient in connection.exec_driver_sql(statement, (hospital, *some)):
+                    found.setdefault(hashes[bytes(digest)], set()).add(patient)
         return found
 
     def settle(self, hospital: str, patient: str, names: Iterable[str]) -> None:

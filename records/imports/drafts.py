@@ -30,6 +30,8 @@ class Unit:
     """Of `raw`, or of the file; by it a changed unit is told from one that is known."""
     labels: tuple[str, ...] = ()
     """Sensitivity labels by its codes."""
+    former: str = ""
+    """What it was called before names had their source; it counts for the same content only."""
 
     @staticmethod
     def of(name: str, position: str, raw: bytes, labels: Iterable[str] = ()) -> "Unit":
@@ -70,6 +72,8 @@ class Person:
     """Why the birth date is not taken as it stands; told when the patient is registered."""
     death_doubt: str = ""
     """What stands for a date of death and is none."""
+    written: tuple[str, str] = ("", "")
+    """Both dates as the source has them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,12 +205,13 @@ def _authority(message: Message, segment: str, field: int, nth: int = 1) -> str:
 
 def _person(message: Message, origin: Origin) -> Person:
     family, given, middle, suffix = (message.text("PID", 5, 1, part) for part in (1, 2, 3, 4))
-    by_date, doubt = death_of(message.text("PID", 29), origin.today)
+    born, death = message.text("PID", 7), message.text("PID", 29)
+    by_date, doubt = death_of(death, origin.today)
     died = by_date or message.text("PID", 30).upper() == "Y"
-    birth = birth_of(message.text("PID", 7), origin.today, dead=died)
+    birth = birth_of(born, origin.today, dead=died)
     name = shown(" ".join(filter(None, (given, middle, family, suffix))))
     latest = birth.latest.isoformat() if birth.latest else None
-    return Person(name, latest, died, birth.doubt, doubt)
+    return Person(name, latest, died, birth.doubt, doubt, (born, death))
 
 
 def _demographics(message: Message, origin: Origin) -> Demographics:

@@ -26,18 +26,21 @@ class Moves:
         self._ledger = ledger
         self._hospital = actor.hospital
 
-    def found(self, patient: str, units: Sequence[Unit]) -> Iterator[Moved]:
-        """Those of the units, which are the patient's now, that a live record of another patient holds."""
+    def check(self, patient: str, units: Sequence[Unit], dry: bool) -> Iterator[Moved]:
+        """Keep that these units are the patient's (unless `dry`); gives those that somebody else's record holds."""
         by_name = {unit.name: unit for unit in units}
-        imported = self._ledger.imported
-        for name, others in imported.elsewhere(self._hospital, patient, by_name).items():
-            for other in others:
-                kept = imported.of(other).get(imported.name(self._hospital, other, name))
-                record = self._ledger.row(Record, kept.object) if kept else None
-                if record is not None and record.state == "live":
-                    yield Moved(by_name[name], record.record, other)
+        homes = self._ledger.imported.homes(self._hospital, by_name)
+        new = [name for name in by_name if patient not in homes.get(name, ())]
+        if new and not dry:
+            self._ledger.imported.settle(self._hospital, patient, new)
+        for name, patients in homes.items():
+            for other in sorted(patients - {patient}):
+                if record := self._live(other, name):
+                    yield Moved(by_name[name], record, other)
 
-    def settle(self, patient: str, units: Sequence[Unit]) -> None:
-        """Keep that these units are the patient's."""
-        if units:
-            self._ledger.imported.settle(self._hospital, patient, [unit.name for unit in units])
+    def _live(self, patient: str, name: str) -> str:
+        """The patient's record that holds the unit of this name; empty if it is retracted, or never came."""
+        imported = self._ledger.imported
+        kept = imported.of(patient).get(imported.name(self._hospital, patient, name))
+        record = self._ledger.row(Record, kept.object) if kept else None
+        return record.record if record is not None and record.state == "live" else ""

@@ -216,9 +216,11 @@ def _tell_doubts(draft: PatientDraft, where: Where) -> None:
     if person.birth_doubt:
         born = person.birth_date or "today"
         rule = f"; registered with the rights of somebody born {born}, until `heartwood patient correct`"
-        where(record).doubt(position, person.birth_doubt + rule, person.birth_date or "")
+        where(record).doubt(position, person.birth_doubt + rule, person.written[0])
     if person.death_doubt:
-        where(record).doubt(position, person.death_doubt + "; registered as living", "")
+        where(record).doubt(
+            position, person.death_doubt + "; registered as living", person.written[1]
+        )
 
 
 def _constant(findings: FileFindings, record: RecordDraft) -> FileFindings:

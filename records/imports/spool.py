@@ -182,7 +182,10 @@ def _both(one: Person, other: Person) -> Person:
     )
     birth, dead = births[0], one.deceased or other.deceased
     doubt = "" if dead else one.death_doubt or other.death_doubt
-    return Person(one.name or other.name, birth.birth_date, dead, birth.birth_doubt, doubt)
+    death = one if one.death_doubt else other
+    written = (birth.written[0], death.written[1])
+    name = one.name or other.name
+    return Person(name, birth.birth_date, dead, birth.birth_doubt, doubt, written)
 
 
 def _written(person: Person, said: Demographics) -> str:
@@ -191,4 +194,5 @@ def _written(person: Person, said: Demographics) -> str:
 
 def _read(text: str) -> tuple[Person, Demographics]:
     person, said = json.loads(text)
+    person["written"] = tuple(person["written"])
     return Person(**person), Demographics(**said)

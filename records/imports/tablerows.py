@@ -186,11 +186,12 @@ class Columns:
     def _person(self, values: list[str]) -> Person:
         table, today = self._table, self._origin.today
         parts = (self._value(part, values) for part in table.person)
-        dead, doubt = death_of(self._value(table.death_date, values), today)
-        birth = birth_of(self._value(table.birth_date, values), today, dead=dead)
+        born, death = (self._value(c, values) for c in (table.birth_date, table.death_date))
+        dead, doubt = death_of(death, today)
+        birth = birth_of(born, today, dead=dead)
         latest = birth.latest.isoformat() if birth.latest else None
         name = shown(" ".join(filter(None, parts)))
-        return Person(name, latest, dead, birth.doubt, doubt)
+        return Person(name, latest, dead, birth.doubt, doubt, (born, death))
 
     def _said(self, values: list[str], person: Person) -> Demographics:
         birth = self._value(self._table.birth_date, values)

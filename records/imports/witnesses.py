@@ -1,13 +1,12 @@
 """The second witness: what the ledger keeps of a patient's name, birth date and sex, beside what a unit says."""
 
-import json
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
 
 from ledger.directory import Patient
-from records.directory import TEEN_YEARS, birthday
+from records.directory import TEEN_YEARS, birthday, today
 from records.imports.people import BIRTH, Demographics, Traits, Verdict, compare
+from records.imports.traits import hashed, read, written
 from storage.identifiers import Witness
 from storage.ledger import Ledger
 
@@ -31,9 +30,9 @@ class Witnesses:
         known, kept = self._known(patient)
         verdict = compare(known, self._traits(patient, said))
         differs = list(verdict.differs)
-        if kept is None and not self._age_fits(patient, said):
+        if not known.year and not self._age_fits(patient, said):
             differs.append(BIRTH)
-        elif differs and kept is not None:
+        if differs and kept is not None:
             differs = self._corrected(patient, kept, known, said, differs)
         return Verdict(tuple(differs), verdict.confirmed and not differs)
 
@@ -50,25 +49,26 @@ class Witnesses:
             self._would[patient] = merged
             return
         since = self._ledger.head().size
-        self._ledger.identifiers.keep_witness(patient, Witness(since, _written(merged)))
+        self._ledger.identifiers.keep_witnesses({patient: Witness(since, written(merged))})
 
     def _known(self, patient: str) -> tuple[Traits, Witness | None]:
         kept = self._ledger.identifiers.witness(patient)
         if patient in self._would:
             return self._would[patient], kept or Witness(0, "")
-        return (_read(kept.traits) if kept else Traits()), kept
+        return (read(kept.traits) if kept else Traits()), kept
 
     def _traits(self, patient: str, said: Demographics) -> Traits:
-        trait = self._ledger.identifiers.trait
-        return Traits.of(said).mapped(partial(trait, patient))
+        return hashed(self._ledger.identifiers, patient, said)
 
     def _age_fits(self, patient: str, said: Demographics) -> bool:
-        """Whether a minor whom no import registered has the birthday that is said."""
+        """Whether a minor has the birthday that is said; who was registered as born that day may have any."""
         row = self._ledger.row(Patient, patient)
         if row is None or not row.teen_from or len(said.birth) != len("2020-01-31"):
             return True
         teen = datetime.fromtimestamp(row.teen_from / 1000, UTC).date()
-        return abs(birthday(date.fromisoformat(said.birth), TEEN_YEARS) - teen) <= _LEAP
+        registered = today(self._ledger.entry(row.seq).time)
+        days = (date.fromisoformat(said.birth), registered)
+        return any(abs(birthday(day, TEEN_YEARS) - teen) <= _LEAP for day in days)
 
     def _corrected(
         self, patient: str, kept: Witness, known: Traits, said: Demographics, differs: list[str]
@@ -90,14 +90,3 @@ class Witnesses:
             if entry.link.seq >= since and entry.event.type.name == "patient.corrected":
                 found = dict(entry.event.body)
         return found
-
-
-def _written(traits: Traits) -> str:
-    values = {one.name: getattr(traits, one.name) for one in fields(traits)}
-    sets = {k: sorted(v) if isinstance(v, frozenset) else v for k, v in values.items() if v}
-    return json.dumps(sets, separators=(",", ":"))
-
-
-def _read(text: str) -> Traits:
-    values = json.loads(text)
-    return Traits(**{k: frozenset(v) if isinstance(v, list) else v for k, v in values.items()})

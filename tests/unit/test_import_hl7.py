@@ -89,7 +89,7 @@ def test_an_admission_registers_the_patient() -> None:
     (draft,), _ = read(message("ADT^A01", "EVN||20200103", PID, visit))
     (record,) = draft.records
     assert draft.names == ("urn:oid:1.2.3|4711",) and draft.numbers == ("#MR|4711",)
-    assert draft.person == Person("Jane Ann Doe III", "1980-01-31", False)
+    assert draft.person == Person("Jane Ann Doe III", "1980-01-31", written=("19800131", ""))
     assert (record.category, record.encounter, record.clinical_date) == (
         "encounter",
         "Ward|5001",
@@ -120,7 +120,7 @@ def test_an_admission_registers_the_patient() -> None:
 def test_what_is_known_of_a_person(pid: str, person: Person) -> None:
     found = read(message("ADT^A31", pid))[0][0].person
     assert found is not None
-    assert replace(found, birth_doubt="") == person
+    assert replace(found, birth_doubt="", written=("", "")) == person
     assert bool(found.birth_doubt) == ("19800131" not in pid)
 
 

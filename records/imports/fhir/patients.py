@@ -98,7 +98,8 @@ def person(patient: Resource, origin: Origin, others: Iterable[Resource] = ()) -
     birth = next((one for one in births if not one.doubt), births[0])
     doubt = "" if dead else next((doubt for _, doubt in deaths if doubt), "")
     latest = birth.latest.isoformat() if birth.latest else None
-    return Person(patient_name(patient), latest, dead, birth.doubt, doubt)
+    written = (_birth(patient), str(patient.body.get("deceasedDateTime") or ""))
+    return Person(patient_name(patient), latest, dead, birth.doubt, doubt, written)
 
 
 def patient_name(patient: Resource) -> str:

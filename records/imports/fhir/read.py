@@ -26,7 +26,7 @@ def read_bundle(
         entries = _entries(data, findings)
     except (FhirError, Undecodable) as error:
         findings.found()
-        findings.reject("", nested_patients(data[:HEAD_BYTES]) or str(error), data)
+        findings.reject("", _why(data[:HEAD_BYTES], str(error)), data)
         return
     findings.found(len(entries))
     yield from drafts_of(entries, index, labels, findings, origin)
@@ -66,3 +66,9 @@ def _entries(data: bytes, findings: Findings) -> list[Resource | Unreadable]:
         findings.correct("", f"encoding: {rule}", "", "UTF-8")
         data = text.encode("utf-8")
     return scan_entries(data)[1]
+
+
+def _why(head: bytes, error: str) -> str:
+    """Why a file is not read: it may be FHIR in another form than that of JSON."""
+    found = nested_patients(head)
+    return found if found.startswith("NDJSON") else error

@@ -5,11 +5,18 @@ whose a resource is, it is set aside rather than filed under a patient it may no
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
-from records.imports.drafts import Findings, Origin, PatientDraft, RecordDraft, Unit
+from records.imports.drafts import (
+    Findings,
+    Origin,
+    PatientDraft,
+    RecordDraft,
+    Unit,
+    uuid_name,
+)
 from records.imports.fhir.categories import category
 from records.imports.fhir.drafts import (
     clinical_date,
@@ -93,7 +100,7 @@ class _Bundle:
         """Leave out what stands here before, under the same name."""
         first: dict[str, Resource] = {}
         for resource in resources:
-            name = unit_name(resource)
+            name = self._own_name(resource)
             before = first.setdefault(name, resource)
             if before is resource:
                 continue
@@ -105,6 +112,12 @@ class _Bundle:
             reason = f"{name} stands at {before.position} too, with other content"
             self._findings.reject(resource.position, reason, resource.raw)
         return list(first.values())
+
+    def _own_name(self, resource: Resource) -> str:
+        """The name of a resource within its source: another system's Observation/1 is another one."""
+        name, source = unit_name(resource), source_of(resource, self._origin)
+        scoped = source and resource.id and not uuid_name(resource.id)
+        return f"{source} {name}" if scoped else name
 
     def _tear(self, name: str, one: Resource, other: Resource) -> None:
         """Refuse a Patient whose own id is another person's too: nobody can say whom references mean."""
@@ -212,7 +225,7 @@ class _Bundle:
         )
 
     def _record(self, kind: str, ties: list[_Tie]) -> RecordDraft:
-        own, first = {unit_name(tie.resource): tie.resource for tie in ties}, ties[0]
+        own, first = {self._own_name(tie.resource): tie.resource for tie in ties}, ties[0]
         dated = [*([first.encounter] if first.encounter else []), *own.values()]
         day = clinical_date(dated) if first.name is not None else None
 
@@ -226,7 +239,10 @@ class _Bundle:
             clinical_date=day,
             title=title(kind, first.encounter, day),
             media_type=MEDIA_TYPE,
-            units=tuple(self._unit(name, resource) for name, resource in own.items()),
+            units=tuple(
+                replace(self._unit(name, resource), former=former_name(resource, name))
+                for name, resource in own.items()
+            ),
             compose=compose,
         )
 
@@ -257,6 +273,12 @@ def unit_name(resource: Resource) -> str:
         if identifier.get("system") and (text := identifier_text(identifier)):
             return f"{resource.type}?{text}"
     return resource.full_url or f"{resource.type}#{sha256(resource.raw).hexdigest()}"
+
+
+def former_name(resource: Resource, name: str) -> str:
+    """What older programs called it, which knew no sources; empty if the same."""
+    former = unit_name(resource)
+    return "" if former == name else former
 
 
 def _foreign(resource: Resource) -> str:
