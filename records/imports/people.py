@@ -154,7 +154,7 @@ class Traits:
         structured = structured or bool(comma)
         given = (_words(first) - NO_NAMES) | _joined(first)
         family = _words(last) - PARTICLES or _words(last)
-        whole = frozenset[str]() if structured else _words(said.text) - PARTICLES
+        whole = frozenset[str]() if structured else _words(said.text) - PARTICLES - NO_NAMES
         script = _script(f"{said.given} {said.family} {said.text}")
         birth = said.birth
         full = len(birth) == len("2020-01-31")
@@ -270,6 +270,10 @@ def _names(known: Traits, said: Traits) -> tuple[bool | None, bool | None]:
             return len(known.whole & said.whole) > 1 or None, True
         return False, None
     whole, parts = (known, said) if known.whole else (said, known)
+    if len(whole.whole) == 1:  # one word, of which nobody says which name it is
+        if _overlap(whole.whole, parts.family):
+            return None, True
+        return _agree(whole.whole, whole.initials, parts.given, parts.initials), None
     given = _agree(whole.whole, whole.initials, parts.given, parts.initials)
     return given, _overlap(whole.whole, parts.family)
 
