@@ -61,15 +61,18 @@ class Charts:
             raise Unclear(f"its names are those of different patients: {named}")
         if strong:
             return strong.pop()
-        weak = self._find((*draft.numbers, *draft.bare))
+        weak = self._find((*draft.numbers, *draft.bare, *draft.former))
         verdicts = {one: self._verdict(one, draft) for one in weak if self._there(one)}
         confirmed = [one for one, verdict in verdicts.items() if verdict.confirmed]
         if len(confirmed) == 1:
             return confirmed[0]
         if len(confirmed) > 1:
             raise Unclear(f"more than one patient bears {_called(draft)}, and fits")
-        if draft.chosen or not (draft.person is None or draft.bare):
-            return self._chosen(draft, weak) if draft.chosen else ""
+        if draft.chosen:
+            return self._chosen(draft, weak)
+        if draft.person is not None and not draft.bare:
+            self._check_former(draft)
+            return ""
         if any(one is not SEVERAL and not self._there(one) for one in weak) and not verdicts:
             return next(
                 one for one in weak if one is not SEVERAL
@@ -77,6 +80,17 @@ class Charts:
         if weak:
             raise Unclear(_unconfirmed(draft, [v.differs for v in verdicts.values()]))
         return ""
+
+    def _check_former(self, draft: PatientDraft) -> None:
+        """Unclear if an older program registered somebody under a name that the draft has, and nothing tells."""
+        own = [name for name in (*draft.former, *draft.numbers) if not name.startswith("#")]
+        for patient in self._find(own) - {SEVERAL}:
+            unknown = self._there(patient) and not self._witnesses.has(patient)
+            if unknown and not self._witnesses.verdict(patient, draft.said).differs:
+                raise Unclear(
+                    f"an older import registered a patient as {', '.join(own)}, and nothing tells whether it "
+                    "is this one; import what it brought then once more, unchanged"
+                )
 
     def _chosen(self, draft: PatientDraft, weak: set[str]) -> str:
         """The one who bears the number that a person named."""
@@ -96,8 +110,10 @@ class Charts:
         kept = imported.of(patient)
 
         def known(unit: Unit) -> bool:
-            was = kept.get(imported.name(self._actor.hospital, patient, unit.name))
-            return was is not None and was.digest == imported.digest(patient, unit.sha256)
+            names = filter(None, (unit.name, unit.former))
+            held = (kept.get(imported.name(self._actor.hospital, patient, name)) for name in names)
+            digest = imported.digest(patient, unit.sha256)
+            return any(one is not None and one.digest == digest for one in held)
 
         return any(known(unit) for record in draft.records for unit in record.units)
 
@@ -123,7 +139,7 @@ class Charts:
             raise Unclear(f"it says itself that it is of {named}, who is another patient")
 
     def _register(self, draft: PatientDraft, person: Person, reserved: str) -> str:
-        names = draft.names or draft.bare[:1]
+        names = draft.names or draft.bare
         if not names:
             raise Unclear(NAMELESS)
         if not draft.names and not _can_be_known_again(draft):
@@ -156,7 +172,7 @@ class Charts:
 
     def _keep(self, draft: PatientDraft, patient: str, fresh: bool) -> None:
         """Know the patient by all the names, and by what is said, from now on."""
-        names = draft.names or draft.bare[:1]
+        names = draft.names or draft.bare
         if self._dry:
             self._new.add(patient)
             self._would |= dict.fromkeys((*names, *draft.numbers), patient)
@@ -182,7 +198,7 @@ NAMELESS = (
 
 
 def _called(draft: PatientDraft) -> str:
-    return ", ".join(map(plain_name, (*draft.names, *draft.bare[:1], *draft.numbers)))
+    return ", ".join(map(plain_name, (*draft.names, *draft.bare, *draft.numbers)))
 
 
 def _unknown(draft: PatientDraft) -> str:

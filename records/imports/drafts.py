@@ -107,6 +107,8 @@ class PatientDraft:
     """What the units say of the patient: it must not contradict what is known of who bears the names."""
     bare: tuple[str, ...] = ()
     """A server's own id without its source, where there is no other name; counts like `numbers`."""
+    former: tuple[str, ...] = ()
+    """What older programs called the patient, if nothing above; looked for like `numbers`, never kept."""
     chosen: bool = False
     """A person named the patient for this import: then a number is taken that one patient alone bears."""
 

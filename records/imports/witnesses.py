@@ -23,6 +23,10 @@ class Witnesses:
         self._dry = dry
         self._would: dict[str, Traits] = {}
 
+    def has(self, patient: str) -> bool:
+        """Whether anything of the patient is known."""
+        return self._known(patient)[0] != Traits()
+
     def verdict(self, patient: str, said: Demographics) -> Verdict:
         """Whether a unit that says this can be the patient's, and whether that is confirmed."""
         if not said:

@@ -268,20 +268,28 @@ def test_two_people_under_one_id_in_a_file(clinic: Clinic, tmp_path: Path) -> No
     assert "two people in this file" in reasons(summary)
 
 
-def test_what_older_programs_called_a_patient_still_counts(clinic: Clinic, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["id", "server", "source", "number"])
+def test_what_older_programs_called_a_patient_still_counts(
+    clinic: Clinic, tmp_path: Path, how: str
+) -> None:
+    """Who is known by a name that counts no more is not registered a second time."""
     ledger, hospital = clinic.ledger, clinic.hospital.hospital
     now = ledger.clock()
     old = NewPatient(new_id("pt", now), new_id("ac", now), "Ida Lindqvist", None, False, None)
     register_patients(Near(ledger), clinic.hospital.system, [old])
-    ledger.identifiers.reserve(hospital, {"Patient/7": old.patient})
-    body = person("7", "", IDA) | {"identifier": []}
-    path = write(tmp_path / "a.json", body)
-    assert clinic.bring(path).rejected == 1  # nothing confirms that it is her
+    ledger.identifiers.reserve(hospital, {"|9" if how == "number" else "Patient/7": old.patient})
+    with_number = {"identifier": [{"value": "9"}, {"system": "urn:new", "value": "5"}]}
+    body = person("7", "", IDA) | (with_number if how == "number" else {"identifier": []})
+    path = write(tmp_path / "a.json", body, base="https://x.example/r4" if how == "server" else "")
+    options = {"source": "KIS"} if how == "source" else {}
+    assert clinic.bring(path, **options).rejected == 1  # nothing confirms that it is her
     name = ledger.imported.name(hospital, old.patient, "Patient/7")
     digest = ledger.imported.digest(old.patient, sha256(json.dumps(body).encode()).digest())
     ledger.imported.keep(old.patient, {name: Kept(new_id("rc", now), 1, digest)})
-    summary = clinic.bring(path)
-    assert (summary.rejected, summary.patients, summary.patients_known) == (0, 0, 1)
+    for _ in range(2):
+        summary = clinic.bring(path, **options)
+        assert (summary.rejected, summary.patients, summary.patients_known) == (0, 0, 1)
+    assert len(clinic.charts()) == 1
 
 
 # --- names that come and go ----------------------------------------------------------------------

@@ -28,24 +28,22 @@ class Called(NamedTuple):
     names: tuple[str, ...]
     numbers: tuple[str, ...]
     bare: tuple[str, ...]
+    former: tuple[str, ...]
 
     @property
     def own(self) -> tuple[str, ...]:
         """The names by which two resources of one file are known to be of one patient."""
-        return self.names or self.bare[:1]
+        return self.names or self.bare
 
 
 def called(patient: Resource, origin: Origin) -> Called:
     """Every name: identifiers with a system, UUIDs, the server's id in its source; numbers, and a bare id."""
     names, shared, numbers = list[str](), list[str](), list[str]()
-    old = list[str]()
     for identifier in _identifiers(patient, origin):
         text, system = identifier_text(identifier) or "", is_text(identifier.get("system"))
         types = _types(identifier)
         if system:
             (shared if types & SHARED_TYPES else names).append(text)
-        else:
-            old.append(text)
         if "MR" in types or not (system or types):
             numbers.append(record_number(identifier["value"]))
     source, server_id = source_of(patient, origin), f"Patient/{patient.id}"
@@ -55,11 +53,13 @@ def called(patient: Resource, origin: Origin) -> Called:
         uuids.append(source_name(source, server_id))
     if not names and not uuids:
         names, shared = shared, []
-    bare = []
-    if not names and not uuids and (patient.id or patient.full_url):
-        own_id = server_id if patient.id else patient.full_url or ""
-        bare = [source_name("", own_id), own_id, *old]  # the last two are what older programs kept
-    return Called(*(tuple(dict.fromkeys(one)) for one in (names + uuids, numbers + shared, bare)))
+    own_id = server_id if patient.id else patient.full_url or ""
+    bare = [source_name("", own_id)] if own_id and not names and not uuids else []
+    # Older programs kept the first identifier, with a system or without, or the id of nobody knew which server.
+    first = next((identifier_text(one) for one in _identifiers(patient, origin)), None) or own_id
+    former = [first] if first and first not in names and first not in uuids else []
+    parts = (names + uuids, numbers + shared, bare, former)
+    return Called(*(tuple(dict.fromkeys(one)) for one in parts))
 
 
 def source_of(resource: Resource, origin: Origin) -> str:

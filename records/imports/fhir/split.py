@@ -212,7 +212,7 @@ class _Bundle:
             kind = category(tie.resource, tied=tie.name is not None)
             groups.setdefault((tie.name, kind), []).append(tie)
         who = self._people.everybody.get(owner)
-        called = who.called if who else Called((owner,), (), ())
+        called = who.called if who else Called((owner,), (), (), ())
         return PatientDraft(
             names=called.names,
             numbers=called.numbers,
@@ -222,6 +222,7 @@ class _Bundle:
             unresolved=sum(self._unresolved(tie.resource) for tie in ties),
             said=who.said if who else Demographics(),
             bare=called.bare,
+            former=called.former,
         )
 
     def _record(self, kind: str, ties: list[_Tie]) -> RecordDraft:
