@@ -153,9 +153,8 @@ class Charts:
         kept = self._ledger.identifiers.reserve(self._actor.hospital, dict.fromkeys(names, patient))
         if set(kept.values()) != {patient}:
             raise Unclear("somebody else registers the same patient just now; import it again")
-        self._witnesses.keep(
-            patient, draft.said, fresh=True
-        )  # before there is anybody to be taken for
+        # Kept before the entry: there is never somebody registered whom nothing confirms.
+        self._witnesses.keep(patient, draft.said, fresh=True)
         born = today(self._ledger.clock())
         birth = date.fromisoformat(person.birth_date) if person.birth_date else born
         account = new_id("ac", self._ledger.clock())
