@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
+from records.imports.comparing import listed
 from records.imports.drafts import (
     Findings,
     Origin,
@@ -28,7 +29,7 @@ from records.imports.fhir.names import REFERENCE_TYPES, Finder, Names, absolute,
 from records.imports.fhir.patients import Called, People, contradict, outside, person, source_of
 from records.imports.fhir.scan import Resource
 from records.imports.fhir.walk import identifier_text, links, objects, references
-from records.imports.people import Demographics, listed
+from records.imports.people import Demographics
 from records.imports.texts import shown
 
 MEDIA_TYPE = "application/fhir+json"
