@@ -92,7 +92,9 @@ class Report:
             self._folder.mkdir(DIRECTORY_MODE, parents=True, exist_ok=True)
             path = self._folder / name
             path.touch(PRIVATE_MODE)
-            file = self._files[name] = path.open("a", encoding="utf-8")
+            # A name of a file, or a text of a source, may hold what UTF-8 has no bytes for: written as JSON's
+            # escape `\\udcfc`, it is read back as the same text.
+            file = self._files[name] = path.open("a", encoding="utf-8", errors="backslashreplace")
         file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
     def path(self, name: str) -> Path | None:

@@ -7,7 +7,7 @@ from crypto.ids import is_id
 from identity.actors import Actor, new_id
 from ledger.directory import Patient
 from records.desk import Near
-from records.directory import NewPatient, register_patients
+from records.directory import NewPatient, ages, register_patients
 from records.imports.drafts import PatientDraft, Person
 from storage.identifiers import SEVERAL
 from storage.ledger import Ledger
@@ -83,6 +83,8 @@ class Charts:
 
     def _register(self, draft: PatientDraft, person: Person, reserved: str) -> str:
         patient = reserved or new_id("pt", self._ledger.clock())
+        birth = date.fromisoformat(person.birth_date) if person.birth_date else None
+        ages(Near(self._ledger), birth)  # refuses here, in a dry run too, before a name is reserved
         if self._dry:
             return patient
         kept = self._ledger.identifiers.reserve(
@@ -90,7 +92,6 @@ class Charts:
         )
         if set(kept.values()) != {patient}:
             raise Unclear("another import registers the same patient just now")
-        birth = date.fromisoformat(person.birth_date) if person.birth_date else None
         account = new_id("ac", self._ledger.clock())
         new = NewPatient(patient, account, person.name, birth, person.deceased, None)
         register_patients(Near(self._ledger), self._actor, [new])

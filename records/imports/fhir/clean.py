@@ -9,6 +9,7 @@ from typing import Any
 from records.imports.cleaning import Corrected, clean_code, clean_date, clean_unit
 from records.imports.drafts import Findings
 from records.imports.fhir.scan import Resource, scan_entries
+from records.imports.fhir.walk import is_text
 
 UCUM = "http://unitsofmeasure.org"
 DATES = frozenset(
@@ -125,7 +126,8 @@ def clean(resource: Resource, findings: Findings) -> Resource:
                 f"[{p}]" if isinstance(p, int) else f".{p}" for p in path
             )
             findings.correct(resource.position, f"{where}: {rule}", before, value)
-            parts += [text[at:start], json.dumps(value, ensure_ascii=False)]
+            # Escaped where UTF-8 has no bytes for it: half of a surrogate pair, which JSON lets pass.
+            parts += [text[at:start], json.dumps(value, ensure_ascii=not is_text(value))]
             at = end
     raw = "".join([*parts, text[at:]]).encode("utf-8")
     cleaned = scan_entries(raw)[1][0]
