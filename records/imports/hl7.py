@@ -22,7 +22,9 @@ from records.imports.fhir.categories import TABLE
 from records.imports.labels import Labels
 from records.imports.segments import (
     BrokenMessage,
+    Data,
     Message,
+    Piece,
     header_fields,
     parse_message,
     split_messages,
@@ -72,6 +74,7 @@ NOT_THE_PATIENT = frozenset({"AN", "DL", "PPN", "SS", "VN"})
 CODED_FIELDS = (("OBR", 4), ("OBX", 3), ("OBX", 5), ("DG1", 3), ("PR1", 3))
 """Where codes stand that bring labels; OBX-5 when its type says that it is coded."""
 
+_OUTER = re.compile(rb"(?:\A|[\r\n\x0b])([FB](?:HS|TS))(?=[^\w\s])")
 _SECTIONS = {code.lower(): row.category for row in TABLE for code in row.codes.split()}
 
 
@@ -88,12 +91,12 @@ def is_hl7(head: bytes) -> bool:
     return re.match(r"(?:\ufeff|ï»¿)?[\s\x0b]*(?:MSH|FHS|BHS)[^\w\s]", text) is not None
 
 
-def registers(data: bytes) -> bool:
+def registers(data: Data) -> bool:
     """Whether the file holds a message that registers patients."""
     return any(_type(one.raw)[0] == "ADT" for one in split_messages(data) if one.is_message)
 
 
-def read_messages(data: bytes, labels: Labels, findings: Findings) -> Iterator[PatientDraft]:
+def read_messages(data: Data, labels: Labels, findings: Findings) -> Iterator[PatientDraft]:
     """The messages of one file, each a unit: a draft with one record, or set aside with the reason."""
     known: dict[str, bytes] = {}
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
@@ -110,7 +113,7 @@ def read_messages(data: bytes, labels: Labels, findings: Findings) -> Iterator[P
         try:
             if not one.is_message:
                 raise _SetAside("got segments that belong to no message, expected MSH first")
-            message, rule = _parsed(one.raw)
+            message, rule = _parsed(one)
             unit = Unit.of(_name(message, one.raw), position, one.raw, labels.of(_codes(message)))
             if unit.name in known:
                 if known[unit.name] == unit.sha256:
@@ -128,8 +131,11 @@ def read_messages(data: bytes, labels: Labels, findings: Findings) -> Iterator[P
             findings.reject(position, shown(str(error), 1000), one.raw)
 
 
-def _parsed(raw: bytes) -> tuple[Message, str | None]:
+def _parsed(one: Piece) -> tuple[Message, str | None]:
+    raw = one.raw
     kind, trigger = _type(raw)
+    if one.doubt:
+        raise _SetAside(f"{one.doubt}: whether it is part of a text cannot be said")
     if kind == "ADT" and trigger in MOVES:
         raise _SetAside(
             f"ADT^{trigger} moves records between patients or identifiers; done by hand"
@@ -142,7 +148,7 @@ def _parsed(raw: bytes) -> tuple[Message, str | None]:
         raise _SetAside(f"{name}: {about} are not imported; ADT and ORU are")
     declared = header_fields(raw)[18].split(header_fields(raw)[2][1:2] or "~")[0]
     text, rule = decode(raw, "" if declared in ("ASCII", "") else declared)
-    return parse_message(text), None if declared not in ("ASCII", "") else rule
+    return parse_message(text, one.end), None if declared not in ("ASCII", "") else rule
 
 
 def _type(raw: bytes) -> tuple[str, str]:
@@ -262,11 +268,11 @@ def _codes(message: Message) -> Iterator[tuple[str, str]]:
                     yield named, message.text(segment, field, nth, code, at=at)
 
 
-def _framing(data: bytes) -> Iterator[tuple[str, str]]:
-    if data.startswith(b"\xef\xbb\xbf"):
+def _framing(data: Data) -> Iterator[tuple[str, str]]:
+    if data[:3] == b"\xef\xbb\xbf":
         yield "byte order mark taken away", "0xef 0xbb 0xbf"
-    if b"\x0b" in data or b"\x1c" in data:
+    if data.find(b"\x0b") >= 0 or data.find(b"\x1c") >= 0:
         yield "MLLP framing taken away", "0x0b 0x1c"
-    found = sorted(set(re.findall(rb"(?:\A|[\r\n\x0b])([FB](?:HS|TS))(?=[^\w\s])", data)))
+    found = {one[1] for one in _OUTER.finditer(data)}
     if found:
-        yield "envelope taken away", " ".join(name.decode("ascii") for name in found)
+        yield "envelope taken away", " ".join(name.decode("ascii") for name in sorted(found))

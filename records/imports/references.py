@@ -50,7 +50,9 @@ class SpooledIndex:
 
     def find(self, reference: str) -> Resource | None:
         """Return what the reference names, at whatever version; None when nothing or several."""
-        if not is_text(reference):  # nothing that SQLite could take, and so nothing that was entered
+        if not is_text(
+            reference
+        ):  # nothing that SQLite could take, and so nothing that was entered
             return None
         found = self._named(reference.partition("/_history/")[0])
         kind, conditional, query = reference.partition("?")
