@@ -9,6 +9,7 @@ from records.errors import RecordsError
 from records.imports.dicom import BrokenDicom, Dicom, read_dicom
 from records.imports.drafts import Findings, PatientDraft, RecordDraft, Unit, names_of
 from records.imports.manifest import ManifestRow, is_manifest, read_manifest
+from records.imports.marks import UNCLEAR, Marks, xml_marks
 from records.imports.media import DICOM, HEAD_BYTES, sniff
 from records.imports.texts import shown
 
@@ -42,7 +43,7 @@ def read_attachment(
     """
     findings.found()
     try:
-        yield _draft(path, row, patient)
+        yield _draft(path, row, patient, findings)
     except _SetAside as error:
         findings.reject("", str(error), None)
     except BrokenDicom as error:
@@ -51,13 +52,16 @@ def read_attachment(
         findings.reject("", f"it cannot be read: {shown(str(error))}", None)
 
 
-def _draft(path: Path, row: ManifestRow | None, patient: str) -> PatientDraft:
+def _draft(path: Path, row: ManifestRow | None, patient: str, findings: Findings) -> PatientDraft:
     if row and row.problem:
         raise _SetAside(row.problem)
     with path.open("rb") as stream:
         media_type = sniff(stream.read(HEAD_BYTES), path.name)
     dicom = read_dicom(path) if media_type == DICOM else None
     whose = _whose(row, patient, dicom)
+    marks = _marks(path, media_type, dicom)
+    for mark in marks.unclear:
+        findings.correct("", UNCLEAR, mark, "restricted")
     digest, size = _sha256(path)
     if not size:
         raise _SetAside("the file is empty")
@@ -69,11 +73,21 @@ def _draft(path: Path, row: ManifestRow | None, patient: str) -> PatientDraft:
         clinical_date=(row.clinical_date if row else None) or (dicom.day if dicom else None),
         title=shown((row.title if row else "") or (dicom.title if dicom else "") or path.name),
         media_type=media_type,
-        units=(Unit(name, "", b"", digest),),
+        units=(Unit(name, "", b"", digest, tuple(sorted(marks.labels)), marks.restricted),),
         compose=_content(path, digest),
         file_name=shown(path.name),
     )
     return PatientDraft(whose.names, whose.numbers, None, (record,), also=whose.also)
+
+
+def _marks(path: Path, media_type: str, dicom: Dicom | None) -> Marks:
+    """What the file itself marks as restricted."""
+    if dicom:
+        return dicom.marks
+    if not media_type.endswith("xml"):
+        return Marks()
+    with path.open("rb") as stream:
+        return xml_marks(stream)
 
 
 def _whose(row: ManifestRow | None, patient: str, dicom: Dicom | None) -> _Whose:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from records.imports.cleaning import day_of
 from records.imports.drafts import identifier_name, record_number
+from records.imports.marks import CONFIDENTIALITY_OID, Marks, security
 
 VALUE_BYTES = 4096
 """A value that is longer is passed over; those that are read have at most 64 characters (PS3.5, 6.2)."""
@@ -26,6 +27,8 @@ _KEYWORDS = (
     "SeriesDescription",
     "PatientID",
     "IssuerOfPatientID",
+    "ConfidentialityCode",
+    "ConfidentialityConstraintOnPatientDataDescription",
 )
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 
@@ -47,6 +50,8 @@ class Dicom:
     """PatientID by its issuer, if the file names one."""
     numbers: tuple[str, ...]
     """PatientID; empty when it is none (see NO_NUMBERS)."""
+    marks: Marks
+    """What it marks as confidential."""
 
 
 def read_dicom(path: Path) -> Dicom:
@@ -94,7 +99,14 @@ def _dicom(said: dict[str, str]) -> Dicom:
         title=", ".join(dict.fromkeys(filter(None, what))),
         names=(identifier_name(issuer, number),) if known and issuer else (),
         numbers=(record_number(number),) if known else (),
+        marks=_marks(said),
     )
+
+
+def _marks(said: dict[str, str]) -> Marks:
+    code = said["ConfidentialityCode"]
+    found = security([(CONFIDENTIALITY_OID, code)]) if code else Marks()
+    return found | Marks(restricted=bool(said["ConfidentialityConstraintOnPatientDataDescription"]))
 
 
 def _value(found: object, keyword: str) -> str:

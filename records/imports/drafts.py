@@ -23,12 +23,22 @@ class Unit:
     sha256: bytes = b""
     """Of `raw`, or of the file; by it a changed unit is told from one that is known."""
     labels: tuple[str, ...] = ()
-    """Sensitivity labels by its codes."""
+    """Sensitivity labels by its codes and the marks of its source."""
+    restricted: bool = False
+    """Whether its source marks it as restricted."""
 
     @staticmethod
-    def of(name: str, position: str, raw: bytes, labels: Iterable[str] = ()) -> "Unit":
+    def of(
+        name: str,
+        position: str,
+        raw: bytes,
+        labels: Iterable[str] = (),
+        *,
+        restricted: bool = False,
+    ) -> "Unit":
         """A unit that is at hand as bytes."""
-        return Unit(name, position, raw, sha256(raw).digest(), tuple(sorted(labels)))
+        found = tuple(sorted(set(labels)))
+        return Unit(name, position, raw, sha256(raw).digest(), found, restricted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,6 +139,7 @@ class Filing:
             file_name=draft.file_name,
             clinical_date=draft.clinical_date or "",
             episode=self._episode(chart, draft.encounter, keep),
+            confidentiality=("restricted" if any(unit.restricted for unit in units) else "normal"),
             labels=labels,
             sensitive=bool(labels),
             minor_private=not self._private.isdisjoint(labels),

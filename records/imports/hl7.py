@@ -20,6 +20,7 @@ from records.imports.drafts import (
 )
 from records.imports.fhir.categories import TABLE
 from records.imports.labels import Labels
+from records.imports.marks import UNCLEAR, hl7_marks
 from records.imports.segments import (
     BrokenMessage,
     Data,
@@ -114,7 +115,14 @@ def read_messages(data: Data, labels: Labels, findings: Findings) -> Iterator[Pa
             if not one.is_message:
                 raise _SetAside("got segments that belong to no message, expected MSH first")
             message, rule = _parsed(one)
-            unit = Unit.of(_name(message, one.raw), position, one.raw, labels.of(_codes(message)))
+            marks = hl7_marks(message)
+            unit = Unit.of(
+                _name(message, one.raw),
+                position,
+                one.raw,
+                {*labels.of(_codes(message)), *marks.labels},
+                restricted=marks.restricted,
+            )
             if unit.name in known:
                 if known[unit.name] == unit.sha256:
                     findings.duplicate(position, unit.name)
@@ -124,6 +132,8 @@ def read_messages(data: Data, labels: Labels, findings: Findings) -> Iterator[Pa
                 )
             draft = _draft(message, unit)
             known[unit.name] = unit.sha256
+            for mark in marks.unclear:
+                findings.correct(position, UNCLEAR, mark, "restricted")
             if rule:
                 findings.correct(position, "encoding", "not UTF-8", rule)
             yield draft

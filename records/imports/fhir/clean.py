@@ -132,7 +132,12 @@ def clean(resource: Resource, findings: Findings) -> Resource:
     raw = "".join([*parts, text[at:]]).encode("utf-8")
     cleaned = scan_entries(raw)[1][0]
     assert isinstance(cleaned, Resource), "a corrected text is still a resource"
-    return replace(cleaned, full_url=resource.full_url, position=resource.position)
+    return replace(
+        cleaned,
+        full_url=resource.full_url,
+        position=resource.position,
+        around=resource.around,
+    )
 
 
 def _wrong(body: dict[str, Any]) -> Iterator[tuple[Path, Corrected]]:

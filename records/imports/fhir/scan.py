@@ -41,6 +41,8 @@ class Resource:
     body: dict[str, Any]
     position: str = ""
     """Where it stood: `entry[3]`; empty for a resource without a bundle."""
+    around: tuple[Any, ...] = ()
+    """`meta.security` of its bundle, which is said of each resource in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +124,11 @@ class _Cursor:
             return ALONE, [
                 self._resource("", _Entry({"resource": envelope}, begin, begin, close, close))
             ]
+        meta = envelope.get("meta")
+        said = meta.get("security", []) if isinstance(meta, dict) else []
+        around = tuple(said) if isinstance(said, list) else (said,)
         return self._kind(envelope), [
-            self._resource(f"entry[{i}]", e) for i, e in enumerate(entries)
+            self._resource(f"entry[{i}]", e, around) for i, e in enumerate(entries)
         ]
 
     def _entries(self) -> Iterator[_Entry]:
@@ -160,7 +165,9 @@ class _Cursor:
             raise FhirError(f"Bundle.type: got {_shown(kind)}, expected one of {expected}")
         return kind
 
-    def _resource(self, position: str, entry: _Entry) -> Resource | Unreadable:
+    def _resource(
+        self, position: str, entry: _Entry, around: tuple[Any, ...] = ()
+    ) -> Resource | Unreadable:
         # Strict UTF-8 decodes and encodes to the same bytes, so these are slices of the source.
         if reason := entry.reason or self._unfit(f"Bundle.{position}".rstrip("."), entry):
             return Unreadable(
@@ -168,7 +175,7 @@ class _Cursor:
             )
         body, url = entry.members["resource"], entry.members.get("fullUrl")
         raw = self._text[entry.start : entry.end].encode("utf-8")
-        return Resource(body["resourceType"], body.get("id"), url, raw, body, position)
+        return Resource(body["resourceType"], body.get("id"), url, raw, body, position, around)
 
     def _unfit(self, path: str, entry: _Entry) -> str:
         """Why an entry's members hold no resource that can be taken; empty if they do."""

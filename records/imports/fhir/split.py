@@ -30,9 +30,11 @@ from records.imports.fhir.drafts import (
     patient_numbers,
     title,
 )
+from records.imports.fhir.marks import fhir_marks
 from records.imports.fhir.names import REFERENCE_TYPES, Finder, Names, absolute, own_name
 from records.imports.fhir.scan import FhirError, Resource
 from records.imports.fhir.walk import full_date, identifier_text, links, objects, references
+from records.imports.marks import UNCLEAR
 
 MEDIA_TYPE = "application/fhir+json"
 PATIENT_PATHS = ("subject", "patient", "beneficiary", "for")
@@ -218,7 +220,21 @@ class _Bundle:
         )
 
     def _unit(self, name: str, resource: Resource) -> Unit:
-        return Unit.of(name, resource.position, resource.raw, self._labels(codings(resource.body)))
+        marks = fhir_marks(resource.body, resource.around)
+        labels = set(self._labels(codings(resource.body)))
+        for copy in self._copies([resource]):
+            marks |= fhir_marks(copy.body)
+            if copy.type == "Medication":  # its code is the resource's, written elsewhere
+                labels |= set(self._labels(codings(copy.body)))
+        for mark in marks.unclear:
+            self._findings.correct(resource.position, UNCLEAR, mark, "restricted")
+        return Unit.of(
+            name,
+            resource.position,
+            resource.raw,
+            labels | marks.labels,
+            restricted=marks.restricted,
+        )
 
     def _copies(self, own: list[Resource]) -> list[Resource]:
         """Return the reference resources that these refer to, and those that those refer to."""
