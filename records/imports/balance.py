@@ -79,9 +79,9 @@ class Report:
         self._folder = folder
         self._files: dict[str, TextIO] = {}
 
-    def of(self, path: Path, header: bytes = b"") -> "FileFindings":
+    def of(self, path: Path, header: bytes = b"", *, decided: bool = False) -> "FileFindings":
         """The findings of one file; `header`: the first line of a table, which its rows need."""
-        return FileFindings(self, path, header)
+        return FileFindings(self, path, header, decided)
 
     def write(self, name: str, line: Mapping[str, Any]) -> None:
         """Add one line to a list."""
@@ -124,6 +124,8 @@ class FileFindings:
     report: Report
     path: Path
     header: bytes = b""
+    decided: bool = False
+    """Whether a person chose what is in it: a list of rejects, which is imported to have them taken."""
 
     def found(self, count: int = 1) -> None:
         """See the port."""

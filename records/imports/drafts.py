@@ -7,6 +7,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
+from records.imports.standing import Standing
+
+NOTHING = Standing()
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 
 
@@ -26,6 +29,14 @@ class Unit:
     """Sensitivity labels by its codes and the marks of its source."""
     restricted: bool = False
     """Whether its source marks it as restricted."""
+    standing: Standing = NOTHING
+    """By which it is told whether it is newer than what is kept."""
+    was: tuple[bytes, ...] = ()
+    """Further hashes under which the same content may be kept: by an older program, in other formatting."""
+    before: str = ""
+    """The name by which an older program knew it; empty where that was the same."""
+    parts: tuple[str, ...] = ()
+    """Names of the results in it, where they and not its own name are what is known again."""
 
     @staticmethod
     def of(
@@ -35,10 +46,11 @@ class Unit:
         labels: Iterable[str] = (),
         *,
         restricted: bool = False,
+        standing: Standing = NOTHING,
     ) -> "Unit":
         """A unit that is at hand as bytes."""
         found = tuple(sorted(set(labels)))
-        return Unit(name, position, raw, sha256(raw).digest(), found, restricted)
+        return Unit(name, position, raw, sha256(raw).digest(), found, restricted, standing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +71,9 @@ class RecordDraft:
     file_name: str = ""
     source: Path | None = None
     """The file that the units stand in, where a patient's draft comes from several."""
+    merge: Callable[[bytes, Sequence[Unit]], bytes] | None = None
+    """The content of a record with these units in the place of those that it held by their names; None where a
+    part cannot be put into a whole."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from hashlib import sha256
 
 from records.imports.cleaning import Undecodable, day_of, decode
 from records.imports.drafts import (
+    NOTHING,
     Findings,
     PatientDraft,
     Person,
@@ -20,7 +21,8 @@ from records.imports.drafts import (
 )
 from records.imports.fhir.categories import TABLE
 from records.imports.labels import Labels
-from records.imports.marks import UNCLEAR, hl7_marks
+from records.imports.marks import UNCLEAR, Marks, hl7_marks
+from records.imports.results import mark_of, results, standing
 from records.imports.segments import (
     BrokenMessage,
     Data,
@@ -99,7 +101,7 @@ def registers(data: Data) -> bool:
 
 def read_messages(data: Data, labels: Labels, findings: Findings) -> Iterator[PatientDraft]:
     """The messages of one file, each a unit: a draft with one record, or set aside with the reason."""
-    known: dict[str, bytes] = {}
+    known: set[bytes] = set()
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         findings.found()
         findings.reject(
@@ -116,22 +118,12 @@ def read_messages(data: Data, labels: Labels, findings: Findings) -> Iterator[Pa
                 raise _SetAside("got segments that belong to no message, expected MSH first")
             message, rule = _parsed(one)
             marks = hl7_marks(message)
-            unit = Unit.of(
-                _name(message, one.raw),
-                position,
-                one.raw,
-                {*labels.of(_codes(message)), *marks.labels},
-                restricted=marks.restricted,
-            )
-            if unit.name in known:
-                if known[unit.name] == unit.sha256:
-                    findings.duplicate(position, unit.name)
-                    continue
-                raise _SetAside(
-                    f"another message of this file has the name {unit.name!r}, and other content"
-                )
+            unit = _unit(message, one.raw, position, labels, marks)
+            if unit.sha256 in known:
+                findings.duplicate(position, unit.name)
+                continue
             draft = _draft(message, unit)
-            known[unit.name] = unit.sha256
+            known.add(unit.sha256)
             for mark in marks.unclear:
                 findings.correct(position, UNCLEAR, mark, "restricted")
             if rule:
@@ -240,15 +232,18 @@ def _result(message: Message, unit: Unit) -> RecordDraft:
     known = (_SECTIONS.get(code.lower()) for code in sections[:orders])
     parts = (_SECTIONS.get(code.lower()) for code in sections[orders:] if code.startswith("LP"))
     title = next(filter(None, (message.text("OBR", 4, 1, part) for part in (2, 5, 1))), "Results")
+    more = f" and {orders - 1} more" if orders > 1 else ""
     visit, authority = message.text("PV1", 19), _authority(message, "PV1", 19)
     return RecordDraft(
         category=next(filter(None, (*known, *parts)), "laboratory"),
         encounter=identifier_name(authority, visit) if visit and authority else None,
         clinical_date=_first_day(message, ("OBR", 7), ("OBR", 22), ("MSH", 7)),
-        title=shown(title + (f" and {orders - 1} more" if orders > 1 else "")),
+        title=shown(mark_of(unit.standing) + title + more),
         media_type=MEDIA_TYPE,
         units=(unit,),
         compose=lambda units: [one.raw for one in units],
+        # Both as they came, the later one last: HL7 has no whole that a part could be put into.
+        merge=lambda old, units: b"\r".join([old.rstrip(b"\r\n"), *(one.raw for one in units)]),
     )
 
 
@@ -256,8 +251,23 @@ def _first_day(message: Message, *places: tuple[str, int]) -> str | None:
     return next(filter(None, (day_of(message.text(*place)) for place in places)), None)
 
 
+def _unit(message: Message, raw: bytes, position: str, labels: Labels, marks: Marks) -> Unit:
+    before, kind = _name(message, raw), message.text("MSH", 9)
+    return Unit(
+        shown(f"{before}|{message.text('MSH', 7)}", 1000),
+        position,
+        raw,
+        sha256(raw).digest(),
+        tuple(sorted({*labels.of(_codes(message)), *marks.labels})),
+        marks.restricted,
+        standing(message) if kind == "ORU" else NOTHING,
+        before=before,
+        parts=results(message) if kind == "ORU" else (),
+    )
+
+
 def _name(message: Message, raw: bytes) -> str:
-    """Sender, control id and type: two systems may count alike, and one may count each type anew."""
+    """Sender, control id and type, as messages were known by alone: a sender may count anew."""
     sender, facility, control = (message.raw("MSH", field) for field in (3, 4, 10))
     kind, trigger = message.text("MSH", 9), message.text("MSH", 9, 1, 2)
     own = control or f"sha256 {sha256(raw).hexdigest()}"

@@ -2,7 +2,7 @@
 
 import mmap
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -121,6 +121,7 @@ class Message:
     def __init__(self, lines: Sequence[str]) -> None:
         """`lines`: its segments, MSH first."""
         self._lines: dict[str, list[str]] = {}
+        self._names = [line[:3] for line in lines]
         for line in lines:
             self._lines.setdefault(line[:3], []).append(line)
         separator = lines[0][3:4]
@@ -138,9 +139,9 @@ class Message:
         """How many segments of this name it has."""
         return len(self._lines.get(segment, ()))
 
-    def names(self) -> frozenset[str]:
-        """The names of its segments."""
-        return frozenset(self._lines)
+    def order(self, names: Container[str]) -> Iterator[str]:
+        """Which of these segments it has, in the order in which they stand."""
+        return (name for name in self._names if name in names)
 
     def repetitions(self, segment: str, field: int, at: int = 1) -> int:
         """How often the field is repeated in the segment's `at`-th occurrence."""

@@ -32,7 +32,8 @@ from records.imports.fhir.drafts import (
 )
 from records.imports.fhir.marks import fhir_marks
 from records.imports.fhir.names import REFERENCE_TYPES, Finder, Names, absolute, own_name
-from records.imports.fhir.scan import FhirError, Resource
+from records.imports.fhir.scan import FhirError, Resource, scan_bundle
+from records.imports.fhir.versions import content_hash, standing
 from records.imports.fhir.walk import full_date, identifier_text, links, objects, references
 from records.imports.marks import UNCLEAR
 
@@ -209,6 +210,10 @@ class _Bundle:
             chosen = [own[unit.name] for unit in units]
             return (collection([*chosen, *self._copies(chosen)]),)
 
+        def merge(old: bytes, units: Sequence[Unit]) -> bytes:
+            chosen = {unit.name: own[unit.name] for unit in units}
+            return merged(old, chosen, self._copies(list(chosen.values())))
+
         return RecordDraft(
             category=kind,
             encounter=first.name,
@@ -217,6 +222,7 @@ class _Bundle:
             media_type=MEDIA_TYPE,
             units=tuple(self._unit(name, resource) for name, resource in own.items()),
             compose=compose,
+            merge=merge,
         )
 
     def _unit(self, name: str, resource: Resource) -> Unit:
@@ -228,12 +234,15 @@ class _Bundle:
                 labels |= set(self._labels(codings(copy.body)))
         for mark in marks.unclear:
             self._findings.correct(resource.position, UNCLEAR, mark, "restricted")
-        return Unit.of(
+        return Unit(
             name,
             resource.position,
             resource.raw,
-            labels | marks.labels,
-            restricted=marks.restricted,
+            content_hash(resource),
+            tuple(sorted(labels | marks.labels)),
+            marks.restricted,
+            standing(resource),
+            was=(sha256(resource.raw).digest(),),
         )
 
     def _copies(self, own: list[Resource]) -> list[Resource]:
@@ -250,6 +259,16 @@ class _Bundle:
 
     def _unresolved(self, resource: Resource) -> int:
         return sum(self._find(r, resource) is None for r in references(resource.body))
+
+
+def merged(old: bytes, chosen: dict[str, Resource], copies: list[Resource]) -> bytes:
+    """The content of a record with these resources in the place of those of their names, or after them."""
+    left = dict(chosen)
+    there = scan_bundle(old)[1]
+    own = [left.pop(unit_name(r), r) for r in there if r.type not in REFERENCE_TYPES]
+    shared = [r for r in there if r.type in REFERENCE_TYPES]
+    known = {r.raw for r in shared}
+    return collection([*own, *left.values(), *shared, *(r for r in copies if r.raw not in known)])
 
 
 def unit_name(resource: Resource) -> str:
