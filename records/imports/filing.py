@@ -20,6 +20,7 @@ from records.imports.balance import FileFindings
 from records.imports.carrying import current_content
 from records.imports.drafts import PatientDraft, RecordDraft, Unit, encounter_name
 from records.imports.knowing import Chart, Known, Verdict
+from records.imports.remembering import remember
 from records.imports.standing import TAG_BYTES
 from records.imports.tried import Tried
 from records.reserving import object_key
@@ -71,8 +72,8 @@ class Filing:
         self._actor = actor
         self._dry = dry
         self._tried = Tried()
-        keep = self._tried.keep if dry else ledger.imported.keep
-        self._known = Known(ledger.imported, actor.hospital, os.urandom(TAG_BYTES), keep)
+        self._keep = self._tried.keep if dry else ledger.imported.keep
+        self._known = Known(ledger.imported, actor.hospital, os.urandom(TAG_BYTES), self._keep)
         now = max(ledger.clock(), ledger.head().time)  # a clock may be behind the log's last entry
         policy = policy_at(ledger.policies(), now).policy
         self._private = frozenset(policy["private_labels"])
@@ -93,6 +94,9 @@ class Filing:
         chart = Chart(patient, kept, {r.record: r for r in records})
         if self._dry:
             chart.would(self._tried.of(patient))
+        if found := remember(self._ledger, self._known, chart, self._actor.hospital):
+            self._keep(patient, found)
+            chart.take(found)
         return chart
 
     def _plan(self, chart: Chart, draft: RecordDraft, findings: FileFindings) -> Iterator[_Batch]:
@@ -279,10 +283,9 @@ class Filing:
         if not part:
             return []
         keep = {name: kept for batch in part for name, kept in batch.keep.items()}
+        self._keep(patient, keep)
         if self._dry:
-            self._tried.keep(patient, keep)
             return [(batch, 0) for batch in part]
-        self._ledger.imported.keep(patient, keep)
         try:
             done = upload(self._ledger, self._actor, [batch.upload for batch in part])
         except REFUSED as error:

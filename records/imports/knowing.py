@@ -8,7 +8,7 @@ from enum import Enum, auto
 from consent.facts import Record
 from records.imports.balance import FileFindings
 from records.imports.drafts import Unit
-from records.imports.standing import Order, Standing
+from records.imports.standing import TAG_BYTES, Order, Standing
 from storage.identifiers import HASH_BYTES, Imported, Kept
 
 Keep = Callable[[str, Mapping[bytes, Kept]], None]
@@ -110,6 +110,11 @@ class Known:
                 )
             rows[name] = Kept(record, version, digest + unit.standing.packed(self._run))
         return rows
+
+    def stood(self, chart: Chart, unit: Unit, record: str, version: int) -> Kept:
+        """What an earlier import would have kept of a unit that a version holds."""
+        digest = self._imported.digest(chart.patient, unit.sha256)
+        return Kept(record, version, digest + unit.standing.packed(bytes(TAG_BYTES)))
 
     def resolve(self, chart: Chart, unit: Unit, findings: FileFindings) -> bytes:
         """The hash of a unit's name: with its source, or what it is about, where another bears the name.
