@@ -59,6 +59,8 @@ def _draft(path: Path, row: ManifestRow | None, patient: str, findings: Findings
         media_type = sniff(stream.read(HEAD_BYTES), path.name)
     dicom = read_dicom(path) if media_type == DICOM else None
     whose = _whose(row, patient, dicom)
+    for what, before, after in dicom.told if dicom else ():
+        findings.correct("", what, before, after)
     marks = _marks(path, media_type, dicom)
     for mark in marks.unclear:
         findings.correct("", UNCLEAR, mark, "restricted")

@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from api.bootstrap import open_ledger
+from identity.actors import write_keyfile
 from records.errors import RecordsError
 from records.imports import Options, import_paths
 from records.imports.walking import Aside, walk
+from tests.commands import heartwood
 from tests.integration.test_import import Clinic, clinic
 from tests.integration.test_import_again import lab, numbers, of, patient, visit, write
 
@@ -199,3 +202,28 @@ def test_a_second_run_tells_the_same(clinic: Clinic, folder: Path) -> None:
     size = clinic.ledger.head().size
     assert numbers(clinic.bring(folder)) == (4, 0, 0, 3, 1)
     assert clinic.ledger.head().size == size
+
+
+# --- how it ends ---------------------------------------------------------------------------------
+
+
+def test_rejects_end_with_1_unless_they_are_accepted(
+    clinic: Clinic, folder: Path, tmp_path: Path
+) -> None:
+    key = tmp_path / "system.key"
+    write_keyfile(key, clinic.hospital.system, None)
+    options = ("--hospital", clinic.hospital.hospital, "--as", key, "--json")
+    (folder / "bad.json").write_text("[")
+    clinic.ledger.close()
+
+    def ran(*more: object) -> tuple[int, int, int]:
+        report = tmp_path / f"report {len(list(tmp_path.iterdir()))}"
+        found = heartwood(clinic.settings, "import", *options, "--report", report, *more)
+        return found.code, found.json["rejected"], found.json["new"]
+
+    assert ran(folder, "--dry-run") == (1, 1, 1)
+    assert ran(folder / "bad.json") == (1, 1, 0)
+    assert ran(folder) == (1, 1, 1)
+    assert ran(folder, "--accept-rejects") == (0, 1, 0)
+    assert ran(folder / "good.json") == (0, 0, 0)
+    clinic.ledger = open_ledger(clinic.settings)

@@ -120,7 +120,10 @@ class _Cursor:
         if self._peek():
             self._refuse("Bundle", f"got {_shown(self._peek())}, expected the end")
         kind = envelope.get("resourceType")
-        if isinstance(kind, str) and kind != "Bundle" and _TYPE.fullmatch(kind) and not entries:
+        if isinstance(kind, str) and kind != "Bundle" and _TYPE.fullmatch(kind):
+            if entries:  # a List has entries too, which are members like any other
+                self._at = begin
+                envelope = self._value("resource")
             return ALONE, [
                 self._resource("", _Entry({"resource": envelope}, begin, begin, close, close))
             ]
@@ -180,6 +183,8 @@ class _Cursor:
     def _unfit(self, path: str, entry: _Entry) -> str:
         """Why an entry's members hold no resource that can be taken; empty if they do."""
         body = entry.members.get("resource")
+        if reason := _not_carried_out(entry.members.get("request"), body):
+            return f"{self._place(path, entry.begin)}: {reason}"
         if not isinstance(body, dict):
             return f"{self._place(path + '.resource', entry.start)}: got {_shown(body)}, expected an object"
         kind = body.get("resourceType")
@@ -269,6 +274,19 @@ class _Cursor:
     def _place(self, path: str, at: int | None = None) -> str:
         at = self._at if at is None else at
         return f"{path}, byte {self._mark + len(self._text[:at].encode('utf-8'))}"
+
+
+def _not_carried_out(request: object, body: object) -> str:
+    """Why a request of a transaction brings nothing to import; empty where it does."""
+    method = request.get("method") if isinstance(request, dict) else None
+    if not isinstance(request, dict) or not isinstance(method, str):
+        return ""
+    what = f"{method[:10]} {str(request.get('url') or 'without a url')[:80]}"
+    if method in ("DELETE", "PATCH"):
+        return f"got {what!r}, which an import doesn't carry out; do it by hand"
+    if method in ("GET", "HEAD") and body is None:
+        return f"got {what!r}, which asks for something and holds nothing to import"
+    return ""
 
 
 def _shown(value: object) -> str:
