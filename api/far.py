@@ -158,7 +158,8 @@ class Far:
         patient = event["stream"].partition("/")[2]
         answer = self._post(f"/v1/patients/{patient}/history", self._signed(actor, event))
         entries = tuple(text.encode() for text in answer["entries"])
-        return History(Entry.parse(entries[-1]), entries, answer["names"])
+        restored = tuple(text.encode() for text in answer["restored"])
+        return History(Entry.parse(entries[-1]), entries, answer["names"], restored)
 
     def export(self, actor: Actor, event: Event, wanted: Sequence[tuple[str, int]]) -> list[Taken]:
         """Append a `chart.exported` and give the content; see the port."""

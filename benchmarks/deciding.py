@@ -13,7 +13,8 @@ from consent.gate import gather
 from consent.policy import DEFAULT_POLICY, Policy
 from identity.actors import Actor, new_key
 from ledger.auditor import read_vkeys
-from ledger.directory import Hospital, Member, Patient, Rows
+from ledger.directory import Hospital, Member, Patient
+from ledger.rows import Rows
 from records import directory, uploads
 from records.desk import Near
 from records.disclosures import find_records, reading

@@ -6,9 +6,10 @@ Two homes, the same rows: memory (auditors, the batch) and SQL (the service).
 from typing import Any, NamedTuple
 
 from crypto.encoding import b64decode
-from ledger.directory import GROUPS, KEY_LENGTHS, GroupMember, Look, Row, fold_directory
+from ledger.directory import GroupMember, fold_directory
 from ledger.entry import Entry
 from ledger.policies import fold_policy
+from ledger.rows import GROUPS, KEY_LENGTHS, Look, Row
 from ledger.times import parse_time
 
 

@@ -1,13 +1,16 @@
 """The gate: from an event about to be appended to the decision its entry holds."""
 
-from consent.decide import Facts, Request, decide, decide_list
+from consent.decide import Decision, Facts, Request, decide, decide_list
 from consent.facts import Exclusion, Grant, GrantName, Record, version_of
 from consent.policy import Policy, policy_in_force
-from ledger.directory import Account, Group, GroupMember, Hospital, Key, Look, Member, Patient
+from ledger.directory import Account, Group, GroupMember, Hospital, Key, Member, Patient
 from ledger.errors import Refused
 from ledger.event import Event
+from ledger.policies import edition_in_force
+from ledger.registry import STRICTER
+from ledger.rows import Look
 from ledger.sequencer import Judged
-from ledger.signers import holds_role
+from ledger.signers import holds_role, key_counts
 from ledger.times import DAY_MS, parse_time
 
 ASSURANCE = {"device": 3, "system": 3, "service": 1}
@@ -20,8 +23,8 @@ _ABOUT_RECORD = frozenset(
 def gate(event: Event, key: Key, seq: int, time: int, look: Look) -> Judged:
     """The decision on a gated event at `time` (Unix ms) as entry `seq`, on the facts before it.
 
-    Raises Refused for what names things that don't exist or don't belong together (S0, with words);
-    but for the record's being there, only to those who may, so that a refusal tells nothing else.
+    Raises Refused, only to those who may, for what names things that don't exist or don't belong together: a
+    denial tells nothing of them. Also of a type that their role may not sign.
     """
     policy = policy_in_force(look, time)
     request = request_of(event, key, seq, time, look)
@@ -34,18 +37,20 @@ def gate(event: Event, key: Key, seq: int, time: int, look: Look) -> Judged:
         decision = decide(request, facts, policy)
         if event.type.action == "read" and request.record is not None:
             shown = (request.record,)
-    if decision.effect == "permit" and (rule := _NAMES.get(event.type.name)) is not None:
-        rule(event, policy, look)
+    if decision.effect == "permit" and event.role not in event.type.roles:
+        decision, shown = Decision("deny", "S1", reason="role"), ()
+    if decision.effect == "permit":
+        _check_names(event, request, policy, look)
     return Judged(decision.json(request, policy), shown)
 
 
 def request_of(event: Event, key: Key, seq: int, time: int, look: Look) -> Request:
-    """The question that a gated event asks; raises Refused for a record that the patient hasn't."""
+    """The question that a gated event asks."""
     return Request(
         actor=event.actor,
         role=event.role,
         hospital=event.hospital,
-        held=holds_role(event, time, look),
+        held=key_counts(key, time) and holds_role(event, time, look),
         assurance=ASSURANCE[key.custody],
         on_behalf_of=event.value.get("on_behalf_of", ""),
         patient=event.subject,
@@ -85,15 +90,21 @@ def duty(action: str, hospital: str, on_behalf_of: str) -> bool:
 
 
 def _named_record(event: Event, look: Look) -> Record | None:
-    """The record an event is about, which must be this patient's."""
+    """The record an event is about, if it is this patient's."""
     if event.type.name not in _ABOUT_RECORD:
         return None
     record = look.get(Record, event.body["record"])
-    if record is None or record.patient != event.subject:
-        raise Refused(
-            "unknown", f"got the record {event.body['record']}, which {event.subject} has not"
-        )
-    return record
+    return record if record is not None and record.patient == event.subject else None
+
+
+def _check_names(event: Event, request: Request, policy: Policy, look: Look) -> None:
+    """What a permitted event names is there and belongs together; raises Refused."""
+    name = event.type.name
+    if name in _ABOUT_RECORD and request.record is None:
+        raise Refused("unknown", f"{event.subject} has no record {event.body['record']}")
+    rule = _NAMES.get(name)
+    if rule is not None:
+        rule(event, policy, look)
 
 
 def _opened(event: Event, policy: Policy, look: Look) -> None:
@@ -102,6 +113,12 @@ def _opened(event: Event, policy: Policy, look: Look) -> None:
     if version is None or version.blob != body["blob"]:
         raise Refused("unknown", f"got version {body['version']} with {body['blob']}, "
                       f"which {body['record']} has not")  # fmt: skip
+
+
+def _corrected(event: Event, policy: Policy, look: Look) -> None:
+    """Before STRICTER, a correction of a chart that nobody registered was permitted and changed nothing."""
+    if look.get(Patient, event.subject) is None and edition_in_force(look) >= STRICTER:
+        raise Refused("unknown", f"there is no patient {event.subject} to correct")
 
 
 def _amended(event: Event, policy: Policy, look: Look) -> None:
@@ -174,6 +191,7 @@ def _own_grant(grant: str, event: Event, look: Look) -> GrantName:
 _NAMES = {
     "access.granted": _granted,
     "access.revoked": _revoked,
+    "patient.corrected": _corrected,
     "record.amended": _amended,
     "record.hidden": _hidden,
     "record.opened": _opened,

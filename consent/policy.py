@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from ledger.directory import Look
 from ledger.policies import PolicyRow, policy_at
 from ledger.registry import PRIVATE_LABELS
+from ledger.rows import Look
 
 DEFAULT_POLICY: Mapping[str, Any] = {
     "assurance": {

@@ -6,10 +6,11 @@ from typing import Any
 
 from consent.facts import FOLDS
 from consent.gate import gate
-from ledger.directory import Key, Rows
-from ledger.entry import Entry, nested_reading
+from ledger.directory import Key
+from ledger.entry import Entry, nested_event
 from ledger.errors import EventError, LedgerError
 from ledger.forms import parse_entry
+from ledger.rows import Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Replay:
     def _decide(self, entry: Entry) -> dict[str, Any]:
         event, sig = entry.event, entry.sig
         if event.type.name == "access.refused":
-            event, sig = nested_reading(event)
+            event, sig = nested_event(event)
         key = self.rows.get(Key, sig.key)
         if key is None:
             raise LedgerError(f"it is signed by {sig.key}, a key that no entry registers")

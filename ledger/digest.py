@@ -13,7 +13,7 @@ from crypto.encoding import b64decode, b64encode
 from crypto.errors import CryptoError
 from crypto.ids import ALGORITHM_ED25519, key_id
 from crypto.signing import verify
-from ledger.entry import Entry, nested_reading
+from ledger.entry import Entry, nested_event
 from ledger.errors import LedgerError, Tampered
 from ledger.event import bundle_message, event_message
 from ledger.forms import PLAIN_TYPES, Form, Place, Signer, plain_form, signer_of
@@ -145,7 +145,7 @@ def _prefix(origin: str) -> bytes:
 
 def _check_inner(entry: Entry, origin: str, keys: Mapping[str, bytes], checked: Checked) -> None:
     """The signature of the refused reading inside."""
-    event, sig = nested_reading(entry.event)
+    event, sig = nested_event(entry.event)
     public = keys.get(sig.key)
     if public is None:
         raise Tampered(f"the reading inside is signed by {sig.key}, a key that no entry registers")

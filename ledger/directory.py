@@ -1,15 +1,13 @@
-"""Who is who in the log: hospitals, accounts, keys and roles, folded from entries by a pure function.
+"""Who is who in the log: hospitals, accounts, keys and roles, folded from entries by a pure function."""
 
-Rows are immutable; a change is a new row under the same key. They live in memory (verifiers) or in SQL
-(the service), which load them into the same `Rows`.
-"""
-
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple
 
 from crypto.encoding import b64decode
 from ledger.entry import Entry
 from ledger.event import Event
+from ledger.policies import edition_in_force
+from ledger.registry import STRICTER
+from ledger.rows import GROUPS, KEY_LENGTHS, Look, Row
 from ledger.times import DAY_MS, parse_time
 
 RECOVERY_WAIT_MS = DAY_MS
@@ -95,80 +93,10 @@ class GroupMember(NamedTuple):
     active: bool
 
 
-Row = Any
-"""One of the NamedTuples of this module or of the consent facts."""
-R = TypeVar("R")
-Name = tuple[type, tuple[str, ...]]
-"""A row's kind, and its key or its group."""
-
-KEY_LENGTHS: dict[type, int] = {
-    Hospital: 1, Account: 1, Key: 1, Member: 3, Patient: 1, Group: 1, GroupMember: 2,
-}  # fmt: skip
-"""How many leading fields make a row's key."""
-GROUPS: dict[type, slice] = {Key: slice(1, 2), GroupMember: slice(0, 1)}
-"""By which fields rows of a kind are found together (keys and groups by their account)."""
-
-
-class Look(Protocol):
-    """Rows as of the entry before; what was never created is None."""
-
-    def get(self, kind: type[R], *key: str) -> R | None:
-        """The row of `kind` under `key`."""
-        ...
-
-    def group(self, kind: type[R], *group: str) -> Iterable[R]:
-        """The rows of `kind` in a group (`GROUPS`), in no order that counts."""
-        ...
-
-    def created(self, id_: str) -> bool:
-        """Whether an entry has created this id."""
-        ...
-
-
-class Rows:
-    """Rows in memory, by kind and key; the home of the verifiers, and the sequencer's working set."""
-
-    def __init__(self) -> None:
-        """Empty."""
-        self._rows: dict[type, dict[tuple[str, ...], Row]] = {kind: {} for kind in KEY_LENGTHS}
-        self._groups: dict[Name, dict[tuple[str, ...], Row]] = {}
-        self.ids: set[str] = set()
-
-    def get(self, kind: type[R], *key: str) -> R | None:
-        """The row of `kind` under `key`, or None."""
-        return self._rows[kind].get(key)
-
-    def put(self, row: Row) -> tuple[Name, bool]:
-        """Add a row or replace the one under its key; gives its name, and whether none was there."""
-        name = kind, key = row_name(row)
-        rows = self._rows[kind]
-        new = key not in rows
-        rows[key] = row
-        fields = GROUPS.get(kind)
-        if fields is not None:
-            self._join((kind, row[fields]), key, row)
-        return name, new
-
-    def _join(self, group: Name, key: tuple[str, ...], row: Row) -> None:
-        self._groups.setdefault(group, {})[key] = row
-
-    def created(self, id_: str) -> bool:
-        """Whether an entry has created this id."""
-        return id_ in self.ids
-
-    def all(self, kind: type[R]) -> Mapping[tuple[str, ...], R]:
-        """Every row of `kind`, by its key."""
-        return self._rows[kind]
-
-    def group(self, kind: type[R], *group: str) -> Iterable[R]:
-        """The rows of `kind` in a group."""
-        return self._groups.get((kind, group), {}).values()
-
-
-def row_name(row: Row) -> Name:
-    """What names a row among all rows: its kind and its key."""
-    kind = type(row)
-    return kind, row[: KEY_LENGTHS[kind]]
+KEY_LENGTHS.update(
+    {Hospital: 1, Account: 1, Key: 1, Member: 3, Patient: 1, Group: 1, GroupMember: 2}
+)
+GROUPS.update({Key: slice(1, 2), Member: slice(0, 1), GroupMember: slice(0, 1)})
 
 
 def fold_directory(entry: Entry, look: Look) -> list[Row]:
@@ -216,6 +144,32 @@ def _member(role: str, active: bool) -> Any:
         return [row._replace(active=False)] if row else []
 
     return fold
+
+
+def _doctor_approved(event: Event, seq: int, time: int, look: Look) -> list[Row]:
+    """Whoever is approved again is in no group any more: neither whoever left, nor whoever was suspended."""
+    before = look.get(Member, event.body["account"], "doctor", event.subject)
+    rows: list[Row] = _member("doctor", True)(event, seq, time, look)
+    return rows if before is None or before.active else [*rows, *_groups_left(event, seq, look)]
+
+
+def _doctor_ended(event: Event, seq: int, time: int, look: Look) -> list[Row]:
+    """Whoever leaves a hospital leaves its groups."""
+    rows: list[Row] = _member("doctor", False)(event, seq, time, look)
+    return [*rows, *_groups_left(event, seq, look)]
+
+
+def _groups_left(event: Event, seq: int, look: Look) -> list[Row]:
+    """The memberships in this hospital's groups that end with this event; before STRICTER they stayed."""
+    if edition_in_force(look) < STRICTER:
+        return []
+    found = list(look.group(GroupMember, event.body["account"]))
+    groups = [(member, look.get(Group, member.group)) for member in found if member.active]
+    return [
+        member._replace(seq=seq, active=False)
+        for member, group in groups
+        if group is not None and group.hospital == event.subject
+    ]
 
 
 def _admin_appointed(event: Event, seq: int, time: int, look: Look) -> list[Row]:
@@ -295,9 +249,9 @@ _FOLDS = {
     "admin.ended": _member("hospital_admin", False),
     "system.added": _member("hospital_system", True),
     "system.ended": _member("hospital_system", False),
-    "doctor.approved": _member("doctor", True),
+    "doctor.approved": _doctor_approved,
     "doctor.suspended": _member("doctor", False),
-    "doctor.ended": _member("doctor", False),
+    "doctor.ended": _doctor_ended,
     "account.registered": _account_registered,
     "key.registered": _key_registered,
     "key.revoked": _key_revoked,

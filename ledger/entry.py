@@ -9,7 +9,7 @@ from crypto.errors import CryptoError
 from ledger.chain import Link
 from ledger.errors import EventError
 from ledger.event import Event, Signature, check_size, check_value
-from ledger.registry import REGISTRY
+from ledger.registry import REGISTRY, EventType
 from ledger.schema import Integer, List, Object, Text, code
 from ledger.times import format_time, parse_time
 
@@ -66,7 +66,7 @@ class Entry(NamedTuple):
                 raise EventError(f"entry: expected the members {', '.join(sorted(_KEYS))}")
             kind, at = check_value(value["event"])
             link = _link(value)
-            decision = _decision(value, kind.gated, kind.name, link.seq)
+            decision = _decision(value, kind, link.seq)
             sig = Signature.parse(value["sig"])
             time = parse_time(value["time"]) if type(value["time"]) is str else parse_time("")
             event = Event.checked(canonical.write(value["event"]), value["event"], kind, at)
@@ -125,9 +125,10 @@ def _link(value: dict[str, Any]) -> Link:
     return Link(value["seq"], prev, value["stream_seq"], stream_prev)
 
 
-def _decision(value: dict[str, Any], gated: bool, name: str, seq: int) -> dict[str, Any] | None:
+def _decision(value: dict[str, Any], kind: EventType, seq: int) -> dict[str, Any] | None:
     """The decision, which stands where its type wants it, of the right effect, as of the entry before."""
     decision: dict[str, Any] | None = value.get("decision")
+    name, gated = kind.name, kind.gated
     refused = name == "access.refused"
     if decision is None:
         if gated or refused:
@@ -141,19 +142,19 @@ def _decision(value: dict[str, Any], gated: bool, name: str, seq: int) -> dict[s
         )
     if max(0, decision["policy"], *decision["basis"]) > decision["as_of"]:
         raise EventError("decision: rests on an entry that does not stand before it")
-    if refused and decision["rule"] == "S0":
-        raise EventError("decision: what S0 denies is never written")
+    if refused and kind.v == 1 and decision["rule"] == "S0":
+        raise EventError("decision: what S0 denies is not written in access.refused v1")
     if ("reason" in decision) != refused:
         raise EventError("decision: a reason belongs to a denial, and only there")
     return decision
 
 
-def nested_reading(event: Event) -> tuple[Event, Signature]:
-    """The refused reading inside an `access.refused`, and its signature; raises EventError."""
+def nested_event(event: Event) -> tuple[Event, Signature]:
+    """The refused event inside an `access.refused`, and its signature; raises EventError."""
     value = event.body["event"]
-    kind, at = check_value(value)
-    if not kind.reading or value["stream"] != event.stream:
-        raise EventError("access.refused: expected a reading of the same patient inside")
+    kind, at = check_value(value, nested=event.type.v)
+    if value["stream"] != event.stream:
+        raise EventError("access.refused: expected an event of the same patient inside")
     raw = canonical.write(value)
     check_size(kind, len(raw))
     return Event.checked(raw, value, kind, at), Signature.parse(event.body["sig"])

@@ -141,11 +141,12 @@ def check_size(kind: EventType, size: int) -> None:
         raise EventError(f"got a {kind.name} of {size} bytes, expected at most {limit}")
 
 
-def check_value(value: Any, nested: bool = False) -> tuple[EventType, int]:
+def check_value(value: Any, nested: int = 0) -> tuple[EventType, int]:
     """The type and `at` in Unix milliseconds of an event's dict; raises EventError.
 
     Takes the place of the walk of canonical JSON: every member is known and of an exact type, also of
-    the reading that a refusal nests. `nested`: only a reading will do.
+    the event that a refusal nests. `nested`: the version of that refusal; of the first only a reading will do, of
+    later ones whatever is gated.
     """
     if type(value) is not dict or not _KEYS <= value.keys() <= _ALL_KEYS:
         raise EventError(f"event: expected the members {', '.join(sorted(_KEYS))} and no others")
@@ -155,8 +156,11 @@ def check_value(value: Any, nested: bool = False) -> tuple[EventType, int]:
     kind = REGISTRY.get((name, version))
     if kind is None:
         raise EventError(f"event: got the unknown type {name[:60]!r} v{version}")
-    if nested and not kind.reading:
-        raise EventError(f"access.refused: got a {name} inside, expected a reading")
+    if nested and not (kind.reading if nested == 1 else kind.gated):
+        raise EventError(
+            f"access.refused: got a {name} inside, expected "
+            f"{'a reading' if nested == 1 else 'what the rules decide'}"
+        )
     _matches(_account_match, value, "actor", "an account's id ac_…")
     _matches(_event_match, value, "id", "an event's id ev_…")
     if "on_behalf_of" in value:
@@ -180,7 +184,7 @@ def check_value(value: Any, nested: bool = False) -> tuple[EventType, int]:
     at = parse_time(value["at"])
     BODY_CHECKS[name, version](value["body"], name)
     if name == "access.refused":
-        check_value(value["body"]["event"], nested=True)
+        check_value(value["body"]["event"], nested=version)
         Signature.parse(value["body"]["sig"])
     return kind, at
 

@@ -5,8 +5,11 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from crypto import canonical
-from ledger.directory import GROUPS, KEY_LENGTHS, Look, Row
+from crypto.encoding import b64decode
 from ledger.entry import Entry
+from ledger.errors import Refused
+from ledger.registry import EDITION, STRICTER, edition_of
+from ledger.rows import GROUPS, KEY_LENGTHS, Look, Row
 from ledger.times import DAY_MS
 
 POLICY_WAIT_MS = 7 * DAY_MS
@@ -54,7 +57,30 @@ def policy_at(look: Look, time: int, seq: int | None = None) -> PolicyRow:
 
 def last_policy(look: Look) -> PolicyRow:
     """The policy named last, in force or not yet; its registry counts at once."""
-    return max(look.group(PolicyRow, LOG), key=lambda row: row.seq)
+    return max(look.group(PolicyRow, LOG), key=_seq)
+
+
+def _seq(row: PolicyRow) -> int:
+    return row.seq
+
+
+def edition_in_force(look: Look) -> int:
+    """The edition of the registry by whose rules, folds and gate the next entry is judged.
+
+    Raises LookupError before entry 0, and Refused where this program doesn't know the registry.
+    """
+    rows = list(look.group(PolicyRow, LOG))
+    if not rows:
+        raise LookupError("there is no registry before entry 0")
+    return _edition(max(rows, key=_seq).registry)
+
+
+@lru_cache(maxsize=64)
+def _edition(registry: str) -> int:
+    edition = edition_of(b64decode(registry, 32))
+    if edition is None:
+        raise Refused("registry", f"the registry {registry} is none that this program knows")
+    return edition
 
 
 def fold_policy(entry: Entry, look: Look) -> list[Row]:
@@ -63,25 +89,44 @@ def fold_policy(entry: Entry, look: Look) -> list[Row]:
     if name not in ("ledger.created", "policy.changed"):
         return []
     since = time
-    if name == "policy.changed" and widened(policy_at(look, time).policy, body["policy"]):
-        since += POLICY_WAIT_MS
+    if name == "policy.changed":
+        before, edition = policy_at(look, time).policy, _edition(body["registry"])
+        since += POLICY_WAIT_MS if widened(before, body["policy"], edition) else 0
     text = canonical.write(body["policy"]).decode()
     return [PolicyRow(entry.event.id, LOG, entry.link.seq, since, body["registry"], text)]
 
 
-def widened(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """The fields that changed otherwise than by narrowing what is permitted, in order."""
+def widened(old: dict[str, Any], new: dict[str, Any], edition: int = EDITION) -> list[str]:
+    """The fields that changed otherwise than by narrowing what others may, in order.
+
+    `edition`: the one that the new policy names.
+    """
+    changed = [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
+    own = edition >= STRICTER and _surer_of(OWN_CHART, old["assurance"], new["assurance"])
     return [
         name
-        for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name)
-        and not (name in _NARROWS and _NARROWS[name](old[name], new[name]))
+        for name in changed
+        if name not in _NARROWS
+        or not _NARROWS[name](old[name], new[name])
+        or (name == "assurance" and own)
     ]
+
+
+OWN_CHART = frozenset({
+    "append", "erase", "exclude", "export", "grant", "hide", "list", "read", "read_history", "read_sensitive",
+    "retract",
+})  # fmt: skip
+"""What S5 permits patients on their own charts. Who asks more assurance for it could lock them out at once."""
 
 
 def _surer(old: dict[str, int], new: dict[str, int]) -> bool:
     """Every action needs at least what it did; an action that isn't named needs 1."""
     return all(new.get(name, 1) >= old.get(name, 1) for name in old.keys() | new.keys())
+
+
+def _surer_of(actions: frozenset[str], old: dict[str, int], new: dict[str, int]) -> bool:
+    """Whether one of these actions needs more than it did."""
+    return any(new.get(name, 1) > old.get(name, 1) for name in actions)
 
 
 _NARROWS: dict[str, Any] = {

@@ -286,9 +286,16 @@ TYPES = (
     ), v=2, since=2, action="grant"),
     EventType("reader.excluded", "patient", ("patient",), _body(purpose=PURPOSE, reader=READER), since=2, action="exclude"),
     EventType("reader.included", "patient", ("patient",), _body(purpose=PURPOSE, reader=READER), since=2, action="exclude"),
+    EventType("access.refused", "patient", ("service",), _body(
+        {"skipped": Integer(1)}, event=Nested(), sig=Nested(),
+    ), v=2, since=3),
 )  # fmt: skip
 EDITION = max(kind.since for kind in TYPES)
 """This program's edition of the registry."""
+
+STRICTER = 3
+"""The edition from which every attempt that can be attributed is recorded, and some rules and folds are stricter
+(docs/formats.md, Editions)."""
 
 REGISTRY: Mapping[tuple[str, int], EventType] = {(t.name, t.v): t for t in TYPES}
 """Every type by name and version."""

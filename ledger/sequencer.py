@@ -8,31 +8,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
-from crypto.encoding import b64encode
+from crypto.encoding import b64decode, b64encode
 from crypto.signing import SigningKey
 from ledger.chain import Chain
-from ledger.directory import KEY_LENGTHS, Key, Look, Name, Row, Rows
+from ledger.directory import Key, Patient
 from ledger.entry import Entry
 from ledger.errors import EventError, Refused
 from ledger.event import Event, Signature, sign_event
 from ledger.merkle import Frontier, leaf_hash
-from ledger.policies import policy_at
-from ledger.signers import check_event, created_ids
+from ledger.policies import edition_in_force, policy_at
+from ledger.refusals import REFUSALS_A_KEY, Refusals
+from ledger.registry import STRICTER
+from ledger.rows import Look, Name, Row, Rows
+from ledger.signers import check_edition, check_event, created_ids, known_key
 from ledger.times import check_days, format_time
-
-HOUR_MS = 3_600_000
-
-
-class Refusals(NamedTuple):
-    """The refusals of one actor on one patient in the last hour (Unix ms), and how many were not written."""
-
-    patient: str
-    actor: str
-    times: tuple[int, ...]
-    skipped: int
-
-
-KEY_LENGTHS[Refusals] = 2
 
 
 class Proposal(NamedTuple):
@@ -61,7 +50,7 @@ class Judged(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """The gate denied; `decision` is the true one. Of a reading it stands in the log as `seq`."""
+    """The gate denied; `decision` is the true one. Where the refusal stands in the log, it is entry `seq`."""
 
     decision: dict[str, Any]
     seq: int | None = None
@@ -137,16 +126,19 @@ class Batch:
         if proposal.expect is not None and proposal.expect != link.stream_seq:
             raise Refused("conflict", f"got the expected length {proposal.expect} of {event.stream}, "
                           f"which has {link.stream_seq} entries")  # fmt: skip
-        ids = check_event(event, sig.key, link.seq, time, self.rules.origin, self.look)
+        if event.type.name == "access.refused":
+            raise Refused("role", "access.refused is written by the log itself")
         decision, shown = None, ()
         if event.type.gated:
-            key = self.look.get(Key, sig.key)
-            assert key is not None  # check_event refused otherwise
+            # Before anything else is looked at: whoever may not do it is told no more, and the attempt is recorded.
+            key = known_key(event, sig.key, self.look)
+            check_edition(event, self.look)
             decision, shown = self.rules.gate(event, key, link.seq, time, self.look)
             if decision["effect"] == "deny":
                 return self._deny(event, sig, decision, time)
-        if event.type.name == "access.refused":
-            raise Refused("role", "access.refused is written by the log itself")
+        ids = check_event(event, sig.key, link.seq, time, self.rules.origin, self.look)
+        if event.type.name == "ledger.restored":
+            self._check_restored(event)
         entry = Entry.make(event, sig, link, time, decision)
         self.claim(event)
         return Appended(self._take(entry, ids), shown=shown)
@@ -180,41 +172,68 @@ class Batch:
             "conflict", f"got other bytes under the event id {event.id} of entry {entry.link.seq}"
         )
 
+    def _check_restored(self, event: Event) -> None:
+        """What goes on from another size or root than the log has would never verify again."""
+        body, tree = event.body, self.frontier
+        if body["size"] != tree.size or b64decode(body["root"], 32) != tree.root():
+            raise Refused("conflict", f"got ledger.restored from {body['size']} entries, expected size and root "
+                          f"of the log as it stands, {tree.size} entries")  # fmt: skip
+
     def _deny(self, event: Event, sig: Signature, decision: dict[str, Any], time: int) -> Outcome:
-        """A denied reading is itself appended; anything else that is denied leaves no entry."""
-        if not event.type.reading or decision["rule"] == "S0":
-            return Denied(decision, None, event.body["purpose"])
-        assert self.service is not None
-        row = self.look.get(Refusals, event.subject, event.actor)
-        row = row or Refusals(event.subject, event.actor, (), 0)
-        recent = tuple(t for t in row.times if t > time - HOUR_MS)
-        if len(recent) >= self._policy(event, time)["refusals_per_hour"]:
-            self._put(row._replace(times=recent, skipped=row.skipped + 1))
-            return Refused(
-                "too_many_refusals", f"{len(recent)} refusals within an hour; come back later"
-            )
-        account, key = self.service
+        """A denied attempt on a patient who is known is itself appended, within the limits of refusals.
+
+        Before STRICTER, of what S0 doesn't deny and of readings alone.
+        """
+        purpose, v = event.body["purpose"], 2
+        if edition_in_force(self.look) < STRICTER:
+            v = 1
+            if not event.type.reading or decision["rule"] == "S0":
+                return Denied(decision, None, purpose)
+        if self.look.get(Patient, event.subject) is None:
+            return Denied(decision, None, purpose)
+        most = self._policy(event, time)["refusals_per_hour"]
+        counts = [(self._refusals(event.subject, event.actor, time), most)]
+        if v > 1:
+            counts.append((self._refusals("", sig.key, time), REFUSALS_A_KEY))
+        row = counts[0][0]
+        if any(len(count.times) >= limit for count, limit in counts):
+            self._put(row._replace(skipped=row.skipped + 1))
+            return Refused("too_many_refusals", "too many refusals within an hour; try again later")
+        try:
+            refusal = self._refusal(event, sig, row.skipped, time, v)
+            signature = sign_event(self._service()[1], self.rules.origin, refusal.raw)
+            link = self.chain.next(event.stream)
+            entry = Entry.make(refusal, signature, link, time, decision)
+        except EventError:  # it doesn't fit into an entry
+            return Denied(decision, None, purpose)
+        self._take(entry, created_ids(refusal, self.look))
+        for count, _ in counts:
+            self._put(count._replace(times=(*count.times, time), skipped=0))
+        return Denied(decision, entry.link.seq, purpose)
+
+    def _refusals(self, patient: str, actor: str, time: int) -> Refusals:
+        row = self.look.get(Refusals, patient, actor) or Refusals(patient, actor, (), 0)
+        return row.at(time)
+
+    def _service(self) -> tuple[str, SigningKey]:
+        assert self.service is not None  # nothing is refused in a log without entry 0
+        return self.service
+
+    def _refusal(self, event: Event, sig: Signature, skipped: int, time: int, v: int) -> Event:
+        """The `access.refused` that nests a denied event; raises EventError if it is too large."""
         body: dict[str, Any] = {"event": event.value, "sig": sig.json()}
-        if row.skipped:
-            body["skipped"] = row.skipped
-        refusal = Event.of(
+        return Event.of(
             {
-                "actor": account,
+                "actor": self._service()[0],
                 "as": {"role": "service"},
                 "at": format_time(time),
-                "body": body,
+                "body": body | ({"skipped": skipped} if skipped else {}),
                 "id": self.new_event_id(),
                 "stream": event.stream,
                 "type": "access.refused",
-                "v": 1,
+                "v": v,
             }
         )
-        signature = sign_event(key, self.rules.origin, refusal.raw)
-        link = self.chain.next(event.stream)
-        entry = Entry.make(refusal, signature, link, time, decision)
-        self._take(entry, created_ids(refusal, self.look))
-        self._put(row._replace(times=(*recent, time), skipped=0))
-        return Denied(decision, entry.link.seq, event.body["purpose"])
 
     def _take(self, entry: Entry, ids: list[str]) -> Entry:
         """Chain, hash and fold one entry; nothing may fail from here on."""

@@ -10,13 +10,16 @@ from crypto.encoding import b64decode
 from crypto.errors import CryptoError
 from crypto.ids import ALGORITHM_ED25519, ALGORITHM_X25519, key_id
 from crypto.signing import verify
-from ledger.directory import Account, Group, GroupMember, Hospital, Key, Look, Member, Patient
+from ledger.directory import Account, Group, GroupMember, Hospital, Key, Member, Patient
 from ledger.errors import Refused
 from ledger.event import Event, possession_message
-from ledger.policies import last_policy
-from ledger.registry import HOSPITAL_ROLES, edition_of
-from ledger.times import parse_time
+from ledger.policies import edition_in_force, last_policy
+from ledger.registry import HOSPITAL_ROLES, STRICTER, edition_of
+from ledger.rows import Look
+from ledger.times import format_time, parse_time
 
+Rule = Callable[[Event, int, str, Look], None]
+"""`rule(event, time, origin, look)`: what a type demands beside its schema; raises Refused."""
 _ALGORITHMS = {"ed25519": ALGORITHM_ED25519, "x25519": ALGORITHM_X25519}
 
 
@@ -35,7 +38,7 @@ def check_event(event: Event, key: str, seq: int, time: int, origin: str, look: 
         check_edition(event, look)
         check_signer(event, key, time, look)
     ids = check_ids(event, look)
-    check_rules(event, origin, look)
+    check_rules(event, time, origin, look)
     return ids
 
 
@@ -43,12 +46,10 @@ def check_edition(event: Event, look: Look) -> None:
     """The type is of the registry named last; the `policy.changed` that names a newer one is of that."""
     if event.type.since == 1:
         return  # every edition has it
-    named = (
-        event.body["registry"]
-        if event.type.name == "policy.changed"
-        else last_policy(look).registry
-    )
-    edition = edition_of(b64decode(named, 32))
+    if event.type.name == "policy.changed":
+        edition = edition_of(b64decode(event.body["registry"], 32))
+    else:
+        edition = edition_in_force(look)
     if edition is None or event.type.since > edition:
         raise Refused(
             "registry", f"got {event.type.name}, which the registry in force does not have"
@@ -66,11 +67,11 @@ def check_ids(event: Event, look: Look) -> list[str]:
     return ids
 
 
-def check_rules(event: Event, origin: str, look: Look) -> None:
+def check_rules(event: Event, time: int, origin: str, look: Look) -> None:
     """What the type itself demands of body and stream."""
     rule = _RULES.get(event.type.name)
     if rule is not None:
-        rule(event, origin, look)
+        rule(event, time, origin, look)
 
 
 def check_first(event: Event, key: str) -> None:
@@ -92,10 +93,7 @@ def check_first(event: Event, key: str) -> None:
 
 def check_signer(event: Event, key: str, time: int, look: Look) -> None:
     """The key is the actor's, counts now, and the actor holds the role; the type takes that role."""
-    row = look.get(Key, key)
-    if row is None or row.account != event.actor:
-        raise Refused("key", f"got the key {key}, which is not registered for {event.actor}")
-    if not row.active or row.counts_from > time or row.algorithm != "ed25519":
+    if not key_counts(known_key(event, key, look), time):
         raise Refused(
             "key", f"got the key {key}, which is revoked, not yet counting or not for signing"
         )
@@ -106,6 +104,19 @@ def check_signer(event: Event, key: str, time: int, look: Look) -> None:
     if not holds_role(event, time, look):
         where = f" at {event.hospital}" if event.hospital else ""
         raise Refused("role", f"{event.actor} is not an active {event.role}{where}")
+
+
+def known_key(event: Event, key: str, look: Look) -> Key:
+    """The row of the actor's `key`, active or not: who signs with it can be named. Raises Refused."""
+    row = look.get(Key, key)
+    if row is None or row.account != event.actor:
+        raise Refused("key", f"got the key {key}, which is not registered for {event.actor}")
+    return row
+
+
+def key_counts(key: Key, time: int) -> bool:
+    """Whether a key signs at `time` (Unix ms)."""
+    return key.active and key.counts_from <= time and key.algorithm == "ed25519"
 
 
 def holds_role(event: Event, time: int, look: Look) -> bool:
@@ -122,7 +133,17 @@ def holds_role(event: Event, time: int, look: Look) -> bool:
     if role in HOSPITAL_ROLES:
         hospital = look.get(Hospital, event.hospital)
         return hospital is not None and hospital.active
-    return role != "auditor" or member.start <= time < member.end
+    if role != "auditor":
+        return True
+    return member.start <= time < member.end and not is_staff(event.actor, look)
+
+
+def is_staff(account: str, look: Look) -> bool:
+    """Whether an account holds a role at a hospital, active or suspended as a whole; from STRICTER on such an
+    account is no auditor."""
+    if edition_in_force(look) < STRICTER:
+        return False
+    return any(m.active and m.role in HOSPITAL_ROLES for m in look.group(Member, account))
 
 
 def created_ids(event: Event, look: Look) -> list[str]:
@@ -157,16 +178,19 @@ def _known_account(event: Event, look: Look) -> None:
         )
 
 
-def _hospital_suspended(event: Event, origin: str, look: Look) -> None:
+def _hospital_suspended(event: Event, time: int, origin: str, look: Look) -> None:
     hospital = look.get(Hospital, event.body["hospital"])
     if hospital is None or not hospital.active:
         raise Refused("unknown", f"got the hospital {event.body['hospital']}, which is not active")
 
 
-def _auditor(event: Event, origin: str, look: Look) -> None:
+def _auditor(event: Event, time: int, origin: str, look: Look) -> None:
     _known_account(event, look)
     if event.type.name == "auditor.appointed":
         _rising(event, "start", "end")
+        if is_staff(event.body["account"], look):
+            raise Refused("role", f"got {event.body['account']}, who acts for a hospital; an auditor acts "
+                          "for none")  # fmt: skip
     else:
         _active_member(event, "auditor", "", look)
 
@@ -176,9 +200,10 @@ def _rising(event: Event, first: str, second: str) -> None:
         raise Refused("malformed", f"{event.type.name}: expected {first} before {second}")
 
 
-def _joins(event: Event, origin: str, look: Look) -> None:
+def _joins(event: Event, time: int, origin: str, look: Look) -> None:
     """Somebody gets a role at the hospital whose stream this is."""
     _known_account(event, look)
+    _no_auditor(event, time, look)
     hospital = look.get(Hospital, event.subject)
     if hospital is None:
         raise Refused("unknown", f"got the hospital {event.subject}, which no entry approved")
@@ -189,8 +214,18 @@ def _joins(event: Event, origin: str, look: Look) -> None:
         raise Refused("stream", f"got {event.stream} from an admin of {event.hospital}")
 
 
-def _leaves(role: str) -> Callable[[Event, str, Look], None]:
-    def rule(event: Event, origin: str, look: Look) -> None:
+def _no_auditor(event: Event, time: int, look: Look) -> None:
+    """From STRICTER on, nobody whose term as an auditor lasts or is to come joins a hospital."""
+    if edition_in_force(look) < STRICTER:
+        return
+    member = look.get(Member, event.body["account"], "auditor", "")
+    if member is not None and member.active and time < member.end:
+        raise Refused("role", f"got {event.body['account']}, an auditor until {format_time(member.end)}; an "
+                      "auditor acts for no hospital")  # fmt: skip
+
+
+def _leaves(role: str) -> Rule:
+    def rule(event: Event, time: int, origin: str, look: Look) -> None:
         if event.hospital != event.subject:
             raise Refused("stream", f"got {event.stream} from an admin of {event.hospital}")
         _active_member(event, role, event.subject, look)
@@ -204,11 +239,11 @@ def _active_member(event: Event, role: str, hospital: str, look: Look) -> None:
         raise Refused("unknown", f"got {event.body['account']}, who is no active {role} here")
 
 
-def _account_registered(event: Event, origin: str, look: Look) -> None:
+def _account_registered(event: Event, time: int, origin: str, look: Look) -> None:
     _own_stream(event, "account")
 
 
-def _key_registered(event: Event, origin: str, look: Look) -> None:
+def _key_registered(event: Event, time: int, origin: str, look: Look) -> None:
     """Vouching and proof of possession, as the formats' section on keys in the log says."""
     _own_stream(event, "account")
     body = event.body
@@ -256,7 +291,7 @@ def _check_voucher(event: Event, account: Account, look: Look) -> None:
         )
 
 
-def _key_revoked(event: Event, origin: str, look: Look) -> None:
+def _key_revoked(event: Event, time: int, origin: str, look: Look) -> None:
     _own_stream(event, "account")
     key = look.get(Key, event.body["key"])
     account = look.get(Account, event.body["account"])
@@ -268,7 +303,7 @@ def _key_revoked(event: Event, origin: str, look: Look) -> None:
         raise Refused("key", f"{event.actor} may not revoke a key of {account.account}")
 
 
-def _patient_registered(event: Event, origin: str, look: Look) -> None:
+def _patient_registered(event: Event, time: int, origin: str, look: Look) -> None:
     _own_stream(event, "patient")
     body = event.body
     if event.role == "service":
@@ -280,7 +315,7 @@ def _patient_registered(event: Event, origin: str, look: Look) -> None:
     _ages(event)
 
 
-def _patient_corrected(event: Event, origin: str, look: Look) -> None:
+def _patient_corrected(event: Event, time: int, origin: str, look: Look) -> None:
     _own_stream(event, "patient")
     _ages(event)
 
@@ -295,7 +330,7 @@ def _ages(event: Event) -> None:
         _rising(event, "teen_from", "adult_from")
 
 
-def _access_granted(event: Event, origin: str, look: Look) -> None:
+def _access_granted(event: Event, time: int, origin: str, look: Look) -> None:
     _rising(event, "start", "end")
     body = event.body
     for member, scope in (("records", "selective"), ("what", "partial")):
@@ -327,7 +362,7 @@ def _criteria(what: dict[str, Any], place: str) -> None:
         raise Refused("malformed", f"access.granted: {place} ends before it begins")
 
 
-def _policy_changed(event: Event, origin: str, look: Look) -> None:
+def _policy_changed(event: Event, time: int, origin: str, look: Look) -> None:
     """A new registry holds all of the old; this program's editions are those it knows."""
     named = edition_of(b64decode(event.body["registry"], 32))
     before = edition_of(b64decode(last_policy(look).registry, 32))
@@ -336,14 +371,14 @@ def _policy_changed(event: Event, origin: str, look: Look) -> None:
                       "program knows and that holds all of the one before")  # fmt: skip
 
 
-def _own_hospital(event: Event, origin: str, look: Look) -> None:
+def _own_hospital(event: Event, time: int, origin: str, look: Look) -> None:
     if event.hospital != event.subject:
         raise Refused("stream", f"got {event.stream} from an admin of {event.hospital}")
 
 
-def _group(event: Event, origin: str, look: Look) -> None:
+def _group(event: Event, time: int, origin: str, look: Look) -> None:
     """Who joins is active at the group's hospital; who leaves is in the group."""
-    _own_hospital(event, origin, look)
+    _own_hospital(event, time, origin, look)
     group, account = look.get(Group, event.body["group"]), event.body["account"]
     if group is None or group.hospital != event.subject:
         raise Refused(
@@ -361,7 +396,7 @@ def _group(event: Event, origin: str, look: Look) -> None:
         raise Refused("unknown", f"got {account}, who is no active doctor here")
 
 
-_RULES: dict[str, Callable[[Event, str, Look], None]] = {
+_RULES: dict[str, Rule] = {
     "hospital.suspended": _hospital_suspended,
     "auditor.appointed": _auditor,
     "auditor.ended": _auditor,

@@ -15,8 +15,8 @@ from crypto.notes import VerifierKey
 from ledger.chain import Chain
 from ledger.checkpoint import Checkpoint, open_checkpoint, parse_keys
 from ledger.digest import BundleDigest, hashes_of
-from ledger.directory import Rows, fold_directory
-from ledger.entry import Entry, nested_reading
+from ledger.directory import fold_directory
+from ledger.entry import Entry, nested_event
 from ledger.errors import LedgerError, ProofError, Tampered
 from ledger.event import Event
 from ledger.forms import Signer
@@ -30,8 +30,10 @@ from ledger.merkle import (
 )
 from ledger.policies import fold_policy, last_policy, policy_at
 from ledger.receipt import Receipt
+from ledger.refusals import RefusalCounter
 from ledger.registry import REGISTRY, edition_of
-from ledger.signers import check_edition, check_event, check_signer, created_ids
+from ledger.rows import Rows
+from ledger.signers import check_edition, check_event, check_signer, created_ids, known_key
 from ledger.tiles import (
     TILE_HEIGHT,
     TILE_WIDTH,
@@ -151,6 +153,7 @@ class LogVerifier:
         self._tail: list[bytes] = []
         self._signers: set[Signer] = set()
         self._restored: list[tuple[int, dict[str, Any]]] = []
+        self._refusals = RefusalCounter()
 
     def take(self, bundle: BundleDigest) -> None:
         """Check one bundle against all before it; raises Tampered with the entry's number."""
@@ -287,17 +290,30 @@ class LogVerifier:
         if event.type.name == "ledger.restored":
             self._restored.append((entry.link.seq, event.body))
         if event.type.name == "access.refused":
-            inner, sig = nested_reading(event)
-            check_signer(inner, sig.key, entry.time, self._rows)
-            if abs(inner.at - entry.time) > self._skew_at(entry.link.seq, entry.time):
-                raise Tampered("the refused reading's clock is off by too much")
-            self.counts.refusals += 1
+            self._refused(entry)
         self.counts.accounts_keys += event.type.name == "key.registered"
         self._rows.ids.update(created_ids(event, self._rows))
         for fold in (fold_policy, fold_directory):
             for row in fold(entry, self._rows):
                 self._rows.put(row)
                 self._signers.clear()
+
+    def _refused(self, entry: Entry) -> None:
+        """The event inside is of somebody whose key it is, of its time, and one of not too many.
+
+        Whether key and role were active is for the rules to say, from the second version on (S0).
+        """
+        inner, sig = nested_event(entry.event)
+        if entry.event.type.v == 1:
+            check_signer(inner, sig.key, entry.time, self._rows)
+        else:
+            known_key(inner, sig.key, self._rows)
+            limit = policy_at(self._rows, entry.time, entry.link.seq).policy["refusals_per_hour"]
+            if over := self._refusals.take(inner.subject, inner.actor, sig.key, entry.time, limit):
+                raise Tampered(over)
+        if abs(inner.at - entry.time) > self._skew_at(entry.link.seq, entry.time):
+            raise Tampered("the refused event's clock is off by too much")
+        self.counts.refusals += 1
 
     def _node(self, level: int, node: bytes) -> None:
         """A node above the full bundles: on every eighth level, an element of a tile."""

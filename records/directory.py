@@ -9,6 +9,7 @@ from crypto.encoding import b64decode, b64encode
 from crypto.ids import ALGORITHM_ED25519, key_id
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key, possession
+from ledger.directory import Patient
 from ledger.times import format_time
 from records.desk import Desk
 from records.errors import RecordsError
@@ -173,6 +174,20 @@ def correct_patient(
     return desk.append(actor, [event])[0].seq
 
 
+def correct_death(desk: Desk, actor: Actor, row: Patient) -> int:
+    """Say that a patient has died, with the ages as they are, as the hospital that registered; the entry."""
+    body: dict[str, Any] = {"patient": row.patient, "purpose": "TREAT", "deceased": True}
+    if row.adult_from:
+        body |= {
+            "teen_from": format_time(row.teen_from),
+            "adult_from": format_time(row.adult_from),
+        }
+    else:
+        body["adult"] = True
+    event = actor.event("patient.corrected", f"patient/{row.patient}", body, desk.now())
+    return desk.append(actor, [event])[0].seq
+
+
 def _key_event(
     desk: Desk, actor: Actor, account: str, custody: str, key: SigningKey
 ) -> dict[str, Any]:
@@ -191,20 +206,26 @@ def ages(desk: Desk, birth: date | None) -> dict[str, Any]:
     """`adult`, or the two instants at which a minor gets rights (00:00Z on the birthday)."""
     if birth is None:
         return {"adult": True}
-    today = date.fromisoformat(format_time(desk.now())[:10])
-    if birth > today:  # first: of the placeholder 9999-12-31 no later birthday can be computed
+    now = today(desk.now())
+    if birth > now:  # first: of the placeholder 9999-12-31 no later birthday can be computed
         raise RecordsError(f"got the birth date {birth}, which lies in the future")
     teen, adult = (birthday(birth, years) for years in (TEEN_YEARS, desk.policy().majority_years))
-    if adult <= today:
+    if adult <= now:
         return {"adult": True}
     return {"teen_from": f"{teen}T00:00:00.000Z", "adult_from": f"{adult}T00:00:00.000Z"}
 
 
+def today(now: int) -> date:
+    """The day of the instant `now` (Unix ms), by which ages are counted."""
+    return date.fromisoformat(format_time(now)[:10])
+
+
 def birthday(birth: date, years: int) -> date:
-    """The birthday after `years`; 29 February counts as 1 March."""
-    if (birth.month, birth.day) == (2, 29):
+    """The birthday after `years`; 29 February counts as 1 March in years that have none."""
+    try:
+        return birth.replace(year=birth.year + years)
+    except ValueError:
         return date(birth.year + years, 3, 1)
-    return birth.replace(year=birth.year + years)
 
 
 def public_key(text: str) -> bytes:

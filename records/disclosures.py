@@ -148,7 +148,7 @@ class Ticket:
 
 
 def ticket_of(ledger: Ledger, token: str, record: str) -> Ticket:
-    """What the token opens; raises NotThere once it has ended, or for another record."""
+    """What the token opens; raises NotThere once it has ended, for another record, or once it is not permitted."""
     try:
         secret = b64decode(token, TOKEN_BYTES)
         found = ledger.passing.get("reading", secret, ledger.clock())
@@ -162,6 +162,8 @@ def ticket_of(ledger: Ledger, token: str, record: str) -> Ticket:
     ticket = Ticket(**members, key=key)
     if ticket.record != record:
         raise NotThere("the read token is for another record")
+    if not still_permitted(ledger, ledger.kept_entry(ticket.seq)):
+        raise NotThere(f"{ticket.actor} may not read this any more")
     return ticket
 
 

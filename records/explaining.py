@@ -9,9 +9,10 @@ from consent.gate import ASSURANCE, gather
 from consent.policy import Policy
 from identity.actors import Caller
 from identity.sessions import active_role
-from ledger.directory import Group, GroupMember, Key, Member, Patient, Rows
+from ledger.directory import Group, GroupMember, Key, Member, Patient
 from ledger.entry import Entry
 from ledger.registry import ACTIONS, PURPOSES
+from ledger.rows import Rows
 from records.errors import Forbidden, NotThere, RecordsError
 from storage.ledger import Ledger
 
@@ -61,8 +62,13 @@ def why(ledger: Ledger, caller: Caller, question: Question) -> Answer:
 
 
 def still_permitted(ledger: Ledger, entry: Entry) -> bool:
-    """Whether the rules would permit an earlier reading now; its own use of a grant doesn't count."""
-    event = entry.event
+    """Whether the rules would permit an earlier reading now, signed by the same key.
+
+    Its own use of a grant doesn't count against it.
+    """
+    event, key = entry.event, ledger.row(Key, entry.sig.key)
+    if key is None or not key.active:
+        return False
     question = Question(
         event.subject, event.actor, event.role, event.hospital, "read", event.body["purpose"],
         event.body["record"],

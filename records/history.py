@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ledger.chain import ZERO
-from ledger.entry import Entry, nested_reading
+from ledger.entry import Entry, nested_event
 from ledger.errors import ProofError
 from ledger.merkle import leaf_hash
 from ledger.sequencer import Proposal
@@ -34,6 +34,28 @@ class Act:
 
 
 @dataclass(frozen=True)
+class Loss:
+    """What a `ledger.restored` says: the log went on from `size` entries, and `last_size` were known."""
+
+    seq: int
+    time: str
+    """Of the operator's clock."""
+    size: int
+    last_size: int
+
+    def __str__(self) -> str:
+        """As it is told."""
+        if self.last_size <= self.size:
+            span = "how many are lost is not known"
+        else:
+            span = f"entries {self.size} to {self.last_size - 1} had been acknowledged and are lost"
+        return (
+            f"restored from a backup at {self.time[:19].replace('T', ' ')} (entry {self.seq}): {span}; a grant, "
+            "revocation or exclusion of that span does not count any more, and readings in it are not shown"
+        )
+
+
+@dataclass(frozen=True)
 class History:
     """All entries of a patient's stream up to and with the `history.opened` that asked for them."""
 
@@ -42,6 +64,12 @@ class History:
     """The stored bytes, in order; the last is `entry`."""
     names: dict[str, str]
     """Hospitals and their people, by id; for auditors none."""
+    restored: tuple[bytes, ...] = ()
+    """The stored bytes of every `ledger.restored` of the log before `entry`, in order."""
+
+    def losses(self) -> list["Loss"]:
+        """The spans of the log that were lost, in order: what stood there may be missing here."""
+        return [loss(Entry.parse(raw)) for raw in self.restored]
 
     def acts(self) -> list[Act]:
         """What happened before this look, in order."""
@@ -62,7 +90,8 @@ def read_history(ledger: Ledger, settled: Settled) -> History:
     stream = ledger.stream(entry.event.stream, entry.link.seq + 1)
     acts = [act(one) for one in stream]
     names = {} if entry.event.role == "auditor" else _names(ledger, acts)
-    return History(entry, tuple(one.raw for one in stream), names)
+    restored = tuple(one.raw for one in ledger.restorations(entry.link.seq))
+    return History(entry, tuple(one.raw for one in stream), names, restored)
 
 
 def check_history(entries: Sequence[bytes]) -> list[Entry]:
@@ -84,10 +113,16 @@ def check_history(entries: Sequence[bytes]) -> list[Entry]:
     return out
 
 
+def loss(entry: Entry) -> Loss:
+    """What a `ledger.restored` says."""
+    event = entry.event
+    return Loss(entry.link.seq, str(event.value["at"]), event.body["size"], event.body["last_size"])
+
+
 def act(entry: Entry) -> Act:
     """An entry as an act; of a refusal, the act that was refused."""
     event = entry.event
-    inner = nested_reading(event)[0] if event.type.name == "access.refused" else event
+    inner = nested_event(event)[0] if event.type.name == "access.refused" else event
     decision = entry.decision or {}
     return Act(
         entry.link.seq,

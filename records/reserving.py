@@ -64,6 +64,7 @@ def reserve_subjects(ledger: Ledger, caller: Caller, subjects: Sequence[Subject]
     wanted = [replace(s, id=kept.get(s.identifier, s.id)) for s in subjects]
     known = {s.id for s in wanted if s.identifier and ledger.row(Patient, s.id) is not None}
     fresh = [s for s in wanted if s.id not in known]
+    _keep_witnesses(ledger, fresh)
     made = reserve(ledger, caller.account, [_request(caller, subject) for subject in fresh])
     sealed = {s.id: _seal_subject(ledger, caller, s, made) for s in fresh}
     return [Reserved(s.id, sealed.get(s.id, {}), s.id in known) for s in wanted]
@@ -155,6 +156,23 @@ def object_key(ledger: Ledger, subject: str, name: str) -> Wrapped:
 
 _CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]").search
 _KINDS: dict[str, type] = {"ac": Account, "gp": Group, "hs": Hospital, "pt": Patient}
+
+
+def _keep_witnesses(ledger: Ledger, fresh: Sequence[Subject]) -> None:
+    """Keep the names of patients who get an identifier: imports compare whom it finds with them."""
+    from records.imports.people import (
+        Demographics,  # here: the package of imports needs this module
+    )
+    from records.imports.traits import witness
+
+    since = ledger.head().size
+    named = [s for s in fresh if s.identifier and s.texts.get("name")]
+    kept = {
+        s.id: witness(ledger.identifiers, s.id, Demographics(text=s.texts["name"]), since)
+        for s in named
+    }
+    if kept:
+        ledger.identifiers.keep_witnesses(kept)
 
 
 def _check_subject(ledger: Ledger, caller: Caller, subject: Subject) -> None:

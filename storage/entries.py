@@ -194,13 +194,14 @@ class EntryStore:
         for start in range(0, size, TILE_WIDTH):
             yield self.range(connection, start, min(start + TILE_WIDTH, size))
 
-    def stream(self, connection: Connection, name: str, below: int) -> list[bytes]:
-        """The stored bytes of a stream's entries with numbers below `below`, in order."""
+    def stream(self, connection: Connection, name: str, below: int, since: int = 0) -> list[bytes]:
+        """The stored bytes of a stream's entries with numbers from `since` and below `below`, in order."""
         statement = self.database.sql(
             "SELECT e.raw FROM streams s JOIN entries e ON e.stream = s.id "
-            "WHERE s.name = ? AND e.seq < ? ORDER BY e.stream_seq"
+            "WHERE s.name = ? AND e.seq >= ? AND e.seq < ? ORDER BY e.stream_seq"
         )
-        return [bytes(row[0]) for row in connection.exec_driver_sql(statement, (name, below))]
+        found = connection.exec_driver_sql(statement, (name, since, below))
+        return [bytes(row[0]) for row in found]
 
     def last_hashes(self, connection: Connection, size: int) -> bytes:
         """The hashes of the last level-0 tile of a log of `size`; empty for an empty log."""

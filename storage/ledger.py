@@ -10,11 +10,12 @@ from typing import Any, TypeVar, cast
 from consent.facts import Record
 from consent.policy import Policy, policy_in_force
 from crypto.notes import VerifierKey
-from ledger.directory import Key, Rows
+from ledger.directory import Key
 from ledger.entry import Entry
 from ledger.merkle import consistency_proof, inclusion_path, root_of
 from ledger.policies import LOG, PolicyRow
 from ledger.receipt import Receipt
+from ledger.rows import Rows
 from ledger.sequencer import Outcome, Proposal
 from storage.blobs import BlobStore
 from storage.care.sweeper import Sweeper
@@ -60,6 +61,8 @@ class Ledger:
     """Names of hospitals and their people that were shown before, by id."""
     _entries: dict[int, Entry] = field(default_factory=dict)
     _key_seqs: dict[str, int] = field(default_factory=dict)
+    _restored: tuple[int, tuple[Entry, ...]] = 0, ()
+    """Up to which entry the log was looked at for restorations, and those that were found."""
 
     @property
     def stores(self) -> Stores:
@@ -124,6 +127,17 @@ class Ledger:
         """A stream's entries with numbers below `below`, in order."""
         with self.database.read() as connection:
             return [Entry.parse(raw) for raw in self.store.stream(connection, name, below)]
+
+    def restorations(self, below: int) -> list[Entry]:
+        """Every `ledger.restored` with a number below `below`, in order; no entry is looked at twice for it."""
+        seen, found = self._restored
+        if seen < below:
+            with self.database.read() as connection:
+                raws = self.store.stream(connection, "ledger", below, seen)
+            more = [Entry.stored(raw) for raw in raws if b'"type":"ledger.restored"' in raw]
+            found = (*found, *(e for e in more if e.event.type.name == "ledger.restored"))
+            self._restored = below, found
+        return [entry for entry in found if entry.link.seq < below]
 
     def receipt(self, seq: int) -> tuple[Receipt, bool]:
         """The receipt of entry `seq`, and whether it is final.

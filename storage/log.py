@@ -146,6 +146,8 @@ class Log:
         self._enough = threading.Condition(self._gate)
         self._wanted = 0
         self._stopping = False
+        self.unforeseen = 0
+        """Rows that a batch asked for and that were not loaded with it (see `WorkingSet`)."""
         self._offset = clock() - clocks.monotonic_ns() // 1_000_000
         self._thread = threading.Thread(target=self._drain, name="log", daemon=True)
         self._thread.start()
@@ -311,6 +313,7 @@ class Log:
                 batch = self._prepare(connection, state, proposals, now)
                 # 4. Decide and chain, in order; each on the facts of the ones before it.
                 outcomes = [batch.admit(proposal) for proposal in proposals]
+                self._count_unforeseen(state.rows)
                 if tickets[0].atomic and not all(isinstance(o, Appended) for o in outcomes):
                     raise _Undone(outcomes)
                 # 5. The new root, signed. 6. Everything that must be true at once is written.
@@ -335,6 +338,10 @@ class Log:
             ticket.settled.set_result(
                 Settled(part, state.head.size, state.head.checkpoint, node, subtree)
             )
+
+    def _count_unforeseen(self, rows: WorkingSet) -> None:
+        self.unforeseen += rows.unforeseen
+        rows.unforeseen = 0
 
     def _time(self, head: Head, there: int | None) -> int:
         """The clock, read under the lock (waiting for it may have taken long); `there`: the database's."""

@@ -9,18 +9,10 @@ import orjson
 from sqlalchemy import Table
 
 from consent.facts import Exclusion, Grant, GrantName, Provision, Record, Version
-from ledger.directory import (
-    KEY_LENGTHS,
-    Account,
-    Group,
-    GroupMember,
-    Hospital,
-    Key,
-    Member,
-    Patient,
-)
+from ledger.directory import Account, Group, GroupMember, Hospital, Key, Member, Patient
 from ledger.policies import PolicyRow
-from ledger.sequencer import Refusals
+from ledger.refusals import Refusals
+from ledger.rows import KEY_LENGTHS
 from storage import schema
 
 TABLES: dict[type, Table] = {

@@ -11,10 +11,10 @@ from sqlalchemy import Connection
 from consent.facts import Record
 from crypto.blobs import sealed_length
 from crypto.encoding import b64decode, b64encode
-from ledger.directory import Look
 from ledger.entry import Entry
 from ledger.errors import Refused
 from ledger.event import Event
+from ledger.rows import Look
 from storage import schema
 from storage.database import Database
 from storage.errors import NotFound

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from consent.facts import FOLDS
-from ledger.directory import Rows, row_name
 from ledger.entry import Entry
-from ledger.sequencer import Refusals
+from ledger.refusals import Refusals
+from ledger.rows import Rows, row_name
 from ledger.tiles import TILE_WIDTH
 from storage.database import Database
 from storage.entries import EntryStore

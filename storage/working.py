@@ -1,34 +1,27 @@
 """The batch's working set: which rows its proposals need, loaded in a few statements, kept while valid."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
 from consent.facts import Exclusion, Grant, GrantName, Record
 from consent.gate import duty
-from ledger.directory import (
-    Account,
-    Group,
-    GroupMember,
-    Hospital,
-    Key,
-    Member,
-    Name,
-    Patient,
-    Row,
-    Rows,
-)
+from ledger.directory import Account, Group, GroupMember, Hospital, Key, Member, Patient
 from ledger.event import Event
 from ledger.policies import LOG, PolicyRow
-from ledger.sequencer import Proposal, Refusals
+from ledger.refusals import Refusals
+from ledger.rows import GROUPS, KEY_LENGTHS, Name, Row, Rows, row_name
+from ledger.sequencer import Proposal
 from storage.database import Database
 from storage.rows import shape
 
-ROWS_LIMIT = 100_000
-"""Rows kept between batches; above it the working set starts anew, so memory stays bounded."""
+R = TypeVar("R")
+ROWS_LIMIT = 200_000
+"""Rows, and names of rows that are absent, kept between batches; above it the working set starts anew, so memory stays bounded."""
 
 _CREATED: dict[str, type] = {
-    "hs": Hospital, "ac": Account, "k_": Key, "pt": Patient, "rc": Record, "gr": GrantName, "gp": Group,
+    "hs": Hospital, "ac": Account, "k": Key, "pt": Patient, "rc": Record, "gr": GrantName, "gp": Group,
 }  # fmt: skip
 """Which kind of row tells that an id was created, by how the id begins; `ev` and `bl` are known else."""
 _JOINS = {
@@ -40,86 +33,127 @@ _JOINS = {
 
 
 class WorkingSet(Rows):
-    """Rows as of the head; what was looked for and isn't there is kept as absent."""
+    """Rows as of the head, read through under its lock: what was not loaded is looked up, never absent.
+
+    `load` fetches in a few statements what a batch can be foreseen to need. Whatever else a rule or a fold asks
+    for, because an earlier entry of the batch made it count, is read when it is asked for.
+    """
 
     def __init__(self) -> None:
         """Empty: everything is still to be loaded."""
         super().__init__()
         self._asked: set[Name] = set()
         self._asked_groups: set[Name] = set()
+        self._source: tuple[Database, Connection] | None = None
+        self.unforeseen = 0
+        """Rows and groups that were read when they were asked for; each costs a statement of its own."""
+
+    def get(self, kind: type[R], *key: str) -> R | None:
+        """The row of `kind` under `key`, or None if there is none in the log."""
+        row = super().get(kind, *key)
+        if row is None and not self._is_absent(kind, key):
+            self._read_through({(kind, key)}, self._ask)
+            row = super().get(kind, *key)
+        return row
+
+    def group(self, kind: type[R], *group: str) -> Iterable[R]:
+        """The rows of `kind` in a group, all that the log has."""
+        if (kind, group) not in self._asked_groups:
+            self._read_through({(kind, group)}, self._ask_groups)
+        return super().group(kind, *group)
+
+    def put(self, row: Row) -> tuple[Name, bool]:
+        """Add a row or replace the one under its key; gives its name, and whether the log had none there."""
+        kind, key = row_name(row)
+        there = self.get(kind, *key) is not None
+        name, _ = super().put(row)
+        return name, not there
 
     def created(self, id_: str) -> bool:
-        """Whether an entry has created this id; its kind was loaded for the batch."""
-        kind = _CREATED.get(id_[:2])
-        return id_ in self.ids or (kind is not None and (id_,) in self._rows[kind])
-
-    def _forget(self) -> None:
-        super().__init__()
-        self._asked, self._asked_groups = set(), set()
+        """Whether an entry has created this id."""
+        kind = _CREATED.get(id_.partition("_")[0])
+        return id_ in self.ids or (kind is not None and self.get(kind, id_) is not None)
 
     def load(
         self, database: Database, connection: Connection, proposals: Sequence[Proposal]
     ) -> None:
-        """Load what these proposals need and isn't here yet."""
-        if len(self._asked) > ROWS_LIMIT:
+        """Begin a batch: load what these proposals can be foreseen to need and isn't here yet."""
+        if len(self._asked) + sum(map(len, self._rows.values())) > ROWS_LIMIT:
             self._forget()
+        self._source = database, connection
+        # Refusals change without an entry, so the head doesn't tell whether another process wrote them.
+        self._rows[Refusals].clear()
         actors = {p.event.actor for p in proposals}
         asking = [p.event for p in proposals if not _duty(p.event)]
         wanted: set[Name] = {(PolicyRow, (LOG,)), *((GroupMember, (actor,)) for actor in actors)}
         wanted.update(n for event in asking for n in group_needs(event))
-        self._ask_groups(database, connection, wanted)
+        self._ask_groups(wanted)
         # Who is in which group tells which grants and exclusions may count.
         groups = {actor: self._groups_of(actor) for actor in actors}
         signers = {(p.sig.key, p.event.actor, p.event.role, p.event.hospital) for p in proposals}
         rows = {n for signer in signers for n in signer_needs(*signer)}
         rows.update(n for p in proposals for n in needs(p.event))
         rows.update(n for event in asking for n in consent_needs(event, groups[event.actor]))
-        self._ask(database, connection, rows)
-        more = {n for event in asking for n in grant_needs(event, groups[event.actor])}
-        self._ask_groups(database, connection, more)
+        self._ask(rows)
+        self._ask_groups({n for event in asking for n in grant_needs(event, groups[event.actor])})
 
-    def _join(self, group: Name, key: tuple[str, ...], row: Row) -> None:
-        """A row joins its group if that was loaded: one that is loaded later is whole."""
-        if group in self._asked_groups:
-            super()._join(group, key, row)
+    def _forget(self) -> None:
+        super().__init__()
+        self._asked, self._asked_groups = set(), set()
+
+    def _is_absent(self, kind: type, key: tuple[str, ...]) -> bool:
+        """Whether it is known that the log has no row under `key`, which isn't here."""
+        if (kind, key) in self._asked:
+            return True
+        fields = GROUPS.get(kind)
+        if fields is None or fields.stop > KEY_LENGTHS[kind]:
+            return False
+        return (kind, key[fields]) in self._asked_groups
+
+    def _read_through(self, names: set[Name], ask: Callable[[set[Name]], None]) -> None:
+        self.unforeseen += not any(kind is Refusals for kind, _ in names)
+        ask(names)
 
     def _groups_of(self, account: str) -> list[str]:
         return [m.group for m in self.group(GroupMember, account) if m.active]
 
-    def _ask(self, database: Database, connection: Connection, wanted: set[Name]) -> None:
+    def _ask(self, wanted: set[Name]) -> None:
         missing = wanted - self._asked
-        # Refusals change without an entry, so the head doesn't tell whether another process wrote them.
         self._asked |= {name for name in missing if name[0] is not Refusals}
-        self._load(database, connection, missing, {})
+        self._load(missing, {})
 
-    def _ask_groups(self, database: Database, connection: Connection, wanted: set[Name]) -> None:
+    def _ask_groups(self, wanted: set[Name]) -> None:
         missing = wanted - self._asked_groups
         self._asked_groups |= missing
-        self._load(database, connection, missing, _GROUP_COLUMNS)
+        self._load(missing, _GROUP_COLUMNS)
 
-    def _load(
-        self,
-        database: Database,
-        connection: Connection,
-        names: set[Name],
-        columns: dict[type, tuple[str, ...]],
-    ) -> None:
+    def _load(self, names: set[Name], columns: dict[type, tuple[str, ...]]) -> None:
+        if not names:
+            return
+        if self._source is None:
+            raise LookupError(f"rows are read under the head's lock alone, got {names}")
         keys: dict[type, list[tuple[str, ...]]] = {}
         for kind, key in names:
             keys.setdefault(kind, []).append(key)
         if columns and Record in keys:
             patients = [patient for (patient,) in keys.pop(Record)]
-            for row in records_of(database, connection, patients):
-                self.put(row)
+            self._keep(records_of(*self._source, patients))
         for kind, found in keys.items():
-            for row in select_rows(database, connection, kind, found, columns.get(kind, ())):
-                self.put(row)
+            self._keep(select_rows(*self._source, kind, found, columns.get(kind, ())))
+
+    def _keep(self, rows: Iterable[Row]) -> None:
+        """Take rows as the database has them; what is here is as new, or was changed by this very batch."""
+        for row in rows:
+            kind, key = row_name(row)
+            if key not in self._rows[kind]:
+                super().put(row)
 
 
 _GROUP_COLUMNS: dict[type, tuple[str, ...]] = {
     Grant: ("patient", "grantee"),
     GroupMember: ("account",),
     Key: ("account",),
+    Member: ("account",),
     PolicyRow: ("log",),
 }
 
@@ -134,7 +168,7 @@ def signer_needs(key: str, actor: str, role: str, hospital: str) -> Iterator[Nam
 
 def needs(event: Event) -> Iterator[Name]:
     """The rows beside the signer's by which `event` is checked and folded."""
-    body, name, actor = event.body, event.type.name, event.actor
+    body, name = event.body, event.type.name
     stream, _, subject = event.stream.partition("/")
     if stream == "patient":
         yield Patient, (subject,)
@@ -148,8 +182,6 @@ def needs(event: Event) -> Iterator[Name]:
     elif name in _JOINS:
         yield Member, (body["account"], _JOINS[name], "")
     yield from _named(event)
-    if event.type.reading:
-        yield Refusals, (subject, actor)
 
 
 def _named(event: Event) -> Iterator[Name]:

@@ -16,6 +16,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from consent.facts import FOLDS
@@ -25,15 +27,17 @@ from crypto.encoding import b64encode
 from crypto.ids import ALGORITHM_X25519, key_id, random_id, timed_id
 from crypto.notes import LogSigner
 from crypto.signing import SigningKey
+from ledger.auditor import Report, verify_export
 from ledger.chain import Chain
 from ledger.checkpoint import Checkpoint
-from ledger.directory import Rows
 from ledger.entry import Entry
 from ledger.errors import Refused
 from ledger.event import Event, Signature, possession_message, sign_bundle, sign_event
 from ledger.merkle import Frontier, inclusion_path, leaf_hash, root_of
+from ledger.policies import edition_in_force, last_policy
 from ledger.receipt import Receipt
-from ledger.registry import REGISTRY, registry_hash, registry_json
+from ledger.registry import EDITION, REGISTRY, registry_hash, registry_json
+from ledger.rows import Rows
 from ledger.sequencer import Appended, Batch, Denied, Outcome, Proposal, Rules, ledger_created
 from ledger.tiles import all_tiles, join_bundle, level_tiles, tile_path
 from ledger.times import DAY_MS, format_time
@@ -84,8 +88,13 @@ def reading(record: Entry, purpose: str = "TREAT") -> Body:
 class World:
     """A log with operator and service; people and hospitals come as tests ask for them."""
 
-    def __init__(self, policy: Mapping[str, Any] = DEFAULT_POLICY, origin: str = ORIGIN) -> None:
-        """Entry 0 stands when this returns."""
+    def __init__(
+        self,
+        policy: Mapping[str, Any] = DEFAULT_POLICY,
+        origin: str = ORIGIN,
+        edition: int = EDITION,
+    ) -> None:
+        """Entry 0 stands when this returns, and names an `edition` of the registry."""
         self.origin, self._count = origin, 0
         self.operator = Person(self.id("ac"), self.new_key(), "operator")
         self.service = Person(self.id("ac"), self.new_key(), "service")
@@ -105,7 +114,7 @@ class World:
             operator,
             service,
             dict(policy),
-            registry_hash(),
+            registry_hash(edition),
             self.id("ev"),
             START,
         )
@@ -317,6 +326,12 @@ class World:
         """The patient grants an account or a hospital access to their chart."""
         return self.do(patient, "access.granted", self.grant_body(grantee, days, **members))
 
+    def change_policy(self, edition: int = EDITION, **members: Any) -> Entry:
+        """The operator changes the policy that was named last, and names an edition of the registry."""
+        body = {"policy": last_policy(self.batch.look).policy | members}
+        named = {"registry": b64encode(registry_hash(edition))}
+        return self.do(self.operator, "policy.changed", body | named)
+
     # The log as it stands
 
     @property
@@ -357,7 +372,7 @@ class World:
             "checkpoint": self.checkpoint(),
             "log.vkey": "".join(f"{key}\n" for key in self.vkeys).encode(),
             "policy": f"log {self.vkeys[0]}\nquorum none\n".encode(),
-            "registry.json": registry_json(),
+            "registry.json": registry_json(edition_in_force(self.batch.look)),
         }
         for number, width in level_tiles(size, 0):
             entries = self.entries[number * 256 : number * 256 + width]
@@ -367,6 +382,16 @@ class World:
             hashes = b"".join(self.node(8 * level, index) for index in nodes)
             files[tile_path(level, number, width)] = hashes
         return with_manifest(files)
+
+
+def verify_world(world: World) -> Report:
+    """Verify a world's export as an auditor does; raises Tampered."""
+    with TemporaryDirectory() as folder:
+        for path, data in world.export().items():
+            file = Path(folder, path)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
+        return verify_export(Path(folder), world.vkeys)
 
 
 def with_manifest(files: Mapping[str, bytes]) -> dict[str, bytes]:

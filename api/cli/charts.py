@@ -83,6 +83,7 @@ def history_(
         "seq": seq,
         "names": names,
         "acts": [dataclasses.asdict(act) for act in acts],
+        "losses": [dataclasses.asdict(loss) for loss in found.losses()],
     }
     lines = [
         f"{a.seq:>7}  {a.time[:19].replace('T', ' ')}  {a.type:<20} "
@@ -93,6 +94,7 @@ def history_(
         f"{f', on entry {a.basis[0]}' if a.rule == 'S9' else ''}"
         for a in acts
     ]
+    lines += [f"NOTE: the log was {loss}" for loss in found.losses()]
     say(json_, fields, *lines, f"{len(acts)} acts, none missing; this look is entry {seq}")
 
 

@@ -53,11 +53,11 @@ def policy_set(
     fields = _policy(row) | {"widens": list(done.widens)}
     if done.widens:
         when = (
-            f"takes effect at {format_time(row.since)}: it may widen what is permitted "
-            f"({', '.join(done.widens)}), so it waits {POLICY_WAIT_MS // DAY_MS} days"
+            f"takes effect at {format_time(row.since)}: it may widen what is permitted, or ask more of patients on "
+            f"their own charts ({', '.join(done.widens)}), so it waits {POLICY_WAIT_MS // DAY_MS} days"
         )
     else:
-        when = f"in force since {format_time(row.since)}: nothing in it widens what is permitted"
+        when = f"in force since {format_time(row.since)}: it only narrows what others may do"
     say(json_, fields, f"entry {row.seq}", when)
 
 

@@ -3,7 +3,7 @@
 from api.demo.people import SEED, Story, discharge_letter
 from api.demo.steps import DemoFailed, Steps, expect
 from identity.actors import Actor
-from ledger.entry import nested_reading
+from ledger.entry import nested_event
 from records import disclosures, grants, readings
 from records.desk import Near
 from records.errors import AccessDenied
@@ -80,7 +80,7 @@ def refused(story: Story, reader: Actor) -> int:
         expect(denied.seq is not None and denied.rule == "S12", f"got {denied}")
         entry = ledger.entry(denied.seq or 0)
         expect(entry.event.type.name == "access.refused", "the refusal is another event")
-        expect(nested_reading(entry.event)[0].raw == proposal.event.raw, "another reading inside")
+        expect(nested_event(entry.event)[0].raw == proposal.event.raw, "another reading inside")
         return entry.link.seq
     raise DemoFailed(f"{reader.account} could read what nobody granted")
 

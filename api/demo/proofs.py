@@ -13,11 +13,12 @@ from api.story import Found
 from consent.auditor import audit_export
 from consent.gate import gate
 from ledger.auditor import check_receipt, read_vkeys, verify_export
-from ledger.directory import Key, Look
+from ledger.directory import Key
 from ledger.entry import Entry
 from ledger.errors import Tampered
 from ledger.event import Event
 from ledger.merkle import leaf_hash
+from ledger.rows import Look
 from ledger.sequencer import Judged
 from ledger.tiles import TILE_WIDTH, split_bundle, tile_path
 from records import readings

@@ -179,6 +179,7 @@ def history_json(history: History) -> dict[str, Any]:
     return {
         "entries": [raw.decode() for raw in history.entries],
         "names": history.names,
+        "restored": [raw.decode() for raw in history.restored],
         "seq": history.entry.link.seq,
     }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from api.story.day import Day
 from consent.explain import WORDS
-from ledger.entry import Entry, nested_reading
+from ledger.entry import Entry, nested_event
 from records.history import Act, act
 
 PERMITS = {
@@ -130,7 +130,7 @@ class _Telling:
 
     def _words(self, entry: Entry, one: Act, count: int) -> str:
         inner = (
-            nested_reading(entry.event)[0]
+            nested_event(entry.event)[0]
             if entry.event.type.name == "access.refused"
             else entry.event
         )
@@ -140,14 +140,16 @@ class _Telling:
         if one.type in ("record.opened", "record.uploaded"):
             return self._records(one, count)
         tell = _TELLERS.get(one.type)
-        return tell(self, body) if tell else one.type.replace(".", " ")
+        words = tell(self, body) if tell else one.type.replace(".", " ")
+        reading = inner.type.reading or one.effect != "deny"
+        return words if reading else f"tries in vain: {words}"
 
     def _records(self, one: Act, count: int) -> str:
         """So many records were added, read or refused; a single one by its title."""
         title = self._titles.get(one.record, "")
         what = f"{count} records" if count > 1 else f"“{title}”" if title else "one record"
         if one.type == "record.uploaded":
-            return f"adds {what} to the chart"
+            return f"{'tries to add' if one.effect == 'deny' else 'adds'} {what} to the chart"
         purpose = PURPOSES.get(one.purpose, one.purpose)
         ending = f" for {purpose}" if purpose else ""
         return f"tries to read {what}" if one.effect == "deny" else f"reads {what}{ending}"

@@ -6,20 +6,16 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
+from records.imports.births import birth_of
 from records.imports.cleaning import Doubt, Undecodable, clean_date, day_of, decode
-from records.imports.drafts import identifier_name, record_number
+from records.imports.drafts import Origin, identifier_name, record_number
 from records.imports.marks import CONFIDENTIALITY_OID, Marks, security
+from records.imports.people import Demographics
 
 VALUE_BYTES = 4096
 """A value that is longer is passed over; those that are read have at most 64 characters (PS3.5, 6.2)."""
 HEAD_LIMIT = 2 << 20
 """Most bytes that are read of a file to find out whose it is."""
-NO_NUMBERS = frozenset(
-    {"anon", "anonymous", "anonymized", "dummy", "n/a", "na", "nil", "no id", "noid", "none", "null",
-     "patient", "patient id", "patientid", "test", "unknown", "unk", "?"}
-)  # fmt: skip
-"""What stands for a number that nobody knows; so does one character repeated: `0`, `000000`, `XXXX`."""
-
 _KEYWORDS = (
     "SpecificCharacterSet",
     "SOPInstanceUID",
@@ -33,6 +29,9 @@ _KEYWORDS = (
     "IssuerOfPatientID",
     "ConfidentialityCode",
     "ConfidentialityConstraintOnPatientDataDescription",
+    "PatientName",
+    "PatientBirthDate",
+    "PatientSex",
 )
 _LAST = 0x00403001
 """The highest tag of those; what comes after it, pixels and frames among it, is not read."""
@@ -58,14 +57,16 @@ class Dicom:
     names: tuple[str, ...]
     """PatientID by its issuer, if the file names one."""
     numbers: tuple[str, ...]
-    """PatientID; empty when it is none (see NO_NUMBERS)."""
+    """PatientID; empty when it is a placeholder."""
+    said: Demographics
+    """PatientName, PatientBirthDate and PatientSex."""
     marks: Marks
     """What it marks as confidential."""
     told: tuple[Told, ...]
     """What was guessed, or could not be read."""
 
 
-def read_dicom(path: Path) -> Dicom:
+def read_dicom(path: Path, origin: Origin | None = None) -> Dicom:
     """What the file says; BrokenDicom when it cannot be read. Memory does not grow with the file."""
     # Loaded here: it takes a third of a second, and most imports meet no image.
     from pydicom.datadict import tag_for_keyword
@@ -98,7 +99,7 @@ def read_dicom(path: Path) -> Dicom:
         raise BrokenDicom(f"{type(error).__name__}: {error}") from error
     if not said["SOPInstanceUID"] and not said["Modality"]:
         raise BrokenDicom("got no SOPInstanceUID and no Modality, expected an object of DICOM")
-    return _dicom(said, told)
+    return _dicom(said, told, origin or Origin())
 
 
 class _Bounded(FileIO):
@@ -115,7 +116,7 @@ class _Bounded(FileIO):
         return data
 
 
-def _dicom(said: dict[str, str], told: list[Told]) -> Dicom:
+def _dicom(said: dict[str, str], told: list[Told], origin: Origin) -> Dicom:
     dates = [(keyword, said[keyword]) for keyword in ("StudyDate", "SeriesDate", "ContentDate")]
     for keyword, text in dates:
         if text and not day_of(text):
@@ -127,13 +128,24 @@ def _dicom(said: dict[str, str], told: list[Told]) -> Dicom:
     days = (day_of(text) for _, text in dates)
     what = (said[keyword] for keyword in ("Modality", "StudyDescription", "SeriesDescription"))
     number, issuer = said["PatientID"], said["IssuerOfPatientID"]
-    known = number.lower() not in NO_NUMBERS and len(set(number)) > 1
+    known = not origin.placeholders.has(number)
+    alphabetic = said["PatientName"].partition("=")[
+        0
+    ]  # what follows is the same name in other scripts
+    family, given, middle = [*alphabetic.split("^"), "", ""][:3]
     return Dicom(
         instance=said["SOPInstanceUID"],
         day=next(filter(None, days), None),
         title=", ".join(dict.fromkeys(filter(None, what))),
         names=(identifier_name(issuer, number),) if known and issuer else (),
         numbers=(record_number(number),) if known else (),
+        said=Demographics(
+            given=f"{given} {middle}".strip(),
+            family=family if given else "",
+            text="" if given else family,
+            birth=birth_of(said["PatientBirthDate"], origin.today, dead=True).known,
+            sex=said["PatientSex"],
+        ),
         marks=_marks(said),
         told=tuple(told),
     )

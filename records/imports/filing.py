@@ -20,6 +20,7 @@ from records.imports.balance import FileFindings
 from records.imports.carrying import current_content
 from records.imports.drafts import PatientDraft, RecordDraft, Unit, encounter_name
 from records.imports.knowing import Chart, Known, Verdict
+from records.imports.moves import Moves
 from records.imports.remembering import remember
 from records.imports.standing import TAG_BYTES
 from records.imports.tried import Tried
@@ -74,6 +75,7 @@ class Filing:
         self._tried = Tried()
         self._keep = self._tried.keep if dry else ledger.imported.keep
         self._known = Known(ledger.imported, actor.hospital, os.urandom(TAG_BYTES), self._keep)
+        self._moves = Moves(ledger, actor)
         now = max(ledger.clock(), ledger.head().time)  # a clock may be behind the log's last entry
         policy = policy_at(ledger.policies(), now).policy
         self._private = frozenset(policy["private_labels"])
@@ -81,12 +83,21 @@ class Filing:
     def file(self, patient: str, fresh: bool, draft: PatientDraft, where: Where) -> None:
         """File the records of a draft; units that the ledger refuses are told as rejected."""
         chart = self._chart(patient, fresh)
+        self._tell_moves(patient, draft, where)
         batches = [batch for one in draft.records for batch in self._plan(chart, one, where(one))]
         for start in range(0, len(batches), CHUNK_RECORDS):
             part = batches[start : start + CHUNK_RECORDS]
             for batch, outcome in self._upload(patient, part):
                 self._count(batch, outcome)
         self._retract(chart, batches)
+
+    def _tell_moves(self, patient: str, draft: PatientDraft, where: Where) -> None:
+        """Tell the units that stand in another patient's chart too."""
+        whence = {unit.name: where(one) for one in draft.records for unit in one.units}
+        units = [unit for one in draft.records for unit in one.units]
+        for moved in self._moves.check(patient, units, self._dry):
+            findings = whence[moved.unit.name]
+            findings.moved(moved.unit.position, moved.record, moved.patient, patient)
 
     def _chart(self, patient: str, fresh: bool) -> Chart:
         records = [] if fresh and self._dry else self._ledger.records_of(patient)

@@ -123,8 +123,8 @@ class Known:
         """
         name = unit.name
         found = self.hash(chart, name)
-        if found not in chart.kept and unit.before:
-            old = self.hash(chart, unit.before)
+        if found not in chart.kept and unit.former:
+            old = self.hash(chart, unit.former)
             kept = chart.kept.get(old)
             if kept is not None and self._there(chart, kept) and self._same(chart, unit, kept):
                 return old
@@ -166,7 +166,7 @@ class Known:
 
         Empty for a message of which none is known; None where there is nothing to file, which is told here.
         """
-        before = chart.kept.get(self.hash(chart, unit.before)) if unit.before else None
+        before = chart.kept.get(self.hash(chart, unit.former)) if unit.former else None
         if before and self._there(chart, before) and self._same(chart, unit, before):
             findings.report.summary.known += 1
             return None

@@ -135,6 +135,7 @@ _OPENED = event(
     100, AS_DOCTOR, "record.opened",
     {"blob": BLOB, "purpose": "TREAT", "record": RECORD, "reply": b64encode(REPLY_PUBLIC), "version": 1},
 )  # fmt: skip
+_WRITTEN = event(101, AS_DOCTOR, "record.retracted", {"purpose": "TREAT", "record": RECORD})
 _ACCOUNT = {"account": DOCTOR}
 _TERM = {"end": "2027-11-20T00:00:00.000Z", "start": "2026-11-20T00:00:00.000Z"}
 _SIZES = {"last_root": HASH, "last_size": 9, "root": HASH, "size": 7}
@@ -209,6 +210,9 @@ _LATER: list[tuple[str, int, Author, dict[str, Any]]] = [
     ("access.revoked", 2, AS_PATIENT, {"grant": GRANT, "grantee": GROUP, "purpose": "PATRQT"}),
     ("reader.excluded", 1, AS_PATIENT, {"purpose": "PATRQT", "reader": GROUP}),
     ("reader.included", 1, AS_PATIENT, {"purpose": "PATRQT", "reader": GROUP}),
+    ("access.refused", 2, AS_SERVICE, {
+        "event": _WRITTEN, "sig": sign_event(KEYS["doctor"], ORIGIN, canonical.encode(_WRITTEN)).json(),
+    }),
 ]  # fmt: skip
 EVENTS: dict[tuple[str, int], dict[str, Any]] = {
     (kind, 1): event(number, author, kind, body)

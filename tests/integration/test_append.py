@@ -13,9 +13,10 @@ from crypto import canonical
 from crypto.encoding import b64encode
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_key, possession
-from ledger.entry import nested_reading
+from ledger.entry import nested_event
 from ledger.event import EVENT_LIMIT
-from ledger.sequencer import HOUR_MS, Appended
+from ledger.refusals import HOUR_MS
+from ledger.sequencer import Appended
 from ledger.times import format_time
 from records import disclosures
 from records.errors import AccessDenied, AlreadyUsed
@@ -401,7 +402,7 @@ def test_a_refused_reading_stands_in_the_log_and_stays_refused(scene: Scene) -> 
     first = denied(town.ledger.append([proposal])[0])
     assert (first.seq, town.size()) == (size, size + 1)
     entry = town.ledger.entry(size)
-    inner, sig = nested_reading(entry.event)
+    inner, sig = nested_event(entry.event)
     assert (inner.raw, sig, entry.event.role) == (proposal.event.raw, proposal.sig, "service")
     assert entry.decision == first.decision
     entry_of(town.answer(scene.grant(), scene.pat.actor.key))

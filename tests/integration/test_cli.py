@@ -517,6 +517,11 @@ def test_going_on_after_a_restored_backup(town: Town, tmp_path: Path) -> None:
     verify = ("verify", tmp_path / "export", "--vkey", town.vkey)
     shell.run(*verify, "--at-least", older)
     shell.fails(1, "does not extend the older receipt", *verify, "--at-least", lost)
+    # The patient is told, too: a revocation may be among what was lost.
+    (loss,) = shell.json("history", "--as", patient)["losses"]
+    assert (loss["seq"], loss["size"], loss["last_size"]) == (seq, seq, seq + 1)
+    span = f"entries {seq} to {seq} had been acknowledged and are lost"
+    assert span.encode() in shell.run("history", "--as", patient).stdout
 
 
 def test_a_missing_database_is_no_new_ledger(town: Town, tmp_path: Path) -> None:

@@ -13,21 +13,13 @@ from consent.facts import Exclusion, Grant, GrantName, Provision, Record, Versio
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id
 from ledger.chain import Chain
-from ledger.directory import (
-    KEY_LENGTHS,
-    Account,
-    Group,
-    GroupMember,
-    Hospital,
-    Key,
-    Member,
-    Patient,
-)
+from ledger.directory import Account, Group, GroupMember, Hospital, Key, Member, Patient
 from ledger.entry import Entry
 from ledger.event import Event, sign_event
 from ledger.merkle import leaf_hash
 from ledger.policies import PolicyRow
-from ledger.sequencer import Refusals
+from ledger.refusals import Refusals
+from ledger.rows import KEY_LENGTHS
 from storage import schema
 from storage.database import Database
 from storage.entries import EntryStore, Head, StreamEnd

@@ -34,9 +34,10 @@ from consent.gate import gate
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key
 from ledger.auditor import verify_export
-from ledger.directory import Key, Rows
-from ledger.entry import Entry, nested_reading
+from ledger.directory import Key
+from ledger.entry import Entry, nested_event
 from ledger.errors import Refused
+from ledger.rows import Rows
 from ledger.sequencer import Appended, Denied, Proposal
 from ledger.times import DAY_MS, format_time
 from records import directory, disclosures, grants, uploads
@@ -358,7 +359,7 @@ class Ledgers(RuleBasedStateMachine):
         known = self.town.ledger.append([Proposal(entry.event, entry.sig)])[0]
         assert known == Appended(entry, fresh=False)
         if entry.event.type.name == "access.refused":
-            again = self.town.ledger.append([Proposal(*nested_reading(entry.event))])[0]
+            again = self.town.ledger.append([Proposal(*nested_event(entry.event))])[0]
             inner = denied(again)
             assert inner == Denied(entry.decision or {}, entry.link.seq, inner.purpose)
 
@@ -579,7 +580,7 @@ def decided_anew(entry: Entry, rows: Rows) -> dict[str, Any]:
     """The decision on an entry's event, or on the reading that it refuses, by the rows before it."""
     event, sig = entry.event, entry.sig
     if event.type.name == "access.refused":
-        event, sig = nested_reading(event)
+        event, sig = nested_event(event)
     key = rows.get(Key, sig.key)
     assert key is not None
     return gate(event, key, entry.link.seq, entry.time, rows).decision

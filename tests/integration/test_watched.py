@@ -7,9 +7,11 @@ from contextlib import closing
 import pytest
 
 from api.far import Far
-from records import disclosures, grants, readings
+from crypto.encoding import b64decode
+from identity.actors import new_key, possession
+from records import directory, disclosures, grants, readings
 from records.desk import Near
-from records.disclosures import open_record, watched
+from records.disclosures import open_record, read_range, ticket_of, watched
 from records.errors import NotThere
 from storage.errors import Unavailable
 from tests.people import Town
@@ -35,6 +37,30 @@ def test_a_stream_ends_with_its_permission(
     grants.revoke(desk, pat.actor, pat.patient, doctor.account)
     with pytest.raises(NotThere, match="may not read this any more"):
         next(pieces)
+
+
+def test_a_stream_ends_with_the_key_that_asked_for_it(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where another key of the same doctor counts on; ranges by the read token end with it."""
+    monkeypatch.setattr(disclosures, "RECHECK_MS", 0)
+    pat, doctor, desk = town.person(), town.doctor(), Near(town.ledger)
+    record = town.record(pat, CONTENT).record
+    grants.grant(desk, pat.actor, pat.patient, doctor.account)
+    person = doctor.in_role("person")
+    spare = new_key()
+    proof = b64decode(possession(town.ledger.origin, doctor.account, spare))
+    directory.register_key(desk, person, doctor.account, "device", spare.public, proof)
+    shown = open_record(town.ledger, town.reading(doctor, record))
+    pieces = watched(town.ledger, shown)
+    next(pieces)
+    ticket = ticket_of(town.ledger, shown.token, record)
+    assert read_range(town.ledger, ticket, 0, 4) == CONTENT[:4]
+    directory.revoke_key(desk, doctor, doctor.account, doctor.key.id)
+    with pytest.raises(NotThere, match="may not read this any more"):
+        next(pieces)
+    with pytest.raises(NotThere, match="may not read this any more"):
+        ticket_of(town.ledger, shown.token, record)
 
 
 def test_a_download_over_http_is_cut(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,11 +14,14 @@ from consent import gate
 from consent.decide import Decision, Facts, Request
 from consent.facts import Record
 from consent.policy import DEFAULT_POLICY, Policy
+from crypto.encoding import b64encode
 from ledger.chain import Link
-from ledger.directory import Account, Hospital, Member, Rows, fold_directory
+from ledger.directory import Account, Hospital, Member, fold_directory
 from ledger.entry import Entry
 from ledger.event import Event, Signature
-from ledger.registry import REGISTRY
+from ledger.policies import LOG, PolicyRow
+from ledger.registry import REGISTRY, registry_hash
+from ledger.rows import Rows
 from ledger.signers import holds_role
 from ledger.times import format_time
 from tests.consentmodel import Answer, Ask, World
@@ -167,6 +170,7 @@ def fold(entries: Iterable[Entry], rows: Rows) -> Rows:
 def rows_of(world: World) -> Rows:
     """The rows of a world: people and hospitals put, all else folded."""
     rows = Rows()
+    rows.put(PolicyRow("", LOG, 0, 0, b64encode(registry_hash()), ""))
     for account in world["accounts"]:
         rows.put(Account(account, 0, "operator"))
     for hospital, active in world["hospitals"].items():

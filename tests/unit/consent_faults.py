@@ -12,8 +12,8 @@ from consent import decide as engine
 from consent.decide import Decision, Facts, Request
 from consent.facts import Exclusion, Grant, Provision, Record
 from consent.policy import DEFAULT_POLICY, Policy
-from ledger.directory import Look, Row
 from ledger.entry import Entry
+from ledger.rows import Look, Row
 from tests.unit.consent_planting import (
     Patch,
     Plant,

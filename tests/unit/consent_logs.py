@@ -9,8 +9,9 @@ from typing import Any, Final, NamedTuple
 
 from consent import gate
 from consent.facts import FOLDS, Record
-from ledger.directory import Key, Rows
-from ledger.entry import Entry, nested_reading
+from ledger.directory import Key
+from ledger.entry import Entry, nested_event
+from ledger.rows import Rows
 from ledger.sequencer import Appended, Judged
 from ledger.times import format_time
 from tests.worlds import Body, Person, World, reading
@@ -197,7 +198,7 @@ def recomputed(log: Log) -> Iterator[Recomputed]:
     for entry in log.world.entries:
         if entry.decision is not None:
             refused = entry.event.type.name == "access.refused"
-            event, sig = nested_reading(entry.event) if refused else (entry.event, entry.sig)
+            event, sig = nested_event(entry.event) if refused else (entry.event, entry.sig)
             key: Any = rows.get(Key, sig.key)
             anew = gate.gate(event, key, entry.link.seq, entry.time, rows)
             yield Recomputed(entry.decision, anew, log.shown.get(entry.link.seq, ()))

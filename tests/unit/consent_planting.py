@@ -12,8 +12,8 @@ from consent.decide import Decision, Facts, Request
 from consent.facts import Grant
 from consent.policy import Policy
 from ledger import directory
-from ledger.directory import Look, Row
 from ledger.entry import Entry
+from ledger.rows import Look, Row
 
 Patch = pytest.MonkeyPatch
 Plant = Callable[[Patch], None]

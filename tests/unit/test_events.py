@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crypto import canonical
-from ledger.entry import Entry, nested_reading
+from ledger.entry import Entry, nested_event
 from ledger.errors import EventError
 from ledger.event import EVENT_LIMIT, READING_DEPTH, READING_LIMIT, Event, check_size
 from ledger.registry import REGISTRY, registry_json
@@ -258,11 +258,11 @@ def test_a_deeply_nested_refusal_is_refused() -> None:
         Event.parse(raw(changed(kind_of("access.refused"), put("body.event", deep))))
 
 
-def test_a_nested_reading_is_of_the_same_patient() -> None:
+def test_a_nested_event_is_of_the_same_patient() -> None:
     other = f"patient/{make.fixed_id('pt', 9)}"
     event = Event.of(changed(kind_of("access.refused"), put("stream", other)))
     with pytest.raises(EventError, match="same patient"):
-        nested_reading(event)
+        nested_event(event)
 
 
 def test_on_behalf_of_and_edges_are_accepted() -> None:

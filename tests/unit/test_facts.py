@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from consent.facts import Grant, GrantName, Record, fold_facts, version_of
-from ledger.directory import KEY_LENGTHS, Row, Rows
 from ledger.entry import Entry
+from ledger.rows import KEY_LENGTHS, Row, Rows
 from ledger.sequencer import Denied
 from ledger.times import parse_time
 from tests.worlds import Body, Person, World, reading

@@ -6,7 +6,7 @@ from crypto import blobs, canonical, shares, wraps
 from crypto.errors import SealError
 from crypto.signing import verify
 from ledger.checkpoint import parse_keys
-from ledger.entry import Entry, nested_reading
+from ledger.entry import Entry, nested_event
 from ledger.event import Event, Signature
 from ledger.receipt import Receipt
 from ledger.registry import REGISTRY
@@ -49,7 +49,7 @@ def test_golden_events_are_read(kind: tuple[str, int]) -> None:
 
 
 def test_the_golden_refusal_nests_a_signed_reading() -> None:
-    inner, sig = nested_reading(Event.parse(stored("events/access.refused.v1.json")))
+    inner, sig = nested_event(Event.parse(stored("events/access.refused.v1.json")))
     verify(make.KEYS["doctor"].public, sig.value, sig.message(make.ORIGIN, inner.raw))
 
 

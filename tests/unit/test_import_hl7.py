@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,7 @@ def test_an_admission_registers_the_patient() -> None:
     (draft,), _ = read(message("ADT^A01", "EVN||20200103", PID, visit))
     (record,) = draft.records
     assert draft.names == ("urn:oid:1.2.3|4711",) and draft.numbers == ("#MR|4711",)
-    assert draft.person == Person("Jane Ann Doe III", "1980-01-31", False)
+    assert draft.person == Person("Jane Ann Doe III", "1980-01-31", written=("19800131", ""))
     assert (record.category, record.encounter, record.clinical_date) == (
         "encounter",
         "Ward|5001",
@@ -99,13 +100,13 @@ def test_an_admission_registers_the_patient() -> None:
     assert record.title == "Admission, ADT A01, 2020-01-02"
     assert record.media_type == "application/hl7-v2"
     assert record.units[0].name == "ADT1|Clinic|1|ADT^A01|20200101120000"
-    assert record.units[0].before == "ADT1|Clinic|1|ADT^A01"
+    assert record.units[0].former == "ADT1|Clinic|1|ADT^A01"
 
 
 @pytest.mark.parametrize(
     ("pid", "person"),
     [
-        ("PID|1||1||Doe^Jane||1980", Person("Jane Doe", None)),
+        ("PID|1||1||Doe^Jane||1980", Person("Jane Doe", "1980-12-31")),
         ('PID|1||1||""||""', Person("", None)),
         (
             "PID|1||1||O\\T\\Neil&van^Jane~Other^Name||198001311200",
@@ -120,14 +121,17 @@ def test_an_admission_registers_the_patient() -> None:
     ],
 )
 def test_what_is_known_of_a_person(pid: str, person: Person) -> None:
-    assert read(message("ADT^A31", pid))[0][0].person == person
+    found = read(message("ADT^A31", pid))[0][0].person
+    assert found is not None
+    assert replace(found, birth_doubt="", written=("", "")) == person
+    assert bool(found.birth_doubt) == ("19800131" not in pid)
 
 
 @pytest.mark.parametrize(
     ("field", "names", "numbers"),
     [
-        ("4711", (), ("#MR|4711",)),
-        ("4711^^^^MR", (), ("#MR|4711",)),
+        ("4711", ("#in|hl7 ADT1|Clinic|4711",), ("#MR|4711",)),
+        ("4711^^^^MR", ("#in|hl7 ADT1|Clinic|4711",), ("#MR|4711",)),
         ("4711^^^Ward^PI", ("Ward|4711",), ()),
         ("4711^^^Ward&1.2&DNS^MR", ("1.2|4711",), ("#MR|4711",)),
         ("1^^^Ward^MR~2^^^State^NI~1^^^Ward^MR", ("Ward|1", "State|2"), ("#MR|1",)),

@@ -14,39 +14,39 @@ SIGNERS: dict[str, tuple[str, Scenario]] = {
     "another account's key": ("key", lambda c: upload(c, c.doctor.holding(c.system.key))),
     "an unknown account": ("key", lambda c: upload(c, replace(c.doctor, account=c.world.id("ac")))),
     "a revoked key": (
-        "key",
+        "deny S0 invalid",
         lambda c: after(c.revoke(c.operator, c.doctor), upload(c, c.doctor)),
     ),
-    "a role that the type does not take": ("role", lambda c: upload(c, c.admin)),
+    "a role that the type does not take": ("deny S1 role", lambda c: upload(c, c.admin)),
     "a role never held": (
-        "role",
+        "deny S0 invalid",
         lambda c: upload(c, c.person.acting("doctor", c.hospital)),
     ),
-    "a role at another hospital": ("role", lambda c: upload(c, replace(c.doctor, hospital=c.elsewhere))),
-    "a role that has ended": ("role", lambda c: after(c.end("doctor.ended", c.doctor), upload(c, c.doctor))),
-    "a suspended doctor": ("role", lambda c: after(c.end("doctor.suspended", c.doctor), upload(c, c.doctor))),
+    "a role at another hospital": ("deny S0 invalid", lambda c: upload(c, replace(c.doctor, hospital=c.elsewhere))),
+    "a role that has ended": ("deny S0 invalid", lambda c: after(c.end("doctor.ended", c.doctor), upload(c, c.doctor))),
+    "a suspended doctor": ("deny S0 invalid", lambda c: after(c.end("doctor.suspended", c.doctor), upload(c, c.doctor))),
     "a doctor who is back": (
         "appended",
         lambda c: after(c.end("doctor.suspended", c.doctor), c.end("doctor.approved", c.doctor), upload(c, c.doctor)),
     ),
-    "a system that has ended": ("role", lambda c: after(c.end("system.ended", c.system), upload(c, c.system))),
+    "a system that has ended": ("deny S0 invalid", lambda c: after(c.end("system.ended", c.system), upload(c, c.system))),
     "an admin who has ended": (
         "role",
         lambda c: after(c.end("admin.ended", c.admin), c.end("doctor.ended", c.doctor)),
     ),
-    "a suspended hospital's doctor": ("role", lambda c: after(suspend(c), upload(c, c.doctor))),
+    "a suspended hospital's doctor": ("deny S0 invalid", lambda c: after(suspend(c), upload(c, c.doctor))),
     "a suspended hospital's admin": ("role", lambda c: after(suspend(c), c.end("doctor.ended", c.doctor))),
     "a hospital approved again": (
         "appended",
         lambda c: after(suspend(c), approve(c, c.hospital), upload(c, c.doctor)),
     ),
     "the patient of another chart": (
-        "role",
+        "deny S0 invalid",
         lambda c: c.world.answer(c.world.patient(c.admin), "history.opened", {"purpose": "PATRQT"}, c.patient),
     ),
     "the patient": ("appended", say("history.opened", "patient", lambda c: {"purpose": "PATRQT"})),
     "a relative of nobody": (
-        "role",
+        "deny S0 invalid",
         lambda c: c.world.answer(c.person.acting("relative"), "history.opened", {"purpose": "FAMRQT"}, c.patient),
     ),
     "a doctor as the operator": (
@@ -58,10 +58,10 @@ SIGNERS: dict[str, tuple[str, Scenario]] = {
         lambda c: c.world.answer(c.doctor.acting("service"), "account.registered", {"account": c.world.id("ac")}),
     ),
     "an auditor in term": ("appended", lambda c: term(c, 0, 1)),
-    "an auditor before the term": ("role", lambda c: term(c, 1, 2)),
-    "an auditor at the term's end": ("role", lambda c: term(c, -1, 0)),
+    "an auditor before the term": ("deny S0 invalid", lambda c: term(c, 1, 2)),
+    "an auditor at the term's end": ("deny S0 invalid", lambda c: term(c, -1, 0)),
     "an auditor who was ended": (
-        "role",
+        "deny S0 invalid",
         lambda c: after(
             auditor := c.world.auditor(),
             c.world.do(c.operator, "auditor.ended", {"account": auditor.account}),
