@@ -49,7 +49,10 @@ def import_(
         typer.Option(help="Folder for rejects and corrections, one an import; made when needed."),
     ] = None,
     accept_rejects: Annotated[
-        bool, typer.Option(help="End with 0 also when units were rejected; for scripts.")
+        bool,
+        typer.Option(
+            help="End with 0 also when units were rejected, and leave out folders that can't be read."
+        ),
     ] = False,
     dry_run: Annotated[bool, typer.Option(help="Say what would happen; write no record.")] = False,
     data: Data = None,
@@ -75,6 +78,7 @@ def import_(
         labels=Labels.read(labels) if labels else None,
         source=source,
         placeholders=Placeholders.read(placeholders) if placeholders else None,
+        accept=accept_rejects,
         dry=dry_run,
         report=folder,
     )

@@ -48,6 +48,8 @@ class Options:
     """The system whose own ids (`Patient/4711`, a bare number) these are; they count within it alone."""
     placeholders: Placeholders | None = None
     """Which numbers name nobody; None for the list that comes with the program."""
+    accept: bool = False
+    """Go on where a folder cannot be entered; it is then a reject."""
     dry: bool = False
     """Say what would happen and write nothing to the ledger."""
     report: Path | None = None
@@ -137,7 +139,13 @@ class _Import:
             self._step("importing")
 
     def _aside(self, aside: Sequence[Aside]) -> None:
-        """Tell what is not read: each name is a unit."""
+        """Tell what is not read: each name is a unit. RecordsError for a folder that cannot be entered."""
+        closed = [one for one in aside if one.closed]
+        if closed and not self._options.accept:
+            raise RecordsError(
+                f"{closed[0].path}: {closed[0].reason}, so what is in it is not known; nothing was imported. "
+                "Let this account read it, or accept that it is left out (--accept-rejects)"
+            )
         for one in aside:
             findings = self._book.of(one.path)
             findings.found()

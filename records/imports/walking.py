@@ -27,6 +27,8 @@ class Aside(NamedTuple):
     path: Path
     reason: str
     """Why it is set aside; empty for what nobody's data can be lost with."""
+    closed: bool = False
+    """Whether it is a folder that cannot be entered, so that nobody knows how much is in it."""
 
 
 def walk(paths: Sequence[Path]) -> Iterator[Path | Aside]:
@@ -65,8 +67,9 @@ def _below(root: Path) -> Iterator[Path | Aside]:
             else:
                 stack += sorted(path.iterdir(), reverse=True)
         except OSError as error:
-            what = "the folder" if path.is_dir() else "it"
-            yield Aside(path, f"{what} cannot be read: {error.strerror}")
+            closed = os.path.isdir(path)
+            what = "the folder" if closed else "it"
+            yield Aside(path, f"{what} cannot be read: {error.strerror}", closed)
 
 
 def _aside(path: Path, mode: int, root: Path) -> Aside | None:

@@ -170,7 +170,28 @@ def test_a_folder_that_cannot_be_entered_is_told() -> None:
         with _unprivileged():
             found = list(walk([folder]))
     reason = "the folder cannot be read: Permission denied"
-    assert found == [Aside(folder / "locked", reason), folder / "open" / "a.txt"]
+    assert found == [Aside(folder / "locked", reason, True), folder / "open" / "a.txt"]
+
+
+def test_a_folder_that_cannot_be_entered_ends_the_import_unless_accepted(
+    clinic: Clinic, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "sub").mkdir()
+    listed = Path.iterdir
+
+    def iterdir(path: Path) -> Iterator[Path]:
+        if path.name == "sub":
+            raise PermissionError(13, "Permission denied")
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    size = clinic.ledger.head().size
+    with pytest.raises(RecordsError, match="sub: the folder cannot be read: Permission denied"):
+        clinic.bring(folder)
+    assert clinic.ledger.head().size == size
+    summary = clinic.bring(folder, accept=True, report=tmp_path / "report")
+    assert numbers(summary) == (2, 1, 0, 0, 1)
+    assert reasons(tmp_path / "report") == {"sub": "the folder cannot be read: Permission denied"}
 
 
 @contextmanager
