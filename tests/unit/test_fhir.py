@@ -622,9 +622,9 @@ def test_a_resource_with_entries_of_its_own_is_one_resource() -> None:
 @pytest.mark.parametrize(
     ("request_", "reason"),
     [
-        ({"method": "DELETE", "url": "Condition/9"}, "got 'DELETE Condition/9', which an import doesn't carry out"),
-        ({"method": "GET", "url": "Patient?name=x"}, "got 'GET Patient?name=x', which asks for something and holds"),
-        ({"method": "HEAD"}, "got 'HEAD without a url', which asks for something"),
+        ({"method": "DELETE", "url": "Condition/9"}, "got DELETE of 'Condition/9', which an import does not carry out"),
+        ({"method": "GET", "url": "Patient?name=x"}, "got GET of 'Patient?name=x', which asks for something and holds"),
+        ({"method": "HEAD"}, "got HEAD of '', which asks for something"),
         ({"method": "PUT", "url": "Basic/1"}, "got nothing, expected an object"),
     ],
 )  # fmt: skip
@@ -645,4 +645,4 @@ def test_a_patch_is_not_the_resource_that_it_changes() -> None:
     }
     data = json.dumps({"resourceType": "Bundle", "type": "batch", "entry": [entry]}).encode()
     (found,) = scan_entries(data)[1]
-    assert isinstance(found, Unreadable) and "'PATCH Patient/1'" in found.reason
+    assert isinstance(found, Unreadable) and "PATCH of 'Patient/1'" in found.reason

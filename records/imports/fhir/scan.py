@@ -281,11 +281,11 @@ def _not_carried_out(request: object, body: object) -> str:
     method = request.get("method") if isinstance(request, dict) else None
     if not isinstance(request, dict) or not isinstance(method, str):
         return ""
-    what = f"{method[:10]} {str(request.get('url') or 'without a url')[:80]}"
+    url = str(request.get("url") or "")[:80]
     if method in ("DELETE", "PATCH"):
-        return f"got {what!r}, which an import doesn't carry out; do it by hand"
+        return f"got {method} of {url!r}, which an import does not carry out; do it by hand"
     if method in ("GET", "HEAD") and body is None:
-        return f"got {what!r}, which asks for something and holds nothing to import"
+        return f"got {method} of {url!r}, which asks for something and holds nothing to import"
     return ""
 
 
