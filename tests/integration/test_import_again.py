@@ -17,7 +17,8 @@ from api.settings import Settings
 from consent.auditor import audit_export
 from consent.facts import Record
 from identity.actors import Actor
-from ledger.auditor import read_vkeys, verify_export
+from ledger.auditor import verify_export
+from ledger.files import read_vkeys
 from records.disclosures import find_records
 from records.errors import RecordsError
 from records.imports import Options, Summary, import_paths
