@@ -8,8 +8,9 @@ from identity.actors import Actor, new_id
 from ledger.directory import Patient
 from records.desk import Near
 from records.directory import NewPatient, correct_death, register_patients, today
+from records.imports.comparing import Verdict, compare, listed
 from records.imports.drafts import PatientDraft, Person, Unit, plain_name
-from records.imports.people import Traits, Verdict, compare, listed
+from records.imports.people import Traits
 from records.imports.witnesses import Witnesses
 from storage.identifiers import HASH_BYTES, SEVERAL
 from storage.ledger import Ledger

@@ -8,8 +8,9 @@ from functools import lru_cache
 from typing import NamedTuple
 from zlib import crc32
 
+from records.imports.comparing import compare, listed
 from records.imports.drafts import Person
-from records.imports.people import NOTHING_SAID, Demographics, Traits, compare, listed
+from records.imports.people import NOTHING_SAID, Demographics, Traits
 from records.imports.tablerows import Names, Reading
 
 NAMES_CACHED = 4_096

@@ -5,7 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 
 from ledger.directory import Patient
 from records.directory import TEEN_YEARS, birthday, today
-from records.imports.people import BIRTH, Demographics, Traits, Verdict, compare
+from records.imports.comparing import BIRTH, Verdict, compare
+from records.imports.people import Demographics, Traits
 from records.imports.traits import hashed, read, written
 from storage.identifiers import Witness
 from storage.ledger import Ledger

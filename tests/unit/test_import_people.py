@@ -9,18 +9,8 @@ from hypothesis import strategies as st
 
 from records.errors import RecordsError
 from records.imports.births import OLDEST_YEARS, birth_of, death_of
-from records.imports.people import (
-    BIRTH,
-    FAMILY,
-    GIVEN,
-    NAME,
-    SEX,
-    Demographics,
-    Traits,
-    compare,
-    folded,
-    listed,
-)
+from records.imports.comparing import BIRTH, FAMILY, GIVEN, NAME, SEX, compare, listed
+from records.imports.people import Demographics, Traits, folded
 from records.imports.placeholders import Placeholders
 
 IDA = Demographics("Ida Sophie", "Lindqvist", "", "1971-06-09", "female")
@@ -49,6 +39,7 @@ def differs(one: Demographics, other: Demographics) -> tuple[str, ...]:
         Demographics(birth="1971"),
         Demographics(birth="1971-06"),
         Demographics("Ida", "Lindqvist", birth="1971-09-06"),  # day and month exchanged
+        Demographics("Lindqvist", "Ida"),  # the names in the wrong fields
         Demographics(sex="unknown"),
         Demographics("Ιδα", "Λίντκβιστ"),  # another script says nothing
         Demographics("Unknown", "UNKNOWN"),
@@ -108,6 +99,13 @@ def test_a_witness_of_its_own_has_given_name_and_birthday() -> None:
         Demographics("Eva", "Lindqvist", "", "1971-06-09", "female"),
     ):
         assert not compare(known, Traits.of(less)).confirmed
+
+
+def test_a_name_by_hand_and_one_in_parts_are_both_compared() -> None:
+    both = Traits.of(Demographics(text="Ida Lindqvist")).joined(Traits.of(IDA))
+    assert compare(both, Traits.of(Demographics(text="Lindqvist Ida"))).differs == ()
+    assert compare(both, Traits.of(Demographics(text="Eva Lindqvist"))).differs == (GIVEN,)
+    assert compare(both, Traits.of(Demographics("Eva", "Lindqvist"))).differs == (GIVEN,)
 
 
 def test_what_is_learned_later_is_kept_beside_the_rest() -> None:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from records.imports.births import birth_of, death_of
+from records.imports.comparing import compare, listed
 from records.imports.drafts import (
     Origin,
     Person,
@@ -16,7 +17,7 @@ from records.imports.drafts import (
 )
 from records.imports.fhir.scan import Resource
 from records.imports.fhir.walk import identifier_text, is_text, objects, plain
-from records.imports.people import Demographics, Traits, compare, listed
+from records.imports.people import Demographics, Traits
 
 SHARED_TYPES = frozenset({"AN", "DL", "PPN", "SN", "SS", "VN"})
 """Types of identifiers (HL7 table 0203) that are of an account, a visit or a family, or are used wrongly too often."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
+from records.imports.comparing import listed
 from records.imports.drafts import (
     Findings,
     Origin,
@@ -31,7 +32,7 @@ from records.imports.fhir.scan import Resource, scan_bundle
 from records.imports.fhir.versions import content_hash, standing
 from records.imports.fhir.walk import identifier_text, links, objects, references
 from records.imports.marks import UNCLEAR
-from records.imports.people import Demographics, listed
+from records.imports.people import Demographics
 from records.imports.texts import shown
 
 MEDIA_TYPE = "application/fhir+json"
