@@ -16,7 +16,7 @@ from identity.actors import Actor, write_keyfile
 from records import disclosures, uploads
 from records.exporting import commitment, listed
 from records.uploads import Upload
-from storage.log import wall_clock
+from storage.clock import wall_clock
 from tests.commands import heartwood
 from tests.people import Person, Town
 from tests.served import in_process, serving
