@@ -19,6 +19,8 @@ class Settings(BaseSettings):
     """HEARTWOOD_ROOT: the folder of the root keys; by default `roots` in the data directory."""
     passphrase: SecretStr | None = None
     """HEARTWOOD_PASSPHRASE: opens root keys and key files that have one."""
+    proxies: str = ""
+    """HEARTWOOD_PROXIES: addresses or networks of the reverse proxies ahead, apart by commas."""
 
     def roots(self) -> Path:
         """The folder of the root keys."""

@@ -362,6 +362,12 @@ def _criteria(what: dict[str, Any], place: str) -> None:
         raise Refused("malformed", f"access.granted: {place} ends before it begins")
 
 
+def _access_refused(event: Event, time: int, origin: str, look: Look) -> None:
+    """Whatever is refused is written in one version: the first one's refusals have no limit a key."""
+    if event.type.v == 1 and edition_in_force(look) >= STRICTER:
+        raise Refused("registry", "got access.refused v1, expected v2 from this registry on")
+
+
 def _policy_changed(event: Event, time: int, origin: str, look: Look) -> None:
     """A new registry holds all of the old; this program's editions are those it knows."""
     named = edition_of(b64decode(event.body["registry"], 32))
@@ -413,6 +419,7 @@ _RULES: dict[str, Rule] = {
     "patient.registered": _patient_registered,
     "patient.corrected": _patient_corrected,
     "access.granted": _access_granted,
+    "access.refused": _access_refused,
     "policy.changed": _policy_changed,
     "group.formed": _own_hospital,
     "group.joined": _group,

@@ -27,9 +27,9 @@ from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key, possession
 from ledger.errors import Tampered
 from ledger.event import sign_event
+from ledger.layout import Read
 from ledger.registry import REGISTRY
 from ledger.times import DAY_MS, format_time, parse_time
-from ledger.verifier import Read
 from records import directory, disclosures, grants, readings, uploads
 from records.appending import append
 from records.desk import Near
@@ -129,7 +129,7 @@ def _made(place: Path, more: Callable[[Ledger, People], None]) -> Export:
         people = _people(ledger, created.operator, settings.data)
         uploaded = _chart(ledger, people)
         more(ledger, people)
-        older = ledger.receipt(uploaded[0].seq)[0].text()
+        older = ledger.receipts_now([uploaded[0].seq])[0].text()
         _consent(ledger, people, uploaded)
         write_export(ledger, place / "export")
         receipts = [ledger.receipt(seq)[0].text() for seq in range(ledger.head().size)]

@@ -1,8 +1,10 @@
 """The application: options that every command shares, output, and errors as exit codes."""
 
+import errno
 import json
 import logging
 import os
+import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,15 +17,18 @@ from sqlalchemy.exc import DBAPIError
 
 from api.bootstrap import open_ledger
 from api.settings import Settings
-from crypto.errors import CryptoError
+from crypto.errors import CryptoError, FormError
+from crypto.texts import printable
 from identity.actors import Actor, read_keyfile
 from identity.errors import IdentityError
 from ledger.errors import EventError, LedgerError, ProofError, Refused, Tampered
 from records.desk import Desk, Near
-from records.errors import AccessDenied, AlreadyUsed, Forbidden, RecordsError
+from records.errors import AccessDenied, AlreadyUsed, Forbidden, OverQuota, RecordsError
 from records.imports.fhir import FhirError
+from storage.database import PRIMARY_CODE
 from storage.errors import (
     BlobError,
+    Bug,
     KeeperRefused,
     NotFound,
     OutcomeUnknown,
@@ -69,18 +74,22 @@ _CODES: tuple[tuple[type[Exception], int, str], ...] = (
     (KeeperRefused, WRONG, "keeper_refused"),
     (BlobError, WRONG, "blob"),
     (LedgerError, WRONG, "malformed"),
+    (FormError, USAGE, "form"),
     (CryptoError, WRONG, "crypto"),
     (IdentityError, USAGE, "key_file"),
     (FhirError, USAGE, "fhir"),
     (Forbidden, WRONG, "forbidden"),
+    (OverQuota, COULD_NOT_RUN, "quota"),
     (RecordsError, USAGE, "not_there"),
     (NotFound, USAGE, "not_there"),
     (StartRefused, COULD_NOT_RUN, "start_refused"),
     (OutcomeUnknown, COULD_NOT_RUN, "outcome_unknown"),
     (Unavailable, COULD_NOT_RUN, "unavailable"),
+    (Bug, COULD_NOT_RUN, "bug"),
     (StorageError, COULD_NOT_RUN, "storage"),
     (DBAPIError, COULD_NOT_RUN, "database"),
     (OSError, COULD_NOT_RUN, "system"),
+    (sqlite3.Error, COULD_NOT_RUN, "system"),
     (MemoryError, COULD_NOT_RUN, "memory"),
 )
 """Which error means which exit code, and its name under `problem`; the first that fits."""
@@ -127,8 +136,8 @@ def say(as_json: bool, fields: dict[str, Any], *lines: str) -> None:
     if as_json:
         print(json.dumps({k: str(v) if isinstance(v, Path) else v for k, v in fields.items()}))
         return
-    for line in lines:
-        print(line)
+    for line in lines:  # names and texts in them come from outside
+        print(printable(line))
 
 
 def progress_console() -> Console:
@@ -141,8 +150,27 @@ def fail(code: int, problem: str, message: str) -> int:
     if "--json" in sys.argv:
         print(json.dumps({"problem": problem, "message": message}))
     # A database's words may be of several lines.
-    print(f"heartwood: {'; '.join(message.splitlines())}", file=sys.stderr)
+    print(f"heartwood: {printable('; '.join(message.splitlines()))}", file=sys.stderr)
     return code
+
+
+def _no_room(error: Exception) -> str:
+    """What to say where a file, named or temporary, can't grow; else nothing."""
+    if isinstance(error, OSError):
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        place = error.filename
+    else:
+        code = getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE
+        full, place = code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR), None
+    if not full:
+        return ""
+    if place is not None:
+        return f"there is no room left to write {place}; make room and run it again"
+    folder = os.environ.get("TMPDIR", "/tmp")
+    return (
+        f"there is no room left to write a temporary file ({error}); make room in {folder}, or let TMPDIR name "
+        "another folder, and run it again"
+    )
 
 
 def main() -> None:
@@ -156,7 +184,7 @@ def main() -> None:
         for kind, code, problem in _CODES:
             if isinstance(error, kind):
                 message = str(error.orig) if isinstance(error, DBAPIError) else str(error)
-                message = message or "there is not enough memory"
+                message = _no_room(error) or message or "there is not enough memory"
                 name = error.code if isinstance(error, Refused) else problem
                 code = USAGE if name == "malformed" else code
                 raise SystemExit(fail(code, name, message)) from None

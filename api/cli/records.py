@@ -12,6 +12,7 @@ from api.cli.app import As, Data, Json, Url, actor, app, at, say
 from records import authoring, readings
 from records.errors import RecordsError
 from records.uploads import Upload
+from storage.files import private
 
 READ_BYTES = 1024 * 1024
 Purpose = Annotated[str, typer.Option(help="HL7 v3-ActReason, e.g. TREAT or PATRQT.")]
@@ -158,7 +159,7 @@ def write_beside(out: Path, content: Iterator[bytes]) -> None:
     """Write beside, then move: a file cut short or altered is never left under the name asked for."""
     partial = out.with_name(f".{out.name}.partial")
     try:
-        with partial.open("xb") as file:
+        with open(partial, "xb", opener=private) as file:
             for piece in content:
                 file.write(piece)
         partial.rename(out)

@@ -1,11 +1,14 @@
-"""`init` and `accept-restore`: the beginning of a ledger, and its going on after a loss."""
+"""`init`, `accept-restore`, `accept-clock`: the beginning of a ledger, and its going on after what went wrong."""
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
-from api.bootstrap import create_ledger, open_ledger
+from api.bootstrap import believe_clock, create_ledger, open_ledger
 from api.cli.app import As, Data, Json, actor, app, say, settings
+from ledger.times import format_time
+from records.errors import RecordsError
 from records.restoring import accept_restore
 
 Origin = Annotated[
@@ -37,6 +40,42 @@ def init(data: Data = None, origin: Origin = "heartwood.local/log", json_: Json 
             "HEARTWOOD_ROOT puts them elsewhere."
         )
     say(json_, fields, *lines)
+
+
+@app.command("accept-clock")
+def accept_clock(
+    now: Annotated[
+        str,
+        typer.Argument(
+            metavar="TIME",
+            help="The time now, as another clock shows it, with its zone: 2027-03-01T14:05+01:00.",
+        ),
+    ],
+    data: Data = None,
+    json_: Json = False,
+) -> None:
+    """Say that this machine's clock is right where it was set, or the ledger was not used for long."""
+    said = _moment(now)
+    believe_clock(settings(data), said)
+    say(
+        json_,
+        {"accepted": format_time(said)},
+        "accepted: the clock is believed from now on. `heartwood status` says whether anything else is wrong",
+    )
+
+
+def _moment(text: str) -> int:
+    """Unix ms of a time with its zone; raises RecordsError."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = datetime.min
+    if moment.tzinfo is None:
+        raise RecordsError(
+            f"got {text[:40]!r}, expected a time with its zone, as 2027-03-01T14:05+01:00 or "
+            "2027-03-01T13:05Z"
+        )
+    return int(moment.timestamp() * 1000)
 
 
 @app.command("accept-restore")

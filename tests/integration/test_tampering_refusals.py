@@ -42,8 +42,8 @@ def swap_signatures(forger: Forger, people: People, number: int) -> None:
     inner(forger, number)["sig"] = inner(forger, forger.find("access.refused", 1))["sig"]
 
 
-def no_reading(forger: Forger, people: People, number: int) -> None:
-    event = forger.rows[forger.find("access.revoked")]["event"]
+def not_gated(forger: Forger, people: People, number: int) -> None:
+    event = forger.rows[forger.find("key.registered")]["event"]
     sign_inner(forger, number, people.patient, **event | {"id": new_id("ev", forger.now)})
 
 
@@ -72,17 +72,12 @@ REFUSALS: dict[str, tuple[Callable[[Forger, People, int], object], str]] = {
         "a key that no entry registers",
     ),
     "another reader": (lambda f, p, n: sign_inner(f, n, p.reader), "not registered for"),
-    "a reader in another role": (
-        lambda f, p, n: sign_inner(
-            f, n, p.stranger, **acting(p, p.stranger, "hospital_admin", p.south.hospital)
-        ),
-        "is not an active hospital_admin",
-    ),
     "another chart": (
         lambda f, p, n: sign_inner(f, n, p.stranger, stream=f"patient/{p.other_chart}"),
-        "expected a reading of the same patient",
+        "expected an event of the same patient",
     ),
-    "no reading": (no_reading, "expected a reading"),
+    "nothing that is decided": (not_gated, "expected what the rules decide"),
+    "of the version before": (lambda f, p, n: f.rows[n]["event"].update(v=1), "expected v2"),
     "a clock too late": (
         lambda f, p, n: sign_inner(
             f, n, p.stranger, at=format_time(parse_time(f.rows[n]["time"]) + SKEW_MS + 1)
@@ -97,7 +92,6 @@ REFUSALS: dict[str, tuple[Callable[[Forger, People, int], object], str]] = {
         lambda f, p, n: f.rows[n]["event"].update(id=inner(f, n)["event"]["id"]),
         "one id twice",
     ),
-    "a denial that is never written": (lambda f, p, n: deny(f, n, rule="S0"), "S0"),
     "no decision": (no_decision, "decision: missing"),
     "a permit": (lambda f, p, n: deny(f, n, effect="permit"), "permit"),
     "a permit in all": (
