@@ -206,10 +206,10 @@ def ages(desk: Desk, birth: date | None) -> dict[str, Any]:
     """`adult`, or the two instants at which a minor gets rights (00:00Z on the birthday)."""
     if birth is None:
         return {"adult": True}
-    teen, adult = (birthday(birth, years) for years in (TEEN_YEARS, desk.policy().majority_years))
     now = today(desk.now())
-    if birth > now:
+    if birth > now:  # first: of the placeholder 9999-12-31 no later birthday can be computed
         raise RecordsError(f"got the birth date {birth}, which lies in the future")
+    teen, adult = (birthday(birth, years) for years in (TEEN_YEARS, desk.policy().majority_years))
     if adult <= now:
         return {"adult": True}
     return {"teen_from": f"{teen}T00:00:00.000Z", "adult_from": f"{adult}T00:00:00.000Z"}
