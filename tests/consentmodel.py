@@ -160,6 +160,11 @@ def holds_role(world: World, ask: Ask) -> bool:
         return False
     if membership(world, ask) is None:
         return False
+    if role == "auditor" and any(  # nobody is auditor and holds a hospital's role at once
+        member["active"] and member["role"] in IN_HOSPITAL and member["account"] == ask["actor"]
+        for member in world["members"]
+    ):
+        return False
     return role not in IN_HOSPITAL or bool(world["hospitals"].get(ask["hospital"]))
 
 

@@ -48,7 +48,7 @@ WHO: Final[dict[str, tuple[str, str, str | None]]] = {
     "stranger": ("ac_2", "doctor", "hs_1"),  # a doctor of another hospital
     "system": ("ac_3", "hospital_system", "hs_0"),
     "admin": ("ac_4", "hospital_admin", "hs_0"),
-    "auditor": ("ac_4", "auditor", None),
+    "auditor": ("ac_9", "auditor", None),
     "operator": ("ac_5", "operator", None),
     "service": ("ac_6", "service", None),
     "person": ("ac_2", "person", None),
@@ -65,7 +65,7 @@ def town(**changes: Any) -> World:
     seqs = count(1)
     world: World = {
         "chart": PATIENT,
-        "accounts": [f"ac_{number}" for number in range(7)],
+        "accounts": [*(f"ac_{number}" for number in range(7)), "ac_9"],
         "hospitals": {"hs_0": True, "hs_1": True, "hs_2": True},
         "groups": {"gp_0": "hs_0", "gp_1": "hs_1"},
         "joinings": [{"seq": 7, "account": "ac_2", "group": "gp_1", "joined": True}],
