@@ -9,8 +9,8 @@ from typing import NamedTuple
 from records.errors import RecordsError
 from records.generating import MARKER
 
-BY_SYSTEMS = frozenset({".DS_Store", ".directory", ".gitkeep", ".localized", MARKER})
-"""Hidden files that hold no patient's data: of desktops, and of `heartwood generate`."""
+BY_SYSTEMS = frozenset({".DS_Store", ".directory", ".gitkeep", ".localized"})
+"""Hidden files of desktops, which hold no patient's data."""
 APPLE_DOUBLE = "._"
 """With what macOS begins the files in which it keeps attributes of another file."""
 _KINDS = {
@@ -65,7 +65,9 @@ def _below(root: Path) -> Iterator[Path | Aside]:
             elif stat.S_ISREG(mode):
                 yield path
             else:
-                stack += sorted(path.iterdir(), reverse=True)
+                # The mark of `heartwood generate` is the program's own, and nothing of a source.
+                below = (name for name in path.iterdir() if name.name != MARKER)
+                stack += sorted(below, reverse=True)
         except OSError as error:
             closed = os.path.isdir(path)
             what = "the folder" if closed else "it"
