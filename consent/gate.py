@@ -15,8 +15,17 @@ from ledger.times import DAY_MS, parse_time
 
 ASSURANCE = {"device": 3, "system": 3, "service": 1}
 """Level of a signature by the key's custody; a service-held key gets more from a sign-in entry only."""
+_CONTENT = frozenset({"record.carried", "record.opened"})
+"""What gives the content of the record that it names."""
 _ABOUT_RECORD = frozenset(
-    {"record.amended", "record.hidden", "record.opened", "record.retracted", "record.shown"}
+    {
+        "record.amended",
+        "record.carried",
+        "record.hidden",
+        "record.opened",
+        "record.retracted",
+        "record.shown",
+    }
 )
 
 
@@ -35,7 +44,7 @@ def gate(event: Event, key: Key, seq: int, time: int, look: Look) -> Judged:
         decision, shown = decide_list(request, facts, policy, records)
     else:
         decision = decide(request, facts, policy)
-        if event.type.action == "read" and request.record is not None:
+        if event.type.name in _CONTENT and request.record is not None:
             shown = (request.record,)
     if decision.effect == "permit" and event.role not in event.type.roles:
         decision, shown = Decision("deny", "S1", reason="role"), ()
@@ -193,6 +202,7 @@ _NAMES = {
     "access.revoked": _revoked,
     "patient.corrected": _corrected,
     "record.amended": _amended,
+    "record.carried": _opened,
     "record.hidden": _hidden,
     "record.opened": _opened,
     "record.shown": _hidden,

@@ -289,6 +289,9 @@ TYPES = (
     EventType("access.refused", "patient", ("service",), _body(
         {"skipped": Integer(1)}, event=Nested(), sig=Nested(),
     ), v=2, since=3),
+    EventType("record.carried", "patient", ("hospital_system",), _body(
+        blob=BLOB, purpose=PURPOSE, record=RECORD, version=Integer(1),
+    ), since=3, action="amend", reading=True),
 )  # fmt: skip
 EDITION = max(kind.since for kind in TYPES)
 """This program's edition of the registry."""

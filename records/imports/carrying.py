@@ -2,18 +2,36 @@
 
 from consent.facts import Record, sha256_of
 from crypto.blobs import blob_context, open_stream
+from identity.actors import Actor
+from records.appending import propose
+from records.disclosures import evidence, fresh
+from records.errors import RecordsError
 from storage.ledger import Ledger
 
 
-def current_content(ledger: Ledger, record: Record) -> bytes:
-    """The newest version's content. It goes into the next version and nowhere else: nobody reads it here.
+def current_content(ledger: Ledger, actor: Actor, record: Record) -> bytes:
+    """The newest version's content, against a `record.carried` of `actor`, a system of the record's hospital.
 
-    Raises KeeperRefused for a version that no system wrote.
+    It goes into the next version and nowhere else: nobody is shown it. Still it is opened, so an entry says so
+    first. Raises RecordsError for a version that no system wrote, before anything is appended; AccessDenied.
     """
     version = record.versions[-1]
-    entry = ledger.kept_entry(version.seq)
-    written = ledger.reading(version.seq, ledger.key_entry(entry.sig.key))
+    written = ledger.kept_entry(version.seq)
+    if written.event.role != "hospital_system":
+        raise RecordsError(
+            f"entry {version.seq} is by a {written.event.role}, expected a version that a system wrote"
+        )
+    body = {
+        "blob": version.blob,
+        "purpose": "HOPERAT",
+        "record": record.record,
+        "version": version.version,
+    }
+    event = actor.event("record.carried", f"patient/{record.patient}", body, ledger.clock())
+    settled = ledger.submit(propose(ledger, actor, [event])).result()
+    entry = fresh(settled).entry
     keys = ledger.keys.of_version(version.blob, record.record, record.patient)
-    key = ledger.keeper.carry(written, keys.blob, record.record, sha256_of(version))
+    shown = evidence(ledger, settled, entry)
+    key = ledger.keeper.release(shown, keys.blob, record.record, sha256_of(version))
     context = blob_context(record.patient, record.record, version.blob)
     return b"".join(open_stream(key, context, ledger.blobs.read(version.blob)))

@@ -105,7 +105,7 @@ class Filing:
         chart = Chart(patient, kept, {r.record: r for r in records})
         if self._dry:
             chart.would(self._tried.of(patient))
-        if found := remember(self._ledger, self._known, chart, self._actor.hospital):
+        if found := remember(self._ledger, self._known, chart, self._actor):
             self._keep(patient, found)
             chart.take(found)
         return chart
@@ -263,7 +263,9 @@ class Filing:
             chart.patient,
             draft.category,
             draft.media_type,
-            _merged(self._ledger, before, draft, units) if before else _content(draft, units),
+            _merged(self._ledger, self._actor, before, draft, units)
+            if before
+            else _content(draft, units),
             title=_title(draft, before),
             file_name=draft.file_name,
             clinical_date=before.clinical_date if before else draft.clinical_date or "",
@@ -369,8 +371,8 @@ def _title(draft: RecordDraft, before: Record | None) -> str:
 
 
 def _merged(
-    ledger: Ledger, record: Record, draft: RecordDraft, units: Sequence[Unit]
+    ledger: Ledger, actor: Actor, record: Record, draft: RecordDraft, units: Sequence[Unit]
 ) -> Iterable[bytes]:
     """What the record holds now, with these units put in."""
     assert draft.merge is not None, "only what can be merged is"
-    return (draft.merge(current_content(ledger, record), units),)
+    return (draft.merge(current_content(ledger, actor, record), units),)

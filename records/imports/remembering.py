@@ -7,6 +7,7 @@ again for new, and double the chart.
 from collections.abc import Iterator
 
 from consent.facts import Record
+from identity.actors import Actor
 from records.imports.carrying import current_content
 from records.imports.drafts import Unit, encounter_name
 from records.imports.fhir import REFERENCE_TYPES, FhirError, Resource, scan_bundle
@@ -18,15 +19,22 @@ from storage.identifiers import Kept
 from storage.ledger import Ledger
 
 
-def remember(ledger: Ledger, known: Known, chart: Chart, hospital: str) -> dict[bytes, Kept]:
-    """Rows for the units of the hospital's FHIR records that no row names; and that these were looked at."""
+def remember(ledger: Ledger, known: Known, chart: Chart, actor: Actor) -> dict[bytes, Kept]:
+    """Rows for the units of the hospital's FHIR records that no row names; and that these were looked at.
+
+    Each such look is an entry, `record.carried`, by the hospital's system `actor`; in a dry run, too.
+    """
     named = {kept.object for kept in chart.kept.values()}
     rows: dict[bytes, Kept] = {}
     for record in chart.records.values():
         mark = known.hash(chart, f"looked at {record.record}")
-        if record.record in named or mark in chart.kept or not _imported(ledger, record, hospital):
+        if (
+            record.record in named
+            or mark in chart.kept
+            or not _imported(ledger, record, actor.hospital)
+        ):
             continue
-        for name, kept in _rows(ledger, known, chart, record):
+        for name, kept in _rows(ledger, actor, known, chart, record):
             if name not in chart.kept:
                 rows.setdefault(name, kept)
         rows[mark] = Kept(record.record, 0)
@@ -42,10 +50,10 @@ def _imported(ledger: Ledger, record: Record, hospital: str) -> bool:
 
 
 def _rows(
-    ledger: Ledger, known: Known, chart: Chart, record: Record
+    ledger: Ledger, actor: Actor, known: Known, chart: Chart, record: Record
 ) -> Iterator[tuple[bytes, Kept]]:
     try:
-        resources = scan_bundle(current_content(ledger, record))[1]
+        resources = scan_bundle(current_content(ledger, actor, record))[1]
     except FhirError:  # a system uploaded something else under this media type
         return
     for resource in resources:

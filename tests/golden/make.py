@@ -74,6 +74,11 @@ AS_OPERATOR = (OPERATOR, {"role": "operator"}, "ledger")
 AS_ADMIN = (ADMIN, {"hospital": HOSPITAL, "role": "hospital_admin"}, f"hospital/{HOSPITAL}")
 AS_PERSON = (PERSON, {"role": "person"}, f"account/{PERSON}")
 AS_DOCTOR = (DOCTOR, {"hospital": HOSPITAL, "role": "doctor"}, f"patient/{PATIENT}")
+AS_SYSTEM = (
+    fixed_id("ac", 7),
+    {"hospital": HOSPITAL, "role": "hospital_system"},
+    f"patient/{PATIENT}",
+)
 AS_PATIENT = (PERSON, {"role": "patient"}, f"patient/{PATIENT}")
 AS_AUDITOR = (AUDITOR, {"role": "auditor"}, f"patient/{PATIENT}")
 AS_SERVICE = (SERVICE, {"role": "service"}, f"patient/{PATIENT}")
@@ -213,6 +218,7 @@ _LATER: list[tuple[str, int, Author, dict[str, Any]]] = [
     ("access.refused", 2, AS_SERVICE, {
         "event": _WRITTEN, "sig": sign_event(KEYS["doctor"], ORIGIN, canonical.encode(_WRITTEN)).json(),
     }),
+    ("record.carried", 1, AS_SYSTEM, {"blob": BLOB, "purpose": "HOPERAT", "record": RECORD, "version": 1}),
 ]  # fmt: skip
 EVENTS: dict[tuple[str, int], dict[str, Any]] = {
     (kind, 1): event(number, author, kind, body)

@@ -32,6 +32,7 @@ from storage.errors import KeeperRefused
 from storage.keeper import RELEASE_MS, KeyKeeper, Reading, SealedField, Wrapped
 from storage.ledger import Ledger
 from storage.roots import load_root
+from tests.histories import Life
 from tests.integration.copies import copy_ledger
 from tests.integration.scene import Scene
 from tests.people import CONTENT, Town, denied, entry_of, keys_of, signed
@@ -510,15 +511,16 @@ def test_fields_open_for_who_reads(scene: Scene) -> None:
 
 
 def auditor(scene: Scene) -> Actor:
-    """The doctor, appointed auditor for a day."""
+    """Somebody of no hospital, appointed auditor for a day."""
+    who = Life(scene.town, scene.pat).account(scene.town.operator)
     now = scene.town.ledger.clock()
     body = {
-        "account": scene.doctor.account, "end": format_time(now + DAY_MS),
+        "account": who.account, "end": format_time(now + DAY_MS),
         "start": format_time(now - DAY_MS),
     }  # fmt: skip
     operator = scene.town.operator
     append(scene.town.ledger, operator, [operator.event("auditor.appointed", "ledger", body, now)])
-    return scene.doctor.in_role("auditor")
+    return who.in_role("auditor")
 
 
 def _auditors_history(scene: Scene) -> Fields:

@@ -16,6 +16,11 @@ def opened(c: Cast, who: Person) -> str:
     return c.world.answer(who, "record.opened", reading(c.record), c.patient)
 
 
+def carried(c: Cast, who: Person) -> str:
+    body = reading(c.record, "HOPERAT")
+    return c.world.answer(who, "record.carried", body, c.patient)
+
+
 def retracted(c: Cast, who: Person) -> str:
     body = {"purpose": "TREAT", "record": c.record.event.body["record"]}
     return c.world.answer(who, "record.retracted", body, c.patient)
@@ -56,6 +61,9 @@ ATTEMPTS: dict[str, tuple[str, Scenario]] = {
         lambda c: c.world.answer(
             outsider(c), "record.opened", reading(c.record) | {"record": c.world.id("rc")}, c.patient),
     ),
+    "a version carried by another hospital's system": (
+        "deny S12 no_consent", lambda c: carried(c, c.world.system(c.stranger))),
+    "a version carried by a doctor": ("deny S1 role", lambda c: carried(c, c.doctor)),
     "an upload by a revoked key": (
         "deny S0 invalid", lambda c: after(c.revoke(c.operator, c.doctor), upload(c, c.doctor))),
     "an upload by an admin": ("deny S1 role", lambda c: upload(c, c.admin)),
@@ -105,6 +113,16 @@ def test_what_nobody_can_be_named_for_leaves_none(name: str) -> None:
     size = len(c.world.entries)
     assert scenario(c) == expected
     assert len(c.world.entries) == size
+
+
+def test_a_hospitals_system_carries_what_its_hospital_wrote() -> None:
+    """Whatever the patient excludes: the duty to keep records stays, and the entry shows it."""
+    c = Cast()
+    c.world.do(c.patient, "reader.excluded", {"purpose": "PATRQT", "reader": c.hospital})
+    assert carried(c, c.system) == "appended"
+    decision = c.world.entries[-1].decision or {}
+    assert decision["rule"] == "S6"
+    good(c.world)
 
 
 def test_a_denied_event_is_answered_alike_at_each_retry_and_its_id_is_used() -> None:
