@@ -90,8 +90,8 @@ def possession(origin: str, account: str, key: SigningKey) -> str:
     return b64encode(key.sign(possession_message(origin, account, key.id)))
 
 
-def write_keyfile(path: Path, actor: Actor, passphrase: str | None = None) -> Path:
-    """Keep an actor at `path`, mode 0600; raises KeyFileError if something is there."""
+def keyfile_bytes(actor: Actor, passphrase: str | None = None) -> bytes:
+    """An actor as its key file's content."""
     private = Ed25519PrivateKey.from_private_bytes(actor.key.seed)
     protection = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, protection)
@@ -103,8 +103,13 @@ def write_keyfile(path: Path, actor: Actor, passphrase: str | None = None) -> Pa
         "key": actor.key.id,
         "private_key": pem.decode("ascii"),
     }
+    return json.dumps(document, indent=1).encode() + b"\n"
+
+
+def write_keyfile(path: Path, actor: Actor, passphrase: str | None = None) -> Path:
+    """Keep an actor at `path`, mode 0600; raises KeyFileError if something is there."""
     try:
-        create_file(path, json.dumps(document, indent=1).encode() + b"\n")
+        create_file(path, keyfile_bytes(actor, passphrase))
     except FileExistsError as error:
         raise KeyFileError(f"{path} is there already; a key file is never overwritten") from error
     return path

@@ -66,7 +66,7 @@ def reading(
     ledger: Ledger, actor: Actor, record: Record, purpose: str, version: int | None = None
 ) -> Proposal:
     """A signed `record.opened` of a version (by default the latest)."""
-    wanted = version_of(record, version or len(record.versions))
+    wanted = version_of(record, len(record.versions) if version is None else version)
     if wanted is None:
         raise NotThere(f"{record.record} has versions 1 to {len(record.versions)}, not {version}")
     body = {

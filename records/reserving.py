@@ -9,6 +9,7 @@ from crypto.ids import is_id
 from identity.actors import Caller
 from ledger.directory import Account, Group, Hospital, Patient
 from ledger.errors import Refused
+from ledger.registry import CATEGORIES, LABELS
 from records.errors import Forbidden, NotThere, RecordsError
 from storage.errors import NotFound
 from storage.keeper import KeyRequest, Wrapped
@@ -83,6 +84,7 @@ def seal_texts(
     `object_id`: the record or the patient that the texts are of. Raises NotThere or RecordsError.
     """
     _check_texts(texts)
+    check_labels(labels)
     check_appender(ledger, caller, patient)
     record = ledger.row(Record, object_id)
     if record is not None and (record.patient, record.hospital) != (patient, caller.hospital):
@@ -103,6 +105,21 @@ def seal_texts(
     except NotFound as error:
         raise NotThere(f"{error}: reserve it first") from error
     return sealed, codes
+
+
+def check_labels(labels: Sequence[str]) -> None:
+    """Raises RecordsError for a sensitivity label that doesn't exist: its code would stand in the log for ever."""
+    for label in labels:
+        if label not in LABELS:
+            raise RecordsError(f"unknown label {label[:40]!r}; choose one of {', '.join(LABELS)}")
+
+
+def check_category(category: str) -> None:
+    """Raises RecordsError for a category that doesn't exist."""
+    if category not in CATEGORIES:
+        raise RecordsError(
+            f"unknown category {category[:40]!r}; choose one of {', '.join(CATEGORIES)}"
+        )
 
 
 def check_appender(ledger: Ledger, caller: Caller, patient: str) -> None:

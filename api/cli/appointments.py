@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from api.cli.app import As, Data, Json, Url, actor, app, at, opened, say, settings
-from api.cli.people import Name, doctor_app, hospital_app
-from identity.actors import new_key, write_keyfile
+from api.cli.app import As, Data, Json, Url, actor, app, at, opened, say
+from api.cli.people import Name, doctor_app, hospital_app, keeping
+from identity.actors import new_key
 from records import appointments, groups
 from records.hospitals import directory_of
 
@@ -31,14 +31,10 @@ def auditor_add(
     json_: Json = False,
 ) -> None:
     """Appoint an auditor (as the operator): account, key and term."""
-    acting, config = actor(operator), settings(data)
-    with at(data, url) as desk:
-        auditor, seq = appointments.appoint_auditor(desk, acting, name, days, new_key())
-    keyfile = write_keyfile(
-        config.data / "people" / f"auditor-{auditor.account}-{auditor.key.id[-6:]}.key",
-        auditor,
-        config.secret(),
-    )
+    acting = actor(operator)
+    with at(data, url) as desk, keeping(data) as files:
+        auditor, seq = appointments.appoint_auditor(desk, acting, name, days, new_key(), files)
+    keyfile = files.paths[auditor.key.id]
     fields = {"account": auditor.account, "key": auditor.key.id, "keyfile": keyfile, "seq": seq}
     say(
         json_,

@@ -177,15 +177,24 @@ HOSPITAL_SHOWN = gives(
     "The hospital",
     {
         "active": True, "doctors": {ACCOUNT: "Dr. Ada Nord"}, "hospital": HOSPITAL, "name": "Nordklinik",
+        "time_zone": "Europe/Berlin",
         "groups": [{"accounts": [ACCOUNT], "group": "gp_01jd3q8m5c0000000000000006", "name": "Radiology", "seq": 9}],
+    },
+    schema=_OBJECT,
+)  # fmt: skip
+HOLDER = gives(
+    "The account",
+    {
+        "account": ACCOUNT, "name": "Dr. Ada Nord",
+        "roles": [{"active": True, "hospital": HOSPITAL, "role": "doctor"}],
     },
     schema=_OBJECT,
 )  # fmt: skip
 ADDRESS = gives("What a reading names", {"blobs": [BLOB_ID], "patient": PATIENT})
 GRANTS = gives("Grants and exclusions", {"exclusions": [], "grants": []})
 LOOKUP = takes({"identifiers": ["urn:nord|4711"]}, {"$ref": "#/components/schemas/LookupSent"})
-FOUND = gives("Those that are registered", {"patients": {"urn:nord|4711": PATIENT}},
-              schema={"type": "object", "required": ["patients"], "properties": {"patients": _OBJECT}})  # fmt: skip
+FOUND = gives("Those that are registered", {"accounts": {PATIENT: ACCOUNT}, "patients": {"urn:nord|4711": PATIENT}},
+              schema={"type": "object", "required": ["accounts", "patients"], "properties": {"accounts": _OBJECT, "patients": _OBJECT}})  # fmt: skip
 QUESTION = takes(
     {"action": "read", "actor": ACCOUNT, "hospital": HOSPITAL, "patient": PATIENT, "purpose": "TREAT", "record": RECORD, "role": "doctor"},
     {"$ref": "#/components/schemas/QuestionSent"},

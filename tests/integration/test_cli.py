@@ -263,8 +263,8 @@ def test_a_key_made_elsewhere(town: Town) -> None:
     )["account"])  # fmt: skip
     ran = shell.run("key", "new", "--account", account, "--as", town.system, "--public-key", public,
                     "--proof", proof)  # fmt: skip
-    assert ran.stdout.decode().startswith(f"{further} is a key of {account} (entry ")
-    shell.fails(2, "there is no account", "key", "new", "--account", "ac_x", "--as", town.system)
+    assert ran.stdout.decode().startswith(f"Key {further} registered for {account} (entry ")
+    shell.fails(2, "is not an account id", "key", "new", "--account", "ac_x", "--as", town.system)
 
 
 def test_a_further_key_of_ones_own(town: Town) -> None:
@@ -339,7 +339,7 @@ def test_upload_and_open(town: Town, tmp_path: Path) -> None:
     assert out.read_bytes() == LETTER
     assert (told["record"], told["rule"], told["size"]) == (record, "S5", len(LETTER))
     assert (told["title"], told["file_name"]) == ("Brief", "letter.pdf")
-    shell.fails(2, "is there already", "open", record, *as_patient, "--out", out)
+    shell.fails(2, "exists; nothing was signed or read", "open", record, *as_patient, "--out", out)
     shell.fails(2, "needs --out", "open", record, *as_patient)
     shell.fails(2, "there is no record", "open", "rc_x", *as_patient, "--out", tmp_path / "x")
     shell.fails(2, "not 9", "open", record, *as_patient, "--version", 9, "--out", tmp_path / "x")
@@ -353,7 +353,7 @@ def test_upload_from_standard_input(town: Town, tmp_path: Path) -> None:
     record = text.decode().split()[0]
     as_patient = ("--purpose", "PATRQT", "--as", town.keyfile(town.patient))
     assert shell.run("open", record, *as_patient).stdout == b"piped"
-    shell.fails(2, "there is no file", "upload", tmp_path / "none", *told)
+    shell.fails(2, "no such file", "upload", tmp_path / "none", *told)
     shell.fails(2, "category", "upload", town.letter, *told, "--category", "letters")
     unknown = ("--patient", "pt_" + "0" * 26, "--category", "laboratory", "--as", town.system)
     shell.fails(2, "there is no patient", "upload", town.letter, *unknown)
@@ -418,7 +418,7 @@ def test_grants_and_revocations_used_wrongly(town: Town) -> None:
     shell.fails(1, "which no entry registered", "grant", "ac_" + "0" * 26, "--as", patient)
     shell.fails(2, "grantee", "grant", "Dr. Cem", "--as", patient)
     shell.fails(2, "at most 365", "grant", doctor, "--days", 366, "--as", patient)
-    shell.fails(2, "name one by --patient", "history", "--as", reader)
+    shell.fails(2, "name one with --patient", "history", "--as", reader)
     shell.fails(1, "denied by S1", "history", "--patient", town.patient["patient"], "--as", reader)
     shell.fails(1, "got the role", "grant", doctor, "--patient", town.patient["patient"], "--as",
                 reader)  # fmt: skip
@@ -457,7 +457,7 @@ def test_receipts(town: Town, tmp_path: Path) -> None:
     data = out.read_bytes()
     out.write_bytes(data.replace(b"index %d" % seq, b"index %d" % (seq - 1)))
     shell.fails(1, "hashes for index", "check", out, "--vkey", town.vkey)
-    shell.fails(4, "No such file", "check", tmp_path / "none", "--vkey", town.vkey)
+    shell.fails(4, "no such file", "check", tmp_path / "none", "--vkey", town.vkey)
 
 
 def test_export_and_verify(town: Town, tmp_path: Path) -> None:
@@ -578,8 +578,8 @@ def test_a_passphrase_for_roots_and_key_files(tmp_path: Path) -> None:
     assert "ENCRYPTED" in Path(made["keyfile"]).read_text()
     add = ("hospital", "add", "Nord", "--as", made["keyfile"])
     shell.fails(2, "needs HEARTWOOD_PASSPHRASE", *add)
-    shell.fails(4, "set HEARTWOOD_PASSPHRASE", "export", tmp_path / "export")
-    guessing.fails(4, "another passphrase", "export", tmp_path / "export")
+    shell.fails(4, "set HEARTWOOD_PASSPHRASE", "rebuild")
+    guessing.fails(4, "another passphrase", "rebuild")
     knowing.json(*add)
 
 
