@@ -227,6 +227,11 @@ class Far:
         """A hospital's time zone; see the port."""
         return self.hospital(actor, hospital).time_zone
 
+    def hospital_of(self, actor: Actor, group: str) -> str:
+        """The hospital whose group it is; see the port."""
+        with _understood("/v1/groups"):
+            return str(self._get(f"/v1/groups/{group}", actor)["hospital"])
+
     def holder(self, actor: Actor, account: str) -> Holder:
         """An account's roles; see the port."""
         found = self._get(f"/v1/accounts/{account}", actor)

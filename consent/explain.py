@@ -1,5 +1,7 @@
 """Explanations: a decision in words, what it rests on, and what would have to change. Pure."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from consent.decide import (
@@ -46,8 +48,16 @@ class Explanation(NamedTuple):
     changes: tuple[str, ...]
 
 
-def explain(request: Request, facts: Facts, policy: Policy, whole: bool) -> Explanation:
+def explain(
+    request: Request,
+    facts: Facts,
+    policy: Policy,
+    whole: bool,
+    granted: Mapping[str, int] = MappingProxyType({}),
+) -> Explanation:
     """Explain the answer to a question.
+
+    `granted`: the entry that made each grant, by its id; a revoked one's row has its revocation's number.
 
     `whole`: for the patient and auditors. The asker is told as a refused asker is: nothing of exclusions,
     nor of what was hidden.
@@ -60,10 +70,10 @@ def explain(request: Request, facts: Facts, policy: Policy, whole: bool) -> Expl
         if plain.effect == "permit":
             plain = Decision("deny", "S12", reason="no_consent")
         return Explanation(
-            plain, WORDS[plain.reason], _changes(request, facts, policy, plain, False)
+            plain, WORDS[plain.reason], _changes(request, facts, policy, plain, False, granted)
         )
     return Explanation(
-        decision, WORDS[decision.reason], _changes(request, facts, policy, decision, whole)
+        decision, WORDS[decision.reason], _changes(request, facts, policy, decision, whole, granted)
     )
 
 
@@ -114,7 +124,12 @@ def misses(grant: Grant, request: Request) -> tuple[str, ...]:
 
 
 def _changes(
-    request: Request, facts: Facts, policy: Policy, decision: Decision, whole: bool
+    request: Request,
+    facts: Facts,
+    policy: Policy,
+    decision: Decision,
+    whole: bool,
+    granted: Mapping[str, int],
 ) -> tuple[str, ...]:
     reason = decision.reason
     if reason == "role":
@@ -127,14 +142,16 @@ def _changes(
     if reason == "emergency_needed":
         return ("a doctor would have to declare an emergency for this patient",)
     if reason == "no_consent":
-        return _consent(request, facts, whole)
+        return _consent(request, facts, whole, granted)
     return ()
 
 
-def _consent(request: Request, facts: Facts, whole: bool) -> tuple[str, ...]:
+def _consent(
+    request: Request, facts: Facts, whole: bool, granted: Mapping[str, int]
+) -> tuple[str, ...]:
     """What each grant to the asker lacks, and how to get one that covers it."""
     out = [
-        f"the grant of entry {grant.seq} does not permit it: {', '.join(lacks)}"
+        f"the grant of entry {granted.get(grant.grant, grant.seq)} does not permit it: {', '.join(lacks)}"
         for grant in sorted(facts.grants, key=lambda grant: grant.seq)
         if (
             lacks := misses(grant, request)

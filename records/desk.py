@@ -27,7 +27,7 @@ from records.disclosures import Disclosure
 from records.explaining import Answer, Question
 from records.exporting import Taken
 from records.history import History
-from records.hospitals import Directory, Holder, directory_of, holder_of, zone_of
+from records.hospitals import Directory, Holder, directory_of, holder_of, hospital_of, zone_of
 from records.lookups import Found
 from records.reserving import Reserved, Subject
 from records.uploads import StagedBlob, stage
@@ -128,6 +128,10 @@ class Desk(Protocol):
         """A hospital's time zone; raises NotThere."""
         ...
 
+    def hospital_of(self, actor: Actor, group: str) -> str:
+        """The hospital whose group it is; raises NotThere."""
+        ...
+
     def holder(self, actor: Actor, account: str) -> Holder:
         """An account's roles, as far as the actor may see them; see `hospitals.holder_of`."""
         ...
@@ -224,6 +228,10 @@ class Near:
     def time_zone(self, actor: Actor, hospital: str) -> str:
         """A hospital's time zone; see the port."""
         return zone_of(self.ledger, hospital)
+
+    def hospital_of(self, actor: Actor, group: str) -> str:
+        """The hospital whose group it is; see the port."""
+        return hospital_of(self.ledger, group)
 
     def holder(self, actor: Actor, account: str) -> Holder:
         """An account's roles; see the port."""

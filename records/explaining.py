@@ -58,7 +58,19 @@ def why(ledger: Ledger, caller: Caller, question: Question) -> Answer:
     if question.record and (record is None or record.patient != question.patient):
         raise NotThere(f"there is no record {question.record} of {question.patient}")
     request, facts, policy = _asked(ledger, question)
-    return Answer(explain(request, facts, policy, whole), request.as_of, policy.seq)
+    granted = _granted(ledger, facts)
+    return Answer(explain(request, facts, policy, whole, granted), request.as_of, policy.seq)
+
+
+def _granted(ledger: Ledger, facts: Facts) -> dict[str, int]:
+    """The entries that made the grants which were revoked; the others' rows have their own."""
+    gone = {grant.grant: grant.patient for grant in facts.grants if not grant.active}
+    return {
+        entry.event.body["grant"]: entry.link.seq
+        for patient in set(gone.values())
+        for entry in ledger.stream(f"patient/{patient}", ledger.head().size)
+        if entry.event.type.name == "access.granted" and entry.event.body["grant"] in gone
+    }
 
 
 def still_permitted(ledger: Ledger, entry: Entry) -> bool:

@@ -66,6 +66,14 @@ def zone_of(ledger: Ledger, hospital: str) -> str:
     return str(ledger.kept_entry(row.seq).event.body["time_zone"])
 
 
+def hospital_of(ledger: Ledger, group: str) -> str:
+    """The hospital whose group it is; raises NotThere."""
+    row = ledger.row(Group, group)
+    if row is None:
+        raise NotThere(f"there is no group {group}")
+    return row.hospital
+
+
 @dataclass(frozen=True)
 class Role:
     """A role that an account holds or held."""

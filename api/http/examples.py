@@ -6,6 +6,7 @@ ACCOUNT = "ac_01jd3q8m5c0000000000000001"
 BLOB_ID = "bl_01jd3q8m5c0000000000000002"
 EVENT_ID = "ev_01jd3q8m5c0000000000000003"
 HOSPITAL = "hs_01jd3q8m5c0000000000000004"
+GROUP = "gp_01jd3q8m5c0000000000000006"
 KEY = "k_2v4c9m1h6s3t8w5x7y0z1a2b3c"
 PATIENT = "pt_5k2m9q7x1c3v8b6n4z0f2h9j7r"
 RECORD = "rc_01jd3q8m5c0000000000000005"
@@ -178,10 +179,11 @@ HOSPITAL_SHOWN = gives(
     {
         "active": True, "doctors": {ACCOUNT: "Dr. Ada Nord"}, "hospital": HOSPITAL, "name": "Nordklinik",
         "time_zone": "Europe/Berlin",
-        "groups": [{"accounts": [ACCOUNT], "group": "gp_01jd3q8m5c0000000000000006", "name": "Radiology", "seq": 9}],
+        "groups": [{"accounts": [ACCOUNT], "group": GROUP, "name": "Radiology", "seq": 9}],
     },
     schema=_OBJECT,
 )  # fmt: skip
+GROUP_SHOWN = gives("Whose it is", {"group": GROUP, "hospital": HOSPITAL})
 HOLDER = gives(
     "The account",
     {

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from consent.explain import WORDS
+from consent.rules import named
 from crypto.errors import CryptoError
 from identity.errors import NotSignedIn
 from ledger.errors import EventError, LedgerError, Refused
@@ -122,7 +123,7 @@ def problem_of(error: Exception) -> Problem:
         return error
     if isinstance(error, AccessDenied):
         # Without the refusal's number: one who was excluded gets the document of one never granted.
-        words = f"denied by {error.rule}: {WORDS[error.reason]}"
+        words = f"denied by {named(error.rule)}: {WORDS[error.reason]}"
         return Problem("denied", words, rule=error.rule, reason=error.reason)
     if isinstance(error, AlreadyUsed):
         return Problem("already_used", str(error), seq=error.seq)

@@ -17,13 +17,14 @@ from ledger.registry import ACTIONS, PURPOSES, ROLES
 from records.charts import charts_of, consents, own_chart
 from records.disclosures import find_record
 from records.explaining import Question, why
-from records.hospitals import directory_of, holder_of
+from records.hospitals import directory_of, holder_of, hospital_of
 from records.lookups import IDENTIFIERS, lookup
 from records.receipts import receipt
 
 router = APIRouter(tags=["views"])
 Patient = Annotated[str, Path(pattern=f"^pt_{ID_PATTERN}$", examples=[examples.PATIENT])]
 Account = Annotated[str, Path(pattern=f"^ac_{ID_PATTERN}$", examples=[examples.ACCOUNT])]
+Group = Annotated[str, Path(pattern=f"^gp_{ID_PATTERN}$", examples=[examples.GROUP])]
 Hospital = Annotated[str, Path(pattern=f"^hs_{ID_PATTERN}$", examples=[examples.HOSPITAL])]
 Record = Annotated[str, Path(pattern=f"^rc_{ID_PATTERN}$", examples=[examples.RECORD])]
 
@@ -66,6 +67,12 @@ async def get_me(ledger: TheLedger, caller: TheCaller) -> dict[str, Any]:
 async def get_hospital(hospital: Hospital, ledger: TheLedger, caller: TheCaller) -> dict[str, Any]:
     """A hospital's public name, its active doctors and its groups, for whoever grants or excludes."""
     return asdict(await run_in_threadpool(directory_of, ledger, hospital))
+
+
+@router.get("/v1/groups/{group}", summary="Whose group it is", responses=examples.GROUP_SHOWN)
+async def get_group(group: Group, ledger: TheLedger, caller: TheCaller) -> dict[str, str]:
+    """The hospital of a group; that hospital's people and groups are at its own address."""
+    return {"group": group, "hospital": await run_in_threadpool(hospital_of, ledger, group)}
 
 
 @router.get("/v1/accounts/{account}", summary="An account's roles", responses=examples.HOLDER)
