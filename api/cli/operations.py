@@ -106,7 +106,7 @@ def status(data: Data = None, json_: Json = False) -> None:
         + (", WRONG: nothing is appended until it is right" if behind else ""),
         f"disk: {now.free / 1e9:.1f} GB free",
         f"schema {now.schema}, registry {now.edition or 'unknown'} (this program: {EDITION})",
-        f"WOULD NOT OPEN: {refused}" if refused else "opens",
+        f"cannot start: {refused}" if refused else "opens: ready",
     ]
     say(json_, fields, *lines)
     raise typer.Exit(COULD_NOT_RUN if refused else GOOD)

@@ -295,7 +295,7 @@ def test_what_would_not_open_is_said(settings: Settings) -> None:
     assert told.code == 4 and "run `heartwood upgrade`" in told.json["refused"]
     assert told.json["schema"] == "0001" and told.json["size"] == town_size(settings)
     ran = heartwood(settings, "status")
-    assert ran.code == 4 and "WOULD NOT OPEN: the database has schema 0001" in ran.out
+    assert ran.code == 4 and "cannot start: the database has schema 0001" in ran.out
 
 
 def town_size(settings: Settings) -> int:
