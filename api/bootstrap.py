@@ -90,7 +90,7 @@ def create_ledger(
                 "the database holds a ledger's tables already; a new ledger needs an empty one"
             )
     secret, now = settings.secret(), clock()
-    for folder in (data / "keys", data / "people", data / "keeper", settings.roots()):
+    for folder in (*(data / n for n in ("blobs", "keys", "people", "keeper")), settings.roots()):
         folder.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
     roots = {name: create_root(settings.roots() / name, secret) for name in ROOTS}
     seeds = [create_root(data / "keys" / name, secret) for name in SEEDS]

@@ -1,6 +1,7 @@
 """`upgrade`, `rebuild`, `status`: what keeps a ledger going."""
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -101,8 +102,8 @@ def status(data: Data = None, json_: Json = False) -> None:
     database = "" if now.database_clock is None else f", the database's {now.database_clock:+} ms"
     lines = [
         f"{now.origin}: {now.size} entries, the last {now.last_age / 1000:.1f} s ago",
-        f"published: {now.published} entries, {now.published_age / 1000:.1f} s ago; {now.lag} to come",
-        f"clock: {now.last_age:+} ms against the last entry{database}"
+        f"published: {now.published} entries, {now.published_age / 1000:.1f} s ago; {now.lag} unpublished",
+        f"clock: the last entry {_ago(now.last_age)}{database}"
         + (", WRONG: nothing is appended until it is right" if behind else ""),
         f"disk: {now.free / 1e9:.1f} GB free",
         f"schema {now.schema}, registry {now.edition or 'unknown'} (this program: {EDITION})",
@@ -112,8 +113,17 @@ def status(data: Data = None, json_: Json = False) -> None:
     raise typer.Exit(COULD_NOT_RUN if refused else GOOD)
 
 
+def _ago(age: int) -> str:
+    """How long ago (ms) something was; what lies ahead looks like a fault of a clock."""
+    if age < 0:
+        return f"lies {-age / 1000:.1f} s ahead (looks like a clock fault)"
+    return f"was {age / 1000:.1f} s ago"
+
+
 def _refused(config: Settings) -> str | None:
     """Why the ledger would not open; None if it does."""
+    if not os.access(config.data, os.W_OK):
+        return f"{config.data} is read-only: it can be scrubbed, exported and backed up, and nothing is appended"
     try:
         open_ledger(config).close()
     except StartRefused as error:

@@ -280,7 +280,7 @@ def test_how_a_ledger_stands(town: Town) -> None:
     assert (
         ran.code == 0
         and f"schema {REVISIONS[-1]}, registry {EDITION}" in ran.out
-        and ran.out.endswith("opens\n")
+        and ran.out.endswith("opens: ready\n")
     )
     late = status(town.ledger.store, town.settings.data, town.ledger.head().time - 9_000)
     assert late.last_age == -9_000
