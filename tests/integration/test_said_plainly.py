@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,8 @@ def test_none_is_not_all(afar: Afar, number: tuple[str, str]) -> None:
     ran = afar.run("grant", afar.scene.doctor.account, *number, actor=afar.scene.pat.actor, code=2)
     assert number[0] in ran.err and afar.scene.town.size() == size
     desk, pat = Near(afar.scene.town.ledger), afar.scene.pat
-    for given in ({"days": 0}, {"uses": 0}):
+    nothing: list[dict[str, Any]] = [{"days": 0}, {"uses": 0}]
+    for given in nothing:
         with pytest.raises(RecordsError, match="at least 1"):
             grants.grant(desk, pat.actor, pat.patient, afar.scene.doctor.account, **given)
     afar.run("open", afar.scene.record, "--version", "0", actor=pat.actor, code=2)
