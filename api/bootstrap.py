@@ -81,7 +81,7 @@ def create_ledger(
     if data.exists() and any(data.iterdir()):
         what = "a ledger already" if (data / MARKER).exists() else "files, but no whole ledger"
         raise StartRefused(
-            f"{data} holds {what}; choose another --data, or remove it if nothing in it counts"
+            f"{data} holds {what}; choose another --data, or delete it only if you need nothing in it"
         )
     database = _database(settings)
     with database.write() as connection:
