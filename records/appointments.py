@@ -5,6 +5,7 @@ from identity.actors import Actor
 from ledger.times import DAY_MS, format_time
 from records.desk import Desk
 from records.directory import UNKEPT, NewKeys, new_account, new_member
+from records.groups import check_hospital
 
 
 def appoint_auditor(
@@ -23,6 +24,7 @@ def appoint_auditor(
 
 def suspend_doctor(desk: Desk, admin: Actor, account: str) -> int:
     """Let a doctor of the admin's hospital act there no more; gives the entry."""
+    check_hospital(admin)
     stream, body = f"hospital/{admin.hospital}", {"account": account}
     return desk.append(admin, [admin.event("doctor.suspended", stream, body, desk.now())])[0].seq
 

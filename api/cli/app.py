@@ -21,6 +21,7 @@ from typer._click.exceptions import ClickException, NoArgsIsHelpError
 from api.bootstrap import open_ledger
 from api.settings import Settings
 from crypto.errors import CryptoError
+from crypto.ids import is_id
 from identity.actors import Actor, read_keyfile
 from identity.errors import IdentityError
 from ledger.errors import EventError, LedgerError, ProofError, Refused, Tampered
@@ -179,6 +180,13 @@ def say(as_json: bool, fields: dict[str, Any], *lines: str) -> None:
     with writing():
         for line in lines:
             print(line if as_json else printable(line))
+
+
+def check_patient(patient: str) -> str:
+    """A patient's id; raises RecordsError for a text that is none."""
+    if not is_id("pt", patient):
+        raise RecordsError(f"{patient[:60]!r} is not a patient id")
+    return patient
 
 
 def count(number: int, what: str) -> str:

@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from api.cli.app import As, Data, Json, Url, Vkey, actor, app, at, count, say, settings
+from api.cli.app import (
+    As,
+    Data,
+    Json,
+    Url,
+    Vkey,
+    actor,
+    app,
+    at,
+    check_patient,
+    count,
+    say,
+    settings,
+)
 from api.cli.keeping import folder_for, place_for, safe_name
 from api.cli.records import Purpose
 from consent.rules import named
@@ -40,7 +53,7 @@ def chart(
     acting = actor(reader)
     taken: list[Taken] = []
     with at(data, url) as desk:
-        whose = own_chart(desk, acting) if patient is None else patient
+        whose = chart_of(desk, acting, patient)
         if export is None:
             seen = readings.chart(desk, acting, whose, purpose)
         else:
@@ -89,7 +102,7 @@ def history_(
     known = vkey or (None if url else settings(data).data / "log.vkey")
     keys = parse_keys(read_vkeys(known) or ()) if known else None
     with at(data, url) as desk:
-        whose = own_chart(desk, acting) if patient is None else patient
+        whose = chart_of(desk, acting, patient)
         found = readings.history(desk, acting, whose, purpose)
         if keys is not None:
             readings.prove(desk, acting, found, keys)
@@ -118,6 +131,13 @@ def history_(
         else "whether any is missing was not checked: give the log's keys with --vkey"
     )
     say(json_, fields, *lines, f"{len(acts)} acts, {checked}; this look is entry {seq}")
+
+
+def chart_of(desk: Desk, acting: Actor, patient: str | None) -> str:
+    """The chart that `--patient` names, or the actor's own; raises RecordsError."""
+    if patient is None:
+        return own_chart(desk, acting)
+    return check_patient(patient)
 
 
 def own_chart(desk: Desk, acting: Actor) -> str:

@@ -7,14 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from api.cli.app import As, Data, Json, Url, actor, app, at, count, say
-from api.cli.charts import PatientOption, own_chart
+from api.cli.charts import PatientOption, chart_of
 from consent.facts import Grant, Provision
 from consent.rules import named
-from identity.actors import Actor
 from ledger.times import DAY_MS, format_time
 from records import grants
 from records.days import minute_in
-from records.desk import Desk
 from records.errors import NotThere, RecordsError
 from records.explaining import Question
 from records.readers import Reader as Known
@@ -68,7 +66,7 @@ def grant(
     for one in category or ():
         check_category(one)
     with at(data, url) as desk:
-        chart, reader = _chart(desk, acting, patient), reader_of(desk, acting, grantee)
+        chart, reader = chart_of(desk, acting, patient), reader_of(desk, acting, grantee)
         check_able(reader)
         start = desk.now()
         end = start + (desk.policy().grant_days_max if days is None else days) * DAY_MS
@@ -114,7 +112,7 @@ def revoke(
     """Take a grant back; what comes after it in the log is refused."""
     acting = actor(patient_key)
     with at(data, url) as desk:
-        chart = _chart(desk, acting, patient)
+        chart = chart_of(desk, acting, patient)
         given = desk.consents(acting, chart)[0]
         meant = [g for g in given if grant_id in (g.grant, g.lineage)] if grant_id else []
         if grant_id and not meant:
@@ -144,7 +142,7 @@ def exclude(
     """Keep a person, a hospital or a group out, whatever else is granted."""
     acting = actor(patient_key)
     with at(data, url) as desk:
-        chart, known = _chart(desk, acting, patient), reader_of(desk, acting, reader)
+        chart, known = chart_of(desk, acting, patient), reader_of(desk, acting, reader)
         seq = grants.exclude(desk, acting, chart, reader)
     fields = {"patient": chart, "reader": reader, "seq": seq}
     say(json_, fields, f"Excluded {known.name} from {chart}: entry {seq}", *_still(known))
@@ -158,7 +156,7 @@ def include(
     """Lift an exclusion; what was granted counts again."""
     acting = actor(patient_key)
     with at(data, url) as desk:
-        chart, known = _chart(desk, acting, patient), reader_of(desk, acting, reader)
+        chart, known = chart_of(desk, acting, patient), reader_of(desk, acting, reader)
         seq = grants.include(desk, acting, chart, reader)
     fields = {"patient": chart, "reader": reader, "seq": seq}
     say(json_, fields, f"{known.name} is no longer excluded from {chart}: entry {seq}")
@@ -172,7 +170,7 @@ def hide(
     """Hide a record: no grant covers it; the hospital that wrote it still has it."""
     acting = actor(patient_key)
     with at(data, url) as desk:
-        seq = grants.hide(desk, acting, _chart(desk, acting, patient), record)
+        seq = grants.hide(desk, acting, chart_of(desk, acting, patient), record)
     still = f"the hospital that wrote it still reads it: {named('S6')}"
     say(json_, {"record": record, "seq": seq}, f"{record} is hidden: entry {seq}", still)
 
@@ -185,7 +183,7 @@ def show(
     """Show a hidden record again."""
     acting = actor(patient_key)
     with at(data, url) as desk:
-        seq = grants.show(desk, acting, _chart(desk, acting, patient), record)
+        seq = grants.show(desk, acting, chart_of(desk, acting, patient), record)
     say(json_, {"record": record, "seq": seq}, f"{record} is shown again: entry {seq}")
 
 
@@ -197,7 +195,7 @@ def grants_(
     """What was granted and excluded on one's own chart."""
     acting = actor(patient_key)
     with at(data, url) as desk:
-        chart, now = _chart(desk, acting, patient), desk.now()
+        chart, now = chart_of(desk, acting, patient), desk.now()
         given, exclusions = desk.consents(acting, chart)
     fields = {
         "patient": chart,
@@ -228,8 +226,10 @@ def why(
     """Explain what the rules say now: which rule, which facts, what would have to change."""
     acting = actor(asker)
     with at(data, url) as desk:
-        chart = patient or (
-            desk.address(acting, record).patient if record else own_chart(desk, acting)
+        chart = (
+            desk.address(acting, record).patient
+            if record and patient is None
+            else chart_of(desk, acting, patient)
         )
         question = Question(
             chart, who or acting.account, role or acting.role,
@@ -256,10 +256,6 @@ def _exception(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RecordsError(f"--except: got {text[:60]!r}, expected a JSON object")
     return {"type": "deny", **value}
-
-
-def _chart(desk: Desk, acting: Actor, patient: str | None) -> str:
-    return own_chart(desk, acting) if patient is None else patient
 
 
 def _still(reader: Known) -> list[str]:

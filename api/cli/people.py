@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli.app import As, Data, Json, Url, actor, app, at, say, settings
+from api.cli.app import As, Data, Json, Url, actor, app, at, check_patient, say, settings
 from api.cli.keeping import KeyFiles, key_files
 from crypto.encoding import b64decode, b64encode
 from crypto.ids import is_id
@@ -269,8 +269,9 @@ def patient_correct(
     """Correct a patient's details (as the hospital that registered the patient)."""
     born: date | None = birth.date() if birth else None
     with at(data, url) as desk:
-        seq = directory.correct_patient(desk, actor(who), patient, born, deceased, name)
-    say(json_, {"patient": patient, "seq": seq}, f"{patient} is corrected by entry {seq}")
+        whose = check_patient(patient)
+        seq = directory.correct_patient(desk, actor(who), whose, born, deceased, name)
+    say(json_, {"patient": patient, "seq": seq}, f"Corrected {patient}: entry {seq}")
 
 
 @app.command()

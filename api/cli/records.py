@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli.app import As, Data, Json, Url, actor, app, at, say, writing
+from api.cli.app import As, Data, Json, Url, actor, app, at, check_patient, say, writing
 from api.cli.keeping import place_for
 from consent.rules import named
 from records import authoring, readings
@@ -45,7 +45,16 @@ def upload(
     json_: Json = False,
 ) -> None:
     """Upload one record: sealed, staged, then appended as a signed event."""
-    one = _upload(file, patient, category, title, media_type, clinical_date, confidentiality, label)
+    one = _upload(
+        file,
+        check_patient(patient),
+        category,
+        title,
+        media_type,
+        clinical_date,
+        confidentiality,
+        label,
+    )
     with at(data, url) as desk:
         done = authoring.upload(desk, actor(author), one, purpose)
     fields = {"record": done.record, "patient": patient, "seq": done.seq, "size": done.size}

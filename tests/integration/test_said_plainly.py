@@ -152,3 +152,13 @@ def test_no_label_and_no_time_zone_that_is_none(afar: Afar) -> None:
         assert answer.status_code == 400 and "time zone" in answer.json()["detail"]
     assert town.size() == size
     directory.add_hospital(desk, town.operator, "West", "Pacific/Kiritimati")
+
+
+def test_an_id_that_is_none_is_named_as_it_was_given(afar: Afar) -> None:
+    pat, scene, size = afar.scene.pat.actor, afar.scene, afar.scene.town.size()
+    for command in (("chart",), ("history",), ("grant", scene.doctor.account), ("why", "read")):
+        ran = afar.run(*command, "--patient", "pt_foo", actor=pat, code=2)
+        assert "'pt_foo' is not a patient id" in ran.err and "[0-9" not in ran.err
+    afar.run("group", "add", "X", actor=scene.town.operator, code=2)
+    afar.run("doctor", "suspend", scene.doctor.account, actor=scene.town.operator, code=2)
+    assert scene.town.size() == size
