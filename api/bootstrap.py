@@ -32,16 +32,17 @@ from storage.blobs import FileBlobs
 from storage.care.backup import Secrets
 from storage.care.restore import Target
 from storage.care.sweeper import Sweeper
+from storage.clock import Boot, ClockWatch, accept_clock, this_boot, wall_clock
 from storage.database import Database
 from storage.entries import EntryStore
 from storage.errors import StartRefused, StorageError
-from storage.files import DIRECTORY_MODE, create_file
+from storage.files import DIRECTORY_MODE, create_file, private_directory
 from storage.identifiers import Identifiers, Imported
 from storage.intake import Intake
 from storage.keeper import KeyKeeper
 from storage.keks import KekStore
 from storage.ledger import Ledger
-from storage.log import PUBLISH_MS, Log, wall_clock
+from storage.log import PUBLISH_MS, Log
 from storage.passing import PassingStore
 from storage.roots import create_root, load_root
 from storage.staged import KeyTable
@@ -50,6 +51,8 @@ from storage.status import Status, status
 from storage.stores import Stores
 from storage.upgrade import check_schema, revision, revisions, upgrade_database, upgrade_schema
 
+CLOCK = "clock"
+"""What the clocks showed at the last acknowledged entry."""
 MARKER = "heartwood.json"
 """Written last by `init`; a folder without it holds no ledger."""
 ROOTS = ("record.root", "identity.root")
@@ -83,6 +86,7 @@ def create_ledger(
         raise StartRefused(
             f"{data} holds {what}; choose another --data, or delete it only if you need nothing in it"
         )
+    private_directory(data)
     database = _database(settings)
     with database.write() as connection:
         if revision(connection) is not None:
@@ -110,7 +114,7 @@ def create_ledger(
     )  # fmt: skip
     log = Log(
         EntryStore(database), KeyTable(database), signer, None,
-        _rules(origin), _anchor(data / "checkpoint", signer.keys), clock,
+        _rules(origin), _anchor(data / "checkpoint", signer.keys), ClockWatch(data / CLOCK, clock),
     )  # fmt: skip
     outcome = log.append([Proposal(event, sign_event(operator.key, origin, event.raw))])[0]
     log.close()
@@ -151,9 +155,15 @@ def status_of(settings: Settings, clock: Callable[[], int] = wall_clock) -> Stat
     read_marker(settings)
     database = _database(settings)
     try:
-        return status(EntryStore(database), settings.data, clock())
+        return status(EntryStore(database), settings.data, clock)
     finally:
         database.close()
+
+
+def believe_clock(settings: Settings, said: int) -> None:
+    """Believe this machine's clock from here on, as the operator says that it is `said` (Unix ms)."""
+    read_marker(settings)
+    accept_clock(settings.data / CLOCK, said, wall_clock(), this_boot())
 
 
 def open_ledger(
@@ -162,12 +172,14 @@ def open_ledger(
     restored: bool = False,
     older: bool = False,
     judge: Gate = gate,
+    boot: Callable[[], Boot] | None = None,
 ) -> Ledger:
     """Open the ledger, after every check; raises StartRefused with reason and remedy.
 
     `restored`: the operator accepts a database behind the last checkpoint (`accept-restore` alone).
     `judge`: another gate than the rules' own shows what an audit finds (`demo` alone).
     `older`: the log may name an older edition of the registry (`upgrade` alone, and `accept-restore`).
+    `boot`: what another `clock` than the machine's is compared with; see `ClockWatch`.
     """
     marker, secret = read_marker(settings), settings.secret()
     identity = load_root(settings.roots() / "identity.root", secret)
@@ -189,11 +201,11 @@ def open_ledger(
         database = _database(settings)
         opened.callback(database.close)
         store, keys = EntryStore(database), KeyTable(database)
+        last = None if restored else anchor.acknowledged()
         try:
             with database.read() as connection:
                 check_schema(connection)
-                outside = None if restored else anchor
-                head = check_start(store, connection, vkeys, outside, older or restored)
+                head = check_start(store, connection, vkeys, last, older or restored)
                 created = Entry.parse(store.entry(connection, 0))
         except DBAPIError as error:
             raise StartRefused(f"the database does not answer: {error.orig}") from error
@@ -208,7 +220,8 @@ def open_ledger(
             anchor.saw(head.size, head.checkpoint, clock())
         tune_collector()
         service = (str(marker["service"]), SigningKey(seeds[2]))
-        log = Log(store, keys, signer, service, _rules(origin, judge), anchor, clock)
+        watch = ClockWatch(settings.data / CLOCK, clock, boot)
+        log = Log(store, keys, signer, service, _rules(origin, judge), anchor, watch)
         opened.pop_all()
         return Ledger(
             origin=origin,
@@ -224,7 +237,9 @@ def open_ledger(
             log=log,
             keeper=keeper,
             passing=passing,
-            sweeper=Sweeper(Stores(database, store, keys, blobs, vkeys), settings.data, clock),
+            sweeper=Sweeper(
+                Stores(database, store, keys, blobs, vkeys), settings.data, clock, log.unavailable
+            ),
         )
 
 
@@ -237,10 +252,11 @@ def opened_stores(settings: Settings, anchored: bool = False) -> Iterator[Stores
     read_marker(settings)
     vkeys, database = _pinned_keys(settings.data / "log.vkey"), _database(settings)
     store, anchor = EntryStore(database), _anchor(settings.data / "checkpoint", vkeys)
+    last = anchor.acknowledged() if anchored else None
     try:
         with database.read() as connection:
             revisions(connection)
-            check_start(store, connection, vkeys, anchor if anchored else None, older=True)
+            check_start(store, connection, vkeys, last, older=True)
         yield Stores(database, store, KeyTable(database), FileBlobs(settings.data / "blobs"), vkeys)
     finally:
         database.close()

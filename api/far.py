@@ -27,6 +27,7 @@ from ledger.entry import Entry
 from ledger.errors import Refused, Tampered
 from ledger.event import BUNDLE_LIMIT, Signature, session_message, sign_bundle, sign_event
 from ledger.event import Event as Parsed
+from ledger.layout import size_limit
 from ledger.tiles import tile_path
 from records.charts import Chart, Line
 from records.desk import Address, Event, Stood
@@ -258,23 +259,37 @@ class Far:
         if path == "log.vkey":
             return "".join(f"{key}\n" for key in self._log["vkeys"]).encode()
         try:
-            return bytes(self._send("GET", f"/{path}").content)
+            return self._bytes(path)
         except NotThere as error:
             raise Tampered(f"{path}: {error}") from error
 
+    def _bytes(self, path: str, headers: Mapping[str, str] | None = None, kind: str = "") -> bytes:
+        """A file of the log, no longer than its kind (another path, if given) may be; raises Tampered."""
+        response = self._send("GET", f"/{path}", stream=True, headers=headers)
+        data, limit = bytearray(), size_limit(kind or path)
+        for piece in _pieces(response):
+            data += piece
+            if len(data) > limit:
+                response.close()
+                raise Tampered(f"{path}: has more than {limit} bytes, expected at most that")
+        return bytes(data)
+
+    def log_token(self, auditor: Actor) -> dict[str, Any]:
+        """A token for entries and when it ends; that it is given is itself an entry, `log.opened`."""
+        event = auditor.event("log.opened", "ledger", {}, self.now())
+        given: dict[str, Any] = self._post("/v1/log/token", self._signed(auditor, event))
+        return given
+
     def source(self, auditor: Actor) -> Source:
         """What an export of the whole log is made of; fetching entries is itself an entry (`log.opened`)."""
-        event = auditor.event("log.opened", "ledger", {}, self.now())
-        token = self._post("/v1/log/token", self._signed(auditor, event))["token"]
-        headers = {"Authorization": f"Bearer {token}"}
+        headers = {"Authorization": f"Bearer {self.log_token(auditor)['token']}"}
         note = self.file("checkpoint")
         size = Checkpoint.parse(Note.parse(note).text).size
 
         def tile(level: int | str, number: int, width: int) -> bytes:
-            path = f"/{tile_path(level, number, width)}"
-            return bytes(self._send("GET", path, headers=headers).content)
+            return self._bytes(tile_path(level, number, width), headers)
 
-        registry = bytes(self._send("GET", "/v1/log/registry").content)
+        registry = self._bytes("v1/log/registry", kind="registry.json")
         return Source(
             self.origin, note, size, self._log["vkeys"], registry, partial(tile, "entries"), tile
         )

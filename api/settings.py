@@ -21,6 +21,8 @@ class Settings(BaseSettings):
     """HEARTWOOD_PASSPHRASE: opens root keys and key files that have one."""
     new_passphrase: SecretStr | None = None
     """HEARTWOOD_NEW_PASSPHRASE: what `heartwood passphrase` puts in its place."""
+    proxies: str = ""
+    """HEARTWOOD_PROXIES: addresses or networks of the reverse proxies ahead, apart by commas."""
 
     def roots(self) -> Path:
         """The folder of the root keys."""

@@ -12,8 +12,8 @@ from consent.facts import Grant, Record, Version
 from consent.gate import gather
 from consent.policy import DEFAULT_POLICY, Policy
 from identity.actors import Actor, new_key
-from ledger.auditor import read_vkeys
 from ledger.directory import Hospital, Member, Patient
+from ledger.files import read_vkeys
 from ledger.rows import Rows
 from records import directory, uploads
 from records.desk import Near

@@ -29,7 +29,8 @@ from benchmarks.places import (  # fmt: skip
 from benchmarks.primitives import Costs, of_append, of_reading, of_verify
 from benchmarks.stopwatch import Place, Stopwatch, cost
 from benchmarks.town import Town
-from ledger.auditor import read_vkeys, verify_export
+from ledger.auditor import verify_export
+from ledger.files import read_vkeys
 from ledger.sequencer import Rules
 from records.disclosures import disclose
 from storage.database import Database

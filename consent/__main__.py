@@ -24,6 +24,12 @@ def _refuse_shadows() -> None:
 
 if __name__ == "__main__":
     _refuse_shadows()
-    from consent.auditor import main
-
+    try:
+        from consent.auditor import main
+    except ImportError as error:
+        print(
+            f"could not run: {error}; it needs Python 3.11, PyNaCl and cryptography",
+            file=sys.stderr,
+        )
+        raise SystemExit(4) from None
     raise SystemExit(main(sys.argv[1:]))

@@ -2,7 +2,6 @@
 
 import argparse
 import gc
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,11 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from consent.replay import Replay, Wrong
-from crypto.errors import CryptoError
-from ledger.auditor import older_checkpoint, read_file, read_vkeys
+from ledger.auditor import check_witnesses, older_checkpoint
 from ledger.checkpoint import Checkpoint
-from ledger.errors import LedgerError, Tampered
+from ledger.commands import moment, run_tool, tell
+from ledger.entry import Entry
+from ledger.errors import Tampered
+from ledger.files import export_reader, read_file, read_policy, read_vkeys
 from ledger.merkle import Frontier, leaf_hash
+from ledger.remarks import Restored, future_warning, restored_of
 from ledger.tiles import level_tiles, split_bundle, tile_path
 from ledger.verifier import read_checkpoint
 
@@ -36,6 +38,10 @@ class Audit:
     by_rule: Counter[str]
     wrong: tuple[Wrong, ...]
     seconds: float
+    restored: tuple[Restored, ...] = ()
+    """What the log says it lost when a backup was restored."""
+    warnings: tuple[str, ...] = ()
+    """What is not wrong and should be looked into."""
 
     def lines(self) -> list[str]:
         """The report for people."""
@@ -46,6 +52,8 @@ class Audit:
             f"{self.decisions} decisions decided again from the log alone, in {self.seconds:.1f} s "
             f"({rate:,.0f}/s):",
             *(f"  {count:>8} {words}" for words, count in sorted(self.by_rule.items())),
+            *(f"RESTORED: {said}" for said in self.restored),
+            *(f"WARNING: {words}" for words in self.warnings),
             *(f"WRONG: {wrong}" for wrong in self.wrong[:WRONG_SHOWN]),
         ]
         if self.wrong:
@@ -55,20 +63,26 @@ class Audit:
         return [*out, "good: every decision is the one that the rules give"]
 
 
-def audit_export(directory: Path, vkeys: Sequence[str] | None, since: Path | None = None) -> Audit:
+def audit_export(
+    directory: Path, vkeys: Sequence[str] | None, since: Path | None = None,
+    policy: bytes | None = None, now: int | None = None,
+) -> Audit:  # fmt: skip
     """Decide every gated entry and every refusal of an export again.
 
-    `since`: an older export of the same log whose audit was good; its part is folded only. Raises
-    Tampered if the entries are not those under the checkpoint, or don't extend the older export.
+    `since`: an older export of the same log whose audit was good; its part is folded only. `policy`: a
+    witness policy from outside, which the checkpoint must meet as well as the export's own. `now`: Unix
+    ms, by default this machine's clock. Raises Tampered if the entries are not those under the
+    checkpoint, or don't extend the older export.
     """
     began = time.perf_counter()
-    if not directory.is_dir():
-        raise FileNotFoundError(f"there is no folder {directory}")
-    checkpoint, keys = read_checkpoint(lambda path: read_file(directory, path), vkeys)
+    now = time.time_ns() // 1_000_000 if now is None else now
+    read = export_reader(directory)
+    checkpoint, keys = read_checkpoint(read, vkeys)
+    check_witnesses(read, keys, policy)
     older = older_checkpoint(since, keys) if since else Checkpoint(checkpoint.origin, 0, b"")
     if older.size > checkpoint.size:
         raise Tampered(f"the older export has {older.size} entries, this one {checkpoint.size}")
-    replay = Replay()
+    replay, restored, raw = Replay(), list[Restored](), b""
     collecting = gc.isenabled()
     gc.disable()  # nothing made here refers to itself, and millions are made
     try:
@@ -77,13 +91,16 @@ def audit_export(directory: Path, vkeys: Sequence[str] | None, since: Path | Non
             for raw in bundle:
                 take = replay.take if replay.entries >= older.size else replay.skip
                 take(raw)
+                if said := restored_of(raw):
+                    restored.append(said)
     finally:
         if collecting:
             gc.enable()
+    warnings = future_warning(Entry.parse(raw).time, now) if raw and not replay.wrong else []
     seconds = time.perf_counter() - began
     return Audit(
         checkpoint.origin, vkeys is not None, checkpoint.size, older.size, replay.decisions,
-        replay.by_rule, tuple(replay.wrong), seconds,
+        replay.by_rule, tuple(replay.wrong), seconds, tuple(restored), tuple(warnings),
     )  # fmt: skip
 
 
@@ -121,16 +138,18 @@ def main(arguments: Sequence[str]) -> int:
     audit.add_argument("directory", type=Path)
     audit.add_argument("--vkey", type=Path, help="the log's verifier keys, from elsewhere")
     audit.add_argument("--since", type=Path, help="an older export whose audit was good")
+    audit.add_argument("--policy", type=Path, help="the witness policy, from elsewhere")
+    audit.add_argument("--now", type=moment, help="the time to judge by, as 2026-11-20T07:24:00Z")
     options = parser.parse_args(arguments)
-    try:
-        found = audit_export(options.directory, read_vkeys(options.vkey), options.since)
-    except (LedgerError, CryptoError) as error:
-        print(f"WRONG: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"could not run: {error}", file=sys.stderr)
-        return 4
-    print("\n".join(found.lines()))
+    return run_tool(lambda: _audit(options))
+
+
+def _audit(options: argparse.Namespace) -> int:
+    found = audit_export(
+        options.directory, read_vkeys(options.vkey), options.since, read_policy(options.policy),
+        options.now,
+    )  # fmt: skip
+    tell(found.lines())
     if found.wrong:
         return 1
     return 0 if found.proven else 3

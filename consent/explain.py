@@ -1,7 +1,6 @@
 """Explanations: a decision in words, what it rests on, and what would have to change. Pure."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from consent.decide import (
@@ -12,6 +11,7 @@ from consent.decide import (
     Request,
     covers,
     decide,
+    decide_list,
 )
 from consent.facts import Exclusion, Grant, Record
 from consent.policy import Policy
@@ -26,6 +26,7 @@ WORDS = {
     "deceased": "nothing new can be granted in the name of the dead",
     "step_up": "this needs a stronger sign-in, or a key of one's own",
     "excluded": "the patient has excluded this person, hospital or group",
+    "emergency_off": "the patient has turned emergency access off",
     "emergency_needed": "no emergency is declared; declare one first",
     "no_consent": "the patient has given no consent that covers this",
 }
@@ -53,28 +54,48 @@ def explain(
     facts: Facts,
     policy: Policy,
     whole: bool,
-    granted: Mapping[str, int] = MappingProxyType({}),
+    records: Iterable[Record] = (),
 ) -> Explanation:
-    """Explain the answer to a question.
+    """Explain the answer to a question; about listing a chart as a whole, by the `records` that it holds.
 
-    `granted`: the entry that made each grant, by its id; a revoked one's row has its revocation's number.
-
-    `whole`: for the patient and auditors. The asker is told as a refused asker is: nothing of exclusions,
-    nor of what was hidden.
+    `whole`: for the patient and auditors. Anybody else is told as a refused asker is (Grants 11): nothing
+    of exclusions, nor of what was hidden. Who is excluded gets, to every question, the answers of a chart
+    whose patient excluded nobody and revoked what was granted. The grants that the exclusion beats are in
+    no answer, as one for another purpose that names them would prove it.
     """
-    decision = decide(request, facts, policy)
+    shown = facts if whole else _as_told(request, facts)
+    decision = decide(request, shown, policy)
+    if request.action == "list" and request.record is None:
+        decision = decide_list(request, shown, policy, records)[0]
+    if not whole and _declares_excluded(request, facts, decision):
+        decision = Decision("deny", "S8", reason="emergency_off")
     if decision.effect == "permit":
         return Explanation(decision, _PERMITS[decision.rule], ())
-    if decision.reason == "excluded" and not whole:
-        plain = decide(request, facts._replace(exclusions=()), policy)
-        if plain.effect == "permit":
-            plain = Decision("deny", "S12", reason="no_consent")
-        return Explanation(
-            plain, WORDS[plain.reason], _changes(request, facts, policy, plain, False, granted)
-        )
-    return Explanation(
-        decision, WORDS[decision.reason], _changes(request, facts, policy, decision, whole, granted)
-    )
+    changes = _changes(request, shown, policy, decision, whole)
+    return Explanation(decision, WORDS[decision.reason], changes)
+
+
+def _as_told(request: Request, facts: Facts) -> Facts:
+    """The facts of the answers to an asker who is told nothing of exclusions.
+
+    Revoked grants are never among them: else an excluded asker's would be missed.
+    """
+    if _excluding(request, facts, {request.hospital, *(group.group for group in facts.groups)}):
+        return facts._replace(grants=(), exclusions=())
+    return facts._replace(grants=tuple(grant for grant in facts.grants if grant.active))
+
+
+def _excluding(request: Request, facts: Facts, readers: set[str]) -> bool:
+    """Whether the patient excludes the asker, or one of `readers`."""
+    readers = {request.actor, *readers}
+    mine = (e for e in facts.exclusions if e.active and e.patient == request.patient)
+    return any(exclusion.reader in readers for exclusion in mine)
+
+
+def _declares_excluded(request: Request, facts: Facts, decision: Decision) -> bool:
+    """Whether an excluded person would declare an emergency: the patient seems to have turned them off."""
+    declares = request.action == "declare_emergency" and decision.effect == "permit"
+    return declares and _excluding(request, facts, set())
 
 
 def readers(
@@ -123,13 +144,20 @@ def misses(grant: Grant, request: Request) -> tuple[str, ...]:
     return tuple(out)
 
 
+def _to_asker(request: Request, facts: Facts) -> Iterable[Grant]:
+    """The grants that count for the asker in this role; a group's for those who act for its hospital."""
+    own = {group.group for group in facts.groups if group.hospital == request.hospital}
+    grantees = {request.actor, request.hospital, *own}
+    return (grant for grant in facts.grants if grant.grantee in grantees)
+
+
+def _named(grant: Grant) -> str:
+    """A grant as people know it: by its own entry, or by its id once another entry rules."""
+    return f"the grant of entry {grant.seq}" if grant.active else f"the grant {grant.grant}"
+
+
 def _changes(
-    request: Request,
-    facts: Facts,
-    policy: Policy,
-    decision: Decision,
-    whole: bool,
-    granted: Mapping[str, int],
+    request: Request, facts: Facts, policy: Policy, decision: Decision, whole: bool
 ) -> tuple[str, ...]:
     reason = decision.reason
     if reason == "role":
@@ -142,20 +170,16 @@ def _changes(
     if reason == "emergency_needed":
         return ("a doctor would have to declare an emergency for this patient",)
     if reason == "no_consent":
-        return _consent(request, facts, whole, granted)
+        return _consent(request, facts, whole)
     return ()
 
 
-def _consent(
-    request: Request, facts: Facts, whole: bool, granted: Mapping[str, int]
-) -> tuple[str, ...]:
+def _consent(request: Request, facts: Facts, whole: bool) -> tuple[str, ...]:
     """What each grant to the asker lacks, and how to get one that covers it."""
     out = [
-        f"the grant of entry {granted.get(grant.grant, grant.seq)} does not permit it: {', '.join(lacks)}"
-        for grant in sorted(facts.grants, key=lambda grant: grant.seq)
-        if (
-            lacks := misses(grant, request)
-        )  # one that lacks nothing is excluded from, which isn't told
+        f"{_named(grant)} does not permit it: {', '.join(lacks)}"
+        for grant in sorted(_to_asker(request, facts), key=lambda grant: grant.seq)
+        if (lacks := misses(grant, request))
     ]
     record = request.record
     if whole and record is not None and record.hidden:

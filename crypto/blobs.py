@@ -40,7 +40,8 @@ class Sealer:
     """Encrypts one stream; counts the plaintext and hashes the ciphertext on the way."""
 
     def __init__(self, key: bytes, context: bytes) -> None:
-        """`key`: 32 fresh bytes, for this blob alone."""
+        """`key`: 32 fresh bytes, for this blob alone; raises SealError for another length."""
+        _check_key(key)
         self._encryptor = Cobblestone256Encryptor(key, context)
         self._hash = hashlib.sha256()
         self.size = 0
@@ -65,10 +66,11 @@ class Sealer:
 
 
 def open_stream(key: bytes, context: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Plaintext of a whole ciphertext, piece by piece; raises SealError when altered or cut short.
+    """Plaintext of a whole ciphertext, piece by piece.
 
-    A piece is authentic when it is yielded; that the stream is whole is known only at its end.
+    Raises SealError when it is altered or cut short, and for a key that hasn't 32 bytes. A piece is authentic when it is yielded; that the stream is whole is known only at its end.
     """
+    _check_key(key)
     decryptor = Cobblestone256Decryptor(key, context)
     try:
         for chunk in chunks:
@@ -113,8 +115,15 @@ def open_range(
     return bytes(plain[start - first * CHUNK_BYTES : end - first * CHUNK_BYTES])
 
 
+def _check_key(key: bytes) -> None:
+    """HKDF takes a key of any length, and fills a short one up with zeros."""
+    if len(key) != KEY_BYTES:
+        raise SealError(f"got a key of {len(key)} bytes, expected {KEY_BYTES}")
+
+
 def _derive(key: bytes, context: bytes, header: bytes) -> tuple[AESGCM, int]:
     """AES key and base nonce of a blob, after its commitment was checked."""
+    _check_key(key)
     if len(header) != HEADER_BYTES:
         raise SealError(f"got a header of {len(header)} bytes, expected {HEADER_BYTES}")
     info = _LABEL + header[:SALT_BYTES] + context

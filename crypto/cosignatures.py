@@ -8,6 +8,8 @@ from crypto.errors import CanonicalError, NoteError
 
 ORIGIN_LIMIT = 255
 """Longest origin in bytes; the cosignature counts it in one byte."""
+TIMESTAMP_LIMIT = 2**63 - 1
+"""Largest time of a cosignature, in Unix seconds: larger ones are negative numbers to others."""
 HASH_BYTES = 32
 
 

@@ -21,5 +21,9 @@ class NoteError(CryptoError):
     """A signed note, verifier key or checkpoint text that breaks its C2SP page."""
 
 
+class FormError(CryptoError):
+    """A file from outside that is not of the form it should have; that proves nothing about its content."""
+
+
 class SealError(CryptoError):
     """A ciphertext or wrapped key that does not open under the key and names given."""

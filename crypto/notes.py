@@ -10,7 +10,13 @@ from functools import cached_property, lru_cache
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey, MLDSA44PublicKey
 
-from crypto.cosignatures import ORIGIN_LIMIT, Checkpoint, ed25519_message, ml_dsa_message
+from crypto.cosignatures import (
+    ORIGIN_LIMIT,
+    TIMESTAMP_LIMIT,
+    Checkpoint,
+    ed25519_message,
+    ml_dsa_message,
+)
 from crypto.encoding import b64decode, b64encode
 from crypto.errors import CanonicalError, NoteError, SignatureError
 from crypto.signing import SigningKey, verify
@@ -77,6 +83,10 @@ class VerifierKey:
                 f"got {len(signature)} bytes, expected a timestamp and a signature"
             )
         (timestamp,) = struct.unpack(">Q", signature[:8])
+        if timestamp > TIMESTAMP_LIMIT:
+            raise SignatureError(
+                f"got the timestamp {timestamp}, expected at most {TIMESTAMP_LIMIT}"
+            )
         if self.kind == ED25519_COSIGNATURE:
             return verify(self.public, signature[8:], ed25519_message(timestamp, text))
         message = ml_dsa_message(self.name, timestamp, Checkpoint.parse(text))
@@ -160,6 +170,13 @@ class Note:
 
         Raises NoteError if a known key's line fails, or if no known key signed.
         """
+        good = self.signed_by(keys)
+        if not good:
+            raise NoteError("got a note that none of the known keys signed")
+        return good
+
+    def signed_by(self, keys: Sequence[VerifierKey]) -> list[VerifierKey]:
+        """The same, which may be none of them; raises NoteError if a known key's line fails."""
         good = []
         for name, keyid, signature in self.signatures:
             for key in keys:
@@ -169,8 +186,6 @@ class Note:
                     except SignatureError as error:
                         raise NoteError(f"signature line of {name} fails: {error}") from error
                     good.append(key)
-        if not good:
-            raise NoteError("got a note that none of the known keys signed")
         return good
 
 

@@ -86,7 +86,9 @@ def open_field(key: bytes, name: bytes, sealed: str) -> str:
 
 
 def label_code(key: bytes, label: str) -> str:
-    """`l_` and the first 16 bytes of HMAC-SHA-256(the patient's label key, label)."""
+    """`l_` and the first 16 bytes of HMAC-SHA-256(the patient's label key, 32 bytes, label)."""
+    if len(key) != KEY_BYTES:
+        raise SealError(f"got a key of {len(key)} bytes, expected {KEY_BYTES}")
     return f"l_{digits(hmac.digest(key, label.encode(), 'sha256')[:16])}"
 
 

@@ -1,12 +1,8 @@
 """Files and processes around the pure verifier; used by `python -m ledger` and by `heartwood verify`."""
 
-import argparse
-import errno
 import gc
 import multiprocessing
 import os
-import stat
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,27 +13,30 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from crypto.errors import CryptoError
+from crypto.errors import CryptoError, FormError
 from crypto.notes import VerifierKey
 from ledger.checkpoint import Checkpoint, open_checkpoint, parse_keys
 from ledger.digest import BundleDigest, digest_bundle, registered_keys
 from ledger.entry import Entry
-from ledger.errors import EventError, LedgerError, ProofError, Tampered
-from ledger.receipt import Receipt
-from ledger.registry import registry_hash, registry_json
-from ledger.tiles import TILE_WIDTH, level_tiles, tile_path
-from ledger.verifier import (
-    Counts,
-    LogVerifier,
+from ledger.errors import EventError, ProofError, Tampered
+from ledger.files import export_reader, list_files, read_file
+from ledger.layout import (
+    FIXED_FILES,
+    KEY_FILES,
     Read,
-    check_at_least,
-    check_extends,
+    check_folders,
+    check_key_files,
     check_layout,
     check_manifest,
-    check_policy_file,
     check_sum,
-    read_checkpoint,
+    manifest_limit,
+    size_limit,
 )
+from ledger.receipt import Receipt
+from ledger.remarks import Restored, future_warning
+from ledger.tiles import TILE_WIDTH, level_tiles, tile_path
+from ledger.verifier import Counts, LogVerifier, check_at_least, check_extends, read_checkpoint
+from ledger.witnesses import outside_policy, own_policy
 
 T = TypeVar("T")
 CHUNK_BUNDLES = 8
@@ -60,6 +59,12 @@ class Report:
     seconds: float
     since: int | None = None
     """Entries of the older export that this one extends, if one was given."""
+    cosigned: tuple[str, ...] = ()
+    """The witnesses, by their names in the policies, that cosigned the checkpoint."""
+    restored: tuple[Restored, ...] = ()
+    """What the log says it lost when a backup was restored."""
+    warnings: tuple[str, ...] = ()
+    """What is not wrong and should be looked into."""
 
     def lines(self) -> list[str]:
         """The report for people."""
@@ -72,8 +77,12 @@ class Report:
             f"tree of {self.size} leaves, every tile, checkpoint of {self.origin}",
             f"took {self.seconds:.1f} s, {c.entries / max(self.seconds, 1e-9):,.0f} entries/s",
         ]
+        if self.cosigned:
+            out.insert(-1, f"cosigned by {', '.join(self.cosigned)}, as the policy demands")
         if self.since is not None:
             out.insert(-1, f"it goes on from the {self.since} entries of the older export")
+        out += [f"RESTORED: {said}" for said in self.restored]
+        out += [f"WARNING: {words}" for words in self.warnings]
         if not self.signatures:
             return [*out, "good as far as it was checked: the events' signatures were left out"]
         good = (
@@ -91,24 +100,34 @@ def verify_export(
     signatures: bool = True,
     processes: int | None = None,
     since: Path | None = None,
+    policy: bytes | None = None,
+    now: int | None = None,
 ) -> Report:
     """Verify a whole export; raises Tampered, whose message names the first place that is wrong.
 
-    `since`: an older export that this one must extend.
+    `since`: an older export that this one must extend. `policy`: a witness policy from outside, which the
+    checkpoint must meet as well as the export's own. `now`: Unix ms, by default this machine's clock.
     """
     began = time.perf_counter()
-    if not directory.is_dir():
-        raise FileNotFoundError(f"there is no folder {directory}")
-    paths = _files(directory)
+    now = time.time_ns() // 1_000_000 if now is None else now
+    export_reader(directory)  # before anything else is said about it
+    paths, folders = list_files(directory)
 
     def read(path: str) -> bytes:
-        return read_file(directory, path)
+        limit = manifest_limit(paths) if path == "manifest" else size_limit(path)
+        return read_file(directory, path, limit)
 
-    bundles = {path for path in paths if path.startswith("tile/entries/")}
-    sums = check_manifest(read, paths, later=bundles)
+    # What is small and has one place is read first, and all else once it is known to belong here.
+    early = {*FIXED_FILES, *KEY_FILES.values()}
+    sums = check_manifest(read, paths, later=set(paths) - early)
+    check_folders(folders, paths)
     checkpoint, keys = read_checkpoint(read, vkeys)
     check_layout(paths, checkpoint.size)
-    check_policy_file(read, keys)
+    check_key_files(read, set(paths), keys)
+    cosigned = check_witnesses(read, keys, policy)
+    bundles = {path for path in paths if path.startswith("tile/entries/")}
+    for path in sums.keys() - early - bundles:
+        check_sum(path, read(path), sums[path])
     verifier = LogVerifier(checkpoint.origin, read, checkpoint.size)
     source = _Source(directory, checkpoint.origin, {path: sums[path] for path in bundles}, None)
     with ExitStack() as stack:
@@ -123,7 +142,6 @@ def verify_export(
     older = None if since is None else older_checkpoint(since, keys)
     if older is not None:
         check_extends(read, checkpoint, older, "the older export")
-    seconds = time.perf_counter() - began
     return Report(
         checkpoint.origin,
         vkeys is not None,
@@ -131,9 +149,33 @@ def verify_export(
         len(sums),
         verifier.counts,
         signatures,
-        seconds,
+        time.perf_counter() - began,
         None if older is None else older.size,
+        tuple(cosigned),
+        tuple(verifier.restored),
+        tuple(future_warning(verifier.time, now)),
     )
+
+
+def check_witnesses(
+    read: Read, keys: Sequence[VerifierKey], outside: bytes | None = None
+) -> list[str]:
+    """The witnesses that cosigned an export's checkpoint, by name, sorted.
+
+    They must meet the quorum of the export's own policy and that of a policy from outside. Raises
+    Tampered, and FormError if the policy from outside is none.
+    """
+    try:
+        policies = [own_policy(read("policy"), keys)]
+    except FormError as error:
+        raise Tampered(str(error)) from error
+    if outside is not None:
+        policies.append(outside_policy(outside, keys))
+    note = read("checkpoint")
+    try:
+        return sorted({name for policy in policies for name in policy.check(note, keys)})
+    except ProofError as error:
+        raise Tampered(str(error)) from error
 
 
 @dataclass(frozen=True)
@@ -165,33 +207,6 @@ class _Source:
             path = tile_path("entries", *tile)
             raise Tampered(f"{path}: holds {len(bundle.streams)} entries, expected {tile[1]}")
         return bundle
-
-
-def _files(directory: Path) -> list[str]:
-    """Whatever lies in a folder and those below it but folders: names from the folder on."""
-    found, below = [], len(f"{directory}/")
-    for folder, folders, files in os.walk(directory):
-        links = [name for name in folders if os.path.islink(f"{folder}/{name}")]
-        found += [f"{folder}/{name}"[below:] for name in (*files, *links)]
-    return found
-
-
-def read_file(directory: Path, path: str) -> bytes:
-    """A file of an export; raises Tampered if it isn't there, or is a link or another thing."""
-    try:
-        # Never a link; and what is no file, as a pipe, is not waited for.
-        opened = os.open(f"{directory}/{path}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise Tampered(f"{path}: missing") from error
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise Tampered(f"{path}: missing") from error
-        raise
-    if not stat.S_ISREG(os.fstat(opened).st_mode):
-        os.close(opened)
-        raise Tampered(f"{path}: missing")
-    with os.fdopen(opened, "rb") as file:
-        return file.read()
 
 
 def _digests(
@@ -246,26 +261,31 @@ def _there(work: Callable[[_Source, tuple[int, int]], T], tile: tuple[int, int])
 
 
 def older_checkpoint(directory: Path, keys: Sequence[VerifierKey]) -> Checkpoint:
-    """The checkpoint of an older export of the same log; raises Tampered."""
+    """The checkpoint of an older export of the same log.
+
+    Raises Tampered, and FileNotFoundError if there is no such folder.
+    """
+    read = export_reader(directory)
     try:
-        return open_checkpoint(read_file(directory, "checkpoint"), keys)
+        return open_checkpoint(read("checkpoint"), keys)
     except (CryptoError, Tampered) as error:
         words = str(error).removeprefix("checkpoint: ")
         raise Tampered(f"the older export's checkpoint: {words}") from error
 
 
-def read_vkeys(path: Path | None) -> list[str] | None:
-    """The verifier keys of a file, one a line; None without a file."""
-    return None if path is None else path.read_bytes().decode("utf-8", "replace").split()
+def check_receipt(data: bytes, vkeys: Sequence[str] | None, policy: bytes | None = None) -> Receipt:
+    """A receipt that holds under the given keys (without keys: whose path is of the right shape).
 
-
-def check_receipt(data: bytes, vkeys: Sequence[str] | None) -> Receipt:
-    """A receipt that holds under the given keys (without keys: whose path is of the right shape)."""
+    `policy`: a witness policy from outside, whose quorum the receipt's checkpoint must meet.
+    """
     receipt = Receipt.parse(data)
+    keys = [] if vkeys is None else parse_keys(vkeys)
     if vkeys is not None:
-        receipt.verify(parse_keys(vkeys))
+        receipt.verify(keys)
     else:
         receipt.verify_path()
+    if policy is not None:
+        outside_policy(policy, keys).check(receipt.checkpoint, keys)
     try:
         seq = Entry.parse(receipt.entry).link.seq
     except EventError as error:
@@ -275,73 +295,16 @@ def check_receipt(data: bytes, vkeys: Sequence[str] | None) -> Receipt:
     return receipt
 
 
-def check_against(receipt: Receipt, read: Read, vkeys: Sequence[str] | None) -> Checkpoint:
+def check_against(
+    receipt: Receipt, read: Read, vkeys: Sequence[str] | None, policy: bytes | None = None
+) -> Checkpoint:
     """A receipt that holds still stands in another log's files: its entry, and all of its checkpoint.
 
-    `read` gives the checkpoint, `log.vkey` and tiles, of an export or of a server. Gives the checkpoint;
-    raises Tampered.
+    `read` gives the checkpoint, `log.vkey` and tiles, of an export or of a server; the checkpoint must meet
+    a witness policy from outside. Gives the checkpoint; raises Tampered, ProofError and FormError.
     """
     checkpoint, keys = read_checkpoint(read, vkeys)
+    if policy is not None:
+        outside_policy(policy, keys).check(read("checkpoint"), keys)
     check_at_least(read, checkpoint, receipt.text(), keys)
     return checkpoint
-
-
-def main(arguments: Sequence[str]) -> int:
-    """`verify DIR`, `check RECEIPT`, `registry`; prints a report and gives the exit code."""
-    options = _parser().parse_args(arguments)
-    try:
-        return int(options.run(options))
-    except (LedgerError, CryptoError) as error:
-        print(f"WRONG: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"could not run: {error}", file=sys.stderr)
-        return 4
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -P -m ledger", description="Verify a log, offline.")
-    commands = parser.add_subparsers(required=True)
-    verify = commands.add_parser("verify", help="verify an export")
-    verify.add_argument("directory", type=Path)
-    verify.add_argument("--vkey", type=Path, help="the log's verifier keys, from elsewhere")
-    verify.add_argument("--at-least", type=Path, help="an older receipt that must still stand")
-    verify.add_argument("--since", type=Path, help="an older export that this one must extend")
-    verify.add_argument("--no-signatures", action="store_true", help="leave events' signatures out")
-    verify.set_defaults(run=_verify)
-    check = commands.add_parser("check", help="check a receipt")
-    check.add_argument("receipt", type=Path)
-    check.add_argument("--vkey", type=Path, help="the log's verifier keys, from elsewhere")
-    check.add_argument(
-        "--against", type=Path, help="today's log, in which it must still stand: an export's folder"
-    )
-    check.set_defaults(run=_check)
-    registry = commands.add_parser("registry", help="print docs/registry.json, or its hash")
-    registry.add_argument("--hash", action="store_true")
-    registry.set_defaults(run=_registry)
-    return parser
-
-
-def _verify(options: argparse.Namespace) -> int:
-    at_least = options.at_least.read_bytes() if options.at_least else None
-    report = verify_export(
-        options.directory, read_vkeys(options.vkey), at_least, not options.no_signatures,
-        since=options.since,
-    )  # fmt: skip
-    print("\n".join(report.lines()))
-    return 0 if report.proven else 3
-
-
-def _check(options: argparse.Namespace) -> int:
-    vkeys = read_vkeys(options.vkey)
-    receipt = check_receipt(options.receipt.read_bytes(), vkeys)
-    if options.against is not None:
-        check_against(receipt, partial(read_file, options.against), vkeys)
-    proven = options.vkey is not None
-    print(f"entry {receipt.index} stands in the log" if proven else "consistent, origin unproven")
-    return 0 if proven else 3
-
-
-def _registry(options: argparse.Namespace) -> int:
-    print(registry_hash().hex() if options.hash else registry_json().decode("ascii"), end="")
-    return 0

@@ -16,7 +16,7 @@ from crypto.signing import verify
 from ledger.entry import Entry, nested_event
 from ledger.errors import LedgerError, Tampered
 from ledger.event import bundle_message, event_message
-from ledger.forms import PLAIN_TYPES, Form, Place, Signer, plain_form, signer_of
+from ledger.forms import PLAIN_TYPES, Form, Place, Signer, kind_of, plain_form, signer_of
 from ledger.merkle import HASH_BYTES, leaf_hash, perfect_root, root_from_path
 from ledger.tiles import TILE_WIDTH, split_bundle
 
@@ -111,7 +111,7 @@ def long_form(raw: bytes) -> Form:
         path = ",".join(f'"{b64encode(node)}"' for node in sig.path)
         bundle = (str(sig.index), path, str(sig.size))
     signer = signer_of(
-        event.type.name, event.actor, event.role, event.hospital, event.stream, sig.key
+        kind_of(event.type), event.actor, event.role, event.hospital, event.stream, sig.key
     )
     ids = (event.id, *(event.body[m] for m in event.type.creates))
     place = (event.stream, link.stream_seq, link.stream_prev, entry.time, ids, signer)

@@ -27,6 +27,7 @@ class Signer(NamedTuple):
     """Who signs what, as far as the right to do so goes; `stream` only where the role hangs on it."""
 
     kind: str
+    """The type's name, with its version behind a slash from the second on; see `KINDS`."""
     actor: str
     role: str
     hospital: str
@@ -100,6 +101,15 @@ def signer_of(kind: str, actor: str, role: str, hospital: str, stream: str, key:
 def _signer(*names: str) -> Signer:
     """One signer has many entries; equal ones are one thing, also where they go from process to process."""
     return Signer(*names)
+
+
+def kind_of(kind: EventType) -> str:
+    """The kind of a signer of this type and version: two versions of a type are two kinds."""
+    return kind.name if kind.v == 1 else f"{kind.name}/{kind.v}"
+
+
+KINDS = {kind_of(kind): kind for kind in REGISTRY.values()}
+"""Every type and version by its kind."""
 
 
 def parse_entry(raw: bytes) -> Entry:

@@ -131,6 +131,8 @@ def root_from_path(index: int, size: int, leaf: bytes, path: Sequence[bytes]) ->
     """The root that an inclusion path leads to (RFC 9162, 2.1.3.2); raises ProofError on its shape."""
     if not 0 <= index < size or len(path) != path_lengths(index, size):
         raise ProofError(f"got {len(path)} hashes for index {index} of {size}")
+    if len(leaf) != HASH_BYTES:
+        raise ProofError(f"got a leaf hash of {len(leaf)} bytes, expected {HASH_BYTES}")
     inner = (index ^ (size - 1)).bit_length()
     node = leaf
     for level, other in enumerate(path):

@@ -12,7 +12,8 @@ from ledger.merkle import HASH_BYTES, leaf_hash, root_from_path
 
 PATH_LIMIT = 63
 """Most hashes in a path."""
-_HEAD = b"c2sp.org/tlog-proof@v1"
+RECEIPT_HEAD = b"c2sp.org/tlog-proof@v1"
+"""The first line of a receipt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Receipt:
     def text(self) -> bytes:
         """The receipt's bytes."""
         lines = [
-            _HEAD,
+            RECEIPT_HEAD,
             b"extra " + b64encode(self.entry).encode("ascii"),
             b"index %d" % self.index,
             *(b64encode(node).encode("ascii") for node in self.path),
@@ -39,7 +40,7 @@ class Receipt:
         """Read a receipt strictly; raises ProofError."""
         head, gap, checkpoint = data.partition(b"\n\n")
         lines = head.split(b"\n")
-        if not gap or len(lines) < 3 or lines[0] != _HEAD or len(lines) > 3 + PATH_LIMIT:
+        if not gap or len(lines) < 3 or lines[0] != RECEIPT_HEAD or len(lines) > 3 + PATH_LIMIT:
             raise ProofError("got bytes that are no c2sp.org/tlog-proof@v1")
         if not lines[1].startswith(b"extra ") or not lines[2].startswith(b"index "):
             raise ProofError("receipt: expected the lines extra and index")

@@ -4,7 +4,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 
-from ledger.errors import EventError
+from ledger.errors import EventError, ProofError
 from ledger.merkle import HASH_BYTES, Node, node_hash
 
 TILE_HEIGHT = 8
@@ -27,6 +27,17 @@ def level_tiles(size: int, level: int) -> Iterator[tuple[int, int]]:
     yield from ((number, TILE_WIDTH) for number in range(full))
     if rest:
         yield full, rest
+
+
+def tile_width(size: int, level: int, number: int) -> int:
+    """How many hashes (of level 0: entries) tile `number` of `level` holds in a log of `size`.
+
+    Raises LookupError for a tile that such a log doesn't have.
+    """
+    width = min(TILE_WIDTH, (size >> (TILE_HEIGHT * level)) - number * TILE_WIDTH)
+    if number < 0 or width <= 0:
+        raise LookupError(f"a log of {size} entries has no tile {number} on level {level}")
+    return width
 
 
 def all_tiles(size: int) -> Iterator[tuple[int, int, int]]:
@@ -136,7 +147,9 @@ def _rows(data: bytes) -> list[list[bytes]]:
 
 
 def _levels(data: bytes) -> list[list[bytes]]:
-    """All perfect nodes inside a tile, row by row; row 0 are its hashes."""
+    """All perfect nodes inside a tile, row by row; row 0 are its hashes. Raises ProofError."""
+    if len(data) % HASH_BYTES:
+        raise ProofError(f"got a tile of {len(data)} bytes, expected hashes of {HASH_BYTES}")
     rows = [[data[i : i + HASH_BYTES] for i in range(0, len(data), HASH_BYTES)]]
     while len(rows[-1]) > 1:
         row = rows[-1]

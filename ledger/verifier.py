@@ -4,10 +4,9 @@ Pure: files come through `read`, bundles may be digested elsewhere, side by side
 """
 
 import hashlib
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
 
 from crypto.encoding import b64decode
 from crypto.errors import CryptoError
@@ -19,7 +18,8 @@ from ledger.directory import fold_directory
 from ledger.entry import Entry, nested_event
 from ledger.errors import LedgerError, ProofError, Tampered
 from ledger.event import Event
-from ledger.forms import Signer
+from ledger.forms import KINDS, Signer
+from ledger.layout import Read, check_tile
 from ledger.merkle import (
     HASH_BYTES,
     Frontier,
@@ -28,67 +28,23 @@ from ledger.merkle import (
     node_hash,
     root_of,
 )
-from ledger.policies import fold_policy, last_policy, policy_at
+from ledger.policies import LOG, PolicyRow, fold_policy, last_policy, policy_at
 from ledger.receipt import Receipt
 from ledger.refusals import RefusalCounter
-from ledger.registry import REGISTRY, edition_of
+from ledger.registry import edition_of
+from ledger.remarks import Restored
 from ledger.rows import Rows
 from ledger.signers import check_edition, check_event, check_signer, created_ids, known_key
 from ledger.tiles import (
     TILE_HEIGHT,
     TILE_WIDTH,
-    level_tiles,
     split_bundle,
     tile_nodes,
     tile_path,
-    tree_paths_of,
+    tile_width,
 )
 
-Read = Callable[[str], bytes]
-"""The bytes of a file of the export, by its path; raises Tampered if it isn't there."""
-_READINGS = frozenset(name for (name, _), kind in REGISTRY.items() if kind.reading)
-FIXED_FILES = ("README", "checkpoint", "log.vkey", "policy", "registry.json")
-
-
-def check_manifest(
-    read: Read, paths: Iterable[str], later: Container[str] = frozenset()
-) -> dict[str, str]:
-    """Every file is in `manifest`, and nothing else is; gives their SHA-256 in hex, by path.
-
-    The sums are checked too, but for those in `later`, which whoever reads these files checks.
-    """
-    listed: dict[str, str] = {}
-    text = read("manifest").decode("utf-8", "replace")
-    for line in text.splitlines():
-        digest, gap, path = line.partition("  ")
-        if not gap or len(digest) != 64 or path in listed:
-            raise Tampered(f"manifest: got the line {line[:80]!r}")
-        listed[path] = digest
-    if text != "".join(f"{listed[path]}  {path}\n" for path in sorted(listed)):
-        raise Tampered("manifest: expected sorted lines '<sha256>  <path>'")
-    there = set(paths) - {"manifest"}
-    for path in sorted(there ^ listed.keys()):
-        raise Tampered(f"{path}: {'not in the manifest' if path in there else 'missing'}")
-    for path, digest in listed.items():
-        if path not in later:
-            check_sum(path, read(path), digest)
-    return listed
-
-
-def check_sum(path: str, data: bytes, digest: str) -> None:
-    """Raises Tampered unless `digest` is the SHA-256 of a file's `data`, in hex."""
-    if hashlib.sha256(data).hexdigest() != digest:
-        raise Tampered(f"{path}: damaged, its SHA-256 is not that of the manifest")
-
-
-def check_layout(paths: Iterable[str], size: int) -> None:
-    """Exactly the files that an export of `size` entries has (beside `releases/`)."""
-    there = {path for path in paths if not path.startswith("releases/")}
-    expected = {*FIXED_FILES, "manifest", *tree_paths_of(size)}
-    for path in sorted(there ^ expected):
-        raise Tampered(
-            f"{path}: {'surplus' if path in there else 'missing'} in a log of {size} entries"
-        )
+_READINGS = frozenset(name for name, kind in KINDS.items() if kind.reading)
 
 
 def read_checkpoint(
@@ -109,17 +65,6 @@ def read_checkpoint(
         return open_checkpoint(read("checkpoint"), keys), keys
     except CryptoError as error:
         raise Tampered(f"checkpoint: {str(error).removeprefix('checkpoint: ')}") from error
-
-
-def check_policy_file(read: Read, keys: Sequence[VerifierKey]) -> None:
-    """The witness policy names this log's key (C2SP tlog-policy)."""
-    names = {str(key) for key in keys}
-    for number, line in enumerate(read("policy").decode("utf-8", "replace").split("\n"), 1):
-        words = line.partition("#")[0].split()
-        if words[:1] == ["log"] and not names.issuperset(words[1:2] or [""]):
-            raise Tampered(f"policy: line {number} names another log's key")
-        if words and words[0] not in ("log", "witness", "group", "quorum"):
-            raise Tampered(f"policy: line {number} is none of log, witness, group, quorum")
 
 
 @dataclass
@@ -143,6 +88,8 @@ class LogVerifier:
     counts: Counts = field(default_factory=Counts)
     created: Event | None = None
     """Entry 0's event."""
+    restored: list[Restored] = field(default_factory=list)
+    """What the log says it lost."""
 
     def __post_init__(self) -> None:
         """Nothing taken so far."""
@@ -152,8 +99,8 @@ class LogVerifier:
         self._tiles: dict[int, list[bytes]] = {}
         self._tail: list[bytes] = []
         self._signers: set[Signer] = set()
-        self._restored: list[tuple[int, dict[str, Any]]] = []
         self._refusals = RefusalCounter()
+        self._roots: list[tuple[Restored, bytes]] = []
 
     def take(self, bundle: BundleDigest) -> None:
         """Check one bundle against all before it; raises Tampered with the entry's number."""
@@ -213,23 +160,45 @@ class LogVerifier:
         ids.update(new)
 
     def _check_skew(self, bundle: BundleDigest) -> None:
-        """The author's clocks: by the worst one alone unless the policy changes within the bundle."""
-        size = len(bundle.times)
-        ends = [(bundle.start, 0), (bundle.start + size - 1, -1)]
-        limits = {self._skew_at(seq, bundle.times[i]) for seq, i in ends}
-        if len(limits) > 1:
-            path = tile_path("entries", bundle.start // TILE_WIDTH, size)
-            entries = [Entry.parse(raw) for raw in split_bundle(self.read(path))]
-            worst = [(abs(e.event.at - e.time), e.link.seq, self._skew_at(e.link.seq, e.time))
-                     for e in entries]  # fmt: skip
-        else:
-            worst = [(*bundle.skew, limits.pop())]
-        for skew, seq, limit in worst:
-            if skew > limit:
-                raise Tampered(f"entry {seq}: its author's clock is {skew} ms off")
+        """The authors' clocks, each by the policy in force at its entry.
+
+        The worst of them tells, unless it is off by more than some policy allows that comes into force
+        within the bundle: then each entry is looked at.
+        """
+        if not bundle.times:
+            return
+        rows = self._policies_within(bundle)
+        worst, seq = bundle.skew
+        if worst <= min(int(row.policy["clock_skew_ms"]) for row in rows):
+            return
+        if len(rows) == 1:
+            raise Tampered(f"entry {seq}: its author's clock is {worst} ms off")
+        path = tile_path("entries", bundle.start // TILE_WIDTH, len(bundle.times))
+        for raw in split_bundle(self.read(path)):
+            entry = Entry.parse(raw)
+            skew = abs(entry.event.at - entry.time)
+            if skew > self._skew_at(entry.link.seq, entry.time):
+                raise Tampered(f"entry {entry.link.seq}: its author's clock is {skew} ms off")
+
+    def _policies_within(self, bundle: BundleDigest) -> list[PolicyRow]:
+        """The policies that may be in force at some entry of a bundle, which was taken: that at its first
+        entry, and those that it sets or whose instant comes within it."""
+        first, last = bundle.times[0], bundle.times[-1]
+        begin = policy_at(self._rows, first, bundle.start)
+        later = [
+            row
+            for row in self._rows.group(PolicyRow, LOG)
+            if row.seq >= max(1, bundle.start) or first < row.since <= last
+        ]
+        return [begin, *later]
 
     def _skew_at(self, seq: int, time: int) -> int:
         return int(policy_at(self._rows, time, seq).policy["clock_skew_ms"])
+
+    @property
+    def time(self) -> int:
+        """The time of the last entry taken, Unix ms; 0 without any."""
+        return self._chain.time
 
     def finish(self, checkpoint: Checkpoint, registry: bytes, keys: Sequence[VerifierKey]) -> None:
         """The unfinished tiles, the root, and what entry 0 commits to; raises Tampered."""
@@ -244,9 +213,9 @@ class LogVerifier:
         if self._root() != checkpoint.root:
             raise Tampered("checkpoint: its root is not that of the entries")
         node = tile_nodes(lambda level, number: _tile_of(self.read, self.size, level, number))
-        for seq, body in self._restored:
-            if body["size"] != seq or b64decode(body["root"], 32) != root_of(seq, node):
-                raise Tampered(f"entry {seq}: says the log went on from another size or root")
+        for said, root in self._roots:
+            if said.size != said.seq or root != root_of(said.seq, node):
+                raise Tampered(f"entry {said.seq}: says the log went on from another size or root")
         if self.created is None:
             return
         body = self.created.body
@@ -288,7 +257,9 @@ class LogVerifier:
             if edition_of(b64decode(event.body["registry"], 32)) is None:
                 raise Tampered("names a registry that this program does not know: use a later one")
         if event.type.name == "ledger.restored":
-            self._restored.append((entry.link.seq, event.body))
+            said = Restored.of(entry)
+            self.restored.append(said)
+            self._roots.append((said, b64decode(event.body["root"], 32)))
         if event.type.name == "access.refused":
             self._refused(entry)
         self.counts.accounts_keys += event.type.name == "key.registered"
@@ -304,6 +275,7 @@ class LogVerifier:
         Whether key and role were active is for the rules to say, from the second version on (S0).
         """
         inner, sig = nested_event(entry.event)
+        check_edition(inner, self._rows)
         if entry.event.type.v == 1:
             check_signer(inner, sig.key, entry.time, self._rows)
         else:
@@ -347,7 +319,7 @@ def _as_signed(signer: Signer, stream: str, time: int) -> Event:
     """The event as far as the right to sign it goes."""
     acting = {"role": signer.role} | ({"hospital": signer.hospital} if signer.hospital else {})
     value = {"actor": signer.actor, "as": acting, "body": {}, "id": "", "stream": stream}
-    return Event.checked(b"", value, REGISTRY[signer.kind, 1], time)
+    return Event.checked(b"", value, KINDS[signer.kind], time)
 
 
 def _join(upper: Frontier, root: bytes) -> bytes:
@@ -389,5 +361,5 @@ def check_extends(read: Read, now: Checkpoint, older: Checkpoint, what: str) -> 
 
 
 def _tile_of(read: Read, size: int, level: int, number: int) -> bytes:
-    widths: Iterator[tuple[int, int]] = level_tiles(size, level)
-    return read(tile_path(level, number, dict(widths)[number]))
+    path = tile_path(level, number, tile_width(size, level, number))
+    return check_tile(path, read(path), size, level, number)

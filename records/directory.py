@@ -9,6 +9,7 @@ from crypto.encoding import b64decode, b64encode
 from crypto.ids import ALGORITHM_ED25519, key_id
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key, possession
+from ledger.directory import Patient
 from ledger.times import format_time
 from records.days import check_zone, today_at
 from records.desk import Desk
@@ -185,13 +186,13 @@ def _register(desk: Desk, actor: Actor, patients: Sequence[NewPatient]) -> list[
         )
     ]
     made = desk.reserve(actor, subjects)[::2]
-    today = today_at(desk, actor) if any(p.birth_date for p in patients) else None
+    local = today_at(desk, actor) if any(p.birth_date for p in patients) else None
     events = []
     for p, event_id, reserved in zip(patients, events_ids, made, strict=True):
         if reserved.known:
             raise RecordsError(f"{p.identifier} is the identifier of {reserved.id} already")
         body = {"account": p.account, "patient": reserved.id, "purpose": "TREAT", **reserved.sealed}
-        body |= ages(desk, p.birth_date, today) | ({"deceased": True} if p.deceased else {})
+        body |= ages(desk, p.birth_date, local) | ({"deceased": True} if p.deceased else {})
         stream = f"patient/{reserved.id}"
         events.append(actor.event("patient.registered", stream, body, now, event_id))
         if p.key is not None:
@@ -253,6 +254,20 @@ def correct_patient(
     return desk.append(actor, [event])[0].seq
 
 
+def correct_death(desk: Desk, actor: Actor, row: Patient) -> int:
+    """Say that a patient has died, with the ages as they are, as the hospital that registered; the entry."""
+    body: dict[str, Any] = {"patient": row.patient, "purpose": "TREAT", "deceased": True}
+    if row.adult_from:
+        body |= {
+            "teen_from": format_time(row.teen_from),
+            "adult_from": format_time(row.adult_from),
+        }
+    else:
+        body["adult"] = True
+    event = actor.event("patient.corrected", f"patient/{row.patient}", body, desk.now())
+    return desk.append(actor, [event])[0].seq
+
+
 def _key_event(
     desk: Desk, actor: Actor, account: str, custody: str, key: SigningKey
 ) -> dict[str, Any]:
@@ -267,21 +282,26 @@ def _key_event(
     return actor.event("key.registered", f"account/{account}", body, desk.now())
 
 
-def ages(desk: Desk, birth: date | None, today: date | None = None) -> dict[str, Any]:
+def ages(desk: Desk, birth: date | None, local: date | None = None) -> dict[str, Any]:
     """`adult`, or the two instants at which a minor gets rights (00:00Z on the birthday).
 
-    `today`: the day it is at the hospital, by default in UTC; no birth lies after it. Rights of age come at
+    `local`: the day it is at the hospital, by default in UTC; no birth lies after it. Rights of age come at
     00:00Z everywhere.
     """
     if birth is None:
         return {"adult": True}
     teen, adult = (birthday(birth, years) for years in (TEEN_YEARS, desk.policy().majority_years))
-    day = date.fromisoformat(format_time(desk.now())[:10])
-    if birth > (latest := today or day):
+    day = today(desk.now())
+    if birth > (latest := local or day):
         raise RecordsError(f"the birth date {birth} lies in the future: today is {latest}")
     if adult <= day:
         return {"adult": True}
     return {"teen_from": f"{teen}T00:00:00.000Z", "adult_from": f"{adult}T00:00:00.000Z"}
+
+
+def today(now: int) -> date:
+    """The day of the instant `now` (Unix ms), by which ages are counted."""
+    return date.fromisoformat(format_time(now)[:10])
 
 
 def birthday(birth: date, years: int) -> date:

@@ -19,6 +19,10 @@ class Forbidden(RecordsError):
     """What the caller's role may not ask for."""
 
 
+class OverQuota(RecordsError):
+    """More was asked for within an hour than one actor gets."""
+
+
 class AlreadyUsed(RecordsError):
     """A reading that stands in the log already: its receipt can be had, its content never again."""
 

@@ -11,10 +11,14 @@ from identity.actors import Caller
 from identity.sessions import active_role
 from ledger.directory import Group, GroupMember, Key, Member, Patient
 from ledger.entry import Entry
-from ledger.registry import ACTIONS, PURPOSES
+from ledger.registry import ACTIONS, PURPOSES, REGISTRY
 from ledger.rows import Rows
 from records.errors import Forbidden, NotThere, RecordsError
 from storage.ledger import Ledger
+
+ASKED = frozenset(str(kind.action) for kind in REGISTRY.values() if kind.action)
+"""Actions that some event asks for. Of others nobody is told about themselves what can't be tried: the
+answer would be true of a chart without exclusions, or of one with them, alone."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ def why(ledger: Ledger, caller: Caller, question: Question) -> Answer:
     """Explain what the rules say now; nothing is appended.
 
     Patients ask about anybody on their own chart, auditors about everybody, others about themselves, and
-    are told what a refused asker is told. Raises NotThere or RecordsError.
+    are told what a refused asker is told. Raises NotThere, Forbidden or RecordsError.
     """
     if question.action not in ACTIONS or question.purpose not in PURPOSES:
         raise RecordsError(f"got {question.action[:40]!r} for {question.purpose[:40]!r}, expected an action and a "
@@ -57,20 +61,12 @@ def why(ledger: Ledger, caller: Caller, question: Question) -> Answer:
     record = ledger.row(Record, question.record) if question.record else None
     if question.record and (record is None or record.patient != question.patient):
         raise NotThere(f"there is no record {question.record} of {question.patient}")
+    if not whole and question.action not in ASKED:
+        raise RecordsError(f"got {question.action}, which no kind of event asks for yet; expected one of "
+                           f"{', '.join(sorted(ASKED))}")  # fmt: skip
     request, facts, policy = _asked(ledger, question)
-    granted = _granted(ledger, facts)
-    return Answer(explain(request, facts, policy, whole, granted), request.as_of, policy.seq)
-
-
-def _granted(ledger: Ledger, facts: Facts) -> dict[str, int]:
-    """The entries that made the grants which were revoked; the others' rows have their own."""
-    gone = {grant.grant: grant.patient for grant in facts.grants if not grant.active}
-    return {
-        entry.event.body["grant"]: entry.link.seq
-        for patient in set(gone.values())
-        for entry in ledger.stream(f"patient/{patient}", ledger.head().size)
-        if entry.event.type.name == "access.granted" and entry.event.body["grant"] in gone
-    }
+    records = ledger.records_of(question.patient) if question.action == "list" else ()
+    return Answer(explain(request, facts, policy, whole, records), request.as_of, policy.seq)
 
 
 def still_permitted(ledger: Ledger, entry: Entry) -> bool:

@@ -4,13 +4,16 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import orjson
+
 from consent.facts import Record
 from crypto.ids import is_id
 from identity.actors import Caller
 from ledger.directory import Account, Group, Hospital, Patient
 from ledger.errors import Refused
 from ledger.registry import CATEGORIES, LABELS
-from records.errors import Forbidden, NotThere, RecordsError
+from records.errors import Forbidden, NotThere, OverQuota, RecordsError
+from records.labelling import HOUR_MS, label_codes
 from storage.errors import NotFound
 from storage.keeper import KeyRequest, Wrapped
 from storage.ledger import Ledger
@@ -20,6 +23,8 @@ TEXT_BYTES = 1_024
 """Longest text that is sealed for an author, UTF-8: two of them go into one header of a reading."""
 SUBJECTS = 1_000
 """Most subjects reserved by one call."""
+RESERVED_AN_HOUR = 20_000
+"""Most ids that one account reserves over HTTP within an hour: 10,000 patients with their accounts."""
 RESERVING = frozenset({"doctor", "hospital_admin", "hospital_system", "operator"})
 SEALING = frozenset({"doctor", "hospital_system", "patient"})
 """Roles that may append to a chart, and so may seal."""
@@ -65,9 +70,32 @@ def reserve_subjects(ledger: Ledger, caller: Caller, subjects: Sequence[Subject]
     wanted = [replace(s, id=kept.get(s.identifier, s.id)) for s in subjects]
     known = {s.id for s in wanted if s.identifier and ledger.row(Patient, s.id) is not None}
     fresh = [s for s in wanted if s.id not in known]
+    _keep_witnesses(ledger, fresh)
     made = reserve(ledger, caller.account, [_request(caller, subject) for subject in fresh])
     sealed = {s.id: _seal_subject(ledger, caller, s, made) for s in fresh}
     return [Reserved(s.id, sealed.get(s.id, {}), s.id in known) for s in wanted]
+
+
+def reserve_counted(ledger: Ledger, caller: Caller, subjects: Sequence[Subject]) -> list[Reserved]:
+    """`reserve_subjects` for callers from afar, whose keys stay even if no entry ever names the ids.
+
+    Raises OverQuota as well, and reserves nothing then.
+    """
+    now = ledger.clock()
+
+    def counted(before: bytes | None) -> bytes:
+        count, end = orjson.loads(before) if before else (0, now + HOUR_MS)
+        if end <= now:
+            count, end = 0, now + HOUR_MS
+        if count + len(subjects) > RESERVED_AN_HOUR:
+            raise OverQuota(
+                f"got {count + len(subjects):,} ids within an hour, expected at most {RESERVED_AN_HOUR:,}: "
+                f"come again in {(end - now) // 60_000 + 1} minutes, or import beside the data"
+            )
+        return orjson.dumps([count + len(subjects), end])
+
+    ledger.passing.change("reserved", caller.account.encode(), counted, now, now + HOUR_MS)
+    return reserve_subjects(ledger, caller, subjects)
 
 
 def seal_texts(
@@ -81,7 +109,8 @@ def seal_texts(
 ) -> tuple[dict[str, str], list[str]]:
     """Sealed fields for an event on a patient's chart, and the codes of labels; open to who may append.
 
-    `object_id`: the record or the patient that the texts are of. Raises NotThere or RecordsError.
+    `object_id`: the record or the patient that the texts are of; codes are narrower, see `labelling`.
+    Raises NotThere or RecordsError.
     """
     _check_texts(texts)
     check_labels(labels)
@@ -97,11 +126,7 @@ def seal_texts(
         sealed = (
             ledger.keeper.seal(wrapped, f"patient/{patient}", event, dict(texts)) if texts else {}
         )
-        codes = (
-            ledger.keeper.label_codes(object_key(ledger, patient, LABEL_KEY), labels)
-            if labels
-            else []
-        )
+        codes = label_codes(ledger, caller, patient, object_id, labels)
     except NotFound as error:
         raise NotThere(f"{error}: reserve it first") from error
     return sealed, codes
@@ -172,6 +197,23 @@ def object_key(ledger: Ledger, subject: str, name: str) -> Wrapped:
 
 _CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]").search
 _KINDS: dict[str, type] = {"ac": Account, "gp": Group, "hs": Hospital, "pt": Patient}
+
+
+def _keep_witnesses(ledger: Ledger, fresh: Sequence[Subject]) -> None:
+    """Keep the names of patients who get an identifier: imports compare whom it finds with them."""
+    from records.imports.people import (
+        Demographics,  # here: the package of imports needs this module
+    )
+    from records.imports.traits import witness
+
+    since = ledger.head().size
+    named = [s for s in fresh if s.identifier and s.texts.get("name")]
+    kept = {
+        s.id: witness(ledger.identifiers, s.id, Demographics(text=s.texts["name"]), since)
+        for s in named
+    }
+    if kept:
+        ledger.identifiers.keep_witnesses(kept)
 
 
 def _check_subject(ledger: Ledger, caller: Caller, subject: Subject) -> None:

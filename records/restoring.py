@@ -6,9 +6,11 @@ from pathlib import Path
 from crypto.encoding import b64encode
 from identity.actors import Actor
 from ledger.checkpoint import Checkpoint, open_checkpoint
+from ledger.merkle import root_of
 from records.appending import append
 from records.errors import RecordsError
-from storage.files import replace_file
+from storage.anchor import Anchor
+from storage.errors import NotFound
 from storage.ledger import Ledger
 
 
@@ -27,17 +29,8 @@ def accept_restore(ledger: Ledger, operator: Actor, anchor: Path) -> Restored:
     What was known last is the anchor's checkpoint, or the keeper's if that is larger; if neither is there,
     the head itself. Raises RecordsError if the database extends what was known and the anchor is there.
     """
-    head, last = ledger.head(), ledger.keeper.seen
-    if anchor.exists():
-        kept = open_checkpoint(anchor.read_bytes(), ledger.vkeys)
-        last = kept if kept.size >= last.size else last
-    if not last.size or (last.size <= head.size and ledger.root_at(last.size) == last.root):
-        if anchor.exists():
-            raise RecordsError(
-                f"the database has {head.size} entries and extends the last checkpoint of {last.size}: "
-                "there is nothing to accept"
-            )
-        last = Checkpoint(ledger.origin, head.size, head.root)
+    outside = Anchor(anchor, 0, lambda note: open_checkpoint(note, ledger.vkeys).size)
+    head, last = _compared(ledger, outside)
     body = {
         "last_root": b64encode(last.root),
         "last_size": last.size,
@@ -48,5 +41,33 @@ def accept_restore(ledger: Ledger, operator: Actor, anchor: Path) -> Restored:
     seq = append(ledger, operator, [event])[0].link.seq
     shown = ledger.reading(seq, 0)
     ledger.keeper.accept_restored(shown.receipt, shown.key)
-    replace_file(anchor, shown.receipt.checkpoint)
+    outside.reset(shown.receipt.checkpoint)
     return Restored(seq, head.size, last.size)
+
+
+def _compared(ledger: Ledger, outside: Anchor) -> tuple[Checkpoint, Checkpoint]:
+    """Where the database ends, and what was known last; raises RecordsError where nothing was lost.
+
+    Both are looked at under the head's lock. While it is held nobody appends, so a neighbour at work never
+    makes the anchor run ahead of a head that was read before it.
+    """
+    with ledger.database.write() as connection:
+        locked = ledger.store.head(connection, lock=True)
+        if locked is None:
+            raise NotFound("the database holds no log")
+        head, last = Checkpoint(ledger.origin, locked.size, locked.root), ledger.keeper.seen
+        note = outside.read()
+        if note is not None:
+            kept = open_checkpoint(note, ledger.vkeys)
+            last = kept if kept.size >= last.size else last
+        if last.size > head.size:
+            return head, last
+        node = ledger.store.nodes(connection)
+        if last.size and root_of(last.size, node) != last.root:
+            return head, last
+    if note is not None:
+        raise RecordsError(
+            f"nothing was lost: the database has {head.size} entries and extends the last checkpoint of "
+            f"{last.size}, so there is nothing to accept. Go on as usual; `heartwood status` shows the ledger"
+        )
+    return head, head

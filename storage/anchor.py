@@ -2,10 +2,23 @@
 
 import fcntl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
-from storage.files import replace_file
+from storage.files import private, replace_file
+
+
+class Acknowledged(NamedTuple):
+    """What the file said at one instant: `note`, or None if there was none.
+
+    Read it before the database that it is compared with. The file follows the database, so the database
+    read later holds all that the file speaks of; read the other way round, whatever a neighbour appends
+    in between looks lost.
+    """
+
+    note: bytes | None
 
 
 class Anchor:
@@ -24,6 +37,10 @@ class Anchor:
     def read(self) -> bytes | None:
         """The checkpoint's note, or None if there never was one."""
         return self._path.read_bytes() if self._path.exists() else None
+
+    def acknowledged(self) -> Acknowledged:
+        """What the file says now."""
+        return Acknowledged(self.read())
 
     def saw(self, size: int, note: bytes, now: int) -> None:
         """A checkpoint was acknowledged at `now` (Unix ms); write it if one is due."""
@@ -44,8 +61,7 @@ class Anchor:
             if self._pending is None:
                 return
             size, note = self._pending
-            with open(self._path.with_name(".checkpoint.lock"), "ab") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            with self._alone():
                 there = self.read()
                 if there is None or self._size_of(there) < size:
                     replace_file(self._path, note)
@@ -53,6 +69,13 @@ class Anchor:
 
     def reset(self, note: bytes) -> None:
         """Go back to `note`, after the operator accepted a restored database."""
-        with self._lock:
+        with self._lock, self._alone():
             replace_file(self._path, note)
             self._pending = None
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No other process writes the file meanwhile."""
+        with open(self._path.with_name(".checkpoint.lock"), "ab", opener=private) as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield

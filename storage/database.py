@@ -33,6 +33,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from storage.errors import StartRefused
+from storage.files import make_private, private
 
 SQLITE_PAGE_BYTES = 8_192
 SQLITE_CACHE_KIB = 262_144
@@ -76,6 +77,7 @@ class Database:
         self._own, self._raw = threading.local(), list[sqlite3.Connection]()
         if self.sqlite:
             self._writer, self._reader = _sqlite(url)
+            make_private(lock)
         else:
             self._writer = self._reader = create_engine(
                 url,
@@ -98,7 +100,7 @@ class Database:
             with self._writer.begin() as connection:
                 yield connection
             return
-        with self._thread_lock, open(self._lock_path, "ab") as lock:
+        with self._thread_lock, open(self._lock_path, "ab", opener=private) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             with self._writer.begin() as connection:
                 yield connection
@@ -107,7 +109,7 @@ class Database:
     def alone(self, name: str) -> Iterator[bool]:
         """Whether this process alone does `name` (letters and `_`) now; given up at the end, and by a crash."""
         if self.sqlite:
-            with open(self._lock_path.with_name(f"{name}.lock"), "ab") as lock:
+            with open(self._lock_path.with_name(f"{name}.lock"), "ab", opener=private) as lock:
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
@@ -295,11 +297,19 @@ def _sqlite(url: str) -> tuple[Engine, Engine]:
                            pool_size=8, connect_args={"check_same_thread": False})  # fmt: skip
     event.listen(writer, "handle_error", partial(_begin_afresh, reader))
     event.listen(reader, "handle_error", partial(_begin_afresh, writer))
+    event.listen(writer, "do_connect", lambda *_: _make_private(Path(path)))
     event.listen(writer, "connect", _writer_pragmas)
     event.listen(writer, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     event.listen(reader, "connect", _reader_pragmas)
     event.listen(reader, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
     return writer, reader
+
+
+def _make_private(path: Path) -> None:
+    """The database's files: SQLite makes those beside it as readable as the first."""
+    make_private(path, create=True)
+    for beside in ("-wal", "-shm"):
+        make_private(path.with_name(path.name + beside))
 
 
 def _connecting(url: str) -> dict[str, str]:

@@ -22,6 +22,10 @@ class OutcomeUnknown(StorageError):
     """The commit may or may not have happened; a retry with the same event ids is safe."""
 
 
+class Bug(StorageError):
+    """An error of the program while a call was worked on; nothing of it was appended. Its cause is chained."""
+
+
 class NotFound(StorageError):
     """What was asked for isn't there."""
 

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from crypto.notes import VerifierKey
+from ledger.layout import KEY_FILES
 from ledger.merkle import HASH_BYTES
 from ledger.registry import edition_of, registry_json
 from ledger.tiles import TILE_WIDTH, all_tiles, join_bundle, level_tiles, tile_path
@@ -22,7 +24,8 @@ checks all of it, and
     python -P -m consent audit DIR --vkey FILE
 
 decides every access again. The file with the log's verifier keys must come from elsewhere: the log.vkey in
-here proves nothing about where this directory comes from.
+here proves nothing about where this directory comes from. Tools that take one key want log.ed25519.vkey
+or log.mldsa44.vkey, which hold a line of it each.
 """
 
 
@@ -97,6 +100,9 @@ def write_source(
     put("README", README.format(origin=source.origin).encode())
     put("checkpoint", source.checkpoint)
     put("log.vkey", "".join(f"{key}\n" for key in source.vkeys).encode())
+    for kind, path in KEY_FILES.items():
+        alone = [text for text in source.vkeys if VerifierKey.parse(text).kind == kind]
+        put(path, "".join(f"{text}\n" for text in alone).encode())
     put("policy", f"log {source.vkeys[0]}\nquorum none\n".encode())
     put("registry.json", source.registry)
     for number, width in level_tiles(source.size, 0):

@@ -21,6 +21,35 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
+def private(path: str, flags: int) -> int:
+    """An `opener` for `open`: what is made is its owner's alone, whatever folder and umask say."""
+    return os.open(path, flags, PRIVATE_MODE)
+
+
+def private_directory(path: Path) -> None:
+    """A directory that is its owner's alone, also where it was there before; raises OSError."""
+    path.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+    path.chmod(DIRECTORY_MODE)
+
+
+def make_private(path: Path, create: bool = False) -> None:
+    """Let nobody but the owner read or write a file; `create`: make it if it isn't there.
+
+    One that isn't there, or isn't this user's to change, stays as it is.
+    """
+    flags = os.O_RDWR | (os.O_CREAT if create else 0)
+    try:
+        descriptor = private(os.fspath(path), flags)
+    except OSError:  # whoever then needs to write it is told
+        return
+    try:
+        if os.fstat(descriptor).st_mode & ~PRIVATE_MODE & 0o777:
+            with suppress(PermissionError):
+                os.fchmod(descriptor, PRIVATE_MODE)
+    finally:
+        os.close(descriptor)
+
+
 def temporary_for(path: Path) -> Path:
     """A name beside `path` for what isn't whole yet; `leftovers` knows it by its form."""
     return path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")

@@ -9,10 +9,23 @@ from storage.database import Database
 
 _KEY_LABEL = b"heartwood/identifiers/v1"
 _IMPORTED_LABEL = b"heartwood/imported/v1"
+_TRAITS_LABEL = b"heartwood/traits/v1"
 HASH_BYTES = 16
 """Of an imported unit's name, and of its content: enough not to meet by chance among 10^12."""
+HOMES_ASKED = 500
+"""Names in one statement."""
 SEVERAL = ""
 """The patient of a number that several patients bear."""
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """What confirms that a number is a patient's: name, birth date and sex as keyed hashes."""
+
+    since: int
+    """The log's size when it was kept: a correction of the patient from that entry on goes before it."""
+    traits: str
+    """Made of `Identifiers.trait`; the form is the caller's."""
 
 
 class Identifiers:
@@ -22,6 +35,7 @@ class Identifiers:
         """The hash's key is derived from the identity root."""
         self._database = database
         self._key = hmac.digest(identity_root, _KEY_LABEL, "sha256")
+        self._traits_key = hmac.digest(identity_root, _TRAITS_LABEL, "sha256")
 
     def find(self, hospital: str, identifiers: Iterable[str]) -> dict[str, str]:
         """The patients of those identifiers (`<system>|<value>`) that the hospital knows.
@@ -64,9 +78,31 @@ class Identifiers:
                 rows,
             )
 
+    def trait(self, patient: str, kind: str, text: str) -> str:
+        """A part of a patient's name, birth date or sex as a keyed hash, in hex.
+
+        The same part of two patients has two hashes: the table tells nobody who shares a birthday.
+        """
+        data = f"{patient}\0{kind}\0{text}".encode("utf-8", "backslashreplace")
+        return hmac.digest(self._traits_key, data, "sha256")[:HASH_BYTES].hex()
+
+    def witness(self, patient: str) -> Witness | None:
+        """What was kept of the patient; None for one of whom nothing was."""
+        statement = self._database.sql("SELECT since, traits FROM witnesses WHERE patient = ?")
+        with self._database.read() as connection:
+            row = connection.exec_driver_sql(statement, (patient,)).first()
+        return None if row is None else Witness(*row)
+
+    def keep_witnesses(self, witnesses: Mapping[str, Witness]) -> None:
+        """Keep those of some patients, in place of what was kept before."""
+        rows = [(patient, one.since, one.traits) for patient, one in witnesses.items()]
+        with self._database.write() as connection:
+            self._database.upsert(connection, schema.witnesses, rows)
+
     def forget(self, patient: str) -> None:
-        """Forget every name of a patient: part of an erasure."""
+        """Forget every name of a patient, and what confirms them: part of an erasure."""
         _forget(self._database, schema.identifiers.name, patient)
+        _forget(self._database, schema.witnesses.name, patient)
 
     def _hash(self, hospital: str, identifier: str) -> bytes:
         return hmac.digest(self._key, f"{hospital}\0{identifier}".encode(), "sha256")
@@ -107,9 +143,40 @@ class Imported:
                 [(patient, name, k.object, k.version, k.digest) for name, k in rows.items()],
             )
 
+    def homes(self, hospital: str, names: Iterable[str]) -> dict[str, set[str]]:
+        """The patients into whose charts units of these names went, by the name; none for a new one."""
+        hashes = {self._home(hospital, name): name for name in names}
+        found: dict[str, set[str]] = {}
+        with self._database.read() as connection:
+            asked = list(hashes)
+            for start in range(0, len(asked), HOMES_ASKED):
+                some = asked[start : start + HOMES_ASKED]
+                marks = ", ".join("?" * len(some))
+                statement = self._database.sql(
+                    f"SELECT hash, patient FROM unit_homes WHERE hospital = ? AND hash IN ({marks})"
+                )
+                for digest, patient in connection.exec_driver_sql(statement, (hospital, *some)):
+                    found.setdefault(hashes[bytes(digest)], set()).add(patient)
+        return found
+
+    def settle(self, hospital: str, patient: str, names: Iterable[str]) -> None:
+        """Keep that units of these names went into the patient's chart."""
+        rows = [(hospital, self._home(hospital, name), patient) for name in names]
+        with self._database.write() as connection:
+            self._database.run_many(
+                connection,
+                f"INSERT INTO {schema.unit_homes.name} (hospital, hash, patient) VALUES (?, ?, ?) "
+                "ON CONFLICT (hospital, hash, patient) DO NOTHING",
+                rows,
+            )
+
     def forget(self, patient: str) -> None:
         """Forget what was imported of a patient: part of an erasure."""
         _forget(self._database, schema.imported.name, patient)
+        _forget(self._database, schema.unit_homes.name, patient)
+
+    def _home(self, hospital: str, name: str) -> bytes:
+        return self._hash(b"home", f"{hospital}\0{name}".encode())
 
     def name(self, hospital: str, patient: str, name: str) -> bytes:
         """The keyed hash of a unit's name at a hospital, HASH_BYTES."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from crypto.errors import CryptoError
 from crypto.signing import verify
+from crypto.texts import is_printable, printable
 from ledger.errors import EventError, LedgerError, Refused
 from ledger.event import Event, Signature, bundle_message, bundle_paths, event_message
 from ledger.sequencer import Proposal
@@ -30,6 +31,7 @@ class Intake:
 
     def check(self, event: Event, key: str, value: bytes, expect: int | None = None) -> Proposal:
         """One parsed event, whose signature `value` by `key` is checked; raises Refused."""
+        _check_name(event)
         try:
             verify(self._public(key), value, event_message(self._origin, event.raw))
         except CryptoError as error:
@@ -45,6 +47,8 @@ class Intake:
 
     def check_bundle(self, events: Sequence[Event], key: str, value: bytes) -> list[Proposal]:
         """A bundle of parsed events of one author under one signature; raises Refused for all of it."""
+        for event in events:
+            _check_name(event)
         raws = [event.raw for event in events]
         try:
             root, paths = bundle_paths(key, value, raws)
@@ -74,6 +78,20 @@ class Intake:
                 self._keys.clear()
             public = self._keys[key] = bytes(row[0])
         return public
+
+
+def _check_name(event: Event) -> None:
+    """A hospital's public name, the one free text of the log, shows as what it is.
+
+    For what comes in alone: the registry's pattern takes more, and older entries may hold it.
+    """
+    if event.type.name == "hospital.approved" and not is_printable(event.body["name"]):
+        name = printable(event.body["name"])
+        raise Refused(
+            "malformed",
+            f"got the public name '{name}', expected one without control characters, marks that turn "
+            "the direction of writing, and noncharacters",
+        )
 
 
 def _refused(error: LedgerError, code: str) -> Refused:

@@ -25,7 +25,7 @@ from storage.errors import NotFound
 from storage.identifiers import Identifiers, Imported
 from storage.intake import Intake
 from storage.keeper import KeyKeeper, Reading
-from storage.log import PUBLISH_MS, Log, Settled
+from storage.log import Log, Settled, publication_due
 from storage.passing import PassingStore
 from storage.rows import shape
 from storage.staged import KeyTable
@@ -213,7 +213,7 @@ class Ledger:
     def publish(self) -> None:
         """Publish the newest checkpoint if the last published one is older than a second."""
         head = self.head()
-        if head.published == head.size or self.clock() - head.published_time < PUBLISH_MS:
+        if head.published == head.size or not publication_due(head, self.clock()):
             return
         with self.database.write() as connection:
             locked = self.store.head(connection, lock=True)

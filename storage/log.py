@@ -3,17 +3,20 @@
 1 is done in the callers' threads (`intake`); 2 to 7 are `Log._run`, top to bottom.
 """
 
+import logging
 import os
 import queue
 import threading
-import time as clocks
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
 
+from psycopg import Error as DriverError
 from sqlalchemy import Connection
+from sqlalchemy.exc import DataError, InterfaceError, OperationalError, SQLAlchemyError
 
 from crypto.cosignatures import Checkpoint
 from crypto.encoding import b64decode
@@ -35,8 +38,9 @@ from ledger.tiles import (
     tile_nodes,
 )
 from storage.anchor import Anchor
+from storage.clock import CLOCK_BEHIND_MS, ClockWatch
 from storage.entries import EntryStore, Head, StreamEnd, empty_head
-from storage.errors import OutcomeUnknown, StorageError, Unavailable
+from storage.errors import Bug, OutcomeUnknown, StorageError, Unavailable
 from storage.staged import Claims, KeyTable
 from storage.working import WorkingSet
 
@@ -50,10 +54,6 @@ GATHER_EVENTS = 64
 """With so many events a batch waits for no more: its checkpoint and its sync are shared enough."""
 QUEUE_EVENTS = 20_000
 """Most events waiting; more are answered `full`, so memory stays bounded."""
-CLOCK_JUMP_MS = 2_000
-"""How far the clock may drift from the monotonic one before nothing more is appended."""
-CLOCK_BEHIND_MS = 5_000
-"""How far the clock may stand behind the last entry, or away from the database's clock."""
 STREAMS_LIMIT = 400_000
 """Stream ends kept between batches."""
 ERROR_CHARACTERS = 300
@@ -61,20 +61,37 @@ ERROR_CHARACTERS = 300
 PUBLISH_MS = 1_000
 """Least time between two published checkpoints, and most between two anchors."""
 
+_LOG = logging.getLogger(__name__)
+_OUTSIDE = (OSError, MemoryError, OperationalError, InterfaceError)
+"""What the machine or the database lacks: every call of a batch meets it, so none is tried alone."""
+
+
+def _failure(error: Exception) -> StorageError:
+    """What the caller is told of an error that left nothing in the log; the cause is chained."""
+    if isinstance(error, StorageError):
+        return error
+    database = isinstance(error, (*_OUTSIDE, SQLAlchemyError, DriverError))
+    if database and not isinstance(error, DataError):  # a value it can't hold was never to reach it
+        told: StorageError = Unavailable("database", f"nothing was appended: {_first_line(error)}")
+    else:
+        told = Bug(f"nothing was appended: an error of the program ({type(error).__name__})")
+    told.__cause__ = error
+    return told
+
 
 def _first_line(error: Exception) -> str:
     """What an error says, without the statement that it was about."""
     return f"{type(error).__name__}: {error}".splitlines()[0][:ERROR_CHARACTERS]
 
 
+def publication_due(head: Head, now: int) -> bool:
+    """Whether at `now` (Unix ms) the last publication is long enough ago; one far in the future is none."""
+    return not -CLOCK_BEHIND_MS <= now - head.published_time < PUBLISH_MS
+
+
 def no_node(level: int, index: int) -> bytes:
     """The tree of a call of which nothing stands."""
     raise LookupError(f"no node {index} on level {level}: nothing was appended")
-
-
-def wall_clock() -> int:
-    """Unix milliseconds of this machine."""
-    return clocks.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True)
@@ -134,11 +151,12 @@ class Log:
         service: tuple[str, SigningKey] | None,
         rules: Rules,
         anchor: Anchor,
-        clock: Callable[[], int] = wall_clock,
+        watch: ClockWatch,
     ) -> None:
         """`service`: account and key that sign refusals; None only while entry 0 is written."""
         self._store, self._keys, self._signer, self._service = store, keys, signer, service
-        self._rules, self._anchor, self._clock = rules, anchor, clock
+        self._rules, self._anchor = rules, anchor
+        self._watch, self._clock = watch, watch.wall
         self._state: _State | None = None
         self._queue: queue.Queue[Ticket | None] = queue.Queue()
         self._waiting = 0
@@ -148,7 +166,6 @@ class Log:
         self._stopping = False
         self.unforeseen = 0
         """Rows that a batch asked for and that were not loaded with it (see `WorkingSet`)."""
-        self._offset = clock() - clocks.monotonic_ns() // 1_000_000
         self._thread = threading.Thread(target=self._drain, name="log", daemon=True)
         self._thread.start()
 
@@ -156,6 +173,15 @@ class Log:
     def waiting(self) -> int:
         """Events that were accepted and have no outcome yet."""
         return self._waiting
+
+    def unavailable(self) -> str | None:
+        """Why the clock lets nothing be appended now; None if it does."""
+        try:
+            with self._store.database.read() as connection:
+                self._time(connection, self._store.head(connection) or self._no_head())
+        except Unavailable as error:
+            return str(error)
+        return None
 
     @property
     def stopping(self) -> bool:
@@ -191,6 +217,7 @@ class Log:
                 "too_large", f"got {len(proposals)} events, expected at most {BATCH_EVENTS}"
             )
         ticket = Ticket(proposals, atomic)
+        ticket.settled.set_running_or_notify_cancel()  # a caller who goes away takes nothing back
         with self._gate:
             if self._stopping:
                 raise Unavailable("stopped", "the log is shutting down; nothing was appended")
@@ -270,25 +297,29 @@ class Log:
     def _settle(self, tickets: list[Ticket]) -> None:
         """Run one batch and resolve its callers, whatever happens."""
         try:
-            self._run(tickets)
-        except _Undone as undone:
-            self._undo(tickets[0], undone.outcomes)
-        except StorageError as error:
-            self._fail(tickets, error)
-        except (
-            Exception
-        ) as error:  # a bug or a broken database: say so, and start from the database again
-            self._fail(
-                tickets, Unavailable("database", f"nothing was appended: {_first_line(error)}")
-            )
+            self._try(tickets)
         finally:
             with self._gate:
                 self._waiting -= sum(len(ticket.proposals) for ticket in tickets)
 
-    def _fail(self, tickets: list[Ticket], error: StorageError) -> None:
-        self._state = None
-        for ticket in tickets:
-            ticket.settled.set_exception(error)
+    def _try(self, tickets: list[Ticket]) -> None:
+        """Run a batch; what one call makes fail by itself fails for that call alone."""
+        try:
+            self._run(tickets)
+        except _Undone as undone:
+            self._undo(tickets[0], undone.outcomes)
+        except Exception as error:  # a bug or a broken database: start from the database again
+            self._state = None
+            if len(tickets) > 1 and not isinstance(error, (StorageError, *_OUTSIDE)):
+                _LOG.warning(
+                    "batch failed; its calls are tried one by one", extra={"calls": len(tickets)}
+                )
+                for ticket in tickets:
+                    self._try([ticket])
+                return
+            for ticket in tickets:
+                if not ticket.settled.done():
+                    ticket.settled.set_exception(_failure(error))
 
     def _undo(self, ticket: Ticket, outcomes: list[Outcome]) -> None:
         """Answer an atomic call of which something was refused: nothing of it stands."""
@@ -302,12 +333,12 @@ class Log:
     def _run(self, tickets: list[Ticket]) -> None:
         """Steps 2 to 7 of the append transaction."""
         proposals = [proposal for ticket in tickets for proposal in ticket.proposals]
-        committing = False
+        began, committing = time.perf_counter(), False
         try:
             # 2. Lock the head: from here to the commit no other process appends.
             with self._store.database.write() as connection:
                 head = self._locked_head(connection)
-                now = self._time(head, self._store.database.clock(connection))
+                now = self._time(connection, head)
                 state = self._state_at(connection, head)
                 # 3. Load what the batch needs in a few statements.
                 batch = self._prepare(connection, state, proposals, now)
@@ -320,6 +351,7 @@ class Log:
                 state = self._write(connection, state, batch)
                 committing = True
             self._anchor.saw(state.head.size, state.head.checkpoint, self._clock())
+            self._watch.saw(now)
         except Exception as error:
             if committing:
                 # The commit, or its anchor, failed: it may have happened, so nobody is told either way.
@@ -327,8 +359,21 @@ class Log:
                     "the commit's outcome is unknown; send the same events again, with the same ids"
                 ) from error
             raise
-        # 7. Durable, in the tree, under a signed checkpoint: tell the callers.
         self._state = state
+        try:
+            # 7. Durable, in the tree, under a signed checkpoint: tell the callers.
+            self._tell(tickets, outcomes, state)
+        except Exception as error:
+            raise OutcomeUnknown(
+                "it was appended, and its proof could not be made; send the same events again"
+            ) from error
+        ms = round((time.perf_counter() - began) * 1000, 1)
+        entries = len(batch.entries)
+        told = {"calls": len(tickets), "events": len(proposals), "entries": entries, "ms": ms}
+        _LOG.info("batch", extra=told)
+
+    def _tell(self, tickets: list[Ticket], outcomes: list[Outcome], state: _State) -> None:
+        """Resolve the callers of a batch that was committed."""
         node = edge_nodes(state.head.size, state.crown, self._store.full)
         subtree = cache(partial(range_hash, node=node))
         position = 0
@@ -343,21 +388,9 @@ class Log:
         self.unforeseen += rows.unforeseen
         rows.unforeseen = 0
 
-    def _time(self, head: Head, there: int | None) -> int:
-        """The clock, read under the lock (waiting for it may have taken long); `there`: the database's."""
-        now = self._clock()
-        drift = now - clocks.monotonic_ns() // 1_000_000 - self._offset
-        if abs(drift) > CLOCK_JUMP_MS:
-            raise Unavailable(
-                "clock",
-                f"the clock jumped by {drift} ms; nothing is appended. Restart when it is right",
-            )
-        away = max(head.time - now, 0 if there is None else abs(there - now))
-        if away > CLOCK_BEHIND_MS:
-            raise Unavailable(
-                "clock", f"this clock is {away} ms away from the log's last entry or the database"
-            )
-        return now
+    def _time(self, connection: Connection, head: Head) -> int:
+        """The clock, read under the lock, as waiting for it may have taken long; raises Unavailable."""
+        return self._watch.time(head.size, head.time, self._store.database.clock(connection))
 
     def _locked_head(self, connection: Connection) -> Head:
         head = self._store.head(connection, lock=True)
@@ -366,7 +399,10 @@ class Log:
                 "stopped",
                 "a newer program has upgraded this log; nothing was appended. Use that program",
             )
-        return head or empty_head(self._rules.origin, b"", b"")
+        return head or self._no_head()
+
+    def _no_head(self) -> Head:
+        return empty_head(self._rules.origin, b"", b"")
 
     def _state_at(self, connection: Connection, head: Head) -> _State:
         """The state as of the head, kept from the last batch or loaded anew."""
@@ -426,7 +462,7 @@ class Log:
             size=checkpoint.size, tip=batch.chain.tip, root=checkpoint.root, time=batch.chain.time,
             checkpoint=note, streams=count, registry=self._registry(head, batch),
         )  # fmt: skip
-        if new.time - head.published_time >= PUBLISH_MS:
+        if publication_due(head, new.time):
             store.publish(connection, new.size, note)
             new = new._replace(published=new.size, published_time=new.time)
         store.write_head(connection, new)

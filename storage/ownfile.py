@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from storage.errors import StorageError
-from storage.files import PRIVATE_MODE
+from storage.files import make_private
 
 BUSY_SECONDS = 30
 """How long another connection's lock is waited for."""
@@ -29,12 +29,9 @@ class OwnFile:
         self._pragmas = ("journal_mode = WAL", f"synchronous = {synchronous}")
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
+        make_private(self._path, create)  # before SQLite makes files beside it, as readable as this
         with self.using():
-            try:
-                self._path.chmod(PRIVATE_MODE)
-            except OSError:
-                self._forget()
-                raise
+            pass
 
     @contextmanager
     def using(self) -> Iterator[sqlite3.Connection]:

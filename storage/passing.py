@@ -1,8 +1,9 @@
-"""What lasts minutes: session challenges, sessions, read tokens. A file of its own, shared by the processes of
+"""What lasts minutes: session challenges, sessions, read tokens, counts of an hour. A file of its own, shared by the processes of
 one machine; losing it costs a new sign-in, so nothing here waits for the disk.
 """
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 from storage.ownfile import OwnFile
@@ -55,6 +56,35 @@ class PassingStore:
                 (kind, _hash(secret), now),
             ).fetchone()
         return None if row is None else bytes(row[0])
+
+    def change(
+        self,
+        kind: str,
+        secret: bytes,
+        change: Callable[[bytes | None], bytes],
+        now: int,
+        end: int,
+    ) -> None:
+        """Put `change(value)` in the value's place, until `end`; nobody else changes it meanwhile.
+
+        The value is None if there is none, or once it has ended. What `change` raises leaves it as it was.
+        """
+        with self._file.using() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                row = connection.execute(
+                    "SELECT value FROM passing WHERE kind = ? AND hash = ? AND end > ?",
+                    (kind, _hash(secret), now),
+                ).fetchone()
+                value = change(None if row is None else bytes(row[0]))
+                connection.execute(
+                    "INSERT OR REPLACE INTO passing VALUES (?, ?, ?, ?)",
+                    (kind, _hash(secret), value, end),
+                )
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
 
     def close(self) -> None:
         """Close the file."""

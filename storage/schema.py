@@ -128,3 +128,10 @@ imported = _table(
     digest=LargeBinary,
 )  # fmt: skip
 """Where a unit of a hospital's source went, by keyed hashes of its name and content. Not in the log, not a view."""
+unit_homes = _table(
+    "unit_homes", "hospital hash patient", hospital=Text, hash=LargeBinary, patient=Text
+)
+"""Into whose chart a unit of a hospital's source went, by a keyed hash of its name: a moved one is seen by it."""
+Index("unit_homes_of_patient", unit_homes.c.patient)
+witnesses = _table("witnesses", "patient", patient=Text, since=BigInteger, traits=Text)
+"""Name, birth date and sex of a patient as keyed hashes, beside the identifiers. Not in the log, not a view."""

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from consent.facts import Record
 from crypto.blobs import sealed_length
 from crypto.encoding import b64decode, b64encode
+from crypto.ids import timed_id
 from ledger.entry import Entry
 from ledger.errors import Refused
 from ledger.event import Event
@@ -103,6 +104,16 @@ class KeyTable:
         columns, keys = ", ".join(BlobKey._fields), [(blob,) for blob in set(blobs)]
         rows = self.database.select(connection, "blob_keys", columns, ("blob",), keys)
         return [BlobKey._make(row) for row in rows]
+
+    def staged_by(self, author: str, patient: str, record: str, since: int) -> list[str]:
+        """The blobs that an author staged for a record since `since` (Unix ms), named or not.
+
+        Their ids are time-ordered, so that no others are looked through.
+        """
+        statement = "SELECT blob FROM blob_keys WHERE blob >= ? AND author = ? AND patient = ? AND record = ?"
+        first = timed_id("bl", since, bytes(10))
+        rows = self.database.fetch(statement, (first, author, patient, record))
+        return [str(blob) for (blob,) in rows]
 
     def of_version(self, blob: str, record: str, patient: str) -> VersionKeys:
         """The keys of one version of a record; raises NotFound."""

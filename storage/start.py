@@ -18,7 +18,7 @@ from ledger.merkle import (
 )
 from ledger.registry import edition_of, registry_hash
 from ledger.tiles import TILE_WIDTH
-from storage.anchor import Anchor
+from storage.anchor import Acknowledged
 from storage.entries import EntryStore, Head
 from storage.errors import NotFound, StartRefused
 
@@ -27,12 +27,13 @@ def check_start(
     store: EntryStore,
     connection: Connection,
     vkeys: Sequence[VerifierKey],
-    anchor: Anchor | None,
+    last: Acknowledged | None,
     older: bool = False,
 ) -> Head:
     """The head, after every check; raises StartRefused with reason and remedy.
 
-    `anchor`: None only for the operator's acceptance of a restored database, and for a change of the schema.
+    `last`: read before the first look of `connection` at the database; None only for the operator's
+    acceptance of a restored database, for a copy of one, and for a change of the schema.
     `older`: for these, and for naming this program's registry, an older edition of the registry is taken.
     """
     head = store.head(connection)
@@ -48,8 +49,8 @@ def check_start(
         )
     _check_registry(head, older)
     _check_head(store, connection, head, vkeys)
-    if anchor is not None:
-        _check_anchor(store, connection, head, vkeys, anchor)
+    if last is not None:
+        _check_extends(store, connection, head, vkeys, last.note)
     return head
 
 
@@ -115,15 +116,14 @@ def _nodes(store: EntryStore, connection: Connection) -> Node:
     return whole
 
 
-def _check_anchor(
+def _check_extends(
     store: EntryStore,
     connection: Connection,
     head: Head,
     vkeys: Sequence[VerifierKey],
-    anchor: Anchor,
+    note: bytes | None,
 ) -> None:
     """The database's head extends the last checkpoint kept outside of it."""
-    note = anchor.read()
     if note is None:
         raise StartRefused(
             "the last checkpoint, kept outside the database in the file `checkpoint`, is missing: whether "

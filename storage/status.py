@@ -1,6 +1,7 @@
 """How a ledger stands, read from its head without opening it: nothing is verified here."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,12 +37,15 @@ class Status:
         return self.size - self.published
 
 
-def status(store: EntryStore, data: Path, now: int) -> Status:
-    """The status at `now` (Unix ms); raises StartRefused where there is no log."""
+def status(store: EntryStore, data: Path, clock: Callable[[], int]) -> Status:
+    """The status by `clock` (Unix ms), which is read last: no entry made meanwhile is ahead of it.
+
+    Raises StartRefused where there is no log.
+    """
     with store.database.read() as connection:
         schema, _ = revisions(connection)
         head = store.head(connection)
-        there = store.database.clock(connection)
+        there, now = store.database.clock(connection), clock()
     if head is None:
         raise StartRefused("the database holds no log, and one was expected here")
     return Status(

@@ -176,11 +176,14 @@ def needs(event: Event) -> Iterator[Name]:
         yield Hospital, (subject,)
         if name in _JOINS:
             yield Member, (body["account"], _JOINS[name], subject)
+            yield Member, (body["account"], "auditor", "")  # who is one joins no hospital
         elif "account" in body:
             yield Member, (body["account"], "doctor", subject)
             yield GroupMember, (body["account"], body["group"])
     elif name in _JOINS:
         yield Member, (body["account"], _JOINS[name], "")
+    elif name == "policy.changed":
+        yield PolicyRow, (event.id,)
     yield from _named(event)
 
 
@@ -236,6 +239,13 @@ def group_needs(event: Event) -> Iterator[Name]:
         yield Key, (event.body["account"],)
     if event.type.action == "list":
         yield Record, (event.subject,)
+    if event.type.name in ("doctor.approved", "doctor.ended"):
+        yield GroupMember, (event.body["account"],)
+    # Nobody is auditor and staff at once.
+    if event.type.name == "auditor.appointed":
+        yield Member, (event.body["account"],)
+    if event.role == "auditor":
+        yield Member, (event.actor,)
 
 
 def grant_needs(event: Event, groups: Sequence[str]) -> Iterator[Name]:

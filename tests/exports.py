@@ -27,9 +27,9 @@ from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key, possession
 from ledger.errors import Tampered
 from ledger.event import sign_event
+from ledger.layout import Read
 from ledger.registry import REGISTRY
 from ledger.times import DAY_MS, format_time, parse_time
-from ledger.verifier import Read
 from records import directory, disclosures, grants, readings, uploads
 from records.appending import append
 from records.desk import Near

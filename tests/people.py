@@ -12,10 +12,11 @@ from api.settings import Settings
 from crypto import canonical
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key, read_keyfile
-from ledger.auditor import Report, read_vkeys, verify_export
+from ledger.auditor import Report, verify_export
 from ledger.entry import Entry
 from ledger.errors import Refused
 from ledger.event import sign_event
+from ledger.files import read_vkeys
 from ledger.sequencer import Appended, Denied, Outcome, Proposal
 from ledger.times import DAY_MS, format_time
 from records import directory, disclosures, uploads
@@ -23,9 +24,9 @@ from records.appending import append
 from records.desk import Near
 from records.directory import AddedHospital, NewPatient
 from records.uploads import Upload, Uploaded
+from storage.clock import wall_clock
 from storage.exports import write_export
 from storage.ledger import Ledger
-from storage.log import wall_clock
 
 ORIGIN = "heartwood.example/town"
 CONTENT = b"haemoglobin 13.9 g/dl"
@@ -72,6 +73,10 @@ class Town:
         """Close the ledger and open it again, as after a restart."""
         self.ledger.close()
         self.ledger = open_ledger(self.settings, clock)
+
+    def forget(self) -> None:
+        """Let the log keep nothing of the batches before, as after a restart; nobody else may append meanwhile."""
+        self.ledger.log._state = None
 
     def close(self) -> None:
         """Close the ledger."""

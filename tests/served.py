@@ -5,6 +5,7 @@ Both listen on a free port of this machine's loopback.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
@@ -18,11 +19,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import uvicorn
 
 from api.http import create_app
+from api.http.protocol import server_options
 from api.settings import Settings
 from crypto import canonical
 from crypto.encoding import b64decode, b64encode
@@ -165,14 +168,7 @@ def in_process(ledger: Ledger) -> Iterator[Web]:
     """The application in a thread of this process, over a ledger that stays open."""
     app = create_app(lambda: ledger, close=False)
     with socket.create_server((HOST, 0), backlog=2_048) as listening:
-        config = uvicorn.Config(
-            app,
-            loop="uvloop",
-            http="httptools",
-            log_level="critical",
-            server_header=False,
-            date_header=False,
-        )
+        config = uvicorn.Config(app, **server_options())
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
@@ -192,6 +188,18 @@ class Served:
 
     process: subprocess.Popen[str]
     url: str
+    log: Path
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return urlsplit(self.url).port or 0
+
+    def lines(self, event: str = "") -> list[dict[str, Any]]:
+        """What it logged so far, by the event if one is named."""
+        said = [line for line in self.log.read_text().splitlines() if line.startswith("{")]
+        found = [json.loads(line) for line in said]
+        return [line for line in found if not event or line["event"] == event]
 
     def rss(self) -> int:
         """Resident bytes of the process now."""
@@ -212,17 +220,31 @@ class Served:
 
 @contextmanager
 def serving(
-    settings: Settings, workers: int = 1, drain_seconds: int = 30, log: Path | None = None
+    settings: Settings,
+    workers: int = 1,
+    drain_seconds: int = 30,
+    log: Path | None = None,
+    limits: Mapping[str, float] | None = None,
+    host: str = HOST,
 ) -> Iterator[Served]:
-    """Serve a ledger that nobody has open; killed in the end if it still runs."""
-    code = f"from api.cli import main, serving; serving.DRAIN_SECONDS = {drain_seconds}; main()"
-    command = [sys.executable, "-c", code, "serve", "--port", "0", "--workers", str(workers)]
+    """Serve a ledger that nobody has open; killed in the end if it still runs.
+
+    `limits`: others than those of the program, by module and name; of one worker only.
+    """
+    code = f"from api.cli import main, serving; serving.DRAIN_SECONDS = {drain_seconds}\n"
+    for name, value in (limits or {}).items():
+        code += f"import {name.rpartition('.')[0]}; {name} = {value}\n"
+    command = [sys.executable, "-c", code + "main()", "serve", "--port", "0", "--host", host]
+    command += ["--workers", str(workers)]
     environment = {
         **os.environ,
         "HEARTWOOD_DATA": str(settings.data),
         "HEARTWOOD_DATABASE_URL": settings.database_url,
+        "HEARTWOOD_PROXIES": settings.proxies,
+        "HEARTWOOD_PASSPHRASE": settings.secret() or "",
     }
-    with (log or settings.data.with_name("serve.log")).open("a+") as errors:
+    path = log or settings.data.with_name("serve.log")
+    with path.open("a+") as errors:
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
         )
@@ -232,7 +254,7 @@ def serving(
             match = _SERVING(said)
             errors.seek(0)
             assert match is not None, said + errors.read()
-            served = Served(process, match[1])
+            served = Served(process, match[1], path)
             until(lambda: served.ready() or process.poll() is not None, "the server is ready")
             assert process.poll() is None, f"ended with {process.returncode}"
             yield served

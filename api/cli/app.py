@@ -1,11 +1,12 @@
 """The application: options that every command shares, output, and errors as exit codes."""
 
+import errno
 import io
 import json
 import logging
 import os
+import sqlite3
 import sys
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
@@ -20,16 +21,19 @@ from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
 from api.bootstrap import open_ledger
 from api.settings import Settings
-from crypto.errors import CryptoError
+from crypto.errors import CryptoError, FormError
 from crypto.ids import is_id
+from crypto.texts import printable
 from identity.actors import Actor, read_keyfile
 from identity.errors import IdentityError
 from ledger.errors import EventError, LedgerError, ProofError, Refused, Tampered
 from records.desk import Desk, Near
-from records.errors import AccessDenied, AlreadyUsed, Forbidden, RecordsError
+from records.errors import AccessDenied, AlreadyUsed, Forbidden, OverQuota, RecordsError
 from records.imports.fhir import FhirError
+from storage.database import PRIMARY_CODE
 from storage.errors import (
     BlobError,
+    Bug,
     KeeperRefused,
     NotFound,
     OutcomeUnknown,
@@ -97,19 +101,23 @@ _CODES: tuple[tuple[type[Exception], int, str], ...] = (
     (KeeperRefused, WRONG, "keeper_refused"),
     (BlobError, WRONG, "blob"),
     (LedgerError, WRONG, "malformed"),
+    (FormError, USAGE, "form"),
     (CryptoError, WRONG, "crypto"),
     (IdentityError, USAGE, "key_file"),
     (FhirError, USAGE, "fhir"),
     (Forbidden, WRONG, "forbidden"),
+    (OverQuota, COULD_NOT_RUN, "quota"),
     (RecordsError, USAGE, "not_there"),
     (NotFound, USAGE, "not_there"),
     (StartRefused, COULD_NOT_RUN, "start_refused"),
     (OutcomeUnknown, COULD_NOT_RUN, "outcome_unknown"),
     (Unavailable, COULD_NOT_RUN, "unavailable"),
+    (Bug, COULD_NOT_RUN, "bug"),
     (StorageError, COULD_NOT_RUN, "storage"),
     (DBAPIError, COULD_NOT_RUN, "database"),
     (OutputFailed, COULD_NOT_RUN, "output"),
     (OSError, COULD_NOT_RUN, "system"),
+    (sqlite3.Error, COULD_NOT_RUN, "system"),
     (MemoryError, COULD_NOT_RUN, "memory"),
 )
 """Which error means which exit code, and its name under `problem`; the first that fits."""
@@ -166,13 +174,6 @@ def writing() -> Iterator[None]:
         ) from error
 
 
-def printable(text: str) -> str:
-    """A text without what would steer a terminal: control, format and separating characters are escaped."""
-    return "".join(
-        c if c.isprintable() or unicodedata.category(c) == "Zs" else repr(c)[1:-1] for c in text
-    )
-
-
 def say(as_json: bool, fields: dict[str, Any], *lines: str) -> None:
     """Print the answer: one JSON object, or lines for people."""
     if as_json:
@@ -208,6 +209,25 @@ def fail(code: int, problem: str, message: str) -> int:
             say(True, {"problem": problem, "message": message})
     print(f"heartwood: {message}", file=sys.stderr)
     return code
+
+
+def _no_room(error: Exception) -> str:
+    """What to say where a file, named or temporary, can't grow; else nothing."""
+    if isinstance(error, OSError):
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        place = error.filename
+    else:
+        code = getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE
+        full, place = code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR), None
+    if not full:
+        return ""
+    if place is not None:
+        return f"there is no room left to write {place}; make room and run it again"
+    folder = os.environ.get("TMPDIR", "/tmp")
+    return (
+        f"there is no room left to write a temporary file ({error}); make room in {folder}, or let TMPDIR name "
+        "another folder, and run it again"
+    )
 
 
 def main() -> None:
@@ -266,7 +286,7 @@ def _failed(error: Exception) -> int:
     """Tell of an error; gives its exit code."""
     for kind, code, problem in _CODES:
         if isinstance(error, kind):
-            message = _words(error) or "there is not enough memory"
+            message = _no_room(error) or _words(error) or "there is not enough memory"
             name = error.code if isinstance(error, Refused) else problem
             return fail(USAGE if name == "malformed" else code, name, message)
     if os.environ.get("HEARTWOOD_TRACEBACK"):

@@ -12,14 +12,16 @@ from rich.progress import Progress
 
 from api.bootstrap import opened_stores, secrets_of, target_of
 from api.cli.app import GOOD, WRONG, Data, Json, app, opened, progress_console, say, settings
+from crypto.texts import printable
 from storage.blobs import FileBlobs
 from storage.care.backup import BLOBS, back_up
 from storage.care.restore import Checked, check_backup
 from storage.care.restore import restore as write_restored
 from storage.care.scrub import Finding, Scrub
+from storage.care.sweeper import check_clock
 from storage.care.sweeper import sweep as sweep_once
+from storage.clock import wall_clock
 from storage.errors import BackupRefused
-from storage.log import wall_clock
 
 Keeper = Annotated[
     Path | None,
@@ -59,7 +61,7 @@ def scrub(
             if json_:
                 found.append(finding)
             else:
-                print(_told(finding), flush=True)
+                print(printable(_told(finding)), flush=True)
     done = scrubbing.done
     fields = {"wrong": wrong, "repaired": put_right, "findings": list(map(asdict, found))}
     state = f"WRONG: {wrong} findings" if wrong else "good"
@@ -91,6 +93,7 @@ def _told(finding: Finding) -> str:
 def sweep(data: Data = None, json_: Json = False) -> None:
     """Remove what was staged over a day ago and is named by no entry; a server does it by itself."""
     with opened(data) as ledger:
+        check_clock(ledger.log.unavailable())
         swept = sweep_once(ledger.stores, settings(data).data, ledger.clock())
     lines = [
         *(f"removed {blob}, which was staged, and its key" for blob in swept.blobs),

@@ -24,8 +24,8 @@ from api.cli.keeping import folder_for, place_for, safe_name
 from api.cli.records import Purpose
 from consent.rules import named
 from identity.actors import Actor
-from ledger.auditor import read_vkeys
 from ledger.checkpoint import parse_keys
+from ledger.files import read_vkeys
 from records import readings
 from records.charts import Line
 from records.desk import Desk

@@ -12,8 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from api.cli.app import As, Data, Json, actor, app, opened, progress_console, say
 from records.errors import RecordsError
 from records.imports import Options, Report, Summary, import_paths
-from records.imports.balance import CORRECTIONS, REJECTS
+from records.imports.balance import CORRECTIONS, REJECTS, REVIEW
 from records.imports.labels import Labels
+from records.imports.placeholders import Placeholders
 from records.imports.tables import Mapping
 
 REASONS_SHOWN = 10
@@ -35,6 +36,14 @@ def import_(
         Path | None,
         typer.Option(help="Which codes are sensitive (CSV); the program's own without."),
     ] = None,
+    source: Annotated[
+        str,
+        typer.Option(help="The system whose own ids these are: `Patient/4711` counts within it."),
+    ] = "",
+    placeholders: Annotated[
+        Path | None,
+        typer.Option(help="Which numbers name nobody (one a line); the program's own without."),
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option(help="Folder for rejects and corrections, one an import; made when needed."),
@@ -54,13 +63,15 @@ def import_(
             f"{system} acts for {acting.hospital or 'no hospital'}, not for {hospital}"
         )
     folder = report or Path(f"import-{datetime.now(UTC):%Y%m%d-%H%M%S}")
-    if any((folder / name).exists() for name in (REJECTS, CORRECTIONS)):
+    if any((folder / name).exists() for name in (REJECTS, CORRECTIONS, REVIEW)):
         # Two reports in one would have a rejected row twice, and its mending would import it twice.
         raise RecordsError(f"{folder} holds a report already; name another folder with --report")
     options = Options(
         patient=patient,
         mapping=Mapping.read(mapping) if mapping else None,
         labels=Labels.read(labels) if labels else None,
+        source=source,
+        placeholders=Placeholders.read(placeholders) if placeholders else None,
         dry=dry_run,
         report=folder,
     )
@@ -93,7 +104,7 @@ def _fields(summary: Summary, book: Report) -> dict[str, Any]:
     fields = dataclasses.asdict(summary) | {"imported": summary.imported}
     for name in ("records", "reasons"):  # asdict makes a Counter of pairs out of a Counter
         fields[name] = dict(getattr(summary, name))
-    for name in (REJECTS, CORRECTIONS):
+    for name in (REJECTS, CORRECTIONS, REVIEW):
         path = book.path(name)
         fields[name.removesuffix(".jsonl") + "_file"] = str(path) if path else ""
     return fields
@@ -114,6 +125,15 @@ def _lines(summary: Summary, book: Report, dry: bool, size: int) -> list[str]:
         lines.append(f"{summary.unresolved} references point nowhere; they are kept as they are")
     if path := book.path(CORRECTIONS):
         lines.append(f"{summary.corrections} corrections, each in {path}")
+    if summary.doubts:
+        lines.append(
+            f"{summary.doubts} values could not be read for certain and stay as they are, listed there too"
+        )
+    if summary.moved:
+        lines.append(
+            f"{summary.moved} units stand in another patient's chart as well; each is in {book.path(REVIEW)}: "
+            "retract the wrong record"
+        )
     if summary.rejected:
         lines.append(
             f"{summary.rejected} units were NOT imported; each is in {book.path(REJECTS)}, to be mended:"

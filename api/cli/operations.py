@@ -16,7 +16,6 @@ from records import upgrading
 from records.errors import RecordsError
 from storage.errors import StartRefused
 from storage.ledger import Ledger
-from storage.log import CLOCK_BEHIND_MS
 from storage.views import Rebuilt, rebuild
 
 PLACES_SHOWN = 20
@@ -93,24 +92,28 @@ def _rebuilt(found: Rebuilt) -> list[str]:
 
 @app.command()
 def status(data: Data = None, json_: Json = False) -> None:
-    """How the ledger stands; ends with 4 and the reason if it would not open."""
+    """How the ledger stands; ends with 4 and the reason if it would not open, or nothing can be appended."""
     config = settings(data)
     now = status_of(config)
-    refused = _refused(config)
-    fields = dataclasses.asdict(now) | {"lag": now.lag, "refused": refused}
-    behind = now.last_age < -CLOCK_BEHIND_MS or abs(now.database_clock or 0) > CLOCK_BEHIND_MS
+    refused, stopped = _refused(config)
+    fields = dataclasses.asdict(now) | {"lag": now.lag, "refused": refused, "stopped": stopped}
     database = "" if now.database_clock is None else f", the database's {now.database_clock:+} ms"
     lines = [
         f"{now.origin}: {now.size} entries, the last {now.last_age / 1000:.1f} s ago",
         f"published: {now.published} entries, {now.published_age / 1000:.1f} s ago; {now.lag} unpublished",
-        f"clock: the last entry {_ago(now.last_age)}{database}"
-        + (", WRONG: nothing is appended until it is right" if behind else ""),
+        f"clock: the last entry {_ago(now.last_age)}{database}",
         f"disk: {now.free / 1e9:.1f} GB free",
         f"schema {now.schema}, registry {now.edition or 'unknown'} (this program: {EDITION})",
-        f"cannot start: {refused}" if refused else "opens: ready",
+        _opens(refused, stopped),
     ]
     say(json_, fields, *lines)
-    raise typer.Exit(COULD_NOT_RUN if refused else GOOD)
+    raise typer.Exit(COULD_NOT_RUN if refused or stopped else GOOD)
+
+
+def _opens(refused: str | None, stopped: str | None) -> str:
+    if refused:
+        return f"cannot start: {refused}"
+    return f"opens, but NOTHING CAN BE APPENDED: {stopped}" if stopped else "opens: ready"
 
 
 def _ago(age: int) -> str:
@@ -120,12 +123,16 @@ def _ago(age: int) -> str:
     return f"was {age / 1000:.1f} s ago"
 
 
-def _refused(config: Settings) -> str | None:
-    """Why the ledger would not open; None if it does."""
+def _refused(config: Settings) -> tuple[str | None, str | None]:
+    """Why the ledger would not open, and why nothing can be appended where it opens; None if all is well."""
     if not os.access(config.data, os.W_OK):
-        return f"{config.data} is read-only: it can be scrubbed, exported and backed up, and nothing is appended"
+        words = "it can be scrubbed, exported and backed up, and nothing is appended"
+        return f"{config.data} is read-only: {words}", None
     try:
-        open_ledger(config).close()
+        ledger = open_ledger(config)
     except StartRefused as error:
-        return str(error)
-    return None
+        return str(error), None
+    try:
+        return None, ledger.log.unavailable()
+    finally:
+        ledger.close()

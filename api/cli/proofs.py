@@ -1,8 +1,7 @@
-"""`receipt`, `check`, `export`, `verify`, `audit`: proofs, and their checks without trusting the server."""
+"""`receipt`, `check`, `export`, `log-token`, `verify`, `audit`: proofs, and their checks without trusting the server."""
 
 import sys
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -28,14 +27,34 @@ from api.cli.app import (
     writing,
 )
 from consent.auditor import audit_export
-from ledger.auditor import check_against, check_receipt, read_file, read_vkeys, verify_export
-from ledger.errors import ProofError
+from ledger.auditor import check_against, check_receipt, verify_export
+from ledger.errors import EventError, ProofError
+from ledger.files import export_reader, read_policy, read_receipt, read_vkeys
 from ledger.receipt import Receipt
+from ledger.remarks import parse_now
 from records.errors import RecordsError
 from storage.exports import check_empty, write_export, write_source
 from storage.files import replace_file
 
 Export = Annotated[Path, typer.Argument(help="An export's folder.")]
+Policy = Annotated[
+    Path | None, typer.Option("--policy", help="The witness policy, got from elsewhere.")
+]
+Now = Annotated[
+    str | None,
+    typer.Option(
+        "--now",
+        help="The time to judge by, as 2026-11-20T07:24:00Z; by default this machine's clock.",
+    ),
+]
+
+
+def _moment(text: str | None) -> int | None:
+    """Unix ms of `--now`; None without it."""
+    try:
+        return None if text is None else parse_now(text)
+    except EventError as error:
+        raise typer.BadParameter(f"--now: {error}") from error
 
 
 @app.command()
@@ -74,12 +93,16 @@ def check(
             help="Today's log, in which it must still stand: an export's folder, or a URL."
         ),
     ] = None,
+    policy: Policy = None,
     json_: Json = False,
 ) -> None:
     """Check a receipt, offline: does its entry stand in the log that signed it, and does it still?"""
     vkeys = read_vkeys(vkey)
-    found = check_receipt(file.read_bytes(), vkeys)
-    size = _today(found, against, vkeys) if against else None
+    data = read_receipt(file)
+    assert data is not None
+    witnesses = read_policy(policy)
+    found = check_receipt(data, vkeys, witnesses)
+    size = _today(found, against, vkeys, witnesses) if against else None
     proven = vkey is not None
     where = "the log" if size is None else f"the log of {size} entries"
     words = (
@@ -92,15 +115,15 @@ def check(
     raise typer.Exit(GOOD if proven else UNPROVEN)
 
 
-def _today(receipt: Receipt, against: str, vkeys: list[str] | None) -> int:
+def _today(receipt: Receipt, against: str, vkeys: list[str] | None, policy: bytes | None) -> int:
     """How long the log is in which the receipt still stands."""
     if "://" not in against:
-        return check_against(receipt, partial(read_file, Path(against)), vkeys).size
+        return check_against(receipt, export_reader(Path(against)), vkeys, policy).size
     from api.far import Far
 
     far = Far(against)
     try:
-        return check_against(receipt, far.file, vkeys).size
+        return check_against(receipt, far.file, vkeys, policy).size
     finally:
         far.close()
 
@@ -141,6 +164,22 @@ def export(
 
 
 @app.command()
+def log_token(who: As, url: Url = None, json_: Json = False) -> None:
+    """A token with which other tools fetch entries of a server's log; an auditor gets it, and it is on record."""
+    if url is None:
+        raise RecordsError("a token is for a server: name it with --url")
+    from api.far import Far
+
+    far = Far(url)
+    try:
+        given = far.log_token(actor(who))
+    finally:
+        far.close()
+    fields = {"token": given["token"], "end": given["end"], "seq": given["seq"]}
+    say(json_, fields, str(given["token"]))
+
+
+@app.command()
 def verify(
     directory: Export,
     vkey: Vkey = None,
@@ -150,13 +189,21 @@ def verify(
     since: Annotated[
         Path | None, typer.Option(help="An older export that this one must extend.")
     ] = None,
+    policy: Policy = None,
+    now: Now = None,
     signatures: Annotated[bool, typer.Option(help="Check the events' signatures.")] = True,
     json_: Json = False,
 ) -> None:
     """Verify an export, offline: every hash, chain, signature, signer, tile and the checkpoint."""
-    older = at_least.read_bytes() if at_least else None
-    report = verify_export(directory, read_vkeys(vkey), older, signatures, since=since)
-    fields = {"size": report.size, "proven": report.proven, "seconds": round(report.seconds, 3)}
+    report = verify_export(
+        directory, read_vkeys(vkey), read_receipt(at_least), signatures, since=since,
+        policy=read_policy(policy), now=_moment(now),
+    )  # fmt: skip
+    fields = {
+        "size": report.size, "proven": report.proven, "seconds": round(report.seconds, 3),
+        "cosigned": report.cosigned, "restored": [asdict(said) for said in report.restored],
+        "warnings": report.warnings,
+    }  # fmt: skip
     say(json_, fields | vars(report.counts), *report.lines())
     raise typer.Exit(GOOD if report.proven else UNPROVEN)
 
@@ -169,9 +216,11 @@ def audit(
         Path | None,
         typer.Option(help="An older export whose audit was good: its part is not decided again."),
     ] = None,
+    policy: Policy = None,
+    now: Now = None,
     json_: Json = False,
 ) -> None:
     """Decide every access of an export again, offline, by the rules and the log alone."""
-    found = audit_export(directory, read_vkeys(vkey), since)
+    found = audit_export(directory, read_vkeys(vkey), since, read_policy(policy), _moment(now))
     say(json_, asdict(found) | {"by_rule": dict(found.by_rule)}, *found.lines())
     raise typer.Exit(WRONG if found.wrong else GOOD if found.proven else UNPROVEN)

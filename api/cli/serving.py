@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Annotated, Any, cast
 
 import typer
@@ -19,6 +20,10 @@ DRAIN_SECONDS = 30
 """How long requests in work may take once the server is told to stop."""
 BACKLOG = 2_048
 """Connections that may wait to be taken."""
+_OPEN = (
+    "{host} is open to other machines, and what goes over it can be read on the way: put a reverse proxy with "
+    "TLS ahead and listen on 127.0.0.1, or name the proxy's address in HEARTWOOD_PROXIES"
+)
 
 
 @app.command()
@@ -30,33 +35,72 @@ def serve(
 ) -> None:
     """Serve HTTP. Stopping (SIGTERM) finishes what was accepted."""
     import uvicorn  # here, as no other command needs it and what serves: half a second of each start
-    from uvicorn.supervisors import Multiprocess
 
+    from api.app.process import prepare
     from api.http import create_app
+    from api.http.protocol import server_options
 
     config = settings(data)
+    _check_proxies(config.proxies)
     ledger = open_ledger(config)  # so that what is wrong is said here, before a port is taken
     listening = _listen(host, port)
-    common: dict[str, Any] = {
-        "loop": "uvloop", "http": "httptools", "backlog": BACKLOG,
-        "timeout_graceful_shutdown": DRAIN_SECONDS, "log_level": "warning", "access_log": False,
-        "server_header": False, "date_header": False, "proxy_headers": False,
-    }  # fmt: skip
+    prepare()
+    common = server_options() | {
+        "backlog": BACKLOG,
+        "timeout_graceful_shutdown": DRAIN_SECONDS,
+    }
     port = listening.getsockname()[1]
-    if workers > 1:
-        listening.close()
-        listening = _reserve(host, port)
-    print(f"serving {ledger.origin} on http://{host}:{port} with {workers} worker(s)", flush=True)
+
+    def say() -> None:
+        where = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        print(f"serving {ledger.origin} on {where} with {workers} worker(s)", flush=True)
+        if not config.proxies and not _loopback(listening):
+            print(f"heartwood: warning: {_OPEN.format(host=host)}", file=sys.stderr, flush=True)
+
     for number in (signal.SIGINT, signal.SIGTERM):
         # The server takes these for itself, and raises them again once it has stopped in good order.
         signal.signal(number, lambda *_: sys.exit(0))
     if workers == 1:
-        uvicorn.Server(uvicorn.Config(create_app(lambda: ledger), **common)).run([listening])
+        server = _server(uvicorn.Config(create_app(lambda: ledger), **common), say)
+        server.run([listening])
         return
+    from api.app.metrics import shared_by_workers
+    from api.app.workers import Workers
+
     ledger.close()
+    listening.close()
     os.environ["HEARTWOOD_DATA"] = str(config.data.resolve())
-    each = uvicorn.Config("api.http:serving", factory=True, workers=workers, **common)
-    Multiprocess(each, [cast(socket.socket, _OwnSocket(host, port))]).run()
+    each = uvicorn.Config("api.app.workers:worker", factory=True, workers=workers, **common)
+    with _reserve(host, port) as listening, shared_by_workers(config.data):
+        Workers(each, [cast(socket.socket, _OwnSocket(host, port))], say).run()
+
+
+def _server(config: Any, serving: Callable[[], None]) -> Any:
+    """A server that calls `serving` when it accepts connections."""
+    import uvicorn
+
+    class Telling(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                serving()
+
+    return Telling(config)
+
+
+def _check_proxies(proxies: str) -> None:
+    from api.http.shares import Addresses
+
+    try:
+        Addresses(proxies)
+    except ValueError as error:
+        raise StartRefused(
+            f"HEARTWOOD_PROXIES: {error}; expected addresses or networks, apart by commas"
+        ) from error
+
+
+def _loopback(listening: socket.socket) -> bool:
+    return ip_address(listening.getsockname()[0]).is_loopback
 
 
 @dataclass(frozen=True)

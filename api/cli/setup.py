@@ -1,15 +1,17 @@
-"""`init`, `passphrase` and `accept-restore`: the beginning of a ledger, what opens it, and how it goes on after a loss."""
+"""`init`, `passphrase`, `accept-restore`, `accept-clock`: a ledger's beginning, and its going on after what went wrong."""
 
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from api.bootstrap import create_ledger, open_ledger
+from api.bootstrap import believe_clock, create_ledger, open_ledger
 from api.cli.app import As, Data, Json, actor, app, count, say, settings
 from api.rewrapping import change_passphrase
 from api.settings import Settings
+from ledger.times import format_time
 from records.errors import RecordsError
 from records.restoring import accept_restore
 
@@ -77,6 +79,42 @@ def _new_passphrase(config: Settings) -> str:
         raise RecordsError("set HEARTWOOD_NEW_PASSPHRASE to the new passphrase, or give --none")
     asked: str = typer.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True)
     return asked
+
+
+@app.command("accept-clock")
+def accept_clock(
+    now: Annotated[
+        str,
+        typer.Argument(
+            metavar="TIME",
+            help="The time now, as another clock shows it, with its zone: 2027-03-01T14:05+01:00.",
+        ),
+    ],
+    data: Data = None,
+    json_: Json = False,
+) -> None:
+    """Say that this machine's clock is right where it was set, or the ledger was not used for long."""
+    said = _moment(now)
+    believe_clock(settings(data), said)
+    say(
+        json_,
+        {"accepted": format_time(said)},
+        "accepted: the clock is believed from now on. `heartwood status` says whether anything else is wrong",
+    )
+
+
+def _moment(text: str) -> int:
+    """Unix ms of a time with its zone; raises RecordsError."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = datetime.min
+    if moment.tzinfo is None:
+        raise RecordsError(
+            f"got {text[:40]!r}, expected a time with its zone, as 2027-03-01T14:05+01:00 or "
+            "2027-03-01T13:05Z"
+        )
+    return int(moment.timestamp() * 1000)
 
 
 @app.command("accept-restore")

@@ -13,7 +13,7 @@ from records.directory import AddedHospital
 from records.generating import Order, generate
 from records.imports import import_paths
 from records.imports.fhir import scan_bundle
-from records.imports.fhir.drafts import patient_identifier
+from records.imports.fhir.patients import patient_identifier
 from records.synthetic import SyntheticPatient, letter_pdf, patient, scan_png
 from records.uploads import Uploaded
 from storage.ledger import Ledger

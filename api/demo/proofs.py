@@ -12,11 +12,12 @@ from api.settings import Settings
 from api.story import Found
 from consent.auditor import audit_export
 from consent.gate import gate
-from ledger.auditor import check_receipt, read_vkeys, verify_export
+from ledger.auditor import check_receipt, verify_export
 from ledger.directory import Key
 from ledger.entry import Entry
 from ledger.errors import Tampered
 from ledger.event import Event
+from ledger.files import read_vkeys
 from ledger.merkle import leaf_hash
 from ledger.rows import Look
 from ledger.sequencer import Judged

@@ -4,23 +4,26 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from anyio import CapacityLimiter
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
+from api.app.metrics import Metrics
 from api.bootstrap import open_ledger
 from api.http import appending, health, log, problems, readings, signing_in, views, writing
+from api.http.bodies import Bodies
 from api.http.callers import caller
 from api.http.direct import Direct
-from api.http.health import Bounded, Metrics
+from api.http.health import Bounded
+from api.http.shares import Addresses
+from api.http.writing import Uploads
 from api.settings import Settings
 from storage.ledger import Ledger
 
-UPLOADS = 64
-"""Uploads in work at a time; each waits for its client in a thread, and none may keep others from theirs."""
 _ROOMS = (appending, readings, writing, views, signing_in, log, health)
 _FORMS = (
     signing_in.SignInSent, views.LookupSent, views.QuestionSent, writing.SealSent, writing.SubjectsSent,
@@ -40,7 +43,8 @@ def create_app(opening: Callable[[], Ledger], close: bool = True) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.ledger = opening()
         app.state.metrics = metrics
-        app.state.uploads = CapacityLimiter(UPLOADS)
+        app.state.bodies = Bodies()
+        app.state.uploads = Uploads()
         with app.state.ledger.sweeper.running(metrics.swept):
             yield
         if close:
@@ -54,12 +58,15 @@ def create_app(opening: Callable[[], Ledger], close: bool = True) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        openapi_url="/v1/openapi.json",
+        openapi_url="/openapi.json",
         # It asks the environment at each request; what is counted here stands in `health`.
         telemetry={"logs": False, "metrics": False, "tracing": False},
     )
+    app.add_route("/v1/openapi.json", _openapi, include_in_schema=False)  # where it was at first
     for room in _ROOMS:
         app.include_router(room.router)
+    routes = [*app.routes, *(route for room in _ROOMS for route in room.router.routes)]
+    app.state.addresses = [route for route in routes if isinstance(route, Route)]
     for error in _ERRORS:
         app.add_exception_handler(error, problems.answer_error)
     app.add_exception_handler(problems.Problem, problems.answer_error)
@@ -67,13 +74,19 @@ def create_app(opening: Callable[[], Ledger], close: bool = True) -> FastAPI:
     app.add_exception_handler(RequestValidationError, problems.answer_validation)
     stack = app.build_middleware_stack
     # Outside of the framework's own layers: they cost more than what stands here.
-    app.build_middleware_stack = lambda: Bounded(Direct(stack()), metrics)  # type: ignore[method-assign]
+    app.build_middleware_stack = lambda: Bounded(  # type: ignore[method-assign]
+        Direct(stack()), metrics, Addresses(Settings().proxies)
+    )
     _document(app)
     return app
 
 
+async def _openapi(request: Request) -> Response:
+    return JSONResponse(request.app.openapi())
+
+
 def serving() -> FastAPI:
-    """The application by the settings of the environment, for each of several workers."""
+    """The application by the settings of the environment."""
     return create_app(lambda: open_ledger(Settings()))
 
 

@@ -10,7 +10,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api.http import examples
-from api.http.bodies import EVENTS_BYTES, bundle_of, json_body, proposal_of
+from api.http.bodies import (
+    EVENTS_BYTES,
+    INLINE_EVENTS,
+    bodies_of,
+    bundle_of,
+    count_of,
+    json_body,
+    proposal_of,
+)
 from api.http.callers import TheLedger
 from api.http.problems import Problem, document, problem_of
 from crypto.encoding import b64encode
@@ -46,13 +54,10 @@ async def post_events(request: Request, ledger: TheLedger, atomic: bool = False)
         raise Problem(
             "too_large", f"got a list of {len(value)}, expected 1 to {BUNDLE_LIMIT} events"
         )
-    proposals: list[Proposal] = []
-    problems: dict[int, Problem] = {}
-    for index, item in enumerate(value):
-        try:
-            proposals.append(plain(ledger, item))
-        except (Refused, Problem) as error:
-            problems[index] = problem_of(error)
+    if len(value) <= INLINE_EVENTS:
+        proposals, problems = _plain_each(ledger, value)
+    else:
+        proposals, problems = await bodies_of(request).beside(_plain_each, ledger, value)
     if atomic and problems:
         rest = Problem(
             "atomic", "not appended: another event of this all-or-nothing call was refused"
@@ -72,9 +77,26 @@ async def post_events(request: Request, ledger: TheLedger, atomic: bool = False)
 )
 async def post_bundle(request: Request, ledger: TheLedger, atomic: bool = False) -> Response:
     """Append up to 1,000 events of one author under one signature; each stands on its own unless `atomic`."""
-    proposals = bundle_of(ledger, await json_body(request, EVENTS_BYTES))
+    value = await json_body(request, EVENTS_BYTES)
+    if count_of(value) <= INLINE_EVENTS:
+        proposals = bundle_of(ledger, value)
+    else:
+        proposals = await bodies_of(request).beside(bundle_of, ledger, value)
     check_plain(proposals)
     return await answer(ledger, await append(ledger, proposals, atomic), {}, len(proposals))
+
+
+def _plain_each(ledger: Ledger, value: list[Any]) -> tuple[list[Proposal], dict[int, Problem]]:
+    """The events of a list, and by index the problems of those that are none."""
+    proposals: list[Proposal] = []
+    problems: dict[int, Problem] = {}
+    for index, item in enumerate(value):
+        try:
+            proposals.append(plain(ledger, item))
+        except (Refused, Problem) as error:
+            # Without its traceback, which holds the list that this stands in.
+            problems[index] = problem_of(error).with_traceback(None)
+    return proposals, problems
 
 
 def plain(ledger: Ledger, value: Any) -> Proposal:

@@ -3,14 +3,17 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
 import orjson
+from anyio import CapacityLimiter, to_thread
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from api.http.problems import Problem
+from api.http.shares import Shares
+from api.http.told import acting
 from crypto.encoding import b64decode
 from crypto.errors import CryptoError
 from crypto.ids import ID_PATTERN
@@ -26,11 +29,29 @@ EVENTS_BYTES = 8 * 1024 * 1024
 """Longest body of events."""
 READING_BYTES = 16 * 1024
 """Longest body of one reading: an event of 4 KiB and its signature, with white space."""
-PIECE_SECONDS = 30
-"""How long the next piece of a body may take."""
+BODY_SECONDS = 60
+"""How long a JSON body may take in the whole."""
+UPLOAD_SECONDS = 30
+"""In each span of this length an upload has to bring `UPLOAD_RATE` on average, so its time is bound by its size."""
+UPLOAD_RATE = 16 * 1024
+"""Bytes a second; see `UPLOAD_SECONDS`."""
+BODIES_BYTES = 64 * 1024 * 1024
+"""JSON bodies in one process, from their first byte until they are parsed."""
+ADDRESS_BODIES_BYTES = 16 * 1024 * 1024
+"""Of these of one address."""
+VALUE_BYTES = 26
+"""A body may hold a value for so many bytes of its route's limit: parsed, a value takes up to 200 bytes."""
+INLINE_BYTES = 16 * 1024
+"""A body up to this is parsed between two requests, a larger one beside them."""
+INLINE_EVENTS = 8
+"""So many signatures are checked between two requests, more beside them."""
+PARSES = 1
+"""Large bodies parsed, or lists of events checked, at a time; the others wait: more would gain nothing, as
+the interpreter runs one, and take turns from the thread that answers."""
 
 _KEY = re.compile(f"k_{ID_PATTERN}").fullmatch
 M = TypeVar("M", bound=BaseModel)
+R = TypeVar("R")
 
 
 class Sent(BaseModel):
@@ -39,20 +60,51 @@ class Sent(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-async def pieces(request: Request, limit: int) -> AsyncIterator[bytes]:
-    """The body piece by piece; raises Problem when it is too long, too slow or cut short."""
+class Bodies:
+    """What the bodies of one process may take of memory and processor; for one event loop."""
+
+    def __init__(self) -> None:
+        """Nothing taken."""
+        self.shares = Shares(BODIES_BYTES, ADDRESS_BODIES_BYTES)
+        self.parses = CapacityLimiter(PARSES)
+
+    async def beside(self, act: Callable[..., R], *arguments: Any) -> R:
+        """What `act` gives, in a thread beside the loop, a few at a time."""
+        return await to_thread.run_sync(act, *arguments, limiter=self.parses)
+
+
+def bodies_of(request: Request) -> Bodies:
+    """The bodies of this process."""
+    found: Bodies = request.app.state.bodies
+    return found
+
+
+def upload_pieces(request: Request, limit: int) -> AsyncIterator[bytes]:
+    """The body of an upload piece by piece; raises Problem when it is too long, too slow or cut short."""
+    return _pieces(request, limit, UPLOAD_SECONDS, UPLOAD_RATE)
+
+
+async def _pieces(
+    request: Request, limit: int, seconds: float, rate: int = 0
+) -> AsyncIterator[bytes]:
+    """`rate`: with so many bytes a second on average the time of `seconds` begins again."""
     announced = request.headers.get("content-length")
     if announced is not None and int(announced) > limit:
         raise Problem("too_large", f"got a body of {announced} bytes, expected at most {limit}")
+    loop = asyncio.get_running_loop()
+    left, before = seconds, 0  # of the client's time: ours, at the disk, doesn't count
     size, more = 0, True
     while more:
+        began = loop.time()
         try:
-            async with asyncio.timeout(PIECE_SECONDS):
+            async with asyncio.timeout(left):
                 message = await request.receive()
         except TimeoutError as error:
-            raise Problem(
-                "slow", f"no byte came for {PIECE_SECONDS} s; nothing was kept"
-            ) from error
+            if not rate or size - before < rate * seconds:
+                raise _slow(size, seconds, rate) from error
+            left, before = seconds, size
+            continue
+        left -= loop.time() - began
         if message["type"] == "http.disconnect":
             raise Problem("length", "the body ended before its announced length")
         piece, more = message.get("body", b""), message.get("more_body", False)
@@ -62,13 +114,62 @@ async def pieces(request: Request, limit: int) -> AsyncIterator[bytes]:
         yield piece
 
 
+def _slow(size: int, seconds: float, rate: int) -> Problem:
+    whole = f"at least {rate} bytes a second" if rate else f"the whole body within {seconds} s"
+    return Problem("slow", f"got {size} bytes so far, expected {whole}; nothing was kept")
+
+
 async def json_body(request: Request, limit: int = JSON_BYTES) -> Any:
     """The JSON value of a body; raises Problem."""
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip()
     if kind.lower() != "application/json":
         raise Problem("malformed", f"got the content type {kind[:60]!r}, expected application/json")
-    data = b"".join([piece async for piece in pieces(request, limit)])
-    return strict_json(data)
+    bodies, name = bodies_of(request), request.scope["heartwood.client"]
+    parts, size, values = list[bytes](), 0, 0
+    try:
+        async for piece in _pieces(request, limit, BODY_SECONDS):
+            if not bodies.shares.take(name, len(piece)):
+                words = "too many bodies are being read, or too many of your address"
+                raise Problem("full", f"{words}; try again in a second")
+            size += len(piece)
+            parts.append(piece)
+            values += _values(piece)
+            if values > limit // VALUE_BYTES:  # seen at once, so that the rest is not waited for
+                raise _too_many(limit)
+        if size <= INLINE_BYTES:
+            return strict_json(b"".join(parts))
+        value = await bodies.beside(_parsed, parts)
+        if isinstance(value, Problem):
+            raise value
+        return value
+    finally:
+        parts.clear()  # an error that is still looked at would hold them, see `_parsed`
+        bodies.shares.give(name, size)
+
+
+def _values(piece: bytes) -> int:
+    """Some number of values that stand in a piece of JSON, hardly ever too small."""
+    return piece.count(b",") + piece.count(b"[") + piece.count(b"{")
+
+
+def _too_many(limit: int) -> Problem:
+    """What values take in memory is not what they take on the wire: their number is bounded before any is made."""
+    return Problem("too_large", f"got a body of more than {limit // VALUE_BYTES} values")
+
+
+def _parsed(parts: list[bytes]) -> Any:
+    """The JSON value, or the Problem with it.
+
+    Nothing is raised through a thread: the error's traceback would hold the body, in a cycle that the
+    collector comes to seldom.
+    """
+    try:
+        data = b"".join(parts)
+        parts.clear()
+        return strict_json(data)
+    except Problem as problem:
+        problem.__cause__ = problem.__context__ = None
+        return problem.with_traceback(None)
 
 
 def strict_json(data: bytes) -> Any:
@@ -124,7 +225,9 @@ def proposal_of(ledger: Ledger, value: Any) -> Proposal:
         event = Event.of(value["event"])
     except EventError as error:
         raise Refused("malformed", str(error)) from error
-    return ledger.intake.check(event, key, signature, expect["stream_seq"] if expect else None)
+    found = ledger.intake.check(event, key, signature, expect["stream_seq"] if expect else None)
+    acting(event.actor)
+    return found
 
 
 def bundle_of(ledger: Ledger, value: Any) -> list[Proposal]:
@@ -141,7 +244,15 @@ def bundle_of(ledger: Ledger, value: Any) -> list[Proposal]:
             parsed.append(Event.of(event))
         except EventError as error:
             raise Refused("malformed", f"events.{index}: {error}") from error
-    return ledger.intake.check_bundle(parsed, key, signature)
+    found = ledger.intake.check_bundle(parsed, key, signature)
+    acting(parsed[0].actor)
+    return found
+
+
+def count_of(value: Any) -> int:
+    """How many events a bundle has, if it is one; else 0."""
+    events = value.get("events") if type(value) is dict else None
+    return len(events) if type(events) is list else 0
 
 
 def _signature(value: Any) -> tuple[str, bytes]:

@@ -6,6 +6,7 @@ from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 
 from api.http.problems import Problem
+from api.http.told import acting
 from identity.actors import Caller
 from identity.sessions import caller_of
 from storage.ledger import Ledger
@@ -27,7 +28,9 @@ def bearer(request: Request) -> str:
 
 async def caller(request: Request) -> Caller:
     """Who is signed in; raises NotSignedIn."""
-    return await run_in_threadpool(caller_of, ledger_of(request), bearer(request))
+    found = await run_in_threadpool(caller_of, ledger_of(request), bearer(request))
+    acting(found.account)
+    return found
 
 
 TheLedger = Annotated[Ledger, Depends(ledger_of)]

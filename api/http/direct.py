@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.http.appending import post_bundle, post_events
-from api.http.problems import problem_of, response_of
+from api.http.problems import problem_met, response_of
 from api.http.readings import post_content
 from crypto.ids import ID_PATTERN
 from storage.ledger import Ledger
@@ -36,11 +36,7 @@ class Direct:
             request = Request(scope, receive)
             response = await act(request, scope["app"].state.ledger)
         except Exception as error:
-            problem = problem_of(error)
-            response = response_of(problem)
-            if problem.kind == "bug":
-                await response(scope, receive, send)
-                raise
+            response = response_of(problem_met(error))
         await response(scope, receive, send)
 
 
@@ -52,10 +48,12 @@ def _act(scope: Scope) -> Callable[[Request, Ledger], Awaitable[Response]] | Non
         atomic = _FLAGS.get(query)
         if atomic is None:
             return None  # the application says what is wrong with it
+        scope["heartwood.route"] = path
         return lambda request, ledger: _APPENDING[path](request, ledger, atomic)
     match = _CONTENT(path)
     if match is None:
         return None
+    scope["heartwood.route"] = "/v1/records/{record}/content"
     return lambda request, ledger: post_content(match[1], request, ledger)
 
 

@@ -2,6 +2,12 @@
 
 from typing import Any
 
+from crypto.ids import ID_PATTERN
+from ledger.event import BUNDLE_LIMIT
+from ledger.registry import HOSPITAL_ROLES, ROLES, TYPES
+from ledger.schema import TIME as TIME_TEXT
+from ledger.schema import base64_of
+
 ACCOUNT = "ac_01jd3q8m5c0000000000000001"
 BLOB_ID = "bl_01jd3q8m5c0000000000000002"
 EVENT_ID = "ev_01jd3q8m5c0000000000000003"
@@ -84,35 +90,56 @@ def _signed(kind: str, stream: str, body: Extra, role: str = "doctor") -> Extra:
     return {"event": event(kind, stream, body, role), "sig": {"key": KEY, "value": SIGNATURE}}
 
 
-_SIG = {
-    "type": "object", "required": ["key", "value"], "additionalProperties": False,
-    "properties": {"key": {"type": "string"}, "value": {"type": "string"}},
-}  # fmt: skip
-_SIGNED = {
-    "type": "object", "required": ["event", "sig"], "additionalProperties": False,
-    "properties": {
-        "event": _OBJECT,
-        "sig": _SIG,
-        "expect": {
-            "type": "object", "required": ["stream_seq"], "additionalProperties": False,
-            "properties": {"stream_seq": {"type": "integer", "minimum": 0}},
-        },
+def _text(pattern: str) -> Extra:
+    """A string that matches `pattern` whole."""
+    return {"type": "string", "pattern": f"^(?:{pattern})$"}
+
+
+def _object(optional: Extra | None = None, **required: Extra) -> Extra:
+    """An object of these members and no others."""
+    return {
+        "type": "object", "required": sorted(required), "additionalProperties": False,
+        "properties": required | (optional or {}),
+    }  # fmt: skip
+
+
+_KEY_TEXT, _VERSION = _text(f"k_{ID_PATTERN}"), {"type": "integer", "minimum": 1}
+_SIG = _object(key=_KEY_TEXT, value=_text(base64_of(64).pattern))
+_AS = {"oneOf": [
+    _object(role={"enum": sorted(HOSPITAL_ROLES)}, hospital=_text(f"hs_{ID_PATTERN}")),
+    _object(role={"enum": sorted(set(ROLES) - HOSPITAL_ROLES)}),
+]}  # fmt: skip
+_STREAMS = f"ledger|patient/pt_{ID_PATTERN}|hospital/hs_{ID_PATTERN}|account/ac_{ID_PATTERN}"
+_EVENT = _object(
+    {"on_behalf_of": _text(f"ac_{ID_PATTERN}")},
+    **{
+        "actor": _text(f"ac_{ID_PATTERN}"), "as": _AS, "at": _text(TIME_TEXT.pattern), "body": _OBJECT,
+        "id": _text(f"ev_{ID_PATTERN}"), "stream": _text(_STREAMS),
+        "type": {"enum": sorted({kind.name for kind in TYPES})},
+        "v": _VERSION | {"maximum": max(kind.v for kind in TYPES)},
     },
-}  # fmt: skip
+)  # fmt: skip
+"""An event but for its body, which the registry describes by type and version."""
+_EXPECT = _object(stream_seq={"type": "integer", "minimum": 0})
+_SIGNED = _object({"expect": _EXPECT}, event=_EVENT, sig=_SIG)
 _CHART = f"patient/{PATIENT}"
 _EXCLUDED = _signed("reader.excluded", _CHART, {"purpose": "PATRQT", "reader": HOSPITAL}, "patient")
 _OPENED = {"blob": BLOB_ID, "purpose": "TREAT", "record": RECORD, "version": 1}
 
 EVENTS = takes(
     _EXCLUDED,
-    {"oneOf": [_SIGNED, {"type": "array", "items": _SIGNED, "minItems": 1, "maxItems": 1000}]},
+    {
+        "oneOf": [
+            _SIGNED,
+            {"type": "array", "items": _SIGNED, "minItems": 1, "maxItems": BUNDLE_LIMIT},
+        ]
+    },
 )
 BUNDLE = takes(
     {"events": [_EXCLUDED["event"]], "sig": _EXCLUDED["sig"]},
-    {
-        "type": "object", "required": ["events", "sig"], "additionalProperties": False,
-        "properties": {"events": {"type": "array", "items": _OBJECT, "minItems": 1, "maxItems": 1000}, "sig": _SIG},
-    },
+    _object(
+        events={"type": "array", "items": _EVENT, "minItems": 1, "maxItems": BUNDLE_LIMIT}, sig=_SIG
+    ),
 )  # fmt: skip
 STOOD = gives(
     "Each event by its index: where it stands, or its problem",
@@ -141,10 +168,9 @@ HISTORY = gives("Every entry of the stream", {"entries": ["{…}"], "names": {HO
                     "entries": {"type": "array", "items": {"type": "string"}}, "names": _OBJECT, "seq": {"type": "integer"}}})  # fmt: skip
 EXPORTED = takes(
     _signed("chart.exported", _CHART, {"count": 1, "purpose": "PATRQT", "root": HASH}, "patient") | {"list": [[RECORD, 1]]},
-    {
-        "type": "object", "required": ["event", "sig", "list"], "additionalProperties": False,
-        "properties": {"event": _OBJECT, "sig": _SIG, "list": {"type": "array"}},
-    },
+    _object(event=_EVENT, sig=_SIG, list={"type": "array", "items": {
+        "type": "array", "prefixItems": [_text(f"rc_{ID_PATTERN}"), _VERSION], "minItems": 2, "maxItems": 2,
+    }}),
 )  # fmt: skip
 EXPORT = gives("A ZIP of the content", "PK…", "application/zip")
 

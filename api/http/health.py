@@ -1,94 +1,47 @@
 """Health, readiness and metrics."""
 
-import time
-from functools import cache
+import re
 from typing import Any
 
 from fastapi import APIRouter, Request
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.app.metrics import Metrics
 from api.http import examples
 from api.http.callers import TheLedger
-from api.http.problems import Problem, response_of
-from storage.care.sweeper import Swept
+from api.http.problems import Problem, problem_met, response_of
+from api.http.shares import Addresses, Shares
+from api.http.told import begin
 
 router = APIRouter(tags=["operation"])
 REQUESTS_LIMIT = 512
 """Requests in work at a time; more are answered `full`, so memory stays bounded."""
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
-
-
-class Metrics:
-    """What one process counts."""
-
-    def __init__(self) -> None:
-        """Nothing counted yet."""
-        self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "heartwood_requests",
-            "Requests by method and status",
-            ["method", "status"],
-            registry=self.registry,
-        )
-        self.seconds = Histogram(
-            "heartwood_request_seconds",
-            "Seconds a request took",
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self.working = Gauge(
-            "heartwood_requests_working", "Requests in work", registry=self.registry
-        )
-        self.waiting = Gauge(
-            "heartwood_events_waiting", "Events waiting for the log", registry=self.registry
-        )
-        self.size = Gauge("heartwood_log_entries", "Entries in the log", registry=self.registry)
-        self.sweeps = Counter(
-            "heartwood_sweeps",
-            "Sweeps of what was staged and never named",
-            ["outcome"],
-            registry=self.registry,
-        )
-        self.removed = Counter(
-            "heartwood_swept",
-            "What sweeps removed",
-            ["kind"],
-            registry=self.registry,
-        )
-
-    @cache  # noqa: B019 - there is one of these a process
-    def counted(self, method: str, status: int) -> Counter:
-        """The counter of such requests."""
-        return self.requests.labels(method, status)
-
-    def swept(self, found: Swept | Exception) -> None:
-        """Count a sweep: what it removed, or that it failed."""
-        self.sweeps.labels("failed" if isinstance(found, Exception) else "done").inc()
-        if isinstance(found, Swept):
-            self.removed.labels("staged").inc(len(found.blobs))
-            self.removed.labels("stray").inc(len(found.strays))
-            self.removed.labels("temporary").inc(len(found.files))
+ADDRESS_REQUESTS = 256
+"""Requests in work at a time of one address."""
+_ALWAYS = ("/healthz", "/metrics")
+_UPLOAD = re.compile("/v1/patients/[^/]+/blobs").fullmatch
 
 
 class Bounded:
-    """Lets so many requests in and answers the others `full`; counts and times all of them."""
+    """Lets so many requests in and answers the others `full`; counts and times all of them.
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, limit: int = REQUESTS_LIMIT) -> None:
-        """`limit`: requests at a time, health checks apart."""
-        self._app, self._metrics, self._limit, self._working = app, metrics, limit, 0
+    A request that waits for its client to send isn't in work: that is bounded by the connections, the bytes
+    of bodies and the uploads. It is in work again when its body is there, if there is room then.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, addresses: Addresses) -> None:
+        """`addresses`: who counts as one client."""
+        self._app, self._metrics, self._addresses = app, metrics, addresses
+        self._shares = Shares(REQUESTS_LIMIT, ADDRESS_REQUESTS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        if self._working >= self._limit and scope["path"] not in ("/healthz", "/metrics"):
-            self._metrics.counted(scope["method"], 503).inc()
-            busy = Problem("full", f"{self._working} requests are in work; try again in a second")
-            return await response_of(busy)(scope, receive, send)
-        began, status = time.perf_counter(), 0
+        name = scope["heartwood.client"] = self._client(scope)
+        line, status = begin(scope["method"]), 0
 
         async def counted(message: Message) -> None:
             nonlocal status
@@ -96,21 +49,72 @@ class Bounded:
                 status = message["status"]
             await send(message)
 
-        self._working += 1
-        self._metrics.working.set(self._working)
         try:
-            await self._app(scope, receive, counted)
+            if not self._shares.take(name, above=scope["path"] in _ALWAYS):
+                await response_of(_full(self._shares.taken))(scope, receive, counted)
+                return
+            try:
+                await self._app(scope, self._receiving(scope, receive, name), counted)
+            finally:
+                self._shares.give(name)
+        except Exception as error:
+            if line.error is not None:
+                return  # it was answered; the framework raises it again all the same
+            if status:  # in the middle of an answer: the connection ends, which says so
+                line.error = error
+                raise
+            await response_of(problem_met(error))(scope, receive, counted)
         finally:
-            self._working -= 1
-            # Without a status it failed on the way: the outermost handler answers 500.
+            # Without a status it was cut off.
             self._metrics.counted(scope["method"], status or 500).inc()
-            self._metrics.seconds.observe(time.perf_counter() - began)
+            self._metrics.seconds.observe(line.seconds)
+            self._metrics.working.set(self._shares.taken)
+            line.write(_route(scope), status or 500)
+
+    def _receiving(self, scope: Scope, receive: Receive, name: str) -> Receive:
+        """`receive`, during which the request isn't in work."""
+        upload = _UPLOAD(scope["path"]) is not None
+
+        async def received() -> Message:
+            self._shares.give(name)
+            message: Message = {}
+            try:
+                message = await receive()
+            finally:
+                whole = not upload and not message.get("more_body", True)
+                room = self._shares.take(name, above=not whole)
+                if not room:
+                    self._shares.take(name, above=True)
+            if not room:
+                raise _full(self._shares.taken)
+            return message
+
+        return received
+
+    def _client(self, scope: Scope) -> str:
+        host = scope["client"][0] if scope.get("client") else ""
+        said = [v.decode("latin-1") for k, v in scope["headers"] if k == b"x-forwarded-for"]
+        return self._addresses.client(host, said)
+
+
+def _route(scope: Scope) -> str:
+    """The template of the route that answered, or nothing: addresses hold what people type."""
+    route = scope.get("heartwood.route") or getattr(scope.get("route"), "path", "")
+    return str(route)
+
+
+def _full(working: int) -> Problem:
+    words = f"{working} requests are in work, or too many of your address; try again in a second"
+    return Problem("full", words)
 
 
 @router.get("/healthz", summary="Is it running?", responses=examples.HEALTH)
 async def get_healthz() -> dict[str, str]:
     """Whether the process answers."""
     return {"status": "ok"}
+
+
+router.head("/healthz", include_in_schema=False)(get_healthz)
 
 
 @router.get("/readyz", summary="Is it serving?", responses=examples.READY)
@@ -122,10 +126,13 @@ async def get_readyz(ledger: TheLedger) -> dict[str, Any]:
     return {"size": head.size, "status": "ok"}
 
 
+router.head("/readyz", include_in_schema=False)(get_readyz)
+
+
 @router.get("/metrics", summary="Metrics", responses=examples.METRICS)
 async def get_metrics(request: Request, ledger: TheLedger) -> Response:
-    """This process's counters, as Prometheus text."""
+    """What all workers counted, as Prometheus text."""
     metrics: Metrics = request.app.state.metrics
     metrics.waiting.set(ledger.log.waiting)
     metrics.size.set((await run_in_threadpool(ledger.head)).size)
-    return Response(generate_latest(metrics.registry), media_type="text/plain; version=0.0.4")
+    return Response(metrics.text(), media_type="text/plain; version=0.0.4")

@@ -1,5 +1,6 @@
 """The log as the C2SP tile protocol has it; entry bundles for auditors in term."""
 
+import gzip
 import re
 from typing import Annotated, Any
 
@@ -22,6 +23,9 @@ from records.disclosures import fresh
 from storage.ledger import Ledger
 
 router = APIRouter(tags=["log"])
+GZIP_LEVEL = 6
+"""How hard entry bundles are compressed where the client takes gzip, 1 to 9."""
+_ZERO = re.compile(r"q=0(?:[.]0{0,3})?").fullmatch
 _TILE = re.compile(
     r"(entries|[0-9]|[1-5][0-9]|6[0-3])/((?:x[0-9]{3}/){0,4})([0-9]{3})(?:[.]p/([0-9]{1,3}))?"
 ).fullmatch
@@ -65,6 +69,9 @@ async def get_checkpoint(ledger: TheLedger) -> Response:
     )
 
 
+router.head("/checkpoint", include_in_schema=False)(get_checkpoint)
+
+
 @router.get(
     "/tile/{path:path}",
     summary="A tile",
@@ -85,13 +92,17 @@ async def get_tile(
         raise Problem("not_found", f"there is no tile {path[:80]!r}")
     if match[1] == "entries":
         await run_in_threadpool(log_reader, ledger, bearer(request))
-        data = await run_in_threadpool(_entries, ledger, number, width)
-        return Response(
-            data, 200, {"Cache-Control": "private, no-store"}, "application/octet-stream"
-        )
+        zipped = _takes_gzip(request.headers.get("accept-encoding", ""))
+        data = await run_in_threadpool(_entries, ledger, number, width, zipped)
+        coding = {"Content-Encoding": "gzip"} if zipped else {}
+        kept = {"Cache-Control": "private, no-store", "Vary": "Accept-Encoding"}
+        return Response(data, 200, kept | coding, "application/octet-stream")
     data = await run_in_threadpool(_hashes, ledger, int(match[1]), number, width)
     headers = {"Cache-Control": "public, max-age=604800, immutable"}
     return Response(data, 200, headers, "application/octet-stream")
+
+
+router.head("/tile/{path:path}", include_in_schema=False)(get_tile)
 
 
 @router.post(
@@ -117,11 +128,21 @@ def _hashes(ledger: Ledger, level: int, number: int, width: int) -> bytes:
         return ledger.store.tile(connection, level, number)[: width * HASH_BYTES]
 
 
-def _entries(ledger: Ledger, number: int, width: int) -> bytes:
+def _entries(ledger: Ledger, number: int, width: int, zipped: bool) -> bytes:
     _check_there(ledger, 0, number, width)
     start = number * TILE_WIDTH
     with ledger.database.read() as connection:
-        return join_bundle(ledger.store.range(connection, start, start + width))
+        data = join_bundle(ledger.store.range(connection, start, start + width))
+    return gzip.compress(data, GZIP_LEVEL, mtime=0) if zipped else data
+
+
+def _takes_gzip(accepted: str) -> bool:
+    """Whether a header Accept-Encoding (RFC 9110, 12.5.3) takes gzip; its own weight goes before that of `*`."""
+    weights: dict[str, bool] = {}
+    for part in accepted.lower().split(","):
+        name, _, weight = part.partition(";")
+        weights[name.strip()] = _ZERO(weight.replace(" ", "")) is None
+    return weights.get("gzip", weights.get("*", False))
 
 
 def _check_there(ledger: Ledger, level: int, number: int, width: int) -> None:

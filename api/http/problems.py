@@ -1,6 +1,7 @@
 """RFC 9457 problem documents: one table from errors to types, which are stable and listed in docs/problems.md."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,15 +12,18 @@ from psycopg import Error as DriverError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Route
 
+from api.http.told import met
 from consent.explain import WORDS
 from consent.rules import named
 from crypto.errors import CryptoError
 from identity.errors import NotSignedIn
 from ledger.errors import EventError, LedgerError, Refused
-from records.errors import AccessDenied, AlreadyUsed, Forbidden, NotThere, RecordsError
+from records.errors import AccessDenied, AlreadyUsed, Forbidden, NotThere, OverQuota, RecordsError
 from storage.errors import (
     BlobError,
+    Bug,
     KeeperRefused,
     NotFound,
     OutcomeUnknown,
@@ -58,6 +62,7 @@ PROBLEMS: dict[str, Kind] = {
     "duplicate_id": Kind(409, "An id is created twice."),
     "forbidden": Kind(403, "Your role may not ask for this."),
     "full": Kind(503, "Too much is waiting; nothing was appended.", 1),
+    "headers": Kind(431, "Request line and headers are longer than is taken."),
     "keeper": Kind(409, "The key keeper gives nothing for this reading."),
     "key": Kind(403, "The signing key is not one that counts for this actor."),
     "length": Kind(411, "The length of the body is not what was announced."),
@@ -71,13 +76,14 @@ PROBLEMS: dict[str, Kind] = {
     "outcome_unknown": Kind(
         503, "It may or may not have been appended: send the same event again.", 1
     ),
+    "quota": Kind(429, "More was asked for within an hour than one account gets.", 600),
     "range": Kind(416, "The range is not one of this content."),
     "reading": Kind(400, "A reading was sent to a route that appends; it has a route of its own."),
     "registry": Kind(409, "The registry in force does not have this type."),
     "role": Kind(403, "The actor does not hold the role, or the type does not take it."),
     "signature": Kind(403, "The signature does not fit key and message."),
     "skew": Kind(400, "The event's `at` is too far from the log's time."),
-    "slow": Kind(408, "The body came too slowly."),
+    "slow": Kind(408, "The request came too slowly."),
     "stopped": Kind(503, "The server is stopping; nothing was appended.", 2),
     "stream": Kind(400, "The event is in the wrong stream."),
     "too_large": Kind(413, "More was sent than is taken at once."),
@@ -103,12 +109,14 @@ ERRORS: tuple[tuple[type[Exception], str], ...] = (
     (NotThere, "not_found"),
     (NotFound, "not_found"),
     (Forbidden, "forbidden"),
+    (OverQuota, "quota"),
     (RecordsError, "malformed"),
     (EventError, "malformed"),
     (LedgerError, "malformed"),
     (KeeperRefused, "keeper"),
     (OutcomeUnknown, "outcome_unknown"),
     (BlobError, "blob"),
+    (Bug, "bug"),
     (StorageError, "database"),
     (SQLAlchemyError, "database"),
     (DriverError, "database"),
@@ -139,6 +147,15 @@ def problem_of(error: Exception) -> Problem:
     return Problem("bug", "internal error")
 
 
+def problem_met(error: Exception) -> Problem:
+    """`problem_of` for what a request is answered by; of a bug with the id by which the log tells where."""
+    problem = problem_of(error)
+    if problem.kind == "bug":
+        words = "an error of the program; the server's log has it by this id"
+        return Problem("bug", words, id=met(error))
+    return problem
+
+
 def document(problem: Problem) -> dict[str, Any]:
     """The members of the problem document."""
     kind = PROBLEMS[problem.kind]
@@ -164,7 +181,7 @@ def response_of(problem: Problem) -> Response:
 
 async def answer_error(request: Request, error: Exception) -> Response:
     """The handler of every error."""
-    return response_of(problem_of(error))
+    return response_of(problem_met(error))
 
 
 async def answer_http(request: Request, error: Exception) -> Response:
@@ -174,7 +191,16 @@ async def answer_http(request: Request, error: Exception) -> Response:
     place = f"{request.method} {request.url.path[:80]}"
     response = response_of(Problem(kind, f"{place}: {error.detail}"))
     response.headers.update(error.headers or {})
+    if kind == "method":
+        response.headers["Allow"] = _allowed(request)
     return response
+
+
+def _allowed(request: Request) -> str:
+    """Every method of an address, which may be of several routes (RFC 9110, 10.2.1)."""
+    routes: Sequence[Route] = request.app.state.addresses
+    fitting = [route for route in routes if route.path_regex.match(request.url.path)]
+    return ", ".join(sorted({method for route in fitting for method in route.methods or ()}))
 
 
 async def answer_validation(request: Request, error: Exception) -> Response:

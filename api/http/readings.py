@@ -1,7 +1,7 @@
 """Readings: a signed event in, what it permits out, in this call alone; then ranges by a read token."""
 
+import io
 import re
-import tempfile
 import zipfile
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
@@ -43,8 +43,6 @@ WHOLE_BYTES = 1024 * 1024
 """Content up to this is sent in one piece."""
 INLINE_BYTES = 64 * 1024
 """Content up to this is opened between two requests, without a thread."""
-SPOOL_BYTES = 8 * 1024 * 1024
-"""An export up to this is kept in memory while it is put together; a larger one goes to a file."""
 _RANGE = re.compile(r"bytes=([0-9]{0,15})-([0-9]{0,15})").fullmatch
 Record = Annotated[str, Path(pattern=f"^rc_{ID_PATTERN}$", examples=[examples.RECORD])]
 Patient = Annotated[str, Path(pattern=f"^pt_{ID_PATTERN}$", examples=[examples.PATIENT])]
@@ -300,7 +298,7 @@ def _listed(value: Any) -> list[tuple[str, int]]:
 
 
 def _zip(taken: list[Taken]) -> Generator[bytes]:
-    """The content as a ZIP, one record after the other: memory is bound by the spool."""
+    """The content as a ZIP, one piece after the other, as it is deciphered."""
     index = [
         {
             "category": one.record.category,
@@ -313,15 +311,37 @@ def _zip(taken: list[Taken]) -> Generator[bytes]:
         }
         for one in taken
     ]
-    with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as spool:
-        with zipfile.ZipFile(spool, "w", zipfile.ZIP_STORED) as archive:
-            archive.writestr("index.json", orjson.dumps(index, option=orjson.OPT_INDENT_2))
-            for one in taken:
-                with archive.open(_name(one), "w", force_zip64=True) as file:
-                    for piece in one.content:
-                        file.write(piece)
-        spool.seek(0)
-        yield from iter(lambda: spool.read(WHOLE_BYTES), b"")
+    sent = _Sent()
+    # Deflated without compressing: a reader that streams needs no length ahead, as it would of stored ones.
+    with zipfile.ZipFile(sent, "w", zipfile.ZIP_DEFLATED, compresslevel=0) as archive:
+        archive.writestr("index.json", orjson.dumps(index, option=orjson.OPT_INDENT_2))
+        for one in taken:
+            with archive.open(_name(one), "w", force_zip64=True) as file:
+                for piece in one.content:
+                    file.write(piece)
+                    yield from sent.taken()
+    yield from sent.taken()
+
+
+class _Sent(io.RawIOBase):
+    """What a ZIP is written to and taken from again; nothing of it is kept, in memory or on a disk."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._pieces.append(bytes(data))
+        return len(self._pieces[-1])
+
+    def taken(self) -> Iterator[bytes]:
+        """What was written since the last time, if anything was."""
+        data = b"".join(self._pieces)
+        self._pieces.clear()
+        if data:
+            yield data
 
 
 def _name(one: Taken) -> str:

@@ -10,11 +10,13 @@ from starlette.responses import Response
 from api.http import examples
 from api.http.bodies import Sent, received
 from api.http.callers import TheLedger, bearer
+from api.http.told import acting
 from crypto.encoding import b64decode, b64encode
 from crypto.ids import ID_PATTERN
 from crypto.signing import SIGNATURE_BYTES
 from identity.sessions import CHALLENGE_BYTES, challenge, sign_in, sign_out
 from ledger.registry import ROLES
+from ledger.schema import HASH, base64_of
 from ledger.times import format_time
 
 router = APIRouter(tags=["sessions"])
@@ -24,8 +26,8 @@ class SignInSent(Sent):
     """A signed challenge, and the role in which to act."""
 
     key: Annotated[str, Field(pattern=f"^k_{ID_PATTERN}$")]
-    challenge: Annotated[str, Field(min_length=44, max_length=44)]
-    value: Annotated[str, Field(min_length=88, max_length=88)]
+    challenge: Annotated[str, Field(pattern=f"^{HASH.pattern}$")]
+    value: Annotated[str, Field(pattern=f"^{base64_of(SIGNATURE_BYTES).pattern}$")]
     role: Annotated[str, Field(pattern=f"^({'|'.join(ROLES)})$")]
     hospital: Annotated[str, Field(pattern=f"^(|hs_{ID_PATTERN})$")] = ""
 
@@ -50,6 +52,7 @@ async def post_session(request: Request, ledger: TheLedger) -> dict[str, Any]:
     session = await run_in_threadpool(
         sign_in, ledger, sent.key, nonce, value, sent.role, sent.hospital
     )
+    acting(session.caller.account)
     return {
         "account": session.caller.account,
         "end": format_time(session.end),

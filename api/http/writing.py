@@ -1,24 +1,32 @@
 """What authors need before they sign: reserved ids, sealed texts, staged blobs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from typing import Annotated
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Annotated, TypeVar
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from api.http import examples
-from api.http.bodies import Sent, pieces, received
+from api.http.bodies import Sent, received, upload_pieces
 from api.http.callers import TheCaller, TheLedger
+from api.http.problems import Problem
 from crypto.encoding import b64encode
 from crypto.ids import ID_PATTERN
 from ledger.registry import LABELS
-from records.reserving import SUBJECTS, TEXT_BYTES, Subject, reserve_subjects, seal_texts
+from records.reserving import SUBJECTS, TEXT_BYTES, Subject, reserve_counted, seal_texts
 from records.uploads import BLOB_LIMIT, stage
 
 router = APIRouter(tags=["writing"])
+UPLOADS = 64
+"""Uploads in work at a time; each waits for its client in a thread, and none may keep others from theirs."""
+ACCOUNT_UPLOADS = 16
+"""Of these of one account, whatever sessions it has."""
+UPLOAD_WAITING = 64
+"""Uploads of one account that wait for their turn; more are answered `full`."""
+R = TypeVar("R")
 Patient = Annotated[str, Path(pattern=f"^pt_{ID_PATTERN}$", examples=[examples.PATIENT])]
 Texts = dict[
     Annotated[str, Field(pattern="^[a-z][a-z_]{0,30}$")],
@@ -53,6 +61,28 @@ class SealSent(Sent):
     ] = []
 
 
+class Uploads:
+    """Whose turn it is to upload; for one event loop."""
+
+    def __init__(self) -> None:
+        """Nobody uploads."""
+        self._all = CapacityLimiter(UPLOADS)
+        self._of: dict[str, CapacityLimiter] = {}
+
+    async def run(self, account: str, act: Callable[[], R]) -> R:
+        """What `act` gives, in a thread, when it is this account's turn; raises Problem `full`."""
+        own = self._of.setdefault(account, CapacityLimiter(ACCOUNT_UPLOADS))
+        if own.statistics().tasks_waiting >= UPLOAD_WAITING:
+            raise Problem("full", f"{UPLOAD_WAITING} uploads of yours are waiting; try again")
+        try:
+            async with own:
+                return await to_thread.run_sync(act, limiter=self._all)
+        finally:
+            used = own.statistics()
+            if not used.borrowed_tokens and not used.tasks_waiting:
+                self._of.pop(account, None)
+
+
 @router.post(
     "/v1/subjects",
     summary="Reserve ids",
@@ -68,7 +98,7 @@ async def post_subjects(
     """
     sent = await received(request, SubjectsSent)
     subjects = [Subject(s.id, s.event, s.texts, s.identifier) for s in sent.subjects]
-    made = await run_in_threadpool(reserve_subjects, ledger, caller, subjects)
+    made = await run_in_threadpool(reserve_counted, ledger, caller, subjects)
     return {"subjects": [{"id": r.id, "known": r.known, "sealed": r.sealed} for r in made]}
 
 
@@ -81,7 +111,10 @@ async def post_subjects(
 async def post_seal(
     patient: Patient, request: Request, ledger: TheLedger, caller: TheCaller
 ) -> dict[str, object]:
-    """Sealed fields and label codes for an event that is about to be signed; sealing only, never opening."""
+    """Sealed fields and label codes for an event that is about to be signed; sealing only, never opening.
+
+    Codes are given for an append whose content the caller staged, to patients for their own chart.
+    """
     sent = await received(request, SealSent)
     sealed, codes = await run_in_threadpool(
         seal_texts, ledger, caller, patient, sent.object, sent.event, sent.texts, sent.labels
@@ -106,9 +139,10 @@ async def post_blob(
 
     Of a new record, or with `record` of a new version. Only the caller's own event can name the blob.
     """
-    content = _waiting(pieces(request, BLOB_LIMIT))
-    staged = await to_thread.run_sync(
-        stage, ledger, caller, patient, content, record, limiter=request.app.state.uploads
+    content = _waiting(upload_pieces(request, BLOB_LIMIT))
+    uploads: Uploads = request.app.state.uploads
+    staged = await uploads.run(
+        caller.account, lambda: stage(ledger, caller, patient, content, record)
     )
     return {
         "blob": staged.blob,

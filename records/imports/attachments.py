@@ -6,10 +6,19 @@ from hashlib import sha256
 from pathlib import Path
 
 from records.errors import RecordsError
+from records.imports.contents import patients_within
 from records.imports.dicom import BrokenDicom, Dicom, read_dicom
-from records.imports.drafts import Findings, PatientDraft, RecordDraft, Unit, names_of
+from records.imports.drafts import (
+    Findings,
+    Origin,
+    PatientDraft,
+    RecordDraft,
+    Unit,
+    names_of,
+)
 from records.imports.manifest import ManifestRow, is_manifest, read_manifest
 from records.imports.media import DICOM, HEAD_BYTES, sniff
+from records.imports.people import NOTHING_SAID
 from records.imports.texts import shown
 
 __all__ = ["ManifestRow", "is_manifest", "read_attachment", "read_manifest", "sniff"]
@@ -28,10 +37,15 @@ class _Whose:
     names: tuple[str, ...]
     numbers: tuple[str, ...]
     also: tuple[str, ...] = ()
+    chosen: bool = False
 
 
 def read_attachment(
-    path: Path, row: ManifestRow | None, patient: str, findings: Findings
+    path: Path,
+    row: ManifestRow | None,
+    patient: str,
+    findings: Findings,
+    origin: Origin | None = None,
 ) -> Iterator[PatientDraft]:
     """One file, which is one unit: a draft with one record, or set aside with the reason.
 
@@ -42,7 +56,7 @@ def read_attachment(
     """
     findings.found()
     try:
-        yield _draft(path, row, patient)
+        yield _draft(path, row, patient, origin or Origin())
     except _SetAside as error:
         findings.reject("", str(error), None)
     except BrokenDicom as error:
@@ -51,13 +65,15 @@ def read_attachment(
         findings.reject("", f"it cannot be read: {shown(str(error))}", None)
 
 
-def _draft(path: Path, row: ManifestRow | None, patient: str) -> PatientDraft:
+def _draft(path: Path, row: ManifestRow | None, patient: str, origin: Origin) -> PatientDraft:
     if row and row.problem:
         raise _SetAside(row.problem)
     with path.open("rb") as stream:
         media_type = sniff(stream.read(HEAD_BYTES), path.name)
-    dicom = read_dicom(path) if media_type == DICOM else None
-    whose = _whose(row, patient, dicom)
+    if media_type != DICOM and (reason := patients_within(path)):
+        raise _SetAside(reason)
+    dicom = read_dicom(path, origin) if media_type == DICOM else None
+    whose = _whose(row, patient, dicom, origin)
     digest, size = _sha256(path)
     if not size:
         raise _SetAside("the file is empty")
@@ -73,10 +89,18 @@ def _draft(path: Path, row: ManifestRow | None, patient: str) -> PatientDraft:
         compose=_content(path, digest),
         file_name=shown(path.name),
     )
-    return PatientDraft(whose.names, whose.numbers, None, (record,), also=whose.also)
+    return PatientDraft(
+        whose.names,
+        whose.numbers,
+        None,
+        (record,),
+        also=whose.also,
+        said=dicom.said if dicom else NOTHING_SAID,
+        chosen=whose.chosen,
+    )
 
 
-def _whose(row: ManifestRow | None, patient: str, dicom: Dicom | None) -> _Whose:
+def _whose(row: ManifestRow | None, patient: str, dicom: Dicom | None, origin: Origin) -> _Whose:
     """The manifest's patient, else the caller's, else DICOM's; DICOM's are always given, to be compared."""
     said = row.patient if row else ""
     if said and patient and names_of(said) != names_of(patient):
@@ -85,10 +109,13 @@ def _whose(row: ManifestRow | None, patient: str, dicom: Dicom | None) -> _Whose
         )
     own = (dicom.names, dicom.numbers) if dicom else ((), ())
     if said or patient:
-        names, numbers = names_of(said or patient)
-        return _Whose(
-            names, numbers, tuple(n for n in (*own[0], *own[1]) if n not in names + numbers)
-        )
+        if origin.placeholders.has((said or patient).rpartition("|")[2]):
+            raise _SetAside(
+                f"the patient {(said or patient)[:80]!r} that is named for it is nobody"
+            )
+        names, numbers = names_of(said or patient, origin.source)
+        also = tuple(n for n in (*own[0], *own[1]) if n not in names + numbers)
+        return _Whose(names, numbers, also, chosen=bool(patient))
     if not any(own):
         raise _SetAside("nothing says whose it is: no manifest, no number in it, no patient named")
     return _Whose(*own)

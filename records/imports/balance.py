@@ -13,6 +13,8 @@ from storage.files import DIRECTORY_MODE, PRIVATE_MODE
 
 REJECTS = "rejects.jsonl"
 CORRECTIONS = "corrections.jsonl"
+REVIEW = "review.jsonl"
+"""What a person has to decide."""
 ORIGINAL_BYTES = 1024 * 1024
 """Longest original that a line of the rejects holds; a longer one is told by its place."""
 
@@ -36,6 +38,10 @@ class Summary:
     """Units that are no patient's; records carry copies of those that they refer to."""
     rejected: int = 0
     corrections: int = 0
+    doubts: int = 0
+    """Values left as they are, since they may mean two things or nothing; each is told with the corrections."""
+    moved: int = 0
+    """Units that an earlier import brought into another patient's chart, where they still stand."""
     unresolved: int = 0
     """References that point nowhere; kept as they are."""
     patients: int = 0
@@ -142,6 +148,18 @@ class FileFindings:
         self.report.summary.corrections += 1
         line = {"file": str(self.path), "position": position, "what": what, "before": before}
         self.report.write(CORRECTIONS, line | {"after": after})
+
+    def doubt(self, position: str, what: str, value: str) -> None:
+        """See the port; listed with the corrections, the same before and after."""
+        self.report.summary.doubts += 1
+        line = {"file": str(self.path), "position": position, "what": what, "before": value}
+        self.report.write(CORRECTIONS, line | {"after": value})
+
+    def moved(self, position: str, record: str, was: str, patient: str) -> None:
+        """A unit that stands in a record of the patient `was` too: a person decides which is right."""
+        self.report.summary.moved += 1
+        line = {"file": str(self.path), "position": position, "what": "was of another patient"}
+        self.report.write(REVIEW, line | {"patient": patient, "was": was, "record": record})
 
     def reject(self, position: str, reason: str, original: bytes | None) -> None:
         """See the port. The original is text where it is UTF-8, so that it can be mended in an editor."""

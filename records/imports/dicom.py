@@ -4,17 +4,13 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+from records.imports.births import birth_of
 from records.imports.cleaning import day_of
-from records.imports.drafts import identifier_name, record_number
+from records.imports.drafts import Origin, identifier_name, record_number
+from records.imports.people import Demographics
 
 VALUE_BYTES = 4096
 """A value that is longer is passed over; those that are read have at most 64 characters (PS3.5, 6.2)."""
-NO_NUMBERS = frozenset(
-    {"anon", "anonymous", "anonymized", "dummy", "n/a", "na", "nil", "no id", "noid", "none", "null",
-     "patient", "patient id", "patientid", "test", "unknown", "unk", "?"}
-)  # fmt: skip
-"""What stands for a number that nobody knows; so does one character repeated: `0`, `000000`, `XXXX`."""
-
 _KEYWORDS = (
     "SpecificCharacterSet",
     "SOPInstanceUID",
@@ -26,6 +22,9 @@ _KEYWORDS = (
     "SeriesDescription",
     "PatientID",
     "IssuerOfPatientID",
+    "PatientName",
+    "PatientBirthDate",
+    "PatientSex",
 )
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 
@@ -46,10 +45,12 @@ class Dicom:
     names: tuple[str, ...]
     """PatientID by its issuer, if the file names one."""
     numbers: tuple[str, ...]
-    """PatientID; empty when it is none (see NO_NUMBERS)."""
+    """PatientID; empty when it is a placeholder."""
+    said: Demographics
+    """PatientName, PatientBirthDate and PatientSex."""
 
 
-def read_dicom(path: Path) -> Dicom:
+def read_dicom(path: Path, origin: Origin | None = None) -> Dicom:
     """What the file says; BrokenDicom when it cannot be read. Memory does not grow with the file."""
     # Loaded here: it takes a third of a second, and most imports meet no image.
     import pydicom
@@ -80,20 +81,31 @@ def read_dicom(path: Path) -> Dicom:
         raise BrokenDicom(f"{type(error).__name__}: {error}") from error
     if not said["SOPInstanceUID"] and not said["Modality"]:
         raise BrokenDicom("got no SOPInstanceUID and no Modality, expected an object of DICOM")
-    return _dicom(said)
+    return _dicom(said, origin or Origin())
 
 
-def _dicom(said: dict[str, str]) -> Dicom:
+def _dicom(said: dict[str, str], origin: Origin) -> Dicom:
     days = (day_of(said[keyword]) for keyword in ("StudyDate", "SeriesDate", "ContentDate"))
     what = (said[keyword] for keyword in ("Modality", "StudyDescription", "SeriesDescription"))
     number, issuer = said["PatientID"], said["IssuerOfPatientID"]
-    known = number.lower() not in NO_NUMBERS and len(set(number)) > 1
+    known = not origin.placeholders.has(number)
+    alphabetic = said["PatientName"].partition("=")[
+        0
+    ]  # what follows is the same name in other scripts
+    family, given, middle = [*alphabetic.split("^"), "", ""][:3]
     return Dicom(
         instance=said["SOPInstanceUID"],
         day=next(filter(None, days), None),
         title=", ".join(dict.fromkeys(filter(None, what))),
         names=(identifier_name(issuer, number),) if known and issuer else (),
         numbers=(record_number(number),) if known else (),
+        said=Demographics(
+            given=f"{given} {middle}".strip(),
+            family=family if given else "",
+            text="" if given else family,
+            birth=birth_of(said["PatientBirthDate"], origin.today, dead=True).known,
+            sex=said["PatientSex"],
+        ),
     )
 
 

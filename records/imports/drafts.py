@@ -3,10 +3,16 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
+from records.imports.people import NOTHING_SAID, Demographics
+from records.imports.placeholders import Placeholders
+
+_NUMBER, _SOURCE = "#MR|", "#in|"
+"""What no identifier of a hospital begins with: reserving one from outside is refused."""
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 
 
@@ -24,6 +30,8 @@ class Unit:
     """Of `raw`, or of the file; by it a changed unit is told from one that is known."""
     labels: tuple[str, ...] = ()
     """Sensitivity labels by its codes."""
+    former: str = ""
+    """What it was called before names had their source; it counts for the same content only."""
 
     @staticmethod
     def of(name: str, position: str, raw: bytes, labels: Iterable[str] = ()) -> "Unit":
@@ -58,8 +66,25 @@ class Person:
     name: str
     """Empty when the source gives none."""
     birth_date: str | None
-    """`YYYY-MM-DD`; None when the source knows less than the day."""
+    """`YYYY-MM-DD`, the latest day it can be; None when nothing is known: registered as born today."""
     deceased: bool = False
+    birth_doubt: str = ""
+    """Why the birth date is not taken as it stands; told when the patient is registered."""
+    death_doubt: str = ""
+    """What stands for a date of death and is none."""
+    written: tuple[str, str] = ("", "")
+    """Both dates as the source has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the units of an import come from, as far as whose they are hangs on it."""
+
+    source: str = ""
+    """The name of the system whose own ids these are; empty where nobody said it."""
+    placeholders: Placeholders = field(default_factory=Placeholders.default)
+    today: date = field(default_factory=lambda: datetime.now(UTC).date())
+    """The day of the import: nobody is born or has died later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +92,9 @@ class PatientDraft:
     """One patient of a source, with the records made of it."""
 
     names: tuple[str, ...]
-    """Names that no other patient can bear: see `identifier_name` and `uuid_name`."""
+    """Names that no other patient should bear: see `identifier_name`, `uuid_name` and `source_name`."""
     numbers: tuple[str, ...]
-    """Medical record numbers that came without saying whose they are: see `record_number`."""
+    """Numbers that others may bear too (see `record_number`): they count only when `said` confirms them."""
     person: Person | None
     """None in a source that registers nobody: then a patient who is not known is set aside."""
     records: tuple[RecordDraft, ...]
@@ -78,6 +103,14 @@ class PatientDraft:
     """How often the patient's own units refer to what is nowhere in the import."""
     also: tuple[str, ...] = ()
     """Names and numbers that the content gives beside those: if they are another patient's, it is set aside."""
+    said: Demographics = NOTHING_SAID
+    """What the units say of the patient: it must not contradict what is known of who bears the names."""
+    bare: tuple[str, ...] = ()
+    """A server's own id without its source, where there is no other name; counts like `numbers`."""
+    former: tuple[str, ...] = ()
+    """What older programs called the patient, if nothing above; looked for like `numbers`, never kept."""
+    chosen: bool = False
+    """A person named the patient for this import: then a number is taken that one patient alone bears."""
 
 
 class Findings(Protocol):
@@ -100,6 +133,9 @@ class Findings(Protocol):
     def correct(self, position: str, what: str, before: str, after: str) -> None:
         """A correction that was made; `what`: the path or column, and by which rule."""
 
+    def doubt(self, position: str, what: str, value: str) -> None:
+        """Something that was left as it is, since it may mean two things, or nothing."""
+
 
 @dataclass
 class Listed:
@@ -110,6 +146,7 @@ class Listed:
     duplicates: list[tuple[str, str]] = field(default_factory=list)
     rejected: list[tuple[str, str, bytes | None]] = field(default_factory=list)
     corrections: list[tuple[str, str, str, str]] = field(default_factory=list)
+    doubts: list[tuple[str, str, str]] = field(default_factory=list)
 
     def found(self, count: int = 1) -> None:
         """See `Findings`."""
@@ -131,6 +168,10 @@ class Listed:
         """See `Findings`."""
         self.corrections.append((position, what, before, after))
 
+    def doubt(self, position: str, what: str, value: str) -> None:
+        """See `Findings`."""
+        self.doubts.append((position, what, value))
+
 
 def identifier_name(system: str, value: str) -> str:
     """The name `system|value`, which the system makes its own; the system empty if there is none."""
@@ -139,12 +180,27 @@ def identifier_name(system: str, value: str) -> str:
 
 def uuid_name(value: str) -> str | None:
     """The name of a patient by a UUID, which nobody else can bear; None for any other id."""
-    return f"Patient/{value.lower()}" if _UUID.fullmatch(value) else None
+    if not _UUID.fullmatch(value) or Placeholders.default().has(value):
+        return None
+    return f"Patient/{value.lower()}"
 
 
 def record_number(value: str) -> str:
     """The weak name of a patient by a number alone: it finds nobody once two patients bear it."""
-    return f"#MR|{value}"
+    return f"{_NUMBER}{value}"
+
+
+def source_name(source: str, own: str) -> str:
+    """The name of a patient by what a source itself calls it (`Patient/4711`, a bare number).
+
+    It counts within that source; with an empty `source` it is a server's id of nobody knows which server.
+    """
+    return f"{_SOURCE}{source}|{own}"
+
+
+def plain_name(name: str) -> str:
+    """A name for people, without the marks that tell its kind."""
+    return name.removeprefix(_NUMBER).removeprefix(_SOURCE).removeprefix("|")
 
 
 def encounter_name(name: str) -> str:
@@ -153,9 +209,14 @@ def encounter_name(name: str) -> str:
     return f"episode {last.lower() if _UUID.fullmatch(last) else name}"
 
 
-def names_of(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The names and the numbers that a person may mean by `text`: `system|value`, a UUID or a bare number."""
+def names_of(text: str, source: str = "") -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names and the numbers that a person may mean by `text`: `system|value`, a UUID or a bare number.
+
+    In a `source` that is named, a bare number is a name of that source too.
+    """
     if "|" in text:
         return (text,), ()
     uuid = uuid_name(text)
-    return ((uuid,), ()) if uuid else ((), (record_number(text),))
+    if uuid:
+        return (uuid,), ()
+    return ((source_name(source, text),) if source else ()), (record_number(text),)

@@ -15,6 +15,7 @@ from ledger.policies import policy_at
 from records.errors import AccessDenied, RecordsError
 from records.imports.balance import FileFindings
 from records.imports.drafts import PatientDraft, RecordDraft, Unit, encounter_name
+from records.imports.moves import Moves
 from records.uploads import Upload, upload
 from storage.identifiers import Kept
 from storage.ledger import Ledger
@@ -58,6 +59,7 @@ class Filing:
         self._ledger = ledger
         self._actor = actor
         self._dry = dry
+        self._moves = Moves(ledger, actor)
         now = max(ledger.clock(), ledger.head().time)  # a clock may be behind the log's last entry
         policy = policy_at(ledger.policies(), now).policy
         self._private = frozenset(policy["private_labels"])
@@ -65,11 +67,20 @@ class Filing:
     def file(self, patient: str, fresh: bool, draft: PatientDraft, where: Where) -> None:
         """File the records of a draft; units that the ledger refuses are told as rejected."""
         chart = self._chart(patient, fresh)
+        self._tell_moves(patient, draft, where)
         batches = [batch for one in draft.records for batch in self._plan(chart, one, where(one))]
         for start in range(0, len(batches), CHUNK_RECORDS):
             part = batches[start : start + CHUNK_RECORDS]
             for batch, outcome in self._upload(patient, part):
                 self._count(batch, outcome)
+
+    def _tell_moves(self, patient: str, draft: PatientDraft, where: Where) -> None:
+        """Tell the units that stand in another patient's chart too."""
+        whence = {unit.name: where(one) for one in draft.records for unit in one.units}
+        units = [unit for one in draft.records for unit in one.units]
+        for moved in self._moves.check(patient, units, self._dry):
+            findings = whence[moved.unit.name]
+            findings.moved(moved.unit.position, moved.record, moved.patient, patient)
 
     def _chart(self, patient: str, fresh: bool) -> _Chart:
         if fresh and self._dry:
@@ -84,7 +95,7 @@ class Filing:
 
     def _plan(self, chart: _Chart, draft: RecordDraft, findings: FileFindings) -> Iterator[_Batch]:
         """Yield what of a draft is to be uploaded; count what is known."""
-        hashes = {unit.name: self._hash(chart, unit.name) for unit in draft.units}
+        hashes = {unit.name: self._known_as(chart, unit) for unit in draft.units}
         held, loose = _held(chart, draft.units, hashes)
         alone, moved = len(held) == 1, 0
         for record, units in held.items():
@@ -124,7 +135,7 @@ class Filing:
         imported, version = self._ledger.imported, chart.versions.get(record, 0) + 1
         record = record or new_id("rc", self._ledger.clock())
         keep = {
-            self._hash(chart, unit.name): Kept(
+            self._known_as(chart, unit): Kept(
                 record, version, imported.digest(chart.patient, unit.sha256)
             )
             for unit in units
@@ -155,6 +166,16 @@ class Filing:
         if name not in chart.kept:
             chart.kept[name] = keep[name] = Kept(new_id("ep", self._ledger.clock()), 0)
         return chart.kept[name].object
+
+    def _known_as(self, chart: _Chart, unit: Unit) -> bytes:
+        """The hash by which a unit is kept: that of its former name if the same content was kept under it."""
+        own = self._hash(chart, unit.name)
+        if own in chart.kept or not unit.former:
+            return own
+        former = self._hash(chart, unit.former)
+        kept = chart.kept.get(former)
+        same = kept and kept.digest == self._ledger.imported.digest(chart.patient, unit.sha256)
+        return former if same else own
 
     def _hash(self, chart: _Chart, name: str) -> bytes:
         return self._ledger.imported.name(self._actor.hospital, chart.patient, name)

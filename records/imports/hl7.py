@@ -8,18 +8,22 @@ import re
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 
+from records.imports.births import birth_of, death_of
 from records.imports.cleaning import Undecodable, day_of, decode
 from records.imports.drafts import (
     Findings,
+    Origin,
     PatientDraft,
     Person,
     RecordDraft,
     Unit,
     identifier_name,
     record_number,
+    source_name,
 )
 from records.imports.fhir.categories import TABLE
 from records.imports.labels import Labels
+from records.imports.people import Demographics
 from records.imports.segments import (
     BrokenMessage,
     Message,
@@ -93,8 +97,11 @@ def registers(data: bytes) -> bool:
     return any(_type(one.raw)[0] == "ADT" for one in split_messages(data) if one.is_message)
 
 
-def read_messages(data: bytes, labels: Labels, findings: Findings) -> Iterator[PatientDraft]:
+def read_messages(
+    data: bytes, labels: Labels, findings: Findings, origin: Origin | None = None
+) -> Iterator[PatientDraft]:
     """The messages of one file, each a unit: a draft with one record, or set aside with the reason."""
+    origin = origin or Origin()
     known: dict[str, bytes] = {}
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         findings.found()
@@ -119,7 +126,7 @@ def read_messages(data: bytes, labels: Labels, findings: Findings) -> Iterator[P
                 raise _SetAside(
                     f"another message of this file has the name {unit.name!r}, and other content"
                 )
-            draft = _draft(message, unit)
+            draft = _draft(message, unit, origin)
             known[unit.name] = unit.sha256
             if rule:
                 findings.correct(position, "encoding", "not UTF-8", rule)
@@ -151,34 +158,42 @@ def _type(raw: bytes) -> tuple[str, str]:
     return kind.strip(), rest.partition(fields[2][:1] or "^")[0].strip()
 
 
-def _draft(message: Message, unit: Unit) -> PatientDraft:
+def _draft(message: Message, unit: Unit, origin: Origin) -> PatientDraft:
     if message.count("PID") != 1:
         raise _SetAside(f"got {message.count('PID')} PID segments, expected one")
-    names, numbers = _patient(message)
+    names, numbers = _patient(message, origin)
     if not names and not numbers:
         raise _SetAside(
             "got no identifier of the patient in PID-3, expected one with authority or type MR"
         )
     if message.text("MSH", 9) == "ADT":
-        person, record = _person(message), _admission(message, unit)
+        person, record = _person(message, origin), _admission(message, unit)
     else:
         person, record = None, _result(message, unit)
-    return PatientDraft(names, numbers, person, (record,))
+    said = _demographics(message, origin)
+    return PatientDraft(names, numbers, person, (record,), said=said)
 
 
-def _patient(message: Message) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names by authority, and numbers: of type MR, or of which nothing is said at all."""
+def _patient(message: Message, origin: Origin) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names by authority, and numbers: of type MR, or of which nothing is said at all.
+
+    A number without an authority is a name within its source: the sending application and facility.
+    """
     names: dict[str, None] = {}
     numbers: dict[str, None] = {}
+    sender = "|".join(message.text("MSH", field) for field in (3, 4)).strip("|")
+    source = f"hl7 {sender}" if sender else origin.source
     for nth in range(1, message.repetitions("PID", 3) + 1):
         value, kind = message.text("PID", 3, nth, 1), message.text("PID", 3, nth, 5)
         authority = _authority(message, "PID", 3, nth)
-        if not value or kind in NOT_THE_PATIENT:
+        if not value or kind in NOT_THE_PATIENT or origin.placeholders.has(value):
             continue
         if authority:
             names[identifier_name(authority, value)] = None
         if kind == "MR" or not (kind or authority or message.text("PID", 3, nth, 6)):
             numbers[record_number(value)] = None
+            if source and not authority:
+                names[source_name(source, value)] = None
     return tuple(names), tuple(numbers)
 
 
@@ -188,11 +203,26 @@ def _authority(message: Message, segment: str, field: int, nth: int = 1) -> str:
     return f"urn:oid:{universal}" if universal and kind == "ISO" else universal or name
 
 
-def _person(message: Message) -> Person:
+def _person(message: Message, origin: Origin) -> Person:
     family, given, middle, suffix = (message.text("PID", 5, 1, part) for part in (1, 2, 3, 4))
-    died = message.text("PID", 30).upper() == "Y" or bool(message.text("PID", 29))
+    born, death = message.text("PID", 7), message.text("PID", 29)
+    by_date, doubt = death_of(death, origin.today)
+    died = by_date or message.text("PID", 30).upper() == "Y"
+    birth = birth_of(born, origin.today, dead=died)
     name = shown(" ".join(filter(None, (given, middle, family, suffix))))
-    return Person(name, day_of(message.text("PID", 7)), died)
+    latest = birth.latest.isoformat() if birth.latest else None
+    return Person(name, latest, died, birth.doubt, doubt, (born, death))
+
+
+def _demographics(message: Message, origin: Origin) -> Demographics:
+    family, given, middle = (message.text("PID", 5, 1, part) for part in (1, 2, 3))
+    dead = bool(message.text("PID", 29)) or message.text("PID", 30).upper() == "Y"
+    return Demographics(
+        given=f"{given} {middle}".strip(),
+        family=family,
+        birth=birth_of(message.text("PID", 7), origin.today, dead=dead).known,
+        sex=message.text("PID", 8),
+    )
 
 
 def _admission(message: Message, unit: Unit) -> RecordDraft:

@@ -34,6 +34,7 @@ KEYS: Members[str, tuple[str, ...]] = {
     "name": (PATIENTS,),
     "birth_date": (PATIENTS,),
     "death_date": (PATIENTS,),
+    "sex": (PATIENTS,),
     "category": (ROWS,),
     "without_encounter": (ROWS,),
     "encounter": (ROWS,),
@@ -113,18 +114,24 @@ class Table:
     person: tuple[str, ...] = ()
     birth_date: str = ""
     death_date: str = ""
+    sex: str = ""
 
     def columns(self) -> tuple[str, ...]:
         """Every column that the table names, none twice."""
         codes = [column for code in self.codes for column in (code.column, code.system_column)]
-        ones = (self.category.column, self.encounter, self.title, *codes)
+        ones = (self.category.column, self.encounter, self.title, self.sex, *codes)
         named = (naming.column for naming in self.patient)
         every = (*named, *self.key, *ones, *self.all_dates(), *self.units, *self.person)
         return tuple(dict.fromkeys(filter(None, every)))
 
     def all_dates(self) -> tuple[str, ...]:
         """Every column that holds a date."""
-        return tuple(filter(None, (self.date, *self.dates, self.birth_date, self.death_date)))
+        return tuple(filter(None, (*self.other_dates(), self.birth_date, self.death_date)))
+
+    def other_dates(self) -> tuple[str, ...]:
+        """Those that are not of a birth or a death."""
+        own = (self.birth_date, self.death_date)
+        return tuple(day for day in (self.date, *self.dates) if day and day not in own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +281,7 @@ def _table(name: str, part: _Part) -> Table:
         person=part.texts("name"),
         birth_date=part.text("birth_date"),
         death_date=part.text("death_date"),
+        sex=part.text("sex"),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from records.imports.attachments import read_attachment
 from records.imports.balance import FileFindings, Report
-from records.imports.drafts import PatientDraft
+from records.imports.drafts import Origin, PatientDraft
 from records.imports.fhir import FhirError, Resource, Unreadable, scan_entries
 from records.imports.fhir.names import Finder
 from records.imports.fhir.read import drafts_of
@@ -42,6 +42,7 @@ class Mended:
     mapping: Mapping
     labels: Labels
     index: Finder
+    origin: Origin
 
     def read(self, path: Path) -> Iterator[Drafts]:
         """The drafts of each source that lines came from; a line that can't be read is rejected as it is."""
@@ -54,13 +55,17 @@ class Mended:
                 for line in lines:
                     yield (
                         findings,
-                        read_attachment(_beside(path, source), None, line.patient, findings),
+                        read_attachment(
+                            _beside(path, source), None, line.patient, findings, self.origin
+                        ),
                     )
             elif kind == "message":
                 for line in lines:
                     yield (
                         findings,
-                        read_messages((line.original or "").encode(), self.labels, findings),
+                        read_messages(
+                            (line.original or "").encode(), self.labels, findings, self.origin
+                        ),
                     )
             elif kind == "row":
                 yield from self._rows(source, lines)
@@ -89,7 +94,7 @@ class Mended:
             place = f"line {line.number}"
             entries += [replace(one, position=f"{place} {one.position}".strip()) for one in found]
         findings.found(len(entries))
-        yield from drafts_of(entries, self.index, self.labels.of, findings)
+        yield from drafts_of(entries, self.index, self.labels.of, findings, self.origin)
 
     def _rows(self, source: Path, lines: list[Line]) -> Iterator[Drafts]:
         """Rows as the table they came from, in a folder that goes when they are done."""
@@ -116,7 +121,7 @@ class Mended:
             ]
             path.write_text("\n".join(rows) + "\n", "utf-8", newline="")
             utf8 = replace(table, encoding="utf-8")
-            yield findings, read_tables({path: utf8}, self.labels, lambda _: findings)
+            yield findings, read_tables({path: utf8}, self.labels, lambda _: findings, self.origin)
 
 
 def _line(number: int, raw: bytes) -> Line:

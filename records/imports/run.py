@@ -8,17 +8,19 @@ from functools import partial
 from pathlib import Path
 
 from identity.actors import Actor
+from records.directory import today
 from records.errors import RecordsError
 from records.imports.attachments import ManifestRow, read_attachment, read_manifest
 from records.imports.balance import FileFindings, Report, report
 from records.imports.charts import Charts, Unclear
 from records.imports.cleaning import Undecodable, decode
-from records.imports.drafts import PatientDraft, RecordDraft
+from records.imports.drafts import Origin, PatientDraft, RecordDraft
 from records.imports.fhir.read import read_bundle, reference_resources
 from records.imports.filing import REFUSED, Filing, Where
 from records.imports.hl7 import read_messages
 from records.imports.labels import Labels
 from records.imports.mended import Mended
+from records.imports.placeholders import Placeholders
 from records.imports.references import SpooledIndex
 from records.imports.sources import Sources, find_sources
 from records.imports.tables import Mapping, Table, read_tables
@@ -40,6 +42,10 @@ class Options:
     """Of tables; None for Synthea's."""
     labels: Labels | None = None
     """None for the table of codes that comes with the program."""
+    source: str = ""
+    """The system whose own ids (`Patient/4711`, a bare number) these are; they count within it alone."""
+    placeholders: Placeholders | None = None
+    """Which numbers name nobody; None for the list that comes with the program."""
     dry: bool = False
     """Say what would happen and write nothing to the ledger."""
     report: Path | None = None
@@ -90,6 +96,11 @@ class _Import:
         self._progress = progress
         self._mapping = options.mapping or Mapping.default()
         self._labels = options.labels or Labels.default()
+        self._origin = Origin(
+            options.source,
+            options.placeholders or Placeholders.default(),
+            today(ledger.clock()),
+        )
         self._charts = Charts(ledger, actor, options.dry)
         self._filing = Filing(ledger, actor, options.dry)
         self._index = index
@@ -107,13 +118,18 @@ class _Import:
                 self._bundle(path)
         self._tables(sources)
         for path in sources.messages:
-            self._file(path, read_messages(path.read_bytes(), self._labels, self._book.of(path)))
+            self._file(
+                path,
+                read_messages(path.read_bytes(), self._labels, self._book.of(path), self._origin),
+            )
         for path in sorted(late):
             self._bundle(path)
         for path in sources.attachments:
             findings, named = self._book.of(path), self._options.patient
-            self._file(path, read_attachment(path, rows.get(path.resolve()), named, findings))
-        mended = Mended(self._book, self._mapping, self._labels, self._index)
+            self._file(
+                path, read_attachment(path, rows.get(path.resolve()), named, findings, self._origin)
+            )
+        mended = Mended(self._book, self._mapping, self._labels, self._index, self._origin)
         for path in sources.rejects:
             for findings, drafts in mended.read(path):
                 self._take(partial(_constant, findings), drafts)
@@ -142,7 +158,10 @@ class _Import:
 
     def _bundle(self, path: Path) -> None:
         findings = self._book.of(path)
-        self._file(path, read_bundle(path.read_bytes(), self._index, self._labels.of, findings))
+        self._file(
+            path,
+            read_bundle(path.read_bytes(), self._index, self._labels.of, findings, self._origin),
+        )
 
     def _tables(self, sources: Sources) -> None:
         """All tables at once: the drafts come patient by patient, and each record tells its table."""
@@ -154,7 +173,9 @@ class _Import:
         def where(record: RecordDraft) -> FileFindings:
             return findings[record.source or next(iter(findings))]
 
-        self._take(where, read_tables(sources.tables, self._labels, findings.__getitem__))
+        self._take(
+            where, read_tables(sources.tables, self._labels, findings.__getitem__, self._origin)
+        )
         for _ in sources.tables:
             self._step("importing")
 
@@ -173,6 +194,8 @@ class _Import:
                     for unit in record.units:
                         where(record).reject(unit.position, str(error), unit.raw or None)
                 continue
+            if fresh:
+                _tell_doubts(draft, where)
             summary.patients += fresh
             summary.patients_known += not fresh
             summary.encounters += draft.encounters
@@ -182,6 +205,22 @@ class _Import:
     def _step(self, step: str) -> None:
         self._done += 1
         self._progress(step, self._done, self._files)
+
+
+def _tell_doubts(draft: PatientDraft, where: Where) -> None:
+    """Tell what of the birth and death of somebody who is registered was not read as it stands."""
+    person, record = draft.person, draft.records[0]
+    if person is None:
+        return
+    position = record.units[0].position
+    if person.birth_doubt:
+        born = person.birth_date or "today"
+        rule = f"; registered with the rights of somebody born {born}, until `heartwood patient correct`"
+        where(record).doubt(position, person.birth_doubt + rule, person.written[0])
+    if person.death_doubt:
+        where(record).doubt(
+            position, person.death_doubt + "; registered as living", person.written[1]
+        )
 
 
 def _constant(findings: FileFindings, record: RecordDraft) -> FileFindings:

@@ -3,11 +3,14 @@
 import json
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import asdict
 from functools import lru_cache
 from typing import NamedTuple
 from zlib import crc32
 
+from records.imports.comparing import compare, listed
 from records.imports.drafts import Person
+from records.imports.people import NOTHING_SAID, Demographics, Traits
 from records.imports.tablerows import Names, Reading
 
 NAMES_CACHED = 4_096
@@ -52,6 +55,8 @@ class Patient(NamedTuple):
     id: int
     names: Names
     person: Person | None
+    said: Demographics = NOTHING_SAID
+    """What the rows that register say of the person."""
 
 
 class Spool:
@@ -72,7 +77,7 @@ class Spool:
         if reading.person is None:
             patient = self._cached(reading.names)
         else:
-            patient = self._registered(reading.names, reading.person)
+            patient = self._registered(reading.names, reading.person, reading.said)
         row = reading.row
         spooled = Spooled(
             file,
@@ -99,7 +104,7 @@ class Spool:
                 strong, weak = json.loads(names)
                 yield Patient(number, Names(tuple(strong), tuple(weak)), None)
             else:
-                yield Patient(number, self._names(number), Person(*json.loads(person)))
+                yield Patient(number, self._names(number), *_read(person))
 
     def rows(self, patient: Patient) -> Iterator[Spooled]:
         """The rows of a patient in the order in which they came."""
@@ -107,22 +112,34 @@ class Spool:
         sql = f"SELECT {columns} FROM row WHERE patient = ? ORDER BY rowid"
         return map(Spooled._make, self._db.execute(sql, (patient.id,)))
 
-    def _registered(self, names: Names, person: Person) -> int:
+    def _registered(self, names: Names, person: Person, said: Demographics) -> int:
         found = self._bearers(names)
         if len(found) > 1:
             raise Unclear("got a row with the names of two patients, expected those of one")
         if found:
             (number,) = found
+            self._add(number, person, said)
         else:
-            number = self._insert(
-                None, json.dumps([person.name, person.birth_date, person.deceased])
-            )
+            number = self._insert(None, _written(person, said))
         for weak, group in enumerate((names.strong, names.weak)):
             self._db.executemany(
                 "INSERT OR IGNORE INTO name VALUES (?, ?, ?)",
                 [(name, weak, number) for name in group],
             )
         return number
+
+    def _add(self, number: int, person: Person, said: Demographics) -> None:
+        """Add what a further row says of somebody; Unclear if it is somebody else."""
+        sql = "SELECT person FROM patient WHERE id = ?"
+        before, was = _read(self._db.execute(sql, (number,)).fetchone()[0])
+        if differs := compare(Traits.of(was), Traits.of(said)).differs:
+            raise Unclear(
+                f"same identifier, but another {listed(differs)} than in a row before; set aside"
+            )
+        written = _written(
+            _both(before, person), was if len(was.birth) >= len(said.birth) else said
+        )
+        self._db.execute("UPDATE patient SET person = ? WHERE id = ?", (written, number))
 
     def _known(self, names: Names) -> int:
         """The one registered patient who bears the names, else somebody with just these."""
@@ -157,3 +174,26 @@ class Spool:
             tuple(name for name, weak in found if not weak),
             tuple(name for name, weak in found if weak),
         )
+
+
+def _both(one: Person, other: Person) -> Person:
+    """Somebody by two rows: dead if either says so, born on the day that is read."""
+    births = sorted(
+        (one, other), key=lambda person: (bool(person.birth_doubt), not person.birth_date)
+    )
+    birth, dead = births[0], one.deceased or other.deceased
+    doubt = "" if dead else one.death_doubt or other.death_doubt
+    death = one if one.death_doubt else other
+    written = (birth.written[0], death.written[1])
+    name = one.name or other.name
+    return Person(name, birth.birth_date, dead, birth.birth_doubt, doubt, written)
+
+
+def _written(person: Person, said: Demographics) -> str:
+    return json.dumps([asdict(person), asdict(said)])
+
+
+def _read(text: str) -> tuple[Person, Demographics]:
+    person, said = json.loads(text)
+    person["written"] = tuple(person["written"])
+    return Person(**person), Demographics(**said)

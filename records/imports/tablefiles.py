@@ -10,7 +10,7 @@ from tempfile import TemporaryFile
 from typing import BinaryIO
 
 from records.imports.cleaning import Undecodable, decode
-from records.imports.drafts import Findings
+from records.imports.drafts import Findings, Origin
 from records.imports.labels import Labels
 from records.imports.mapping import REFERENCE, Table
 from records.imports.rows import Row, fields, rows
@@ -28,7 +28,9 @@ _BYTEWISE = re.compile("|utf-8|ascii|iso8859-[0-9]+|cp125[0-8]|cp437|cp85[0-8]|k
 class TableFile:
     """Reads one file; every row that it does not give is told to the findings."""
 
-    def __init__(self, path: Path, table: Table, labels: Labels, findings: Findings) -> None:
+    def __init__(
+        self, path: Path, table: Table, labels: Labels, findings: Findings, origin: Origin
+    ) -> None:
         """`findings`: those of this file."""
         self.path = path
         self.table = table
@@ -36,6 +38,7 @@ class TableFile:
         """UTF-8, without a byte order mark, with its line end; there once the first reading is."""
         self._labels = labels
         self._findings = findings
+        self._origin = origin
         self._encoding = table.encoding
         self._copied = self._told = False
 
@@ -68,7 +71,9 @@ class TableFile:
                     yield reading, data if self._copied or data != row.raw else None
 
     def take(self, reading: Reading) -> None:
-        """Tell the corrections of a row that stands in a draft."""
+        """Tell the corrections of a row that stands in a draft, and what in it is doubtful."""
+        for one in reading.doubts:
+            self._findings.doubt(position(reading.row.line), one.what, one.before)
         for one in reading.corrections:
             self._findings.correct(position(reading.row.line), one.what, one.before, one.after)
 
@@ -124,7 +129,7 @@ class TableFile:
 
     def _columns(self, row: Row) -> Columns:
         text, recoded = self._text(row)
-        columns = Columns(self.table, self._fields(text), self._labels)
+        columns = Columns(self.table, self._fields(text), self._labels, self._origin)
         for one in recoded:
             self._findings.correct(position(row.line), one.what, one.before, one.after)
         self.header = ended(text.encode("utf-8"), b"\n")

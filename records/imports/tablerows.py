@@ -2,10 +2,11 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from records.imports.births import NOTHING, birth_of, death_of
 from records.imports.cleaning import (
     Corrected,
     Doubt,
@@ -14,9 +15,10 @@ from records.imports.cleaning import (
     clean_unit,
     day_of,
 )
-from records.imports.drafts import Person
+from records.imports.drafts import Origin, Person, source_name
 from records.imports.labels import Labels
 from records.imports.mapping import PATIENTS, Table
+from records.imports.people import NOTHING_SAID, Demographics
 from records.imports.rows import Row
 from records.imports.texts import TITLE_BYTES, shown
 
@@ -68,12 +70,16 @@ class Reading:
     person: Person | None
     """In a table that registers patients."""
     corrections: tuple[Correction, ...]
+    said: Demographics = NOTHING_SAID
+    """What a row that registers says of the person."""
+    doubts: tuple[Correction, ...] = ()
+    """Dates that are left as they are, since they may mean two days, or none."""
 
 
 class Columns:
     """Reads the rows of one file by the columns of its header."""
 
-    def __init__(self, table: Table, header: list[str], labels: Labels) -> None:
+    def __init__(self, table: Table, header: list[str], labels: Labels, origin: Origin) -> None:
         """`header`: the names of all columns; Unreadable if one that the mapping names isn't there once."""
         names = [name.strip(INVISIBLE) for name in header]
         for column in table.columns():
@@ -85,6 +91,7 @@ class Columns:
         self._names = names
         self._table = table
         self._labels = labels
+        self._origin = origin
         self._at = {column: names.index(column) for column in table.columns()}
         self._cleaners: dict[int, Cleaner] = {
             self._at[code.column]: _clean_code for code in table.codes
@@ -101,6 +108,7 @@ class Columns:
         """
         table = self._table
         names = self._patient(values)
+        doubts = tuple(self._doubts(values))
         text, values, corrections = self._cleansed(text, values)
         encounter = self._value(table.encounter, values) or None
         category = table.category.of(self._value(table.category.column, values))
@@ -120,16 +128,21 @@ class Columns:
             self._labels.of(self._codes(values)),
             person,
             recoded + corrections,
+            self._said(values, person) if person else NOTHING_SAID,
+            doubts,
         )
 
     def _value(self, column: str, values: list[str]) -> str:
         return values[self._at[column]].strip(INVISIBLE) if column else ""
 
     def _patient(self, values: list[str]) -> Names:
-        strong, weak = list[str](), list[str]()
+        strong, weak, nobody = list[str](), list[str](), ""
         for naming in self._table.patient:
             value = self._value(naming.column, values)
             if not value:
+                continue
+            if self._origin.placeholders.has(value):
+                nobody = f"got the patient {value[:80]!r} in the column {naming.column}, which is nobody's"
                 continue
             name = naming.name(value)
             if name is None:
@@ -137,6 +150,10 @@ class Columns:
                     f"got the patient {value[:80]!r} in the column {naming.column}, expected a UUID"
                 )
             (weak if naming.weak else strong).append(name)
+            if naming.weak and self._origin.source:
+                strong.append(source_name(self._origin.source, value))
+        if not strong and not weak and nobody:
+            raise Unreadable(nobody)
         if not strong and not weak:
             columns = dict.fromkeys(naming.column for naming in self._table.patient)
             raise Unreadable(f"got no patient in the column {', '.join(columns)}, expected one")
@@ -167,13 +184,31 @@ class Columns:
         ]
 
     def _person(self, values: list[str]) -> Person:
-        table = self._table
+        table, today = self._table, self._origin.today
         parts = (self._value(part, values) for part in table.person)
-        return Person(
-            shown(" ".join(filter(None, parts))),
-            day_of(self._value(table.birth_date, values)),
-            bool(self._value(table.death_date, values)),
+        born, death = (self._value(c, values) for c in (table.birth_date, table.death_date))
+        dead, doubt = death_of(death, today)
+        birth = birth_of(born, today, dead=dead)
+        latest = birth.latest.isoformat() if birth.latest else None
+        name = shown(" ".join(filter(None, parts)))
+        return Person(name, latest, dead, birth.doubt, doubt, (born, death))
+
+    def _said(self, values: list[str], person: Person) -> Demographics:
+        birth = self._value(self._table.birth_date, values)
+        return Demographics(
+            text=person.name,
+            birth=birth_of(birth, self._origin.today, dead=person.deceased).known,
+            sex=self._value(self._table.sex, values),
         )
+
+    def _doubts(self, values: list[str]) -> Iterator[Correction]:
+        """Dates that cannot be read; those of birth and death are told with the patient."""
+        for column in self._table.other_dates():
+            value = values[self._at[column]]
+            if value.strip(INVISIBLE).lower() in NOTHING:
+                continue
+            if isinstance(made := clean_date(value), Doubt):
+                yield Correction(f"{column}: {made.reason}", value, value)
 
 
 def replaced(text: str, delimiter: str, written: Mapping[int, str]) -> str:

@@ -12,7 +12,7 @@ from itertools import groupby
 from pathlib import Path
 from zlib import crc32
 
-from records.imports.drafts import Findings, PatientDraft, RecordDraft, Unit
+from records.imports.drafts import Findings, Origin, PatientDraft, RecordDraft, Unit
 from records.imports.labels import Labels
 from records.imports.mapping import PATIENTS, Mapping, Table
 from records.imports.spool import Patient, Spool, Spooled, Unclear
@@ -27,17 +27,21 @@ _Group = tuple[int, str | None, str]
 
 
 def read_tables(
-    files: Members[Path, Table], labels: Labels, findings_of: Callable[[Path], Findings]
+    files: Members[Path, Table],
+    labels: Labels,
+    findings_of: Callable[[Path], Findings],
+    origin: Origin | None = None,
 ) -> Iterator[PatientDraft]:
     """The drafts of these files, those of registered patients first; `findings_of` a file: where it is told.
 
     Every file is read once from end to end, then the rows of each patient again where they stand.
     """
+    origin = origin or Origin()
     registering = [path for path, table in files.items() if table.kind == PATIENTS]
     others = [path for path, table in files.items() if table.kind != PATIENTS]
     with closing(Spool()) as spool:
         read = [
-            TableFile(path, files[path], labels, findings_of(path))
+            TableFile(path, files[path], labels, findings_of(path), origin)
             for path in (*registering, *others)
         ]
         for number, file in enumerate(read):
@@ -67,7 +71,12 @@ def _draft(patient: Patient, files: Sequence[TableFile], rows: Iterable[Spooled]
     records = tuple(_record(files[group[0]], group, members) for group, members in groups.items())
     encounters = len({encounter for _, encounter, _ in groups if encounter is not None})
     return PatientDraft(
-        patient.names.strong, patient.names.weak, patient.person, records, encounters
+        patient.names.strong,
+        patient.names.weak,
+        patient.person,
+        records,
+        encounters,
+        said=patient.said,
     )
 
 

@@ -31,7 +31,7 @@ from storage.care.backup import (
 from storage.database import Database
 from storage.entries import EntryStore
 from storage.errors import BackupRefused, BadBlob, StartRefused
-from storage.files import DIRECTORY_MODE, create_file
+from storage.files import DIRECTORY_MODE, create_file, private_directory
 from storage.staged import NamedBlob
 from storage.start import check_start
 from storage.stores import checked
@@ -107,7 +107,7 @@ def check_backup(
 def restore(backup: Checked, target: Target, progress: Progress = lambda done, size: None) -> None:
     """Write a checked backup to `target`, `heartwood.json` last; raises StartRefused unless it is empty."""
     _check_empty(target)
-    target.data.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+    private_directory(target.data)
     source, blobs = _blobs(backup.directory), FileBlobs(target.data / BLOBS)
     absent = frozenset(backup.about["absent"])
 

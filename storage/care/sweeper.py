@@ -22,7 +22,7 @@ from crypto.ids import time_of
 from ledger.entry import Entry
 from storage import schema
 from storage.care.unnamed import STAGED_MS, Check, Page, Unnamed, staged, still_unnamed, strays
-from storage.errors import StorageError
+from storage.errors import StorageError, Unavailable
 from storage.files import PRIVATE_MODE, leftovers
 from storage.stores import Stores
 
@@ -67,6 +67,12 @@ def sweep(stores: Stores, data: Path, now: int, check: Check = lambda: None) -> 
             path.unlink(missing_ok=True)
             swept.files.append(path.name)
     return swept
+
+
+def check_clock(doubt: str | None) -> None:
+    """Raises Unavailable where the clock is in doubt: by one that is ahead, all that is staged is old."""
+    if doubt:
+        raise Unavailable("clock", f"nothing is swept: {doubt}")
 
 
 def sweep_keys(stores: Stores, before: int) -> None:
@@ -139,9 +145,15 @@ class _Stopping(Exception):
 class Sweeper:
     """Sweeps while a process serves: of all processes of a machine one at a time, every `SWEEP_MS`."""
 
-    def __init__(self, stores: Stores, data: Path, clock: Callable[[], int]) -> None:
-        """`data`: the data directory; `clock`: Unix ms."""
-        self._stores, self._data, self._clock = stores, data, clock
+    def __init__(
+        self,
+        stores: Stores,
+        data: Path,
+        clock: Callable[[], int],
+        doubt: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        """`data`: the data directory; `clock`: Unix ms; `doubt`: why the clock may be wrong, or None."""
+        self._stores, self._data, self._clock, self._doubt = stores, data, clock, doubt
         self._stop = threading.Event()
 
     @contextmanager
@@ -167,6 +179,7 @@ class Sweeper:
             now = self._clock()
             if 0 <= now - _last(file) < SWEEP_MS:
                 return None
+            check_clock(self._doubt())
             swept = sweep(self._stores, self._data, now, self._check)
             file.seek(0)
             file.truncate()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.deep import calls, consent, kills, planted, scarce, server, torn
+from tests.deep import batches, calls, consent, kills, planted, scarce, server, torn
 from tests.deep.campaign import ENGINES, Part, Tally, quiet
 
 
@@ -28,6 +28,7 @@ KINDS = {
     "scarce": Kind(scarce.run, ENGINES, scarce.RUNS, scarce.RUNS_A_PART, "runs of each scarcity"),
     "torn": Kind(torn.run, ("sqlite",), torn.RUNS, torn.RUNS_A_PART, "runs of each tear"),
     "planted": Kind(planted.run, ENGINES, planted.RUNS, planted.RUNS_A_PART, "bugs", True),
+    "batches": Kind(batches.run, ENGINES, batches.SEQUENCES, batches.SEQUENCES_A_PART, "sequences an engine"),
     "consent": Kind(consent.run, ("none",), consent.CASES, consent.CASES_A_PART, "cases"),
 }  # fmt: skip
 

@@ -136,7 +136,6 @@ PLANTS: dict[str, Plant] = {
             Change(
                 "storage.log:Log._run",
                 (
-                    ("ticket.settled.set_result(", "(lambda settled: None)("),
                     (
                         "committing = True\n",
                         "committing = True\n"
@@ -147,8 +146,8 @@ PLANTS: dict[str, Plant] = {
                 ),
             ),
             Change(
-                "storage.log:Log._fail",
-                (("ticket.settled.set_exc", "ticket.settled.done() or ticket.settled.set_exc"),),
+                "storage.log:Log._tell",
+                (("ticket.settled.set_result(", "(lambda settled: None)("),),
             ),
         ),
         # The last: a reading of a record whose upload was acknowledged, and never committed.
@@ -162,7 +161,7 @@ PLANTS: dict[str, Plant] = {
     ),
     "the state is kept when the outcome is unknown": Plant(
         7,
-        (Change("storage.log:Log._fail", (("self._state = None", "pass"),)),),
+        (Change("storage.log:Log._try", (("self._state = None", "pass"),)),),
         "",
         ("log fdatasync * EIO", "log pwrite64 * EIO", "log recvfrom * EIO"),
     ),

@@ -20,8 +20,8 @@ from ledger.sequencer import Appended
 from ledger.times import format_time
 from records import disclosures
 from records.errors import AccessDenied, AlreadyUsed
+from storage.clock import wall_clock
 from storage.database import Database
-from storage.log import wall_clock
 from storage.roots import load_root
 from tests.integration.scene import Scene
 from tests.people import CONTENT, Town, denied, entry_of, keys_of, refused, signed

@@ -354,6 +354,9 @@ def test_a_longer_or_anothers_older_export_is_refused(lived: Lived, tmp_path: Pa
     forged = write_files(signed(lived.export, lived.export.entries[:60], other), tmp_path / "other")
     with pytest.raises(Tampered, match="the older export's checkpoint"):
         audit_export(longer, lived.export.vkeys, since=forged)
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        audit_export(longer, lived.export.vkeys, since=tmp_path / "none")
+    (tmp_path / "none").mkdir()
     with pytest.raises(Tampered, match="the older export's checkpoint: missing"):
         audit_export(longer, lived.export.vkeys, since=tmp_path / "none")
 

@@ -81,8 +81,8 @@ def test_the_tools_exit_codes(small: Export, alone: Mapping[str, str], tmp_path:
         (1, "cut short", ("verify", cut, "--vkey", keys, "--at-least", older)),
         (1, "cut short", ("verify", cut, "--vkey", keys, "--since", good)),
         (1, "cut short", ("check", older, "--vkey", keys, "--against", cut)),
-        (1, "WRONG: ", ("check", garbage, "--vkey", keys)),
-        (1, "WRONG: ", ("verify", good, "--vkey", garbage)),
+        (2, "used wrongly: ", ("check", garbage, "--vkey", keys)),
+        (2, "used wrongly: ", ("verify", good, "--vkey", garbage)),
         (2, "usage: ", ("verify",)),
         (2, "usage: ", ("unknown",)),
         (3, "origin unproven", ("verify", good)),
@@ -93,6 +93,17 @@ def test_the_tools_exit_codes(small: Export, alone: Mapping[str, str], tmp_path:
     for code, words, arguments in runs:
         run = tool(tmp_path, alone, *arguments)
         assert (run.returncode, words in run.stdout + run.stderr) == (code, True), (arguments, run)
+
+
+def test_without_its_libraries_the_tool_says_so(
+    small: Export, alone: Mapping[str, str], place: Path, tmp_path: Path
+) -> None:
+    """What isn't installed on an auditor's machine is no finding."""
+    write_files(small.files, place)
+    bare = dict(alone) | {"PYTHONPATH": alone["PYTHONPATH"].rpartition(os.pathsep)[0]}
+    run = tool(tmp_path, bare, "verify", place)
+    assert run.returncode == 4 and run.stderr.startswith("could not run: No module named ")
+    assert run.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("planted", ["crypto/__init__.py", "ledger/__init__.py", "storage.py"])

@@ -28,9 +28,9 @@ from storage.care.backup import BackedUp, back_up
 from storage.care.manifest import MANIFEST
 from storage.care.restore import check_backup, restore
 from storage.care.scrub import Scrub
+from storage.clock import wall_clock
 from storage.errors import BackupRefused, BlobError, StartRefused
 from storage.exports import write_export
-from storage.log import wall_clock
 from storage.views import rebuild
 from tests.children import start
 from tests.commands import heartwood

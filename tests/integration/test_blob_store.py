@@ -13,8 +13,8 @@ import pytest
 
 from identity.actors import new_id
 from storage.blobs import READ_BYTES, BlobStore, FileBlobs
+from storage.clock import wall_clock
 from storage.errors import BlobError
-from storage.log import wall_clock
 
 ROOT = Path(__file__).parents[2]
 FACTORIES: tuple[Callable[[Path], BlobStore], ...] = (FileBlobs,)

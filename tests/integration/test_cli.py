@@ -29,8 +29,9 @@ from crypto.encoding import b64encode
 from crypto.ids import ALGORITHM_ED25519, key_id
 from crypto.notes import LogSigner
 from identity.actors import read_keyfile
-from ledger.auditor import read_vkeys, verify_export
+from ledger.auditor import verify_export
 from ledger.event import possession_message
+from ledger.files import read_vkeys
 from records.appending import append
 from records.synthetic import patients
 from storage.exports import write_export
@@ -476,9 +477,9 @@ def test_export_and_verify(town: Town, tmp_path: Path) -> None:
     assert b"WITHOUT signatures" in text
     foreign = tmp_path / "foreign"
     foreign.write_bytes(flipped(town.vkey.read_bytes(), 40, 1))
-    shell.fails(1, "verifier key", "verify", export, "--vkey", foreign)
+    shell.fails(2, "verifier key", "verify", export, "--vkey", foreign)
     foreign.write_bytes(b"\xff\xfe")
-    shell.fails(1, "verifier key", "verify", export, "--vkey", foreign)
+    shell.fails(2, "verifier key", "verify", export, "--vkey", foreign)
     bundle = next((export / "tile" / "entries").rglob("[0-9]*/[0-9]*"))
     bundle.write_bytes(flipped(bundle.read_bytes(), 1_000, 3))
     told = shell.json("verify", export, "--vkey", town.vkey, code=1)

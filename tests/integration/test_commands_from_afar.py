@@ -1,12 +1,19 @@
 """Commands with `--url`: the same answers as beside the data, by nothing but a key file and a server."""
 
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
+from api.far import Far
+from api.settings import Settings
 from identity.actors import Actor, write_keyfile
+from ledger.errors import Tampered
 from tests.commands import Ran, heartwood
 from tests.integration.scene import Scene
 from tests.people import Town
@@ -107,3 +114,75 @@ def test_an_auditor_needs_nothing_but_the_server(afar: Afar) -> None:
         afar.run("export", folder / f"not-{who.role}", code=1, actor=who)
     people = afar.run("hospital", "show", town.south.hospital, actor=afar.scene.pat.actor).out
     assert "Südklinik" in people and "Dr. Ö" in people
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_a_receipt_that_is_printed_is_the_receipt(afar: Afar) -> None:
+    """A shell writes it into a file, and that file checks."""
+    town, pat, kept = afar.scene.town, afar.scene.pat, afar.folder / "kept"
+    seq = town.ledger.stream(pat.stream, town.size())[0].link.seq
+    afar.run("receipt", seq, "--out", kept, actor=pat.actor)
+    told = afar.run("receipt", seq, actor=pat.actor)
+    assert told.out.encode() == kept.read_bytes()
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_a_token_for_the_tools_of_others(afar: Afar) -> None:
+    """Printed alone, so that a shell can take it; it fetches entries, and that it was given is an entry."""
+    town = afar.scene.town
+    added = afar.json("auditor", "add", "Aud", actor=town.operator)
+    asked = ("log-token", "--as", added["keyfile"], "--url", afar.url)
+    size = town.size()
+    told = heartwood(town.settings, *asked)
+    assert told.code == 0 and told.out.count("\n") == 1 and not told.err
+    assert town.ledger.entry(size).event.type.name == "log.opened"
+    headers = {"Authorization": f"Bearer {told.out.strip()}"}
+    found = httpx2.get(f"{afar.url}/tile/entries/000.p/1", headers=headers)
+    assert found.status_code == 200 and b"ledger.created" in found.content
+    given = heartwood(town.settings, *asked, "--json").json
+    assert given.keys() == {"token", "end", "seq"} and given["seq"] == size + 1
+    assert given["token"] != told.out.strip()
+    afar.run("log-token", code=1, actor=afar.scene.doctor)
+    assert heartwood(town.settings, "log-token", "--as", added["keyfile"]).code == 2
+
+
+class Endless(BaseHTTPRequestHandler):
+    """A server that never ends what it sends, and whose words bring escape sequences."""
+
+    def do_GET(self) -> None:
+        """Answers for a log; its checkpoint has no end, and other files are not there."""
+        self.send_response(404 if self.path.startswith("/tile") else 200)
+        self.end_headers()
+        if self.path == "/v1/log":
+            self.wfile.write(b'{"origin":"a.example","vkeys":["a.example+1+\\u001b[2J\\u202e"]}')
+            return
+        with suppress(OSError):
+            while self.path == "/checkpoint":
+                self.wfile.write(b"a.example\n" * 100_000)
+
+    def log_message(self, *words: Any) -> None:
+        """Says nothing."""
+
+
+def test_what_a_server_sends_is_bounded_and_printable(tmp_path: Path) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Endless)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        far = Far(url)
+        with pytest.raises(Tampered, match="checkpoint: has more than 1000000 bytes"):
+            far.file("checkpoint")
+        far.close()
+        receipt = tmp_path / "receipt"
+        receipt.write_bytes(golden("receipt.tlog-proof"))
+        elsewhere = Settings(data=tmp_path / "none", database_url="")
+        told = heartwood(elsewhere, "check", receipt, "--against", url)
+        assert told.code == 1 and "\\x1b[2J\\u202e" in told.err and told.err.strip().isprintable()
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def golden(name: str) -> bytes:
+    """A file of the formats' test vectors."""
+    return (Path(__file__).parents[1] / "golden" / name).read_bytes()

@@ -120,12 +120,18 @@ def test_links_between_pages_lead_somewhere() -> None:
 
 GUIDE = (ROOT / "docs" / "http.md").read_text()
 LIMITS: dict[str, dict[str, Any]] = {
-    "api.http": {"UPLOADS": 64},
-   
     "api.http.bodies": {
-        "EVENTS_BYTES": 8 << 20, "JSON_BYTES": 1 << 20, "PIECE_SECONDS": 30, "READING_BYTES": 16 << 10,
+        "ADDRESS_BODIES_BYTES": 16 << 20, "BODIES_BYTES": 64 << 20, "BODY_SECONDS": 60,
+        "EVENTS_BYTES": 8 << 20, "INLINE_BYTES": 16 << 10, "INLINE_EVENTS": 8, "JSON_BYTES": 1 << 20,
+        "PARSES": 1, "READING_BYTES": 16 << 10, "UPLOAD_RATE": 16 << 10, "UPLOAD_SECONDS": 30,
+        "VALUE_BYTES": 26,
     },
-    "api.http.health": {"REQUESTS_LIMIT": 512},
+    "api.http.health": {"ADDRESS_REQUESTS": 256, "REQUESTS_LIMIT": 512},
+    "api.http.protocol": {
+        "ADDRESS_CONNECTIONS": 256, "CONNECTIONS": 2_048, "HEAD_BYTES": 32 << 10, "HEAD_SECONDS": 10,
+        "IDLE_SECONDS": 5, "REST_SECONDS": 5, "WRITE_BYTES": 32 << 10, "WRITE_SECONDS": 30,
+    },
+    "api.http.writing": {"ACCOUNT_UPLOADS": 16, "UPLOADS": 64, "UPLOAD_WAITING": 64},
     "identity.sessions": {"CHALLENGE_MS": 120_000, "LOG_TOKEN_MS": 3_600_000, "SESSION_MS": 900_000},
     "ledger.event": {
         "BUNDLE_LIMIT": 1_000, "EVENT_LIMIT": 32 << 10, "READING_DEPTH": 4, "READING_LIMIT": 4 << 10,
@@ -136,7 +142,8 @@ LIMITS: dict[str, dict[str, Any]] = {
     "records.disclosures": {"RANGE_BYTES": 8 << 20, "TOKEN_MS": 60_000},
     "records.exporting": {"EXPORT_RECORDS": 100_000},
     "records.lookups": {"IDENTIFIERS": 1_000},
-    "records.reserving": {"SUBJECTS": 1_000, "TEXT_BYTES": 1_024},
+    "records.labelling": {"LABELS_AN_HOUR": 4},
+    "records.reserving": {"RESERVED_AN_HOUR": 20_000, "SUBJECTS": 1_000, "TEXT_BYTES": 1_024},
     "records.uploads": {"BLOB_LIMIT": 5 << 30},
     "storage.log": {"QUEUE_EVENTS": 20_000},
 }  # fmt: skip
@@ -157,7 +164,7 @@ def test_the_http_guide_names_every_route() -> None:
     }
     table = section("Two doors")
     told = set(re.findall(r"^\| `([A-Z]+ /[^`]*)`", table, re.MULTILINE))
-    told -= {"GET /tile/<L>/<N>[.p/<W>]", "GET /tile/entries/<N>[.p/<W>]", "GET /v1/openapi.json"}
+    told -= {"GET /tile/<L>/<N>[.p/<W>]", "GET /tile/entries/<N>[.p/<W>]", "GET /openapi.json"}
     told |= {"GET /tile/{path}", "GET /readyz", "GET /metrics"}
     assert told == routes
 

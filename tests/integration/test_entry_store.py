@@ -21,10 +21,10 @@ from ledger.policies import PolicyRow
 from ledger.refusals import Refusals
 from ledger.rows import KEY_LENGTHS
 from storage import schema
+from storage.clock import wall_clock
 from storage.database import Database
 from storage.entries import EntryStore, Head, StreamEnd
 from storage.errors import NotFound
-from storage.log import wall_clock
 from storage.rows import TABLES
 from storage.upgrade import upgrade_schema
 from storage.working import select_rows

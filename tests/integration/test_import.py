@@ -11,7 +11,8 @@ import pytest
 from api.bootstrap import create_ledger, open_ledger
 from api.settings import Settings
 from identity.actors import Actor, new_key, read_keyfile
-from ledger.auditor import read_vkeys, verify_export
+from ledger.auditor import verify_export
+from ledger.files import read_vkeys
 from ledger.registry import CATEGORIES
 from records.desk import Near
 from records.directory import AddedHospital, add_hospital, add_member

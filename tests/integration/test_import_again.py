@@ -17,7 +17,8 @@ from api.settings import Settings
 from consent.auditor import audit_export
 from consent.facts import Record
 from identity.actors import Actor
-from ledger.auditor import read_vkeys, verify_export
+from ledger.auditor import verify_export
+from ledger.files import read_vkeys
 from records.disclosures import find_records
 from records.errors import RecordsError
 from records.imports import Options, Summary, import_paths
@@ -37,7 +38,7 @@ UUIDS = [f"a0b1c2d3-0000-4000-8000-{n:012d}" for n in range(4)]
 
 
 def patient(number: int, **members: Any) -> dict[str, Any]:
-    mr = {"type": {"coding": [{"code": "MR"}]}, "system": SYSTEM, "value": str(number)}
+    mr = {"type": {"coding": [{"code": "MR"}]}, "system": SYSTEM, "value": str(number or 10)}
     body = {"resourceType": "Patient", "id": UUIDS[number], "identifier": [mr]}
     return body | {"name": [{"family": f"Alder{number}"}], "birthDate": "1980-02-03"} | members
 
@@ -64,14 +65,14 @@ def write(path: Path, *resources: Any) -> Path:
 
 
 def chart(clinic: Clinic, number: int) -> list[Record]:
-    name = f"{SYSTEM}|{number}"
+    name = f"{SYSTEM}|{number or 10}"
     found = clinic.ledger.identifiers.find(clinic.hospital.hospital, [name])
     return find_records(clinic.ledger, found[name])
 
 
 def ids(clinic: Clinic, number: int) -> list[list[str]]:
     """The resources of each record as it is read now."""
-    name = f"{SYSTEM}|{number}"
+    name = f"{SYSTEM}|{number or 10}"
     found = clinic.ledger.identifiers.find(clinic.hospital.hospital, [name])[name]
     return [[e["resource"]["id"] for e in json.loads(c)["entry"]] for c in clinic.contents(found)]
 
@@ -152,12 +153,12 @@ def test_who_is_not_known_is_set_aside(clinic: Clinic, tmp_path: Path) -> None:
 
 
 def test_what_the_ledger_refuses_is_set_aside_alone(clinic: Clinic, tmp_path: Path) -> None:
-    born = patient(1, birthDate="2999-01-01")
-    path = write(tmp_path / "a.json", born, visit(1), patient(2), visit(2))
+    endless = patient(1, name=[{"family": "A" * 2_000}])
+    path = write(tmp_path / "a.json", endless, visit(1), patient(2), visit(2))
     summary = clinic.bring(path, report=tmp_path / "report")
     assert (summary.rejected, summary.patients, summary.new) == (2, 1, 2)
     lines = (tmp_path / "report" / "rejects.jsonl").read_text().splitlines()
-    assert all("future" in json.loads(line)["reason"] for line in lines)
+    assert all("bytes of name" in json.loads(line)["reason"] for line in lines)
 
 
 def test_sensitive_codes_label_their_record(clinic: Clinic, tmp_path: Path) -> None:

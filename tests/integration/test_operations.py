@@ -12,9 +12,10 @@ from api.settings import Settings
 from crypto.encoding import b64encode
 from crypto.notes import LogSigner
 from identity.actors import Actor, write_keyfile
-from ledger.auditor import check_against, check_receipt, read_file
+from ledger.auditor import check_against, check_receipt
 from ledger.directory import Group, Hospital, Member
 from ledger.errors import Refused, Tampered
+from ledger.files import read_file
 from ledger.policies import POLICY_WAIT_MS, widened
 from ledger.registry import EDITION
 from ledger.times import DAY_MS, parse_time
@@ -22,7 +23,7 @@ from records import groups, policies
 from records.appending import append
 from records.desk import Near
 from records.policies import altered
-from storage.log import wall_clock
+from storage.clock import wall_clock
 from storage.status import status
 from storage.upgrade import REVISIONS
 from tests import exports
@@ -282,7 +283,8 @@ def test_how_a_ledger_stands(town: Town) -> None:
         and f"schema {REVISIONS[-1]}, registry {EDITION}" in ran.out
         and ran.out.endswith("opens: ready\n")
     )
-    late = status(town.ledger.store, town.settings.data, town.ledger.head().time - 9_000)
+    earlier = town.ledger.head().time - 9_000
+    late = status(town.ledger.store, town.settings.data, lambda: earlier)
     assert late.last_age == -9_000
 
 

@@ -7,17 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from api.bootstrap import open_ledger, upgrade_schema_of
+from api.bootstrap import believe_clock, open_ledger, upgrade_schema_of
 from api.settings import Settings
 from consent.auditor import audit_export
 from identity.actors import Actor, read_keyfile
-from ledger.auditor import read_vkeys, verify_export
+from ledger.auditor import verify_export
+from ledger.files import read_vkeys
 from ledger.policies import edition_in_force
 from ledger.registry import EDITION
 from records import disclosures
 from records.desk import Near
 from records.errors import AccessDenied
 from records.readings import history
+from storage.clock import wall_clock
 from storage.errors import StartRefused
 from storage.exports import write_export
 from storage.ledger import Ledger
@@ -75,6 +77,7 @@ def test_a_database_is_upgraded_and_goes_on(left: Left) -> None:
     settings = Settings(data=left.folder / "ledger")
     with pytest.raises(StartRefused, match="heartwood upgrade"):
         open_ledger(settings)
+    believe_clock(settings, wall_clock())  # the last entry is as old as the release
     goes_on(left, settings)
 
 
@@ -86,6 +89,7 @@ def test_a_backup_is_restored_and_goes_on(
     settings = Settings(data=left.folder / "restored", database_url=url)
     folders = (str(left.folder / "backup"), "--keeper", str(left.folder / "keeper"))
     assert heartwood(settings, "restore", *folders).code == 0
+    believe_clock(settings, wall_clock())
     accepted = heartwood(settings, "accept-restore", "--as", left.operator)
     assert accepted.code == 0, accepted.err
     goes_on(left, settings)

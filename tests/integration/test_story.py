@@ -14,8 +14,9 @@ import pytest
 from api.demo import run
 from api.demo.telling import STORY
 from consent.auditor import Audit, audit_export
-from ledger.auditor import Report, read_vkeys, verify_export
+from ledger.auditor import Report, verify_export
 from ledger.entry import Entry
+from ledger.files import read_vkeys
 from ledger.tiles import split_bundle
 from ledger.verifier import read_checkpoint
 from records.synthetic import people

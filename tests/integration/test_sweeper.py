@@ -26,9 +26,9 @@ from records.uploads import StagedBlob
 from storage.blobs import FileBlobs
 from storage.care.sweeper import SWEEP_MS, Swept, sweep
 from storage.care.unnamed import STAGED_MS, named
+from storage.clock import wall_clock
 from storage.errors import BlobError
 from storage.keeper import KeyRequest
-from storage.log import wall_clock
 from tests.commands import heartwood
 from tests.deep.witness import assert_keys
 from tests.people import Person, Town

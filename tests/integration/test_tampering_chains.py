@@ -11,6 +11,7 @@ from crypto.encoding import b64encode
 from crypto.notes import LogSigner
 from ledger.auditor import verify_export
 from ledger.errors import Tampered
+from ledger.layout import KEY_FILES
 from ledger.times import format_time, parse_time
 from ledger.verifier import (
     check_at_least,
@@ -104,7 +105,9 @@ def own_keys(signer: LogSigner) -> Files:
     """The files that name a log's keys."""
     keys = "".join(f"{key}\n" for key in signer.keys)
     policy = f"log {signer.keys[0]}\nquorum none\n"
-    return {"log.vkey": keys.encode(), "policy": policy.encode()}
+    files = {"log.vkey": keys, "policy": policy}
+    files |= {KEY_FILES[key.kind]: f"{key}\n" for key in signer.keys}
+    return {path: text.encode() for path, text in files.items()}
 
 
 CHECKPOINTS: dict[str, tuple[Callable[[Export], Files], str]] = {

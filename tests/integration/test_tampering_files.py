@@ -15,6 +15,7 @@ from crypto.encoding import b64encode
 from crypto.errors import CryptoError, NoteError
 from ledger.auditor import check_receipt, verify_export
 from ledger.errors import LedgerError, Tampered
+from ledger.layout import KEY_FILES
 from tests.exports import (
     Export,
     Forger,
@@ -35,7 +36,9 @@ from tests.worlds import with_manifest
 def test_a_path_may_not_be_missing(small: Export, place: Path) -> None:
     for path in small.files:
         left = {name: data for name, data in small.files.items() if name != path}
-        mended = with_manifest(left) if path != "manifest" else left
+        # The files of one key each came later: an older export has none.
+        known = path == "manifest" or path in KEY_FILES.values()
+        mended = left if known else with_manifest(left)
         for files in (left, mended):
             shutil.rmtree(place, ignore_errors=True)
             refuse(files, place, small, f"^{re.escape(path)}: missing")

@@ -24,7 +24,7 @@ from records.desk import Near
 from records.directory import NewPatient
 from records.errors import Forbidden
 from storage.care.backup import back_up
-from storage.log import wall_clock
+from storage.clock import wall_clock
 
 PATIENCE_SECONDS = 60.0
 

@@ -408,13 +408,14 @@ MR = {"type": {"coding": [{"code": "MR"}]}, "system": "urn:h", "value": "7"}
     [
         ({"identifier": [{"system": "urn:s", "value": "1"}, MR]}, "urn:h|7"),
         ({"identifier": [{"use": "old"} | MR, {"system": "urn:s", "value": "1"}]}, "urn:s|1"),
-        ({"identifier": [{"system": "urn:s"}, {"value": "1"}]}, "|1"),
-        ({"identifier": "7"}, "Patient/p"),
-        ({}, "Patient/p"),
+        ({"identifier": [{"system": "urn:s"}, {"value": "1"}]}, "#in||Patient/p"),
+        ({"identifier": "7"}, "#in||Patient/p"),
+        ({}, "#in||Patient/p"),
     ],
 )
 def test_identifiers(members: dict[str, Any], identifier: str) -> None:
-    assert only(resource("Patient", "p", **members)).names[0] == identifier
+    patient = only(resource("Patient", "p", **members))
+    assert (*patient.names, *patient.bare)[0] == identifier
 
 
 def test_a_patient_without_any_name_is_set_aside() -> None:
@@ -427,7 +428,7 @@ def test_a_patient_without_any_name_is_set_aside() -> None:
     [
         ({"name": PATIENT["name"], "birthDate": "1999-12-31"}, ("Ann B. Alder", "1999-12-31", 0)),
         ({"name": [{"text": "x"}, {"use": "official", "text": "Ann\nA."}]}, ("Ann A.", None, 0)),
-        ({"birthDate": "1999", "deceasedBoolean": False}, ("", None, 0)),
+        ({"birthDate": "1999", "deceasedBoolean": False}, ("", "1999-12-31", 0)),
         ({"name": [7, {"given": "x"}], "deceasedDateTime": "2001"}, ("", None, 1)),
         ({"name": {"family": "\ud800A"}, "deceasedBoolean": True}, ("A", None, 1)),
     ],
@@ -482,7 +483,7 @@ UUID = "a0b1c2d3-0000-4000-8000-00000000000f"
 @pytest.mark.parametrize(
     ("subject", "name"),
     [
-        (BY_NUMBER["subject"], "urn:h|unknown"),
+        ({"identifier": {"system": "urn:h", "value": "n-8"}}, "urn:h|n-8"),
         (reference(f"urn:uuid:{UUID}"), f"Patient/{UUID}"),
         (reference(f"Patient/{UUID.upper()}/_history/3"), f"Patient/{UUID}"),
         (reference(f"https://server.example/fhir/Patient/{UUID}"), f"Patient/{UUID}"),
@@ -501,11 +502,11 @@ def test_a_name_that_others_may_bear_finds_nobody(to: str) -> None:
     assert taken_apart(resource("Observation", "x", subject=reference(to))).findings.rejected
 
 
-def test_a_patient_bears_record_numbers_and_uuids_beside_the_first_name() -> None:
+def test_a_patient_bears_every_number_and_uuid() -> None:
     body = resource("Patient", UUID, identifier=[MR, MR | {"value": "8", "use": "old"}])
     patient = only(body)
-    assert patient.names == ("urn:h|7", f"Patient/{UUID}")
-    assert patient.numbers == ("#MR|7",)
+    assert patient.names == ("urn:h|7", "urn:h|8", f"Patient/{UUID}")
+    assert patient.numbers == ("#MR|7", "#MR|8")
 
 
 def test_what_stands_twice_is_taken_once() -> None:
@@ -545,9 +546,9 @@ def test_a_resource_may_come_alone() -> None:
 )
 def test_ways_to_name_a_patient(members: dict[str, Any]) -> None:
     result = taken_apart(PATIENT, OTHER, OTHER_VISIT, DOCTOR, resource("Basic", "x", **members))
-    assert [(p.names[0], size(p)) for p in result.patients] == [
-        ("Patient/p", 1),
-        ("Patient/q", 3),
+    assert [(p.bare[0], size(p)) for p in result.patients] == [
+        ("#in||Patient/p", 1),
+        ("#in||Patient/q", 3),
     ]
 
 

@@ -1,6 +1,7 @@
 """HL7 v2: each message is a draft with the bytes that came, or set aside; none moves anybody's records."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,7 +89,7 @@ def test_an_admission_registers_the_patient() -> None:
     (draft,), _ = read(message("ADT^A01", "EVN||20200103", PID, visit))
     (record,) = draft.records
     assert draft.names == ("urn:oid:1.2.3|4711",) and draft.numbers == ("#MR|4711",)
-    assert draft.person == Person("Jane Ann Doe III", "1980-01-31", False)
+    assert draft.person == Person("Jane Ann Doe III", "1980-01-31", written=("19800131", ""))
     assert (record.category, record.encounter, record.clinical_date) == (
         "encounter",
         "Ward|5001",
@@ -102,7 +103,7 @@ def test_an_admission_registers_the_patient() -> None:
 @pytest.mark.parametrize(
     ("pid", "person"),
     [
-        ("PID|1||1||Doe^Jane||1980", Person("Jane Doe", None)),
+        ("PID|1||1||Doe^Jane||1980", Person("Jane Doe", "1980-12-31")),
         ('PID|1||1||""||""', Person("", None)),
         (
             "PID|1||1||O\\T\\Neil&van^Jane~Other^Name||198001311200",
@@ -117,14 +118,17 @@ def test_an_admission_registers_the_patient() -> None:
     ],
 )
 def test_what_is_known_of_a_person(pid: str, person: Person) -> None:
-    assert read(message("ADT^A31", pid))[0][0].person == person
+    found = read(message("ADT^A31", pid))[0][0].person
+    assert found is not None
+    assert replace(found, birth_doubt="", written=("", "")) == person
+    assert bool(found.birth_doubt) == ("19800131" not in pid)
 
 
 @pytest.mark.parametrize(
     ("field", "names", "numbers"),
     [
-        ("4711", (), ("#MR|4711",)),
-        ("4711^^^^MR", (), ("#MR|4711",)),
+        ("4711", ("#in|hl7 ADT1|Clinic|4711",), ("#MR|4711",)),
+        ("4711^^^^MR", ("#in|hl7 ADT1|Clinic|4711",), ("#MR|4711",)),
         ("4711^^^Ward^PI", ("Ward|4711",), ()),
         ("4711^^^Ward&1.2&DNS^MR", ("1.2|4711",), ("#MR|4711",)),
         ("1^^^Ward^MR~2^^^State^NI~1^^^Ward^MR", ("Ward|1", "State|2"), ("#MR|1",)),

@@ -242,3 +242,16 @@ def test_a_proof_backwards_is_refused() -> None:
     with pytest.raises(ProofError):
         consistency_proof(5, 4, node)
     assert not proves_consistency(5, ROOTS[5], 4, ROOTS[4], consistency_proof(4, 5, node))
+
+
+@pytest.mark.parametrize("length", [0, 31, 33, 64])
+def test_every_hash_of_a_path_has_32_bytes(length: int) -> None:
+    """Two hashes in one place of 64 bytes would hash as one node does."""
+    good, odd = bytes(32), bytes(length)
+    assert len(root_from_path(1, 3, good, [good, good])) == 32
+    for leaf, path in ((odd, [good, good]), (good, [odd, good]), (good, [good, odd])):
+        with pytest.raises(ProofError, match=f"{length} bytes, expected 32"):
+            root_from_path(1, 3, leaf, path)
+    for path in ([], [good], [good] * 3):
+        with pytest.raises(ProofError, match="hashes for index 1 of 3"):
+            root_from_path(1, 3, good, path)

@@ -64,6 +64,22 @@ def ranged(data: bytes, size: int, start: int, end: int, key: bytes = KEY, conte
     )
 
 
+@pytest.mark.parametrize("length", [0, 16, 31, 33, 64])
+def test_a_key_of_another_length_opens_nothing(length: int) -> None:
+    """HMAC fills short keys up with zeros: 31 bytes are the key of 32 that ends in one."""
+    key, zeros = bytes(range(1, 65))[:length], bytes(32)
+    sealer = blobs.Sealer((key + zeros)[:32], CONTEXT)
+    sealed = sealer.update(b"some") + sealer.finalize()
+    for act in (
+        lambda: opened(sealed, key),
+        lambda: ranged(sealed, 4, 0, 4, key),
+        lambda: blobs.Sealer(key, CONTEXT),
+        lambda: wraps.label_code(key, "PSY"),
+    ):
+        with pytest.raises(SealError, match=f"got a key of {length} bytes, expected 32"):
+            act()
+
+
 def test_the_context_names_patient_record_and_blob() -> None:
     assert f"heartwood/blob/v1\0{PATIENT}\0{RECORD}\0{BLOB}".encode() == CONTEXT
 

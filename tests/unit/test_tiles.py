@@ -3,12 +3,13 @@
 import hashlib
 from collections.abc import Callable
 from functools import cache
+from itertools import islice
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.errors import EventError
+from ledger.errors import EventError, ProofError
 from ledger.merkle import (
     Frontier,
     check_consistency,
@@ -32,6 +33,7 @@ from ledger.tiles import (
     split_bundle,
     tile_nodes,
     tile_path,
+    tile_width,
     tree_paths_of,
 )
 from tests.unit.trees import frontier_of, tree_hash
@@ -197,3 +199,21 @@ def test_a_crown_of_more_than_there_is_is_refused(size: int) -> None:
     crown_of(size, tile_reader(size))
     with pytest.raises(LookupError, match="has fewer than"):
         crown_of(size + 1, tile_reader(size))
+
+
+@pytest.mark.parametrize("length", [1, 31, 33, 8_191])
+def test_a_tile_holds_whole_hashes(length: int) -> None:
+    node = tile_nodes(lambda level, number: bytes(length))
+    with pytest.raises(ProofError, match=f"got a tile of {length} bytes"):
+        node(0, 0)
+
+
+def test_a_tile_has_one_width_in_a_log_of_one_size() -> None:
+    for size in (0, 1, 255, 256, 257, 70_000, 10**15):
+        for level in range(8):
+            first = [(number, width) for number, width in islice(level_tiles(size, level), 300)]
+            assert first == [(number, tile_width(size, level, number)) for number, _ in first]
+            last = -(-(size >> (8 * level)) // TILE_WIDTH)
+            for number in (-1, last, last + 1):
+                with pytest.raises(LookupError):
+                    tile_width(size, level, number)

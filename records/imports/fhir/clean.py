@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from records.imports.cleaning import Corrected, clean_code, clean_date, clean_unit
+from records.imports.cleaning import Corrected, Doubt, clean_code, clean_date, clean_unit
 from records.imports.drafts import Findings
 from records.imports.fhir.scan import Resource, scan_entries
 
@@ -105,6 +105,8 @@ _DATE = re.compile(
 _CODE = re.compile(r"[^\s]+( [^\s]+)*\Z").match
 
 Path = tuple[str | int, ...]
+OF_THE_PERSON: frozenset[Path] = frozenset({("birthDate",), ("deceasedDateTime",)})
+"""Dates of which a doubt is told when the patient is registered."""
 
 
 def clean(resource: Resource, findings: Findings) -> Resource:
@@ -113,7 +115,14 @@ def clean(resource: Resource, findings: Findings) -> Resource:
     Dates in another notation, codes with stray spaces or in the wrong case, known variants of UCUM units.
     What is not certain stays as it is.
     """
-    wrong = dict(_wrong(resource.body))
+    wrong = dict[Path, Corrected]()
+    for path, found in _wrong(resource.body):
+        if isinstance(found, Corrected):
+            wrong[path] = found
+        elif path not in OF_THE_PERSON:
+            findings.doubt(
+                resource.position, f"{_where(resource, path)}: {found.reason}", _at(resource, path)
+            )
     if not wrong:
         return resource
     text, parts, at = resource.raw.decode("utf-8"), list[str](), 0
@@ -121,10 +130,7 @@ def clean(resource: Resource, findings: Findings) -> Resource:
         if path in wrong:
             value, rule = wrong[path]
             before = json.loads(text[start:end])
-            where = resource.type + "".join(
-                f"[{p}]" if isinstance(p, int) else f".{p}" for p in path
-            )
-            findings.correct(resource.position, f"{where}: {rule}", before, value)
+            findings.correct(resource.position, f"{_where(resource, path)}: {rule}", before, value)
             parts += [text[at:start], json.dumps(value, ensure_ascii=False)]
             at = end
     raw = "".join([*parts, text[at:]]).encode("utf-8")
@@ -133,8 +139,8 @@ def clean(resource: Resource, findings: Findings) -> Resource:
     return replace(cleaned, full_url=resource.full_url, position=resource.position)
 
 
-def _wrong(body: dict[str, Any]) -> Iterator[tuple[Path, Corrected]]:
-    """Yield where a text is wrong, and what is right."""
+def _wrong(body: dict[str, Any]) -> Iterator[tuple[Path, Corrected | Doubt]]:
+    """Yield where a text is wrong, and what is right, or why that cannot be said."""
     # A stack of its own: a body may nest as deep as the parser allows.
     stack: list[tuple[Path, Any]] = [((), body)]
     while stack:
@@ -154,10 +160,26 @@ def _wrong(body: dict[str, Any]) -> Iterator[tuple[Path, Corrected]]:
                 stack.append(((*path, key), value))
 
 
-def _right(key: str, value: str, node: dict[str, Any]) -> Corrected | None:
-    if key in DATES and not _DATE(value):
-        made = clean_date(value)
-        return made if isinstance(made, Corrected) else None
+def _where(resource: Resource, path: Path) -> str:
+    return resource.type + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path)
+
+
+def _at(resource: Resource, path: Path) -> str:
+    node: Any = resource.body
+    for part in path:
+        node = node[part]
+    return str(node)
+
+
+def _may_be(value: str) -> bool:
+    """Whether month and day of a date can be right without a calendar: nearly all are told so."""
+    month, day = value[5:7], value[8:10]
+    return month <= "12" and day <= "28" and "00" not in (month, day)
+
+
+def _right(key: str, value: str, node: dict[str, Any]) -> Corrected | Doubt | None:
+    if key in DATES and not (_DATE(value) and _may_be(value)):
+        return clean_date(value)
     if key in CODES:
         return None if value in CODES[key] else clean_code(value, CODES[key])
     if key == "code" and "system" in node:

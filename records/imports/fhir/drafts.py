@@ -1,13 +1,12 @@
-"""How the texts of a draft are read from resources: names, identifiers, dates, titles, content."""
+"""How the texts of a draft are read from resources: dates, titles, content."""
 
 import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from records.imports.drafts import record_number, uuid_name
-from records.imports.fhir.scan import FhirError, Resource
-from records.imports.fhir.walk import full_date, identifier_text, objects, plain
+from records.imports.fhir.scan import Resource
+from records.imports.fhir.walk import full_date, objects, plain
 
 TITLE_BYTES = 200
 
@@ -23,56 +22,6 @@ _DATES = (
     ("billablePeriod", ("start",)),
     ("", ("started", "onsetDateTime", "recordedDate", "issued", "date", "created")),
 )
-
-
-def patient_identifier(patient: Resource) -> str:
-    """Return the one stable text by which the hospital knows a patient; FhirError without any."""
-    candidates = [i for i in objects(patient.body, "identifier") if identifier_text(i)]
-    if candidates:
-        return identifier_text(min(candidates, key=_rank)) or ""
-    name = f"Patient/{patient.id}" if patient.id else patient.full_url
-    if not name:
-        raise FhirError("Patient: got no identifier, id or fullUrl, expected one of them")
-    return name
-
-
-def patient_names(patient: Resource) -> tuple[str, ...]:
-    """Return every name that no other patient can bear: `patient_identifier`, record numbers, UUIDs."""
-    names = [patient_identifier(patient)]
-    for identifier in _record_numbers(patient):
-        if identifier.get("system"):
-            names.append(identifier_text(identifier) or "")
-    own = (patient.id or "", (patient.full_url or "").removeprefix("urn:uuid:").rpartition("/")[2])
-    names += filter(None, map(uuid_name, own))
-    return tuple(dict.fromkeys(names))
-
-
-def patient_numbers(patient: Resource) -> tuple[str, ...]:
-    """Return the medical record numbers, by which an image or a list may name the patient."""
-    return tuple(dict.fromkeys(record_number(i["value"]) for i in _record_numbers(patient)))
-
-
-def _record_numbers(patient: Resource) -> list[dict[str, Any]]:
-    found = [i for i in objects(patient.body, "identifier") if identifier_text(i)]
-    return [i for i in found if _rank(i) == (False, False)]
-
-
-def patient_name(patient: Resource) -> str:
-    """Return the official name, else the first; its own text, else given names and family."""
-    names = list(objects(patient.body, "name"))
-    for name in sorted(names, key=lambda name: name.get("use") != "official"):
-        given = name.get("given")
-        parts = [*(given if isinstance(given, list) else []), name.get("family")]
-        text = plain(name.get("text")) or " ".join(filter(None, map(plain, parts)))
-        if text:
-            return text
-    return ""
-
-
-def is_deceased(patient: Resource) -> bool:
-    """Whether the source says so, by a flag or by a date."""
-    death = patient.body.get("deceasedDateTime")
-    return patient.body.get("deceasedBoolean") is True or isinstance(death, str)
 
 
 def clinical_date(resources: Iterable[Resource]) -> str | None:
@@ -120,12 +69,6 @@ def codings(body: Any) -> Iterator[tuple[str, str]]:
 def _entry(resource: Resource) -> bytes:
     url = "" if resource.full_url is None else f'"fullUrl":{json.dumps(resource.full_url)},'
     return b'{%b"resource":%b}' % (url.encode("ascii"), resource.raw)
-
-
-def _rank(identifier: dict[str, Any]) -> tuple[bool, bool]:
-    """Rank a number in use before an old one, and a medical record number before others."""
-    codes = {str(coding.get("code")) for coding in objects(identifier, "type.coding")}
-    return identifier.get("use") == "old", "MR" not in codes
 
 
 def _encounter_kind(body: dict[str, Any]) -> str:

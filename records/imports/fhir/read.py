@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 from records.imports.cleaning import Undecodable, decode
-from records.imports.drafts import Findings, Listed, PatientDraft
+from records.imports.contents import HEAD_BYTES, nested_patients
+from records.imports.drafts import Findings, Listed, Origin, PatientDraft
 from records.imports.fhir.clean import clean
 from records.imports.fhir.names import REFERENCE_TYPES, Finder
 from records.imports.fhir.scan import FhirError, Resource, Unreadable, scan_entries
@@ -11,7 +12,11 @@ from records.imports.fhir.split import Labelled, split
 
 
 def read_bundle(
-    data: bytes, index: Finder, labels: Labelled, findings: Findings
+    data: bytes,
+    index: Finder,
+    labels: Labelled,
+    findings: Findings,
+    origin: Origin | None = None,
 ) -> Iterator[PatientDraft]:
     """The drafts of a file: a bundle, or one resource. A file that is neither is one unit, rejected.
 
@@ -21,14 +26,18 @@ def read_bundle(
         entries = _entries(data, findings)
     except (FhirError, Undecodable) as error:
         findings.found()
-        findings.reject("", str(error), data)
+        findings.reject("", _why(data[:HEAD_BYTES], str(error)), data)
         return
     findings.found(len(entries))
-    yield from drafts_of(entries, index, labels, findings)
+    yield from drafts_of(entries, index, labels, findings, origin)
 
 
 def drafts_of(
-    entries: Iterable[Resource | Unreadable], index: Finder, labels: Labelled, findings: Findings
+    entries: Iterable[Resource | Unreadable],
+    index: Finder,
+    labels: Labelled,
+    findings: Findings,
+    origin: Origin | None = None,
 ) -> Iterator[PatientDraft]:
     """The drafts of what was scanned; what cannot be read is rejected."""
     resources = []
@@ -37,7 +46,7 @@ def drafts_of(
             findings.reject(entry.position, entry.reason, entry.raw)
         else:
             resources.append(clean(entry, findings))
-    yield from split(resources, index, findings, labels)
+    yield from split(resources, index, findings, labels, origin)
 
 
 def reference_resources(data: bytes) -> tuple[list[Resource], bool]:
@@ -57,3 +66,9 @@ def _entries(data: bytes, findings: Findings) -> list[Resource | Unreadable]:
         findings.correct("", f"encoding: {rule}", "", "UTF-8")
         data = text.encode("utf-8")
     return scan_entries(data)[1]
+
+
+def _why(head: bytes, error: str) -> str:
+    """Why a file is not read: it may be FHIR in another form than that of JSON."""
+    found = nested_patients(head)
+    return found if found.startswith("NDJSON") else error

@@ -5,17 +5,17 @@ whose a resource is, it is set aside rather than filed under a patient it may no
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
-from urllib.parse import unquote
+from typing import Any
 
+from records.imports.comparing import listed
 from records.imports.drafts import (
     Findings,
+    Origin,
     PatientDraft,
-    Person,
     RecordDraft,
     Unit,
-    identifier_name,
     uuid_name,
 )
 from records.imports.fhir.categories import category
@@ -23,22 +23,23 @@ from records.imports.fhir.drafts import (
     clinical_date,
     codings,
     collection,
-    is_deceased,
-    patient_identifier,
-    patient_name,
-    patient_names,
-    patient_numbers,
     title,
 )
 from records.imports.fhir.names import REFERENCE_TYPES, Finder, Names, absolute, own_name
-from records.imports.fhir.scan import FhirError, Resource
-from records.imports.fhir.walk import full_date, identifier_text, links, objects, references
+from records.imports.fhir.patients import Called, People, contradict, outside, person, source_of
+from records.imports.fhir.scan import Resource
+from records.imports.fhir.walk import identifier_text, links, objects, references
+from records.imports.people import Demographics
+from records.imports.texts import shown
 
 MEDIA_TYPE = "application/fhir+json"
 PATIENT_PATHS = ("subject", "patient", "beneficiary", "for")
 ENCOUNTER_PATHS = ("encounter", "context", "context.encounter", "item.encounter")
 # What a resource is about that names no patient itself: Provenance, Appointment, AuditEvent.
 ABOUT_PATHS = (*ENCOUNTER_PATHS, "target", "participant.actor", "entity.what")
+
+_ASIDE = "its Patient is set aside"
+_NOT_THERE = "its patient is not in the bundle, nor named by an identifier or a UUID"
 
 Labelled = Callable[[Iterable[tuple[str, str]]], tuple[str, ...]]
 """The sensitivity labels of codes, each with its system."""
@@ -49,6 +50,7 @@ def split(
     index: Finder,
     findings: Findings,
     labels: Labelled = lambda codes: (),
+    origin: Origin | None = None,
 ) -> tuple[PatientDraft, ...]:
     """Take one bundle's resources apart into patients and their records, in source order.
 
@@ -56,7 +58,7 @@ def split(
     no draft is told to `findings`, but for the number found. A patient who is not in the bundle has a
     draft without a person, if a name is used that the hospital can know.
     """
-    return _Bundle(findings, index, labels).split(list(resources))
+    return _Bundle(findings, index, labels, origin or Origin()).split(list(resources))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,22 +71,22 @@ class _Tie:
 
 
 class _Bundle:
-    def __init__(self, findings: Findings, index: Finder, labels: Labelled) -> None:
+    def __init__(self, findings: Findings, index: Finder, labels: Labelled, origin: Origin) -> None:
         self._findings = findings
         self._index = index
         self._labels = labels
+        self._origin = origin
         self._names = Names()
-        self._patients: set[str] = set()
-        self._identified: dict[int, str | None] = {}
+        self._people = People(origin)
 
     def split(self, resources: list[Resource]) -> tuple[PatientDraft, ...]:
         for resource in resources:
             self._names.add(resource)
         self._findings.reference(sum(r.type in REFERENCE_TYPES for r in resources))
         own = self._once([r for r in resources if r.type not in REFERENCE_TYPES])
-        self._patients = {
-            name for r in own if r.type == "Patient" and (name := self._identifier(r))
-        }
+        for patient in (r for r in own if r.type == "Patient"):
+            if id(patient) not in self._people.refused:
+                self._people.add(patient)
         ties: dict[str, list[_Tie]] = {}
         for resource in own:
             tie = self._tie(resource)
@@ -99,16 +101,32 @@ class _Bundle:
         """Leave out what stands here before, under the same name."""
         first: dict[str, Resource] = {}
         for resource in resources:
-            name = unit_name(resource)
+            name = self._own_name(resource)
             before = first.setdefault(name, resource)
             if before is resource:
                 continue
             if before.raw == resource.raw:
                 self._findings.duplicate(resource.position, name)
-            else:
-                reason = f"{name} stands at {before.position} too, with other content"
-                self._findings.reject(resource.position, reason, resource.raw)
+                continue
+            if resource.type == "Patient":
+                self._tear(name, before, resource)
+            reason = f"{name} stands at {before.position} too, with other content"
+            self._findings.reject(resource.position, reason, resource.raw)
         return list(first.values())
+
+    def _own_name(self, resource: Resource) -> str:
+        """The name of a resource within its source: another system's Observation/1 is another one."""
+        name, source = unit_name(resource), source_of(resource, self._origin)
+        scoped = source and resource.id and not uuid_name(resource.id)
+        return f"{source} {name}" if scoped else name
+
+    def _tear(self, name: str, one: Resource, other: Resource) -> None:
+        """Refuse a Patient whose own id is another person's too: nobody can say whom references mean."""
+        if differs := contradict(one, other, self._origin):
+            self._people.refused[id(one)] = (
+                f"{name} is two people in this file, with another {listed(differs)}; "
+                "import the files of two systems apart, each with its source (--source)"
+            )
 
     def _home(self, tie: _Tie) -> tuple[str | None, str]:
         """Return whose the resource is, or None and the reason why that cannot be said."""
@@ -120,42 +138,48 @@ class _Bundle:
         return owner, reason
 
     def _owner(self, resource: Resource) -> tuple[str | None, str]:
-        if resource.type == "Patient" and self._identifier(resource) is None:
-            return None, "got a Patient without identifier, id or fullUrl, expected one of them"
-        named = self._named_patients(resource)
-        if not named:
-            about = self._about(resource)
-            named = {owner for one in about for owner in self._named_patients(one)}
-        if None in named:
-            return None, "its patient is not in the bundle, nor named by an identifier or a UUID"
-        owners = named or self._patients
+        if reason := _foreign(resource):
+            return None, reason
+        if resource.type == "Patient" and id(resource) in self._people.refused:
+            return None, self._people.refused[id(resource)]
+        named, reason = self._named_patients(resource)
+        if not named and not reason:
+            for host in self._about(resource):
+                found, why = self._named_patients(host)
+                named, reason = named | found, reason or why
+        if reason:
+            return None, reason
+        everybody = set(self._people.everybody)
+        if len(everybody) + len(self._people.refused) > 1 and not named:
+            count = len(everybody) + len(self._people.refused)
+            return None, f"it names no patient and the bundle has {count}"
+        owners = named or everybody
         if len(owners) == 1:
             return next(iter(owners)), ""
         if named:
             return None, "it names more than one patient"
         return None, f"it names no patient and the bundle has {len(owners)}"
 
-    def _named_patients(self, resource: Resource) -> set[str | None]:
-        """Return the identifiers of the patients that it names; None for one that cannot be told."""
+    def _named_patients(self, resource: Resource) -> tuple[set[str], str]:
+        """Whose it says that it is, and why that cannot be said."""
         if resource.type == "Patient":
-            return {self._identifier(resource)}
-        named: set[str | None] = set()
+            key = self._people.key(resource)
+            return ({key}, "") if key else (set(), _ASIDE)
+        named = set[str]()
         for reference in links(resource.body, PATIENT_PATHS, "Patient"):
             found = self._find(reference, resource)
             if found is None:
-                named.add(_outside(reference))
+                source = source_of(resource, self._origin)
+                name = outside(absolute(reference, resource), source, self._origin)
+                name = name and self._people.bearer(name)
+            elif found.type == "Patient" and id(found) in self._people.refused:
+                return named, _ASIDE
             else:
-                named.add(self._identifier(found) if found.type == "Patient" else None)
-        return named
-
-    def _identifier(self, patient: Resource) -> str | None:
-        """By what the hospital knows a Patient; None if it has nothing of the kind."""
-        if id(patient) not in self._identified:
-            try:
-                self._identified[id(patient)] = patient_identifier(patient)
-            except FhirError:
-                self._identified[id(patient)] = None
-        return self._identified[id(patient)]
+                name = self._people.key(found) if found.type == "Patient" else None
+            if name is None:
+                return named, _NOT_THERE
+            named.add(name)
+        return named, ""
 
     def _about(self, resource: Resource) -> list[Resource]:
         found = (self._find(r, resource) for r in links(resource.body, ABOUT_PATHS, "Encounter"))
@@ -188,18 +212,22 @@ class _Bundle:
         for tie in ties:
             kind = category(tie.resource, tied=tie.name is not None)
             groups.setdefault((tie.name, kind), []).append(tie)
-        patient = next((tie.resource for tie in ties if tie.resource.type == "Patient"), None)
+        who = self._people.everybody.get(owner)
+        called = who.called if who else Called((owner,), (), (), ())
         return PatientDraft(
-            names=patient_names(patient) if patient else (owner,),
-            numbers=patient_numbers(patient) if patient else (),
-            person=_person(patient) if patient else None,
+            names=called.names,
+            numbers=called.numbers,
+            person=person(who.resources[0], self._origin, who.resources[1:]) if who else None,
             records=tuple(self._record(kind, group) for (_, kind), group in groups.items()),
             encounters=sum(tie.resource.type == "Encounter" for tie in ties),
             unresolved=sum(self._unresolved(tie.resource) for tie in ties),
+            said=who.said if who else Demographics(),
+            bare=called.bare,
+            former=called.former,
         )
 
     def _record(self, kind: str, ties: list[_Tie]) -> RecordDraft:
-        own, first = {unit_name(tie.resource): tie.resource for tie in ties}, ties[0]
+        own, first = {self._own_name(tie.resource): tie.resource for tie in ties}, ties[0]
         dated = [*([first.encounter] if first.encounter else []), *own.values()]
         day = clinical_date(dated) if first.name is not None else None
 
@@ -213,7 +241,10 @@ class _Bundle:
             clinical_date=day,
             title=title(kind, first.encounter, day),
             media_type=MEDIA_TYPE,
-            units=tuple(self._unit(name, resource) for name, resource in own.items()),
+            units=tuple(
+                replace(self._unit(name, resource), former=former_name(resource, name))
+                for name, resource in own.items()
+            ),
             compose=compose,
         )
 
@@ -246,20 +277,33 @@ def unit_name(resource: Resource) -> str:
     return resource.full_url or f"{resource.type}#{sha256(resource.raw).hexdigest()}"
 
 
-def _person(patient: Resource) -> Person:
-    birth = full_date(patient.body.get("birthDate"))
-    return Person(patient_name(patient), birth, is_deceased(patient))
+def former_name(resource: Resource, name: str) -> str:
+    """What older programs called it, which knew no sources; empty if the same."""
+    former = unit_name(resource)
+    return "" if former == name else former
 
 
-def _outside(reference: str) -> str | None:
-    """The name of a patient who is not in the bundle, if nobody else can bear it."""
-    kind, conditional, query = reference.partition("?identifier=")
-    if conditional:
-        system, bar, value = unquote(query).partition("|")
-        return identifier_name(system, value) if kind == "Patient" and bar and system else None
-    path = reference.partition("/_history/")[0].removeprefix("urn:uuid:")
-    *before, last = path.split("/")
-    return uuid_name(last) if not before or before[-1] == "Patient" else None
+def _foreign(resource: Resource) -> str:
+    """Why a resource that holds others is set aside: they may be another patient's; empty if it holds none."""
+    if resource.type == "Bundle":
+        return "a Bundle within a bundle is not read; import it as a file of its own"
+    raw = resource.raw
+    if raw.count(b'"resourceType"') < 2 and b"\\u" not in raw and b"contained" not in raw:
+        return ""  # nearly every resource: no walk is needed
+    stack: list[Any] = [
+        {k: v for k, v in resource.body.items() if k not in ("contained", "resourceType")}
+    ]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            if isinstance(node.get("resourceType"), str):
+                return f"it holds a {shown(node['resourceType'], 40)} that may be another patient's; not read"
+            node = list(node.values())
+        stack.extend(child for child in node if isinstance(child, (dict, list)))
+    within = {str(one.get("resourceType")) for one in objects(resource.body, "contained")}
+    if "Patient" in within and not any(links(resource.body, PATIENT_PATHS, "Patient")):
+        return "it contains a Patient and names none; not read"
+    return ""
 
 
 def _may_be_encounter(reference: str) -> bool:

@@ -9,7 +9,7 @@ from identity.actors import Actor, new_id, new_key
 from ledger.times import DAY_MS, format_time
 from records import directory, readings
 from records.directory import NewPatient
-from storage.log import wall_clock
+from storage.clock import wall_clock
 from tests.people import Person, Town
 from tests.served import Web, kind_of
 

@@ -23,16 +23,17 @@ import orjson
 import pytest
 
 from api.bootstrap import open_ledger
-from api.http import UPLOADS, bodies
+from api.http import bodies, writing
 from api.http.health import REQUESTS_LIMIT
+from api.http.writing import ACCOUNT_UPLOADS
 from api.settings import Settings
 from identity.actors import Actor, new_id
 from ledger.auditor import verify_export
 from ledger.times import DAY_MS, format_time
 from records.uploads import Upload, upload
 from storage import schema
+from storage.clock import wall_clock
 from storage.exports import write_export
-from storage.log import wall_clock
 from tests.commands import heartwood
 from tests.integration.conftest import ENGINES, fresh_settings
 from tests.people import Person, Town, vkeys
@@ -166,8 +167,9 @@ def _open_files(name: str) -> list[str]:
 def test_a_client_that_stalls_is_told_so(
     place: Place, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """408 after the time a piece may take; nothing is kept."""
-    monkeypatch.setattr(bodies, "PIECE_SECONDS", SMALL_SECONDS)
+    """408 after its time; nothing is kept."""
+    monkeypatch.setattr(bodies, "BODY_SECONDS", SMALL_SECONDS)
+    monkeypatch.setattr(bodies, "UPLOAD_SECONDS", SMALL_SECONDS)
     before = (place.files(), place.keys(), place.town.size())
     with place.connect() as line:
         if path == "blobs":
@@ -181,34 +183,58 @@ def test_a_client_that_stalls_is_told_so(
     assert (place.files(), place.keys(), place.town.size()) == before
 
 
-def test_a_client_that_is_slow_but_goes_on_is_served(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("rate", [1, 10])
+def test_an_upload_has_time_in_proportion_to_its_size(
+    place: Place, rate: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The time is for each piece, not for all."""
-    monkeypatch.setattr(bodies, "PIECE_SECONDS", SMALL_SECONDS)
+    """Served as long as it brings what it must; however often it brings less, it is turned away."""
+    monkeypatch.setattr(bodies, "UPLOAD_SECONDS", SMALL_SECONDS)
+    monkeypatch.setattr(bodies, "UPLOAD_RATE", int(rate * 4 / SMALL_SECONDS))
 
     def dripping() -> Iterator[bytes]:
-        for _ in range(8):
+        for _ in range(16):
             time.sleep(SMALL_SECONDS / 4)  # a slow client is what this is about
             yield b"drop"
 
     path = f"/v1/patients/{place.pat.patient}/blobs"
-    assert good(place.web.post(path, None, place.system, content=dripping()))["size"] == 32
+    answer = place.web.post(path, None, place.system, content=dripping())
+    assert kind_of(answer) == ("200" if rate == 1 else "slow")
 
 
 def test_uploads_that_stall_keep_nobody_from_the_rest(place: Place) -> None:
-    """As many as are worked on at a time, and more: reading and appending go on."""
+    """As many as one account may have at a time, and more: others upload, read and append."""
     before = place.files()
     with contextlib.ExitStack() as stack:
-        for _ in range(UPLOADS + 10):
+        for _ in range(ACCOUNT_UPLOADS + 10):
             place.upload_begun(stack.enter_context(place.connect()), 1_000)
-        until(lambda: len(place.files()) - len(before) == UPLOADS, "the uploads begin")
+        until(lambda: len(place.files()) - len(before) == ACCOUNT_UPLOADS, "the uploads begin")
+        path = f"/v1/patients/{place.pat.patient}/blobs"
+        mine = place.web.post(path, None, place.pat.actor, content=b"of somebody else")
+        assert good(mine)["size"] == 16
         token = bearer(place.web.token(place.pat.actor))
         answer = httpx2.get(f"{place.web.url}/v1/me", headers=token, timeout=5)
         assert answer.status_code == 200
         event = grant_of(place.pat, place.town.south.hospital)
         assert (
             kind_of(place.web.post("/v1/events", place.web.signed(event, place.pat.actor))) == "200"
+        )
+    until(lambda: len(place.files()) == len(before) + 1, "the files are removed")
+
+
+def test_uploads_that_wait_for_too_many_of_their_own_are_turned_away(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """503 `full`, with when to come back."""
+    monkeypatch.setattr(writing, "UPLOAD_WAITING", 2)
+    before = place.files()
+    with contextlib.ExitStack() as stack:
+        for _ in range(ACCOUNT_UPLOADS + 2):
+            place.upload_begun(stack.enter_context(place.connect()), 1_000)
+        until(lambda: len(place.files()) - len(before) == ACCOUNT_UPLOADS, "the uploads begin")
+        path = f"/v1/patients/{place.pat.patient}/blobs"
+        until(
+            lambda: kind_of(place.web.post(path, None, place.system, content=b"x")) == "full",
+            "the others wait",
         )
     until(lambda: place.files() == before, "the files are removed")
 
@@ -491,7 +517,13 @@ async def _rush(closed: Closed, served: Served) -> tuple[Counter[int], int]:
     ]
     web.close()
     lines = await asyncio.gather(
-        *(asyncio.open_connection(address.hostname, address.port) for _ in bodies_sent)
+        *(
+            # From as many addresses as they would come from: one alone has a share.
+            asyncio.open_connection(
+                address.hostname, address.port, local_addr=(f"127.0.0.{2 + number % 8}", 0)
+            )
+            for number in range(AT_ONCE)
+        )
     )
     for (_, writer), body in zip(lines, bodies_sent, strict=True):
         head = f"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"

@@ -1,0 +1,1 @@
+"""What every face shares: what is logged and what is counted."""

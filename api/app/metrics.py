@@ -1,0 +1,102 @@
+"""What is counted. With several workers each writes into files that all of them read, so any answers for all."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from storage.care.sweeper import Swept
+
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+"""The library's name for the folder in the environment; it looks once, when it is imported."""
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+
+
+class Metrics:
+    """What one process counts."""
+
+    def __init__(self) -> None:
+        """Nothing counted yet."""
+        self._own = own = CollectorRegistry()
+        self.requests = Counter(
+            "heartwood_requests",
+            "Requests by method and status",
+            ["method", "status"],
+            registry=own,
+        )
+        self.seconds = Histogram(
+            "heartwood_request_seconds", "Seconds a request took", buckets=SECONDS, registry=own
+        )
+        self.working = Gauge(
+            "heartwood_requests_working", "Requests in work", registry=own,
+            multiprocess_mode="livesum",
+        )  # fmt: skip
+        self.waiting = Gauge(
+            "heartwood_events_waiting", "Events waiting for the log", registry=own,
+            multiprocess_mode="livesum",
+        )  # fmt: skip
+        self.size = Gauge(
+            "heartwood_log_entries", "Entries in the log", registry=own, multiprocess_mode="max"
+        )
+        self.sweeps = Counter(
+            "heartwood_sweeps",
+            "Sweeps of what was staged and never named",
+            ["outcome"],
+            registry=own,
+        )
+        self.removed = Counter("heartwood_swept", "What sweeps removed", ["kind"], registry=own)
+        if (folder := os.environ.get(SHARED)) is not None:
+            self.sweeps.labels("done")  # so that each of its files is there
+            _reserve(Path(folder))
+
+    @cache  # noqa: B019 - there is one of these a process
+    def counted(self, method: str, status: int) -> Counter:
+        """The counter of such requests."""
+        return self.requests.labels(method, status)
+
+    def swept(self, found: Swept | Exception) -> None:
+        """Count a sweep: what it removed, or that it failed."""
+        self.sweeps.labels("failed" if isinstance(found, Exception) else "done").inc()
+        if isinstance(found, Swept):
+            self.removed.labels("staged").inc(len(found.blobs))
+            self.removed.labels("stray").inc(len(found.strays))
+            self.removed.labels("temporary").inc(len(found.files))
+
+    def text(self) -> bytes:
+        """Prometheus text: of all workers, those that died too (but not what they were working on)."""
+        if (folder := os.environ.get(SHARED)) is None:
+            return generate_latest(self._own)
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)
+
+
+@contextmanager
+def shared_by_workers(data: Path) -> Iterator[None]:
+    """A folder in the data directory for what this process's workers count, removed in the end."""
+    with TemporaryDirectory(prefix=".metrics.", dir=data) as folder:
+        os.environ[SHARED] = folder
+        try:
+            yield
+        finally:
+            del os.environ[SHARED]
+
+
+def worker_ended(pid: int) -> None:
+    """What a worker was doing, it does no more; what it counted stays counted."""
+    mark_process_dead(pid, os.environ[SHARED])  # type: ignore[no-untyped-call]
+
+
+def _reserve(folder: Path) -> None:
+    """Take the room on the disk now: a page of these files without one would end the process (SIGBUS)."""
+    for file in folder.glob(f"*_{os.getpid()}.db"):
+        descriptor = os.open(file, os.O_RDWR)
+        try:
+            os.posix_fallocate(descriptor, 0, os.fstat(descriptor).st_size)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,84 @@
+"""Shares: so much at a time in all, and so much of it for one name; nobody's slowness is another's outage."""
+
+from collections import Counter
+from collections.abc import Iterable
+from ipaddress import IPv6Address, IPv6Network, ip_address, ip_network
+
+IPV6_SHARE_BITS = 64
+"""Addresses of one IPv6 network of this size count as one: whoever has one of them has all."""
+
+
+class Shares:
+    """Counts what is taken; for one thread. The empty name has no share of its own, only the whole."""
+
+    def __init__(self, total: int, share: int) -> None:
+        """`total` in all, `share` for one name."""
+        self._total, self._share = total, share
+        self._taken: Counter[str] = Counter()
+        self._sum = 0
+
+    @property
+    def taken(self) -> int:
+        """How much is taken in all."""
+        return self._sum
+
+    def exhausted(self, name: str) -> bool:
+        """Whether `name` has all of its share."""
+        return bool(name) and self._taken[name] >= self._share
+
+    def take(self, name: str, count: int = 1, above: bool = False) -> bool:
+        """Take `count` if they are left, in the whole and in the share; `above`: whatever is left."""
+        over = self._sum + count > self._total
+        over = over or (bool(name) and self._taken[name] + count > self._share)
+        if over and not above:
+            return False
+        self._sum += count
+        self._taken[name] += count
+        return True
+
+    def give(self, name: str, count: int = 1) -> None:
+        """Give back what was taken."""
+        self._sum -= count
+        self._taken[name] -= count
+        if not self._taken[name]:
+            del self._taken[name]
+
+
+class Addresses:
+    """Whose share a connection or a request counts into, where reverse proxies stand ahead or none."""
+
+    def __init__(self, proxies: str) -> None:
+        """`proxies`: addresses or networks, apart by commas; raises ValueError for what is neither."""
+        self._proxies = [ip_network(p.strip()) for p in proxies.split(",") if p.strip()]
+
+    def peer(self, host: str) -> str:
+        """The name of who is connected; empty for a proxy, which brings many."""
+        return "" if self._is_proxy(host) else _name(host)
+
+    def client(self, host: str, forwarded: Iterable[str]) -> str:
+        """The name of who asks; `forwarded`: the values of X-Forwarded-For, believed of a proxy alone."""
+        if not self._is_proxy(host):
+            return _name(host)
+        hops = [hop.strip() for value in forwarded for hop in value.split(",")]
+        return next((_name(hop) for hop in reversed(hops) if not self._is_proxy(hop)), "")
+
+    def _is_proxy(self, host: str) -> bool:
+        try:
+            address = ip_address(host)
+        except ValueError:
+            return False
+        if isinstance(address, IPv6Address) and address.ipv4_mapped:
+            address = address.ipv4_mapped
+        return any(address in network for network in self._proxies)
+
+
+def _name(host: str) -> str:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host[:64]
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped:
+            return str(address.ipv4_mapped)
+        return str(IPv6Network((address, IPV6_SHARE_BITS), strict=False))
+    return host

@@ -1,0 +1,68 @@
+"""What a report tells beside good and wrong: losses that the log declares, and times that can't be yet."""
+
+from dataclasses import dataclass
+
+from ledger.entry import Entry
+from ledger.times import format_time, parse_time
+
+FUTURE_MS = 300_000
+"""How far the last entry may lie ahead of the verifier's clock, in milliseconds: the clocks are two."""
+_MARK = b'"type":"ledger.restored"'
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A `ledger.restored`: the log went on from `size` entries, of which `last_size` had been known."""
+
+    seq: int
+    time: str
+    size: int
+    last_size: int
+
+    @classmethod
+    def of(cls, entry: Entry) -> "Restored":
+        """What a `ledger.restored` says."""
+        body = entry.event.body
+        return cls(entry.link.seq, format_time(entry.time), body["size"], body["last_size"])
+
+    @property
+    def lost(self) -> int:
+        """How many entries were acknowledged and are not in this log."""
+        return max(0, self.last_size - self.size)
+
+    def __str__(self) -> str:
+        """As reports say it."""
+        what = (
+            f"entry {self.seq} of {self.time} says that the log was restored to {self.size} entries"
+        )
+        if not self.lost:
+            return f"{what}; no acknowledged entry is known to be lost"
+        numbers = f"{self.size}" if self.lost == 1 else f"{self.size} to {self.last_size - 1}"
+        return (
+            f"{what} of {self.last_size} that were acknowledged. In doubt: what stood as {numbers} is lost, "
+            "also a revocation or an exclusion; a receipt of it may exist and does not hold here"
+        )
+
+
+def restored_of(raw: bytes) -> Restored | None:
+    """What the entry of these stored bytes says of a restore; None of nearly all. Raises EventError."""
+    if _MARK not in raw:
+        return None
+    entry = Entry.parse(raw)
+    return Restored.of(entry) if entry.event.type.name == "ledger.restored" else None
+
+
+def future_warning(last: int, now: int) -> list[str]:
+    """A warning if the last entry's time (Unix ms) lies after `now`, the verifier's clock."""
+    if last <= now + FUTURE_MS:
+        return []
+    return [
+        f"the last entry's time, {format_time(last)}, lies in the future: it is {format_time(now)} by the "
+        "clock here, or by --now"
+    ]
+
+
+def parse_now(text: str) -> int:
+    """Unix ms of a time as logs have it, also without its milliseconds; raises EventError."""
+    whole = text.removesuffix("Z")
+    return parse_time(text if "." in whole else f"{whole}.000Z")

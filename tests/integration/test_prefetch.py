@@ -1,0 +1,183 @@
+"""What a batch loads beforehand is for speed alone: enough for everyday acts, and nothing hangs on it."""
+
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from api.settings import Settings
+from consent.facts import Exclusion
+from crypto.signing import SigningKey
+from identity.actors import Actor, new_id, new_key
+from ledger.rows import Name
+from ledger.sequencer import Outcome
+from records import authoring, directory, disclosures, grants, groups, readings
+from records.appointments import suspend_doctor
+from records.desk import Near
+from records.directory import NewPatient
+from records.errors import AccessDenied
+from records.uploads import Upload
+from storage import working
+from tests.histories import live
+from tests.onebyone import play
+from tests.people import CONTENT, Person, Town
+
+FORESIGHT = ("signer_needs", "needs", "consent_needs", "group_needs", "grant_needs")
+"""What tells which rows a batch will need."""
+
+
+@pytest.fixture
+def found(settings: Settings) -> Iterator[Town]:
+    """A town that isn't exported in the end."""
+    made = Town.found(settings)
+    yield made
+    made.close()
+
+
+def nothing(*known: object) -> Iterator[Name]:
+    """No row at all is foreseen."""
+    return iter(())
+
+
+def opened(desk: Near, doctor: Actor, record: str) -> None:
+    """A record opened and read to its end."""
+    assert b"".join(readings.read(desk, doctor, record, "TREAT")[1].content) == CONTENT
+
+
+class Everyday:
+    """What people do all day, act by act, and for which of it a row had to be read that was not loaded."""
+
+    def __init__(self, town: Town, cold: bool) -> None:
+        """`cold`: the ledger is opened again before each act."""
+        self.town, self.cold = town, cold
+        self.unforeseen: dict[str, int] = {}
+
+    def act(self, name: str) -> Near:
+        """Begin an act; the one before has ended."""
+        self.count()
+        if self.cold:
+            self.town.reopen()
+        self.name, self.before = name, self.town.ledger.log.unforeseen
+        return Near(self.town.ledger)
+
+    def count(self) -> None:
+        """Count for the act that has ended."""
+        if hasattr(self, "name"):
+            more = self.town.ledger.log.unforeseen - self.before
+            if more:
+                self.unforeseen[self.name] = self.unforeseen.get(self.name, 0) + more
+
+    def denied(self, name: str, person: Person, doctor: Actor, record: str) -> None:
+        """An act that is refused."""
+        desk = self.act(name)
+        with pytest.raises(AccessDenied):
+            opened(desk, doctor, record)
+        with pytest.raises(AccessDenied):
+            readings.chart(desk, doctor, person.patient, "TREAT")
+
+
+def a_day(day: Everyday) -> None:
+    """Uploads, readings, consent, a department, a correction, and what is refused."""
+    town = day.town
+    north, south = town.north, town.south
+    desk = day.act("add a doctor")
+    doctor = directory.add_member(desk, south.admin, "doctor", south.hospital, "Dr. Ö", new_key())[
+        0
+    ]
+    desk = day.act("register a patient")
+    now, key = desk.now(), new_key()
+    new = NewPatient(new_id("pt", now), new_id("ac", now), "Pat", None, False, key)
+    directory.register_patients(desk, north.system, [new])
+    patient = new.patient
+    pat = Person(patient, Actor(desk.origin, new.account, "patient", "", key))
+    record = authoring.upload(
+        day.act("upload"), north.system, Upload(patient, "laboratory", "text/plain", [CONTENT])
+    ).record
+    authoring.amend(
+        day.act("amend"),
+        north.system,
+        record,
+        Upload(patient, "laboratory", "text/plain", [CONTENT]),
+    )
+    day.denied("refused", pat, doctor, record)
+    grant = grants.grant(day.act("grant"), pat.actor, patient, doctor.account)[0]
+    opened(day.act("open"), doctor, record)
+    readings.chart(day.act("list"), doctor, patient, "TREAT")
+    grants.revoke(day.act("revoke"), pat.actor, patient, doctor.account, grant)
+    day.denied("refused after a revocation", pat, doctor, record)
+    group = groups.form(day.act("form a group"), south.admin, "Cardiology")[0]
+    groups.join(day.act("join a group"), south.admin, group, doctor.account)
+    grants.grant(day.act("grant a group"), pat.actor, patient, group)
+    opened(day.act("open as one of a group"), doctor, record)
+    for reader in (group, doctor.account, south.hospital):
+        grants.exclude(day.act("exclude"), pat.actor, patient, reader)
+        day.denied("refused after an exclusion", pat, doctor, record)
+        grants.include(day.act("include"), pat.actor, patient, reader)
+    grants.hide(day.act("hide"), pat.actor, patient, record)
+    day.denied("refused what is hidden", pat, doctor, record)
+    grants.show(day.act("show"), pat.actor, patient, record)
+    readings.history(day.act("history"), pat.actor, patient, "PATRQT")
+    directory.correct_patient(day.act("correct"), north.system, patient, None, False, "Pat Lind")
+    readings.export(day.act("export"), pat.actor, patient, "PATRQT")
+    groups.leave(day.act("leave a group"), south.admin, group, doctor.account)
+    authoring.retract(day.act("retract"), north.system, record, "TREAT")
+    suspend_doctor(day.act("suspend a doctor"), south.admin, doctor.account)
+    day.count()
+
+
+@pytest.mark.parametrize("cold", [False, True], ids=["warm", "cold"])
+def test_everything_everyday_is_foreseen(found: Town, cold: bool) -> None:
+    """No act of a day reads a row under the lock that was not loaded with its batch."""
+    day = Everyday(found, cold)
+    a_day(day)
+    assert day.unforeseen == {}
+
+
+class Restless(Town):
+    """A town that is closed and opened again before each event."""
+
+    def answer(self, event: dict[str, object], key: SigningKey, **sent: object) -> Outcome:
+        """What comes of an event; the rows that it needed were all loaded beforehand."""
+        self.reopen()
+        outcome = super().answer(event, key, **sent)
+        assert self.ledger.log.unforeseen == 0, event
+        return outcome
+
+
+def test_every_event_of_a_rich_history_is_foreseen(settings: Settings) -> None:
+    """Every type that is folded, and decisions by every rule, each in a cold batch of its own."""
+    town = Restless.found(settings)
+    try:
+        live(town)
+    finally:
+        town.close()
+
+
+def test_who_is_excluded_is_refused_whatever_was_loaded(
+    found: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the lines that foresee exclusions: after a restart the row is read when it is asked for."""
+    pat, doctor = found.person(), found.doctor()
+    record, desk = found.record(pat).record, Near(found.ledger)
+    grants.grant(desk, pat.actor, pat.patient, doctor.account)
+    excluded = grants.exclude(desk, pat.actor, pat.patient, doctor.account)
+    monkeypatch.setattr(working, "consent_needs", nothing)
+    found.reopen()
+    with pytest.raises(AccessDenied):
+        disclosures.open_record(found.ledger, found.reading(doctor, record))
+    refusal = found.ledger.entry(found.size() - 1)
+    assert refusal.decision is not None
+    assert (refusal.decision["rule"], refusal.decision["basis"]) == ("S7", [excluded])
+    assert found.ledger.log.unforeseen > 0
+    assert found.ledger.row(Exclusion, pat.patient, doctor.account) is not None
+
+
+@pytest.mark.parametrize("run", range(2))
+def test_nothing_hangs_on_what_was_loaded(
+    found: Town, run: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With no row foreseen at all, cold batches decide as one by one."""
+    for name in FORESIGHT:
+        monkeypatch.setattr(working, name, nothing)
+    play(found, random.Random(f"nothing foreseen {run}"), "cold")
+    assert found.ledger.log.unforeseen > 0
