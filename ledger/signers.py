@@ -94,9 +94,7 @@ def check_first(event: Event, key: str) -> None:
 def check_signer(event: Event, key: str, time: int, look: Look) -> None:
     """The key is the actor's, counts now, and the actor holds the role; the type takes that role."""
     if not key_counts(known_key(event, key, look), time):
-        raise Refused(
-            "key", f"got the key {key}, which is revoked, not yet counting or not for signing"
-        )
+        raise Refused("key", f"got the key {key}, which is revoked or not counting yet")
     if event.role not in event.type.roles:
         raise Refused(
             "role", f"got the role {event.role}, expected one of {', '.join(event.type.roles)}"
@@ -107,16 +105,18 @@ def check_signer(event: Event, key: str, time: int, look: Look) -> None:
 
 
 def known_key(event: Event, key: str, look: Look) -> Key:
-    """The row of the actor's `key`, active or not: who signs with it can be named. Raises Refused."""
+    """The row of the actor's signing `key`, active or not: who signs with it can be named. Raises Refused."""
     row = look.get(Key, key)
     if row is None or row.account != event.actor:
         raise Refused("key", f"got the key {key}, which is not registered for {event.actor}")
+    if row.algorithm != "ed25519":
+        raise Refused("key", f"got the key {key}, which is not for signing")
     return row
 
 
 def key_counts(key: Key, time: int) -> bool:
-    """Whether a key signs at `time` (Unix ms)."""
-    return key.active and key.counts_from <= time and key.algorithm == "ed25519"
+    """Whether a signing key counts at `time` (Unix ms)."""
+    return key.active and key.counts_from <= time
 
 
 def holds_role(event: Event, time: int, look: Look) -> bool:

@@ -290,10 +290,10 @@ def ages(desk: Desk, birth: date | None, local: date | None = None) -> dict[str,
     """
     if birth is None:
         return {"adult": True}
-    teen, adult = (birthday(birth, years) for years in (TEEN_YEARS, desk.policy().majority_years))
     day = today(desk.now())
-    if birth > (latest := local or day):
+    if birth > (latest := local or day):  # first: of 9999-12-31 no later birthday can be computed
         raise RecordsError(f"the birth date {birth} lies in the future: today is {latest}")
+    teen, adult = (birthday(birth, years) for years in (TEEN_YEARS, desk.policy().majority_years))
     if adult <= day:
         return {"adult": True}
     return {"teen_from": f"{teen}T00:00:00.000Z", "adult_from": f"{adult}T00:00:00.000Z"}

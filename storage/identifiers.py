@@ -117,6 +117,7 @@ class Kept:
     version: int
     """The record's version that holds the unit; 0 for an episode."""
     digest: bytes = b""
+    """HASH_BYTES, then what its source says of version, status and time (see `records.imports.standing`)."""
 
 
 class Imported:

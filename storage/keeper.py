@@ -33,6 +33,7 @@ from storage.keks import KekStore
 RELEASE_MS = 60_000
 """How long after its entry a reading may still get its key, by the keeper's own clock."""
 STAFF_EVENTS = frozenset({"admin.appointed", "doctor.approved", "system.added"})
+WRITING_EVENTS = frozenset({"record.amended", "record.uploaded"})
 KEKS_CACHED = 1_024
 NOTES_CACHED = 64
 KEY_ENTRIES_CACHED = 4_096
@@ -195,6 +196,38 @@ class KeyKeeper:
             return share_once(receiver, info, key)
         except CryptoError as error:
             raise KeeperRefused(f"the key of {wrapped.name} does not open: {error}") from error
+
+    def carry(self, written: Reading, wrapped: Wrapped, record: str, sha256: bytes) -> bytes:
+        """The data key of a version that a hospital's system wrote, to make the record's next version of it.
+
+        Not a reading: what it opens goes into that next version alone, and to nobody. `written`: the receipt
+        of the very entry that named the blob. Raises KeeperRefused for any other, and for a version that a
+        person wrote.
+        """
+        entry = self._written(written)
+        event, body = entry.event, entry.event.body
+        named = (event.subject, body["record"], body["blob"], b64decode(body["sha256"]))
+        if named != (wrapped.subject, record, wrapped.name, sha256):
+            raise KeeperRefused(f"entry {entry.link.seq} wrote {body['blob']}, not {wrapped.name}")
+        try:
+            name = wraps.dek_name(wrapped.subject, record, wrapped.name, sha256, wrapped.version)
+            return wraps.unwrap(self._kek(wrapped.subject, wrapped.version), name, wrapped.wrapped)
+        except CryptoError as error:
+            raise KeeperRefused(f"the key of {wrapped.name} does not open: {error}") from error
+
+    def _written(self, written: Reading) -> Entry:
+        """The entry of a version that a system wrote, after every check but its age."""
+        try:
+            self._follow(self._checkpoint(written.receipt), written)
+            entry = self._proved(written.receipt, written.key)
+        except (LedgerError, CryptoError, NotFound, LookupError) as error:
+            raise KeeperRefused(f"the receipt does not hold: {error}") from error
+        name, role = entry.event.type.name, entry.event.role
+        if name not in WRITING_EVENTS or role != "hospital_system":
+            raise KeeperRefused(
+                f"entry {entry.link.seq} is {name} by a {role}, expected a version that a system wrote"
+            )
+        return entry
 
     def release_export(
         self, reading: Reading, listed: Sequence[tuple[str, int, bytes, Wrapped]]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from api.cli.app import As, Data, Json, actor, app, opened, progress_console, say
+from api.cli.app import WRONG, As, Data, Json, actor, app, opened, progress_console, say
 from records.errors import RecordsError
 from records.imports import Options, Report, Summary, import_paths
 from records.imports.balance import CORRECTIONS, REJECTS, REVIEW
@@ -48,14 +48,20 @@ def import_(
         Path | None,
         typer.Option(help="Folder for rejects and corrections, one an import; made when needed."),
     ] = None,
+    accept_rejects: Annotated[
+        bool,
+        typer.Option(
+            help="End with 0 also when units were rejected, and leave out folders that can't be read."
+        ),
+    ] = False,
     dry_run: Annotated[bool, typer.Option(help="Say what would happen; write no record.")] = False,
     data: Data = None,
     json_: Json = False,
 ) -> None:
     """Import FHIR bundles, tables, HL7 v2 messages and attachments as a hospital's system.
 
-    Every unit found is imported, a reference, or rejected with the reason. Run it again after an
-    interruption, or with mended rejects: what is known already is left alone.
+    Every unit found is imported, a reference, or rejected with the reason; it ends with 1 if any was
+    rejected. Run it again after an interruption, or with mended rejects: what is known already is left alone.
     """
     acting = actor(system)
     if acting.hospital != hospital:
@@ -72,6 +78,7 @@ def import_(
         labels=Labels.read(labels) if labels else None,
         source=source,
         placeholders=Placeholders.read(placeholders) if placeholders else None,
+        accept=accept_rejects,
         dry=dry_run,
         report=folder,
     )
@@ -98,6 +105,8 @@ def import_(
         _fields(summary, book) | {"dry_run": dry_run, "size": size},
         *_lines(summary, book, dry_run, size),
     )
+    if summary.rejected and not accept_rejects:
+        raise typer.Exit(WRONG)
 
 
 def _fields(summary: Summary, book: Report) -> dict[str, Any]:

@@ -123,6 +123,8 @@ async def get_readyz(ledger: TheLedger) -> dict[str, Any]:
     head = await run_in_threadpool(ledger.head)
     if ledger.log.stopping:
         raise Problem("stopped", "the server is stopping")
+    if doubt := await run_in_threadpool(ledger.log.unavailable):
+        raise Problem("clock", doubt)
     return {"size": head.size, "status": "ok"}
 
 

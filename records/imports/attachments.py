@@ -17,6 +17,7 @@ from records.imports.drafts import (
     names_of,
 )
 from records.imports.manifest import ManifestRow, is_manifest, read_manifest
+from records.imports.marks import UNCLEAR, Marks, xml_marks
 from records.imports.media import DICOM, HEAD_BYTES, sniff
 from records.imports.people import NOTHING_SAID
 from records.imports.texts import shown
@@ -56,7 +57,7 @@ def read_attachment(
     """
     findings.found()
     try:
-        yield _draft(path, row, patient, origin or Origin())
+        yield _draft(path, row, patient, findings, origin or Origin())
     except _SetAside as error:
         findings.reject("", str(error), None)
     except BrokenDicom as error:
@@ -65,7 +66,9 @@ def read_attachment(
         findings.reject("", f"it cannot be read: {shown(str(error))}", None)
 
 
-def _draft(path: Path, row: ManifestRow | None, patient: str, origin: Origin) -> PatientDraft:
+def _draft(
+    path: Path, row: ManifestRow | None, patient: str, findings: Findings, origin: Origin
+) -> PatientDraft:
     if row and row.problem:
         raise _SetAside(row.problem)
     with path.open("rb") as stream:
@@ -74,6 +77,11 @@ def _draft(path: Path, row: ManifestRow | None, patient: str, origin: Origin) ->
         raise _SetAside(reason)
     dicom = read_dicom(path, origin) if media_type == DICOM else None
     whose = _whose(row, patient, dicom, origin)
+    for what, before, after in dicom.told if dicom else ():
+        findings.correct("", what, before, after)
+    marks = _marks(path, media_type, dicom)
+    for mark in marks.unclear:
+        findings.correct("", UNCLEAR, mark, "restricted")
     digest, size = _sha256(path)
     if not size:
         raise _SetAside("the file is empty")
@@ -85,7 +93,7 @@ def _draft(path: Path, row: ManifestRow | None, patient: str, origin: Origin) ->
         clinical_date=(row.clinical_date if row else None) or (dicom.day if dicom else None),
         title=shown((row.title if row else "") or (dicom.title if dicom else "") or path.name),
         media_type=media_type,
-        units=(Unit(name, "", b"", digest),),
+        units=(Unit(name, "", b"", digest, tuple(sorted(marks.labels)), marks.restricted),),
         compose=_content(path, digest),
         file_name=shown(path.name),
     )
@@ -98,6 +106,16 @@ def _draft(path: Path, row: ManifestRow | None, patient: str, origin: Origin) ->
         said=dicom.said if dicom else NOTHING_SAID,
         chosen=whose.chosen,
     )
+
+
+def _marks(path: Path, media_type: str, dicom: Dicom | None) -> Marks:
+    """What the file itself marks as restricted."""
+    if dicom:
+        return dicom.marks
+    if not media_type.endswith("xml"):
+        return Marks()
+    with path.open("rb") as stream:
+        return xml_marks(stream)
 
 
 def _whose(row: ManifestRow | None, patient: str, dicom: Dicom | None, origin: Origin) -> _Whose:

@@ -85,9 +85,9 @@ class Report:
         self._folder = folder
         self._files: dict[str, TextIO] = {}
 
-    def of(self, path: Path, header: bytes = b"") -> "FileFindings":
+    def of(self, path: Path, header: bytes = b"", *, decided: bool = False) -> "FileFindings":
         """The findings of one file; `header`: the first line of a table, which its rows need."""
-        return FileFindings(self, path, header)
+        return FileFindings(self, path, header, decided)
 
     def write(self, name: str, line: Mapping[str, Any]) -> None:
         """Add one line to a list."""
@@ -98,7 +98,9 @@ class Report:
             self._folder.mkdir(DIRECTORY_MODE, parents=True, exist_ok=True)
             path = self._folder / name
             path.touch(PRIVATE_MODE)
-            file = self._files[name] = path.open("a", encoding="utf-8")
+            # A name of a file, or a text of a source, may hold what UTF-8 has no bytes for: written as JSON's
+            # escape `\\udcfc`, it is read back as the same text.
+            file = self._files[name] = path.open("a", encoding="utf-8", errors="backslashreplace")
         file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
     def path(self, name: str) -> Path | None:
@@ -128,6 +130,8 @@ class FileFindings:
     report: Report
     path: Path
     header: bytes = b""
+    decided: bool = False
+    """Whether a person chose what is in it: a list of rejects, which is imported to have them taken."""
 
     def found(self, count: int = 1) -> None:
         """See the port."""

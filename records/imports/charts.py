@@ -12,7 +12,7 @@ from records.imports.comparing import Verdict, compare, listed
 from records.imports.drafts import PatientDraft, Person, Unit, plain_name
 from records.imports.people import Traits
 from records.imports.witnesses import Witnesses
-from storage.identifiers import SEVERAL
+from storage.identifiers import HASH_BYTES, SEVERAL
 from storage.ledger import Ledger
 
 
@@ -111,10 +111,10 @@ class Charts:
         kept = imported.of(patient)
 
         def known(unit: Unit) -> bool:
-            names = filter(None, (unit.name, unit.former))
+            names = filter(None, (unit.name, unit.former, *unit.parts))
             held = (kept.get(imported.name(self._actor.hospital, patient, name)) for name in names)
-            digest = imported.digest(patient, unit.sha256)
-            return any(one is not None and one.digest == digest for one in held)
+            digests = {imported.digest(patient, one) for one in (unit.sha256, *unit.was)}
+            return any(one is not None and one.digest[:HASH_BYTES] in digests for one in held)
 
         return any(known(unit) for record in draft.records for unit in record.units)
 

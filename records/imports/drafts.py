@@ -10,7 +10,9 @@ from typing import Protocol
 
 from records.imports.people import NOTHING_SAID, Demographics
 from records.imports.placeholders import Placeholders
+from records.imports.standing import Standing
 
+NOTHING = Standing()
 _NUMBER, _SOURCE = "#MR|", "#in|"
 """What no identifier of a hospital begins with: reserving one from outside is refused."""
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
@@ -29,14 +31,31 @@ class Unit:
     sha256: bytes = b""
     """Of `raw`, or of the file; by it a changed unit is told from one that is known."""
     labels: tuple[str, ...] = ()
-    """Sensitivity labels by its codes."""
+    """Sensitivity labels by its codes and the marks of its source."""
+    restricted: bool = False
+    """Whether its source marks it as restricted."""
+    standing: Standing = NOTHING
+    """By which it is told whether it is newer than what is kept."""
+    was: tuple[bytes, ...] = ()
+    """Further hashes under which the same content may be kept: by an older program, in other formatting."""
     former: str = ""
-    """What it was called before names had their source; it counts for the same content only."""
+    """What an older program called it; it counts for the same content only."""
+    parts: tuple[str, ...] = ()
+    """Names of the results in it, where they and not its own name are what is known again."""
 
     @staticmethod
-    def of(name: str, position: str, raw: bytes, labels: Iterable[str] = ()) -> "Unit":
+    def of(
+        name: str,
+        position: str,
+        raw: bytes,
+        labels: Iterable[str] = (),
+        *,
+        restricted: bool = False,
+        standing: Standing = NOTHING,
+    ) -> "Unit":
         """A unit that is at hand as bytes."""
-        return Unit(name, position, raw, sha256(raw).digest(), tuple(sorted(labels)))
+        found = tuple(sorted(set(labels)))
+        return Unit(name, position, raw, sha256(raw).digest(), found, restricted, standing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +76,9 @@ class RecordDraft:
     file_name: str = ""
     source: Path | None = None
     """The file that the units stand in, where a patient's draft comes from several."""
+    merge: Callable[[bytes, Sequence[Unit]], bytes] | None = None
+    """The content of a record with these units in the place of those that it held by their names; None where a
+    part cannot be put into a whole."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from hashlib import sha256
 from records.imports.births import birth_of, death_of
 from records.imports.cleaning import Undecodable, day_of, decode
 from records.imports.drafts import (
+    NOTHING,
     Findings,
     Origin,
     PatientDraft,
@@ -23,10 +24,14 @@ from records.imports.drafts import (
 )
 from records.imports.fhir.categories import TABLE
 from records.imports.labels import Labels
+from records.imports.marks import UNCLEAR, Marks, hl7_marks
 from records.imports.people import Demographics
+from records.imports.results import mark_of, results, standing
 from records.imports.segments import (
     BrokenMessage,
+    Data,
     Message,
+    Piece,
     header_fields,
     parse_message,
     split_messages,
@@ -76,6 +81,7 @@ NOT_THE_PATIENT = frozenset({"AN", "DL", "PPN", "SS", "VN"})
 CODED_FIELDS = (("OBR", 4), ("OBX", 3), ("OBX", 5), ("DG1", 3), ("PR1", 3))
 """Where codes stand that bring labels; OBX-5 when its type says that it is coded."""
 
+_OUTER = re.compile(rb"(?:\A|[\r\n\x0b])([FB](?:HS|TS))(?=[^\w\s])")
 _SECTIONS = {code.lower(): row.category for row in TABLE for code in row.codes.split()}
 
 
@@ -92,17 +98,17 @@ def is_hl7(head: bytes) -> bool:
     return re.match(r"(?:\ufeff|ï»¿)?[\s\x0b]*(?:MSH|FHS|BHS)[^\w\s]", text) is not None
 
 
-def registers(data: bytes) -> bool:
+def registers(data: Data) -> bool:
     """Whether the file holds a message that registers patients."""
     return any(_type(one.raw)[0] == "ADT" for one in split_messages(data) if one.is_message)
 
 
 def read_messages(
-    data: bytes, labels: Labels, findings: Findings, origin: Origin | None = None
+    data: Data, labels: Labels, findings: Findings, origin: Origin | None = None
 ) -> Iterator[PatientDraft]:
     """The messages of one file, each a unit: a draft with one record, or set aside with the reason."""
     origin = origin or Origin()
-    known: dict[str, bytes] = {}
+    known: set[bytes] = set()
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         findings.found()
         findings.reject(
@@ -117,17 +123,16 @@ def read_messages(
         try:
             if not one.is_message:
                 raise _SetAside("got segments that belong to no message, expected MSH first")
-            message, rule = _parsed(one.raw)
-            unit = Unit.of(_name(message, one.raw), position, one.raw, labels.of(_codes(message)))
-            if unit.name in known:
-                if known[unit.name] == unit.sha256:
-                    findings.duplicate(position, unit.name)
-                    continue
-                raise _SetAside(
-                    f"another message of this file has the name {unit.name!r}, and other content"
-                )
+            message, rule = _parsed(one)
+            marks = hl7_marks(message)
+            unit = _unit(message, one.raw, position, labels, marks)
+            if unit.sha256 in known:
+                findings.duplicate(position, unit.name)
+                continue
             draft = _draft(message, unit, origin)
-            known[unit.name] = unit.sha256
+            known.add(unit.sha256)
+            for mark in marks.unclear:
+                findings.correct(position, UNCLEAR, mark, "restricted")
             if rule:
                 findings.correct(position, "encoding", "not UTF-8", rule)
             yield draft
@@ -135,8 +140,11 @@ def read_messages(
             findings.reject(position, shown(str(error), 1000), one.raw)
 
 
-def _parsed(raw: bytes) -> tuple[Message, str | None]:
+def _parsed(one: Piece) -> tuple[Message, str | None]:
+    raw = one.raw
     kind, trigger = _type(raw)
+    if one.doubt:
+        raise _SetAside(f"{one.doubt}: whether it is part of a text cannot be said")
     if kind == "ADT" and trigger in MOVES:
         raise _SetAside(
             f"ADT^{trigger} moves records between patients or identifiers; done by hand"
@@ -149,7 +157,7 @@ def _parsed(raw: bytes) -> tuple[Message, str | None]:
         raise _SetAside(f"{name}: {about} are not imported; ADT and ORU are")
     declared = header_fields(raw)[18].split(header_fields(raw)[2][1:2] or "~")[0]
     text, rule = decode(raw, "" if declared in ("ASCII", "") else declared)
-    return parse_message(text), None if declared not in ("ASCII", "") else rule
+    return parse_message(text, one.end), None if declared not in ("ASCII", "") else rule
 
 
 def _type(raw: bytes) -> tuple[str, str]:
@@ -254,15 +262,18 @@ def _result(message: Message, unit: Unit) -> RecordDraft:
     known = (_SECTIONS.get(code.lower()) for code in sections[:orders])
     parts = (_SECTIONS.get(code.lower()) for code in sections[orders:] if code.startswith("LP"))
     title = next(filter(None, (message.text("OBR", 4, 1, part) for part in (2, 5, 1))), "Results")
+    more = f" and {orders - 1} more" if orders > 1 else ""
     visit, authority = message.text("PV1", 19), _authority(message, "PV1", 19)
     return RecordDraft(
         category=next(filter(None, (*known, *parts)), "laboratory"),
         encounter=identifier_name(authority, visit) if visit and authority else None,
         clinical_date=_first_day(message, ("OBR", 7), ("OBR", 22), ("MSH", 7)),
-        title=shown(title + (f" and {orders - 1} more" if orders > 1 else "")),
+        title=shown(mark_of(unit.standing) + title + more),
         media_type=MEDIA_TYPE,
         units=(unit,),
         compose=lambda units: [one.raw for one in units],
+        # Both as they came, the later one last: HL7 has no whole that a part could be put into.
+        merge=lambda old, units: b"\r".join([old.rstrip(b"\r\n"), *(one.raw for one in units)]),
     )
 
 
@@ -270,8 +281,23 @@ def _first_day(message: Message, *places: tuple[str, int]) -> str | None:
     return next(filter(None, (day_of(message.text(*place)) for place in places)), None)
 
 
+def _unit(message: Message, raw: bytes, position: str, labels: Labels, marks: Marks) -> Unit:
+    before, kind = _name(message, raw), message.text("MSH", 9)
+    return Unit(
+        shown(f"{before}|{message.text('MSH', 7)}", 1000),
+        position,
+        raw,
+        sha256(raw).digest(),
+        tuple(sorted({*labels.of(_codes(message)), *marks.labels})),
+        marks.restricted,
+        standing(message) if kind == "ORU" else NOTHING,
+        former=before,
+        parts=results(message) if kind == "ORU" else (),
+    )
+
+
 def _name(message: Message, raw: bytes) -> str:
-    """Sender, control id and type: two systems may count alike, and one may count each type anew."""
+    """Sender, control id and type, as messages were known by alone: a sender may count anew."""
     sender, facility, control = (message.raw("MSH", field) for field in (3, 4, 10))
     kind, trigger = message.text("MSH", 9), message.text("MSH", 9, 1, 2)
     own = control or f"sha256 {sha256(raw).hexdigest()}"
@@ -292,11 +318,11 @@ def _codes(message: Message) -> Iterator[tuple[str, str]]:
                     yield named, message.text(segment, field, nth, code, at=at)
 
 
-def _framing(data: bytes) -> Iterator[tuple[str, str]]:
-    if data.startswith(b"\xef\xbb\xbf"):
+def _framing(data: Data) -> Iterator[tuple[str, str]]:
+    if data[:3] == b"\xef\xbb\xbf":
         yield "byte order mark taken away", "0xef 0xbb 0xbf"
-    if b"\x0b" in data or b"\x1c" in data:
+    if data.find(b"\x0b") >= 0 or data.find(b"\x1c") >= 0:
         yield "MLLP framing taken away", "0x0b 0x1c"
-    found = sorted(set(re.findall(rb"(?:\A|[\r\n\x0b])([FB](?:HS|TS))(?=[^\w\s])", data)))
+    found = {one[1] for one in _OUTER.finditer(data)}
     if found:
-        yield "envelope taken away", " ".join(name.decode("ascii") for name in found)
+        yield "envelope taken away", " ".join(name.decode("ascii") for name in sorted(found))

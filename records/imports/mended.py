@@ -50,7 +50,7 @@ class Mended:
         for line in self._lines(path):
             groups.setdefault((_kind(line), line.file), []).append(line)
         for (kind, source), lines in groups.items():
-            findings = self.report.of(path)
+            findings = self.report.of(path, decided=True)
             if kind == "file":
                 for line in lines:
                     yield (
@@ -100,7 +100,7 @@ class Mended:
         """Rows as the table they came from, in a folder that goes when they are done."""
         table = self.mapping.table_of(source.name)
         header = lines[0].header
-        findings = self.report.of(source, header.encode())
+        findings = self.report.of(source, header.encode(), decided=True)
         for line in lines:
             if table is None or line.original is None:
                 findings.found()

@@ -28,14 +28,17 @@ class Moves:
 
     def check(self, patient: str, units: Sequence[Unit], dry: bool) -> Iterator[Moved]:
         """Keep that these units are the patient's (unless `dry`); gives those that somebody else's record holds."""
-        by_name = {unit.name: unit for unit in units}
+        by_name = {name: unit for unit in units for name in unit.parts or (unit.name,)}
         homes = self._ledger.imported.homes(self._hospital, by_name)
         new = [name for name in by_name if patient not in homes.get(name, ())]
         if new and not dry:
             self._ledger.imported.settle(self._hospital, patient, new)
+        told = set[tuple[str, str]]()
         for name, patients in homes.items():
             for other in sorted(patients - {patient}):
-                if record := self._live(other, name):
+                record = self._live(other, name)
+                if record and (by_name[name].name, record) not in told:
+                    told.add((by_name[name].name, record))
                     yield Moved(by_name[name], record, other)
 
     def _live(self, patient: str, name: str) -> str:

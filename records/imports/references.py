@@ -8,6 +8,7 @@ from urllib.parse import unquote
 from records.imports.fhir import REFERENCE_TYPES, Resource, scan_bundle
 from records.imports.fhir.drafts import collection
 from records.imports.fhir.names import identifier_names, own_names
+from records.imports.fhir.walk import is_text
 
 RESOURCES_KEPT = 4_096
 """Parsed resources kept in memory."""
@@ -49,6 +50,10 @@ class SpooledIndex:
 
     def find(self, reference: str) -> Resource | None:
         """Return what the reference names, at whatever version; None when nothing or several."""
+        if not is_text(
+            reference
+        ):  # nothing that SQLite could take, and so nothing that was entered
+            return None
         found = self._named(reference.partition("/_history/")[0])
         kind, conditional, query = reference.partition("?")
         if found is None and conditional:

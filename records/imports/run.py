@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,8 +22,10 @@ from records.imports.labels import Labels
 from records.imports.mended import Mended
 from records.imports.placeholders import Placeholders
 from records.imports.references import SpooledIndex
+from records.imports.segments import mapped
 from records.imports.sources import Sources, find_sources
 from records.imports.tables import Mapping, Table, read_tables
+from records.imports.walking import Aside
 from storage.ledger import Ledger
 
 Progress = Callable[[str, int, int], None]
@@ -46,6 +48,8 @@ class Options:
     """The system whose own ids (`Patient/4711`, a bare number) these are; they count within it alone."""
     placeholders: Placeholders | None = None
     """Which numbers name nobody; None for the list that comes with the program."""
+    accept: bool = False
+    """Go on where a folder cannot be entered; it is then a reject."""
     dry: bool = False
     """Say what would happen and write nothing to the ledger."""
     report: Path | None = None
@@ -109,19 +113,18 @@ class _Import:
     def run(self, paths: Sequence[Path]) -> None:
         """Import what lies at the paths; those who register patients come before those who only name them."""
         sources = find_sources(paths, self._mapping)
+        self._aside(sources.aside)
         rows = self._manifests(sources)
-        self._files = self._book.summary.files = len(sources.all())
-        self._book.summary.bytes = sum(path.stat().st_size for path in sources.all())
+        self._files = len(sources.all())
+        self._book.summary.files = self._files + len(sources.aside)
+        self._book.summary.bytes = sum(map(_size, sources.all()))
         late = self._look(sources.bundles)
         for path in sources.bundles:
             if path not in late:
                 self._bundle(path)
         self._tables(sources)
         for path in sources.messages:
-            self._file(
-                path,
-                read_messages(path.read_bytes(), self._labels, self._book.of(path), self._origin),
-            )
+            self._messages(path)
         for path in sorted(late):
             self._bundle(path)
         for path in sources.attachments:
@@ -134,6 +137,22 @@ class _Import:
             for findings, drafts in mended.read(path):
                 self._take(partial(_constant, findings), drafts)
             self._step("importing")
+
+    def _aside(self, aside: Sequence[Aside]) -> None:
+        """Tell what is not read: each name is a unit. RecordsError for a folder that cannot be entered."""
+        closed = [one for one in aside if one.closed]
+        if closed and not self._options.accept:
+            raise RecordsError(
+                f"{closed[0].path}: {closed[0].reason}, so what is in it is not known; nothing was imported. "
+                "Let this account read it, or accept that it is left out (--accept-rejects)"
+            )
+        for one in aside:
+            findings = self._book.of(one.path)
+            findings.found()
+            if one.reason:
+                findings.reject("", one.reason, None)
+            else:
+                findings.reference()
 
     def _manifests(self, sources: Sources) -> dict[Path, ManifestRow]:
         """The files that manifests name; what they name is an attachment, whatever it looks like."""
@@ -149,7 +168,7 @@ class _Import:
         late = set()
         for number, path in enumerate(bundles):
             self._progress("looking", number, len(bundles))
-            found, registers = reference_resources(path.read_bytes())
+            found, registers = reference_resources(self._bytes(path) or b"")
             for resource in found:
                 self._index.add(resource)
             if not registers:
@@ -158,10 +177,33 @@ class _Import:
 
     def _bundle(self, path: Path) -> None:
         findings = self._book.of(path)
-        self._file(
-            path,
-            read_bundle(path.read_bytes(), self._index, self._labels.of, findings, self._origin),
-        )
+        data = self._bytes(path, findings)
+        if data is None:
+            self._step("importing")
+        else:
+            self._file(
+                path, read_bundle(data, self._index, self._labels.of, findings, self._origin)
+            )
+
+    def _messages(self, path: Path) -> None:
+        findings = self._book.of(path)
+        with ExitStack() as stack:
+            try:
+                data = stack.enter_context(mapped(path))
+            except OSError as error:
+                _unread(findings, error)
+                self._step("importing")
+            else:
+                self._file(path, read_messages(data, self._labels, findings, self._origin))
+
+    def _bytes(self, path: Path, findings: FileFindings | None = None) -> bytes | None:
+        """The content of a file; None for one that cannot be read any more, which is told to `findings`."""
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            if findings:
+                _unread(findings, error)
+            return None
 
     def _tables(self, sources: Sources) -> None:
         """All tables at once: the drafts come patient by patient, and each record tells its table."""
@@ -225,6 +267,19 @@ def _tell_doubts(draft: PatientDraft, where: Where) -> None:
 
 def _constant(findings: FileFindings, record: RecordDraft) -> FileFindings:
     return findings
+
+
+def _unread(findings: FileFindings, error: OSError) -> None:
+    findings.found()
+    findings.reject("", f"it cannot be read: {error.strerror}", None)
+
+
+def _size(path: Path) -> int:
+    """Bytes; none of a file that went since it was found, which is told when it is read."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _header(path: Path, table: Table) -> bytes:

@@ -1,13 +1,14 @@
 """Which files an import has, and what each of them is."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from records.errors import RecordsError
 from records.imports.attachments import is_manifest
 from records.imports.hl7 import is_hl7, registers
+from records.imports.segments import mapped
 from records.imports.tables import Mapping, Table
+from records.imports.walking import Aside, walk
 
 HEAD_BYTES = 4_096
 """How much of a file tells what it is."""
@@ -24,9 +25,11 @@ class Sources:
     manifests: list[Path] = field(default_factory=list)
     attachments: list[Path] = field(default_factory=list)
     rejects: list[Path] = field(default_factory=list)
+    aside: list[Aside] = field(default_factory=list)
+    """What is not read, and why."""
 
     def all(self) -> list[Path]:
-        """Every file, once."""
+        """Every file that is read, once."""
         return [
             *self.bundles,
             *self.tables,
@@ -48,50 +51,41 @@ class Sources:
 
 
 def find_sources(paths: Sequence[Path], mapping: Mapping) -> Sources:
-    """Sort the files named, and every file below the folders named; names with a dot first are left out.
+    """Sort the files named, and every name below the folders named, by what they are.
 
     Raises RecordsError for a path that isn't there.
     """
     sources = Sources()
     late: list[Path] = []
-    for path in source_files(paths):
-        with path.open("rb") as file:
-            head = file.read(HEAD_BYTES)
-        table = mapping.table_of(path.name)
-        if is_manifest(head):
-            sources.manifests.append(path)
-        elif table is not None:
-            sources.tables[path] = table
-        elif is_hl7(head):
-            (sources.messages if registers(path.read_bytes()) else late).append(path)
-        elif _is_rejects(path, head):
-            sources.rejects.append(path)
-        elif path.suffix.lower() == ".json":
-            sources.bundles.append(path)
-        else:
-            sources.attachments.append(path)
+    for one in walk(paths):
+        if isinstance(one, Aside):
+            sources.aside.append(one)
+            continue
+        try:
+            _sort(one, mapping, sources, late)
+        except OSError as error:
+            sources.aside.append(Aside(one, f"it cannot be read: {error.strerror}"))
     sources.messages += late
     return sources
 
 
-def source_files(paths: Sequence[Path]) -> Iterator[Path]:
-    """The files named, and every file below the folders named, in the order of their names, none twice."""
-    seen: set[Path] = set()
-    for path in paths:
-        if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.is_file() and not _hidden(p, path))
-        elif path.is_file():
-            found = [path]
-        else:
-            raise RecordsError(f"there is no file or folder {path}")
-        for one in found:
-            if one not in seen:
-                seen.add(one)
-                yield one
-
-
-def _hidden(path: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+def _sort(path: Path, mapping: Mapping, sources: Sources, late: list[Path]) -> None:
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    table = mapping.table_of(path.name)
+    if is_manifest(head):
+        sources.manifests.append(path)
+    elif table is not None:
+        sources.tables[path] = table
+    elif is_hl7(head):
+        with mapped(path) as data:
+            (sources.messages if registers(data) else late).append(path)
+    elif _is_rejects(path, head):
+        sources.rejects.append(path)
+    elif path.suffix.lower() == ".json":
+        sources.bundles.append(path)
+    else:
+        sources.attachments.append(path)
 
 
 def _is_rejects(path: Path, head: bytes) -> bool:

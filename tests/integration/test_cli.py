@@ -308,7 +308,7 @@ def test_import(town: Town, tmp_path: Path) -> None:
     (source / "notes.txt").write_text("nobody's")
 
     def listed(name: str) -> tuple[object, ...]:
-        return (*as_system, "--report", tmp_path / name)
+        return (*as_system, "--accept-rejects", "--report", tmp_path / name)
 
     dry = shell.json("import", source, "--dry-run", *listed("dry"))
     told = shell.json("import", source, *listed("first"))

@@ -1,5 +1,7 @@
 """Attachments: any bytes are a draft or set aside; nobody's file lands in the chart of another."""
 
+import subprocess
+import sys
 import tempfile
 from hashlib import sha256
 from pathlib import Path
@@ -273,3 +275,100 @@ def test_any_head_is_a_manifest_or_not(head: bytes) -> None:
 def test_the_page_says_where_the_placeholders_are() -> None:
     page = Path("docs/import.md").read_text("utf-8")
     assert "records/imports/placeholders.txt" in page and "--placeholders FILE" in page
+
+
+# --- texts and days of DICOM ---------------------------------------------------------------------
+
+
+def element(group: int, number: int, kind: bytes, value: bytes) -> bytes:
+    """One element, explicit and little endian; the value to an even length."""
+    value += (b"\0" if kind == b"UI" else b" ") * (len(value) % 2)
+    head = group.to_bytes(2, "little") + number.to_bytes(2, "little") + kind
+    return head + len(value).to_bytes(2, "little") + value
+
+
+def raw_dicom(path: Path, text: bytes, charset: bytes = b"", day: bytes = b"20240131") -> Path:
+    """A file whose study is called `text`, whatever character set it declares."""
+    meta = element(2, 0x10, b"UI", ExplicitVRLittleEndian.encode())
+    body = element(8, 5, b"CS", charset) if charset else b""
+    body += element(8, 0x18, b"UI", b"1.2.3.4") + element(8, 0x20, b"DA", day)
+    body += element(8, 0x60, b"CS", b"CT") + element(8, 0x1030, b"LO", text)
+    body += element(0x10, 0x20, b"LO", b"4711")
+    path.write_bytes(bytes(128) + b"DICM" + meta + body)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "charset", "title", "told"),
+    [
+        (b"Thorax", b"", "Thorax", ""),
+        ("Hüfte".encode(), b"ISO_IR 192", "Hüfte", ""),
+        ("Hüfte".encode("latin-1"), b"ISO_IR 100", "Hüfte", ""),
+        ("Hüfte".encode(), b"", "Hüfte", "declares no character set, read as utf-8"),
+        ("Hüfte".encode("latin-1"), b"", "Hüfte", "declares no character set, read as windows-1252"),
+        ("Hüfte".encode("latin-1"), b"ISO_IR 6", "Hüfte", "declares no character set, read as windows-1252"),
+        (b"H\x81fte", b"", "", "declares no character set, left out"),
+        ("Hüfte".encode(), b"ISO_IR 100", "HÃ¼fte", "declares ISO_IR 100, and may be UTF-8"),
+        ("Hüfte".encode("latin-1"), b"ISO_IR 192", "H\ufffdfte", "declares ISO_IR 192, and is not all of it"),
+        ("Hüfte".encode("latin-1"), b"ISO_IR 999", "Hüfte", "declares ISO_IR 999, which is not known"),
+    ],
+)  # fmt: skip
+def test_a_text_is_read_as_declared_or_its_guess_is_told(
+    tmp_path: Path, text: bytes, charset: bytes, title: str, told: str
+) -> None:
+    (draft,), findings = read(raw_dicom(tmp_path / "x", text, charset))
+    assert draft.records[0].title == ", ".join(filter(None, ["CT", title]))
+    whats = [what for _, what, _, _ in findings.corrections]
+    assert [told in what for what in whats] == ([True] if told else [])
+    assert all(what.startswith("StudyDescription: ") for what in whats)
+
+
+@pytest.mark.parametrize("day", [b"20241331", b"2024", b"31/01", b"20230229"])
+def test_a_day_that_cannot_be_is_told(tmp_path: Path, day: bytes) -> None:
+    (draft,), findings = read(raw_dicom(tmp_path / "x", b"Thorax", day=day))
+    assert draft.records[0].clinical_date is None
+    ((_, what, before, after),) = findings.corrections
+    assert what.startswith("StudyDate: got") and (before, after) == (day.decode(), "")
+
+
+@pytest.mark.parametrize(("code", "restricted"), [("R", True), ("N", False), ("x", True)])
+def test_what_dicom_marks_as_confidential(tmp_path: Path, code: str, restricted: bool) -> None:
+    path = dicom(tmp_path / "x", PatientID="4711", ConfidentialityCode=code)
+    (draft,), findings = read(path)
+    assert draft.records[0].units[0].restricted == restricted
+    assert len(findings.corrections) == (code == "x")
+
+
+MEASURE = """
+import resource, sys
+from pathlib import Path
+from records.imports.dicom import BrokenDicom, read_dicom
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+read_dicom(Path(sys.argv[1]))
+before = peak()
+try:
+    read_dicom(Path(sys.argv[2]))
+except BrokenDicom as error:
+    print(error)
+print(peak() - before)
+"""
+
+
+def test_memory_does_not_grow_with_sequences(tmp_path: Path) -> None:
+    """Each item of a sequence makes objects of some fifty times its length."""
+    small = raw_dicom(tmp_path / "small", b"Thorax")
+    item = b"\xfe\xff\x00\xe0\xff\xff\xff\xff" + element(8, 0x100, b"SH", b"x")
+    item += b"\xfe\xff\x0d\xe0\0\0\0\0"
+    sequence = b"\x08\0\x10\x11SQ\0\0\xff\xff\xff\xff" + item * 400_000
+    end = b"\xfe\xff\xdd\xe0\0\0\0\0" + element(0x10, 0x20, b"LO", b"4711")
+    whole = small.read_bytes().removesuffix(element(0x10, 0x20, b"LO", b"4711"))
+    (tmp_path / "long").write_bytes(whole + sequence + end)
+    ran = subprocess.run(
+        [sys.executable, "-c", MEASURE, small, tmp_path / "long"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said, grown = ran.stdout.splitlines()
+    assert "more than 2097152 bytes to read before the patient's data" in said
+    assert int(grown) < 200 << 20

@@ -606,3 +606,43 @@ def test_the_table_is_the_documented_one() -> None:
         [w for r in TABLE for w in r.codes.split()],
     ):
         assert len(words) == len({word.lower() for word in words})
+
+
+def test_a_resource_with_entries_of_its_own_is_one_resource() -> None:
+    """A List has a member `entry` too, before or after it says what it is."""
+    entries = b'"entry":[{"item":{"reference":"Observation/1"}},{"deleted":true}]'
+    for text in (b'{"resourceType":"List","id":"l",%b}', b'{%b,"id":"l","resourceType":"List"}'):
+        data = text % entries
+        kind, (found,) = scan_entries(data)
+        assert isinstance(found, Resource)
+        assert (kind, found.type, found.id, found.raw) == ("resource", "List", "l", data)
+        assert len(found.body["entry"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        ({"method": "DELETE", "url": "Condition/9"}, "got DELETE of 'Condition/9', which an import does not carry out"),
+        ({"method": "GET", "url": "Patient?name=x"}, "got GET of 'Patient?name=x', which asks for something and holds"),
+        ({"method": "HEAD"}, "got HEAD of '', which asks for something"),
+        ({"method": "PUT", "url": "Basic/1"}, "got nothing, expected an object"),
+    ],
+)  # fmt: skip
+def test_a_request_that_brings_nothing_is_told_by_its_name(
+    request_: dict[str, str], reason: str
+) -> None:
+    entry = json.dumps({"request": request_}).encode()
+    _, (found,) = scan_entries(
+        b'{"resourceType":"Bundle","type":"transaction","entry":[%b]}' % entry
+    )
+    assert isinstance(found, Unreadable) and reason in found.reason
+
+
+def test_a_patch_is_not_the_resource_that_it_changes() -> None:
+    entry = {
+        "resource": {"resourceType": "Binary", "id": "1"},
+        "request": {"method": "PATCH", "url": "Patient/1"},
+    }
+    data = json.dumps({"resourceType": "Bundle", "type": "batch", "entry": [entry]}).encode()
+    (found,) = scan_entries(data)[1]
+    assert isinstance(found, Unreadable) and "PATCH of 'Patient/1'" in found.reason

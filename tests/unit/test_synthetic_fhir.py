@@ -1,6 +1,7 @@
 """Made-up records are FHIR R4 by the models of fhir.resources, and the import has a place for all."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -58,4 +59,5 @@ def test_the_import_has_a_place_for_every_resource() -> None:
             made, findings = patient(SEED, place, alone=alone), Listed()
             (draft,) = read_bundle(made.bundle, known, Labels.default().of, findings)
             assert (findings.rejected, findings.corrections, draft.unresolved) == ([], [], 0)
-            assert draft.person == Person(made.name, made.birth_date, made.deceased)
+            person = Person(made.name, made.birth_date, made.deceased)
+            assert draft.person and replace(draft.person, written=("", "")) == person

@@ -9,6 +9,7 @@ from typing import Any
 from records.imports.cleaning import Corrected, Doubt, clean_code, clean_date, clean_unit
 from records.imports.drafts import Findings
 from records.imports.fhir.scan import Resource, scan_entries
+from records.imports.fhir.walk import is_text
 
 UCUM = "http://unitsofmeasure.org"
 DATES = frozenset(
@@ -131,12 +132,18 @@ def clean(resource: Resource, findings: Findings) -> Resource:
             value, rule = wrong[path]
             before = json.loads(text[start:end])
             findings.correct(resource.position, f"{_where(resource, path)}: {rule}", before, value)
-            parts += [text[at:start], json.dumps(value, ensure_ascii=False)]
+            # Escaped where UTF-8 has no bytes for it: half of a surrogate pair, which JSON lets pass.
+            parts += [text[at:start], json.dumps(value, ensure_ascii=not is_text(value))]
             at = end
     raw = "".join([*parts, text[at:]]).encode("utf-8")
     cleaned = scan_entries(raw)[1][0]
     assert isinstance(cleaned, Resource), "a corrected text is still a resource"
-    return replace(cleaned, full_url=resource.full_url, position=resource.position)
+    return replace(
+        cleaned,
+        full_url=resource.full_url,
+        position=resource.position,
+        around=resource.around,
+    )
 
 
 def _wrong(body: dict[str, Any]) -> Iterator[tuple[Path, Corrected | Doubt]]:

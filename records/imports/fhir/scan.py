@@ -41,6 +41,8 @@ class Resource:
     body: dict[str, Any]
     position: str = ""
     """Where it stood: `entry[3]`; empty for a resource without a bundle."""
+    around: tuple[Any, ...] = ()
+    """`meta.security` of its bundle, which is said of each resource in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +120,18 @@ class _Cursor:
         if self._peek():
             self._refuse("Bundle", f"got {_shown(self._peek())}, expected the end")
         kind = envelope.get("resourceType")
-        if isinstance(kind, str) and kind != "Bundle" and _TYPE.fullmatch(kind) and not entries:
+        if isinstance(kind, str) and kind != "Bundle" and _TYPE.fullmatch(kind):
+            if entries:  # a List has entries too, which are members like any other
+                self._at = begin
+                envelope = self._value("resource")
             return ALONE, [
                 self._resource("", _Entry({"resource": envelope}, begin, begin, close, close))
             ]
+        meta = envelope.get("meta")
+        said = meta.get("security", []) if isinstance(meta, dict) else []
+        around = tuple(said) if isinstance(said, list) else (said,)
         return self._kind(envelope), [
-            self._resource(f"entry[{i}]", e) for i, e in enumerate(entries)
+            self._resource(f"entry[{i}]", e, around) for i, e in enumerate(entries)
         ]
 
     def _entries(self) -> Iterator[_Entry]:
@@ -160,7 +168,9 @@ class _Cursor:
             raise FhirError(f"Bundle.type: got {_shown(kind)}, expected one of {expected}")
         return kind
 
-    def _resource(self, position: str, entry: _Entry) -> Resource | Unreadable:
+    def _resource(
+        self, position: str, entry: _Entry, around: tuple[Any, ...] = ()
+    ) -> Resource | Unreadable:
         # Strict UTF-8 decodes and encodes to the same bytes, so these are slices of the source.
         if reason := entry.reason or self._unfit(f"Bundle.{position}".rstrip("."), entry):
             return Unreadable(
@@ -168,11 +178,13 @@ class _Cursor:
             )
         body, url = entry.members["resource"], entry.members.get("fullUrl")
         raw = self._text[entry.start : entry.end].encode("utf-8")
-        return Resource(body["resourceType"], body.get("id"), url, raw, body, position)
+        return Resource(body["resourceType"], body.get("id"), url, raw, body, position, around)
 
     def _unfit(self, path: str, entry: _Entry) -> str:
         """Why an entry's members hold no resource that can be taken; empty if they do."""
         body = entry.members.get("resource")
+        if reason := _not_carried_out(entry.members.get("request"), body):
+            return f"{self._place(path, entry.begin)}: {reason}"
         if not isinstance(body, dict):
             return f"{self._place(path + '.resource', entry.start)}: got {_shown(body)}, expected an object"
         kind = body.get("resourceType")
@@ -262,6 +274,19 @@ class _Cursor:
     def _place(self, path: str, at: int | None = None) -> str:
         at = self._at if at is None else at
         return f"{path}, byte {self._mark + len(self._text[:at].encode('utf-8'))}"
+
+
+def _not_carried_out(request: object, body: object) -> str:
+    """Why a request of a transaction brings nothing to import; empty where it does."""
+    method = request.get("method") if isinstance(request, dict) else None
+    if not isinstance(request, dict) or not isinstance(method, str):
+        return ""
+    url = str(request.get("url") or "")[:80]
+    if method in ("DELETE", "PATCH"):
+        return f"got {method} of {url!r}, which an import does not carry out; do it by hand"
+    if method in ("GET", "HEAD") and body is None:
+        return f"got {method} of {url!r}, which asks for something and holds nothing to import"
+    return ""
 
 
 def _shown(value: object) -> str:

@@ -25,10 +25,13 @@ from records.imports.fhir.drafts import (
     collection,
     title,
 )
+from records.imports.fhir.marks import fhir_marks
 from records.imports.fhir.names import REFERENCE_TYPES, Finder, Names, absolute, own_name
 from records.imports.fhir.patients import Called, People, contradict, outside, person, source_of
-from records.imports.fhir.scan import Resource
+from records.imports.fhir.scan import Resource, scan_bundle
+from records.imports.fhir.versions import content_hash, standing
 from records.imports.fhir.walk import identifier_text, links, objects, references
+from records.imports.marks import UNCLEAR
 from records.imports.people import Demographics
 from records.imports.texts import shown
 
@@ -235,6 +238,10 @@ class _Bundle:
             chosen = [own[unit.name] for unit in units]
             return (collection([*chosen, *self._copies(chosen)]),)
 
+        def merge(old: bytes, units: Sequence[Unit]) -> bytes:
+            chosen = {unit.name: own[unit.name] for unit in units}
+            return merged(old, chosen, self._copies(list(chosen.values())), self._own_name)
+
         return RecordDraft(
             category=kind,
             encounter=first.name,
@@ -246,10 +253,28 @@ class _Bundle:
                 for name, resource in own.items()
             ),
             compose=compose,
+            merge=merge,
         )
 
     def _unit(self, name: str, resource: Resource) -> Unit:
-        return Unit.of(name, resource.position, resource.raw, self._labels(codings(resource.body)))
+        marks = fhir_marks(resource.body, resource.around)
+        labels = set(self._labels(codings(resource.body)))
+        for copy in self._copies([resource]):
+            marks |= fhir_marks(copy.body)
+            if copy.type == "Medication":  # its code is the resource's, written elsewhere
+                labels |= set(self._labels(codings(copy.body)))
+        for mark in marks.unclear:
+            self._findings.correct(resource.position, UNCLEAR, mark, "restricted")
+        return Unit(
+            name,
+            resource.position,
+            resource.raw,
+            content_hash(resource),
+            tuple(sorted(labels | marks.labels)),
+            marks.restricted,
+            standing(resource),
+            was=(sha256(resource.raw).digest(),),
+        )
 
     def _copies(self, own: list[Resource]) -> list[Resource]:
         """Return the reference resources that these refer to, and those that those refer to."""
@@ -265,6 +290,21 @@ class _Bundle:
 
     def _unresolved(self, resource: Resource) -> int:
         return sum(self._find(r, resource) is None for r in references(resource.body))
+
+
+def merged(
+    old: bytes,
+    chosen: dict[str, Resource],
+    copies: list[Resource],
+    named: Callable[[Resource], str],
+) -> bytes:
+    """The content of a record with these resources in the place of those of their names, or after them."""
+    left = dict(chosen)
+    there = scan_bundle(old)[1]
+    own = [left.pop(named(r), r) for r in there if r.type not in REFERENCE_TYPES]
+    shared = [r for r in there if r.type in REFERENCE_TYPES]
+    known = {r.raw for r in shared}
+    return collection([*own, *left.values(), *shared, *(r for r in copies if r.raw not in known)])
 
 
 def unit_name(resource: Resource) -> str:

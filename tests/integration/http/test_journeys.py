@@ -291,3 +291,15 @@ def test_codes_of_labels_are_for_what_is_staged_and_counted(place: Place) -> Non
     )
     sent = asked | {"object": patient, "labels": LABELS}
     assert len(good(web.post(path, sent, place.pat.actor))["labels"]) == len(LABELS)
+
+
+def test_a_server_whose_clock_is_in_doubt_is_not_ready(place: Place) -> None:
+    """Nothing could be appended, hence nothing read."""
+    place.clock.ahead = 60_000
+    try:
+        answer = place.web.get("/readyz")
+        assert kind_of(answer) == "clock" and "jumped forward" in problem(answer)["detail"]
+        assert kind_of(place.web.get("/healthz")) == "200"
+    finally:
+        place.clock.ahead = 0
+    assert kind_of(place.web.get("/readyz")) == "200"
