@@ -84,7 +84,7 @@ def create_ledger(
     if data.exists() and any(data.iterdir()):
         what = "a ledger already" if (data / MARKER).exists() else "files, but no whole ledger"
         raise StartRefused(
-            f"{data} holds {what}; choose another --data, or remove it if nothing in it counts"
+            f"{data} holds {what}; choose another --data, or delete it only if you need nothing in it"
         )
     private_directory(data)
     database = _database(settings)
@@ -94,7 +94,7 @@ def create_ledger(
                 "the database holds a ledger's tables already; a new ledger needs an empty one"
             )
     secret, now = settings.secret(), clock()
-    for folder in (data / "keys", data / "people", data / "keeper", settings.roots()):
+    for folder in (*(data / n for n in ("blobs", "keys", "people", "keeper")), settings.roots()):
         folder.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
     roots = {name: create_root(settings.roots() / name, secret) for name in ROOTS}
     seeds = [create_root(data / "keys" / name, secret) for name in SEEDS]

@@ -5,7 +5,7 @@ import json
 import time
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from consent.facts import Exclusion, Grant, Provision, Record, Version
 from consent.policy import DEFAULT_POLICY, Policy
 from crypto.cosignatures import Checkpoint
 from crypto.encoding import b64decode, b64encode
+from crypto.ids import is_id
 from crypto.notes import Note
 from identity.actors import Actor
 from identity.errors import NotSignedIn
@@ -31,11 +32,12 @@ from ledger.tiles import tile_path
 from records.charts import Chart, Line
 from records.desk import Address, Event, Stood
 from records.disclosures import Disclosure
-from records.errors import AccessDenied, AlreadyUsed, NotThere
+from records.errors import AccessDenied, AlreadyUsed, NotThere, RecordsError
 from records.explaining import Answer, Question
 from records.exporting import Taken
 from records.history import History
-from records.hospitals import Department, Directory
+from records.hospitals import Department, Directory, Holder, Role
+from records.lookups import Found
 from records.reserving import Reserved, Subject
 from records.uploads import StagedBlob
 from storage.errors import OutcomeUnknown, Unavailable
@@ -54,11 +56,16 @@ class Far:
     """A ledger behind a URL; one connection, a session for each actor that needs one."""
 
     def __init__(self, url: str) -> None:
-        """Asks what log it is; raises Unavailable if nothing answers."""
+        """Asks what log it is; raises Unavailable if nothing answers, or no server of ours."""
+        if not url.startswith(("http://", "https://")):
+            raise RecordsError(
+                f"{url!r} is not the URL of a server: expected http://… or https://…"
+            )
         self._client = httpx2.Client(base_url=url.rstrip("/"), timeout=TIMEOUT_SECONDS)
         self._tokens: dict[str, tuple[str, float]] = {}
         self._log = self._get("/v1/log")
-        self.origin: str = self._log["origin"]
+        with _understood("/v1/log"):
+            self.origin: str = self._log["origin"]
 
     def close(self) -> None:
         """Close the connection."""
@@ -72,20 +79,28 @@ class Far:
         """The policy in force; see the port."""
         return Policy.of({**DEFAULT_POLICY, **self._log["policy"]}, self._log["policy"]["seq"])
 
-    def append(self, actor: Actor, events: Sequence[Event]) -> list[Stood]:
+    def append(self, actor: Actor, events: Sequence[Event], atomic: bool = False) -> list[Stood]:
         """Sign and append; see the port."""
         out: list[Stood] = []
-        for part, raws in _parts(events):
+        parts = list(_parts(events))
+        if atomic and len(parts) > 1:
+            raise RecordsError(f"got {len(events)} events, too many for one all-or-nothing call")
+        for part, raws in parts:
             if len(raws) == 1:
                 answer = self._post("/v1/events", self._signed(actor, part[0]))
             else:
                 sig = sign_bundle(actor.key, self.origin, raws)[0]
                 value = {"key": sig.key, "value": b64encode(sig.value)}
-                answer = self._post("/v1/bundles", {"events": list(part), "sig": value})
-            for event, entry in zip(part, answer["entries"], strict=True):
-                if "problem" in entry:
-                    raise _error(entry["problem"])
-                out.append(Stood(entry["seq"], event))
+                path = f"/v1/bundles{'?atomic=true' if atomic else ''}"
+                answer = self._post(path, {"events": list(part), "sig": value})
+            with _understood("append"):
+                problems = [_error(e["problem"]) for e in answer["entries"] if "problem" in e]
+                seqs = [e.get("seq", 0) for e in answer["entries"]]
+            # What was undone only because of another one comes last, as beside the data.
+            if problems:
+                raise min(problems, key=lambda error: getattr(error, "code", "") == "atomic")
+            with _understood("append"):
+                out += [Stood(int(seq), event) for event, seq in zip(part, seqs, strict=True)]
         return out
 
     def reserve(self, actor: Actor, subjects: Sequence[Subject]) -> list[Reserved]:
@@ -147,60 +162,89 @@ class Far:
     def chart(self, actor: Actor, event: Event) -> Chart:
         """Append a `chart.opened` and give the list; see the port."""
         patient = event["stream"].partition("/")[2]
-        answer = self._post(f"/v1/patients/{patient}/chart", self._signed(actor, event))
-        return Chart(
-            Entry.parse(answer["entry"].encode()),
-            tuple(map(_line, answer["records"])),
-            answer["more_in_emergency"],
-        )
+        path = f"/v1/patients/{patient}/chart"
+        answer = self._post(path, self._signed(actor, event))
+        with _understood(path):
+            entry, lines = (
+                Entry.parse(answer["entry"].encode()),
+                tuple(map(_line, answer["records"])),
+            )
+            more = bool(answer["more_in_emergency"])
+        for line in lines:
+            if not is_id("rc", line.record.record) or not line.record.versions:
+                raise Tampered(f"the server named {line.record.record!r}, which is no record's id")
+        return Chart(entry, lines, more)
 
     def history(self, actor: Actor, event: Event) -> History:
         """Append a `history.opened` and give the stream; see the port."""
         patient = event["stream"].partition("/")[2]
-        answer = self._post(f"/v1/patients/{patient}/history", self._signed(actor, event))
-        entries = tuple(text.encode() for text in answer["entries"])
-        restored = tuple(text.encode() for text in answer["restored"])
-        return History(Entry.parse(entries[-1]), entries, answer["names"], restored)
+        path = f"/v1/patients/{patient}/history"
+        answer = self._post(path, self._signed(actor, event))
+        with _understood(path):
+            entries = tuple(text.encode() for text in answer["entries"])
+            names = {str(who): str(name) for who, name in answer["names"].items()}
+            restored = tuple(text.encode() for text in answer["restored"])
+            return History(Entry.parse(entries[-1]), entries, names, restored)
 
     def export(self, actor: Actor, event: Event, wanted: Sequence[tuple[str, int]]) -> list[Taken]:
         """Append a `chart.exported` and give the content; see the port."""
         patient = event["stream"].partition("/")[2]
         sent = self._signed(actor, event) | {"list": [list(item) for item in wanted]}
         response = self._send("POST", f"/v1/patients/{patient}/export", content=orjson.dumps(sent))
-        archive = zipfile.ZipFile(io.BytesIO(response.content))
-        index = json.loads(archive.read("index.json"))
-        return [_taken(archive, patient, line) for line in index]
+        with _understood("export"):
+            archive = zipfile.ZipFile(io.BytesIO(response.content))
+            index = json.loads(archive.read("index.json"))
+            named = [(line["record"], line["version"]) for line in index]
+            taken = [_taken(archive, patient, line) for line in index]
+        # What is given is what was asked for, by our names: no name or number of the server's is used.
+        if named != list(wanted):
+            raise Tampered("the server gave other records than those asked for")
+        return taken
 
     def consents(
         self, actor: Actor, patient: str
     ) -> tuple[tuple[Grant, ...], tuple[Exclusion, ...]]:
         """Grants and exclusions; see the port."""
-        found = self._get(f"/v1/patients/{patient}/grants", actor)
-        return tuple(map(_grant, found["grants"])), tuple(
-            Exclusion(**e) for e in found["exclusions"]
-        )
+        path = f"/v1/patients/{patient}/grants"
+        found = self._get(path, actor)
+        with _understood(path):
+            grants = tuple(map(_grant, found["grants"]))
+            return grants, tuple(Exclusion(**e) for e in found["exclusions"])
 
     def charts(self, actor: Actor) -> list[str]:
         """The actor's own charts; see the port."""
-        found: list[str] = self._get("/v1/me", actor)["patients"]
-        return found
+        found = self._get("/v1/me", actor)
+        with _understood("/v1/me"):
+            return [str(patient) for patient in found["patients"]]
 
     def hospital(self, actor: Actor, hospital: str) -> Directory:
         """A hospital's directory; see the port."""
         found = self._get(f"/v1/hospitals/{hospital}", actor)
-        groups = [g | {"accounts": tuple(g["accounts"])} for g in found.pop("groups")]
-        return Directory(**found, groups=tuple(Department(**group) for group in groups))
+        with _understood("/v1/hospitals"):
+            groups = [g | {"accounts": tuple(g["accounts"])} for g in found.pop("groups")]
+            return Directory(**found, groups=tuple(Department(**group) for group in groups))
 
-    def roles(self, account: str) -> list[tuple[str, str]]:
-        """Nobody's roles are told from afar; see the port."""
-        return []
+    def time_zone(self, actor: Actor, hospital: str) -> str:
+        """A hospital's time zone; see the port."""
+        return self.hospital(actor, hospital).time_zone
 
-    def lookup(self, actor: Actor, identifiers: Sequence[str]) -> dict[str, str]:
+    def hospital_of(self, actor: Actor, group: str) -> str:
+        """The hospital whose group it is; see the port."""
+        with _understood("/v1/groups"):
+            return str(self._get(f"/v1/groups/{group}", actor)["hospital"])
+
+    def holder(self, actor: Actor, account: str) -> Holder:
+        """An account's roles; see the port."""
+        found = self._get(f"/v1/accounts/{account}", actor)
+        with _understood("/v1/accounts"):
+            return Holder(account, found["name"], tuple(Role(**role) for role in found["roles"]))
+
+    def lookup(self, actor: Actor, identifiers: Sequence[str]) -> dict[str, Found]:
         """Patients by identifier; see the port."""
-        found: dict[str, str] = self._post(
-            "/v1/patients/lookup", {"identifiers": list(identifiers)}, actor
-        )["patients"]
-        return found
+        found = self._post("/v1/patients/lookup", {"identifiers": list(identifiers)}, actor)
+        with _understood("/v1/patients/lookup"):
+            accounts = found["accounts"]
+            return {i: Found(one, accounts[one]) for i, one in found["patients"].items()}
 
     def why(self, actor: Actor, question: Question) -> Answer:
         """An explanation; see the port."""
@@ -264,22 +308,24 @@ class Far:
         name = f"{actor.key.id} {actor.role} {actor.hospital}"
         token, until = self._tokens.get(name, ("", 0.0))
         if time.monotonic() >= until:
-            nonce = b64decode(self._post("/v1/sessions/challenge", None)["challenge"], 32)
+            with _understood("/v1/sessions/challenge"):
+                nonce = b64decode(self._post("/v1/sessions/challenge", None)["challenge"], 32)
             value = actor.key.sign(session_message(self.origin, actor.key.id, nonce))
             sent = {
                 "challenge": b64encode(nonce), "hospital": actor.hospital, "key": actor.key.id,
                 "role": actor.role, "value": b64encode(value),
             }  # fmt: skip
-            token = self._post("/v1/sessions", sent)["token"]
+            with _understood("/v1/sessions"):
+                token = str(self._post("/v1/sessions", sent)["token"])
             self._tokens[name] = token, time.monotonic() + SESSION_SECONDS
         return token
 
     def _get(self, path: str, actor: Actor | None = None) -> Any:
-        return self._send("GET", path, actor=actor).json()
+        return _json(path, self._send("GET", path, actor=actor))
 
     def _post(self, path: str, value: Any, actor: Actor | None = None) -> Any:
         content = b"" if value is None else orjson.dumps(value)
-        return self._send("POST", path, content=content, actor=actor).json()
+        return _json(path, self._send("POST", path, content=content, actor=actor))
 
     def _send(
         self, method: str, path: str, *, actor: Actor | None = None, stream: bool = False,
@@ -310,6 +356,29 @@ class Far:
                 "unreachable", f"got {response.status_code} from {path}, and no problem document"
             ) from error
         raise problem
+
+
+@contextmanager
+def _understood(path: str) -> Iterator[None]:
+    """Reading an answer; raises Unavailable where it isn't of the form that docs/http.md gives."""
+    try:
+        yield
+    except (
+        KeyError,
+        IndexError,
+        TypeError,
+        AttributeError,
+        ValueError,
+        zipfile.BadZipFile,
+    ) as error:
+        raise Unavailable(
+            "unreachable", f"the server's answer to {path} is not of the form expected: {error!r}"
+        ) from error
+
+
+def _json(path: str, response: httpx2.Response) -> Any:
+    with _understood(path):
+        return response.json()
 
 
 def _pieces(response: httpx2.Response) -> Iterator[bytes]:

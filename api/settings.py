@@ -14,11 +14,13 @@ class Settings(BaseSettings):
     data: Path = Path("heartwood-data")
     """HEARTWOOD_DATA: the data directory."""
     database_url: str = ""
-    """HEARTWOOD_DATABASE_URL: `postgresql+psycopg://…`; empty is SQLite in the data directory."""
+    """HEARTWOOD_DATABASE_URL: `postgresql://…`; empty is SQLite in the data directory."""
     root: Path | None = None
     """HEARTWOOD_ROOT: the folder of the root keys; by default `roots` in the data directory."""
     passphrase: SecretStr | None = None
     """HEARTWOOD_PASSPHRASE: opens root keys and key files that have one."""
+    new_passphrase: SecretStr | None = None
+    """HEARTWOOD_NEW_PASSPHRASE: what `heartwood passphrase` puts in its place."""
     proxies: str = ""
     """HEARTWOOD_PROXIES: addresses or networks of the reverse proxies ahead, apart by commas."""
 
@@ -27,7 +29,10 @@ class Settings(BaseSettings):
         return self.root or self.data / "roots"
 
     def url(self) -> str:
-        """The database's URL as SQLAlchemy writes it."""
+        """The database's URL as SQLAlchemy writes it; `postgres://` and `postgresql://` are taken for it, too."""
+        scheme, found, rest = self.database_url.partition("://")
+        if found and scheme in ("postgres", "postgresql"):
+            return f"postgresql+psycopg://{rest}"
         return self.database_url or f"sqlite:///{(self.data / 'heartwood.db').resolve()}"
 
     def secret(self) -> str | None:

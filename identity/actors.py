@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,12 @@ from cryptography.hazmat.primitives.serialization import (
 
 from crypto.encoding import b64encode
 from crypto.ids import random_id, timed_id
+from crypto.passphrases import passphrase_bytes, passphrase_forms
 from crypto.signing import SigningKey
 from identity.errors import KeyFileError
 from ledger.event import possession_message
 from ledger.times import format_time
-from storage.files import create_file
+from storage.files import create_file, replace_file
 
 _MEMBERS = {"origin", "account", "role", "hospital", "key", "private_key"}
 
@@ -90,10 +92,11 @@ def possession(origin: str, account: str, key: SigningKey) -> str:
     return b64encode(key.sign(possession_message(origin, account, key.id)))
 
 
-def write_keyfile(path: Path, actor: Actor, passphrase: str | None = None) -> Path:
-    """Keep an actor at `path`, mode 0600; raises KeyFileError if something is there."""
+def keyfile_bytes(actor: Actor, passphrase: str | None = None) -> bytes:
+    """An actor as its key file's content."""
     private = Ed25519PrivateKey.from_private_bytes(actor.key.seed)
-    protection = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
+    secret = passphrase_bytes(passphrase) if passphrase else b""
+    protection = BestAvailableEncryption(secret) if secret else NoEncryption()
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, protection)
     document = {
         "origin": actor.origin,
@@ -103,8 +106,13 @@ def write_keyfile(path: Path, actor: Actor, passphrase: str | None = None) -> Pa
         "key": actor.key.id,
         "private_key": pem.decode("ascii"),
     }
+    return json.dumps(document, indent=1).encode() + b"\n"
+
+
+def write_keyfile(path: Path, actor: Actor, passphrase: str | None = None) -> Path:
+    """Keep an actor at `path`, mode 0600; raises KeyFileError if something is there."""
     try:
-        create_file(path, json.dumps(document, indent=1).encode() + b"\n")
+        create_file(path, keyfile_bytes(actor, passphrase))
     except FileExistsError as error:
         raise KeyFileError(f"{path} is there already; a key file is never overwritten") from error
     return path
@@ -113,25 +121,39 @@ def write_keyfile(path: Path, actor: Actor, passphrase: str | None = None) -> Pa
 def read_keyfile(path: Path, passphrase: str | None = None) -> Actor:
     """The actor of a key file; raises KeyFileError with the remedy."""
     if not path.is_file():
-        raise KeyFileError(f"there is no key file at {path}")
+        raise KeyFileError(f"{path} is a folder" if path.is_dir() else f"no key file at {path}")
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         raise KeyFileError(f"{path} is readable by others, expected mode 600: run chmod 600 {path}")
     try:
         document = json.loads(path.read_text())
         if not isinstance(document, dict) or document.keys() != _MEMBERS:
             raise ValueError(f"expected the members {', '.join(sorted(_MEMBERS))}")
-        secret = passphrase.encode() if passphrase else None
-        pem = document["private_key"].encode()
-        private = load_pem_private_key(pem, secret if b"ENCRYPTED" in pem else None)
+        private = _private(document["private_key"].encode(), passphrase)
         if not isinstance(private, Ed25519PrivateKey):
             raise ValueError("expected an Ed25519 private key")
         key = SigningKey(private.private_bytes_raw())
     except (ValueError, TypeError, AttributeError, UnicodeDecodeError) as error:
         raise KeyFileError(
-            f"{path} is no key file, or needs HEARTWOOD_PASSPHRASE: {error}"
+            f"{path} is not a key file, or needs HEARTWOOD_PASSPHRASE: {error}"
         ) from error
     if key.id != document["key"]:
         raise KeyFileError(f"{path} names the key {document['key']} and holds {key.id}")
     return Actor(
         document["origin"], document["account"], document["role"], document["hospital"], key
     )
+
+
+def rewrap_keyfile(path: Path, actor: Actor, passphrase: str | None) -> None:
+    """Keep the same actor at `path` under another passphrase (None: under none), atomically."""
+    replace_file(path, keyfile_bytes(actor, passphrase))
+
+
+def _private(pem: bytes, passphrase: str | None) -> object:
+    """The private key, under whichever form of the passphrase; raises ValueError or TypeError."""
+    if b"ENCRYPTED" not in pem or not passphrase:
+        return load_pem_private_key(pem, None)
+    *first, last = passphrase_forms(passphrase)
+    for form in first:
+        with suppress(ValueError):
+            return load_pem_private_key(pem, form)
+    return load_pem_private_key(pem, last)

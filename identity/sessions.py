@@ -55,7 +55,7 @@ def sign_in(
         )
     row = ledger.row(Key, key)
     if row is None or not row.active or row.counts_from > now or row.algorithm != "ed25519":
-        raise NotSignedIn("the key is not registered, revoked, or not counting yet")
+        raise NotSignedIn("the key is unknown, revoked, or not valid yet (recovery keys: 24 h)")
     try:
         verify(row.public, value, session_message(ledger.origin, key, nonce))
     except CryptoError as error:
@@ -86,7 +86,7 @@ def sign_out(ledger: Ledger, token: str) -> None:
     try:
         ledger.passing.take("session", b64decode(token, TOKEN_BYTES), ledger.clock())
     except CryptoError as error:
-        raise NotSignedIn("the token is none of ours") from error
+        raise NotSignedIn("unknown token") from error
 
 
 def active_role(ledger: Ledger, caller: Caller, now: int) -> bool:
@@ -122,7 +122,7 @@ def _holder(ledger: Ledger, kind: str, token: str) -> Caller:
     except CryptoError:
         found = None
     if found is None:
-        raise NotSignedIn(f"the token is none of ours, or has ended: {_AGAIN[kind]}")
+        raise NotSignedIn(f"the token is unknown or has ended: {_AGAIN[kind]}")
     caller = Caller(**json.loads(found))
     key = ledger.row(Key, caller.key)
     if key is None or not key.active:

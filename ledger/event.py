@@ -178,7 +178,7 @@ def check_value(value: Any, nested: int = 0) -> tuple[EventType, int]:
     stream = value["stream"]
     match = _stream_match(stream) if type(stream) is str else None
     if match is None or kind.stream != stream.partition("/")[0]:
-        raise EventError(f"stream: got {str(stream)[:60]!r}, expected one of kind {kind.stream}")
+        raise EventError(f"stream: {str(stream)[:60]!r} is not the stream of a {kind.stream} id")
     if type(value["at"]) is not str:
         raise EventError("at: expected a time")
     at = parse_time(value["at"])

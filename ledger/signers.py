@@ -287,7 +287,11 @@ def _check_voucher(event: Event, account: Account, look: Look) -> None:
             )
     elif not first or registrar != account.registrar:
         raise Refused(
-            "key", f"only a first key, and only by {account.registrar}, got it from {registrar}"
+            "key",
+            f"only {account.registrar} may register a first key, got it from {registrar}"
+            if first
+            else f"this account already has a key; {account.registrar} can replace it by recovery "
+            "(--recovery)",
         )
 
 
@@ -296,7 +300,7 @@ def _key_revoked(event: Event, time: int, origin: str, look: Look) -> None:
     key = look.get(Key, event.body["key"])
     account = look.get(Account, event.body["account"])
     if key is None or account is None or key.account != account.account or not key.active:
-        raise Refused("key", f"got {event.body['key']}, which is no active key of this account")
+        raise Refused("key", f"{event.body['key']} is not an active key of {event.body['account']}")
     voucher = event.hospital or event.actor
     own = event.role == "person" and event.actor == account.account
     if not (own or event.role == "operator" or voucher == key.voucher):

@@ -8,13 +8,16 @@ from ledger.entry import Entry
 from ledger.errors import Refused
 from ledger.event import BUNDLE_LIMIT, Event, sign_bundle, sign_event
 from ledger.sequencer import Appended, Outcome, Proposal
+from records.days import check_event_zone
 from records.errors import AccessDenied, RecordsError
 from storage.ledger import Ledger
 
 
 def check_plain(proposals: Sequence[Proposal]) -> None:
-    """Raises Refused for a reading: readings have routes of their own, which give what they permit."""
+    """Raises Refused for a reading (readings have routes of their own, which give what they permit), and for
+    what no later entry could put right: a time zone that doesn't exist."""
     for proposal in proposals:
+        check_event_zone(proposal.event)
         if proposal.event.type.reading:
             raise Refused(
                 "reading", f"got {proposal.event.type.name}, a reading: send it to its own route"
@@ -37,10 +40,23 @@ def propose(ledger: Ledger, actor: Actor, events: Sequence[dict[str, Any]]) -> l
     return proposals
 
 
-def append(ledger: Ledger, actor: Actor, events: Sequence[dict[str, Any]]) -> list[Entry]:
-    """Append events of one actor, in order; raises the first refusal or denial."""
+def append(
+    ledger: Ledger, actor: Actor, events: Sequence[dict[str, Any]], atomic: bool = False
+) -> list[Entry]:
+    """Append events of one actor, in order; raises the first refusal or denial.
+
+    `atomic`: all of them or none; then the refusal that undid the others is raised.
+    """
     proposals = propose(ledger, actor, events)
-    return [appended(outcome).entry for outcome in ledger.append(proposals)]
+    for proposal in proposals:
+        check_event_zone(proposal.event)
+    outcomes = (
+        ledger.submit(proposals, True).result().outcomes if atomic else ledger.append(proposals)
+    )
+    # What was undone only because of another one comes last: the reason is the other one's.
+    for outcome in sorted(outcomes, key=lambda o: isinstance(o, Refused) and o.code == "atomic"):
+        appended(outcome)
+    return [appended(outcome).entry for outcome in outcomes]
 
 
 def appended(outcome: Outcome) -> Appended:

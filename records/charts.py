@@ -77,7 +77,7 @@ def own_chart(ledger: Ledger, account: str, patient: str) -> Patient:
     """A chart of an account's own; raises NotThere for others'."""
     row = ledger.row(Patient, patient)
     if row is None or row.account != account:
-        raise NotThere(f"{patient} is no chart of yours")
+        raise NotThere(f"{patient} is not your chart")
     return row
 
 

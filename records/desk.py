@@ -11,7 +11,6 @@ from typing import Any, Protocol
 from consent.facts import Exclusion, Grant
 from consent.policy import Policy
 from identity.actors import Actor
-from ledger.directory import Member, Patient
 from records import (
     charts,
     disclosures,
@@ -28,7 +27,8 @@ from records.disclosures import Disclosure
 from records.explaining import Answer, Question
 from records.exporting import Taken
 from records.history import History
-from records.hospitals import Directory, directory_of
+from records.hospitals import Directory, Holder, directory_of, holder_of, hospital_of, zone_of
+from records.lookups import Found
 from records.reserving import Reserved, Subject
 from records.uploads import StagedBlob, stage
 from storage.ledger import Ledger
@@ -66,8 +66,11 @@ class Desk(Protocol):
         """The policy in force."""
         ...
 
-    def append(self, actor: Actor, events: Sequence[Event]) -> list[Stood]:
-        """Sign and append events of one actor, in order; raises the first refusal or denial."""
+    def append(self, actor: Actor, events: Sequence[Event], atomic: bool = False) -> list[Stood]:
+        """Sign and append events of one actor, in order; raises the first refusal or denial.
+
+        `atomic`: all of them or none; they must fit into one bundle.
+        """
         ...
 
     def reserve(self, actor: Actor, subjects: Sequence[Subject]) -> list[Reserved]:
@@ -121,11 +124,19 @@ class Desk(Protocol):
         """A hospital's name, doctors and groups; see `hospitals.directory_of`."""
         ...
 
-    def roles(self, account: str) -> list[tuple[str, str]]:
-        """The roles (and hospitals) an account holds now, as far as this desk tells."""
+    def time_zone(self, actor: Actor, hospital: str) -> str:
+        """A hospital's time zone; raises NotThere."""
         ...
 
-    def lookup(self, actor: Actor, identifiers: Sequence[str]) -> dict[str, str]:
+    def hospital_of(self, actor: Actor, group: str) -> str:
+        """The hospital whose group it is; raises NotThere."""
+        ...
+
+    def holder(self, actor: Actor, account: str) -> Holder:
+        """An account's roles, as far as the actor may see them; see `hospitals.holder_of`."""
+        ...
+
+    def lookup(self, actor: Actor, identifiers: Sequence[str]) -> dict[str, Found]:
         """Patients by the hospital's own identifiers; see `lookups.lookup`."""
         ...
 
@@ -153,9 +164,9 @@ class Near:
         """The policy in force; see the port."""
         return self.ledger.policy
 
-    def append(self, actor: Actor, events: Sequence[Event]) -> list[Stood]:
+    def append(self, actor: Actor, events: Sequence[Event], atomic: bool = False) -> list[Stood]:
         """Sign and append; see the port."""
-        entries = append(self.ledger, actor, events)
+        entries = append(self.ledger, actor, events, atomic)
         return [Stood(entry.link.seq, entry.event.value) for entry in entries]
 
     def reserve(self, actor: Actor, subjects: Sequence[Subject]) -> list[Reserved]:
@@ -214,14 +225,19 @@ class Near:
         """A hospital's directory; see the port."""
         return directory_of(self.ledger, hospital)
 
-    def roles(self, account: str) -> list[tuple[str, str]]:
-        """The roles an account holds; see the port."""
-        members = [m for m in self.ledger.rows(Member, "account", account) if m.active]
-        roles = [(member.role, member.hospital) for member in members]
-        own = self.ledger.rows(Patient, "account", account)
-        return roles + ([("patient", "")] if own else [])
+    def time_zone(self, actor: Actor, hospital: str) -> str:
+        """A hospital's time zone; see the port."""
+        return zone_of(self.ledger, hospital)
 
-    def lookup(self, actor: Actor, identifiers: Sequence[str]) -> dict[str, str]:
+    def hospital_of(self, actor: Actor, group: str) -> str:
+        """The hospital whose group it is; see the port."""
+        return hospital_of(self.ledger, group)
+
+    def holder(self, actor: Actor, account: str) -> Holder:
+        """An account's roles; see the port."""
+        return holder_of(self.ledger, actor.caller, account)
+
+    def lookup(self, actor: Actor, identifiers: Sequence[str]) -> dict[str, Found]:
         """Patients by identifier; see the port."""
         return lookups.lookup(self.ledger, actor.caller, identifiers)
 

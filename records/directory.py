@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, Protocol
 
 from crypto.encoding import b64decode, b64encode
 from crypto.ids import ALGORITHM_ED25519, key_id
@@ -11,6 +11,7 @@ from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key, possession
 from ledger.directory import Patient
 from ledger.times import format_time
+from records.days import check_zone, today_at
 from records.desk import Desk
 from records.errors import RecordsError
 from records.reserving import Subject
@@ -50,40 +51,91 @@ class NewPatient:
     """The hospital's own, `<system>|<value>`; kept as a keyed hash, outside the log."""
 
 
-def add_hospital(desk: Desk, operator: Actor, name: str, time_zone: str) -> AddedHospital:
+class NewKeys(Protocol):
+    """Where the private keys of new actors go. An entry can't be undone, and a lost key not be made again."""
+
+    def draft(self, actor: Actor) -> None:
+        """Keep the key safe, before anything of the actor is appended; what it raises stops that."""
+        ...
+
+    def stands(self, actor: Actor) -> None:
+        """The actor's key stands in the log."""
+        ...
+
+
+class Unkept:
+    """Keys that whoever asked for them keeps in memory."""
+
+    def draft(self, actor: Actor) -> None:
+        """Nothing; see the port."""
+
+    def stands(self, actor: Actor) -> None:
+        """Nothing; see the port."""
+
+
+UNKEPT = Unkept()
+
+
+def add_hospital(
+    desk: Desk, operator: Actor, name: str, time_zone: str, keys: NewKeys = UNKEPT
+) -> AddedHospital:
     """Approve a hospital; appoint its first admin, who adds its first system."""
+    check_zone(time_zone)
     hospital = new_id("hs", desk.now())
+    admin = new_member(desk, "hospital_admin", hospital)
+    system = new_member(desk, "hospital_system", hospital)
+    for member in (admin, system):
+        keys.draft(member)
     body = {"hospital": hospital, "name": name, "time_zone": time_zone}
     event = operator.event("hospital.approved", "ledger", body, desk.now())
     seq = desk.append(operator, [event])[0].seq
-    admin, _ = add_member(
-        desk, operator, "hospital_admin", hospital, f"Administration, {name}", new_key()
-    )
-    system, _ = add_member(desk, admin, "hospital_system", hospital, f"System, {name}", new_key())
+    _join(desk, operator, admin, f"Administration, {name}", admin.key)
+    keys.stands(admin)
+    _join(desk, admin, system, f"System, {name}", system.key)
+    keys.stands(system)
     return AddedHospital(hospital, admin, system, seq)
 
 
+def new_member(desk: Desk, role: str, hospital: str, key: SigningKey | None = None) -> Actor:
+    """Somebody who is in no log yet, with an account and a key to be registered."""
+    return Actor(desk.origin, new_id("ac", desk.now()), role, hospital, key or new_key())
+
+
 def add_member(
-    desk: Desk, actor: Actor, role: str, hospital: str, name: str, key: SigningKey | None
-) -> tuple[Actor, int]:
+    desk: Desk, actor: Actor, role: str, hospital: str, name: str, key: SigningKey | None,
+    keys: NewKeys = UNKEPT,
+) -> tuple[Actor, int]:  # fmt: skip
     """Register an account, its first key (unless None) and its role at a hospital; one signature.
 
     The name is sealed. Gives the new actor and the entry that put it into the role.
     """
-    account, events = new_account(desk, actor, name, key, CUSTODY.get(role, "device"))
+    member = new_member(desk, role, hospital, key)
+    if key is not None:
+        keys.draft(member)
+    seq = _join(desk, actor, member, name, key)
+    if key is not None:
+        keys.stands(member)
+    return member, seq
+
+
+def _join(desk: Desk, actor: Actor, member: Actor, name: str, key: SigningKey | None) -> int:
+    """Register a member's account, first key (unless None) and role, all or nothing."""
+    custody = CUSTODY.get(member.role, "device")
+    events = new_account(desk, actor, name, key, custody, member.account)[1]
+    body = {"account": member.account}
     events.append(
-        actor.event(JOINING[role], f"hospital/{hospital}", {"account": account}, desk.now())
+        actor.event(JOINING[member.role], f"hospital/{member.hospital}", body, desk.now())
     )
-    seq = desk.append(actor, events)[-1].seq
-    return Actor(desk.origin, account, role, hospital, key or new_key()), seq
+    return desk.append(actor, events, atomic=True)[-1].seq
 
 
 def new_account(
-    desk: Desk, actor: Actor, name: str, key: SigningKey | None, custody: str
+    desk: Desk, actor: Actor, name: str, key: SigningKey | None, custody: str, account: str = ""
 ) -> tuple[str, list[dict[str, Any]]]:
-    """A reserved account, and the events that register it and its first key (unless None)."""
+    """A reserved account (`account`, or a fresh one), and the events that register it and its first key
+    (unless None)."""
     now = desk.now()
-    account, event_id = new_id("ac", now), new_id("ev", now)
+    account, event_id = account or new_id("ac", now), new_id("ev", now)
     (made,) = desk.reserve(actor, [Subject(account, event_id, {"name": name})])
     body = {"account": account, **made.sealed}
     events = [actor.event("account.registered", f"account/{account}", body, now, event_id)]
@@ -92,11 +144,37 @@ def new_account(
     return account, events
 
 
+def add_patient(
+    desk: Desk, actor: Actor, new: NewPatient, keys: NewKeys = UNKEPT
+) -> tuple[str, int]:
+    """Register one chart with its account and first key; gives the patient's id and the entry.
+
+    Raises RecordsError for who may register a patient, but not a key.
+    """
+    if new.key is not None and actor.role == "doctor":
+        raise RecordsError(
+            "a doctor may register a patient, but not the patient's key: register without a key, and let a "
+            "system or an administrator of the hospital register one"
+        )
+    person = None if new.key is None else Actor(desk.origin, new.account, "patient", "", new.key)
+    if person is not None:
+        keys.draft(person)
+    stood = _register(desk, actor, [new])
+    if person is not None:
+        keys.stands(person)
+    return stood[0]
+
+
 def register_patients(desk: Desk, actor: Actor, patients: Sequence[NewPatient]) -> list[int]:
     """Register charts with their accounts and first keys; gives the entries of `patient.registered`.
 
     Raises RecordsError for one whose identifier is of a registered patient already.
     """
+    return [seq for _, seq in _register(desk, actor, patients)]
+
+
+def _register(desk: Desk, actor: Actor, patients: Sequence[NewPatient]) -> list[tuple[str, int]]:
+    """The patients' ids and the entries of `patient.registered`; of one patient all or nothing."""
     now = desk.now()
     events_ids = [new_id("ev", now) for _ in patients]
     subjects = [
@@ -108,18 +186,20 @@ def register_patients(desk: Desk, actor: Actor, patients: Sequence[NewPatient]) 
         )
     ]
     made = desk.reserve(actor, subjects)[::2]
+    local = today_at(desk, actor) if any(p.birth_date for p in patients) else None
     events = []
     for p, event_id, reserved in zip(patients, events_ids, made, strict=True):
         if reserved.known:
             raise RecordsError(f"{p.identifier} is the identifier of {reserved.id} already")
         body = {"account": p.account, "patient": reserved.id, "purpose": "TREAT", **reserved.sealed}
-        body |= ages(desk, p.birth_date) | ({"deceased": True} if p.deceased else {})
+        body |= ages(desk, p.birth_date, local) | ({"deceased": True} if p.deceased else {})
         stream = f"patient/{reserved.id}"
         events.append(actor.event("patient.registered", stream, body, now, event_id))
         if p.key is not None:
             events.append(_key_event(desk, actor, p.account, "device", p.key))
-    stood = desk.append(actor, events)
-    return [one.seq for one in stood if one.event["type"] == "patient.registered"]
+    stood = desk.append(actor, events, atomic=len(patients) == 1 and len(events) > 1)
+    seqs = [one.seq for one in stood if one.event["type"] == "patient.registered"]
+    return [(one.id, seq) for one, seq in zip(made, seqs, strict=True)]
 
 
 def register_key(
@@ -166,7 +246,7 @@ def correct_patient(
     body: dict[str, Any] = {
         "patient": patient,
         "purpose": "TREAT",
-        **ages(desk, birth_date),
+        **ages(desk, birth_date, today_at(desk, actor) if birth_date else None),
         **sealed,
     }
     body |= {"deceased": True} if deceased else {}
@@ -202,15 +282,19 @@ def _key_event(
     return actor.event("key.registered", f"account/{account}", body, desk.now())
 
 
-def ages(desk: Desk, birth: date | None) -> dict[str, Any]:
-    """`adult`, or the two instants at which a minor gets rights (00:00Z on the birthday)."""
+def ages(desk: Desk, birth: date | None, local: date | None = None) -> dict[str, Any]:
+    """`adult`, or the two instants at which a minor gets rights (00:00Z on the birthday).
+
+    `local`: the day it is at the hospital, by default in UTC; no birth lies after it. Rights of age come at
+    00:00Z everywhere.
+    """
     if birth is None:
         return {"adult": True}
-    now = today(desk.now())
-    if birth > now:  # first: of the placeholder 9999-12-31 no later birthday can be computed
-        raise RecordsError(f"got the birth date {birth}, which lies in the future")
+    day = today(desk.now())
+    if birth > (latest := local or day):  # first: of 9999-12-31 no later birthday can be computed
+        raise RecordsError(f"the birth date {birth} lies in the future: today is {latest}")
     teen, adult = (birthday(birth, years) for years in (TEEN_YEARS, desk.policy().majority_years))
-    if adult <= now:
+    if adult <= day:
         return {"adult": True}
     return {"teen_from": f"{teen}T00:00:00.000Z", "adult_from": f"{adult}T00:00:00.000Z"}
 

@@ -66,7 +66,7 @@ def reading(
     ledger: Ledger, actor: Actor, record: Record, purpose: str, version: int | None = None
 ) -> Proposal:
     """A signed `record.opened` of a version (by default the latest)."""
-    wanted = version_of(record, version or len(record.versions))
+    wanted = version_of(record, len(record.versions) if version is None else version)
     if wanted is None:
         raise NotThere(f"{record.record} has versions 1 to {len(record.versions)}, not {version}")
     body = {
@@ -153,12 +153,12 @@ def ticket_of(ledger: Ledger, token: str, record: str) -> Ticket:
         secret = b64decode(token, TOKEN_BYTES)
         found = ledger.passing.get("reading", secret, ledger.clock())
         if found is None:
-            raise NotThere("the read token is none of ours, or has ended: sign a new reading")
+            raise NotThere("the read token is unknown or has ended: sign a new reading")
         members = orjson.loads(found)
         sealed = b64decode(members.pop("key"))
         key = b"".join(open_stream(_token_key(secret), _TOKEN_CONTEXT, iter([sealed])))
     except CryptoError as error:
-        raise NotThere("the read token is none of ours") from error
+        raise NotThere("unknown read token") from error
     ticket = Ticket(**members, key=key)
     if ticket.record != record:
         raise NotThere("the read token is for another record")

@@ -4,6 +4,7 @@ from typing import Any
 
 from consent.decide import told
 from consent.explain import WORDS
+from consent.rules import named
 
 
 class RecordsError(Exception):
@@ -40,5 +41,5 @@ class AccessDenied(RecordsError):
         """`decision` as the log has it; the asker is told no more than `told` lets through."""
         known = told(decision, purpose)
         where = "" if seq is None else f"; the refusal is entry {seq}"
-        super().__init__(f"denied by {known['rule']}: {WORDS[known['reason']]}{where}")
+        super().__init__(f"denied by {named(known['rule'])}: {WORDS[known['reason']]}{where}")
         self.rule, self.reason, self.seq = known["rule"], known["reason"], seq

@@ -6,6 +6,8 @@ from typing import Any
 from identity.actors import Actor, new_id
 from ledger.times import DAY_MS, format_time
 from records.desk import Desk
+from records.errors import RecordsError
+from records.reserving import check_labels
 
 PURPOSE = "PATRQT"
 """The purpose of what patients do about their own charts."""
@@ -26,16 +28,21 @@ def grant(
     what: Mapping[str, Any] | None = None,
     exceptions: Sequence[Mapping[str, Any]] = (),
     labels: Sequence[str] = (),
+    start: int | None = None,
 ) -> tuple[str, int]:
     """Grant a person, a hospital or a group; gives the grant's id and its entry.
 
     The whole chart, or of it what `records` list or `what` describes (criteria as the registry has them);
-    `days` from now, by default as many as the policy allows; `labels` in clear are covered too, and with
+    `days` from `start` (Unix ms; now), by default as many as the policy allows; `labels` in clear are covered too, and with
     `sensitive` (of the whole chart only) all of them.
     """
-    now = desk.now()
+    for given, what_of in ((days, "days"), (uses, "readings")):
+        if given is not None and given < 1:
+            raise RecordsError(f"got {given} {what_of}, expected at least 1")
+    check_labels(labels)
+    now = desk.now() if start is None else start
     identifier, event_id = new_id("gr", now), new_id("ev", now)
-    end = now + (days or desk.policy().grant_days_max) * DAY_MS
+    end = now + (desk.policy().grant_days_max if days is None else days) * DAY_MS
     scope = "selective" if records else "partial" if what else "full"
     codes = desk.seal(actor, patient, patient, event_id, {}, labels)[1] if labels else []
     body: dict[str, Any] = {

@@ -2,11 +2,21 @@
 
 from identity.actors import Actor, new_id
 from records.desk import Desk
+from records.errors import RecordsError
 from records.reserving import Subject
+
+
+def check_hospital(admin: Actor) -> None:
+    """Raises RecordsError for a key that acts for no hospital."""
+    if not admin.hospital:
+        raise RecordsError(
+            f"this key acts as {admin.role} for no hospital; a hospital's admin is needed"
+        )
 
 
 def form(desk: Desk, admin: Actor, name: str) -> tuple[str, int]:
     """Form a group at the admin's hospital; its name is sealed. Gives group and entry."""
+    check_hospital(admin)
     now = desk.now()
     group, event_id = new_id("gp", now), new_id("ev", now)
     (made,) = desk.reserve(admin, [Subject(group, event_id, {"name": name})])
@@ -26,6 +36,7 @@ def leave(desk: Desk, admin: Actor, group: str, account: str) -> int:
 
 
 def _move(desk: Desk, admin: Actor, kind: str, group: str, account: str) -> int:
+    check_hospital(admin)
     body = {"account": account, "group": group}
     event = admin.event(kind, f"hospital/{admin.hospital}", body, desk.now())
     return desk.append(admin, [event])[0].seq

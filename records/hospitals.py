@@ -1,8 +1,9 @@
-"""A hospital as anybody signed in may see it: its public name, its active doctors, its groups."""
+"""Hospitals and accounts as anybody signed in may see them: public names, active doctors, groups, roles."""
 
 from dataclasses import dataclass
 
-from ledger.directory import Group, GroupMember, Hospital, Member
+from identity.actors import Caller
+from ledger.directory import Account, Group, GroupMember, Hospital, Member, Patient
 from records.errors import NotThere
 from records.names import group_name, hospital_names, staff_names
 from storage.ledger import Ledger
@@ -27,6 +28,8 @@ class Directory:
     hospital: str
     name: str
     active: bool
+    time_zone: str
+    """As it was approved; its days are days of this zone."""
     doctors: dict[str, str]
     """Names of the active doctors by account."""
     groups: tuple[Department, ...]
@@ -46,12 +49,74 @@ def directory_of(ledger: Ledger, hospital: str) -> Directory:
         hospital,
         hospital_names(ledger, [hospital])[hospital],
         row.active,
+        zone_of(ledger, hospital),
         {account: names.get(account, "") for account in doctors},
         tuple(
             Department(g.group, group_name(ledger, g), g.seq, _accounts(ledger, g.group))
             for g in groups
         ),
     )
+
+
+def zone_of(ledger: Ledger, hospital: str) -> str:
+    """The time zone that the hospital was approved with; raises NotThere."""
+    row = ledger.row(Hospital, hospital)
+    if row is None:
+        raise NotThere(f"there is no hospital {hospital}")
+    return str(ledger.kept_entry(row.seq).event.body["time_zone"])
+
+
+def hospital_of(ledger: Ledger, group: str) -> str:
+    """The hospital whose group it is; raises NotThere."""
+    row = ledger.row(Group, group)
+    if row is None:
+        raise NotThere(f"there is no group {group}")
+    return row.hospital
+
+
+@dataclass(frozen=True)
+class Role:
+    """A role that an account holds or held."""
+
+    role: str
+    hospital: str
+    """Empty for roles that no hospital gives."""
+    active: bool
+    """Whether one acts in it now: neither it nor its hospital is suspended."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """An account, its name if it works at a hospital, and its roles."""
+
+    account: str
+    name: str
+    roles: tuple[Role, ...]
+
+    def acts_as(self, role: str) -> list[Role]:
+        """Where it acts in that role now."""
+        return [one for one in self.roles if one.active and one.role == role]
+
+
+def holder_of(ledger: Ledger, caller: Caller, account: str) -> Holder:
+    """An account's roles; raises NotThere.
+
+    Whether it is a patient is told to itself and to the hospital that registered the patient alone.
+    """
+    if ledger.row(Account, account) is None:
+        raise NotThere(f"there is no account {account}")
+    members = sorted(ledger.rows(Member, "account", account), key=lambda member: member.seq)
+    roles = [Role(m.role, m.hospital, m.active and _runs(ledger, m.hospital)) for m in members]
+    for chart in ledger.rows(Patient, "account", account):
+        if account == caller.account or (chart.hospital and chart.hospital == caller.hospital):
+            roles.append(Role("patient", "", True))
+            break
+    return Holder(account, staff_names(ledger, [account]).get(account, ""), tuple(roles))
+
+
+def _runs(ledger: Ledger, hospital: str) -> bool:
+    row = ledger.row(Hospital, hospital) if hospital else None
+    return not hospital or (row is not None and row.active)
 
 
 def _accounts(ledger: Ledger, group: str) -> tuple[str, ...]:

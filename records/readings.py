@@ -1,10 +1,14 @@
-"""What readers do at the desk: open a record, a chart, a history; take a whole chart away."""
+"""What readers do at the desk: open a record, a chart, a history; download a whole chart."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from crypto.encoding import b64encode
+from crypto.notes import VerifierKey
 from identity.actors import Actor
+from ledger.errors import ProofError
+from ledger.event import Event
+from ledger.receipt import Receipt
 from records.charts import Chart
 from records.desk import Desk
 from records.disclosures import Disclosure
@@ -18,7 +22,7 @@ def read(
 ) -> tuple[str, Disclosure]:
     """Open a version of a record (by default the latest); gives its patient and the content."""
     address = desk.address(actor, record)
-    number = version or len(address.blobs)
+    number = len(address.blobs) if version is None else version
     if not 0 < number <= len(address.blobs):
         raise NotThere(f"{record} has versions 1 to {len(address.blobs)}, not {version}")
     body = {
@@ -42,13 +46,25 @@ def history(desk: Desk, actor: Actor, patient: str, purpose: str) -> History:
     event = _event(desk, actor, "history.opened", patient, {"purpose": purpose})
     found = desk.history(actor, event)
     entries = check_history(found.entries)
-    if not entries or entries[-1].event.id != event["id"]:
-        raise NotThere("the history does not end with the look that asked for it")
+    if not entries or entries[-1].event.raw != Event.of(event).raw:
+        raise ProofError("the history does not end with the look that asked for it")
     return found
 
 
+def prove(desk: Desk, actor: Actor, found: History, keys: Sequence[VerifierKey]) -> None:
+    """Check that a history is all there is: its last entry, which holds the hashes of those before it, is the
+    one that its receipt proves to be in the log of these keys. Raises ProofError or NoteError."""
+    text, _ = desk.receipt(actor, found.entry.link.seq)
+    receipt = Receipt.parse(text)
+    receipt.verify(keys)
+    if receipt.entry != found.entries[-1]:
+        raise ProofError(
+            f"history: entry {found.entry.link.seq} is not the one that the log's receipt proves"
+        )
+
+
 def export(desk: Desk, actor: Actor, patient: str, purpose: str) -> tuple[Chart, list[Taken]]:
-    """Take the latest version of every record of a chart away; gives the list and the content."""
+    """Download the latest version of every record of a chart; gives the list and the content."""
     seen = chart(desk, actor, patient, purpose)
     records = [line.record for line in seen.lines if line.record.state != "shredded"]
     wanted: Sequence[tuple[str, int]] = listed(records)

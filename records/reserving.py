@@ -11,6 +11,7 @@ from crypto.ids import is_id
 from identity.actors import Caller
 from ledger.directory import Account, Group, Hospital, Patient
 from ledger.errors import Refused
+from ledger.registry import CATEGORIES, LABELS
 from records.errors import Forbidden, NotThere, OverQuota, RecordsError
 from records.labelling import HOUR_MS, label_codes
 from storage.errors import NotFound
@@ -112,6 +113,7 @@ def seal_texts(
     Raises NotThere or RecordsError.
     """
     _check_texts(texts)
+    check_labels(labels)
     check_appender(ledger, caller, patient)
     record = ledger.row(Record, object_id)
     if record is not None and (record.patient, record.hospital) != (patient, caller.hospital):
@@ -128,6 +130,21 @@ def seal_texts(
     except NotFound as error:
         raise NotThere(f"{error}: reserve it first") from error
     return sealed, codes
+
+
+def check_labels(labels: Sequence[str]) -> None:
+    """Raises RecordsError for a sensitivity label that doesn't exist: its code would stand in the log for ever."""
+    for label in labels:
+        if label not in LABELS:
+            raise RecordsError(f"unknown label {label[:40]!r}; choose one of {', '.join(LABELS)}")
+
+
+def check_category(category: str) -> None:
+    """Raises RecordsError for a category that doesn't exist."""
+    if category not in CATEGORIES:
+        raise RecordsError(
+            f"unknown category {category[:40]!r}; choose one of {', '.join(CATEGORIES)}"
+        )
 
 
 def check_appender(ledger: Ledger, caller: Caller, patient: str) -> None:

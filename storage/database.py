@@ -293,7 +293,7 @@ def _sqlite(url: str) -> tuple[Engine, Engine]:
         raise StartRefused(f"got {url}, expected a SQLite file: a log in memory keeps nothing")
     writer = create_engine(f"sqlite:///{path}", poolclass=QueuePool, pool_size=1, max_overflow=0,
                            connect_args={"check_same_thread": False})  # fmt: skip
-    reader = create_engine(f"sqlite:///file:{os.path.abspath(path)}?mode=ro&uri=true", poolclass=QueuePool,
+    reader = create_engine(f"sqlite:///{_reading(path)}&uri=true", poolclass=QueuePool,
                            pool_size=8, connect_args={"check_same_thread": False})  # fmt: skip
     event.listen(writer, "handle_error", partial(_begin_afresh, reader))
     event.listen(reader, "handle_error", partial(_begin_afresh, writer))
@@ -335,10 +335,22 @@ def _begin_afresh(other: Engine, context: ExceptionContext) -> None:
         other.dispose()
 
 
+def _reading(path: str) -> str:
+    """The URI of a SQLite file for reading alone.
+
+    On a disk that can't be written a file that was closed in good order is whole by itself (immutable); one with
+    a write-ahead log beside it is not, and SQLite says whether it can be read.
+    """
+    whole = os.path.abspath(path)
+    closed = not os.path.exists(f"{whole}-wal") or not os.path.getsize(f"{whole}-wal")
+    fixed = closed and os.path.exists(whole) and not os.access(os.path.dirname(whole), os.W_OK)
+    return f"file:{whole}?mode=ro{'&immutable=1' if fixed else ''}"
+
+
 def _raw_reader(url: str) -> sqlite3.Connection:
     """A connection of one thread's own for single statements."""
-    path = os.path.abspath(str(make_url(url).database))
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False)
+    path = _reading(str(make_url(url).database))
+    connection = sqlite3.connect(path, uri=True, check_same_thread=False)
     _reader_pragmas(connection, None)
     return connection
 

@@ -12,6 +12,7 @@ from ledger.registry import edition_of, registry_json
 from ledger.tiles import TILE_WIDTH, all_tiles, join_bundle, level_tiles, tile_path
 from storage.errors import StorageError
 from storage.ledger import Ledger
+from storage.stores import Stores
 
 README = """This is an export of the transparency log {origin}: every act on every record, signed by its
 author, without clinical content. It is a C2SP tiled log (tlog-tiles); entry bundles are in tile/entries.
@@ -46,9 +47,11 @@ class Source:
 
 
 def write_export(
-    ledger: Ledger, directory: Path, progress: Callable[[int, int], None] = lambda done, size: None
+    ledger: Ledger | Stores,
+    directory: Path,
+    progress: Callable[[int, int], None] = lambda done, size: None,
 ) -> int:
-    """Write the whole log into `directory` (new or empty); gives its size in entries.
+    """Write the whole log into `directory` (new or empty); gives its size in entries. Needs no secrets.
 
     `manifest` comes last, so an export that was cut off does not verify.
     """
@@ -67,18 +70,25 @@ def write_export(
         vkeys = [str(key) for key in ledger.vkeys]
         edition = edition_of(head.registry)
         registry = registry_json(edition) if edition else registry_json()
-        source = Source(ledger.origin, head.checkpoint, head.size, vkeys, registry, bundle, tile)
+        source = Source(head.origin, head.checkpoint, head.size, vkeys, registry, bundle, tile)
         return write_source(source, directory, progress)
+
+
+def check_empty(directory: Path) -> None:
+    """Raises StorageError for a place that no export goes into; makes the folder, so that what can't be
+    written shows before anything is done."""
+    if directory.exists() and any(directory.iterdir()):
+        raise StorageError(
+            f"{directory} is not empty; an export goes into a new or empty directory"
+        )
+    directory.mkdir(parents=True, exist_ok=True)
 
 
 def write_source(
     source: Source, directory: Path, progress: Callable[[int, int], None] = lambda done, size: None
 ) -> int:
     """Write an export from its parts; see `write_export`."""
-    if directory.exists() and any(directory.iterdir()):
-        raise StorageError(
-            f"{directory} is not empty; an export goes into a new or empty directory"
-        )
+    check_empty(directory)
     sums: dict[str, str] = {}
 
     def put(path: str, data: bytes) -> None:

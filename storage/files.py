@@ -2,8 +2,9 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 _TEMPORARY = re.compile(r"\..+\.[0-9]+\.[0-9a-f]{8}").fullmatch
@@ -94,6 +95,62 @@ def create_file(path: Path, data: bytes) -> None:
     finally:
         os.unlink(temporary)
     sync_directory(path.parent)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A file made ready beside its place before something that can't be undone, and named after it.
+
+    Until `keep` it lies under a name of its own, with the mode 0600, which no sweeper takes for a leftover.
+    """
+
+    path: Path
+    """Where it will be."""
+    temporary: Path
+    """Where it is until then."""
+
+    @classmethod
+    def beside(cls, path: Path) -> "Draft":
+        """An empty draft of `path`; raises FileExistsError if something is there (a dangling link, too) and
+        OSError if nothing can be made there."""
+        if os.path.lexists(path):
+            raise FileExistsError(f"{path} exists")
+        temporary = path.with_name(f"{path.name}.{os.urandom(4).hex()}.draft")
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_MODE))
+        sync_directory(path.parent)
+        return cls(path, temporary)
+
+    def write(self, pieces: Iterable[bytes]) -> None:
+        """Write the content, durably."""
+        with open(self.temporary, "wb") as file:
+            for piece in pieces:
+                file.write(piece)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def keep(self) -> Path:
+        """Give it its name, never over another file; raises OSError, which says where the content is."""
+        try:
+            try:
+                os.link(self.temporary, self.path)
+            except FileExistsError:
+                raise
+            except OSError:  # a file system without hard links
+                if os.path.lexists(self.path):
+                    raise
+                os.rename(self.temporary, self.path)
+            sync_directory(self.path.parent)
+        except OSError as error:
+            raise OSError(
+                f"{self.path} could not be made ({error.strerror}); its content is in {self.temporary}"
+            ) from error
+        with suppress(OSError):  # the file is where it was asked for
+            self.temporary.unlink(missing_ok=True)
+        return self.path
+
+    def drop(self) -> None:
+        """Remove it."""
+        self.temporary.unlink(missing_ok=True)
 
 
 def _write(path: Path, data: bytes) -> None:

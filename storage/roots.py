@@ -2,15 +2,17 @@
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from crypto.encoding import b64decode, b64encode
 from crypto.errors import CryptoError
+from crypto.passphrases import passphrase_bytes, passphrase_forms
 from crypto.wraps import unwrap, wrap
 from storage.errors import StartRefused
-from storage.files import PRIVATE_MODE, create_file
+from storage.files import PRIVATE_MODE, create_file, replace_file
 
 ROOT_BYTES = 32
 ARGON2_MEMORY_KIB = 65_536
@@ -22,14 +24,21 @@ _PLAIN, _SEALED = "heartwood-root", "heartwood-root-argon2id"
 def create_root(path: Path, passphrase: str | None) -> bytes:
     """Draw a new root key and keep it at `path`; raises FileExistsError if one is there."""
     root = os.urandom(ROOT_BYTES)
-    if passphrase is None:
-        text = f"{_PLAIN} {b64encode(root)}\n"
-    else:
-        salt = os.urandom(16)
-        sealed = wrap(_stretch(passphrase, salt), path.name.encode(), root)
-        text = f"{_SEALED} {b64encode(salt)} {b64encode(sealed)}\n"
-    create_file(path, text.encode())
+    create_file(path, _root_text(path.name, root, passphrase))
     return root
+
+
+def rewrap_root(path: Path, root: bytes, passphrase: str | None) -> None:
+    """Keep the same root key at `path` under another passphrase (None: under none), atomically."""
+    replace_file(path, _root_text(path.name, root, passphrase))
+
+
+def _root_text(name: str, root: bytes, passphrase: str | None) -> bytes:
+    if passphrase is None:
+        return f"{_PLAIN} {b64encode(root)}\n".encode()
+    salt = os.urandom(16)
+    sealed = wrap(_stretch(passphrase_bytes(passphrase), salt), name.encode(), root)
+    return f"{_SEALED} {b64encode(salt)} {b64encode(sealed)}\n".encode()
 
 
 def load_root(path: Path, passphrase: str | None) -> bytes:
@@ -50,20 +59,29 @@ def load_root(path: Path, passphrase: str | None) -> bytes:
         if len(parts) == 3 and parts[0] == _SEALED:
             if passphrase is None:
                 raise StartRefused(f"{path} has a passphrase: set HEARTWOOD_PASSPHRASE")
-            key = _stretch(passphrase, b64decode(parts[1], 16))
-            return unwrap(key, path.name.encode(), b64decode(parts[2]))
+            return _opened(path.name, passphrase, b64decode(parts[1], 16), b64decode(parts[2]))
     except CryptoError as error:
         raise StartRefused(
-            f"{path} does not open: altered, or another passphrase ({error})"
+            f"{path} does not open: altered, or another passphrase ({error}). If a change of the passphrase "
+            "was cut off, run it again: `heartwood passphrase`"
         ) from error
     raise StartRefused(f"{path} is not a root key of Heartwood")
 
 
-def _stretch(passphrase: str, salt: bytes) -> bytes:
+def _opened(name: str, passphrase: str, salt: bytes, sealed: bytes) -> bytes:
+    """The root, under whichever form of the passphrase; raises CryptoError."""
+    *first, last = passphrase_forms(passphrase)
+    for form in first:
+        with suppress(CryptoError):
+            return unwrap(_stretch(form, salt), name.encode(), sealed)
+    return unwrap(_stretch(last, salt), name.encode(), sealed)
+
+
+def _stretch(passphrase: bytes, salt: bytes) -> bytes:
     return Argon2id(
         salt=salt,
         length=ROOT_BYTES,
         iterations=ARGON2_ITERATIONS,
         lanes=ARGON2_LANES,
         memory_cost=ARGON2_MEMORY_KIB,
-    ).derive(passphrase.encode())
+    ).derive(passphrase)

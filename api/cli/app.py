@@ -1,23 +1,28 @@
 """The application: options that every command shares, output, and errors as exit codes."""
 
 import errno
+import io
 import json
 import logging
 import os
 import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import typer.main
 from rich.console import Console
 from sqlalchemy.exc import DBAPIError
+from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
 from api.bootstrap import open_ledger
 from api.settings import Settings
 from crypto.errors import CryptoError, FormError
+from crypto.ids import is_id
 from crypto.texts import printable
 from identity.actors import Actor, read_keyfile
 from identity.errors import IdentityError
@@ -46,8 +51,25 @@ app = typer.Typer(
     help="A patient record service in which every act is a signed event that anyone entitled can verify.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        say(False, {}, f"heartwood {version('heartwood')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _heartwood(
+    shown: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """A patient record service in which every act is a signed event that anyone entitled can verify."""
+
 
 Data = Annotated[
     Path | None, typer.Option("--data", help="The data directory (or HEARTWOOD_DATA).")
@@ -63,6 +85,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Vkey = Annotated[
     Path | None, typer.Option("--vkey", help="The log's verifier keys, got from elsewhere.")
 ]
+
+
+class OutputFailed(Exception):
+    """Standard output took nothing more; what the command did stands."""
+
 
 _CODES: tuple[tuple[type[Exception], int, str], ...] = (
     (AccessDenied, WRONG, "denied"),
@@ -88,6 +115,7 @@ _CODES: tuple[tuple[type[Exception], int, str], ...] = (
     (Bug, COULD_NOT_RUN, "bug"),
     (StorageError, COULD_NOT_RUN, "storage"),
     (DBAPIError, COULD_NOT_RUN, "database"),
+    (OutputFailed, COULD_NOT_RUN, "output"),
     (OSError, COULD_NOT_RUN, "system"),
     (sqlite3.Error, COULD_NOT_RUN, "system"),
     (MemoryError, COULD_NOT_RUN, "memory"),
@@ -131,13 +159,40 @@ def actor(path: Path) -> Actor:
     return read_keyfile(path, Settings().secret())
 
 
+@contextmanager
+def writing() -> Iterator[None]:
+    """Whatever is written to standard output inside of it; raises OutputFailed where that fails."""
+    if sys.stdout is None:
+        raise OutputFailed("standard output is closed; the command itself was carried out")
+    try:
+        yield
+        sys.stdout.flush()
+    except (OSError, ValueError) as error:
+        words = error.strerror if isinstance(error, OSError) else str(error)
+        raise OutputFailed(
+            f"standard output cannot be written: {words}; the command itself was carried out"
+        ) from error
+
+
 def say(as_json: bool, fields: dict[str, Any], *lines: str) -> None:
     """Print the answer: one JSON object, or lines for people."""
     if as_json:
-        print(json.dumps({k: str(v) if isinstance(v, Path) else v for k, v in fields.items()}))
-        return
-    for line in lines:  # names and texts in them come from outside
-        print(printable(line))
+        lines = (json.dumps({k: str(v) if isinstance(v, Path) else v for k, v in fields.items()}),)
+    with writing():
+        for line in lines:
+            print(line if as_json else printable(line))
+
+
+def check_patient(patient: str) -> str:
+    """A patient's id; raises RecordsError for a text that is none."""
+    if not is_id("pt", patient):
+        raise RecordsError(f"{patient[:60]!r} is not a patient id")
+    return patient
+
+
+def count(number: int, what: str) -> str:
+    """A number with its noun, in the singular or with an s."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def progress_console() -> Console:
@@ -147,10 +202,12 @@ def progress_console() -> Console:
 
 def fail(code: int, problem: str, message: str) -> int:
     """Tell what went wrong, in one line on standard error and, with --json, as an object; gives the code."""
-    if "--json" in sys.argv:
-        print(json.dumps({"problem": problem, "message": message}))
     # A database's words may be of several lines.
-    print(f"heartwood: {printable('; '.join(message.splitlines()))}", file=sys.stderr)
+    message = printable("; ".join(message.splitlines()))
+    if "--json" in sys.argv:
+        with suppress(OutputFailed):  # then the line below says it alone
+            say(True, {"problem": problem, "message": message})
+    print(f"heartwood: {message}", file=sys.stderr)
     return code
 
 
@@ -178,17 +235,70 @@ def main() -> None:
     if not os.environ.get("HEARTWOOD_TRACEBACK"):
         for library in ("sqlalchemy", "psycopg"):  # they log tracebacks of what they raise as well
             logging.getLogger(library).addHandler(logging.NullHandler())
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that lacks a letter gets its number
+        sys.stdout.reconfigure(errors="backslashreplace")
+    code = _run()
     try:
-        app(standalone_mode=True)
+        with writing():
+            pass
+    except OutputFailed as error:
+        code = code or _failed(error)
+        with suppress(OSError, ValueError, AttributeError):  # what is left is not tried once more
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise SystemExit(code)
+
+
+def _run() -> int:
+    """Run the command that the arguments name; gives the exit code, after telling what went wrong."""
+    try:
+        if any(name.endswith("_COMPLETE") for name in os.environ):
+            app()  # a shell asks what could come next
+        command = typer.main.get_command(app)
+        with command.make_context("heartwood", sys.argv[1:]) as context:
+            command.invoke(context)
+        return GOOD
+    except typer.Exit as left:
+        return left.exit_code
+    except typer.Abort:
+        return fail(COULD_NOT_RUN, "aborted", "aborted")
+    except KeyboardInterrupt:
+        return fail(130, "aborted", "interrupted")
+    except ClickException as error:
+        return _used_wrongly(error)
     except Exception as error:
-        for kind, code, problem in _CODES:
-            if isinstance(error, kind):
-                message = str(error.orig) if isinstance(error, DBAPIError) else str(error)
-                message = _no_room(error) or message or "there is not enough memory"
-                name = error.code if isinstance(error, Refused) else problem
-                code = USAGE if name == "malformed" else code
-                raise SystemExit(fail(code, name, message)) from None
-        if os.environ.get("HEARTWOOD_TRACEBACK"):
-            raise
-        text = f"an error of the program: {error!r}; set HEARTWOOD_TRACEBACK=1 to see where"
-        raise SystemExit(fail(COULD_NOT_RUN, "bug", text)) from error
+        return _failed(error)
+
+
+def _used_wrongly(error: ClickException) -> int:
+    """Tell of arguments that are none: what was got, and where help is."""
+    if isinstance(error, NoArgsIsHelpError):
+        print(error.format_message(), file=sys.stderr)
+        return USAGE
+    context = getattr(error, "ctx", None)
+    hint = ""
+    if context is not None:
+        print(context.get_usage(), file=sys.stderr)
+        hint = f" (see `{context.command_path} --help`)"
+    return fail(USAGE, "usage", f"{error.format_message().rstrip('.')}{hint}")
+
+
+def _failed(error: Exception) -> int:
+    """Tell of an error; gives its exit code."""
+    for kind, code, problem in _CODES:
+        if isinstance(error, kind):
+            message = _no_room(error) or _words(error) or "there is not enough memory"
+            name = error.code if isinstance(error, Refused) else problem
+            return fail(USAGE if name == "malformed" else code, name, message)
+    if os.environ.get("HEARTWOOD_TRACEBACK"):
+        raise error
+    return fail(
+        COULD_NOT_RUN, "bug", f"internal error: {error!r}; set HEARTWOOD_TRACEBACK=1 to see where"
+    )
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, DBAPIError):
+        return str(error.orig)
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{os.fsdecode(error.filename)}: {error.strerror[0].lower()}{error.strerror[1:]}"
+    return str(error)

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from api.cli.app import As, Data, Json, Url, actor, app, at, opened, say, settings
-from api.cli.people import Name, doctor_app, hospital_app
-from identity.actors import new_key, write_keyfile
+from api.cli.app import As, Data, Json, Url, actor, app, at, count, opened, say
+from api.cli.people import Name, doctor_app, hospital_app, keeping
+from identity.actors import new_key
 from records import appointments, groups
 from records.hospitals import directory_of
 
@@ -31,19 +31,15 @@ def auditor_add(
     json_: Json = False,
 ) -> None:
     """Appoint an auditor (as the operator): account, key and term."""
-    acting, config = actor(operator), settings(data)
-    with at(data, url) as desk:
-        auditor, seq = appointments.appoint_auditor(desk, acting, name, days, new_key())
-    keyfile = write_keyfile(
-        config.data / "people" / f"auditor-{auditor.account}-{auditor.key.id[-6:]}.key",
-        auditor,
-        config.secret(),
-    )
+    acting = actor(operator)
+    with at(data, url) as desk, keeping(data) as files:
+        auditor, seq = appointments.appoint_auditor(desk, acting, name, days, new_key(), files)
+    keyfile = files.paths[auditor.key.id]
     fields = {"account": auditor.account, "key": auditor.key.id, "keyfile": keyfile, "seq": seq}
     say(
         json_,
         fields,
-        f"{name} is {auditor.account}, for {days} days (entry {seq})",
+        f"{name} is {auditor.account}, for {count(days, 'day')} (entry {seq})",
         f"key file: {keyfile}",
     )
 
@@ -96,7 +92,7 @@ def group_leave(
     say(
         json_,
         {"group": group, "account": account, "seq": seq},
-        f"{account} is in {group} no more: entry {seq}",
+        f"{account} left {group}: entry {seq}",
     )
 
 
@@ -110,7 +106,7 @@ def group_list(hospital: HospitalId, data: Data = None, json_: Json = False) -> 
         for one in found
     ]
     fields = {"hospital": hospital, "groups": [dataclasses.asdict(one) for one in found]}
-    say(json_, fields, *lines, f"{len(found)} groups")
+    say(json_, fields, *lines, count(len(found), "group"))
 
 
 @hospital_app.command("show")
@@ -122,7 +118,7 @@ def hospital_show(
         found = desk.hospital(actor(who), hospital)
     lines = [f"{found.name} ({hospital}){'' if found.active else ', suspended'}"]
     lines += [f"  {account}  {name}" for account, name in found.doctors.items()]
-    lines += [f"  {g.group}  {g.name}: {len(g.accounts)} doctors" for g in found.groups]
+    lines += [f"  {g.group}  {g.name}: {count(len(g.accounts), 'doctor')}" for g in found.groups]
     say(json_, dataclasses.asdict(found), *lines)
 
 
@@ -130,24 +126,24 @@ def hospital_show(
 def doctor_suspend(
     account: Account, admin: As, data: Data = None, url: Url = None, json_: Json = False
 ) -> None:
-    """Let a doctor act at the admin's hospital no more (as the admin)."""
+    """Suspend a doctor at the admin's hospital (as the admin)."""
     acting = actor(admin)
     with at(data, url) as desk:
         seq = appointments.suspend_doctor(desk, acting, account)
     fields = {"account": account, "hospital": acting.hospital, "seq": seq}
-    say(json_, fields, f"{account} acts at {acting.hospital} no more: entry {seq}")
+    say(json_, fields, f"Suspended {account} at {acting.hospital}: entry {seq}")
 
 
 @hospital_app.command("suspend")
 def hospital_suspend(
     hospital: HospitalId, operator: As, data: Data = None, url: Url = None, json_: Json = False
 ) -> None:
-    """Let nobody act for a hospital any more (as the operator)."""
+    """Suspend a hospital: nobody can act for it (as the operator)."""
     acting = actor(operator)
     with at(data, url) as desk:
         seq = appointments.suspend_hospital(desk, acting, hospital)
     say(
         json_,
         {"hospital": hospital, "seq": seq},
-        f"nobody acts for {hospital} any more: entry {seq}",
+        f"Suspended {hospital}, nobody can act for it: entry {seq}",
     )

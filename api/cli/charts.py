@@ -6,9 +6,26 @@ from typing import Annotated
 
 import typer
 
-from api.cli.app import As, Data, Json, Url, actor, app, at, say
-from api.cli.records import Purpose, write_beside
+from api.cli.app import (
+    As,
+    Data,
+    Json,
+    Url,
+    Vkey,
+    actor,
+    app,
+    at,
+    check_patient,
+    count,
+    say,
+    settings,
+)
+from api.cli.keeping import folder_for, place_for, safe_name
+from api.cli.records import Purpose
+from consent.rules import named
 from identity.actors import Actor
+from ledger.checkpoint import parse_keys
+from ledger.files import read_vkeys
 from records import readings
 from records.charts import Line
 from records.desk import Desk
@@ -26,7 +43,7 @@ def chart(
     patient: PatientOption = None,
     purpose: Purpose = "TREAT",
     export: Annotated[
-        Path | None, typer.Option(help="A new folder: take every record away (the patient alone).")
+        Path | None, typer.Option(help="A new folder for a copy of every record (patients only).")
     ] = None,
     data: Data = None,
     url: Url = None,
@@ -34,20 +51,15 @@ def chart(
 ) -> None:
     """List the records of a chart that you may see. Looking at it stands in the log, too."""
     acting = actor(reader)
-    if export is not None and export.exists():
-        raise RecordsError(f"{export} is there already; nothing was read")
     taken: list[Taken] = []
     with at(data, url) as desk:
-        whose = patient or own_chart(desk, acting)
+        whose = chart_of(desk, acting, patient)
         if export is None:
             seen = readings.chart(desk, acting, whose, purpose)
         else:
-            seen, taken = readings.export(desk, acting, whose, purpose)
-            export.mkdir(parents=True)
-        for one in taken:
-            write_beside(
-                Path(str(export)) / f"{one.record.record}-{one.version.version}", one.content
-            )
+            with folder_for(export):
+                seen, taken = readings.export(desk, acting, whose, purpose)
+                _write(export, taken)
     fields = {
         "patient": whose,
         "seq": seen.entry.link.seq,
@@ -55,12 +67,21 @@ def chart(
         "exported": len(taken),
     }
     lines = [row for line in seen.lines for row in _rows(line)]
-    lines.append(f"{len(seen.lines)} records; this look is entry {seen.entry.link.seq}")
+    lines.append(f"{count(len(seen.lines), 'record')}; this look is entry {seen.entry.link.seq}")
     if seen.more_in_emergency:
         lines.append("more may be available in an emergency")
     if export is not None:
-        lines.append(f"{len(taken)} records are in {export}")
+        lines.append(f"{count(len(taken), 'record')} copied into {export}")
     say(json_, fields, *lines)
+
+
+def _write(folder: Path, taken: list[Taken]) -> None:
+    """Write every version of a download into a folder of ours, under names of ours."""
+    names: set[str] = set()
+    for one in taken:
+        name = safe_name(f"{one.record.record}-{one.version.version}", names)
+        with place_for(folder / name) as draft:
+            draft.write(one.content)
 
 
 @app.command("history")
@@ -68,43 +89,64 @@ def history_(
     reader: As,
     patient: PatientOption = None,
     purpose: Purpose = "PATRQT",
+    vkey: Vkey = None,
     data: Data = None,
     url: Url = None,
     json_: Json = False,
 ) -> None:
-    """Every act on a chart, permitted or refused; none is missing. Looking at it stands in it, too."""
+    """Every act on a chart, permitted or refused. Looking at it stands in it, too.
+
+    That none is missing is checked against the log's keys: those beside the data, or of --vkey.
+    """
     acting = actor(reader)
+    known = vkey or (None if url else settings(data).data / "log.vkey")
+    keys = parse_keys(read_vkeys(known) or ()) if known else None
     with at(data, url) as desk:
-        whose = patient or own_chart(desk, acting)
+        whose = chart_of(desk, acting, patient)
         found = readings.history(desk, acting, whose, purpose)
+        if keys is not None:
+            readings.prove(desk, acting, found, keys)
     acts, seq, names = found.acts(), found.entry.link.seq, found.names
     fields = {
         "patient": whose,
         "seq": seq,
+        "complete": None if keys is None else True,
         "names": names,
         "acts": [dataclasses.asdict(act) for act in acts],
         "losses": [dataclasses.asdict(loss) for loss in found.losses()],
     }
     lines = [
         f"{a.seq:>7}  {a.time[:19].replace('T', ' ')}  {a.type:<20} "
-        f"{'REFUSED' if a.effect == 'deny' else a.effect:<8} {a.rule:<4} "
-        f"{f'({a.reason}) ' if a.reason else ''}{a.role} {names.get(a.actor, a.actor)}"
+        f"{'REFUSED' if a.effect == 'deny' else a.effect:<8} {named(a.rule):<17} "
+        f"{f'{a.reason}: ' if a.reason else ''}{a.role} {names.get(a.actor, a.actor)}"
         f"{f' at {names.get(a.hospital, a.hospital)}' if a.hospital else ''}"
-        f"{f', {a.purpose}' if a.purpose else ''}"
+        f"{f', {a.purpose}' if a.purpose else ''}{f', {a.record}' if a.record else ''}"
         f"{f', on entry {a.basis[0]}' if a.rule == 'S9' else ''}"
         for a in acts
     ]
     lines += [f"NOTE: the log was {loss}" for loss in found.losses()]
-    say(json_, fields, *lines, f"{len(acts)} acts, none missing; this look is entry {seq}")
+    checked = (
+        "none missing (checked against the log's keys)"
+        if keys
+        else "whether any is missing was not checked: give the log's keys with --vkey"
+    )
+    say(json_, fields, *lines, f"{len(acts)} acts, {checked}; this look is entry {seq}")
+
+
+def chart_of(desk: Desk, acting: Actor, patient: str | None) -> str:
+    """The chart that `--patient` names, or the actor's own; raises RecordsError."""
+    if patient is None:
+        return own_chart(desk, acting)
+    return check_patient(patient)
 
 
 def own_chart(desk: Desk, acting: Actor) -> str:
     """The one chart whose patient the actor is; raises RecordsError for none or several."""
     charts = desk.charts(acting)
-    if len(charts) != 1:
-        raise RecordsError(
-            f"{acting.account} is the patient of {len(charts)} charts: name one by --patient"
-        )
+    if not charts:
+        raise RecordsError(f"{acting.account} has no chart of its own: name one with --patient")
+    if len(charts) > 1:
+        raise RecordsError(f"{acting.account} has {len(charts)} charts: name one with --patient")
     return charts[0]
 
 

@@ -1,17 +1,23 @@
 """`grant`, `revoke`, `exclude`, `include`, `hide`, `show`, `grants`, `why`: who may read what, and why."""
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
-from api.cli.app import As, Data, Json, Url, actor, app, at, say
-from api.cli.charts import PatientOption, own_chart
-from consent.facts import Grant
-from ledger.times import format_time
+from api.cli.app import As, Data, Json, Url, actor, app, at, count, say
+from api.cli.charts import PatientOption, chart_of
+from consent.facts import Grant, Provision
+from consent.rules import named
+from ledger.times import DAY_MS, format_time
 from records import grants
+from records.days import minute_in
 from records.errors import NotThere, RecordsError
 from records.explaining import Question
+from records.readers import Reader as Known
+from records.readers import check_able, reader_of
+from records.reserving import check_category
 
 Reader = Annotated[str, typer.Argument(help="A person ac_…, a hospital hs_… or a group gp_….")]
 RecordArgument = Annotated[str, typer.Argument(help="The record's id.")]
@@ -35,9 +41,12 @@ def grant(
         typer.Option("--except", help='Leave out: JSON such as {"categories": ["imaging"]}.'),
     ] = None,
     label: Annotated[list[str] | None, typer.Option(help="A sensitivity label it covers.")] = None,
-    days: Annotated[int | None, typer.Option(help="For how long; at most the policy's.")] = None,
+    days: Annotated[
+        int | None,
+        typer.Option(min=1, help="For how long; at most the policy's, which is the default."),
+    ] = None,
     purpose: Annotated[list[str] | None, typer.Option(help="By default TREAT alone.")] = None,
-    uses: Annotated[int | None, typer.Option(help="How many readings at most.")] = None,
+    uses: Annotated[int | None, typer.Option(min=1, help="How many readings at most.")] = None,
     sensitive: Annotated[
         bool, typer.Option("--sensitive", help="A whole-chart grant covers sensitive records too.")
     ] = False,
@@ -54,22 +63,38 @@ def grant(
     what = {name: value for name, value in what.items() if value}
     if what and record:
         raise RecordsError("--record names records; it goes with no other choice of records")
+    for one in category or ():
+        check_category(one)
     with at(data, url) as desk:
-        chart = patient or own_chart(desk, acting)
+        chart, reader = chart_of(desk, acting, patient), reader_of(desk, acting, grantee)
+        check_able(reader)
+        start = desk.now()
+        end = start + (desk.policy().grant_days_max if days is None else days) * DAY_MS
         identifier, seq = grants.grant(
             desk, acting, chart, grantee, record or (), days, purpose or (), uses=uses,
             sensitive=sensitive, what=what, exceptions=[_exception(text) for text in exception or ()],
-            labels=label or (),
+            labels=label or (), start=start,
         )  # fmt: skip
-    fields = {"grant": identifier, "patient": chart, "grantee": grantee, "seq": seq}
+    fields = {
+        "grant": identifier, "patient": chart, "grantee": grantee, "end": format_time(end), "seq": seq,
+    }  # fmt: skip
     size = (
-        f"{len(record)} record(s)"
+        count(len(record), "record")
         if record
-        else "a part of the chart"
+        else f"the records with {_criteria(what)}"
         if what
-        else "the whole chart"
+        else f"the whole chart{'' if not sensitive else ', sensitive records too'}"
     )
-    say(json_, fields, f"{grantee} may read {size}: {identifier}, entry {seq}")
+    rest = [
+        *([f"except {', '.join(exception)}"] if exception else []),
+        *([f"with what is labelled {', '.join(label)}"] if label else []),
+        f"to list and read for {', '.join(sorted(purpose or ('TREAT',)))}",
+        *([f"for at most {count(uses, 'reading')}"] if uses else []),
+        f"until {minute_in(reader.time_zone, end)}",
+    ]
+    say(
+        json_, fields, f"Granted {reader.name} {size}, {', '.join(rest)}: {identifier}, entry {seq}"
+    )
 
 
 @app.command()
@@ -87,17 +112,26 @@ def revoke(
     """Take a grant back; what comes after it in the log is refused."""
     acting = actor(patient_key)
     with at(data, url) as desk:
-        chart = patient or own_chart(desk, acting)
-        given = desk.consents(acting, chart)[0] if grant_id else ()
-        named = [g for g in given if grant_id in (g.grant, g.lineage)]
-        if grant_id and not named:
+        chart = chart_of(desk, acting, patient)
+        given = desk.consents(acting, chart)[0]
+        meant = [g for g in given if grant_id in (g.grant, g.lineage)] if grant_id else []
+        if grant_id and not meant:
             raise NotThere(f"there is no grant {grant_id} on {chart}")
-        whom = named[0].grantee if named else grantee
+        whom = meant[0].grantee if meant else grantee
         if whom is None or (grantee is not None and grantee != whom):
-            raise RecordsError("expected --grant or --grantee (and if both, of one another)")
+            raise RecordsError("give --grant or --grantee; both must match")
+        reader = reader_of(desk, acting, whom)
         seq = grants.revoke(desk, acting, chart, whom, grant_id)
+        ended = [g for g in meant or given if g.grantee == whom and g.active]
+        others = [
+            g for g in given
+            if g not in ended and g.grantee in (whom, *reader.hospitals) and _in_force(g, desk.now())
+        ]  # fmt: skip
     fields = {"patient": chart, "grantee": whom, "grant": grant_id, "seq": seq}
-    say(json_, fields, f"{whom} may no longer read by it: entry {seq}")
+    lines = [f"Revoked {reader.name}'s access to {chart}: entry {seq}"]
+    lines += [f"  ended: {_said(g, reader.time_zone)}" for g in ended]
+    lines += [f"  still in force: {g.grantee}, {_said(g, reader.time_zone)}" for g in others]
+    say(json_, fields, *lines)
 
 
 @app.command()
@@ -108,10 +142,10 @@ def exclude(
     """Keep a person, a hospital or a group out, whatever else is granted."""
     acting = actor(patient_key)
     with at(data, url) as desk:
-        chart = patient or own_chart(desk, acting)
+        chart, known = chart_of(desk, acting, patient), reader_of(desk, acting, reader)
         seq = grants.exclude(desk, acting, chart, reader)
     fields = {"patient": chart, "reader": reader, "seq": seq}
-    say(json_, fields, f"{reader} is excluded from {chart}: entry {seq}")
+    say(json_, fields, f"Excluded {known.name} from {chart}: entry {seq}", *_still(known))
 
 
 @app.command()
@@ -122,10 +156,10 @@ def include(
     """Lift an exclusion; what was granted counts again."""
     acting = actor(patient_key)
     with at(data, url) as desk:
-        chart = patient or own_chart(desk, acting)
+        chart, known = chart_of(desk, acting, patient), reader_of(desk, acting, reader)
         seq = grants.include(desk, acting, chart, reader)
     fields = {"patient": chart, "reader": reader, "seq": seq}
-    say(json_, fields, f"{reader} is no longer excluded from {chart}: entry {seq}")
+    say(json_, fields, f"{known.name} is no longer excluded from {chart}: entry {seq}")
 
 
 @app.command()
@@ -136,8 +170,9 @@ def hide(
     """Hide a record: no grant covers it; the hospital that wrote it still has it."""
     acting = actor(patient_key)
     with at(data, url) as desk:
-        seq = grants.hide(desk, acting, patient or own_chart(desk, acting), record)
-    say(json_, {"record": record, "seq": seq}, f"{record} is hidden: entry {seq}")
+        seq = grants.hide(desk, acting, chart_of(desk, acting, patient), record)
+    still = f"the hospital that wrote it still reads it: {named('S6')}"
+    say(json_, {"record": record, "seq": seq}, f"{record} is hidden: entry {seq}", still)
 
 
 @app.command()
@@ -148,7 +183,7 @@ def show(
     """Show a hidden record again."""
     acting = actor(patient_key)
     with at(data, url) as desk:
-        seq = grants.show(desk, acting, patient or own_chart(desk, acting), record)
+        seq = grants.show(desk, acting, chart_of(desk, acting, patient), record)
     say(json_, {"record": record, "seq": seq}, f"{record} is shown again: entry {seq}")
 
 
@@ -160,7 +195,7 @@ def grants_(
     """What was granted and excluded on one's own chart."""
     acting = actor(patient_key)
     with at(data, url) as desk:
-        chart, now = patient or own_chart(desk, acting), desk.now()
+        chart, now = chart_of(desk, acting, patient), desk.now()
         given, exclusions = desk.consents(acting, chart)
     fields = {
         "patient": chart,
@@ -169,7 +204,7 @@ def grants_(
     }
     lines = [_grant_row(g, now) for g in given]
     lines += [f"{e.reader}  is excluded, by entry {e.seq}" for e in exclusions if e.active]
-    say(json_, fields, *lines, f"{sum(_in_force(g, now) for g in given)} grants in force")
+    say(json_, fields, *lines, f"{count(sum(_in_force(g, now) for g in given), 'grant')} in force")
 
 
 @app.command()
@@ -191,8 +226,10 @@ def why(
     """Explain what the rules say now: which rule, which facts, what would have to change."""
     acting = actor(asker)
     with at(data, url) as desk:
-        chart = patient or (
-            desk.address(acting, record).patient if record else own_chart(desk, acting)
+        chart = (
+            desk.address(acting, record).patient
+            if record and patient is None
+            else chart_of(desk, acting, patient)
         )
         question = Question(
             chart, who or acting.account, role or acting.role,
@@ -205,8 +242,8 @@ def why(
         "basis": decision.basis, "why": answer.explanation.why, "changes": changes,
         "as_of": answer.as_of, "policy": answer.policy,
     }  # fmt: skip
-    rests = f", on entry {', '.join(map(str, decision.basis))}" if decision.basis else ""
-    head = f"{decision.effect} by {decision.rule}{rests}: {answer.explanation.why}"
+    rests = f", based on entry {', '.join(map(str, decision.basis))}" if decision.basis else ""
+    head = f"{decision.effect} by {named(decision.rule)}{rests}: {answer.explanation.why}"
     say(json_, fields, head, *(f"  {change}" for change in changes))
 
 
@@ -219,6 +256,45 @@ def _exception(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RecordsError(f"--except: got {text[:60]!r}, expected a JSON object")
     return {"type": "deny", **value}
+
+
+def _still(reader: Known) -> list[str]:
+    """What an exclusion doesn't change."""
+    lines = [
+        f"what {name} wrote itself stays open to it and its doctors: {named('S6')}"
+        for name in reader.hospitals.values()
+    ]
+    if not reader.id.startswith("ac_"):
+        lines.append(
+            f"in an emergency that one of its doctors declares it doesn't hold: {named('S8')}; exclude the "
+            "person to hold then, too"
+        )
+    return lines
+
+
+def _criteria(what: dict[str, Any]) -> str:
+    """The criteria of a partial grant for people."""
+    words = {"date_from": "dates from", "date_to": "dates to"}
+    return ", ".join(
+        f"{words.get(name, name)} {value if isinstance(value, str) else ', '.join(value)}"
+        for name, value in what.items()
+    )
+
+
+def _said(grant: Grant, time_zone: str) -> str:
+    """A grant for people: what of the chart, for what and until when."""
+    size = {
+        "full": "the whole chart", "selective": count(len(grant.records), "record"),
+        "partial": f"the records with {_provisions(grant.what)}",
+    }[grant.scope]  # fmt: skip
+    return f"{grant.grant}, {size} for {', '.join(grant.purposes)}, until {minute_in(time_zone, grant.end)}"
+
+
+def _provisions(what: Sequence[Provision]) -> str:
+    names = ("authors", "categories", "date_from", "date_to", "episodes")
+    return "; ".join(
+        _criteria({name: value for name in names if (value := getattr(one, name))}) for one in what
+    )
 
 
 def _in_force(grant: Grant, now: int) -> bool:

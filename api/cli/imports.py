@@ -27,7 +27,7 @@ def import_(
     system: As,
     hospital: Annotated[str, typer.Option(help="Whose data it is; must be the system's own.")],
     patient: Annotated[
-        str, typer.Option(help="Whose the attachments are that no manifest names: an identifier.")
+        str, typer.Option(help="Patient for attachments no manifest lists: an identifier.")
     ] = "",
     mapping: Annotated[
         Path | None, typer.Option(help="What the columns of tables mean (TOML); Synthea's without.")

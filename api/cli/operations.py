@@ -1,6 +1,7 @@
 """`upgrade`, `rebuild`, `status`: what keeps a ledger going."""
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -99,8 +100,8 @@ def status(data: Data = None, json_: Json = False) -> None:
     database = "" if now.database_clock is None else f", the database's {now.database_clock:+} ms"
     lines = [
         f"{now.origin}: {now.size} entries, the last {now.last_age / 1000:.1f} s ago",
-        f"published: {now.published} entries, {now.published_age / 1000:.1f} s ago; {now.lag} to come",
-        f"clock: {now.last_age:+} ms against the last entry{database}",
+        f"published: {now.published} entries, {now.published_age / 1000:.1f} s ago; {now.lag} unpublished",
+        f"clock: the last entry {_ago(now.last_age)}{database}",
         f"disk: {now.free / 1e9:.1f} GB free",
         f"schema {now.schema}, registry {now.edition or 'unknown'} (this program: {EDITION})",
         _opens(refused, stopped),
@@ -111,12 +112,22 @@ def status(data: Data = None, json_: Json = False) -> None:
 
 def _opens(refused: str | None, stopped: str | None) -> str:
     if refused:
-        return f"WOULD NOT OPEN: {refused}"
-    return f"opens, but NOTHING CAN BE APPENDED: {stopped}" if stopped else "opens"
+        return f"cannot start: {refused}"
+    return f"opens, but NOTHING CAN BE APPENDED: {stopped}" if stopped else "opens: ready"
+
+
+def _ago(age: int) -> str:
+    """How long ago (ms) something was; what lies ahead looks like a fault of a clock."""
+    if age < 0:
+        return f"lies {-age / 1000:.1f} s ahead (looks like a clock fault)"
+    return f"was {age / 1000:.1f} s ago"
 
 
 def _refused(config: Settings) -> tuple[str | None, str | None]:
     """Why the ledger would not open, and why nothing can be appended where it opens; None if all is well."""
+    if not os.access(config.data, os.W_OK):
+        words = "it can be scrubbed, exported and backed up, and nothing is appended"
+        return f"{config.data} is read-only: {words}", None
     try:
         ledger = open_ledger(config)
     except StartRefused as error:

@@ -1,19 +1,24 @@
 """`hospital`, `system`, `doctor`, `patient`, `key`: who is in the log, and with which keys."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from api.cli.app import As, Data, Json, Url, actor, app, at, say, settings
+from api.cli.app import As, Data, Json, Url, actor, app, at, check_patient, say, settings
+from api.cli.keeping import KeyFiles, key_files
 from crypto.encoding import b64decode, b64encode
 from crypto.ids import is_id
-from identity.actors import Actor, new_id, new_key, possession, write_keyfile
+from identity.actors import Actor, new_id, new_key, possession
+from ledger.directory import RECOVERY_WAIT_MS
 from records import directory
 from records.desk import Desk
 from records.errors import RecordsError
 
+HOUR_MS = 3_600_000
 NoKey = Annotated[
     bool, typer.Option("--no-key", help="Make no key; `key new --account` registers one later.")
 ]
@@ -45,9 +50,9 @@ def hospital_add(
 ) -> None:
     """Approve a hospital (as the operator), with its first admin and its first system."""
     acting = actor(operator)
-    with at(data, url) as desk:
-        added = directory.add_hospital(desk, acting, name, time_zone)
-    admin, system = (_keep(data, who) for who in (added.admin, added.system))
+    with at(data, url) as desk, keeping(data) as files:
+        added = directory.add_hospital(desk, acting, name, time_zone, files)
+    admin, system = (files.paths[who.key.id] for who in (added.admin, added.system))
     fields = {
         "hospital": added.hospital,
         "account": added.system.account,
@@ -97,12 +102,14 @@ def _add(
 ) -> None:
     acting = actor(admin)
     key = None if no_key else new_key()
-    with at(data, url) as desk:
-        member, seq = directory.add_member(desk, acting, role, acting.hospital, name, key)
+    if not acting.hospital:
+        raise RecordsError(f"{admin} acts for no hospital; a {role} is added by a hospital's admin")
+    with at(data, url) as desk, keeping(data) as files:
+        member, seq = directory.add_member(desk, acting, role, acting.hospital, name, key, files)
     fields = {"account": member.account, "hospital": member.hospital, "seq": seq}
     if role == "doctor":
         fields["doctor"] = member.account
-    _say_person(data, json_, fields, name, member if key else None)
+    _say_person(files, json_, fields, name, member if key else None)
 
 
 @patient_app.command("add")
@@ -122,19 +129,19 @@ def patient_add(
     url: Url = None,
     json_: Json = False,
 ) -> None:
-    """Register a patient's chart and account (as a hospital's system)."""
+    """Register a patient's chart and account (as a hospital's system or admin; as a doctor with --no-key)."""
     acting = actor(system)
     key = None if no_key else new_key()
-    with at(data, url) as desk:
+    with at(data, url) as desk, keeping(data) as files:
         now = desk.now()
         born: date | None = birth.date() if birth else None
         new = directory.NewPatient(
             new_id("pt", now), new_id("ac", now), name, born, deceased, key, identifier
         )
-        (seq,) = directory.register_patients(desk, acting, [new])
+        patient, seq = directory.add_patient(desk, acting, new, files)
         person = Actor(desk.origin, new.account, "patient", "", key) if key else None
-    fields = {"patient": new.patient, "account": new.account, "seq": seq}
-    _say_person(data, json_, fields, name, person)
+    fields = {"patient": patient, "account": new.account, "seq": seq}
+    _say_person(files, json_, fields, name, person)
 
 
 @key_app.command("new")
@@ -150,30 +157,42 @@ def key_new(
     recovery: Annotated[
         bool, typer.Option("--recovery", help="After a loss; counts from 24 hours later.")
     ] = False,
+    role: Annotated[
+        str, typer.Option(help="In which role the key file acts, if the account has several.")
+    ] = "",
+    hospital: Annotated[str, typer.Option(help="And for which hospital.")] = "",
     data: Data = None,
     url: Url = None,
     json_: Json = False,
 ) -> None:
-    """Register a key for an account: a first key as who registered it, a further one as itself."""
+    """Register a key: sign as the registrar for a first key, as the account itself for another."""
     if (public_key is None) != (proof is None):
         raise RecordsError("--public-key and --proof belong together: give both, or neither")
     if not is_id("ac", account):
-        raise RecordsError(f"got {account!r}: there is no account of such an id")
+        raise RecordsError(f"{account!r} is not an account id")
     acting = actor(voucher)
-    with at(data, url) as desk:
+    with at(data, url) as desk, keeping(data) as files:
         key = None if public_key else new_key()
-        role, hospital = _role(desk, account)
+        role, hospital = _role(desk, acting, account, role, hospital)
         public = key.public if key else b64decode(public_key or "", 32)
-        shown = proof or (possession(desk.origin, account, key) if key else "")
+        shown = b64decode(proof or (possession(desk.origin, account, key) if key else ""), 64)
         custody = directory.CUSTODY.get(role, "device")
-        key_id, seq = directory.register_key(
-            desk, acting, account, custody, public, b64decode(shown, 64), recovery
-        )
         person = Actor(desk.origin, account, role, hospital, key) if key else None
+        if person is not None:
+            files.draft(person)
+        key_id, seq = directory.register_key(
+            desk, acting, account, custody, public, shown, recovery
+        )
+        if person is not None:
+            files.stands(person)
     fields = {"account": account, "key": key_id, "public_key": b64encode(public), "seq": seq}
-    if person is None:  # made elsewhere, and kept there
-        return say(json_, fields, f"{key_id} is a key of {account} (entry {seq})")
-    _say_person(data, json_, fields, account, person)
+    lines = [f"Key {key_id} registered for {account} (entry {seq})"]
+    if recovery:
+        lines.append(f"it is valid {RECOVERY_WAIT_MS // HOUR_MS} hours after that entry")
+    if person is not None:
+        fields["keyfile"] = files.paths[key_id]
+        lines.append(f"key file: {files.paths[key_id]}")
+    say(json_, fields, *lines)
 
 
 @key_app.command("revoke")
@@ -189,36 +208,48 @@ def key_revoke(
 ) -> None:
     """Revoke a key, for ever: as its account, as who vouched for it, or as the operator."""
     acting = actor(who)
+    whose = acting.account if account is None else account
     with at(data, url) as desk:
-        seq = directory.revoke_key(desk, acting, account or acting.account, key)
-    fields = {"account": account or acting.account, "key": key, "seq": seq}
-    say(json_, fields, f"{key} signs nothing any more: entry {seq}")
+        seq = directory.revoke_key(desk, acting, whose, key)
+    fields = {"account": whose, "key": key, "seq": seq}
+    say(json_, fields, f"Key {key} of {whose} is revoked (entry {seq})")
 
 
-def _role(desk: Desk, account: str) -> tuple[str, str]:
-    """The role that a new key file names: the account's only one, else that of a person."""
-    roles = desk.roles(account)
-    return roles[0] if len(roles) == 1 else ("person", "")
+def _role(desk: Desk, acting: Actor, account: str, role: str, hospital: str) -> tuple[str, str]:
+    """The role (and hospital) that a new key file names; raises RecordsError where it isn't plain."""
+    if account == acting.account and not role:
+        return acting.role, acting.hospital
+    held = {(r.role, r.hospital) for r in desk.holder(acting, account).roles if r.active}
+    fit = {r for r in held if role in ("", r[0]) and hospital in ("", r[1])}
+    if role == "person" or not held:  # signs for the account itself alone, until it gets a role
+        return "person", ""
+    if len(fit) != 1:
+        known = "; ".join(" at ".join(filter(None, one)) for one in sorted(held))
+        raise RecordsError(f"{account} acts as {known}: choose one with --role and --hospital")
+    return fit.pop()
+
+
+@contextmanager
+def keeping(data: Path | None) -> Iterator[KeyFiles]:
+    """Where the keys that a command makes are kept: `people` in the data directory, or in what is named so
+    beside a server."""
+    config = settings(data)
+    with key_files(config.data / "people", config.secret()) as files:
+        yield files
 
 
 def _say_person(
-    data: Path | None, json_: bool, fields: dict[str, object], name: str, person: Actor | None
+    files: KeyFiles, json_: bool, fields: dict[str, object], name: str, person: Actor | None
 ) -> None:
     main = fields.get("patient") or fields.get("doctor") or fields["account"]
     lines = [f"{name} is {main} (entry {fields['seq']})"]
     if person is not None:
-        keyfile = _keep(data, person)
+        keyfile = files.paths[person.key.id]
         fields |= {"key": person.key.id, "keyfile": keyfile}
         lines.append(f"key file: {keyfile}")
     else:
         lines.append(f"no key was made: heartwood key new --account {fields['account']} --as …")
     say(json_, fields, *lines)
-
-
-def _keep(data: Path | None, person: Actor) -> Path:
-    config = settings(data)
-    name = f"{person.role}-{person.account}-{person.key.id[-6:]}.key"
-    return write_keyfile(config.data / "people" / name, person, config.secret())
 
 
 @patient_app.command("correct")
@@ -235,11 +266,12 @@ def patient_correct(
     url: Url = None,
     json_: Json = False,
 ) -> None:
-    """Say anew what is known of a patient (as the hospital that registered)."""
+    """Correct a patient's details (as the hospital that registered the patient)."""
     born: date | None = birth.date() if birth else None
     with at(data, url) as desk:
-        seq = directory.correct_patient(desk, actor(who), patient, born, deceased, name)
-    say(json_, {"patient": patient, "seq": seq}, f"{patient} is corrected by entry {seq}")
+        whose = check_patient(patient)
+        seq = directory.correct_patient(desk, actor(who), whose, born, deceased, name)
+    say(json_, {"patient": patient, "seq": seq}, f"Corrected {patient}: entry {seq}")
 
 
 @app.command()
@@ -253,5 +285,14 @@ def lookup(
     """Find patients by the hospital's own identifiers; for that hospital alone."""
     with at(data, url) as desk:
         found = desk.lookup(actor(who), identifiers)
-    lines = [f"{i}  {found.get(i, 'not known here')}" for i in identifiers]
-    say(json_, {"patients": found}, *lines)
+    lines = [
+        f"{i}  {found[i].patient}, account {found[i].account}"
+        if i in found
+        else f"{i}  not known here"
+        for i in identifiers
+    ]
+    fields = {
+        "patients": {i: one.patient for i, one in found.items()},
+        "accounts": {one.patient: one.account for one in found.values()},
+    }
+    say(json_, fields, *lines)

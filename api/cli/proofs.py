@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
+from api.bootstrap import opened_stores
 from api.cli.app import (
     GOOD,
     UNPROVEN,
@@ -20,18 +21,20 @@ from api.cli.app import (
     actor,
     app,
     at,
-    opened,
     progress_console,
     say,
+    settings,
+    writing,
 )
 from consent.auditor import audit_export
 from ledger.auditor import check_against, check_receipt, verify_export
-from ledger.errors import EventError
+from ledger.errors import EventError, ProofError
 from ledger.files import export_reader, read_policy, read_receipt, read_vkeys
 from ledger.receipt import Receipt
 from ledger.remarks import parse_now
 from records.errors import RecordsError
-from storage.exports import write_export, write_source
+from storage.exports import check_empty, write_export, write_source
+from storage.files import replace_file
 
 Export = Annotated[Path, typer.Argument(help="An export's folder.")]
 Policy = Annotated[
@@ -67,12 +70,17 @@ def receipt(
     acting = actor(who)
     with at(data, url) as desk:
         text, final = desk.receipt(acting, seq)
+    if Receipt.parse(text).index != seq:
+        raise ProofError(f"the receipt is of entry {Receipt.parse(text).index}, not of {seq}")
     if out is not None:
-        out.write_bytes(text)
+        replace_file(out, text)
+    elif not json_:
+        with writing():
+            sys.stdout.write(text.decode())
+        return
     fields = {"seq": seq, "final": final, "receipt": out or text.decode()}
     state = "final" if final else "provisional: ask again in a second for the final one"
-    lines = [f"entry {seq} in {out} ({state})"] if out else text.decode().splitlines()
-    say(json_, fields, *lines)
+    say(json_, fields, f"entry {seq} in {out} ({state})")
 
 
 @app.command()
@@ -138,9 +146,10 @@ def export(
         def progress(done: int, size: int) -> None:
             bar.update(task, completed=done, total=size)
 
+        check_empty(directory)  # before the look at the log is signed
         if url is None:
-            with opened(data) as ledger:
-                size = write_export(ledger, directory, progress)
+            with opened_stores(settings(data), anchored=True) as stores:
+                size = write_export(stores, directory, progress)
         elif auditor is None:
             raise RecordsError("a server gives entries to auditors alone: name a key file by --as")
         else:

@@ -3,16 +3,19 @@
 import mimetypes
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from api.cli.app import As, Data, Json, Url, actor, app, at, say
+from api.cli.app import As, Data, Json, Url, actor, app, at, check_patient, say, writing
+from api.cli.keeping import place_for
+from consent.rules import named
 from records import authoring, readings
 from records.errors import RecordsError
+from records.reserving import check_category, check_labels
 from records.uploads import Upload
-from storage.files import private
 
 READ_BYTES = 1024 * 1024
 Purpose = Annotated[str, typer.Option(help="HL7 v3-ActReason, e.g. TREAT or PATRQT.")]
@@ -42,7 +45,16 @@ def upload(
     json_: Json = False,
 ) -> None:
     """Upload one record: sealed, staged, then appended as a signed event."""
-    one = _upload(file, patient, category, title, media_type, clinical_date, confidentiality, label)
+    one = _upload(
+        file,
+        check_patient(patient),
+        category,
+        title,
+        media_type,
+        clinical_date,
+        confidentiality,
+        label,
+    )
     with at(data, url) as desk:
         done = authoring.upload(desk, actor(author), one, purpose)
     fields = {"record": done.record, "patient": patient, "seq": done.seq, "size": done.size}
@@ -93,7 +105,9 @@ def _upload(
     confidentiality: str, label: list[str] | None,
 ) -> Upload:  # fmt: skip
     if str(file) != "-" and not file.is_file():
-        raise RecordsError(f"there is no file {file}")
+        raise RecordsError(f"{file} is a folder" if file.is_dir() else f"{file}: no such file")
+    check_category(category)
+    check_labels(label or ())
     media = media_type or mimetypes.guess_type(file.name)[0] or "application/octet-stream"
     return Upload(
         patient, category, media, _pieces(file), title=title,
@@ -115,7 +129,7 @@ def open_(
     record: Annotated[str, typer.Argument(help="The record's id.")],
     reader: As,
     purpose: Purpose = "TREAT",
-    version: Annotated[int | None, typer.Option(help="By default the latest.")] = None,
+    version: Annotated[int | None, typer.Option(min=1, help="By default the latest.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where to; by default standard output.")] = None,
     data: Data = None,
     url: Url = None,
@@ -123,18 +137,18 @@ def open_(
 ) -> None:
     """Read a record. The reading stands in the log before the first byte is given."""
     acting = actor(reader)
-    if out is not None and out.exists():
-        raise RecordsError(f"{out} is there already; nothing was read")
     if json_ and out is None:
-        raise RecordsError("--json needs --out FILE: the content would stand beside the JSON")
-    with at(data, url) as desk:
+        raise RecordsError("--json needs --out FILE: the content and the JSON would be mixed")
+    # The place comes first: a reading can't be taken back, and may be the only one granted.
+    with at(data, url) as desk, place_for(out) if out else nullcontext() as draft:
         patient, shown = readings.read(desk, acting, record, purpose, version)
-        if out is None:
-            for piece in shown.content:
-                sys.stdout.buffer.write(piece)
-            sys.stdout.buffer.flush()
+        if draft is not None:
+            draft.write(shown.content)
         else:
-            write_beside(out, shown.content)
+            with writing():
+                for piece in shown.content:
+                    sys.stdout.buffer.write(piece)
+                sys.stdout.buffer.flush()
     decision = shown.entry.decision or {}
     fields = {
         "record": record,
@@ -150,18 +164,6 @@ def open_(
         title = shown.texts.get("title", record)
         lines = [
             f"{title}: {shown.size} bytes, {shown.media_type}, in {out}",
-            f"this reading is entry {shown.entry.link.seq}, by {decision['rule']}",
+            f"this reading is entry {shown.entry.link.seq}, permitted by {named(decision['rule'])}",
         ]
         say(json_, fields, *lines)
-
-
-def write_beside(out: Path, content: Iterator[bytes]) -> None:
-    """Write beside, then move: a file cut short or altered is never left under the name asked for."""
-    partial = out.with_name(f".{out.name}.partial")
-    try:
-        with open(partial, "xb", opener=private) as file:
-            for piece in content:
-                file.write(piece)
-        partial.rename(out)
-    finally:
-        partial.unlink(missing_ok=True)

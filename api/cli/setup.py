@@ -1,12 +1,16 @@
-"""`init`, `accept-restore`, `accept-clock`: the beginning of a ledger, and its going on after what went wrong."""
+"""`init`, `passphrase`, `accept-restore`, `accept-clock`: a ledger's beginning, and its going on after what went wrong."""
 
+import sys
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from api.bootstrap import believe_clock, create_ledger, open_ledger
-from api.cli.app import As, Data, Json, actor, app, say, settings
+from api.cli.app import As, Data, Json, actor, app, count, say, settings
+from api.rewrapping import change_passphrase
+from api.settings import Settings
 from ledger.times import format_time
 from records.errors import RecordsError
 from records.restoring import accept_restore
@@ -40,6 +44,41 @@ def init(data: Data = None, origin: Origin = "heartwood.local/log", json_: Json 
             "HEARTWOOD_ROOT puts them elsewhere."
         )
     say(json_, fields, *lines)
+
+
+@app.command()
+def passphrase(
+    keyfiles: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Key files kept elsewhere; those in the data directory are included."),
+    ] = None,
+    none: Annotated[bool, typer.Option("--none", help="Take the passphrase away.")] = False,
+    data: Data = None,
+    json_: Json = False,
+) -> None:
+    """Change the passphrase of root keys, the log's keys and key files.
+
+    HEARTWOOD_PASSPHRASE is the old one, HEARTWOOD_NEW_PASSPHRASE the new one, or it is asked for. If the command is
+    cut off, run it again with both.
+    """
+    config = settings(data)
+    done = change_passphrase(config, None if none else _new_passphrase(config), keyfiles or ())
+    lines = [
+        f"{count(len(done.changed), 'file')} now {'without a' if none else 'under the new'} passphrase",
+        *(f"left as it is, it opens under neither: {path}" for path in done.left),
+        "backups made before still need the old one",
+    ]
+    fields = {"changed": list(map(str, done.changed)), "left": list(map(str, done.left))}
+    say(json_, fields, *lines)
+
+
+def _new_passphrase(config: Settings) -> str:
+    if config.new_passphrase:
+        return config.new_passphrase.get_secret_value()
+    if not sys.stdin.isatty():
+        raise RecordsError("set HEARTWOOD_NEW_PASSPHRASE to the new passphrase, or give --none")
+    asked: str = typer.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True)
+    return asked
 
 
 @app.command("accept-clock")

@@ -12,6 +12,7 @@ from api.demo.people import SEED, Story
 from api.demo.steps import DemoFailed, Steps, expect
 from api.far import Far
 from api.http import create_app
+from consent.rules import named
 from identity.actors import Actor, new_id, new_key
 from identity.errors import NotSignedIn
 from records import authoring, directory, grants, readings
@@ -108,7 +109,7 @@ def parts(step: Steps, story: Story, desk: Desk) -> None:
     step(
         "the patient is told why",
         lambda: explained(desk, story, colleague),
-        lambda a: f"{a.explanation.decision.rule}: {a.explanation.changes[0]}",
+        lambda a: f"{named(a.explanation.decision.rule)}: {a.explanation.changes[0]}",
     )
     step(
         "the history is complete",

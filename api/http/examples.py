@@ -12,6 +12,7 @@ ACCOUNT = "ac_01jd3q8m5c0000000000000001"
 BLOB_ID = "bl_01jd3q8m5c0000000000000002"
 EVENT_ID = "ev_01jd3q8m5c0000000000000003"
 HOSPITAL = "hs_01jd3q8m5c0000000000000004"
+GROUP = "gp_01jd3q8m5c0000000000000006"
 KEY = "k_2v4c9m1h6s3t8w5x7y0z1a2b3c"
 PATIENT = "pt_5k2m9q7x1c3v8b6n4z0f2h9j7r"
 RECORD = "rc_01jd3q8m5c0000000000000005"
@@ -203,15 +204,25 @@ HOSPITAL_SHOWN = gives(
     "The hospital",
     {
         "active": True, "doctors": {ACCOUNT: "Dr. Ada Nord"}, "hospital": HOSPITAL, "name": "Nordklinik",
-        "groups": [{"accounts": [ACCOUNT], "group": "gp_01jd3q8m5c0000000000000006", "name": "Radiology", "seq": 9}],
+        "time_zone": "Europe/Berlin",
+        "groups": [{"accounts": [ACCOUNT], "group": GROUP, "name": "Radiology", "seq": 9}],
+    },
+    schema=_OBJECT,
+)  # fmt: skip
+GROUP_SHOWN = gives("Whose it is", {"group": GROUP, "hospital": HOSPITAL})
+HOLDER = gives(
+    "The account",
+    {
+        "account": ACCOUNT, "name": "Dr. Ada Nord",
+        "roles": [{"active": True, "hospital": HOSPITAL, "role": "doctor"}],
     },
     schema=_OBJECT,
 )  # fmt: skip
 ADDRESS = gives("What a reading names", {"blobs": [BLOB_ID], "patient": PATIENT})
 GRANTS = gives("Grants and exclusions", {"exclusions": [], "grants": []})
 LOOKUP = takes({"identifiers": ["urn:nord|4711"]}, {"$ref": "#/components/schemas/LookupSent"})
-FOUND = gives("Those that are registered", {"patients": {"urn:nord|4711": PATIENT}},
-              schema={"type": "object", "required": ["patients"], "properties": {"patients": _OBJECT}})  # fmt: skip
+FOUND = gives("Those that are registered", {"accounts": {PATIENT: ACCOUNT}, "patients": {"urn:nord|4711": PATIENT}},
+              schema={"type": "object", "required": ["accounts", "patients"], "properties": {"accounts": _OBJECT, "patients": _OBJECT}})  # fmt: skip
 QUESTION = takes(
     {"action": "read", "actor": ACCOUNT, "hospital": HOSPITAL, "patient": PATIENT, "purpose": "TREAT", "record": RECORD, "role": "doctor"},
     {"$ref": "#/components/schemas/QuestionSent"},

@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from api.http.told import met
 from consent.explain import WORDS
+from consent.rules import named
 from crypto.errors import CryptoError
 from identity.errors import NotSignedIn
 from ledger.errors import EventError, LedgerError, Refused
@@ -51,7 +52,7 @@ PROBLEMS: dict[str, Kind] = {
         409, "Not appended, because another event of the same all-or-nothing call was refused."
     ),
     "blob": Kind(500, "The content in the store is missing or is not what the log says."),
-    "bug": Kind(500, "An error of the program; the log of the server says more."),
+    "bug": Kind(500, "Internal error; the server's log says more."),
     "clock": Kind(503, "The server's clock is not trusted now; nothing was appended.", 5),
     "conflict": Kind(
         409, "Something is not as the event expects it to be, or its id is used by another."
@@ -66,12 +67,12 @@ PROBLEMS: dict[str, Kind] = {
     "key": Kind(403, "The signing key is not one that counts for this actor."),
     "length": Kind(411, "The length of the body is not what was announced."),
     "malformed": Kind(400, "What was sent is not of the form that is expected."),
-    "method": Kind(405, "This method is not one of this address."),
+    "method": Kind(405, "Method not allowed."),
     "no_key": Kind(
         409, "The event names an id or a blob that was not reserved, or by somebody else."
     ),
-    "not_found": Kind(404, "It is not there, or not for you."),
-    "not_signed_in": Kind(401, "A token is needed, and this is none that counts."),
+    "not_found": Kind(404, "Not found or not permitted."),
+    "not_signed_in": Kind(401, "Valid token required."),
     "outcome_unknown": Kind(
         503, "It may or may not have been appended: send the same event again.", 1
     ),
@@ -130,7 +131,7 @@ def problem_of(error: Exception) -> Problem:
         return error
     if isinstance(error, AccessDenied):
         # Without the refusal's number: one who was excluded gets the document of one never granted.
-        words = f"denied by {error.rule}: {WORDS[error.reason]}"
+        words = f"denied by {named(error.rule)}: {WORDS[error.reason]}"
         return Problem("denied", words, rule=error.rule, reason=error.reason)
     if isinstance(error, AlreadyUsed):
         return Problem("already_used", str(error), seq=error.seq)
@@ -143,7 +144,7 @@ def problem_of(error: Exception) -> Problem:
             # What a database says holds statements and addresses; it is for the server's own log.
             words = "the database does not answer" if name == "database" else str(error)
             return Problem(name, words)
-    return Problem("bug", "an error of the program")
+    return Problem("bug", "internal error")
 
 
 def problem_met(error: Exception) -> Problem:

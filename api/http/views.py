@@ -17,12 +17,14 @@ from ledger.registry import ACTIONS, PURPOSES, ROLES
 from records.charts import charts_of, consents, own_chart
 from records.disclosures import find_record
 from records.explaining import Question, why
-from records.hospitals import directory_of
+from records.hospitals import directory_of, holder_of, hospital_of
 from records.lookups import IDENTIFIERS, lookup
 from records.receipts import receipt
 
 router = APIRouter(tags=["views"])
 Patient = Annotated[str, Path(pattern=f"^pt_{ID_PATTERN}$", examples=[examples.PATIENT])]
+Account = Annotated[str, Path(pattern=f"^ac_{ID_PATTERN}$", examples=[examples.ACCOUNT])]
+Group = Annotated[str, Path(pattern=f"^gp_{ID_PATTERN}$", examples=[examples.GROUP])]
 Hospital = Annotated[str, Path(pattern=f"^hs_{ID_PATTERN}$", examples=[examples.HOSPITAL])]
 Record = Annotated[str, Path(pattern=f"^rc_{ID_PATTERN}$", examples=[examples.RECORD])]
 
@@ -67,6 +69,21 @@ async def get_hospital(hospital: Hospital, ledger: TheLedger, caller: TheCaller)
     return asdict(await run_in_threadpool(directory_of, ledger, hospital))
 
 
+@router.get("/v1/groups/{group}", summary="Whose group it is", responses=examples.GROUP_SHOWN)
+async def get_group(group: Group, ledger: TheLedger, caller: TheCaller) -> dict[str, str]:
+    """The hospital of a group; that hospital's people and groups are at its own address."""
+    return {"group": group, "hospital": await run_in_threadpool(hospital_of, ledger, group)}
+
+
+@router.get("/v1/accounts/{account}", summary="An account's roles", responses=examples.HOLDER)
+async def get_account(account: Account, ledger: TheLedger, caller: TheCaller) -> dict[str, Any]:
+    """An account's roles at hospitals and its name there, for whoever grants or registers a key.
+
+    Whether it is a patient is told to itself and to the hospital that registered the patient.
+    """
+    return asdict(await run_in_threadpool(holder_of, ledger, caller, account))
+
+
 @router.get("/v1/records/{record}", summary="What a reading must name", responses=examples.ADDRESS)
 async def get_record(record: Record, ledger: TheLedger, caller: TheCaller) -> dict[str, Any]:
     """Whose record it is and the blobs of its versions, and nothing of what it holds."""
@@ -95,9 +112,13 @@ async def get_grants(patient: Patient, ledger: TheLedger, caller: TheCaller) -> 
     responses=examples.FOUND,
 )
 async def post_lookup(request: Request, ledger: TheLedger, caller: TheCaller) -> dict[str, Any]:
-    """Registered patients by the hospital's own identifiers; for that hospital alone."""
+    """Registered patients by the hospital's own identifiers, and their accounts; for that hospital alone."""
     sent = await received(request, LookupSent)
-    return {"patients": await run_in_threadpool(lookup, ledger, caller, sent.identifiers)}
+    found = await run_in_threadpool(lookup, ledger, caller, sent.identifiers)
+    return {
+        "accounts": {one.patient: one.account for one in found.values()},
+        "patients": {identifier: one.patient for identifier, one in found.items()},
+    }
 
 
 @router.post(

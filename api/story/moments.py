@@ -136,7 +136,7 @@ class _Telling:
         )
         body = dict(inner.body)
         if one.rule == OWN_CHART and count > 1 and _kind(one) == "read":
-            return f"looks at the own chart, {count} times"
+            return f"looks at their own chart, {count} times"
         if one.type in ("record.opened", "record.uploaded"):
             return self._records(one, count)
         tell = _TELLERS.get(one.type)
@@ -198,7 +198,7 @@ _TELLERS: dict[str, Callable[[_Telling, Mapping[str, Any]], str]] = {
     "patient.registered": lambda told, body: "opens the chart",
     "chart.opened": lambda told, body: "looks at the list of records",
     "history.opened": lambda told, body: "looks at everything that was done",
-    "chart.exported": lambda told, body: "takes the whole chart away",
+    "chart.exported": lambda told, body: "downloads a copy of the whole chart",
 }
 
 

@@ -165,7 +165,7 @@ class Mapping:
         try:
             members = tomllib.loads(text)
         except (tomllib.TOMLDecodeError, RecursionError) as error:
-            raise RecordsError(f"{place}: is no TOML: {error}") from None
+            raise RecordsError(f"{place}: is not valid TOML: {error}") from None
         root = _Part(place, "", members)
         root.only(("tables",))
         tables = [_table(name, part) for name, part in root.part("tables").parts()]

@@ -52,10 +52,10 @@ def test_the_tour_runs(tmp_path: Path) -> None:
     assert done.stdout.count("HbA1c 5.60 %") == 2
     assert (tmp_path / "mine.txt").read_text() == "HbA1c 5.60 %\n"
     for words in (
-        "1 records; this look is entry",
+        "1 record; this look is entry",
         "refused, and on record",
-        "deny by S12: the patient has given no consent that covers this",
-        "acts, none missing; this look is entry",
+        "deny by S12 (default): the patient has given no consent that covers this",
+        "acts, none missing (checked against the log's keys); this look is entry",
         "good: entry 13 stands in the log",
         "good: every decision is the one that the rules give",
     ):
@@ -72,7 +72,7 @@ def test_backup_and_restore_run_as_they_stand(tmp_path: Path) -> None:
     script = script.replace("/mnt/", f"{tmp_path}/")
     done = in_shell(script, tmp_path)
     assert done.returncode == 0, done.stderr
-    for words in ("good: 1 entries", "goes on from 1 entries; ", "\nopens\n"):
+    for words in ("good: 1 entries", "goes on from 1 entries; ", "\nopens: ready\n"):
         assert words in done.stdout, words
 
 

@@ -281,7 +281,7 @@ def test_how_a_ledger_stands(town: Town) -> None:
     assert (
         ran.code == 0
         and f"schema {REVISIONS[-1]}, registry {EDITION}" in ran.out
-        and ran.out.endswith("opens\n")
+        and ran.out.endswith("opens: ready\n")
     )
     earlier = town.ledger.head().time - 9_000
     late = status(town.ledger.store, town.settings.data, lambda: earlier)
@@ -297,7 +297,7 @@ def test_what_would_not_open_is_said(settings: Settings) -> None:
     assert told.code == 4 and "run `heartwood upgrade`" in told.json["refused"]
     assert told.json["schema"] == "0001" and told.json["size"] == town_size(settings)
     ran = heartwood(settings, "status")
-    assert ran.code == 4 and "WOULD NOT OPEN: the database has schema 0001" in ran.out
+    assert ran.code == 4 and "cannot start: the database has schema 0001" in ran.out
 
 
 def town_size(settings: Settings) -> int:

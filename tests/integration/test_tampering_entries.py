@@ -177,7 +177,7 @@ RULES: dict[str, tuple[Callable[[Forger, People], int], str]] = {
     "a known grant": (known_grant, "an earlier entry created"),
     "a known key": (known_key, "an earlier entry created"),
     "a proof for another account": (key_with_anothers_proof, "proof of possession"),
-    "a voucher of another hospital": (key_by_another_hospital, "only a first key"),
+    "a voucher of another hospital": (key_by_another_hospital, "first key|already has a key"),
     "a second beginning": (created_twice, "entry 0 alone"),
     "no decision": (lambda f, p: look(f, p.patient, decision=None), "decision: missing"),
     "a surplus decision": (

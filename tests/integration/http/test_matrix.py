@@ -66,6 +66,8 @@ POST /v1/decisions: of oneself            | 401      200      200      200      
 POST /v1/decisions: of others             | 401      200      403      403      403      403      403      403      403      403      403      200      403      200
 GET /v1/me                                | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 GET /v1/hospitals/{hospital}              | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
+GET /v1/groups/{group}                    | 401      404      404      404      404      404      404      404      404      404      404      404      404      404
+GET /v1/accounts/{account}                | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 GET /v1/records/{record}                  | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 GET /v1/patients/{patient}/grants         | 401      200      200      404      404      404      404      404      404      404      404      404      404      404
 GET /v1/receipts/{seq}                    | 401      200      200      404      200      404      404      404      200      404      200      404      404      200
@@ -371,6 +373,12 @@ ACTS: dict[str, Act] = {
     "GET /v1/me": _plain("GET", "/v1/me"),
     "GET /v1/hospitals/{hospital}": lambda place, name: place.asks(
         name, "GET", f"/v1/hospitals/{place.town.north.hospital}"
+    ),
+    "GET /v1/groups/{group}": lambda place, name: place.asks(
+        name, "GET", f"/v1/groups/gp_{'0' * 26}"
+    ),
+    "GET /v1/accounts/{account}": lambda place, name: place.asks(
+        name, "GET", f"/v1/accounts/{place.town.north.system.account}"
     ),
     "GET /v1/records/{record}": _plain("GET", "/v1/records/{record}"),
     "GET /v1/patients/{patient}/grants": _plain("GET", "/v1/patients/{patient}/grants"),

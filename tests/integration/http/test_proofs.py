@@ -100,7 +100,8 @@ def test_a_lookup_is_for_the_hospital_that_keeps_the_identifier(place: Place) ->
     far, town = place.far, place.town
     person = new_patient(far, town, "urn:nord|4711")
     asked = ["urn:nord|4711", "urn:nord|4712"]
-    assert far.lookup(town.north.system, asked) == {"urn:nord|4711": person.patient}
+    found = (person.patient, person.actor.account)
+    assert far.lookup(town.north.system, asked) == {"urn:nord|4711": found}
     assert far.lookup(town.south.system, asked) == {}
     answer = place.web.post("/v1/patients/lookup", {"identifiers": asked}, place.pat.actor)
     assert kind_of(answer) == "forbidden"
