@@ -6,8 +6,9 @@ from datetime import date
 from crypto.ids import is_id
 from identity.actors import Actor, new_id
 from ledger.directory import Patient
+from records.days import today_at
 from records.desk import Near
-from records.directory import NewPatient, correct_death, register_patients, today
+from records.directory import NewPatient, correct_death, register_patients
 from records.imports.comparing import Verdict, compare, listed
 from records.imports.drafts import PatientDraft, Person, Unit, plain_name
 from records.imports.people import Traits
@@ -156,7 +157,7 @@ class Charts:
             raise Unclear("somebody else registers the same patient just now; import it again")
         # Kept before the entry: there is never somebody registered whom nothing confirms.
         self._witnesses.keep(patient, draft.said, fresh=True)
-        born = today(self._ledger.clock())
+        born = today_at(Near(self._ledger), self._actor)
         birth = date.fromisoformat(person.birth_date) if person.birth_date else born
         account = new_id("ac", self._ledger.clock())
         new = NewPatient(patient, account, person.name, min(birth, born), person.deceased, None)

@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from identity.actors import Actor
-from records.directory import today
+from records.days import today_at
+from records.desk import Near
 from records.errors import RecordsError
 from records.imports.attachments import ManifestRow, read_attachment, read_manifest
 from records.imports.balance import FileFindings, Report, report
@@ -103,7 +104,7 @@ class _Import:
         self._origin = Origin(
             options.source,
             options.placeholders or Placeholders.default(),
-            today(ledger.clock()),
+            today_at(Near(ledger), actor),
         )
         self._charts = Charts(ledger, actor, options.dry)
         self._filing = Filing(ledger, actor, options.dry)

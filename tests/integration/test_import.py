@@ -33,13 +33,11 @@ COUNT = 8
 class Clinic:
     """A ledger with one hospital and a doctor."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, zone: str = "Etc/UTC") -> None:
         self.settings = Settings(data=place / "data", database_url="", root=None)
         operator = read_keyfile(create_ledger(self.settings, "heartwood.example/import").keyfile)
         self.ledger: Ledger = open_ledger(self.settings)
-        self.hospital: AddedHospital = add_hospital(
-            Near(self.ledger), operator, "Clinic", "Etc/UTC"
-        )
+        self.hospital: AddedHospital = add_hospital(Near(self.ledger), operator, "Clinic", zone)
         self.doctor: Actor = add_member(
             Near(self.ledger),
             self.hospital.admin,

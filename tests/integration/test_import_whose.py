@@ -16,6 +16,7 @@ from api.settings import Settings
 from identity.actors import new_id
 from ledger.directory import Patient
 from records.authoring import retract
+from records.days import day_in
 from records.desk import Near
 from records.directory import NewPatient, correct_patient, register_patients, today
 from records.disclosures import find_records
@@ -461,6 +462,20 @@ def test_a_child_is_never_of_age_by_a_doubtful_date(
     correct_patient(Near(clinic.ledger), clinic.hospital.system, patient, None, False)
     assert not row_of(clinic, f"{SYSTEM}|1").adult_from
     assert clinic.bring(path).known == 2
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Etc/GMT+12"])
+def test_days_are_the_hospitals(tmp_path: Path, zone: str) -> None:
+    """Of the zones one is always on another day than UTC: there, too, a child is born, and one of unknown age known."""
+    clinic = Clinic(tmp_path, zone)
+    born = day_in(zone, clinic.ledger.clock()).isoformat()
+    said = {"name": IDA["name"]}
+    path = write(
+        tmp_path / "a.json", person("1", "1", said), person("2", "2", said | {"birthDate": born})
+    )
+    summary = clinic.bring(path)
+    clinic.ledger.close()
+    assert (summary.rejected, summary.patients) == (0, 2)
 
 
 def table(tmp_path: Path, rows: str) -> tuple[Path, Mapping]:
