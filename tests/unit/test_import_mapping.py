@@ -69,7 +69,7 @@ def test_one_and_several_columns_are_written_alike() -> None:
 
 
 FAULTS = {
-    "[tables.lab]": ("[tables.lab", "m: is no TOML"),
+    "[tables.lab]": ("[tables.lab", "m: is not valid TOML"),
     'kind = "rows"': ('kind = "row"', "tables.lab.kind: got 'row', expected one of 'patients'"),
     'key = "K"': ("", "tables.lab.key: got nothing, expected a text or a list"),
     '"laboratory"': ('"lab"', "tables.lab.category: got 'lab', expected one of 'billing'"),
