@@ -244,7 +244,7 @@ class Far:
         found = self._post("/v1/patients/lookup", {"identifiers": list(identifiers)}, actor)
         with _understood("/v1/patients/lookup"):
             accounts = found["accounts"]
-            return {i: Found(one, accounts[one]) for i, one in found["patients"].items()}
+            return {i: Found(one, accounts[i]) for i, one in found["patients"].items()}
 
     def why(self, actor: Actor, question: Question) -> Answer:
         """An explanation; see the port."""

@@ -293,6 +293,6 @@ def lookup(
     ]
     fields = {
         "patients": {i: one.patient for i, one in found.items()},
-        "accounts": {one.patient: one.account for one in found.values()},
+        "accounts": {name: one.account for name, one in found.items()},
     }
     say(json_, fields, *lines)

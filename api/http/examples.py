@@ -221,7 +221,7 @@ HOLDER = gives(
 ADDRESS = gives("What a reading names", {"blobs": [BLOB_ID], "patient": PATIENT})
 GRANTS = gives("Grants and exclusions", {"exclusions": [], "grants": []})
 LOOKUP = takes({"identifiers": ["urn:nord|4711"]}, {"$ref": "#/components/schemas/LookupSent"})
-FOUND = gives("Those that are registered", {"accounts": {PATIENT: ACCOUNT}, "patients": {"urn:nord|4711": PATIENT}},
+FOUND = gives("Those that are registered", {"accounts": {"urn:nord|4711": ACCOUNT}, "patients": {"urn:nord|4711": PATIENT}},
               schema={"type": "object", "required": ["accounts", "patients"], "properties": {"accounts": _OBJECT, "patients": _OBJECT}})  # fmt: skip
 QUESTION = takes(
     {"action": "read", "actor": ACCOUNT, "hospital": HOSPITAL, "patient": PATIENT, "purpose": "TREAT", "record": RECORD, "role": "doctor"},

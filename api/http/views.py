@@ -116,7 +116,7 @@ async def post_lookup(request: Request, ledger: TheLedger, caller: TheCaller) ->
     sent = await received(request, LookupSent)
     found = await run_in_threadpool(lookup, ledger, caller, sent.identifiers)
     return {
-        "accounts": {one.patient: one.account for one in found.values()},
+        "accounts": {name: one.account for name, one in found.items()},
         "patients": {identifier: one.patient for identifier, one in found.items()},
     }
 
