@@ -64,7 +64,7 @@ def test_wrong_usage_is_an_object_too(tmp_path: Path, arguments: tuple[str, ...]
 
 
 def test_version_help_and_completion(tmp_path: Path) -> None:
-    assert run(tmp_path, "--version")[:2] == (0, "heartwood 0.1.0\n")
+    assert run(tmp_path, "--version")[:2] == (0, "heartwood 0.2.0\n")
     for command in ((), ("key",), ("key", "new")):
         code, out, _ = run(tmp_path, *command, "-h")
         assert code == 0 and out == run(tmp_path, *command, "--help")[1] and "Usage" in out
