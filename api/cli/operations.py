@@ -36,7 +36,10 @@ def upgrade(
     before, after = upgrade_schema_of(config)
     schema = f"schema {before} → {after}, all views made anew from the log"
     done = [schema if before != after else f"schema {after} already"]
-    ledger = open_ledger(config, older=True)
+    try:
+        ledger = open_ledger(config, older=True)
+    except StartRefused as error:
+        raise StartRefused(f"{done[0]}. {error} Then run `heartwood upgrade` again.") from error
     try:
         old = upgrading.edition(ledger)
         seq = None if old == EDITION else _name_registry(ledger, acting, done[0])

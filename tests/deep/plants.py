@@ -151,7 +151,7 @@ PLANTS: dict[str, Plant] = {
             ),
         ),
         # The last: a reading of a record whose upload was acknowledged, and never committed.
-        "was acknowledged as entry|acknowledged, and sent again: Appended|which pt_[0-9a-z]+ has not",
+        "was acknowledged as entry|acknowledged, and sent again: Appended|record.opened was not appended: Denied",
         (
             "log fdatasync * EIO",
             "log pwrite64 * EIO",

@@ -90,6 +90,12 @@ def test_a_backup_is_restored_and_goes_on(
     folders = (str(left.folder / "backup"), "--keeper", str(left.folder / "keeper"))
     assert heartwood(settings, "restore", *folders).code == 0
     believe_clock(settings, wall_clock())
+    early = heartwood(settings, "accept-restore", "--as", left.operator)
+    assert early.code == 4 and "run `heartwood upgrade`" in early.err
+    # The schema comes first; that what was lost is to be declared is said together with it.
+    half = heartwood(settings, "upgrade", "--as", left.operator)
+    assert half.code == 4 and "accept-restore" in half.err
+    assert half.err.endswith("Then run `heartwood upgrade` again.\n")
     accepted = heartwood(settings, "accept-restore", "--as", left.operator)
     assert accepted.code == 0, accepted.err
     goes_on(left, settings)
