@@ -1,18 +1,11 @@
 """Days as people count them: a hospital's days are those of its time zone."""
 
-from __future__ import annotations
-
 from datetime import UTC, date, datetime, tzinfo
 from functools import cache
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, available_timezones
 
-from identity.actors import Actor
 from ledger.errors import Refused
 from ledger.event import Event
-
-if TYPE_CHECKING:  # the desk itself looks here whether a zone exists
-    from records.desk import Desk
 
 UTC_NAMES = frozenset({"Etc/UTC", "UTC"})
 """Known even where the machine has no time zone database."""
@@ -47,12 +40,6 @@ def zone(name: str) -> tzinfo:
 def day_in(zone_name: str, now: int) -> date:
     """The day it is at `now` (Unix ms) in a time zone."""
     return datetime.fromtimestamp(now / 1000, zone(zone_name)).date()
-
-
-def today_at(desk: Desk, actor: Actor) -> date:
-    """The day it is now at the hospital the actor acts for; without one, in UTC."""
-    name = desk.time_zone(actor, actor.hospital) if actor.hospital else "Etc/UTC"
-    return day_in(name, desk.now())
 
 
 def minute_in(zone_name: str, when: int) -> str:

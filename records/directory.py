@@ -11,7 +11,7 @@ from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key, possession
 from ledger.directory import Patient
 from ledger.times import format_time
-from records.days import check_zone, today_at
+from records.days import check_zone, day_in
 from records.desk import Desk
 from records.errors import RecordsError
 from records.reserving import Subject
@@ -297,6 +297,12 @@ def ages(desk: Desk, birth: date | None, local: date | None = None) -> dict[str,
     if adult <= day:
         return {"adult": True}
     return {"teen_from": f"{teen}T00:00:00.000Z", "adult_from": f"{adult}T00:00:00.000Z"}
+
+
+def today_at(desk: Desk, actor: Actor) -> date:
+    """The day it is now at the hospital the actor acts for; without one, in UTC."""
+    name = desk.time_zone(actor, actor.hospital) if actor.hospital else "Etc/UTC"
+    return day_in(name, desk.now())
 
 
 def today(now: int) -> date:

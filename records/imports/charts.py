@@ -6,9 +6,8 @@ from datetime import date
 from crypto.ids import is_id
 from identity.actors import Actor, new_id
 from ledger.directory import Patient
-from records.days import today_at
 from records.desk import Near
-from records.directory import NewPatient, correct_death, register_patients
+from records.directory import NewPatient, correct_death, register_patients, today_at
 from records.imports.comparing import Verdict, compare, listed
 from records.imports.drafts import PatientDraft, Person, Unit, plain_name
 from records.imports.people import Traits

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from identity.actors import Actor
-from records.days import today_at
 from records.desk import Near
+from records.directory import today_at
 from records.errors import RecordsError
 from records.imports.attachments import ManifestRow, read_attachment, read_manifest
 from records.imports.balance import FileFindings, Report, report
