@@ -344,7 +344,7 @@ class Log:
                 batch = self._prepare(connection, state, proposals, now)
                 # 4. Decide and chain, in order; each on the facts of the ones before it.
                 outcomes = [batch.admit(proposal) for proposal in proposals]
-                self._count_unforeseen(state.rows)
+                unforeseen = self._count_unforeseen(state.rows)
                 if tickets[0].atomic and not all(isinstance(o, Appended) for o in outcomes):
                     raise _Undone(outcomes)
                 # 5. The new root, signed. 6. Everything that must be true at once is written.
@@ -370,7 +370,7 @@ class Log:
         ms = round((time.perf_counter() - began) * 1000, 1)
         entries = len(batch.entries)
         told = {"calls": len(tickets), "events": len(proposals), "entries": entries, "ms": ms}
-        _LOG.info("batch", extra=told)
+        _LOG.info("batch", extra=told | {"unforeseen": unforeseen})
 
     def _tell(self, tickets: list[Ticket], outcomes: list[Outcome], state: _State) -> None:
         """Resolve the callers of a batch that was committed."""
@@ -384,9 +384,10 @@ class Log:
                 Settled(part, state.head.size, state.head.checkpoint, node, subtree)
             )
 
-    def _count_unforeseen(self, rows: WorkingSet) -> None:
-        self.unforeseen += rows.unforeseen
-        rows.unforeseen = 0
+    def _count_unforeseen(self, rows: WorkingSet) -> int:
+        found, rows.unforeseen = rows.unforeseen, 0
+        self.unforeseen += found
+        return found
 
     def _time(self, connection: Connection, head: Head) -> int:
         """The clock, read under the lock, as waiting for it may have taken long; raises Unavailable."""

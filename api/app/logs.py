@@ -19,7 +19,7 @@ from structlog.typing import EventDict
 OURS = ("api", "storage")
 """Loggers whose `extra` counts, and whose lines are written from `INFO` on."""
 FIELDS = (
-    "actor", "calls", "entries", "events", "exit", "id", "method", "ms", "route", "status", "worker", "workers",
+    "actor", "calls", "entries", "events", "exit", "id", "method", "ms", "route", "status", "unforeseen", "worker", "workers",
 )  # fmt: skip
 """What a line may say beside its event; all of them are numbers, ids, or words of ours."""
 FRAMES = 40

@@ -195,6 +195,7 @@ _TELLERS: dict[str, Callable[[_Telling, Mapping[str, Any]], str]] = {
     "reader.included": _Telling.included,
     "record.hidden": _Telling.hidden,
     "record.shown": _Telling.shown,
+    "record.carried": lambda told, body: "opens a record to correct it",
     "patient.registered": lambda told, body: "opens the chart",
     "chart.opened": lambda told, body: "looks at the list of records",
     "history.opened": lambda told, body: "looks at everything that was done",

@@ -68,6 +68,7 @@ def test_a_request_and_a_batch_have_a_line(closed: Closed) -> None:
     assert all(line.keys() | {"actor"} == REQUEST and line["ms"] >= 0 for line in lines)
     (batch,) = served.lines("batch")
     assert (batch["calls"], batch["events"], batch["entries"]) == (1, 3, 3) and batch["ms"] > 0
+    assert batch["unforeseen"] == 0
 
 
 def test_nothing_that_is_anybodys_is_in_the_log(tmp_path: Path) -> None:
