@@ -60,7 +60,9 @@ def server(town: Town, workers: int) -> Iterator[int]:
         "--workers",
         str(workers),
     ]
-    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
+    # Its log goes to a file, as under a supervisor: what it costs is part of the figures.
+    with (town.settings.data / "server.log").open("ab") as log:
+        process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=log)
     try:
         _await_ready(port, process)
         yield port

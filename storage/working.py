@@ -21,7 +21,7 @@ ROWS_LIMIT = 200_000
 """Rows, and names of rows that are absent, kept between batches; above it the working set starts anew, so memory stays bounded."""
 
 _CREATED: dict[str, type] = {
-    "hs": Hospital, "ac": Account, "k": Key, "pt": Patient, "rc": Record, "gr": GrantName, "gp": Group,
+    "hs": Hospital, "ac": Account, "k_": Key, "pt": Patient, "rc": Record, "gr": GrantName, "gp": Group,
 }  # fmt: skip
 """Which kind of row tells that an id was created, by how the id begins; `ev` and `bl` are known else."""
 _JOINS = {
@@ -50,10 +50,11 @@ class WorkingSet(Rows):
 
     def get(self, kind: type[R], *key: str) -> R | None:
         """The row of `kind` under `key`, or None if there is none in the log."""
-        row = super().get(kind, *key)
+        rows = self._rows[kind]
+        row = rows.get(key)
         if row is None and not self._is_absent(kind, key):
             self._read_through({(kind, key)}, self._ask)
-            row = super().get(kind, *key)
+            row = rows.get(key)
         return row
 
     def group(self, kind: type[R], *group: str) -> Iterable[R]:
@@ -65,13 +66,13 @@ class WorkingSet(Rows):
     def put(self, row: Row) -> tuple[Name, bool]:
         """Add a row or replace the one under its key; gives its name, and whether the log had none there."""
         kind, key = row_name(row)
-        there = self.get(kind, *key) is not None
-        name, _ = super().put(row)
-        return name, not there
+        if key not in self._rows[kind] and not self._is_absent(kind, key):
+            self._read_through({(kind, key)}, self._ask)
+        return super().put(row)
 
     def created(self, id_: str) -> bool:
         """Whether an entry has created this id."""
-        kind = _CREATED.get(id_.partition("_")[0])
+        kind = _CREATED.get(id_[:2])
         return id_ in self.ids or (kind is not None and self.get(kind, id_) is not None)
 
     def load(
