@@ -27,11 +27,11 @@ def test_every_floor_has_a_row() -> None:
 
 
 def test_a_floor_counts_value_and_ratio() -> None:
-    assert FLOORS["signed"].text == "≥ 8,000 events/s and ≥ 0.45 of the limit"
-    assert Figure.of("signed", 8_000, 17_000).met
-    assert not Figure.of("signed", 8_000, 20_000).met, "the ratio is owed, too"
-    assert not Figure.of("signed", 7_999, 10_000).met
-    assert not Figure.of("signed", 8_000).met, "a ratio without a limit is none"
+    assert FLOORS["signed"].text == "≥ 8,500 events/s and ≥ 0.50 of the limit"
+    assert Figure.of("signed", 8_500, 17_000).met
+    assert not Figure.of("signed", 8_500, 20_000).met, "the ratio is owed, too"
+    assert not Figure.of("signed", 8_499, 10_000).met
+    assert not Figure.of("signed", 8_500).met, "a ratio without a limit is none"
     at_most = Floor("x", "ms", "receipts", 1, most=True)
     assert at_most.met(1, None)
     assert not at_most.met(1.01, None)
