@@ -10,7 +10,7 @@ from ledger.rows import KEY_LENGTHS
 
 HOUR_MS = 3_600_000
 REFUSALS_A_KEY = 100
-"""Most refusals within an hour that one key's attempts leave in the log, whoever's charts they are about."""
+"""Most refusals within an hour that one key's attempts leave in the log, on however many charts."""
 
 
 class Refusals(NamedTuple):
