@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 import orjson
 import structlog
-from structlog.typing import EventDict
+from structlog.typing import EventDict, Processor
 
 OURS = ("api", "storage")
 """Loggers whose `extra` counts, and whose lines are written from `INFO` on."""
@@ -31,20 +31,7 @@ def configure(stream: TextIO | None = None) -> None:
     out = stream or sys.stderr
     people = out.isatty()
     handler = _Lines(out)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[
-                structlog.stdlib.add_log_level,
-                structlog.processors.TimeStamper(fmt="iso", utc=True),
-                structlog.stdlib.ExtraAdder(FIELDS),
-                _without_content,
-            ],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.dev.ConsoleRenderer() if people else _json,
-            ],
-        )
-    )
+    handler.setFormatter(_Rendered(structlog.dev.ConsoleRenderer() if people else _json))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
@@ -56,6 +43,26 @@ def configure(stream: TextIO | None = None) -> None:
 def places(error: BaseException) -> list[str]:
     """An error and what it came from, by their types and places; nothing of what they say."""
     return [line for each in _chain(error) for line in _places(each)]
+
+
+class _Rendered(logging.Formatter):
+    """A record by structlog's processors; its own formatter copies each record first, which a request would feel."""
+
+    def __init__(self, renderer: Processor) -> None:
+        super().__init__()
+        self._processors: list[Processor] = [
+            structlog.stdlib.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.stdlib.ExtraAdder(FIELDS),
+            _without_content,
+            renderer,
+        ]
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: Any = {"event": record.getMessage(), "_record": record}
+        for step in self._processors:
+            line = step(None, record.levelname.lower(), line)
+        return str(line)
 
 
 class _Lines(logging.StreamHandler[TextIO]):
@@ -71,7 +78,7 @@ def _told_elsewhere(record: logging.LogRecord) -> bool:
 
 
 def _without_content(_: Any, __: str, line: EventDict) -> EventDict:
-    record: logging.LogRecord = line["_record"]
+    record: logging.LogRecord = line.pop("_record")
     if record.name.partition(".")[0] not in OURS:
         line["event"] = str(record.msg).partition("\n")[0]
         line["logger"] = record.name

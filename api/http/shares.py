@@ -2,10 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network, ip_address, ip_network
 
 IPV6_SHARE_BITS = 64
 """Addresses of one IPv6 network of this size count as one: whoever has one of them has all."""
+
+NAMES_KEPT = 4_096
+"""Addresses whose name is known without looking again."""
 
 
 class Shares:
@@ -63,6 +67,8 @@ class Addresses:
         return next((_name(hop) for hop in reversed(hops) if not self._is_proxy(hop)), "")
 
     def _is_proxy(self, host: str) -> bool:
+        if not self._proxies:
+            return False
         try:
             address = ip_address(host)
         except ValueError:
@@ -72,6 +78,7 @@ class Addresses:
         return any(address in network for network in self._proxies)
 
 
+@lru_cache(NAMES_KEPT)
 def _name(host: str) -> str:
     try:
         address = ip_address(host)
