@@ -35,19 +35,17 @@ def private_directory(path: Path) -> None:
 def make_private(path: Path, create: bool = False) -> None:
     """Let nobody but the owner read or write a file; `create`: make it if it isn't there.
 
-    One that isn't there, or isn't this user's to change, stays as it is.
+    One that isn't there, or isn't this user's to change, stays as it is. A file that was there is never
+    opened: closing it would give up every lock that this process has on it, those of SQLite's other
+    connections too (POSIX; https://sqlite.org/howtocorrupt.html, 2.2).
     """
-    flags = os.O_RDWR | (os.O_CREAT if create else 0)
-    try:
-        descriptor = private(os.fspath(path), flags)
-    except OSError:  # whoever then needs to write it is told
+    with suppress(OSError):  # whoever then needs to write it is told
+        if path.stat().st_mode & ~PRIVATE_MODE & 0o777:
+            path.chmod(PRIVATE_MODE)
         return
-    try:
-        if os.fstat(descriptor).st_mode & ~PRIVATE_MODE & 0o777:
-            with suppress(PermissionError):
-                os.fchmod(descriptor, PRIVATE_MODE)
-    finally:
-        os.close(descriptor)
+    if create:
+        with suppress(OSError):
+            os.close(private(os.fspath(path), os.O_RDWR | os.O_CREAT | os.O_EXCL))
 
 
 def temporary_for(path: Path) -> Path:

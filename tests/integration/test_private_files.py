@@ -3,6 +3,8 @@
 import contextlib
 import io
 import os
+import subprocess
+import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from records import disclosures, uploads
 from records.exporting import commitment, listed
 from records.uploads import Upload
 from storage.clock import wall_clock
+from storage.database import Database
 from tests.commands import heartwood
 from tests.people import Person, Town
 from tests.served import in_process, serving
@@ -139,3 +142,27 @@ def written() -> set[str]:
         with contextlib.suppress(OSError):
             found.add(os.readlink(link))
     return {path for path in found if path.startswith(tempfile.gettempdir()) and "#" in path}
+
+
+def test_a_connection_made_private_takes_no_lock_of_another_ones(tmp_path: Path) -> None:
+    """A process that closes a file gives up all of its locks there: others would think nobody reads."""
+    database = Database(f"sqlite:///{tmp_path / 'some.db'}", tmp_path / "lock")
+    with database.write() as connection:
+        connection.exec_driver_sql("CREATE TABLE some (one INTEGER)")
+    again = Database(database.url, tmp_path / "lock")
+    with again.read() as reading:
+        reading.exec_driver_sql("SELECT * FROM some").all()
+        with again.write() as writing:  # connects now
+            writing.exec_driver_sql("INSERT INTO some VALUES (1)")
+        database.close()
+        assert locked(tmp_path / "some.db-shm")
+    again.close()
+
+
+def locked(path: Path) -> bool:
+    """Whether another process finds a lock on a file."""
+    program = (
+        "import fcntl, sys; fcntl.lockf(open(sys.argv[1], 'r+b'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True)
+    return b"BlockingIOError" in ended.stderr
