@@ -21,10 +21,10 @@ def append_signed(
     town: Town, events: Sequence[Signed], batch: int = BATCH, callers: int = CALLERS
 ) -> float:
     """Verify, decide, chain, view and commit; seconds for all."""
-    intake, ledger = town.ledger.intake, town.ledger
+    signatures, ledger = town.ledger.signatures, town.ledger
 
     def act(part: Sequence[Signed]) -> None:
-        proposals = [intake.event(one.raw, one.key, one.value) for one in part]
+        proposals = [signatures.event(one.raw, one.key, one.value) for one in part]
         _all_appended(ledger.append(proposals), part)
 
     parts = [events[i : i + batch] for i in range(0, len(events), batch)]
@@ -37,7 +37,7 @@ def append_bundles(
     """The same by bundles under one signature; seconds for all."""
 
     def act(bundle: tuple[list[bytes], str, bytes]) -> None:
-        proposals: list[Proposal] = town.ledger.intake.bundle(*bundle)
+        proposals: list[Proposal] = town.ledger.signatures.bundle(*bundle)
         _all_appended(town.ledger.append(proposals), bundle[0])
 
     return in_threads(act, bundles, callers)

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.padding import PKCS7
 from benchmarks.page import Part, markdown, number
 from benchmarks.plots import Line, Panel, chart
 from crypto.blobs import Sealer, open_stream
-from records.synthetic import patients
+from synthetic import patients
 
 MB = 1_000_000
 SIZES = (1, 10, 100)

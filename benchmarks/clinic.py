@@ -9,19 +9,19 @@ from typing import Any
 
 from benchmarks.rising import Operation
 from benchmarks.town import ORIGIN, REGISTER_AT_ONCE, Signed, Town
+from client.local import LocalClient
+from client.registering import NewPatient, add_hospital, add_member, register_patients
 from consent.facts import Record
 from crypto.encoding import b64encode
 from identity.actors import Actor, new_id, new_key
+from journeys.appending import append
 from ledger.event import Event, sign_event
 from ledger.times import DAY_MS, format_time
-from records.appending import append
 from records.charts import list_chart
-from records.desk import Near
-from records.directory import NewPatient, add_hospital, add_member, register_patients
-from records.disclosures import disclose, find_records
+from records.opening import disclose, find_records
 from records.uploads import Upload, stage, upload
 from storage.ledger import Ledger
-from storage.log import Settled
+from storage.log import CommittedBatch
 
 RECORD_BYTES = 1_000
 """As YCSB has it: ten fields of 100 bytes."""
@@ -62,9 +62,9 @@ class Clinic:
     def build(cls, place: Path, charts: int, records: int) -> "Clinic":
         """A new ledger with `charts` patients and `records` records of RECORD_BYTES each."""
         town = Town.build(place, 0)
-        ledger, desk = town.ledger, Near(town.ledger)
-        away = add_hospital(desk, town.operator, "Away", "Etc/UTC")
-        doctor, _ = add_member(desk, away.admin, "doctor", away.hospital, "Dr. Bench", new_key())
+        ledger, client = town.ledger, LocalClient(town.ledger)
+        away = add_hospital(client, town.operator, "Away", "Etc/UTC")
+        doctor, _ = add_member(client, away.admin, "doctor", away.hospital, "Dr. Bench", new_key())
         made = [_granted(ledger, chart, doctor) for chart in _charts(town, charts)]
         patients = [chart.patient for chart in made for _ in range(records)]
         for start in range(0, len(patients), UPLOAD_AT_ONCE):
@@ -84,7 +84,7 @@ class Clinic:
     def read(self, record: Record) -> Operation:
         """The doctor opens a record: decided, appended, key released, content decrypted."""
 
-        def give(settled: Settled) -> None:
+        def give(settled: CommittedBatch) -> None:
             if len(b"".join(disclose(self.ledger, settled).content)) != RECORD_BYTES:
                 raise SystemExit("got another content than was uploaded")
 
@@ -104,7 +104,7 @@ class Clinic:
         """The patient opens the own chart's list; `then` follows, expecting nothing to have come between."""
         event = self._event(chart.actor, "chart.opened", chart.patient, {"purpose": "PATRQT"})
 
-        def give(settled: Settled) -> Operation | None:
+        def give(settled: CommittedBatch) -> Operation | None:
             _listed(self.ledger, settled)
             return then and _expecting(then, settled)
 
@@ -126,7 +126,7 @@ class Clinic:
         """Read, then write what depends on it: refused as a conflict if the chart has changed in between."""
         write = Operation([self.grant(chart)])
 
-        def give(settled: Settled) -> Operation:
+        def give(settled: CommittedBatch) -> Operation:
             b"".join(disclose(self.ledger, settled).content)
             return _expecting(write, settled)
 
@@ -184,7 +184,7 @@ def _charts(town: Town, count: int) -> list[Chart]:
             NewPatient(new_id("pt", now), new_id("ac", now), "Bench", None, False, new_key())
             for _ in range(min(REGISTER_AT_ONCE, count - start))
         ]
-        register_patients(Near(town.ledger), town.system, new)
+        register_patients(LocalClient(town.ledger), town.system, new)
         for one in new:
             assert one.key is not None
             out.append(Chart(one.patient, Actor(ORIGIN, one.account, "patient", "", one.key), "", ""))  # fmt: skip
@@ -204,12 +204,12 @@ def _content(patient: str) -> Upload:
     return Upload(patient, "laboratory", "application/octet-stream", [os.urandom(RECORD_BYTES)])
 
 
-def _listed(ledger: Ledger, settled: Settled) -> None:
+def _listed(ledger: Ledger, settled: CommittedBatch) -> None:
     if not list_chart(ledger, settled).lines:
         raise SystemExit("got an empty chart")
 
 
-def _expecting(write: Operation, settled: Settled) -> Operation:
+def _expecting(write: Operation, settled: CommittedBatch) -> Operation:
     """`write`, expecting that its stream ends with the reading that was just settled."""
     (read,) = settled.outcomes
     return Operation(write.events, write.atomic, write.after, None, read.entry.link.stream_seq + 1)  # type: ignore[union-attr]

@@ -6,6 +6,8 @@ from pathlib import Path
 from benchmarks.append import in_threads
 from benchmarks.measure import Figure, workplace
 from benchmarks.town import Town
+from client import registering
+from client.local import LocalClient
 from consent.auditor import audit_export
 from consent.decide import Request, decide
 from consent.facts import Grant, Record, Version
@@ -15,9 +17,8 @@ from identity.actors import Actor, new_key
 from ledger.directory import Hospital, Member, Patient
 from ledger.files import read_vkeys
 from ledger.rows import Rows
-from records import directory, uploads
-from records.desk import Near
-from records.disclosures import find_records, reading
+from records import uploads
+from records.opening import find_records, reading
 from records.uploads import Upload
 from storage.exports import write_export
 
@@ -64,8 +65,8 @@ def audited(place: Path) -> float:
     """Decisions a second over a log of uploads and readings."""
     town = Town.build(place, 500)
     ledger = town.ledger
-    doctor, _ = directory.add_member(
-        Near(ledger), town.admin, "doctor", town.system.hospital, "Dr. Bench", new_key()
+    doctor, _ = registering.add_member(
+        LocalClient(ledger), town.admin, "doctor", town.system.hospital, "Dr. Bench", new_key()
     )
     uploads.upload(
         ledger, town.system, [Upload(p, "laboratory", "text/plain", [b"x"]) for p in town.patients]
@@ -79,7 +80,7 @@ def audited(place: Path) -> float:
 
     in_threads(read, [(doctor, 500)] * (READINGS // 500))
     for one in town.signed(town.uploads(UPLOADS)):
-        ledger.submit([ledger.intake.event(one.raw, one.key, one.value)])
+        ledger.submit([ledger.signatures.event(one.raw, one.key, one.value)])
     write_export(ledger, place / "export")
     ledger.close()
     keys = read_vkeys(town.settings.data / "log.vkey")

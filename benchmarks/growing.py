@@ -8,7 +8,7 @@ import time
 from benchmarks.append import append_bundles, append_signed
 from benchmarks.measure import Figure, workplace
 from benchmarks.town import Town
-from storage.views import rebuild
+from storage.sql.views import rebuild
 
 ENTRIES = 1_000_000
 """How long the long log is; `--entries` takes another length."""
@@ -27,10 +27,10 @@ _START = """
 import sys, time
 began = time.perf_counter()
 from pathlib import Path
-from api.bootstrap import open_ledger
-from api.settings import Settings
+from api.app.bootstrap import open_ledger
+from api.app.settings import Settings
 from identity.actors import new_id, read_keyfile
-from records.appending import append
+from journeys.appending import append
 ledger = open_ledger(Settings(data=Path(sys.argv[1]), database_url="", root=None))
 actor = read_keyfile(Path(sys.argv[2]))
 body = {"hospital": new_id("hs", ledger.clock()), "name": "Bench", "time_zone": "Etc/UTC"}

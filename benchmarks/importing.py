@@ -4,8 +4,8 @@ from pathlib import Path
 
 from benchmarks.measure import Figure, workplace
 from benchmarks.town import Town
-from records.generating import Order, generate
-from records.imports import import_paths
+from imports import import_paths
+from imports.generating import Order, generate
 
 SAMPLES = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 FOLDERS = ("synthea-2019-r4", "synthea-2022-csv-fhir/fhir")

@@ -4,8 +4,8 @@ import multiprocessing
 import time
 from multiprocessing.synchronize import Barrier
 
-from api.bootstrap import open_ledger
-from api.settings import Settings
+from api.app.bootstrap import open_ledger
+from api.app.settings import Settings
 from benchmarks.append import append_signed
 from benchmarks.measure import Figure, one_thread_limit, workplace
 from benchmarks.town import Signed, Town

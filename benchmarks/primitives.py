@@ -17,7 +17,7 @@ from benchmarks.town import Town
 from crypto.blobs import Sealer, open_stream
 from crypto.signing import SigningKey
 from ledger.merkle import leaf_hash, node_hash
-from storage.database import SQLITE_PAGE_BYTES, SQLITE_ROWS
+from storage.sql.database import SQLITE_PAGE_BYTES, SQLITE_ROWS
 
 ROUNDS = 5
 TIMES = 2_000

@@ -32,10 +32,10 @@ from benchmarks.town import Town
 from ledger.auditor import verify_export
 from ledger.files import read_vkeys
 from ledger.sequencer import Rules
-from records.disclosures import disclose
-from storage.database import Database
+from records.opening import disclose
 from storage.exports import write_export
 from storage.log import Log
+from storage.sql.database import Database
 
 EVENTS, QUICK_EVENTS = 10_000, 1_000
 READINGS, QUICK_READINGS = 1_000, 100
@@ -165,7 +165,7 @@ def _read(clinic: Clinic, count: int, batch: int) -> float:
     began = time.perf_counter()
     for start in range(0, count, batch):
         part = made[start : start + batch]
-        proposals = [ledger.intake.event(one.raw, one.key, one.value) for one in part]
+        proposals = [ledger.signatures.event(one.raw, one.key, one.value) for one in part]
         settled = ledger.submit(proposals).result()
         for outcome in settled.outcomes:
             _open(disclose(ledger, replace(settled, outcomes=[outcome])).content)

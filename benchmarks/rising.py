@@ -19,7 +19,7 @@ from benchmarks.town import Signed
 from ledger.errors import Refused
 from storage.errors import Unavailable
 from storage.ledger import Ledger
-from storage.log import Settled
+from storage.log import CommittedBatch
 
 RATES = (100, 250, 500, 1_000, 1_500, 2_000, 3_000, 4_000, 6_000, 8_000, 10_000)
 """Operations a second, offered one after the other until the log doesn't follow."""
@@ -40,7 +40,7 @@ class Operation:
 
     events: Sequence[Signed] = ()
     atomic: bool = False
-    after: Callable[[Settled], "Operation | None"] | None = None
+    after: Callable[[CommittedBatch], "Operation | None"] | None = None
     """Gives out what was opened; may give another operation that belongs to this one."""
     look: Callable[[], object] | None = None
     """What to look up in the views, where nothing is appended."""
@@ -58,7 +58,7 @@ class _Run:
     outcomes: Counter[str] = field(default_factory=Counter)
     errors: list[BaseException] = field(default_factory=list)
     checking: "queue.SimpleQueue[tuple[Operation, float] | None]" = field(default_factory=queue.SimpleQueue)  # fmt: skip
-    answering: "queue.SimpleQueue[tuple[Operation, float, Settled] | None]" = field(default_factory=queue.SimpleQueue)  # fmt: skip
+    answering: "queue.SimpleQueue[tuple[Operation, float, CommittedBatch] | None]" = field(default_factory=queue.SimpleQueue)  # fmt: skip
     ended: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
     done: threading.Event = field(default_factory=threading.Event)
@@ -91,9 +91,9 @@ class _Run:
         if operation.look is not None:
             operation.look()
             return self.end(due, "done")
-        intake, expects = self.ledger.intake, [operation.expect, None, None]
+        signatures, expects = self.ledger.signatures, [operation.expect, None, None]
         proposals = [
-            intake.event(one.raw, one.key, one.value, expect)
+            signatures.event(one.raw, one.key, one.value, expect)
             for one, expect in zip(operation.events, expects, strict=False)
         ]
         try:
@@ -102,7 +102,7 @@ class _Run:
             return self.end(due, "turned away")
         settled.add_done_callback(lambda future: self._settled(operation, due, future))
 
-    def _settled(self, operation: Operation, due: float, future: "Future[Settled]") -> None:
+    def _settled(self, operation: Operation, due: float, future: "Future[CommittedBatch]") -> None:
         """In the log's thread, hence short."""
         if error := future.exception():
             return self.fail(error)

@@ -18,12 +18,13 @@ from benchmarks.floors import FLOORS
 from benchmarks.load import request, write_requests
 from benchmarks.measure import Figure, workplace
 from benchmarks.town import ORIGIN, Town
+from client import registering
+from client.local import LocalClient
 from crypto.encoding import b64encode
 from identity.actors import Actor, new_key
 from ledger.event import Event, sign_bundle, sign_event
-from records import directory, uploads
-from records.desk import Near
-from records.disclosures import find_records
+from records import uploads
+from records.opening import find_records
 from records.uploads import Upload
 from tests.postgres import Cluster
 
@@ -172,8 +173,8 @@ def _measure(place: Path, url: str, where: str) -> list[Figure]:
 def _readable(town: Town) -> tuple[Actor, list[Any]]:
     """A doctor of the writing hospital, and records to read."""
     ledger = town.ledger
-    doctor, _ = directory.add_member(
-        Near(ledger), town.admin, "doctor", town.system.hospital, "Dr. Bench", new_key()
+    doctor, _ = registering.add_member(
+        LocalClient(ledger), town.admin, "doctor", town.system.hospital, "Dr. Bench", new_key()
     )
     patients = town.patients[:100]
     uploads.upload(

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from api.bootstrap import create_ledger, open_ledger
-from api.settings import Settings
+from api.app.bootstrap import create_ledger, open_ledger
+from api.app.settings import Settings
+from client.local import LocalClient
+from client.registering import NewPatient, add_hospital, register_patients
 from crypto.encoding import b64encode
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id
+from journeys.sealing import reserve
+from keeper.keeper import KeyRequest, NewBlob
 from ledger.event import Event, sign_bundle, sign_event
-from records.desk import Near
-from records.directory import NewPatient, add_hospital, register_patients
-from records.reserving import reserve
-from storage.keeper import KeyRequest, NewBlob
 from storage.ledger import Ledger
 
 ORIGIN = "bench.example/log"
@@ -50,7 +50,7 @@ class Town:
         settings = Settings(data=place / "ledger", database_url=url, root=None)
         operator = create_ledger(settings, ORIGIN).operator
         ledger = open_ledger(settings)
-        hospital = add_hospital(Near(ledger), operator, "Bench", "Etc/UTC")
+        hospital = add_hospital(LocalClient(ledger), operator, "Bench", "Etc/UTC")
         town = cls(settings, ledger, hospital.system, [], hospital.admin, operator)
         town.register(patients)
         return town
@@ -63,7 +63,7 @@ class Town:
                 NewPatient(new_id("pt", now), new_id("ac", now), "Bench", None, False, None)
                 for _ in range(min(REGISTER_AT_ONCE, patients - start))
             ]
-            register_patients(Near(self.ledger), self.system, new)
+            register_patients(LocalClient(self.ledger), self.system, new)
             self.patients += [one.patient for one in new]
 
     def uploads(self, count: int, shuffle: int = 1) -> list[bytes]:

@@ -21,10 +21,10 @@ from crypto.encoding import b64encode
 from crypto.ids import random_id, timed_id
 from crypto.passphrases import passphrase_bytes, passphrase_forms
 from crypto.signing import SigningKey
+from durable.files import create_file, replace_file
 from identity.errors import KeyFileError
 from ledger.event import possession_message
 from ledger.times import format_time
-from storage.files import create_file, replace_file
 
 _MEMBERS = {"origin", "account", "role", "hospital", "key", "private_key"}
 

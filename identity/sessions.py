@@ -40,7 +40,7 @@ class Session:
 def challenge(ledger: Ledger) -> bytes:
     """32 fresh bytes to sign; they count for two minutes, once."""
     secret, now = os.urandom(CHALLENGE_BYTES), ledger.clock()
-    ledger.passing.put("challenge", secret, b"", now, now + CHALLENGE_MS)
+    ledger.tokens.put("challenge", secret, b"", now, now + CHALLENGE_MS)
     return secret
 
 
@@ -49,7 +49,7 @@ def sign_in(
 ) -> Session:
     """A session for whoever signed the challenge `nonce`, in one of their roles; raises NotSignedIn."""
     now = ledger.clock()
-    if ledger.passing.take("challenge", nonce, now) is None:
+    if ledger.tokens.take("challenge", nonce, now) is None:
         raise NotSignedIn(
             "got a challenge that was used, has ended or was never given; ask for another"
         )
@@ -84,7 +84,7 @@ def log_reader(ledger: Ledger, token: str) -> Caller:
 def sign_out(ledger: Ledger, token: str) -> None:
     """End a session; one that has ended stays ended."""
     try:
-        ledger.passing.take("session", b64decode(token, TOKEN_BYTES), ledger.clock())
+        ledger.tokens.take("session", b64decode(token, TOKEN_BYTES), ledger.clock())
     except CryptoError as error:
         raise NotSignedIn("unknown token") from error
 
@@ -111,14 +111,14 @@ def active_role(ledger: Ledger, caller: Caller, now: int) -> bool:
 
 def _give(ledger: Ledger, kind: str, caller: Caller, now: int, end: int) -> Session:
     token = os.urandom(TOKEN_BYTES)
-    ledger.passing.put(kind, token, json.dumps(asdict(caller)).encode(), now, end)
+    ledger.tokens.put(kind, token, json.dumps(asdict(caller)).encode(), now, end)
     return Session(b64encode(token), end, caller)
 
 
 def _holder(ledger: Ledger, kind: str, token: str) -> Caller:
     now = ledger.clock()
     try:
-        found = ledger.passing.get(kind, b64decode(token, TOKEN_BYTES), now)
+        found = ledger.tokens.get(kind, b64decode(token, TOKEN_BYTES), now)
     except CryptoError:
         found = None
     if found is None:

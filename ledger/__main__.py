@@ -1,4 +1,4 @@
-"""The auditor's tool: `python -P -m ledger verify DIR --vkey FILE`. It alone in this room opens files.
+"""The auditor's tool: `python -P -m ledger verify DIR --vkey FILE`. It alone in this package opens files.
 
 Exit codes: 0 good, 1 found wrong, 2 used wrongly, 3 consistent but origin unproven, 4 could not run.
 """
@@ -6,13 +6,16 @@ Exit codes: 0 good, 1 found wrong, 2 used wrongly, 3 consistent but origin unpro
 import sys
 from pathlib import Path
 
-_ROOMS = ("api", "consent", "crypto", "identity", "ledger", "records", "storage")
+_PACKAGES = ("api", "client", "consent", "crypto", "demo", "durable", "identity", "imports", "journeys", "keeper",
+             "ledger", "people", "records", "storage", "synthetic")  # fmt: skip
 
 
 def _refuse_shadows() -> None:
     """An export with a folder `crypto/` would otherwise run its code."""
     here, home = Path.cwd(), Path(__file__).resolve().parent.parent
-    shadows = [room for room in _ROOMS if (here / room).exists() or (here / f"{room}.py").exists()]
+    shadows = [
+        name for name in _PACKAGES if (here / name).exists() or (here / f"{name}.py").exists()
+    ]
     if shadows and here.resolve() != home:
         print(
             f"ledger: this folder holds {shadows[0]!r}, whose code could run instead of the verifier's. "

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 
 from consent.explain import readers
 from consent.facts import Exclusion, Grant, Record
+from journeys.errors import NotThere
+from journeys.sealing import object_key
+from keeper.keeper import Reading, SealedField
 from ledger.directory import Patient
 from ledger.entry import Entry
 from ledger.sequencer import Proposal
-from records.disclosures import evidence, fresh
-from records.errors import NotThere
-from records.reserving import object_key
-from storage.keeper import Reading, SealedField
+from records.opening import evidence, fresh
 from storage.ledger import Ledger
-from storage.log import Settled
+from storage.log import CommittedBatch
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def open_chart(ledger: Ledger, proposal: Proposal) -> Chart:
     return list_chart(ledger, ledger.submit([proposal]).result())
 
 
-def list_chart(ledger: Ledger, settled: Settled) -> Chart:
+def list_chart(ledger: Ledger, settled: CommittedBatch) -> Chart:
     """The list of a `chart.opened` that was just appended; see `open_chart`."""
     outcome = fresh(settled)
     entry, shown = outcome.entry, outcome.shown

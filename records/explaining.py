@@ -9,11 +9,11 @@ from consent.gate import ASSURANCE, gather
 from consent.policy import Policy
 from identity.actors import Caller
 from identity.sessions import active_role
+from journeys.errors import Forbidden, NotThere, RecordsError
 from ledger.directory import Group, GroupMember, Key, Member, Patient
 from ledger.entry import Entry
 from ledger.registry import ACTIONS, PURPOSES, REGISTRY
 from ledger.rows import Rows
-from records.errors import Forbidden, NotThere, RecordsError
 from storage.ledger import Ledger
 
 ASKED = frozenset(str(kind.action) for kind in REGISTRY.values() if kind.action)

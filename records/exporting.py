@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from consent.facts import Record, Version, sha256_of, version_of
 from crypto.blobs import blob_context, open_stream
 from crypto.encoding import b64encode
+from journeys.errors import NotThere, RecordsError
+from keeper.keeper import Wrapped
 from ledger.entry import Entry
 from ledger.exports import export_line, export_root
 from ledger.sequencer import Proposal
-from records.disclosures import evidence, find_record, fresh
-from records.errors import NotThere, RecordsError
-from storage.keeper import Wrapped
+from records.opening import evidence, find_record, fresh
 from storage.ledger import Ledger
-from storage.log import Settled
+from storage.log import CommittedBatch
 
 EXPORT_RECORDS = 100_000
 """Most versions in one export."""
 
 
 @dataclass(frozen=True)
-class Taken:
+class ExportedRecord:
     """One version of one record in an export, and its content as pieces of bytes, which can be read once."""
 
     record: Record
@@ -72,15 +72,15 @@ def check_list(
 
 def open_export(
     ledger: Ledger, proposal: Proposal, wanted: Sequence[tuple[str, int]]
-) -> tuple[Entry, list[Taken]]:
+) -> tuple[Entry, list[ExportedRecord]]:
     """Append a signed `chart.exported`; gives the content of all that it lists, in this call alone."""
     found = check_list(ledger, proposal, wanted)
     return take_export(ledger, ledger.submit([proposal]).result(), found)
 
 
 def take_export(
-    ledger: Ledger, settled: Settled, found: Sequence[tuple[Record, Version]]
-) -> tuple[Entry, list[Taken]]:
+    ledger: Ledger, settled: CommittedBatch, found: Sequence[tuple[Record, Version]]
+) -> tuple[Entry, list[ExportedRecord]]:
     """The content of an export that was just appended; see `open_export`."""
     entry = fresh(settled).entry
     shown = evidence(ledger, settled, entry)
@@ -91,7 +91,7 @@ def take_export(
     ]
     opened = ledger.keeper.release_export(shown, asked)
     return entry, [
-        Taken(record, version, _content(ledger, record, version, key))
+        ExportedRecord(record, version, _content(ledger, record, version, key))
         for (record, version), key in zip(found, opened, strict=True)
     ]
 

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from journeys.names import hospital_names, staff_names
 from ledger.chain import ZERO
 from ledger.entry import Entry, nested_event
 from ledger.errors import ProofError
 from ledger.merkle import leaf_hash
 from ledger.sequencer import Proposal
-from records.disclosures import fresh
-from records.names import hospital_names, staff_names
+from records.opening import fresh
 from storage.ledger import Ledger
-from storage.log import Settled
+from storage.log import CommittedBatch
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def open_history(ledger: Ledger, proposal: Proposal) -> History:
     return read_history(ledger, ledger.submit([proposal]).result())
 
 
-def read_history(ledger: Ledger, settled: Settled) -> History:
+def read_history(ledger: Ledger, settled: CommittedBatch) -> History:
     """The history of a `history.opened` that was just appended; see `open_history`."""
     entry = fresh(settled).entry
     stream = ledger.stream(entry.event.stream, entry.link.seq + 1)

@@ -1,12 +1,12 @@
 """Receipts: given to whoever an entry concerns, and to nobody else."""
 
+from durable.errors import NotFound
 from identity.actors import Caller
 from identity.sessions import active_role
+from journeys.errors import NotThere
 from ledger.directory import Key, Patient
 from ledger.entry import Entry
 from ledger.receipt import Receipt
-from records.errors import NotThere
-from storage.errors import NotFound
 from storage.ledger import Ledger
 
 

@@ -10,14 +10,14 @@ from consent.facts import Record
 from crypto.blobs import KEY_BYTES, Sealer, blob_context, sealed_length
 from crypto.encoding import b64encode
 from identity.actors import Actor, Caller, new_id
+from journeys.appending import append
+from journeys.errors import NotThere, RecordsError
+from journeys.sealing import check_appender, object_key, reserve
+from keeper.keeper import KeyRequest, NewBlob
 from ledger.directory import Patient
-from records.appending import append
-from records.errors import NotThere, RecordsError
-from records.reserving import check_appender, object_key, reserve
 from storage.errors import BlobError
-from storage.keeper import KeyRequest, NewBlob
+from storage.keytable import LABEL_KEY
 from storage.ledger import Ledger
-from storage.staged import LABEL_KEY
 
 STAGING_THREADS = 8
 """Blobs written at a time."""
@@ -149,7 +149,7 @@ def _stage(ledger: Ledger, upload: Upload, known: str = "") -> _Staged:
 def _check_there(ledger: Ledger, staged: Iterable[_Staged]) -> None:
     """Raises BlobError unless the blobs are there once their keys are durable.
 
-    A process that slept for a day between blob and key comes after the sweeper, which saw no key.
+    A process that slept for a day between blob and key comes after the garbage collection, which saw no key.
     """
     for one in staged:
         size, expected = ledger.blobs.size(one.blob), sealed_length(one.size)

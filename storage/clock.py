@@ -12,9 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from durable.errors import StartRefused
+from durable.files import replace_file
 from ledger.times import DAY_MS, format_time
-from storage.errors import StartRefused, Unavailable
-from storage.files import replace_file
+from storage.errors import Unavailable
 
 CLOCK_JUMP_MS = 2_000
 """How far the clock may drift from the time since boot, in one process, before nothing more is appended."""

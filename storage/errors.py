@@ -1,12 +1,6 @@
-"""The errors of this room; each message says what was got and what was expected."""
+"""The errors of this package, under the root of all that writes to a disk; each says what was got and what was expected."""
 
-
-class StorageError(Exception):
-    """Root of every error that this room raises on purpose."""
-
-
-class StartRefused(StorageError):
-    """The stores don't fit each other; the message names the reason and the remedy."""
+from durable.errors import StorageError
 
 
 class Unavailable(StorageError):
@@ -26,10 +20,6 @@ class Bug(StorageError):
     """An error of the program while a call was worked on; nothing of it was appended. Its cause is chained."""
 
 
-class NotFound(StorageError):
-    """What was asked for isn't there."""
-
-
 class BlobError(StorageError):
     """A blob that is missing, there already, too large or not what the log says."""
 
@@ -45,7 +35,3 @@ class BadBlob(BlobError):
 
 class BackupRefused(StorageError):
     """A backup that is not whole, not what its manifest says, or not this log's; nothing was written over it."""
-
-
-class KeeperRefused(StorageError):
-    """The key keeper releases nothing for what it was shown."""

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crypto.notes import VerifierKey
+from durable.errors import StorageError
 from ledger.layout import KEY_FILES
 from ledger.merkle import HASH_BYTES
 from ledger.registry import edition_of, registry_json
 from ledger.tiles import TILE_WIDTH, all_tiles, join_bundle, level_tiles, tile_path
-from storage.errors import StorageError
 from storage.ledger import Ledger
 from storage.stores import Stores
 

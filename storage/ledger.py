@@ -10,6 +10,8 @@ from typing import Any, TypeVar, cast
 from consent.facts import Record
 from consent.policy import Policy, policy_in_force
 from crypto.notes import VerifierKey
+from durable.errors import NotFound
+from keeper.keeper import KeyKeeper, Reading
 from ledger.directory import Key
 from ledger.entry import Entry
 from ledger.merkle import consistency_proof, inclusion_path, root_of
@@ -17,20 +19,18 @@ from ledger.policies import LOG, PolicyRow
 from ledger.receipt import Receipt
 from ledger.rows import Rows
 from ledger.sequencer import Outcome, Proposal
-from storage.blobs import BlobStore
-from storage.care.sweeper import Sweeper
-from storage.database import Database
-from storage.entries import EntryStore, Head
-from storage.errors import NotFound
-from storage.identifiers import Identifiers, Imported
-from storage.intake import Intake
-from storage.keeper import KeyKeeper, Reading
-from storage.log import Log, Settled, publication_due
-from storage.passing import PassingStore
-from storage.rows import shape
-from storage.staged import KeyTable
+from storage.blobs.files import BlobStore
+from storage.keytable import KeyTable
+from storage.log import CommittedBatch, Log, publication_due
+from storage.maintenance.garbage import GarbageCollector
+from storage.signatures import SignatureChecks
+from storage.sql.database import Database
+from storage.sql.entries import EntryStore, Head
+from storage.sql.identifiers import Identifiers, Imported
+from storage.sql.rowcache import records_of, select_rows
+from storage.sql.rows import shape
 from storage.stores import Stores
-from storage.working import records_of, select_rows
+from storage.tokens import TokenStore
 
 R = TypeVar("R")
 ENTRIES_KEPT = 4_096
@@ -51,11 +51,11 @@ class Ledger:
     blobs: BlobStore
     identifiers: Identifiers
     imported: Imported
-    intake: Intake
+    signatures: SignatureChecks
     log: Log
     keeper: KeyKeeper
-    passing: PassingStore
-    sweeper: Sweeper
+    tokens: TokenStore
+    garbage: GarbageCollector
     """Runs in a serving process only."""
     names: dict[str, str] = field(default_factory=dict)
     """Names of hospitals and their people that were shown before, by id."""
@@ -85,7 +85,9 @@ class Ledger:
         """Append proposals; see `Log.append`."""
         return self.log.append(proposals)
 
-    def submit(self, proposals: Sequence[Proposal], atomic: bool = False) -> "Future[Settled]":
+    def submit(
+        self, proposals: Sequence[Proposal], atomic: bool = False
+    ) -> "Future[CommittedBatch]":
         """Queue proposals without waiting; see `Log.submit`."""
         return self.log.submit(proposals, atomic)
 
@@ -167,14 +169,14 @@ class Ledger:
         first, second = self.receipts_now((seq, key_seq))
         return Reading(first, second, self.prove)
 
-    def evidence(self, settled: Settled, entry: Entry, key_seq: int) -> Reading:
+    def evidence(self, settled: CommittedBatch, entry: Entry, key_seq: int) -> Reading:
         """What the keeper is shown for the reading `entry`, under the checkpoint it was settled by."""
         note = settled.checkpoint
         first = Receipt(entry.raw, entry.link.seq, tuple(settled.path(entry.link.seq)), note)
         second = Receipt(self.kept_entry(key_seq).raw, key_seq, tuple(settled.path(key_seq)), note)
         return Reading(first, second, partial(self._prove_from, settled))
 
-    def _prove_from(self, settled: Settled, old: int, new: int) -> list[bytes]:
+    def _prove_from(self, settled: CommittedBatch, old: int, new: int) -> list[bytes]:
         """The consistency proof to a checkpoint whose tree is at hand, or else from the database."""
         if new == settled.size:
             return consistency_proof(old, new, settled.node)
@@ -226,10 +228,10 @@ class Ledger:
             )
 
     def close(self) -> None:
-        """Finish what was accepted and close everything; raises OSError if an anchor can't be written."""
+        """Finish what was accepted and close everything; raises OSError if the trusted checkpoint can't be written."""
         with ExitStack() as last_first:  # each is closed, whatever another one raises
             last_first.callback(self.database.close)
-            last_first.callback(self.passing.close)
+            last_first.callback(self.tokens.close)
             last_first.callback(self.keeper.close)
             last_first.callback(self.log.close)
 

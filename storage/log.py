@@ -1,6 +1,6 @@
 """The log: one thread a process drains a queue of proposals, batch by batch, in seven steps.
 
-1 is done in the callers' threads (`intake`); 2 to 7 are `Log._run`, top to bottom.
+1 is done in the callers' threads (`signatures`); 2 to 7 are `Log._run`, top to bottom.
 """
 
 import logging
@@ -23,6 +23,8 @@ from crypto.encoding import b64decode
 from crypto.ids import timed_id
 from crypto.notes import LogSigner
 from crypto.signing import SigningKey
+from durable.errors import StorageError
+from durable.trusted import TrustedCheckpoint
 from ledger.chain import Chain
 from ledger.errors import Refused
 from ledger.merkle import HASH_BYTES, Frontier, Node, path_through, range_hash
@@ -37,12 +39,11 @@ from ledger.tiles import (
     grow,
     tile_nodes,
 )
-from storage.anchor import Anchor
 from storage.clock import CLOCK_BEHIND_MS, ClockWatch
-from storage.entries import EntryStore, Head, StreamEnd, empty_head
-from storage.errors import Bug, OutcomeUnknown, StorageError, Unavailable
-from storage.staged import Claims, KeyTable
-from storage.working import WorkingSet
+from storage.errors import Bug, OutcomeUnknown, Unavailable
+from storage.keytable import Claims, KeyTable
+from storage.sql.entries import EntryStore, Head, StreamEnd, empty_head
+from storage.sql.rowcache import RowCache
 
 BATCH_EVENTS = 1_000
 """Most events in a batch."""
@@ -95,7 +96,7 @@ def no_node(level: int, index: int) -> bytes:
 
 
 @dataclass(frozen=True)
-class Settled:
+class CommittedBatch:
     """What came of one call: an outcome for each proposal, under one checkpoint."""
 
     outcomes: list[Outcome]
@@ -112,13 +113,13 @@ class Settled:
 
 
 @dataclass(frozen=True)
-class Ticket:
+class PendingAppend:
     """Proposals of one caller, and what comes of them."""
 
     proposals: Sequence[Proposal]
     atomic: bool = False
     """All of them become entries, or none."""
-    settled: "Future[Settled]" = field(default_factory=Future)
+    settled: "Future[CommittedBatch]" = field(default_factory=Future)
 
 
 class _Undone(Exception):
@@ -137,7 +138,7 @@ class _State:
     frontier: Frontier
     crown: Crown
     streams: dict[str, StreamEnd] = field(default_factory=dict)
-    rows: WorkingSet = field(default_factory=WorkingSet)
+    rows: RowCache = field(default_factory=RowCache)
 
 
 class Log:
@@ -150,22 +151,22 @@ class Log:
         signer: LogSigner,
         service: tuple[str, SigningKey] | None,
         rules: Rules,
-        anchor: Anchor,
+        trusted: TrustedCheckpoint,
         watch: ClockWatch,
     ) -> None:
         """`service`: account and key that sign refusals; None only while entry 0 is written."""
         self._store, self._keys, self._signer, self._service = store, keys, signer, service
-        self._rules, self._anchor = rules, anchor
+        self._rules, self._trusted = rules, trusted
         self._watch, self._clock = watch, watch.wall
         self._state: _State | None = None
-        self._queue: queue.Queue[Ticket | None] = queue.Queue()
+        self._queue: queue.Queue[PendingAppend | None] = queue.Queue()
         self._waiting = 0
         self._gate = threading.Lock()
         self._enough = threading.Condition(self._gate)
         self._wanted = 0
         self._stopping = False
         self.unforeseen = 0
-        """Rows that a batch asked for and that were not loaded with it (see `WorkingSet`)."""
+        """Rows that a batch asked for and that were not loaded with it (see `RowCache`)."""
         self._thread = threading.Thread(target=self._drain, name="log", daemon=True)
         self._thread.start()
 
@@ -206,7 +207,9 @@ class Log:
                 ) from error
         return outcomes
 
-    def submit(self, proposals: Sequence[Proposal], atomic: bool = False) -> "Future[Settled]":
+    def submit(
+        self, proposals: Sequence[Proposal], atomic: bool = False
+    ) -> "Future[CommittedBatch]":
         """Queue at most a batch's worth of proposals, which stay together; never blocks.
 
         `atomic`: all or nothing; what would have been appended then answers `atomic`. Raises Unavailable;
@@ -216,7 +219,7 @@ class Log:
             raise Refused(
                 "too_large", f"got {len(proposals)} events, expected at most {BATCH_EVENTS}"
             )
-        ticket = Ticket(proposals, atomic)
+        ticket = PendingAppend(proposals, atomic)
         ticket.settled.set_running_or_notify_cancel()  # a caller who goes away takes nothing back
         with self._gate:
             if self._stopping:
@@ -232,25 +235,25 @@ class Log:
         return ticket.settled
 
     def close(self) -> None:
-        """Finish what was accepted, stop the thread, write the anchor.
+        """Finish what was accepted, stop the thread, write the trusted checkpoint.
 
-        Raises OSError if the anchor can't be written; what was acknowledged stands in the database.
+        Raises OSError if the trusted checkpoint can't be written; what was acknowledged stands in the database.
         """
         with self._gate:
             self._stopping = True
             self._queue.put(None)
             self._enough.notify()
         self._thread.join()
-        self._anchor.write_now()
+        self._trusted.write_now()
 
     def _drain(self) -> None:
-        last: Ticket | None = None
+        last: PendingAppend | None = None
         while True:
             try:
                 ticket = last or self._queue.get(timeout=PUBLISH_MS / 1000)
             except queue.Empty:
                 with suppress(Exception):  # the next batch fails on it, aloud; the thread lives on
-                    self._anchor.write_due(self._clock())
+                    self._trusted.write_due(self._clock())
                 continue
             last = None
             if ticket is None:
@@ -275,7 +278,7 @@ class Log:
                 GATHER_MS / 1000,
             )
 
-    def _collect(self, first: Ticket) -> tuple[list[Ticket], Ticket | None]:
+    def _collect(self, first: PendingAppend) -> tuple[list[PendingAppend], PendingAppend | None]:
         """Whatever queued up while the last commit ran, up to a batch's limits; and what is over."""
         batch, events = [first], len(first.proposals)
         if first.atomic:
@@ -294,7 +297,7 @@ class Log:
                 return batch, ticket
             batch.append(ticket)
 
-    def _settle(self, tickets: list[Ticket]) -> None:
+    def _settle(self, tickets: list[PendingAppend]) -> None:
         """Run one batch and resolve its callers, whatever happens."""
         try:
             self._try(tickets)
@@ -302,7 +305,7 @@ class Log:
             with self._gate:
                 self._waiting -= sum(len(ticket.proposals) for ticket in tickets)
 
-    def _try(self, tickets: list[Ticket]) -> None:
+    def _try(self, tickets: list[PendingAppend]) -> None:
         """Run a batch; what one call makes fail by itself fails for that call alone."""
         try:
             self._run(tickets)
@@ -321,16 +324,16 @@ class Log:
                 if not ticket.settled.done():
                     ticket.settled.set_exception(_failure(error))
 
-    def _undo(self, ticket: Ticket, outcomes: list[Outcome]) -> None:
+    def _undo(self, ticket: PendingAppend, outcomes: list[Outcome]) -> None:
         """Answer an atomic call of which something was refused: nothing of it stands."""
         self._state = None
         words = "not appended: another event of this all-or-nothing call was refused"
         answers: list[Outcome] = [
             Refused("atomic", words) if isinstance(o, Appended) and o.fresh else o for o in outcomes
         ]
-        ticket.settled.set_result(Settled(answers, 0, b"", no_node, no_node))
+        ticket.settled.set_result(CommittedBatch(answers, 0, b"", no_node, no_node))
 
-    def _run(self, tickets: list[Ticket]) -> None:
+    def _run(self, tickets: list[PendingAppend]) -> None:
         """Steps 2 to 7 of the append transaction."""
         proposals = [proposal for ticket in tickets for proposal in ticket.proposals]
         began, committing = time.perf_counter(), False
@@ -350,11 +353,11 @@ class Log:
                 # 5. The new root, signed. 6. Everything that must be true at once is written.
                 state = self._write(connection, state, batch)
                 committing = True
-            self._anchor.saw(state.head.size, state.head.checkpoint, self._clock())
+            self._trusted.saw(state.head.size, state.head.checkpoint, self._clock())
             self._watch.saw(now)
         except Exception as error:
             if committing:
-                # The commit, or its anchor, failed: it may have happened, so nobody is told either way.
+                # The commit, or its trusted checkpoint, failed: it may have happened, so nobody is told either way.
                 raise OutcomeUnknown(
                     "the commit's outcome is unknown; send the same events again, with the same ids"
                 ) from error
@@ -372,7 +375,7 @@ class Log:
         told = {"calls": len(tickets), "events": len(proposals), "entries": entries, "ms": ms}
         _LOG.info("batch", extra=told | {"unforeseen": unforeseen})
 
-    def _tell(self, tickets: list[Ticket], outcomes: list[Outcome], state: _State) -> None:
+    def _tell(self, tickets: list[PendingAppend], outcomes: list[Outcome], state: _State) -> None:
         """Resolve the callers of a batch that was committed."""
         node = edge_nodes(state.head.size, state.crown, self._store.full)
         subtree = cache(partial(range_hash, node=node))
@@ -381,10 +384,10 @@ class Log:
             part = outcomes[position : position + len(ticket.proposals)]
             position += len(ticket.proposals)
             ticket.settled.set_result(
-                Settled(part, state.head.size, state.head.checkpoint, node, subtree)
+                CommittedBatch(part, state.head.size, state.head.checkpoint, node, subtree)
             )
 
-    def _count_unforeseen(self, rows: WorkingSet) -> int:
+    def _count_unforeseen(self, rows: RowCache) -> int:
         found, rows.unforeseen = rows.unforeseen, 0
         self.unforeseen += found
         return found

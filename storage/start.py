@@ -1,4 +1,4 @@
-"""What must fit before a ledger is opened: head and entries, tiles, checkpoint, anchor, registry."""
+"""What must fit before a ledger is opened: head and entries, tiles, checkpoint, trusted, registry."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,8 @@ from sqlalchemy import Connection
 from crypto.encoding import b64encode
 from crypto.errors import CryptoError
 from crypto.notes import VerifierKey
+from durable.errors import NotFound, StartRefused
+from durable.trusted import Acknowledged
 from ledger.checkpoint import Checkpoint, open_checkpoint
 from ledger.merkle import (
     HASH_BYTES,
@@ -18,9 +20,7 @@ from ledger.merkle import (
 )
 from ledger.registry import edition_of, registry_hash
 from ledger.tiles import TILE_WIDTH
-from storage.anchor import Acknowledged
-from storage.entries import EntryStore, Head
-from storage.errors import NotFound, StartRefused
+from storage.sql.entries import EntryStore, Head
 
 
 def check_start(

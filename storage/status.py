@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from durable.errors import StartRefused
 from ledger.registry import edition_of
-from storage.entries import EntryStore
-from storage.errors import StartRefused
-from storage.upgrade import revisions
+from storage.sql.entries import EntryStore
+from storage.sql.upgrade import revisions
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from crypto.notes import VerifierKey
 from ledger.tiles import TILE_WIDTH
-from storage.blobs import BlobStore
-from storage.database import Database
-from storage.entries import EntryStore
+from storage.blobs.files import BlobStore
 from storage.errors import BadBlob, BlobError
-from storage.staged import KeyTable, NamedBlob
+from storage.keytable import KeyTable, NamedBlob
+from storage.sql.database import Database
+from storage.sql.entries import EntryStore
 
 
 @dataclass(frozen=True)

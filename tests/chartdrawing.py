@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from crypto.encoding import b64encode
 from identity.actors import Actor
+from keeper.keeper import NewBlob
 from ledger.times import DAY_MS, format_time
-from storage.keeper import NewBlob
-from storage.staged import LABEL_KEY
+from storage.keytable import LABEL_KEY
 from tests.drawing import (
     ADULT,
     CATEGORIES,

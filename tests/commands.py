@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from api.app.settings import Settings
 from api.cli.app import main
-from api.settings import Settings
 
 
 @dataclass(frozen=True)

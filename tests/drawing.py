@@ -15,12 +15,12 @@ from crypto.encoding import b64encode
 from crypto.ids import random_id, timed_id
 from crypto.signing import SigningKey
 from identity.actors import Actor, possession
+from journeys.sealing import reserve
+from keeper.keeper import KeyRequest, NewBlob
 from ledger.event import Event, sign_event
 from ledger.policies import last_policy
 from ledger.sequencer import Proposal
 from ledger.times import format_time
-from records.reserving import reserve
-from storage.keeper import KeyRequest, NewBlob
 from tests.people import Town
 
 Body = dict[str, Any]

@@ -17,30 +17,31 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from api.bootstrap import MARKER, SEEDS, create_ledger, open_ledger
-from api.settings import Settings
+from api.app.bootstrap import MARKER, SEEDS, create_ledger, open_ledger
+from api.app.settings import Settings
+from client import grants, readings, registering
+from client.local import LocalClient
+from client.registering import AddedHospital, NewPatient
 from crypto.cosignatures import Checkpoint
 from crypto.encoding import b64encode
 from crypto.ids import ALGORITHM_X25519, key_id
 from crypto.notes import LogSigner
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key, possession
+from journeys.appending import append
+from journeys.errors import AccessDenied
+from journeys.sealing import reserve
+from keeper.keeper import KeyRequest
+from keeper.roots import load_root
 from ledger.errors import Tampered
 from ledger.event import sign_event
 from ledger.layout import Read
 from ledger.registry import REGISTRY
 from ledger.times import DAY_MS, format_time, parse_time
-from records import directory, disclosures, grants, readings, uploads
-from records.appending import append
-from records.desk import Near
-from records.directory import AddedHospital, NewPatient
-from records.errors import AccessDenied
-from records.reserving import reserve
+from records import opening, uploads
 from records.uploads import Upload, Uploaded
 from storage.exports import write_export
-from storage.keeper import KeyRequest
 from storage.ledger import Ledger
-from storage.roots import load_root
 from tests.tilereader import leaf_hash, tile_layout, tile_path, tree_hash
 from tests.worlds import with_manifest
 
@@ -152,11 +153,13 @@ def forgeable(ledger: Ledger, data: Path, place: Path) -> Export:
 
 def _people(ledger: Ledger, operator: Actor, data: Path) -> People:
     north, south = (
-        directory.add_hospital(Near(ledger), operator, name, "Europe/Berlin")
+        registering.add_hospital(LocalClient(ledger), operator, name, "Europe/Berlin")
         for name in ("Klinikum Nord", "Klinikum Süd")
     )
     author, reader, stranger = (
-        directory.add_member(Near(ledger), h.admin, "doctor", h.hospital, "Dr. Ö", new_key())[0]
+        registering.add_member(
+            LocalClient(ledger), h.admin, "doctor", h.hospital, "Dr. Ö", new_key()
+        )[0]
         for h in (north, south, south)
     )
     (patient, chart), (neighbour, other_chart) = (_patient(ledger, north) for _ in range(2))
@@ -173,7 +176,7 @@ def _people(ledger: Ledger, operator: Actor, data: Path) -> People:
 def _patient(ledger: Ledger, hospital: AddedHospital) -> tuple[Actor, str]:
     now, key = ledger.clock(), new_key()
     new = NewPatient(new_id("pt", now), new_id("ac", now), "Pat", None, False, key)
-    directory.register_patients(Near(ledger), hospital.system, [new])
+    registering.register_patients(LocalClient(ledger), hospital.system, [new])
     return Actor(ORIGIN, new.account, "patient", "", key), new.patient
 
 
@@ -243,16 +246,18 @@ def _consent(ledger: Ledger, people: People, uploaded: Sequence[Uploaded]) -> No
     """Granted, read, refused, revoked, refused; looked at; and at last a key is revoked."""
     patient, chart, reader = people.patient, people.chart, people.reader
     first = uploaded[0].record
-    grants.grant(Near(ledger), patient, chart, reader.account)
-    grants.grant(Near(ledger), patient, chart, people.south.hospital, [first], days=7, uses=1)
+    grants.grant(LocalClient(ledger), patient, chart, reader.account)
+    grants.grant(
+        LocalClient(ledger), patient, chart, people.south.hospital, [first], days=7, uses=1
+    )
     _read(ledger, reader, first)
     _read(ledger, patient, first)
     _read(ledger, people.author, first)
     _refused(ledger, people.stranger, uploaded[1].record)
-    grants.revoke(Near(ledger), patient, chart, reader.account)
+    grants.revoke(LocalClient(ledger), patient, chart, reader.account)
     _refused(ledger, reader, uploaded[1].record)
-    readings.history(Near(ledger), patient, chart, "PATRQT")
-    readings.history(Near(ledger), people.auditor, chart, "HLEGAL")
+    readings.history(LocalClient(ledger), patient, chart, "PATRQT")
+    readings.history(LocalClient(ledger), people.auditor, chart, "HLEGAL")
     person = patient.in_role("person")
     body = {"account": person.account, "key": people.revoked.key.id}
     event = person.event("key.revoked", f"account/{person.account}", body, ledger.clock())
@@ -260,8 +265,8 @@ def _consent(ledger: Ledger, people: People, uploaded: Sequence[Uploaded]) -> No
 
 
 def _read(ledger: Ledger, actor: Actor, record: str) -> None:
-    row = disclosures.find_record(ledger, record)
-    shown = disclosures.open_record(ledger, disclosures.reading(ledger, actor, row, "TREAT"))
+    row = opening.find_record(ledger, record)
+    shown = opening.open_record(ledger, opening.reading(ledger, actor, row, "TREAT"))
     assert b"".join(shown.content)
 
 

@@ -16,11 +16,11 @@ from typing import Any
 from crypto.encoding import b64encode
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key, possession
+from journeys.sealing import reserve
+from keeper.keeper import KeyRequest, NewBlob
 from ledger.entry import Entry
 from ledger.policies import last_policy
 from ledger.times import DAY_MS, format_time
-from records.reserving import reserve
-from storage.keeper import KeyRequest, NewBlob
 from tests.people import Person, Town, denied, entry_of
 
 Body = dict[str, Any]

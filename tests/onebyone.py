@@ -19,11 +19,12 @@ from typing import Any, Final
 
 import pytest
 
-from api.bootstrap import open_ledger
+from api.app.bootstrap import open_ledger
 from consent.facts import FOLDS
 from consent.gate import gate
 from crypto.signing import SigningKey
 from identity.actors import new_id
+from keeper.roots import load_root
 from ledger.chain import Chain
 from ledger.entry import Entry
 from ledger.errors import Refused
@@ -32,10 +33,9 @@ from ledger.merkle import Frontier, leaf_hash
 from ledger.rows import KEY_LENGTHS, Row, Rows, row_name
 from ledger.sequencer import Appended, Batch, Denied, Outcome, Proposal, Rules
 from ledger.signers import created_ids
-from storage import working
 from storage.ledger import Ledger
-from storage.roots import load_root
-from storage.rows import TABLES, shape
+from storage.sql import rowcache
+from storage.sql.rows import TABLES, shape
 from tests.people import Town, keys_of
 from tests.sequences import Sequence
 from tests.served import until
@@ -140,7 +140,7 @@ def warm(town: Town) -> Iterator[Between]:
 def forgetful(town: Town) -> Iterator[Between]:
     """There is room for few rows, so they are forgotten again and again."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(working, "ROWS_LIMIT", FEW_ROWS)
+        patch.setattr(rowcache, "ROWS_LIMIT", FEW_ROWS)
         yield Town.size
 
 

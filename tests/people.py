@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from api.bootstrap import create_ledger, open_ledger
-from api.settings import Settings
+from api.app.bootstrap import create_ledger, open_ledger
+from api.app.settings import Settings
+from client import registering
+from client.local import LocalClient
+from client.registering import AddedHospital, NewPatient
 from crypto import canonical
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key, read_keyfile
+from journeys.appending import append
 from ledger.auditor import Report, verify_export
 from ledger.entry import Entry
 from ledger.errors import Refused
@@ -19,10 +23,7 @@ from ledger.event import sign_event
 from ledger.files import read_vkeys
 from ledger.sequencer import Appended, Denied, Outcome, Proposal
 from ledger.times import DAY_MS, format_time
-from records import directory, disclosures, uploads
-from records.appending import append
-from records.desk import Near
-from records.directory import AddedHospital, NewPatient
+from records import opening, uploads
 from records.uploads import Upload, Uploaded
 from storage.clock import wall_clock
 from storage.exports import write_export
@@ -64,7 +65,7 @@ class Town:
         ledger = open_ledger(settings, clock)
         operator = read_keyfile(created.keyfile, settings.secret())
         north, south = (
-            directory.add_hospital(Near(ledger), operator, name, "Europe/Berlin")
+            registering.add_hospital(LocalClient(ledger), operator, name, "Europe/Berlin")
             for name in ("Nordklinik", "Südklinik")
         )
         return cls(settings, ledger, operator, north, south)
@@ -85,15 +86,15 @@ class Town:
     def doctor(self, hospital: AddedHospital | None = None) -> Actor:
         """A new doctor, by default at the south hospital, which has written nothing."""
         at = hospital or self.south
-        return directory.add_member(
-            Near(self.ledger), at.admin, "doctor", at.hospital, "Dr. Ö", new_key()
+        return registering.add_member(
+            LocalClient(self.ledger), at.admin, "doctor", at.hospital, "Dr. Ö", new_key()
         )[0]
 
     def person(self, name: str = "Pat") -> Person:
         """A new patient, of age, registered by the north hospital's system."""
         now, key = self.ledger.clock(), new_key()
         new = NewPatient(new_id("pt", now), new_id("ac", now), name, None, False, key)
-        directory.register_patients(Near(self.ledger), self.north.system, [new])
+        registering.register_patients(LocalClient(self.ledger), self.north.system, [new])
         return Person(new.patient, Actor(self.ledger.origin, new.account, "patient", "", key))
 
     def record(self, person: Person, content: bytes = CONTENT, title: str = "") -> Uploaded:
@@ -103,8 +104,8 @@ class Town:
 
     def reading(self, actor: Actor, record: str, purpose: str = "TREAT") -> Proposal:
         """A signed reading of a record's latest version."""
-        found = disclosures.find_record(self.ledger, record)
-        return disclosures.reading(self.ledger, actor, found, purpose)
+        found = opening.find_record(self.ledger, record)
+        return opening.reading(self.ledger, actor, found, purpose)
 
     def fill(self, person: Person, size: int) -> None:
         """Let a patient grant until the log has `size` entries."""
@@ -154,7 +155,7 @@ def signed(
     """A proposal; the event's bytes, the signature, its key's id and the origin can be others than true."""
     data = raw or canonical.write(event)
     signature = sign_event(key, origin or ledger.origin, data)
-    return ledger.intake.event(data, as_key or signature.key, value or signature.value, expect)
+    return ledger.signatures.event(data, as_key or signature.key, value or signature.value, expect)
 
 
 def vkeys(settings: Settings) -> Sequence[str]:

@@ -24,9 +24,9 @@ from urllib.parse import urlsplit
 import httpx2
 import uvicorn
 
+from api.app.settings import Settings
 from api.http import create_app
 from api.http.protocol import server_options
-from api.settings import Settings
 from crypto import canonical
 from crypto.encoding import b64decode, b64encode
 from crypto.signing import SigningKey

@@ -16,7 +16,7 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor
 
-OURS = ("api", "storage")
+OURS = ("api", "journeys", "keeper", "people", "records", "storage")
 """Loggers whose `extra` counts, and whose lines are written from `INFO` on."""
 FIELDS = (
     "actor", "calls", "entries", "events", "exit", "id", "method", "ms", "route", "status", "unforeseen", "worker", "workers",

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from storage.care.sweeper import Swept
+from storage.maintenance.garbage import Collected
 
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
 """The library's name for the folder in the environment; it looks once, when it is imported."""
@@ -59,10 +59,10 @@ class Metrics:
         """The counter of such requests."""
         return self.requests.labels(method, status)
 
-    def swept(self, found: Swept | Exception) -> None:
+    def swept(self, found: Collected | Exception) -> None:
         """Count a sweep: what it removed, or that it failed."""
         self.sweeps.labels("failed" if isinstance(found, Exception) else "done").inc()
-        if isinstance(found, Swept):
+        if isinstance(found, Collected):
             self.removed.labels("staged").inc(len(found.blobs))
             self.removed.labels("stray").inc(len(found.strays))
             self.removed.labels("temporary").inc(len(found.files))

@@ -16,7 +16,7 @@ from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from api.app.metrics import SHARED, worker_ended
 from api.app.process import prepare
-from storage.errors import StartRefused
+from durable.errors import StartRefused
 
 START_SECONDS = 120
 """How long all workers may take until they serve."""

@@ -3,19 +3,18 @@
 
 from api.cli.app import app, main
 from api.cli import (
-    setup, serving, operations, care, policies, people, appointments, generating, imports, records, charts, consents, proofs, demo,
+    setup, serving, operations, maintenance, policies, people, staff, generating, imports, records, charts, consents, proofs, demo,
 )  # fmt: skip
 
 __all__ = [
     "app",
-    "appointments",
-    "care",
     "charts",
     "consents",
     "demo",
     "generating",
     "imports",
     "main",
+    "maintenance",
     "operations",
     "people",
     "policies",
@@ -23,4 +22,5 @@ __all__ = [
     "records",
     "serving",
     "setup",
+    "staff",
 ]

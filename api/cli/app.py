@@ -19,29 +19,23 @@ from rich.console import Console
 from sqlalchemy.exc import DBAPIError
 from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
-from api.bootstrap import open_ledger
-from api.settings import Settings
+from api.app.bootstrap import open_ledger
+from api.app.settings import Settings
+from client.local import LocalClient
+from client.port import LedgerClient
 from crypto.errors import CryptoError, FormError
 from crypto.ids import is_id
 from crypto.texts import printable
+from durable.errors import NotFound, StartRefused, StorageError
 from identity.actors import Actor, read_keyfile
 from identity.errors import IdentityError
+from imports.fhir import FhirError
+from journeys.errors import AccessDenied, AlreadyUsed, Forbidden, OverQuota, RecordsError
+from keeper.errors import KeeperRefused
 from ledger.errors import EventError, LedgerError, ProofError, Refused, Tampered
-from records.desk import Desk, Near
-from records.errors import AccessDenied, AlreadyUsed, Forbidden, OverQuota, RecordsError
-from records.imports.fhir import FhirError
-from storage.database import PRIMARY_CODE
-from storage.errors import (
-    BlobError,
-    Bug,
-    KeeperRefused,
-    NotFound,
-    OutcomeUnknown,
-    StartRefused,
-    StorageError,
-    Unavailable,
-)
+from storage.errors import BlobError, Bug, OutcomeUnknown, Unavailable
 from storage.ledger import Ledger
+from storage.sql.database import PRIMARY_CODE
 
 GOOD, WRONG, USAGE, UNPROVEN, COULD_NOT_RUN = range(5)
 """Exit codes: good; found wrong or denied; used wrongly; consistent but origin unproven; could not run."""
@@ -139,15 +133,15 @@ def opened(data: Path | None) -> Iterator[Ledger]:
 
 
 @contextmanager
-def at(data: Path | None, url: str | None) -> Iterator[Desk]:
-    """The desk of `--url`, or else of the ledger of `--data`; closed at the end."""
+def at(data: Path | None, url: str | None) -> Iterator[LedgerClient]:
+    """The client of `--url`, or else of the ledger of `--data`; closed at the end."""
     if url is None:
         with opened(data) as ledger:
-            yield Near(ledger)
+            yield LocalClient(ledger)
         return
-    from api.far import Far  # here, as beside the data nobody needs a client
+    from client.http import HttpClient
 
-    far = Far(url)
+    far = HttpClient(url)
     try:
         yield far
     finally:

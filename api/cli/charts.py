@@ -22,15 +22,15 @@ from api.cli.app import (
 )
 from api.cli.keeping import folder_for, place_for, safe_name
 from api.cli.records import Purpose
+from client import readings
+from client.port import LedgerClient
 from consent.rules import named
 from identity.actors import Actor
+from journeys.errors import RecordsError
 from ledger.checkpoint import parse_keys
 from ledger.files import read_vkeys
-from records import readings
 from records.charts import Line
-from records.desk import Desk
-from records.errors import RecordsError
-from records.exporting import Taken
+from records.exporting import ExportedRecord
 
 PatientOption = Annotated[
     str | None, typer.Option("--patient", help="The chart; by default that of the acting patient.")
@@ -51,14 +51,14 @@ def chart(
 ) -> None:
     """List the records of a chart that you may see. Looking at it stands in the log, too."""
     acting = actor(reader)
-    taken: list[Taken] = []
-    with at(data, url) as desk:
-        whose = chart_of(desk, acting, patient)
+    taken: list[ExportedRecord] = []
+    with at(data, url) as client:
+        whose = chart_of(client, acting, patient)
         if export is None:
-            seen = readings.chart(desk, acting, whose, purpose)
+            seen = readings.chart(client, acting, whose, purpose)
         else:
             with folder_for(export):
-                seen, taken = readings.export(desk, acting, whose, purpose)
+                seen, taken = readings.export(client, acting, whose, purpose)
                 _write(export, taken)
     fields = {
         "patient": whose,
@@ -75,7 +75,7 @@ def chart(
     say(json_, fields, *lines)
 
 
-def _write(folder: Path, taken: list[Taken]) -> None:
+def _write(folder: Path, taken: list[ExportedRecord]) -> None:
     """Write every version of a download into a folder of ours, under names of ours."""
     names: set[str] = set()
     for one in taken:
@@ -101,11 +101,11 @@ def history_(
     acting = actor(reader)
     known = vkey or (None if url else settings(data).data / "log.vkey")
     keys = parse_keys(read_vkeys(known) or ()) if known else None
-    with at(data, url) as desk:
-        whose = chart_of(desk, acting, patient)
-        found = readings.history(desk, acting, whose, purpose)
+    with at(data, url) as client:
+        whose = chart_of(client, acting, patient)
+        found = readings.history(client, acting, whose, purpose)
         if keys is not None:
-            readings.prove(desk, acting, found, keys)
+            readings.prove(client, acting, found, keys)
     acts, seq, names = found.acts(), found.entry.link.seq, found.names
     fields = {
         "patient": whose,
@@ -133,16 +133,16 @@ def history_(
     say(json_, fields, *lines, f"{len(acts)} acts, {checked}; this look is entry {seq}")
 
 
-def chart_of(desk: Desk, acting: Actor, patient: str | None) -> str:
+def chart_of(client: LedgerClient, acting: Actor, patient: str | None) -> str:
     """The chart that `--patient` names, or the actor's own; raises RecordsError."""
     if patient is None:
-        return own_chart(desk, acting)
+        return own_chart(client, acting)
     return check_patient(patient)
 
 
-def own_chart(desk: Desk, acting: Actor) -> str:
+def own_chart(client: LedgerClient, acting: Actor) -> str:
     """The one chart whose patient the actor is; raises RecordsError for none or several."""
-    charts = desk.charts(acting)
+    charts = client.charts(acting)
     if not charts:
         raise RecordsError(f"{acting.account} has no chart of its own: name one with --patient")
     if len(charts) > 1:

@@ -8,16 +8,16 @@ import typer
 
 from api.cli.app import As, Data, Json, Url, actor, app, at, count, say
 from api.cli.charts import PatientOption, chart_of
+from client import grants
+from client.readers import Reader as Known
+from client.readers import check_able, reader_of
 from consent.facts import Grant, Provision
 from consent.rules import named
+from journeys.days import minute_in
+from journeys.errors import NotThere, RecordsError
+from journeys.sealing import check_category
 from ledger.times import DAY_MS, format_time
-from records import grants
-from records.days import minute_in
-from records.errors import NotThere, RecordsError
 from records.explaining import Question
-from records.readers import Reader as Known
-from records.readers import check_able, reader_of
-from records.reserving import check_category
 
 Reader = Annotated[str, typer.Argument(help="A person ac_…, a hospital hs_… or a group gp_….")]
 RecordArgument = Annotated[str, typer.Argument(help="The record's id.")]
@@ -65,13 +65,13 @@ def grant(
         raise RecordsError("--record names records; it goes with no other choice of records")
     for one in category or ():
         check_category(one)
-    with at(data, url) as desk:
-        chart, reader = chart_of(desk, acting, patient), reader_of(desk, acting, grantee)
+    with at(data, url) as client:
+        chart, reader = chart_of(client, acting, patient), reader_of(client, acting, grantee)
         check_able(reader)
-        start = desk.now()
-        end = start + (desk.policy().grant_days_max if days is None else days) * DAY_MS
+        start = client.now()
+        end = start + (client.policy().grant_days_max if days is None else days) * DAY_MS
         identifier, seq = grants.grant(
-            desk, acting, chart, grantee, record or (), days, purpose or (), uses=uses,
+            client, acting, chart, grantee, record or (), days, purpose or (), uses=uses,
             sensitive=sensitive, what=what, exceptions=[_exception(text) for text in exception or ()],
             labels=label or (), start=start,
         )  # fmt: skip
@@ -111,21 +111,21 @@ def revoke(
 ) -> None:
     """Take a grant back; what comes after it in the log is refused."""
     acting = actor(patient_key)
-    with at(data, url) as desk:
-        chart = chart_of(desk, acting, patient)
-        given = desk.consents(acting, chart)[0]
+    with at(data, url) as client:
+        chart = chart_of(client, acting, patient)
+        given = client.consents(acting, chart)[0]
         meant = [g for g in given if grant_id in (g.grant, g.lineage)] if grant_id else []
         if grant_id and not meant:
             raise NotThere(f"there is no grant {grant_id} on {chart}")
         whom = meant[0].grantee if meant else grantee
         if whom is None or (grantee is not None and grantee != whom):
             raise RecordsError("give --grant or --grantee; both must match")
-        reader = reader_of(desk, acting, whom)
-        seq = grants.revoke(desk, acting, chart, whom, grant_id)
+        reader = reader_of(client, acting, whom)
+        seq = grants.revoke(client, acting, chart, whom, grant_id)
         ended = [g for g in meant or given if g.grantee == whom and g.active]
         others = [
             g for g in given
-            if g not in ended and g.grantee in (whom, *reader.hospitals) and _in_force(g, desk.now())
+            if g not in ended and g.grantee in (whom, *reader.hospitals) and _in_force(g, client.now())
         ]  # fmt: skip
     fields = {"patient": chart, "grantee": whom, "grant": grant_id, "seq": seq}
     lines = [f"Revoked {reader.name}'s access to {chart}: entry {seq}"]
@@ -141,9 +141,9 @@ def exclude(
 ) -> None:  # fmt: skip
     """Keep a person, a hospital or a group out, whatever else is granted."""
     acting = actor(patient_key)
-    with at(data, url) as desk:
-        chart, known = chart_of(desk, acting, patient), reader_of(desk, acting, reader)
-        seq = grants.exclude(desk, acting, chart, reader)
+    with at(data, url) as client:
+        chart, known = chart_of(client, acting, patient), reader_of(client, acting, reader)
+        seq = grants.exclude(client, acting, chart, reader)
     fields = {"patient": chart, "reader": reader, "seq": seq}
     say(json_, fields, f"Excluded {known.name} from {chart}: entry {seq}", *_still(known))
 
@@ -155,9 +155,9 @@ def include(
 ) -> None:  # fmt: skip
     """Lift an exclusion; what was granted counts again."""
     acting = actor(patient_key)
-    with at(data, url) as desk:
-        chart, known = chart_of(desk, acting, patient), reader_of(desk, acting, reader)
-        seq = grants.include(desk, acting, chart, reader)
+    with at(data, url) as client:
+        chart, known = chart_of(client, acting, patient), reader_of(client, acting, reader)
+        seq = grants.include(client, acting, chart, reader)
     fields = {"patient": chart, "reader": reader, "seq": seq}
     say(json_, fields, f"{known.name} is no longer excluded from {chart}: entry {seq}")
 
@@ -169,8 +169,8 @@ def hide(
 ) -> None:  # fmt: skip
     """Hide a record: no grant covers it; the hospital that wrote it still has it."""
     acting = actor(patient_key)
-    with at(data, url) as desk:
-        seq = grants.hide(desk, acting, chart_of(desk, acting, patient), record)
+    with at(data, url) as client:
+        seq = grants.hide(client, acting, chart_of(client, acting, patient), record)
     still = f"the hospital that wrote it still reads it: {named('S6')}"
     say(json_, {"record": record, "seq": seq}, f"{record} is hidden: entry {seq}", still)
 
@@ -182,8 +182,8 @@ def show(
 ) -> None:  # fmt: skip
     """Show a hidden record again."""
     acting = actor(patient_key)
-    with at(data, url) as desk:
-        seq = grants.show(desk, acting, chart_of(desk, acting, patient), record)
+    with at(data, url) as client:
+        seq = grants.show(client, acting, chart_of(client, acting, patient), record)
     say(json_, {"record": record, "seq": seq}, f"{record} is shown again: entry {seq}")
 
 
@@ -194,9 +194,9 @@ def grants_(
 ) -> None:  # fmt: skip
     """What was granted and excluded on one's own chart."""
     acting = actor(patient_key)
-    with at(data, url) as desk:
-        chart, now = chart_of(desk, acting, patient), desk.now()
-        given, exclusions = desk.consents(acting, chart)
+    with at(data, url) as client:
+        chart, now = chart_of(client, acting, patient), client.now()
+        given, exclusions = client.consents(acting, chart)
     fields = {
         "patient": chart,
         "grants": [g._asdict() | {"in_force": _in_force(g, now)} for g in given],
@@ -225,17 +225,17 @@ def why(
 ) -> None:
     """Explain what the rules say now: which rule, which facts, what would have to change."""
     acting = actor(asker)
-    with at(data, url) as desk:
+    with at(data, url) as client:
         chart = (
-            desk.address(acting, record).patient
+            client.address(acting, record).patient
             if record and patient is None
-            else chart_of(desk, acting, patient)
+            else chart_of(client, acting, patient)
         )
         question = Question(
             chart, who or acting.account, role or acting.role,
             hospital or ("" if who else acting.hospital), action, purpose, record,
         )  # fmt: skip
-        answer = desk.why(acting, question)
+        answer = client.why(acting, question)
     decision, changes = answer.explanation.decision, answer.explanation.changes
     fields = {
         "effect": decision.effect, "rule": decision.rule, "reason": decision.reason,

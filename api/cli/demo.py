@@ -15,7 +15,7 @@ def demo(
     ] = Path("heartwood-demo"),
 ) -> None:
     """Run the whole way on generated data: upload, grant, read, refuse, revoke, verify, tamper."""
-    from api.demo import DemoFailed, run  # here, as it needs all that serves
+    from demo import DemoFailed, run
 
     try:
         run(directory, print)

@@ -11,9 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from api.cli.app import Json, app, progress_console, say
-from records import generating
-from records.generating import PATIENTS_LIMIT, YEARS_LIMIT, Generated, Order
-from records.synthetic import YEARS
+from imports import generating
+from imports.generating import PATIENTS_LIMIT, YEARS_LIMIT, Generated, Order
+from synthetic import YEARS
 
 
 @app.command()

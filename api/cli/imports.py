@@ -10,12 +10,12 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from api.cli.app import WRONG, As, Data, Json, actor, app, opened, progress_console, say
-from records.errors import RecordsError
-from records.imports import Options, Report, Summary, import_paths
-from records.imports.balance import CORRECTIONS, REJECTS, REVIEW
-from records.imports.labels import Labels
-from records.imports.placeholders import Placeholders
-from records.imports.tables import Mapping
+from imports import Options, Report, Summary, import_paths
+from imports.labels import Labels
+from imports.report import CORRECTIONS, REJECTS, REVIEW
+from imports.tables import Mapping
+from journeys.errors import RecordsError
+from people.placeholders import Placeholders
 
 REASONS_SHOWN = 10
 """Most kinds of reasons that the summary lists."""

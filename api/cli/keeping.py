@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from durable.files import DIRECTORY_MODE, Draft
 from identity.actors import Actor, keyfile_bytes
 from identity.errors import IdentityError
+from journeys.errors import AccessDenied, RecordsError
 from ledger.errors import EventError, Refused
-from records.errors import AccessDenied, RecordsError
 from storage.errors import Unavailable
-from storage.files import DIRECTORY_MODE, Draft
 
 NAME_LENGTH = 120
 """Most characters of a file name that was made from somebody's text."""

@@ -7,16 +7,16 @@ from typing import Annotated
 
 import typer
 
-from api.bootstrap import open_ledger, status_of, upgrade_schema_of
+from api.app.bootstrap import open_ledger, status_of, upgrade_schema_of
+from api.app.settings import Settings
 from api.cli.app import COULD_NOT_RUN, GOOD, WRONG, Data, Json, actor, app, opened, say, settings
-from api.settings import Settings
+from api.operator import upgrading
+from durable.errors import StartRefused
 from identity.actors import Actor
+from journeys.errors import RecordsError
 from ledger.registry import EDITION
-from records import upgrading
-from records.errors import RecordsError
-from storage.errors import StartRefused
 from storage.ledger import Ledger
-from storage.views import Rebuilt, rebuild
+from storage.sql.views import Rebuilt, rebuild
 
 PLACES_SHOWN = 20
 """Most differing rows named for one view; with --json, all."""

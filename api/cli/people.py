@@ -10,13 +10,13 @@ import typer
 
 from api.cli.app import As, Data, Json, Url, actor, app, at, check_patient, say, settings
 from api.cli.keeping import KeyFiles, key_files
+from client import registering
+from client.port import LedgerClient
 from crypto.encoding import b64decode, b64encode
 from crypto.ids import is_id
 from identity.actors import Actor, new_id, new_key, possession
+from journeys.errors import RecordsError
 from ledger.directory import RECOVERY_WAIT_MS
-from records import directory
-from records.desk import Desk
-from records.errors import RecordsError
 
 HOUR_MS = 3_600_000
 NoKey = Annotated[
@@ -50,8 +50,8 @@ def hospital_add(
 ) -> None:
     """Approve a hospital (as the operator), with its first admin and its first system."""
     acting = actor(operator)
-    with at(data, url) as desk, keeping(data) as files:
-        added = directory.add_hospital(desk, acting, name, time_zone, files)
+    with at(data, url) as client, keeping(data) as files:
+        added = registering.add_hospital(client, acting, name, time_zone, files)
     admin, system = (files.paths[who.key.id] for who in (added.admin, added.system))
     fields = {
         "hospital": added.hospital,
@@ -104,8 +104,10 @@ def _add(
     key = None if no_key else new_key()
     if not acting.hospital:
         raise RecordsError(f"{admin} acts for no hospital; a {role} is added by a hospital's admin")
-    with at(data, url) as desk, keeping(data) as files:
-        member, seq = directory.add_member(desk, acting, role, acting.hospital, name, key, files)
+    with at(data, url) as client, keeping(data) as files:
+        member, seq = registering.add_member(
+            client, acting, role, acting.hospital, name, key, files
+        )
     fields = {"account": member.account, "hospital": member.hospital, "seq": seq}
     if role == "doctor":
         fields["doctor"] = member.account
@@ -132,14 +134,14 @@ def patient_add(
     """Register a patient's chart and account (as a hospital's system or admin; as a doctor with --no-key)."""
     acting = actor(system)
     key = None if no_key else new_key()
-    with at(data, url) as desk, keeping(data) as files:
-        now = desk.now()
+    with at(data, url) as client, keeping(data) as files:
+        now = client.now()
         born: date | None = birth.date() if birth else None
-        new = directory.NewPatient(
+        new = registering.NewPatient(
             new_id("pt", now), new_id("ac", now), name, born, deceased, key, identifier
         )
-        patient, seq = directory.add_patient(desk, acting, new, files)
-        person = Actor(desk.origin, new.account, "patient", "", key) if key else None
+        patient, seq = registering.add_patient(client, acting, new, files)
+        person = Actor(client.origin, new.account, "patient", "", key) if key else None
     fields = {"patient": patient, "account": new.account, "seq": seq}
     _say_person(files, json_, fields, name, person)
 
@@ -171,17 +173,17 @@ def key_new(
     if not is_id("ac", account):
         raise RecordsError(f"{account!r} is not an account id")
     acting = actor(voucher)
-    with at(data, url) as desk, keeping(data) as files:
+    with at(data, url) as client, keeping(data) as files:
         key = None if public_key else new_key()
-        role, hospital = _role(desk, acting, account, role, hospital)
+        role, hospital = _role(client, acting, account, role, hospital)
         public = key.public if key else b64decode(public_key or "", 32)
-        shown = b64decode(proof or (possession(desk.origin, account, key) if key else ""), 64)
-        custody = directory.CUSTODY.get(role, "device")
-        person = Actor(desk.origin, account, role, hospital, key) if key else None
+        shown = b64decode(proof or (possession(client.origin, account, key) if key else ""), 64)
+        custody = registering.CUSTODY.get(role, "device")
+        person = Actor(client.origin, account, role, hospital, key) if key else None
         if person is not None:
             files.draft(person)
-        key_id, seq = directory.register_key(
-            desk, acting, account, custody, public, shown, recovery
+        key_id, seq = registering.register_key(
+            client, acting, account, custody, public, shown, recovery
         )
         if person is not None:
             files.stands(person)
@@ -209,17 +211,19 @@ def key_revoke(
     """Revoke a key, for ever: as its account, as who vouched for it, or as the operator."""
     acting = actor(who)
     whose = acting.account if account is None else account
-    with at(data, url) as desk:
-        seq = directory.revoke_key(desk, acting, whose, key)
+    with at(data, url) as client:
+        seq = registering.revoke_key(client, acting, whose, key)
     fields = {"account": whose, "key": key, "seq": seq}
     say(json_, fields, f"Key {key} of {whose} is revoked (entry {seq})")
 
 
-def _role(desk: Desk, acting: Actor, account: str, role: str, hospital: str) -> tuple[str, str]:
+def _role(
+    client: LedgerClient, acting: Actor, account: str, role: str, hospital: str
+) -> tuple[str, str]:
     """The role (and hospital) that a new key file names; raises RecordsError where it isn't plain."""
     if account == acting.account and not role:
         return acting.role, acting.hospital
-    held = {(r.role, r.hospital) for r in desk.holder(acting, account).roles if r.active}
+    held = {(r.role, r.hospital) for r in client.holder(acting, account).roles if r.active}
     fit = {r for r in held if role in ("", r[0]) and hospital in ("", r[1])}
     if role == "person" or not held:  # signs for the account itself alone, until it gets a role
         return "person", ""
@@ -268,9 +272,9 @@ def patient_correct(
 ) -> None:
     """Correct a patient's details (as the hospital that registered the patient)."""
     born: date | None = birth.date() if birth else None
-    with at(data, url) as desk:
+    with at(data, url) as client:
         whose = check_patient(patient)
-        seq = directory.correct_patient(desk, actor(who), whose, born, deceased, name)
+        seq = registering.correct_patient(client, actor(who), whose, born, deceased, name)
     say(json_, {"patient": patient, "seq": seq}, f"Corrected {patient}: entry {seq}")
 
 
@@ -283,8 +287,8 @@ def lookup(
     json_: Json = False,
 ) -> None:
     """Find patients by the hospital's own identifiers; for that hospital alone."""
-    with at(data, url) as desk:
-        found = desk.lookup(actor(who), identifiers)
+    with at(data, url) as client:
+        found = client.lookup(actor(who), identifiers)
     lines = [
         f"{i}  {found[i].patient}, account {found[i].account}"
         if i in found

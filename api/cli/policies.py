@@ -5,9 +5,9 @@ from typing import Annotated, Any
 import typer
 
 from api.cli.app import As, Data, Json, actor, app, opened, say
+from api.operator import policies
 from ledger.policies import POLICY_WAIT_MS, PolicyRow
 from ledger.times import DAY_MS, format_time
-from records import policies
 
 policy_app = typer.Typer(help="The policy that the rules go by.", no_args_is_help=True)
 app.add_typer(policy_app, name="policy")

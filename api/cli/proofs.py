@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
-from api.bootstrap import opened_stores
+from api.app.bootstrap import opened_stores
 from api.cli.app import (
     GOOD,
     UNPROVEN,
@@ -27,14 +27,14 @@ from api.cli.app import (
     writing,
 )
 from consent.auditor import audit_export
+from durable.files import replace_file
+from journeys.errors import RecordsError
 from ledger.auditor import check_against, check_receipt, verify_export
 from ledger.errors import EventError, ProofError
 from ledger.files import export_reader, read_policy, read_receipt, read_vkeys
 from ledger.receipt import Receipt
 from ledger.remarks import parse_now
-from records.errors import RecordsError
 from storage.exports import check_empty, write_export, write_source
-from storage.files import replace_file
 
 Export = Annotated[Path, typer.Argument(help="An export's folder.")]
 Policy = Annotated[
@@ -68,8 +68,8 @@ def receipt(
 ) -> None:
     """The receipt of an entry that concerns you: entry, path and signed checkpoint."""
     acting = actor(who)
-    with at(data, url) as desk:
-        text, final = desk.receipt(acting, seq)
+    with at(data, url) as client:
+        text, final = client.receipt(acting, seq)
     if Receipt.parse(text).index != seq:
         raise ProofError(f"the receipt is of entry {Receipt.parse(text).index}, not of {seq}")
     if out is not None:
@@ -119,9 +119,9 @@ def _today(receipt: Receipt, against: str, vkeys: list[str] | None, policy: byte
     """How long the log is in which the receipt still stands."""
     if "://" not in against:
         return check_against(receipt, export_reader(Path(against)), vkeys, policy).size
-    from api.far import Far
+    from client.http import HttpClient
 
-    far = Far(against)
+    far = HttpClient(against)
     try:
         return check_against(receipt, far.file, vkeys, policy).size
     finally:
@@ -153,9 +153,9 @@ def export(
         elif auditor is None:
             raise RecordsError("a server gives entries to auditors alone: name a key file by --as")
         else:
-            from api.far import Far
+            from client.http import HttpClient
 
-            far = Far(url)
+            far = HttpClient(url)
             try:
                 size = write_source(far.source(actor(auditor)), directory, progress)
             finally:
@@ -168,9 +168,9 @@ def log_token(who: As, url: Url = None, json_: Json = False) -> None:
     """A token with which other tools fetch entries of a server's log; an auditor gets it, and it is on record."""
     if url is None:
         raise RecordsError("a token is for a server: name it with --url")
-    from api.far import Far
+    from client.http import HttpClient
 
-    far = Far(url)
+    far = HttpClient(url)
     try:
         given = far.log_token(actor(who))
     finally:

@@ -11,10 +11,10 @@ import typer
 
 from api.cli.app import As, Data, Json, Url, actor, app, at, check_patient, say, writing
 from api.cli.keeping import place_for
+from client import authoring, readings
 from consent.rules import named
-from records import authoring, readings
-from records.errors import RecordsError
-from records.reserving import check_category, check_labels
+from journeys.errors import RecordsError
+from journeys.sealing import check_category, check_labels
 from records.uploads import Upload
 
 READ_BYTES = 1024 * 1024
@@ -55,8 +55,8 @@ def upload(
         confidentiality,
         label,
     )
-    with at(data, url) as desk:
-        done = authoring.upload(desk, actor(author), one, purpose)
+    with at(data, url) as client:
+        done = authoring.upload(client, actor(author), one, purpose)
     fields = {"record": done.record, "patient": patient, "seq": done.seq, "size": done.size}
     say(json_, fields, f"{done.record} ({done.size} bytes, {one.media_type}) is entry {done.seq}")
 
@@ -79,8 +79,8 @@ def amend(
 ) -> None:
     """Append a new version of a record of one's own hospital; the versions before stay readable."""
     one = _upload(file, "", category, title, media_type, clinical_date, confidentiality, label)
-    with at(data, url) as desk:
-        done = authoring.amend(desk, actor(author), record, one, purpose)
+    with at(data, url) as client:
+        done = authoring.amend(client, actor(author), record, one, purpose)
     fields = {"record": record, "seq": done.seq, "size": done.size}
     say(json_, fields, f"{record} has a new version ({done.size} bytes): entry {done.seq}")
 
@@ -95,8 +95,8 @@ def retract(
     json_: Json = False,
 ) -> None:
     """Retract a record: only the hospital that wrote it and the patient go on reading it."""
-    with at(data, url) as desk:
-        seq = authoring.retract(desk, actor(author), record, purpose)
+    with at(data, url) as client:
+        seq = authoring.retract(client, actor(author), record, purpose)
     say(json_, {"record": record, "seq": seq}, f"{record} is retracted by entry {seq}")
 
 
@@ -140,8 +140,8 @@ def open_(
     if json_ and out is None:
         raise RecordsError("--json needs --out FILE: the content and the JSON would be mixed")
     # The place comes first: a reading can't be taken back, and may be the only one granted.
-    with at(data, url) as desk, place_for(out) if out else nullcontext() as draft:
-        patient, shown = readings.read(desk, acting, record, purpose, version)
+    with at(data, url) as client, place_for(out) if out else nullcontext() as draft:
+        patient, shown = readings.read(client, acting, record, purpose, version)
         if draft is not None:
             draft.write(shown.content)
         else:

@@ -12,9 +12,9 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from api.bootstrap import open_ledger
+from api.app.bootstrap import open_ledger
 from api.cli.app import Data, app, settings
-from storage.errors import StartRefused
+from durable.errors import StartRefused
 
 DRAIN_SECONDS = 30
 """How long requests in work may take once the server is told to stop."""

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from api.bootstrap import believe_clock, create_ledger, open_ledger
+from api.app.bootstrap import believe_clock, create_ledger, open_ledger
+from api.app.settings import Settings
 from api.cli.app import As, Data, Json, actor, app, count, say, settings
-from api.rewrapping import change_passphrase
-from api.settings import Settings
+from api.operator.restoring import accept_restore
+from api.operator.rewrapping import change_passphrase
+from journeys.errors import RecordsError
 from ledger.times import format_time
-from records.errors import RecordsError
-from records.restoring import accept_restore
 
 Origin = Annotated[
     str, typer.Option(help="The log's name: a URL without schema, e.g. heartwood.example/log.")

@@ -12,8 +12,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from api.app.bootstrap import open_ledger
 from api.app.metrics import Metrics
-from api.bootstrap import open_ledger
+from api.app.settings import Settings
 from api.http import appending, health, log, problems, readings, signing_in, views, writing
 from api.http.bodies import Bodies
 from api.http.callers import caller
@@ -21,7 +22,6 @@ from api.http.direct import Direct
 from api.http.health import Bounded
 from api.http.shares import Addresses
 from api.http.writing import Uploads
-from api.settings import Settings
 from storage.ledger import Ledger
 
 _ROOMS = (appending, readings, writing, views, signing_in, log, health)
@@ -45,7 +45,7 @@ def create_app(opening: Callable[[], Ledger], close: bool = True) -> FastAPI:
         app.state.metrics = metrics
         app.state.bodies = Bodies()
         app.state.uploads = Uploads()
-        with app.state.ledger.sweeper.running(metrics.swept):
+        with app.state.ledger.garbage.running(metrics.swept):
             yield
         if close:
             app.state.ledger.close()

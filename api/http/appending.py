@@ -22,14 +22,14 @@ from api.http.bodies import (
 from api.http.callers import TheLedger
 from api.http.problems import Problem, document, problem_of
 from crypto.encoding import b64encode
+from journeys.appending import appended, check_plain
+from journeys.errors import AccessDenied
 from ledger.errors import Refused
 from ledger.event import BUNDLE_LIMIT
 from ledger.sequencer import Outcome, Proposal
 from ledger.times import format_time
-from records.appending import appended, check_plain
-from records.errors import AccessDenied
 from storage.ledger import Ledger
-from storage.log import Settled
+from storage.log import CommittedBatch
 
 router = APIRouter(tags=["events"])
 
@@ -106,13 +106,15 @@ def plain(ledger: Ledger, value: Any) -> Proposal:
     return proposal
 
 
-async def append(ledger: Ledger, proposals: Sequence[Proposal], atomic: bool = False) -> Settled:
+async def append(
+    ledger: Ledger, proposals: Sequence[Proposal], atomic: bool = False
+) -> CommittedBatch:
     """Queue proposals and wait without holding a thread; raises what the log raises."""
     return await asyncio.wrap_future(ledger.submit(proposals, atomic))
 
 
 async def answer(
-    ledger: Ledger, settled: Settled, problems: dict[int, Problem], count: int
+    ledger: Ledger, settled: CommittedBatch, problems: dict[int, Problem], count: int
 ) -> Response:
     """The answer to several events, by their indexes in the call."""
     again = any(not getattr(outcome, "fresh", True) for outcome in settled.outcomes)
@@ -121,7 +123,7 @@ async def answer(
     return _answer(settled, problems, count)
 
 
-def _answer(settled: Settled, problems: dict[int, Problem], count: int) -> Response:
+def _answer(settled: CommittedBatch, problems: dict[int, Problem], count: int) -> Response:
     outcomes = iter(settled.outcomes)
     entries = [
         document(problems[index]) if index in problems else _entry(settled, next(outcomes))
@@ -130,7 +132,7 @@ def _answer(settled: Settled, problems: dict[int, Problem], count: int) -> Respo
     return _listed(entries, settled, count)
 
 
-def _entry(settled: Settled, outcome: Outcome) -> dict[str, Any]:
+def _entry(settled: CommittedBatch, outcome: Outcome) -> dict[str, Any]:
     try:
         entry = appended(outcome).entry
     except (AccessDenied, Refused) as error:
@@ -143,7 +145,7 @@ def _entry(settled: Settled, outcome: Outcome) -> dict[str, Any]:
     return stands | {"path": [b64encode(node) for node in settled.path(entry.link.seq)]}
 
 
-def _listed(entries: list[dict[str, Any]], settled: Settled | None, count: int) -> Response:
+def _listed(entries: list[dict[str, Any]], settled: CommittedBatch | None, count: int) -> Response:
     stood = sum("seq" in entry and "type" not in entry for entry in entries)
     out: dict[str, Any] = {
         "appended": stood,

@@ -225,7 +225,7 @@ def proposal_of(ledger: Ledger, value: Any) -> Proposal:
         event = Event.of(value["event"])
     except EventError as error:
         raise Refused("malformed", str(error)) from error
-    found = ledger.intake.check(event, key, signature, expect["stream_seq"] if expect else None)
+    found = ledger.signatures.check(event, key, signature, expect["stream_seq"] if expect else None)
     acting(event.actor)
     return found
 
@@ -244,7 +244,7 @@ def bundle_of(ledger: Ledger, value: Any) -> list[Proposal]:
             parsed.append(Event.of(event))
         except EventError as error:
             raise Refused("malformed", f"events.{index}: {error}") from error
-    found = ledger.intake.check_bundle(parsed, key, signature)
+    found = ledger.signatures.check_bundle(parsed, key, signature)
     acting(parsed[0].actor)
     return found
 

@@ -19,7 +19,7 @@ from ledger.merkle import HASH_BYTES
 from ledger.registry import registry_json
 from ledger.tiles import TILE_HEIGHT, TILE_WIDTH, join_bundle, tile_path
 from ledger.times import format_time
-from records.disclosures import fresh
+from records.opening import fresh
 from storage.ledger import Ledger
 
 router = APIRouter(tags=["log"])

@@ -18,18 +18,12 @@ from api.http.told import met
 from consent.explain import WORDS
 from consent.rules import named
 from crypto.errors import CryptoError
+from durable.errors import NotFound, StorageError
 from identity.errors import NotSignedIn
+from journeys.errors import AccessDenied, AlreadyUsed, Forbidden, NotThere, OverQuota, RecordsError
+from keeper.errors import KeeperRefused
 from ledger.errors import EventError, LedgerError, Refused
-from records.errors import AccessDenied, AlreadyUsed, Forbidden, NotThere, OverQuota, RecordsError
-from storage.errors import (
-    BlobError,
-    Bug,
-    KeeperRefused,
-    NotFound,
-    OutcomeUnknown,
-    StorageError,
-    Unavailable,
-)
+from storage.errors import BlobError, Bug, OutcomeUnknown, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:heartwood:problem:"

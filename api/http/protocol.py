@@ -12,9 +12,9 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from api.app.settings import Settings
 from api.http.problems import Problem, response_of
 from api.http.shares import Addresses, Shares
-from api.settings import Settings
 
 HEAD_BYTES = 32 * 1024
 """Longest request line and headers together; of trailers, and of what frames the pieces of a body, too."""

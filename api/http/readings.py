@@ -21,22 +21,22 @@ from api.http.problems import Problem
 from crypto.encoding import b64decode, b64encode
 from crypto.ids import ID_PATTERN, is_id
 from crypto.shares import share_once
+from journeys.errors import AlreadyUsed
 from ledger.sequencer import Proposal
 from records.charts import Chart, list_chart
-from records.disclosures import (
+from records.exporting import ExportedRecord, check_list, take_export
+from records.history import History, read_history
+from records.opening import (
     RANGE_BYTES,
-    Disclosure,
+    OpenedRecord,
     disclose,
     fresh,
     read_range,
     ticket_of,
     watched,
 )
-from records.errors import AlreadyUsed
-from records.exporting import Taken, check_list, take_export
-from records.history import History, read_history
 from storage.ledger import Ledger
-from storage.log import Settled
+from storage.log import CommittedBatch
 
 router = APIRouter(tags=["readings"])
 WHOLE_BYTES = 1024 * 1024
@@ -198,7 +198,7 @@ def _reading(ledger: Ledger, value: Any, kind: str, member: str, named: str) -> 
     return proposal
 
 
-async def _append(ledger: Ledger, proposal: Proposal) -> Settled:
+async def _append(ledger: Ledger, proposal: Proposal) -> CommittedBatch:
     """Append one reading; of one that stands already, the receipt and nothing else."""
     settled = await append(ledger, [proposal])
     try:
@@ -210,7 +210,7 @@ async def _append(ledger: Ledger, proposal: Proposal) -> Settled:
     return settled
 
 
-def _content(ledger: Ledger, settled: Settled) -> Response:
+def _content(ledger: Ledger, settled: CommittedBatch) -> Response:
     shown = disclose(ledger, settled)
     headers = _headers(shown.entry.link.seq, shown.entry.decision) | _attachment(
         shown.entry.event.body["record"]
@@ -230,7 +230,7 @@ def _content(ledger: Ledger, settled: Settled) -> Response:
     return Streamed(_started(ledger, shown), 200, headers)
 
 
-def _started(ledger: Ledger, shown: Disclosure) -> Generator[bytes]:
+def _started(ledger: Ledger, shown: OpenedRecord) -> Generator[bytes]:
     """The content, of which a first piece was read: what is wrong at once is a problem, not a cut."""
     return _after(next(shown.content, b""), watched(ledger, shown))
 
@@ -297,7 +297,7 @@ def _listed(value: Any) -> list[tuple[str, int]]:
     return [(record, version) for record, version in value]
 
 
-def _zip(taken: list[Taken]) -> Generator[bytes]:
+def _zip(taken: list[ExportedRecord]) -> Generator[bytes]:
     """The content as a ZIP, one piece after the other, as it is deciphered."""
     index = [
         {
@@ -344,7 +344,7 @@ class _Sent(io.RawIOBase):
             yield data
 
 
-def _name(one: Taken) -> str:
+def _name(one: ExportedRecord) -> str:
     return f"{one.record.record}/{one.version.version}"
 
 

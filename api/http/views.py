@@ -14,11 +14,11 @@ from api.http.bodies import Sent, received
 from api.http.callers import TheCaller, TheLedger
 from crypto.ids import ID_PATTERN
 from ledger.registry import ACTIONS, PURPOSES, ROLES
+from people.hospitals import directory_of, holder_of, hospital_of
+from people.lookups import IDENTIFIERS, lookup
 from records.charts import charts_of, consents, own_chart
-from records.disclosures import find_record
 from records.explaining import Question, why
-from records.hospitals import directory_of, holder_of, hospital_of
-from records.lookups import IDENTIFIERS, lookup
+from records.opening import find_record
 from records.receipts import receipt
 
 router = APIRouter(tags=["views"])

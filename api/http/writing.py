@@ -15,8 +15,9 @@ from api.http.callers import TheCaller, TheLedger
 from api.http.problems import Problem
 from crypto.encoding import b64encode
 from crypto.ids import ID_PATTERN
+from journeys.sealing import TEXT_BYTES, seal_texts
 from ledger.registry import LABELS
-from records.reserving import SUBJECTS, TEXT_BYTES, Subject, reserve_counted, seal_texts
+from people.reserving import SUBJECTS, Subject, reserve_counted
 from records.uploads import BLOB_LIMIT, stage
 
 router = APIRouter(tags=["writing"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from api.settings import Settings
+from api.app.settings import Settings
 from tests.deep.campaign import Part, Tally, cluster
 from tests.deep.witness import everything_holds
 from tests.onebyone import KEEPING, play

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from api.settings import Settings
+from api.app.settings import Settings
 from tests.deep.load import PATIENTS, Crowd, found
 from tests.deep.witness import Lost, Witness, everything_holds
 from tests.people import Town

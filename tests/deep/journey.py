@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from api.bootstrap import open_ledger
-from api.settings import Settings
+from api.app.bootstrap import open_ledger
+from api.app.settings import Settings
 from crypto import canonical
 from crypto.encoding import b64decode, b64encode
 from identity.actors import Actor, new_id
+from journeys.sealing import seal_texts
 from ledger.errors import Refused
 from ledger.event import sign_event
 from ledger.sequencer import Appended, Proposal
 from ledger.times import DAY_MS, format_time
-from records.reserving import seal_texts
 from records.uploads import StagedBlob, stage
 from storage.errors import OutcomeUnknown
 from storage.ledger import Ledger
@@ -68,7 +68,7 @@ class Sent:
 
     def proposal(self, ledger: Ledger) -> Proposal:
         """What the log takes, its signature checked."""
-        return ledger.intake.event(self.raw, self.key, self.value)
+        return ledger.signatures.event(self.raw, self.key, self.value)
 
 
 def travel(settings: Settings, crowd: Crowd, path: Path, thread: str, planted: str = "") -> None:

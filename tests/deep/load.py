@@ -15,18 +15,19 @@ from typing import Self
 
 from sqlalchemy.exc import DBAPIError
 
-from api.bootstrap import open_ledger
-from api.settings import Settings
+from api.app.bootstrap import open_ledger
+from api.app.settings import Settings
+from client import grants, registering
+from client.local import LocalClient
+from client.registering import NewPatient
+from durable.errors import StorageError
 from identity.actors import Actor, new_id, new_key
+from journeys.errors import AccessDenied
 from ledger.errors import Refused
 from ledger.merkle import leaf_hash
 from ledger.sequencer import Appended, Outcome, Proposal
-from records import directory, disclosures, grants, uploads
-from records.desk import Near
-from records.directory import NewPatient
-from records.errors import AccessDenied
+from records import opening, uploads
 from records.uploads import Upload
-from storage.errors import StorageError
 from storage.ledger import Ledger
 from tests.children import start
 from tests.deep.plants import plant
@@ -162,10 +163,10 @@ def _upload(ledger: Ledger, crowd: Crowd, chance: random.Random) -> None:
 def _consent(ledger: Ledger, crowd: Crowd, chance: random.Random) -> None:
     one = chance.choice(crowd.patients)
     if chance.random() < GRANT_SHARE:
-        grants.grant(Near(ledger), one.actor, one.patient, crowd.doctor.account)
+        grants.grant(LocalClient(ledger), one.actor, one.patient, crowd.doctor.account)
         return
     try:
-        grants.revoke(Near(ledger), one.actor, one.patient, crowd.doctor.account)
+        grants.revoke(LocalClient(ledger), one.actor, one.patient, crowd.doctor.account)
     except Refused as refusal:
         if refusal.code != "unknown":  # nothing was granted so far
             raise
@@ -177,9 +178,9 @@ def _read(ledger: Ledger, crowd: Crowd, chance: random.Random) -> None:
     records = ledger.records_of(one.patient)
     if not records:
         return
-    proposal = disclosures.reading(ledger, actor, chance.choice(records), "TREAT")
+    proposal = opening.reading(ledger, actor, chance.choice(records), "TREAT")
     try:
-        for _ in disclosures.open_record(ledger, proposal).content:
+        for _ in opening.open_record(ledger, proposal).content:
             pass
     except AccessDenied:
         pass
@@ -191,7 +192,7 @@ def _read(ledger: Ledger, crowd: Crowd, chance: random.Random) -> None:
 def _register(ledger: Ledger, crowd: Crowd, chance: random.Random) -> None:
     now = ledger.clock()
     new = NewPatient(new_id("pt", now), new_id("ac", now), "Kim", None, False, new_key())
-    directory.register_patients(Near(ledger), crowd.system, [new])
+    registering.register_patients(LocalClient(ledger), crowd.system, [new])
 
 
 # In the parent.

@@ -50,7 +50,7 @@ PLANTS: dict[str, Plant] = {
         1,
         (
             Change(
-                "storage.intake:Intake.check",
+                "storage.signatures:SignatureChecks.check",
                 (
                     (
                         "verify(self._public(key), value, event_message(self._origin, event.raw))",
@@ -66,16 +66,17 @@ PLANTS: dict[str, Plant] = {
         2,
         (
             Change(
-                "storage.database:Database.write", (("fcntl.flock(lock, fcntl.LOCK_EX)", "pass"),)
+                "storage.sql.database:Database.write",
+                (("fcntl.flock(lock, fcntl.LOCK_EX)", "pass"),),
             ),
-            Change("storage.database:_sqlite", (('"BEGIN IMMEDIATE"', '"BEGIN"'),)),
+            Change("storage.sql.database:_sqlite", (('"BEGIN IMMEDIATE"', '"BEGIN"'),)),
         ),
         "nothing was appended",
         engines=("sqlite",),
     ),
     "the head is read without its lock": Plant(
         2,
-        (Change("storage.entries:EntryStore.head", (('" FOR UPDATE"', '""'),)),),
+        (Change("storage.sql.entries:EntryStore.head", (('" FOR UPDATE"', '""'),)),),
         "nothing was appended",
         engines=("postgresql",),
     ),
@@ -83,7 +84,7 @@ PLANTS: dict[str, Plant] = {
         3,
         (
             Change(
-                "storage.entries:EntryStore.known",
+                "storage.sql.entries:EntryStore.known",
                 (
                     (
                         "return {event: Entry.parse(self.entry(connection, seq)) for event, seq in ids.items()}",
@@ -97,7 +98,7 @@ PLANTS: dict[str, Plant] = {
     ),
     "staged keys are not claimed": Plant(
         4,
-        (Change("storage.staged:Claims.claim", (("return self._claim_blob(event)", "return"),)),),
+        (Change("storage.keytable:Claims.claim", (("return self._claim_blob(event)", "return"),)),),
         "expected to be refused by no_key",
         ("main read * EINTR",),
     ),
@@ -141,7 +142,7 @@ PLANTS: dict[str, Plant] = {
                         "committing = True\n"
                         "            for ticket in tickets:\n"
                         "                ticket.settled.set_result(\n"
-                        "                    Settled(outcomes, state.head.size, b'', no_node, no_node))\n",
+                        "                    CommittedBatch(outcomes, state.head.size, b'', no_node, no_node))\n",
                     ),
                 ),
             ),
@@ -165,7 +166,7 @@ PLANTS: dict[str, Plant] = {
         "",
         ("log fdatasync * EIO", "log pwrite64 * EIO", "log recvfrom * EIO"),
     ),
-    "the anchor is written before the commit": Plant(
+    "the trusted checkpoint is written before the commit": Plant(
         7,
         (
             Change(
@@ -174,8 +175,8 @@ PLANTS: dict[str, Plant] = {
                     (
                         "committing = True\n",
                         "committing = True\n"
-                        "            self._anchor.saw(state.head.size, state.head.checkpoint, self._clock())\n"
-                        "            self._anchor.write_now()\n",
+                        "            self._trusted.saw(state.head.size, state.head.checkpoint, self._clock())\n"
+                        "            self._trusted.write_now()\n",
                     ),
                 ),
             ),

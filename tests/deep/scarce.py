@@ -13,8 +13,8 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from api.bootstrap import open_ledger
-from api.settings import Settings
+from api.app.bootstrap import open_ledger
+from api.app.settings import Settings
 from identity.actors import write_keyfile
 from tests.commands import heartwood
 from tests.deep.campaign import Part, Tally, World, drive, root

@@ -6,9 +6,9 @@ import random
 import shutil
 from collections.abc import Callable
 
+from durable.errors import StartRefused
+from durable.files import sync_directory
 from ledger.sequencer import Appended
-from storage.errors import StartRefused
-from storage.files import sync_directory
 from tests.deep.campaign import Part, Tally, World, drive
 from tests.deep.journey import Sent, grant_body
 from tests.deep.load import acknowledgement
@@ -78,7 +78,7 @@ class Torn:
         (self._data / WAL).write_bytes(self._wal)
 
     def temporaries(self, chance: random.Random) -> None:
-        """Temporary files of a blob and of the anchor that were cut off lie about."""
+        """Temporary files of a blob and of the trusted checkpoint that were cut off lie about."""
         room = self._data / "blobs" / "zz"
         room.mkdir(exist_ok=True)
         for path in (room / ".bl_x.1.ab", self._data / ".checkpoint.1.ab"):
@@ -105,8 +105,8 @@ class Torn:
         witness.check(ledger, [])
         town.close()
 
-    def anchor(self, chance: random.Random) -> None:
-        """The anchor is cut off or altered, which no power cut does: the start must refuse, in words."""
+    def trusted(self, chance: random.Random) -> None:
+        """The trusted checkpoint is cut off or altered, which no power cut does: the start must refuse, in words."""
         path = self._data / "checkpoint"
         note = bytearray(path.read_bytes())
         if chance.random() < 0.5:
@@ -128,7 +128,7 @@ TEARS: tuple[tuple[str, Tear], ...] = (
     ("torn: garbage after the write-ahead log", Torn.garbage),
     ("torn: an unfinished checkpoint of SQLite", Torn.folding),
     ("torn: temporary files", Torn.temporaries),
-    ("altered: the anchor", Torn.anchor),
+    ("altered: the trusted", Torn.trusted),
 )
 
 
@@ -142,7 +142,7 @@ def _row(part: Part, name: str, tear: Tear) -> Tally:
         torn = Torn(world)
         torn.again()
         tear(torn, chance)
-        if tear is Torn.anchor:
+        if tear is Torn.trusted:
             torn.again()
         torn.check()
         return True

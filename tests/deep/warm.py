@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from sqlalchemy import create_engine
 
-from api.settings import Settings
+from api.app.settings import Settings
 from tests.deep import journey, load
 from tests.deep.campaign import quiet
 from tests.deep.report import Report

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from consent.auditor import audit_export
 from crypto.blobs import sealed_length
 from crypto.encoding import b64decode
+from durable.errors import NotFound
 from ledger.entry import Entry
 from ledger.merkle import leaf_hash
-from storage.errors import NotFound
 from storage.exports import write_export
+from storage.keytable import named_objects
 from storage.ledger import Ledger
-from storage.staged import named_objects
-from storage.views import rebuild
+from storage.sql.views import rebuild
 from tests.people import Town, vkeys
 
 BLOB_EVENTS = ("record.uploaded", "record.amended")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from api.settings import Settings
+from api.app.settings import Settings
 from tests import exports
 from tests.exports import Export
 from tests.people import Town

@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 from sqlalchemy.engine import make_url
 
-from api.settings import Settings
+from api.app.settings import Settings
 
 _NUMBERS = itertools.count()
 

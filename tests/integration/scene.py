@@ -8,10 +8,10 @@ from typing import Any
 
 from crypto.encoding import b64encode
 from identity.actors import Actor, new_id
+from journeys.sealing import reserve
+from keeper.keeper import KeyRequest, NewBlob
 from ledger.times import DAY_MS, format_time
-from records.reserving import reserve
-from storage.keeper import KeyRequest, NewBlob
-from storage.staged import LABEL_KEY
+from storage.keytable import LABEL_KEY
 from tests.people import Person, Town
 
 

@@ -3,8 +3,8 @@
 import multiprocessing
 from typing import Any
 
-from api.bootstrap import open_ledger
-from api.settings import Settings
+from api.app.bootstrap import open_ledger
+from api.app.settings import Settings
 from storage.ledger import Ledger
 from tests.people import Town
 from tests.served import until

@@ -8,21 +8,21 @@ from typing import Any
 
 import pytest
 
-from api.bootstrap import open_ledger
+from api.app.bootstrap import open_ledger
 from crypto import canonical
 from crypto.encoding import b64encode
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_key, possession
+from journeys.errors import AccessDenied, AlreadyUsed
+from keeper.roots import load_root
 from ledger.entry import nested_event
 from ledger.event import EVENT_LIMIT
 from ledger.refusals import HOUR_MS
 from ledger.sequencer import Appended
 from ledger.times import format_time
-from records import disclosures
-from records.errors import AccessDenied, AlreadyUsed
+from records import opening
 from storage.clock import wall_clock
-from storage.database import Database
-from storage.roots import load_root
+from storage.sql.database import Database
 from tests.integration.scene import Scene
 from tests.people import CONTENT, Town, denied, entry_of, keys_of, refused, signed
 
@@ -384,15 +384,15 @@ def test_a_reading_found_in_the_log_is_no_ticket(scene: Scene) -> None:
     """Sent again by its author, or signed by a finder, it gives the receipt and never content."""
     town = scene.town
     entry_of(town.answer(scene.grant(), scene.pat.actor.key))
-    first = disclosures.open_record(town.ledger, town.reading(scene.doctor, scene.record))
+    first = opening.open_record(town.ledger, town.reading(scene.doctor, scene.record))
     assert (first.texts, b"".join(first.content)) == ({"title": "Blood count"}, CONTENT)
     found, size = town.ledger.entry(first.entry.link.seq), town.size()
-    again = town.ledger.intake.event(found.event.raw, found.sig.key, found.sig.value)
+    again = town.ledger.signatures.event(found.event.raw, found.sig.key, found.sig.value)
     finder = signed(town.ledger, found.event.value, town.doctor().key)
     size = town.size()
     for proposal in (again, finder):
         with pytest.raises(AlreadyUsed, match=f"entry {found.link.seq} already") as caught:
-            disclosures.open_record(town.ledger, proposal)
+            opening.open_record(town.ledger, proposal)
         assert caught.value.seq == found.link.seq
         assert town.ledger.append([proposal]) == [Appended(found, fresh=False)]
     assert town.size() == size
@@ -412,7 +412,7 @@ def test_a_refused_reading_stands_in_the_log_and_stays_refused(scene: Scene) -> 
     for _ in range(2):
         assert town.ledger.append([proposal]) == [first]
         with pytest.raises(AccessDenied, match=f"denied by S12.*entry {size}"):
-            disclosures.open_record(town.ledger, proposal)
+            opening.open_record(town.ledger, proposal)
     assert town.size() == size + 2
     other = scene.reading() | {"id": proposal.event.id}
     assert refused(town.answer(other, scene.doctor.key)).code == "conflict"

@@ -16,14 +16,14 @@ from pathlib import Path
 
 import pytest
 
-from api.bootstrap import read_marker
-from api.settings import Settings
+from api.app.bootstrap import read_marker
+from api.app.settings import Settings
 from consent.auditor import Audit, audit_export
 from crypto.notes import LogSigner
 from crypto.signing import SigningKey
 from identity.actors import Actor
+from keeper.roots import load_root
 from ledger.errors import Tampered
-from storage.roots import load_root
 from tests.commands import heartwood
 from tests.exports import (
     ORIGIN,

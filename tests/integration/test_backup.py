@@ -11,27 +11,22 @@ from pathlib import Path
 
 import pytest
 
-from api.bootstrap import (
-    open_ledger,
-    opened_stores,
-    secrets_of,
-    target_of,
-    upgrade_schema_of,
-)
-from api.settings import Settings
+from api.app.bootstrap import open_ledger, opened_stores, secrets_of, target_of, upgrade_schema_of
+from api.app.settings import Settings
 from consent.auditor import audit_export
+from durable.errors import StartRefused
 from identity.actors import Caller
-from records import disclosures, uploads
+from records import opening, uploads
 from records.uploads import Upload
-from storage.blobs import FileBlobs
-from storage.care.backup import BackedUp, back_up
-from storage.care.manifest import MANIFEST
-from storage.care.restore import check_backup, restore
-from storage.care.scrub import Scrub
+from storage.blobs.files import FileBlobs
 from storage.clock import wall_clock
-from storage.errors import BackupRefused, BlobError, StartRefused
+from storage.errors import BackupRefused, BlobError
 from storage.exports import write_export
-from storage.views import rebuild
+from storage.maintenance.backup import BackedUp, back_up
+from storage.maintenance.manifest import MANIFEST
+from storage.maintenance.restore import check_backup, restore
+from storage.maintenance.scrub import Scrub
+from storage.sql.views import rebuild
 from tests.children import start
 from tests.commands import heartwood
 from tests.integration.conftest import fresh_settings
@@ -146,9 +141,9 @@ def goes_on(home: Home, place: Settings, said: str) -> None:
     ran = heartwood(place, "accept-restore", "--as", operator)
     assert ran.code == 0 and said in ran.out, ran
     ledger = open_ledger(place)
-    record = disclosures.find_record(ledger, home.record)
-    proposal = disclosures.reading(ledger, home.pat.actor, record, "PATRQT")
-    assert b"".join(disclosures.open_record(ledger, proposal).content) == CONTENT
+    record = opening.find_record(ledger, home.record)
+    proposal = opening.reading(ledger, home.pat.actor, record, "PATRQT")
+    assert b"".join(opening.open_record(ledger, proposal).content) == CONTENT
     one = Upload(home.pat.patient, "document", "text/plain", [b"after"])
     uploads.upload(ledger, home.pat.actor, [one])
     assert list(Scrub(ledger.stores, ledger.clock()).findings()) == []

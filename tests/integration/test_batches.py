@@ -10,8 +10,8 @@ import random
 
 import pytest
 
-from api.bootstrap import open_ledger
-from api.settings import Settings
+from api.app.bootstrap import open_ledger
+from api.app.settings import Settings
 from ledger.refusals import Refusals
 from tests.deep.witness import everything_holds
 from tests.onebyone import KEEPING, play

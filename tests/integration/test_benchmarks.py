@@ -10,7 +10,7 @@ from benchmarks.clinic import Clinic
 from benchmarks.rising import Operation, offer, rise
 from benchmarks.smallbank import MIX, TRANSACTIONS, Bank
 from benchmarks.ycsb import WORKLOADS, Workloads
-from records.errors import AccessDenied
+from journeys.errors import AccessDenied
 
 RATE = 2_000.0
 COUNT = 12

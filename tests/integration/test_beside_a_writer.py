@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from api.bootstrap import open_ledger, opened_stores
-from api.settings import Settings
+from api.app.bootstrap import open_ledger, opened_stores
+from api.app.settings import Settings
+from api.operator.restoring import accept_restore
+from journeys.errors import RecordsError
 from ledger.checkpoint import open_checkpoint
-from records.errors import RecordsError
-from records.restoring import accept_restore
 from storage.ledger import Ledger
 from storage.status import status
 from tests.people import Person, Town
@@ -21,9 +21,9 @@ LOCKED_SECONDS = 1.0
 
 
 def work(town: Town, pat: Person) -> None:
-    """One grant of the neighbour's, acknowledged and written to the anchor."""
+    """One grant of the neighbour's, acknowledged and written to the trusted checkpoint."""
     town.fill(pat, town.size() + 1)
-    town.ledger.log._anchor.write_now()
+    town.ledger.log._trusted.write_now()
 
 
 def neighbour(town: Town, pat: Person) -> Callable[[], None]:
@@ -48,7 +48,7 @@ def neighbour(town: Town, pat: Person) -> Callable[[], None]:
 def at_the_anchor(
     settings: Settings, patch: pytest.MonkeyPatch, before: Callable[[], None]
 ) -> None:
-    """Call `before` whenever the ledger's anchor is about to be read."""
+    """Call `before` whenever the ledger's trusted is about to be read."""
     read, path = Path.read_bytes, settings.data / "checkpoint"
 
     def late(self: Path) -> bytes:
@@ -74,7 +74,7 @@ def look(settings: Settings) -> None:
 def test_opening_while_a_neighbour_appends(
     town: Town, opening: Callable[[Settings], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Right before the anchor is read: no loss, and no refusal."""
+    """Right before the trusted checkpoint is read: no loss, and no refusal."""
     pat = town.person()
     size = town.size()
     at_the_anchor(town.settings, monkeypatch, neighbour(town, pat))
@@ -90,19 +90,19 @@ def restored(settings: Settings) -> Ledger:
 def test_nothing_is_declared_lost_while_a_neighbour_appends(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The database extends the anchor: the operator is told so, and the log says nothing of a loss."""
+    """The database extends the trusted checkpoint: the operator is told so, and the log says nothing of a loss."""
     pat = town.person()
-    town.ledger.log._anchor.write_now()
-    other, anchor = restored(town.settings), town.settings.data / "checkpoint"
+    town.ledger.log._trusted.write_now()
+    other, trusted = restored(town.settings), town.settings.data / "checkpoint"
     at_the_anchor(town.settings, monkeypatch, neighbour(town, pat))
     try:
         with pytest.raises(RecordsError, match=r"nothing was lost: .*nothing to accept"):
-            accept_restore(other, town.operator, anchor)
+            accept_restore(other, town.operator, trusted)
     finally:
         other.close()
     events = [town.ledger.entry(seq).event.type.name for seq in range(town.size())]
     assert "ledger.restored" not in events
-    assert open_checkpoint(anchor.read_bytes(), town.ledger.vkeys).size <= town.size()
+    assert open_checkpoint(trusted.read_bytes(), town.ledger.vkeys).size <= town.size()
 
 
 def test_the_status_knows_no_entry_of_the_future(

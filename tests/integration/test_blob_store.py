@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from identity.actors import new_id
-from storage.blobs import READ_BYTES, BlobStore, FileBlobs
+from storage.blobs.files import READ_BYTES, BlobStore, FileBlobs
 from storage.clock import wall_clock
 from storage.errors import BlobError
 
@@ -31,7 +31,7 @@ BAD_IDS = (
 CLOCK_MS = 2_000
 """How far a store's clock may be from this one; S3 tells whole seconds."""
 PUT_FOR_EVER = """
-import sys; from pathlib import Path; from storage.blobs import FileBlobs
+import sys; from pathlib import Path; from storage.blobs.files import FileBlobs
 def pieces():
     while True:
         yield b"x" * 65536

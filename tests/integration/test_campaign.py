@@ -69,7 +69,7 @@ def test_what_runs_out(engine: str) -> None:
 
 @pytest.mark.parametrize("engine", ["sqlite"])
 def test_torn_writes(engine: str) -> None:
-    """The end of the write-ahead log, an unfinished checkpoint, temporary files, the anchor."""
+    """The end of the write-ahead log, an unfinished checkpoint, temporary files, the trusted checkpoint."""
     assert_good(torn.run(Part("torn", engine, SEED, 0, 1)))
 
 

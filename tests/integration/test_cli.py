@@ -22,20 +22,20 @@ from unittest.mock import patch
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from api.bootstrap import open_ledger
+from api.app.bootstrap import open_ledger
+from api.app.settings import Settings
 from api.cli.app import main
-from api.settings import Settings
 from crypto.encoding import b64encode
 from crypto.ids import ALGORITHM_ED25519, key_id
 from crypto.notes import LogSigner
 from identity.actors import read_keyfile
+from journeys.appending import append
 from ledger.auditor import verify_export
 from ledger.event import possession_message
 from ledger.files import read_vkeys
-from records.appending import append
-from records.synthetic import patients
 from storage.exports import write_export
 from storage.ledger import Ledger
+from synthetic import patients
 from tests.exports import flipped
 
 HEARTWOOD = Path(sys.executable).with_name("heartwood")

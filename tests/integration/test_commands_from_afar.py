@@ -10,8 +10,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from api.far import Far
-from api.settings import Settings
+from api.app.settings import Settings
+from client.http import HttpClient
 from identity.actors import Actor, write_keyfile
 from ledger.errors import Tampered
 from tests.commands import Ran, heartwood
@@ -169,7 +169,7 @@ def test_what_a_server_sends_is_bounded_and_printable(tmp_path: Path) -> None:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}"
     try:
-        far = Far(url)
+        far = HttpClient(url)
         with pytest.raises(Tampered, match="checkpoint: has more than 1000000 bytes"):
             far.file("checkpoint")
         far.close()

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-import storage.anchor
-from api.settings import Settings
-from storage.database import Database
-from storage.errors import StartRefused, StorageError
-from storage.keks import KekStore
+import durable.trusted
+from api.app.settings import Settings
+from durable.errors import StartRefused, StorageError
+from keeper.keks import KekStore
+from storage.sql.database import Database
 from tests.people import Town
 
 KEK = ("pt_x", 1, b"wrapped")
@@ -66,7 +66,7 @@ def test_closing_tells_that_the_anchor_is_not_written(
     town.person()
     size = town.size()
     with monkeypatch.context() as patch:
-        patch.setattr(storage.anchor, "replace_file", _disk_full)
+        patch.setattr(durable.trusted, "replace_file", _disk_full)
         with pytest.raises(OSError, match="No space left"):
             town.ledger.close()
     with pytest.raises(StorageError):
@@ -84,11 +84,11 @@ def _disk_full(*_: Any) -> None:
 def test_a_start_that_is_refused_leaves_nothing_open(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Database, keeper and passing store are closed again."""
+    """Database, keeper and token store are closed again."""
     town = Town.found(settings)
     town.close()
     held = open_files(settings)
-    monkeypatch.setattr("api.bootstrap.tune_collector", _refuse)
+    monkeypatch.setattr("api.app.bootstrap.tune_collector", _refuse)
     with pytest.raises(StartRefused):
         town.reopen()
     assert open_files(settings) == held

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from api.app.settings import Settings
 from api.cli.app import COULD_NOT_RUN, GOOD, UNPROVEN, USAGE, WRONG
 from api.cli.reference import reference
 from api.http import serving
-from api.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -139,11 +139,11 @@ LIMITS: dict[str, dict[str, Any]] = {
     "ledger.registry": {
         "CRITERIA": 64, "EXCEPTIONS": 16, "GRANT_RECORDS": 500, "LABELS_A_RECORD": 16,
     },
-    "records.disclosures": {"RANGE_BYTES": 8 << 20, "TOKEN_MS": 60_000},
+    "records.opening": {"RANGE_BYTES": 8 << 20, "TOKEN_MS": 60_000},
     "records.exporting": {"EXPORT_RECORDS": 100_000},
-    "records.lookups": {"IDENTIFIERS": 1_000},
-    "records.labelling": {"LABELS_AN_HOUR": 4},
-    "records.reserving": {"RESERVED_AN_HOUR": 20_000, "SUBJECTS": 1_000, "TEXT_BYTES": 1_024},
+    "people.lookups": {"IDENTIFIERS": 1_000},
+    "journeys.labelling": {"LABELS_AN_HOUR": 4},
+    "people.reserving": {"RESERVED_AN_HOUR": 20_000, "SUBJECTS": 1_000, "TEXT_BYTES": 1_024},
     "records.uploads": {"BLOB_LIMIT": 5 << 30},
     "storage.log": {"QUEUE_EVENTS": 20_000},
 }  # fmt: skip

@@ -8,9 +8,10 @@ import psycopg
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from api.settings import Settings
+from api.app.settings import Settings
 from consent.facts import Exclusion, Grant, GrantName, Provision, Record, Version
 from crypto.signing import SigningKey
+from durable.errors import NotFound
 from identity.actors import Actor, new_id
 from ledger.chain import Chain
 from ledger.directory import Account, Group, GroupMember, Hospital, Key, Member, Patient
@@ -20,14 +21,13 @@ from ledger.merkle import leaf_hash
 from ledger.policies import PolicyRow
 from ledger.refusals import Refusals
 from ledger.rows import KEY_LENGTHS
-from storage import schema
 from storage.clock import wall_clock
-from storage.database import Database
-from storage.entries import EntryStore, Head, StreamEnd
-from storage.errors import NotFound
-from storage.rows import TABLES
-from storage.upgrade import upgrade_schema
-from storage.working import select_rows
+from storage.sql import schema
+from storage.sql.database import Database
+from storage.sql.entries import EntryStore, Head, StreamEnd
+from storage.sql.rowcache import select_rows
+from storage.sql.rows import TABLES
+from storage.sql.upgrade import upgrade_schema
 
 ORIGIN = "heartwood.example/store"
 BIG = 2**52

@@ -11,24 +11,24 @@ from typing import Any
 
 import pytest
 
-from api.settings import Settings
+from api.app.settings import Settings
+from client import authoring, grants, readings
+from client.local import LocalClient
 from consent.auditor import audit_export
+from durable.errors import StorageError
+from durable.trusted import TrustedCheckpoint
 from identity.actors import Actor
+from journeys.errors import RecordsError
+from keeper.keks import KekStore
 from ledger.errors import Refused
-from records import authoring, grants, readings
-from records.desk import Near
-from records.errors import RecordsError
 from records.uploads import Upload
-from storage.anchor import Anchor
-from storage.blobs import FileBlobs
-from storage.database import Database
-from storage.entries import EntryStore
-from storage.errors import StorageError
+from storage.blobs.files import FileBlobs
 from storage.exports import write_export
-from storage.keks import KekStore
-from storage.passing import PassingStore
-from storage.staged import KeyTable
-from storage.views import rebuild
+from storage.keytable import KeyTable
+from storage.sql.database import Database
+from storage.sql.entries import EntryStore
+from storage.sql.views import rebuild
+from storage.tokens import TokenStore
 from tests.people import CONTENT, Person, Town, vkeys
 
 
@@ -40,25 +40,27 @@ class Scene:
     """A patient with a record and a doctor who may read it."""
 
     def __init__(self, town: Town) -> None:
-        self.town, self.desk = town, Near(town.ledger)
+        self.town, self.client = town, LocalClient(town.ledger)
         self.patient: Person = town.person()
         self.doctor: Actor = town.doctor()
         self.record = town.record(self.patient, title="Blood count").record
-        grants.grant(self.desk, self.patient.actor, self.patient.patient, self.doctor.account)
+        grants.grant(self.client, self.patient.actor, self.patient.patient, self.doctor.account)
 
     def upload(self) -> None:
         """A new record, with a title."""
         one = Upload(self.patient.patient, "laboratory", "text/plain", [CONTENT], title="T")
-        authoring.upload(self.desk, self.town.north.system, one)
+        authoring.upload(self.client, self.town.north.system, one)
 
     def read(self) -> None:
         """A reading whose content is whole."""
-        shown = readings.read(self.desk, self.doctor, self.record, "TREAT")[1]
+        shown = readings.read(self.client, self.doctor, self.record, "TREAT")[1]
         assert b"".join(shown.content) == CONTENT
 
     def grant(self) -> None:
         """A grant to a hospital."""
-        grants.grant(self.desk, self.patient.actor, self.patient.patient, self.town.south.hospital)
+        grants.grant(
+            self.client, self.patient.actor, self.patient.patient, self.town.south.hospital
+        )
 
     def register(self) -> None:
         """A new patient: ids reserved, names sealed, two events in one bundle."""
@@ -76,12 +78,12 @@ POINTS: dict[str, tuple[type, str]] = {
     "tiles": (EntryStore, "write_tiles"),
     "head": (EntryStore, "write_head"),
     "commit": (Database, "write"),
-    "anchor": (Anchor, "saw"),
+    "trusted": (TrustedCheckpoint, "saw"),
     "release": (KekStore, "use"),
-    "read token": (PassingStore, "put"),
+    "read token": (TokenStore, "put"),
 }
 """Every write, by what it writes."""
-_BATCH = ("rows", "streams", "entries", "tiles", "head", "commit", "anchor")
+_BATCH = ("rows", "streams", "entries", "tiles", "head", "commit", "trusted")
 TABLE: dict[str, tuple[Journey, tuple[str, ...]]] = {
     "upload": (Scene.upload, ("blob", "staged keys", *_BATCH)),
     "read": (Scene.read, (*_BATCH, "release", "read token")),
@@ -169,6 +171,6 @@ def test_a_broken_write(
     journey(scene)
     assert scene.town.size() > before + stood
     scene.town.reopen()
-    scene.desk = Near(scene.town.ledger)
+    scene.client = LocalClient(scene.town.ledger)
     journey(scene)
     everything_holds(scene)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from api.settings import Settings
+from api.app.settings import Settings
 from crypto.cosignatures import Checkpoint, ed25519_message
 from crypto.notes import VerifierKey, signature_line
 from crypto.signing import SigningKey

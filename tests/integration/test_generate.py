@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from api.settings import Settings
-from records.errors import RecordsError
-from records.generating import MARKER, Order, generate, patient_file
-from records.synthetic import patient, region
+from api.app.settings import Settings
+from imports.generating import MARKER, Order, generate, patient_file
+from journeys.errors import RecordsError
+from synthetic import patient, region
 from tests.commands import heartwood
 
 ORDER = Order(seed=3, patients=45, years=2)
@@ -64,7 +64,7 @@ def test_what_a_killed_run_left_is_completed(
 
     folder = tmp_path / "run"
     with monkeypatch.context() as patched:
-        patched.setattr("storage.files.os.replace", full)
+        patched.setattr("durable.files.os.replace", full)
         with pytest.raises(OSError, match="No space"):
             generate(folder, ORDER)
     assert json.loads((folder / MARKER).read_text())["whole"] is False

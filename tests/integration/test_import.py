@@ -8,22 +8,22 @@ from typing import Any
 
 import pytest
 
-from api.bootstrap import create_ledger, open_ledger
-from api.settings import Settings
+from api.app.bootstrap import create_ledger, open_ledger
+from api.app.settings import Settings
+from client.local import LocalClient
+from client.registering import AddedHospital, add_hospital, add_member
 from identity.actors import Actor, new_key, read_keyfile
+from imports import Options, Summary, import_paths
+from imports.fhir import scan_bundle
+from imports.generating import Order, generate
+from journeys.errors import RecordsError
 from ledger.auditor import verify_export
 from ledger.files import read_vkeys
 from ledger.registry import CATEGORIES
-from records.desk import Near
-from records.directory import AddedHospital, add_hospital, add_member
-from records.disclosures import find_records, open_record, reading
-from records.errors import RecordsError
-from records.generating import Order, generate
-from records.imports import Options, Summary, import_paths
-from records.imports.fhir import scan_bundle
-from records.synthetic import patients
+from records.opening import find_records, open_record, reading
 from storage.exports import write_export
 from storage.ledger import Ledger
+from synthetic import patients
 
 SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "data"
 FOLDERS = [SAMPLES / "synthea-2019-r4", SAMPLES / "synthea-2022-csv-fhir" / "fhir"]
@@ -37,9 +37,11 @@ class Clinic:
         self.settings = Settings(data=place / "data", database_url="", root=None)
         operator = read_keyfile(create_ledger(self.settings, "heartwood.example/import").keyfile)
         self.ledger: Ledger = open_ledger(self.settings)
-        self.hospital: AddedHospital = add_hospital(Near(self.ledger), operator, "Clinic", zone)
+        self.hospital: AddedHospital = add_hospital(
+            LocalClient(self.ledger), operator, "Clinic", zone
+        )
         self.doctor: Actor = add_member(
-            Near(self.ledger),
+            LocalClient(self.ledger),
             self.hospital.admin,
             "doctor",
             self.hospital.hospital,

@@ -12,23 +12,23 @@ from typing import Any
 
 import pytest
 
-from api.bootstrap import open_ledger
-from api.settings import Settings
+from api.app.bootstrap import open_ledger
+from api.app.settings import Settings
 from consent.auditor import audit_export
 from consent.facts import Record
 from identity.actors import Actor
+from imports import Options, Summary, import_paths
+from imports.drafts import names_of
+from journeys.errors import RecordsError
 from ledger.auditor import verify_export
 from ledger.files import read_vkeys
-from records.disclosures import find_records
-from records.errors import RecordsError
-from records.imports import Options, Summary, import_paths
-from records.imports.drafts import names_of
-from storage.blobs import FileBlobs
+from records.opening import find_records
+from storage.blobs.files import FileBlobs
 from storage.exports import write_export
-from storage.identifiers import Identifiers, Imported
+from storage.keytable import KeyTable
 from storage.log import Log
-from storage.staged import KeyTable
-from storage.views import rebuild
+from storage.sql.identifiers import Identifiers, Imported
+from storage.sql.views import rebuild
 from tests.integration.test_import import Clinic, clinic
 
 __all__ = ["clinic"]

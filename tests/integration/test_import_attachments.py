@@ -19,12 +19,12 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+from imports.attachments import ManifestRow, is_manifest, read_attachment, read_manifest
+from imports.drafts import Listed, PatientDraft
+from imports.media import HEAD_BYTES, sniff
+from journeys.errors import RecordsError
 from ledger.registry import CATEGORIES
 from ledger.schema import MEDIA_TYPE
-from records.errors import RecordsError
-from records.imports.attachments import ManifestRow, is_manifest, read_attachment, read_manifest
-from records.imports.drafts import Listed, PatientDraft
-from records.imports.media import HEAD_BYTES, sniff
 
 UUID = "af1667b5-ef55-4313-8e39-04c2ba4e4c1b"
 HEADER = b"file,patient,category,clinical_date,title\n"
@@ -274,7 +274,7 @@ def test_any_head_is_a_manifest_or_not(head: bytes) -> None:
 
 def test_the_page_says_where_the_placeholders_are() -> None:
     page = Path("docs/import.md").read_text("utf-8")
-    assert "records/imports/placeholders.txt" in page and "--placeholders FILE" in page
+    assert "imports/placeholders.txt" in page and "--placeholders FILE" in page
 
 
 # --- texts and days of DICOM ---------------------------------------------------------------------
@@ -342,7 +342,7 @@ def test_what_dicom_marks_as_confidential(tmp_path: Path, code: str, restricted:
 MEASURE = """
 import resource, sys
 from pathlib import Path
-from records.imports.dicom import BrokenDicom, read_dicom
+from imports.dicom import BrokenDicom, read_dicom
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 read_dicom(Path(sys.argv[1]))
 before = peak()

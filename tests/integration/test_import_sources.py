@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from api.bootstrap import open_ledger
+from api.app.bootstrap import open_ledger
 from identity.actors import write_keyfile
-from records.errors import RecordsError
-from records.imports import Options, import_paths
-from records.imports.walking import Aside, walk
+from imports import Options, import_paths
+from imports.walking import Aside, walk
+from journeys.errors import RecordsError
 from tests.commands import heartwood
 from tests.integration.test_import import Clinic, clinic
 from tests.integration.test_import_again import lab, numbers, of, patient, visit, write

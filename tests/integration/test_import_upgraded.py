@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from api.bootstrap import open_ledger
+from api.app.bootstrap import open_ledger
 from records.uploads import Upload, upload
 from tests.commands import heartwood
 from tests.integration.test_import import Clinic, clinic

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from consent.facts import Record
-from records.errors import RecordsError
-from records.imports import Summary
-from records.imports.balance import CORRECTIONS, REJECTS
-from records.imports.carrying import current_content
-from records.imports.labels import Labels
+from imports import Summary
+from imports.carrying import current_content
+from imports.labels import Labels
+from imports.report import CORRECTIONS, REJECTS
+from journeys.errors import RecordsError
 from records.uploads import Upload, upload
-from storage.identifiers import HASH_BYTES, Kept
+from storage.sql.identifiers import HASH_BYTES, Kept
 from tests.integration.test_import import Clinic, clinic
 from tests.integration.test_import_again import chart, ids, lab, numbers, of, patient, visit, write
 

@@ -11,18 +11,18 @@ import pydicom
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
-from api.bootstrap import create_ledger, open_ledger
-from api.settings import Settings
+from api.app.bootstrap import create_ledger, open_ledger
+from api.app.settings import Settings
+from client.authoring import retract
+from client.local import LocalClient
+from client.registering import NewPatient, correct_patient, register_patients, today
 from identity.actors import new_id
+from imports import Summary
+from imports.mapping import Mapping
+from journeys.days import day_in
 from ledger.directory import Patient
-from records.authoring import retract
-from records.days import day_in
-from records.desk import Near
-from records.directory import NewPatient, correct_patient, register_patients, today
-from records.disclosures import find_records
-from records.imports import Summary
-from records.imports.mapping import Mapping
-from storage.identifiers import Kept, Witness
+from records.opening import find_records
+from storage.sql.identifiers import Kept, Witness
 from tests.integration.test_import import Clinic, clinic
 
 __all__ = ["clinic"]
@@ -147,7 +147,7 @@ def test_a_patient_registered_by_hand_is_compared_too(clinic: Clinic, tmp_path: 
         NewPatient(new_id("pt", now), new_id("ac", now), name, born, False, None, number)
         for name, number, born in named
     ]
-    register_patients(Near(clinic.ledger), clinic.hospital.system, new)
+    register_patients(LocalClient(clinic.ledger), clinic.hospital.system, new)
 
     def bring(one: dict[str, Any]) -> Summary:
         return clinic.bring(write(tmp_path / "a.json", one))
@@ -277,7 +277,7 @@ def test_what_older_programs_called_a_patient_still_counts(
     ledger, hospital = clinic.ledger, clinic.hospital.hospital
     now = ledger.clock()
     old = NewPatient(new_id("pt", now), new_id("ac", now), "Ida Lindqvist", None, False, None)
-    register_patients(Near(ledger), clinic.hospital.system, [old])
+    register_patients(LocalClient(ledger), clinic.hospital.system, [old])
     ledger.identifiers.reserve(hospital, {"|9" if how == "number" else "Patient/7": old.patient})
     with_number = {"identifier": [{"value": "9"}, {"system": "urn:new", "value": "5"}]}
     body = person("7", "", IDA) | (with_number if how == "number" else {"identifier": []})
@@ -326,7 +326,7 @@ def test_a_correction_by_hand_goes_before_the_witness(clinic: Clinic, tmp_path: 
     right = write(tmp_path / "b.json", person("1", "77", IDA | {"birthDate": str(born)}))
     assert "another birth date" in reasons(clinic.bring(right))
     (patient,) = who(clinic, f"{SYSTEM}|77")
-    correct_patient(Near(clinic.ledger), clinic.hospital.system, patient, born, False)
+    correct_patient(LocalClient(clinic.ledger), clinic.hospital.system, patient, born, False)
     assert clinic.bring(right).amended == 1
     assert "another birth date" in reasons(clinic.bring(tmp_path / "a.json"))
 
@@ -397,7 +397,7 @@ def test_a_result_that_moved_is_listed_until_somebody_decides(
         (was,) = who(clinic, f"{SYSTEM}|1")
         assert (line["was"], [line["patient"]]) == (was, who(clinic, f"{SYSTEM}|2"))
         assert line["record"] in {record.record for record in find_records(clinic.ledger, was)}
-    retract(Near(clinic.ledger), clinic.hospital.system, line["record"], "TREAT")
+    retract(LocalClient(clinic.ledger), clinic.hospital.system, line["record"], "TREAT")
     assert clinic.bring(path).moved == 0
 
 
@@ -459,7 +459,7 @@ def test_a_child_is_never_of_age_by_a_doubtful_date(
     assert row_of(clinic, f"{SYSTEM}|1").adult_from > clinic.ledger.clock()
     assert not row_of(clinic, f"{SYSTEM}|2").adult_from
     patient = row_of(clinic, f"{SYSTEM}|1").patient
-    correct_patient(Near(clinic.ledger), clinic.hospital.system, patient, None, False)
+    correct_patient(LocalClient(clinic.ledger), clinic.hospital.system, patient, None, False)
     assert not row_of(clinic, f"{SYSTEM}|1").adult_from
     assert clinic.bring(path).known == 2
 

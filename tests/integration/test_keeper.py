@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from api.bootstrap import open_ledger
+from api.app.bootstrap import open_ledger
 from consent.facts import sha256_of
 from crypto import canonical
 from crypto.blobs import blob_context, open_stream
@@ -18,6 +18,11 @@ from crypto.errors import SealError
 from crypto.notes import LogSigner
 from crypto.shares import open_share, share_info
 from identity.actors import Actor
+from journeys.appending import append
+from journeys.sealing import object_key
+from keeper.errors import KeeperRefused
+from keeper.keeper import RELEASE_MS, KeyKeeper, Reading, SealedField, Wrapped
+from keeper.roots import load_root
 from ledger.chain import Link
 from ledger.directory import Key
 from ledger.entry import Entry
@@ -25,13 +30,8 @@ from ledger.event import Event, Signature, sign_event
 from ledger.merkle import Frontier, consistency_proof, leaf_hash, tree_paths
 from ledger.receipt import Receipt
 from ledger.times import DAY_MS, format_time
-from records import disclosures
-from records.appending import append
-from records.reserving import object_key
-from storage.errors import KeeperRefused
-from storage.keeper import RELEASE_MS, KeyKeeper, Reading, SealedField, Wrapped
+from records import opening
 from storage.ledger import Ledger
-from storage.roots import load_root
 from tests.histories import Life
 from tests.integration.copies import copy_ledger
 from tests.integration.scene import Scene
@@ -79,7 +79,7 @@ def ask(scene: Scene, ledger: Ledger | None = None, **body: str) -> Ask:
 def request(scene: Scene, ledger: Ledger, entry: Entry) -> Ask:
     """The request for the record's key on the strength of an entry."""
     row = ledger.keys.blob_key(scene.blob)
-    version = disclosures.find_record(ledger, scene.record).versions[0]
+    version = opening.find_record(ledger, scene.record).versions[0]
     wrapped = Wrapped(row.patient, row.blob, row.version, row.wrapped)
     return Ask(entry, shown_to_keeper(ledger, entry), wrapped, scene.record, sha256_of(version))
 
@@ -188,7 +188,7 @@ def _history(scene: Scene) -> dict[str, object]:
 
 
 def _uploaded(scene: Scene) -> Entry:
-    seq = disclosures.find_record(scene.town.ledger, scene.record).seq
+    seq = opening.find_record(scene.town.ledger, scene.record).seq
     return scene.town.ledger.entry(seq)
 
 
@@ -374,7 +374,7 @@ def test_a_backup_behind_the_keeper(scene: Scene, fork: Ledger) -> None:
     """Database and checkpoint file rolled back together: the keeper has seen more."""
     ask(scene).put(scene.town.ledger.keeper)
     ask(scene).put(scene.town.ledger.keeper)
-    scene.town.ledger.keeper._anchor.write_now()
+    scene.town.ledger.keeper._trusted.write_now()
     asked = ask(scene, fork)
     assert_refused(scene.town.ledger.keeper, asked, "the receipt does not hold")
 
@@ -496,7 +496,7 @@ class Fields:
 def title_of(scene: Scene, reading: Reading, record: str = "") -> Fields:
     """The request for a record's title."""
     ledger = scene.town.ledger
-    row = disclosures.find_record(ledger, record or scene.record)
+    row = opening.find_record(ledger, record or scene.record)
     event = ledger.entry(row.seq).event
     field = SealedField(event.stream, event.id, "title", event.body["title"])
     return Fields(reading, object_key(ledger, row.patient, row.record), (field,))

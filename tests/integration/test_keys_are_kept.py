@@ -10,11 +10,11 @@ from unittest.mock import patch
 
 import pytest
 
-from api.far import Far
+from client.http import HttpClient
+from client.local import LocalClient
+from durable.files import Draft
 from identity.actors import Actor, read_keyfile, write_keyfile
-from records.desk import Near
 from storage.errors import OutcomeUnknown
-from storage.files import Draft
 from tests.commands import Ran, heartwood
 from tests.integration.scene import Scene
 from tests.people import Town
@@ -112,18 +112,18 @@ def test_a_refusal_leaves_no_key_and_no_entry(laptop: Laptop) -> None:
     assert laptop.run(scene.doctor, "patient", "add", "Neu", "--no-key").code == 0
 
 
-@pytest.mark.parametrize("desk", [Near, Far])
-def test_a_key_whose_fate_is_unknown_stays(laptop: Laptop, desk: type) -> None:
+@pytest.mark.parametrize("client", [LocalClient, HttpClient])
+def test_a_key_whose_fate_is_unknown_stays(laptop: Laptop, client: type) -> None:
     """The answer got lost: the entry may stand, so the private key must be somewhere."""
 
     def lost(*_: object, **__: object) -> None:
         raise OutcomeUnknown("no answer")
 
-    at = () if desk is Near else ("--url", laptop.url)
-    settings = laptop.scene.town.settings if desk is Near else laptop.settings
+    at = () if client is LocalClient else ("--url", laptop.url)
+    settings = laptop.scene.town.settings if client is LocalClient else laptop.settings
     path = write_keyfile(laptop.folder / "admin", laptop.scene.town.south.admin)
     before = set((settings.data / "people").glob("*"))
-    with patch.object(desk, "append", lost):
+    with patch.object(client, "append", lost):
         ran = heartwood(settings, "doctor", "add", "Dr. Neu", "--as", path, *at)
     (kept,) = set((settings.data / "people").glob("*")) - before
     assert ran.code == 4 and str(kept) in ran.err
@@ -169,7 +169,7 @@ def test_a_name_that_cannot_be_given_is_told(tmp_path: Path, engine: str) -> Non
 def test_a_kill_before_the_entry_leaves_the_draft(tmp_path: Path, engine: str) -> None:
     """The key is on the disk, under its own name, before anything is sent."""
     code = (
-        "import os, sys; from pathlib import Path; from storage.files import Draft\n"
+        "import os, sys; from pathlib import Path; from durable.files import Draft\n"
         "d = Draft.beside(Path(sys.argv[1])); d.write([b'secret']); os.kill(os.getpid(), 9)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "key")], env=os.environ)

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from api.settings import Settings
+from api.app.settings import Settings
 from tests.deep.load import LONGEST_MS, Acting, act_on, found, run_and_kill
 from tests.deep.witness import Witness
 from tests.postgres import Cluster

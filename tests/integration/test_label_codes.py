@@ -6,14 +6,16 @@ from collections.abc import Sequence
 
 import pytest
 
-import records.reserving
+import people.reserving
+from client import authoring, grants
+from client.local import LocalClient
 from identity.actors import Actor, new_id
+from journeys.errors import Forbidden, OverQuota, RecordsError
+from journeys.labelling import HOUR_MS, LABELS_AN_HOUR
+from journeys.sealing import seal_texts
 from ledger.registry import LABELS
-from records import authoring, grants, uploads
-from records.desk import Near
-from records.errors import Forbidden, OverQuota, RecordsError
-from records.labelling import HOUR_MS, LABELS_AN_HOUR
-from records.reserving import Subject, reserve_counted, seal_texts
+from people.reserving import Subject, reserve_counted
+from records import uploads
 from records.uploads import Upload
 from storage.clock import wall_clock
 from tests.people import Person, Town
@@ -68,7 +70,7 @@ def test_no_code_without_a_staged_append(town: Town, pat: Person) -> None:
     for actor, whose in ((system, pat), (town.doctor(), pat), (doctor, other)):
         with pytest.raises(RecordsError):
             codes(town, actor, whose, mine, ["HIV"])
-    stood = authoring.upload(Near(town.ledger), doctor, one_of(pat, ["HIV"]))
+    stood = authoring.upload(LocalClient(town.ledger), doctor, one_of(pat, ["HIV"]))
     with pytest.raises(Forbidden, match="nothing is staged"):
         codes(town, doctor, pat, stood.record, ["HIV"])
     assert staged(town, doctor, pat, stood.record) == stood.record  # its next version
@@ -91,7 +93,7 @@ def test_asking_is_counted_and_appending_is_free(town: Town, pat: Person) -> Non
     assert codes(town, doctor, other, staged(town, doctor, other), MANY[-1:])
     busy = town.doctor()
     for label in LABELS:
-        authoring.upload(Near(town.ledger), busy, one_of(pat, [label]))
+        authoring.upload(LocalClient(town.ledger), busy, one_of(pat, [label]))
     assert len(codes(town, busy, pat, staged(town, busy, pat), LABELS)) == len(LABELS)
 
 
@@ -127,15 +129,15 @@ def test_two_at_a_time_get_no_more(town: Town, pat: Person) -> None:
 def test_patients_get_those_of_their_own_chart(town: Town, pat: Person) -> None:
     """For grants; of no other chart."""
     assert len(codes(town, pat.actor, pat, pat.patient, LABELS)) == len(LABELS)
-    desk = Near(town.ledger)
-    grants.grant(desk, pat.actor, pat.patient, town.south.hospital, labels=["HIV"])
+    client = LocalClient(town.ledger)
+    grants.grant(client, pat.actor, pat.patient, town.south.hospital, labels=["HIV"])
     with pytest.raises(Forbidden):
         codes(town, pat.actor, other := town.person(), other.patient, ["HIV"])
 
 
 def test_ids_are_reserved_by_quota(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each account has its own, by the hour; what is refused is not reserved, and doesn't count."""
-    monkeypatch.setattr(records.reserving, "RESERVED_AN_HOUR", 5)
+    monkeypatch.setattr(people.reserving, "RESERVED_AN_HOUR", 5)
     ledger, clock = town.ledger, Clock()
     ledger.clock = clock
     system, other = town.north.system, town.south.system

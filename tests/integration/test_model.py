@@ -30,12 +30,18 @@ from hypothesis.stateful import (
     rule,
 )
 
-from api.settings import Settings
+from api.app.settings import Settings
+from client import grants, groups, readings, registering, staff
+from client.local import LocalClient
+from client.readings import history
+from client.registering import AddedHospital, NewPatient
 from consent.auditor import audit_export
 from consent.facts import FOLDS, Exclusion, Grant, GrantName, Record
 from consent.gate import gate
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key
+from journeys.appending import append
+from journeys.errors import AccessDenied
 from ledger.auditor import verify_export
 from ledger.directory import Key, Patient
 from ledger.entry import Entry, nested_event
@@ -43,15 +49,10 @@ from ledger.errors import Refused
 from ledger.rows import Rows
 from ledger.sequencer import Appended, Denied, Proposal
 from ledger.times import DAY_MS, format_time
-from records import appointments, directory, disclosures, grants, groups, readings, uploads
-from records.appending import append
-from records.desk import Near
-from records.directory import AddedHospital, NewPatient
-from records.errors import AccessDenied
-from records.readings import history
+from records import opening, uploads
 from records.uploads import Upload
 from storage.exports import write_export
-from storage.views import rebuild
+from storage.sql.views import rebuild
 from tests import consentmodel as model
 from tests.consentmodel import Ask, World
 from tests.people import Person, Town, denied, vkeys
@@ -200,8 +201,8 @@ class Ledgers(RuleBasedStateMachine):
         """At the hospital that wrote the first record, or at a third one."""
         if elsewhere and not self.third:
             self.third.append(
-                directory.add_hospital(
-                    Near(self.town.ledger), self.town.operator, "Ostklinik", "Europe/Berlin"
+                registering.add_hospital(
+                    LocalClient(self.town.ledger), self.town.operator, "Ostklinik", "Europe/Berlin"
                 )
             )
             self.opened(self.third[0])
@@ -245,7 +246,7 @@ class Ledgers(RuleBasedStateMachine):
         if not inside and admin.hospital != doctor.hospital:
             expected = ("refused", "unknown", "")
         self.forget()
-        found = outcome(lambda: move(Near(self.town.ledger), admin, group, doctor.account))
+        found = outcome(lambda: move(LocalClient(self.town.ledger), admin, group, doctor.account))
         assert found == expected
         if found[0] == "permit":
             named = {"account": doctor.account, "group": group, "joined": not inside}
@@ -262,8 +263,8 @@ class Ledgers(RuleBasedStateMachine):
         """For a month; whoever is appointed again has the newest term. Nobody of a hospital's staff is one."""
         operator, book, now = self.town.operator, self.book, self.town.ledger.clock()
         if not again or not self.auditors:
-            desk = Near(self.town.ledger)
-            auditor, _ = appointments.appoint_auditor(desk, operator, "Ada", 30, new_key())
+            client = LocalClient(self.town.ledger)
+            auditor, _ = staff.appoint_auditor(client, operator, "Ada", 30, new_key())
             self.auditors.append(auditor)
             book.join(auditor)
             return auditor
@@ -356,7 +357,7 @@ class Ledgers(RuleBasedStateMachine):
         say = grants.show if len(hidings) % 2 else grants.hide
 
         def act() -> None:
-            say(Near(self.town.ledger), chart.actor, chart.patient, name)
+            say(LocalClient(self.town.ledger), chart.actor, chart.patient, name)
 
         if self.act(chart.actor, chart, "hide", act, "PATRQT", name):
             hidings.append(self.book.size - 1)
@@ -369,7 +370,7 @@ class Ledgers(RuleBasedStateMachine):
         reading = self.town.reading(actor, name, purpose)
 
         def act() -> None:
-            given = disclosures.open_record(self.town.ledger, reading)
+            given = opening.open_record(self.town.ledger, reading)
             assert b"".join(given.content) == CONTENT
 
         if self.act(actor, chart, "read", act, purpose, name):
@@ -382,7 +383,7 @@ class Ledgers(RuleBasedStateMachine):
         decided, shown = model.decide_list(self.book.world(chart.patient), ask, POLICY)
 
         def act() -> None:
-            opened = readings.chart(Near(self.town.ledger), actor, chart.patient, purpose)
+            opened = readings.chart(LocalClient(self.town.ledger), actor, chart.patient, purpose)
             found.extend(line.record.record for line in opened.lines)
 
         if self.act(actor, chart, "list", act, purpose, decided=decided):
@@ -394,7 +395,9 @@ class Ledgers(RuleBasedStateMachine):
         acts: list[Any] = []
 
         def act() -> None:
-            acts.extend(history(Near(self.town.ledger), actor, chart.patient, purpose).acts())
+            acts.extend(
+                history(LocalClient(self.town.ledger), actor, chart.patient, purpose).acts()
+            )
 
         if self.act(actor, chart, "read_history", act, purpose):
             assert len(acts) == length
@@ -444,7 +447,9 @@ class Ledgers(RuleBasedStateMachine):
 
         def act() -> None:
             ledger = self.town.ledger
-            made.append(grants.grant(Near(ledger), chart.actor, chart.patient, grantee, **given)[0])
+            made.append(
+                grants.grant(LocalClient(ledger), chart.actor, chart.patient, grantee, **given)[0]
+            )
 
         if self.act(chart.actor, chart, "grant", act, "PATRQT"):
             self.note_grant(chart, made[0], grantee, given)
@@ -472,7 +477,7 @@ class Ledgers(RuleBasedStateMachine):
         say = grants.include if lifted else grants.exclude
 
         def act() -> None:
-            say(Near(self.town.ledger), chart.actor, chart.patient, named)
+            say(LocalClient(self.town.ledger), chart.actor, chart.patient, named)
 
         if self.act(chart.actor, chart, "exclude", act, "PATRQT"):
             said = {"seq": self.book.size - 1, "reader": named, "lifted": lifted}
@@ -490,7 +495,7 @@ class Ledgers(RuleBasedStateMachine):
         name, lineage = (given[-1]["id"], given[-1]["lineage"]) if one else (None, None)
 
         def act() -> None:
-            grants.revoke(Near(self.town.ledger), chart.actor, chart.patient, grantee, name)
+            grants.revoke(LocalClient(self.town.ledger), chart.actor, chart.patient, grantee, name)
 
         if self.act(chart.actor, chart, "grant", act, "PATRQT"):
             end = {"seq": self.book.size - 1, "grantee": grantee, "lineage": lineage}
@@ -593,7 +598,7 @@ class Ledgers(RuleBasedStateMachine):
 
     def new_group(self, hospital: str) -> str:
         admin = self.admins[hospital]
-        group, seq = groups.form(Near(self.town.ledger), admin, "Cardiology")
+        group, seq = groups.form(LocalClient(self.town.ledger), admin, "Cardiology")
         assert seq == self.book.took()
         self.book.groups[group] = hospital
         return group
@@ -602,7 +607,7 @@ class Ledgers(RuleBasedStateMachine):
         ledger, key = self.town.ledger, new_key()
         patient, account = new_id("pt", ledger.clock()), new_id("ac", ledger.clock())
         new = NewPatient(patient, account, "Pat", born, deceased, key)
-        directory.register_patients(Near(ledger), self.town.north.system, [new])
+        registering.register_patients(LocalClient(ledger), self.town.north.system, [new])
         self.book.accounts.append(account)
         seq = self.book.took(patient, entries=2)
         self.book.charts[patient] = {

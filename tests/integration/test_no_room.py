@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from api.settings import Settings
+from api.app.settings import Settings
 from identity.actors import write_keyfile
 from tests.people import Town
 

@@ -8,10 +8,15 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from api.settings import Settings
+from api.app.settings import Settings
+from api.operator import policies
+from api.operator.policies import altered
+from client import groups
+from client.local import LocalClient
 from crypto.encoding import b64encode
 from crypto.notes import LogSigner
 from identity.actors import Actor, write_keyfile
+from journeys.appending import append
 from ledger.auditor import check_against, check_receipt
 from ledger.directory import Group, Hospital, Member
 from ledger.errors import Refused, Tampered
@@ -19,13 +24,9 @@ from ledger.files import read_file
 from ledger.policies import POLICY_WAIT_MS, widened
 from ledger.registry import EDITION
 from ledger.times import DAY_MS, parse_time
-from records import groups, policies
-from records.appending import append
-from records.desk import Near
-from records.policies import altered
 from storage.clock import wall_clock
+from storage.sql.upgrade import REVISIONS
 from storage.status import status
-from storage.upgrade import REVISIONS
 from tests import exports
 from tests.commands import heartwood
 from tests.exports import Export, Forger, signed, write_files
@@ -224,8 +225,8 @@ def test_groups_are_formed_joined_and_left(town: Town) -> None:
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_a_groups_name_needs_its_reserved_key(town: Town) -> None:
     """Without the key nobody could ever read the name; nor with a key that somebody else reserved."""
-    admin, desk = town.south.admin, Near(town.ledger)
-    group, _ = groups.form(desk, admin, "Kardiologie")
+    admin, client = town.south.admin, LocalClient(town.ledger)
+    group, _ = groups.form(client, admin, "Kardiologie")
     named = town.ledger.row(Group, group)
     assert named is not None
     body = dict(town.ledger.entry(named.seq).event.body)
@@ -235,10 +236,10 @@ def test_a_groups_name_needs_its_reserved_key(town: Town) -> None:
         append(
             town.ledger,
             admin,
-            [admin.event("group.formed", stream, body | {"group": other}, desk.now())],
+            [admin.event("group.formed", stream, body | {"group": other}, client.now())],
         )
     without = {"group": other}
-    append(town.ledger, admin, [admin.event("group.formed", stream, without, desk.now())])
+    append(town.ledger, admin, [admin.event("group.formed", stream, without, client.now())])
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)

@@ -15,16 +15,16 @@ import psycopg
 import pytest
 from sqlalchemy import Connection, event
 
-import storage.anchor
+import durable.trusted
 import storage.log
-from api.settings import Settings
+from api.app.settings import Settings
 from ledger.sequencer import Appended, Batch, Outcome, Proposal
-from storage import schema
 from storage.clock import CLOCK_BEHIND_MS, CLOCK_JUMP_MS, wall_clock
-from storage.database import Database
 from storage.errors import Bug, OutcomeUnknown, Unavailable
 from storage.ledger import Ledger
-from storage.log import Ticket
+from storage.log import PendingAppend
+from storage.sql import schema
+from storage.sql.database import Database
 from tests.integration.proxy import Proxy
 from tests.integration.scene import Scene
 from tests.people import Town, entry_of, signed
@@ -171,7 +171,7 @@ def test_a_call_that_meets_a_bug_fails_alone(scene: Scene, monkeypatch: pytest.M
             raise ZeroDivisionError
         return admit(batch, proposal)
 
-    def running(tickets: list[Ticket]) -> None:
+    def running(tickets: list[PendingAppend]) -> None:
         queued.wait(PATIENCE_SECONDS)
         sizes.append(len(tickets))
         run(tickets)
@@ -378,7 +378,7 @@ def test_an_anchor_that_cannot_be_written(scene: Scene, monkeypatch: pytest.Monk
     """What was committed is never called not appended, and the log lives on when the disk is back."""
     proposals, before = batch(scene), scene.town.size()
     with monkeypatch.context() as patch:
-        patch.setattr(storage.anchor, "replace_file", _disk_full)
+        patch.setattr(durable.trusted, "replace_file", _disk_full)
         time.sleep(storage.log.PUBLISH_MS / 1000)
         with pytest.raises(OutcomeUnknown):
             promptly(scene.town.ledger, proposals)

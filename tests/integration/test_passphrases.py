@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from api.bootstrap import create_ledger, open_ledger
-from api.rewrapping import change_passphrase
-from api.settings import Settings
+from api.app.bootstrap import create_ledger, open_ledger
+from api.app.settings import Settings
+from api.operator.rewrapping import change_passphrase
 from crypto.passphrases import passphrase_bytes, passphrase_forms
+from durable.errors import StartRefused
 from identity.actors import Actor, new_key, read_keyfile, write_keyfile
 from identity.errors import KeyFileError
-from storage.errors import StartRefused
-from storage.roots import create_root, load_root
+from keeper.roots import create_root, load_root
 from tests.commands import heartwood
 
 COMPOSED, DECOMPOSED = "Schl\u00fcssel", "Schlu\u0308ssel"
@@ -23,8 +23,8 @@ FILES = 6
 KILLED = """
 import os, sys
 from pathlib import Path
-from api.rewrapping import change_passphrase
-from api.settings import Settings
+from api.operator.rewrapping import change_passphrase
+from api.app.settings import Settings
 left, replace = [int(sys.argv[1])], os.replace
 def counted(*names):
     if not left[0]:
@@ -60,7 +60,7 @@ def test_the_same_word_opens_however_it_was_typed(tmp_path: Path, made: str, typ
 def test_what_an_older_program_sealed_under_the_bytes_opens(
     tmp_path: Path, typed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.roots.passphrase_bytes", lambda text: DECOMPOSED.encode())
+    monkeypatch.setattr("keeper.roots.passphrase_bytes", lambda text: DECOMPOSED.encode())
     monkeypatch.setattr("identity.actors.passphrase_bytes", lambda text: DECOMPOSED.encode())
     root = create_root(tmp_path / "root", DECOMPOSED)
     who = Actor("x.example/log", "ac_" + "0" * 26, "doctor", "", new_key())

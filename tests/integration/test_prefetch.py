@@ -5,19 +5,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from api.settings import Settings
+from api.app.settings import Settings
+from client import authoring, grants, groups, readings, registering
+from client.local import LocalClient
+from client.registering import NewPatient
+from client.staff import suspend_doctor
 from consent.facts import Exclusion
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key
+from journeys.errors import AccessDenied
 from ledger.rows import Name
 from ledger.sequencer import Outcome
-from records import authoring, directory, disclosures, grants, groups, readings
-from records.appointments import suspend_doctor
-from records.desk import Near
-from records.directory import NewPatient
-from records.errors import AccessDenied
+from records import opening
 from records.uploads import Upload
-from storage import working
+from storage.sql import rowcache
 from tests.histories import live
 from tests.onebyone import play
 from tests.people import CONTENT, Person, Town
@@ -39,9 +40,9 @@ def nothing(*known: object) -> Iterator[Name]:
     return iter(())
 
 
-def opened(desk: Near, doctor: Actor, record: str) -> None:
+def opened(client: LocalClient, doctor: Actor, record: str) -> None:
     """A record opened and read to its end."""
-    assert b"".join(readings.read(desk, doctor, record, "TREAT")[1].content) == CONTENT
+    assert b"".join(readings.read(client, doctor, record, "TREAT")[1].content) == CONTENT
 
 
 class Everyday:
@@ -52,13 +53,13 @@ class Everyday:
         self.town, self.cold = town, cold
         self.unforeseen: dict[str, int] = {}
 
-    def act(self, name: str) -> Near:
+    def act(self, name: str) -> LocalClient:
         """Begin an act; the one before has ended."""
         self.count()
         if self.cold:
             self.town.reopen()
         self.name, self.before = name, self.town.ledger.log.unforeseen
-        return Near(self.town.ledger)
+        return LocalClient(self.town.ledger)
 
     def count(self) -> None:
         """Count for the act that has ended."""
@@ -69,27 +70,27 @@ class Everyday:
 
     def denied(self, name: str, person: Person, doctor: Actor, record: str) -> None:
         """An act that is refused."""
-        desk = self.act(name)
+        client = self.act(name)
         with pytest.raises(AccessDenied):
-            opened(desk, doctor, record)
+            opened(client, doctor, record)
         with pytest.raises(AccessDenied):
-            readings.chart(desk, doctor, person.patient, "TREAT")
+            readings.chart(client, doctor, person.patient, "TREAT")
 
 
 def a_day(day: Everyday) -> None:
     """Uploads, readings, consent, a department, a correction, and what is refused."""
     town = day.town
     north, south = town.north, town.south
-    desk = day.act("add a doctor")
-    doctor = directory.add_member(desk, south.admin, "doctor", south.hospital, "Dr. Ö", new_key())[
-        0
-    ]
-    desk = day.act("register a patient")
-    now, key = desk.now(), new_key()
+    client = day.act("add a doctor")
+    doctor = registering.add_member(
+        client, south.admin, "doctor", south.hospital, "Dr. Ö", new_key()
+    )[0]
+    client = day.act("register a patient")
+    now, key = client.now(), new_key()
     new = NewPatient(new_id("pt", now), new_id("ac", now), "Pat", None, False, key)
-    directory.register_patients(desk, north.system, [new])
+    registering.register_patients(client, north.system, [new])
     patient = new.patient
-    pat = Person(patient, Actor(desk.origin, new.account, "patient", "", key))
+    pat = Person(patient, Actor(client.origin, new.account, "patient", "", key))
     record = authoring.upload(
         day.act("upload"), north.system, Upload(patient, "laboratory", "text/plain", [CONTENT])
     ).record
@@ -117,7 +118,7 @@ def a_day(day: Everyday) -> None:
     day.denied("refused what is hidden", pat, doctor, record)
     grants.show(day.act("show"), pat.actor, patient, record)
     readings.history(day.act("history"), pat.actor, patient, "PATRQT")
-    directory.correct_patient(day.act("correct"), north.system, patient, None, False, "Pat Lind")
+    registering.correct_patient(day.act("correct"), north.system, patient, None, False, "Pat Lind")
     readings.export(day.act("export"), pat.actor, patient, "PATRQT")
     groups.leave(day.act("leave a group"), south.admin, group, doctor.account)
     authoring.retract(day.act("retract"), north.system, record, "TREAT")
@@ -158,13 +159,13 @@ def test_who_is_excluded_is_refused_whatever_was_loaded(
 ) -> None:
     """Without the lines that foresee exclusions: after a restart the row is read when it is asked for."""
     pat, doctor = found.person(), found.doctor()
-    record, desk = found.record(pat).record, Near(found.ledger)
-    grants.grant(desk, pat.actor, pat.patient, doctor.account)
-    excluded = grants.exclude(desk, pat.actor, pat.patient, doctor.account)
-    monkeypatch.setattr(working, "consent_needs", nothing)
+    record, client = found.record(pat).record, LocalClient(found.ledger)
+    grants.grant(client, pat.actor, pat.patient, doctor.account)
+    excluded = grants.exclude(client, pat.actor, pat.patient, doctor.account)
+    monkeypatch.setattr(rowcache, "consent_needs", nothing)
     found.reopen()
     with pytest.raises(AccessDenied):
-        disclosures.open_record(found.ledger, found.reading(doctor, record))
+        opening.open_record(found.ledger, found.reading(doctor, record))
     refusal = found.ledger.entry(found.size() - 1)
     assert refusal.decision is not None
     assert (refusal.decision["rule"], refusal.decision["basis"]) == ("S7", [excluded])
@@ -178,6 +179,6 @@ def test_nothing_hangs_on_what_was_loaded(
 ) -> None:
     """With no row foreseen at all, cold batches decide as one by one."""
     for name in FORESIGHT:
-        monkeypatch.setattr(working, name, nothing)
+        monkeypatch.setattr(rowcache, name, nothing)
     play(found, random.Random(f"nothing foreseen {run}"), "cold")
     assert found.ledger.log.unforeseen > 0

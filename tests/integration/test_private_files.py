@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from api.settings import Settings
+from api.app.settings import Settings
 from crypto.encoding import b64encode
 from identity.actors import Actor, write_keyfile
-from records import disclosures, uploads
+from records import opening, uploads
 from records.exporting import commitment, listed
 from records.uploads import Upload
 from storage.clock import wall_clock
-from storage.database import Database
+from storage.sql.database import Database
 from tests.commands import heartwood
 from tests.people import Person, Town
 from tests.served import in_process, serving
@@ -118,7 +118,7 @@ def test_an_export_over_http_is_nowhere_in_clear(tmp_path: Path) -> None:
     town = Town.found(Settings(data=tmp_path / "data"))
     content = os.urandom(BIG_BYTES)
     pat, record = a_person_with(town, content)
-    found = [disclosures.find_record(town.ledger, record)]
+    found = [opening.find_record(town.ledger, record)]
     count, root = commitment(found, listed(found))
     body = {"count": count, "purpose": "PATRQT", "root": b64encode(root)}
     event = pat.actor.event("chart.exported", pat.stream, body, wall_clock())

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from api.settings import Settings
+from api.app.settings import Settings
 from crypto import canonical
 from crypto.wraps import field_name, open_field
 from identity.actors import new_id
+from journeys.sealing import object_key
 from ledger.event import sign_bundle
 from ledger.times import DAY_MS, format_time
-from records.reserving import object_key
 from tests.children import CONTEXT, start
 from tests.integration.workers import (
     PATIENCE_SECONDS,

@@ -14,12 +14,12 @@ from sqlalchemy import Connection, select
 
 import consent.facts
 import ledger.directory
-from api.bootstrap import open_ledger
-from api.settings import Settings
+from api.app.bootstrap import open_ledger
+from api.app.settings import Settings
 from ledger.entry import Entry
-from storage.database import Database
-from storage.rows import TABLES
-from storage.views import VIEWS, Rebuilt, rebuild
+from storage.sql.database import Database
+from storage.sql.rows import TABLES
+from storage.sql.views import VIEWS, Rebuilt, rebuild
 from tests.children import start
 from tests.commands import heartwood
 from tests.histories import Life, live, reading

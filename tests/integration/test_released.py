@@ -7,23 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from api.bootstrap import believe_clock, open_ledger, upgrade_schema_of
-from api.settings import Settings
+from api.app.bootstrap import believe_clock, open_ledger, upgrade_schema_of
+from api.app.settings import Settings
+from client.local import LocalClient
+from client.readings import history
 from consent.auditor import audit_export
+from durable.errors import StartRefused
 from identity.actors import Actor, read_keyfile
+from journeys.errors import AccessDenied
 from ledger.auditor import verify_export
 from ledger.files import read_vkeys
 from ledger.policies import edition_in_force
 from ledger.registry import EDITION
-from records import disclosures
-from records.desk import Near
-from records.errors import AccessDenied
-from records.readings import history
+from records import opening
 from storage.clock import wall_clock
-from storage.errors import StartRefused
 from storage.exports import write_export
 from storage.ledger import Ledger
-from storage.views import rebuild
+from storage.sql.views import rebuild
 from tests.commands import heartwood
 from tests.people import vkeys
 
@@ -133,14 +133,14 @@ def used(ledger: Ledger, left: Left) -> None:
     patient, chart = left.actor("patient"), str(left.about["patient"])
     records = [str(record) for record in left.about["records"]]  # type: ignore[attr-defined]
     for number, record in enumerate(records):
-        found = disclosures.find_record(ledger, record)
-        proposal = disclosures.reading(ledger, patient, found, "PATRQT")
-        shown = disclosures.open_record(ledger, proposal)
+        found = opening.find_record(ledger, record)
+        proposal = opening.reading(ledger, patient, found, "PATRQT")
+        shown = opening.open_record(ledger, proposal)
         assert b"".join(shown.content) == f"result {number}".encode()
         assert shown.texts["title"] == f"Titel {number}"
-    came_back = disclosures.find_record(ledger, str(left.about["came_back"]))
-    strangers = disclosures.reading(ledger, left.actor("stranger"), came_back, "TREAT")
+    came_back = opening.find_record(ledger, str(left.about["came_back"]))
+    strangers = opening.reading(ledger, left.actor("stranger"), came_back, "TREAT")
     with pytest.raises(AccessDenied, match="the refusal is entry"):
-        disclosures.open_record(ledger, strangers)
-    acts = history(Near(ledger), patient, chart, "PATRQT").acts()
+        opening.open_record(ledger, strangers)
+    acts = history(LocalClient(ledger), patient, chart, "PATRQT").acts()
     assert [act.effect for act in acts].count("deny") == 2

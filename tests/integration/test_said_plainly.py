@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from client import grants, groups, registering, staff
+from client.local import LocalClient
+from journeys.appending import append
+from journeys.errors import RecordsError
 from ledger.errors import Refused
-from records import appointments, directory, grants, groups
-from records.appending import append
-from records.desk import Near
-from records.errors import RecordsError
 from tests.integration.scene import Scene
 from tests.integration.test_commands_from_afar import Afar
 from tests.people import Town
@@ -33,11 +33,11 @@ def test_none_is_not_all(afar: Afar, number: tuple[str, str]) -> None:
     size = afar.scene.town.size()
     ran = afar.run("grant", afar.scene.doctor.account, *number, actor=afar.scene.pat.actor, code=2)
     assert number[0] in ran.err and afar.scene.town.size() == size
-    desk, pat = Near(afar.scene.town.ledger), afar.scene.pat
+    client, pat = LocalClient(afar.scene.town.ledger), afar.scene.pat
     nothing: list[dict[str, Any]] = [{"days": 0}, {"uses": 0}]
     for given in nothing:
         with pytest.raises(RecordsError, match="at least 1"):
-            grants.grant(desk, pat.actor, pat.patient, afar.scene.doctor.account, **given)
+            grants.grant(client, pat.actor, pat.patient, afar.scene.doctor.account, **given)
     afar.run("open", afar.scene.record, "--version", "0", actor=pat.actor, code=2)
 
 
@@ -70,8 +70,8 @@ def test_who_could_not_use_a_grant_gets_none(afar: Afar) -> None:
     scene, town, pat = afar.scene, afar.scene.town, afar.scene.pat.actor
     auditor = afar.json("auditor", "add", "Aud", actor=town.operator)["account"]
     gone = town.doctor()
-    appointments.suspend_doctor(Near(town.ledger), town.south.admin, gone.account)
-    group, _ = groups.form(Near(town.ledger), town.south.admin, "Radiologie")
+    staff.suspend_doctor(LocalClient(town.ledger), town.south.admin, gone.account)
+    group, _ = groups.form(LocalClient(town.ledger), town.south.admin, "Radiologie")
     said = afar.run("grant", group, actor=pat).out
     assert "Radiologie of Südklinik" in said
     size = town.size()
@@ -85,7 +85,7 @@ def test_who_could_not_use_a_grant_gets_none(afar: Afar) -> None:
         ran = afar.run("grant", who, actor=pat, code=2)
         assert "nothing was granted" in ran.err
     assert town.size() == size
-    appointments.suspend_hospital(Near(town.ledger), town.operator, town.south.hospital)
+    staff.suspend_hospital(LocalClient(town.ledger), town.operator, town.south.hospital)
     for who in (scene.doctor.account, town.south.hospital, group):
         assert "nothing was granted" in afar.run("grant", who, actor=pat, code=2).err
     afar.run("grant", "Dr. Ö", actor=pat, code=2)
@@ -93,9 +93,9 @@ def test_who_could_not_use_a_grant_gets_none(afar: Afar) -> None:
 
 def test_whether_an_account_is_a_patient_is_told_to_few(afar: Afar) -> None:
     town, kim = afar.scene.town, afar.scene.kim.actor
-    desk = Near(town.ledger)
+    client = LocalClient(town.ledger)
     asked = {
-        who.account: [role.role for role in desk.holder(who, kim.account).roles]
+        who.account: [role.role for role in client.holder(who, kim.account).roles]
         for who in (kim, town.north.system, town.south.system, afar.scene.pat.actor)
     }
     assert list(asked.values()) == [["patient"], ["patient"], [], []]
@@ -139,7 +139,7 @@ def test_a_history_names_the_record_and_the_rule(afar: Afar) -> None:
 
 
 def test_no_label_and_no_time_zone_that_is_none(afar: Afar) -> None:
-    scene, town, desk = afar.scene, afar.scene.town, Near(afar.scene.town.ledger)
+    scene, town, client = afar.scene, afar.scene.town, LocalClient(afar.scene.town.ledger)
     size, letter = town.size(), afar.folder / "letter"
     letter.write_text("x")
     chart = ("--patient", scene.pat.patient)
@@ -148,11 +148,11 @@ def test_no_label_and_no_time_zone_that_is_none(afar: Afar) -> None:
         assert "choose one of" in ran.err
     afar.run("grant", scene.doctor.account, "--label", "PSYCH", actor=scene.pat.actor, code=2)
     with pytest.raises(RecordsError, match="unknown label"):
-        desk.seal(town.north.system, scene.pat.patient, scene.record, "ev_x", {}, ["PSYCH"])
+        client.seal(town.north.system, scene.pat.patient, scene.record, "ev_x", {}, ["PSYCH"])
     for zone in ("Nowhere/Land", "Europe", "europe/berlin"):
         afar.run("hospital", "add", "West", "--time-zone", zone, actor=town.operator, code=2)
         body = {"hospital": scene.id("hs"), "name": "West", "time_zone": zone}
-        event = town.operator.event("hospital.approved", "ledger", body, desk.now())
+        event = town.operator.event("hospital.approved", "ledger", body, client.now())
         with pytest.raises(Refused, match="time zone"):
             append(town.ledger, town.operator, [event])
         web = in_process(town.ledger)
@@ -160,7 +160,7 @@ def test_no_label_and_no_time_zone_that_is_none(afar: Afar) -> None:
             answer = served.post("/v1/events", served.signed(event, town.operator))
         assert answer.status_code == 400 and "time zone" in answer.json()["detail"]
     assert town.size() == size
-    directory.add_hospital(desk, town.operator, "West", "Pacific/Kiritimati")
+    registering.add_hospital(client, town.operator, "West", "Pacific/Kiritimati")
 
 
 def test_an_id_that_is_none_is_named_as_it_was_given(afar: Afar) -> None:

@@ -13,8 +13,8 @@ import pytest
 from identity.actors import Caller, new_id
 from records import uploads
 from records.uploads import Uploaded
-from storage.blobs import FileBlobs
-from storage.care.scrub import UNSWEPT_MS, Finding, Scrub
+from storage.blobs.files import FileBlobs
+from storage.maintenance.scrub import UNSWEPT_MS, Finding, Scrub
 from tests.commands import heartwood
 from tests.people import Person, Town
 
@@ -169,7 +169,7 @@ def test_keys_that_are_lost(place: Place) -> None:
 
 
 def test_what_is_surplus(place: Place) -> None:
-    """A blob nobody names and what was staged, once the sweeper should have come; before, neither."""
+    """A blob nobody names and what was staged, once garbage collection should have come; before, neither."""
     town = place.town
     stray = new_id("bl", town.ledger.clock())
     town.ledger.blobs.put(stray, [b"x"])

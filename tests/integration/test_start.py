@@ -14,16 +14,16 @@ from pydantic import SecretStr
 from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
 
-from api.bootstrap import MARKER, SEEDS, create_ledger, open_ledger
-from api.settings import Settings
+from api.app.bootstrap import MARKER, SEEDS, create_ledger, open_ledger
+from api.app.settings import Settings
+from client import registering
+from client.local import LocalClient
+from durable.errors import StartRefused
 from identity.actors import read_keyfile
 from identity.errors import KeyFileError
+from keeper.roots import create_root
 from ledger.merkle import leaf_hash
-from records import directory
-from records.desk import Near
-from storage.database import Database
-from storage.errors import StartRefused
-from storage.roots import create_root
+from storage.sql.database import Database
 from tests.integration.conftest import fresh_settings
 from tests.integration.copies import copy_ledger, put_database
 from tests.people import ORIGIN, Town
@@ -394,7 +394,9 @@ def grow(closed: Closed, by: int) -> None:
     ledger = open_ledger(closed.settings)
     (keyfile,) = (closed.data / "people").iterdir()
     for _ in range(by):
-        directory.add_hospital(Near(ledger), read_keyfile(keyfile), "Later", "Europe/Berlin")
+        registering.add_hospital(
+            LocalClient(ledger), read_keyfile(keyfile), "Later", "Europe/Berlin"
+        )
     ledger.close()
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-import storage.migrations
-from storage.upgrade import REVISIONS
+import storage.sql.migrations
+from storage.sql.upgrade import REVISIONS
 from tests.exports import Export, write_files
 
 HEAVY = ("alembic", "fastapi", "httpx2", "starlette", "uvicorn")
@@ -45,6 +45,6 @@ def test_what_commands_load(small: Export, tmp_path: Path) -> None:
 def test_the_files_tell_the_revisions() -> None:
     """What is read from their names is what the migrations say."""
     config = Config()
-    config.set_main_option("script_location", str(Path(storage.migrations.__path__[0])))
+    config.set_main_option("script_location", str(Path(storage.sql.migrations.__path__[0])))
     script = ScriptDirectory.from_config(config)
     assert list(REVISIONS) == [one.revision for one in reversed(list(script.walk_revisions()))]

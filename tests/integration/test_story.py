@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from api.demo import run
-from api.demo.telling import STORY
 from consent.auditor import Audit, audit_export
+from demo import run
+from demo.telling import STORY
 from ledger.auditor import Report, verify_export
 from ledger.entry import Entry
 from ledger.files import read_vkeys
 from ledger.tiles import split_bundle
 from ledger.verifier import read_checkpoint
-from records.synthetic import people
+from synthetic import people
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = '<b>&"'
@@ -105,7 +105,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
     """The demonstration with hostile names everywhere: of the patient, the doctors, the hospitals."""
     place = tmp_path_factory.mktemp("story") / "demo"
     said: list[str] = []
-    cast = import_module("api.demo.people")
+    cast = import_module("demo.people")
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(people, "FAMILY", (HOSTILE,))
         patched.setattr(cast, "NORTH", f"North {HOSTILE}")
@@ -232,4 +232,4 @@ def test_the_wheel_carries_the_templates(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     names = {n for n in zipfile.ZipFile(wheel).namelist() if "/templates/" in n}
     here = (ROOT / "api" / "story" / "templates").iterdir()
-    assert names == {f"api/story/templates/{path.name}" for path in here}
+    assert names == {f"demo/report/templates/{path.name}" for path in here}

@@ -1,4 +1,4 @@
-"""The sweeper: what was staged and never named goes after a day, and nothing else, whatever happens at once."""
+"""Garbage collection: what was staged and never named goes after a day, and nothing else, whatever happens at once."""
 
 import dataclasses
 import os
@@ -11,24 +11,24 @@ from typing import Any
 
 import pytest
 
-from api.settings import Settings
+from api.app.settings import Settings
+from api.operator.restoring import accept_restore
 from crypto.encoding import b64encode
 from crypto.ids import time_of
 from identity.actors import Actor, Caller, new_id
+from journeys.appending import propose
+from journeys.sealing import reserve
+from keeper.keeper import KeyRequest
 from ledger.errors import Refused
 from ledger.sequencer import Appended
 from ledger.times import DAY_MS
 from records import uploads
-from records.appending import propose
-from records.reserving import reserve
-from records.restoring import accept_restore
 from records.uploads import StagedBlob
-from storage.blobs import FileBlobs
-from storage.care.sweeper import SWEEP_MS, Swept, sweep
-from storage.care.unnamed import STAGED_MS, named
+from storage.blobs.files import FileBlobs
 from storage.clock import wall_clock
 from storage.errors import BlobError
-from storage.keeper import KeyRequest
+from storage.maintenance.garbage import SWEEP_MS, Collected, sweep
+from storage.maintenance.orphans import STAGED_MS, named
 from tests.commands import heartwood
 from tests.deep.witness import assert_keys
 from tests.people import Person, Town
@@ -49,7 +49,7 @@ def stage(town: Town, person: Person, record: str = "") -> StagedBlob:
     return uploads.stage(town.ledger, caller(town.north.system), person.patient, [b"x"], record)
 
 
-def swept_later(town: Town, later: int = STAGED_MS + 60_000) -> Swept:
+def swept_later(town: Town, later: int = STAGED_MS + 60_000) -> Collected:
     """A sweep so much later."""
     return sweep(town.ledger.stores, town.settings.data, town.ledger.clock() + later)
 
@@ -86,15 +86,15 @@ def test_what_was_staged_goes_after_a_day(town: Town) -> None:
     """Blob, key and the key of its record; an append that comes later is refused, cleanly."""
     pat = town.person()
     kept, staged = town.record(pat), stage(town, pat)
-    assert swept_later(town, STAGED_MS - 60_000) == Swept()
+    assert swept_later(town, STAGED_MS - 60_000) == Collected()
     assert has_keys(town, pat.patient, staged) == (True, True)
-    assert swept_later(town) == Swept(blobs=[staged.blob])
+    assert swept_later(town) == Collected(blobs=[staged.blob])
     assert has_keys(town, pat.patient, staged) == (False, False)
     with pytest.raises(BlobError, match="is not in the blob store"):
         town.ledger.blobs.size(staged.blob)
     assert name_it(town, pat, staged) == "no_key"
     assert town.ledger.blobs.size(kept.blob)
-    assert swept_later(town) == Swept()
+    assert swept_later(town) == Collected()
 
 
 def test_what_is_named_stays(town: Town) -> None:
@@ -102,10 +102,10 @@ def test_what_is_named_stays(town: Town) -> None:
     pat = town.person()
     staged = stage(town, pat)
     assert name_it(town, pat, staged) == ""
-    assert swept_later(town, 400 * DAY_MS) == Swept()
+    assert swept_later(town, 400 * DAY_MS) == Collected()
     with town.ledger.database.write() as connection:
         connection.exec_driver_sql("DELETE FROM records")
-    assert swept_later(town, 400 * DAY_MS) == Swept()
+    assert swept_later(town, 400 * DAY_MS) == Collected()
     assert has_keys(town, pat.patient, staged) == (True, True)
 
 
@@ -115,7 +115,7 @@ def test_a_lost_key_does_not_make_a_blob_a_stray(town: Town) -> None:
     with town.ledger.database.write() as connection:
         for table in ("records", "blob_keys"):
             connection.exec_driver_sql(f"DELETE FROM {table}")
-    assert swept_later(town) == Swept()
+    assert swept_later(town) == Collected()
     assert town.ledger.blobs.size(kept.blob)
 
 
@@ -149,7 +149,7 @@ def test_what_was_reserved_alone_stays(town: Town) -> None:
     """A text sealed under the key of an account may come in an event any day."""
     account = new_id("ac", town.ledger.clock())
     reserve(town.ledger, town.north.admin.account, [KeyRequest(account, (account,))])
-    assert swept_later(town) == Swept()
+    assert swept_later(town) == Collected()
     assert town.ledger.keys.object_key(account, account)
 
 
@@ -161,12 +161,12 @@ def test_strays_and_temporary_files(town: Town) -> None:
     (data / "blobs" / stray[-2:] / f".{stray}.1.0123abcd").write_bytes(b"half")
     (data / "keeper" / ".checkpoint.77.0123abcd").write_bytes(b"half")
     (data / ".keep").write_bytes(b"somebody else's")
-    assert swept_later(town, 0) == Swept()
+    assert swept_later(town, 0) == Collected()
     found = swept_later(town)
     assert (found.strays, found.blobs) == ([stray], [])
     assert sorted(found.files) == [f".{stray}.1.0123abcd", ".checkpoint.77.0123abcd"]
     assert (data / ".keep").exists()
-    assert swept_later(town) == Swept()
+    assert swept_later(town) == Collected()
 
 
 def test_strays_from_before_a_restored_backup_stay(town: Town) -> None:
@@ -175,11 +175,11 @@ def test_strays_from_before_a_restored_backup_stay(town: Town) -> None:
     lost = town.record(pat).blob
     with town.ledger.database.write() as connection:
         connection.exec_driver_sql("DELETE FROM blob_keys")
-    anchor = town.settings.data / "checkpoint"
-    anchor.unlink()
+    trusted = town.settings.data / "checkpoint"
+    trusted.unlink()
     stray = new_id("bl", town.ledger.clock())
     town.ledger.blobs.put(stray, [b"sealed"])
-    accept_restore(town.ledger, town.operator, anchor)
+    accept_restore(town.ledger, town.operator, trusted)
     found = swept_later(town)
     assert (found.kept, found.strays) == ([stray], [])
     assert town.ledger.blobs.size(lost)
@@ -212,7 +212,7 @@ def test_a_sweep_and_an_append_at_once(town: Town) -> None:
             old = f"UPDATE blob_keys SET staged_at = 0 WHERE blob = '{staged.blob}'"
             connection.exec_driver_sql(old)
 
-        def sweep_at_once(barrier: threading.Barrier = barrier) -> Swept:
+        def sweep_at_once(barrier: threading.Barrier = barrier) -> Collected:
             barrier.wait(PATIENCE_SECONDS)
             return swept_later(town, 0)
 
@@ -239,7 +239,7 @@ def test_an_append_between_look_and_lock(town: Town) -> None:
             done.append(name_it(town, pat, staged))
 
     now = town.ledger.clock() + 2 * STAGED_MS
-    assert sweep(town.ledger.stores, town.settings.data, now, append_once) == Swept()
+    assert sweep(town.ledger.stores, town.settings.data, now, append_once) == Collected()
     assert done == [""]
     assert has_keys(town, pat.patient, staged) == (True, True)
 
@@ -270,7 +270,7 @@ def test_a_key_that_comes_while_its_blob_is_swept(town: Town) -> None:
                 swept.append(pool.submit(sweep, stores, town.settings.data, now))
                 assert sweeping.wait(PATIENCE_SECONDS)
 
-        swept: list[Future[Swept]] = []
+        swept: list[Future[Collected]] = []
         town.ledger.blobs = Watched(folder)
         with pytest.raises(BlobError, match="is not in the blob store"):
             town.record(pat)
@@ -299,28 +299,28 @@ def test_the_walk_ends_at_the_birth(town: Town) -> None:
 @pytest.mark.parametrize("engine", ["sqlite"])
 def test_one_process_at_a_time_and_seldom(town: Town) -> None:
     """The second one finds that a sweep was done, until the next is due."""
-    sweeper, now = town.ledger.sweeper, town.ledger.clock()
-    assert sweeper.due() == Swept()
-    assert sweeper.due() is None
+    garbage, now = town.ledger.garbage, town.ledger.clock()
+    assert garbage.due() == Collected()
+    assert garbage.due() is None
     last = town.settings.data / "sweep"
     assert now <= int(last.read_text()) <= town.ledger.clock()
     assert oct(last.stat().st_mode & 0o777) == "0o600"
     last.write_text(f"{now - SWEEP_MS}\n")
-    assert sweeper.due() == Swept()
+    assert garbage.due() == Collected()
 
 
 @pytest.mark.parametrize("engine", ["sqlite"])
 def test_the_loop_tells_and_ends(town: Town) -> None:
     """It sweeps when it begins, tells what came of it, and ends with what it runs in; a failure, too."""
-    told: list[Swept | Exception] = []
-    with town.ledger.sweeper.running(told.append):
+    told: list[Collected | Exception] = []
+    with town.ledger.garbage.running(told.append):
         until(lambda: bool(told), "no sweep")
-    assert told == [Swept()]
-    assert not [thread for thread in threading.enumerate() if thread.name == "sweeper"]
+    assert told == [Collected()]
+    assert not [thread for thread in threading.enumerate() if thread.name == "garbage"]
     last = town.settings.data / "sweep"
     last.unlink()
     last.mkdir()
-    with town.ledger.sweeper.running(told.append):
+    with town.ledger.garbage.running(told.append):
         until(lambda: len(told) == 2, "no failure")
     assert isinstance(told[1], IsADirectoryError)
     last.rmdir()

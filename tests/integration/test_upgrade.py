@@ -14,31 +14,33 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Boolean, Connection, MetaData, Table, inspect, select, text
 
-import storage.migrations
-from api.bootstrap import create_ledger, open_ledger, upgrade_schema_of
-from api.settings import Settings
+import storage.sql.migrations
+from api.app.bootstrap import create_ledger, open_ledger, upgrade_schema_of
+from api.app.settings import Settings
+from client import groups, registering
+from client.local import LocalClient
+from client.registering import AddedHospital
 from consent.auditor import audit_export
 from consent.facts import Grant
 from crypto.encoding import b64encode
+from durable.errors import StartRefused
 from identity.actors import Actor, new_id, new_key, read_keyfile
+from journeys.appending import append, propose
+from journeys.errors import AccessDenied
 from ledger.auditor import verify_export
 from ledger.errors import Refused, Tampered
 from ledger.policies import last_policy
 from ledger.registry import EDITION, registry_hash, registry_json
 from ledger.times import DAY_MS, format_time
-from records import directory, disclosures, groups, uploads
-from records.appending import append, propose
-from records.desk import Near
-from records.directory import AddedHospital
-from records.errors import AccessDenied
+from records import opening, uploads
 from records.uploads import Upload
-from storage import schema
-from storage.database import Database
-from storage.errors import StartRefused, Unavailable
+from storage.errors import Unavailable
 from storage.exports import write_export
 from storage.ledger import Ledger
-from storage.upgrade import REVISIONS, revision
-from storage.views import rebuild
+from storage.sql import schema
+from storage.sql.database import Database
+from storage.sql.upgrade import REVISIONS, revision
+from storage.sql.views import rebuild
 from tests.children import start
 from tests.commands import heartwood
 from tests.exports import ORIGIN, Export, Files, Forger, forgeable, write_files
@@ -79,7 +81,7 @@ class Old:
         """The doctor reads the record; gives the entry."""
         body = {"blob": self.blob, "purpose": "TREAT", "record": self.record, "version": 1}
         event = self.doctor.event("record.opened", self.pat.stream, body, ledger.clock())
-        shown = disclosures.open_record(ledger, propose(ledger, self.doctor, [event])[0])
+        shown = opening.open_record(ledger, propose(ledger, self.doctor, [event])[0])
         assert b"".join(shown.content) == CONTENT
         return shown.entry.link.seq
 
@@ -101,20 +103,20 @@ def old(settings: Settings) -> Old:
 
 def old_ledger(settings: Settings) -> Old:
     """Make such a ledger."""
-    with patch("api.bootstrap.registry_hash", lambda: registry_hash(1)):
+    with patch("api.app.bootstrap.registry_hash", lambda: registry_hash(1)):
         created = create_ledger(settings, ORIGIN)
     operator = read_keyfile(created.keyfile)
     ledger = open_ledger(settings, older=True)
     north, south = (
-        directory.add_hospital(Near(ledger), operator, name, "Europe/Berlin")
+        registering.add_hospital(LocalClient(ledger), operator, name, "Europe/Berlin")
         for name in ("Nord", "Süd")
     )
-    doctor, _ = directory.add_member(
-        Near(ledger), south.admin, "doctor", south.hospital, "Dr. Ö", new_key()
+    doctor, _ = registering.add_member(
+        LocalClient(ledger), south.admin, "doctor", south.hospital, "Dr. Ö", new_key()
     )
     now, key = ledger.clock(), new_key()
-    new = directory.NewPatient(new_id("pt", now), new_id("ac", now), "Pat", None, False, key)
-    directory.register_patients(Near(ledger), north.system, [new])
+    new = registering.NewPatient(new_id("pt", now), new_id("ac", now), "Pat", None, False, key)
+    registering.register_patients(LocalClient(ledger), north.system, [new])
     pat = Person(new.patient, Actor(ORIGIN, new.account, "patient", "", key))
     (up,) = uploads.upload(
         ledger, north.system, [Upload(pat.patient, "laboratory", "text/plain", [CONTENT])]
@@ -139,7 +141,7 @@ def granted(pat: Person, grantee: str, now: int, v: int = 1, **members: Any) -> 
 def go_back(settings: Settings) -> None:
     """The database as its first schema has it: the same rows, without the columns that came later."""
     config = Config()
-    config.set_main_option("script_location", str(Path(storage.migrations.__file__).parent))
+    config.set_main_option("script_location", str(Path(storage.sql.migrations.__file__).parent))
     with sql(settings) as connection:
         tables = schema.metadata.sorted_tables
         rows = {t.name: [dict(r) for r in connection.execute(select(t)).mappings()] for t in tables}
@@ -196,8 +198,8 @@ def test_after_the_upgrade_all_goes_on(old: Old, tmp_path: Path) -> None:
         assert (used.uses, used.used) == (2, 2)
         with pytest.raises(AccessDenied, match="no consent"):
             old.read(ledger)
-        group, _ = groups.form(Near(ledger), old.south.admin, "Kardiologie")
-        groups.join(Near(ledger), old.south.admin, group, old.doctor.account)
+        group, _ = groups.form(LocalClient(ledger), old.south.admin, "Kardiologie")
+        groups.join(LocalClient(ledger), old.south.admin, group, old.doctor.account)
         what = {"categories": ["laboratory"]}
         event = granted(old.pat, group, ledger.clock(), 2, scope="partial", what=what)
         append(ledger, old.pat.actor, [event])
@@ -240,7 +242,7 @@ def test_before_the_registry_is_named_no_newer_event_is_taken(old: Old) -> None:
     upgrade_schema_of(old.settings)
     ledger = open_ledger(old.settings, older=True)
     with pytest.raises(Refused, match=r"group\.formed, which the registry in force does not have"):
-        groups.form(Near(ledger), old.south.admin, "Kardiologie")
+        groups.form(LocalClient(ledger), old.south.admin, "Kardiologie")
     ledger.close()
 
 
@@ -305,18 +307,18 @@ def test_a_restored_old_backup_is_upgraded_then_accepted(old: Old, tmp_path: Pat
 def _killed_while_filling(settings: Settings, after: int) -> None:
     """In a process of its own: die before the `after`-th view is filled."""
     calls = iter(range(after + 1))
-    real = storage.views._replace
+    real = storage.sql.views._replace
 
     def dying(*arguments: Any) -> None:
         if next(calls) == after:
             os.kill(os.getpid(), signal.SIGKILL)
         real(*arguments)
 
-    with patch("storage.views._replace", dying):
+    with patch("storage.sql.views._replace", dying):
         upgrade_schema_of(settings)
 
 
-@pytest.mark.parametrize("after", [0, 3, len(storage.views.VIEWS) - 1])
+@pytest.mark.parametrize("after", [0, 3, len(storage.sql.views.VIEWS) - 1])
 def test_a_crash_leaves_the_old_schema_whole(old: Old, after: int) -> None:
     before = contents(old.settings)
     child = start(_killed_while_filling, old.settings, after)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api.settings import Settings
+from api.app.settings import Settings
 from consent.auditor import audit_export
 from consent.policy import DEFAULT_POLICY
 from crypto.encoding import b64encode

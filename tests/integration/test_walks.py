@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from api.settings import Settings
+from api.app.settings import Settings
 from identity.actors import write_keyfile
 from tests.integration.test_upgrade import old_ledger
 from tests.integration.walking import ROOT, WALKS, Step, go, steps, walk
@@ -17,7 +17,8 @@ from tests.postgres import Cluster
 AUDITORS = ("nacl", "cryptography", "_cffi_backend*", "cffi", "pycparser")
 """What pip installs for `pynacl cryptography`."""
 ROOMS = (
-    "api", "consent", "crypto", "docs", "identity", "ledger", "records", "storage", "tests",
+    "api", "client", "consent", "crypto", "demo", "docs", "durable", "identity", "imports", "journeys", "keeper", "ledger", "people",
+    "records", "storage", "synthetic", "tests",
     "pyproject.toml",
 )  # fmt: skip
 

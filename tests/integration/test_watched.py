@@ -6,13 +6,14 @@ from contextlib import closing
 
 import pytest
 
-from api.far import Far
+from client import grants, readings, registering
+from client.http import HttpClient
+from client.local import LocalClient
 from crypto.encoding import b64decode
 from identity.actors import new_key, possession
-from records import directory, disclosures, grants, readings
-from records.desk import Near
-from records.disclosures import open_record, read_range, ticket_of, watched
-from records.errors import NotThere
+from journeys.errors import NotThere
+from records import opening
+from records.opening import open_record, read_range, ticket_of, watched
 from storage.errors import Unavailable
 from tests.people import Town
 from tests.served import in_process
@@ -26,15 +27,15 @@ def test_a_stream_ends_with_its_permission(
     town: Town, monkeypatch: pytest.MonkeyPatch, uses: int | None
 ) -> None:
     """Its own use of a limited grant doesn't end it; the revocation does, at the next look."""
-    monkeypatch.setattr(disclosures, "RECHECK_MS", 0)
-    pat, doctor, desk = town.person(), town.doctor(), Near(town.ledger)
+    monkeypatch.setattr(opening, "RECHECK_MS", 0)
+    pat, doctor, client = town.person(), town.doctor(), LocalClient(town.ledger)
     record = town.record(pat, CONTENT).record
-    grants.grant(desk, pat.actor, pat.patient, doctor.account, uses=uses)
+    grants.grant(client, pat.actor, pat.patient, doctor.account, uses=uses)
     shown = open_record(town.ledger, town.reading(doctor, record))
     pieces, size = watched(town.ledger, shown), town.size()
     first = next(pieces)
     assert CONTENT.startswith(first) and town.size() == size
-    grants.revoke(desk, pat.actor, pat.patient, doctor.account)
+    grants.revoke(client, pat.actor, pat.patient, doctor.account)
     with pytest.raises(NotThere, match="may not read this any more"):
         next(pieces)
 
@@ -43,20 +44,20 @@ def test_a_stream_ends_with_the_key_that_asked_for_it(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where another key of the same doctor counts on; ranges by the read token end with it."""
-    monkeypatch.setattr(disclosures, "RECHECK_MS", 0)
-    pat, doctor, desk = town.person(), town.doctor(), Near(town.ledger)
+    monkeypatch.setattr(opening, "RECHECK_MS", 0)
+    pat, doctor, client = town.person(), town.doctor(), LocalClient(town.ledger)
     record = town.record(pat, CONTENT).record
-    grants.grant(desk, pat.actor, pat.patient, doctor.account)
+    grants.grant(client, pat.actor, pat.patient, doctor.account)
     person = doctor.in_role("person")
     spare = new_key()
     proof = b64decode(possession(town.ledger.origin, doctor.account, spare))
-    directory.register_key(desk, person, doctor.account, "device", spare.public, proof)
+    registering.register_key(client, person, doctor.account, "device", spare.public, proof)
     shown = open_record(town.ledger, town.reading(doctor, record))
     pieces = watched(town.ledger, shown)
     next(pieces)
     ticket = ticket_of(town.ledger, shown.token, record)
     assert read_range(town.ledger, ticket, 0, 4) == CONTENT[:4]
-    directory.revoke_key(desk, doctor, doctor.account, doctor.key.id)
+    registering.revoke_key(client, doctor, doctor.account, doctor.key.id)
     with pytest.raises(NotThere, match="may not read this any more"):
         next(pieces)
     with pytest.raises(NotThere, match="may not read this any more"):
@@ -65,12 +66,12 @@ def test_a_stream_ends_with_the_key_that_asked_for_it(
 
 def test_a_download_over_http_is_cut(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the sockets held is out; the rest doesn't follow the revocation."""
-    monkeypatch.setattr(disclosures, "RECHECK_MS", 0)
-    pat, doctor, near = town.person(), town.doctor(), Near(town.ledger)
+    monkeypatch.setattr(opening, "RECHECK_MS", 0)
+    pat, doctor, near = town.person(), town.doctor(), LocalClient(town.ledger)
     content = os.urandom(64 * 1024 * 1024)
     record = town.record(pat, content).record
     grants.grant(near, pat.actor, pat.patient, doctor.account)
-    with in_process(town.ledger) as web, closing(Far(web.url)) as far:
+    with in_process(town.ledger) as web, closing(HttpClient(web.url)) as far:
         pieces = readings.read(far, doctor, record, "TREAT")[1].content
         assert content.startswith(next(pieces))
         grants.revoke(near, pat.actor, pat.patient, doctor.account)
@@ -82,7 +83,7 @@ def test_a_stream_that_stays_permitted_is_whole(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Looked at again for each piece, it still gives everything."""
-    monkeypatch.setattr(disclosures, "RECHECK_MS", 0)
+    monkeypatch.setattr(opening, "RECHECK_MS", 0)
     pat = town.person()
     shown = open_record(town.ledger, town.reading(pat.actor, town.record(pat, CONTENT).record))
     assert b"".join(watched(town.ledger, shown)) == CONTENT

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from api.bootstrap import open_ledger
-from api.settings import Settings
+from api.app.bootstrap import open_ledger
+from api.app.settings import Settings
 from ledger.times import DAY_MS, format_time
-from records import disclosures, uploads
+from records import opening, uploads
 from records.uploads import Upload
 from storage.clock import ClockWatch, this_boot, wall_clock
-from storage.database import Database
 from storage.errors import Unavailable
+from storage.sql.database import Database
 from tests.commands import heartwood
 from tests.integration.conftest import fresh_settings
 from tests.integration.test_backup import Home, new_place
@@ -132,9 +132,9 @@ def test_the_way_out_of_an_entry_of_the_future(
 def goes_on(settings: Settings, home: Home) -> None:
     """Read and write."""
     ledger = open_ledger(settings)
-    found = disclosures.find_record(ledger, home.record)
-    proposal = disclosures.reading(ledger, home.pat.actor, found, "PATRQT")
-    assert b"".join(disclosures.open_record(ledger, proposal).content) == CONTENT
+    found = opening.find_record(ledger, home.record)
+    proposal = opening.reading(ledger, home.pat.actor, found, "PATRQT")
+    assert b"".join(opening.open_record(ledger, proposal).content) == CONTENT
     ledger.close()
     write(settings, home.pat)
 
@@ -169,7 +169,7 @@ def test_a_clock_in_doubt_sweeps_nothing(settings: Settings) -> None:
     assert ran.code == 4 and "nothing is swept: the clock" in ran.err
     ledger = open_ledger(settings)
     with pytest.raises(Unavailable, match="nothing is swept: the clock"):
-        ledger.sweeper.due()
+        ledger.garbage.due()
     assert ledger.blobs.size(blob)
     ledger.close()
 

@@ -14,17 +14,18 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
-from api.bootstrap import open_ledger, opened_stores, secrets_of
-from api.settings import Settings
+from api.app.bootstrap import open_ledger, opened_stores, secrets_of
+from api.app.settings import Settings
+from client import grants, registering
+from client.local import LocalClient
+from client.registering import NewPatient
 from identity.actors import Actor, new_id
+from journeys.errors import Forbidden
 from ledger.errors import Refused
 from ledger.sequencer import Appended
-from records import directory, disclosures, grants
-from records.desk import Near
-from records.directory import NewPatient
-from records.errors import Forbidden
-from storage.care.backup import back_up
+from records import opening
 from storage.clock import wall_clock
+from storage.maintenance.backup import back_up
 
 PATIENCE_SECONDS = 60.0
 
@@ -46,7 +47,7 @@ def send_bundles(
     barrier.wait(PATIENCE_SECONDS)
     out: list[tuple[str, int, bool]] = []
     for bundle in bundles:
-        proposals = ledger.intake.bundle(bundle.raws, bundle.key, bundle.value)
+        proposals = ledger.signatures.bundle(bundle.raws, bundle.key, bundle.value)
         for outcome in ledger.append(proposals):
             assert isinstance(outcome, Appended), outcome
             out.append((outcome.entry.event.id, outcome.entry.link.seq, outcome.fresh))
@@ -68,7 +69,7 @@ def register_each(
         new = NewPatient(patient, new_id("ac", ledger.clock()), name, None, False, None)
         barrier.wait(PATIENCE_SECONDS)
         try:
-            directory.register_patients(Near(ledger), who, [new])
+            registering.register_patients(LocalClient(ledger), who, [new])
             out.append("")
         except Forbidden:
             out.append("no_key")
@@ -84,10 +85,10 @@ def grant_and_revoke(
     """Grant before each round, revoke within it."""
     ledger, chance = open_ledger(settings), random.Random(1)
     for _ in range(rounds):
-        grants.grant(Near(ledger), who, patient, grantee)
+        grants.grant(LocalClient(ledger), who, patient, grantee)
         barrier.wait(PATIENCE_SECONDS)
         time.sleep(chance.random() / 500)
-        grants.revoke(Near(ledger), who, patient, grantee)
+        grants.revoke(LocalClient(ledger), who, patient, grantee)
         barrier.wait(PATIENCE_SECONDS)
     ledger.close()
 
@@ -97,9 +98,9 @@ def read_each_round(
 ) -> None:
     """Read while the other revokes; answers the kind of each outcome."""
     ledger, chance = open_ledger(settings), random.Random(2)
-    found, out = disclosures.find_record(ledger, record), []
+    found, out = opening.find_record(ledger, record), []
     for _ in range(rounds):
-        proposals = [disclosures.reading(ledger, who, found, "TREAT") for _ in range(3)]
+        proposals = [opening.reading(ledger, who, found, "TREAT") for _ in range(3)]
         barrier.wait(PATIENCE_SECONDS)
         time.sleep(chance.random() / 500)
         out += [type(ledger.append([proposal])[0]).__name__ for proposal in proposals]

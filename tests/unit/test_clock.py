@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from durable.errors import StartRefused
 from ledger.times import DAY_MS
 from storage.clock import (
     CLOCK_BEHIND_MS,
@@ -19,7 +20,7 @@ from storage.clock import (
     this_boot,
     wall_clock,
 )
-from storage.errors import StartRefused, Unavailable
+from storage.errors import Unavailable
 
 NOW = 1_795_000_000_000
 SIZE = 10

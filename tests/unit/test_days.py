@@ -5,18 +5,18 @@ from typing import Any, cast
 
 import pytest
 
+from client.port import LedgerClient
+from client.registering import ages
 from consent.policy import DEFAULT_POLICY, Policy
+from journeys.days import day_in, minute_in, zone_names
+from journeys.errors import RecordsError
 from ledger.times import parse_time
-from records.days import day_in, minute_in, zone_names
-from records.desk import Desk
-from records.directory import ages
-from records.errors import RecordsError
 
 NOON = parse_time("2026-03-01T12:00:00.000Z")
 
 
 class Quiet:
-    """Of a desk, the clock and the policy."""
+    """Of a client, the clock and the policy."""
 
     def now(self) -> int:
         return NOON
@@ -25,7 +25,7 @@ class Quiet:
         return Policy.of(dict(DEFAULT_POLICY), 0)
 
 
-DESK = cast(Desk, Quiet())
+DESK = cast(LedgerClient, Quiet())
 
 
 def born(birth: str, zone: str) -> dict[str, Any]:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from records.imports.drafts import Listed, PatientDraft, RecordDraft
-from records.imports.fhir import (
+from imports.drafts import Listed, PatientDraft, RecordDraft
+from imports.fhir import (
     REFERENCE_TYPES,
     TABLE,
     FhirError,
@@ -23,7 +23,7 @@ from records.imports.fhir import (
     scan_entries,
     split,
 )
-from records.imports.fhir.drafts import title
+from imports.fhir.drafts import title
 
 ROOT = Path(__file__).parents[2]
 

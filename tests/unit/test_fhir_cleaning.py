@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from records.imports.drafts import Listed
-from records.imports.fhir import FhirError, ReferenceIndex
-from records.imports.fhir.clean import CODES, DATES, UCUM, clean
-from records.imports.fhir.read import read_bundle
-from records.imports.fhir.scan import Resource, scan_entries
+from imports.drafts import Listed
+from imports.fhir import FhirError, ReferenceIndex
+from imports.fhir.clean import CODES, DATES, UCUM, clean
+from imports.fhir.read import read_bundle
+from imports.fhir.scan import Resource, scan_entries
 from tests.unit.test_fhir import PATIENT, bundle, encodable, json_texts, reference, resource
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from records.imports.cleaning import (
+from imports.cleaning import (
     Corrected,
     Doubt,
     Undecodable,

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imports.drafts import Listed, PatientDraft, Person
+from imports.hl7 import DELETES, EVENTS, MOVES, OTHERS, is_hl7, read_messages, registers
+from imports.labels import Labels
 from ledger.registry import CATEGORIES
-from records.imports.drafts import Listed, PatientDraft, Person
-from records.imports.hl7 import DELETES, EVENTS, MOVES, OTHERS, is_hl7, read_messages, registers
-from records.imports.labels import Labels
 
 PAGE = Path("docs/import-formats.md").read_text("utf-8")
 PID = "PID|1||4711^^^Ward&1.2.3&ISO^MR~99^^^SSA^SS||Doe^Jane^Ann^III^Dr||19800131|F"
@@ -309,9 +309,9 @@ def test_what_may_be_a_text_or_a_segment_is_set_aside_whole(end: str, quoted: st
 
 MEASURE = """
 import resource, sys
-from records.imports.drafts import Listed
-from records.imports.hl7 import read_messages
-from records.imports.labels import Labels
+from imports.drafts import Listed
+from imports.hl7 import read_messages
+from imports.labels import Labels
 head = b"MSH|^~\\\\&|A|B|||2020||ORU^R01|1|P|2.5\\rPID|1||4711^^^W^MR\\rOBR|1|X|||||2020\\r"
 data = head + {body}
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

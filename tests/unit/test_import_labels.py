@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imports.labels import SYSTEMS, Labels, system_name
+from journeys.errors import RecordsError
 from ledger.registry import LABELS
-from records.errors import RecordsError
-from records.imports.labels import SYSTEMS, Labels, system_name
 
 HEADER = "system,code,label,comment\n"
 PAGE = Path("docs/import-formats.md").read_text("utf-8")

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imports.mapping import KEYS, PATIENTS, REFERENCE, ROWS, Code, Mapping, Naming
+from imports.rows import ROW_BYTES
+from journeys.errors import RecordsError
 from ledger.registry import CATEGORIES
-from records.errors import RecordsError
-from records.imports.mapping import KEYS, PATIENTS, REFERENCE, ROWS, Code, Mapping, Naming
-from records.imports.rows import ROW_BYTES
 
 PAGE = Path("docs/import-tables.md").read_text("utf-8")
 LAB = """

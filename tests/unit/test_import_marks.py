@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from records.imports.drafts import Listed, Unit
-from records.imports.fhir.names import ReferenceIndex
-from records.imports.fhir.read import read_bundle
-from records.imports.hl7 import read_messages
-from records.imports.labels import Labels
-from records.imports.marks import security, xml_marks
+from imports.drafts import Listed, Unit
+from imports.fhir.names import ReferenceIndex
+from imports.fhir.read import read_bundle
+from imports.hl7 import read_messages
+from imports.labels import Labels
+from imports.marks import security, xml_marks
 
 CONF = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 ACT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"

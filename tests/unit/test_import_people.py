@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from records.errors import RecordsError
-from records.imports.births import OLDEST_YEARS, birth_of, death_of
-from records.imports.comparing import BIRTH, FAMILY, GIVEN, NAME, SEX, compare, listed
-from records.imports.people import Demographics, Traits, folded
-from records.imports.placeholders import Placeholders
+from imports.births import OLDEST_YEARS, birth_of, death_of
+from journeys.errors import RecordsError
+from people.comparing import BIRTH, FAMILY, GIVEN, NAME, SEX, compare, listed
+from people.demographics import Demographics, Traits, folded
+from people.placeholders import Placeholders
 
 IDA = Demographics("Ida Sophie", "Lindqvist", "", "1971-06-09", "female")
 TODAY = date(2026, 3, 4)

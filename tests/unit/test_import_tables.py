@@ -13,12 +13,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from records.imports.drafts import Listed, PatientDraft, Person, Unit
-from records.imports.labels import Labels
-from records.imports.mapping import DELIMITERS, Mapping
-from records.imports.rows import fields
-from records.imports.tablerows import replaced
-from records.imports.tables import read_tables
+from imports.drafts import Listed, PatientDraft, Person, Unit
+from imports.labels import Labels
+from imports.mapping import DELIMITERS, Mapping
+from imports.rows import fields
+from imports.tablerows import replaced
+from imports.tables import read_tables
 
 FILES = settings(deadline=None)
 """Each example writes and reads files, which may take long on a busy machine."""
@@ -465,7 +465,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_taken(tmp_path: Path) -> No
 
 
 def test_every_table_of_synthea_is_taken_whole() -> None:
-    mapping = Path("records/imports/synthea.toml").read_text("utf-8")
+    mapping = Path("imports/synthea.toml").read_text("utf-8")
     files = {}
     for table in Mapping.parse(mapping, "m").tables:
         columns = [*table.columns(), "OTHER"]
@@ -497,7 +497,7 @@ def test_observations_of_synthea_have_the_category_of_their_column(
 ) -> None:
     header = "DATE,PATIENT,ENCOUNTER,CATEGORY,CODE,DESCRIPTION,VALUE,UNITS,TYPE\n"
     rows = "".join(f"2020-01-31T08:30:00Z,{ONE},{e},{value},c,d,1,kg,numeric\n" for e in ("e", ""))
-    text = Path("records/imports/synthea.toml").read_text("utf-8")
+    text = Path("imports/synthea.toml").read_text("utf-8")
     found = read({"observations.csv": header + rows}, text)
     assert [record.category for record in found.drafts[0].records] == [category, "summary"]
 

@@ -6,8 +6,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from records.imports.fhir import ReferenceIndex, scan_bundle
-from records.imports.references import SpooledIndex
+from imports.fhir import ReferenceIndex, scan_bundle
+from imports.references import SpooledIndex
 from tests.unit.test_fhir import bundle
 
 KINDS = st.sampled_from(["Practitioner", "Organization", "Location", "Patient"])

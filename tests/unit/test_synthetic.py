@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from records.synthetic import letter_pdf, patient, patients, region, scan_png
-from records.synthetic.bundle import decimal
-from records.synthetic.png import PARTS
+from synthetic import letter_pdf, patient, patients, region, scan_png
+from synthetic.bundle import decimal
+from synthetic.png import PARTS
 
 SEEDS = st.integers(-(2**63), 2**63)
 ID = bytes(range(16))

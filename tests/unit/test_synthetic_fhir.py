@@ -8,11 +8,11 @@ import pytest
 from fhir.resources.R4B import get_fhir_model_class
 from pydantic import ValidationError
 
-from records.imports.drafts import Listed, Person
-from records.imports.fhir import ReferenceIndex, scan_bundle
-from records.imports.fhir.read import read_bundle
-from records.imports.labels import Labels
-from records.synthetic import patient, region
+from imports.drafts import Listed, Person
+from imports.fhir import ReferenceIndex, scan_bundle
+from imports.fhir.read import read_bundle
+from imports.labels import Labels
+from synthetic import patient, region
 
 SEED, SAMPLE = 4, 8
 

@@ -16,16 +16,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from records.synthetic import patient, region
-from records.synthetic.chance import Chance
-from records.synthetic.courses import Courses
-from records.synthetic.drugs import PENICILLINS
-from records.synthetic.illnesses import BY_KEY, CATALOGUE
-from records.synthetic.life import Onset, onsets
-from records.synthetic.patients import PENICILLIN_ALLERGIES
-from records.synthetic.people import ADULT_YEARS, LAST_DAY, Person, person_at
-from records.synthetic.places import DEPARTMENTS, PEDIATRIC
-from records.synthetic.vaccines import CHILD_CHECKS
+from synthetic import patient, region
+from synthetic.chance import Chance
+from synthetic.courses import Courses
+from synthetic.drugs import PENICILLINS
+from synthetic.illnesses import BY_KEY, CATALOGUE
+from synthetic.life import Onset, onsets
+from synthetic.patients import PENICILLIN_ALLERGIES
+from synthetic.people import ADULT_YEARS, LAST_DAY, Person, person_at
+from synthetic.places import DEPARTMENTS, PEDIATRIC
+from synthetic.vaccines import CHILD_CHECKS
 from tests.unit.test_synthetic import decode_png
 
 SEED, COUNT = 20, 150

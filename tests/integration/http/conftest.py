@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from api.far import Far
-from api.settings import Settings
-from records import authoring, grants, uploads
+from api.app.settings import Settings
+from client import authoring, grants
+from client.http import HttpClient
+from records import uploads
 from records.uploads import Upload
 from tests.integration.http.places import KINDS, Clock, Place, new_doctor, new_patient
 from tests.people import Town
@@ -19,7 +20,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     clock = Clock()
     town = Town.found(Settings(data=tmp_path_factory.mktemp("http") / "data"), clock)
     with in_process(town.ledger) as web:
-        far = Far(web.url)
+        far = HttpClient(web.url)
         pat = new_patient(far, town)
         doctor = new_doctor(far, town)
         made = Place(town, web, far, clock, pat, doctor)

@@ -4,11 +4,11 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
-from api.far import Far
+from client import readings, registering
+from client.http import HttpClient
+from client.registering import NewPatient
 from identity.actors import Actor, new_id, new_key
 from ledger.times import DAY_MS, format_time
-from records import directory, readings
-from records.directory import NewPatient
 from storage.clock import wall_clock
 from tests.people import Person, Town
 from tests.served import Web, kind_of
@@ -44,7 +44,7 @@ class Place:
 
     town: Town
     web: Web
-    far: Far
+    far: HttpClient
     clock: Clock
     pat: Person
     doctor: Actor
@@ -76,24 +76,24 @@ class Place:
         return {line.record.record for line in lines}
 
 
-def new_patient(far: Far, town: Town, identifier: str = "") -> Person:
+def new_patient(far: HttpClient, town: Town, identifier: str = "") -> Person:
     """A patient with a key, registered by the hospital of the north."""
     now, key = far.now(), new_key()
     new = NewPatient(new_id("pt", now), new_id("ac", now), "Ada Lind", None, False, key, identifier)
-    directory.register_patients(far, town.north.system, [new])
+    registering.register_patients(far, town.north.system, [new])
     return Person(new.patient, Actor(far.origin, new.account, "patient", "", key))
 
 
-def new_doctor(far: Far, town: Town) -> Actor:
+def new_doctor(far: HttpClient, town: Town) -> Actor:
     """A doctor of the hospital of the south."""
     south = town.south
-    return directory.add_member(far, south.admin, "doctor", south.hospital, "Dr. Ö", new_key())[0]
+    return registering.add_member(far, south.admin, "doctor", south.hospital, "Dr. Ö", new_key())[0]
 
 
 def new_auditor(place: Place) -> Actor:
     """An auditor in term; made beside the data, as the operator does."""
     far, operator, key = place.far, place.town.operator, new_key()
-    account, events = directory.new_account(far, operator, "Auditor", key, "device")
+    account, events = registering.new_account(far, operator, "Auditor", key, "device")
     now = place.clock()
     body = {"account": account, "end": format_time(now + DAY_MS), "start": format_time(now)}
     events.append(operator.event("auditor.appointed", "ledger", body, now))

@@ -22,18 +22,18 @@ import httpx2
 import orjson
 import pytest
 
-from api.bootstrap import open_ledger
+from api.app.bootstrap import open_ledger
+from api.app.settings import Settings
 from api.http import bodies, writing
 from api.http.health import REQUESTS_LIMIT
 from api.http.writing import ACCOUNT_UPLOADS
-from api.settings import Settings
 from identity.actors import Actor, new_id
 from ledger.auditor import verify_export
 from ledger.times import DAY_MS, format_time
 from records.uploads import Upload, upload
-from storage import schema
 from storage.clock import wall_clock
 from storage.exports import write_export
+from storage.sql import schema
 from tests.commands import heartwood
 from tests.integration.conftest import ENGINES, fresh_settings
 from tests.people import Person, Town, vkeys

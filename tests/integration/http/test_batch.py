@@ -9,11 +9,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from api.settings import Settings
+from api.app.settings import Settings
+from client import grants
+from client.local import LocalClient
 from consent.auditor import audit_export
 from identity.actors import Actor, new_id
-from records import grants
-from records.desk import Near
 from storage.exports import write_export
 from tests.integration.scene import Scene
 from tests.onebyone import one_batch
@@ -61,11 +61,11 @@ class Meeting:
     def granted(self, grantee: str = "") -> None:
         """The patient has granted the doctor, or somebody else, the chart."""
         grantee = grantee or self.scene.doctor.account
-        grants.grant(Near(self.town.ledger), self.pat, self.scene.pat.patient, grantee)
+        grants.grant(LocalClient(self.town.ledger), self.pat, self.scene.pat.patient, grantee)
 
     def excluded(self, reader: str) -> None:
         """The patient has excluded somebody."""
-        grants.exclude(Near(self.town.ledger), self.pat, self.scene.pat.patient, reader)
+        grants.exclude(LocalClient(self.town.ledger), self.pat, self.scene.pat.patient, reader)
 
     def opens(self) -> Change:
         """The doctor opens the record."""

@@ -16,22 +16,24 @@ from urllib.parse import urlsplit
 import pytest
 
 from api.http import bodies, problems, writing
+from client import authoring, grants
+from client.local import LocalClient
 from crypto import canonical
 from crypto.encoding import b64decode, b64encode
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key
+from journeys.errors import RecordsError
+from journeys.sealing import TEXT_BYTES
 from ledger.event import BUNDLE_LIMIT, EVENT_LIMIT, session_message, sign_event
 from ledger.registry import GRANT_RECORDS
 from ledger.times import DAY_MS, format_time
-from records import authoring, grants, uploads
-from records.desk import Near
-from records.disclosures import find_record
-from records.errors import RecordsError
+from people.lookups import IDENTIFIERS
+from people.reserving import SUBJECTS
+from records import uploads
 from records.exporting import commitment, listed
-from records.lookups import IDENTIFIERS
-from records.reserving import SUBJECTS, TEXT_BYTES
+from records.opening import find_record
 from records.uploads import Upload
-from storage import schema
+from storage.sql import schema
 from tests.integration.conftest import ENGINES, fresh_settings
 from tests.integration.scene import Scene
 from tests.people import Town
@@ -78,7 +80,9 @@ def place(
     town = Town.found(fresh_settings(request.param, request, tmp_path_factory.mktemp("inputs")))
     with in_process(town.ledger) as web:
         scene = Scene.of(town)
-        grants.grant(Near(town.ledger), scene.pat.actor, scene.pat.patient, scene.doctor.account)
+        grants.grant(
+            LocalClient(town.ledger), scene.pat.actor, scene.pat.patient, scene.doctor.account
+        )
         for actor in (scene.pat.actor, scene.doctor, town.north.system):
             web.token(actor)
         yield Place(scene, web)
@@ -562,7 +566,7 @@ def test_an_id_that_is_none_is_refused(place: Place, unwritten: None, path: str)
 def test_a_number_has_one_form(place: Place, form: str) -> None:
     """Decimal, without sign or leading zeros, also where the entry is the asker's own."""
     seq = grants.grant(
-        Near(place.town.ledger),
+        LocalClient(place.town.ledger),
         place.scene.pat.actor,
         place.scene.pat.patient,
         place.scene.doctor.account,
@@ -696,7 +700,7 @@ def test_control_characters_are_in_no_text(place: Place, name: str) -> None:
     """Refused before anything is sealed, by the member that holds them."""
     one = Upload(place.scene.pat.patient, "document", "text/plain", [b"x"], file_name=name)
     with pytest.raises(RecordsError, match="control characters in file_name"):
-        authoring.upload(Near(place.town.ledger), place.town.north.system, one)
+        authoring.upload(LocalClient(place.town.ledger), place.town.north.system, one)
 
 
 @pytest.mark.parametrize(
@@ -711,7 +715,7 @@ def test_file_names_and_media_types_are_data(place: Place, media_type: str, name
     one = Upload(
         place.scene.pat.patient, "document", media_type, [b"<b>"], title=name, file_name=name
     )
-    record = authoring.upload(Near(place.town.ledger), place.town.north.system, one).record
+    record = authoring.upload(LocalClient(place.town.ledger), place.town.north.system, one).record
     blob = find_record(place.town.ledger, record).versions[0].blob
     event = place.scene.reading(record=record, blob=blob)
     answer = place.web.post(

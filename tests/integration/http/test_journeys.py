@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from client import grants, groups, readings
 from crypto.encoding import b64decode, b64encode
 from identity.actors import Actor, new_id
+from journeys.errors import AccessDenied
+from journeys.labelling import LABELS_AN_HOUR
 from ledger.registry import LABELS, PURPOSES
-from records import grants, groups, readings
-from records.errors import AccessDenied
 from records.exporting import commitment, listed
-from records.labelling import LABELS_AN_HOUR
 from tests.integration.http.places import (
     BIG,
     OWN,

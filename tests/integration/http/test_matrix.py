@@ -11,14 +11,14 @@ from typing import Any
 import httpx2
 import pytest
 
-from api.settings import Settings
+from api.app.settings import Settings
+from client import authoring, grants, registering
+from client.local import LocalClient
 from crypto.encoding import b64encode
 from identity.actors import Actor, new_id, new_key
 from ledger.times import DAY_MS, format_time
-from records import authoring, directory, grants
-from records.desk import Near
-from records.disclosures import find_record
 from records.exporting import commitment, listed
+from records.opening import find_record
 from records.uploads import Upload
 from tests.integration.scene import Scene
 from tests.people import Town
@@ -131,18 +131,18 @@ def place(
 
 
 def _everybody(scene: Scene) -> dict[str, Actor]:
-    town, desk = scene.town, Near(scene.town.ledger)
-    key, now = new_key(), desk.now()
-    account, events = directory.new_account(desk, town.operator, "Auditor", key, "device")
+    town, client = scene.town, LocalClient(scene.town.ledger)
+    key, now = new_key(), client.now()
+    account, events = registering.new_account(client, town.operator, "Auditor", key, "device")
     term = {"account": account, "end": format_time(now + DAY_MS), "start": format_time(now)}
     events.append(town.operator.event("auditor.appointed", "ledger", term, now))
-    desk.append(town.operator, events)
+    client.append(town.operator, events)
     granted, excluded = town.doctor(), town.doctor()
     for doctor in (granted, excluded):
-        grants.grant(desk, scene.pat.actor, scene.pat.patient, doctor.account)
-    grants.exclude(desk, scene.pat.actor, scene.pat.patient, excluded.account)
+        grants.grant(client, scene.pat.actor, scene.pat.patient, doctor.account)
+    grants.exclude(client, scene.pat.actor, scene.pat.patient, excluded.account)
     return {
-        "nobody": Actor(desk.origin, new_id("ac", now), "doctor", town.north.hospital, new_key()),
+        "nobody": Actor(client.origin, new_id("ac", now), "doctor", town.north.hospital, new_key()),
         "self": scene.pat.actor,
         "person": scene.pat.actor.in_role("person"),
         "other": scene.kim.actor,
@@ -155,7 +155,7 @@ def _everybody(scene: Scene) -> dict[str, Actor]:
         "system": town.north.system,
         "system-": town.south.system,
         "operator": town.operator,
-        "auditor": Actor(desk.origin, account, "auditor", "", key),
+        "auditor": Actor(client.origin, account, "auditor", "", key),
     }
 
 
@@ -242,7 +242,7 @@ def _exclusion(place: Place, name: str) -> dict[str, Any]:
 def _another(place: Place, name: str) -> dict[str, Any]:
     """A further record of the patient's, for what is done to it."""
     one = Upload(place.scene.pat.patient, "document", "text/plain", [b"x"])
-    record = authoring.upload(Near(place.town.ledger), place.town.north.system, one).record
+    record = authoring.upload(LocalClient(place.town.ledger), place.town.north.system, one).record
     return {"purpose": "TREAT", "record": record}
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from client import grants, readings
+from client.local import LocalClient
 from crypto.encoding import b64encode
 from identity.actors import new_id
 from ledger.tiles import tree_paths_of
-from records import grants, readings
-from records.desk import Near
 from records.explaining import Question
 from tests.integration.http.places import (
     Place,
@@ -221,12 +221,12 @@ def test_an_address_that_is_not_there_is_a_problem(place: Place) -> None:
 
 def test_both_desks_answer_alike(place: Place) -> None:
     """The same question beside the data and from afar."""
-    near, far, pat = Near(place.town.ledger), place.far, place.pat
+    near, far, pat = LocalClient(place.town.ledger), place.far, place.pat
     assert near.consents(pat.actor, pat.patient) == far.consents(pat.actor, pat.patient)
     assert near.charts(pat.actor) == far.charts(pat.actor)
     assert near.policy() == far.policy()
     record = place.records["old"]
     assert near.address(pat.actor, record) == far.address(pat.actor, record)
-    for desk in (near, far):
+    for client in (near, far):
         with pytest.raises(ValueError, match=r"grant"):
-            grants.revoke(desk, pat.actor, pat.patient, place.town.north.hospital)
+            grants.revoke(client, pat.actor, pat.patient, place.town.north.hospital)

@@ -12,14 +12,14 @@ from typing import Any
 import httpx2
 import pytest
 
-from api.settings import Settings
+from api.app.settings import Settings
+from client import grants, groups, readings, registering
+from client.local import LocalClient
 from crypto.encoding import b64encode
 from identity.actors import Actor, new_id, new_key
+from journeys.errors import AccessDenied
 from ledger.entry import Entry
 from ledger.times import DAY_MS, format_time
-from records import directory, grants, groups, readings
-from records.desk import Near
-from records.errors import AccessDenied
 from tests.integration.conftest import ENGINES, fresh_settings
 from tests.integration.scene import Scene
 from tests.people import CONTENT, Town, vkeys
@@ -63,29 +63,29 @@ def place(
 def a_bit_of_everything(scene: Scene) -> Actor:
     """Grants, readings, refusals, groups, an export, an audit; gives the auditor."""
     town, pat, doctor = scene.town, scene.pat, scene.doctor
-    desk = Near(town.ledger)
+    client = LocalClient(town.ledger)
     with pytest.raises(AccessDenied):
-        readings.read(desk, doctor, scene.record, "TREAT")
+        readings.read(client, doctor, scene.record, "TREAT")
     with pytest.raises(AccessDenied):
-        readings.chart(desk, doctor, pat.patient, "TREAT")
-    grants.grant(desk, pat.actor, pat.patient, doctor.account)
-    assert b"".join(readings.read(desk, doctor, scene.record, "TREAT")[1].content) == CONTENT
-    readings.chart(desk, doctor, pat.patient, "TREAT")
-    readings.history(desk, pat.actor, pat.patient, "PATRQT")
-    readings.export(desk, pat.actor, pat.patient, "PATRQT")
-    grants.exclude(desk, pat.actor, pat.patient, town.north.hospital)
-    grants.hide(desk, pat.actor, pat.patient, scene.record)
-    grants.revoke(desk, pat.actor, pat.patient, doctor.account)
-    group = groups.form(desk, town.south.admin, "Ward")[0]
-    groups.join(desk, town.south.admin, group, doctor.account)
-    key, now = new_key(), desk.now()
-    account, events = directory.new_account(desk, town.operator, "Auditor", key, "device")
+        readings.chart(client, doctor, pat.patient, "TREAT")
+    grants.grant(client, pat.actor, pat.patient, doctor.account)
+    assert b"".join(readings.read(client, doctor, scene.record, "TREAT")[1].content) == CONTENT
+    readings.chart(client, doctor, pat.patient, "TREAT")
+    readings.history(client, pat.actor, pat.patient, "PATRQT")
+    readings.export(client, pat.actor, pat.patient, "PATRQT")
+    grants.exclude(client, pat.actor, pat.patient, town.north.hospital)
+    grants.hide(client, pat.actor, pat.patient, scene.record)
+    grants.revoke(client, pat.actor, pat.patient, doctor.account)
+    group = groups.form(client, town.south.admin, "Ward")[0]
+    groups.join(client, town.south.admin, group, doctor.account)
+    key, now = new_key(), client.now()
+    account, events = registering.new_account(client, town.operator, "Auditor", key, "device")
     body = {"account": account, "end": format_time(now + DAY_MS), "start": format_time(now)}
     events.append(town.operator.event("auditor.appointed", "ledger", body, now))
-    desk.append(town.operator, events)
-    auditor = Actor(desk.origin, account, "auditor", "", key)
+    client.append(town.operator, events)
+    auditor = Actor(client.origin, account, "auditor", "", key)
     with in_process(town.ledger) as web:
-        opened = auditor.event("log.opened", "ledger", {}, desk.now())
+        opened = auditor.event("log.opened", "ledger", {}, client.now())
         good(web.post("/v1/log/token", web.signed(opened, auditor)))
     return auditor
 
@@ -203,13 +203,13 @@ def test_a_refused_reading_stays_refused(place: Place) -> None:
     path = f"/v1/records/{scene.record}/content"
     first = web.post(path, sent)
     assert kind_of(first) == "denied"
-    grants.show(Near(place.town.ledger), scene.pat.actor, scene.pat.patient, scene.record)
-    grants.grant(Near(place.town.ledger), scene.pat.actor, scene.pat.patient, doctor.account)
+    grants.show(LocalClient(place.town.ledger), scene.pat.actor, scene.pat.patient, scene.record)
+    grants.grant(LocalClient(place.town.ledger), scene.pat.actor, scene.pat.patient, doctor.account)
     size = place.town.size()
     assert [web.post(path, sent).content for _ in range(2)] == [first.content] * 2
     assert place.town.size() == size
     assert web.post(path, web.signed(scene.reading(doctor), doctor)).content == CONTENT
-    grants.hide(Near(place.town.ledger), scene.pat.actor, scene.pat.patient, scene.record)
+    grants.hide(LocalClient(place.town.ledger), scene.pat.actor, scene.pat.patient, scene.record)
 
 
 def test_readings_are_refused_where_events_are_appended(place: Place) -> None:

@@ -9,8 +9,8 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import CHECKS
 
+from api.app.settings import Settings
 from api.http import create_app, examples
-from api.settings import Settings
 from crypto import canonical
 from storage.ledger import Ledger
 from tests.integration.scene import Scene

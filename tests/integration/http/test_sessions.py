@@ -2,13 +2,13 @@
 
 import pytest
 
-from api.far import Far
+from client import registering
+from client.http import HttpClient
 from crypto.encoding import b64decode, b64encode
 from crypto.signing import SigningKey
 from identity import sessions
 from identity.actors import Actor, new_key, possession
 from identity.errors import NotSignedIn
-from records import directory
 from storage.errors import Unavailable
 from tests.integration.http.places import Place, new_doctor, new_patient
 from tests.served import bearer, good, in_process, kind_of
@@ -76,8 +76,10 @@ def test_a_session_ends(place: Place) -> None:
     token = fresh(person.actor)
     second = new_key()
     proof = b64decode(possession(far.origin, person.actor.account, second))
-    directory.register_key(far, person.actor, person.actor.account, "device", second.public, proof)
-    directory.revoke_key(far, person.actor, person.actor.account, person.actor.key.id)
+    registering.register_key(
+        far, person.actor, person.actor.account, "device", second.public, proof
+    )
+    registering.revoke_key(far, person.actor, person.actor.account, person.actor.key.id)
     assert me(token) == "not_signed_in"
     assert kind_of(web.sign_in(person.actor)) == "not_signed_in"
     assert kind_of(web.sign_in(_with(person.actor, second))) == "200"
@@ -108,10 +110,10 @@ def test_a_client_that_stays_long_signs_in_again(
     far, actor = place.far, place.pat.actor
     assert far.charts(actor) == [place.pat.patient]
     token = place.web.token(actor)
-    monkeypatch.setattr("api.far.SESSION_SECONDS", 0)
-    renewed = Far(place.web.url)
+    monkeypatch.setattr("client.http.SESSION_SECONDS", 0)
+    renewed = HttpClient(place.web.url)
     with in_process(place.town.ledger) as other:
-        gone = Far(other.url)
+        gone = HttpClient(other.url)
     with pytest.raises(Unavailable, match="does not answer"):
         gone.charts(actor)
     for _ in range(2):

@@ -18,9 +18,9 @@ import httpx2
 import orjson
 import pytest
 
+from api.app.settings import Settings
 from api.http.bodies import EVENTS_BYTES
 from api.http.protocol import ADDRESS_CONNECTIONS, HEAD_BYTES
-from api.settings import Settings
 from tests.integration.http.test_bad_luck import grant_of
 from tests.people import Person, Town
 from tests.served import PROBLEM, Served, Web, good, kind_of, serving, until

@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from api.settings import Settings
+from api.app.settings import Settings
 from identity.actors import new_id
 from ledger.sequencer import Batch
 from records import uploads

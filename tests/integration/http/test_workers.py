@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from api.settings import Settings
+from api.app.settings import Settings
 from tests.commands import heartwood
 from tests.integration.conftest import fresh_settings
 from tests.people import Town

@@ -1,0 +1,180 @@
+"""`scrub`, `sweep`, `backup`, `restore`: care of the data."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import Progress
+
+from api.app.bootstrap import opened_stores, secrets_of, target_of
+from api.cli.app import GOOD, WRONG, Data, Json, app, opened, progress_console, say, settings
+from crypto.texts import printable
+from storage.blobs.files import FileBlobs
+from storage.clock import wall_clock
+from storage.errors import BackupRefused
+from storage.maintenance.backup import BLOBS, back_up
+from storage.maintenance.garbage import check_clock
+from storage.maintenance.garbage import sweep as sweep_once
+from storage.maintenance.restore import Checked, check_backup
+from storage.maintenance.restore import restore as write_restored
+from storage.maintenance.scrub import Finding, Scrub
+
+Keeper = Annotated[
+    Path | None,
+    typer.Option("--keeper", help="Another folder, for the keeper's store, roots and keys."),
+]
+
+
+@contextmanager
+def bar(words: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on a terminal's standard error; call it with what is done, and of how much."""
+    shown = Progress(console=progress_console(), transient=True, disable=not sys.stderr.isatty())
+    with shown:
+        task = shown.add_task(words, total=None)
+        yield lambda done, size: shown.update(task, completed=done, total=size)
+
+
+@app.command()
+def scrub(
+    repair_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--repair-from", help="A backup, or a folder of blobs, to bring good ones back from."
+        ),
+    ] = None,
+    data: Data = None,
+    json_: Json = False,
+) -> None:
+    """Compare every blob and every key's row with the log; ends with 1 if something is wrong and stays so."""
+    good = _source(repair_from) if repair_from else None
+    found: list[Finding] = []
+    wrong = put_right = 0
+    with opened_stores(settings(data)) as stores, bar("scrubbing") as progress:
+        scrubbing = Scrub(stores, wall_clock(), good)
+        for finding in scrubbing.findings(progress):
+            wrong += not finding.repaired
+            put_right += bool(finding.repaired)
+            if json_:
+                found.append(finding)
+            else:
+                print(printable(_told(finding)), flush=True)
+    done = scrubbing.done
+    fields = {"wrong": wrong, "repaired": put_right, "findings": list(map(asdict, found))}
+    state = f"WRONG: {wrong} findings" if wrong else "good"
+    repaired = f", {put_right} put right" if put_right else ""
+    say(
+        json_,
+        asdict(done) | fields,
+        f"{done.blobs} blobs of {done.entries} entries, {done.keys} keys: {state}{repaired}",
+    )
+    raise typer.Exit(WRONG if wrong else GOOD)
+
+
+def _source(folder: Path) -> FileBlobs:
+    """The blob store of a backup, or in the folder itself."""
+    blobs = folder / BLOBS if (folder / BLOBS).is_dir() else folder
+    if not blobs.is_dir():
+        raise BackupRefused(f"{folder} is no folder of blobs")
+    return FileBlobs(blobs)
+
+
+def _told(finding: Finding) -> str:
+    entry = f"entry {finding.seq}: " if finding.seq is not None else ""
+    record = f" (record {finding.record})" if finding.record and finding.blob else ""
+    repaired = f"; {finding.repaired}" if finding.repaired else ""
+    return f"{finding.what}: {entry}{finding.message}{record}{repaired}"
+
+
+@app.command()
+def sweep(data: Data = None, json_: Json = False) -> None:
+    """Remove what was staged over a day ago and is named by no entry; a server does it by itself."""
+    with opened(data) as ledger:
+        check_clock(ledger.log.unavailable())
+        swept = sweep_once(ledger.stores, settings(data).data, ledger.clock())
+    lines = [
+        *(f"removed {blob}, which was staged, and its key" for blob in swept.blobs),
+        *(f"removed {blob}, which had no key" for blob in swept.strays),
+        *(f"removed the temporary file {name}" for name in swept.files),
+        *(
+            f"kept {blob}, which has no key: it may be of an entry that was lost"
+            for blob in swept.kept
+        ),
+    ]
+    say(json_, asdict(swept), *(lines or ["nothing to remove"]))
+
+
+@app.command()
+def backup(
+    directory: Annotated[Path, typer.Argument(help="A new folder, or that of earlier backups.")],
+    keeper: Keeper = None,
+    data: Data = None,
+    json_: Json = False,
+) -> None:
+    """Back up database and blobs while the ledger is in use; with --keeper, what opens records, apart."""
+    config = settings(data)
+    apart = (secrets_of(config), keeper) if keeper else None
+    with opened_stores(config, anchored=True) as stores, bar("backing up") as progress:
+        marker = config.data / "heartwood.json"
+        done = back_up(stores, marker, directory, wall_clock(), apart, progress)
+    needed = (
+        f"{keeper}, apart from it"
+        if keeper
+        else "roots, keeper and keys, which are NOT in it: name --keeper"
+    )
+    lines = [
+        *(f"{_told(finding)}: not in the backup" for finding in done.findings),
+        f"{done.size} entries and {done.blobs} blobs in {directory}, {done.copied} of them new",
+        f"to open records from it you need {needed}",
+    ]
+    fields = done.about() | {"copied": done.copied, "findings": list(map(asdict, done.findings))}
+    say(json_, fields | {"directory": directory, "keeper": keeper}, *lines)
+    raise typer.Exit(WRONG if done.findings else GOOD)
+
+
+@app.command()
+def restore(
+    directory: Annotated[Path, typer.Argument(help="A backup.")],
+    keeper: Annotated[
+        Path | None,
+        typer.Option(
+            "--keeper",
+            help="The backup of the keeper's store, or the old data directory if it is there.",
+        ),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Check the backup, and write nothing.")
+    ] = False,
+    data: Data = None,
+    json_: Json = False,
+) -> None:
+    """Restore a backup into a new data directory (and an empty PostgreSQL database), after checking all of it."""
+    config = settings(data)
+    with bar("checking") as progress:
+        found = check_backup(directory, keeper, progress)
+    if not check:
+        with bar("restoring") as progress:
+            write_restored(found, target_of(config), progress)
+    missing = [*found.about["absent"], *found.without_kek]
+    lines = _restored(found, None if check else config.data)
+    say(json_, found.about | {"without_kek": found.without_kek, "restored": not check}, *lines)
+    raise typer.Exit(WRONG if missing else GOOD)
+
+
+def _restored(found: Checked, data: Path | None) -> Iterator[str]:
+    about = found.about
+    for blob in about["absent"]:
+        yield f"missing: {blob} was not good when the backup was made"
+    for subject in found.without_kek:
+        yield f"missing: the keys of {subject}: the keeper's store is older than the backup"
+    held = f"{about['size']} entries and {about['blobs']} blobs of {about['origin']}"
+    if data is None:
+        yield f"good: {held}"
+        return
+    yield f"restored {held} into {data}"
+    if found.secrets is None:
+        yield f"put roots, keeper and keys there before you go on: {data}/{{roots,keeper,keys}}"
+    yield "nothing starts before the operator declares what was lost: `heartwood accept-restore --as OPERATOR`"

@@ -1,0 +1,73 @@
+"""Going on after a restored backup: the operator declares the loss in the log, for all to see."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from crypto.encoding import b64encode
+from durable.errors import NotFound
+from durable.trusted import TrustedCheckpoint
+from identity.actors import Actor
+from journeys.appending import append
+from journeys.errors import RecordsError
+from ledger.checkpoint import Checkpoint, open_checkpoint
+from ledger.merkle import root_of
+from storage.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What was declared: the size gone on from, the last size known before, the entry that says so."""
+
+    seq: int
+    size: int
+    last_size: int
+
+
+def accept_restore(ledger: Ledger, operator: Actor, trusted: Path) -> Restored:
+    """Append `ledger.restored`, tell the keeper, and let the trusted checkpoint follow; in this order.
+
+    What was known last is the trusted checkpoint's checkpoint, or the keeper's if that is larger; if neither is there,
+    the head itself. Raises RecordsError if the database extends what was known and the trusted checkpoint is there.
+    """
+    outside = TrustedCheckpoint(trusted, 0, lambda note: open_checkpoint(note, ledger.vkeys).size)
+    head, last = _compared(ledger, outside)
+    body = {
+        "last_root": b64encode(last.root),
+        "last_size": last.size,
+        "root": b64encode(head.root),
+        "size": head.size,
+    }
+    event = operator.event("ledger.restored", "ledger", body, ledger.clock())
+    seq = append(ledger, operator, [event])[0].link.seq
+    shown = ledger.reading(seq, 0)
+    ledger.keeper.accept_restored(shown.receipt, shown.key)
+    outside.reset(shown.receipt.checkpoint)
+    return Restored(seq, head.size, last.size)
+
+
+def _compared(ledger: Ledger, outside: TrustedCheckpoint) -> tuple[Checkpoint, Checkpoint]:
+    """Where the database ends, and what was known last; raises RecordsError where nothing was lost.
+
+    Both are looked at under the head's lock. While it is held nobody appends, so a neighbour at work never
+    makes the trusted checkpoint run ahead of a head that was read before it.
+    """
+    with ledger.database.write() as connection:
+        locked = ledger.store.head(connection, lock=True)
+        if locked is None:
+            raise NotFound("the database holds no log")
+        head, last = Checkpoint(ledger.origin, locked.size, locked.root), ledger.keeper.seen
+        note = outside.read()
+        if note is not None:
+            kept = open_checkpoint(note, ledger.vkeys)
+            last = kept if kept.size >= last.size else last
+        if last.size > head.size:
+            return head, last
+        node = ledger.store.nodes(connection)
+        if last.size and root_of(last.size, node) != last.root:
+            return head, last
+    if note is not None:
+        raise RecordsError(
+            f"nothing was lost: the database has {head.size} entries and extends the last checkpoint of "
+            f"{last.size}, so there is nothing to accept. Go on as usual; `heartwood status` shows the ledger"
+        )
+    return head, head

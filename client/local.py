@@ -1,0 +1,128 @@
+"""The ledger that is open in this process."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from client.port import Address, AppendedEvent, Event
+from consent.facts import Exclusion, Grant
+from consent.policy import Policy
+from identity.actors import Actor
+from journeys import sealing
+from journeys.appending import append, propose
+from people import lookups, reserving
+from people.hospitals import Directory, Holder, directory_of, holder_of, hospital_of, zone_of
+from people.lookups import Found
+from people.reserving import Reserved, Subject
+from records import charts, explaining, exporting, history, opening, receipts
+from records.charts import Chart
+from records.explaining import Answer, Question
+from records.exporting import ExportedRecord
+from records.history import History
+from records.opening import OpenedRecord
+from records.uploads import StagedBlob, stage
+from storage.ledger import Ledger
+
+
+class LocalClient:
+    """The client of a ledger that is open in this process."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        """Nothing is kept but the ledger."""
+        self.ledger, self.origin = ledger, ledger.origin
+
+    def now(self) -> int:
+        """Unix ms; see the port."""
+        return self.ledger.clock()
+
+    def policy(self) -> Policy:
+        """The policy in force; see the port."""
+        return self.ledger.policy
+
+    def append(
+        self, actor: Actor, events: Sequence[Event], atomic: bool = False
+    ) -> list[AppendedEvent]:
+        """Sign and append; see the port."""
+        entries = append(self.ledger, actor, events, atomic)
+        return [AppendedEvent(entry.link.seq, entry.event.value) for entry in entries]
+
+    def reserve(self, actor: Actor, subjects: Sequence[Subject]) -> list[Reserved]:
+        """Reserve ids; see the port."""
+        return reserving.reserve_subjects(self.ledger, actor.caller, subjects)
+
+    def seal(
+        self, actor: Actor, patient: str, object_id: str, event: str, texts: Mapping[str, str],
+        labels: Sequence[str] = (),
+    ) -> tuple[dict[str, str], list[str]]:  # fmt: skip
+        """Sealed fields and label codes; see the port."""
+        return sealing.seal_texts(
+            self.ledger, actor.caller, patient, object_id, event, texts, labels
+        )
+
+    def stage(
+        self, actor: Actor, patient: str, content: Iterable[bytes], record: str = ""
+    ) -> StagedBlob:
+        """Seal content; see the port."""
+        return stage(self.ledger, actor.caller, patient, content, record)
+
+    def address(self, actor: Actor, record: str) -> Address:
+        """What a reading must name; see the port."""
+        found = opening.find_record(self.ledger, record)
+        return Address(found.patient, tuple(version.blob for version in found.versions))
+
+    def open(self, actor: Actor, event: Event) -> OpenedRecord:
+        """Append a reading and give the content; see the port."""
+        return opening.open_record(self.ledger, propose(self.ledger, actor, [event])[0])
+
+    def chart(self, actor: Actor, event: Event) -> Chart:
+        """Append a `chart.opened` and give the list; see the port."""
+        return charts.open_chart(self.ledger, propose(self.ledger, actor, [event])[0])
+
+    def history(self, actor: Actor, event: Event) -> History:
+        """Append a `history.opened` and give the stream; see the port."""
+        return history.open_history(self.ledger, propose(self.ledger, actor, [event])[0])
+
+    def export(
+        self, actor: Actor, event: Event, wanted: Sequence[tuple[str, int]]
+    ) -> list[ExportedRecord]:
+        """Append a `chart.exported` and give the content; see the port."""
+        proposal = propose(self.ledger, actor, [event])[0]
+        return exporting.open_export(self.ledger, proposal, wanted)[1]
+
+    def consents(
+        self, actor: Actor, patient: str
+    ) -> tuple[tuple[Grant, ...], tuple[Exclusion, ...]]:
+        """Grants and exclusions; see the port."""
+        charts.own_chart(self.ledger, actor.account, patient)
+        return charts.consents(self.ledger, patient)
+
+    def charts(self, actor: Actor) -> list[str]:
+        """The actor's own charts; see the port."""
+        return sorted(row.patient for row in charts.charts_of(self.ledger, actor.account))
+
+    def hospital(self, actor: Actor, hospital: str) -> Directory:
+        """A hospital's directory; see the port."""
+        return directory_of(self.ledger, hospital)
+
+    def time_zone(self, actor: Actor, hospital: str) -> str:
+        """A hospital's time zone; see the port."""
+        return zone_of(self.ledger, hospital)
+
+    def hospital_of(self, actor: Actor, group: str) -> str:
+        """The hospital whose group it is; see the port."""
+        return hospital_of(self.ledger, group)
+
+    def holder(self, actor: Actor, account: str) -> Holder:
+        """An account's roles; see the port."""
+        return holder_of(self.ledger, actor.caller, account)
+
+    def lookup(self, actor: Actor, identifiers: Sequence[str]) -> dict[str, Found]:
+        """Patients by identifier; see the port."""
+        return lookups.lookup(self.ledger, actor.caller, identifiers)
+
+    def why(self, actor: Actor, question: Question) -> Answer:
+        """An explanation; see the port."""
+        return explaining.why(self.ledger, actor.caller, question)
+
+    def receipt(self, actor: Actor, seq: int) -> tuple[bytes, bool]:
+        """A receipt; see the port."""
+        receipt, final = receipts.receipt(self.ledger, actor.caller, seq)
+        return receipt.text(), final

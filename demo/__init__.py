@@ -1,0 +1,41 @@
+"""The whole way on generated data: every step asserts its outcome and prints one line."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from api.app.bootstrap import create_ledger, open_ledger
+from api.app.settings import Settings
+from demo.consent import consent
+from demo.people import people
+from demo.proofs import lying, proofs
+from demo.remote import over_http
+from demo.steps import MARKER, DemoFailed, Steps, prepare
+from demo.telling import look_back, tell
+
+__all__ = ["MARKER", "DemoFailed", "run"]
+
+
+def run(place: Path, say: Callable[[str], None]) -> None:
+    """Run the demo in `place`, which it makes, or wipes if it made it before. Raises DemoFailed."""
+    began = time.perf_counter()
+    prepare(place)
+    step = Steps(say)
+    settings = Settings(data=place / "ledger", database_url="", root=None)
+    created = step("a ledger is created", lambda: create_ledger(settings, "heartwood.example/demo"),
+                   lambda c: f"{c.origin}, signed with Ed25519 and ML-DSA-44")  # fmt: skip
+    ledger = open_ledger(settings)
+    step.head = ledger.head
+    try:
+        story = people(step, place, ledger, created.operator)
+        consent(step, story)
+        over_http(step, story)
+        seen = look_back(step, story)
+        found = proofs(step, story, settings.data / "log.vkey")
+    finally:
+        step.head = None
+        ledger.close()
+    found = lying(step, story, settings, found)
+    path = tell(step, story, seen, found)
+    took = time.perf_counter() - began
+    say(f"all of it held; {step.count} steps in {took:.1f} s. Open the story: {path}")

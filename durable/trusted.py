@@ -1,0 +1,81 @@
+"""The last acknowledged checkpoint, kept outside the database so that a restored backup shows."""
+
+import fcntl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from durable.files import private, replace_file
+
+
+class Acknowledged(NamedTuple):
+    """What the file said at one instant: `note`, or None if there was none.
+
+    Read it before the database that it is compared with. The file follows the database, so the database
+    read later holds all that the file speaks of; read the other way round, whatever a neighbour appends
+    in between looks lost.
+    """
+
+    note: bytes | None
+
+
+class TrustedCheckpoint:
+    """The file `checkpoint`: written with fsync at least once a second while the log grows.
+
+    Several processes share it; it never goes back to a smaller size.
+    """
+
+    def __init__(self, path: Path, interval_ms: int, size_of: Callable[[bytes], int]) -> None:
+        """`size_of(note)` gives the size of a checkpoint read from the file."""
+        self._path, self._interval, self._size_of = path, interval_ms, size_of
+        self._lock = threading.Lock()
+        self._pending: tuple[int, bytes] | None = None
+        self._written_at = 0
+
+    def read(self) -> bytes | None:
+        """The checkpoint's note, or None if there never was one."""
+        return self._path.read_bytes() if self._path.exists() else None
+
+    def acknowledged(self) -> Acknowledged:
+        """What the file says now."""
+        return Acknowledged(self.read())
+
+    def saw(self, size: int, note: bytes, now: int) -> None:
+        """A checkpoint was acknowledged at `now` (Unix ms); write it if one is due."""
+        if size:
+            with self._lock:
+                self._pending = (size, note)
+            self.write_due(now)
+
+    def write_due(self, now: int) -> None:
+        """Write what is pending if the last writing is an interval ago."""
+        if self._pending is not None and abs(now - self._written_at) >= self._interval:
+            self.write_now()
+            self._written_at = now  # not before: while it fails, every batch finds it due
+
+    def write_now(self) -> None:
+        """Write what is pending."""
+        with self._lock:
+            if self._pending is None:
+                return
+            size, note = self._pending
+            with self._alone():
+                there = self.read()
+                if there is None or self._size_of(there) < size:
+                    replace_file(self._path, note)
+            self._pending = None
+
+    def reset(self, note: bytes) -> None:
+        """Go back to `note`, after the operator accepted a restored database."""
+        with self._lock, self._alone():
+            replace_file(self._path, note)
+            self._pending = None
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No other process writes the file meanwhile."""
+        with open(self._path.with_name(".checkpoint.lock"), "ab", opener=private) as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield

@@ -1,0 +1,37 @@
+"""What a record holds now, for the next version that its own hospital's system makes of it."""
+
+from consent.facts import Record, sha256_of
+from crypto.blobs import blob_context, open_stream
+from identity.actors import Actor
+from journeys.appending import propose
+from journeys.errors import RecordsError
+from records.opening import evidence, fresh
+from storage.ledger import Ledger
+
+
+def current_content(ledger: Ledger, actor: Actor, record: Record) -> bytes:
+    """The newest version's content, against a `record.carried` of `actor`, a system of the record's hospital.
+
+    It goes into the next version and nowhere else: nobody is shown it. Still it is opened, so an entry says so
+    first. Raises RecordsError for a version that no system wrote, before anything is appended; AccessDenied.
+    """
+    version = record.versions[-1]
+    written = ledger.kept_entry(version.seq)
+    if written.event.role != "hospital_system":
+        raise RecordsError(
+            f"entry {version.seq} is by a {written.event.role}, expected a version that a system wrote"
+        )
+    body = {
+        "blob": version.blob,
+        "purpose": "HOPERAT",
+        "record": record.record,
+        "version": version.version,
+    }
+    event = actor.event("record.carried", f"patient/{record.patient}", body, ledger.clock())
+    settled = ledger.submit(propose(ledger, actor, [event])).result()
+    entry = fresh(settled).entry
+    keys = ledger.keys.of_version(version.blob, record.record, record.patient)
+    shown = evidence(ledger, settled, entry)
+    key = ledger.keeper.release(shown, keys.blob, record.record, sha256_of(version))
+    context = blob_context(record.patient, record.record, version.blob)
+    return b"".join(open_stream(key, context, ledger.blobs.read(version.blob)))

@@ -1,0 +1,49 @@
+"""Units that an earlier import brought into another patient's chart: told, for a person to decide."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from consent.facts import Record
+from identity.actors import Actor
+from imports.drafts import Unit
+from storage.ledger import Ledger
+
+
+class Moved(NamedTuple):
+    """A unit that stands in a live record of somebody else."""
+
+    unit: Unit
+    record: str
+    patient: str
+    """Whose record that is."""
+
+
+class Moves:
+    """Knows into whose chart a hospital's units went."""
+
+    def __init__(self, ledger: Ledger, actor: Actor) -> None:
+        """Nothing is kept but in the ledger."""
+        self._ledger = ledger
+        self._hospital = actor.hospital
+
+    def check(self, patient: str, units: Sequence[Unit], dry: bool) -> Iterator[Moved]:
+        """Keep that these units are the patient's (unless `dry`); gives those that somebody else's record holds."""
+        by_name = {name: unit for unit in units for name in unit.parts or (unit.name,)}
+        homes = self._ledger.imported.homes(self._hospital, by_name)
+        new = [name for name in by_name if patient not in homes.get(name, ())]
+        if new and not dry:
+            self._ledger.imported.settle(self._hospital, patient, new)
+        told = set[tuple[str, str]]()
+        for name, patients in homes.items():
+            for other in sorted(patients - {patient}):
+                record = self._live(other, name)
+                if record and (by_name[name].name, record) not in told:
+                    told.add((by_name[name].name, record))
+                    yield Moved(by_name[name], record, other)
+
+    def _live(self, patient: str, name: str) -> str:
+        """The patient's record that holds the unit of this name; empty if it is retracted, or never came."""
+        imported = self._ledger.imported
+        kept = imported.of(patient).get(imported.name(self._hospital, patient, name))
+        record = self._ledger.row(Record, kept.object) if kept else None
+        return record.record if record is not None and record.state == "live" else ""

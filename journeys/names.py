@@ -1,0 +1,57 @@
+"""Names: of hospitals, which are public, and of their people and groups, opened by the keeper for anybody signed in."""
+
+from collections.abc import Sequence
+
+from journeys.sealing import object_key
+from ledger.directory import Account, Group, Hospital, Member
+from storage.ledger import Ledger
+
+NAMES_KEPT = 100_000
+"""Names kept in memory; none ever changes."""
+
+
+def hospital_names(ledger: Ledger, hospitals: Sequence[str]) -> dict[str, str]:
+    """The public names of those hospitals that are known."""
+    return {hospital: name for hospital in hospitals if (name := _hospital(ledger, hospital))}
+
+
+def staff_names(ledger: Ledger, accounts: Sequence[str]) -> dict[str, str]:
+    """The names of those accounts that work or worked at a hospital and have one."""
+    return {account: name for account in accounts if (name := _person(ledger, account))}
+
+
+def group_name(ledger: Ledger, group: Group) -> str:
+    """A group's name; empty where it has none."""
+    if group.group in ledger.names:
+        return ledger.names[group.group]
+    if "name" not in ledger.entry(group.seq).event.body:
+        return ""
+    (formed,) = ledger.receipts_now((group.seq,))
+    key = object_key(ledger, group.hospital, group.group)
+    return _keep(ledger, group.group, ledger.keeper.group_name(formed, key))
+
+
+def _hospital(ledger: Ledger, hospital: str) -> str:
+    if hospital not in ledger.names and (row := ledger.row(Hospital, hospital)) is not None:
+        _keep(ledger, hospital, str(ledger.entry(row.seq).event.body["name"]))
+    return ledger.names.get(hospital, "")
+
+
+def _person(ledger: Ledger, account: str) -> str:
+    if account in ledger.names:
+        return ledger.names[account]
+    row = ledger.row(Account, account)
+    roles = [member for member in ledger.rows(Member, "account", account) if member.hospital]
+    if row is None or not roles or "name" not in ledger.entry(row.seq).event.body:
+        return ""
+    # Whichever role: having left doesn't take the name out of what was done.
+    registered, joined = ledger.receipts_now((row.seq, roles[0].seq))
+    name = ledger.keeper.staff_name(registered, joined, object_key(ledger, account, account))
+    return _keep(ledger, account, name)
+
+
+def _keep(ledger: Ledger, whose: str, name: str) -> str:
+    if len(ledger.names) >= NAMES_KEPT:
+        ledger.names.clear()
+    ledger.names[whose] = name
+    return name

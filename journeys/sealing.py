@@ -1,0 +1,128 @@
+"""Make keys with the keeper, keep them staged, seal texts under them."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from consent.facts import Record
+from durable.errors import NotFound
+from identity.actors import Caller
+from journeys.errors import Forbidden, NotThere, RecordsError
+from journeys.labelling import label_codes
+from keeper.keeper import KeyRequest, Wrapped
+from ledger.directory import Patient
+from ledger.registry import CATEGORIES, LABELS
+from storage.keytable import BlobKey, ObjectKey
+from storage.ledger import Ledger
+
+TEXT_BYTES = 1_024
+"""Longest text that is sealed for an author, UTF-8: two of them go into one header of a reading."""
+SEALING = frozenset({"doctor", "hospital_system", "patient"})
+"""Roles that may append to a chart, and so may seal."""
+
+_CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]").search
+
+
+def seal_texts(
+    ledger: Ledger,
+    caller: Caller,
+    patient: str,
+    object_id: str,
+    event: str,
+    texts: Mapping[str, str],
+    labels: Sequence[str] = (),
+) -> tuple[dict[str, str], list[str]]:
+    """Sealed fields for an event on a patient's chart, and the codes of labels; open to who may append.
+
+    `object_id`: the record or the patient that the texts are of; codes are narrower, see `labelling`.
+    Raises NotThere or RecordsError.
+    """
+    check_texts(texts)
+    check_labels(labels)
+    check_appender(ledger, caller, patient)
+    record = ledger.row(Record, object_id)
+    if record is not None and (record.patient, record.hospital) != (patient, caller.hospital):
+        raise NotThere(f"there is no {object_id} of {patient} at {caller.hospital or 'yours'}")
+    try:
+        key = ledger.keys.object_key(patient, object_id)
+        if record is None and object_id != patient and key.author != caller.account:
+            raise NotThere(f"{object_id} was reserved by somebody else")
+        wrapped = Wrapped(key.subject, key.object, key.version, key.wrapped)
+        sealed = (
+            ledger.keeper.seal(wrapped, f"patient/{patient}", event, dict(texts)) if texts else {}
+        )
+        codes = label_codes(ledger, caller, patient, object_id, labels)
+    except NotFound as error:
+        raise NotThere(f"{error}: reserve it first") from error
+    return sealed, codes
+
+
+def check_labels(labels: Sequence[str]) -> None:
+    """Raises RecordsError for a sensitivity label that doesn't exist: its code would stand in the log for ever."""
+    for label in labels:
+        if label not in LABELS:
+            raise RecordsError(f"unknown label {label[:40]!r}; choose one of {', '.join(LABELS)}")
+
+
+def check_category(category: str) -> None:
+    """Raises RecordsError for a category that doesn't exist."""
+    if category not in CATEGORIES:
+        raise RecordsError(
+            f"unknown category {category[:40]!r}; choose one of {', '.join(CATEGORIES)}"
+        )
+
+
+def check_appender(ledger: Ledger, caller: Caller, patient: str) -> None:
+    """Raises NotThere for an unknown chart, RecordsError for who may not append to it."""
+    row = ledger.row(Patient, patient)
+    if row is None:
+        raise NotThere(f"there is no patient {patient}")
+    own = caller.role == "patient" and row.account == caller.account
+    if caller.role not in SEALING or (caller.role == "patient" and not own):
+        raise Forbidden(f"the role {caller.role} may not append to {patient}")
+
+
+def reserve(
+    ledger: Ledger, author: str, requests: Sequence[KeyRequest], sizes: dict[str, int] | None = None
+) -> dict[tuple[str, str], Wrapped]:
+    """Make and stage the keys asked for; gives them by (subject, object or blob).
+
+    An object that has a key already keeps that one.
+
+    `sizes`: plaintext bytes of the blobs, by id. Open to `author` alone until an entry names them.
+    """
+    made = ledger.keeper.new_key(requests)
+    blobs = {b.blob: (r.subject, b) for r in requests for b in r.blobs}
+    now, objects, blob_keys = ledger.clock(), [], []
+    for w in made:
+        if w.name in blobs:
+            patient, blob = blobs[w.name]
+            size = (sizes or {})[w.name]
+            blob_keys.append(
+                BlobKey(
+                    w.name, patient, blob.record, author, blob.sha256, size, w.version, w.wrapped, now
+                )
+            )  # fmt: skip
+        else:
+            objects.append(ObjectKey(w.name, w.subject, author, w.version, w.wrapped, now))
+    ledger.keys.stage(objects, blob_keys)
+    with ledger.database.read() as connection:
+        names = [(key.object, key.subject) for key in objects]
+        kept = ledger.keys.object_keys(connection, names)
+    return {(w.subject, w.name): w for w in made if w.name in blobs} | {
+        (k.subject, k.object): Wrapped(k.subject, k.object, k.version, k.wrapped) for k in kept
+    }
+
+
+def object_key(ledger: Ledger, subject: str, name: str) -> Wrapped:
+    """An object key that was reserved before; raises NotFound."""
+    row = ledger.keys.object_key(subject, name)
+    return Wrapped(row.subject, row.object, row.version, row.wrapped)
+
+
+def check_texts(texts: Mapping[str, str]) -> None:
+    """Raises RecordsError for a text that is too long to be sealed, or not plain."""
+    for name, text in texts.items():
+        if (size := len(text.encode("utf-8", "replace"))) > TEXT_BYTES:
+            raise RecordsError(f"got {size} bytes of {name}, expected at most {TEXT_BYTES}")
+        if _CONTROL(text):
+            raise RecordsError(f"got control characters in {name}, expected plain text")

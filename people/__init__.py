@@ -1,0 +1,1 @@
+"""The server's half of people: reserving their ids, hospitals, looking up."""

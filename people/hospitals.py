@@ -1,0 +1,124 @@
+"""Hospitals and accounts as anybody signed in may see them: public names, active doctors, groups, roles."""
+
+from dataclasses import dataclass
+
+from identity.actors import Caller
+from journeys.errors import NotThere
+from journeys.names import group_name, hospital_names, staff_names
+from ledger.directory import Account, Group, GroupMember, Hospital, Member, Patient
+from storage.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class Department:
+    """A group and who is in it now, by account."""
+
+    group: str
+    name: str
+    """Empty where none was given."""
+    seq: int
+    """The entry that formed it."""
+    accounts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Directory:
+    """A hospital's people, for whoever wants to grant or to exclude."""
+
+    hospital: str
+    name: str
+    active: bool
+    time_zone: str
+    """As it was approved; its days are days of this zone."""
+    doctors: dict[str, str]
+    """Names of the active doctors by account."""
+    groups: tuple[Department, ...]
+    """In the order in which they were formed."""
+
+
+def directory_of(ledger: Ledger, hospital: str) -> Directory:
+    """A hospital's directory as of now; raises NotThere."""
+    row = ledger.row(Hospital, hospital)
+    if row is None:
+        raise NotThere(f"there is no hospital {hospital}")
+    members = ledger.rows(Member, "hospital", hospital)
+    doctors = sorted(m.account for m in members if m.role == "doctor" and m.active)
+    names = staff_names(ledger, doctors)
+    groups = sorted(ledger.rows(Group, "hospital", hospital), key=lambda group: group.seq)
+    return Directory(
+        hospital,
+        hospital_names(ledger, [hospital])[hospital],
+        row.active,
+        zone_of(ledger, hospital),
+        {account: names.get(account, "") for account in doctors},
+        tuple(
+            Department(g.group, group_name(ledger, g), g.seq, _accounts(ledger, g.group))
+            for g in groups
+        ),
+    )
+
+
+def zone_of(ledger: Ledger, hospital: str) -> str:
+    """The time zone that the hospital was approved with; raises NotThere."""
+    row = ledger.row(Hospital, hospital)
+    if row is None:
+        raise NotThere(f"there is no hospital {hospital}")
+    return str(ledger.kept_entry(row.seq).event.body["time_zone"])
+
+
+def hospital_of(ledger: Ledger, group: str) -> str:
+    """The hospital whose group it is; raises NotThere."""
+    row = ledger.row(Group, group)
+    if row is None:
+        raise NotThere(f"there is no group {group}")
+    return row.hospital
+
+
+@dataclass(frozen=True)
+class Role:
+    """A role that an account holds or held."""
+
+    role: str
+    hospital: str
+    """Empty for roles that no hospital gives."""
+    active: bool
+    """Whether one acts in it now: neither it nor its hospital is suspended."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """An account, its name if it works at a hospital, and its roles."""
+
+    account: str
+    name: str
+    roles: tuple[Role, ...]
+
+    def acts_as(self, role: str) -> list[Role]:
+        """Where it acts in that role now."""
+        return [one for one in self.roles if one.active and one.role == role]
+
+
+def holder_of(ledger: Ledger, caller: Caller, account: str) -> Holder:
+    """An account's roles; raises NotThere.
+
+    Whether it is a patient is told to itself and to the hospital that registered the patient alone.
+    """
+    if ledger.row(Account, account) is None:
+        raise NotThere(f"there is no account {account}")
+    members = sorted(ledger.rows(Member, "account", account), key=lambda member: member.seq)
+    roles = [Role(m.role, m.hospital, m.active and _runs(ledger, m.hospital)) for m in members]
+    for chart in ledger.rows(Patient, "account", account):
+        if account == caller.account or (chart.hospital and chart.hospital == caller.hospital):
+            roles.append(Role("patient", "", True))
+            break
+    return Holder(account, staff_names(ledger, [account]).get(account, ""), tuple(roles))
+
+
+def _runs(ledger: Ledger, hospital: str) -> bool:
+    row = ledger.row(Hospital, hospital) if hospital else None
+    return not hospital or (row is not None and row.active)
+
+
+def _accounts(ledger: Ledger, group: str) -> tuple[str, ...]:
+    members = ledger.rows(GroupMember, "group", group)
+    return tuple(sorted(member.account for member in members if member.active))

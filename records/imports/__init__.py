@@ -1,6 +1,0 @@
-"""Import of existing hospital data: every unit found is imported, referred to, or set aside with the reason."""
-
-from records.imports.balance import Report, Summary
-from records.imports.run import Options, import_paths
-
-__all__ = ["Options", "Report", "Summary", "import_paths"]

@@ -1,0 +1,193 @@
+"""Blob stores: ciphertext under an id. The port, and the directory that implements it."""
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from crypto.ids import ID_PATTERN
+from durable.files import (
+    DIRECTORY_MODE,
+    PRIVATE_MODE,
+    leftovers,
+    sync_directory,
+    temporary_for,
+    written_at,
+)
+from storage.errors import BlobError
+
+READ_BYTES = 1024 * 1024
+"""How much is read at a time."""
+
+_BLOB = re.compile(f"bl_{ID_PATTERN}").fullmatch
+
+
+class BlobStore(Protocol):
+    """Ciphertexts, each written once. Any number of threads and processes."""
+
+    def put(self, blob: str, chunks: Iterable[bytes]) -> None:
+        """Store a blob: durable and whole when this returns, else not there at all.
+
+        Never overwrites: raises BlobError if the id is taken.
+        """
+        ...
+
+    def read(self, blob: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """The bytes from `start`, in order; raises BlobError if it isn't there."""
+        ...
+
+    def size(self, blob: str) -> int:
+        """Ciphertext bytes; raises BlobError if it isn't there."""
+        ...
+
+    def remove(self, blob: str) -> None:
+        """Delete a blob, durably; one that isn't there is no error."""
+        ...
+
+    def list(self) -> Iterator[str]:
+        """The ids of all whole blobs, in no order."""
+        ...
+
+    def written(self, blob: str) -> int:
+        """When its last byte was written, in Unix ms; raises BlobError if it isn't there."""
+        ...
+
+    def replace(self, blob: str, chunks: Iterable[bytes]) -> str:
+        """Put the good content in place of a bad blob, or of none; durable and whole when this returns.
+
+        What was there is kept aside; gives where, or "" if nothing was. If `chunks` raises, all is as before.
+        """
+        ...
+
+    def sweep(self, before: int) -> Sequence[str]:
+        """Remove what puts that never ended have left, untouched since `before` (Unix ms); gives its names."""
+        ...
+
+
+class FileBlobs:
+    """Blobs as files: temporary file, fsync, link, fsync of the directory."""
+
+    def __init__(self, directory: Path) -> None:
+        """Blobs go into `directory`, spread by the last two digits of their ids."""
+        self._directory = directory
+        directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        self._rooms: set[str] = set()
+
+    def put(self, blob: str, chunks: Iterable[bytes]) -> None:
+        """Store a blob; see the port."""
+        path = self._path(blob)
+        with self._written(path, chunks) as temporary:
+            try:
+                os.link(temporary, path)
+            except FileExistsError as error:
+                raise BlobError(f"{blob} is there already; blobs are never overwritten") from error
+            except FileNotFoundError as error:
+                raise BlobError(f"{blob} was swept away before it was whole: too slow") from error
+        sync_directory(path.parent)
+
+    def read(self, blob: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """The bytes from `start`; see the port."""
+        try:
+            file = open(self._name(blob), "rb")  # noqa: SIM115 - closed by the generator
+        except FileNotFoundError as error:
+            raise BlobError(f"{blob} is not in the blob store") from error
+        return _pieces(file, start, length)
+
+    def size(self, blob: str) -> int:
+        """Ciphertext bytes; see the port."""
+        try:
+            return self._path(blob).stat().st_size
+        except FileNotFoundError as error:
+            raise BlobError(f"{blob} is not in the blob store") from error
+
+    def remove(self, blob: str) -> None:
+        """Delete a blob; see the port."""
+        path = self._path(blob)
+        path.unlink(missing_ok=True)
+        if path.parent.exists():
+            sync_directory(path.parent)
+
+    def list(self) -> Iterator[str]:
+        """The ids of all whole blobs; see the port."""
+        for room in self._rooms_there():
+            yield from (name for name in sorted(os.listdir(room)) if _BLOB(name))
+
+    def written(self, blob: str) -> int:
+        """When its last byte was written; see the port."""
+        try:
+            return written_at(self._path(blob))
+        except FileNotFoundError as error:
+            raise BlobError(f"{blob} is not in the blob store") from error
+
+    def replace(self, blob: str, chunks: Iterable[bytes]) -> str:
+        """Put the good content in place of a bad blob; see the port.
+
+        The good one is durable before the bad one is renamed; a crash between the two renamings leaves both,
+        under other names.
+        """
+        path = self._path(blob)
+        aside = path.with_name(f"bad.{blob}.{os.urandom(4).hex()}")
+        with self._written(path, chunks) as temporary:
+            there = os.path.lexists(path)
+            if there:
+                os.rename(path, aside)
+            os.link(temporary, path)
+        sync_directory(path.parent)
+        return str(aside) if there else ""
+
+    def sweep(self, before: int) -> Sequence[str]:
+        """Remove temporary files of writers that were killed; see the port."""
+        swept = []
+        for room in self._rooms_there():
+            for path in leftovers(room, before):
+                path.unlink(missing_ok=True)
+                swept.append(path.name)
+        return swept
+
+    def _rooms_there(self) -> Sequence[Path]:
+        return sorted(path for path in self._directory.iterdir() if path.is_dir())
+
+    @contextmanager
+    def _written(self, path: Path, chunks: Iterable[bytes]) -> Iterator[Path]:
+        """A temporary file beside `path` that holds the chunks, durable; gone in the end."""
+        self._room(path.parent)
+        temporary = temporary_for(path)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_MODE)
+        try:
+            with os.fdopen(descriptor, "wb", buffering=0) as file:
+                for chunk in chunks:
+                    view = memoryview(chunk)
+                    while view:
+                        view = view[file.write(view) :]
+                os.fsync(descriptor)
+            yield temporary
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _path(self, blob: str) -> Path:
+        return Path(self._name(blob))
+
+    def _name(self, blob: str) -> str:
+        if not _BLOB(blob):
+            raise BlobError(f"got {blob[:40]!r}, expected a blob's id bl_…")
+        return f"{self._directory}/{blob[-2:]}/{blob}"
+
+    def _room(self, room: Path) -> None:
+        if room.name not in self._rooms:
+            room.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
+            sync_directory(self._directory)
+            self._rooms.add(room.name)
+
+
+def _pieces(file: BinaryIO, start: int, length: int | None) -> Iterator[bytes]:
+    with file as opened:
+        opened.seek(start)
+        left = length
+        while left is None or left > 0:
+            piece = opened.read(READ_BYTES if left is None else min(READ_BYTES, left))
+            if not piece:
+                return
+            left = None if left is None else left - len(piece)
+            yield piece

@@ -1,0 +1,232 @@
+"""The key table: wrapped keys, staged before the entry that names them. No key here opens anything alone.
+
+Whether a key is staged or live is not kept: it is live once an entry created what it belongs to.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from consent.facts import Record
+from crypto.blobs import sealed_length
+from crypto.encoding import b64decode, b64encode
+from crypto.ids import timed_id
+from durable.errors import NotFound
+from keeper.keeper import Wrapped
+from ledger.entry import Entry
+from ledger.errors import Refused
+from ledger.event import Event
+from ledger.rows import Look
+from storage.sql import schema
+from storage.sql.database import Database
+
+LABEL_KEY = "labels"
+"""The object whose key makes a patient's label codes."""
+_BLOB_EVENTS = frozenset({"record.uploaded", "record.amended"})
+
+
+class ObjectKey(NamedTuple):
+    """A wrapped object key of `author`'s making; `staged_at` in Unix ms."""
+
+    object: str
+    subject: str
+    author: str
+    version: int
+    wrapped: bytes
+    staged_at: int
+
+
+class BlobKey(NamedTuple):
+    """A blob's wrapped data key; `sha256` is that of the ciphertext, `size` the plaintext's in bytes."""
+
+    blob: str
+    patient: str
+    record: str
+    author: str
+    sha256: bytes
+    size: int
+    version: int
+    wrapped: bytes
+    staged_at: int
+
+
+class VersionKeys(NamedTuple):
+    """What opens a version of a record: its blob's data key, and the record's object key for its texts."""
+
+    blob: Wrapped
+    record: Wrapped
+
+
+class KeyTable:
+    """Wrapped keys in SQL."""
+
+    def __init__(self, database: Database) -> None:
+        """On the log's own database."""
+        self.database = database
+
+    def stage(self, objects: Sequence[ObjectKey], blobs: Sequence[BlobKey] = ()) -> None:
+        """Keep staged keys, durable when this returns. An object key that is there stays as it is.
+
+        A blob comes with its record's object key or after it; raises NotFound otherwise. So whoever has
+        a blob's key has its record's too.
+        """
+        marks = ", ".join("?" for _ in ObjectKey._fields)
+        statement = (
+            f"INSERT INTO object_keys VALUES ({marks}) ON CONFLICT (object, subject) DO NOTHING"
+        )
+        with self.database.write() as connection:
+            self.database.run_many(connection, statement, list(objects))
+            names = {(key.record, key.patient) for key in blobs}
+            found = {(k.object, k.subject) for k in self.object_keys(connection, list(names))}
+            if found != names:
+                raise NotFound(f"no key is kept for the record {min(names - found)[0]} of a blob")
+            self.database.insert(connection, schema.blob_keys, list(blobs))
+
+    def object_key(self, subject: str, object_id: str) -> ObjectKey:
+        """One object key; raises NotFound."""
+        with self.database.read() as connection:
+            found = self.object_keys(connection, [(object_id, subject)])
+        if not found:
+            raise NotFound(f"no key is kept for {object_id} of {subject}")
+        return found[0]
+
+    def object_keys(
+        self, connection: Connection, names: Sequence[tuple[str, str]]
+    ) -> list[ObjectKey]:
+        """The keys under these (object, subject) names."""
+        columns, keys = ", ".join(ObjectKey._fields), list(set(names))
+        rows = self.database.select(connection, "object_keys", columns, ("object", "subject"), keys)
+        return [ObjectKey._make(row) for row in rows]
+
+    def blob_keys(self, connection: Connection, blobs: Sequence[str]) -> list[BlobKey]:
+        """The data keys of these blobs."""
+        columns, keys = ", ".join(BlobKey._fields), [(blob,) for blob in set(blobs)]
+        rows = self.database.select(connection, "blob_keys", columns, ("blob",), keys)
+        return [BlobKey._make(row) for row in rows]
+
+    def staged_by(self, author: str, patient: str, record: str, since: int) -> list[str]:
+        """The blobs that an author staged for a record since `since` (Unix ms), named or not.
+
+        Their ids are time-ordered, so that no others are looked through.
+        """
+        statement = "SELECT blob FROM blob_keys WHERE blob >= ? AND author = ? AND patient = ? AND record = ?"
+        first = timed_id("bl", since, bytes(10))
+        rows = self.database.fetch(statement, (first, author, patient, record))
+        return [str(blob) for (blob,) in rows]
+
+    def of_version(self, blob: str, record: str, patient: str) -> VersionKeys:
+        """The keys of one version of a record; raises NotFound."""
+        statement = (
+            "SELECT b.version, b.wrapped, o.version, o.wrapped FROM blob_keys b "
+            "JOIN object_keys o ON o.object = b.record AND o.subject = b.patient "
+            "WHERE b.blob = ? AND b.record = ? AND b.patient = ?"
+        )
+        rows = self.database.fetch(statement, (blob, record, patient))
+        if not rows:
+            raise NotFound(f"no key is kept for {blob} of {record}: it was erased, or never made")
+        first, data_key, second, object_key = rows[0]
+        return VersionKeys(
+            Wrapped(patient, blob, first, bytes(data_key)),
+            Wrapped(patient, record, second, bytes(object_key)),
+        )
+
+    def blob_key(self, blob: str) -> BlobKey:
+        """One blob's data key; raises NotFound."""
+        with self.database.read() as connection:
+            found = self.blob_keys(connection, [blob])
+        if not found:
+            raise NotFound(f"no key is kept for {blob}")
+        return found[0]
+
+
+class Claims:
+    """The staged keys that a batch's events name: there, their author's, and saying the same."""
+
+    def __init__(
+        self, keys: KeyTable, connection: Connection, events: Sequence[Event], look: Look
+    ) -> None:
+        """Load what the events name; `look` tells what was created already."""
+        blobs = [e.body["blob"] for e in events if e.type.name in _BLOB_EVENTS]
+        objects = [name for e in events for name in named_objects(e)]
+        self._look = look
+        self._blobs = {key.blob: key for key in keys.blob_keys(connection, blobs)}
+        found = keys.object_keys(connection, objects)
+        self._authors = {(key.object, key.subject): key.author for key in found}
+
+    def claim(self, event: Event) -> None:
+        """Check what `event`, about to be appended, names; raises Refused."""
+        if event.type.name in _BLOB_EVENTS:
+            return self._claim_blob(event)
+        for name in named_objects(event):
+            author = self._authors.get(name)
+            if author is None:
+                raise Refused("no_key", f"no key was reserved for {name[0]}: reserve it first")
+            if author != event.actor and name[0] in _created(event):
+                raise Refused("no_key", f"{name[0]} was reserved by somebody else")
+
+    def _claim_blob(self, event: Event) -> None:
+        body = event.body
+        key = self._blobs.get(body["blob"])
+        if key is None:
+            raise Refused("no_key", f"got {body['blob']}, which was not staged")
+        if (key.patient, key.record, key.author) != (event.subject, body["record"], event.actor):
+            raise Refused(
+                "no_key", f"got {body['blob']}, staged for another patient, record or author"
+            )
+        if b64encode(key.sha256) != body["sha256"] or key.size != body["size"]:
+            raise Refused("no_key", f"got another hash or size of {body['blob']} than was staged")
+        record = self._look.get(Record, body["record"])
+        if record is not None and any(v.blob == key.blob for v in record.versions):
+            raise Refused("duplicate_id", f"got {body['blob']}, which an entry names already")
+
+
+class NamedBlob(NamedTuple):
+    """What an entry says of a blob; `sha256` is that of the ciphertext, `size` the plaintext's in bytes."""
+
+    seq: int
+    patient: str
+    record: str
+    author: str
+    blob: str
+    sha256: bytes
+    size: int
+
+    @property
+    def length(self) -> int:
+        """The ciphertext's bytes."""
+        return sealed_length(self.size)
+
+
+def named_blob(entry: Entry) -> NamedBlob | None:
+    """The blob that an entry names, if it is one of a new version of a record."""
+    event, body = entry.event, entry.event.body
+    if event.type.name not in _BLOB_EVENTS:
+        return None
+    return NamedBlob(
+        entry.link.seq, event.subject, body["record"], event.actor,
+        body["blob"], b64decode(body["sha256"], 32), body["size"],
+    )  # fmt: skip
+
+
+def named_objects(event: Event) -> list[tuple[str, str]]:
+    """(object, subject) of the object keys an event needs; a record's comes with its blob's."""
+    name, body = event.type.name, event.body
+    if name == "account.registered":
+        return [(body["account"], body["account"])]
+    if name == "patient.registered":
+        patient, account = body["patient"], body["account"]
+        return [(patient, patient), (LABEL_KEY, patient), (account, account)]
+    if name == "group.formed" and "name" in body:
+        return [(body["group"], event.subject)]
+    return []
+
+
+def _created(event: Event) -> set[str]:
+    """The objects that are this event's own to create; the others were made live by earlier ones."""
+    created: set[str] = {event.body[member] for member in event.type.creates}
+    if event.type.name == "patient.registered":
+        created.add(LABEL_KEY)
+        if event.role != "service":
+            created.add(event.body["account"])
+    return created

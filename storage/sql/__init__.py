@@ -1,0 +1,1 @@
+"""The database: engine, schema, entries, views, row cache, migrations; SQLite and PostgreSQL."""

@@ -1,0 +1,373 @@
+"""The SQL engine: connections, write transactions, and the few statements that differ by dialect.
+
+SQLite takes an `flock` before `BEGIN IMMEDIATE`: without it a second process starves for seconds.
+"""
+
+import fcntl
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Connection,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    Text,
+    create_engine,
+    event,
+)
+from sqlalchemy.engine import Engine, ExceptionContext, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import QueuePool
+
+from durable.errors import StartRefused
+from durable.files import make_private, private
+
+SQLITE_PAGE_BYTES = 8_192
+SQLITE_CACHE_KIB = 262_144
+SQLITE_CHECKPOINT_PAGES = 20_000
+SQLITE_ROWS = 100
+"""Rows in one INSERT: each statement hands the interpreter lock over once, not once a row."""
+POSTGRES_OPTIONS = "-c lock_timeout=30s -c idle_in_transaction_session_timeout=60s"
+"""A client that went away half-way must not hold the head's lock for ever."""
+POSTGRES_WAITS = {
+    "connect_timeout": "10", "tcp_user_timeout": "30000", "keepalives_idle": "10",
+    "keepalives_interval": "5", "keepalives_count": "4",
+}  # fmt: skip
+"""How long a server that became unreachable is waited for (s, s, s and a count; `tcp_user_timeout` in ms): by
+itself the system gives up after a quarter of an hour. What the URL says goes before these."""
+PRIMARY_CODE = 0xFF
+"""The part of SQLite's error codes that names the kind."""
+BUSY_MS = 30_000
+"""How long a SQLite connection waits for another one's lock."""
+
+
+_COPY_TYPES: dict[type, str] = {
+    BigInteger: "int8",
+    Boolean: "bool",
+    Integer: "int4",
+    LargeBinary: "bytea",
+    SmallInteger: "int2",
+    Text: "text",
+}
+"""PostgreSQL's names of the schema's types, for its binary COPY."""
+
+
+class Database:
+    """One database; any number of threads and processes."""
+
+    def __init__(self, url: str, lock: Path) -> None:
+        """`url` as SQLAlchemy writes it; `lock`: the file whose flock orders SQLite's writers."""
+        self.sqlite = make_url(url).get_backend_name() == "sqlite"
+        self.url = url
+        self._thread_lock = threading.Lock()
+        self._lock_path = lock
+        self._own, self._raw = threading.local(), list[sqlite3.Connection]()
+        if self.sqlite:
+            self._writer, self._reader = _sqlite(url)
+            make_private(lock)
+        else:
+            self._writer = self._reader = create_engine(
+                url,
+                poolclass=QueuePool,
+                pool_size=8,
+                pool_pre_ping=True,
+                isolation_level="READ COMMITTED",
+                connect_args=_connecting(url),
+            )
+            try:
+                self._check_durability()
+            except BaseException:
+                self.close()
+                raise
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A write transaction: committed at the end, rolled back on an exception."""
+        if not self.sqlite:
+            with self._writer.begin() as connection:
+                yield connection
+            return
+        with self._thread_lock, open(self._lock_path, "ab", opener=private) as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with self._writer.begin() as connection:
+                yield connection
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[bool]:
+        """Whether this process alone does `name` (letters and `_`) now; given up at the end, and by a crash."""
+        if self.sqlite:
+            with open(self._lock_path.with_name(f"{name}.lock"), "ab", opener=private) as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    yield False
+                else:
+                    yield True
+            return
+        # A lock of the session, on a connection that stays in no transaction.
+        with self._writer.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            took = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
+            try:
+                yield bool(connection.exec_driver_sql(took, (f"heartwood {name}",)).scalar())
+            finally:
+                connection.exec_driver_sql("SELECT pg_advisory_unlock_all()")
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A read transaction on one consistent state."""
+        with self._reader.connect() as connection:
+            if not self.sqlite:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
+
+    def hold(self, connection: Connection, *tables: str) -> None:
+        """Let nobody else write to these tables until the transaction ends; SQLite has one writer anyway."""
+        if not self.sqlite:
+            names = ", ".join(f'"{table}"' for table in tables)
+            connection.exec_driver_sql(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE")
+
+    def fetch(self, statement: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        """The rows of one SELECT, written with `?`, by the driver itself: for what is asked at each reading.
+
+        It stands alone: two of them may see two states. Raises DBAPIError, as statements of SQLAlchemy do.
+        """
+        try:
+            return (
+                self._fetch_sqlite(statement, parameters)
+                if self.sqlite
+                else self._fetch(statement, parameters)
+            )
+        except (sqlite3.Error, psycopg.Error) as error:
+            raise DBAPIError(statement, None, error) from error
+
+    def _fetch_sqlite(self, statement: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        reader = getattr(self._own, "reader", None)
+        if reader is None:
+            reader = self._own.reader = _raw_reader(self.url)
+            self._raw.append(reader)
+        try:
+            return list(reader.execute(statement, parameters))
+        except sqlite3.Error:
+            self._own.reader = None  # as `_begin_afresh`
+            raise
+
+    def _fetch(self, statement: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        raw = self._reader.raw_connection()
+        try:
+            driver = raw.driver_connection
+            assert driver is not None
+            rows = list(driver.execute(self.sql(statement), parameters))
+            driver.rollback()
+            return rows
+        except psycopg.Error:
+            raw.invalidate()
+            raise
+        finally:
+            raw.close()
+
+    def select(
+        self,
+        connection: Connection,
+        table: str,
+        columns: str,
+        names: Sequence[str],
+        keys: Sequence[tuple[str, ...]],
+        joined: str = "",
+    ) -> Any:
+        """`columns` of the rows of `table` whose columns `names` hold one of `keys`, none twice.
+
+        The keys come as one parameter and drive the join, so each costs one index look-up; `joined` may
+        join further tables.
+        """
+        if not keys:
+            return ()
+        on = " AND ".join(f'"{table}"."{name}" = k{i}' for i, name in enumerate(names))
+        parameters: tuple[Any, ...]
+        if self.sqlite and len(names) == 1:
+            source = "(SELECT value AS k0 FROM json_each(?)) CROSS JOIN"
+            parameters = (json.dumps([key for (key,) in keys]),)
+        elif self.sqlite:
+            parts = ", ".join(f"json_extract(value, '$[{i}]') AS k{i}" for i in range(len(names)))
+            source = f"(SELECT {parts} FROM json_each(?)) CROSS JOIN"
+            parameters = (json.dumps(keys),)
+        else:
+            arrays = ", ".join("%s::text[]" for _ in names)
+            aliases = ", ".join(f"k{i}" for i in range(len(names)))
+            source = f"unnest({arrays}) AS wanted({aliases}) JOIN"
+            parameters = tuple([key[i] for key in keys] for i in range(len(names)))
+        statement = f'SELECT {columns} FROM {source} "{table}" ON {on} {joined}'
+        return connection.exec_driver_sql(statement, parameters).all()
+
+    def sql(self, statement: str) -> str:
+        """`statement`, written with `?`, in the driver's own style of parameters."""
+        return statement if self.sqlite else statement.replace("?", "%s")
+
+    def insert(self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Add many rows, in the order of the table's columns, by the driver's bulk path."""
+        if not rows:
+            return
+        columns = ", ".join(f'"{column.name}"' for column in table.columns)
+        if self.sqlite:
+            marks = f"({', '.join('?' * len(table.columns))})"
+            statement = f'INSERT INTO "{table.name}" ({columns}) VALUES '
+            whole = len(rows) - len(rows) % SQLITE_ROWS
+            for start in range(0, whole, SQLITE_ROWS):
+                values = tuple(chain.from_iterable(rows[start : start + SQLITE_ROWS]))
+                connection.exec_driver_sql(statement + ", ".join([marks] * SQLITE_ROWS), values)
+            self.run_many(connection, statement + marks, rows[whole:])
+            return
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        command = f'COPY "{table.name}" ({columns}) FROM STDIN WITH (FORMAT BINARY)'
+        try:
+            with driver.cursor().copy(command) as copy:
+                copy.set_types([_COPY_TYPES[type(column.type)] for column in table.columns])
+                for row in rows:
+                    copy.write_row(row)
+        except psycopg.Error as error:
+            raise DBAPIError(command, None, error) from error
+
+    def upsert(self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Add or replace many rows by their primary key."""
+        if not rows:
+            return
+        names = [column.name for column in table.columns]
+        keys = ", ".join(f'"{column.name}"' for column in table.primary_key)
+        sets = ", ".join(f'"{n}" = excluded."{n}"' for n in names if not table.c[n].primary_key)
+        quoted, marks = ", ".join(f'"{n}"' for n in names), ", ".join("?" * len(names))
+        statement = f'INSERT INTO "{table.name}" ({quoted}) VALUES ({marks}) ON CONFLICT ({keys}) DO UPDATE SET {sets}'
+        self.run_many(connection, statement, rows)
+
+    def run_many(
+        self, connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]
+    ) -> None:
+        """Run a statement, written with `?`, once for each row, by the driver's `executemany`."""
+        if rows:
+            connection.exec_driver_sql(self.sql(statement), list(rows))
+
+    def clock(self, connection: Connection) -> int | None:
+        """The database server's clock in Unix ms; None where it is this process's own."""
+        if self.sqlite:
+            return None
+        row = connection.exec_driver_sql(
+            "SELECT extract(epoch FROM clock_timestamp()) * 1000"
+        ).scalar()
+        return int(row) if row is not None else None
+
+    def close(self) -> None:
+        """Close every connection; SQLite's writer last, which then folds its write-ahead log away."""
+        for reader in self._raw:
+            reader.close()
+        self._reader.dispose()
+        self._writer.dispose()
+
+    def _check_durability(self) -> None:
+        """Without these an acknowledgement would promise what a power cut takes back."""
+        with self._writer.connect() as connection:
+            for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+                value = connection.exec_driver_sql(f"SHOW {setting}").scalar()
+                if value not in ("on", "remote_apply"):
+                    raise StartRefused(
+                        f"PostgreSQL has {setting} = {value}, expected on: an acknowledged event could "
+                        f"be lost. Set {setting} = on in postgresql.conf and restart it."
+                    )
+
+
+def _sqlite(url: str) -> tuple[Engine, Engine]:
+    path = make_url(url).database
+    if not path or path == ":memory:":
+        raise StartRefused(f"got {url}, expected a SQLite file: a log in memory keeps nothing")
+    writer = create_engine(f"sqlite:///{path}", poolclass=QueuePool, pool_size=1, max_overflow=0,
+                           connect_args={"check_same_thread": False})  # fmt: skip
+    reader = create_engine(f"sqlite:///{_reading(path)}&uri=true", poolclass=QueuePool,
+                           pool_size=8, connect_args={"check_same_thread": False})  # fmt: skip
+    event.listen(writer, "handle_error", partial(_begin_afresh, reader))
+    event.listen(reader, "handle_error", partial(_begin_afresh, writer))
+    event.listen(writer, "do_connect", lambda *_: _make_private(Path(path)))
+    event.listen(writer, "connect", _writer_pragmas)
+    event.listen(writer, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    event.listen(reader, "connect", _reader_pragmas)
+    event.listen(reader, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    return writer, reader
+
+
+def _make_private(path: Path) -> None:
+    """The database's files: SQLite makes those beside it as readable as the first."""
+    make_private(path, create=True)
+    for beside in ("-wal", "-shm"):
+        make_private(path.with_name(path.name + beside))
+
+
+def _connecting(url: str) -> dict[str, str]:
+    said = make_url(url).query
+    waits = {name: value for name, value in POSTGRES_WAITS.items() if name not in said}
+    return {"options": POSTGRES_OPTIONS, **waits}
+
+
+def _begin_afresh(other: Engine, context: ExceptionContext) -> None:
+    """After a fault of the disk every connection is opened again, those of the `other` engine, too.
+
+    SQLite goes on believing what it then saw: a file that can only be read, a lock that it has. What it
+    knows of the shared memory it keeps for the process, until the last connection is closed.
+    """
+    error = context.original_exception
+    if isinstance(error, sqlite3.OperationalError) and (
+        error.sqlite_errorcode & PRIMARY_CODE not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    ):
+        context.is_disconnect = True
+        running: Any = context.execution_context
+        if running is not None and running.cursor is not None:
+            running.cursor.close()  # an open one would keep the closed connection's files open
+        other.dispose()
+
+
+def _reading(path: str) -> str:
+    """The URI of a SQLite file for reading alone.
+
+    On a disk that can't be written a file that was closed in good order is whole by itself (immutable); one with
+    a write-ahead log beside it is not, and SQLite says whether it can be read.
+    """
+    whole = os.path.abspath(path)
+    closed = not os.path.exists(f"{whole}-wal") or not os.path.getsize(f"{whole}-wal")
+    fixed = closed and os.path.exists(whole) and not os.access(os.path.dirname(whole), os.W_OK)
+    return f"file:{whole}?mode=ro{'&immutable=1' if fixed else ''}"
+
+
+def _raw_reader(url: str) -> sqlite3.Connection:
+    """A connection of one thread's own for single statements."""
+    path = _reading(str(make_url(url).database))
+    connection = sqlite3.connect(path, uri=True, check_same_thread=False)
+    _reader_pragmas(connection, None)
+    return connection
+
+
+def _writer_pragmas(connection: Any, _: Any) -> None:
+    connection.isolation_level = None
+    for pragma in (
+        f"page_size = {SQLITE_PAGE_BYTES}",
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        f"cache_size = -{SQLITE_CACHE_KIB}",
+        f"wal_autocheckpoint = {SQLITE_CHECKPOINT_PAGES}",
+        f"busy_timeout = {BUSY_MS}",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _reader_pragmas(connection: Any, _: Any) -> None:
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")

@@ -1,0 +1,112 @@
+"""Rows of directory and facts as they lie in SQL: the same fields, tuples as JSON text."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, get_type_hints
+
+import orjson
+from sqlalchemy import Table
+
+from consent.facts import Exclusion, Grant, GrantName, Provision, Record, Version
+from ledger.directory import Account, Group, GroupMember, Hospital, Key, Member, Patient
+from ledger.policies import PolicyRow
+from ledger.refusals import Refusals
+from ledger.rows import KEY_LENGTHS
+from storage.sql import schema
+
+TABLES: dict[type, Table] = {
+    Hospital: schema.hospitals,
+    Account: schema.accounts,
+    Key: schema.keys,
+    Member: schema.members,
+    Group: schema.groups,
+    GroupMember: schema.group_members,
+    PolicyRow: schema.policies,
+    Patient: schema.patients,
+    Record: schema.records,
+    Grant: schema.grants,
+    GrantName: schema.grant_names,
+    Exclusion: schema.exclusions,
+    Refusals: schema.refusals,
+}
+"""The SQL home of each kind of row; its columns are the row's fields, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How rows of a kind go into SQL and come back."""
+
+    kind: Any
+    table: Table
+    columns: str
+    key: tuple[str, ...]
+    encoders: tuple[tuple[int, Callable[[Any], Any]], ...]
+    decoders: tuple[tuple[int, Callable[[Any], Any]], ...]
+
+    def encode(self, row: Any) -> tuple[Any, ...]:
+        """The row as a tuple for the driver."""
+        if not self.encoders:
+            return tuple(row)
+        out = list(row)
+        for index, encoder in self.encoders:
+            out[index] = encoder(out[index])
+        return tuple(out)
+
+    def decode(self, values: Any) -> Any:
+        """The row of a result's tuple."""
+        if not self.decoders:
+            return self.kind._make(values)
+        out = list(values)
+        for index, decoder in self.decoders:
+            out[index] = decoder(out[index])
+        return self.kind._make(out)
+
+
+@cache
+def shape(kind: Any) -> Shape:
+    """The shape of one kind of row."""
+    table = TABLES[kind]
+    hints = get_type_hints(kind)
+    names = list(hints)
+    assert names == [column.name for column in table.columns], kind
+    encoders: list[tuple[int, Callable[[Any], Any]]] = []
+    decoders: list[tuple[int, Callable[[Any], Any]]] = []
+    for index, hint in enumerate(hints.values()):
+        if hint is bool:
+            decoders.append((index, bool))
+        elif hint is bytes:
+            decoders.append((index, bytes))
+        elif hint == tuple[Version, ...]:
+            encoders.append((index, _json))
+            decoders.append((index, _versions))
+        elif hint == tuple[Provision, ...]:
+            encoders.append((index, _json))
+            decoders.append((index, _provisions))
+        elif hint not in (str, int):
+            encoders.append((index, _json))
+            decoders.append((index, _tuple))
+    columns = ", ".join(f'"{name}"' for name in names)
+    key = tuple(names[: KEY_LENGTHS[kind]])
+    return Shape(kind, table, columns, key, tuple(encoders), tuple(decoders))
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value, default=tuple).decode() if value else "[]"
+
+
+def _tuple(text: str) -> tuple[Any, ...]:
+    return () if text == "[]" else tuple(orjson.loads(text))
+
+
+def _versions(text: str) -> tuple[Version, ...]:
+    return tuple(Version._make(item) for item in orjson.loads(text))
+
+
+def _provisions(text: str) -> tuple[Provision, ...]:
+    return () if text == "[]" else tuple(map(_provision, orjson.loads(text)))
+
+
+def _provision(values: list[Any]) -> Provision:
+    *members, inner = (tuple(value) if type(value) is list else value for value in values)
+    return Provision._make((*members, tuple(map(_provision, inner))))
