@@ -9,7 +9,7 @@ from crypto.encoding import b64decode
 from ledger.directory import GroupMember, fold_directory
 from ledger.entry import Entry
 from ledger.policies import fold_policy
-from ledger.rows import GROUPS, KEY_LENGTHS, Look, Row
+from ledger.rows import GROUPS, KEY_LENGTHS, LIVE, STANDING, Look, Row
 from ledger.times import parse_time
 
 
@@ -117,6 +117,8 @@ class GrantName(NamedTuple):
 
 KEY_LENGTHS.update({Record: 1, Grant: 3, GrantName: 1, Exclusion: 2})
 GROUPS.update({Grant: slice(0, 2), Record: slice(1, 2)})
+STANDING[Grant] = lambda grant: grant.active
+LIVE[Grant] = lambda grant, time: time < grant.end and (not grant.uses or grant.used < grant.uses)
 
 
 def fold_facts(entry: Entry, look: Look) -> list[Row]:
@@ -239,13 +241,14 @@ def _provision(body: dict[str, Any]) -> Provision:
 
 def _revoked(entry: Entry, look: Look) -> list[Row]:
     """A revocation ends a whole lineage; without an id, every lineage of the grantee."""
-    body = entry.event.body
-    name = look.get(GrantName, body["grant"]) if "grant" in body else None
-    return [
-        grant._replace(active=False, seq=entry.link.seq)
-        for grant in list(look.group(Grant, entry.event.subject, body["grantee"]))
-        if grant.active and (name is None or grant.lineage == name.lineage)
-    ]
+    body, patient = entry.event.body, entry.event.subject
+    if "grant" in body:
+        name = look.get(GrantName, body["grant"])
+        one = look.get(Grant, patient, body["grantee"], name.lineage) if name else None
+        found = [one] if one is not None and one.active else []
+    else:
+        found = list(look.group(Grant, patient, body["grantee"]))
+    return [grant._replace(active=False, seq=entry.link.seq) for grant in found]
 
 
 def _opened(entry: Entry, look: Look) -> list[Row]:
@@ -258,7 +261,9 @@ def _opened(entry: Entry, look: Look) -> list[Row]:
     grants = [
         grant
         for grantee in (event.actor, event.hospital, *groups)
-        for grant in look.group(Grant, event.subject, grantee)
+        for grant in look.live(
+            Grant, 0, event.subject, grantee
+        )  # the decision says which, not the time
     ]
     return [g._replace(used=g.used + 1) for g in grants if g.uses and [g.seq] == decision["basis"]]
 

@@ -72,7 +72,7 @@ def request_of(event: Event, key: Key, seq: int, time: int, look: Look) -> Reque
 
 
 def gather(request: Request, look: Look) -> Facts:
-    """The facts that a request needs; grants are found by whom they are to."""
+    """The facts that a request needs; grants that have not ended are found by whom they are to."""
     patient = look.get(Patient, request.patient)
     member = look.get(Member, request.actor, request.role, request.hospital)
     if duty(request.action, request.hospital, request.on_behalf_of):
@@ -87,7 +87,9 @@ def gather(request: Request, look: Look) -> Facts:
     return Facts(
         patient,
         member,
-        tuple(g for reader in readers for g in look.group(Grant, request.patient, reader)),
+        tuple(
+            g for reader in readers for g in look.live(Grant, request.now, request.patient, reader)
+        ),
         tuple(groups),
         tuple(filter(None, exclusions)),
     )
@@ -159,7 +161,7 @@ def _revoked(event: Event, policy: Policy, look: Look) -> None:
     body = event.body
     if "grant" in body:
         _own_grant(body["grant"], event, look)
-    elif not look.group(Grant, event.subject, body["grantee"]):
+    elif not look.any(Grant, event.subject, body["grantee"]):
         raise Refused("unknown", f"{event.subject} has granted nothing to {body['grantee']}")
 
 

@@ -4,7 +4,7 @@ Rows are immutable; a change is a new row under the same key. They live in memor
 (the service), which load them into the same `Rows`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, TypeVar
 
 Row = Any
@@ -17,6 +17,10 @@ KEY_LENGTHS: dict[type, int] = {}
 """How many leading fields make a row's key; each kind is entered beside its definition."""
 GROUPS: dict[type, slice] = {}
 """By which fields rows of a kind are found together, where they are."""
+STANDING: dict[type, Callable[[Row], bool]] = {}
+"""Of a kind whose rows leave their group when they have ended for good: whether a row is still in it."""
+LIVE: dict[type, Callable[[Row, int], bool]] = {}
+"""Of such a kind: whether a row that stands has not run out at a time (Unix ms) either."""
 
 
 class Look(Protocol):
@@ -27,7 +31,15 @@ class Look(Protocol):
         ...
 
     def group(self, kind: type[R], *group: str) -> Iterable[R]:
-        """The rows of `kind` in a group (`GROUPS`), in no order that counts."""
+        """The rows of `kind` in a group (`GROUPS`), in no order that counts; of `STANDING` kinds those that stand."""
+        ...
+
+    def live(self, kind: type[R], time: int, *group: str) -> Iterable[R]:
+        """The rows of a `LIVE` kind in a group that are live at `time` (Unix ms) or later, in no order that counts."""
+        ...
+
+    def any(self, kind: type, *group: str) -> bool:
+        """Whether there was ever a row of a `STANDING` kind in a group."""
         ...
 
     def created(self, id_: str) -> bool:
@@ -42,6 +54,7 @@ class Rows:
         """Empty."""
         self._rows: dict[type, dict[tuple[str, ...], Row]] = {kind: {} for kind in KEY_LENGTHS}
         self._groups: dict[Name, dict[tuple[str, ...], Row]] = {}
+        self._ever: set[Name] = set()
         self.ids: set[str] = set()
 
     def get(self, kind: type[R], *key: str) -> R | None:
@@ -54,10 +67,21 @@ class Rows:
         rows = self._rows[kind]
         new = key not in rows
         rows[key] = row
-        fields = GROUPS.get(kind)
-        if fields is not None:
-            self._groups.setdefault((kind, row[fields]), {})[key] = row
+        self._group(kind, key, row)
         return name, new
+
+    def _group(self, kind: type, key: tuple[str, ...], row: Row) -> None:
+        """Put a row into its group, or take it out."""
+        fields = GROUPS.get(kind)
+        if fields is None:
+            return
+        name, stands = (kind, row[fields]), STANDING.get(kind)
+        if stands is not None:
+            self._ever.add(name)
+        if stands is None or stands(row):
+            self._groups.setdefault(name, {})[key] = row
+        elif name in self._groups:
+            self._groups[name].pop(key, None)
 
     def created(self, id_: str) -> bool:
         """Whether an entry has created this id."""
@@ -70,6 +94,15 @@ class Rows:
     def group(self, kind: type[R], *group: str) -> Iterable[R]:
         """The rows of `kind` in a group."""
         return self._groups.get((kind, group), {}).values()
+
+    def live(self, kind: type[R], time: int, *group: str) -> Iterable[R]:
+        """The rows of `kind` in a group that are live at `time` or later."""
+        lives = LIVE[kind]
+        return [row for row in self.group(kind, *group) if lives(row, time)]
+
+    def any(self, kind: type, *group: str) -> bool:
+        """Whether there was ever a row of `kind` in a group."""
+        return (kind, group) in self._ever
 
 
 def row_name(row: Row) -> Name:

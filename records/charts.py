@@ -52,7 +52,9 @@ def list_chart(ledger: Ledger, settled: CommittedBatch) -> Chart:
     if entry.decision is None or entry.decision["rule"] != "S5":
         return Chart(entry, tuple(Line(record, "", ()) for record in shown), True)
     reading = evidence(ledger, settled, entry)
-    grants, exclusions = consents(ledger, entry.event.subject)
+    patient = entry.event.subject
+    grants = tuple(ledger.live_grants(patient, entry.time))
+    exclusions = tuple(ledger.rows(Exclusion, "patient", patient))
     titles = _titles(ledger, reading, shown)
     lines = [
         Line(record, titles.get(record.record, ""), readers(record, grants, exclusions, entry.time))

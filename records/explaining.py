@@ -105,7 +105,13 @@ def _asked(ledger: Ledger, question: Question) -> tuple[Request, Facts, Policy]:
         as_of=head.size - 1,
         record=ledger.row(Record, question.record) if question.record else None,
     )
-    return request, gather(request, _rows(ledger, question)), policy
+    facts = gather(request, _rows(ledger, question))
+    # What has ended counts in no decision, but in what is said of one.
+    return (
+        request,
+        facts._replace(grants=tuple(ledger.rows(Grant, "patient", question.patient))),
+        policy,
+    )
 
 
 def _held(ledger: Ledger, question: Question, now: int) -> bool:
@@ -130,7 +136,6 @@ def _rows(ledger: Ledger, question: Question) -> Rows:
         ledger.row(Member, question.actor, question.role, question.hospital),
         *members,
         *(ledger.row(Group, member.group) for member in members),
-        *ledger.rows(Grant, "patient", question.patient),
         *ledger.rows(Exclusion, "patient", question.patient),
     ]
     for row in found:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from consent.facts import Record
+from consent.facts import Grant, Record
 from consent.policy import Policy, policy_in_force
 from crypto.notes import VerifierKey
 from durable.errors import NotFound
@@ -27,7 +27,7 @@ from storage.signatures import SignatureChecks
 from storage.sql.database import Database
 from storage.sql.entries import EntryStore, Head
 from storage.sql.identifiers import Identifiers, Imported
-from storage.sql.rowcache import records_of, select_rows
+from storage.sql.rowcache import live_grants, records_of, select_rows
 from storage.sql.rows import shape
 from storage.stores import Stores
 from storage.tokens import TokenStore
@@ -108,6 +108,11 @@ class Ledger:
         with self.database.read() as connection:
             result = connection.exec_driver_sql(self.database.sql(statement), (value,))
             return [form.decode(row) for row in result]
+
+    def live_grants(self, patient: str, time: int) -> list[Grant]:
+        """A patient's grants that are live at `time` (Unix ms) or later, in no order that counts; what ended costs nothing."""
+        with self.database.read() as connection:
+            return live_grants(self.database, connection, [(patient,)], time)
 
     def records_of(self, patient: str) -> list[Record]:
         """A patient's records as of now, in the order of their creation."""

@@ -424,7 +424,7 @@ class Log:
             state.streams.clear()
         state.streams.update(store.streams(connection, names - state.streams.keys()))
         known = store.known(connection, [event.id for event in events])
-        state.rows.load(store.database, connection, proposals)
+        state.rows.load(store.database, connection, proposals, state.head.time)
         claims = Claims(self._keys, connection, events, state.rows)
         head = state.head
         ends = {n: (e.length, e.tip) for n in names if (e := state.streams.get(n)) is not None}

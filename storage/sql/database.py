@@ -187,11 +187,14 @@ class Database:
         names: Sequence[str],
         keys: Sequence[tuple[str, ...]],
         joined: str = "",
+        where: str = "",
     ) -> Any:
         """`columns` of the rows of `table` whose columns `names` hold one of `keys`, none twice.
 
         The keys come as one parameter and drive the join, so each costs one index look-up; `joined` may
         join further tables.
+
+        `where`: what else must hold of a row.
         """
         if not keys:
             return ()
@@ -209,7 +212,7 @@ class Database:
             aliases = ", ".join(f"k{i}" for i in range(len(names)))
             source = f"unnest({arrays}) AS wanted({aliases}) JOIN"
             parameters = tuple([key[i] for key in keys] for i in range(len(names)))
-        statement = f'SELECT {columns} FROM {source} "{table}" ON {on} {joined}'
+        statement = f'SELECT {columns} FROM {source} "{table}" ON {on} {joined} {where and f"WHERE {where}"}'
         return connection.exec_driver_sql(statement, parameters).all()
 
     def sql(self, statement: str) -> str:

@@ -1,6 +1,6 @@
 """The batch's working set: which rows its proposals need, loaded in a few statements, kept while valid."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -11,10 +11,11 @@ from ledger.directory import Account, Group, GroupMember, Hospital, Key, Member,
 from ledger.event import Event
 from ledger.policies import LOG, PolicyRow
 from ledger.refusals import Refusals
-from ledger.rows import GROUPS, KEY_LENGTHS, Name, Row, Rows, row_name
+from ledger.rows import GROUPS, KEY_LENGTHS, LIVE, STANDING, Name, Row, Rows, row_name
 from ledger.sequencer import Proposal
 from storage.sql.database import Database
 from storage.sql.rows import shape
+from storage.sql.schema import LIVE_GRANT, STANDING_GRANT
 
 R = TypeVar("R")
 ROWS_LIMIT = 200_000
@@ -44,6 +45,8 @@ class RowCache(Rows):
         super().__init__()
         self._asked: set[Name] = set()
         self._asked_groups: set[Name] = set()
+        self._asked_live: set[Name] = set()
+        self._since = 0
         self._source: tuple[Database, Connection] | None = None
         self.unforeseen = 0
         """Rows and groups that were read when they were asked for; each costs a statement of its own."""
@@ -63,6 +66,29 @@ class RowCache(Rows):
             self._read_through({(kind, group)}, self._ask_groups)
         return super().group(kind, *group)
 
+    def live(self, kind: type[R], time: int, *group: str) -> Iterable[R]:
+        """The rows of `kind` in a group that are live at `time` or later; what ran out meanwhile is kept no longer."""
+        name = (kind, group)
+        if name not in self._asked_live and name not in self._asked_groups:
+            self._read_through({name}, self._ask_live)
+        held, lives = self._groups.get(name, {}), LIVE[kind]
+        if over := [key for key, row in held.items() if not lives(row, time)]:
+            for key in over:
+                del held[key]
+            self._asked_groups.discard(name)  # those that stand are more than those that live
+            self._asked_live.add(name)
+        return list(held.values())
+
+    def any(self, kind: type, *group: str) -> bool:
+        """Whether the log has had a row of `kind` in a group."""
+        if super().any(kind, *group):
+            return True
+        self.unforeseen += 1
+        found = self._database_has(kind, group)
+        if found:
+            self._ever.add((kind, group))
+        return found
+
     def put(self, row: Row) -> tuple[Name, bool]:
         """Add a row or replace the one under its key; gives its name, and whether the log had none there."""
         kind, key = row_name(row)
@@ -76,12 +102,15 @@ class RowCache(Rows):
         return id_ in self.ids or (kind is not None and self.get(kind, id_) is not None)
 
     def load(
-        self, database: Database, connection: Connection, proposals: Sequence[Proposal]
+        self, database: Database, connection: Connection, proposals: Sequence[Proposal], time: int
     ) -> None:
-        """Begin a batch: load what these proposals can be foreseen to need and isn't here yet."""
+        """Begin a batch: load what these proposals can be foreseen to need and isn't here yet.
+
+        `time`: the head's, Unix ms; nothing that ended by then counts any more.
+        """
         if len(self._asked) + sum(map(len, self._rows.values())) > ROWS_LIMIT:
             self._forget()
-        self._source = database, connection
+        self._source, self._since = (database, connection), time
         # Refusals change without an entry, so the head doesn't tell whether another process wrote them.
         self._rows[Refusals].clear()
         actors = {p.event.actor for p in proposals}
@@ -96,18 +125,22 @@ class RowCache(Rows):
         rows.update(n for p in proposals for n in needs(p.event))
         rows.update(n for event in asking for n in consent_needs(event, groups[event.actor]))
         self._ask(rows)
-        self._ask_groups({n for event in asking for n in grant_needs(event, groups[event.actor])})
+        self._ask(
+            {name for p in proposals for name in lineage_needs(p.event, self._rows[GrantName])}
+        )
+        self._ask_groups({name for p in proposals for name in revoked_needs(p.event)})
+        self._ask_live({n for event in asking for n in live_needs(event, groups[event.actor])})
 
     def _forget(self) -> None:
         super().__init__()
-        self._asked, self._asked_groups = set(), set()
+        self._asked, self._asked_groups, self._asked_live = set(), set(), set()
 
     def _is_absent(self, kind: type, key: tuple[str, ...]) -> bool:
         """Whether it is known that the log has no row under `key`, which isn't here."""
         if (kind, key) in self._asked:
             return True
         fields = GROUPS.get(kind)
-        if fields is None or fields.stop > KEY_LENGTHS[kind]:
+        if kind in STANDING or fields is None or fields.stop > KEY_LENGTHS[kind]:
             return False
         return (kind, key[fields]) in self._asked_groups
 
@@ -128,26 +161,45 @@ class RowCache(Rows):
         self._asked_groups |= missing
         self._load(missing, _GROUP_COLUMNS)
 
+    def _ask_live(self, wanted: set[Name]) -> None:
+        missing = wanted - self._asked_live - self._asked_groups
+        self._asked_live |= missing
+        if missing:
+            self._keep(live_grants(*self._open(), [group for _, group in missing], self._since))
+
+    def _database_has(self, kind: type, group: tuple[str, ...]) -> bool:
+        database, connection = self._open()
+        form, columns = shape(kind), _GROUP_COLUMNS[kind]
+        where = " AND ".join(f'"{column}" = ?' for column in columns)
+        statement = database.sql(f'SELECT 1 FROM "{form.table.name}" WHERE {where} LIMIT 1')
+        return connection.exec_driver_sql(statement, group).first() is not None
+
+    def _open(self) -> tuple[Database, Connection]:
+        if self._source is None:
+            raise LookupError("rows are read under the head's lock alone")
+        return self._source
+
     def _load(self, names: set[Name], columns: dict[type, tuple[str, ...]]) -> None:
         if not names:
             return
-        if self._source is None:
-            raise LookupError(f"rows are read under the head's lock alone, got {names}")
+        source = self._open()
         keys: dict[type, list[tuple[str, ...]]] = {}
         for kind, key in names:
             keys.setdefault(kind, []).append(key)
         if columns and Record in keys:
             patients = [patient for (patient,) in keys.pop(Record)]
-            self._keep(records_of(*self._source, patients))
+            self._keep(records_of(*source, patients))
         for kind, found in keys.items():
-            self._keep(select_rows(*self._source, kind, found, columns.get(kind, ())))
+            self._keep(select_rows(*source, kind, found, columns.get(kind, ())))
 
     def _keep(self, rows: Iterable[Row]) -> None:
         """Take rows as the database has them; what is here is as new, or was changed by this very batch."""
         for row in rows:
             kind, key = row_name(row)
-            if key not in self._rows[kind]:
+            if (kept := self._rows[kind].get(key)) is None:
                 super().put(row)
+            else:
+                self._group(kind, key, kept)
 
 
 _GROUP_COLUMNS: dict[type, tuple[str, ...]] = {
@@ -203,6 +255,8 @@ def _named(event: Event) -> Iterator[Name]:
             yield _READERS[body[member][:2]], (body[member],)
     if "reader" in body:
         yield Exclusion, (event.subject, body["reader"])
+    if event.type.name == "access.granted":
+        yield Grant, (event.subject, body["grantee"], body.get("lineage", body["grant"]))
 
 
 _READERS: dict[str, type] = {"ac": Account, "gp": Group, "hs": Hospital}
@@ -249,14 +303,25 @@ def group_needs(event: Event) -> Iterator[Name]:
         yield Member, (event.actor,)
 
 
-def grant_needs(event: Event, groups: Sequence[str]) -> Iterator[Name]:
-    """The grants by which `event` is decided and folded; `groups`: those of its actor."""
-    if event.type.stream != "patient":
-        return
-    if "grantee" in event.body:
+def lineage_needs(event: Event, names: Mapping[tuple[str, ...], GrantName]) -> Iterator[Name]:
+    """The grant that rules the lineage of the one that `event` revokes; `names`: those that are known."""
+    if event.type.name == "access.revoked" and "grant" in event.body:
+        name = names.get((event.body["grant"],))
+        if name is not None:
+            yield Grant, (event.subject, event.body["grantee"], name.lineage)
+
+
+def revoked_needs(event: Event) -> Iterator[Name]:
+    """The grants that `event` ends, where it names none: all that stand."""
+    if event.type.name == "access.revoked" and "grant" not in event.body:
         yield Grant, (event.subject, event.body["grantee"])
-    for grantee in filter(None, (event.actor, event.hospital, *groups)):
-        yield Grant, (event.subject, grantee)
+
+
+def live_needs(event: Event, groups: Sequence[str]) -> Iterator[Name]:
+    """The grants by which `event` is decided, and of which it uses one up; `groups`: those of its actor."""
+    if event.type.stream == "patient":
+        for grantee in filter(None, (event.actor, event.hospital, *groups)):
+            yield Grant, (event.subject, grantee)
 
 
 def select_rows(
@@ -268,9 +333,20 @@ def select_rows(
 ) -> list[Row]:
     """The rows of `kind` whose key (or `columns`, its first ones) is among `keys`."""
     form = shape(kind)
+    where = STANDING_GRANT if columns and kind is Grant else ""
     found = database.select(
-        connection, form.table.name, form.columns, columns or form.key, list(keys)
+        connection, form.table.name, form.columns, columns or form.key, list(keys), where=where
     )
+    return [form.decode(row) for row in found]
+
+
+def live_grants(
+    database: Database, connection: Connection, keys: Sequence[tuple[str, ...]], time: int
+) -> list[Grant]:
+    """The grants that are live at `time` (Unix ms) or later, of these patients, or by patient and grantee."""
+    form, names = shape(Grant), ("patient", "grantee")[: len(keys[0])]
+    where = f'{LIVE_GRANT} AND "end" > {int(time)}'
+    found = database.select(connection, form.table.name, form.columns, names, keys, where=where)
     return [form.decode(row) for row in found]
 
 

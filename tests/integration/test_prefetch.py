@@ -10,20 +10,30 @@ from client import authoring, grants, groups, readings, registering
 from client.local import LocalClient
 from client.registering import NewPatient
 from client.staff import suspend_doctor
-from consent.facts import Exclusion
+from consent.facts import Exclusion, Grant
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key
 from journeys.errors import AccessDenied
 from ledger.rows import Name
 from ledger.sequencer import Outcome
+from ledger.times import DAY_MS, format_time
 from records import opening
 from records.uploads import Upload
 from storage.sql import rowcache
+from storage.sql.views import rebuild
 from tests.histories import live
 from tests.onebyone import play
 from tests.people import CONTENT, Person, Town
 
-FORESIGHT = ("signer_needs", "needs", "consent_needs", "group_needs", "grant_needs")
+FORESIGHT = (
+    "signer_needs",
+    "needs",
+    "consent_needs",
+    "group_needs",
+    "lineage_needs",
+    "revoked_needs",
+    "live_needs",
+)
 """What tells which rows a batch will need."""
 
 
@@ -182,3 +192,51 @@ def test_nothing_hangs_on_what_was_loaded(
         monkeypatch.setattr(rowcache, name, nothing)
     play(found, random.Random(f"nothing foreseen {run}"), "cold")
     assert found.ledger.log.unforeseen > 0
+
+
+ENDED = 40
+"""Grants of each kind that have ended."""
+
+
+def run_out(client: LocalClient, pat: Person, doctor: Actor, now: int) -> None:
+    """A grant whose time is over as it is made."""
+    body = {
+        "actions": ["list", "read"], "end": format_time(now - DAY_MS), "grant": new_id("gr", now),
+        "grantee": doctor.account, "purpose": "PATRQT", "scope": "full", "start": format_time(now - 2 * DAY_MS),
+    }  # fmt: skip
+    event = pat.actor.event("access.granted", f"patient/{pat.patient}", body, client.now()) | {
+        "v": 2
+    }
+    client.append(pat.actor, [event])
+
+
+def test_what_has_ended_is_not_loaded(found: Town) -> None:
+    """Revoked, used up or run out, it costs a decision nothing: not one row of it is read."""
+    pat, doctor, client = found.person(), found.doctor(), LocalClient(found.ledger)
+    record = found.record(pat).record
+    now = found.ledger.clock()
+    for _ in range(ENDED):
+        run_out(client, pat, doctor, now)
+        grants.grant(client, pat.actor, pat.patient, doctor.account, uses=1)
+        opened(client, doctor, record)
+        revoked = grants.grant(client, pat.actor, pat.patient, doctor.account)[0]
+        grants.revoke(client, pat.actor, pat.patient, doctor.account, revoked)
+    grants.grant(client, pat.actor, pat.patient, doctor.account)
+    found.reopen()
+    opened(LocalClient(found.ledger), doctor, record)
+    state = found.ledger.log._state
+    assert state is not None
+    assert len(state.rows.all(Grant)) == 1
+    assert len(found.ledger.live_grants(pat.patient, now)) == 1
+
+
+def test_a_revocation_of_all_ends_what_has_run_out_too(found: Town) -> None:
+    """Whatever was loaded for decisions before: the rows are those of a log that is folded in one go."""
+    pat, doctor, client = found.person(), found.doctor(), LocalClient(found.ledger)
+    record, now = found.record(pat).record, found.ledger.clock()
+    run_out(client, pat, doctor, now)
+    grants.grant(client, pat.actor, pat.patient, doctor.account, uses=1)
+    opened(client, doctor, record)
+    grants.revoke(client, pat.actor, pat.patient, doctor.account)
+    assert not [one for one in found.ledger.rows(Grant, "patient", pat.patient) if one.active]
+    assert not rebuild(found.ledger.store, False).differences

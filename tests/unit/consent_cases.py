@@ -12,7 +12,7 @@ from consent import decide as engine
 from consent import facts as folding
 from consent import gate
 from consent.decide import Decision, Facts, Request
-from consent.facts import Record
+from consent.facts import Grant, Record
 from consent.policy import DEFAULT_POLICY, Policy
 from crypto.encoding import b64encode
 from ledger.chain import Link
@@ -205,7 +205,7 @@ class Case:
         self.rows, self.policy = rows_of(self.world), policy_row(policy)
 
     def asked(self, ask: Ask) -> tuple[Request, Facts]:
-        """The question as a request, and the facts that the gate gathers for it."""
+        """The question as a request, and the facts for it: those that the gate gathers, and all grants that have ended."""
         acting = {"role": ask["role"]} | ({"hospital": ask["hospital"]} if ask["hospital"] else {})
         event = event_of(
             ask["actor"], acting, "record.opened", {}, f"patient/{self.world['chart']}"
@@ -225,7 +225,11 @@ class Case:
             as_of=AS_OF,
             record=None if ask["record"] is None else self.record(ask["record"]),
         )
-        return request, gate.gather(request, self.rows)
+        live = gate.gather(request, self.rows)
+        whole = live._replace(grants=tuple(self.rows.all(Grant).values()))
+        one, other = (engine.decide(request, facts, self.policy) for facts in (live, whole))
+        assert one == other, f"what has ended counts: {one}, {other}: {request}"
+        return request, whole
 
     def record(self, record: Ask) -> Record:
         """The row of one of the world's records, or of one that it has not."""

@@ -384,7 +384,9 @@ def as_of_now(patch: Patch) -> None:
 
 
 def toggled(true: Any, entry: Entry, look: Look) -> list[Row]:
-    grants = look.group(Grant, entry.event.subject, entry.event.body["grantee"])
+    patient, grantee = entry.event.subject, entry.event.body["grantee"]
+    rows: Any = look
+    grants = [g for g in rows.all(Grant).values() if (g.patient, g.grantee) == (patient, grantee)]
     return [g._replace(active=not g.active, seq=entry.link.seq) for g in grants]
 
 

@@ -1,4 +1,4 @@
-"""What confirms whose an imported unit is, and into whose chart it went."""
+"""What confirms whose an imported unit is, and into whose chart it went; grants that have not ended, by patient."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make both tables, empty: what older programs imported has neither."""
+    """Make both tables, empty (what older programs imported has neither), and the index."""
     op.create_table(
         "unit_homes",
         sa.Column("hospital", sa.Text(), primary_key=True, nullable=False),
@@ -25,4 +25,8 @@ def upgrade() -> None:
         sa.Column("since", sa.BigInteger(), nullable=False),
         sa.Column("traits", sa.Text(), nullable=False),
         sqlite_with_rowid=False,
+    )
+    live = sa.text("active AND (uses = 0 OR used < uses)")
+    op.create_index(
+        "grants_live", "grants", ["patient", "end"], sqlite_where=live, postgresql_where=live
     )
