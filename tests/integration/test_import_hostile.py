@@ -1,0 +1,71 @@
+"""What a hostile or a careless source sends: nobody's chart, mark or time is lost to it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from records.disclosures import find_records
+from records.imports.balance import CORRECTIONS, REJECTS
+from tests.integration.test_import import Clinic, clinic
+from tests.integration.test_import_whose import (
+    IDA,
+    SYSTEM,
+    UUID,
+    count,
+    person,
+    reasons,
+    result,
+    who,
+    write,
+)
+
+__all__ = ["clinic"]
+
+IDA_77 = f"{SYSTEM}|77"
+
+
+def rejected(path: Path, file: str, original: str | None = None, **members: str) -> Path:
+    """A list of rejects with one line."""
+    line = {"file": file, "position": "", "reason": "", "original": original, **members}
+    path.write_text(json.dumps(line) + "\n")
+    return path
+
+
+# --- lists of rejects ----------------------------------------------------------------------------
+
+
+def test_a_list_that_lies_in_a_folder_leads_to_no_file(clinic: Clinic, tmp_path: Path) -> None:
+    """Whoever delivers a folder could otherwise have any file of the machine put into a chart."""
+    folder, secret = tmp_path / "in", tmp_path / "secret.txt"
+    folder.mkdir()
+    secret.write_text("nothing of the folder")
+    write(folder / "a.json", person("1", "77", IDA))
+    for number, name in enumerate((str(secret), "../secret.txt")):
+        rejected(folder / f"{number}.jsonl", name, patient=IDA_77)
+    summary = clinic.bring(folder)
+    assert (summary.new, summary.rejected) == (1, 2)
+    assert "name it itself" in reasons(summary)
+    assert count(clinic, IDA_77) == [1]
+    summary = clinic.bring(folder / "0.jsonl")
+    assert (summary.new, count(clinic, IDA_77)) == (1, [2])
+
+
+def test_a_report_beside_the_data_decides_nothing(clinic: Clinic, tmp_path: Path) -> None:
+    """What was set aside stays so, and lists that hold many patients are filed under none."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number, name in enumerate("ab"):
+        write(folder / f"{name}.json", person(UUID, "77", IDA), result("x", UUID, number))
+    odd = {**result("y", UUID), "effectiveDateTime": "01/31/2020"}
+    write(folder / "c.json", odd)
+    first = clinic.bring(folder, report=folder / "report")
+    assert {path.name for path in (folder / "report").iterdir()} == {REJECTS, CORRECTIONS}
+    summary = clinic.bring(folder, patient=IDA_77)
+    assert (summary.new, summary.amended) == (0, 0)
+    assert summary.rejected == first.rejected + 2
+
+
+def charted(clinic: Clinic, *names: str) -> list[Any]:
+    """The records of the one patient who bears the names."""
+    (patient,) = who(clinic, *names)
+    return find_records(clinic.ledger, patient)
