@@ -4,11 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from records.disclosures import find_records
 from records.imports.balance import CORRECTIONS, REJECTS
 from tests.integration.test_import import Clinic, clinic
 from tests.integration.test_import_whose import (
     IDA,
+    OTTO,
     SYSTEM,
     UUID,
     count,
@@ -69,3 +72,54 @@ def charted(clinic: Clinic, *names: str) -> list[Any]:
     """The records of the one patient who bears the names."""
     (patient,) = who(clinic, *names)
     return find_records(clinic.ledger, patient)
+
+
+# --- whose a resource is -------------------------------------------------------------------------
+
+OTTO_2 = {"reference": "Patient/2"}
+
+
+def of_nobody_here() -> list[dict[str, Any]]:
+    """Resources beside one Patient, each of which is, or may be, somebody else's."""
+    observation = {"resourceType": "Observation", "id": "o", "valueInteger": 1}
+    ida = {"reference": "Patient/1"}
+    inner = {"resourceType": "Observation", "id": "i"}
+    named = {"type": "Patient", "identifier": {"system": SYSTEM, "value": "78"}}
+    return [
+        observation | {"subject": "Patient/2"},
+        observation | {"subject": {"display": "Otto Brandt"}},
+        observation | {"subject": {"reference": {"value": "Patient/2"}}},
+        observation | {"subject": {}},
+        observation | {"subject": [ida, "Patient/2"]},
+        observation | {"subject": ida, "contained": [inner | {"subject": OTTO_2}]},
+        observation | {"subject": ida, "contained": [inner | {"subject": "Patient/2"}]},
+        observation | {"subject": ida, "contained": [{"resourceType": "Patient", **OTTO}]},
+        {"resourceType": "Group", "id": "g", "member": [{"entity": ida}, {"entity": OTTO_2}]},
+        {"resourceType": "Group", "id": "g", "member": [{"entity": named}]},
+        {"resourceType": "ResearchSubject", "id": "r", "individual": OTTO_2},
+        {"resourceType": "Person", "id": "p", "link": [{"target": OTTO_2}]},
+        {"resourceType": "Appointment", "id": "a", "participant": [{"actor": OTTO_2}]},
+    ]
+
+
+@pytest.mark.parametrize("resource", of_nobody_here(), ids=range(len(of_nobody_here())))
+def test_what_may_be_anothers_is_not_the_only_patients(
+    clinic: Clinic, tmp_path: Path, resource: dict[str, Any]
+) -> None:
+    summary = clinic.bring(write(tmp_path / "a.json", person("1", "77", IDA), resource))
+    assert (summary.new, summary.rejected) == (1, 1)
+
+
+def test_what_a_resource_contains_may_be_its_own_patients(clinic: Clinic, tmp_path: Path) -> None:
+    ida = {"resourceType": "Patient", "id": "p", "name": IDA["name"], "birthDate": "1971"}
+    inner = {"resourceType": "Observation", "id": "i", "subject": {"reference": "#p"}}
+    outer = {
+        **result("x", "1"),
+        "contained": [ida, inner, {**inner, "subject": {"reference": "Patient/1"}}],
+    }
+    device = {"resourceType": "Device", "id": "d", "owner": {"reference": "Organization/1"}}
+    performed = {"resourceType": "Basic", "id": "b", "author": {"reference": "Patient/1"}}
+    summary = clinic.bring(
+        write(tmp_path / "a.json", person("1", "77", IDA), outer, device, performed)
+    )
+    assert (summary.new, summary.rejected) == (4, 0)

@@ -4,12 +4,12 @@ A resource goes to one record, or is set aside with the reason. Where a bundle d
 whose a resource is, it is set aside rather than filed under a patient it may not belong to.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
-from records.imports.comparing import listed
+from records.imports.comparing import compare, listed
 from records.imports.drafts import (
     Findings,
     Origin,
@@ -27,12 +27,26 @@ from records.imports.fhir.drafts import (
 )
 from records.imports.fhir.marks import fhir_marks
 from records.imports.fhir.names import REFERENCE_TYPES, Finder, Names, absolute, own_name
-from records.imports.fhir.patients import Called, People, contradict, outside, person, source_of
+from records.imports.fhir.patients import (
+    Called,
+    People,
+    contradict,
+    demographics,
+    outside,
+    person,
+    source_of,
+)
 from records.imports.fhir.scan import Resource, scan_bundle
 from records.imports.fhir.versions import content_hash, standing
-from records.imports.fhir.walk import identifier_text, links, objects, references
+from records.imports.fhir.walk import (
+    identifier_text,
+    links,
+    objects,
+    patient_references,
+    references,
+)
 from records.imports.marks import UNCLEAR
-from records.imports.people import Demographics
+from records.imports.people import Demographics, Traits
 from records.imports.texts import shown
 
 MEDIA_TYPE = "application/fhir+json"
@@ -141,6 +155,12 @@ class _Bundle:
         return owner, reason
 
     def _owner(self, resource: Resource) -> tuple[str | None, str]:
+        owner, reason = self._named_owner(resource)
+        if owner is not None and (reason := self._within(resource, owner)):
+            return None, reason
+        return owner, reason
+
+    def _named_owner(self, resource: Resource) -> tuple[str | None, str]:
         if reason := _foreign(resource):
             return None, reason
         if resource.type == "Patient" and id(resource) in self._people.refused:
@@ -157,6 +177,11 @@ class _Bundle:
             count = len(everybody) + len(self._people.refused)
             return None, f"it names no patient and the bundle has {count}"
         owners = named or everybody
+        if not named and self._mentioned(resource) - owners:
+            return (
+                None,
+                "it names no patient of its own, and refers to another than that of the bundle",
+            )
         if len(owners) == 1:
             return next(iter(owners)), ""
         if named:
@@ -168,12 +193,18 @@ class _Bundle:
         if resource.type == "Patient":
             key = self._people.key(resource)
             return ({key}, "") if key else (set(), _ASIDE)
+        if unread := next(_unread(resource.body), ""):
+            return set(), f"its {unread} names nobody in a form that is read"
+        return self._linked(links(resource.body, PATIENT_PATHS, "Patient"), resource)
+
+    def _linked(self, named_by: Iterable[str], referrer: Resource) -> tuple[set[str], str]:
+        """Whom these references of patients name, and why that cannot be said of one of them."""
         named = set[str]()
-        for reference in links(resource.body, PATIENT_PATHS, "Patient"):
-            found = self._find(reference, resource)
+        for reference in named_by:
+            found = self._find(reference, referrer)
             if found is None:
-                source = source_of(resource, self._origin)
-                name = outside(absolute(reference, resource), source, self._origin)
+                source = source_of(referrer, self._origin)
+                name = outside(absolute(reference, referrer), source, self._origin)
                 name = name and self._people.bearer(name)
             elif found.type == "Patient" and id(found) in self._people.refused:
                 return named, _ASIDE
@@ -183,6 +214,36 @@ class _Bundle:
                 return named, _NOT_THERE
             named.add(name)
         return named, ""
+
+    def _within(self, resource: Resource, owner: str) -> str:
+        """Why what a resource contains is not its patient's; empty if nothing in it is another's."""
+        if b"contained" not in resource.raw and b"\\u" not in resource.raw:
+            return ""  # nearly every resource
+        who = self._people.everybody.get(owner)
+        for body in objects(resource.body, "contained"):
+            if unread := next(_unread(body), ""):
+                return f"the {unread} of what it contains names nobody in a form that is read"
+            own = (r for r in links(body, PATIENT_PATHS, "Patient") if not r.startswith("#"))
+            named, reason = self._linked(own, resource)
+            if reason or named - {owner}:
+                return "it contains a resource of another patient; not read"
+            if body.get("resourceType") == "Patient" and who:
+                said = Traits.of(demographics(replace(resource, body=body), self._origin))
+                if differs := compare(who.traits, said).differs:
+                    return f"it contains a Patient with another {listed(differs)}; not read"
+        return ""
+
+    def _mentioned(self, resource: Resource) -> set[str]:
+        """Every patient that a resource refers to, wherever; one that nobody can name as its reference."""
+        named = set[str]()
+        for reference in patient_references(resource.body):
+            found = self._find(reference, resource)
+            if found is None and _kind_of(reference) != "Patient":
+                continue
+            if found is None or found.type == "Patient":
+                names, _ = self._linked((reference,), resource)
+                named |= names or {reference}
+        return named
 
     def _about(self, resource: Resource) -> list[Resource]:
         found = (self._find(r, resource) for r in links(resource.body, ABOUT_PATHS, "Encounter"))
@@ -346,8 +407,21 @@ def _foreign(resource: Resource) -> str:
     return ""
 
 
+def _unread(body: dict[str, Any]) -> Iterator[str]:
+    """The members that should name a patient, and hold nothing that could be followed."""
+    for path in PATIENT_PATHS:
+        value = body.get(path)
+        for one in value if isinstance(value, list) else () if value is None else (value,):
+            if not isinstance(one, dict) or not any(links({path: one}, (path,), "Patient")):
+                yield path
+
+
 def _may_be_encounter(reference: str) -> bool:
     """Whether a reference out of the bundle can mean an encounter: `context` can mean others."""
+    return not reference.startswith("#") and _kind_of(reference) in ("", "Encounter")
+
+
+def _kind_of(reference: str) -> str:
+    """The type that a reference names; empty if it names none."""
     path = reference.partition("?")[0].partition("/_history/")[0].split("/")
-    kind = path[0] if "?" in reference else path[-2] if len(path) > 1 else ""
-    return kind in ("", "Encounter") and not reference.startswith("#")
+    return path[0] if "?" in reference else path[-2] if len(path) > 1 else ""

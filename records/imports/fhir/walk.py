@@ -56,6 +56,19 @@ def references(body: dict[str, Any]) -> Iterator[str]:
         stack.extend(child for child in reversed(node) if isinstance(child, (dict, list)))
 
 
+def patient_references(body: dict[str, Any]) -> Iterator[str]:
+    """Yield every reference anywhere that may be to a patient; one by identifier alone if it says its type."""
+    yield from references(body)
+    stack: list[Any] = [body]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            if node.get("type") == "Patient":
+                yield from links({"one": node}, ("one",), "Patient")
+            node = list(node.values())
+        stack.extend(child for child in node if isinstance(child, (dict, list)))
+
+
 def identifier_text(identifier: dict[str, Any]) -> str | None:
     """Return `system|value`, the system empty if there is none; None without a value."""
     system, value = identifier.get("system"), identifier.get("value")
