@@ -12,6 +12,7 @@ from records.imports.births import birth_of, death_of
 from records.imports.cleaning import Undecodable, day_of, decode
 from records.imports.drafts import (
     NOTHING,
+    SHARED_TYPES,
     Findings,
     Origin,
     PatientDraft,
@@ -76,8 +77,6 @@ OTHERS: Mapping[str, str] = {
 """What other types are about."""
 PERSON_EVENTS = frozenset({"A08", "A28", "A31"})
 """About the person when they name no visit."""
-NOT_THE_PATIENT = frozenset({"AN", "DL", "PPN", "SS", "VN"})
-"""Types of identifiers (table 0203) in PID-3 that are of an account, of a visit, or used wrongly too often."""
 CODED_FIELDS = (("OBR", 4), ("OBX", 3), ("OBX", 5), ("DG1", 3), ("PR1", 3))
 """Where codes stand that bring labels; OBX-5 when its type says that it is coded."""
 
@@ -194,7 +193,7 @@ def _patient(message: Message, origin: Origin) -> tuple[tuple[str, ...], tuple[s
     for nth in range(1, message.repetitions("PID", 3) + 1):
         value, kind = message.text("PID", 3, nth, 1), message.text("PID", 3, nth, 5)
         authority = _authority(message, "PID", 3, nth)
-        if not value or kind in NOT_THE_PATIENT or origin.placeholders.has(value):
+        if not value or kind in SHARED_TYPES or origin.placeholders.has(value):
             continue
         if authority:
             names[identifier_name(authority, value)] = None

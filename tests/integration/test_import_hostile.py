@@ -15,6 +15,7 @@ from tests.integration.test_import_whose import (
     SYSTEM,
     UUID,
     count,
+    hl7,
     person,
     reasons,
     result,
@@ -123,3 +124,32 @@ def test_what_a_resource_contains_may_be_its_own_patients(clinic: Clinic, tmp_pa
         write(tmp_path / "a.json", person("1", "77", IDA), outer, device, performed)
     )
     assert (summary.new, summary.rejected) == (4, 0)
+
+
+# --- numbers that families share -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["SN", "MB", "GI", "SS"])
+def test_a_number_of_a_family_alone_finds_nobody(clinic: Clinic, tmp_path: Path, kind: str) -> None:
+    """Of a child who has no name yet least of all; who gives name and birth date again is found."""
+    shared = {"type": {"coding": [{"code": kind}]}, "system": "urn:fund", "value": "77A"}
+
+    def member(own: str, said: dict[str, Any]) -> dict[str, Any]:
+        return {"resourceType": "Patient", "id": own, "identifier": [shared], **said}
+
+    clinic.bring(write(tmp_path / "a.json", member("1", IDA), result("x", "1")))
+    newborn = {"name": [{"given": ["Baby"], "family": "Lindqvist"}], "gender": "female"}
+    summary = clinic.bring(write(tmp_path / "b.json", member("2", newborn), result("y", "2")))
+    assert (summary.new, summary.rejected) == (0, 2)
+    summary = clinic.bring(write(tmp_path / "c.json", member("3", IDA), result("z", "3")))
+    assert (summary.new, summary.patients, len(clinic.charts())) == (2, 0, 1)
+
+
+def test_a_number_of_a_family_in_a_message_names_nobody(clinic: Clinic, tmp_path: Path) -> None:
+    for name, given, born in (("a", "Ida", "19710609"), ("b", "Baby", "")):
+        path = tmp_path / f"{name}.hl7"
+        summary = clinic.bring(
+            hl7(path, "ADT^A01", "77A^^^FUND^SN", f"Lindqvist^{given}", born, "F")
+        )
+        assert (summary.new, summary.rejected) == (0, 1)
+    assert not clinic.charts()

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 from records.imports.births import birth_of, death_of
 from records.imports.comparing import compare, listed
 from records.imports.drafts import (
+    SHARED_TYPES,
     Origin,
     Person,
     identifier_name,
@@ -18,9 +19,6 @@ from records.imports.drafts import (
 from records.imports.fhir.scan import Resource
 from records.imports.fhir.walk import identifier_text, is_text, objects, plain
 from records.imports.people import Demographics, Traits
-
-SHARED_TYPES = frozenset({"AN", "DL", "PPN", "SN", "SS", "VN"})
-"""Types of identifiers (HL7 table 0203) that are of an account, a visit or a family, or are used wrongly too often."""
 
 
 class Called(NamedTuple):
@@ -52,10 +50,10 @@ def called(patient: Resource, origin: Origin) -> Called:
     uuids = list(filter(None, map(uuid_name, own)))
     if source and patient.id:
         uuids.append(source_name(source, server_id))
-    if not names and not uuids:
-        names, shared = shared, []
     own_id = server_id if patient.id else patient.full_url or ""
-    bare = [source_name("", own_id)] if own_id and not names and not uuids else []
+    # Without any other name it is registered by these, and found again where its name and birth date agree.
+    alone = not names and not uuids
+    bare = [*shared, *([source_name("", own_id)] if own_id else [])] if alone else []
     # Older programs kept the first identifier, with a system or without, or the id of nobody knew which server.
     first = next((identifier_text(one) for one in _identifiers(patient, origin)), None) or own_id
     former = [first] if first and first not in names and first not in uuids else []
