@@ -25,7 +25,7 @@ from records.imports.fhir.drafts import (
     collection,
     title,
 )
-from records.imports.fhir.marks import fhir_marks
+from records.imports.fhir.marks import fhir_marks, inner_marks
 from records.imports.fhir.names import REFERENCE_TYPES, Finder, Names, absolute, own_name
 from records.imports.fhir.patients import (
     Called,
@@ -39,6 +39,7 @@ from records.imports.fhir.patients import (
 from records.imports.fhir.scan import Resource, scan_bundle
 from records.imports.fhir.versions import content_hash, standing
 from records.imports.fhir.walk import (
+    attachments,
     identifier_text,
     links,
     objects,
@@ -95,12 +96,16 @@ class _Bundle:
         self._origin = origin
         self._names = Names()
         self._people = People(origin)
+        self._holders: dict[int, list[Resource]] = {}
+        """Of the content that stands in a Binary, by its `id()`: the resources that it belongs to."""
 
     def split(self, resources: list[Resource]) -> tuple[PatientDraft, ...]:
         for resource in resources:
             self._names.add(resource)
         self._findings.reference(sum(r.type in REFERENCE_TYPES for r in resources))
         own = self._once([r for r in resources if r.type not in REFERENCE_TYPES])
+        if any(resource.type == "Binary" for resource in own):
+            self._hold(own)
         for patient in (r for r in own if r.type == "Patient"):
             if id(patient) not in self._people.refused:
                 self._people.add(patient)
@@ -113,6 +118,20 @@ class _Bundle:
             else:
                 ties.setdefault(owner, []).append(tie)
         return tuple(self._patient(owner, his) for owner, his in ties.items())
+
+    def _hold(self, own: Iterable[Resource]) -> None:
+        """Know which content is whose: a Binary says nothing of itself, what marks it is written elsewhere."""
+        for resource in own:
+            for url in attachments(resource.body):
+                found = self._find(url, resource)
+                if found is not None and found.type == "Binary":
+                    self._holders.setdefault(id(found), []).append(resource)
+            for link in (
+                objects(resource.body, "securityContext") if resource.type == "Binary" else ()
+            ):
+                guard = self._find(str(link.get("reference") or ""), resource)
+                if guard is not None:
+                    self._holders.setdefault(id(resource), []).append(guard)
 
     def _once(self, resources: list[Resource]) -> list[Resource]:
         """Leave out what stands here before, under the same name."""
@@ -318,8 +337,11 @@ class _Bundle:
         )
 
     def _unit(self, name: str, resource: Resource) -> Unit:
-        marks = fhir_marks(resource.body, resource.around)
+        marks = fhir_marks(resource.body, resource.around) | inner_marks(resource)
         labels = set(self._labels(codings(resource.body)))
+        for holder in self._holders.get(id(resource), ()):
+            marks |= fhir_marks(holder.body, holder.around) | inner_marks(holder)
+            labels |= set(self._labels(codings(holder.body)))
         for copy in self._copies([resource]):
             marks |= fhir_marks(copy.body)
             if copy.type == "Medication":  # its code is the resource's, written elsewhere

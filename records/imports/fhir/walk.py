@@ -69,6 +69,18 @@ def patient_references(body: dict[str, Any]) -> Iterator[str]:
         stack.extend(child for child in node if isinstance(child, (dict, list)))
 
 
+def attachments(body: dict[str, Any]) -> Iterator[str]:
+    """Yield the address of every content that a resource holds elsewhere: `url` of an Attachment."""
+    stack: list[Any] = [body]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            if is_text(url := node.get("url")):
+                yield url
+            node = list(node.values())
+        stack.extend(child for child in node if isinstance(child, (dict, list)))
+
+
 def identifier_text(identifier: dict[str, Any]) -> str | None:
     """Return `system|value`, the system empty if there is none; None without a value."""
     system, value = identifier.get("system"), identifier.get("value")
