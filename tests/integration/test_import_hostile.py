@@ -8,6 +8,8 @@ import pytest
 
 from records.disclosures import find_records
 from records.imports.balance import CORRECTIONS, REJECTS
+from records.imports.fhir import Unreadable, scan_entries
+from records.imports.media import sniff
 from tests.integration.test_import import Clinic, clinic
 from tests.integration.test_import_whose import (
     IDA,
@@ -153,3 +155,75 @@ def test_a_number_of_a_family_in_a_message_names_nobody(clinic: Clinic, tmp_path
         )
         assert (summary.new, summary.rejected) == (0, 1)
     assert not clinic.charts()
+
+
+# --- marks that stand elsewhere ------------------------------------------------------------------
+
+V = {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "V"}
+HIV = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "HIV"}
+DS4P = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label"
+
+
+@pytest.mark.parametrize("link", ["attachment", "securityContext"])
+def test_content_is_as_guarded_as_what_it_belongs_to(
+    clinic: Clinic, tmp_path: Path, link: str
+) -> None:
+    """A letter marked as very restricted: its text is a resource of its own, which says nothing."""
+    ida = {"reference": "Patient/1"}
+    visit = {"resourceType": "Encounter", "id": "e", "subject": ida}
+    letter: dict[str, Any] = {
+        "resourceType": "DocumentReference",
+        "id": "d",
+        "subject": ida,
+        "context": {"encounter": [{"reference": "Encounter/e"}]},
+        "securityLabel": [{"coding": [V, HIV]}],
+    }
+    text: dict[str, Any] = {"resourceType": "Binary", "id": "b", "data": "bGV0dGVy"}
+    if link == "attachment":
+        letter["content"] = [{"attachment": {"url": "Binary/b"}}]
+    else:
+        text["securityContext"] = {"reference": "DocumentReference/d"}
+    clinic.bring(write(tmp_path / "a.json", person("1", "77", IDA), visit, letter, text))
+    found = {row.category: row for row in charted(clinic, IDA_77)}
+    assert found["encounter"].confidentiality == "normal"
+    for category in ("document", "summary"):
+        assert (found[category].confidentiality, len(found[category].labels)) == ("restricted", 1)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"note": [{"text": "x", "extension": [{"url": DS4P, "valueCoding": V}]}]},
+        {"component": [{"securityLabel": [V]}]},
+    ],
+)
+def test_a_mark_of_a_part_guards_the_whole(
+    clinic: Clinic, tmp_path: Path, members: dict[str, Any]
+) -> None:
+    clinic.bring(write(tmp_path / "a.json", person("1", "77", IDA), result("x", "1") | members))
+    levels = {row.category: row.confidentiality for row in charted(clinic, IDA_77)}
+    assert levels == {"demographics": "normal", "summary": "restricted"}
+
+
+# --- time ----------------------------------------------------------------------------------------
+
+
+def test_comments_before_no_html_take_no_time() -> None:
+    """Each more doubled the time; 40 took hours."""
+    assert sniff(b"<!---->" * 500 + b"x", "letter.html") == "text/html"
+    assert sniff(b"<!---->" * 500 + b"x", "letter") == "text/plain"
+    assert sniff(b"<!-- <b> -->\n<!---->\n<HTML>", "letter") == "text/html"
+
+
+def test_a_key_that_stands_twice_among_many_is_found_at_once() -> None:
+    keys = ",".join(f'"k{number}":1' for number in range(200_000))
+    text = f'{{"resourceType":"Bundle","type":"batch","entry":[{{"resource":{{{keys},"k7":2}}}}]}}'
+    (entry,) = scan_entries(text.encode())[1]
+    assert isinstance(entry, Unreadable) and "'k7' twice" in entry.reason
+
+
+def test_the_byte_of_each_entry_is_counted_from_the_one_before() -> None:
+    start = '{"resourceType":"Bundle","type":"batch","entry":["ä",'
+    found = scan_entries(f"{start}{'1,' * 100_000}1]}}".encode())[1]
+    last = len(start.encode()) + 2 * 100_000
+    assert isinstance(found[-1], Unreadable) and f"byte {last}:" in found[-1].reason

@@ -7,6 +7,7 @@ floats changes one decimal in nine (1.10 becomes 1.1), and in FHIR the digits ar
 import codecs
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -104,6 +105,8 @@ class _Cursor:
         self._text = text
         self._mark = mark
         self._at = 0
+        self._counted = 0, mark
+        """A place and its byte, from which those behind it are counted."""
 
     def bundle(self) -> tuple[str, list[Resource | Unreadable]]:
         """Read the whole text; the kind is judged before the entries, wherever it stands."""
@@ -273,7 +276,9 @@ class _Cursor:
 
     def _place(self, path: str, at: int | None = None) -> str:
         at = self._at if at is None else at
-        return f"{path}, byte {self._mark + len(self._text[:at].encode('utf-8'))}"
+        before, count = self._counted if self._counted[0] <= at else (0, self._mark)
+        self._counted = at, count + len(self._text[before:at].encode("utf-8"))
+        return f"{path}, byte {self._counted[1]}"
 
 
 def _not_carried_out(request: object, body: object) -> str:
@@ -300,8 +305,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Refuse a key that stands twice: two readers would see two different patients in it."""
     members = dict(pairs)
     if len(members) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        counts = Counter(key for key, _ in pairs)
+        twice = next(key for key, count in counts.items() if count > 1)
         raise FhirError(f"got the key {_shown(twice)} twice, expected it once")
     return members
 
