@@ -213,17 +213,27 @@ def _authority(message: Message, segment: str, field: int, nth: int = 1) -> str:
 def _person(message: Message, origin: Origin) -> Person:
     family, given, middle, suffix = (message.text("PID", 5, 1, part) for part in (1, 2, 3, 4))
     born, death = message.text("PID", 7), message.text("PID", 29)
-    by_date, doubt = death_of(death, origin.today)
-    died = by_date or message.text("PID", 30).upper() == "Y"
+    died, doubt = _death(message, origin)
     birth = birth_of(born, origin.today, dead=died)
     name = shown(" ".join(filter(None, (given, middle, family, suffix))))
     latest = birth.latest.isoformat() if birth.latest else None
     return Person(name, latest, died, birth.doubt, doubt, (born, death))
 
 
+def _death(message: Message, origin: Origin) -> tuple[bool, str]:
+    """Whether PID-30 or PID-29 says so; and what either says that is not understood."""
+    flag = message.text("PID", 30).upper()
+    if flag == "Y":
+        return True, ""
+    died, doubt = death_of(message.text("PID", 29), origin.today, message.text("PID", 7))
+    if flag not in ("", "N") and not died:
+        doubt = doubt or f"PID-30 is {flag[:40]!r}, neither Y nor N"
+    return died, doubt
+
+
 def _demographics(message: Message, origin: Origin) -> Demographics:
     family, given, middle = (message.text("PID", 5, 1, part) for part in (1, 2, 3))
-    dead = bool(message.text("PID", 29)) or message.text("PID", 30).upper() == "Y"
+    dead, _ = _death(message, origin)
     return Demographics(
         given=f"{given} {middle}".strip(),
         family=family,

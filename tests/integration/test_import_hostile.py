@@ -1,14 +1,20 @@
 """What a hostile or a careless source sends: nobody's chart, mark or time is lost to it."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from identity.actors import new_id
+from ledger.directory import Patient
+from records.desk import Near
+from records.directory import NewPatient, register_patients
 from records.disclosures import find_records
 from records.imports.balance import CORRECTIONS, REJECTS
 from records.imports.fhir import Unreadable, scan_entries
+from records.imports.mapping import Mapping
 from records.imports.media import sniff
 from tests.integration.test_import import Clinic, clinic
 from tests.integration.test_import_whose import (
@@ -203,6 +209,67 @@ def test_a_mark_of_a_part_guards_the_whole(
     clinic.bring(write(tmp_path / "a.json", person("1", "77", IDA), result("x", "1") | members))
     levels = {row.category: row.confidentiality for row in charted(clinic, IDA_77)}
     assert levels == {"demographics": "normal", "summary": "restricted"}
+
+
+# --- births and deaths ---------------------------------------------------------------------------
+
+
+def registered(clinic: Clinic, *names: str) -> Patient:
+    """Who bears the names, as the log has it."""
+    (patient,) = who(clinic, *names)
+    row = clinic.ledger.row(Patient, patient)
+    assert row is not None
+    return row
+
+
+def test_of_two_birth_dates_the_later_gives_the_rights(clinic: Clinic, tmp_path: Path) -> None:
+    """Day and month exchanged in one of two resources, or rows: whichever comes first."""
+    year = datetime.now(UTC).year - 17
+    days = (f"{year}-01-12", f"{year}-12-01")
+    for own, order in (("1", days), ("2", days[::-1])):
+        said = [{**IDA, "birthDate": day} for day in order]
+        twice = [person(f"{own}{n}", f"7{own}", one) for n, one in enumerate(said)]
+        assert clinic.bring(write(tmp_path / f"{own}.json", *twice)).doubts == 1
+        rows = "".join(f"8{own},Ida Lindqvist,{day}\n" for day in (*order, order[0]))
+        (tmp_path / f"p{own}.csv").write_text("nr,name,born\n" + rows)
+        assert clinic.bring(tmp_path / f"p{own}.csv", mapping=Mapping.parse(PEOPLE, "")).doubts == 1
+    numbers = [f"{SYSTEM}|{number}" for number in ("71", "72", "81", "82")]
+    of_age = {registered(clinic, number).adult_from for number in numbers}
+    assert {datetime.fromtimestamp(at / 1000, UTC).month for at in of_age} == {12}
+
+
+PEOPLE = f"""
+[tables.p]
+files = "p*.csv"
+kind = "patients"
+patient = {{ column = "nr", as = "identifier", system = "{SYSTEM}" }}
+key = "nr"
+name = "name"
+birth_date = "born"
+"""
+
+
+@pytest.mark.parametrize("born", ["2019-05-06", "2019", "2019-05"])
+def test_a_child_is_not_who_was_registered_as_of_age(
+    clinic: Clinic, tmp_path: Path, born: str
+) -> None:
+    """By hand, or by a program that kept no witness: a father of the same number, or a wrong registration."""
+    now = clinic.ledger.clock()
+    row = NewPatient(new_id("pt", now), new_id("ac", now), "", None, False, None, IDA_77)
+    register_patients(Near(clinic.ledger), clinic.hospital.admin, [row])
+    child = person("1", "77", {**IDA, "birthDate": born})
+    summary = clinic.bring(write(tmp_path / "a.json", child, result("x", "1")))
+    assert (summary.new, summary.rejected) == (0, 2) and "another birth date" in reasons(summary)
+    grown = person("1", "77", {**IDA, "birthDate": "1971"})
+    assert clinic.bring(write(tmp_path / "b.json", grown, result("x", "1"))).new == 2
+
+
+def test_a_flag_of_death_that_is_not_understood_is_told(clinic: Clinic, tmp_path: Path) -> None:
+    odd = person("1", "77", IDA) | {"deceasedBoolean": "true"}
+    assert clinic.bring(write(tmp_path / "a.json", odd)).doubts == 1
+    path = hl7(tmp_path / "a.hl7", "ADT^A01", "5^^^N", "Holm^Eva", "19710203", "F" + "|" * 22 + "1")
+    assert clinic.bring(path).doubts == 1
+    assert [registered(clinic, name).deceased for name in (IDA_77, "N|5")] == [0, 0]
 
 
 # --- time ----------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from records.imports.births import birth_of, death_of
+from records.imports.births import birth_of, death_of, latest_of
 from records.imports.comparing import compare, listed
 from records.imports.drafts import (
     SHARED_TYPES,
@@ -94,7 +94,7 @@ def person(patient: Resource, origin: Origin, others: Iterable[Resource] = ()) -
     deaths = [_death(one, origin) for one in (patient, *others)]
     dead = any(died for died, _ in deaths)
     births = [birth_of(_birth(one), origin.today, dead=dead) for one in (patient, *others)]
-    birth = next((one for one in births if not one.doubt), births[0])
+    birth = latest_of(births)
     doubt = "" if dead else next((doubt for _, doubt in deaths if doubt), "")
     latest = birth.latest.isoformat() if birth.latest else None
     written = (_birth(patient), str(patient.body.get("deceasedDateTime") or ""))
@@ -232,8 +232,10 @@ def _death(patient: Resource, origin: Origin) -> tuple[bool, str]:
     """Whether the source says so, by a flag or by a date that reads; and what it says otherwise."""
     if patient.body.get("deceasedBoolean") is True:
         return True, ""
-    value = patient.body.get("deceasedDateTime")
-    return death_of(value, origin.today) if isinstance(value, str) else (False, "")
+    flag, value = patient.body.get("deceasedBoolean"), patient.body.get("deceasedDateTime")
+    if flag is not None and flag is not False:
+        return False, f"deceasedBoolean is {flag!r:.40}, neither true nor false"
+    return death_of(value, origin.today, _birth(patient)) if isinstance(value, str) else (False, "")
 
 
 def outside(reference: str, source: str, origin: Origin) -> str | None:
