@@ -1,6 +1,12 @@
 """What a hostile or a careless source sends: nobody's chart, mark or time is lost to it."""
 
+import bz2
+import gzip
 import json
+import lzma
+import tarfile
+import zipfile
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +19,7 @@ from records.desk import Near
 from records.directory import NewPatient, register_patients
 from records.disclosures import find_records
 from records.imports.balance import CORRECTIONS, REJECTS
+from records.imports.contents import MEMBERS_READ
 from records.imports.fhir import Unreadable, scan_entries
 from records.imports.mapping import Mapping
 from records.imports.media import sniff
@@ -24,6 +31,7 @@ from tests.integration.test_import_whose import (
     UUID,
     count,
     hl7,
+    image,
     person,
     reasons,
     result,
@@ -294,3 +302,65 @@ def test_the_byte_of_each_entry_is_counted_from_the_one_before() -> None:
     found = scan_entries(f"{start}{'1,' * 100_000}1]}}".encode())[1]
     last = len(start.encode()) + 2 * 100_000
     assert isinstance(found[-1], Unreadable) and f"byte {last}:" in found[-1].reason
+
+
+# --- what is packed ------------------------------------------------------------------------------
+
+
+def packed(folder: Path) -> Iterator[Path]:
+    """Archives of all kinds with what another patient is named in."""
+    folder.mkdir()
+    lines = "".join(json.dumps(one) + "\n" for one in (person("2", "78", OTTO), result("x", "2")))
+    scan = image(folder / "i.dcm", "78", "Brandt^Otto", "20010102", "M")
+    inner = folder / "lines"
+    inner.write_text(lines)
+    (folder / "i.dcm.gz").write_bytes(gzip.compress(scan.read_bytes()))
+    (folder / "lines.bz2").write_bytes(bz2.compress(lines.encode()))
+    (folder / "lines.xz").write_bytes(lzma.compress(lines.encode()))
+    with tarfile.open(folder / "lines.tar", "w") as files:
+        files.add(inner, "lines")
+    tar = (folder / "lines.tar").read_bytes()
+    (folder / "lines.tgz").write_bytes(gzip.compress(tar))
+    (folder / "lines.tar.bz2").write_bytes(bz2.compress(tar))
+    for name, members in (
+        ("study.zip", {"i.dcm": scan.read_bytes()}),
+        ("many.zip", {str(n): b"text" for n in range(MEMBERS_READ)} | {"lines": lines.encode()}),
+    ):
+        with zipfile.ZipFile(folder / name, "w") as archive:
+            for member, data in members.items():
+                archive.writestr(member, data)
+    with zipfile.ZipFile(folder / "twice.zip", "w") as archive:
+        archive.write(folder / "study.zip", "study.zip")
+    (folder / "late.txt").write_text(
+        json.dumps({"text": {"div": "x" * 9_000}, "resourceType": "Patient"})
+    )
+    scan.unlink()
+    inner.unlink()
+    yield from sorted(folder.iterdir())
+
+
+def test_what_is_packed_and_names_another_is_filed_under_nobody(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    clinic.bring(write(tmp_path / "a.json", person("1", "77", IDA)))
+    paths = list(packed(tmp_path / "in"))
+    summary = clinic.bring(*paths, patient=IDA_77)
+    assert (summary.new, summary.rejected) == (0, len(paths))
+
+
+def test_what_is_packed_and_names_nobody_is_filed(clinic: Clinic, tmp_path: Path) -> None:
+    clinic.bring(write(tmp_path / "a.json", person("1", "77", IDA)))
+    letter, folder = b"Dear colleague", tmp_path / "in"
+    folder.mkdir()
+    (folder / "letter.gz").write_bytes(gzip.compress(letter))
+    (folder / "broken.bz2").write_bytes(b"BZh9 is no archive")
+    (folder / "letter.json.txt").write_text("[" + " " * 9_000 + "]")
+    with zipfile.ZipFile(folder / "letter.docx", "w") as archive:
+        for name in ("[Content_Types].xml", *map(str, range(MEMBERS_READ))):
+            archive.writestr(name, letter)
+    with zipfile.ZipFile(folder / "letters.zip", "w") as archive:
+        archive.write(folder / "letter.docx", "letter.docx")
+    with tarfile.open(folder / "letter.tar", "w") as files:
+        files.add(folder / "letter.docx", "letter.docx")
+    summary = clinic.bring(folder, patient=IDA_77)
+    assert (summary.new, summary.rejected) == (6, 0), reasons(summary)
