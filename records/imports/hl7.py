@@ -68,6 +68,8 @@ MOVES = frozenset(
     }
 )
 """Merges, moves, links, swaps and changes of identifiers."""
+PRIOR_PATIENT = (1, 2, 4)
+"""Fields of MRG that name who a patient was before, the older ones too."""
 DELETES = frozenset({"A23", "A29"})
 OTHERS: Mapping[str, str] = {
     "BAR": "accounts", "DFT": "charges", "MDM": "documents", "OML": "orders", "ORM": "orders",
@@ -77,8 +79,11 @@ OTHERS: Mapping[str, str] = {
 """What other types are about."""
 PERSON_EVENTS = frozenset({"A08", "A28", "A31"})
 """About the person when they name no visit."""
-CODED_FIELDS = (("OBR", 4), ("OBX", 3), ("OBX", 5), ("DG1", 3), ("PR1", 3))
-"""Where codes stand that bring labels; OBX-5 when its type says that it is coded."""
+CODED_FIELDS = (
+    ("OBR", 4), ("OBX", 3), ("OBX", 5), ("DG1", 3), ("PR1", 3),
+    ("OBR", 31), ("PV2", 3), ("AL1", 3), ("IAM", 3), ("DRG", 1),
+)  # fmt: skip
+"""Where codes stand that bring labels: what was done and found, and why; OBX-5 when its type says that it is coded."""
 
 _OUTER = re.compile(rb"(?:\A|[\r\n\x0b])([FB](?:HS|TS))(?=[^\w\s])")
 _SECTIONS = {code.lower(): row.category for row in TABLE for code in row.codes.split()}
@@ -246,8 +251,10 @@ def _admission(message: Message, unit: Unit) -> RecordDraft:
     trigger = message.text("MSH", 9, 1, 2) or message.text("EVN", 1)
     if trigger not in EVENTS:
         raise _SetAside(f"ADT^{trigger}: this event is not imported")
-    if message.text("MRG", 1):
-        raise _SetAside(f"ADT^{trigger} with a prior patient in MRG-1 moves records; done by hand")
+    if prior := next((n for n in PRIOR_PATIENT if message.text("MRG", n)), 0):
+        raise _SetAside(
+            f"ADT^{trigger} with a prior patient in MRG-{prior} moves records; done by hand"
+        )
     visit, authority = message.text("PV1", 19), _authority(message, "PV1", 19)
     about_person = trigger in PERSON_EVENTS and not visit
     day = _first_day(message, ("PV1", 44), ("EVN", 2), ("MSH", 7))
