@@ -21,6 +21,7 @@ from records.disclosures import find_records
 from records.imports.balance import CORRECTIONS, REJECTS
 from records.imports.contents import MEMBERS_READ
 from records.imports.fhir import Unreadable, scan_entries
+from records.imports.labels import Labels
 from records.imports.mapping import Mapping
 from records.imports.media import sniff
 from tests.integration.test_import import Clinic, clinic
@@ -364,3 +365,83 @@ def test_what_is_packed_and_names_nobody_is_filed(clinic: Clinic, tmp_path: Path
         files.add(folder / "letter.docx", "letter.docx")
     summary = clinic.bring(folder, patient=IDA_77)
     assert (summary.new, summary.rejected) == (6, 0), reasons(summary)
+
+
+# --- messages ------------------------------------------------------------------------------------
+
+
+def message(path: Path, kind: str, *segments: str) -> Path:
+    """A message about Ida, of the sender KIS."""
+    head = f"MSH|^~\\&|KIS|North|||20200102||{kind}|{path.stem}|P|2.5"
+    ida = "PID|1||77^^^LAB||Lindqvist^Ida||19710609|F"
+    path.write_text("\r".join((head, ida, *segments)) + "\r", newline="")
+    return path
+
+
+@pytest.mark.parametrize(
+    "segment",
+    ["PV2|1||F20.0^x^I10", "AL1|1||F20.0^x^I10", "IAM|1||F20.0^x^I10", "DRG|F20.0^x^I10",
+     f"OBR|1||1|718-7^Hb^LN|||20200102{'|' * 24}F20.0^x^I10"],
+)  # fmt: skip
+def test_the_reason_of_a_visit_or_an_order_is_as_sensitive_as_a_diagnosis(
+    clinic: Clinic, tmp_path: Path, segment: str
+) -> None:
+    clinic.bring(message(tmp_path / "a.hl7", "ADT^A01", segment))
+    (row,) = charted(clinic, "LAB|77")
+    assert len(row.labels) == 1 and row.sensitive
+
+
+@pytest.mark.parametrize("segment", ["MRG|78", "MRG||78", "MRG||||78"])
+def test_a_prior_patient_is_one_in_whichever_field(
+    clinic: Clinic, tmp_path: Path, segment: str
+) -> None:
+    summary = clinic.bring(message(tmp_path / "a.hl7", "ADT^A08", segment))
+    assert (summary.new, summary.rejected) == (0, 1) and not clinic.charts()
+
+
+def test_a_new_table_of_labels_reaches_results_that_are_known(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    order = ("OBR|1||1|XX^x^KIS|||20200102", "OBX|1|NM|718-7^Hb^LN||14")
+    clinic.bring(message(tmp_path / "a.hl7", "ADT^A28"))
+    results = message(tmp_path / "o.hl7", "ORU^R01", *order)
+    clinic.bring(results)
+    labels = Labels.parse("system,code,label,comment\nKIS,XX,HIV,our own\n", "labels")
+    summary = clinic.bring(results, labels=labels)
+    assert (summary.amended, summary.amendments) == (1, 1)
+    (row,) = [one for one in charted(clinic, "LAB|77") if one.category == "laboratory"]
+    assert (len(row.versions), len(row.labels)) == (2, 1)
+    assert clinic.bring(results, labels=labels).known == 1
+
+
+# --- what is told --------------------------------------------------------------------------------
+
+
+def test_what_a_manifest_names_and_nobody_gives_is_told(clinic: Clinic, tmp_path: Path) -> None:
+    """A manifest that is named alone brings none of its files; nor does it bring a hidden one."""
+    clinic.bring(write(tmp_path / "a.json", person("1", "77", IDA)))
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("letter.txt", ".letter.txt"):
+        (folder / name).write_text("Dear colleague")
+    manifest = folder / "manifest.csv"
+    manifest.write_text(
+        "file,patient,category,clinical_date,title\n"
+        f"letter.txt,{IDA_77},,,\n.letter.txt,{IDA_77},,,\n"
+    )
+    summary = clinic.bring(manifest)
+    assert (summary.new, summary.references, summary.rejected) == (0, 1, 2)
+    assert "not among what is imported" in reasons(summary)
+    summary = clinic.bring(folder)
+    assert (summary.new, summary.references, summary.rejected) == (1, 1, 1)
+
+
+def test_a_reject_that_utf_8_cannot_write_is_one_reject(clinic: Clinic, tmp_path: Path) -> None:
+    odd = [
+        rejected(tmp_path / "a.jsonl", "a.json", '{"resourceType": "\ud800"}'),
+        rejected(tmp_path / "b.jsonl", "a\0b", None, patient=IDA_77),
+        rejected(tmp_path / "c.jsonl", "patients.csv", "row", header="\ud800"),
+        rejected(tmp_path / "d.jsonl", "a\udcfc", None, patient="\ud800"),
+    ]
+    summary = clinic.bring(*odd, write(tmp_path / "z.json", person("1", "77", IDA)))
+    assert (summary.found, summary.new, summary.rejected) == (5, 1, 4)
