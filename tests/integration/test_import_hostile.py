@@ -445,3 +445,17 @@ def test_a_reject_that_utf_8_cannot_write_is_one_reject(clinic: Clinic, tmp_path
     ]
     summary = clinic.bring(*odd, write(tmp_path / "z.json", person("1", "77", IDA)))
     assert (summary.found, summary.new, summary.rejected) == (5, 1, 4)
+
+
+def test_what_a_transaction_calls_its_patient_is_no_number(clinic: Clinic, tmp_path: Path) -> None:
+    """Two people without names, in two bundles made of one template: their record numbers tell them apart."""
+    url = "urn:uuid:61ebe359-bfdc-4613-8bf2-c5e300945f0a"
+    for number in ("77", "78"):
+        one = {"resourceType": "Patient", "identifier": [{"system": SYSTEM, "value": number}]}
+        two = {"resourceType": "Observation", "id": f"o{number}", "subject": {"reference": url}}
+        entries = [{"fullUrl": url, "resource": one}, {"resource": two}]
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+        (tmp_path / f"{number}.json").write_text(json.dumps(bundle))
+    summary = clinic.bring(tmp_path / "77.json", tmp_path / "78.json")
+    assert (summary.new, summary.patients, summary.rejected) == (4, 2, 0)
+    assert count(clinic, IDA_77, f"{SYSTEM}|78") == [2, 2]

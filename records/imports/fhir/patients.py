@@ -46,8 +46,9 @@ def called(patient: Resource, origin: Origin) -> Called:
         if "MR" in types or not (system or types):
             numbers.append(record_number(identifier["value"]))
     source, server_id = source_of(patient, origin), f"Patient/{patient.id}"
-    own = (patient.id or "", (patient.full_url or "").removeprefix("urn:uuid:").rpartition("/")[2])
-    uuids = list(filter(None, map(uuid_name, own)))
+    # What a transaction calls its entries is made up for it, or stands in a template: its numbers go before that.
+    url = "" if names else (patient.full_url or "").removeprefix("urn:uuid:").rpartition("/")[2]
+    uuids = list(filter(None, map(uuid_name, (patient.id or "", url))))
     if source and patient.id:
         uuids.append(source_name(source, server_id))
     own_id = server_id if patient.id else patient.full_url or ""
