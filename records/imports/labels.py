@@ -4,7 +4,7 @@ import csv
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
 
@@ -47,6 +47,11 @@ class Labels:
 
     rows: Mapping[tuple[str, str], frozenset[str]]
     """Labels by system and code, both normal; a prefix ends with `*`."""
+
+    @cached_property
+    def _longest(self) -> int:
+        """Of the codes and prefixes: no longer beginning of a code is looked for."""
+        return max((len(code) for _, code in self.rows), default=0)
 
     @staticmethod
     def default() -> "Labels":
@@ -91,7 +96,7 @@ class Labels:
         for system, code in codes:
             key = system_name(system), _normal(system_name(system), code)
             found |= self.rows.get(key, frozenset())
-            for end in range(1, len(key[1]) + 1):
+            for end in range(1, min(len(key[1]), self._longest) + 1):
                 found |= self.rows.get((key[0], key[1][:end] + "*"), frozenset())
         return tuple(sorted(found))
 

@@ -108,6 +108,7 @@ def of_nobody_here() -> list[dict[str, Any]]:
         observation | {"subject": {"display": "Otto Brandt"}},
         observation | {"subject": {"reference": {"value": "Patient/2"}}},
         observation | {"subject": {}},
+        observation | {"subject": ida | {"identifier": {"system": SYSTEM, "value": "78"}}},
         observation | {"subject": [ida, "Patient/2"]},
         observation | {"subject": ida, "contained": [inner | {"subject": OTTO_2}]},
         observation | {"subject": ida, "contained": [inner | {"subject": "Patient/2"}]},
@@ -135,6 +136,7 @@ def test_what_a_resource_contains_may_be_its_own_patients(clinic: Clinic, tmp_pa
         **result("x", "1"),
         "contained": [ida, inner, {**inner, "subject": {"reference": "Patient/1"}}],
     }
+    outer["subject"] |= {"identifier": {"system": SYSTEM, "value": "77"}}
     device = {"resourceType": "Device", "id": "d", "owner": {"reference": "Organization/1"}}
     performed = {"resourceType": "Basic", "id": "b", "author": {"reference": "Patient/1"}}
     summary = clinic.bring(

@@ -123,3 +123,10 @@ def test_the_page_names_every_system() -> None:
 )
 def test_an_edition_of_a_code_system_is_that_system(system: str, name: str) -> None:
     assert system_name(system) == name
+
+
+def test_a_code_of_any_length_is_looked_up_at_once() -> None:
+    """Each of its beginnings was, and copied: a code of 10 MB took days."""
+    table = Labels.parse("system,code,label,comment\nKIS,F1*,ETH,prefix\n", "table")
+    assert table.of([("KIS", "F1" + "0" * 10_000_000)]) == ("ETH",)
+    assert table.of([("KIS", "F2" + "0" * 10_000_000)]) == Labels({}).of([("KIS", "F1")]) == ()

@@ -41,6 +41,7 @@ from records.imports.fhir.versions import content_hash, standing
 from records.imports.fhir.walk import (
     attachments,
     identifier_text,
+    is_text,
     links,
     objects,
     patient_references,
@@ -214,7 +215,19 @@ class _Bundle:
             return ({key}, "") if key else (set(), _ASIDE)
         if unread := next(_unread(resource.body), ""):
             return set(), f"its {unread} names nobody in a form that is read"
+        if any(self._two_ways(link, resource) for link in _patient_links(resource.body)):
+            return set(), "a reference and an identifier in it name different patients"
         return self._linked(links(resource.body, PATIENT_PATHS, "Patient"), resource)
+
+    def _two_ways(self, link: dict[str, Any], referrer: Resource) -> bool:
+        """Whether a link names a patient by a reference, and by another number of the same system than theirs."""
+        reference, identifier = link.get("reference"), link.get("identifier")
+        if not is_text(reference) or not isinstance(identifier, dict):
+            return False
+        found, said = self._find(reference, referrer), identifier_text(identifier)
+        theirs = list(objects(found.body, "identifier")) if found else []
+        same = [one for one in theirs if one.get("system") == identifier.get("system")]
+        return bool(said and same) and said not in map(identifier_text, same)
 
     def _linked(self, named_by: Iterable[str], referrer: Resource) -> tuple[set[str], str]:
         """Whom these references of patients name, and why that cannot be said of one of them."""
@@ -427,6 +440,11 @@ def _foreign(resource: Resource) -> str:
     if "Patient" in within and not any(links(resource.body, PATIENT_PATHS, "Patient")):
         return "it contains a Patient and names none; not read"
     return ""
+
+
+def _patient_links(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for path in PATIENT_PATHS:
+        yield from objects(body, path)
 
 
 def _unread(body: dict[str, Any]) -> Iterator[str]:
