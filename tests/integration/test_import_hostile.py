@@ -461,3 +461,16 @@ def test_what_a_transaction_calls_its_patient_is_no_number(clinic: Clinic, tmp_p
     summary = clinic.bring(tmp_path / "77.json", tmp_path / "78.json")
     assert (summary.new, summary.patients, summary.rejected) == (4, 2, 0)
     assert count(clinic, IDA_77, f"{SYSTEM}|78") == [2, 2]
+
+
+def test_patients_that_the_source_joined_stay_two_and_are_told(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    old = person("2", "78", IDA) | {
+        "link": [{"type": "replaced-by", "other": {"reference": "Patient/1"}}]
+    }
+    path = write(tmp_path / "a.json", person("1", "77", IDA), old, result("x", "2"))
+    summary = clinic.bring(path, report=tmp_path / "report")
+    assert (summary.patients, summary.rejected, summary.doubts) == (2, 0, 1)
+    (line,) = (tmp_path / "report" / CORRECTIONS).read_text().splitlines()
+    assert "joins two charts" in json.loads(line)["what"]

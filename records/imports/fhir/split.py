@@ -57,6 +57,10 @@ ENCOUNTER_PATHS = ("encounter", "context", "context.encounter", "item.encounter"
 # What a resource is about that names no patient itself: Provenance, Appointment, AuditEvent.
 ABOUT_PATHS = (*ENCOUNTER_PATHS, "target", "participant.actor", "entity.what")
 
+MERGED = (
+    "Patient.link: the source says that one of two patients was replaced by the other; both stay as they are, and who "
+    "joins two charts does it by hand"
+)
 _ASIDE = "its Patient is set aside"
 _NOT_THERE = "its patient is not in the bundle, nor named by an identifier or a UUID"
 
@@ -110,6 +114,10 @@ class _Bundle:
         for patient in (r for r in own if r.type == "Patient"):
             if id(patient) not in self._people.refused:
                 self._people.add(patient)
+            for link in objects(patient.body, "link"):
+                if link.get("type") in ("replaced-by", "replaces"):
+                    other = next(objects(link, "other"), {}).get("reference")
+                    self._findings.doubt(patient.position, MERGED, str(other or ""))
         ties: dict[str, list[_Tie]] = {}
         for resource in own:
             tie = self._tie(resource)
