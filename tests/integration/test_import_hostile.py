@@ -474,3 +474,10 @@ def test_patients_that_the_source_joined_stay_two_and_are_told(
     assert (summary.patients, summary.rejected, summary.doubts) == (2, 0, 1)
     (line,) = (tmp_path / "report" / CORRECTIONS).read_text().splitlines()
     assert "joins two charts" in json.loads(line)["what"]
+
+
+def test_white_space_around_a_number_makes_nobody_another(clinic: Clinic, tmp_path: Path) -> None:
+    for place, value in enumerate(("77", " 77", "77\t", " ")):
+        write(tmp_path / f"{place}.json", person(f"p{place}", value, IDA))
+    summary = clinic.bring(*(tmp_path / f"{place}.json" for place in range(3)))
+    assert (summary.patients, count(clinic, IDA_77)) == (1, [3])

@@ -17,7 +17,7 @@ from records.imports.drafts import (
     uuid_name,
 )
 from records.imports.fhir.scan import Resource
-from records.imports.fhir.walk import identifier_text, is_text, objects, plain
+from records.imports.fhir.walk import as_written, identifier_text, is_text, objects, plain
 from records.imports.people import Demographics, Traits
 
 
@@ -39,12 +39,13 @@ def called(patient: Resource, origin: Origin) -> Called:
     """Every name: identifiers with a system, UUIDs, the server's id in its source; numbers, and a bare id."""
     names, shared, numbers = list[str](), list[str](), list[str]()
     for identifier in _identifiers(patient, origin):
-        text, system = identifier_text(identifier) or "", is_text(identifier.get("system"))
+        text = identifier_text(identifier) or ""
+        system = not text.startswith("|")
         types = _types(identifier)
         if system:
             (shared if types & SHARED_TYPES else names).append(text)
         if "MR" in types or not (system or types):
-            numbers.append(record_number(identifier["value"]))
+            numbers.append(record_number(identifier["value"].strip()))
     source, server_id = source_of(patient, origin), f"Patient/{patient.id}"
     # What a transaction calls its entries is made up for it, or stands in a template: its numbers go before that.
     url = "" if names else (patient.full_url or "").removeprefix("urn:uuid:").rpartition("/")[2]
@@ -56,7 +57,7 @@ def called(patient: Resource, origin: Origin) -> Called:
     alone = not names and not uuids
     bare = [*shared, *([source_name("", own_id)] if own_id else [])] if alone else []
     # Older programs kept the first identifier, with a system or without, or the id of nobody knew which server.
-    first = next((identifier_text(one) for one in _identifiers(patient, origin)), None) or own_id
+    first = next(map(as_written, _identifiers(patient, origin)), "") or own_id
     former = [first] if first and first not in names and first not in uuids else []
     parts = (names + uuids, numbers + shared, bare, former)
     return Called(*(tuple(dict.fromkeys(one)) for one in parts))

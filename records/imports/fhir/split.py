@@ -39,6 +39,7 @@ from records.imports.fhir.patients import (
 from records.imports.fhir.scan import Resource, scan_bundle
 from records.imports.fhir.versions import content_hash, standing
 from records.imports.fhir.walk import (
+    as_written,
     attachments,
     identifier_text,
     is_text,
@@ -416,8 +417,8 @@ def unit_name(resource: Resource) -> str:
     if resource.id:
         return f"{resource.type}/{resource.id}"
     for identifier in objects(resource.body, "identifier"):
-        if identifier.get("system") and (text := identifier_text(identifier)):
-            return f"{resource.type}?{text}"
+        if identifier.get("system") and identifier_text(identifier):
+            return f"{resource.type}?{as_written(identifier)}"
     return resource.full_url or f"{resource.type}#{sha256(resource.raw).hexdigest()}"
 
 

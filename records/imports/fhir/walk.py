@@ -82,11 +82,19 @@ def attachments(body: dict[str, Any]) -> Iterator[str]:
 
 
 def identifier_text(identifier: dict[str, Any]) -> str | None:
-    """Return `system|value`, the system empty if there is none; None without a value."""
+    """Return `system|value` without white space around either, the system empty if there is none; None without a
+    value. No number ends with a space, and two that differ by it alone would be two patients.
+    """
     system, value = identifier.get("system"), identifier.get("value")
-    if not is_text(value):
+    if not is_text(value) or not value.strip():
         return None
-    return f"{system if is_text(system) else ''}|{value}"
+    return f"{system.strip() if is_text(system) else ''}|{value.strip()}"
+
+
+def as_written(identifier: dict[str, Any]) -> str:
+    """`system|value` of an identifier that has a value, with whatever white space stands around them."""
+    system = identifier.get("system")
+    return f"{system if is_text(system) else ''}|{identifier['value']}"
 
 
 def full_date(value: Any) -> str | None:
