@@ -20,7 +20,7 @@ from records.directory import NewPatient, register_patients
 from records.disclosures import find_records
 from records.imports.balance import CORRECTIONS, REJECTS
 from records.imports.contents import MEMBERS_READ
-from records.imports.fhir import Unreadable, scan_entries
+from records.imports.fhir import FhirError, Unreadable, scan_entries
 from records.imports.labels import Labels
 from records.imports.mapping import Mapping
 from records.imports.media import sniff
@@ -301,10 +301,21 @@ def test_a_key_that_stands_twice_among_many_is_found_at_once() -> None:
 
 
 def test_the_byte_of_each_entry_is_counted_from_the_one_before() -> None:
-    start = '{"resourceType":"Bundle","type":"batch","entry":["ä",'
-    found = scan_entries(f"{start}{'1,' * 100_000}1]}}".encode())[1]
-    last = len(start.encode()) + 2 * 100_000
+    start, one = (
+        '{"resourceType":"Bundle","type":"batch","entry":["ä",',
+        '{"request": {"method": "GET"}}  ,',
+    )
+    found = scan_entries(f"{start}{one * 100_000}1]}}".encode())[1]
+    last = len(start.encode()) + len(one) * 100_000
     assert isinstance(found[-1], Unreadable) and f"byte {last}:" in found[-1].reason
+
+
+def test_entries_that_hold_nothing_take_no_memory() -> None:
+    """Each took two hundred times its length."""
+    for nothing in ("1", "{}", "null"):
+        text = f'{{"resourceType":"Bundle","type":"batch","entry":[{nothing}{f",{nothing}" * 50_000}]}}'
+        with pytest.raises(FhirError, match="expected resources"):
+            scan_entries(text.encode())
 
 
 # --- what is packed ------------------------------------------------------------------------------

@@ -16,6 +16,10 @@ from typing import Any, NoReturn
 from records.imports.fhir.walk import is_text
 
 BUNDLE_TYPES = ("transaction", "batch", "collection")
+ENTRY_BYTES = 32
+"""What the entries of a bundle have at least on average: what is kept of each takes ten times as much."""
+ENTRIES_FREE = 10_000
+"""So many are read whatever their length."""
 ALONE = "resource"
 """The type given to a resource that came without a bundle."""
 
@@ -140,6 +144,10 @@ class _Cursor:
     def _entries(self) -> Iterator[_Entry]:
         for index in self._items("Bundle.entry"):
             path = f"Bundle.entry[{index}]"
+            if index >= ENTRIES_FREE and index * ENTRY_BYTES > self._at:
+                self._refuse(
+                    path, f"got entries of less than {ENTRY_BYTES} bytes, expected resources"
+                )
             self._peek()
             entry = _Entry({}, self._at, self._at, self._at)
             if self._peek() != "{":
