@@ -113,6 +113,8 @@ def of_nobody_here() -> list[dict[str, Any]]:
         observation | {"subject": ida, "contained": [inner | {"subject": OTTO_2}]},
         observation | {"subject": ida, "contained": [inner | {"subject": "Patient/2"}]},
         observation | {"subject": ida, "contained": [{"resourceType": "Patient", **OTTO}]},
+        observation | {"encounter": {"reference": "Encounter/of-otto"}},
+        {"resourceType": "Provenance", "id": "p", "target": [{"reference": "Observation/of-otto"}]},
         {"resourceType": "Group", "id": "g", "member": [{"entity": ida}, {"entity": OTTO_2}]},
         {"resourceType": "Group", "id": "g", "member": [{"entity": named}]},
         {"resourceType": "ResearchSubject", "id": "r", "individual": OTTO_2},

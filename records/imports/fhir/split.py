@@ -205,6 +205,9 @@ class _Bundle:
         if len(everybody) + len(self._people.refused) > 1 and not named:
             count = len(everybody) + len(self._people.refused)
             return None, f"it names no patient and the bundle has {count}"
+        about = [self._find(reference, resource) for reference in _about(resource.body)]
+        if not named and about and not any(about):
+            return None, "it names no patient, and what it is about is not in the bundle"
         owners = named or everybody
         if not named and self._mentioned(resource) - owners:
             return (
@@ -449,6 +452,15 @@ def _foreign(resource: Resource) -> str:
     if "Patient" in within and not any(links(resource.body, PATIENT_PATHS, "Patient")):
         return "it contains a Patient and names none; not read"
     return ""
+
+
+def _about(body: dict[str, Any]) -> Iterator[str]:
+    """The encounter and the targets that a resource names: whose they are, it is."""
+    return (
+        reference
+        for reference in links(body, (*ENCOUNTER_PATHS, "target"), "Encounter")
+        if not reference.startswith("#")
+    )
 
 
 def _patient_links(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
