@@ -129,7 +129,7 @@ LIMITS: dict[str, dict[str, Any]] = {
     "api.http.health": {"ADDRESS_REQUESTS": 256, "REQUESTS_LIMIT": 512},
     "api.http.protocol": {
         "ADDRESS_CONNECTIONS": 256, "CONNECTIONS": 2_048, "HEAD_BYTES": 32 << 10, "HEAD_SECONDS": 10,
-        "IDLE_SECONDS": 5, "REST_SECONDS": 5, "WRITE_BYTES": 32 << 10, "WRITE_SECONDS": 30,
+        "IDLE_SECONDS": 5, "PIPELINED": 32, "REST_SECONDS": 5, "WRITE_BYTES": 32 << 10, "WRITE_SECONDS": 30,
     },
     "api.http.writing": {"ACCOUNT_UPLOADS": 16, "UPLOADS": 64, "UPLOAD_WAITING": 64},
     "identity.sessions": {"CHALLENGE_MS": 120_000, "LOG_TOKEN_MS": 3_600_000, "SESSION_MS": 900_000},
