@@ -6,6 +6,7 @@ the import: the rights of age then begin too late rather than too early.
 
 import re
 from calendar import monthrange
+from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ AHEAD = timedelta(days=1)
 """How far a hospital's day may be ahead of UTC's: a child born this morning in Auckland is born."""
 NOTHING = frozenset({"", "null", '""', "\\n", "none", "nan", "nat", "na", "n/a", "nil"})
 """What databases write for no value: these say nothing, not even a doubt."""
+SEVERAL = "more than one birth date is given, of which the latest counts"
 _AMBIGUOUS = re.compile(r"\s*([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})\s*", re.ASCII)
 _COMPACT_PART = re.compile(r"([0-9]{4})([0-9]{2})?", re.ASCII)
 
@@ -50,17 +52,40 @@ def birth_of(text: str, today: date, *, dead: bool = False) -> Birth:
     return Birth(known, min(latest, today), doubt)
 
 
-def death_of(text: str, today: date) -> tuple[bool, str]:
+def latest_of(births: Iterable[Birth]) -> Birth:
+    """The birth date of somebody of whom several are given: the latest of those that are whole, else of all.
+
+    Two that are whole and differ (day and month exchanged) are a doubt.
+    """
+    found = list(births)
+    whole = [one for one in found if not one.doubt]
+    latest = max(whole or found, key=lambda one: one.latest or date.min)
+    if len({one.known for one in whole}) > 1:
+        return latest._replace(doubt=SEVERAL)
+    return latest
+
+
+def death_of(text: str, today: date, born: str = "") -> tuple[bool, str]:
     """Whether `text` is a date of death, whole or partial; and why not, if it says something else.
 
-    Only a date that reads, and has come, means death.
+    Only a date that reads, has come, and is not what programs write for none means death: no day before the
+    birth (`born`, as the source writes it), and none of so long ago that nobody treated today died on it, unless
+    a life before it is told.
     """
     if text.strip().lower() in NOTHING:
         return False, ""
     known = _partial(text)
-    if known and _first_day(known) <= today:
-        return True, ""
-    return False, f"the date of death {text[:40]!r} is not a date that reads and has come"
+    if not known or _first_day(known) > today:
+        return False, f"the date of death {text[:40]!r} is not a date that reads and has come"
+    last, birth = _last_day(known), _partial(born)
+    old = today.year - last.year > OLDEST_YEARS
+    if old and not (
+        birth and _last_day(birth) < _first_day(known)
+    ):  # of an archive it tells the life
+        return False, f"the date of death {text[:40]!r} is more than {OLDEST_YEARS} years ago"
+    if birth and last < _first_day(birth):
+        return False, f"the date of death {text[:40]!r} is before the birth"
+    return True, ""
 
 
 def _partial(text: str) -> str:

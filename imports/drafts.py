@@ -13,6 +13,11 @@ from people.demographics import NOTHING_SAID, Demographics
 from people.placeholders import Placeholders
 
 NOTHING = Standing()
+SHARED_TYPES = frozenset(
+    {"AN", "ANC", "AND", "ANT", "DL", "EN", "GI", "GN", "MB", "PPN", "SN", "SS", "VN"}
+)
+"""Types of identifiers (HL7 table 0203) that are of an account, a visit, a guarantor or a family, or are used wrongly
+too often."""
 _NUMBER, _SOURCE = "#MR|", "#in|"
 """What no identifier of a hospital begins with: reserving one from outside is refused."""
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)

@@ -12,6 +12,7 @@ from imports.births import birth_of, death_of
 from imports.cleaning import Undecodable, day_of, decode
 from imports.drafts import (
     NOTHING,
+    SHARED_TYPES,
     Findings,
     Origin,
     PatientDraft,
@@ -67,6 +68,8 @@ MOVES = frozenset(
     }
 )
 """Merges, moves, links, swaps and changes of identifiers."""
+PRIOR_PATIENT = (1, 2, 4)
+"""Fields of MRG that name who a patient was before, the older ones too."""
 DELETES = frozenset({"A23", "A29"})
 OTHERS: Mapping[str, str] = {
     "BAR": "accounts", "DFT": "charges", "MDM": "documents", "OML": "orders", "ORM": "orders",
@@ -76,10 +79,11 @@ OTHERS: Mapping[str, str] = {
 """What other types are about."""
 PERSON_EVENTS = frozenset({"A08", "A28", "A31"})
 """About the person when they name no visit."""
-NOT_THE_PATIENT = frozenset({"AN", "DL", "PPN", "SS", "VN"})
-"""Types of identifiers (table 0203) in PID-3 that are of an account, of a visit, or used wrongly too often."""
-CODED_FIELDS = (("OBR", 4), ("OBX", 3), ("OBX", 5), ("DG1", 3), ("PR1", 3))
-"""Where codes stand that bring labels; OBX-5 when its type says that it is coded."""
+CODED_FIELDS = (
+    ("OBR", 4), ("OBX", 3), ("OBX", 5), ("DG1", 3), ("PR1", 3),
+    ("OBR", 31), ("PV2", 3), ("AL1", 3), ("IAM", 3), ("DRG", 1),
+)  # fmt: skip
+"""Where codes stand that bring labels: what was done and found, and why; OBX-5 when its type says that it is coded."""
 
 _OUTER = re.compile(rb"(?:\A|[\r\n\x0b])([FB](?:HS|TS))(?=[^\w\s])")
 _SECTIONS = {code.lower(): row.category for row in TABLE for code in row.codes.split()}
@@ -194,7 +198,7 @@ def _patient(message: Message, origin: Origin) -> tuple[tuple[str, ...], tuple[s
     for nth in range(1, message.repetitions("PID", 3) + 1):
         value, kind = message.text("PID", 3, nth, 1), message.text("PID", 3, nth, 5)
         authority = _authority(message, "PID", 3, nth)
-        if not value or kind in NOT_THE_PATIENT or origin.placeholders.has(value):
+        if not value or kind in SHARED_TYPES or origin.placeholders.has(value):
             continue
         if authority:
             names[identifier_name(authority, value)] = None
@@ -214,17 +218,27 @@ def _authority(message: Message, segment: str, field: int, nth: int = 1) -> str:
 def _person(message: Message, origin: Origin) -> Person:
     family, given, middle, suffix = (message.text("PID", 5, 1, part) for part in (1, 2, 3, 4))
     born, death = message.text("PID", 7), message.text("PID", 29)
-    by_date, doubt = death_of(death, origin.today)
-    died = by_date or message.text("PID", 30).upper() == "Y"
+    died, doubt = _death(message, origin)
     birth = birth_of(born, origin.today, dead=died)
     name = shown(" ".join(filter(None, (given, middle, family, suffix))))
     latest = birth.latest.isoformat() if birth.latest else None
     return Person(name, latest, died, birth.doubt, doubt, (born, death))
 
 
+def _death(message: Message, origin: Origin) -> tuple[bool, str]:
+    """Whether PID-30 or PID-29 says so; and what either says that is not understood."""
+    flag = message.text("PID", 30).upper()
+    if flag == "Y":
+        return True, ""
+    died, doubt = death_of(message.text("PID", 29), origin.today, message.text("PID", 7))
+    if flag not in ("", "N") and not died:
+        doubt = doubt or f"PID-30 is {flag[:40]!r}, neither Y nor N"
+    return died, doubt
+
+
 def _demographics(message: Message, origin: Origin) -> Demographics:
     family, given, middle = (message.text("PID", 5, 1, part) for part in (1, 2, 3))
-    dead = bool(message.text("PID", 29)) or message.text("PID", 30).upper() == "Y"
+    dead, _ = _death(message, origin)
     return Demographics(
         given=f"{given} {middle}".strip(),
         family=family,
@@ -237,8 +251,10 @@ def _admission(message: Message, unit: Unit) -> RecordDraft:
     trigger = message.text("MSH", 9, 1, 2) or message.text("EVN", 1)
     if trigger not in EVENTS:
         raise _SetAside(f"ADT^{trigger}: this event is not imported")
-    if message.text("MRG", 1):
-        raise _SetAside(f"ADT^{trigger} with a prior patient in MRG-1 moves records; done by hand")
+    if prior := next((n for n in PRIOR_PATIENT if message.text("MRG", n)), 0):
+        raise _SetAside(
+            f"ADT^{trigger} with a prior patient in MRG-{prior} moves records; done by hand"
+        )
     visit, authority = message.text("PV1", 19), _authority(message, "PV1", 19)
     about_person = trigger in PERSON_EVENTS and not visit
     day = _first_day(message, ("PV1", 44), ("EVN", 2), ("MSH", 7))

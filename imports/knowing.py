@@ -160,11 +160,15 @@ class Known:
         return self._against(chart, unit, name, kept, findings)
 
     def results(
-        self, chart: Chart, unit: Unit, findings: FileFindings
+        self,
+        chart: Chart,
+        unit: Unit,
+        findings: FileFindings,
+        weaker: Callable[[str, set[bytes]], bool],
     ) -> dict[str, set[bytes]] | None:
         """The records that hold results of a message and get a version by it, each with those results.
 
-        Empty for a message of which none is known; None where there is nothing to file, which is told here.
+        `weaker`: whether a record is less guarded than the message is marked now. Empty for a message of which none is known; None where there is nothing to file, which is told here.
         """
         before = chart.kept.get(self.hash(chart, unit.former)) if unit.former else None
         if before and self._there(chart, before) and self._same(chart, unit, before):
@@ -185,6 +189,9 @@ class Known:
                 changed = True
             touched[kept.object].add(name)
         if touched and not changed:
+            touched = {record: mine for record, mine in touched.items() if weaker(record, mine)}
+            if touched:
+                return touched
             findings.report.summary.known += 1
             return None
         return touched

@@ -4,7 +4,7 @@ import csv
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
 
@@ -17,7 +17,8 @@ SYSTEMS: Mapping[str, tuple[str, ...]] = {
     "SNOMED-CT": ("http://snomed.info/sct", "SCT", "SNM", "SNOMED CT", "SNOMED", "2.16.840.1.113883.6.96"),
     "ICD-10": ("http://hl7.org/fhir/sid/icd-10", "I10", "ICD10", "2.16.840.1.113883.6.3"),
     "ICD-10-CM": ("http://hl7.org/fhir/sid/icd-10-cm", "I10C", "ICD10CM", "2.16.840.1.113883.6.90"),
-    "ICD-10-GM": ("http://fhir.de/CodeSystem/bfarm/icd-10-gm", "ICD10GM", "1.2.276.0.76.5.409"),
+    "ICD-10-GM": ("http://fhir.de/CodeSystem/bfarm/icd-10-gm", "http://fhir.de/CodeSystem/dimdi/icd-10-gm",
+                  "ICD10GM", "1.2.276.0.76.5.409"),
     "ICD-9-CM": ("http://hl7.org/fhir/sid/icd-9-cm", "I9", "I9C", "I9CDX", "I9M", "ICD9", "ICD9CM",
                  "2.16.840.1.113883.6.103"),
     "LOINC": ("http://loinc.org", "LN", "2.16.840.1.113883.6.1"),
@@ -29,6 +30,9 @@ SYSTEMS: Mapping[str, tuple[str, ...]] = {
 
 _SYSTEM = {alias.lower(): name for name, aliases in SYSTEMS.items() for alias in (name, *aliases)}
 _OID = re.compile(r"urn:oid:", re.IGNORECASE)
+_YEAR = re.compile(r"[-_ ]?(19|20)[0-9]{2}\Z", re.ASCII)
+"""By which sources tell the edition of a code system (`icd10gm2020`)."""
+_SNOMED_EDITION = "http://snomed.info/sct/"
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,11 @@ class Labels:
 
     rows: Mapping[tuple[str, str], frozenset[str]]
     """Labels by system and code, both normal; a prefix ends with `*`."""
+
+    @cached_property
+    def _longest(self) -> int:
+        """Of the codes and prefixes: no longer beginning of a code is looked for."""
+        return max((len(code) for _, code in self.rows), default=0)
 
     @staticmethod
     def default() -> "Labels":
@@ -87,15 +96,24 @@ class Labels:
         for system, code in codes:
             key = system_name(system), _normal(system_name(system), code)
             found |= self.rows.get(key, frozenset())
-            for end in range(1, len(key[1]) + 1):
+            for end in range(1, min(len(key[1]), self._longest) + 1):
                 found |= self.rows.get((key[0], key[1][:end] + "*"), frozenset())
         return tuple(sorted(found))
 
 
 def system_name(system: str) -> str:
-    """The short name of a code system, whichever of its names it goes by; one not known in lower case."""
+    """The short name of a code system, whichever of its names it goes by; one not known in lower case.
+
+    Its version or edition doesn't matter, in whichever way it is said: `…/icd-10|2019`, `…/sct/900000000000207008`,
+    `icd10gm2020`; nor does `https`.
+    """
     bare = _OID.sub("", system.strip()).lower()
-    return _SYSTEM.get(bare, bare)
+    if bare in _SYSTEM:
+        return _SYSTEM[bare]
+    plain = bare.partition("|")[0].strip().rstrip("/").replace("https://", "http://", 1)
+    if plain.startswith(_SNOMED_EDITION):
+        return "SNOMED-CT"
+    return _SYSTEM.get(plain) or _SYSTEM.get(_YEAR.sub("", plain), bare)
 
 
 @cache

@@ -46,8 +46,9 @@ _BY_NAME = {
     ("text/plain", ".eml"): "message/rfc822",
 }
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")
+# A comment ends where it first can: there is one way only to read a run of them.
 _HTML = re.compile(
-    r"\s*(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL
+    r"\s*(?:<!--(?:(?!-->).)*-->\s*)*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL
 )
 _XML = re.compile(r"\s*<\?xml\s", re.IGNORECASE)
 _VALUE_KINDS = frozenset(b"AE AS AT CS DA DS DT IS LO LT PN SH SL SS ST TM UI UL US OB UN".split())

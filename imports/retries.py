@@ -132,6 +132,11 @@ def _line(number: int, raw: bytes) -> Line:
     original = members["original"]
     if not all(isinstance(t, str) for t in texts.values()) or not isinstance(original, str | None):
         raise ValueError("got something else than texts in file, header, patient or original")
+    # A name of a file may hold what UTF-8 has no bytes for (see `Report.write`), but no NUL.
+    for text in (original or "", texts["header"], texts["patient"]):
+        text.encode()
+    if "\0" in texts["file"]:
+        raise ValueError(f"got the file {texts['file'][:80]!r}, expected a name without NUL")
     return Line(number, raw, Path(texts["file"]), original, texts["header"], texts["patient"])
 
 

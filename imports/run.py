@@ -33,6 +33,7 @@ Progress = Callable[[str, int, int], None]
 """`progress(step, done, all)`, in files."""
 HEADER_BYTES = 65_536
 """Longest first line of a table that goes with its rejected rows."""
+NOT_GIVEN = "a manifest names it, and it is not among what is imported: name its folder"
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,12 @@ class _Import:
             rows |= read_manifest(path, self._book.of(path))
             self._done += 1
         sources.attach(rows)  # a row whose file is missing was rejected, and has none
+        given = {path.resolve() for path in sources.all()}
+        given |= {one.path.resolve() for one in sources.aside}
+        for path in sorted(rows.keys() - given):
+            findings = self._book.of(path)
+            findings.found()
+            findings.reject("", NOT_GIVEN, None)
         return rows
 
     def _look(self, bundles: Sequence[Path]) -> set[Path]:

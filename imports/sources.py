@@ -12,6 +12,10 @@ from imports.walking import Aside, walk
 
 HEAD_BYTES = 4_096
 """How much of a file tells what it is."""
+UNNAMED = "it is a list of an import's report; name it itself to import it"
+"""Why rejects that merely lie in a folder are not imported: their lines name files anywhere, and to import them is
+to decide for what is in them."""
+REPORTED = "it is a list of an import's report, of many patients, and no record of anybody"
 
 
 @dataclass
@@ -57,19 +61,20 @@ def find_sources(paths: Sequence[Path], mapping: Mapping) -> Sources:
     """
     sources = Sources()
     late: list[Path] = []
+    named = frozenset(paths)
     for one in walk(paths):
         if isinstance(one, Aside):
             sources.aside.append(one)
             continue
         try:
-            _sort(one, mapping, sources, late)
+            _sort(one, mapping, sources, late, one in named)
         except OSError as error:
             sources.aside.append(Aside(one, f"it cannot be read: {error.strerror}"))
     sources.messages += late
     return sources
 
 
-def _sort(path: Path, mapping: Mapping, sources: Sources, late: list[Path]) -> None:
+def _sort(path: Path, mapping: Mapping, sources: Sources, late: list[Path], named: bool) -> None:
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     table = mapping.table_of(path.name)
@@ -80,16 +85,19 @@ def _sort(path: Path, mapping: Mapping, sources: Sources, late: list[Path]) -> N
     elif is_hl7(head):
         with mapped(path) as data:
             (sources.messages if registers(data) else late).append(path)
-    elif _is_rejects(path, head):
-        sources.rejects.append(path)
+    elif _is_list(path, head, b'"reason"'):
+        if named:
+            sources.rejects.append(path)
+        else:
+            sources.aside.append(Aside(path, UNNAMED))
+    elif _is_list(path, head, b'"what"'):
+        sources.aside.append(Aside(path, REPORTED))
     elif path.suffix.lower() == ".json":
         sources.bundles.append(path)
     else:
         sources.attachments.append(path)
 
 
-def _is_rejects(path: Path, head: bytes) -> bool:
-    """Whether it is a list of rejects: by its ending, and its keys, which stand in a fixed order."""
-    return path.suffix == ".jsonl" and all(
-        key in head for key in (b'"file"', b'"position"', b'"reason"')
-    )
+def _is_list(path: Path, head: bytes, third: bytes) -> bool:
+    """Whether it is a list of a report: by its ending, and its keys, which stand in a fixed order."""
+    return path.suffix == ".jsonl" and all(key in head for key in (b'"file"', b'"position"', third))

@@ -3,11 +3,12 @@
 import json
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache
 from typing import NamedTuple
 from zlib import crc32
 
+from imports.births import SEVERAL
 from imports.drafts import Person
 from imports.tablerows import Names, Reading
 from people.comparing import compare, listed
@@ -182,6 +183,10 @@ def _both(one: Person, other: Person) -> Person:
         (one, other), key=lambda person: (bool(person.birth_doubt), not person.birth_date)
     )
     birth, dead = births[0], one.deceased or other.deceased
+    whole = [each for each in births if each.birth_date and each.birth_doubt in ("", SEVERAL)]
+    if len({(each.birth_date, each.birth_doubt) for each in whole}) > 1:
+        latest = max(whole, key=lambda each: each.birth_date or "")
+        birth = replace(latest, birth_doubt=SEVERAL)
     doubt = "" if dead else one.death_doubt or other.death_doubt
     death = one if one.death_doubt else other
     written = (birth.written[0], death.written[1])

@@ -180,7 +180,7 @@ class Columns:
         table, today = self._table, self._origin.today
         parts = (self._value(part, values) for part in table.person)
         born, death = (self._value(c, values) for c in (table.birth_date, table.death_date))
-        dead, doubt = death_of(death, today)
+        dead, doubt = death_of(death, today, born)
         birth = birth_of(born, today, dead=dead)
         latest = birth.latest.isoformat() if birth.latest else None
         name = shown(" ".join(filter(None, parts)))

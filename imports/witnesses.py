@@ -66,14 +66,25 @@ class Witnesses:
         return hashed(self._ledger.identifiers, patient, said)
 
     def _age_fits(self, patient: str, said: Demographics) -> bool:
-        """Whether a minor has the birthday that is said; who was registered as born that day may have any."""
+        """Whether a minor has the birthday that is said (who was registered as born that day may have any), and
+        somebody of age none of a child."""
         row = self._ledger.row(Patient, patient)
-        if row is None or not row.teen_from or len(said.birth) != len("2020-01-31"):
+        if row is None or not said.birth:
+            return True
+        if not row.teen_from:
+            return not self._is_minor(said.birth)
+        if len(said.birth) != len("2020-01-31"):
             return True
         teen = datetime.fromtimestamp(row.teen_from / 1000, UTC).date()
         registered = today(self._ledger.entry(row.seq).time)
         days = (date.fromisoformat(said.birth), registered)
         return any(abs(birthday(day, TEEN_YEARS) - teen) <= _LEAP for day in days)
+
+    def _is_minor(self, birth: str) -> bool:
+        """Whether who was born then, on whatever day of it, is not of age yet."""
+        year, month, day = (int(part) for part in f"{birth}-01-01".split("-")[:3])
+        now = today(max(self._ledger.clock(), self._ledger.head().time))
+        return birthday(date(year, month, day), self._ledger.policy.majority_years) > now + _LEAP
 
     def _corrected(
         self, patient: str, kept: Witness, known: Traits, said: Demographics, differs: list[str]

@@ -180,7 +180,15 @@ class Filing:
     ) -> Iterator[_Batch]:
         """The same for a message, which is one unit and brings results of which each is known by itself."""
         (unit,) = draft.units
-        touched = self._known.results(chart, unit, findings)
+
+        def whole(record: str, mine: Set[bytes]) -> bool:
+            return chart.members[record] <= mine
+
+        def weaker(record: str, mine: Set[bytes]) -> bool:
+            can = whole(record, mine) or self._carries(chart, record)
+            return can and self._weaker(chart, record, [unit])
+
+        touched = self._known.results(chart, unit, findings, weaker)
         if touched is None:
             return
         if not touched:
@@ -188,7 +196,11 @@ class Filing:
             return
         first = True
         for record, mine in touched.items():
-            part = not chart.members[record] <= mine and self._carries(chart, record)
+            part = not whole(record, mine)
+            if part and not self._carries(chart, record):
+                # The message alone would take the rest out of sight: it gets a record of its own.
+                findings.correct(unit.position, ELSEWHERE, record, "")
+                record, part = "", False
             batch = self._message(chart, draft, findings, unit, record, part)
             if first:
                 batch.new, batch.amended = 0, 1

@@ -9,7 +9,11 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 from uvicorn.server import ServerState
 
 from api.app.settings import Settings
@@ -30,6 +34,9 @@ WRITE_BYTES = 32 * 1024
 """See `WRITE_SECONDS`."""
 CONNECTIONS = 2_048
 """Connections of one process; for one more the one that has been silent longest is closed."""
+PIPELINED = 32
+"""Requests of one connection that wait for the answer to the one before; who sends more is answered so many and no
+more. Each takes a hundred times its length in memory."""
 ADDRESS_CONNECTIONS = 256
 """Connections of one address to one process; more are turned away."""
 
@@ -90,6 +97,8 @@ class Connection(HttpToolsProtocol):
         self._size = 0
         """Bytes of the head as it is parsed."""
         self._refusal: Problem | None = None
+        self._worked: RequestResponseCycle | None = None
+        """The request in work, which `cycle` isn't where others wait behind it."""
 
     # Its life
 
@@ -112,6 +121,9 @@ class Connection(HttpToolsProtocol):
         if self._name is not None:
             self._table.shares.give(self._name)
             self._name = None
+        if self._worked is not None and not self._worked.response_complete:
+            self._worked.disconnected = True
+            self._worked.message_event.set()
         super().connection_lost(exc)
 
     def cut(self) -> None:
@@ -159,6 +171,9 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is there in time: now its body has the time of bodies."""
+        if len(self.pipeline) >= PIPELINED:
+            self._last()
+            raise ValueError("too many requests at once")  # the parser stops
         self._wait(None)
         self._table.silent.pop(self, None)
         self._in_head, self._head = False, 0
@@ -177,6 +192,16 @@ class Connection(HttpToolsProtocol):
         if self.cycle.response_complete and not self.transport.is_closing():
             self._wait(None)
             self._idle()
+
+    def _last(self) -> None:
+        """Those that wait are answered, and nothing that comes behind them is looked at."""
+        self.cycle.keep_alive = False
+        self._over = True
+        self._wait(None)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._worked = cycle
+        super()._start_asgi_task(cycle, app)
 
     # What goes
 
@@ -205,9 +230,11 @@ class Connection(HttpToolsProtocol):
             self._stop_writing_timer()
 
     def timeout_keep_alive_handler(self) -> None:
-        """No next request came; who didn't take the last answer by now is not waited for."""
+        """No next request came. Who still takes the last answer has the time of answers for it."""
         if self.transport.get_write_buffer_size():
-            self.cut()
+            self._idle()
+            if self._write_timer is None:
+                self._watch_writing()
         else:
             super().timeout_keep_alive_handler()
 

@@ -1,5 +1,6 @@
 """Shares: so much at a time in all, and so much of it for one name; nobody's slowness is another's outage."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
@@ -8,6 +9,7 @@ from ipaddress import IPv6Address, IPv6Network, ip_address, ip_network
 IPV6_SHARE_BITS = 64
 """Addresses of one IPv6 network of this size count as one: whoever has one of them has all."""
 
+_PORT = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+", re.ASCII)
 NAMES_KEPT = 4_096
 """Addresses whose name is known without looking again."""
 
@@ -60,11 +62,17 @@ class Addresses:
         return "" if self._is_proxy(host) else _name(host)
 
     def client(self, host: str, forwarded: Iterable[str]) -> str:
-        """The name of who asks; `forwarded`: the values of X-Forwarded-For, believed of a proxy alone."""
+        """The name of who asks; `forwarded`: the values of X-Forwarded-For, believed of a proxy alone.
+
+        The last hop that is no proxy; of hops that all are in a network of proxies, the first. Ports, which some
+        proxies add, tell nobody from another.
+        """
         if not self._is_proxy(host):
             return _name(host)
-        hops = [hop.strip() for value in forwarded for hop in value.split(",")]
-        return next((_name(hop) for hop in reversed(hops) if not self._is_proxy(hop)), "")
+        hops = [_host(hop) for value in forwarded for hop in value.split(",") if hop.strip()]
+        others = (hop for hop in reversed(hops) if not self._is_proxy(hop))
+        found = next(others, hops[0] if hops else "")
+        return _name(found) if found else ""
 
     def _is_proxy(self, host: str) -> bool:
         if not self._proxies:
@@ -76,6 +84,12 @@ class Addresses:
         if isinstance(address, IPv6Address) and address.ipv4_mapped:
             address = address.ipv4_mapped
         return any(address in network for network in self._proxies)
+
+
+def _host(hop: str) -> str:
+    """An address of X-Forwarded-For without its port: `192.0.2.1:80`, `[2001:db8::1]:80`, quoted or not."""
+    found = _PORT.fullmatch(hop.strip().strip('"'))
+    return (found[1] or found[2]) if found else hop.strip()
 
 
 @lru_cache(NAMES_KEPT)

@@ -3,8 +3,12 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from imports.fhir.scan import Resource
 from imports.fhir.walk import objects
 from imports.marks import CONFIDENTIALITY_OID, Marks, security
+
+INLINE = "inline-sec-label"
+"""With what the address of the extension ends that marks one element (HL7 FHIR DS4P)."""
 
 
 def fhir_marks(body: dict[str, Any], around: Iterable[Any] = ()) -> Marks:
@@ -18,6 +22,23 @@ def fhir_marks(body: dict[str, Any], around: Iterable[Any] = ()) -> Marks:
             *_confidentiality(resource),
         )
     ) | security(map(_coding, around))
+
+
+def inner_marks(resource: Resource) -> Marks:
+    """The marks that stand deeper: labels of a part (`AuditEvent.entity`), and of a single element (DS4P)."""
+    if INLINE.encode() not in resource.raw and b"securityLabel" not in resource.raw:
+        return Marks()  # nearly every resource: no walk is needed
+    found = Marks()
+    stack: list[Any] = [resource.body]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            found |= security(map(_coding, _concepts(node, "securityLabel")))
+            if str(node.get("url")).endswith(INLINE):
+                found |= security([_coding(node.get("valueCoding"))])
+            node = list(node.values())
+        stack.extend(child for child in node if isinstance(child, (dict, list)))
+    return found
 
 
 def _security(resource: dict[str, Any]) -> list[Any]:

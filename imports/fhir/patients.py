@@ -5,15 +5,20 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from imports.births import birth_of, death_of
-from imports.drafts import Origin, Person, identifier_name, record_number, source_name, uuid_name
+from imports.births import birth_of, death_of, latest_of
+from imports.drafts import (
+    SHARED_TYPES,
+    Origin,
+    Person,
+    identifier_name,
+    record_number,
+    source_name,
+    uuid_name,
+)
 from imports.fhir.scan import Resource
-from imports.fhir.walk import identifier_text, is_text, objects, plain
+from imports.fhir.walk import as_written, identifier_text, is_text, objects, plain
 from people.comparing import compare, listed
 from people.demographics import Demographics, Traits
-
-SHARED_TYPES = frozenset({"AN", "DL", "PPN", "SN", "SS", "VN"})
-"""Types of identifiers (HL7 table 0203) that are of an account, a visit or a family, or are used wrongly too often."""
 
 
 class Called(NamedTuple):
@@ -34,23 +39,25 @@ def called(patient: Resource, origin: Origin) -> Called:
     """Every name: identifiers with a system, UUIDs, the server's id in its source; numbers, and a bare id."""
     names, shared, numbers = list[str](), list[str](), list[str]()
     for identifier in _identifiers(patient, origin):
-        text, system = identifier_text(identifier) or "", is_text(identifier.get("system"))
+        text = identifier_text(identifier) or ""
+        system = not text.startswith("|")
         types = _types(identifier)
         if system:
             (shared if types & SHARED_TYPES else names).append(text)
         if "MR" in types or not (system or types):
-            numbers.append(record_number(identifier["value"]))
+            numbers.append(record_number(identifier["value"].strip()))
     source, server_id = source_of(patient, origin), f"Patient/{patient.id}"
-    own = (patient.id or "", (patient.full_url or "").removeprefix("urn:uuid:").rpartition("/")[2])
-    uuids = list(filter(None, map(uuid_name, own)))
+    # What a transaction calls its entries is made up for it, or stands in a template: its numbers go before that.
+    url = "" if names else (patient.full_url or "").removeprefix("urn:uuid:").rpartition("/")[2]
+    uuids = list(filter(None, map(uuid_name, (patient.id or "", url))))
     if source and patient.id:
         uuids.append(source_name(source, server_id))
-    if not names and not uuids:
-        names, shared = shared, []
     own_id = server_id if patient.id else patient.full_url or ""
-    bare = [source_name("", own_id)] if own_id and not names and not uuids else []
+    # Without any other name it is registered by these, and found again where its name and birth date agree.
+    alone = not names and not uuids
+    bare = [*shared, *([source_name("", own_id)] if own_id else [])] if alone else []
     # Older programs kept the first identifier, with a system or without, or the id of nobody knew which server.
-    first = next((identifier_text(one) for one in _identifiers(patient, origin)), None) or own_id
+    first = next(map(as_written, _identifiers(patient, origin)), "") or own_id
     former = [first] if first and first not in names and first not in uuids else []
     parts = (names + uuids, numbers + shared, bare, former)
     return Called(*(tuple(dict.fromkeys(one)) for one in parts))
@@ -89,7 +96,7 @@ def person(patient: Resource, origin: Origin, others: Iterable[Resource] = ()) -
     deaths = [_death(one, origin) for one in (patient, *others)]
     dead = any(died for died, _ in deaths)
     births = [birth_of(_birth(one), origin.today, dead=dead) for one in (patient, *others)]
-    birth = next((one for one in births if not one.doubt), births[0])
+    birth = latest_of(births)
     doubt = "" if dead else next((doubt for _, doubt in deaths if doubt), "")
     latest = birth.latest.isoformat() if birth.latest else None
     written = (_birth(patient), str(patient.body.get("deceasedDateTime") or ""))
@@ -227,8 +234,10 @@ def _death(patient: Resource, origin: Origin) -> tuple[bool, str]:
     """Whether the source says so, by a flag or by a date that reads; and what it says otherwise."""
     if patient.body.get("deceasedBoolean") is True:
         return True, ""
-    value = patient.body.get("deceasedDateTime")
-    return death_of(value, origin.today) if isinstance(value, str) else (False, "")
+    flag, value = patient.body.get("deceasedBoolean"), patient.body.get("deceasedDateTime")
+    if flag is not None and flag is not False:
+        return False, f"deceasedBoolean is {flag!r:.40}, neither true nor false"
+    return death_of(value, origin.today, _birth(patient)) if isinstance(value, str) else (False, "")
 
 
 def outside(reference: str, source: str, origin: Origin) -> str | None:

@@ -7,6 +7,7 @@ floats changes one decimal in nine (1.10 becomes 1.1), and in FHIR the digits ar
 import codecs
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,6 +16,10 @@ from typing import Any, NoReturn
 from imports.fhir.walk import is_text
 
 BUNDLE_TYPES = ("transaction", "batch", "collection")
+ENTRY_BYTES = 32
+"""What the entries of a bundle have at least on average: what is kept of each takes ten times as much."""
+ENTRIES_FREE = 10_000
+"""So many are read whatever their length."""
 ALONE = "resource"
 """The type given to a resource that came without a bundle."""
 
@@ -104,6 +109,8 @@ class _Cursor:
         self._text = text
         self._mark = mark
         self._at = 0
+        self._counted = 0, mark
+        """A place and its byte, from which those behind it are counted."""
 
     def bundle(self) -> tuple[str, list[Resource | Unreadable]]:
         """Read the whole text; the kind is judged before the entries, wherever it stands."""
@@ -137,6 +144,10 @@ class _Cursor:
     def _entries(self) -> Iterator[_Entry]:
         for index in self._items("Bundle.entry"):
             path = f"Bundle.entry[{index}]"
+            if index >= ENTRIES_FREE and index * ENTRY_BYTES > self._at:
+                self._refuse(
+                    path, f"got entries of less than {ENTRY_BYTES} bytes, expected resources"
+                )
             self._peek()
             entry = _Entry({}, self._at, self._at, self._at)
             if self._peek() != "{":
@@ -273,7 +284,9 @@ class _Cursor:
 
     def _place(self, path: str, at: int | None = None) -> str:
         at = self._at if at is None else at
-        return f"{path}, byte {self._mark + len(self._text[:at].encode('utf-8'))}"
+        before, count = self._counted if self._counted[0] <= at else (0, self._mark)
+        self._counted = at, count + len(self._text[before:at].encode("utf-8"))
+        return f"{path}, byte {self._counted[1]}"
 
 
 def _not_carried_out(request: object, body: object) -> str:
@@ -300,8 +313,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Refuse a key that stands twice: two readers would see two different patients in it."""
     members = dict(pairs)
     if len(members) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        counts = Counter(key for key, _ in pairs)
+        twice = next(key for key, count in counts.items() if count > 1)
         raise FhirError(f"got the key {_shown(twice)} twice, expected it once")
     return members
 

@@ -4,7 +4,7 @@ A resource goes to one record, or is set aside with the reason. Where a bundle d
 whose a resource is, it is set aside rather than filed under a patient it may not belong to.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
@@ -12,16 +12,33 @@ from typing import Any
 from imports.drafts import Findings, Origin, PatientDraft, RecordDraft, Unit, uuid_name
 from imports.fhir.categories import category
 from imports.fhir.drafts import clinical_date, codings, collection, title
-from imports.fhir.marks import fhir_marks
+from imports.fhir.marks import fhir_marks, inner_marks
 from imports.fhir.names import REFERENCE_TYPES, Finder, Names, absolute, own_name
-from imports.fhir.patients import Called, People, contradict, outside, person, source_of
+from imports.fhir.patients import (
+    Called,
+    People,
+    contradict,
+    demographics,
+    outside,
+    person,
+    source_of,
+)
 from imports.fhir.scan import Resource, scan_bundle
 from imports.fhir.versions import content_hash, standing
-from imports.fhir.walk import identifier_text, links, objects, references
+from imports.fhir.walk import (
+    as_written,
+    attachments,
+    identifier_text,
+    is_text,
+    links,
+    objects,
+    patient_references,
+    references,
+)
 from imports.marks import UNCLEAR
 from imports.texts import shown
-from people.comparing import listed
-from people.demographics import Demographics
+from people.comparing import compare, listed
+from people.demographics import Demographics, Traits
 
 MEDIA_TYPE = "application/fhir+json"
 PATIENT_PATHS = ("subject", "patient", "beneficiary", "for")
@@ -29,6 +46,10 @@ ENCOUNTER_PATHS = ("encounter", "context", "context.encounter", "item.encounter"
 # What a resource is about that names no patient itself: Provenance, Appointment, AuditEvent.
 ABOUT_PATHS = (*ENCOUNTER_PATHS, "target", "participant.actor", "entity.what")
 
+MERGED = (
+    "Patient.link: the source says that one of two patients was replaced by the other; both stay as they are, and who "
+    "joins two charts does it by hand"
+)
 _ASIDE = "its Patient is set aside"
 _NOT_THERE = "its patient is not in the bundle, nor named by an identifier or a UUID"
 
@@ -69,15 +90,23 @@ class _Bundle:
         self._origin = origin
         self._names = Names()
         self._people = People(origin)
+        self._holders: dict[int, list[Resource]] = {}
+        """Of the content that stands in a Binary, by its `id()`: the resources that it belongs to."""
 
     def split(self, resources: list[Resource]) -> tuple[PatientDraft, ...]:
         for resource in resources:
             self._names.add(resource)
         self._findings.reference(sum(r.type in REFERENCE_TYPES for r in resources))
         own = self._once([r for r in resources if r.type not in REFERENCE_TYPES])
+        if any(resource.type == "Binary" for resource in own):
+            self._hold(own)
         for patient in (r for r in own if r.type == "Patient"):
             if id(patient) not in self._people.refused:
                 self._people.add(patient)
+            for link in objects(patient.body, "link"):
+                if link.get("type") in ("replaced-by", "replaces"):
+                    other = next(objects(link, "other"), {}).get("reference")
+                    self._findings.doubt(patient.position, MERGED, str(other or ""))
         ties: dict[str, list[_Tie]] = {}
         for resource in own:
             tie = self._tie(resource)
@@ -87,6 +116,20 @@ class _Bundle:
             else:
                 ties.setdefault(owner, []).append(tie)
         return tuple(self._patient(owner, his) for owner, his in ties.items())
+
+    def _hold(self, own: Iterable[Resource]) -> None:
+        """Know which content is whose: a Binary says nothing of itself, what marks it is written elsewhere."""
+        for resource in own:
+            for url in attachments(resource.body):
+                found = self._find(url, resource)
+                if found is not None and found.type == "Binary":
+                    self._holders.setdefault(id(found), []).append(resource)
+            for link in (
+                objects(resource.body, "securityContext") if resource.type == "Binary" else ()
+            ):
+                guard = self._find(str(link.get("reference") or ""), resource)
+                if guard is not None:
+                    self._holders.setdefault(id(resource), []).append(guard)
 
     def _once(self, resources: list[Resource]) -> list[Resource]:
         """Leave out what stands here before, under the same name."""
@@ -129,6 +172,12 @@ class _Bundle:
         return owner, reason
 
     def _owner(self, resource: Resource) -> tuple[str | None, str]:
+        owner, reason = self._named_owner(resource)
+        if owner is not None and (reason := self._within(resource, owner)):
+            return None, reason
+        return owner, reason
+
+    def _named_owner(self, resource: Resource) -> tuple[str | None, str]:
         if reason := _foreign(resource):
             return None, reason
         if resource.type == "Patient" and id(resource) in self._people.refused:
@@ -144,7 +193,15 @@ class _Bundle:
         if len(everybody) + len(self._people.refused) > 1 and not named:
             count = len(everybody) + len(self._people.refused)
             return None, f"it names no patient and the bundle has {count}"
+        about = [self._find(reference, resource) for reference in _about(resource.body)]
+        if not named and about and not any(about):
+            return None, "it names no patient, and what it is about is not in the bundle"
         owners = named or everybody
+        if not named and self._mentioned(resource) - owners:
+            return (
+                None,
+                "it names no patient of its own, and refers to another than that of the bundle",
+            )
         if len(owners) == 1:
             return next(iter(owners)), ""
         if named:
@@ -156,12 +213,30 @@ class _Bundle:
         if resource.type == "Patient":
             key = self._people.key(resource)
             return ({key}, "") if key else (set(), _ASIDE)
+        if unread := next(_unread(resource.body), ""):
+            return set(), f"its {unread} names nobody in a form that is read"
+        if any(self._two_ways(link, resource) for link in _patient_links(resource.body)):
+            return set(), "a reference and an identifier in it name different patients"
+        return self._linked(links(resource.body, PATIENT_PATHS, "Patient"), resource)
+
+    def _two_ways(self, link: dict[str, Any], referrer: Resource) -> bool:
+        """Whether a link names a patient by a reference, and by another number of the same system than theirs."""
+        reference, identifier = link.get("reference"), link.get("identifier")
+        if not is_text(reference) or not isinstance(identifier, dict):
+            return False
+        found, said = self._find(reference, referrer), identifier_text(identifier)
+        theirs = list(objects(found.body, "identifier")) if found else []
+        same = [one for one in theirs if one.get("system") == identifier.get("system")]
+        return bool(said and same) and said not in map(identifier_text, same)
+
+    def _linked(self, named_by: Iterable[str], referrer: Resource) -> tuple[set[str], str]:
+        """Whom these references of patients name, and why that cannot be said of one of them."""
         named = set[str]()
-        for reference in links(resource.body, PATIENT_PATHS, "Patient"):
-            found = self._find(reference, resource)
+        for reference in named_by:
+            found = self._find(reference, referrer)
             if found is None:
-                source = source_of(resource, self._origin)
-                name = outside(absolute(reference, resource), source, self._origin)
+                source = source_of(referrer, self._origin)
+                name = outside(absolute(reference, referrer), source, self._origin)
                 name = name and self._people.bearer(name)
             elif found.type == "Patient" and id(found) in self._people.refused:
                 return named, _ASIDE
@@ -171,6 +246,36 @@ class _Bundle:
                 return named, _NOT_THERE
             named.add(name)
         return named, ""
+
+    def _within(self, resource: Resource, owner: str) -> str:
+        """Why what a resource contains is not its patient's; empty if nothing in it is another's."""
+        if b"contained" not in resource.raw and b"\\u" not in resource.raw:
+            return ""  # nearly every resource
+        who = self._people.everybody.get(owner)
+        for body in objects(resource.body, "contained"):
+            if unread := next(_unread(body), ""):
+                return f"the {unread} of what it contains names nobody in a form that is read"
+            own = (r for r in links(body, PATIENT_PATHS, "Patient") if not r.startswith("#"))
+            named, reason = self._linked(own, resource)
+            if reason or named - {owner}:
+                return "it contains a resource of another patient; not read"
+            if body.get("resourceType") == "Patient" and who:
+                said = Traits.of(demographics(replace(resource, body=body), self._origin))
+                if differs := compare(who.traits, said).differs:
+                    return f"it contains a Patient with another {listed(differs)}; not read"
+        return ""
+
+    def _mentioned(self, resource: Resource) -> set[str]:
+        """Every patient that a resource refers to, wherever; one that nobody can name as its reference."""
+        named = set[str]()
+        for reference in patient_references(resource.body):
+            found = self._find(reference, resource)
+            if found is None and _kind_of(reference) != "Patient":
+                continue
+            if found is None or found.type == "Patient":
+                names, _ = self._linked((reference,), resource)
+                named |= names or {reference}
+        return named
 
     def _about(self, resource: Resource) -> list[Resource]:
         found = (self._find(r, resource) for r in links(resource.body, ABOUT_PATHS, "Encounter"))
@@ -245,8 +350,11 @@ class _Bundle:
         )
 
     def _unit(self, name: str, resource: Resource) -> Unit:
-        marks = fhir_marks(resource.body, resource.around)
+        marks = fhir_marks(resource.body, resource.around) | inner_marks(resource)
         labels = set(self._labels(codings(resource.body)))
+        for holder in self._holders.get(id(resource), ()):
+            marks |= fhir_marks(holder.body, holder.around) | inner_marks(holder)
+            labels |= set(self._labels(codings(holder.body)))
         for copy in self._copies([resource]):
             marks |= fhir_marks(copy.body)
             if copy.type == "Medication":  # its code is the resource's, written elsewhere
@@ -300,8 +408,8 @@ def unit_name(resource: Resource) -> str:
     if resource.id:
         return f"{resource.type}/{resource.id}"
     for identifier in objects(resource.body, "identifier"):
-        if identifier.get("system") and (text := identifier_text(identifier)):
-            return f"{resource.type}?{text}"
+        if identifier.get("system") and identifier_text(identifier):
+            return f"{resource.type}?{as_written(identifier)}"
     return resource.full_url or f"{resource.type}#{sha256(resource.raw).hexdigest()}"
 
 
@@ -334,8 +442,35 @@ def _foreign(resource: Resource) -> str:
     return ""
 
 
+def _about(body: dict[str, Any]) -> Iterator[str]:
+    """The encounter and the targets that a resource names: whose they are, it is."""
+    return (
+        reference
+        for reference in links(body, (*ENCOUNTER_PATHS, "target"), "Encounter")
+        if not reference.startswith("#")
+    )
+
+
+def _patient_links(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for path in PATIENT_PATHS:
+        yield from objects(body, path)
+
+
+def _unread(body: dict[str, Any]) -> Iterator[str]:
+    """The members that should name a patient, and hold nothing that could be followed."""
+    for path in PATIENT_PATHS:
+        value = body.get(path)
+        for one in value if isinstance(value, list) else () if value is None else (value,):
+            if not isinstance(one, dict) or not any(links({path: one}, (path,), "Patient")):
+                yield path
+
+
 def _may_be_encounter(reference: str) -> bool:
     """Whether a reference out of the bundle can mean an encounter: `context` can mean others."""
+    return not reference.startswith("#") and _kind_of(reference) in ("", "Encounter")
+
+
+def _kind_of(reference: str) -> str:
+    """The type that a reference names; empty if it names none."""
     path = reference.partition("?")[0].partition("/_history/")[0].split("/")
-    kind = path[0] if "?" in reference else path[-2] if len(path) > 1 else ""
-    return kind in ("", "Encounter") and not reference.startswith("#")
+    return path[0] if "?" in reference else path[-2] if len(path) > 1 else ""

@@ -56,12 +56,45 @@ def references(body: dict[str, Any]) -> Iterator[str]:
         stack.extend(child for child in reversed(node) if isinstance(child, (dict, list)))
 
 
+def patient_references(body: dict[str, Any]) -> Iterator[str]:
+    """Yield every reference anywhere that may be to a patient; one by identifier alone if it says its type."""
+    yield from references(body)
+    stack: list[Any] = [body]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            if node.get("type") == "Patient":
+                yield from links({"one": node}, ("one",), "Patient")
+            node = list(node.values())
+        stack.extend(child for child in node if isinstance(child, (dict, list)))
+
+
+def attachments(body: dict[str, Any]) -> Iterator[str]:
+    """Yield the address of every content that a resource holds elsewhere: `url` of an Attachment."""
+    stack: list[Any] = [body]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            if is_text(url := node.get("url")):
+                yield url
+            node = list(node.values())
+        stack.extend(child for child in node if isinstance(child, (dict, list)))
+
+
 def identifier_text(identifier: dict[str, Any]) -> str | None:
-    """Return `system|value`, the system empty if there is none; None without a value."""
+    """Return `system|value` without white space around either, the system empty if there is none; None without a
+    value. No number ends with a space, and two that differ by it alone would be two patients.
+    """
     system, value = identifier.get("system"), identifier.get("value")
-    if not is_text(value):
+    if not is_text(value) or not value.strip():
         return None
-    return f"{system if is_text(system) else ''}|{value}"
+    return f"{system.strip() if is_text(system) else ''}|{value.strip()}"
+
+
+def as_written(identifier: dict[str, Any]) -> str:
+    """`system|value` of an identifier that has a value, with whatever white space stands around them."""
+    system = identifier.get("system")
+    return f"{system if is_text(system) else ''}|{identifier['value']}"
 
 
 def full_date(value: Any) -> str | None:

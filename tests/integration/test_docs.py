@@ -129,7 +129,7 @@ LIMITS: dict[str, dict[str, Any]] = {
     "api.http.health": {"ADDRESS_REQUESTS": 256, "REQUESTS_LIMIT": 512},
     "api.http.protocol": {
         "ADDRESS_CONNECTIONS": 256, "CONNECTIONS": 2_048, "HEAD_BYTES": 32 << 10, "HEAD_SECONDS": 10,
-        "IDLE_SECONDS": 5, "REST_SECONDS": 5, "WRITE_BYTES": 32 << 10, "WRITE_SECONDS": 30,
+        "IDLE_SECONDS": 5, "PIPELINED": 32, "REST_SECONDS": 5, "WRITE_BYTES": 32 << 10, "WRITE_SECONDS": 30,
     },
     "api.http.writing": {"ACCOUNT_UPLOADS": 16, "UPLOADS": 64, "UPLOAD_WAITING": 64},
     "identity.sessions": {"CHALLENGE_MS": 120_000, "LOG_TOKEN_MS": 3_600_000, "SESSION_MS": 900_000},
@@ -143,7 +143,8 @@ LIMITS: dict[str, dict[str, Any]] = {
     "records.exporting": {"EXPORT_RECORDS": 100_000},
     "people.lookups": {"IDENTIFIERS": 1_000},
     "journeys.labelling": {"LABELS_AN_HOUR": 4},
-    "people.reserving": {"RESERVED_AN_HOUR": 20_000, "SUBJECTS": 1_000, "TEXT_BYTES": 1_024},
+    "journeys.sealing": {"TEXT_BYTES": 1_024},
+    "people.reserving": {"RESERVED_AN_HOUR": 20_000, "SUBJECTS": 1_000},
     "records.uploads": {"BLOB_LIMIT": 5 << 30},
     "storage.log": {"QUEUE_EVENTS": 20_000},
 }  # fmt: skip

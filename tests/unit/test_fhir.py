@@ -301,13 +301,14 @@ def test_ways_to_name_an_encounter(members: dict[str, Any]) -> None:
 
 
 def test_an_encounter_in_another_file_still_ties() -> None:
-    lost = {"encounter": reference("Encounter/9"), "performedDateTime": "2001-02-03"}
+    own = {"subject": reference("Patient/p")}
+    lost = {**own, "encounter": reference("Encounter/9"), "performedDateTime": "2001-02-03"}
     patient = only(PATIENT, resource("Procedure", "x", **lost))
     record = by_category(patient)["procedure"]
     assert (record.encounter, record.clinical_date) == ("Encounter/9", "2001-02-03")
     assert record.title == "Procedure, 2001-02-03"
     assert patient.unresolved == 1
-    stay = resource("Procedure", "x", context=reference("EpisodeOfCare/9"))
+    stay = resource("Procedure", "x", **own, context=reference("EpisodeOfCare/9"))
     assert "summary" in by_category(only(PATIENT, stay))
 
 

@@ -103,3 +103,30 @@ def test_the_page_names_every_system() -> None:
     for name, others in SYSTEMS.items():
         assert f"| {name} | {' '.join(f'`{one}`' for one in others)} |" in PAGE
         assert all(system_name(one) == name for one in others)
+
+
+@pytest.mark.parametrize(
+    ("system", "name"),
+    [
+        ("https://hl7.org/fhir/sid/icd-10-cm", "ICD-10-CM"),
+        ("http://hl7.org/fhir/sid/icd-10/", "ICD-10"),
+        ("http://hl7.org/fhir/sid/icd-10|2019", "ICD-10"),
+        ("http://fhir.de/CodeSystem/dimdi/icd-10-gm|2018", "ICD-10-GM"),
+        ("icd10gm2020", "ICD-10-GM"),
+        ("ICD-10-GM 2024", "ICD-10-GM"),
+        ("http://snomed.info/sct/900000000000207008/version/20240101", "SNOMED-CT"),
+        ("http://snomed.info/sct|http://snomed.info/sct/11000274103", "SNOMED-CT"),
+        ("http://hospital.example/icd-10", "http://hospital.example/icd-10"),
+        ("KIS 2020", "kis 2020"),
+        ("", ""),
+    ],
+)
+def test_an_edition_of_a_code_system_is_that_system(system: str, name: str) -> None:
+    assert system_name(system) == name
+
+
+def test_a_code_of_any_length_is_looked_up_at_once() -> None:
+    """Each of its beginnings was, and copied: a code of 10 MB took days."""
+    table = Labels.parse("system,code,label,comment\nKIS,F1*,ETH,prefix\n", "table")
+    assert table.of([("KIS", "F1" + "0" * 10_000_000)]) == ("ETH",)
+    assert table.of([("KIS", "F2" + "0" * 10_000_000)]) == Labels({}).of([("KIS", "F1")]) == ()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imports.births import OLDEST_YEARS, birth_of, death_of
+from imports.births import OLDEST_YEARS, birth_of, death_of, latest_of
 from journeys.errors import RecordsError
 from people.comparing import BIRTH, FAMILY, GIVEN, NAME, SEX, compare, listed
 from people.demographics import Demographics, Traits, folded
@@ -222,6 +222,30 @@ def test_no_value_means_nothing(text: str) -> None:
 def test_any_other_word_is_told_and_kills_nobody(text: str) -> None:
     dead, doubt = death_of(text, TODAY)
     assert not dead and text in doubt
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1900-01-01", "0001-01-01", "30.12.1899", "17530101", "1900", "1970-01-01", "1984-07-30"],
+)
+def test_what_programs_write_for_no_date_kills_nobody(text: str) -> None:
+    """What is too long ago for anybody, or before the birth."""
+    dead, doubt = death_of(text, TODAY, "31.07.1984")
+    assert not dead and text in doubt
+    assert (
+        death_of("1984-07", TODAY, "1984-07-31") == death_of("1984", TODAY, "1984-07") == (True, "")
+    )
+
+
+def test_of_several_birth_dates_the_latest_counts() -> None:
+    march, december, part, none = (
+        birth_of(text, TODAY) for text in ("2008-03-12", "2008-12-03", "2009", "")
+    )
+    for given_ in ([march, december], [december, march], [none, march, part, december]):
+        found = latest_of(given_)
+        assert found.known == "2008-12-03" and "more than one" in found.doubt
+    assert latest_of([part, march, none, march]) == march
+    assert latest_of([none, part]) == part and latest_of([none]) == none
 
 
 @given(st.text(max_size=14), st.booleans())

@@ -9,6 +9,7 @@ import contextlib
 import http.client
 import resource
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,10 +18,13 @@ from pathlib import Path
 import httpx2
 import orjson
 import pytest
+import uvicorn
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from api.app.settings import Settings
 from api.http.bodies import EVENTS_BYTES
-from api.http.protocol import ADDRESS_CONNECTIONS, HEAD_BYTES
+from api.http.protocol import ADDRESS_CONNECTIONS, HEAD_BYTES, PIPELINED, server_options
 from tests.integration.http.test_bad_luck import grant_of
 from tests.people import Person, Town
 from tests.served import PROBLEM, Served, Web, good, kind_of, serving, until
@@ -374,3 +378,47 @@ def test_nothing_signed_is_lost_to_the_limits(closed: Closed) -> None:
         json = {"Content-Type": "application/json"}
         answer = web.post("/v1/bundles", None, None, json, content=dripping())
         assert kind_of(answer) == "200" and good(answer)["appended"] == 1_000
+
+
+def test_requests_that_wait_for_others_are_few(closed: Closed) -> None:
+    """A quarter of a MiB of them on each of 20 connections: so many are answered, and memory is bounded."""
+    with attacked(closed) as attack:
+        attack.serves()
+        before = attack.served.rss()
+        ask = b"GET /healthz HTTP/1.1\r\n\r\n" * 10_000
+        lines = [attack.connect() for _ in range(20)]
+        for line in lines:
+            line.setblocking(False)
+            with contextlib.suppress(OSError):
+                line.send(ask)
+            line.settimeout(PATIENCE_SECONDS)
+        answers = [answered(line).count(b"HTTP/1.1 200") for line in lines]
+        assert all(1 <= count <= PIPELINED + 1 for count in answers)
+        assert attack.served.rss() - before < MEMORY_BYTES / 4
+
+
+def test_who_takes_an_answer_slowly_gets_all_of_it() -> None:
+    """Also the last one of a connection, when no next request comes for longer than is waited for one."""
+    size = 16 * 1024 * 1024  # more than the system's own buffers take
+
+    async def large(scope: Scope, receive: Receive, send: Send) -> None:
+        await Response(bytes(size))(scope, receive, send)
+
+    options = server_options() | {"timeout_keep_alive": 1, "lifespan": "off"}
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket() as line:
+        server = uvicorn.Server(uvicorn.Config(large, **options))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+            line.settimeout(PATIENCE_SECONDS)
+            line.connect(listening.getsockname())
+            line.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            time.sleep(SHORT_SECONDS)
+            answer = http.client.HTTPResponse(line)
+            answer.begin()
+            assert len(answer.read()) == size
+        finally:
+            server.should_exit = True
+            line.close()
+            thread.join()
