@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from consent.replay import Replay, Wrong
+from crypto.texts import counted
 from ledger.auditor import check_witnesses, older_checkpoint
 from ledger.checkpoint import Checkpoint
 from ledger.commands import moment, run_tool, tell
@@ -47,9 +48,9 @@ class Audit:
         """The report for people."""
         rate = self.decisions / max(self.seconds, 1e-9)
         out = [
-            f"{self.size} entries of {self.origin} under its checkpoint"
+            f"{counted(self.size, 'entry')} of {self.origin} under its checkpoint"
             + (f", the first {self.since} audited before" if self.since else ""),
-            f"{self.decisions} decisions decided again from the log alone, in {self.seconds:.1f} s "
+            f"{counted(self.decisions, 'decision')} decided again from the log alone, in {self.seconds:.1f} s "
             f"({rate:,.0f}/s):",
             *(f"  {count:>8} {words}" for words, count in sorted(self.by_rule.items())),
             *(f"RESTORED: {said}" for said in self.restored),
@@ -57,7 +58,7 @@ class Audit:
             *(f"WRONG: {wrong}" for wrong in self.wrong[:WRONG_SHOWN]),
         ]
         if self.wrong:
-            return [*out, f"{len(self.wrong)} decisions are not those of the rules"]
+            return [*out, f"{counted(len(self.wrong), 'decision')} are not those of the rules"]
         if not self.proven:
             return [*out, "consistent, origin unproven: give the log's keys with --vkey"]
         return [*out, "good: every decision is the one that the rules give"]
@@ -81,7 +82,9 @@ def audit_export(
     check_witnesses(read, keys, policy)
     older = older_checkpoint(since, keys) if since else Checkpoint(checkpoint.origin, 0, b"")
     if older.size > checkpoint.size:
-        raise Tampered(f"the older export has {older.size} entries, this one {checkpoint.size}")
+        raise Tampered(
+            f"the older export has {counted(older.size, 'entry')}, this one {checkpoint.size}"
+        )
     replay, restored, raw = Replay(), list[Restored](), b""
     collecting = gc.isenabled()
     gc.disable()  # nothing made here refers to itself, and millions are made
@@ -124,7 +127,7 @@ def _bundles(directory: Path, size: int) -> Iterator[list[bytes]]:
         path = tile_path("entries", number, width)
         raws = split_bundle(read_file(directory, path))
         if len(raws) != width:
-            raise Tampered(f"{path}: holds {len(raws)} entries, expected {width}")
+            raise Tampered(f"{path}: holds {counted(len(raws), 'entry')}, expected {width}")
         yield raws
 
 

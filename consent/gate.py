@@ -122,8 +122,7 @@ def _opened(event: Event, policy: Policy, look: Look) -> None:
     body, record = event.body, look.get(Record, event.body["record"])
     version = version_of(record, body["version"]) if record else None
     if version is None or version.blob != body["blob"]:
-        raise Refused("unknown", f"got version {body['version']} with {body['blob']}, "
-                      f"which {body['record']} has not")  # fmt: skip
+        raise Refused("unknown", f"{body['record']} has no version {body['version']} with {body['blob']}")  # fmt: skip
 
 
 def _corrected(event: Event, policy: Policy, look: Look) -> None:
@@ -149,7 +148,7 @@ def _granted(event: Event, policy: Policy, look: Look) -> None:
     for record_id in body.get("records", ()):
         record = look.get(Record, record_id)
         if record is None or record.patient != event.subject:
-            raise Refused("unknown", f"got the record {record_id}, which {event.subject} has not")
+            raise Refused("unknown", f"{event.subject} has no record {record_id}")
     if "lineage" in body:
         first = _own_grant(body["lineage"], event, look)
         if first.lineage != first.grant:

@@ -56,3 +56,11 @@ def plain_text(data: bytes, what: str) -> bytes:
             break
     data = data.replace(b"\r\n", b"\n").rstrip(b"\n")
     return data + b"\n" if data else data
+
+
+_PLURALS = {"entry": "entries"}
+
+
+def counted(number: int, what: str) -> str:
+    """`number` and the noun `what` in the number that fits: 1 entry, 2 entries."""
+    return f"{number} {what if number == 1 else _PLURALS.get(what, what + 's')}"

@@ -1,4 +1,4 @@
-"""The whole way on generated data: every step asserts its outcome and prints one line."""
+"""End to end on generated data: every step asserts its outcome and prints one line."""
 
 import time
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from api.app.bootstrap import create_ledger, open_ledger
 from api.app.settings import Settings
+from crypto.texts import counted
 from demo.consent import consent
 from demo.people import people
 from demo.proofs import lying, proofs
@@ -38,4 +39,4 @@ def run(place: Path, say: Callable[[str], None]) -> None:
     found = lying(step, story, settings, found)
     path = tell(step, story, seen, found)
     took = time.perf_counter() - began
-    say(f"all of it held; {step.count} steps in {took:.1f} s. Open the story: {path}")
+    say(f"all of it held; {counted(step.count, 'step')} in {took:.1f} s. Open the story: {path}")

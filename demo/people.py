@@ -7,6 +7,7 @@ from client import registering
 from client.local import LocalClient
 from client.registering import AddedHospital
 from crypto.encoding import b64decode
+from crypto.texts import counted
 from demo.steps import Steps, expect
 from identity.actors import Actor, new_key, possession
 from imports import import_paths
@@ -73,14 +74,16 @@ def people(step: Steps, place: Path, ledger: Ledger, operator: Actor) -> Story:
     step(
         "patients are generated",
         lambda: generate(place / "source", order),
-        lambda g: f"{g.patients} patients, {g.resources} resources, {g.bytes / 1e6:.1f} MB",
+        lambda g: (
+            f"{counted(g.patients, 'patient')}, {counted(g.resources, 'resource')}, {g.bytes / 1e6:.1f} MB"
+        ),
     )
     summary = step(
         "their FHIR bundles are imported",
         lambda: import_paths(ledger, north.system, [place / "source"]).summary,
         lambda s: (
-            f"{s.patients} patients, {s.new} resources in {sum(s.records.values())} records, "
-            f"{s.encounters} encounters"
+            f"{counted(s.patients, 'patient')}, {counted(s.new, 'resource')} in {counted(sum(s.records.values()), 'record')}, "
+            f"{counted(s.encounters, 'encounter')}"
         ),
     )
     expect(

@@ -11,6 +11,7 @@ from client import readings
 from client.local import LocalClient
 from consent.auditor import audit_export
 from consent.gate import gate
+from crypto.texts import counted
 from demo.people import Story
 from demo.report import Found
 from demo.steps import DemoFailed, Steps, expect
@@ -42,18 +43,18 @@ def proofs(step: Steps, story: Story, vkey: Path) -> Found:
     size = step(
         "the log is exported",
         lambda: write_export(ledger, target),
-        lambda n: f"{n} entries in {target}",
+        lambda n: f"{counted(n, 'entry')} in {target}",
     )
     report = step(
         "and verified, offline",
         lambda: verify_export(target, keys),
-        lambda r: f"{r.counts.entries} entries, every hash, chain, signature and tile",
+        lambda r: f"{counted(r.counts.entries, 'entry')}, every hash, chain, signature and tile",
     )
     expect(report.proven and report.counts.entries == size, "a verification of something else")
     audit = step(
         "every decision is made again",
         lambda: audit_export(target, keys),
-        lambda a: f"{a.decisions} decisions from the log alone, without a key",
+        lambda a: f"{counted(a.decisions, 'decision')} from the log alone, without a key",
     )
     expect(not audit.wrong, f"wrong decisions: {audit.wrong[:3]}")
     damaged = step(
@@ -119,7 +120,7 @@ def lying(step: Steps, story: Story, settings: Settings, found: Found) -> Found:
     lied = step(
         "which verifies, being whole",
         lambda: verify_export(story.place / LIED, keys),
-        lambda r: f"{r.counts.entries} entries",
+        lambda r: f"{counted(r.counts.entries, 'entry')}",
     )
     audit = step(
         "and which the audit finds",

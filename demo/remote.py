@@ -14,6 +14,7 @@ from client.http import HttpClient
 from client.port import LedgerClient
 from client.registering import NewPatient
 from consent.rules import named
+from crypto.texts import counted
 from demo.people import SEED, Story
 from demo.steps import DemoFailed, Steps, expect
 from identity.actors import Actor, new_id, new_key
@@ -71,7 +72,7 @@ def parts(step: Steps, story: Story, client: LedgerClient) -> None:
     step(
         "the doctor's list shows just that",
         lambda: listed(client, doctor, chart, {"imaging"}),
-        lambda n: f"{n} records, all imaging",
+        lambda n: f"{counted(n, 'record')}, all imaging",
     )
     image = step(
         "the scan is read, and is the scan",
@@ -116,7 +117,7 @@ def parts(step: Steps, story: Story, client: LedgerClient) -> None:
     step(
         "the history is complete",
         lambda: readings.history(client, patient, chart, "PATRQT"),
-        lambda h: f"{len(h.entries)} entries, each holds the hash of the one before",
+        lambda h: f"{counted(len(h.entries), 'entry')}, each holds the hash of the one before",
     )
     expect(shown[1] > 0, "a grant without an entry")
 

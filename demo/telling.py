@@ -6,6 +6,7 @@ from pathlib import Path
 from client import readings
 from client.local import LocalClient
 from client.port import LedgerClient
+from crypto.texts import counted
 from demo.people import Story
 from demo.report import Day, Found, Seen
 from demo.steps import Steps, expect
@@ -24,7 +25,7 @@ def look_back(step: Steps, story: Story) -> Seen:
         "the patient looks back on the day",
         lambda: _seen(client, story),
         lambda seen: (
-            f"{len(seen.lines)} records, {len(seen.history.entries)} entries, none missing"
+            f"{counted(len(seen.lines), 'record')}, {counted(len(seen.history.entries), 'entry')}, none missing"
         ),
     )
     expect(day.name == story.source.name, "a chart of another name")

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from crypto.errors import CryptoError, FormError
 from crypto.notes import VerifierKey
+from crypto.texts import counted
 from ledger.checkpoint import Checkpoint, open_checkpoint, parse_keys
 from ledger.digest import BundleDigest, digest_bundle, registered_keys
 from ledger.entry import Entry
@@ -71,16 +72,18 @@ class Report:
         c = self.counts
         signed = "all signatures" if self.signatures else "WITHOUT signatures"
         out = [
-            f"{self.files} files are as the manifest says",
-            f"{c.entries} entries in {c.streams} streams: both chains, {signed}, signers, ids, times",
-            f"of these {c.readings} readings and {c.refusals} refused readings, {c.accounts_keys} keys",
+            f"{counted(self.files, 'file')} are as the manifest says",
+            f"{counted(c.entries, 'entry')} in {counted(c.streams, 'stream')}: both chains, {signed}, signers, ids, times",
+            f"of these {counted(c.readings, 'reading')} and {counted(c.refusals, 'refused reading')}, {counted(c.accounts_keys, 'key')}",
             f"tree of {self.size} leaves, every tile, checkpoint of {self.origin}",
             f"took {self.seconds:.1f} s, {c.entries / max(self.seconds, 1e-9):,.0f} entries/s",
         ]
         if self.cosigned:
             out.insert(-1, f"cosigned by {', '.join(self.cosigned)}, as the policy demands")
         if self.since is not None:
-            out.insert(-1, f"it goes on from the {self.since} entries of the older export")
+            out.insert(
+                -1, f"it goes on from the {counted(self.since, 'entry')} of the older export"
+            )
         out += [f"RESTORED: {said}" for said in self.restored]
         out += [f"WARNING: {words}" for words in self.warnings]
         if not self.signatures:
@@ -205,7 +208,9 @@ class _Source:
         bundle = digest_bundle(tile[0] * TILE_WIDTH, self.data(tile), self.origin, self.keys)
         if len(bundle.streams) != tile[1]:
             path = tile_path("entries", *tile)
-            raise Tampered(f"{path}: holds {len(bundle.streams)} entries, expected {tile[1]}")
+            raise Tampered(
+                f"{path}: holds {counted(len(bundle.streams), 'entry')}, expected {tile[1]}"
+            )
         return bundle
 
 

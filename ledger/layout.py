@@ -8,6 +8,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from pathlib import PurePosixPath
 
 from crypto.notes import ED25519, ML_DSA_44_COSIGNATURE, NOTE_LIMIT, VerifierKey
+from crypto.texts import counted
 from ledger.entry import ENTRY_LIMIT
 from ledger.errors import Tampered
 from ledger.merkle import HASH_BYTES
@@ -104,10 +105,10 @@ def check_layout(paths: Iterable[str], size: int) -> None:
     for expected in (FIXED_FILES, tree_paths_of(size)):
         for path in expected:
             if path not in there:
-                raise Tampered(f"{path}: missing in a log of {size} entries")
+                raise Tampered(f"{path}: missing in a log of {counted(size, 'entry')}")
             known.add(path)
     for path in sorted(there - known - set(KEY_FILES.values())):
-        raise Tampered(f"{path}: surplus in a log of {size} entries")
+        raise Tampered(f"{path}: surplus in a log of {counted(size, 'entry')}")
 
 
 def check_key_files(read: Read, paths: Container[str], keys: Sequence[VerifierKey]) -> None:

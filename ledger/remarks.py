@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from crypto.texts import counted
 from ledger.entry import Entry
 from ledger.times import format_time, parse_time
 
@@ -32,9 +33,7 @@ class Restored:
 
     def __str__(self) -> str:
         """As reports say it."""
-        what = (
-            f"entry {self.seq} of {self.time} says that the log was restored to {self.size} entries"
-        )
+        what = f"entry {self.seq} of {self.time} says that the log was restored to {counted(self.size, 'entry')}"
         if not self.lost:
             return f"{what}; no acknowledged entry is known to be lost"
         numbers = f"{self.size}" if self.lost == 1 else f"{self.size} to {self.last_size - 1}"

@@ -94,7 +94,10 @@ def check_first(event: Event, key: str) -> None:
 def check_signer(event: Event, key: str, time: int, look: Look) -> None:
     """The key is the actor's, counts now, and the actor holds the role; the type takes that role."""
     if not key_counts(known_key(event, key, look), time):
-        raise Refused("key", f"got the key {key}, which is revoked or not counting yet")
+        raise Refused(
+            "key",
+            f"got the key {key}, which is revoked, or not valid yet (a recovery key is after 24 h)",
+        )
     if event.role not in event.type.roles:
         raise Refused(
             "role", f"got the role {event.role}, expected one of {', '.join(event.type.roles)}"

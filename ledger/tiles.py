@@ -4,6 +4,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 
+from crypto.texts import counted
 from ledger.errors import EventError, ProofError
 from ledger.merkle import HASH_BYTES, Node, node_hash
 
@@ -36,7 +37,9 @@ def tile_width(size: int, level: int, number: int) -> int:
     """
     width = min(TILE_WIDTH, (size >> (TILE_HEIGHT * level)) - number * TILE_WIDTH)
     if number < 0 or width <= 0:
-        raise LookupError(f"a log of {size} entries has no tile {number} on level {level}")
+        raise LookupError(
+            f"a log of {counted(size, 'entry')} has no tile {number} on level {level}"
+        )
     return width
 
 

@@ -11,6 +11,7 @@ from itertools import chain
 from crypto.encoding import b64decode
 from crypto.errors import CryptoError
 from crypto.notes import VerifierKey
+from crypto.texts import counted
 from ledger.chain import Chain
 from ledger.checkpoint import Checkpoint, open_checkpoint, parse_keys
 from ledger.digest import BundleDigest, hashes_of
@@ -204,7 +205,7 @@ class LogVerifier:
         """The unfinished tiles, the root, and what entry 0 commits to; raises Tampered."""
         if self._chain.size != checkpoint.size:
             raise Tampered(
-                f"the checkpoint says {checkpoint.size} entries, there are {self._chain.size}"
+                f"the checkpoint says {counted(checkpoint.size, 'entry')}, there are {self._chain.size}"
             )
         for level, nodes in self._tiles.items():
             if nodes:
@@ -348,7 +349,7 @@ def check_extends(read: Read, now: Checkpoint, older: Checkpoint, what: str) -> 
     """
     if older.size > now.size:
         raise Tampered(
-            f"the log was cut short: {what} knows {older.size} entries, here are {now.size}"
+            f"the log was cut short: {what} knows {counted(older.size, 'entry')}, here are {now.size}"
         )
     node = tile_nodes(lambda level, number: _tile_of(read, now.size, level, number))
     try:

@@ -25,6 +25,7 @@ from api.cli.records import Purpose
 from client import readings
 from client.port import LedgerClient
 from consent.rules import named
+from crypto.texts import counted
 from identity.actors import Actor
 from journeys.errors import RecordsError
 from ledger.checkpoint import parse_keys
@@ -130,7 +131,7 @@ def history_(
         if keys
         else "whether any is missing was not checked: give the log's keys with --vkey"
     )
-    say(json_, fields, *lines, f"{len(acts)} acts, {checked}; this look is entry {seq}")
+    say(json_, fields, *lines, f"{counted(len(acts), 'act')}, {checked}; this look is entry {seq}")
 
 
 def chart_of(client: LedgerClient, acting: Actor, patient: str | None) -> str:
@@ -146,7 +147,9 @@ def own_chart(client: LedgerClient, acting: Actor) -> str:
     if not charts:
         raise RecordsError(f"{acting.account} has no chart of its own: name one with --patient")
     if len(charts) > 1:
-        raise RecordsError(f"{acting.account} has {len(charts)} charts: name one with --patient")
+        raise RecordsError(
+            f"{acting.account} has {counted(len(charts), 'chart')}: name one with --patient"
+        )
     return charts[0]
 
 

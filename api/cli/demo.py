@@ -1,4 +1,4 @@
-"""`demo`: the whole way on generated data."""
+"""`demo`: end to end on generated data."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +14,7 @@ def demo(
         Path, typer.Option(help="A folder of its own: new, or one an earlier demo made.")
     ] = Path("heartwood-demo"),
 ) -> None:
-    """Run the whole way on generated data: upload, grant, read, refuse, revoke, verify, tamper."""
+    """Run end to end on generated data: upload, grant, read, refuse, revoke, verify, tamper."""
     from demo import DemoFailed, run
 
     try:

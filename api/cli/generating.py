@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from api.cli.app import Json, app, progress_console, say
+from crypto.texts import counted
 from imports import generating
 from imports.generating import PATIENTS_LIMIT, YEARS_LIMIT, Generated, Order
 from synthetic import YEARS
@@ -65,13 +66,13 @@ def _bar(patients: int) -> Iterator[generating.Progress]:
 def _lines(directory: Path, done: Generated) -> list[str]:
     seconds = max(done.seconds, 1e-9)
     lines = [
-        f"{done.patients} patients ({done.deceased} deceased), "
-        f"{done.types['Encounter']} encounters, {done.resources} resources:",
+        f"{counted(done.patients, 'patient')} ({done.deceased} deceased), "
+        f"{done.types['Encounter']} encounters, {counted(done.resources, 'resource')}:",
         *(f"  {count:>9} {kind}" for kind, count in sorted(done.types.items())),
-        f"{done.files} files, {done.bytes / 1e6:.1f} MB in {done.seconds:.1f} s: "
+        f"{counted(done.files, 'file')}, {done.bytes / 1e6:.1f} MB in {done.seconds:.1f} s: "
         f"{done.patients / seconds:,.0f} patients/s, {done.bytes / 1e6 / seconds:,.1f} MB/s, "
         f"in {directory}",
     ]
     if done.kept:
-        lines.append(f"{done.kept} patients were there already and stay as they are")
+        lines.append(f"{counted(done.kept, 'patient')} were there already and stay as they are")
     return lines

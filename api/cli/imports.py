@@ -10,6 +10,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from api.cli.app import WRONG, As, Data, Json, actor, app, opened, progress_console, say
+from crypto.texts import counted
 from imports import Options, Report, Summary, import_paths
 from imports.labels import Labels
 from imports.report import CORRECTIONS, REJECTS, REVIEW
@@ -122,11 +123,11 @@ def _fields(summary: Summary, book: Report) -> dict[str, Any]:
 def _lines(summary: Summary, book: Report, dry: bool, size: int) -> list[str]:
     made = sum(summary.records.values())
     lines = [
-        f"{summary.files} files: {summary.found} units found = {summary.imported} imported + "
+        f"{counted(summary.files, 'file')}: {counted(summary.found, 'unit')} found = {summary.imported} imported + "
         f"{summary.references} reference + {summary.rejected} rejected",
         f"imported: {summary.new} new, {summary.amended} amended, {summary.known} known before, "
         f"{summary.duplicates} twice in a file",
-        f"{summary.patients} patients registered, {summary.encounters} encounters, {made} records, "
+        f"{counted(summary.patients, 'patient')} registered, {counted(summary.encounters, 'encounter')}, {counted(made, 'record')}, "
         f"{summary.amendments} new versions",
         *(f"  {count:>7} {category}" for category, count in sorted(summary.records.items())),
     ]
@@ -140,18 +141,18 @@ def _lines(summary: Summary, book: Report, dry: bool, size: int) -> list[str]:
         )
     if summary.moved:
         lines.append(
-            f"{summary.moved} units stand in another patient's chart as well; each is in {book.path(REVIEW)}: "
+            f"{counted(summary.moved, 'unit')} stand in another patient's chart as well; each is in {book.path(REVIEW)}: "
             "retract the wrong record"
         )
     if summary.rejected:
         lines.append(
-            f"{summary.rejected} units were NOT imported; each is in {book.path(REJECTS)}, to be mended:"
+            f"{counted(summary.rejected, 'unit')} were NOT imported; each is in {book.path(REJECTS)}, to be mended:"
         )
         lines += [f"  {n:>7} {reason}" for reason, n in summary.reasons.most_common(REASONS_SHOWN)]
     if dry:
         return [*lines, "this was a dry run: nothing was imported"]
     lines.append(
         f"{summary.content / 1e6:.1f} MB of records in {summary.seconds:.1f} s, "
-        f"{summary.found / max(summary.seconds, 1e-9):,.0f} units/s; the log has {size} entries"
+        f"{summary.found / max(summary.seconds, 1e-9):,.0f} units/s; the log has {counted(size, 'entry')}"
     )
     return lines

@@ -12,7 +12,7 @@ from rich.progress import Progress
 
 from api.app.bootstrap import opened_stores, secrets_of, target_of
 from api.cli.app import GOOD, WRONG, Data, Json, app, opened, progress_console, say, settings
-from crypto.texts import printable
+from crypto.texts import counted, printable
 from storage.blobs.files import FileBlobs
 from storage.clock import wall_clock
 from storage.errors import BackupRefused
@@ -64,12 +64,12 @@ def scrub(
                 print(printable(_told(finding)), flush=True)
     done = scrubbing.done
     fields = {"wrong": wrong, "repaired": put_right, "findings": list(map(asdict, found))}
-    state = f"WRONG: {wrong} findings" if wrong else "good"
+    state = f"WRONG: {counted(wrong, 'finding')}" if wrong else "good"
     repaired = f", {put_right} put right" if put_right else ""
     say(
         json_,
         asdict(done) | fields,
-        f"{done.blobs} blobs of {done.entries} entries, {done.keys} keys: {state}{repaired}",
+        f"{counted(done.blobs, 'blob')} of {counted(done.entries, 'entry')}, {counted(done.keys, 'key')}: {state}{repaired}",
     )
     raise typer.Exit(WRONG if wrong else GOOD)
 
@@ -127,7 +127,7 @@ def backup(
     )
     lines = [
         *(f"{_told(finding)}: not in the backup" for finding in done.findings),
-        f"{done.size} entries and {done.blobs} blobs in {directory}, {done.copied} of them new",
+        f"{counted(done.size, 'entry')} and {counted(done.blobs, 'blob')} in {directory}, {done.copied} of them new",
         f"to open records from it you need {needed}",
     ]
     fields = done.about() | {"copied": done.copied, "findings": list(map(asdict, done.findings))}
@@ -170,7 +170,7 @@ def _restored(found: Checked, data: Path | None) -> Iterator[str]:
         yield f"missing: {blob} was not good when the backup was made"
     for subject in found.without_kek:
         yield f"missing: the keys of {subject}: the keeper's store is older than the backup"
-    held = f"{about['size']} entries and {about['blobs']} blobs of {about['origin']}"
+    held = f"{counted(about['size'], 'entry')} and {counted(about['blobs'], 'blob')} of {about['origin']}"
     if data is None:
         yield f"good: {held}"
         return

@@ -11,6 +11,7 @@ from api.app.bootstrap import open_ledger, status_of, upgrade_schema_of
 from api.app.settings import Settings
 from api.cli.app import COULD_NOT_RUN, GOOD, WRONG, Data, Json, actor, app, opened, say, settings
 from api.operator import upgrading
+from crypto.texts import counted
 from durable.errors import StartRefused
 from identity.actors import Actor
 from journeys.errors import RecordsError
@@ -81,11 +82,11 @@ def rebuild_(
 
 
 def _rebuilt(found: Rebuilt) -> list[str]:
-    lines = [f"{found.rows} rows made anew from {found.entries} entries"]
+    lines = [f"{counted(found.rows, 'row')} made anew from {counted(found.entries, 'entry')}"]
     for view, places in sorted(found.differences.items()):
         lines += [f"{view} {place}" for place in places[:PLACES_SHOWN]]
         if len(places) > PLACES_SHOWN:
-            lines.append(f"{view}: {len(places)} rows in all")
+            lines.append(f"{view}: {counted(len(places), 'row')} in all")
     if not found.differences:
         return [*lines, "every view is what the log says"]
     if found.swapped:
@@ -102,8 +103,8 @@ def status(data: Data = None, json_: Json = False) -> None:
     fields = dataclasses.asdict(now) | {"lag": now.lag, "refused": refused, "stopped": stopped}
     database = "" if now.database_clock is None else f", the database's {now.database_clock:+} ms"
     lines = [
-        f"{now.origin}: {now.size} entries, the last {now.last_age / 1000:.1f} s ago",
-        f"published: {now.published} entries, {now.published_age / 1000:.1f} s ago; {now.lag} unpublished",
+        f"{now.origin}: {counted(now.size, 'entry')}, the last {now.last_age / 1000:.1f} s ago",
+        f"published: {counted(now.published, 'entry')}, {now.published_age / 1000:.1f} s ago; {now.lag} unpublished",
         f"clock: the last entry {_ago(now.last_age)}{database}",
         f"disk: {now.free / 1e9:.1f} GB free",
         f"schema {now.schema}, registry {now.edition or 'unknown'} (this program: {EDITION})",

@@ -27,6 +27,7 @@ from api.cli.app import (
     writing,
 )
 from consent.auditor import audit_export
+from crypto.texts import counted
 from durable.files import replace_file
 from journeys.errors import RecordsError
 from ledger.auditor import check_against, check_receipt, verify_export
@@ -104,7 +105,7 @@ def check(
     found = check_receipt(data, vkeys, witnesses)
     size = _today(found, against, vkeys, witnesses) if against else None
     proven = vkey is not None
-    where = "the log" if size is None else f"the log of {size} entries"
+    where = "the log" if size is None else f"the log of {counted(size, 'entry')}"
     words = (
         f"good: entry {found.index} stands in {where}"
         if proven
@@ -160,7 +161,7 @@ def export(
                 size = write_source(far.source(actor(auditor)), directory, progress)
             finally:
                 far.close()
-    say(json_, {"directory": directory, "size": size}, f"{size} entries in {directory}")
+    say(json_, {"directory": directory, "size": size}, f"{counted(size, 'entry')} in {directory}")
 
 
 @app.command()

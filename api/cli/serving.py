@@ -14,6 +14,7 @@ import typer
 
 from api.app.bootstrap import open_ledger
 from api.cli.app import Data, app, settings
+from crypto.texts import counted
 from durable.errors import StartRefused
 
 DRAIN_SECONDS = 30
@@ -53,7 +54,7 @@ def serve(
 
     def say() -> None:
         where = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        print(f"serving {ledger.origin} on {where} with {workers} worker(s)", flush=True)
+        print(f"serving {ledger.origin} on {where} with {counted(workers, 'worker')}", flush=True)
         if not config.proxies and not _loopback(listening):
             print(f"heartwood: warning: {_OPEN.format(host=host)}", file=sys.stderr, flush=True)
 
@@ -139,7 +140,7 @@ def _refusing(host: str, port: int) -> Iterator[None]:
     try:
         yield
     except (OSError, OverflowError) as error:
-        raise StartRefused(f"{host}, port {port} can't be listened on: {error}") from error
+        raise StartRefused(f"cannot listen on {host}, port {port}: {error}") from error
 
 
 def _family(host: str) -> socket.AddressFamily:

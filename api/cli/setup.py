@@ -12,6 +12,7 @@ from api.app.settings import Settings
 from api.cli.app import As, Data, Json, actor, app, count, say, settings
 from api.operator.restoring import accept_restore
 from api.operator.rewrapping import change_passphrase
+from crypto.texts import counted
 from journeys.errors import RecordsError
 from ledger.times import format_time
 
@@ -131,6 +132,6 @@ def accept(operator: As, data: Data = None, json_: Json = False) -> None:
     say(
         json_,
         fields,
-        f"accepted: the log goes on from {restored.size} entries; {lost} that were acknowledged are known to "
+        f"accepted: the log goes on from {counted(restored.size, 'entry')}; {lost} that were acknowledged are known to "
         f"be lost (entry {restored.seq} says so)",
     )

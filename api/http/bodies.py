@@ -180,7 +180,7 @@ def strict_json(data: bytes) -> Any:
         if orjson.dumps(value) != data:
             json.loads(data, object_pairs_hook=_once)
     except (ValueError, TypeError, RecursionError) as error:  # TypeError: nested too deep to write
-        raise Problem("malformed", f"the body is no JSON in UTF-8: {error}"[:400]) from error
+        raise Problem("malformed", f"the body is not valid JSON in UTF-8: {error}"[:400]) from error
     return value
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crypto.encoding import b64encode
+from crypto.texts import counted
 from durable.errors import NotFound
 from durable.trusted import TrustedCheckpoint
 from identity.actors import Actor
@@ -67,7 +68,7 @@ def _compared(ledger: Ledger, outside: TrustedCheckpoint) -> tuple[Checkpoint, C
             return head, last
     if note is not None:
         raise RecordsError(
-            f"nothing was lost: the database has {head.size} entries and extends the last checkpoint of "
+            f"nothing was lost: the database has {counted(head.size, 'entry')} and extends the last checkpoint of "
             f"{last.size}, so there is nothing to accept. Go on as usual; `heartwood status` shows the ledger"
         )
     return head, head

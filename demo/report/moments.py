@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Any
 
 from consent.explain import WORDS
+from crypto.texts import counted
 from demo.report.day import Day
 from ledger.entry import Entry, nested_event
 from records.history import Act, act
@@ -63,7 +64,7 @@ class Moment:
             return f"entry {self.first}"
         if self.last - self.first + 1 == self.count:
             return f"entries {self.first} to {self.last}"
-        return f"{self.count} entries, {self.first} to {self.last}"
+        return f"{counted(self.count, 'entry')}, {self.first} to {self.last}"
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,9 @@ class _Telling:
     def _records(self, one: Act, count: int) -> str:
         """So many records were added, read or refused; a single one by its title."""
         title = self._titles.get(one.record, "")
-        what = f"{count} records" if count > 1 else f"“{title}”" if title else "one record"
+        what = (
+            f"{counted(count, 'record')}" if count > 1 else f"“{title}”" if title else "one record"
+        )
         if one.type == "record.uploaded":
             return f"{'tries to add' if one.effect == 'deny' else 'adds'} {what} to the chart"
         purpose = PURPOSES.get(one.purpose, one.purpose)

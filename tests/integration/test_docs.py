@@ -72,7 +72,7 @@ def test_backup_and_restore_run_as_they_stand(tmp_path: Path) -> None:
     script = script.replace("/mnt/", f"{tmp_path}/")
     done = in_shell(script, tmp_path)
     assert done.returncode == 0, done.stderr
-    for words in ("good: 1 entries", "goes on from 1 entries; ", "\nopens: ready\n"):
+    for words in ("good: 1 entry", "goes on from 1 entry; ", "\nopens: ready\n"):
         assert words in done.stdout, words
 
 

@@ -89,6 +89,13 @@ def test_what_widens_waits(town: Town, operator: Path) -> None:
     assert both[1].policy["grant_days_max"] == 400
 
 
+def test_more_assurance_on_the_own_chart_waits_and_says_so(town: Town, operator: Path) -> None:
+    """It could lock patients out of their own charts, so they are given the time to get a better key."""
+    ran = heartwood(town.settings, "policy", "set", "assurance.read=3", "--as", operator)
+    assert "or ask more of patients on their own charts (assurance)" in " ".join(ran.out.split())
+    assert "takes effect at" in ran.out and "waits 7 days" in ran.out
+
+
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_after_the_wait_it_is_in_force(town: Town) -> None:
     """To the millisecond; decisions are judged by the policy of their time."""

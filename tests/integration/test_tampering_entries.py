@@ -145,7 +145,7 @@ RULES: dict[str, tuple[Callable[[Forger, People], int], str]] = {
         "not registered for",
     ),
     "another's key": (lambda f, p: look(f, p.reader, key=p.stranger.key), "not registered for"),
-    "a recovered key too early": (recovered_key, "not counting yet"),
+    "a recovered key too early": (recovered_key, "not valid yet"),
     "a role not held": (
         lambda f, p: add_account(f, p.reader.in_role("hospital_admin", p.south.hospital)),
         "is not an active hospital_admin",

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from client.port import LedgerClient
-from client.registering import ages
+from client.registering import ages, birthday
 from consent.policy import DEFAULT_POLICY, Policy
 from journeys.days import day_in, minute_in, zone_names
 from journeys.errors import RecordsError
@@ -53,3 +53,10 @@ def test_an_instant_names_its_zone() -> None:
     assert minute_in("Europe/Berlin", NOON) == "2026-03-01 13:00 (Europe/Berlin)"
     assert minute_in("Nowhere/Land", NOON) == "2026-03-01 12:00 (UTC)"
     assert "Etc/UTC" in zone_names() and "Nowhere/Land" not in zone_names()
+
+
+def test_who_was_born_on_a_leap_day_has_birthdays() -> None:
+    """On 29 February in years that have it, else on 1 March: rights begin that day, and none later."""
+    born = date(2024, 2, 29)
+    found = [birthday(born, years).isoformat() for years in (12, 16, 18, 19)]
+    assert found == ["2036-02-29", "2040-02-29", "2042-03-01", "2043-03-01"]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crypto.errors import FormError
-from crypto.texts import is_printable, plain_text, printable
+from crypto.texts import counted, is_printable, plain_text, printable
 
 TEXT = "Klinikum Süd – łódź 病院 🏥\n— log.example/a AAAA=\n".encode()
 
@@ -72,3 +72,9 @@ def test_the_form_of_a_text_counts_for_nothing(data: bytes) -> None:
 def test_what_is_no_text_is_said_to_be_none(data: bytes) -> None:
     with pytest.raises(FormError, match=r"^a file: got a file that begins as UTF-16"):
         plain_text(data, "a file")
+
+
+def test_a_count_has_the_number_that_fits() -> None:
+    """Of one and of several; also of what does not end in an s alone."""
+    found = [counted(number, what) for number, what in ((0, "blob"), (1, "entry"), (2, "entry"))]
+    assert found == ["0 blobs", "1 entry", "2 entries"]

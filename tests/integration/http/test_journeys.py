@@ -16,6 +16,7 @@ from identity.actors import Actor, new_id
 from journeys.errors import AccessDenied
 from journeys.labelling import LABELS_AN_HOUR
 from ledger.registry import LABELS, PURPOSES
+from people import reserving
 from records.exporting import commitment, listed
 from tests.integration.http.places import (
     BIG,
@@ -291,6 +292,21 @@ def test_codes_of_labels_are_for_what_is_staged_and_counted(place: Place) -> Non
     )
     sent = asked | {"object": patient, "labels": LABELS}
     assert len(good(web.post(path, sent, place.pat.actor))["labels"]) == len(LABELS)
+
+
+def test_ids_over_http_are_reserved_by_quota(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the limit, 429 with a time to come again; the next hour's are there again."""
+    monkeypatch.setattr(reserving, "RESERVED_AN_HOUR", 3)
+    web, system = place.web, place.town.south.system
+    now = place.clock()
+    sent = {"subjects": [{"id": new_id("ac", now), "event": new_id("ev", now)} for _ in range(2)]}
+    assert kind_of(web.post("/v1/subjects", sent, system)) == "200"
+    answer = web.post("/v1/subjects", sent, system)
+    assert (kind_of(answer), answer.status_code, answer.headers["retry-after"]) == (
+        "quota",
+        429,
+        "600",
+    )
 
 
 def test_a_server_whose_clock_is_in_doubt_is_not_ready(place: Place) -> None:

@@ -85,4 +85,4 @@ def test_the_port_of_workers_is_taken(served: Served, settings: Settings) -> Non
     port = urlsplit(served.url).port
     for workers in (1, 2):
         ran = heartwood(settings, "serve", "--port", port, "--workers", workers)
-        assert (ran.code, f"port {port} can't be listened on" in ran.err) == (4, True)
+        assert (ran.code, f"cannot listen on 127.0.0.1, port {port}" in ran.err) == (4, True)
