@@ -11,11 +11,11 @@ from benchmarks.rising import Operation
 from benchmarks.town import ORIGIN, REGISTER_AT_ONCE, Signed, Town
 from client.local import LocalClient
 from client.registering import NewPatient, add_hospital, add_member, register_patients
-from consent.facts import Record
 from crypto.encoding import b64encode
 from identity.actors import Actor, new_id, new_key
 from journeys.appending import append
 from ledger.event import Event, sign_event
+from ledger.facts import Record
 from ledger.times import DAY_MS, format_time
 from records.charts import list_chart
 from records.opening import disclose, find_records

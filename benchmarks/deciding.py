@@ -10,12 +10,12 @@ from client import registering
 from client.local import LocalClient
 from consent.auditor import audit_export
 from consent.decide import Request, decide
-from consent.facts import Grant, Record, Version
 from consent.gate import gather
-from consent.policy import DEFAULT_POLICY, Policy
 from identity.actors import Actor, new_key
 from ledger.directory import Hospital, Member, Patient
+from ledger.facts import Grant, Record, Version
 from ledger.files import read_vkeys
+from ledger.policies import DEFAULT_POLICY, Policy
 from ledger.rows import Rows
 from records import uploads
 from records.opening import find_records, reading

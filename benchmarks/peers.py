@@ -15,7 +15,7 @@ from sqlalchemy import make_url
 
 from benchmarks.town import ORIGIN
 from crypto.signing import verify
-from ledger.event import event_message
+from ledger.messages import event_message
 
 SYNCHRONOUS_FULL = 2
 _COLUMNS = "seq bigint PRIMARY KEY, id text NOT NULL UNIQUE, stream text NOT NULL, raw {0} NOT NULL, sig {0} NOT NULL"

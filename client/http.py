@@ -15,8 +15,6 @@ import orjson
 from client.port import Address, AppendedEvent, Event
 from consent.decide import Decision
 from consent.explain import Explanation
-from consent.facts import Exclusion, Grant, Provision, Record, Version
-from consent.policy import DEFAULT_POLICY, Policy
 from crypto.cosignatures import Checkpoint
 from crypto.encoding import b64decode, b64encode
 from crypto.ids import is_id
@@ -27,9 +25,12 @@ from journeys.errors import AccessDenied, AlreadyUsed, NotThere, RecordsError
 from ledger.chain import ZERO, Link
 from ledger.entry import Entry
 from ledger.errors import Refused, Tampered
-from ledger.event import BUNDLE_LIMIT, Signature, session_message, sign_bundle, sign_event
+from ledger.event import BUNDLE_LIMIT, Signature, sign_bundle, sign_event
 from ledger.event import Event as Parsed
+from ledger.facts import Exclusion, Grant, Provision, Record, Version
 from ledger.layout import size_limit
+from ledger.messages import session_message
+from ledger.policies import DEFAULT_POLICY, Policy
 from ledger.tiles import tile_path
 from people.hospitals import Department, Directory, Holder, Role
 from people.lookups import Found

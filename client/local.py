@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from client.port import Address, AppendedEvent, Event
-from consent.facts import Exclusion, Grant
-from consent.policy import Policy
 from identity.actors import Actor
 from journeys import sealing
 from journeys.appending import append, propose
+from ledger.facts import Exclusion, Grant
+from ledger.policies import Policy
 from people import lookups, reserving
 from people.hospitals import Directory, Holder, directory_of, holder_of, hospital_of, zone_of
 from people.lookups import Found

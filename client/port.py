@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from consent.facts import Exclusion, Grant
-from consent.policy import Policy
 from identity.actors import Actor
+from ledger.facts import Exclusion, Grant
+from ledger.policies import Policy
 from people.hospitals import Directory, Holder
 from people.lookups import Found
 from people.reserving import Reserved, Subject

@@ -6,10 +6,10 @@ The first stage that answers decides; a stage that has nothing to say returns No
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from consent.facts import Exclusion, Grant, Provision, Record
-from consent.policy import Policy
+from ledger.codes import ACTIONS, PURPOSES
 from ledger.directory import Group, Member, Patient
-from ledger.registry import ACTIONS, PURPOSES
+from ledger.facts import Exclusion, Grant, Provision, Record
+from ledger.policies import Policy
 
 EMERGENCY_PURPOSES = frozenset({"BTG", "ETREAT"})
 CUSTODIAN_PURPOSES = frozenset({"TREAT", "HOPERAT", "HLEGAL"})

@@ -13,8 +13,8 @@ from consent.decide import (
     decide,
     decide_list,
 )
-from consent.facts import Exclusion, Grant, Record
-from consent.policy import Policy
+from ledger.facts import Exclusion, Grant, Record
+from ledger.policies import Policy
 from ledger.times import format_time
 
 WORDS = {

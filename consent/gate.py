@@ -1,32 +1,17 @@
 """The gate: from an event about to be appended to the decision its entry holds."""
 
 from consent.decide import Decision, Facts, Request, decide, decide_list
-from consent.facts import Exclusion, Grant, GrantName, Record, version_of
-from consent.policy import Policy, policy_in_force
-from ledger.directory import Account, Group, GroupMember, Hospital, Key, Member, Patient
+from ledger.directory import Group, GroupMember, Key, Member, Patient
 from ledger.errors import Refused
 from ledger.event import Event
-from ledger.policies import edition_in_force
-from ledger.registry import STRICTER
+from ledger.facts import Exclusion, Grant, Record
+from ledger.policies import Policy, policy_in_force
 from ledger.rows import Look
 from ledger.sequencer import Judged
 from ledger.signers import holds_role, key_counts
-from ledger.times import DAY_MS, parse_time
 
 ASSURANCE = {"device": 3, "system": 3, "service": 1}
 """Level of a signature by the key's custody; a service-held key gets more from a sign-in entry only."""
-_CONTENT = frozenset({"record.carried", "record.opened"})
-"""What gives the content of the record that it names."""
-_ABOUT_RECORD = frozenset(
-    {
-        "record.amended",
-        "record.carried",
-        "record.hidden",
-        "record.opened",
-        "record.retracted",
-        "record.shown",
-    }
-)
 
 
 def gate(event: Event, key: Key, seq: int, time: int, look: Look) -> Judged:
@@ -44,7 +29,7 @@ def gate(event: Event, key: Key, seq: int, time: int, look: Look) -> Judged:
         decision, shown = decide_list(request, facts, policy, records)
     else:
         decision = decide(request, facts, policy)
-        if event.type.name in _CONTENT and request.record is not None:
+        if event.type.reading and request.record is not None:
             shown = (request.record,)
     if decision.effect == "permit" and event.role not in event.type.roles:
         decision, shown = Decision("deny", "S1", reason="role"), ()
@@ -102,7 +87,7 @@ def duty(action: str, hospital: str, on_behalf_of: str) -> bool:
 
 def _named_record(event: Event, look: Look) -> Record | None:
     """The record an event is about, if it is this patient's."""
-    if event.type.name not in _ABOUT_RECORD:
+    if event.type.about != "record":
         return None
     record = look.get(Record, event.body["record"])
     return record if record is not None and record.patient == event.subject else None
@@ -110,103 +95,8 @@ def _named_record(event: Event, look: Look) -> Record | None:
 
 def _check_names(event: Event, request: Request, policy: Policy, look: Look) -> None:
     """What a permitted event names is there and belongs together; raises Refused."""
-    name = event.type.name
-    if name in _ABOUT_RECORD and request.record is None:
+    kind = event.type
+    if kind.about == "record" and request.record is None:
         raise Refused("unknown", f"{event.subject} has no record {event.body['record']}")
-    rule = _NAMES.get(name)
-    if rule is not None:
-        rule(event, policy, look)
-
-
-def _opened(event: Event, policy: Policy, look: Look) -> None:
-    body, record = event.body, look.get(Record, event.body["record"])
-    version = version_of(record, body["version"]) if record else None
-    if version is None or version.blob != body["blob"]:
-        raise Refused("unknown", f"{body['record']} has no version {body['version']} with {body['blob']}")  # fmt: skip
-
-
-def _corrected(event: Event, policy: Policy, look: Look) -> None:
-    """Before STRICTER, a correction of a chart that nobody registered was permitted and changed nothing."""
-    if look.get(Patient, event.subject) is None and edition_in_force(look) >= STRICTER:
-        raise Refused("unknown", f"there is no patient {event.subject} to correct")
-
-
-def _amended(event: Event, policy: Policy, look: Look) -> None:
-    record = look.get(Record, event.body["record"])
-    following = len(record.versions) + 1 if record else 1
-    if event.body["version"] != following:
-        raise Refused("conflict", f"got version {event.body['version']}, expected {following}")
-
-
-def _granted(event: Event, policy: Policy, look: Look) -> None:
-    body = event.body
-    _known_reader(body["grantee"], look)
-    days = (parse_time(body["end"]) - parse_time(body["start"])) / DAY_MS
-    if days > policy.grant_days_max:
-        raise Refused("malformed", f"got a grant of {days:.1f} days, expected at most "
-                      f"{policy.grant_days_max}")  # fmt: skip
-    for record_id in body.get("records", ()):
-        record = look.get(Record, record_id)
-        if record is None or record.patient != event.subject:
-            raise Refused("unknown", f"{event.subject} has no record {record_id}")
-    if "lineage" in body:
-        first = _own_grant(body["lineage"], event, look)
-        if first.lineage != first.grant:
-            raise Refused("malformed", f"got the lineage {first.grant}, expected the id of its "
-                          f"first grant, {first.lineage}")  # fmt: skip
-
-
-def _revoked(event: Event, policy: Policy, look: Look) -> None:
-    body = event.body
-    if "grant" in body:
-        _own_grant(body["grant"], event, look)
-    elif not look.any(Grant, event.subject, body["grantee"]):
-        raise Refused("unknown", f"{event.subject} has granted nothing to {body['grantee']}")
-
-
-def _hidden(event: Event, policy: Policy, look: Look) -> None:
-    record = look.get(Record, event.body["record"])
-    wanted = event.type.name == "record.hidden"
-    if record is None or bool(record.hidden) == wanted:
-        raise Refused(
-            "conflict", f"{event.body['record']} is {'hidden' if wanted else 'shown'} already"
-        )
-
-
-def _excluded(event: Event, policy: Policy, look: Look) -> None:
-    reader, wanted = event.body["reader"], event.type.name == "reader.excluded"
-    _known_reader(reader, look)
-    row = look.get(Exclusion, event.subject, reader)
-    if (row is not None and row.active) == wanted:
-        state = "excluded already" if wanted else "not excluded"
-        raise Refused("conflict", f"{reader} is {state}")
-
-
-def _known_reader(reader: str, look: Look) -> None:
-    if look.get(_READERS[reader[:2]], reader) is None:
-        raise Refused("unknown", f"got {reader}, which no entry registered")
-
-
-_READERS: dict[str, type] = {"ac": Account, "gp": Group, "hs": Hospital}
-
-
-def _own_grant(grant: str, event: Event, look: Look) -> GrantName:
-    name = look.get(GrantName, grant)
-    if name is None or (name.patient, name.grantee) != (event.subject, event.body["grantee"]):
-        raise Refused("unknown", f"got the grant {grant}, not one of this patient to "
-                      f"{event.body['grantee']}")  # fmt: skip
-    return name
-
-
-_NAMES = {
-    "access.granted": _granted,
-    "access.revoked": _revoked,
-    "patient.corrected": _corrected,
-    "record.amended": _amended,
-    "record.carried": _opened,
-    "record.hidden": _hidden,
-    "record.opened": _opened,
-    "record.shown": _hidden,
-    "reader.excluded": _excluded,
-    "reader.included": _excluded,
-}
+    assert kind.gate_rule is not None  # it is gated
+    kind.gate_rule(event, policy, look)

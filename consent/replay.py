@@ -4,13 +4,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from consent.facts import FOLDS
 from consent.gate import gate
 from ledger.directory import Key
 from ledger.entry import Entry, nested_event
 from ledger.errors import EventError, LedgerError
 from ledger.forms import parse_entry
 from ledger.rows import Rows
+from ledger.types import fold
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +80,8 @@ class Replay:
         return gate(event, key, entry.link.seq, entry.time, self.rows).decision
 
     def _fold(self, entry: Entry) -> None:
-        for fold in FOLDS:
-            for row in fold(entry, self.rows):
-                self.rows.put(row)
+        for row in fold(entry, self.rows):
+            self.rows.put(row)
 
 
 def _words(decision: dict[str, Any]) -> str:

@@ -23,7 +23,7 @@ from crypto.passphrases import passphrase_bytes, passphrase_forms
 from crypto.signing import SigningKey
 from durable.files import create_file, replace_file
 from identity.errors import KeyFileError
-from ledger.event import possession_message
+from ledger.messages import possession_message
 from ledger.times import format_time
 
 _MEMBERS = {"origin", "account", "role", "hospital", "key", "private_key"}

@@ -12,9 +12,9 @@ from crypto.errors import CryptoError
 from crypto.signing import verify
 from identity.actors import Caller
 from identity.errors import NotSignedIn
+from ledger.codes import HOSPITAL_ROLES
 from ledger.directory import Account, Hospital, Key, Member, Patient
-from ledger.event import session_message
-from ledger.registry import HOSPITAL_ROLES
+from ledger.messages import session_message
 from storage.ledger import Ledger
 
 CHALLENGE_BYTES = 32

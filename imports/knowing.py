@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from consent.facts import Record
 from imports.drafts import Unit
 from imports.report import FileFindings
 from imports.standing import TAG_BYTES, Order, Standing
+from ledger.facts import Record
 from storage.sql.identifiers import HASH_BYTES, Imported, Kept
 
 Keep = Callable[[str, Mapping[bytes, Kept]], None]

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from journeys.errors import RecordsError
-from ledger.registry import LABELS
+from ledger.codes import LABELS
 
 COLUMNS = ("system", "code", "label", "comment")
 

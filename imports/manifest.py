@@ -8,7 +8,7 @@ from pathlib import Path
 from imports.cleaning import Corrected, Doubt, Undecodable, clean_date, decode
 from imports.drafts import Findings
 from imports.rows import Row, fields, rows
-from ledger.registry import CATEGORIES
+from ledger.codes import CATEGORIES
 
 COLUMNS = ("file", "patient", "category", "clinical_date", "title")
 

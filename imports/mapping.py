@@ -13,7 +13,7 @@ from typing import Any
 from imports.cleaning import Undecodable, charset
 from imports.drafts import identifier_name, record_number, uuid_name
 from journeys.errors import RecordsError
-from ledger.registry import CATEGORIES
+from ledger.codes import CATEGORIES
 
 PATIENTS, ROWS, REFERENCE = "patients", "rows", "reference"
 DEMOGRAPHICS = "demographics"

@@ -9,7 +9,7 @@ from typing import IO
 from xml.parsers import expat
 
 from imports.segments import Message
-from ledger.registry import LABELS
+from ledger.codes import LABELS
 
 PIECE_BYTES = 1 << 16
 UNCLEAR = "security mark that is not understood, taken for restricted"

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from consent.facts import Record
 from identity.actors import Actor
 from imports.drafts import Unit
+from ledger.facts import Record
 from storage.ledger import Ledger
 
 

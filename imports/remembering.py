@@ -6,7 +6,6 @@ again for new, and double the chart.
 
 from collections.abc import Iterator
 
-from consent.facts import Record
 from identity.actors import Actor
 from imports.carrying import current_content
 from imports.drafts import Unit, encounter_name
@@ -15,6 +14,7 @@ from imports.fhir.names import own_name
 from imports.fhir.split import MEDIA_TYPE, unit_name
 from imports.fhir.versions import content_hash, standing
 from imports.knowing import Chart, Known
+from ledger.facts import Record
 from storage.ledger import Ledger
 from storage.sql.identifiers import Kept
 

@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
-from consent.facts import Record
 from identity.actors import Actor, new_id
 from imports.carrying import current_content
 from imports.drafts import PatientDraft, RecordDraft, Unit, encounter_name
@@ -24,6 +23,7 @@ from journeys.appending import append
 from journeys.errors import AccessDenied, RecordsError
 from journeys.sealing import object_key
 from ledger.errors import Refused
+from ledger.facts import Record
 from ledger.policies import policy_at
 from records.uploads import Upload, upload
 from storage.keytable import LABEL_KEY

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import orjson
 
-from consent.facts import Record
 from identity.actors import Caller
 from journeys.errors import Forbidden, OverQuota
 from keeper.keeper import Wrapped
+from ledger.facts import Record
 from ledger.times import DAY_MS
 from storage.keytable import LABEL_KEY
 from storage.ledger import Ledger

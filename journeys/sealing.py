@@ -3,14 +3,14 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from consent.facts import Record
 from durable.errors import NotFound
 from identity.actors import Caller
 from journeys.errors import Forbidden, NotThere, RecordsError
 from journeys.labelling import label_codes
 from keeper.keeper import KeyRequest, Wrapped
+from ledger.codes import CATEGORIES, LABELS
 from ledger.directory import Patient
-from ledger.registry import CATEGORIES, LABELS
+from ledger.facts import Record
 from storage.keytable import BlobKey, ObjectKey
 from storage.ledger import Ledger
 

@@ -15,9 +15,9 @@ from crypto.ids import ALGORITHM_ED25519, key_id
 from crypto.signing import verify
 from ledger.entry import Entry, nested_event
 from ledger.errors import LedgerError, Tampered
-from ledger.event import bundle_message, event_message
 from ledger.forms import PLAIN_TYPES, Form, Place, Signer, kind_of, plain_form, signer_of
 from ledger.merkle import HASH_BYTES, leaf_hash, perfect_root, root_from_path
+from ledger.messages import bundle_message, event_message
 from ledger.tiles import TILE_WIDTH, split_bundle
 
 

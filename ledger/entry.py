@@ -9,9 +9,10 @@ from crypto.errors import CryptoError
 from ledger.chain import Link
 from ledger.errors import EventError
 from ledger.event import Event, Signature, check_size, check_value
-from ledger.registry import REGISTRY, EventType
 from ledger.schema import Integer, List, Object, Text, code
 from ledger.times import format_time, parse_time
+from ledger.types import REGISTRY
+from ledger.types.declaration import EventType
 
 ENTRY_LIMIT = 65_535
 """Longest entry in bytes; an entry bundle counts it in two bytes."""

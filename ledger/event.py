@@ -11,12 +11,16 @@ from crypto import canonical, signing
 from crypto.encoding import b64decode, b64encode
 from crypto.errors import CryptoError
 from crypto.ids import ID_PATTERN
+from ledger.codes import HOSPITAL_ROLES, ROLES
 from ledger.errors import EventError
 from ledger.merkle import leaf_hash, path_lengths, root_from_path, tree_paths
+from ledger.messages import bundle_message, event_message
 from ledger.patterns import event_pattern, plain_kind
-from ledger.registry import BODY_CHECKS, HOSPITAL_ROLES, REGISTRY, ROLES, EventType
+from ledger.registry import BODY_CHECKS
 from ledger.schema import Object, code, id_of
 from ledger.times import parse_time
+from ledger.types import REGISTRY
+from ledger.types.declaration import EventType
 
 EVENT_LIMIT = 32 * 1024
 """Longest event in bytes."""
@@ -290,26 +294,6 @@ def _bundle_check(bundle: Any, place: str) -> None:
         raise EventError(f"{place}: expected two integers and a list")
     if not 0 <= index < size <= BUNDLE_LIMIT or not all(type(node) is str for node in path):
         raise EventError(f"{place}: got index {index} of {size}, expected at most {BUNDLE_LIMIT}")
-
-
-def event_message(origin: str, event: bytes) -> bytes:
-    """What is signed for one event; the origin keeps it from counting in another log."""
-    return b"heartwood/event/v1\n" + origin.encode() + b"\n" + event
-
-
-def bundle_message(origin: str, count: int, root: bytes) -> bytes:
-    """What is signed for a bundle of `count` events with the RFC 6962 tree hash `root`."""
-    return f"heartwood/bundle/v1\n{origin}\n{count}\n{b64encode(root)}\n".encode()
-
-
-def possession_message(origin: str, account: str, key: str) -> bytes:
-    """What a new key signs to prove that whoever registers it holds it."""
-    return f"heartwood/key/v1\n{origin}\n{account}\n{key}\n".encode()
-
-
-def session_message(origin: str, key: str, nonce: bytes) -> bytes:
-    """What `key` signs to open a session on the server's 32 bytes."""
-    return f"heartwood/session/v1\n{origin}\n{key}\n{b64encode(nonce)}\n".encode()
 
 
 def sign_event(key: signing.SigningKey, origin: str, event: bytes) -> Signature:

@@ -16,9 +16,10 @@ from ledger.entry import BASIS_LIMIT, ENTRY_LIMIT, RULES, Entry
 from ledger.event import BUNDLE_LIMIT, EVENT_LIMIT, READING_LIMIT
 from ledger.merkle import path_lengths
 from ledger.patterns import NUMBER, PLAIN_TYPES, acting_of, event_text, plain_kind
-from ledger.registry import REGISTRY, EventType
 from ledger.schema import HASH, KEY_ID, TIME, base64_of
 from ledger.times import parse_time
+from ledger.types import REGISTRY
+from ledger.types.declaration import EventType
 
 __all__ = ["PLAIN_TYPES", "Form", "Signer", "parse_entry", "plain_form", "signer_of"]
 

@@ -9,7 +9,7 @@ import re
 from functools import cache, lru_cache
 
 from crypto.canonical import INTEGER_LIMIT
-from ledger.registry import HOSPITAL_ROLES, REGISTRY, ROLES, EventType
+from ledger.codes import HOSPITAL_ROLES, ROLES
 from ledger.schema import (
     BASE64_TAIL,
     SEALED,
@@ -21,23 +21,10 @@ from ledger.schema import (
     Text,
     id_of,
 )
+from ledger.types import REGISTRY, TYPES
+from ledger.types.declaration import EventType
 
-PLAIN_TYPES = frozenset(
-    {
-        "access.revoked",
-        "chart.exported",
-        "chart.opened",
-        "history.opened",
-        "reader.excluded",
-        "reader.included",
-        "record.amended",
-        "record.hidden",
-        "record.opened",
-        "record.retracted",
-        "record.shown",
-        "record.uploaded",
-    }
-)
+PLAIN_TYPES = frozenset(kind.name for kind in TYPES if kind.plain)
 """Types that change nobody's right to sign and whose rules lie in their patterns."""
 NUMBER = "(?:0|[1-9][0-9]{0,14})"
 """Up to 15 digits, so below 2^53; longer ones go the long way."""

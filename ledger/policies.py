@@ -1,23 +1,45 @@
-"""Policies in the log: which one is in force when. What widens waits seven days, what narrows doesn't."""
+"""Policies in the log: what one holds, and which is in force when. What widens waits seven days, what narrows doesn't."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from crypto import canonical
 from crypto.encoding import b64decode
-from ledger.entry import Entry
+from ledger.codes import PRIVATE_LABELS
+from ledger.editions import STRICTER, edition_of
 from ledger.errors import Refused
-from ledger.registry import EDITION, STRICTER, edition_of
-from ledger.rows import GROUPS, KEY_LENGTHS, Look, Row
+from ledger.rows import Look, row_type
 from ledger.times import DAY_MS
 
 POLICY_WAIT_MS = 7 * DAY_MS
 """How long after its entry a policy that widens anything takes effect."""
 LOG = "log"
 """The one group of policies: those of this log."""
+DEFAULT_POLICY: Mapping[str, Any] = {
+    "assurance": {
+        "declare_emergency": 3,
+        "erase": 3,
+        "exclude": 3,
+        "export": 3,
+        "grant": 3,
+        "read_sensitive": 2,
+    },
+    "care_link": "off",
+    "clock_skew_ms": 300_000,
+    "custodian_reads": True,
+    "emergency_hours": 4,
+    "grant_days_max": 365,
+    "majority_years": 18,
+    "private_labels": sorted(PRIVATE_LABELS),
+    "refusals_per_hour": 20,
+    "retention_years": 30,
+}
+"""What `heartwood init` writes into entry 0."""
 
 
+@row_type("policies", key=1, group=("log",))
 class PolicyRow(NamedTuple):
     """A policy, set by entry `seq`; it takes effect at `since` (Unix ms)."""
 
@@ -37,8 +59,26 @@ class PolicyRow(NamedTuple):
         return _parsed(self.body)
 
 
-KEY_LENGTHS[PolicyRow] = 1
-GROUPS[PolicyRow] = slice(1, 2)
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A policy and the number of the entry that set it."""
+
+    seq: int
+    assurance: Mapping[str, int]
+    custodian_reads: bool
+    grant_days_max: int
+    majority_years: int
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any], seq: int) -> "Policy":
+        """The policy that entry `seq` holds as `body`."""
+        return cls(
+            seq,
+            body["assurance"],
+            body["custodian_reads"],
+            body["grant_days_max"],
+            body["majority_years"],
+        )
 
 
 def policy_at(look: Look, time: int, seq: int | None = None) -> PolicyRow:
@@ -53,6 +93,16 @@ def policy_at(look: Look, time: int, seq: int | None = None) -> PolicyRow:
     if not due:
         raise LookupError("there is no policy before entry 0")
     return max(due, key=lambda row: row.seq)
+
+
+def policy_in_force(look: Look, time: int) -> Policy:
+    """The policy by which an entry at `time` (Unix ms) is decided."""
+    return _policy(policy_at(look, time))
+
+
+@lru_cache(maxsize=64)
+def _policy(row: PolicyRow) -> Policy:
+    return Policy.of(row.policy, row.seq)
 
 
 def last_policy(look: Look) -> PolicyRow:
@@ -72,31 +122,19 @@ def edition_in_force(look: Look) -> int:
     rows = list(look.group(PolicyRow, LOG))
     if not rows:
         raise LookupError("there is no registry before entry 0")
-    return _edition(max(rows, key=_seq).registry)
+    return known_edition(max(rows, key=_seq).registry)
 
 
 @lru_cache(maxsize=64)
-def _edition(registry: str) -> int:
+def known_edition(registry: str) -> int:
+    """The edition of a registry's hash in base64; raises Refused for one that this program doesn't know."""
     edition = edition_of(b64decode(registry, 32))
     if edition is None:
         raise Refused("registry", f"the registry {registry} is none that this program knows")
     return edition
 
 
-def fold_policy(entry: Entry, look: Look) -> list[Row]:
-    """The row that `ledger.created` or `policy.changed` sets."""
-    name, body, time = entry.event.type.name, entry.event.body, entry.time
-    if name not in ("ledger.created", "policy.changed"):
-        return []
-    since = time
-    if name == "policy.changed":
-        before, edition = policy_at(look, time).policy, _edition(body["registry"])
-        since += POLICY_WAIT_MS if widened(before, body["policy"], edition) else 0
-    text = canonical.write(body["policy"]).decode()
-    return [PolicyRow(entry.event.id, LOG, entry.link.seq, since, body["registry"], text)]
-
-
-def widened(old: dict[str, Any], new: dict[str, Any], edition: int = EDITION) -> list[str]:
+def widened(old: dict[str, Any], new: dict[str, Any], edition: int) -> list[str]:
     """The fields that changed otherwise than by narrowing what others may, in order.
 
     `edition`: the one that the new policy names.

@@ -6,13 +6,14 @@ The sequencer asks its rows, a verifier counts the entries; both by the entries'
 from collections import defaultdict, deque
 from typing import NamedTuple
 
-from ledger.rows import KEY_LENGTHS
+from ledger.rows import row_type
 
 HOUR_MS = 3_600_000
 REFUSALS_A_KEY = 100
 """Most refusals within an hour that one key's attempts leave in the log, on however many charts."""
 
 
+@row_type("refusals", key=2)
 class Refusals(NamedTuple):
     """The refusals within the last hour (Unix ms), and how many were not written since the last one was.
 
@@ -27,9 +28,6 @@ class Refusals(NamedTuple):
     def at(self, time: int) -> "Refusals":
         """The same, without the times that are an hour ago at `time`."""
         return self._replace(times=tuple(t for t in self.times if t > time - HOUR_MS))
-
-
-KEY_LENGTHS[Refusals] = 2
 
 
 class RefusalCounter:

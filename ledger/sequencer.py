@@ -12,16 +12,17 @@ from crypto.encoding import b64decode, b64encode
 from crypto.signing import SigningKey
 from ledger.chain import Chain
 from ledger.directory import Key, Patient
+from ledger.editions import STRICTER
 from ledger.entry import Entry
 from ledger.errors import EventError, Refused
 from ledger.event import Event, Signature, sign_event
 from ledger.merkle import Frontier, leaf_hash
 from ledger.policies import edition_in_force, policy_at
 from ledger.refusals import REFUSALS_A_KEY, Refusals
-from ledger.registry import STRICTER
 from ledger.rows import Look, Name, Row, Rows
 from ledger.signers import check_edition, check_event, created_ids, known_key
 from ledger.times import check_days, format_time
+from ledger.types import fold
 
 
 class Proposal(NamedTuple):
@@ -61,17 +62,14 @@ class Denied:
 Outcome = Appended | Denied | Refused
 Gate = Callable[[Event, Key, int, int, Look], Judged]
 """`gate(event, key, seq, time, look)`: the decision on a gated event."""
-Fold = Callable[[Entry, Look], list[Row]]
-"""The rows that an entry changes, given the rows before it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a batch is decided by: the log's origin, the gate and the folds."""
+    """What a batch is decided by, beside what is declared of each type: the log's origin and the gate."""
 
     origin: str
     gate: Gate
-    folds: Sequence[Fold]
 
 
 @dataclass
@@ -248,9 +246,8 @@ class Batch:
         elif event.type.name == "policy.changed":
             self.policies.clear()
         self.look.ids.update(ids)
-        for fold in self.rules.folds:
-            for row in fold(entry, self.look):
-                self._put(row)
+        for row in fold(entry, self.look):
+            self._put(row)
         return entry
 
     def _put(self, row: Row) -> None:

@@ -15,7 +15,7 @@ from crypto.texts import counted
 from ledger.chain import Chain
 from ledger.checkpoint import Checkpoint, open_checkpoint, parse_keys
 from ledger.digest import BundleDigest, hashes_of
-from ledger.directory import fold_directory
+from ledger.editions import edition_of
 from ledger.entry import Entry, nested_event
 from ledger.errors import LedgerError, ProofError, Tampered
 from ledger.event import Event
@@ -29,10 +29,9 @@ from ledger.merkle import (
     node_hash,
     root_of,
 )
-from ledger.policies import LOG, PolicyRow, fold_policy, last_policy, policy_at
+from ledger.policies import LOG, PolicyRow, last_policy, policy_at
 from ledger.receipt import Receipt
 from ledger.refusals import RefusalCounter
-from ledger.registry import edition_of
 from ledger.remarks import Restored
 from ledger.rows import Rows
 from ledger.signers import check_edition, check_event, check_signer, created_ids, known_key
@@ -44,6 +43,7 @@ from ledger.tiles import (
     tile_path,
     tile_width,
 )
+from ledger.types import SIGNING, fold
 
 _READINGS = frozenset(name for name, kind in KINDS.items() if kind.reading)
 
@@ -265,7 +265,7 @@ class LogVerifier:
             self._refused(entry)
         self.counts.accounts_keys += event.type.name == "key.registered"
         self._rows.ids.update(created_ids(event, self._rows))
-        for fold in (fold_policy, fold_directory):
+        if event.type.key in SIGNING:
             for row in fold(entry, self._rows):
                 self._rows.put(row)
                 self._signers.clear()

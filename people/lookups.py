@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from identity.actors import Caller
 from journeys.errors import Forbidden, RecordsError
+from ledger.codes import HOSPITAL_ROLES
 from ledger.directory import Patient
-from ledger.registry import HOSPITAL_ROLES
 from storage.ledger import Ledger
 
 IDENTIFIERS = 1_000

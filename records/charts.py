@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from consent.explain import readers
-from consent.facts import Exclusion, Grant, Record
 from journeys.errors import NotThere
 from journeys.sealing import object_key
 from keeper.keeper import Reading, SealedField
 from ledger.directory import Patient
 from ledger.entry import Entry
+from ledger.facts import Exclusion, Grant, Record
 from ledger.sequencer import Proposal
 from records.opening import evidence, fresh
 from storage.ledger import Ledger

@@ -4,16 +4,17 @@ from dataclasses import dataclass
 
 from consent.decide import Facts, Request, decide
 from consent.explain import Explanation, explain
-from consent.facts import Exclusion, Grant, Record
 from consent.gate import ASSURANCE, gather
-from consent.policy import Policy
 from identity.actors import Caller
 from identity.sessions import active_role
 from journeys.errors import Forbidden, NotThere, RecordsError
+from ledger.codes import ACTIONS, PURPOSES
 from ledger.directory import Group, GroupMember, Key, Member, Patient
 from ledger.entry import Entry
-from ledger.registry import ACTIONS, PURPOSES, REGISTRY
+from ledger.facts import Exclusion, Grant, Record
+from ledger.policies import Policy
 from ledger.rows import Rows
+from ledger.types import REGISTRY
 from storage.ledger import Ledger
 
 ASKED = frozenset(str(kind.action) for kind in REGISTRY.values() if kind.action)

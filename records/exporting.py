@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from consent.facts import Record, Version, sha256_of, version_of
 from crypto.blobs import blob_context, open_stream
 from crypto.encoding import b64encode
 from journeys.errors import NotThere, RecordsError
 from keeper.keeper import Wrapped
 from ledger.entry import Entry
 from ledger.exports import export_line, export_root
+from ledger.facts import Record, Version, sha256_of, version_of
 from ledger.sequencer import Proposal
 from records.opening import evidence, find_record, fresh
 from storage.ledger import Ledger

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import orjson
 
-from consent.facts import Record, Version, sha256_of, version_of
 from crypto.blobs import Sealer, blob_context, open_range, open_stream
 from crypto.encoding import b64decode, b64encode
 from crypto.errors import CryptoError
@@ -17,6 +16,7 @@ from journeys.errors import AlreadyUsed, NotThere, RecordsError
 from keeper.keeper import Reading, SealedField, Wrapped
 from ledger.entry import Entry
 from ledger.event import Event
+from ledger.facts import Record, Version, sha256_of, version_of
 from ledger.sequencer import Appended, Proposal
 from records.explaining import still_permitted
 from storage.ledger import Ledger

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from consent.facts import Record
 from crypto.blobs import KEY_BYTES, Sealer, blob_context, sealed_length
 from crypto.encoding import b64encode
 from identity.actors import Actor, Caller, new_id
@@ -15,6 +14,7 @@ from journeys.errors import NotThere, RecordsError
 from journeys.sealing import check_appender, object_key, reserve
 from keeper.keeper import KeyRequest, NewBlob
 from ledger.directory import Patient
+from ledger.facts import Record
 from storage.errors import BlobError
 from storage.keytable import LABEL_KEY
 from storage.ledger import Ledger

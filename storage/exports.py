@@ -7,9 +7,10 @@ from pathlib import Path
 
 from crypto.notes import VerifierKey
 from durable.errors import StorageError
+from ledger.editions import edition_of
 from ledger.layout import KEY_FILES
 from ledger.merkle import HASH_BYTES
-from ledger.registry import edition_of, registry_json
+from ledger.registry import registry_json
 from ledger.tiles import TILE_WIDTH, all_tiles, join_bundle, level_tiles, tile_path
 from storage.ledger import Ledger
 from storage.stores import Stores

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from consent.facts import Record
 from crypto.blobs import sealed_length
 from crypto.encoding import b64decode, b64encode
 from crypto.ids import timed_id
@@ -17,6 +16,7 @@ from keeper.keeper import Wrapped
 from ledger.entry import Entry
 from ledger.errors import Refused
 from ledger.event import Event
+from ledger.facts import Record
 from ledger.rows import Look
 from storage.sql import schema
 from storage.sql.database import Database

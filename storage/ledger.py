@@ -7,15 +7,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from consent.facts import Grant, Record
-from consent.policy import Policy, policy_in_force
 from crypto.notes import VerifierKey
 from durable.errors import NotFound
 from keeper.keeper import KeyKeeper, Reading
 from ledger.directory import Key
 from ledger.entry import Entry
+from ledger.facts import Grant, Record
 from ledger.merkle import consistency_proof, inclusion_path, root_of
-from ledger.policies import LOG, PolicyRow
+from ledger.policies import LOG, Policy, PolicyRow, policy_in_force
 from ledger.receipt import Receipt
 from ledger.rows import Rows
 from ledger.sequencer import Outcome, Proposal

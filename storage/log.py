@@ -26,9 +26,9 @@ from crypto.signing import SigningKey
 from durable.errors import StorageError
 from durable.trusted import TrustedCheckpoint
 from ledger.chain import Chain
+from ledger.editions import edition_of
 from ledger.errors import Refused
 from ledger.merkle import HASH_BYTES, Frontier, Node, path_through, range_hash
-from ledger.registry import edition_of
 from ledger.sequencer import Appended, Batch, Outcome, Proposal, Rules
 from ledger.tiles import (
     TILE_HEIGHT,

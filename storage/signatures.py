@@ -6,7 +6,8 @@ from crypto.errors import CryptoError
 from crypto.signing import verify
 from crypto.texts import is_printable, printable
 from ledger.errors import EventError, LedgerError, Refused
-from ledger.event import Event, Signature, bundle_message, bundle_paths, event_message
+from ledger.event import Event, Signature, bundle_paths
+from ledger.messages import bundle_message, event_message
 from ledger.sequencer import Proposal
 from storage.sql.database import Database
 

@@ -10,6 +10,7 @@ from crypto.notes import VerifierKey
 from durable.errors import NotFound, StartRefused
 from durable.trusted import Acknowledged
 from ledger.checkpoint import Checkpoint, open_checkpoint
+from ledger.editions import edition_of
 from ledger.merkle import (
     HASH_BYTES,
     Node,
@@ -18,7 +19,7 @@ from ledger.merkle import (
     root_from_path,
     root_of,
 )
-from ledger.registry import edition_of, registry_hash
+from ledger.registry import registry_hash
 from ledger.tiles import TILE_WIDTH
 from storage.sql.entries import EntryStore, Head
 

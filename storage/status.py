@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from durable.errors import StartRefused
-from ledger.registry import edition_of
+from ledger.editions import edition_of
 from storage.sql.entries import EntryStore
 from storage.sql.upgrade import revisions
 

@@ -36,8 +36,8 @@ from keeper.roots import load_root
 from ledger.errors import Tampered
 from ledger.event import sign_event
 from ledger.layout import Read
-from ledger.registry import REGISTRY
 from ledger.times import DAY_MS, format_time, parse_time
+from ledger.types import REGISTRY
 from records import opening, uploads
 from records.uploads import Upload, Uploaded
 from storage.exports import write_export

@@ -20,7 +20,6 @@ from typing import Any, Final
 import pytest
 
 from api.app.bootstrap import open_ledger
-from consent.facts import FOLDS
 from consent.gate import gate
 from crypto.signing import SigningKey
 from identity.actors import new_id
@@ -33,9 +32,11 @@ from ledger.merkle import Frontier, leaf_hash
 from ledger.rows import KEY_LENGTHS, Row, Rows, row_name
 from ledger.sequencer import Appended, Batch, Denied, Outcome, Proposal, Rules
 from ledger.signers import created_ids
+from ledger.types import fold
 from storage.ledger import Ledger
 from storage.sql import rowcache
-from storage.sql.rows import TABLES, shape
+from storage.sql.rows import shape
+from storage.sql.schema import TABLES
 from tests.people import Town, keys_of
 from tests.sequences import Sequence
 from tests.served import until
@@ -71,9 +72,8 @@ class OneByOne:
     def follow(self, entry: Entry) -> None:
         """Take an entry as it stands."""
         self.rows.ids.update(created_ids(entry.event, self.rows))
-        for fold in FOLDS:
-            for row in fold(entry, self.rows):
-                self.rows.put(row)
+        for row in fold(entry, self.rows):
+            self.rows.put(row)
         leaf = leaf_hash(entry.raw)
         self.chain.extend(entry.event.stream, entry.link, leaf, entry.time)
         self.frontier.append(leaf)
@@ -82,7 +82,7 @@ class OneByOne:
     def answer(self, proposal: Proposal, now: int, new_event_id: Callable[[], str]) -> Outcome:
         """What must come of it at `now` (Unix ms); a refusal is written under `new_event_id`."""
         batch = Batch(
-            Rules(self.origin, gate, FOLDS), self.chain, self.frontier, self.rows, now,
+            Rules(self.origin, gate), self.chain, self.frontier, self.rows, now,
             self.service, new_event_id, self._claim, self.known.get,
         )  # fmt: skip
         outcome = batch.admit(proposal)

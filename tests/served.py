@@ -31,7 +31,8 @@ from crypto import canonical
 from crypto.encoding import b64decode, b64encode
 from crypto.signing import SigningKey
 from identity.actors import Actor
-from ledger.event import session_message, sign_bundle, sign_event
+from ledger.event import sign_bundle, sign_event
+from ledger.messages import session_message
 from storage.ledger import Ledger
 
 HOST = "127.0.0.1"

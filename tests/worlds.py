@@ -20,9 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from consent.facts import FOLDS
 from consent.gate import gate
-from consent.policy import DEFAULT_POLICY, Policy
 from crypto.encoding import b64encode
 from crypto.ids import ALGORITHM_X25519, key_id, random_id, timed_id
 from crypto.notes import LogSigner
@@ -32,15 +30,17 @@ from ledger.chain import Chain
 from ledger.checkpoint import Checkpoint
 from ledger.entry import Entry
 from ledger.errors import Refused
-from ledger.event import Event, Signature, possession_message, sign_bundle, sign_event
+from ledger.event import Event, Signature, sign_bundle, sign_event
 from ledger.merkle import Frontier, inclusion_path, leaf_hash, root_of
-from ledger.policies import edition_in_force, last_policy
+from ledger.messages import possession_message
+from ledger.policies import DEFAULT_POLICY, Policy, edition_in_force, last_policy
 from ledger.receipt import Receipt
-from ledger.registry import EDITION, REGISTRY, registry_hash, registry_json
+from ledger.registry import EDITION, registry_hash, registry_json
 from ledger.rows import Rows
 from ledger.sequencer import Appended, Batch, Denied, Outcome, Proposal, Rules, ledger_created
 from ledger.tiles import all_tiles, join_bundle, level_tiles, tile_path
 from ledger.times import DAY_MS, format_time
+from ledger.types import REGISTRY
 
 ORIGIN = "log.example/heartwood"
 START = 1_795_000_000_000
@@ -101,7 +101,7 @@ class World:
         self.signer = LogSigner(origin, self._seed(), self._seed())
         self.vkeys = [str(key) for key in self.signer.keys]
         self.policy = Policy.of(policy, 0)
-        rules = Rules(origin, gate, FOLDS)
+        rules = Rules(origin, gate)
         no_entries: dict[str, Entry] = {}
         self.batch = Batch(
             rules, Chain(), Frontier(), Rows(), START, (self.service.account, self.service.key),

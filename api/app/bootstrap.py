@@ -14,9 +14,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from api.app.settings import Settings
-from consent.facts import FOLDS
 from consent.gate import gate
-from consent.policy import DEFAULT_POLICY
 from crypto.cosignatures import check_origin
 from crypto.errors import NoteError
 from crypto.notes import LogSigner, VerifierKey
@@ -31,6 +29,7 @@ from keeper.roots import create_root, load_root
 from ledger.checkpoint import open_checkpoint, parse_keys
 from ledger.entry import Entry
 from ledger.event import sign_event
+from ledger.policies import DEFAULT_POLICY
 from ledger.registry import registry_hash
 from ledger.sequencer import Appended, Gate, Proposal, Rules, ledger_created
 from storage.blobs.files import FileBlobs
@@ -324,7 +323,7 @@ def _check_service(created: Entry, account: str, seed: bytes) -> None:
 
 
 def _rules(origin: str, judge: Gate = gate) -> Rules:
-    return Rules(origin, judge, FOLDS)
+    return Rules(origin, judge)
 
 
 def _database(settings: Settings) -> Database:

@@ -11,11 +11,11 @@ from api.cli.charts import PatientOption, chart_of
 from client import grants
 from client.readers import Reader as Known
 from client.readers import check_able, reader_of
-from consent.facts import Grant, Provision
 from consent.rules import named
 from journeys.days import minute_in
 from journeys.errors import NotThere, RecordsError
 from journeys.sealing import check_category
+from ledger.facts import Grant, Provision
 from ledger.times import DAY_MS, format_time
 from records.explaining import Question
 

@@ -3,10 +3,11 @@
 from typing import Any
 
 from crypto.ids import ID_PATTERN
+from ledger.codes import HOSPITAL_ROLES, ROLES
 from ledger.event import BUNDLE_LIMIT
-from ledger.registry import HOSPITAL_ROLES, ROLES, TYPES
 from ledger.schema import TIME as TIME_TEXT
 from ledger.schema import base64_of
+from ledger.types import TYPES
 
 ACCOUNT = "ac_01jd3q8m5c0000000000000001"
 BLOB_ID = "bl_01jd3q8m5c0000000000000002"

@@ -15,7 +15,7 @@ from crypto.encoding import b64decode, b64encode
 from crypto.ids import ID_PATTERN
 from crypto.signing import SIGNATURE_BYTES
 from identity.sessions import CHALLENGE_BYTES, challenge, sign_in, sign_out
-from ledger.registry import ROLES
+from ledger.codes import ROLES
 from ledger.schema import HASH, base64_of
 from ledger.times import format_time
 

@@ -13,7 +13,7 @@ from api.http import examples
 from api.http.bodies import Sent, received
 from api.http.callers import TheCaller, TheLedger
 from crypto.ids import ID_PATTERN
-from ledger.registry import ACTIONS, PURPOSES, ROLES
+from ledger.codes import ACTIONS, PURPOSES, ROLES
 from people.hospitals import directory_of, holder_of, hospital_of
 from people.lookups import IDENTIFIERS, lookup
 from records.charts import charts_of, consents, own_chart

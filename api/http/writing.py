@@ -16,7 +16,7 @@ from api.http.problems import Problem
 from crypto.encoding import b64encode
 from crypto.ids import ID_PATTERN
 from journeys.sealing import TEXT_BYTES, seal_texts
-from ledger.registry import LABELS
+from ledger.codes import LABELS
 from people.reserving import SUBJECTS, Subject, reserve_counted
 from records.uploads import BLOB_LIMIT, stage
 

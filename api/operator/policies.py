@@ -9,6 +9,7 @@ from identity.actors import Actor
 from journeys.appending import append
 from journeys.errors import RecordsError
 from ledger.policies import PolicyRow, policy_at, widened
+from ledger.registry import EDITION
 from storage.ledger import Ledger
 
 _SWITCH = {"true": True, "false": False}
@@ -66,7 +67,7 @@ def change(
     row = rows.get(PolicyRow, entry.event.id)
     assert row is not None  # folded in the entry's own transaction
     before = policy_at(rows, entry.time, entry.link.seq)
-    return Changed(row, tuple(widened(before.policy, policy)))
+    return Changed(row, tuple(widened(before.policy, policy, EDITION)))
 
 
 def altered(policy: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:

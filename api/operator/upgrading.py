@@ -3,8 +3,9 @@
 from crypto.encoding import b64encode
 from identity.actors import Actor
 from journeys.appending import append
+from ledger.editions import edition_of
 from ledger.policies import last_policy
-from ledger.registry import EDITION, edition_of, registry_hash
+from ledger.registry import EDITION, registry_hash
 from storage.ledger import Ledger
 
 

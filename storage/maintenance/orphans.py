@@ -13,6 +13,7 @@ from sqlalchemy import literal, or_, select
 
 from crypto.ids import time_of
 from ledger.entry import Entry
+from ledger.facts import Record
 from ledger.tiles import TILE_WIDTH
 from ledger.times import DAY_MS
 from storage.errors import BlobError
@@ -55,12 +56,13 @@ class Page(NamedTuple):
 def staged(stores: Stores, before: int, check: Check = lambda: None) -> Iterator[Page]:
     """Blobs with a key staged before `before` (Unix ms) that no entry names, by pages."""
     size, after = _size(stores), ""
-    key, record = schema.blob_keys.c, schema.records.c
+    records = schema.TABLES[Record]
+    key, record = schema.blob_keys.c, records.c
     unseen = record.versions.notlike(literal("%") + key.blob + literal("%"))
     while True:
         query = (
             select(key.blob, key.record, key.patient, key.staged_at)
-            .select_from(schema.blob_keys.outerjoin(schema.records, record.record == key.record))
+            .select_from(schema.blob_keys.outerjoin(records, record.record == key.record))
             .where(key.blob > after, key.staged_at < before, or_(record.record.is_(None), unseen))
             .order_by(key.blob)
             .limit(PAGE)

@@ -5,13 +5,24 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from consent.facts import Exclusion, Grant, GrantName, Record
 from consent.gate import duty
 from ledger.directory import Account, Group, GroupMember, Hospital, Key, Member, Patient
 from ledger.event import Event
+from ledger.facts import Exclusion, Grant, Record
 from ledger.policies import LOG, PolicyRow
 from ledger.refusals import Refusals
-from ledger.rows import GROUPS, KEY_LENGTHS, LIVE, STANDING, Name, Row, Rows, row_name
+from ledger.rows import (
+    GROUPS,
+    KEY_LENGTHS,
+    LIVE,
+    ROW_TYPES,
+    STANDING,
+    Name,
+    Row,
+    Rows,
+    kind_of_id,
+    row_name,
+)
 from ledger.sequencer import Proposal
 from storage.sql.database import Database
 from storage.sql.rows import shape
@@ -20,17 +31,6 @@ from storage.sql.schema import LIVE_GRANT, STANDING_GRANT
 R = TypeVar("R")
 ROWS_LIMIT = 200_000
 """Rows, and names of rows that are absent, kept between batches; above it the working set starts anew, so memory stays bounded."""
-
-_CREATED: dict[str, type] = {
-    "hs": Hospital, "ac": Account, "k_": Key, "pt": Patient, "rc": Record, "gr": GrantName, "gp": Group,
-}  # fmt: skip
-"""Which kind of row tells that an id was created, by how the id begins; `ev` and `bl` are known else."""
-_JOINS = {
-    "admin.appointed": "hospital_admin", "admin.ended": "hospital_admin", "system.added": "hospital_system",
-    "system.ended": "hospital_system", "doctor.approved": "doctor", "doctor.suspended": "doctor",
-    "doctor.ended": "doctor", "auditor.appointed": "auditor", "auditor.ended": "auditor",
-}  # fmt: skip
-"""Events that change somebody's membership, and the role they change."""
 
 
 class RowCache(Rows):
@@ -98,7 +98,7 @@ class RowCache(Rows):
 
     def created(self, id_: str) -> bool:
         """Whether an entry has created this id."""
-        kind = _CREATED.get(id_[:2])
+        kind = kind_of_id(id_)
         return id_ in self.ids or (kind is not None and self.get(kind, id_) is not None)
 
     def load(
@@ -125,10 +125,7 @@ class RowCache(Rows):
         rows.update(n for p in proposals for n in needs(p.event))
         rows.update(n for event in asking for n in consent_needs(event, groups[event.actor]))
         self._ask(rows)
-        self._ask(
-            {name for p in proposals for name in lineage_needs(p.event, self._rows[GrantName])}
-        )
-        self._ask_groups({name for p in proposals for name in revoked_needs(p.event)})
+        self._ask({name for p in proposals for name in next_needs(p.event, self._rows)})
         self._ask_live({n for event in asking for n in live_needs(event, groups[event.actor])})
 
     def _forget(self) -> None:
@@ -203,11 +200,7 @@ class RowCache(Rows):
 
 
 _GROUP_COLUMNS: dict[type, tuple[str, ...]] = {
-    Grant: ("patient", "grantee"),
-    GroupMember: ("account",),
-    Key: ("account",),
-    Member: ("account",),
-    PolicyRow: ("log",),
+    kind: declared.group for kind, declared in ROW_TYPES.items() if declared.group
 }
 
 
@@ -217,49 +210,26 @@ def signer_needs(key: str, actor: str, role: str, hospital: str) -> Iterator[Nam
     yield Member, (actor, role, hospital)
     if hospital:
         yield Hospital, (hospital,)
+    if role == "person":
+        yield Account, (actor,)
 
 
 def needs(event: Event) -> Iterator[Name]:
     """The rows beside the signer's by which `event` is checked and folded."""
-    body, name = event.body, event.type.name
-    stream, _, subject = event.stream.partition("/")
-    if stream == "patient":
-        yield Patient, (subject,)
-    elif stream == "hospital":
-        yield Hospital, (subject,)
-        if name in _JOINS:
-            yield Member, (body["account"], _JOINS[name], subject)
-            yield Member, (body["account"], "auditor", "")  # who is one joins no hospital
-        elif "account" in body:
-            yield Member, (body["account"], "doctor", subject)
-            yield GroupMember, (body["account"], body["group"])
-    elif name in _JOINS:
-        yield Member, (body["account"], _JOINS[name], "")
-    elif name == "policy.changed":
-        yield PolicyRow, (event.id,)
-    yield from _named(event)
+    if event.type.gated:
+        yield Patient, (event.subject,)
+    for member in event.type.creates:  # none of them is there yet
+        kind = kind_of_id(event.body[member])
+        if kind is not None:
+            yield kind, (event.body[member],)
+    yield from (one[:2] for one in event.type.wants(event) if not one.together)
 
 
-def _named(event: Event) -> Iterator[Name]:
-    """The rows that the body names."""
-    body = event.body
-    for member, kind in _BODY_ROWS:
-        if member in body and type(body[member]) is str:
-            yield kind, (body[member],)
-    if event.role == "person":
-        yield Account, (event.actor,)
-    for record in body.get("records", ()):
-        yield Record, (record,)
-    for member in ("grantee", "reader"):
-        if member in body:
-            yield _READERS[body[member][:2]], (body[member],)
-    if "reader" in body:
-        yield Exclusion, (event.subject, body["reader"])
-    if event.type.name == "access.granted":
-        yield Grant, (event.subject, body["grantee"], body.get("lineage", body["grant"]))
-
-
-_READERS: dict[str, type] = {"ac": Account, "gp": Group, "hs": Hospital}
+def next_needs(event: Event, rows: Mapping[type, Mapping[tuple[str, ...], Row]]) -> Iterator[Name]:
+    """The rows to which those that `event` wants lead, as far as `rows` has these."""
+    for one in event.type.wants(event):
+        if one.then is not None and (known := rows[one.kind].get(one.fields)) is not None:
+            yield one.then(known)[:2]
 
 
 def _duty(event: Event) -> bool:
@@ -267,21 +237,9 @@ def _duty(event: Event) -> bool:
     return action is not None and duty(action, event.hospital, principal)
 
 
-_BODY_ROWS: tuple[tuple[str, type], ...] = (
-    ("account", Account),
-    ("grant", GrantName),
-    ("group", Group),
-    ("hospital", Hospital),
-    ("key", Key),
-    ("lineage", GrantName),
-    ("patient", Patient),
-    ("record", Record),
-)
-
-
 def consent_needs(event: Event, groups: Sequence[str]) -> Iterator[Name]:
     """What else `event` is decided by, where the duty to keep records doesn't answer; its actor's `groups`."""
-    if event.type.stream == "patient":
+    if event.type.gated:
         for reader in filter(None, (event.actor, event.hospital, *groups)):
             yield Exclusion, (event.subject, reader)
         for group in groups:
@@ -289,37 +247,15 @@ def consent_needs(event: Event, groups: Sequence[str]) -> Iterator[Name]:
 
 
 def group_needs(event: Event) -> Iterator[Name]:
-    """The groups of rows by which `event` is checked and decided, but for grants."""
-    if event.type.stream == "account" and "account" in event.body:
-        yield Key, (event.body["account"],)
-    if event.type.action == "list":
-        yield Record, (event.subject,)
-    if event.type.name in ("doctor.approved", "doctor.ended"):
-        yield GroupMember, (event.body["account"],)
-    # Nobody is auditor and staff at once.
-    if event.type.name == "auditor.appointed":
-        yield Member, (event.body["account"],)
-    if event.role == "auditor":
+    """The groups of rows by which `event` is checked and decided, but for its actor's grants."""
+    if event.role == "auditor":  # nobody is auditor and staff at once
         yield Member, (event.actor,)
-
-
-def lineage_needs(event: Event, names: Mapping[tuple[str, ...], GrantName]) -> Iterator[Name]:
-    """The grant that rules the lineage of the one that `event` revokes; `names`: those that are known."""
-    if event.type.name == "access.revoked" and "grant" in event.body:
-        name = names.get((event.body["grant"],))
-        if name is not None:
-            yield Grant, (event.subject, event.body["grantee"], name.lineage)
-
-
-def revoked_needs(event: Event) -> Iterator[Name]:
-    """The grants that `event` ends, where it names none: all that stand."""
-    if event.type.name == "access.revoked" and "grant" not in event.body:
-        yield Grant, (event.subject, event.body["grantee"])
+    yield from (one[:2] for one in event.type.wants(event) if one.together)
 
 
 def live_needs(event: Event, groups: Sequence[str]) -> Iterator[Name]:
     """The grants by which `event` is decided, and of which it uses one up; `groups`: those of its actor."""
-    if event.type.stream == "patient":
+    if event.type.gated:
         for grantee in filter(None, (event.actor, event.hospital, *groups)):
             yield Grant, (event.subject, grantee)
 

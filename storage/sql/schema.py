@@ -1,10 +1,10 @@
 """The tables, one schema for SQLite and PostgreSQL. Changes come as alembic migrations.
 
 Streams are indexed by a small integer instead of their text id; ids with a time in them keep the
-indexes of growing tables local.
+indexes of growing tables local. The tables of views are those that `ledger.rows.row_type` declares.
 """
 
-from typing import Any
+from typing import Any, get_type_hints
 
 from sqlalchemy import (
     BigInteger,
@@ -19,6 +19,11 @@ from sqlalchemy import (
     Text,
     text,
 )
+
+import ledger.refusals
+import ledger.types  # noqa: F401  these declare every kind of row
+from ledger.facts import Grant
+from ledger.rows import ROW_TYPES, RowType
 
 metadata = MetaData()
 
@@ -54,71 +59,30 @@ tiles = _table("tiles", "level number", level=SmallInteger, number=BigInteger, h
 checkpoints = _table("checkpoints", "size", size=BigInteger, note=LargeBinary)
 """Published checkpoints, one a second at most, kept for ever."""
 
-hospitals = _table(
-    "hospitals", "hospital", hospital=Text, seq=BigInteger, active=Boolean, has_admin=Boolean
-)
-accounts = _table("accounts", "account", account=Text, seq=BigInteger, registrar=Text)
-keys = _table(
-    "keys", "key", key=Text, account=Text, public=LargeBinary, algorithm=Text, custody=Text,
-    seq=BigInteger, counts_from=BigInteger, voucher=Text, active=Boolean,
-)  # fmt: skip
-Index("keys_of_account", keys.c.account)
-members = _table(
-    "members", "account role hospital", account=Text, role=Text, hospital=Text, seq=BigInteger,
-    active=Boolean, start=BigInteger, end=BigInteger,
-)  # fmt: skip
-Index("members_of_hospital", members.c.hospital)
-groups = _table("groups", "group", group=Text, hospital=Text, seq=BigInteger)
-Index("groups_of_hospital", groups.c.hospital)
-group_members = _table(
-    "group_members", "account group", account=Text, group=Text, seq=BigInteger, active=Boolean
-)
-Index("members_of_group", group_members.c.group)
-policies = _table(
-    "policies",
-    "event",
-    event=Text,
-    log=Text,
-    seq=BigInteger,
-    since=BigInteger,
-    registry=Text,
-    body=Text,
-)
-patients = _table(
-    "patients", "patient", patient=Text, account=Text, hospital=Text, seq=BigInteger,
-    teen_from=BigInteger, adult_from=BigInteger, deceased=BigInteger,
-)  # fmt: skip
-Index("patients_of_account", patients.c.account)
-records = _table(
-    "records", "record", record=Text, patient=Text, seq=BigInteger, author=Text, hospital=Text,
-    category=Text, clinical_date=Text, confidentiality=Text, episode=Text, labels=Text,
-    sensitive=Boolean, minor_private=Boolean, state=Text, state_seq=BigInteger, versions=Text,
-    hidden=BigInteger,
-)  # fmt: skip
-Index("records_by_entry", records.c.seq)
-"""A patient's records are found by the entries of the stream: an index by patient would be a random one."""
-grants = _table(
-    "grants", "patient grantee lineage", patient=Text, grantee=Text, lineage=Text, grant=Text,
-    seq=BigInteger, active=Boolean, scope=Text, records=Text, actions=Text, purposes=Text, labels=Text,
-    sensitive=Boolean, start=BigInteger, end=BigInteger, uses=BigInteger, used=BigInteger,
-    what=Text, exceptions=Text,
-)  # fmt: skip
+_COLUMN_TYPES: dict[Any, Any] = {str: Text, int: BigInteger, bool: Boolean, bytes: LargeBinary}
+"""How a row's field lies in SQL; whatever else it is (tuples), as JSON text."""
+
+
+def _view(kind: type, declared: RowType) -> Table:
+    """The table of a kind of row: its fields in their order, the first ones as key."""
+    columns = {c: _COLUMN_TYPES.get(t, Text) for c, t in get_type_hints(kind).items()}
+    table = _table(declared.table, " ".join([*columns][: declared.key]), **columns)
+    for name, column in declared.indexes.items():
+        Index(name, table.c[column])
+    return table
+
+
+TABLES: dict[type, Table] = {kind: _view(kind, declared) for kind, declared in ROW_TYPES.items()}
+"""The SQL home of each kind of row."""
 STANDING_GRANT = "active"
 LIVE_GRANT = "active AND (uses = 0 OR used < uses)"
 """A grant that has not ended but by its time. As an index has it: only so worded does a query use that."""
 Index(
     "grants_live",
-    grants.c.patient,
-    grants.c.end,
+    TABLES[Grant].c.patient,
+    TABLES[Grant].c.end,
     sqlite_where=text(LIVE_GRANT),
     postgresql_where=text(LIVE_GRANT),
-)
-exclusions = _table(
-    "exclusions", "patient reader", patient=Text, reader=Text, seq=BigInteger, active=Boolean
-)
-grant_names = _table("grant_names", "grant", grant=Text, patient=Text, grantee=Text, lineage=Text)
-refusals = _table(
-    "refusals", "patient actor", patient=Text, actor=Text, times=Text, skipped=BigInteger
 )
 
 object_keys = _table(

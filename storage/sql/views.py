@@ -8,15 +8,16 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from consent.facts import FOLDS
 from durable.errors import StorageError
 from ledger.entry import Entry
 from ledger.refusals import Refusals
 from ledger.rows import Rows, row_name
 from ledger.tiles import TILE_WIDTH
+from ledger.types import fold
 from storage.sql.database import Database
 from storage.sql.entries import EntryStore
-from storage.sql.rows import TABLES, shape
+from storage.sql.rows import shape
+from storage.sql.schema import TABLES
 
 VIEWS = tuple(kind for kind in TABLES if kind is not Refusals)
 """The kinds of rows that the log alone tells; how often somebody was refused lately isn't one of them."""
@@ -48,9 +49,8 @@ def fold_log(
     for number, bundle in enumerate(store.bundles(connection, size)):
         for raw in bundle:
             entry = Entry.stored(raw)
-            for fold in FOLDS:
-                for row in fold(entry, rows):
-                    rows.put(row)
+            for row in fold(entry, rows):
+                rows.put(row)
         progress(number * TILE_WIDTH + len(bundle), size)
     return rows
 

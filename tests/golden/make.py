@@ -20,18 +20,10 @@ from crypto.signing import SigningKey
 from ledger.chain import Link
 from ledger.checkpoint import Checkpoint
 from ledger.entry import Entry
-from ledger.event import (
-    Event,
-    Signature,
-    bundle_message,
-    event_message,
-    possession_message,
-    session_message,
-    sign_bundle,
-    sign_event,
-)
+from ledger.event import Event, Signature, sign_bundle, sign_event
 from ledger.exports import export_line, export_root
 from ledger.merkle import leaf_hash, tree_paths
+from ledger.messages import bundle_message, event_message, possession_message, session_message
 from ledger.receipt import Receipt
 
 HERE = Path(__file__).parent

@@ -31,8 +31,8 @@ from crypto.notes import LogSigner
 from identity.actors import read_keyfile
 from journeys.appending import append
 from ledger.auditor import verify_export
-from ledger.event import possession_message
 from ledger.files import read_vkeys
+from ledger.messages import possession_message
 from storage.exports import write_export
 from storage.ledger import Ledger
 from synthetic import patients

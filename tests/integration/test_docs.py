@@ -136,7 +136,7 @@ LIMITS: dict[str, dict[str, Any]] = {
     "ledger.event": {
         "BUNDLE_LIMIT": 1_000, "EVENT_LIMIT": 32 << 10, "READING_DEPTH": 4, "READING_LIMIT": 4 << 10,
     },
-    "ledger.registry": {
+    "ledger.codes": {
         "CRITERIA": 64, "EXCEPTIONS": 16, "GRANT_RECORDS": 500, "LABELS_A_RECORD": 16,
     },
     "records.opening": {"RANGE_BYTES": 8 << 20, "TOKEN_MS": 60_000},

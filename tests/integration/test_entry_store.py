@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from api.app.settings import Settings
-from consent.facts import Exclusion, Grant, GrantName, Provision, Record, Version
 from crypto.signing import SigningKey
 from durable.errors import NotFound
 from identity.actors import Actor, new_id
@@ -17,6 +16,7 @@ from ledger.chain import Chain
 from ledger.directory import Account, Group, GroupMember, Hospital, Key, Member, Patient
 from ledger.entry import Entry
 from ledger.event import Event, sign_event
+from ledger.facts import Exclusion, Grant, GrantName, Provision, Record, Version
 from ledger.merkle import leaf_hash
 from ledger.policies import PolicyRow
 from ledger.refusals import Refusals
@@ -26,7 +26,7 @@ from storage.sql import schema
 from storage.sql.database import Database
 from storage.sql.entries import EntryStore, Head, StreamEnd
 from storage.sql.rowcache import select_rows
-from storage.sql.rows import TABLES
+from storage.sql.schema import TABLES
 from storage.sql.upgrade import upgrade_schema
 
 ORIGIN = "heartwood.example/store"

@@ -18,8 +18,8 @@ from imports.fhir import scan_bundle
 from imports.generating import Order, generate
 from journeys.errors import RecordsError
 from ledger.auditor import verify_export
+from ledger.codes import CATEGORIES
 from ledger.files import read_vkeys
-from ledger.registry import CATEGORIES
 from records.opening import find_records, open_record, reading
 from storage.exports import write_export
 from storage.ledger import Ledger

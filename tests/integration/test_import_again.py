@@ -15,12 +15,12 @@ import pytest
 from api.app.bootstrap import open_ledger
 from api.app.settings import Settings
 from consent.auditor import audit_export
-from consent.facts import Record
 from identity.actors import Actor
 from imports import Options, Summary, import_paths
 from imports.drafts import names_of
 from journeys.errors import RecordsError
 from ledger.auditor import verify_export
+from ledger.facts import Record
 from ledger.files import read_vkeys
 from records.opening import find_records
 from storage.blobs.files import FileBlobs

@@ -23,7 +23,7 @@ from imports.attachments import ManifestRow, is_manifest, read_attachment, read_
 from imports.drafts import Listed, PatientDraft
 from imports.media import HEAD_BYTES, sniff
 from journeys.errors import RecordsError
-from ledger.registry import CATEGORIES
+from ledger.codes import CATEGORIES
 from ledger.schema import MEDIA_TYPE
 
 UUID = "af1667b5-ef55-4313-8e39-04c2ba4e4c1b"

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from consent.facts import Record
 from imports import Summary
 from imports.carrying import current_content
 from imports.labels import Labels
 from imports.report import CORRECTIONS, REJECTS
 from journeys.errors import RecordsError
+from ledger.facts import Record
 from records.uploads import Upload, upload
 from storage.sql.identifiers import HASH_BYTES, Kept
 from tests.integration.test_import import Clinic, clinic

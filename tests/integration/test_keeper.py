@@ -9,7 +9,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from api.app.bootstrap import open_ledger
-from consent.facts import sha256_of
 from crypto import canonical
 from crypto.blobs import blob_context, open_stream
 from crypto.cosignatures import Checkpoint
@@ -27,6 +26,7 @@ from ledger.chain import Link
 from ledger.directory import Key
 from ledger.entry import Entry
 from ledger.event import Event, Signature, sign_event
+from ledger.facts import sha256_of
 from ledger.merkle import Frontier, consistency_proof, leaf_hash, tree_paths
 from ledger.receipt import Receipt
 from ledger.times import DAY_MS, format_time

@@ -13,7 +13,7 @@ from identity.actors import Actor, new_id
 from journeys.errors import Forbidden, OverQuota, RecordsError
 from journeys.labelling import HOUR_MS, LABELS_AN_HOUR
 from journeys.sealing import seal_texts
-from ledger.registry import LABELS
+from ledger.codes import LABELS
 from people.reserving import Subject, reserve_counted
 from records import uploads
 from records.uploads import Upload

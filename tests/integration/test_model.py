@@ -36,7 +36,6 @@ from client.local import LocalClient
 from client.readings import history
 from client.registering import AddedHospital, NewPatient
 from consent.auditor import audit_export
-from consent.facts import FOLDS, Exclusion, Grant, GrantName, Record
 from consent.gate import gate
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key
@@ -46,9 +45,11 @@ from ledger.auditor import verify_export
 from ledger.directory import Key, Patient
 from ledger.entry import Entry, nested_event
 from ledger.errors import Refused
+from ledger.facts import Exclusion, Grant, GrantName, Record
 from ledger.rows import Rows
 from ledger.sequencer import Appended, Denied, Proposal
 from ledger.times import DAY_MS, format_time
+from ledger.types import fold
 from records import opening, uploads
 from records.uploads import Upload
 from storage.exports import write_export
@@ -708,9 +709,8 @@ class Ledgers(RuleBasedStateMachine):
         for entry in map(Entry.parse, raws):
             if entry.decision is not None:
                 assert decided_anew(entry, rows) == entry.decision
-            for fold in FOLDS:
-                for row in fold(entry, rows):
-                    rows.put(row)
+            for row in fold(entry, rows):
+                rows.put(row)
         for world in self.book.charts.values():
             self.same_facts(world, rows)
 

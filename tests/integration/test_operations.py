@@ -174,7 +174,7 @@ def test_values_are_taken_in_the_types_of_their_fields() -> None:
         "private_labels": ["PSY", "STD"],
     }  # fmt: skip
     assert old["assurance"] == {"read": 1}
-    assert widened(old, new) == ["assurance", "care_link"]
+    assert widened(old, new, EDITION) == ["assurance", "care_link"]
     assert altered(old, ["private_labels="])["private_labels"] == []
     assert policies.fields(old)["assurance.read"] == 1
 

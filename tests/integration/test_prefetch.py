@@ -10,10 +10,10 @@ from client import authoring, grants, groups, readings, registering
 from client.local import LocalClient
 from client.registering import NewPatient
 from client.staff import suspend_doctor
-from consent.facts import Exclusion, Grant
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key
 from journeys.errors import AccessDenied
+from ledger.facts import Exclusion, Grant
 from ledger.rows import Name
 from ledger.sequencer import Outcome
 from ledger.times import DAY_MS, format_time
@@ -30,8 +30,7 @@ FORESIGHT = (
     "needs",
     "consent_needs",
     "group_needs",
-    "lineage_needs",
-    "revoked_needs",
+    "next_needs",
     "live_needs",
 )
 """What tells which rows a batch will need."""

@@ -12,13 +12,12 @@ from unittest.mock import patch
 import pytest
 from sqlalchemy import Connection, select
 
-import consent.facts
-import ledger.directory
 from api.app.bootstrap import open_ledger
 from api.app.settings import Settings
 from ledger.entry import Entry
+from ledger.types import TYPES
 from storage.sql.database import Database
-from storage.sql.rows import TABLES
+from storage.sql.schema import TABLES
 from storage.sql.views import VIEWS, Rebuilt, rebuild
 from tests.children import start
 from tests.commands import heartwood
@@ -27,7 +26,7 @@ from tests.integration.conftest import fresh_settings
 from tests.integration.copies import copy_ledger
 from tests.people import Town
 
-FOLDED = {*ledger.directory._FOLDS, *consent.facts._FOLDS, "policy.changed"}
+FOLDED = {kind.name for kind in TYPES if kind.changes}
 NAMES = sorted(TABLES[kind].name for kind in VIEWS)
 
 

@@ -14,8 +14,9 @@ import pytest
 from crypto.encoding import b64encode
 from identity.actors import Actor, new_id, new_key, possession
 from ledger.auditor import verify_export
-from ledger.event import bundle_message, sign_event
+from ledger.event import sign_event
 from ledger.merkle import tree_paths
+from ledger.messages import bundle_message
 from ledger.tiles import TILE_WIDTH
 from ledger.times import DAY_MS, format_time, parse_time
 from tests.exports import (

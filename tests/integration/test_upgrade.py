@@ -21,7 +21,6 @@ from client import groups, registering
 from client.local import LocalClient
 from client.registering import AddedHospital
 from consent.auditor import audit_export
-from consent.facts import Grant
 from crypto.encoding import b64encode
 from durable.errors import StartRefused
 from identity.actors import Actor, new_id, new_key, read_keyfile
@@ -29,6 +28,7 @@ from journeys.appending import append, propose
 from journeys.errors import AccessDenied
 from ledger.auditor import verify_export
 from ledger.errors import Refused, Tampered
+from ledger.facts import Grant
 from ledger.policies import last_policy
 from ledger.registry import EDITION, registry_hash, registry_json
 from ledger.times import DAY_MS, format_time

@@ -8,13 +8,12 @@ import pytest
 
 from api.app.settings import Settings
 from consent.auditor import audit_export
-from consent.policy import DEFAULT_POLICY
 from crypto.encoding import b64encode
 from ledger.auditor import verify_export
 from ledger.entry import Entry
 from ledger.errors import Tampered
 from ledger.merkle import root_of
-from ledger.policies import edition_in_force
+from ledger.policies import DEFAULT_POLICY, edition_in_force
 from ledger.registry import registry_hash
 from ledger.signers import created_ids
 from ledger.times import format_time

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from ledger.registry import REGISTRY
+from ledger.types import REGISTRY
 from tests.golden import make
 
 Change = Callable[[dict[str, Any]], None]

@@ -9,21 +9,20 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from consent import decide as engine
-from consent import facts as folding
 from consent import gate
 from consent.decide import Decision, Facts, Request
-from consent.facts import Grant, Record
-from consent.policy import DEFAULT_POLICY, Policy
 from crypto.encoding import b64encode
 from ledger.chain import Link
-from ledger.directory import Account, Hospital, Member, fold_directory
+from ledger.directory import Account, Hospital, Member
 from ledger.entry import Entry
 from ledger.event import Event, Signature
-from ledger.policies import LOG, PolicyRow
-from ledger.registry import REGISTRY, registry_hash
+from ledger.facts import Grant, Record
+from ledger.policies import DEFAULT_POLICY, LOG, Policy, PolicyRow
+from ledger.registry import registry_hash
 from ledger.rows import Rows
 from ledger.signers import holds_role
 from ledger.times import format_time
+from ledger.types import REGISTRY
 from tests.consentmodel import Answer, Ask, World
 from tests.unit.consent_random import NOW, PATIENT
 
@@ -162,7 +161,7 @@ def event_of(
 def fold(entries: Iterable[Entry], rows: Rows) -> Rows:
     """Rows after these entries."""
     for entry in entries:
-        for row in (*fold_directory(entry, rows), *folding.fold_facts(entry, rows)):
+        for row in entry.event.type.fold(entry, rows):
             rows.put(row)
     return rows
 

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from consent import decide as engine
 from consent.decide import Decision, Facts, Request
-from consent.facts import Exclusion, Grant, Provision, Record
-from consent.policy import DEFAULT_POLICY, Policy
 from ledger.entry import Entry
+from ledger.facts import Exclusion, Grant, Provision, Record
+from ledger.policies import DEFAULT_POLICY, Policy
 from ledger.rows import Look, Row
 from tests.unit.consent_planting import (
     Patch,

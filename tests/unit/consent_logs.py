@@ -8,12 +8,13 @@ from random import Random
 from typing import Any, Final, NamedTuple
 
 from consent import gate
-from consent.facts import FOLDS, Record
 from ledger.directory import Key
 from ledger.entry import Entry, nested_event
+from ledger.facts import Record
 from ledger.rows import Rows
 from ledger.sequencer import Appended, Judged
 from ledger.times import format_time
+from ledger.types import fold
 from tests.worlds import Body, Person, World, reading
 
 ACTS: Final = 30
@@ -202,6 +203,5 @@ def recomputed(log: Log) -> Iterator[Recomputed]:
             key: Any = rows.get(Key, sig.key)
             anew = gate.gate(event, key, entry.link.seq, entry.time, rows)
             yield Recomputed(entry.decision, anew, log.shown.get(entry.link.seq, ()))
-        for fold in FOLDS:
-            for row in fold(entry, rows):
-                rows.put(row)
+        for row in fold(entry, rows):
+            rows.put(row)

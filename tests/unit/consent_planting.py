@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 from consent import decide as engine
-from consent import facts as folding
 from consent import gate
 from consent.decide import Decision, Facts, Request
-from consent.facts import Grant
-from consent.policy import Policy
-from ledger import directory
 from ledger.entry import Entry
+from ledger.facts import Grant
+from ledger.policies import Policy
 from ledger.rows import Look, Row
+from ledger.types import TYPES
+from ledger.types.declaration import EventType, nothing
 
 Patch = pytest.MonkeyPatch
 Plant = Callable[[Patch], None]
@@ -100,12 +100,20 @@ def gathering(new: Callable[..., Facts]) -> Plant:
     return plant
 
 
+def versions(kind: str) -> list[EventType]:
+    """A type in each of its versions."""
+    return [declared for declared in TYPES if declared.name == kind]
+
+
 def fold(kind: str, new: Callable[[Any, Entry, Look], list[Row]]) -> Plant:
     """The fold of one type of event in a patient's stream."""
 
     def plant(patch: Patch) -> None:
-        true = folding._FOLDS[kind]
-        patch.setitem(folding._FOLDS, kind, lambda entry, look: new(true, entry, look))
+        for declared in versions(kind):
+            true = declared.fold
+            patch.setitem(
+                vars(declared), "fold", lambda entry, look, true=true: new(true, entry, look)
+            )
 
     return plant
 
@@ -114,8 +122,8 @@ def forgotten(kind: str) -> Plant:
     """Such an event changes nothing."""
 
     def plant(patch: Patch) -> None:
-        folds: Any = folding._FOLDS if kind in folding._FOLDS else directory._FOLDS
-        assert kind in folds
-        patch.setitem(folds, kind, lambda *given: [])
+        for declared in versions(kind):
+            assert declared.changes
+            patch.setitem(vars(declared), "fold", nothing)
 
     return plant

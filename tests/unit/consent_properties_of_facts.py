@@ -10,7 +10,7 @@ from typing import Any, Final
 from consent import decide as engine
 from consent import gate
 from consent.decide import Decision, Facts, Request
-from consent.facts import Grant, Provision, Record
+from ledger.facts import Grant, Provision, Record
 from tests import consentmodel as model
 from tests.consentmodel import Ask, World
 from tests.unit.consent_cases import Case, chart_entries, fold, in_words

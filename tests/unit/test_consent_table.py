@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from consent.decide import decide, told
-from ledger.registry import ACTIONS
+from ledger.codes import ACTIONS
 from tests.consentmodel import Ask, World
 from tests.unit.consent_cases import Case, in_words
 from tests.unit.consent_random import DAY, NOW

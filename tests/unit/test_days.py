@@ -7,9 +7,9 @@ import pytest
 
 from client.port import LedgerClient
 from client.registering import ages, birthday
-from consent.policy import DEFAULT_POLICY, Policy
 from journeys.days import day_in, minute_in, zone_names
 from journeys.errors import RecordsError
+from ledger.policies import DEFAULT_POLICY, Policy
 from ledger.times import parse_time
 
 NOON = parse_time("2026-03-01T12:00:00.000Z")

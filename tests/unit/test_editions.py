@@ -5,9 +5,16 @@ from collections.abc import Callable
 import pytest
 
 from consent.decide import MINOR_EXCEPT, SELF_ACTIONS
-from consent.policy import DEFAULT_POLICY
-from ledger.policies import OWN_CHART, POLICY_WAIT_MS, edition_in_force, policy_at, widened
-from ledger.registry import EDITION, STRICTER
+from ledger.editions import STRICTER
+from ledger.policies import (
+    DEFAULT_POLICY,
+    OWN_CHART,
+    POLICY_WAIT_MS,
+    edition_in_force,
+    policy_at,
+    widened,
+)
+from ledger.registry import EDITION
 from ledger.times import format_time
 from tests.unit.cast import Cast
 from tests.unit.test_attempts import good

@@ -12,7 +12,8 @@ from crypto import canonical
 from ledger.entry import Entry, nested_event
 from ledger.errors import EventError
 from ledger.event import EVENT_LIMIT, READING_DEPTH, READING_LIMIT, Event, check_size
-from ledger.registry import REGISTRY, registry_json
+from ledger.registry import registry_json
+from ledger.types import REGISTRY
 from tests.golden import make
 from tests.unit.changes import ENTRY, Change, changed, drop, entry_of, put, raw
 

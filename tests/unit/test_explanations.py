@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from consent.decide import decide, decide_list, told
 from consent.explain import Explanation, explain
-from consent.facts import Record
-from ledger.registry import ACTIONS, PURPOSES
+from ledger.codes import ACTIONS, PURPOSES
+from ledger.facts import Record
 from records.explaining import ASKED
 from tests.consentmodel import Ask, World
 from tests.unit.consent_cases import Case

@@ -14,7 +14,7 @@ from ledger.entry import Entry
 from ledger.errors import EventError
 from ledger.event import Event, check_value
 from ledger.forms import PLAIN_TYPES, Form, Place, parse_entry, plain_form
-from ledger.registry import REGISTRY
+from ledger.types import REGISTRY
 from tests.worlds import SEALED, World, reading
 
 LABELS = ["l_" + "0" * 26, "l_" + "1" * 26]

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from consent.facts import Record
 from ledger.errors import EventError, Refused
+from ledger.facts import Record
 from ledger.sequencer import Denied
 from tests.worlds import Person, World, reading
 

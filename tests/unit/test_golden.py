@@ -9,8 +9,8 @@ from ledger.checkpoint import parse_keys
 from ledger.entry import Entry, nested_event
 from ledger.event import Event, Signature
 from ledger.receipt import Receipt
-from ledger.registry import REGISTRY
 from ledger.times import parse_time
+from ledger.types import REGISTRY
 from tests.golden import make
 
 FILES = make.deterministic()

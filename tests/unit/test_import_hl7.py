@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from imports.drafts import Listed, PatientDraft, Person
 from imports.hl7 import DELETES, EVENTS, MOVES, OTHERS, is_hl7, read_messages, registers
 from imports.labels import Labels
-from ledger.registry import CATEGORIES
+from ledger.codes import CATEGORIES
 
 PAGE = Path("docs/import-formats.md").read_text("utf-8")
 PID = "PID|1||4711^^^Ward&1.2.3&ISO^MR~99^^^SSA^SS||Doe^Jane^Ann^III^Dr||19800131|F"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from imports.labels import SYSTEMS, Labels, system_name
 from journeys.errors import RecordsError
-from ledger.registry import LABELS
+from ledger.codes import LABELS
 
 HEADER = "system,code,label,comment\n"
 PAGE = Path("docs/import-formats.md").read_text("utf-8")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from imports.mapping import KEYS, PATIENTS, REFERENCE, ROWS, Code, Mapping, Naming
 from imports.rows import ROW_BYTES
 from journeys.errors import RecordsError
-from ledger.registry import CATEGORIES
+from ledger.codes import CATEGORIES
 
 PAGE = Path("docs/import-tables.md").read_text("utf-8")
 LAB = """

@@ -8,7 +8,8 @@ from crypto.encoding import b64encode
 from crypto.ids import ALGORITHM_ED25519, key_id
 from crypto.signing import SigningKey
 from ledger.errors import Refused
-from ledger.event import Signature, possession_message
+from ledger.event import Signature
+from ledger.messages import possession_message
 from tests.unit.cast import Cast, Scenario, after, wait
 from tests.worlds import Person
 

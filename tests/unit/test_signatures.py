@@ -9,17 +9,9 @@ from crypto.encoding import b64encode
 from crypto.errors import CryptoError, SignatureError
 from crypto.signing import SigningKey, verify
 from ledger.errors import EventError, LedgerError, ProofError
-from ledger.event import (
-    BUNDLE_LIMIT,
-    Event,
-    Signature,
-    bundle_message,
-    event_message,
-    possession_message,
-    sign_bundle,
-    sign_event,
-)
+from ledger.event import BUNDLE_LIMIT, Event, Signature, sign_bundle, sign_event
 from ledger.merkle import leaf_hash, path_lengths
+from ledger.messages import bundle_message, event_message, possession_message
 from ledger.receipt import Receipt
 from tests.golden import make
 from tests.unit.changes import Change, changed, drop, put

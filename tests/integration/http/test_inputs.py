@@ -24,8 +24,9 @@ from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key
 from journeys.errors import RecordsError
 from journeys.sealing import TEXT_BYTES
-from ledger.event import BUNDLE_LIMIT, EVENT_LIMIT, session_message, sign_event
-from ledger.registry import GRANT_RECORDS
+from ledger.codes import GRANT_RECORDS
+from ledger.event import BUNDLE_LIMIT, EVENT_LIMIT, sign_event
+from ledger.messages import session_message
 from ledger.times import DAY_MS, format_time
 from people.lookups import IDENTIFIERS
 from people.reserving import SUBJECTS

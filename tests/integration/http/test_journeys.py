@@ -15,7 +15,7 @@ from crypto.encoding import b64decode, b64encode
 from identity.actors import Actor, new_id
 from journeys.errors import AccessDenied
 from journeys.labelling import LABELS_AN_HOUR
-from ledger.registry import LABELS, PURPOSES
+from ledger.codes import LABELS, PURPOSES
 from people import reserving
 from records.exporting import commitment, listed
 from tests.integration.http.places import (

@@ -1,0 +1,84 @@
+"""The codes and ids that bodies of events are made of; a name is never reused with another meaning."""
+
+from collections.abc import Mapping
+
+from ledger.schema import (
+    Boolean,
+    Integer,
+    Kind,
+    List,
+    Object,
+    code,
+    id_of,
+)
+
+ROLES = (
+    "auditor",
+    "doctor",
+    "hospital_admin",
+    "hospital_system",
+    "operator",
+    "patient",
+    "person",
+    "relative",
+    "service",
+)
+HOSPITAL_ROLES = frozenset({"doctor", "hospital_admin", "hospital_system"})
+"""Roles that are held at one hospital, which `as` then names."""
+ACTIONS = (
+    "append", "amend", "declare_emergency", "disclose", "erase", "exclude", "export", "grant", "hide", "hold",
+    "list", "read", "read_history", "refer", "register", "request_access", "retract", "review", "verify",
+)  # fmt: skip
+PURPOSES = (
+    "TREAT", "ETREAT", "BTG", "HPAYMT", "HOPERAT", "PATRQT", "FAMRQT", "PWATRNY", "HRESCH", "PUBHLTH", "HLEGAL",
+)  # fmt: skip
+"""HL7 v3-ActReason."""
+CATEGORIES = (
+    "billing", "condition", "demographics", "document", "encounter", "imaging", "immunization", "laboratory",
+    "medication", "procedure", "summary",
+)  # fmt: skip
+CONFIDENTIALITIES = ("normal", "restricted")
+"""What an author may give a record; `hidden` is the patient's to set."""
+LABELS = ("ETH", "PSY", "HIV", "SDV", "SEX", "STD", "GDIS", "OPIOIDUD", "BH")
+"""HL7 v3-ActCode; they stand in the log as codes under the patient's key only."""
+PRIVATE_LABELS = ("SEX", "STD", "PSY", "ETH", "SDV")
+GRANT_ACTIONS = ("append", "list", "read", "read_history")
+GRANT_RECORDS = 500
+"""Most records a selective grant lists."""
+LABELS_A_RECORD = 16
+CRITERIA = 64
+"""Most members of one list of a grant's scope or exception."""
+EXCEPTIONS = 16
+"""Most exceptions beside each other."""
+
+PURPOSE = code(*PURPOSES)
+PATIENT, HOSPITAL, ACCOUNT, RECORD = id_of("pt"), id_of("hs"), id_of("ac"), id_of("rc")
+BLOB, GRANT, EPISODE, GROUP = id_of("bl"), id_of("gr"), id_of("ep"), id_of("gp")
+READER = id_of("ac", "gp", "hs")
+"""Who may be granted or excluded: a person, a group, a hospital."""
+LABEL = id_of("l")
+TRUE = Boolean(only=True)
+
+POLICY = Object(
+    {
+        "assurance": Object(
+            {name: Integer(1, 3) for name in ACTIONS} | {"read_sensitive": Integer(1, 3)},
+            frozenset(ACTIONS),
+        ),
+        "care_link": code("off", "basic"),
+        "clock_skew_ms": Integer(0, 3_600_000),
+        "custodian_reads": Boolean(),
+        "emergency_hours": Integer(1, 72),
+        "grant_days_max": Integer(1, 3_650),
+        "majority_years": Integer(14, 25),
+        "private_labels": List(code(*LABELS), len(LABELS), rising=True),
+        "refusals_per_hour": Integer(1, 1_000),
+        "retention_years": Integer(1, 200),
+    }
+)
+"""The policy of a ledger, whole."""
+
+
+def body(optional: Mapping[str, Kind] | None = None, **required: Kind) -> Object:
+    """A body of these members; those of `optional` may be left out."""
+    return Object({**required, **(optional or {})}, frozenset(optional or ()))

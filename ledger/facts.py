@@ -1,0 +1,142 @@
+"""The facts consent rests on: records, grants and exclusions, as a patient's entries leave them.
+
+Two homes, the same rows: memory (auditors, the batch) and SQL (the service).
+"""
+
+from typing import NamedTuple
+
+from crypto.encoding import b64decode
+from ledger.rows import row_type
+
+
+class Version(NamedTuple):
+    """One version of a record: one blob. `size` is the plaintext's, in bytes."""
+
+    version: int
+    seq: int
+    blob: str
+    sha256: str
+    """Of the ciphertext, base64."""
+    size: int
+    media_type: str
+
+
+@row_type(
+    "records",
+    key=1,
+    group=("patient",),
+    prefix="rc",
+    indexes={"records_by_entry": "seq"},
+    consent_only=True,
+)
+class Record(NamedTuple):
+    """A record as it stands: what its latest version says, and all versions, ascending.
+
+    A patient's are found by the entries of the stream, hence the index: one by patient would be a random one.
+    """
+
+    record: str
+    patient: str
+    seq: int
+    """The entry that created it."""
+    author: str
+    hospital: str
+    """The hospital that wrote it; empty for the patient's own."""
+    category: str
+    clinical_date: str
+    confidentiality: str
+    episode: str
+    labels: tuple[str, ...]
+    sensitive: bool
+    minor_private: bool
+    state: str
+    """live, retracted or shredded."""
+    state_seq: int
+    """The entry that set the state."""
+    versions: tuple[Version, ...]
+    hidden: int = 0
+    """The entry by which the patient hid it; 0 if it isn't hidden."""
+
+
+class Provision(NamedTuple):
+    """Criteria that a record meets or not, and what then: a partial grant's scope, or an exception.
+
+    Every criterion that is there must be met; a list is met by one of its members.
+    """
+
+    permits: bool
+    authors: tuple[str, ...] = ()
+    """Accounts, or hospitals that wrote it."""
+    categories: tuple[str, ...] = ()
+    date_from: str = ""
+    """The clinical date, both ends included."""
+    date_to: str = ""
+    episodes: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    records: tuple[str, ...] = ()
+    exceptions: tuple["Provision", ...] = ()
+
+
+@row_type(
+    "grants",
+    key=3,
+    group=("patient", "grantee"),
+    consent_only=True,
+    stands=lambda grant: bool(grant.active),
+    live=lambda grant, time: time < grant.end and (not grant.uses or grant.used < grant.uses),
+)
+class Grant(NamedTuple):
+    """The entry that rules a lineage of grants: the latest grant, or its revocation (not active)."""
+
+    patient: str
+    grantee: str
+    lineage: str
+    grant: str
+    seq: int
+    active: bool
+    scope: str
+    records: tuple[str, ...]
+    actions: tuple[str, ...]
+    purposes: tuple[str, ...]
+    labels: tuple[str, ...]
+    sensitive: bool
+    start: int
+    """Unix ms, included."""
+    end: int
+    """Unix ms, excluded."""
+    uses: int
+    """How many readings it permits; 0 is without limit."""
+    used: int
+    what: tuple[Provision, ...] = ()
+    """The criteria of a partial grant; empty for the others."""
+    exceptions: tuple[Provision, ...] = ()
+
+
+@row_type("exclusions", key=2, consent_only=True)
+class Exclusion(NamedTuple):
+    """That the patient excludes (`active`) or excluded a person, a hospital or a group, by entry `seq`."""
+
+    patient: str
+    reader: str
+    seq: int
+    active: bool
+
+
+@row_type("grant_names", key=1, prefix="gr", consent_only=True)
+class GrantName(NamedTuple):
+    """To which patient, grantee and lineage a grant's id belongs."""
+
+    grant: str
+    patient: str
+    grantee: str
+    lineage: str
+
+
+def version_of(record: Record, version: int) -> Version | None:
+    """The version numbered `version` (from 1), or None."""
+    return record.versions[version - 1] if 0 < version <= len(record.versions) else None
+
+
+def sha256_of(version: Version) -> bytes:
+    """The hash of the version's ciphertext, 32 bytes."""
+    return b64decode(version.sha256, 32)

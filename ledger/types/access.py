@@ -1,0 +1,424 @@
+"""Access: what patients grant and revoke, whom they exclude, and what was refused."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ledger.codes import (
+    CATEGORIES,
+    CRITERIA,
+    EPISODE,
+    EXCEPTIONS,
+    GRANT,
+    GRANT_ACTIONS,
+    GRANT_RECORDS,
+    LABEL,
+    LABELS,
+    LABELS_A_RECORD,
+    PURPOSE,
+    PURPOSES,
+    READER,
+    RECORD,
+    TRUE,
+    body,
+)
+from ledger.editions import STRICTER
+from ledger.errors import Refused
+from ledger.facts import Exclusion, Grant, GrantName, Provision, Record
+from ledger.policies import Policy, edition_in_force
+from ledger.rows import Look, Row, Wanted, row_named, row_of_id, rows_in
+from ledger.schema import DATE, TIME, Integer, Kind, List, Nested, Object, code, id_of
+from ledger.times import DAY_MS, parse_time
+from ledger.types.checks import known_reader, rising
+from ledger.types.declaration import EventType, GateRule, nothing
+from ledger.types.examples import TERM, Example, Sample
+
+if TYPE_CHECKING:
+    from ledger.entry import Entry
+    from ledger.event import Event
+
+_WHAT: dict[str, Kind] = {
+    "authors": List(id_of("ac", "hs"), CRITERIA, low=1, rising=True),
+    "categories": List(code(*CATEGORIES), len(CATEGORIES), low=1, rising=True),
+    "date_from": DATE,
+    "date_to": DATE,
+    "episodes": List(EPISODE, CRITERIA, low=1, rising=True),
+}
+"""Criteria that a record meets or not; ranges of the clinical date include both ends."""
+_EXCEPTION: dict[str, Kind] = _WHAT | {
+    "labels": List(LABEL, LABELS_A_RECORD, low=1, rising=True),
+    "records": List(RECORD, CRITERIA, low=1, rising=True),
+}
+
+
+def _exceptions(inner: Mapping[str, Kind]) -> List:
+    """Exceptions, whose criteria are all optional; `inner` may hold exceptions of their own."""
+    members = {**_EXCEPTION, **inner, "type": code("deny", "permit")}
+    return List(Object(members, frozenset(members) - {"type"}), EXCEPTIONS, low=1)
+
+
+_OPTIONAL: dict[str, Kind] = {
+    "labels": List(LABEL, len(LABELS), low=1, rising=True),
+    "lineage": GRANT,
+    "purposes": List(PURPOSE, len(PURPOSES), low=1, rising=True),
+    "records": List(RECORD, GRANT_RECORDS, low=1, rising=True),
+    "sensitive": TRUE,
+    "uses": Integer(1, 1_000_000),
+}
+_REQUIRED: dict[str, Kind] = {
+    "actions": List(code(*GRANT_ACTIONS), len(GRANT_ACTIONS), low=1, rising=True),
+    "end": TIME,
+    "grant": GRANT,
+    "purpose": PURPOSE,
+    "start": TIME,
+}
+
+
+def _well_formed(event: "Event", time: int, origin: str, look: Look) -> None:
+    """What belongs to a scope stands there alone, and no range ends before it begins."""
+    rising(event, "start", "end")
+    body = event.body
+    for member, scope in (("records", "selective"), ("what", "partial")):
+        if (body["scope"] == scope) != (member in body):
+            raise Refused(
+                "malformed",
+                f"access.granted: {member} belongs to the scope {scope}, and only there",
+            )
+    if "sensitive" in body and body["scope"] != "full":
+        raise Refused(
+            "malformed", "access.granted: sensitive (all of it) belongs to the scope full"
+        )
+    if "what" in body:
+        _criteria(body["what"], "what")
+    for exception in body.get("exceptions", ()):
+        _criteria(exception, "an exception")
+        for inner in exception.get("exceptions", ()):
+            _criteria(inner, "an exception's exception")
+
+
+def _criteria(what: dict[str, Any], place: str) -> None:
+    """At least one criterion, and no range that ends before it begins."""
+    if not what.keys() - {"exceptions", "type"}:
+        raise Refused("malformed", f"access.granted: {place} names nothing that it is about")
+    if "labels" in what and what["type"] == "permit":
+        # Otherwise one more label on a record could let somebody read it.
+        raise Refused("malformed", f"access.granted: {place} permits by a label; labels only deny")
+    if what.get("date_from", "") > what.get("date_to", "9999-99-99"):
+        raise Refused("malformed", f"access.granted: {place} ends before it begins")
+
+
+def _may_grant(event: "Event", policy: Policy, look: Look) -> None:
+    """To somebody who is known, for no longer than the policy lets, of records that the patient has."""
+    body = event.body
+    known_reader(body["grantee"], look)
+    days = (parse_time(body["end"]) - parse_time(body["start"])) / DAY_MS
+    if days > policy.grant_days_max:
+        raise Refused("malformed", f"got a grant of {days:.1f} days, expected at most "
+                      f"{policy.grant_days_max}")  # fmt: skip
+    for record_id in body.get("records", ()):
+        record = look.get(Record, record_id)
+        if record is None or record.patient != event.subject:
+            raise Refused("unknown", f"{event.subject} has no record {record_id}")
+    if "lineage" in body:
+        first = _own_grant(body["lineage"], event, look)
+        if first.lineage != first.grant:
+            raise Refused("malformed", f"got the lineage {first.grant}, expected the id of its "
+                          f"first grant, {first.lineage}")  # fmt: skip
+
+
+def _own_grant(grant: str, event: "Event", look: Look) -> GrantName:
+    name = look.get(GrantName, grant)
+    if name is None or (name.patient, name.grantee) != (event.subject, event.body["grantee"]):
+        raise Refused("unknown", f"got the grant {grant}, not one of this patient to "
+                      f"{event.body['grantee']}")  # fmt: skip
+    return name
+
+
+def _granted(entry: "Entry", look: Look) -> list[Row]:
+    body, patient = entry.event.body, entry.event.subject
+    lineage = body.get("lineage", body["grant"])
+    return [
+        Grant(
+            patient=patient,
+            grantee=body["grantee"],
+            lineage=lineage,
+            grant=body["grant"],
+            seq=entry.link.seq,
+            active=True,
+            scope=body["scope"],
+            records=tuple(body.get("records", ())),
+            actions=tuple(body["actions"]),
+            purposes=tuple(body.get("purposes", ("TREAT",))),
+            labels=tuple(body.get("labels", ())),
+            sensitive=body.get("sensitive", False),
+            start=parse_time(body["start"]),
+            end=parse_time(body["end"]),
+            uses=body.get("uses", 0),
+            used=0,
+            what=(_provision(body["what"]),) if "what" in body else (),
+            exceptions=tuple(map(_provision, body.get("exceptions", ()))),
+        ),
+        GrantName(grant=body["grant"], patient=patient, grantee=body["grantee"], lineage=lineage),
+    ]
+
+
+def _provision(body: dict[str, Any]) -> Provision:
+    """The criteria of a grant's body; its scope has no `type` and permits."""
+    members: dict[str, Any] = {
+        name: tuple(value) if type(value) is list else value
+        for name, value in body.items()
+        if name not in ("exceptions", "type")
+    }
+    inner = tuple(map(_provision, body.get("exceptions", ())))
+    return Provision(body.get("type", "permit") == "permit", **members, exceptions=inner)
+
+
+def _named_in_grant(event: "Event") -> list[Wanted]:
+    """The grantee, the records, and what the log has of the lineage so far."""
+    body = event.body
+    named = [body["grantee"], *body.get("records", ())]
+    lineage = body.get("lineage", body["grant"])
+    if "lineage" in body:
+        named.append(lineage)
+    ruling = row_named(Grant, event.subject, body["grantee"], lineage)
+    return [*map(row_of_id, named), ruling]
+
+
+def _grant_example(sample: Sample) -> dict[str, Any]:
+    return {
+        "actions": ["list", "read"], "end": TERM["end"], "grant": sample.id("gr"),
+        "labels": sample.labels, "lineage": sample.id("gr", 0), "purpose": "PATRQT",
+        "purposes": ["HRESCH", "TREAT"], "start": TERM["start"], "uses": 1_000_000,
+    }  # fmt: skip
+
+
+ACCESS_GRANTED_V1 = EventType(
+    "access.granted",
+    "patient",
+    ("patient",),
+    body(_OPTIONAL, **_REQUIRED, grantee=id_of("ac", "hs"), scope=code("full", "selective")),
+    action="grant",
+    about="chart",
+    gate_rule=_may_grant,
+    creates=("grant",),
+    rule=_well_formed,
+    fold=_granted,
+    changes=(Grant, GrantName),
+    wants=_named_in_grant,
+    example=Example("patient", lambda sample: {
+        **_grant_example(sample), "grantee": sample.id("hs"),
+        "records": [sample.id("rc"), sample.id("rc", 2)], "scope": "selective",
+    }),
+)  # fmt: skip
+
+ACCESS_GRANTED = EventType(
+    "access.granted",
+    "patient",
+    ("patient",),
+    body(
+        {**_OPTIONAL, "exceptions": _exceptions({"exceptions": _exceptions({})}),
+         "what": Object(_WHAT, frozenset(_WHAT))},
+        **_REQUIRED, grantee=READER, scope=code("full", "partial", "selective"),
+    ),
+    v=2,
+    since=2,
+    action="grant",
+    about="chart",
+    gate_rule=_may_grant,
+    creates=("grant",),
+    rule=_well_formed,
+    fold=_granted,
+    changes=(Grant, GrantName),
+    wants=_named_in_grant,
+    example=Example("patient", lambda sample: {
+        **_grant_example(sample),
+        "exceptions": [
+            {"date_from": "2023-01-01", "exceptions": [{"records": [sample.id("rc")], "type": "permit"}],
+             "type": "deny"},
+            {"labels": sample.labels, "type": "deny"},
+        ],
+        "grantee": sample.id("gp"), "scope": "partial",
+        "what": {
+            "authors": [sample.account("doctor"), sample.id("hs")],
+            "categories": ["imaging", "laboratory"], "date_from": "2020-01-01",
+            "date_to": "2024-02-29", "episodes": [sample.id("ep")],
+        },
+    }),
+)  # fmt: skip
+
+
+def _may_revoke(event: "Event", policy: Policy, look: Look) -> None:
+    """A grant of this patient's to this grantee; without an id, any."""
+    body = event.body
+    if "grant" in body:
+        _own_grant(body["grant"], event, look)
+    elif not look.any(Grant, event.subject, body["grantee"]):
+        raise Refused("unknown", f"{event.subject} has granted nothing to {body['grantee']}")
+
+
+def _revoked(entry: "Entry", look: Look) -> list[Row]:
+    """A revocation ends a whole lineage; without an id, every lineage of the grantee."""
+    body, patient = entry.event.body, entry.event.subject
+    if "grant" in body:
+        name = look.get(GrantName, body["grant"])
+        one = look.get(Grant, patient, body["grantee"], name.lineage) if name else None
+        found = [one] if one is not None and one.active else []
+    else:
+        found = list(look.group(Grant, patient, body["grantee"]))
+    return [grant._replace(active=False, seq=entry.link.seq) for grant in found]
+
+
+def _ended(event: "Event") -> list[Wanted]:
+    """The grant that rules the lineage of the one that is named, or all that stand."""
+    body, patient = event.body, event.subject
+    if "grant" not in body:
+        return [rows_in(Grant, patient, body["grantee"])]
+    return [
+        row_of_id(
+            body["grant"],
+            then=lambda name: row_named(Grant, patient, body["grantee"], name.lineage),
+        )
+    ]
+
+
+ACCESS_REVOKED_V1 = EventType(
+    "access.revoked",
+    "patient",
+    ("patient",),
+    body({"grant": GRANT}, grantee=id_of("ac", "hs"), purpose=PURPOSE),
+    action="grant",
+    about="chart",
+    gate_rule=_may_revoke,
+    plain=True,
+    rule=nothing,
+    fold=_revoked,
+    changes=(Grant,),
+    wants=_ended,
+    example=Example("patient", lambda sample: {
+        "grant": sample.id("gr"), "grantee": sample.id("hs"), "purpose": "PATRQT",
+    }),
+)  # fmt: skip
+
+ACCESS_REVOKED = EventType(
+    "access.revoked",
+    "patient",
+    ("patient",),
+    body({"grant": GRANT}, grantee=READER, purpose=PURPOSE),
+    v=2,
+    since=2,
+    action="grant",
+    about="chart",
+    gate_rule=_may_revoke,
+    plain=True,
+    rule=nothing,
+    fold=_revoked,
+    changes=(Grant,),
+    wants=_ended,
+    example=Example("patient", lambda sample: {
+        "grant": sample.id("gr"), "grantee": sample.id("gp"), "purpose": "PATRQT",
+    }),
+)  # fmt: skip
+
+
+def _not_yet(excluded: bool) -> GateRule:
+    def rule(event: "Event", policy: Policy, look: Look) -> None:
+        reader = event.body["reader"]
+        known_reader(reader, look)
+        row = look.get(Exclusion, event.subject, reader)
+        if (row is not None and row.active) == excluded:
+            state = "excluded already" if excluded else "not excluded"
+            raise Refused("conflict", f"{reader} is {state}")
+
+    return rule
+
+
+def _reader(event: "Event") -> list[Wanted]:
+    reader = event.body["reader"]
+    return [row_of_id(reader), row_named(Exclusion, event.subject, reader)]
+
+
+def _reader_example(sample: Sample) -> dict[str, str]:
+    return {"purpose": "PATRQT", "reader": sample.id("gp")}
+
+
+def _excluded(entry: "Entry", look: Look) -> list[Row]:
+    return [Exclusion(entry.event.subject, entry.event.body["reader"], entry.link.seq, True)]
+
+
+READER_EXCLUDED = EventType(
+    "reader.excluded",
+    "patient",
+    ("patient",),
+    body(purpose=PURPOSE, reader=READER),
+    since=2,
+    action="exclude",
+    about="chart",
+    gate_rule=_not_yet(excluded=True),
+    plain=True,
+    rule=nothing,
+    fold=_excluded,
+    changes=(Exclusion,),
+    wants=_reader,
+    example=Example("patient", _reader_example),
+)
+
+
+def _included(entry: "Entry", look: Look) -> list[Row]:
+    return [Exclusion(entry.event.subject, entry.event.body["reader"], entry.link.seq, False)]
+
+
+READER_INCLUDED = EventType(
+    "reader.included",
+    "patient",
+    ("patient",),
+    body(purpose=PURPOSE, reader=READER),
+    since=2,
+    action="exclude",
+    about="chart",
+    gate_rule=_not_yet(excluded=False),
+    plain=True,
+    rule=nothing,
+    fold=_included,
+    changes=(Exclusion,),
+    wants=_reader,
+    example=Example("patient", _reader_example),
+)
+
+
+def _refused_ids(event: "Event", look: Look) -> list[str]:
+    """The id of what was refused counts as used."""
+    return [event.body["event"]["id"]]
+
+
+def _before_stricter(event: "Event", time: int, origin: str, look: Look) -> None:
+    """Whatever is refused is written in one version: the first one's refusals have no limit a key."""
+    if edition_in_force(look) >= STRICTER:
+        raise Refused("registry", "got access.refused v1, expected v2 from this registry on")
+
+
+ACCESS_REFUSED_V1 = EventType(
+    "access.refused",
+    "patient",
+    ("service",),
+    body({"skipped": Integer(1)}, event=Nested(), sig=Nested()),
+    ids=_refused_ids,
+    rule=_before_stricter,
+    fold=nothing,
+    changes=(),
+    wants=nothing,
+    example=Example("service", lambda sample: {**sample.refused("record.opened"), "skipped": 3}),
+)
+
+ACCESS_REFUSED = EventType(
+    "access.refused",
+    "patient",
+    ("service",),
+    body({"skipped": Integer(1)}, event=Nested(), sig=Nested()),
+    v=2,
+    since=3,
+    ids=_refused_ids,
+    rule=nothing,
+    fold=nothing,
+    changes=(),
+    wants=nothing,
+    example=Example("service", lambda sample: sample.refused("record.retracted")),
+)

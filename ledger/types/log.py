@@ -1,0 +1,153 @@
+"""The log itself: how it began, went on from a copy, changed its policy, and was read by an auditor."""
+
+from typing import TYPE_CHECKING
+
+from crypto import canonical
+from crypto.encoding import b64decode
+from ledger.codes import ACCOUNT, POLICY, body
+from ledger.directory import Account, Key, Member
+from ledger.editions import edition_of
+from ledger.errors import Refused
+from ledger.policies import (
+    LOG,
+    POLICY_WAIT_MS,
+    PolicyRow,
+    known_edition,
+    last_policy,
+    policy_at,
+    widened,
+)
+from ledger.rows import Look, Row, Wanted, row_named
+from ledger.schema import HASH, KEY_ID, ORIGIN, VERIFIER_KEY, Integer, List, base64_of
+from ledger.types.declaration import EventType, nothing
+from ledger.types.examples import Example
+
+if TYPE_CHECKING:
+    from ledger.entry import Entry
+    from ledger.event import Event
+
+_NAMED_KEY = body(account=ACCOUNT, key=KEY_ID, public_key=base64_of(32))
+_FOUNDERS = (("operator", "device"), ("service", "service"))
+"""Whom entry 0 names, and who keeps their keys."""
+_EXAMPLE_POLICY = {
+    "assurance": {"export": 3, "grant": 3, "read_sensitive": 2},
+    "care_link": "basic",
+    "clock_skew_ms": 300_000,
+    "custodian_reads": False,
+    "emergency_hours": 4,
+    "grant_days_max": 365,
+    "majority_years": 18,
+    "private_labels": ["ETH", "PSY", "SDV", "SEX", "STD"],
+    "refusals_per_hour": 20,
+    "retention_years": 30,
+}
+
+
+def _founders_ids(event: "Event", look: Look) -> list[str]:
+    return [event.body[role][member] for role, _ in _FOUNDERS for member in ("account", "key")]
+
+
+def _created(entry: "Entry", look: Look) -> list[Row]:
+    """The first policy, and the operator and the service with their keys."""
+    body, seq, time = entry.event.body, entry.link.seq, entry.time
+    rows: list[Row] = [_policy_row(entry, time)]
+    for role, custody in _FOUNDERS:
+        named = body[role]
+        account, public = named["account"], b64decode(named["public_key"], 32)
+        rows.append(Account(account, seq, "operator"))
+        rows.append(
+            Key(named["key"], account, public, "ed25519", custody, seq, time, account, True)
+        )
+        rows.append(Member(account, role, "", seq, True, 0, 0))
+    return rows
+
+
+def _policy_row(entry: "Entry", since: int) -> PolicyRow:
+    body = entry.event.body
+    text = canonical.write(body["policy"]).decode()
+    return PolicyRow(entry.event.id, LOG, entry.link.seq, since, body["registry"], text)
+
+
+LEDGER_CREATED = EventType(
+    "ledger.created",
+    "ledger",
+    ("operator",),
+    body(
+        log_keys=List(VERIFIER_KEY, 16, low=2), operator=_NAMED_KEY, origin=ORIGIN, policy=POLICY,
+        registry=HASH, service=_NAMED_KEY,
+    ),
+    ids=_founders_ids,
+    rule=nothing,  # as entry 0 it is checked before anybody is known: `ledger.signers.check_first`
+    fold=_created,
+    changes=(PolicyRow, Account, Key, Member),
+    wants=nothing,  # there is no row yet
+    example=Example("operator", lambda sample: {
+        "log_keys": sample.log_keys, "operator": sample.key("operator"), "origin": sample.origin,
+        "policy": _EXAMPLE_POLICY, "registry": sample.hash, "service": sample.key("service"),
+    }),
+)  # fmt: skip
+
+LEDGER_RESTORED = EventType(
+    "ledger.restored",
+    "ledger",
+    ("operator",),
+    body(last_root=HASH, last_size=Integer(), root=HASH, size=Integer()),
+    rule=nothing,  # size and root are those of the tree, which the sequencer and the verifier compare
+    fold=nothing,
+    changes=(),
+    wants=nothing,
+    example=Example("operator", lambda sample: {
+        "last_root": sample.hash, "last_size": 9, "root": sample.hash, "size": 7,
+    }),
+)  # fmt: skip
+
+
+def _known_registry(event: "Event", time: int, origin: str, look: Look) -> None:
+    """A new registry holds all of the old; this program's editions are those it knows."""
+    named = edition_of(b64decode(event.body["registry"], 32))
+    before = edition_of(b64decode(last_policy(look).registry, 32))
+    if named is None or before is None or named < before:
+        raise Refused("registry", f"got the registry {event.body['registry']}, expected one that this "
+                      "program knows and that holds all of the one before")  # fmt: skip
+
+
+def _policy_changed(entry: "Entry", look: Look) -> list[Row]:
+    """What widens anything waits."""
+    body, since = entry.event.body, entry.time
+    before, edition = policy_at(look, since).policy, known_edition(body["registry"])
+    since += POLICY_WAIT_MS if widened(before, body["policy"], edition) else 0
+    return [_policy_row(entry, since)]
+
+
+def _new_policy(event: "Event") -> list[Wanted]:
+    return [row_named(PolicyRow, event.id)]
+
+
+POLICY_CHANGED = EventType(
+    "policy.changed",
+    "ledger",
+    ("operator",),
+    body(policy=POLICY, registry=HASH),
+    since=2,
+    rule=_known_registry,
+    fold=_policy_changed,
+    changes=(PolicyRow,),
+    wants=_new_policy,
+    example=Example(
+        "operator", lambda sample: {"policy": _EXAMPLE_POLICY, "registry": sample.hash}
+    ),
+)
+
+LOG_OPENED = EventType(
+    "log.opened",
+    "ledger",
+    ("auditor",),
+    body(),
+    since=2,
+    reading=True,
+    rule=nothing,
+    fold=nothing,
+    changes=(),
+    wants=nothing,
+    example=Example("auditor", lambda sample: {}),
+)
