@@ -95,9 +95,17 @@ def audited(place: Path) -> float:
 
 def _record() -> Record:
     version = Version(1, 10, "bl_1", "", 1, "text/plain")
-    return Record("rc_1", "pt_1", 10, "ac_w", "hs_0", "laboratory", "2026-01-01", "normal", "", (), False, False, "live", 10, (version,))  # fmt: skip
+    return Record(
+        record="rc_1", patient="pt_1", seq=10, author="ac_w", hospital="hs_0", category="laboratory",
+        clinical_date="2026-01-01", confidentiality="normal", episode="", labels=(), sensitive=False,
+        minor_private=False, state="live", state_seq=10, versions=(version,),
+    )  # fmt: skip
 
 
 def _grant(account: str, number: int) -> Grant:
     name = f"gr_{number}"
-    return Grant("pt_1", account, name, name, 2_000 + number, True, "full", (), ("list", "read"), ("TREAT",), (), False, 0, NOW + 1, 0, 0)  # fmt: skip
+    return Grant(
+        patient="pt_1", grantee=account, lineage=name, grant=name, seq=2_000 + number, active=True,
+        scope="full", records=(), actions=("list", "read"), purposes=("TREAT",), labels=(),
+        sensitive=False, start=0, end=NOW + 1, uses=0, used=0,
+    )  # fmt: skip

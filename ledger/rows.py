@@ -77,9 +77,10 @@ def row_type(
             )
         if group:
             start = fields.index(group[0])
-            GROUPS[kind] = slice(start, start + len(group))
-            if fields[GROUPS[kind]] != group:
+            together = slice(start, start + len(group))
+            if fields[together] != group:
                 raise ValueError(f"{kind.__name__}: the fields {group} don't stand side by side")
+            GROUPS[kind] = together
         if stands is not None:
             STANDING[kind] = stands
         if live is not None:

@@ -1,6 +1,6 @@
 """Writes the golden files: `python -m tests.golden.make`.
 
-Keys, ids and times are fixed, so what is deterministic comes out the same for ever: `python -m pytest
+The events are the examples of the declared types (`ledger/types/`). Keys, ids and times are fixed, so what is deterministic comes out the same for ever: `python -m pytest
 tests/unit/test_golden.py` compares it byte for byte. What holds fresh randomness (ML-DSA signatures,
 salts, nonces) is written only where the file is missing; tests open it.
 """
@@ -19,12 +19,15 @@ from crypto.notes import LogSigner
 from crypto.signing import SigningKey
 from ledger.chain import Link
 from ledger.checkpoint import Checkpoint
+from ledger.codes import HOSPITAL_ROLES
 from ledger.entry import Entry
 from ledger.event import Event, Signature, sign_bundle, sign_event
 from ledger.exports import export_line, export_root
 from ledger.merkle import leaf_hash, tree_paths
 from ledger.messages import bundle_message, event_message, possession_message, session_message
 from ledger.receipt import Receipt
+from ledger.types import REGISTRY, TYPES
+from ledger.types.declaration import EventType
 
 HERE = Path(__file__).parent
 ORIGIN = "log.example/golden"
@@ -62,162 +65,123 @@ HASH = b64encode(seed("a hash"))
 REPLY = X25519PrivateKey.from_private_bytes(seed("reply"))
 REPLY_PUBLIC = REPLY.public_key().public_bytes_raw()
 
-AS_OPERATOR = (OPERATOR, {"role": "operator"}, "ledger")
-AS_ADMIN = (ADMIN, {"hospital": HOSPITAL, "role": "hospital_admin"}, f"hospital/{HOSPITAL}")
-AS_PERSON = (PERSON, {"role": "person"}, f"account/{PERSON}")
-AS_DOCTOR = (DOCTOR, {"hospital": HOSPITAL, "role": "doctor"}, f"patient/{PATIENT}")
-AS_SYSTEM = (
-    fixed_id("ac", 7),
-    {"hospital": HOSPITAL, "role": "hospital_system"},
-    f"patient/{PATIENT}",
-)
-AS_PATIENT = (PERSON, {"role": "patient"}, f"patient/{PATIENT}")
-AS_AUDITOR = (AUDITOR, {"role": "auditor"}, f"patient/{PATIENT}")
-AS_SERVICE = (SERVICE, {"role": "service"}, f"patient/{PATIENT}")
-Author = tuple[str, dict[str, str], str]
+AUTHORS = {
+    "auditor": AUDITOR, "doctor": DOCTOR, "hospital_admin": ADMIN, "hospital_system": fixed_id("ac", 7),
+    "operator": OPERATOR, "patient": PERSON, "person": PERSON, "service": SERVICE,
+}  # fmt: skip
+"""Who acts in which role."""
+SUBJECTS = {"account": PERSON, "hospital": HOSPITAL, "patient": PATIENT}
+NESTED = {"record.opened": 100, "record.retracted": 101}
+"""The events that refusals nest, by the number that makes their ids."""
+_FIRST = [
+    "ledger.created",
+    "ledger.restored",
+    "hospital.approved",
+    "hospital.suspended",
+    "auditor.appointed",
+    "auditor.ended",
+    "admin.appointed",
+    "admin.ended",
+    "system.added",
+    "system.ended",
+    "doctor.approved",
+    "doctor.suspended",
+    "doctor.ended",
+    "account.registered",
+    "key.registered",
+    "key.revoked",
+    "patient.registered",
+    "record.uploaded",
+    "record.amended",
+    "record.retracted",
+    "record.opened",
+    "history.opened",
+    "access.refused",
+    "access.granted",
+    "access.revoked",
+]
+_LATER = [
+    "policy.changed",
+    "log.opened",
+    "group.formed",
+    "group.joined",
+    "group.left",
+    "patient.corrected",
+    "record.hidden",
+    "record.shown",
+    "chart.opened",
+    "chart.exported",
+    "access.granted/2",
+    "access.revoked/2",
+    "reader.excluded",
+    "reader.included",
+    "access.refused/2",
+    "record.carried",
+]
+_NUMBERS = {name: number for number, name in enumerate(_FIRST)} | {
+    name: 300 + number for number, name in enumerate(_LATER)
+}
+"""The numbers that made the ids of the first events, which stay as they are; later ones have ids by their name."""
 
 
-def event(number: int, author: Author, kind: str, body: dict[str, Any]) -> dict[str, Any]:
-    """The value of an event; `number` makes its id."""
-    actor, acting, stream = author
+class Sample:
+    """What examples of event types are made of (`ledger.types.examples.Sample`)."""
+
+    origin, sealed, hash, labels = ORIGIN, SEALED, HASH, LABELS
+    log_keys = [str(key) for key in SIGNER.keys]
+    reply = b64encode(REPLY_PUBLIC)
+
+    def id(self, prefix: str, number: int = 1) -> str:
+        """A fixed id."""
+        return fixed_id(prefix, number)
+
+    def account(self, role: str) -> str:
+        """The account that acts in this role."""
+        return AUTHORS[role]
+
+    def key(self, role: str) -> dict[str, str]:
+        """The account and its key."""
+        key = KEYS[role]
+        return {"account": AUTHORS[role], "key": key.id, "public_key": b64encode(key.public)}
+
+    def proof(self, role: str) -> str:
+        """That the account holds the key."""
+        key = KEYS[role]
+        return b64encode(key.sign(possession_message(ORIGIN, AUTHORS[role], key.id)))
+
+    def refused(self, name: str) -> dict[str, Any]:
+        """An event as it nests in its refusal, and its signature."""
+        value = event(REGISTRY[name, 1], fixed_id("ev", NESTED[name]))
+        sig = sign_event(KEYS["doctor"], ORIGIN, canonical.encode(value))
+        return {"event": value, "sig": sig.json()}
+
+
+def event(kind: EventType, id_: str) -> dict[str, Any]:
+    """The value of the event that is declared as the type's example."""
+    role = kind.example.role
+    hospital = {"hospital": HOSPITAL} if role in HOSPITAL_ROLES else {}
+    stream = "/".join(filter(None, (kind.stream, SUBJECTS.get(kind.stream))))
     return {
-        "actor": actor,
-        "as": acting,
+        "actor": AUTHORS[role],
+        "as": {**hospital, "role": role},
         "at": AT,
-        "body": body,
-        "id": fixed_id("ev", number),
+        "body": kind.example.body(Sample()),
+        "id": id_,
         "stream": stream,
-        "type": kind,
-        "v": 1,
+        "type": kind.name,
+        "v": kind.v,
     }
 
 
-def _named(account: str, name: str) -> dict[str, str]:
-    key = KEYS[name]
-    return {"account": account, "key": key.id, "public_key": b64encode(key.public)}
+def _event_id(kind: EventType) -> str:
+    name = kind.name if kind.v == 1 else f"{kind.name}/{kind.v}"
+    if name in _NUMBERS:
+        return fixed_id("ev", _NUMBERS[name])
+    return f"ev_{digits(bytes(6) + seed(name)[:10])}"
 
 
-def _version(number: int) -> dict[str, Any]:
-    return {
-        "blob": fixed_id("bl", number), "category": "laboratory", "clinical_date": "2024-02-29",
-        "confidentiality": "restricted", "episode": EPISODE, "file_name": SEALED, "labels": LABELS,
-        "media_type": "application/dicom+json", "minor_private": True, "purpose": "TREAT",
-        "record": RECORD, "sensitive": True, "sha256": HASH, "size": 2**53 - 1, "title": SEALED,
-        "version": number,
-    }  # fmt: skip
-
-
-POLICY = {
-    "assurance": {"export": 3, "grant": 3, "read_sensitive": 2},
-    "care_link": "basic",
-    "clock_skew_ms": 300_000,
-    "custodian_reads": False,
-    "emergency_hours": 4,
-    "grant_days_max": 365,
-    "majority_years": 18,
-    "private_labels": ["ETH", "PSY", "SDV", "SEX", "STD"],
-    "refusals_per_hour": 20,
-    "retention_years": 30,
-}
-_KEY = {
-    **_named(PERSON, "patient"),
-    "algorithm": "ed25519",
-    "custody": "device",
-    "proof": b64encode(
-        KEYS["patient"].sign(possession_message(ORIGIN, PERSON, KEYS["patient"].id))
-    ),
-    "recovery": True,
-}
-_OPENED = event(
-    100, AS_DOCTOR, "record.opened",
-    {"blob": BLOB, "purpose": "TREAT", "record": RECORD, "reply": b64encode(REPLY_PUBLIC), "version": 1},
-)  # fmt: skip
-_WRITTEN = event(101, AS_DOCTOR, "record.retracted", {"purpose": "TREAT", "record": RECORD})
-_ACCOUNT = {"account": DOCTOR}
-_TERM = {"end": "2027-11-20T00:00:00.000Z", "start": "2026-11-20T00:00:00.000Z"}
-_SIZES = {"last_root": HASH, "last_size": 9, "root": HASH, "size": 7}
-_NAMED_HOSPITAL = {"hospital": HOSPITAL, "name": "Charité № 1", "time_zone": "Europe/Berlin"}
-
-_BODIES: list[tuple[str, Author, dict[str, Any]]] = [
-    ("ledger.created", AS_OPERATOR, {
-        "log_keys": [str(key) for key in SIGNER.keys], "operator": _named(OPERATOR, "operator"),
-        "origin": ORIGIN, "policy": POLICY, "registry": HASH, "service": _named(SERVICE, "service"),
-    }),
-    ("ledger.restored", AS_OPERATOR, _SIZES),
-    ("hospital.approved", AS_OPERATOR, _NAMED_HOSPITAL),
-    ("hospital.suspended", AS_OPERATOR, {"hospital": HOSPITAL}),
-    ("auditor.appointed", AS_OPERATOR, {"account": AUDITOR, **_TERM}),
-    ("auditor.ended", AS_OPERATOR, {"account": AUDITOR}),
-    ("admin.appointed", AS_ADMIN, _ACCOUNT),
-    ("admin.ended", AS_ADMIN, _ACCOUNT),
-    ("system.added", AS_ADMIN, _ACCOUNT),
-    ("system.ended", AS_ADMIN, _ACCOUNT),
-    ("doctor.approved", AS_ADMIN, _ACCOUNT),
-    ("doctor.suspended", AS_ADMIN, _ACCOUNT),
-    ("doctor.ended", AS_ADMIN, _ACCOUNT),
-    ("account.registered", AS_PERSON, {"account": PERSON, "name": SEALED}),
-    ("key.registered", AS_PERSON, _KEY),
-    ("key.revoked", AS_PERSON, {"account": PERSON, "key": KEYS["patient"].id}),
-    ("patient.registered", AS_DOCTOR, {
-        "account": PERSON, "adult_from": "2030-03-01T00:00:00.000Z", "deceased": True, "name": SEALED,
-        "patient": PATIENT, "purpose": "TREAT", "teen_from": "2024-02-29T00:00:00.000Z",
-    }),
-    ("record.uploaded", AS_DOCTOR, _version(1)),
-    ("record.amended", AS_DOCTOR, _version(2)),
-    ("record.retracted", AS_DOCTOR, {"purpose": "TREAT", "record": RECORD}),
-    ("record.opened", AS_DOCTOR, _OPENED["body"]),
-    ("history.opened", AS_AUDITOR, {"purpose": "HOPERAT"}),
-    ("access.refused", AS_SERVICE, {
-        "event": _OPENED, "sig": sign_event(KEYS["doctor"], ORIGIN, canonical.encode(_OPENED)).json(),
-        "skipped": 3,
-    }),
-    ("access.granted", AS_PATIENT, {
-        "actions": ["list", "read"], "end": _TERM["end"], "grant": GRANT, "grantee": HOSPITAL,
-        "labels": LABELS, "lineage": fixed_id("gr", 0), "purpose": "PATRQT",
-        "purposes": ["HRESCH", "TREAT"], "records": [RECORD, fixed_id("rc", 2)], "scope": "selective",
-        "start": _TERM["start"], "uses": 1_000_000,
-    }),
-    ("access.revoked", AS_PATIENT, {"grant": GRANT, "grantee": HOSPITAL, "purpose": "PATRQT"}),
-]  # fmt: skip
-_WHAT = {
-    "authors": [DOCTOR, HOSPITAL], "categories": ["imaging", "laboratory"], "date_from": "2020-01-01",
-    "date_to": "2024-02-29", "episodes": [EPISODE],
-}  # fmt: skip
-_LATER: list[tuple[str, int, Author, dict[str, Any]]] = [
-    ("policy.changed", 1, AS_OPERATOR, {"policy": POLICY, "registry": HASH}),
-    ("log.opened", 1, (AUDITOR, {"role": "auditor"}, "ledger"), {}),
-    ("group.formed", 1, AS_ADMIN, {"group": GROUP, "name": SEALED}),
-    ("group.joined", 1, AS_ADMIN, {"account": DOCTOR, "group": GROUP}),
-    ("group.left", 1, AS_ADMIN, {"account": DOCTOR, "group": GROUP}),
-    ("patient.corrected", 1, AS_DOCTOR, {
-        "adult": True, "deceased": True, "name": SEALED, "patient": PATIENT, "purpose": "TREAT",
-    }),
-    ("record.hidden", 1, AS_PATIENT, {"purpose": "PATRQT", "record": RECORD}),
-    ("record.shown", 1, AS_PATIENT, {"purpose": "PATRQT", "record": RECORD}),
-    ("chart.opened", 1, AS_DOCTOR, {"purpose": "TREAT"}),
-    ("chart.exported", 1, AS_PATIENT, {"count": 3, "purpose": "PATRQT", "root": HASH}),
-    ("access.granted", 2, AS_PATIENT, {
-        "actions": ["list", "read"], "end": _TERM["end"], "exceptions": [
-            {"date_from": "2023-01-01", "exceptions": [{"records": [RECORD], "type": "permit"}], "type": "deny"},
-            {"labels": LABELS, "type": "deny"},
-        ], "grant": GRANT, "grantee": GROUP, "labels": LABELS, "lineage": fixed_id("gr", 0),
-        "purpose": "PATRQT", "purposes": ["HRESCH", "TREAT"], "scope": "partial", "start": _TERM["start"],
-        "uses": 1_000_000, "what": _WHAT,
-    }),
-    ("access.revoked", 2, AS_PATIENT, {"grant": GRANT, "grantee": GROUP, "purpose": "PATRQT"}),
-    ("reader.excluded", 1, AS_PATIENT, {"purpose": "PATRQT", "reader": GROUP}),
-    ("reader.included", 1, AS_PATIENT, {"purpose": "PATRQT", "reader": GROUP}),
-    ("access.refused", 2, AS_SERVICE, {
-        "event": _WRITTEN, "sig": sign_event(KEYS["doctor"], ORIGIN, canonical.encode(_WRITTEN)).json(),
-    }),
-    ("record.carried", 1, AS_SYSTEM, {"blob": BLOB, "purpose": "HOPERAT", "record": RECORD, "version": 1}),
-]  # fmt: skip
 EVENTS: dict[tuple[str, int], dict[str, Any]] = {
-    (kind, 1): event(number, author, kind, body)
-    for number, (kind, author, body) in enumerate(_BODIES)
-} | {
-    (kind, version): event(300 + number, author, kind, body) | {"v": version}
-    for number, (kind, version, author, body) in enumerate(_LATER)
+    kind.key: event(kind, _event_id(kind)) for kind in TYPES
 }
 """One event of every type and version; `as` shows its form, whoever may sign it."""
 DECISION = {
@@ -228,7 +192,7 @@ DECISION = {
 def bundle() -> tuple[list[Event], list[Signature]]:
     """Five events under one signature."""
     events = [
-        Event.of(event(200 + n, AS_DOCTOR, "record.retracted", {"purpose": "TREAT", "record": RECORD}))
+        Event.of(event(REGISTRY["record.retracted", 1], fixed_id("ev", 200 + n)))
         for n in range(5)
     ]  # fmt: skip
     return events, sign_bundle(KEYS["doctor"], ORIGIN, [one.raw for one in events])
