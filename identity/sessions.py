@@ -103,7 +103,7 @@ def active_role(ledger: Ledger, caller: Caller, now: int) -> bool:
         return hospital is not None and hospital.active
     if caller.role != "auditor":
         return True
-    # Who acts for a hospital audits nothing (`ledger.signers.is_staff`).
+    # Who acts for a hospital audits nothing (`ledger.directory.is_staff`).
     held = ledger.rows(Member, "account", caller.account)
     staff = any(one.active and one.role in HOSPITAL_ROLES for one in held)
     return member.start <= now < member.end and not staff

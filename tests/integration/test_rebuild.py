@@ -15,7 +15,8 @@ from sqlalchemy import Connection, select
 from api.app.bootstrap import open_ledger
 from api.app.settings import Settings
 from ledger.entry import Entry
-from ledger.types import TYPES
+from ledger.rows import Rows
+from ledger.types import TYPES, fold
 from storage.sql.database import Database
 from storage.sql.schema import TABLES
 from storage.sql.views import VIEWS, Rebuilt, rebuild
@@ -130,6 +131,11 @@ def test_views_are_what_the_log_says(lived: Settings) -> None:
     opened.close()
     assert {Entry.parse(raw).event.type.name for raw in raws} >= FOLDED
     assert all(counts.values()), "a view without a row shows nothing"
+    rows_so_far = Rows()
+    for entry in map(Entry.parse, raws):
+        for row in fold(entry, rows_so_far):
+            assert type(row) in entry.event.type.changes, entry.event.type.name
+            rows_so_far.put(row)
     found = built(lived)
     assert (found.entries, found.rows) == (len(raws), sum(counts.values()))
     assert found.differences == {} and not found.swapped

@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 WALKS = ROOT / "docs" / "walks"
 BIN = Path(sys.executable).parent
-WALK_SECONDS = 300
+WALK_SECONDS = 600
 """How long a whole page may take."""
 _BLOCK = re.compile(r"(?:^Save as `([^`]+)`:\n\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _END = "\x1e"
