@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.deep import batches, calls, consent, kills, planted, scarce, server, torn
+from tests.deep import batches, calls, consent, kills, mutants, planted, scarce, server, torn
 from tests.deep.campaign import ENGINES, Part, Tally, quiet
 
 
@@ -29,6 +29,7 @@ KINDS = {
     "torn": Kind(torn.run, ("sqlite",), torn.RUNS, torn.RUNS_A_PART, "runs of each tear"),
     "planted": Kind(planted.run, ENGINES, planted.RUNS, planted.RUNS_A_PART, "bugs", True),
     "batches": Kind(batches.run, ENGINES, batches.SEQUENCES, batches.SEQUENCES_A_PART, "sequences an engine"),
+    "mutants": Kind(mutants.run, ("none",), len(mutants.MUTANTS), mutants.MUTANTS_A_PART, "mutants of declared types"),
     "consent": Kind(consent.run, ("none",), consent.CASES, consent.CASES_A_PART, "cases"),
 }  # fmt: skip
 
