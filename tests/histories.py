@@ -174,11 +174,18 @@ def _others(life: Life) -> None:
         body = {"account": life.account(admin).account}
         life.do(admin, joins, body, stream)
         life.do(admin, leaves, body, stream)
+        if leaves == "doctor.suspended":
+            life.do(admin, joins, body, stream)
     third = {"hospital": new_id("hs", life.now)}
     for _ in range(2):
         named = third | {"name": "Westklinik", "time_zone": "Europe/Berlin"}
         life.do(town.operator, "hospital.approved", named, "ledger")
         life.do(town.operator, "hospital.suspended", third, "ledger")
+    fourth = new_id("hs", life.now)
+    named = {"hospital": fourth, "name": "Ostklinik", "time_zone": "Europe/Berlin"}
+    life.do(town.operator, "hospital.approved", named, "ledger")
+    first = {"account": life.account(town.operator).account}
+    life.do(town.operator, "admin.appointed", first, f"hospital/{fourth}")
     person, spare = life.pat.actor.in_role("person"), new_key()
     account = f"account/{person.account}"
     life.do(person, "key.registered", life.key_body(person, spare), account)
@@ -211,6 +218,7 @@ def _permits(life: Life, staff: Staff, group: str, lab: Body, letter: Body, hidd
     life.grant(staff.reader.account, 1, sensitive=True)
     life.grant(
         south.hospital,
+        1,
         records=[letter["record"]],
         labels=letter["labels"],
         scope="selective",
@@ -267,8 +275,11 @@ def _ends(life: Life, staff: Staff, group: str, lab: Body) -> None:
     for reader in (group, south.hospital):
         life.do(pat, "reader.included", {"purpose": "PATRQT", "reader": reader})
     first = life.grant(staff.weak.account, uses=1)
-    life.grant(staff.weak.account, lineage=first)
+    for v in (2, 1):
+        life.grant(staff.weak.account, v, lineage=first)
     body = {"grantee": staff.weak.account, "purpose": "PATRQT"}
     life.do(pat, "access.revoked", body | {"grant": first})
     life.do(pat, "access.revoked", {"grantee": group, "purpose": "PATRQT"}, v=2)
+    named = {"grant": life.grant(group), "grantee": group}
+    life.do(pat, "access.revoked", named | {"purpose": "PATRQT"}, v=2)
     assert life.refused(staff.member, "record.opened", reading(lab))[1] == "no_consent"

@@ -126,18 +126,19 @@ def _held(role: str) -> Wants:
 
 
 def _joining(role: str) -> Wants:
-    """The hospital, the account, the role that it gets, and whether it is an auditor's."""
+    """The account, the role that it gets, and whether it is an auditor's; the hospital is the signer's own."""
 
     def wants(event: "Event") -> list[Wanted]:
         account = event.body["account"]
-        return [
-            row_of_id(event.subject),
-            row_of_id(account),
-            row_named(Member, account, "auditor", ""),
-            *_held(role)(event),
-        ]
+        auditor = row_named(Member, account, "auditor", "")
+        return [row_of_id(account), auditor, *_held(role)(event)]
 
     return wants
+
+
+def _first_admin(event: "Event") -> list[Wanted]:
+    """And the hospital, which the operator who appoints isn't of."""
+    return [row_of_id(event.subject), *_joining("hospital_admin")(event)]
 
 
 def _joined(role: str) -> Fold:
@@ -165,7 +166,7 @@ ADMIN_APPOINTED = EventType(
     rule=_may_join,
     fold=_admin_appointed,
     changes=(Member, Hospital),
-    wants=_joining("hospital_admin"),
+    wants=_first_admin,
     example=_DOCTOR,
 )
 
