@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from ledger.editions import enter_edition
+from ledger.editions import editions_by
 from ledger.schema import Check
 from ledger.types import REGISTRY, TYPES
 
@@ -38,5 +38,8 @@ def registry_hash(edition: int = EDITION) -> bytes:
     return hashlib.sha256(registry_json(edition)).digest()
 
 
-for _edition in range(1, EDITION + 1):
-    enter_edition(_edition, registry_hash(_edition))
+@editions_by
+@cache
+def _editions() -> Mapping[bytes, int]:
+    """Hashed when somebody asks: to hash an edition takes longer than to declare it."""
+    return {registry_hash(edition): edition for edition in range(1, EDITION + 1)}

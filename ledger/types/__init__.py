@@ -24,15 +24,16 @@ from ledger.types.declaration import EventType
 if TYPE_CHECKING:  # made of the registry, as that is of the types
     from ledger.entry import Entry
 
-_AREAS = (access, accounts, groups, hospitals, log, patients, readings, records, staff)
+AREAS = (access, accounts, groups, hospitals, log, patients, readings, records, staff)
+"""The modules of this package that declare types."""
 
 
-def _declared(area: ModuleType) -> list[EventType]:
-    """Whatever a module declares is registered."""
+def declared(area: ModuleType) -> list[EventType]:
+    """The types of an area, in the order in which it declares them; whatever it declares is registered."""
     return [value for value in vars(area).values() if isinstance(value, EventType)]
 
 
-TYPES = tuple(sorted((t for area in _AREAS for t in _declared(area)), key=lambda t: t.key))
+TYPES = tuple(sorted((t for area in AREAS for t in declared(area)), key=lambda t: t.key))
 """Every type in every version."""
 REGISTRY: Mapping[tuple[str, int], EventType] = {t.key: t for t in TYPES}
 """Every type by name and version."""

@@ -15,6 +15,7 @@ from api.app.settings import Settings
 from api.cli.app import COULD_NOT_RUN, GOOD, UNPROVEN, USAGE, WRONG
 from api.cli.reference import reference
 from api.http import serving
+from ledger.types.__main__ import table
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -80,6 +81,12 @@ def test_the_readme_shows_the_demo(tmp_path: Path) -> None:
     done = in_shell("heartwood demo", tmp_path)
     assert done.returncode == 0, done.stderr
     assert masked(between((ROOT / "README.md").read_text(), "demo")) == masked(done.stdout)
+
+
+def test_the_table_of_events_is_fresh() -> None:
+    assert (ROOT / "docs" / "events.md").read_text() == table(), (
+        "run: python -m ledger.types > docs/events.md"
+    )
 
 
 def test_every_command_and_option_is_described() -> None:
