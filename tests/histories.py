@@ -21,6 +21,7 @@ from keeper.keeper import KeyRequest, NewBlob
 from ledger.entry import Entry
 from ledger.policies import last_policy
 from ledger.times import DAY_MS, format_time
+from storage.keytable import LABEL_KEY
 from tests.people import Person, Town, denied, entry_of
 
 Body = dict[str, Any]
@@ -190,6 +191,15 @@ def _others(life: Life) -> None:
     account = f"account/{person.account}"
     life.do(person, "key.registered", life.key_body(person, spare), account)
     life.do(person, "key.revoked", {"account": person.account, "key": spare.id}, account)
+    life.do(person, "key.registered", life.key_body(person, lost := new_key()), account)
+    revoked = {"account": person.account, "key": lost.id}
+    life.do(town.operator, "key.revoked", revoked, account)
+    new = {"account": new_id("ac", life.now), "patient": new_id("pt", life.now)}
+    own = KeyRequest(new["patient"], (new["patient"], LABEL_KEY))
+    system = town.north.system
+    reserve(town.ledger, system.account, [own, KeyRequest(new["account"], (new["account"],))])
+    registered = new | {"adult": True, "purpose": "TREAT"}
+    life.do(system, "patient.registered", registered, f"patient/{new['patient']}")
     kim = town.person("Kim")
     corrected = {"deceased": True, "patient": kim.patient, "purpose": "TREAT"}
     ages: Body = {"adult_from": "2040-01-01T00:00:00.000Z", "teen_from": "2034-01-01T00:00:00.000Z"}
@@ -233,6 +243,7 @@ def _permits(life: Life, staff: Staff, group: str, lab: Body, letter: Body, hidd
         (staff.excluded, letter), (staff.member, letter),
     ):  # fmt: skip
         life.do(actor, "record.opened", reading(body))
+    life.do(life.town.north.system, "record.carried", reading(lab, "HOPERAT"))
     for actor in (pat, staff.author, staff.reader, staff.member):
         life.do(actor, "chart.opened", {"purpose": "TREAT"})
     for actor in (pat, staff.auditor):
