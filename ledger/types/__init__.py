@@ -15,6 +15,7 @@ from ledger.types import (
     hospitals,
     log,
     patients,
+    readers,
     readings,
     records,
     staff,
@@ -24,7 +25,7 @@ from ledger.types.declaration import EventType
 if TYPE_CHECKING:  # made of the registry, as that is of the types
     from ledger.entry import Entry
 
-AREAS = (access, accounts, groups, hospitals, log, patients, readings, records, staff)
+AREAS = (access, accounts, groups, hospitals, log, patients, readers, readings, records, staff)
 """The modules of this package that declare types."""
 
 

@@ -1,4 +1,4 @@
-"""Access: what patients grant and revoke, whom they exclude, and what was refused."""
+"""Access: what patients grant and revoke, and what was refused."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -23,13 +23,13 @@ from ledger.codes import (
 )
 from ledger.editions import STRICTER
 from ledger.errors import Refused
-from ledger.facts import Exclusion, Grant, GrantName, Provision, Record
+from ledger.facts import Grant, GrantName, Provision, Record
 from ledger.policies import Policy, edition_in_force
 from ledger.rows import Look, Row, Wanted, row_named, row_of_id, rows_in
 from ledger.schema import DATE, TIME, Integer, Kind, List, Nested, Object, code, id_of
 from ledger.times import DAY_MS, parse_time
 from ledger.types.checks import known_reader, rising
-from ledger.types.declaration import EventType, GateRule, nothing
+from ledger.types.declaration import EventType, nothing
 from ledger.types.examples import TERM, Example, Sample
 
 if TYPE_CHECKING:
@@ -317,71 +317,6 @@ ACCESS_REVOKED = EventType(
         "grant": sample.id("gr"), "grantee": sample.id("gp"), "purpose": "PATRQT",
     }),
 )  # fmt: skip
-
-
-def _not_yet(excluded: bool) -> GateRule:
-    def rule(event: "Event", policy: Policy, look: Look) -> None:
-        reader = event.body["reader"]
-        known_reader(reader, look)
-        row = look.get(Exclusion, event.subject, reader)
-        if (row is not None and row.active) == excluded:
-            state = "excluded already" if excluded else "not excluded"
-            raise Refused("conflict", f"{reader} is {state}")
-
-    return rule
-
-
-def _reader(event: "Event") -> list[Wanted]:
-    reader = event.body["reader"]
-    return [row_of_id(reader), row_named(Exclusion, event.subject, reader)]
-
-
-def _reader_example(sample: Sample) -> dict[str, str]:
-    return {"purpose": "PATRQT", "reader": sample.id("gp")}
-
-
-def _excluded(entry: "Entry", look: Look) -> list[Row]:
-    return [Exclusion(entry.event.subject, entry.event.body["reader"], entry.link.seq, True)]
-
-
-READER_EXCLUDED = EventType(
-    "reader.excluded",
-    "patient",
-    ("patient",),
-    body(purpose=PURPOSE, reader=READER),
-    since=2,
-    action="exclude",
-    about="chart",
-    gate_rule=_not_yet(excluded=True),
-    plain=True,
-    rule=nothing,
-    fold=_excluded,
-    changes=(Exclusion,),
-    wants=_reader,
-    example=Example("patient", _reader_example),
-)
-
-
-def _included(entry: "Entry", look: Look) -> list[Row]:
-    return [Exclusion(entry.event.subject, entry.event.body["reader"], entry.link.seq, False)]
-
-
-READER_INCLUDED = EventType(
-    "reader.included",
-    "patient",
-    ("patient",),
-    body(purpose=PURPOSE, reader=READER),
-    since=2,
-    action="exclude",
-    about="chart",
-    gate_rule=_not_yet(excluded=False),
-    plain=True,
-    rule=nothing,
-    fold=_included,
-    changes=(Exclusion,),
-    wants=_reader,
-    example=Example("patient", _reader_example),
-)
 
 
 def _refused_ids(event: "Event", look: Look) -> list[str]:

@@ -1,5 +1,7 @@
 """An event type is declared whole or not at all, and so is a kind of row."""
 
+import importlib
+import pkgutil
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+from ledger import types
 from ledger.event import Event
 from ledger.facts import Record
 from ledger.rows import ROW_TYPES, kind_of_id, row_type
@@ -51,6 +54,13 @@ CONTRADICTIONS: dict[str, tuple[EventType, dict[str, Any]]] = {
 def test_a_type_does_not_belie_itself(kind: EventType, change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=kind.name):
         replace(kind, **change)
+
+
+def test_no_area_is_forgotten() -> None:
+    """Each module of the package that declares a type is one of the areas."""
+    names = [one.name for one in pkgutil.iter_modules(types.__path__)]
+    modules = [importlib.import_module(f"ledger.types.{name}") for name in names]
+    assert [module for module in modules if types.declared(module)] == list(types.AREAS)
 
 
 def _row(table: str, prefix: str = "", key: int = 1, group: tuple[str, ...] = ()) -> None:
