@@ -3,11 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from client.port import Address, AppendedEvent, Event
+from client.signers import Signed, propose, sign, signer_of
 from consent.facts import Exclusion, Grant
 from consent.policy import Policy
 from identity.actors import Actor
 from journeys import sealing
-from journeys.appending import append, propose
+from journeys.appending import submit
+from ledger.event import BUNDLE_LIMIT
+from ledger.sequencer import Proposal
 from people import lookups, reserving
 from people.hospitals import Directory, Holder, directory_of, holder_of, hospital_of, zone_of
 from people.lookups import Found
@@ -41,8 +44,29 @@ class LocalClient:
         self, actor: Actor, events: Sequence[Event], atomic: bool = False
     ) -> list[AppendedEvent]:
         """Sign and append; see the port."""
-        entries = append(self.ledger, actor, events, atomic)
+        parts = [
+            propose(self.origin, actor, events[start : start + BUNDLE_LIMIT])
+            for start in range(0, len(events), BUNDLE_LIMIT)
+        ]
+        signer = signer_of(actor)
+        proposals = [one for part in parts for one in self._proposals(sign(signer, part))]
+        entries = submit(self.ledger, proposals, atomic)
         return [AppendedEvent(entry.link.seq, entry.event.value) for entry in entries]
+
+    def submit(self, signed: Signed, atomic: bool = False) -> list[int]:
+        """Append what was signed; see the port."""
+        entries = submit(self.ledger, self._proposals(signed), atomic)
+        return [entry.link.seq for entry in entries]
+
+    def _proposals(self, signed: Signed) -> list[Proposal]:
+        """As the log takes them, their signature checked."""
+        raws, checks = signed.proposal.raws, self.ledger.signatures
+        if len(raws) == 1:
+            return [checks.event(raws[0], signed.key, signed.value)]
+        return checks.bundle(raws, signed.key, signed.value)
+
+    def _reading(self, actor: Actor, event: Event) -> Proposal:
+        return self._proposals(sign(signer_of(actor), propose(self.origin, actor, [event])))[0]
 
     def reserve(self, actor: Actor, subjects: Sequence[Subject]) -> list[Reserved]:
         """Reserve ids; see the port."""
@@ -70,21 +94,21 @@ class LocalClient:
 
     def open(self, actor: Actor, event: Event) -> OpenedRecord:
         """Append a reading and give the content; see the port."""
-        return opening.open_record(self.ledger, propose(self.ledger, actor, [event])[0])
+        return opening.open_record(self.ledger, self._reading(actor, event))
 
     def chart(self, actor: Actor, event: Event) -> Chart:
         """Append a `chart.opened` and give the list; see the port."""
-        return charts.open_chart(self.ledger, propose(self.ledger, actor, [event])[0])
+        return charts.open_chart(self.ledger, self._reading(actor, event))
 
     def history(self, actor: Actor, event: Event) -> History:
         """Append a `history.opened` and give the stream; see the port."""
-        return history.open_history(self.ledger, propose(self.ledger, actor, [event])[0])
+        return history.open_history(self.ledger, self._reading(actor, event))
 
     def export(
         self, actor: Actor, event: Event, wanted: Sequence[tuple[str, int]]
     ) -> list[ExportedRecord]:
         """Append a `chart.exported` and give the content; see the port."""
-        proposal = propose(self.ledger, actor, [event])[0]
+        proposal = self._reading(actor, event)
         return exporting.open_export(self.ledger, proposal, wanted)[1]
 
     def consents(

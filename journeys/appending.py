@@ -47,7 +47,11 @@ def append(
 
     `atomic`: all of them or none; then the refusal that undid the others is raised.
     """
-    proposals = propose(ledger, actor, events)
+    return submit(ledger, propose(ledger, actor, events), atomic)
+
+
+def submit(ledger: Ledger, proposals: Sequence[Proposal], atomic: bool = False) -> list[Entry]:
+    """Append signed proposals, in order; raises as `append` does."""
     for proposal in proposals:
         check_event_zone(proposal.event)
     outcomes = (

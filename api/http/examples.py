@@ -143,10 +143,12 @@ BUNDLE = takes(
 )  # fmt: skip
 STOOD = gives(
     "Each event by its index: where it stands, or its problem",
-    {"appended": 1, "checkpoint": NOTE, "entries": [{"index": 0, "path": [HASH], "seq": 12, "time": TIME}]},
+    {"appended": 1, "checkpoint": NOTE, "consistency": [HASH],
+     "entries": [{"entry": "{…}", "index": 0, "path": [HASH], "seq": 12, "time": TIME}]},
     schema={
         "type": "object", "required": ["appended", "entries"],
         "properties": {"appended": {"type": "integer"}, "checkpoint": {"type": "string"},
+                       "consistency": {"type": "array", "items": {"type": "string"}},
                        "entries": {"type": "array", "items": _OBJECT}},
     },
 )  # fmt: skip
@@ -161,9 +163,9 @@ RANGE = gives("The range", "…", "application/octet-stream", 206)
 RANGE[206]["content"] = {"*/*": {"schema": {}, "example": "…"}}
 CHART_OPENED = takes(_signed("chart.opened", _CHART, {"purpose": "TREAT"}), _SIGNED)
 CHART = gives("The records that the reader may see",
-              {"entry": "{…}", "more_in_emergency": True, "records": [{"record": RECORD, "category": "laboratory"}], "seq": 12})  # fmt: skip
+              {"entry": "{…}", "more_in_emergency": True, "receipt": "c2sp.org/tlog-proof@v1\n…", "records": [{"record": RECORD, "category": "laboratory"}], "seq": 12})  # fmt: skip
 HISTORY_OPENED = takes(_signed("history.opened", _CHART, {"purpose": "PATRQT"}, "patient"), _SIGNED)
-HISTORY = gives("Every entry of the stream", {"entries": ["{…}"], "names": {HOSPITAL: "Nordklinik"}, "seq": 12},
+HISTORY = gives("Every entry of the stream", {"entries": ["{…}"], "names": {HOSPITAL: "Nordklinik"}, "receipt": "c2sp.org/tlog-proof@v1\n…", "seq": 12},
                 schema={"type": "object", "required": ["entries", "names", "seq"], "properties": {
                     "entries": {"type": "array", "items": {"type": "string"}}, "names": _OBJECT, "seq": {"type": "integer"}}})  # fmt: skip
 EXPORTED = takes(
@@ -238,6 +240,7 @@ LOG = gives("The log", {
     "policy": {"assurance": {"read": 2}, "custodian_reads": True, "grant_days_max": 365, "majority_years": 18, "seq": 0},
 }, schema=_OBJECT)  # fmt: skip
 REGISTRY = gives("The registry", {"format": "heartwood/registry/v1", "types": {}})
+CONSISTENCY = gives("The proof", {"proof": [HASH]})
 CHECKPOINT = gives("A signed note", NOTE, "text/plain")
 TILE = gives("Hashes or entries", "…", "application/octet-stream")
 LOG_OPENED = takes(

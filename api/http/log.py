@@ -25,6 +25,7 @@ from storage.ledger import Ledger
 router = APIRouter(tags=["log"])
 GZIP_LEVEL = 6
 """How hard entry bundles are compressed where the client takes gzip, 1 to 9."""
+Size = Annotated[str, Path(pattern="^(0|[1-9][0-9]{0,14})$", examples=["12"])]
 _ZERO = re.compile(r"q=0(?:[.]0{0,3})?").fullmatch
 _TILE = re.compile(
     r"(entries|[0-9]|[1-5][0-9]|6[0-3])/((?:x[0-9]{3}/){0,4})([0-9]{3})(?:[.]p/([0-9]{1,3}))?"
@@ -67,6 +68,17 @@ async def get_checkpoint(ledger: TheLedger) -> Response:
     return Response(
         head.checkpoint, 200, {"Cache-Control": "no-store"}, "text/plain; charset=utf-8"
     )
+
+
+@router.get(
+    "/v1/log/consistency/{old}/{new}",
+    summary="That the log was only added to",
+    responses=examples.CONSISTENCY,
+)
+async def get_consistency(old: Size, new: Size, ledger: TheLedger) -> dict[str, list[str]]:
+    """The consistency proof between two sizes (RFC 9162, 2.1.4.1): the tree of `new` entries extends that of `old`."""
+    proof = await run_in_threadpool(_consistency, ledger, int(old), int(new))
+    return {"proof": [b64encode(node) for node in proof]}
 
 
 router.head("/checkpoint", include_in_schema=False)(get_checkpoint)
@@ -120,6 +132,15 @@ async def post_token(request: Request, ledger: TheLedger) -> dict[str, Any]:
     entry = fresh(settled).entry
     given = await run_in_threadpool(open_log, ledger, entry.event.actor, entry.sig.key)
     return {"end": format_time(given.end), "seq": entry.link.seq, "token": given.token}
+
+
+def _consistency(ledger: Ledger, old: int, new: int) -> list[bytes]:
+    if not 0 < old <= new:
+        raise Problem("malformed", f"got the sizes {old} and {new}, expected 0 < old ≤ new")
+    size = ledger.head().size
+    if new > size:
+        raise Problem("not_found", f"the log has {size} entries yet, not {new}")
+    return ledger.prove(old, new)
 
 
 def _hashes(ledger: Ledger, level: int, number: int, width: int) -> bytes:

@@ -92,7 +92,9 @@ async def post_chart(patient: Patient, request: Request, ledger: TheLedger) -> R
     """A signed `chart.opened` in, the list out, filtered record by record."""
     value = await json_body(request, READING_BYTES)
     settled = await _append(ledger, _reading(ledger, value, "chart.opened", "", patient))
-    return await run_in_threadpool(lambda: _json(chart_json(list_chart(ledger, settled))))
+    return await run_in_threadpool(
+        lambda: _json(chart_json(list_chart(ledger, settled)) | _receipt(settled))
+    )
 
 
 @router.post(
@@ -108,7 +110,9 @@ async def post_history(patient: Patient, request: Request, ledger: TheLedger) ->
     """
     value = await json_body(request, READING_BYTES)
     settled = await _append(ledger, _reading(ledger, value, "history.opened", "", patient))
-    return await run_in_threadpool(lambda: _json(history_json(read_history(ledger, settled))))
+    return await run_in_threadpool(
+        lambda: _json(history_json(read_history(ledger, settled)) | _receipt(settled))
+    )
 
 
 @router.post(
@@ -208,6 +212,11 @@ async def _append(ledger: Ledger, proposal: Proposal) -> CommittedBatch:
         text = receipt.text().decode()
         raise Problem("already_used", str(used), seq=used.seq, receipt=text) from used
     return settled
+
+
+def _receipt(settled: CommittedBatch) -> dict[str, str]:
+    """The receipt of a reading that was just appended, for its answer."""
+    return {"receipt": settled.receipt(fresh(settled).entry).text().decode()}
 
 
 def _content(ledger: Ledger, settled: CommittedBatch) -> Response:
