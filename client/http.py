@@ -14,8 +14,8 @@ from typing import IO, Any
 import httpx2
 import orjson
 
+from client import forms, operations
 from client.connection import (
-    ANSWER_BYTES,
     PIECE_BYTES,
     Connection,
     bounded,
@@ -23,13 +23,12 @@ from client.connection import (
     pieces,
     understood,
 )
+from client.operations import Operation
 from client.port import Address, AppendedEvent, Event
 from client.proving import check_decision, check_event, proved
 from client.signers import Signed, check_log, propose, sign, sign_in, signer_of
 from client.trust import Kept, KeptInMemory, TrustedLog
-from consent.decide import Decision
-from consent.explain import Explanation
-from consent.facts import Exclusion, Grant, Provision, Record, Version
+from consent.facts import Exclusion, Grant, Record, Version
 from consent.policy import DEFAULT_POLICY, Policy
 from crypto.blobs import sealed_length
 from crypto.encoding import b64decode, b64encode
@@ -37,7 +36,7 @@ from crypto.ids import is_id
 from crypto.notes import VerifierKey
 from identity.actors import Actor
 from journeys.errors import NotThere, RecordsError
-from ledger.entry import ENTRY_LIMIT, Entry
+from ledger.entry import Entry
 from ledger.errors import ProofError, Tampered
 from ledger.event import BUNDLE_LIMIT
 from ledger.event import Event as Parsed
@@ -45,10 +44,10 @@ from ledger.layout import size_limit
 from ledger.merkle import HASH_BYTES
 from ledger.receipt import Receipt
 from ledger.tiles import tile_path
-from people.hospitals import Department, Directory, Holder, Role
+from people.hospitals import Directory, Holder
 from people.lookups import Found
 from people.reserving import Reserved, Subject
-from records.charts import Chart, Line
+from records.charts import Chart
 from records.explaining import Answer, Question
 from records.exporting import ExportedRecord
 from records.history import History
@@ -61,18 +60,8 @@ PART_BYTES = 4 * 1024 * 1024
 """Most event bytes in one request; the server takes bodies of twice that."""
 SESSION_SECONDS = 600
 """How long a session is used; the server ends it after 15 minutes."""
-APPENDED_BYTES = 64 * 1024 * 1024
-"""Longest answer to an append: PART_BYTES of events in their entries, each with its path, as JSON."""
-CHART_BYTES = 128 * 1024 * 1024
-"""Longest list of a chart: about 150,000 records."""
-HISTORY_BYTES = 512 * 1024 * 1024
-"""Longest history: about 300,000 entries."""
-EXPORT_ARCHIVE_BYTES = 1024**4
-"""Longest archive of an export, on the disk."""
 INDEX_BYTES = 64 * 1024 * 1024
 """Longest index of an archive: 100,000 records take about 25 MB."""
-RECEIPT_BYTES = 2 * ENTRY_LIMIT + 1024 * 1024
-"""Longest receipt: the entry in base64, its path and a checkpoint."""
 
 
 class HttpClient:
@@ -89,8 +78,8 @@ class HttpClient:
         self._connection = Connection(url)
         self._tokens: dict[str, tuple[str, float]] = {}
         self._spools: list[IO[bytes]] = []
-        self._log = self._get("/v1/log")
-        with understood("/v1/log"):
+        self._log = self._ask(operations.LOG)
+        with understood("log"):
             self.origin = str(self._log["origin"])
             told = [str(key) for key in self._log.get("vkeys", ())]
         keeping = KeptInMemory() if kept is None else kept(self.origin)
@@ -129,21 +118,21 @@ class HttpClient:
         size, values = self._trusted.size(), [event.value for event in signed.proposal.events]
         params = ({"atomic": "true"} if atomic else {}) | {"since": str(size)}
         if len(values) == 1:
-            path, sent = "/v1/events", _sent(signed)
+            asked, sent = operations.EVENTS, _sent(signed)
             params.pop("atomic", None)  # one event is all or nothing
         else:
-            path, sent = "/v1/bundles", {"events": values, "sig": signed.sig}
-        answer = self._post(path, sent, params=params, limit=APPENDED_BYTES)
-        with understood(path):
+            asked, sent = operations.BUNDLES, {"events": values, "sig": signed.sig}
+        answer = self._ask(asked, sent, params=params)
+        with understood(asked.name):
             problems = [error_of(e["problem"]) for e in answer["entries"] if "problem" in e]
         # What was undone only because of another one comes last, as beside the data.
         if problems:
             raise min(problems, key=lambda error: getattr(error, "code", "") == "atomic")
-        return self._appended(path, signed, size, answer)
+        return self._appended(signed, size, answer)
 
-    def _appended(self, path: str, signed: Signed, size: int, answer: Any) -> list[int]:
+    def _appended(self, signed: Signed, size: int, answer: Any) -> list[int]:
         """The numbers of the entries that an answer proves to stand in the log."""
-        with understood(path):
+        with understood("append"):
             note = str(answer["checkpoint"]).encode()
             receipts = [
                 Receipt(
@@ -169,12 +158,10 @@ class HttpClient:
 
     def reserve(self, actor: Actor, subjects: Sequence[Subject]) -> list[Reserved]:
         """Reserve ids; see the port."""
-        sent = [
-            {"id": s.id, "event": s.event, "texts": dict(s.texts), "identifier": s.identifier}
-            for s in subjects
-        ]
-        answer = self._post("/v1/subjects", {"subjects": sent}, actor)
-        return [Reserved(s["id"], s["sealed"], s["known"]) for s in answer["subjects"]]
+        sent = {"subjects": [forms.SUBJECT.encode(subject) for subject in subjects]}
+        answer = self._ask(operations.SUBJECTS, sent, actor)
+        with understood("reserve"):
+            return [forms.RESERVED.decode(one) for one in answer["subjects"]]
 
     def seal(
         self, actor: Actor, patient: str, object_id: str, event: str, texts: Mapping[str, str],
@@ -182,32 +169,33 @@ class HttpClient:
     ) -> tuple[dict[str, str], list[str]]:  # fmt: skip
         """Sealed fields and label codes; see the port."""
         sent = {"object": object_id, "event": event, "texts": dict(texts), "labels": list(labels)}
-        answer = self._post(f"/v1/patients/{patient}/seal", sent, actor)
-        return answer["sealed"], answer["labels"]
+        answer = self._ask(operations.SEAL, sent, actor, patient=patient)
+        with understood("seal"):
+            return dict(answer["sealed"]), list(answer["labels"])
 
     def stage(
         self, actor: Actor, patient: str, content: Iterable[bytes], record: str = ""
     ) -> StagedBlob:
         """Seal content; see the port."""
-        path = f"/v1/patients/{patient}/blobs"
-        headers = self._bearer(actor) | {"Content-Type": "application/octet-stream"}
-        staged = self._connection.json("POST", path, content, headers, {"record": record})
+        asked = operations.STAGE
+        headers = self._bearer(actor) | {"Content-Type": asked.takes}
+        path = asked.at(patient=patient)
+        staged = self._connection.json(asked.method, path, content, headers, {"record": record})
         with understood(path):
-            return StagedBlob(
-                staged["record"], staged["blob"], b64decode(staged["sha256"], 32), staged["size"]
-            )
+            return forms.STAGED.decode(staged)
 
     def address(self, actor: Actor, record: str) -> Address:
         """What a reading must name; see the port."""
-        found = self._get(f"/v1/records/{record}", actor)
-        return Address(found["patient"], tuple(found["blobs"]))
+        found = self._ask(operations.ADDRESS, None, actor, record=record)
+        with understood("address"):
+            return forms.ADDRESS.decode(found)
 
     def open(self, actor: Actor, event: Event) -> OpenedRecord:
         """Append a reading and give the content; see the port. The entry is proved before the content is given.
 
         The content itself proves nothing: the log has the hash of the ciphertext, and this is the plaintext.
         """
-        path = f"/v1/records/{event['body']['record']}/content"
+        path = operations.CONTENT.at(record=event["body"]["record"])
         signed = self._signed(actor, event)
         response = self._connection.open("POST", path, orjson.dumps(_sent(signed)))
         headers = response.headers
@@ -226,33 +214,24 @@ class HttpClient:
 
     def chart(self, actor: Actor, event: Event) -> Chart:
         """Append a `chart.opened` and give the list; see the port."""
-        patient = event["stream"].partition("/")[2]
-        path, signed = f"/v1/patients/{patient}/chart", self._signed(actor, event)
-        answer = self._post(path, _sent(signed), limit=CHART_BYTES)
-        entry = self._reading(path, signed, answer)
-        with understood(path):
-            lines = tuple(map(_line, answer["records"]))
-            more = bool(answer["more_in_emergency"])
-        for line in lines:
+        entry, answer = self._read(operations.CHART, actor, event)
+        with understood("chart"):
+            chart = forms.chart_of(answer, entry)
+        for line in chart.lines:
             if not is_id("rc", line.record.record) or not line.record.versions:
                 raise Tampered(f"the server named {line.record.record!r}, which is no record's id")
-        return Chart(entry, lines, more)
+        return chart
 
     def history(self, actor: Actor, event: Event) -> History:
         """Append a `history.opened` and give the stream; see the port."""
-        patient = event["stream"].partition("/")[2]
-        path, signed = f"/v1/patients/{patient}/history", self._signed(actor, event)
-        answer = self._post(path, _sent(signed), limit=HISTORY_BYTES)
-        entry = self._reading(path, signed, answer)
-        with understood(path):
-            entries = tuple(text.encode() for text in answer["entries"])
-            names = {str(who): str(name) for who, name in answer["names"].items()}
-            restored = tuple(text.encode() for text in answer["restored"])
-        if not entries or entries[-1] != entry.raw:
+        entry, answer = self._read(operations.HISTORY, actor, event)
+        with understood("history"):
+            history = forms.history_of(answer, entry)
+        if history.entries[-1:] != (entry.raw,):
             raise ProofError(
                 f"history: its last entry is not entry {entry.link.seq}, the one that the log's receipt proves"
             )
-        return History(entry, entries, names, restored)
+        return history
 
     def export(
         self, actor: Actor, event: Event, wanted: Sequence[tuple[str, int]]
@@ -261,15 +240,15 @@ class HttpClient:
 
         The archive lies in a private temporary file meanwhile (in TMPDIR), never in memory.
         """
-        patient = event["stream"].partition("/")[2]
-        path, signed = f"/v1/patients/{patient}/export", self._signed(actor, event)
+        patient, asked = event["stream"].partition("/")[2], operations.EXPORT
+        path, signed = asked.at(patient=patient), self._signed(actor, event)
         sent = _sent(signed) | {"list": [list(item) for item in wanted]}
         with self._connection.sent("POST", path, orjson.dumps(sent)) as response:
             self._entry_told(actor, signed, response.headers)
             # Without a name: nobody else opens it, and it never stays behind.
             spool = tempfile.TemporaryFile()  # noqa: SIM115
             self._spools.append(spool)
-            for piece in pieces(response, EXPORT_ARCHIVE_BYTES, path):
+            for piece in pieces(response, asked.limit, path):
                 spool.write(piece)
         with understood(path):
             archive = zipfile.ZipFile(spool)
@@ -286,24 +265,21 @@ class HttpClient:
         self, actor: Actor, patient: str
     ) -> tuple[tuple[Grant, ...], tuple[Exclusion, ...]]:
         """Grants and exclusions; see the port."""
-        path = f"/v1/patients/{patient}/grants"
-        found = self._get(path, actor)
-        with understood(path):
-            grants = tuple(map(_grant, found["grants"]))
-            return grants, tuple(Exclusion(**e) for e in found["exclusions"])
+        found = self._ask(operations.CONSENTS, None, actor, patient=patient)
+        with understood("consents"):
+            return forms.consents_of(found)
 
     def charts(self, actor: Actor) -> list[str]:
         """The actor's own charts; see the port."""
-        found = self._get("/v1/me", actor)
-        with understood("/v1/me"):
+        found = self._ask(operations.ME, None, actor)
+        with understood("me"):
             return [str(patient) for patient in found["patients"]]
 
     def hospital(self, actor: Actor, hospital: str) -> Directory:
         """A hospital's directory; see the port."""
-        found = self._get(f"/v1/hospitals/{hospital}", actor)
-        with understood("/v1/hospitals"):
-            groups = [g | {"accounts": tuple(g["accounts"])} for g in found.pop("groups")]
-            return Directory(**found, groups=tuple(Department(**group) for group in groups))
+        found = self._ask(operations.HOSPITAL_SHOWN, None, actor, hospital=hospital)
+        with understood("hospital"):
+            return forms.DIRECTORY.decode(found)
 
     def time_zone(self, actor: Actor, hospital: str) -> str:
         """A hospital's time zone; see the port."""
@@ -311,29 +287,27 @@ class HttpClient:
 
     def hospital_of(self, actor: Actor, group: str) -> str:
         """The hospital whose group it is; see the port."""
-        with understood("/v1/groups"):
-            return str(self._get(f"/v1/groups/{group}", actor)["hospital"])
+        found = self._ask(operations.GROUP_SHOWN, None, actor, group=group)
+        with understood("group"):
+            return str(found["hospital"])
 
     def holder(self, actor: Actor, account: str) -> Holder:
         """An account's roles; see the port."""
-        found = self._get(f"/v1/accounts/{account}", actor)
-        with understood("/v1/accounts"):
-            return Holder(account, found["name"], tuple(Role(**role) for role in found["roles"]))
+        found = self._ask(operations.HOLDER, None, actor, account=account)
+        with understood("holder"):
+            return forms.HOLDER.decode(found)
 
     def lookup(self, actor: Actor, identifiers: Sequence[str]) -> dict[str, Found]:
         """Patients by identifier; see the port."""
-        found = self._post("/v1/patients/lookup", {"identifiers": list(identifiers)}, actor)
-        with understood("/v1/patients/lookup"):
-            accounts = found["accounts"]
-            return {i: Found(one, accounts[i]) for i, one in found["patients"].items()}
+        found = self._ask(operations.LOOKUP, {"identifiers": list(identifiers)}, actor)
+        with understood("lookup"):
+            return forms.found_of(found)
 
     def why(self, actor: Actor, question: Question) -> Answer:
         """An explanation; see the port."""
-        a = self._post("/v1/decisions", question.__dict__, actor)
-        decision = Decision(
-            a["effect"], a["rule"], tuple(a["basis"]), a["reason"], False, tuple(a["obligations"])
-        )
-        return Answer(Explanation(decision, a["why"], tuple(a["changes"])), a["as_of"], a["policy"])
+        answer = self._ask(operations.DECISIONS, forms.QUESTION.encode(question), actor)
+        with understood("why"):
+            return forms.answer_of(answer)
 
     def file(self, path: str) -> bytes:
         """A file of the log as an export has it, but for entries; raises Tampered if it isn't there."""
@@ -351,10 +325,9 @@ class HttpClient:
 
     def log_token(self, auditor: Actor) -> dict[str, Any]:
         """A token for entries and when it ends; that it is given is itself an entry, `log.opened`."""
-        path = "/v1/log/token"
         signed = self._signed(auditor, auditor.event("log.opened", "ledger", {}, self.now()))
-        given: dict[str, Any] = self._post(path, _sent(signed))
-        with understood(path):
+        given: dict[str, Any] = self._ask(operations.LOG_TOKEN, _sent(signed))
+        with understood("log_token"):
             seq = int(given["seq"])
         self._proved(auditor, signed, seq)
         return given
@@ -381,9 +354,9 @@ class HttpClient:
         return receipt.text(), final
 
     def _receipt(self, actor: Actor, seq: int) -> tuple[Receipt, bool]:
-        path = f"/v1/receipts/{seq}"
+        path = operations.RECEIPT.at(seq=seq)
         with self._connection.sent("GET", path, headers=self._bearer(actor)) as response:
-            text = b"".join(pieces(response, RECEIPT_BYTES, path))
+            text = b"".join(pieces(response, operations.RECEIPT.limit, path))
             final = response.headers.get("heartwood-receipt") == "final"
         return _parsed(text), final
 
@@ -391,11 +364,13 @@ class HttpClient:
         """The entry of a signed reading, by the receipt that the actor gets of it."""
         return self._checked(self._receipt(actor, seq)[0], signed, seq)
 
-    def _reading(self, path: str, signed: Signed, answer: Any) -> Entry:
-        """The entry of a signed reading, by the receipt in its answer."""
-        with understood(path):
+    def _read(self, asked: Operation, actor: Actor, event: Event) -> tuple[Entry, Any]:
+        """The entry of a reading of a patient's stream, by the receipt in its answer, and the answer."""
+        signed = self._signed(actor, event)
+        answer = self._ask(asked, _sent(signed), patient=event["stream"].partition("/")[2])
+        with understood(asked.name):
             text, seq = str(answer["receipt"]).encode(), int(answer["seq"])
-        return self._checked(_parsed(text), signed, seq)
+        return self._checked(_parsed(text), signed, seq), answer
 
     def _checked(self, receipt: Receipt, signed: Signed, seq: int) -> Entry:
         entry = proved(receipt, seq, self._trusted.check(receipt.checkpoint, self._prove))
@@ -417,9 +392,8 @@ class HttpClient:
 
     def _prove(self, old: int, new: int) -> list[bytes]:
         """The consistency proof between two sizes, as the server gives it."""
-        path = f"/v1/log/consistency/{old}/{new}"
-        answer = self._get(path)
-        with understood(path):
+        answer = self._ask(operations.CONSISTENCY, old=old, new=new)
+        with understood("consistency"):
             return _hashes(answer["proof"])
 
     def _signed(self, actor: Actor, event: Event) -> Signed:
@@ -432,29 +406,28 @@ class HttpClient:
         name = f"{signer.id} {actor.role} {actor.hospital}"
         token, until = self._tokens.get(name, ("", 0.0))
         if time.monotonic() >= until:
-            with understood("/v1/sessions/challenge"):
-                nonce = b64decode(self._post("/v1/sessions/challenge", None)["challenge"], 32)
+            with understood("challenge"):
+                nonce = b64decode(self._ask(operations.CHALLENGE)["challenge"], HASH_BYTES)
             sent = {
                 "challenge": b64encode(nonce), "hospital": actor.hospital, "key": signer.id,
                 "role": actor.role, "value": sign_in(signer, self.origin, nonce),
             }  # fmt: skip
-            with understood("/v1/sessions"):
-                token = str(self._post("/v1/sessions", sent)["token"])
+            with understood("sign_in"):
+                token = str(self._ask(operations.SIGN_IN, sent)["token"])
             self._tokens[name] = token, time.monotonic() + SESSION_SECONDS
         return token
 
     def _bearer(self, actor: Actor | None) -> dict[str, str]:
         return {} if actor is None else {"Authorization": f"Bearer {self._token(actor)}"}
 
-    def _get(self, path: str, actor: Actor | None = None) -> Any:
-        return self._connection.json("GET", path, headers=self._bearer(actor))
-
-    def _post(
-        self, path: str, value: Any, actor: Actor | None = None,
-        params: Mapping[str, str] | None = None, limit: int = ANSWER_BYTES,
+    def _ask(
+        self, asked: Operation, value: Any = None, actor: Actor | None = None,
+        params: Mapping[str, str] | None = None, **names: object,
     ) -> Any:  # fmt: skip
+        """The JSON that an operation gives; in a session of the actor, if one is named."""
         content = b"" if value is None else orjson.dumps(value)
-        return self._connection.json("POST", path, content, self._bearer(actor), params, limit)
+        headers, path = self._bearer(actor), asked.at(**names)
+        return self._connection.json(asked.method, path, content, headers, params, asked.limit)
 
 
 def _sent(signed: Signed) -> dict[str, Any]:
@@ -492,27 +465,6 @@ def _parts(events: Sequence[Event]) -> Iterator[list[Event]]:
         size += length
     if part:
         yield part
-
-
-def _line(line: dict[str, Any]) -> Line:
-    title, readers = line.pop("title"), tuple(line.pop("readers"))
-    versions = tuple(Version(**version) for version in line.pop("versions"))
-    labels = tuple(line.pop("labels"))
-    return Line(Record(**line, labels=labels, versions=versions), title, readers)
-
-
-def _grant(members: dict[str, Any]) -> Grant:
-    for name in ("actions", "labels", "purposes", "records"):
-        members[name] = tuple(members[name])
-    for name in ("exceptions", "what"):
-        members[name] = tuple(map(_provision, members[name]))
-    return Grant(**members)
-
-
-def _provision(members: dict[str, Any]) -> Provision:
-    inner = tuple(map(_provision, members.pop("exceptions")))
-    plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in members.items()}
-    return Provision(**plain, exceptions=inner)
 
 
 def _taken(archive: zipfile.ZipFile, patient: str, line: dict[str, Any]) -> ExportedRecord:

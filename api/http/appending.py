@@ -9,7 +9,6 @@ from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from api.http import examples
 from api.http.bodies import (
     EVENTS_BYTES,
     INLINE_EVENTS,
@@ -20,7 +19,9 @@ from api.http.bodies import (
     proposal_of,
 )
 from api.http.callers import TheLedger
+from api.http.examples import serves
 from api.http.problems import Problem, document, problem_of
+from client import operations
 from crypto.encoding import b64encode
 from journeys.appending import appended, check_plain
 from journeys.errors import AccessDenied
@@ -36,12 +37,7 @@ Since = Annotated[int | None, Query(ge=0, lt=1 << 53)]
 """The size of the last checkpoint that the caller knows, or 0: with it the answer proves all that it says."""
 
 
-@router.post(
-    "/v1/events",
-    summary="Append signed events",
-    openapi_extra=examples.EVENTS,
-    responses=examples.STOOD,
-)
+@serves(router, operations.EVENTS)
 async def post_events(
     request: Request, ledger: TheLedger, atomic: bool = False, since: Since = None
 ) -> Response:
@@ -73,12 +69,7 @@ async def post_events(
     return await answer(ledger, settled, problems, len(value), since)
 
 
-@router.post(
-    "/v1/bundles",
-    summary="Append a bundle",
-    openapi_extra=examples.BUNDLE,
-    responses=examples.STOOD,
-)
+@serves(router, operations.BUNDLES)
 async def post_bundle(
     request: Request, ledger: TheLedger, atomic: bool = False, since: Since = None
 ) -> Response:
