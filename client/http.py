@@ -26,7 +26,7 @@ from client.connection import (
 from client.operations import Operation
 from client.port import Address, AppendedEvent, Event
 from client.proving import check_decision, check_event, proved
-from client.signers import Signed, check_log, propose, sign, sign_in, signer_of
+from client.signers import Signed, Signer, check_log, propose, sign, sign_in, signer_of
 from client.trust import Kept, KeptInMemory, TrustedLog
 from consent.facts import Exclusion, Grant, Record, Version
 from consent.policy import DEFAULT_POLICY, Policy
@@ -68,14 +68,16 @@ class HttpClient:
     """A ledger behind a URL; one connection, a session for each actor that needs one."""
 
     def __init__(
-        self, url: str, kept: Callable[[str], Kept] | None = None, vkeys: Sequence[VerifierKey] = ()
-    ) -> None:
+        self, url: str, kept: Callable[[str], Kept] | None = None, vkeys: Sequence[VerifierKey] = (),
+        signer: Callable[[Actor], Signer] = signer_of,
+    ) -> None:  # fmt: skip
         """Asks what log it is; raises Unavailable if nothing answers, or no server of ours.
 
         `kept(origin)`: where the log's keys and last checkpoint are kept, by default in memory. `vkeys`: the log's
-        keys, got from elsewhere; without them those that the server names first are taken on trust.
+        keys, got from elsewhere; without them those that the server names first are taken on trust. `signer(actor)`:
+        who signs for an actor.
         """
-        self._connection = Connection(url)
+        self._connection, self._signer = Connection(url), signer
         self._tokens: dict[str, tuple[str, float]] = {}
         self._spools: list[IO[bytes]] = []
         self._log = self._ask(operations.LOG)
@@ -108,7 +110,7 @@ class HttpClient:
         if atomic and len(parts) > 1:
             raise RecordsError(f"got {len(events)} events, too many for one all-or-nothing call")
         for part in parts:
-            signed = sign(signer_of(actor), propose(self.origin, actor, part))
+            signed = sign(self._signer(actor), propose(self.origin, actor, part))
             seqs = self.submit(signed, atomic)
             out += [AppendedEvent(seq, event) for seq, event in zip(seqs, part, strict=True)]
         return out
@@ -397,12 +399,12 @@ class HttpClient:
             return _hashes(answer["proof"])
 
     def _signed(self, actor: Actor, event: Event) -> Signed:
-        return sign(signer_of(actor), propose(self.origin, actor, [event]))
+        return sign(self._signer(actor), propose(self.origin, actor, [event]))
 
     def _token(self, actor: Actor) -> str:
         """A session of the actor, opened with its key; a new one before the old one ends."""
         check_log(self.origin, actor)
-        signer = signer_of(actor)
+        signer = self._signer(actor)
         name = f"{signer.id} {actor.role} {actor.hospital}"
         token, until = self._tokens.get(name, ("", 0.0))
         if time.monotonic() >= until:

@@ -1,9 +1,9 @@
 """The ledger that is open in this process."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from client.port import Address, AppendedEvent, Event
-from client.signers import Signed, propose, sign, signer_of
+from client.signers import Signed, Signer, propose, sign, signer_of
 from consent.facts import Exclusion, Grant
 from consent.policy import Policy
 from identity.actors import Actor
@@ -28,9 +28,9 @@ from storage.ledger import Ledger
 class LocalClient:
     """The client of a ledger that is open in this process."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        """Nothing is kept but the ledger."""
-        self.ledger, self.origin = ledger, ledger.origin
+    def __init__(self, ledger: Ledger, signer: Callable[[Actor], Signer] = signer_of) -> None:
+        """Nothing is kept but the ledger; `signer(actor)`: who signs for an actor."""
+        self.ledger, self.origin, self._signer = ledger, ledger.origin, signer
 
     def now(self) -> int:
         """Unix ms; see the port."""
@@ -48,7 +48,7 @@ class LocalClient:
             propose(self.origin, actor, events[start : start + BUNDLE_LIMIT])
             for start in range(0, len(events), BUNDLE_LIMIT)
         ]
-        signer = signer_of(actor)
+        signer = self._signer(actor)
         proposals = [one for part in parts for one in self._proposals(sign(signer, part))]
         entries = submit(self.ledger, proposals, atomic)
         return [AppendedEvent(entry.link.seq, entry.event.value) for entry in entries]
@@ -66,7 +66,7 @@ class LocalClient:
         return checks.bundle(raws, signed.key, signed.value)
 
     def _reading(self, actor: Actor, event: Event) -> Proposal:
-        return self._proposals(sign(signer_of(actor), propose(self.origin, actor, [event])))[0]
+        return self._proposals(sign(self._signer(actor), propose(self.origin, actor, [event])))[0]
 
     def reserve(self, actor: Actor, subjects: Sequence[Subject]) -> list[Reserved]:
         """Reserve ids; see the port."""
