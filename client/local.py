@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from client import beside
 from client.port import Address, AppendedEvent, Event
-from client.signers import Signed, Signer, propose, sign, signer_of
+from client.signers import Signed, Signer, signer_of
 from consent.facts import Exclusion, Grant
 from consent.policy import Policy
 from identity.actors import Actor
 from journeys import sealing
 from journeys.appending import submit
-from ledger.event import BUNDLE_LIMIT
 from ledger.sequencer import Proposal
 from people import lookups, reserving
 from people.hospitals import Directory, Holder, directory_of, holder_of, hospital_of, zone_of
@@ -44,29 +44,17 @@ class LocalClient:
         self, actor: Actor, events: Sequence[Event], atomic: bool = False
     ) -> list[AppendedEvent]:
         """Sign and append; see the port."""
-        parts = [
-            propose(self.origin, actor, events[start : start + BUNDLE_LIMIT])
-            for start in range(0, len(events), BUNDLE_LIMIT)
-        ]
-        signer = self._signer(actor)
-        proposals = [one for part in parts for one in self._proposals(sign(signer, part))]
+        proposals = beside.propose(self.ledger, actor, events, self._signer(actor))
         entries = submit(self.ledger, proposals, atomic)
         return [AppendedEvent(entry.link.seq, entry.event.value) for entry in entries]
 
     def submit(self, signed: Signed, atomic: bool = False) -> list[int]:
         """Append what was signed; see the port."""
-        entries = submit(self.ledger, self._proposals(signed), atomic)
+        entries = submit(self.ledger, beside.proposals_of(self.ledger, signed), atomic)
         return [entry.link.seq for entry in entries]
 
-    def _proposals(self, signed: Signed) -> list[Proposal]:
-        """As the log takes them, their signature checked."""
-        raws, checks = signed.proposal.raws, self.ledger.signatures
-        if len(raws) == 1:
-            return [checks.event(raws[0], signed.key, signed.value)]
-        return checks.bundle(raws, signed.key, signed.value)
-
     def _reading(self, actor: Actor, event: Event) -> Proposal:
-        return self._proposals(sign(self._signer(actor), propose(self.origin, actor, [event])))[0]
+        return beside.propose(self.ledger, actor, [event], self._signer(actor))[0]
 
     def reserve(self, actor: Actor, subjects: Sequence[Subject]) -> list[Reserved]:
         """Reserve ids; see the port."""

@@ -33,8 +33,8 @@ class Kept(Protocol):
         """The verifier keys that were kept; none before the first contact."""
         ...
 
-    def keep_keys(self, keys: Sequence[str]) -> None:
-        """Keep the keys of the first contact, unless some are kept by now."""
+    def keep_keys(self, keys: Sequence[str], pinned: bool) -> None:
+        """Keep the keys of the first contact, unless some are kept by now; `pinned`: they were got from elsewhere."""
         ...
 
     def checkpoint(self) -> bytes | None:
@@ -60,7 +60,7 @@ class KeptInMemory:
         """See the port."""
         return self._keys
 
-    def keep_keys(self, keys: Sequence[str]) -> None:
+    def keep_keys(self, keys: Sequence[str], pinned: bool) -> None:
         """See the port."""
         self._keys = self._keys or tuple(keys)
 
@@ -79,8 +79,11 @@ class KeptInMemory:
 class KeptInFiles:
     """Kept in a folder of the user's, one for each log: `log.vkey`, and `checkpoint`, which never shrinks."""
 
-    def __init__(self, folder: Path, origin: str) -> None:
-        """`folder`: of all logs; made where it is missing. Raises OSError."""
+    def __init__(
+        self, folder: Path, origin: str, first: Callable[[str], None] = lambda words: None
+    ) -> None:
+        """`folder`: of all logs; made where it is missing. `first` is told of a first contact. Raises OSError."""
+        self._origin, self._first = origin, first
         self._folder = folder / hashlib.sha256(origin.encode()).hexdigest()[:32]
         private_directory(self._folder)
         self.place = str(self._folder)
@@ -91,10 +94,18 @@ class KeptInFiles:
         path = self._folder / "log.vkey"
         return tuple(path.read_text().splitlines()) if path.exists() else ()
 
-    def keep_keys(self, keys: Sequence[str]) -> None:
+    def keep_keys(self, keys: Sequence[str], pinned: bool) -> None:
         """See the port."""
+        path = self._folder / "log.vkey"
+        if path.exists():
+            return
         with suppress(FileExistsError):  # another process was first; what it kept counts
-            create_file(self._folder / "log.vkey", "".join(f"{key}\n" for key in keys).encode())
+            create_file(path, "".join(f"{key}\n" for key in keys).encode())
+            if not pinned:
+                self._first(
+                    f"first contact with {self._origin}: the keys that the server names are taken on trust, and no "
+                    f"others from now on; compare {path} with the operator's log.vkey"
+                )
 
     def checkpoint(self) -> bytes | None:
         """See the port."""
@@ -154,7 +165,7 @@ class TrustedLog:
             raise Tampered(
                 f"the verifier keys are those of {keys[0].name}, and the server's log is {self.origin}"
             )
-        self._kept.keep_keys(given)
+        self._kept.keep_keys(given, bool(self._pinned))
         if set(self._kept.keys()) != set(given):
             whose = "given" if self._pinned else "named by the server"
             raise Tampered(

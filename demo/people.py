@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from client import registering
+from client import beside, registering
 from client.local import LocalClient
 from client.registering import AddedHospital
 from crypto.encoding import b64decode
@@ -122,7 +122,7 @@ def first_key(ledger: Ledger, system: Actor, source: SyntheticPatient) -> tuple[
 def attach(ledger: Ledger, system: Actor, chart: str, name: str) -> tuple[Uploaded, Uploaded]:
     """A discharge letter and an image, in one bundle of two events."""
     letter, scan = discharge_letter(name), scan_png(SEED)
-    made = uploads.upload(
+    made = beside.upload(
         ledger,
         system,
         [

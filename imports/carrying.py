@@ -1,9 +1,9 @@
 """What a record holds now, for the next version that its own hospital's system makes of it."""
 
+from client.beside import propose
 from consent.facts import Record, sha256_of
 from crypto.blobs import blob_context, open_stream
 from identity.actors import Actor
-from journeys.appending import propose
 from journeys.errors import RecordsError
 from records.opening import evidence, fresh
 from storage.ledger import Ledger

@@ -159,15 +159,20 @@ def server(url: str, vkey: Path | None = None) -> Iterator["HttpClient"]:
 
     known = Settings()
     keys = read_vkeys(vkey or known.vkey)
-    far = HttpClient(
-        url,
-        lambda origin: KeptInFiles(known.known_logs(), origin),
-        parse_keys(keys) if keys else (),
-    )
+
+    def kept(origin: str) -> KeptInFiles:
+        return KeptInFiles(known.known_logs(), origin, _note)
+
+    far = HttpClient(url, kept, parse_keys(keys) if keys else ())
     try:
         yield far
     finally:
         far.close()
+
+
+def _note(words: str) -> None:
+    """Tell something beside the answer, on standard error."""
+    print(f"heartwood: {printable(words)}", file=sys.stderr)
 
 
 def actor(path: Path) -> Actor:

@@ -292,7 +292,8 @@ def test_other_keys_than_those_of_the_first_contact(patient: Patient) -> None:
     signer = LogSigner(patient.town.ledger.origin, bytes(32), b"1" * 32)
     other = [str(key) for key in signer.keys]
     replaced = bent("/v1/log", lambda a: a.update(vkeys=other))
-    patient.good("chart")
+    assert "first contact" in patient.good("chart").err
+    assert not patient.good("chart").err
     patient.caught("not those kept at the first contact", replaced, "chart")
     own = patient.town.settings.data / "log.vkey"
     patient.caught("not those kept", replaced, "exclude", patient.town.south.hospital)

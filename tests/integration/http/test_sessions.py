@@ -110,7 +110,7 @@ def test_a_client_that_stays_long_signs_in_again(
     far, actor = place.far, place.pat.actor
     assert far.charts(actor) == [place.pat.patient]
     token = place.web.token(actor)
-    monkeypatch.setattr("client.http.SESSION_SECONDS", 0)
+    monkeypatch.setattr("client.server.SESSION_SECONDS", 0)
     renewed = HttpClient(place.web.url)
     with in_process(place.town.ledger) as other:
         gone = HttpClient(other.url)

@@ -16,9 +16,9 @@ import httpx2
 import pytest
 
 from api.app.settings import Settings
+from client import beside
 from identity.actors import new_id
 from ledger.sequencer import Batch
-from records import uploads
 from records.uploads import Upload
 from tests.integration.conftest import ENGINES, fresh_settings
 from tests.integration.http.test_bad_luck import Closed, grant_of
@@ -80,7 +80,7 @@ def test_nothing_that_is_anybodys_is_in_the_log(tmp_path: Path) -> None:
         pat.patient, "laboratory", "text/plain", [b"planted-content"], title="planted-title",
         file_name="planted-file-name",
     )  # fmt: skip
-    up = uploads.upload(town.ledger, town.north.system, [one])[0]
+    up = beside.upload(town.ledger, town.north.system, [one])[0]
     town.close()
     system, seen = town.north.system, list(PLANTED)
     with serving(settings) as served:
