@@ -1,6 +1,5 @@
 """The connection to a server, which need not be honest: every answer is bounded in bytes and in time."""
 
-import json
 import time
 import zipfile
 import zlib
@@ -10,6 +9,7 @@ from typing import Any
 
 import httpcore2
 import httpx2
+import orjson
 
 from identity.errors import NotSignedIn
 from journeys.errors import AccessDenied, AlreadyUsed, NotThere, RecordsError
@@ -24,6 +24,8 @@ ANSWER_RATE = 64 * 1024
 """Bytes a second at which an answer must come at least, after ANSWER_SECONDS."""
 ANSWER_BYTES = 16 * 1024 * 1024
 """Longest answer of those that have no limit of their own."""
+ANSWER_VALUE_BYTES = 26
+"""An answer may hold a value for so many bytes of its limit: parsed, a value takes up to 200 bytes."""
 PIECE_BYTES = 256 * 1024
 """Most bytes that are decompressed at a time."""
 _UNAVAILABLE = frozenset({"clock", "database", "full", "stopped"})
@@ -57,11 +59,13 @@ class Connection:
         headers: Mapping[str, str] | None = None, params: Mapping[str, str] | None = None,
         limit: int = ANSWER_BYTES,
     ) -> Any:  # fmt: skip
-        """The JSON of a good answer of at most `limit` bytes."""
+        """The JSON of a good answer of at most `limit` bytes; raises Tampered for more, or for too many values."""
         with self.sent(method, path, content, headers, params) as response:
             data = b"".join(pieces(response, limit, path))
+        if data.count(b",") + data.count(b"[") + data.count(b"{") > limit // ANSWER_VALUE_BYTES:
+            raise Tampered(f"{path}: has more than {limit // ANSWER_VALUE_BYTES} values")
         with understood(path):
-            return json.loads(data)
+            return orjson.loads(data)
 
     @contextmanager
     def sent(
@@ -90,7 +94,7 @@ class Connection:
         with closing(response):
             data = b"".join(pieces(response, ANSWER_BYTES, path))
         try:
-            problem = error_of(json.loads(data))
+            problem = error_of(orjson.loads(data))
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise Unavailable(
                 "unreachable", f"got {response.status_code} from {path}, and no problem document"
@@ -188,26 +192,28 @@ class _Paced(httpcore2.NetworkBackend):
 
 
 class _PacedStream(httpcore2.NetworkStream):
+    """A stream whose answer has so long in the whole; what its reader takes between two reads isn't counted."""
+
     def __init__(self, stream: httpcore2.NetworkStream) -> None:
-        self._stream = stream
-        self._until = time.monotonic() + ANSWER_SECONDS
+        self._stream, self._left = stream, float(ANSWER_SECONDS)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        left = max(0.001, self._until - time.monotonic())
+        wait = min(self._left, WAIT_SECONDS if timeout is None else timeout)
+        began = time.monotonic()
         try:
-            data = self._stream.read(max_bytes, left if timeout is None else min(timeout, left))
-        except httpcore2.ReadTimeout as error:
-            if time.monotonic() < self._until:
+            data = self._stream.read(max_bytes, wait) if wait > 0 else None
+        except httpcore2.ReadTimeout:
+            if wait < self._left:
                 raise
-            raise httpcore2.ReadTimeout(f"longer than {ANSWER_SECONDS} s in the whole") from error
-        if time.monotonic() >= self._until:
-            raise httpcore2.ReadTimeout(f"longer than {ANSWER_SECONDS} s in the whole")
-        self._until += len(data) / ANSWER_RATE
+            data = None
+        if data is None:
+            raise httpcore2.ReadTimeout(f"it takes longer than {ANSWER_SECONDS} s in the whole")
+        self._left += len(data) / ANSWER_RATE - (time.monotonic() - began)
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._stream.write(buffer, timeout)
-        self._until = time.monotonic() + ANSWER_SECONDS
+        self._left = float(ANSWER_SECONDS)
 
     def close(self) -> None:
         self._stream.close()

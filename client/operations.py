@@ -33,8 +33,8 @@ APPENDED_BYTES = 64 * 1024 * 1024
 """Longest answer to an append: PART_BYTES of events in their entries, each with its path, as JSON."""
 CHART_BYTES = 128 * 1024 * 1024
 """Longest list of a chart: about 150,000 records."""
-HISTORY_BYTES = 512 * 1024 * 1024
-"""Longest history: about 300,000 entries."""
+HISTORY_BYTES = 256 * 1024 * 1024
+"""Longest history: about 150,000 entries."""
 EXPORT_ARCHIVE_BYTES = 1024**4
 """Longest archive of an export, on the disk."""
 RECEIPT_BYTES = 2 * ENTRY_LIMIT + 1024 * 1024

@@ -102,8 +102,7 @@ def history_(
     without --vkey, those that it named at the first contact count.
     """
     acting = actor(reader)
-    outside = vkey or Settings().vkey
-    known = outside or (None if url else settings(data).data / "log.vkey")
+    known = vkey or (Settings().vkey if url else settings(data).data / "log.vkey")
     keys = parse_keys(read_vkeys(known) or ()) if known else None
     with at(data, url, vkey) as client:
         whose = chart_of(client, acting, patient)

@@ -357,7 +357,8 @@ PACKED = gzip.compress(bytes(64 << 20), 1)
 
 
 class Odd(BaseHTTPRequestHandler):
-    """A server that wears out who asks it: a small answer that unpacks to a huge one, and one without an end."""
+    """A server that wears out who asks it: a small answer that unpacks to a huge one, one of many small
+    values, and one without an end."""
 
     def do_GET(self) -> None:
         """Unpacks to 64 MiB; or comes a byte at a time."""
@@ -367,6 +368,10 @@ class Odd(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(PACKED)))
             self.end_headers()
             self.wfile.write(PACKED)
+            return
+        if self.path.endswith("many/v1/log"):
+            self.end_headers()
+            self.wfile.write(b"[" + b"[]," * 1_000_000 + b"[]]")
             return
         self.end_headers()
         try:
@@ -388,6 +393,8 @@ def test_an_answer_has_a_limit_in_bytes_and_in_time(monkeypatch: pytest.MonkeyPa
     try:
         with pytest.raises(Tampered, match="more than 16777216 bytes"):
             HttpClient(f"{url}/packed")
+        with pytest.raises(Tampered, match="more than 645277 values"):
+            HttpClient(f"{url}/many")
         with pytest.raises(Unavailable, match="longer than 1 s"):
             HttpClient(f"{url}/slow")
     finally:

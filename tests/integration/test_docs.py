@@ -134,13 +134,13 @@ LIMITS: dict[str, dict[str, Any]] = {
     },
     "api.http.writing": {"ACCOUNT_UPLOADS": 16, "UPLOADS": 64, "UPLOAD_WAITING": 64},
     "client.connection": {
-        "ANSWER_BYTES": 16 << 20, "ANSWER_RATE": 64 << 10, "ANSWER_SECONDS": 120, "PIECE_BYTES": 256 << 10,
+        "ANSWER_BYTES": 16 << 20, "ANSWER_RATE": 64 << 10, "ANSWER_SECONDS": 120, "ANSWER_VALUE_BYTES": 26, "PIECE_BYTES": 256 << 10,
         "WAIT_SECONDS": 60,
     },
     "client.http": {"INDEX_BYTES": 64 << 20},
     "client.operations": {
         "APPENDED_BYTES": 64 << 20, "CHART_BYTES": 128 << 20, "EXPORT_ARCHIVE_BYTES": 1 << 40,
-        "HISTORY_BYTES": 512 << 20, "RECEIPT_BYTES": 2 * 65_535 + (1 << 20),
+        "HISTORY_BYTES": 256 << 20, "RECEIPT_BYTES": 2 * 65_535 + (1 << 20),
     },
     "identity.sessions": {"CHALLENGE_MS": 120_000, "LOG_TOKEN_MS": 3_600_000, "SESSION_MS": 900_000},
     "ledger.event": {
