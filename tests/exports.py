@@ -23,12 +23,13 @@ from client import beside, grants, readings, registering
 from client.beside import append
 from client.local import LocalClient
 from client.registering import AddedHospital, NewPatient
+from client.signers import possession
 from crypto.cosignatures import Checkpoint
 from crypto.encoding import b64encode
 from crypto.ids import ALGORITHM_X25519, key_id
 from crypto.notes import LogSigner
 from crypto.signing import SigningKey
-from identity.actors import Actor, new_id, new_key, possession
+from identity.actors import Actor, new_id, new_key
 from journeys.errors import AccessDenied
 from journeys.sealing import reserve
 from keeper.keeper import KeyRequest
@@ -218,7 +219,7 @@ def key_body(actor: Actor) -> Row:
         "algorithm": "ed25519",
         "custody": "device",
         "key": actor.key.id,
-        "proof": possession(ORIGIN, actor.account, actor.key),
+        "proof": possession(actor.key, ORIGIN, actor.account),
         "public_key": b64encode(actor.key.public),
     }
 
