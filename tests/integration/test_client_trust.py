@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 
 from api.app.bootstrap import open_ledger
-from client import grants, readings
+from client import grants, readings, staff
 from client.http import HttpClient
 from client.local import LocalClient
 from client.trust import KeptInFiles
 from crypto import canonical
 from crypto.encoding import b64decode, b64encode
 from crypto.notes import LogSigner
-from identity.actors import Actor, write_keyfile
+from identity.actors import Actor, new_key, write_keyfile
 from journeys.errors import RecordsError
 from ledger.checkpoint import parse_keys
 from ledger.errors import Tampered
@@ -254,6 +254,31 @@ def another_entry(patient: Patient) -> Lie:
         )
 
     return lie
+
+
+def test_a_look_at_the_whole_log_is_proved(patient: Patient) -> None:
+    """An auditor's: the token's own entry, and the checkpoint that the export is made of."""
+    town, near = patient.town, LocalClient(patient.town.ledger)
+    auditor, _ = staff.appoint_auditor(near, town.operator, "Aud", 1, new_key())
+
+    def earlier(answer: dict[str, Any]) -> None:
+        answer["seq"] -= 1
+
+    def false_checkpoint(path: str, body: bytes) -> bytes:
+        return forged(body.decode()).encode() if path == "/checkpoint" else body
+
+    with (
+        lying(patient.url, bent("/v1/log/token", earlier)) as url,
+        closing(HttpClient(url)) as far,
+        pytest.raises(Tampered, match="holds ev_"),
+    ):
+        far.log_token(auditor)
+    with lying(patient.url, false_checkpoint) as url, closing(HttpClient(url)) as far:
+        assert far.log_token(auditor)["token"]
+        with pytest.raises(Tampered, match="checkpoint: signature line"):
+            far.source(auditor)
+    with closing(HttpClient(patient.url)) as far:
+        assert far.source(auditor).size == town.size()
 
 
 def test_a_fork_is_found(patient: Patient, tmp_path: Path) -> None:
