@@ -101,7 +101,7 @@ class HttpClient:
         if atomic and len(parts) > 1:
             raise RecordsError(f"got {len(events)} events, too many for one all-or-nothing call")
         for part in parts:
-            seqs = self.submit(self._server.signed(actor, *part), atomic)
+            seqs = self.submit(self._verifier.signed(actor, *part), atomic)
             out += [AppendedEvent(seq, event) for seq, event in zip(seqs, part, strict=True)]
         return out
 
@@ -151,7 +151,7 @@ class HttpClient:
         The content itself proves nothing: the log has the hash of the ciphertext, and this is the plaintext.
         """
         path = operations.CONTENT.at(record=event["body"]["record"])
-        signed = self._server.signed(actor, event)
+        signed = self._verifier.signed(actor, event)
         response = self._server.connection.open("POST", path, orjson.dumps(sent_of(signed)))
         headers = response.headers
         try:
@@ -196,7 +196,7 @@ class HttpClient:
         The archive lies in a private temporary file meanwhile (in TMPDIR), never in memory.
         """
         patient, asked = event["stream"].partition("/")[2], operations.EXPORT
-        path, signed = asked.at(patient=patient), self._server.signed(actor, event)
+        path, signed = asked.at(patient=patient), self._verifier.signed(actor, event)
         sent = sent_of(signed) | {"list": [list(item) for item in wanted]}
         with self._server.connection.sent("POST", path, orjson.dumps(sent)) as response:
             self._verifier.told(actor, signed, response.headers)
@@ -280,7 +280,9 @@ class HttpClient:
 
     def log_token(self, auditor: Actor) -> dict[str, Any]:
         """A token for entries and when it ends; that it is given is itself an entry, `log.opened`."""
-        signed = self._server.signed(auditor, auditor.event("log.opened", "ledger", {}, self.now()))
+        signed = self._verifier.signed(
+            auditor, auditor.event("log.opened", "ledger", {}, self.now())
+        )
         given: dict[str, Any] = self._server.ask(operations.LOG_TOKEN, sent_of(signed))
         with understood("log_token"):
             seq = int(given["seq"])

@@ -27,6 +27,11 @@ class Verifier:
         """Nothing is asked yet."""
         self._server, self._trusted = server, trusted
 
+    def signed(self, actor: Actor, *events: Mapping[str, Any]) -> Signed:
+        """Events of an actor, signed for this log; not before the server names the keys that are trusted."""
+        self._trusted.keys()
+        return self._server.signed(actor, *events)
+
     def append(self, signed: Signed, atomic: bool) -> list[int]:
         """Append what was signed; gives the entries' numbers, or raises the first problem."""
         size, events = self._trusted.size(), signed.proposal.events
@@ -49,7 +54,7 @@ class Verifier:
 
     def read(self, asked: Operation, actor: Actor, event: Mapping[str, Any]) -> tuple[Entry, Any]:
         """The entry of a reading of a patient's stream, by the receipt in its answer, and the answer."""
-        signed = self._server.signed(actor, event)
+        signed = self.signed(actor, event)
         patient = event["stream"].partition("/")[2]
         answer = self._server.ask(asked, sent_of(signed), patient=patient)
         with understood(asked.name):

@@ -321,7 +321,9 @@ def test_other_keys_than_those_of_the_first_contact(patient: Patient) -> None:
     assert not patient.good("chart").err
     patient.caught("not those kept at the first contact", replaced, "chart")
     own = patient.town.settings.data / "log.vkey"
+    size = patient.town.size()
     patient.caught("not those kept", replaced, "exclude", patient.town.south.hospital)
+    assert patient.town.size() == size  # nothing was signed for such a server
     assert patient.run("history", "--vkey", own, lie=replaced).code == 0
     ran = patient.run("chart", lie=bent("/v1/log", lambda a: a.update(origin="other.example")))
     assert ran.code == 2 and "other.example" in ran.err
