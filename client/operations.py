@@ -1,7 +1,8 @@
 """What can be asked of a server over HTTP: one list, from which route, client method, OpenAPI example, the guide's row
 and the row of the tests' matrix come.
 
-To add an operation: a line here, its route (`api.http.operating.serves`), and its row in the tests' matrix.
+Health and metrics, which no client asks for, stand in `api/http/health.py`. To add an operation: a line here, its route
+(`api.http.examples.serves`), and its row in the tests' matrix and the guide.
 """
 
 from dataclasses import dataclass
