@@ -13,6 +13,7 @@ from client.signers import Signed
 from client.trust import TrustedLog
 from crypto.cosignatures import Checkpoint
 from crypto.encoding import b64decode
+from crypto.texts import counted
 from identity.actors import Actor
 from ledger.entry import Entry
 from ledger.errors import ProofError, Tampered
@@ -91,9 +92,11 @@ class Verifier:
             receipts = [_stood(one, note) for one in answer["entries"]]
             proof = _hashes(answer.get("consistency", []))
         if len(receipts) != len(signed.proposal.events):
-            raise Tampered(
-                f"the server tells of {len(receipts)} entries, and {len(signed.proposal.events)} events were sent"
+            told, sent = (
+                counted(len(receipts), "entry"),
+                counted(len(signed.proposal.events), "event"),
             )
+            raise Tampered(f"the server tells of {told}, {sent} sent")
 
         def prove(old: int, new: int) -> list[bytes]:
             return proof if old == size and proof else self._prove(old, new)
