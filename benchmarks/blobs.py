@@ -10,7 +10,8 @@ from pathlib import Path
 
 from benchmarks.measure import Figure, workplace
 from benchmarks.town import Town
-from records.uploads import Upload, upload
+from client.beside import upload
+from records.uploads import Upload
 
 RATED_GIB = 1
 """Plaintext of the blob whose rate is owed: what the machine's memory takes before its disk slows it."""

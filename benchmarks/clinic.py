@@ -9,17 +9,17 @@ from typing import Any
 
 from benchmarks.rising import Operation
 from benchmarks.town import ORIGIN, REGISTER_AT_ONCE, Signed, Town
+from client.beside import append, upload
 from client.local import LocalClient
 from client.registering import NewPatient, add_hospital, add_member, register_patients
 from crypto.encoding import b64encode
 from identity.actors import Actor, new_id, new_key
-from journeys.appending import append
 from ledger.event import Event, sign_event
 from ledger.facts import Record
 from ledger.times import DAY_MS, format_time
 from records.charts import list_chart
 from records.opening import disclose, find_records
-from records.uploads import Upload, stage, upload
+from records.uploads import Upload, stage
 from storage.ledger import Ledger
 from storage.log import CommittedBatch
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from benchmarks.append import in_threads
 from benchmarks.measure import Figure, workplace
 from benchmarks.town import Town
-from client import registering
+from client import beside, registering
+from client.beside import reading
 from client.local import LocalClient
 from consent.auditor import audit_export
 from consent.decide import Request, decide
@@ -17,8 +18,7 @@ from ledger.facts import Grant, Record, Version
 from ledger.files import read_vkeys
 from ledger.policies import DEFAULT_POLICY, Policy
 from ledger.rows import Rows
-from records import uploads
-from records.opening import find_records, reading
+from records.opening import find_records
 from records.uploads import Upload
 from storage.exports import write_export
 
@@ -68,7 +68,7 @@ def audited(place: Path) -> float:
     doctor, _ = registering.add_member(
         LocalClient(ledger), town.admin, "doctor", town.system.hospital, "Dr. Bench", new_key()
     )
-    uploads.upload(
+    beside.upload(
         ledger, town.system, [Upload(p, "laboratory", "text/plain", [b"x"]) for p in town.patients]
     )
     records = [find_records(ledger, patient)[0] for patient in town.patients]

@@ -30,7 +30,7 @@ from pathlib import Path
 from api.app.bootstrap import open_ledger
 from api.app.settings import Settings
 from identity.actors import new_id, read_keyfile
-from journeys.appending import append
+from client.beside import append
 ledger = open_ledger(Settings(data=Path(sys.argv[1]), database_url="", root=None))
 actor = read_keyfile(Path(sys.argv[2]))
 body = {"hospital": new_id("hs", ledger.clock()), "name": "Bench", "time_zone": "Etc/UTC"}

@@ -18,12 +18,11 @@ from benchmarks.floors import FLOORS
 from benchmarks.load import request, write_requests
 from benchmarks.measure import Figure, workplace
 from benchmarks.town import ORIGIN, Town
-from client import registering
+from client import beside, registering
 from client.local import LocalClient
 from crypto.encoding import b64encode
 from identity.actors import Actor, new_key
 from ledger.event import Event, sign_bundle, sign_event
-from records import uploads
 from records.opening import find_records
 from records.uploads import Upload
 from tests.postgres import Cluster
@@ -177,7 +176,7 @@ def _readable(town: Town) -> tuple[Actor, list[Any]]:
         LocalClient(ledger), town.admin, "doctor", town.system.hospital, "Dr. Bench", new_key()
     )
     patients = town.patients[:100]
-    uploads.upload(
+    beside.upload(
         ledger,
         town.system,
         [Upload(p, "laboratory", "application/octet-stream", [CONTENT]) for p in patients],

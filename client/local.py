@@ -1,13 +1,16 @@
 """The ledger that is open in this process."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from client import beside
 from client.port import Address, AppendedEvent, Event
+from client.signers import Signed, Signer, signer_of
 from identity.actors import Actor
 from journeys import sealing
-from journeys.appending import append, propose
+from journeys.appending import submit
 from ledger.facts import Exclusion, Grant
 from ledger.policies import Policy
+from ledger.sequencer import Proposal
 from people import lookups, reserving
 from people.hospitals import Directory, Holder, directory_of, holder_of, hospital_of, zone_of
 from people.lookups import Found
@@ -25,9 +28,9 @@ from storage.ledger import Ledger
 class LocalClient:
     """The client of a ledger that is open in this process."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        """Nothing is kept but the ledger."""
-        self.ledger, self.origin = ledger, ledger.origin
+    def __init__(self, ledger: Ledger, signer: Callable[[Actor], Signer] = signer_of) -> None:
+        """Nothing is kept but the ledger; `signer(actor)`: who signs for an actor."""
+        self.ledger, self.origin, self._signer = ledger, ledger.origin, signer
 
     def now(self) -> int:
         """Unix ms; see the port."""
@@ -41,8 +44,17 @@ class LocalClient:
         self, actor: Actor, events: Sequence[Event], atomic: bool = False
     ) -> list[AppendedEvent]:
         """Sign and append; see the port."""
-        entries = append(self.ledger, actor, events, atomic)
+        proposals = beside.propose(self.ledger, actor, events, self._signer(actor))
+        entries = submit(self.ledger, proposals, atomic)
         return [AppendedEvent(entry.link.seq, entry.event.value) for entry in entries]
+
+    def submit(self, signed: Signed, atomic: bool = False) -> list[int]:
+        """Append what was signed; see the port."""
+        entries = submit(self.ledger, beside.proposals_of(self.ledger, signed), atomic)
+        return [entry.link.seq for entry in entries]
+
+    def _reading(self, actor: Actor, event: Event) -> Proposal:
+        return beside.propose(self.ledger, actor, [event], self._signer(actor))[0]
 
     def reserve(self, actor: Actor, subjects: Sequence[Subject]) -> list[Reserved]:
         """Reserve ids; see the port."""
@@ -70,21 +82,21 @@ class LocalClient:
 
     def open(self, actor: Actor, event: Event) -> OpenedRecord:
         """Append a reading and give the content; see the port."""
-        return opening.open_record(self.ledger, propose(self.ledger, actor, [event])[0])
+        return opening.open_record(self.ledger, self._reading(actor, event))
 
     def chart(self, actor: Actor, event: Event) -> Chart:
         """Append a `chart.opened` and give the list; see the port."""
-        return charts.open_chart(self.ledger, propose(self.ledger, actor, [event])[0])
+        return charts.open_chart(self.ledger, self._reading(actor, event))
 
     def history(self, actor: Actor, event: Event) -> History:
         """Append a `history.opened` and give the stream; see the port."""
-        return history.open_history(self.ledger, propose(self.ledger, actor, [event])[0])
+        return history.open_history(self.ledger, self._reading(actor, event))
 
     def export(
         self, actor: Actor, event: Event, wanted: Sequence[tuple[str, int]]
     ) -> list[ExportedRecord]:
         """Append a `chart.exported` and give the content; see the port."""
-        proposal = propose(self.ledger, actor, [event])[0]
+        proposal = self._reading(actor, event)
         return exporting.open_export(self.ledger, proposal, wanted)[1]
 
     def consents(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from client.signers import Signed
 from identity.actors import Actor
 from ledger.facts import Exclusion, Grant
 from ledger.policies import Policy
@@ -61,6 +62,10 @@ class LedgerClient(Protocol):
 
         `atomic`: all of them or none; they must fit into one bundle.
         """
+        ...
+
+    def submit(self, signed: Signed, atomic: bool = False) -> list[int]:
+        """Append what was proposed and signed; gives the entries' numbers, or raises as `append` does."""
         ...
 
     def reserve(self, actor: Actor, subjects: Sequence[Subject]) -> list[Reserved]:

@@ -6,10 +6,11 @@ from datetime import date
 from typing import Any, Protocol
 
 from client.port import LedgerClient
+from client.signers import possession
 from crypto.encoding import b64decode, b64encode
 from crypto.ids import ALGORITHM_ED25519, key_id
 from crypto.signing import SigningKey
-from identity.actors import Actor, new_id, new_key, possession
+from identity.actors import Actor, new_id, new_key
 from journeys.days import check_zone, day_in
 from journeys.errors import RecordsError
 from ledger.directory import Patient
@@ -294,7 +295,7 @@ def _key_event(
         "algorithm": "ed25519",
         "custody": custody,
         "key": key.id,
-        "proof": possession(client.origin, account, key),
+        "proof": possession(key, client.origin, account),
         "public_key": b64encode(key.public),
     }
     return actor.event("key.registered", f"account/{account}", body, client.now())

@@ -1,6 +1,6 @@
 """Grant, read, refuse, revoke: what the patient says counts from that very entry on."""
 
-from client import grants, readings
+from client import beside, grants, readings
 from client.local import LocalClient
 from demo.people import SEED, Story, discharge_letter
 from demo.steps import DemoFailed, Steps, expect
@@ -55,7 +55,7 @@ def read_all(story: Story, reader: Actor, granted: int) -> tuple[int, int]:
     rows = opening.find_records(ledger, story.chart)
     contents = {}
     for row in rows:
-        proposal = opening.reading(ledger, reader, row, "TREAT")
+        proposal = beside.reading(ledger, reader, row, "TREAT")
         shown = opening.open_record(ledger, proposal)
         contents[row.record] = b"".join(shown.content)
         decision = shown.entry.decision or {}
@@ -74,7 +74,7 @@ def refused(story: Story, reader: Actor) -> int:
     """A reading must be refused, and the refusal stand in the log, signed by the reader; its entry."""
     ledger = story.ledger
     row = opening.find_record(ledger, story.letter.record)
-    proposal = opening.reading(ledger, reader, row, "TREAT")
+    proposal = beside.reading(ledger, reader, row, "TREAT")
     try:
         opening.open_record(ledger, proposal)
     except AccessDenied as denied:

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from client import registering
+from client import beside, registering
 from client.local import LocalClient
 from client.registering import AddedHospital
+from client.signers import possession
 from crypto.encoding import b64decode
 from crypto.texts import counted
 from demo.steps import Steps, expect
-from identity.actors import Actor, new_key, possession
+from identity.actors import Actor, new_key
 from imports import import_paths
 from imports.fhir import scan_bundle
 from imports.fhir.patients import patient_identifier
@@ -114,7 +115,7 @@ def first_key(ledger: Ledger, system: Actor, source: SyntheticPatient) -> tuple[
     account = row.account if row else ""
     client = LocalClient(ledger)
     key = new_key()
-    proof = b64decode(possession(ledger.origin, account, key))
+    proof = b64decode(possession(key, ledger.origin, account))
     registering.register_key(client, system, account, "device", key.public, proof)
     return chart, Actor(ledger.origin, account, "patient", "", key)
 
@@ -122,7 +123,7 @@ def first_key(ledger: Ledger, system: Actor, source: SyntheticPatient) -> tuple[
 def attach(ledger: Ledger, system: Actor, chart: str, name: str) -> tuple[Uploaded, Uploaded]:
     """A discharge letter and an image, in one bundle of two events."""
     letter, scan = discharge_letter(name), scan_png(SEED)
-    made = uploads.upload(
+    made = beside.upload(
         ledger,
         system,
         [

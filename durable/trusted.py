@@ -67,6 +67,18 @@ class TrustedCheckpoint:
                     replace_file(self._path, note)
             self._pending = None
 
+    def advance(self, before: bytes | None, size: int, note: bytes) -> bool:
+        """Put `note`, a checkpoint of `size`, in the place of `before` (None: of none), at once.
+
+        False, and nothing is written, where another checkpoint is there by now, or one as large.
+        """
+        with self._lock, self._alone():
+            there = self.read()
+            if there != before or (there is not None and self._size_of(there) >= size):
+                return False
+            replace_file(self._path, note)
+            return True
+
     def reset(self, note: bytes) -> None:
         """Go back to `note`, after the operator accepted a restored database."""
         with self._lock, self._alone():

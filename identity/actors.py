@@ -17,13 +17,11 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from crypto.encoding import b64encode
 from crypto.ids import random_id, timed_id
 from crypto.passphrases import passphrase_bytes, passphrase_forms
 from crypto.signing import SigningKey
 from durable.files import create_file, replace_file
 from identity.errors import KeyFileError
-from ledger.messages import possession_message
 from ledger.times import format_time
 
 _MEMBERS = {"origin", "account", "role", "hospital", "key", "private_key"}
@@ -85,11 +83,6 @@ def new_id(prefix: str, now: int) -> str:
 def new_key() -> SigningKey:
     """A fresh Ed25519 key."""
     return SigningKey(os.urandom(32))
-
-
-def possession(origin: str, account: str, key: SigningKey) -> str:
-    """The proof that whoever registers `key` for `account` holds it, base64."""
-    return b64encode(key.sign(possession_message(origin, account, key.id)))
 
 
 def keyfile_bytes(actor: Actor, passphrase: str | None = None) -> bytes:

@@ -1,8 +1,8 @@
 """What a record holds now, for the next version that its own hospital's system makes of it."""
 
+from client.beside import propose
 from crypto.blobs import blob_context, open_stream
 from identity.actors import Actor
-from journeys.appending import propose
 from journeys.errors import RecordsError
 from ledger.facts import Record, sha256_of
 from records.opening import evidence, fresh

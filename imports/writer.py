@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
+from client.beside import append, upload
 from identity.actors import Actor, new_id
 from imports.carrying import current_content
 from imports.drafts import PatientDraft, RecordDraft, Unit, encounter_name
@@ -19,13 +20,12 @@ from imports.remembering import remember
 from imports.report import FileFindings
 from imports.standing import TAG_BYTES
 from imports.tried import Tried
-from journeys.appending import append
 from journeys.errors import AccessDenied, RecordsError
 from journeys.sealing import object_key
 from ledger.errors import Refused
 from ledger.facts import Record
 from ledger.policies import policy_at
-from records.uploads import Upload, upload
+from records.uploads import Upload
 from storage.keytable import LABEL_KEY
 from storage.ledger import Ledger
 from storage.sql.identifiers import Kept

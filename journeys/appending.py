@@ -1,14 +1,11 @@
-"""Sign and append: the last step of every journey."""
+"""Append what was signed: the last step of every journey."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from identity.actors import Actor
 from journeys.days import check_event_zone
-from journeys.errors import AccessDenied, RecordsError
+from journeys.errors import AccessDenied
 from ledger.entry import Entry
 from ledger.errors import Refused
-from ledger.event import BUNDLE_LIMIT, Event, sign_bundle, sign_event
 from ledger.sequencer import Appended, Outcome, Proposal
 from storage.ledger import Ledger
 
@@ -24,30 +21,11 @@ def check_plain(proposals: Sequence[Proposal]) -> None:
             )
 
 
-def propose(ledger: Ledger, actor: Actor, events: Sequence[dict[str, Any]]) -> list[Proposal]:
-    """Events of one actor, signed: one by itself, several as a bundle."""
-    if actor.origin != ledger.origin:
-        raise RecordsError(f"got a key of the log {actor.origin}, this log is {ledger.origin}")
-    raws = [Event.of(event).raw for event in events]
-    if len(raws) == 1:
-        signature = sign_event(actor.key, ledger.origin, raws[0])
-        return [ledger.signatures.event(raws[0], signature.key, signature.value)]
-    proposals: list[Proposal] = []
-    for start in range(0, len(raws), BUNDLE_LIMIT):
-        part = raws[start : start + BUNDLE_LIMIT]
-        signature = sign_bundle(actor.key, ledger.origin, part)[0]
-        proposals += ledger.signatures.bundle(part, signature.key, signature.value)
-    return proposals
-
-
-def append(
-    ledger: Ledger, actor: Actor, events: Sequence[dict[str, Any]], atomic: bool = False
-) -> list[Entry]:
-    """Append events of one actor, in order; raises the first refusal or denial.
+def submit(ledger: Ledger, proposals: Sequence[Proposal], atomic: bool = False) -> list[Entry]:
+    """Append signed proposals, in order; raises the first refusal or denial.
 
     `atomic`: all of them or none; then the refusal that undid the others is raised.
     """
-    proposals = propose(ledger, actor, events)
     for proposal in proposals:
         check_event_zone(proposal.event)
     outcomes = (

@@ -10,13 +10,12 @@ import orjson
 from crypto.blobs import Sealer, blob_context, open_range, open_stream
 from crypto.encoding import b64decode, b64encode
 from crypto.errors import CryptoError
-from identity.actors import Actor
-from journeys.appending import appended, propose
+from journeys.appending import appended
 from journeys.errors import AlreadyUsed, NotThere, RecordsError
 from keeper.keeper import Reading, SealedField, Wrapped
 from ledger.entry import Entry
 from ledger.event import Event
-from ledger.facts import Record, Version, sha256_of, version_of
+from ledger.facts import Record, Version, sha256_of
 from ledger.sequencer import Appended, Proposal
 from records.explaining import still_permitted
 from storage.ledger import Ledger
@@ -60,23 +59,6 @@ def find_record(ledger: Ledger, record: str) -> Record:
 def find_records(ledger: Ledger, patient: str) -> list[Record]:
     """A patient's records, in the order of their creation."""
     return ledger.records_of(patient)
-
-
-def reading(
-    ledger: Ledger, actor: Actor, record: Record, purpose: str, version: int | None = None
-) -> Proposal:
-    """A signed `record.opened` of a version (by default the latest)."""
-    wanted = version_of(record, len(record.versions) if version is None else version)
-    if wanted is None:
-        raise NotThere(f"{record.record} has versions 1 to {len(record.versions)}, not {version}")
-    body = {
-        "blob": wanted.blob,
-        "purpose": purpose,
-        "record": record.record,
-        "version": wanted.version,
-    }
-    event = actor.event("record.opened", f"patient/{record.patient}", body, ledger.clock())
-    return propose(ledger, actor, [event])[0]
 
 
 def open_record(ledger: Ledger, proposal: Proposal) -> OpenedRecord:

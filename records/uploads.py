@@ -1,4 +1,4 @@
-"""Upload: seal and stage the blob, then append `record.uploaded`. Never an event without its key."""
+"""Upload: seal and stage the blob, before its author signs `record.uploaded`. Never an event without its key."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,8 +8,7 @@ from typing import Any
 
 from crypto.blobs import KEY_BYTES, Sealer, blob_context, sealed_length
 from crypto.encoding import b64encode
-from identity.actors import Actor, Caller, new_id
-from journeys.appending import append
+from identity.actors import Caller, new_id
 from journeys.errors import NotThere, RecordsError
 from journeys.sealing import check_appender, object_key, reserve
 from keeper.keeper import KeyRequest, NewBlob
@@ -69,10 +68,27 @@ class _Staged:
     size: int
 
 
-def upload(
-    ledger: Ledger, actor: Actor, uploads: Sequence[Upload], purpose: str = "TREAT"
-) -> list[Uploaded]:
-    """Upload new records and new versions under one signature; in order.
+@dataclass(frozen=True)
+class Draft:
+    """An upload whose content is staged and whose texts are sealed: what its event says, still to be signed."""
+
+    kind: str
+    stream: str
+    body: dict[str, Any]
+    event: str
+    """The event's id, for which the texts were sealed."""
+    now: int
+    """When that was, Unix ms."""
+    staged: _Staged
+
+    def uploaded(self, seq: int) -> "Uploaded":
+        """What it is once its event is entry `seq`."""
+        staged = self.staged
+        return Uploaded(staged.record, staged.blob, seq, staged.size, staged.sha256)
+
+
+def draft(ledger: Ledger, author: str, uploads: Sequence[Upload], purpose: str) -> list[Draft]:
+    """Stage the contents of new records and new versions for an author, and seal their texts; in order.
 
     The blobs are durable before their keys, the keys before the entries: a crash in between leaves a
     staged blob without an event, never an event without its key. Raises NotThere for an unknown patient.
@@ -86,23 +102,18 @@ def upload(
         KeyRequest(s.upload.patient, (s.record,), (NewBlob(s.record, s.blob, s.sha256, s.key),))
         for s in staged
     ]
-    made = reserve(ledger, actor.account, requests, {s.blob: s.size for s in staged})
+    made = reserve(ledger, author, requests, {s.blob: s.size for s in staged})
     _check_there(ledger, staged)
     now = ledger.clock()
-    events = []
+    out = []
     for s in staged:
         event_id, stream = new_id("ev", now), f"patient/{s.upload.patient}"
         texts = {"title": s.upload.title, "file_name": s.upload.file_name}
         fields = {name: text for name, text in texts.items() if text}
         sealed = ledger.keeper.seal(made[s.upload.patient, s.record], stream, event_id, fields)
-        body = _body(ledger, s, purpose) | sealed
         kind = "record.uploaded" if s.upload.version == 1 else "record.amended"
-        events.append(actor.event(kind, stream, body, now, event_id))
-    entries = append(ledger, actor, events)
-    return [
-        Uploaded(s.record, s.blob, e.link.seq, s.size, s.sha256)
-        for s, e in zip(staged, entries, strict=True)
-    ]
+        out.append(Draft(kind, stream, _body(ledger, s, purpose) | sealed, event_id, now, s))
+    return out
 
 
 @dataclass(frozen=True)

@@ -183,7 +183,7 @@ class Ledger:
     def _prove_from(self, settled: CommittedBatch, old: int, new: int) -> list[bytes]:
         """The consistency proof to a checkpoint whose tree is at hand, or else from the database."""
         if new == settled.size:
-            return consistency_proof(old, new, settled.node)
+            return settled.consistency(old)
         return self.prove(old, new)
 
     def kept_entry(self, seq: int) -> Entry:

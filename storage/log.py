@@ -27,8 +27,17 @@ from durable.errors import StorageError
 from durable.trusted import TrustedCheckpoint
 from ledger.chain import Chain
 from ledger.editions import edition_of
+from ledger.entry import Entry
 from ledger.errors import Refused
-from ledger.merkle import HASH_BYTES, Frontier, Node, path_through, range_hash
+from ledger.merkle import (
+    HASH_BYTES,
+    Frontier,
+    Node,
+    consistency_proof,
+    path_through,
+    range_hash,
+)
+from ledger.receipt import Receipt
 from ledger.sequencer import Appended, Batch, Outcome, Proposal, Rules
 from ledger.tiles import (
     TILE_HEIGHT,
@@ -110,6 +119,14 @@ class CommittedBatch:
     def path(self, seq: int) -> list[bytes]:
         """The inclusion path of entry `seq` under the checkpoint."""
         return path_through(seq, self.size, self.subtree)
+
+    def receipt(self, entry: Entry) -> Receipt:
+        """The receipt of an entry under the checkpoint."""
+        return Receipt(entry.raw, entry.link.seq, tuple(self.path(entry.link.seq)), self.checkpoint)
+
+    def consistency(self, old: int) -> list[bytes]:
+        """The proof that the checkpoint extends the one of size `old`."""
+        return consistency_proof(old, self.size, self.node)
 
 
 @dataclass(frozen=True)

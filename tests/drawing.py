@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final, TypeVar
 
+from client.signers import possession
 from crypto import canonical
 from crypto.encoding import b64encode
 from crypto.ids import random_id, timed_id
 from crypto.signing import SigningKey
-from identity.actors import Actor, possession
+from identity.actors import Actor
 from journeys.sealing import reserve
 from keeper.keeper import KeyRequest, NewBlob
 from ledger.event import Event, sign_event
@@ -161,7 +162,7 @@ class Drawing:
     def key_body(self, person: Actor, custody: str = "device") -> Body:
         return {
             "account": person.account, "algorithm": "ed25519", "custody": custody,
-            "key": person.key.id, "proof": possession(self.origin, person.account, person.key),
+            "key": person.key.id, "proof": possession(person.key, self.origin, person.account),
             "public_key": b64encode(person.key.public),
         }  # fmt: skip
 

@@ -19,16 +19,17 @@ from typing import Any, cast
 
 from api.app.bootstrap import MARKER, SEEDS, create_ledger, open_ledger
 from api.app.settings import Settings
-from client import grants, readings, registering
+from client import beside, grants, readings, registering
+from client.beside import append
 from client.local import LocalClient
 from client.registering import AddedHospital, NewPatient
+from client.signers import possession
 from crypto.cosignatures import Checkpoint
 from crypto.encoding import b64encode
 from crypto.ids import ALGORITHM_X25519, key_id
 from crypto.notes import LogSigner
 from crypto.signing import SigningKey
-from identity.actors import Actor, new_id, new_key, possession
-from journeys.appending import append
+from identity.actors import Actor, new_id, new_key
 from journeys.errors import AccessDenied
 from journeys.sealing import reserve
 from keeper.keeper import KeyRequest
@@ -38,7 +39,7 @@ from ledger.event import sign_event
 from ledger.layout import Read
 from ledger.times import DAY_MS, format_time, parse_time
 from ledger.types import REGISTRY
-from records import opening, uploads
+from records import opening
 from records.uploads import Upload, Uploaded
 from storage.exports import write_export
 from storage.ledger import Ledger
@@ -218,7 +219,7 @@ def key_body(actor: Actor) -> Row:
         "algorithm": "ed25519",
         "custody": "device",
         "key": actor.key.id,
-        "proof": possession(ORIGIN, actor.account, actor.key),
+        "proof": possession(actor.key, ORIGIN, actor.account),
         "public_key": b64encode(actor.key.public),
     }
 
@@ -232,14 +233,14 @@ def _chart(ledger: Ledger, people: People) -> list[Uploaded]:
     letter = Upload(
         people.chart, "document", "text/plain", [b"Dear colleague"], labels=("PSY",), sensitive=True
     )
-    made = uploads.upload(ledger, people.north.system, bundle)
-    return made + uploads.upload(ledger, people.author, [letter])
+    made = beside.upload(ledger, people.north.system, bundle)
+    return made + beside.upload(ledger, people.author, [letter])
 
 
 def _many_uploads(ledger: Ledger, people: People) -> None:
     while ledger.head().size < LARGE:
         one = Upload(people.other_chart, "laboratory", "text/plain", [b"."])
-        uploads.upload(ledger, people.north.system, [one] * BATCH_UPLOADS)
+        beside.upload(ledger, people.north.system, [one] * BATCH_UPLOADS)
 
 
 def _consent(ledger: Ledger, people: People, uploaded: Sequence[Uploaded]) -> None:
@@ -266,7 +267,7 @@ def _consent(ledger: Ledger, people: People, uploaded: Sequence[Uploaded]) -> No
 
 def _read(ledger: Ledger, actor: Actor, record: str) -> None:
     row = opening.find_record(ledger, record)
-    shown = opening.open_record(ledger, opening.reading(ledger, actor, row, "TREAT"))
+    shown = opening.open_record(ledger, beside.reading(ledger, actor, row, "TREAT"))
     assert b"".join(shown.content)
 
 

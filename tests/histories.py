@@ -13,9 +13,10 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+from client.signers import possession
 from crypto.encoding import b64encode
 from crypto.signing import SigningKey
-from identity.actors import Actor, new_id, new_key, possession
+from identity.actors import Actor, new_id, new_key
 from journeys.sealing import reserve
 from keeper.keeper import KeyRequest, NewBlob
 from ledger.entry import Entry
@@ -80,7 +81,7 @@ class Life:
         """The body of a `key.registered`."""
         return {
             "account": person.account, "algorithm": "ed25519", "custody": custody, "key": key.id,
-            "proof": possession(person.origin, person.account, key), "public_key": b64encode(key.public),
+            "proof": possession(key, person.origin, person.account), "public_key": b64encode(key.public),
         }  # fmt: skip
 
     def upload(self, author: Actor, record: str = "", version: int = 1, **members: Any) -> Body:

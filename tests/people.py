@@ -9,13 +9,13 @@ from typing import Any
 
 from api.app.bootstrap import create_ledger, open_ledger
 from api.app.settings import Settings
-from client import registering
+from client import beside, registering
+from client.beside import append
 from client.local import LocalClient
 from client.registering import AddedHospital, NewPatient
 from crypto import canonical
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key, read_keyfile
-from journeys.appending import append
 from ledger.auditor import Report, verify_export
 from ledger.entry import Entry
 from ledger.errors import Refused
@@ -23,7 +23,7 @@ from ledger.event import sign_event
 from ledger.files import read_vkeys
 from ledger.sequencer import Appended, Denied, Outcome, Proposal
 from ledger.times import DAY_MS, format_time
-from records import opening, uploads
+from records import opening
 from records.uploads import Upload, Uploaded
 from storage.clock import wall_clock
 from storage.exports import write_export
@@ -100,12 +100,12 @@ class Town:
     def record(self, person: Person, content: bytes = CONTENT, title: str = "") -> Uploaded:
         """A new record of a patient, written by the north hospital's system."""
         one = Upload(person.patient, "laboratory", "text/plain", [content], title=title)
-        return uploads.upload(self.ledger, self.north.system, [one])[0]
+        return beside.upload(self.ledger, self.north.system, [one])[0]
 
     def reading(self, actor: Actor, record: str, purpose: str = "TREAT") -> Proposal:
         """A signed reading of a record's latest version."""
         found = opening.find_record(self.ledger, record)
-        return opening.reading(self.ledger, actor, found, purpose)
+        return beside.reading(self.ledger, actor, found, purpose)
 
     def fill(self, person: Person, size: int) -> None:
         """Let a patient grant until the log has `size` entries."""

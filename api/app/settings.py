@@ -1,5 +1,6 @@
 """Settings, from the environment; every one is documented in docs/operations.md."""
 
+import os
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -23,6 +24,14 @@ class Settings(BaseSettings):
     """HEARTWOOD_NEW_PASSPHRASE: what `heartwood passphrase` puts in its place."""
     proxies: str = ""
     """HEARTWOOD_PROXIES: addresses or networks of the reverse proxies ahead, apart by commas."""
+
+    vkey: Path | None = None
+    """HEARTWOOD_VKEY: the verifier keys of a server's log, got from elsewhere."""
+
+    def known_logs(self) -> Path:
+        """The folder of what this user's commands know of servers' logs, in the user's state directory."""
+        home = os.environ.get("XDG_STATE_HOME")
+        return (Path(home) if home else Path.home() / ".local" / "state") / "heartwood"
 
     def roots(self) -> Path:
         """The folder of the root keys."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import typer.main
@@ -32,10 +32,15 @@ from identity.errors import IdentityError
 from imports.fhir import FhirError
 from journeys.errors import AccessDenied, AlreadyUsed, Forbidden, OverQuota, RecordsError
 from keeper.errors import KeeperRefused
+from ledger.checkpoint import parse_keys
 from ledger.errors import EventError, LedgerError, ProofError, Refused, Tampered
+from ledger.files import read_vkeys
 from storage.errors import BlobError, Bug, OutcomeUnknown, Unavailable
 from storage.ledger import Ledger
 from storage.sql.database import PRIMARY_CODE
+
+if TYPE_CHECKING:
+    from client.http import HttpClient
 
 GOOD, WRONG, USAGE, UNPROVEN, COULD_NOT_RUN = range(5)
 """Exit codes: good; found wrong or denied; used wrongly; consistent but origin unproven; could not run."""
@@ -133,19 +138,41 @@ def opened(data: Path | None) -> Iterator[Ledger]:
 
 
 @contextmanager
-def at(data: Path | None, url: str | None) -> Iterator[LedgerClient]:
-    """The client of `--url`, or else of the ledger of `--data`; closed at the end."""
+def at(data: Path | None, url: str | None, vkey: Path | None = None) -> Iterator[LedgerClient]:
+    """The client of `--url` (see `server`), or else of the ledger of `--data`; closed at the end."""
     if url is None:
         with opened(data) as ledger:
             yield LocalClient(ledger)
         return
-    from client.http import HttpClient
+    with server(url, vkey) as far:
+        yield far
 
-    far = HttpClient(url)
+
+@contextmanager
+def server(url: str, vkey: Path | None = None) -> Iterator["HttpClient"]:
+    """The client of a server, held to the log's keys and to the last checkpoint that this user saw; closed at the end.
+
+    `vkey`: the log's verifier keys (or HEARTWOOD_VKEY); without them those of the first contact count.
+    """
+    from client.http import HttpClient  # 0.1 s that commands beside the data don't need
+    from client.trust import KeptInFiles
+
+    known = Settings()
+    keys = read_vkeys(vkey or known.vkey)
+
+    def kept(origin: str) -> KeptInFiles:
+        return KeptInFiles(known.known_logs(), origin, _note)
+
+    far = HttpClient(url, kept, parse_keys(keys) if keys else ())
     try:
         yield far
     finally:
         far.close()
+
+
+def _note(words: str) -> None:
+    """Tell something beside the answer, on standard error."""
+    print(f"heartwood: {printable(words)}", file=sys.stderr)
 
 
 def actor(path: Path) -> Actor:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from api.app.settings import Settings
 from api.cli.app import (
     As,
     Data,
@@ -97,12 +98,13 @@ def history_(
 ) -> None:
     """Every act on a chart, permitted or refused. Looking at it stands in it, too.
 
-    That none is missing is checked against the log's keys: those beside the data, or of --vkey.
+    That none is missing is checked against the log's keys: those beside the data, or of --vkey. From a server
+    without --vkey, those that it named at the first contact count.
     """
     acting = actor(reader)
-    known = vkey or (None if url else settings(data).data / "log.vkey")
+    known = vkey or (Settings().vkey if url else settings(data).data / "log.vkey")
     keys = parse_keys(read_vkeys(known) or ()) if known else None
-    with at(data, url) as client:
+    with at(data, url, vkey) as client:
         whose = chart_of(client, acting, patient)
         found = readings.history(client, acting, whose, purpose)
         if keys is not None:
@@ -129,7 +131,7 @@ def history_(
     checked = (
         "none missing (checked against the log's keys)"
         if keys
-        else "whether any is missing was not checked: give the log's keys with --vkey"
+        else "none missing by the keys that the server named at the first contact: give the log's own with --vkey"
     )
     say(json_, fields, *lines, f"{counted(len(acts), 'act')}, {checked}; this look is entry {seq}")
 

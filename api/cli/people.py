@@ -12,9 +12,10 @@ from api.cli.app import As, Data, Json, Url, actor, app, at, check_patient, say,
 from api.cli.keeping import KeyFiles, key_files
 from client import registering
 from client.port import LedgerClient
+from client.signers import possession
 from crypto.encoding import b64decode, b64encode
 from crypto.ids import is_id
-from identity.actors import Actor, new_id, new_key, possession
+from identity.actors import Actor, new_id, new_key
 from journeys.errors import RecordsError
 from ledger.directory import RECOVERY_WAIT_MS
 
@@ -177,7 +178,7 @@ def key_new(
         key = None if public_key else new_key()
         role, hospital = _role(client, acting, account, role, hospital)
         public = key.public if key else b64decode(public_key or "", 32)
-        shown = b64decode(proof or (possession(client.origin, account, key) if key else ""), 64)
+        shown = b64decode(proof or (possession(key, client.origin, account) if key else ""), 64)
         custody = registering.CUSTODY.get(role, "device")
         person = Actor(client.origin, account, role, hospital, key) if key else None
         if person is not None:

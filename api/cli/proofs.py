@@ -23,6 +23,7 @@ from api.cli.app import (
     at,
     progress_console,
     say,
+    server,
     settings,
     writing,
 )
@@ -120,13 +121,8 @@ def _today(receipt: Receipt, against: str, vkeys: list[str] | None, policy: byte
     """How long the log is in which the receipt still stands."""
     if "://" not in against:
         return check_against(receipt, export_reader(Path(against)), vkeys, policy).size
-    from client.http import HttpClient
-
-    far = HttpClient(against)
-    try:
+    with server(against) as far:
         return check_against(receipt, far.file, vkeys, policy).size
-    finally:
-        far.close()
 
 
 @app.command()
@@ -154,13 +150,8 @@ def export(
         elif auditor is None:
             raise RecordsError("a server gives entries to auditors alone: name a key file by --as")
         else:
-            from client.http import HttpClient
-
-            far = HttpClient(url)
-            try:
+            with server(url) as far:
                 size = write_source(far.source(actor(auditor)), directory, progress)
-            finally:
-                far.close()
     say(json_, {"directory": directory, "size": size}, f"{counted(size, 'entry')} in {directory}")
 
 
@@ -169,13 +160,8 @@ def log_token(who: As, url: Url = None, json_: Json = False) -> None:
     """A token with which other tools fetch entries of a server's log; an auditor gets it, and it is on record."""
     if url is None:
         raise RecordsError("a token is for a server: name it with --url")
-    from client.http import HttpClient
-
-    far = HttpClient(url)
-    try:
+    with server(url) as far:
         given = far.log_token(actor(who))
-    finally:
-        far.close()
     fields = {"token": given["token"], "end": given["end"], "seq": given["seq"]}
     say(json_, fields, str(given["token"]))
 

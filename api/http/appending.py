@@ -2,14 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from api.http import examples
 from api.http.bodies import (
     EVENTS_BYTES,
     INLINE_EVENTS,
@@ -20,7 +19,9 @@ from api.http.bodies import (
     proposal_of,
 )
 from api.http.callers import TheLedger
+from api.http.examples import serves
 from api.http.problems import Problem, document, problem_of
+from client import operations
 from crypto.encoding import b64encode
 from journeys.appending import appended, check_plain
 from journeys.errors import AccessDenied
@@ -32,15 +33,14 @@ from storage.ledger import Ledger
 from storage.log import CommittedBatch
 
 router = APIRouter(tags=["events"])
+Since = Annotated[int | None, Query(ge=0, lt=1 << 53)]
+"""The size of the last checkpoint that the caller knows, or 0: with it the answer proves all that it says."""
 
 
-@router.post(
-    "/v1/events",
-    summary="Append signed events",
-    openapi_extra=examples.EVENTS,
-    responses=examples.STOOD,
-)
-async def post_events(request: Request, ledger: TheLedger, atomic: bool = False) -> Response:
+@serves(router, operations.EVENTS)
+async def post_events(
+    request: Request, ledger: TheLedger, atomic: bool = False, since: Since = None
+) -> Response:
     """Append one signed event, or a list of up to 1,000; each stands on its own unless `atomic`.
 
     One event that is refused is answered by its problem; in a list each has its answer by index.
@@ -49,7 +49,7 @@ async def post_events(request: Request, ledger: TheLedger, atomic: bool = False)
     if not isinstance(value, list):
         settled = await append(ledger, [plain(ledger, value)], atomic)
         appended(settled.outcomes[0])  # raises what was refused
-        return await answer(ledger, settled, {}, 1)
+        return await answer(ledger, settled, {}, 1, since)
     if not 1 <= len(value) <= BUNDLE_LIMIT:
         raise Problem(
             "too_large", f"got a list of {len(value)}, expected 1 to {BUNDLE_LIMIT} events"
@@ -66,16 +66,13 @@ async def post_events(request: Request, ledger: TheLedger, atomic: bool = False)
             [document(problems.get(i, rest)) for i in range(len(value))], None, len(value)
         )
     settled = await append(ledger, proposals, atomic)
-    return await answer(ledger, settled, problems, len(value))
+    return await answer(ledger, settled, problems, len(value), since)
 
 
-@router.post(
-    "/v1/bundles",
-    summary="Append a bundle",
-    openapi_extra=examples.BUNDLE,
-    responses=examples.STOOD,
-)
-async def post_bundle(request: Request, ledger: TheLedger, atomic: bool = False) -> Response:
+@serves(router, operations.BUNDLES)
+async def post_bundle(
+    request: Request, ledger: TheLedger, atomic: bool = False, since: Since = None
+) -> Response:
     """Append up to 1,000 events of one author under one signature; each stands on its own unless `atomic`."""
     value = await json_body(request, EVENTS_BYTES)
     if count_of(value) <= INLINE_EVENTS:
@@ -83,7 +80,8 @@ async def post_bundle(request: Request, ledger: TheLedger, atomic: bool = False)
     else:
         proposals = await bodies_of(request).beside(bundle_of, ledger, value)
     check_plain(proposals)
-    return await answer(ledger, await append(ledger, proposals, atomic), {}, len(proposals))
+    settled = await append(ledger, proposals, atomic)
+    return await answer(ledger, settled, {}, len(proposals), since)
 
 
 def _plain_each(ledger: Ledger, value: list[Any]) -> tuple[list[Proposal], dict[int, Problem]]:
@@ -114,38 +112,54 @@ async def append(
 
 
 async def answer(
-    ledger: Ledger, settled: CommittedBatch, problems: dict[int, Problem], count: int
+    ledger: Ledger,
+    settled: CommittedBatch,
+    problems: dict[int, Problem],
+    count: int,
+    since: int | None,
 ) -> Response:
-    """The answer to several events, by their indexes in the call."""
+    """The answer to several events, by their indexes in the call; with `since` it holds the entries, and the proof
+    that the checkpoint extends the one of that size."""
     again = any(not getattr(outcome, "fresh", True) for outcome in settled.outcomes)
-    if again:  # their paths may lead into tiles that have to be read
-        return await run_in_threadpool(_answer, settled, problems, count)
-    return _answer(settled, problems, count)
+    if again or since:  # their paths may lead into tiles that have to be read
+        return await run_in_threadpool(_answer, settled, problems, count, since)
+    return _answer(settled, problems, count, since)
 
 
-def _answer(settled: CommittedBatch, problems: dict[int, Problem], count: int) -> Response:
+def _answer(
+    settled: CommittedBatch, problems: dict[int, Problem], count: int, since: int | None
+) -> Response:
     outcomes = iter(settled.outcomes)
     entries = [
-        document(problems[index]) if index in problems else _entry(settled, next(outcomes))
+        document(problems[index])
+        if index in problems
+        else _entry(settled, next(outcomes), since is not None)
         for index in range(count)
     ]
-    return _listed(entries, settled, count)
+    return _listed(entries, settled, count, since)
 
 
-def _entry(settled: CommittedBatch, outcome: Outcome) -> dict[str, Any]:
+def _entry(settled: CommittedBatch, outcome: Outcome, whole: bool) -> dict[str, Any]:
     try:
         entry = appended(outcome).entry
     except (AccessDenied, Refused) as error:
         return document(problem_of(error))
-    stands = {"seq": entry.link.seq, "time": format_time(entry.time)}
+    stands: dict[str, Any] = {"seq": entry.link.seq, "time": format_time(entry.time)}
     if not settled.size:
         return (
             stands  # an all-or-nothing call was undone; this one stood before, and has its receipt
         )
+    if whole:
+        stands["entry"] = entry.raw.decode()
     return stands | {"path": [b64encode(node) for node in settled.path(entry.link.seq)]}
 
 
-def _listed(entries: list[dict[str, Any]], settled: CommittedBatch | None, count: int) -> Response:
+def _listed(
+    entries: list[dict[str, Any]],
+    settled: CommittedBatch | None,
+    count: int,
+    since: int | None = None,
+) -> Response:
     stood = sum("seq" in entry and "type" not in entry for entry in entries)
     out: dict[str, Any] = {
         "appended": stood,
@@ -156,4 +170,6 @@ def _listed(entries: list[dict[str, Any]], settled: CommittedBatch | None, count
     }
     if settled is not None and settled.size and stood:
         out["checkpoint"] = settled.checkpoint.decode()
+        if since is not None and 0 < since < settled.size:
+            out["consistency"] = [b64encode(node) for node in settled.consistency(since)]
     return Response(orjson.dumps(out), 200, {"Cache-Control": "no-store"}, "application/json")

@@ -17,7 +17,7 @@ from crypto.ids import ID_PATTERN
 from storage.ledger import Ledger
 
 _CONTENT = re.compile(f"/v1/records/(rc_{ID_PATTERN})/content").fullmatch
-_FLAGS = {"": False, "atomic=false": False, "atomic=true": True}
+_QUERY = re.compile("(?:atomic=(false|true)(?:&|$))?(?:since=(0|[1-9][0-9]{0,14}))?").fullmatch
 
 
 class Direct:
@@ -44,12 +44,12 @@ def _act(scope: Scope) -> Callable[[Request, Ledger], Awaitable[Response]] | Non
     """What answers this request, or None if the application does."""
     path = scope["path"]
     if path in _APPENDING:
-        query = scope["query_string"].decode("latin-1")
-        atomic = _FLAGS.get(query)
-        if atomic is None:
+        query = _QUERY(scope["query_string"].decode("latin-1"))
+        if query is None:
             return None  # the application says what is wrong with it
         scope["heartwood.route"] = path
-        return lambda request, ledger: _APPENDING[path](request, ledger, atomic)
+        atomic, since = query[1] == "true", None if query[2] is None else int(query[2])
+        return lambda request, ledger: _APPENDING[path](request, ledger, atomic, since)
     match = _CONTENT(path)
     if match is None:
         return None

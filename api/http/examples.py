@@ -1,7 +1,11 @@
-"""What the OpenAPI document says of bodies and answers, with an example for every operation."""
+"""What the OpenAPI document says of bodies and answers: the examples of the operations, and their forms."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+from fastapi import APIRouter
+
+from client.operations import ACCOUNT, GROUP, HOSPITAL, PATIENT, RECORD, Operation
 from crypto.ids import ID_PATTERN
 from ledger.codes import HOSPITAL_ROLES, ROLES
 from ledger.event import BUNDLE_LIMIT
@@ -9,18 +13,21 @@ from ledger.schema import TIME as TIME_TEXT
 from ledger.schema import base64_of
 from ledger.types import TYPES
 
-ACCOUNT = "ac_01jd3q8m5c0000000000000001"
-BLOB_ID = "bl_01jd3q8m5c0000000000000002"
-EVENT_ID = "ev_01jd3q8m5c0000000000000003"
-HOSPITAL = "hs_01jd3q8m5c0000000000000004"
-GROUP = "gp_01jd3q8m5c0000000000000006"
-KEY = "k_2v4c9m1h6s3t8w5x7y0z1a2b3c"
-PATIENT = "pt_5k2m9q7x1c3v8b6n4z0f2h9j7r"
-RECORD = "rc_01jd3q8m5c0000000000000005"
-HASH = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
-SIGNATURE = "A" * 86 + "=="
-TIME = "2026-11-20T07:24:00.123Z"
-NOTE = f"hospital.example/log\n12\n{HASH}\n\n— hospital.example/log AAAA…\n"
+__all__ = [
+    "ACCOUNT",
+    "GROUP",
+    "HEALTH",
+    "HOSPITAL",
+    "METRICS",
+    "PATIENT",
+    "READY",
+    "RECORD",
+    "gives",
+    "serves",
+    "takes",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
 PROBLEM = {
     "detail": "got the role doctor, expected one of patient",
     "status": 403,
@@ -42,6 +49,27 @@ Extra = dict[str, Any]
 Answers = dict[int | str, dict[str, Any]]
 
 
+def serves(router: APIRouter, operation: Operation) -> Callable[[F], F]:
+    """The route of an operation: its path, and all that the OpenAPI document says of it."""
+    body = _BODIES.get(operation.name)
+    extra: Extra = {}
+    if operation.sends is not None:
+        extra = takes(operation.sends, body, operation.takes)
+    if doors := _DOORS.get(operation.name):
+        extra |= {"security": doors}
+    answers = gives(
+        operation.good,
+        operation.gives,
+        operation.kind,
+        operation.status,
+        _ANSWERS.get(operation.name),
+    )
+    return router.api_route(
+        _PATHS.get(operation.name, operation.path), methods=[operation.method], summary=operation.summary,
+        status_code=operation.status, openapi_extra=extra or None, responses=answers,
+    )  # fmt: skip
+
+
 def takes(example: Any, schema: Extra | None = None, kind: str = "application/json") -> Extra:
     """A request body by its example."""
     content = {kind: {"schema": schema or _schema(example), "example": example}}
@@ -58,7 +86,8 @@ def gives(
     """A good answer by its example; every other one is a problem document."""
     good: dict[str, Any] = {"description": description}
     if kind:
-        good["content"] = {kind: {"schema": schema or _schema(example), "example": example}}
+        form = _schema(example) if schema is None else schema
+        good["content"] = {kind: {"schema": form, "example": example}}
     problem = {"schema": _PROBLEM_SCHEMA, "example": PROBLEM}
     bad = {"description": "A problem (RFC 9457)", "content": {"application/problem+json": problem}}
     return {status: good, "default": bad}
@@ -76,19 +105,6 @@ def _schema(example: Any) -> Extra:
         return {"type": "array", "items": _schema(example[0])} if example else {"type": "array"}
     names = {name: _schema(value) for name, value in example.items()}
     return {"type": "object", "properties": names, "required": sorted(names)}
-
-
-def event(kind: str, stream: str, body: Extra, role: str = "doctor") -> Extra:
-    """An event as an example."""
-    acting = {"role": role} | ({"hospital": HOSPITAL} if role == "doctor" else {})
-    return {
-        "actor": ACCOUNT, "as": acting, "at": TIME, "body": body, "id": EVENT_ID, "stream": stream,
-        "type": kind, "v": 1,
-    }  # fmt: skip
-
-
-def _signed(kind: str, stream: str, body: Extra, role: str = "doctor") -> Extra:
-    return {"event": event(kind, stream, body, role), "sig": {"key": KEY, "value": SIGNATURE}}
 
 
 def _text(pattern: str) -> Extra:
@@ -123,137 +139,59 @@ _EVENT = _object(
 """An event but for its body, which the registry describes by type and version."""
 _EXPECT = _object(stream_seq={"type": "integer", "minimum": 0})
 _SIGNED = _object({"expect": _EXPECT}, event=_EVENT, sig=_SIG)
-_CHART = f"patient/{PATIENT}"
-_EXCLUDED = _signed("reader.excluded", _CHART, {"purpose": "PATRQT", "reader": HOSPITAL}, "patient")
-_OPENED = {"blob": BLOB_ID, "purpose": "TREAT", "record": RECORD, "version": 1}
 
-EVENTS = takes(
-    _EXCLUDED,
-    {
-        "oneOf": [
-            _SIGNED,
-            {"type": "array", "items": _SIGNED, "minItems": 1, "maxItems": BUNDLE_LIMIT},
-        ]
-    },
-)
-BUNDLE = takes(
-    {"events": [_EXCLUDED["event"]], "sig": _EXCLUDED["sig"]},
-    _object(
-        events={"type": "array", "items": _EVENT, "minItems": 1, "maxItems": BUNDLE_LIMIT}, sig=_SIG
-    ),
-)  # fmt: skip
-STOOD = gives(
-    "Each event by its index: where it stands, or its problem",
-    {"appended": 1, "checkpoint": NOTE, "entries": [{"index": 0, "path": [HASH], "seq": 12, "time": TIME}]},
-    schema={
-        "type": "object", "required": ["appended", "entries"],
-        "properties": {"appended": {"type": "integer"}, "checkpoint": {"type": "string"},
-                       "entries": {"type": "array", "items": _OBJECT}},
-    },
-)  # fmt: skip
+_PATHS = {"tile": "/tile/{path:path}"}
+"""Paths whose names take slashes."""
+_DOORS: dict[str, list[Extra]] = {
+    "range": [{"readToken": []}],
+    "sign_out": [{"session": []}],
+    "tile": [{}, {"logToken": []}],
+}
+_BINARY = {"type": "string", "format": "binary"}
 
-READING = takes(_signed("record.opened", _CHART, _OPENED), _SIGNED)
-CONTENT = gives("The content", "…", "application/octet-stream")
-CONTENT[200]["content"] = {"*/*": {"schema": {}, "example": "…"}}
-RANGED: Extra = {"security": [{"readToken": []}]}
-TILED: Extra = {"security": [{}, {"logToken": []}]}
-SIGNED_IN: Extra = {"security": [{"session": []}]}
-RANGE = gives("The range", "…", "application/octet-stream", 206)
-RANGE[206]["content"] = {"*/*": {"schema": {}, "example": "…"}}
-CHART_OPENED = takes(_signed("chart.opened", _CHART, {"purpose": "TREAT"}), _SIGNED)
-CHART = gives("The records that the reader may see",
-              {"entry": "{…}", "more_in_emergency": True, "records": [{"record": RECORD, "category": "laboratory"}], "seq": 12})  # fmt: skip
-HISTORY_OPENED = takes(_signed("history.opened", _CHART, {"purpose": "PATRQT"}, "patient"), _SIGNED)
-HISTORY = gives("Every entry of the stream", {"entries": ["{…}"], "names": {HOSPITAL: "Nordklinik"}, "seq": 12},
-                schema={"type": "object", "required": ["entries", "names", "seq"], "properties": {
-                    "entries": {"type": "array", "items": {"type": "string"}}, "names": _OBJECT, "seq": {"type": "integer"}}})  # fmt: skip
-EXPORTED = takes(
-    _signed("chart.exported", _CHART, {"count": 1, "purpose": "PATRQT", "root": HASH}, "patient") | {"list": [[RECORD, 1]]},
-    _object(event=_EVENT, sig=_SIG, list={"type": "array", "items": {
+
+def _form(name: str) -> Extra:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _some(*required: str, **properties: Extra) -> Extra:
+    """An object that has these members at least."""
+    return {"type": "object", "required": sorted(required or properties), "properties": properties}
+
+
+_TEXTS = {"type": "array", "items": {"type": "string"}}
+_LISTED = {"type": "array", "items": _OBJECT}
+_MANY = {"minItems": 1, "maxItems": BUNDLE_LIMIT}
+_BODIES: dict[str, Extra] = {
+    **dict.fromkeys(("chart", "content", "history", "log_token"), _SIGNED),
+    "bundles": _object(events={"type": "array", "items": _EVENT, **_MANY}, sig=_SIG),
+    "events": {"oneOf": [_SIGNED, {"type": "array", "items": _SIGNED, **_MANY}]},
+    "export": _object(event=_EVENT, sig=_SIG, list={"type": "array", "items": {
         "type": "array", "prefixItems": [_text(f"rc_{ID_PATTERN}"), _VERSION], "minItems": 2, "maxItems": 2,
     }}),
+    "lookup": _form("LookupSent"),
+    "reserve": _form("SubjectsSent"),
+    "seal": _form("SealSent"),
+    "sign_in": _form("SignInSent"),
+    "stage": _BINARY,
+    "why": _form("QuestionSent"),
+}  # fmt: skip
+"""Forms of bodies that their example alone doesn't show."""
+_APPENDED = _some(
+    "appended", "entries", appended={"type": "integer"}, checkpoint={"type": "string"}, consistency=_TEXTS, entries=_LISTED
 )  # fmt: skip
-EXPORT = gives("A ZIP of the content", "PK…", "application/zip")
+_ANSWERS: dict[str, Extra] = {
+    **dict.fromkeys(("bundles", "events"), _APPENDED),
+    "content": {},
+    **dict.fromkeys(("holder", "hospital", "log"), _OBJECT),
+    "history": _some(entries=_TEXTS, names=_OBJECT, receipt={"type": "string"}, restored=_TEXTS, seq={"type": "integer"}),
+    "lookup": _some(accounts=_OBJECT, patients=_OBJECT),
+    "range": {},
+    "reserve": _some(subjects=_LISTED),
+    "seal": _some(labels={"type": "array"}, sealed=_OBJECT),
+}  # fmt: skip
+"""Forms of answers that their example alone doesn't show."""
 
-SUBJECTS = takes({"subjects": [{"id": PATIENT, "event": EVENT_ID, "texts": {"name": "Ada Lind"}, "identifier": "urn:nord|4711"}]},
-                 {"$ref": "#/components/schemas/SubjectsSent"})  # fmt: skip
-RESERVED = gives("The sealed fields", {"subjects": [{"id": PATIENT, "known": False, "sealed": {"name": "AAAA…"}}]},
-                 schema={"type": "object", "required": ["subjects"], "properties": {"subjects": {"type": "array", "items": _OBJECT}}})  # fmt: skip
-SEAL = takes({"object": RECORD, "event": EVENT_ID, "texts": {"title": "Blood count"}, "labels": ["HIV"]},
-             {"$ref": "#/components/schemas/SealSent"})  # fmt: skip
-SEALED = gives("Sealed fields and label codes", {"labels": ["l_0000000000000000000000000000"], "sealed": {"title": "AAAA…"}},
-               schema={"type": "object", "required": ["labels", "sealed"], "properties": {"labels": {"type": "array"}, "sealed": _OBJECT}})  # fmt: skip
-BLOB: Extra = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/octet-stream": {
-                "schema": {"type": "string", "format": "binary"},
-                "example": "…",
-            }
-        },
-    }
-}
-STAGED = gives(
-    "What the event must say", {"blob": BLOB_ID, "record": RECORD, "sha256": HASH, "size": 1}
-)
-
-ME = gives(
-    "The caller", {"account": ACCOUNT, "hospital": "", "patients": [PATIENT], "role": "patient"}
-)
-HOSPITAL_SHOWN = gives(
-    "The hospital",
-    {
-        "active": True, "doctors": {ACCOUNT: "Dr. Ada Nord"}, "hospital": HOSPITAL, "name": "Nordklinik",
-        "time_zone": "Europe/Berlin",
-        "groups": [{"accounts": [ACCOUNT], "group": GROUP, "name": "Radiology", "seq": 9}],
-    },
-    schema=_OBJECT,
-)  # fmt: skip
-GROUP_SHOWN = gives("Whose it is", {"group": GROUP, "hospital": HOSPITAL})
-HOLDER = gives(
-    "The account",
-    {
-        "account": ACCOUNT, "name": "Dr. Ada Nord",
-        "roles": [{"active": True, "hospital": HOSPITAL, "role": "doctor"}],
-    },
-    schema=_OBJECT,
-)  # fmt: skip
-ADDRESS = gives("What a reading names", {"blobs": [BLOB_ID], "patient": PATIENT})
-GRANTS = gives("Grants and exclusions", {"exclusions": [], "grants": []})
-LOOKUP = takes({"identifiers": ["urn:nord|4711"]}, {"$ref": "#/components/schemas/LookupSent"})
-FOUND = gives("Those that are registered", {"accounts": {"urn:nord|4711": ACCOUNT}, "patients": {"urn:nord|4711": PATIENT}},
-              schema={"type": "object", "required": ["accounts", "patients"], "properties": {"accounts": _OBJECT, "patients": _OBJECT}})  # fmt: skip
-QUESTION = takes(
-    {"action": "read", "actor": ACCOUNT, "hospital": HOSPITAL, "patient": PATIENT, "purpose": "TREAT", "record": RECORD, "role": "doctor"},
-    {"$ref": "#/components/schemas/QuestionSent"},
-)  # fmt: skip
-ANSWER = gives("The decision and its reasons", {
-    "as_of": 12, "basis": [7], "changes": ["the patient may grant it: read, for TREAT"], "effect": "deny",
-    "obligations": ["record"], "policy": 0, "reason": "no_consent", "rule": "S12",
-    "why": "the patient has given no consent that covers this",
-})  # fmt: skip
-RECEIPT = gives("The receipt", "c2sp.org/tlog-proof@v1\n…", "text/plain")
-LOG = gives("The log", {
-    "origin": "hospital.example/log", "registry": HASH, "size": 12, "time": TIME, "vkeys": ["hospital.example/log+…"],
-    "policy": {"assurance": {"read": 2}, "custodian_reads": True, "grant_days_max": 365, "majority_years": 18, "seq": 0},
-}, schema=_OBJECT)  # fmt: skip
-REGISTRY = gives("The registry", {"format": "heartwood/registry/v1", "types": {}})
-CHECKPOINT = gives("A signed note", NOTE, "text/plain")
-TILE = gives("Hashes or entries", "…", "application/octet-stream")
-LOG_OPENED = takes(
-    {
-        "event": event("log.opened", "ledger", {}, "auditor"),
-        "sig": {"key": KEY, "value": SIGNATURE},
-    },
-    _SIGNED,
-)
-TOKEN = gives("The token", {"end": TIME, "seq": 12, "token": HASH})
-CHALLENGE = gives("The challenge", {"challenge": HASH, "origin": "hospital.example/log"})
-SIGN_IN = takes({"challenge": HASH, "hospital": HOSPITAL, "key": KEY, "role": "doctor", "value": SIGNATURE},
-                {"$ref": "#/components/schemas/SignInSent"})  # fmt: skip
-SESSION = gives("The session", {"account": ACCOUNT, "end": TIME, "token": HASH})
-SIGNED_OUT = gives("Signed out", None, "", 204)
 HEALTH = gives("It runs", {"status": "ok"})
 READY = gives("It serves", {"status": "ok", "size": 12})
 METRICS = gives("Prometheus text", "# HELP …", "text/plain")

@@ -8,11 +8,12 @@ from fastapi import APIRouter, Path, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from api.http import examples
 from api.http.appending import append
 from api.http.bodies import READING_BYTES, json_body, proposal_of
 from api.http.callers import TheLedger, bearer
+from api.http.examples import serves
 from api.http.problems import Problem
+from client import operations
 from crypto.encoding import b64encode
 from identity.sessions import log_reader, open_log
 from ledger.merkle import HASH_BYTES
@@ -25,13 +26,14 @@ from storage.ledger import Ledger
 router = APIRouter(tags=["log"])
 GZIP_LEVEL = 6
 """How hard entry bundles are compressed where the client takes gzip, 1 to 9."""
+Size = Annotated[str, Path(pattern="^(0|[1-9][0-9]{0,14})$", examples=["12"])]
 _ZERO = re.compile(r"q=0(?:[.]0{0,3})?").fullmatch
 _TILE = re.compile(
     r"(entries|[0-9]|[1-5][0-9]|6[0-3])/((?:x[0-9]{3}/){0,4})([0-9]{3})(?:[.]p/([0-9]{1,3}))?"
 ).fullmatch
 
 
-@router.get("/v1/log", summary="What log this is", responses=examples.LOG)
+@serves(router, operations.LOG)
 async def get_log(ledger: TheLedger) -> dict[str, Any]:
     """Origin, size, verifier keys, the registry's hash and the policy in force."""
     head, policy = (
@@ -54,13 +56,13 @@ async def get_log(ledger: TheLedger) -> dict[str, Any]:
     }
 
 
-@router.get("/v1/log/registry", summary="The registry", responses=examples.REGISTRY)
+@serves(router, operations.REGISTRY)
 async def get_registry() -> Response:
     """The registry in force, the bytes whose hash the log names."""
     return Response(registry_json(), media_type="application/json")
 
 
-@router.get("/checkpoint", summary="The newest checkpoint", responses=examples.CHECKPOINT)
+@serves(router, operations.CHECKPOINT)
 async def get_checkpoint(ledger: TheLedger) -> Response:
     """The newest signed checkpoint."""
     head = await run_in_threadpool(ledger.head)
@@ -69,15 +71,17 @@ async def get_checkpoint(ledger: TheLedger) -> Response:
     )
 
 
+@serves(router, operations.CONSISTENCY)
+async def get_consistency(old: Size, new: Size, ledger: TheLedger) -> dict[str, list[str]]:
+    """The consistency proof between two sizes (RFC 9162, 2.1.4.1): the tree of `new` entries extends that of `old`."""
+    proof = await run_in_threadpool(_consistency, ledger, int(old), int(new))
+    return {"proof": [b64encode(node) for node in proof]}
+
+
 router.head("/checkpoint", include_in_schema=False)(get_checkpoint)
 
 
-@router.get(
-    "/tile/{path:path}",
-    summary="A tile",
-    openapi_extra=examples.TILED,
-    responses=examples.TILE,
-)
+@serves(router, operations.TILE)
 async def get_tile(
     path: Annotated[str, Path(examples=["0/000.p/1"])], request: Request, ledger: TheLedger
 ) -> Response:
@@ -105,12 +109,7 @@ async def get_tile(
 router.head("/tile/{path:path}", include_in_schema=False)(get_tile)
 
 
-@router.post(
-    "/v1/log/token",
-    summary="A token for entries",
-    openapi_extra=examples.LOG_OPENED,
-    responses=examples.TOKEN,
-)
+@serves(router, operations.LOG_TOKEN)
 async def post_token(request: Request, ledger: TheLedger) -> dict[str, Any]:
     """An auditor's signed `log.opened` in, the token for entry bundles out, in this call alone."""
     proposal = proposal_of(ledger, await json_body(request, READING_BYTES))
@@ -120,6 +119,15 @@ async def post_token(request: Request, ledger: TheLedger) -> dict[str, Any]:
     entry = fresh(settled).entry
     given = await run_in_threadpool(open_log, ledger, entry.event.actor, entry.sig.key)
     return {"end": format_time(given.end), "seq": entry.link.seq, "token": given.token}
+
+
+def _consistency(ledger: Ledger, old: int, new: int) -> list[bytes]:
+    if not 0 < old <= new:
+        raise Problem("malformed", f"got the sizes {old} and {new}, expected 0 < old ≤ new")
+    size = ledger.head().size
+    if new > size:
+        raise Problem("not_found", f"the log has {size} entries yet, not {new}")
+    return ledger.prove(old, new)
 
 
 def _hashes(ledger: Ledger, level: int, number: int, width: int) -> bytes:

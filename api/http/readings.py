@@ -17,15 +17,18 @@ from api.http import examples
 from api.http.appending import append
 from api.http.bodies import EVENTS_BYTES, READING_BYTES, json_body, proposal_of
 from api.http.callers import TheLedger, bearer
+from api.http.examples import serves
 from api.http.problems import Problem
+from client import operations
+from client.forms import chart_json, history_json
 from crypto.encoding import b64decode, b64encode
 from crypto.ids import ID_PATTERN, is_id
 from crypto.shares import share_once
 from journeys.errors import AlreadyUsed
 from ledger.sequencer import Proposal
-from records.charts import Chart, list_chart
+from records.charts import list_chart
 from records.exporting import ExportedRecord, check_list, take_export
-from records.history import History, read_history
+from records.history import read_history
 from records.opening import (
     RANGE_BYTES,
     OpenedRecord,
@@ -48,12 +51,7 @@ Record = Annotated[str, Path(pattern=f"^rc_{ID_PATTERN}$", examples=[examples.RE
 Patient = Annotated[str, Path(pattern=f"^pt_{ID_PATTERN}$", examples=[examples.PATIENT])]
 
 
-@router.post(
-    "/v1/records/{record}/content",
-    summary="Read a record",
-    openapi_extra=examples.READING,
-    responses=examples.CONTENT,
-)
+@serves(router, operations.CONTENT)
 async def post_content(record: Record, request: Request, ledger: TheLedger) -> Response:
     """A signed `record.opened` in, the content out; the entry commits before the first byte leaves.
 
@@ -68,12 +66,7 @@ async def post_content(record: Record, request: Request, ledger: TheLedger) -> R
     return await run_in_threadpool(_content, ledger, settled)
 
 
-@router.get(
-    "/v1/records/{record}/content",
-    summary="Read a range",
-    responses=examples.RANGE,
-    openapi_extra=examples.RANGED,
-)
+@serves(router, operations.RANGE)
 async def get_content(record: Record, request: Request, ledger: TheLedger) -> Response:
     """A range of a reading's content, by its read token as the bearer token; for 60 s after the reading."""
     token = bearer(request)
@@ -82,25 +75,17 @@ async def get_content(record: Record, request: Request, ledger: TheLedger) -> Re
     )
 
 
-@router.post(
-    "/v1/patients/{patient}/chart",
-    summary="Open a chart",
-    openapi_extra=examples.CHART_OPENED,
-    responses=examples.CHART,
-)
+@serves(router, operations.CHART)
 async def post_chart(patient: Patient, request: Request, ledger: TheLedger) -> Response:
     """A signed `chart.opened` in, the list out, filtered record by record."""
     value = await json_body(request, READING_BYTES)
     settled = await _append(ledger, _reading(ledger, value, "chart.opened", "", patient))
-    return await run_in_threadpool(lambda: _json(chart_json(list_chart(ledger, settled))))
+    return await run_in_threadpool(
+        lambda: _json(chart_json(list_chart(ledger, settled), _receipt(settled)))
+    )
 
 
-@router.post(
-    "/v1/patients/{patient}/history",
-    summary="Open a history",
-    openapi_extra=examples.HISTORY_OPENED,
-    responses=examples.HISTORY,
-)
+@serves(router, operations.HISTORY)
 async def post_history(patient: Patient, request: Request, ledger: TheLedger) -> Response:
     """A signed `history.opened` in, every entry of the patient's stream out, up to and with that one.
 
@@ -108,15 +93,12 @@ async def post_history(patient: Patient, request: Request, ledger: TheLedger) ->
     """
     value = await json_body(request, READING_BYTES)
     settled = await _append(ledger, _reading(ledger, value, "history.opened", "", patient))
-    return await run_in_threadpool(lambda: _json(history_json(read_history(ledger, settled))))
+    return await run_in_threadpool(
+        lambda: _json(history_json(read_history(ledger, settled), _receipt(settled)))
+    )
 
 
-@router.post(
-    "/v1/patients/{patient}/export",
-    summary="Export a chart",
-    openapi_extra=examples.EXPORTED,
-    responses=examples.EXPORT,
-)
+@serves(router, operations.EXPORT)
 async def post_export(patient: Patient, request: Request, ledger: TheLedger) -> Response:
     """A signed `chart.exported` and its list in, a ZIP of the content out."""
     value = await json_body(request, EVENTS_BYTES)
@@ -154,34 +136,6 @@ class Streamed(StreamingResponse):
                 self._source.close()
 
 
-def chart_json(chart: Chart) -> dict[str, Any]:
-    """A chart as JSON."""
-    return {
-        "entry": chart.entry.raw.decode(),
-        "more_in_emergency": chart.more_in_emergency,
-        "records": [
-            {
-                **{k: v for k, v in line.record._asdict().items() if k != "versions"},
-                "readers": line.readers,
-                "title": line.title,
-                "versions": [version._asdict() for version in line.record.versions],
-            }
-            for line in chart.lines
-        ],
-        "seq": chart.entry.link.seq,
-    }
-
-
-def history_json(history: History) -> dict[str, Any]:
-    """A history as JSON."""
-    return {
-        "entries": [raw.decode() for raw in history.entries],
-        "names": history.names,
-        "restored": [raw.decode() for raw in history.restored],
-        "seq": history.entry.link.seq,
-    }
-
-
 def _reading(ledger: Ledger, value: Any, kind: str, member: str, named: str) -> Proposal:
     """A signed reading of the kind that the route takes, about what its address names."""
     proposal = proposal_of(ledger, value)
@@ -208,6 +162,11 @@ async def _append(ledger: Ledger, proposal: Proposal) -> CommittedBatch:
         text = receipt.text().decode()
         raise Problem("already_used", str(used), seq=used.seq, receipt=text) from used
     return settled
+
+
+def _receipt(settled: CommittedBatch) -> str:
+    """The receipt of a reading that was just appended, for its answer."""
+    return settled.receipt(fresh(settled).entry).text().decode()
 
 
 def _content(ledger: Ledger, settled: CommittedBatch) -> Response:
@@ -349,6 +308,4 @@ def _name(one: ExportedRecord) -> str:
 
 
 def _json(value: Any) -> Response:
-    return Response(
-        orjson.dumps(value, default=tuple), 200, {"Cache-Control": "no-store"}, "application/json"
-    )
+    return Response(orjson.dumps(value), 200, {"Cache-Control": "no-store"}, "application/json")

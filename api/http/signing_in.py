@@ -7,10 +7,11 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from api.http import examples
 from api.http.bodies import Sent, received
 from api.http.callers import TheLedger, bearer
+from api.http.examples import serves
 from api.http.told import acting
+from client import operations
 from crypto.encoding import b64decode, b64encode
 from crypto.ids import ID_PATTERN
 from crypto.signing import SIGNATURE_BYTES
@@ -32,16 +33,14 @@ class SignInSent(Sent):
     hospital: Annotated[str, Field(pattern=f"^(|hs_{ID_PATTERN})$")] = ""
 
 
-@router.post("/v1/sessions/challenge", summary="A challenge", responses=examples.CHALLENGE)
+@serves(router, operations.CHALLENGE)
 async def post_challenge(ledger: TheLedger) -> dict[str, str]:
     """32 fresh bytes; they count for two minutes, once. Build the text to sign yourself."""
     secret = await run_in_threadpool(challenge, ledger)
     return {"challenge": b64encode(secret), "origin": ledger.origin}
 
 
-@router.post(
-    "/v1/sessions", summary="Sign in", openapi_extra=examples.SIGN_IN, responses=examples.SESSION
-)
+@serves(router, operations.SIGN_IN)
 async def post_session(request: Request, ledger: TheLedger) -> dict[str, Any]:
     """A bearer token for 15 minutes, for whoever signed the challenge with a registered key."""
     sent = await received(request, SignInSent)
@@ -60,13 +59,7 @@ async def post_session(request: Request, ledger: TheLedger) -> dict[str, Any]:
     }
 
 
-@router.delete(
-    "/v1/sessions",
-    summary="Sign out",
-    status_code=204,
-    openapi_extra=examples.SIGNED_IN,
-    responses=examples.SIGNED_OUT,
-)
+@serves(router, operations.SIGN_OUT)
 async def delete_session(request: Request, ledger: TheLedger) -> Response:
     """End the session of the bearer token."""
     await run_in_threadpool(sign_out, ledger, bearer(request))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Path, Query, Request
@@ -12,8 +12,9 @@ from starlette.concurrency import run_in_threadpool
 from api.http import examples
 from api.http.bodies import Sent, received, upload_pieces
 from api.http.callers import TheCaller, TheLedger
+from api.http.examples import serves
 from api.http.problems import Problem
-from crypto.encoding import b64encode
+from client import forms, operations
 from crypto.ids import ID_PATTERN
 from journeys.sealing import TEXT_BYTES, seal_texts
 from ledger.codes import LABELS
@@ -84,12 +85,7 @@ class Uploads:
                 self._of.pop(account, None)
 
 
-@router.post(
-    "/v1/subjects",
-    summary="Reserve ids",
-    openapi_extra=examples.SUBJECTS,
-    responses=examples.RESERVED,
-)
+@serves(router, operations.SUBJECTS)
 async def post_subjects(
     request: Request, ledger: TheLedger, caller: TheCaller
 ) -> dict[str, list[dict[str, object]]]:
@@ -100,15 +96,10 @@ async def post_subjects(
     sent = await received(request, SubjectsSent)
     subjects = [Subject(s.id, s.event, s.texts, s.identifier) for s in sent.subjects]
     made = await run_in_threadpool(reserve_counted, ledger, caller, subjects)
-    return {"subjects": [{"id": r.id, "known": r.known, "sealed": r.sealed} for r in made]}
+    return {"subjects": [forms.RESERVED.encode(one) for one in made]}
 
 
-@router.post(
-    "/v1/patients/{patient}/seal",
-    summary="Seal texts",
-    openapi_extra=examples.SEAL,
-    responses=examples.SEALED,
-)
+@serves(router, operations.SEAL)
 async def post_seal(
     patient: Patient, request: Request, ledger: TheLedger, caller: TheCaller
 ) -> dict[str, object]:
@@ -123,19 +114,14 @@ async def post_seal(
     return {"labels": codes, "sealed": sealed}
 
 
-@router.post(
-    "/v1/patients/{patient}/blobs",
-    summary="Stage a blob",
-    openapi_extra=examples.BLOB,
-    responses=examples.STAGED,
-)
+@serves(router, operations.STAGE)
 async def post_blob(
     patient: Patient,
     request: Request,
     ledger: TheLedger,
     caller: TheCaller,
     record: Annotated[str, Query(pattern=f"^(|rc_{ID_PATTERN})$")] = "",
-) -> dict[str, object]:
+) -> Any:
     """Content in, encrypted on the way; what the event must say of it comes back.
 
     Of a new record, or with `record` of a new version. Only the caller's own event can name the blob.
@@ -145,12 +131,7 @@ async def post_blob(
     staged = await uploads.run(
         caller.account, lambda: stage(ledger, caller, patient, content, record)
     )
-    return {
-        "blob": staged.blob,
-        "record": staged.record,
-        "sha256": b64encode(staged.sha256),
-        "size": staged.size,
-    }
+    return forms.STAGED.encode(staged)
 
 
 def _waiting(source: AsyncIterator[bytes]) -> Iterator[bytes]:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from client.beside import append
 from identity.actors import Actor
-from journeys.appending import append
 from journeys.errors import RecordsError
 from ledger.policies import PolicyRow, policy_at, widened
 from ledger.registry import EDITION

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from client.beside import append
 from crypto.encoding import b64encode
 from crypto.texts import counted
 from durable.errors import NotFound
 from durable.trusted import TrustedCheckpoint
 from identity.actors import Actor
-from journeys.appending import append
 from journeys.errors import RecordsError
 from ledger.checkpoint import Checkpoint, open_checkpoint
 from ledger.merkle import root_of

@@ -1,8 +1,8 @@
 """Going on under a newer program: the operator names its registry in the log, for all to see."""
 
+from client.beside import append
 from crypto.encoding import b64encode
 from identity.actors import Actor
-from journeys.appending import append
 from ledger.editions import edition_of
 from ledger.policies import last_policy
 from ledger.registry import EDITION, registry_hash

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from api.app.bootstrap import open_ledger
 from api.app.settings import Settings
-from client import grants, registering
+from client import beside, grants, registering
 from client.local import LocalClient
 from client.registering import NewPatient
 from durable.errors import StorageError
@@ -26,7 +26,7 @@ from journeys.errors import AccessDenied
 from ledger.errors import Refused
 from ledger.merkle import leaf_hash
 from ledger.sequencer import Appended, Outcome, Proposal
-from records import opening, uploads
+from records import opening
 from records.uploads import Upload
 from storage.ledger import Ledger
 from tests.children import start
@@ -157,7 +157,7 @@ def _upload(ledger: Ledger, crowd: Crowd, chance: random.Random) -> None:
         Upload(one.patient, "laboratory", "text/plain", content, title="Report")
         for _ in range(chance.randrange(1, 5))
     ]
-    uploads.upload(ledger, crowd.system, many)
+    beside.upload(ledger, crowd.system, many)
 
 
 def _consent(ledger: Ledger, crowd: Crowd, chance: random.Random) -> None:
@@ -178,7 +178,7 @@ def _read(ledger: Ledger, crowd: Crowd, chance: random.Random) -> None:
     records = ledger.records_of(one.patient)
     if not records:
         return
-    proposal = opening.reading(ledger, actor, chance.choice(records), "TREAT")
+    proposal = beside.reading(ledger, actor, chance.choice(records), "TREAT")
     try:
         for _ in opening.open_record(ledger, proposal).content:
             pass

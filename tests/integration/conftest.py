@@ -16,11 +16,12 @@ ENGINES = ("sqlite", "postgresql")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _own_settings() -> Iterator[None]:
-    """The tester's own ledger doesn't count."""
+def _own_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The tester's own ledger doesn't count, and what the tester knows of servers' logs."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("HEARTWOOD_")]:
             patch.delenv(name)
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -14,8 +14,11 @@ Lie = Callable[[str, bytes], bytes]
 
 
 @contextmanager
-def lying(url: str, lie: Lie) -> Iterator[str]:
-    """A server at the URL given, which asks the one at `url` and lies about its good answers."""
+def lying(url: str, lie: Lie, told: Mapping[str, str] | None = None) -> Iterator[str]:
+    """A server at the URL given, which asks the one at `url` and lies about its good answers.
+
+    `told`: headers, in small letters, that it puts in the place of those of such answers.
+    """
 
     class Answers(BaseHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
@@ -31,14 +34,14 @@ def lying(url: str, lie: Lie) -> Iterator[str]:
             kept = ("Authorization", "Content-Type")
             headers = {name: self.headers[name] for name in kept if name in self.headers}
             real = httpx2.request(self.command, url + self.path, content=body, headers=headers)
-            told = lie(self.path, real.content) if real.is_success else real.content
+            body = lie(self.path, real.content) if real.is_success else real.content
             self.send_response(real.status_code)
             for name, value in real.headers.items():
                 if name.lower() not in ("content-length", "connection", "transfer-encoding"):
-                    self.send_header(name, value)
-            self.send_header("Content-Length", str(len(told)))
+                    self.send_header(name, (told or {}).get(name.lower(), value))
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(told)
+            self.wfile.write(body)
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
     thread = threading.Thread(target=server.serve_forever)

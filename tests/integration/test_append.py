@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from api.app.bootstrap import open_ledger
+from client.signers import possession
 from crypto import canonical
 from crypto.encoding import b64encode
 from crypto.signing import SigningKey
-from identity.actors import Actor, new_key, possession
+from identity.actors import Actor, new_key
 from journeys.errors import AccessDenied, AlreadyUsed
 from keeper.roots import load_root
 from ledger.entry import nested_event
@@ -163,7 +164,7 @@ def _kims_key(scene: Scene) -> dict[str, Any]:
     key, account = new_key(), scene.kim.actor.account
     body = {
         "account": account, "algorithm": "ed25519", "custody": "device", "key": key.id,
-        "proof": possession(scene.town.ledger.origin, account, key),
+        "proof": possession(key, scene.town.ledger.origin, account),
         "public_key": b64encode(key.public),
     }  # fmt: skip
     person, now = scene.doctor.in_role("person"), scene.town.ledger.clock()

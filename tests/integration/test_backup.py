@@ -13,6 +13,7 @@ import pytest
 
 from api.app.bootstrap import open_ledger, opened_stores, secrets_of, target_of, upgrade_schema_of
 from api.app.settings import Settings
+from client import beside
 from consent.auditor import audit_export
 from durable.errors import StartRefused
 from identity.actors import Caller
@@ -94,7 +95,7 @@ def grown(settings: Settings, pat: Person, records: int) -> int:
     ledger = open_ledger(settings)
     for _ in range(records):
         one = Upload(pat.patient, "document", "text/plain", [b"later"])
-        uploads.upload(ledger, pat.actor, [one])
+        beside.upload(ledger, pat.actor, [one])
     size = ledger.head().size
     ledger.close()
     return size
@@ -142,10 +143,10 @@ def goes_on(home: Home, place: Settings, said: str) -> None:
     assert ran.code == 0 and said in ran.out, ran
     ledger = open_ledger(place)
     record = opening.find_record(ledger, home.record)
-    proposal = opening.reading(ledger, home.pat.actor, record, "PATRQT")
+    proposal = beside.reading(ledger, home.pat.actor, record, "PATRQT")
     assert b"".join(opening.open_record(ledger, proposal).content) == CONTENT
     one = Upload(home.pat.patient, "document", "text/plain", [b"after"])
-    uploads.upload(ledger, home.pat.actor, [one])
+    beside.upload(ledger, home.pat.actor, [one])
     assert list(Scrub(ledger.stores, ledger.clock()).findings()) == []
     assert rebuild(ledger.store, swap=False).differences == {}
     target = place.data.with_name("export")
@@ -166,7 +167,7 @@ def test_a_backup_while_others_append(home: Home, tmp_path: Path) -> None:
         caller = Caller(home.pat.actor.account, "patient", "", home.pat.actor.key.id)
         while not going.is_set():
             one = Upload(home.pat.patient, "document", "text/plain", [b"x"])
-            uploads.upload(ledger, home.pat.actor, [one])
+            beside.upload(ledger, home.pat.actor, [one])
             staged.append(uploads.stage(ledger, caller, home.pat.patient, [b"x"]).blob)
 
     thread = threading.Thread(target=append)

@@ -25,11 +25,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from api.app.bootstrap import open_ledger
 from api.app.settings import Settings
 from api.cli.app import main
+from client.beside import append
 from crypto.encoding import b64encode
 from crypto.ids import ALGORITHM_ED25519, key_id
 from crypto.notes import LogSigner
 from identity.actors import read_keyfile
-from journeys.appending import append
 from ledger.auditor import verify_export
 from ledger.files import read_vkeys
 from ledger.messages import possession_message

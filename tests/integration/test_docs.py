@@ -15,6 +15,7 @@ from api.app.settings import Settings
 from api.cli.app import COULD_NOT_RUN, GOOD, UNPROVEN, USAGE, WRONG
 from api.cli.reference import reference
 from api.http import serving
+from client.operations import OPERATIONS, Operation
 from ledger.types.__main__ import table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -139,6 +140,15 @@ LIMITS: dict[str, dict[str, Any]] = {
         "IDLE_SECONDS": 5, "PIPELINED": 32, "REST_SECONDS": 5, "WRITE_BYTES": 32 << 10, "WRITE_SECONDS": 30,
     },
     "api.http.writing": {"ACCOUNT_UPLOADS": 16, "UPLOADS": 64, "UPLOAD_WAITING": 64},
+    "client.connection": {
+        "ANSWER_BYTES": 16 << 20, "ANSWER_RATE": 64 << 10, "ANSWER_SECONDS": 120, "ANSWER_VALUE_BYTES": 26, "PIECE_BYTES": 256 << 10,
+        "WAIT_SECONDS": 60,
+    },
+    "client.http": {"INDEX_BYTES": 64 << 20},
+    "client.operations": {
+        "APPENDED_BYTES": 64 << 20, "CHART_BYTES": 128 << 20, "EXPORT_ARCHIVE_BYTES": 1 << 40,
+        "HISTORY_BYTES": 256 << 20, "RECEIPT_BYTES": 2 * 65_535 + (1 << 20),
+    },
     "identity.sessions": {"CHALLENGE_MS": 120_000, "LOG_TOKEN_MS": 3_600_000, "SESSION_MS": 900_000},
     "ledger.event": {
         "BUNDLE_LIMIT": 1_000, "EVENT_LIMIT": 32 << 10, "READING_DEPTH": 4, "READING_LIMIT": 4 << 10,
@@ -172,9 +182,20 @@ def test_the_http_guide_names_every_route() -> None:
     }
     table = section("Two doors")
     told = set(re.findall(r"^\| `([A-Z]+ /[^`]*)`", table, re.MULTILINE))
+    assert told - {row_of(one) for one in OPERATIONS} == {"GET /healthz", "GET /openapi.json"}
     told -= {"GET /tile/<L>/<N>[.p/<W>]", "GET /tile/entries/<N>[.p/<W>]", "GET /openapi.json"}
     told |= {"GET /tile/{path}", "GET /readyz", "GET /metrics"}
     assert told == routes
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+def test_the_http_guide_has_the_row_of_each_operation(operation: Operation) -> None:
+    assert operation.row in section("Two doors").splitlines()
+
+
+def row_of(operation: Operation) -> str:
+    """Method and path, as the guide prints them."""
+    return f"{operation.method} {operation.shown or operation.path}"
 
 
 @pytest.mark.parametrize("module", LIMITS)

@@ -10,6 +10,7 @@ import pytest
 
 from api.app.bootstrap import create_ledger, open_ledger
 from api.app.settings import Settings
+from client.beside import reading
 from client.local import LocalClient
 from client.registering import AddedHospital, add_hospital, add_member
 from identity.actors import Actor, new_key, read_keyfile
@@ -20,7 +21,7 @@ from journeys.errors import RecordsError
 from ledger.auditor import verify_export
 from ledger.codes import CATEGORIES
 from ledger.files import read_vkeys
-from records.opening import find_records, open_record, reading
+from records.opening import find_records, open_record
 from storage.exports import write_export
 from storage.ledger import Ledger
 from synthetic import patients

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from api.app.bootstrap import open_ledger
-from records.uploads import Upload, upload
+from client.beside import upload
+from records.uploads import Upload
 from tests.commands import heartwood
 from tests.integration.test_import import Clinic, clinic
 from tests.integration.test_import_again import chart, ids, lab, numbers, patient, visit, write

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
+from client.beside import upload
 from imports import Summary
 from imports.carrying import current_content
 from imports.labels import Labels
 from imports.report import CORRECTIONS, REJECTS
 from journeys.errors import RecordsError
 from ledger.facts import Record
-from records.uploads import Upload, upload
+from records.uploads import Upload
 from storage.sql.identifiers import HASH_BYTES, Kept
 from tests.integration.test_import import Clinic, clinic
 from tests.integration.test_import_again import chart, ids, lab, numbers, of, patient, visit, write

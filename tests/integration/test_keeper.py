@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from api.app.bootstrap import open_ledger
+from client.beside import append
 from crypto import canonical
 from crypto.blobs import blob_context, open_stream
 from crypto.cosignatures import Checkpoint
@@ -17,7 +18,6 @@ from crypto.errors import SealError
 from crypto.notes import LogSigner
 from crypto.shares import open_share, share_info
 from identity.actors import Actor
-from journeys.appending import append
 from journeys.sealing import object_key
 from keeper.errors import KeeperRefused
 from keeper.keeper import RELEASE_MS, KeyKeeper, Reading, SealedField, Wrapped

@@ -129,9 +129,11 @@ def without(path: str, body: bytes) -> bytes:
 def test_a_history_is_called_complete_only_when_it_was_checked(told: Told) -> None:
     honest = told.run(lambda path, body: body, "history", "--vkey", told.vkey)
     assert honest.code == 0 and "none missing" in honest.out
-    unchecked = told.run(without, "history")
-    assert unchecked.code == 0 and "none missing" not in unchecked.out
-    assert "not checked" in unchecked.out and "--vkey" in unchecked.out
+    first = told.run(lambda path, body: body, "history")
+    assert first.code == 0 and "at the first contact" in first.out and "--vkey" in first.out
+    assert told.run(lambda path, body: body, "history", "--json").json["complete"] is None
+    unnamed = told.run(without, "history")
+    assert unnamed.code == 1 and "receipt proves" in unnamed.err
     caught = told.run(without, "history", "--vkey", told.vkey)
     assert caught.code == 1 and "receipt proves" in caught.err
     gap = told.run(

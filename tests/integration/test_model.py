@@ -31,7 +31,8 @@ from hypothesis.stateful import (
 )
 
 from api.app.settings import Settings
-from client import grants, groups, readings, registering, staff
+from client import beside, grants, groups, readings, registering, staff
+from client.beside import append
 from client.local import LocalClient
 from client.readings import history
 from client.registering import AddedHospital, NewPatient
@@ -39,7 +40,6 @@ from consent.auditor import audit_export
 from consent.gate import gate
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key
-from journeys.appending import append
 from journeys.errors import AccessDenied
 from ledger.auditor import verify_export
 from ledger.directory import Key, Patient
@@ -50,7 +50,7 @@ from ledger.rows import Rows
 from ledger.sequencer import Appended, Denied, Proposal
 from ledger.times import DAY_MS, format_time
 from ledger.types import fold
-from records import opening, uploads
+from records import opening
 from records.uploads import Upload
 from storage.exports import write_export
 from storage.sql.views import rebuild
@@ -638,7 +638,7 @@ class Ledgers(RuleBasedStateMachine):
                 chart.patient, "laboratory", "text/plain", [CONTENT], title="Blood",
                 labels=labels, sensitive=bool(labels),
             )  # fmt: skip
-            made.append(uploads.upload(self.town.ledger, author, [one])[0].record)
+            made.append(beside.upload(self.town.ledger, author, [one])[0].record)
 
         if not self.act(author, chart, "append", act):
             return None

@@ -12,11 +12,11 @@ from api.app.settings import Settings
 from api.operator import policies
 from api.operator.policies import altered
 from client import groups
+from client.beside import append
 from client.local import LocalClient
 from crypto.encoding import b64encode
 from crypto.notes import LogSigner
 from identity.actors import Actor, write_keyfile
-from journeys.appending import append
 from ledger.auditor import check_against, check_receipt
 from ledger.directory import Group, Hospital, Member
 from ledger.errors import Refused, Tampered

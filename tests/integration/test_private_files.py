@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from api.app.settings import Settings
+from client import beside
 from crypto.encoding import b64encode
 from identity.actors import Actor, write_keyfile
-from records import opening, uploads
+from records import opening
 from records.exporting import commitment, listed
 from records.uploads import Upload
 from storage.clock import wall_clock
@@ -46,7 +47,7 @@ def a_person_with(town: Town, content: bytes) -> tuple[Person, str]:
     """A patient with a record."""
     pat = town.person()
     one = Upload(pat.patient, "laboratory", "text/plain", [content])
-    return pat, uploads.upload(town.ledger, town.north.system, [one])[0].record
+    return pat, beside.upload(town.ledger, town.north.system, [one])[0].record
 
 
 @pytest.mark.parametrize("there", [False, True], ids=["new", "there"])

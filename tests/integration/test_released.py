@@ -9,6 +9,7 @@ import pytest
 
 from api.app.bootstrap import believe_clock, open_ledger, upgrade_schema_of
 from api.app.settings import Settings
+from client import beside
 from client.local import LocalClient
 from client.readings import history
 from consent.auditor import audit_export
@@ -134,12 +135,12 @@ def used(ledger: Ledger, left: Left) -> None:
     records = [str(record) for record in left.about["records"]]  # type: ignore[attr-defined]
     for number, record in enumerate(records):
         found = opening.find_record(ledger, record)
-        proposal = opening.reading(ledger, patient, found, "PATRQT")
+        proposal = beside.reading(ledger, patient, found, "PATRQT")
         shown = opening.open_record(ledger, proposal)
         assert b"".join(shown.content) == f"result {number}".encode()
         assert shown.texts["title"] == f"Titel {number}"
     came_back = opening.find_record(ledger, str(left.about["came_back"]))
-    strangers = opening.reading(ledger, left.actor("stranger"), came_back, "TREAT")
+    strangers = beside.reading(ledger, left.actor("stranger"), came_back, "TREAT")
     with pytest.raises(AccessDenied, match="the refusal is entry"):
         opening.open_record(ledger, strangers)
     acts = history(LocalClient(ledger), patient, chart, "PATRQT").acts()

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from client import grants, groups, registering, staff
+from client.beside import append
 from client.local import LocalClient
-from journeys.appending import append
 from journeys.errors import RecordsError
 from ledger.errors import Refused
 from tests.integration.scene import Scene

@@ -13,10 +13,10 @@ import pytest
 
 from api.app.settings import Settings
 from api.operator.restoring import accept_restore
+from client.beside import propose
 from crypto.encoding import b64encode
 from crypto.ids import time_of
 from identity.actors import Actor, Caller, new_id
-from journeys.appending import propose
 from journeys.sealing import reserve
 from keeper.keeper import KeyRequest
 from ledger.errors import Refused

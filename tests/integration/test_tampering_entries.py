@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from client.signers import possession
 from crypto.encoding import b64encode
-from identity.actors import Actor, new_id, new_key, possession
+from identity.actors import Actor, new_id, new_key
 from ledger.auditor import verify_export
 from ledger.event import sign_event
 from ledger.merkle import tree_paths
@@ -121,7 +122,7 @@ def inner_id(forger: Forger) -> str:
 
 def key_with_anothers_proof(forger: Forger, people: People) -> int:
     owner = Actor(ORIGIN, people.patient.account, "patient", "", new_key())
-    proof = possession(ORIGIN, people.neighbour.account, owner.key)
+    proof = possession(owner.key, ORIGIN, people.neighbour.account)
     return add_key(forger, people.patient.in_role("person"), owner, proof=proof)
 
 

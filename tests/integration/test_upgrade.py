@@ -17,14 +17,14 @@ from sqlalchemy import Boolean, Connection, MetaData, Table, inspect, select, te
 import storage.sql.migrations
 from api.app.bootstrap import create_ledger, open_ledger, upgrade_schema_of
 from api.app.settings import Settings
-from client import groups, registering
+from client import beside, groups, registering
+from client.beside import append, propose
 from client.local import LocalClient
 from client.registering import AddedHospital
 from consent.auditor import audit_export
 from crypto.encoding import b64encode
 from durable.errors import StartRefused
 from identity.actors import Actor, new_id, new_key, read_keyfile
-from journeys.appending import append, propose
 from journeys.errors import AccessDenied
 from ledger.auditor import verify_export
 from ledger.errors import Refused, Tampered
@@ -32,7 +32,7 @@ from ledger.facts import Grant
 from ledger.policies import last_policy
 from ledger.registry import EDITION, registry_hash, registry_json
 from ledger.times import DAY_MS, format_time
-from records import opening, uploads
+from records import opening
 from records.uploads import Upload
 from storage.errors import Unavailable
 from storage.exports import write_export
@@ -118,7 +118,7 @@ def old_ledger(settings: Settings) -> Old:
     new = registering.NewPatient(new_id("pt", now), new_id("ac", now), "Pat", None, False, key)
     registering.register_patients(LocalClient(ledger), north.system, [new])
     pat = Person(new.patient, Actor(ORIGIN, new.account, "patient", "", key))
-    (up,) = uploads.upload(
+    (up,) = beside.upload(
         ledger, north.system, [Upload(pat.patient, "laboratory", "text/plain", [CONTENT])]
     )
     append(ledger, pat.actor, [granted(pat, doctor.account, now, uses=2)])

@@ -9,8 +9,9 @@ import pytest
 from client import grants, readings, registering
 from client.http import HttpClient
 from client.local import LocalClient
+from client.signers import possession
 from crypto.encoding import b64decode
-from identity.actors import new_key, possession
+from identity.actors import new_key
 from journeys.errors import NotThere
 from records import opening
 from records.opening import open_record, read_range, ticket_of, watched
@@ -50,7 +51,7 @@ def test_a_stream_ends_with_the_key_that_asked_for_it(
     grants.grant(client, pat.actor, pat.patient, doctor.account)
     person = doctor.in_role("person")
     spare = new_key()
-    proof = b64decode(possession(town.ledger.origin, doctor.account, spare))
+    proof = b64decode(possession(spare, town.ledger.origin, doctor.account))
     registering.register_key(client, person, doctor.account, "device", spare.public, proof)
     shown = open_record(town.ledger, town.reading(doctor, record))
     pieces = watched(town.ledger, shown)

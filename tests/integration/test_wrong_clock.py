@@ -6,6 +6,7 @@ import pytest
 
 from api.app.bootstrap import open_ledger
 from api.app.settings import Settings
+from client import beside
 from ledger.times import DAY_MS, format_time
 from records import opening, uploads
 from records.uploads import Upload
@@ -41,7 +42,7 @@ def write(settings: Settings, pat: Person) -> None:
     ledger = open_ledger(settings)
     try:
         one = Upload(pat.patient, "document", "text/plain", [b"later"])
-        uploads.upload(ledger, pat.actor, [one])
+        beside.upload(ledger, pat.actor, [one])
     finally:
         ledger.close()
 
@@ -52,7 +53,7 @@ def write_ahead(home: Home, patch: pytest.MonkeyPatch, guarded: bool) -> None:
     ledger = open_ledger(home.settings, ahead, boot=this_boot if guarded else None)
     try:
         one = Upload(home.pat.patient, "document", "text/plain", [b"from the future"])
-        uploads.upload(ledger, home.pat.actor, [one])
+        beside.upload(ledger, home.pat.actor, [one])
     finally:
         ledger.close()
         patch.undo()
@@ -133,7 +134,7 @@ def goes_on(settings: Settings, home: Home) -> None:
     """Read and write."""
     ledger = open_ledger(settings)
     found = opening.find_record(ledger, home.record)
-    proposal = opening.reading(ledger, home.pat.actor, found, "PATRQT")
+    proposal = beside.reading(ledger, home.pat.actor, found, "PATRQT")
     assert b"".join(opening.open_record(ledger, proposal).content) == CONTENT
     ledger.close()
     write(settings, home.pat)

@@ -16,7 +16,7 @@ from typing import Any
 
 from api.app.bootstrap import open_ledger, opened_stores, secrets_of
 from api.app.settings import Settings
-from client import grants, registering
+from client import beside, grants, registering
 from client.local import LocalClient
 from client.registering import NewPatient
 from identity.actors import Actor, new_id
@@ -100,7 +100,7 @@ def read_each_round(
     ledger, chance = open_ledger(settings), random.Random(2)
     found, out = opening.find_record(ledger, record), []
     for _ in range(rounds):
-        proposals = [opening.reading(ledger, who, found, "TREAT") for _ in range(3)]
+        proposals = [beside.reading(ledger, who, found, "TREAT") for _ in range(3)]
         barrier.wait(PATIENCE_SECONDS)
         time.sleep(chance.random() / 500)
         out += [type(ledger.append([proposal])[0]).__name__ for proposal in proposals]

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from api.app.settings import Settings
-from client import authoring, grants
+from client import authoring, beside, grants
 from client.http import HttpClient
-from records import uploads
 from records.uploads import Upload
 from tests.integration.http.places import KINDS, Clock, Place, new_doctor, new_patient
 from tests.people import Town
@@ -43,4 +42,4 @@ def full_tile(place: Place) -> None:
     """The log has a full tile, whichever tests went before."""
     if (missing := 300 - place.town.size()) > 0:
         one = Upload(place.pat.patient, "laboratory", "text/plain", [b"filling"])
-        uploads.upload(place.town.ledger, place.town.north.system, [one] * missing)
+        beside.upload(place.town.ledger, place.town.north.system, [one] * missing)

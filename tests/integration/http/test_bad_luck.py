@@ -27,10 +27,11 @@ from api.app.settings import Settings
 from api.http import bodies, writing
 from api.http.health import REQUESTS_LIMIT
 from api.http.writing import ACCOUNT_UPLOADS
+from client.beside import upload
 from identity.actors import Actor, new_id
 from ledger.auditor import verify_export
 from ledger.times import DAY_MS, format_time
-from records.uploads import Upload, upload
+from records.uploads import Upload
 from storage.clock import wall_clock
 from storage.exports import write_export
 from storage.sql import schema

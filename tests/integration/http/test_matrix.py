@@ -79,6 +79,7 @@ GET /tile/{path}: entries                 | 401      401      401      401      
 GET /tile/{path}: hashes                  | 200      200      200      200      200      200      200      200      200      200      200      200      200      200
 GET /checkpoint                           | 200      200      200      200      200      200      200      200      200      200      200      200      200      200
 GET /v1/log                               | 200      200      200      200      200      200      200      200      200      200      200      200      200      200
+GET /v1/log/consistency/{old}/{new}       | 200      200      200      200      200      200      200      200      200      200      200      200      200      200
 GET /v1/log/registry                      | 200      200      200      200      200      200      200      200      200      200      200      200      200      200
 GET /healthz                              | 200      200      200      200      200      200      200      200      200      200      200      200      200      200
 GET /readyz                               | 200      200      200      200      200      200      200      200      200      200      200      200      200      200
@@ -391,6 +392,7 @@ ACTS: dict[str, Act] = {
     "GET /tile/{path}: hashes": _plain("GET", "/tile/0/000.p/1"),
     "GET /checkpoint": _plain("GET", "/checkpoint"),
     "GET /v1/log": _plain("GET", "/v1/log"),
+    "GET /v1/log/consistency/{old}/{new}": _plain("GET", "/v1/log/consistency/1/2"),
     "GET /v1/log/registry": _plain("GET", "/v1/log/registry"),
     "GET /healthz": _plain("GET", "/healthz"),
     "GET /readyz": _plain("GET", "/readyz"),

@@ -8,11 +8,13 @@ import pytest
 
 from client import grants, readings
 from client.local import LocalClient
-from crypto.encoding import b64encode
+from crypto.encoding import b64decode, b64encode
 from identity.actors import new_id
+from ledger.merkle import check_consistency
 from ledger.tiles import tree_paths_of
 from records.explaining import Question
 from tests.integration.http.places import (
+    OWN,
     Place,
     new_auditor,
     new_doctor,
@@ -230,3 +232,49 @@ def test_both_desks_answer_alike(place: Place) -> None:
     for client in (near, far):
         with pytest.raises(ValueError, match=r"grant"):
             grants.revoke(client, pat.actor, pat.patient, place.town.north.hospital)
+
+
+def test_an_answer_proves_itself_when_it_is_asked_to(place: Place) -> None:
+    """With `since`: the entries, and that the checkpoint extends the one of that size; not without."""
+    web, pat, size = place.web, place.pat, place.town.size()
+    old = open_checkpoint(web.get("/checkpoint").content, vkeys(place.town.settings))
+    hide, show = (
+        place.event(pat.actor, kind, {**OWN, "record": place.records["old"]})
+        for kind in ("record.hidden", "record.shown")
+    )
+    plain = good(web.post("/v1/events", web.signed(hide, pat.actor)))
+    assert "consistency" not in plain and "entry" not in plain["entries"][0]
+    for query in (
+        "since=0",
+        f"since={size}",
+        f"atomic=false&since={size}",
+        f"since={size}&atomic=false",
+    ):
+        told = good(web.post(f"/v1/events?{query}", web.signed(show, pat.actor)))
+        (one,) = told["entries"]
+        assert one["entry"].encode() == place.town.ledger.entry(one["seq"]).raw
+        new = open_checkpoint(told["checkpoint"].encode(), vkeys(place.town.settings))
+        assert ("consistency" in told) == (query != "since=0")
+        if "consistency" in told:
+            proof = [b64decode(node, 32) for node in told["consistency"]]
+            check_consistency(size, old.root, new.size, new.root, proof)
+            again = good(web.get(f"/v1/log/consistency/{size}/{new.size}"))
+            assert again == {"proof": told["consistency"]}
+    for query in ("since=-1", "since=x", "since=1e3", f"since={1 << 53}"):
+        assert kind_of(web.post(f"/v1/events?{query}", web.signed(show, pat.actor))) == "malformed"
+
+
+def test_a_consistency_proof_is_between_sizes_that_were(place: Place) -> None:
+    size = place.town.size()
+    for old, new in ((1, size), (size - 1, size), (1, 2), (5, 6), (size, size)):
+        proof = [
+            b64decode(n, 32)
+            for n in good(place.web.get(f"/v1/log/consistency/{old}/{new}"))["proof"]
+        ]
+        roots = [place.town.ledger.root_at(one) for one in (old, new)]
+        check_consistency(old, roots[0], new, roots[1], proof)
+    for path, kind in (
+        (f"1/{size + 1}", "not_found"), (f"{size + 1}/{size + 2}", "not_found"), ("0/1", "malformed"),
+        ("2/1", "malformed"), ("01/2", "malformed"), ("a/2", "malformed"), (f"1/{10**15}", "malformed"),
+    ):  # fmt: skip
+        assert kind_of(place.web.get(f"/v1/log/consistency/{path}")) == kind, path

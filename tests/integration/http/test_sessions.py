@@ -4,10 +4,11 @@ import pytest
 
 from client import registering
 from client.http import HttpClient
+from client.signers import possession
 from crypto.encoding import b64decode, b64encode
 from crypto.signing import SigningKey
 from identity import sessions
-from identity.actors import Actor, new_key, possession
+from identity.actors import Actor, new_key
 from identity.errors import NotSignedIn
 from storage.errors import Unavailable
 from tests.integration.http.places import Place, new_doctor, new_patient
@@ -75,7 +76,7 @@ def test_a_session_ends(place: Place) -> None:
     person = new_patient(far, town)
     token = fresh(person.actor)
     second = new_key()
-    proof = b64decode(possession(far.origin, person.actor.account, second))
+    proof = b64decode(possession(second, far.origin, person.actor.account))
     registering.register_key(
         far, person.actor, person.actor.account, "device", second.public, proof
     )
@@ -110,7 +111,7 @@ def test_a_client_that_stays_long_signs_in_again(
     far, actor = place.far, place.pat.actor
     assert far.charts(actor) == [place.pat.patient]
     token = place.web.token(actor)
-    monkeypatch.setattr("client.http.SESSION_SECONDS", 0)
+    monkeypatch.setattr("client.server.SESSION_SECONDS", 0)
     renewed = HttpClient(place.web.url)
     with in_process(place.town.ledger) as other:
         gone = HttpClient(other.url)

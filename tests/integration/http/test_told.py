@@ -16,9 +16,9 @@ import httpx2
 import pytest
 
 from api.app.settings import Settings
+from client import beside
 from identity.actors import new_id
 from ledger.sequencer import Batch
-from records import uploads
 from records.uploads import Upload
 from tests.integration.conftest import ENGINES, fresh_settings
 from tests.integration.http.test_bad_luck import Closed, grant_of
@@ -80,7 +80,7 @@ def test_nothing_that_is_anybodys_is_in_the_log(tmp_path: Path) -> None:
         pat.patient, "laboratory", "text/plain", [b"planted-content"], title="planted-title",
         file_name="planted-file-name",
     )  # fmt: skip
-    up = uploads.upload(town.ledger, town.north.system, [one])[0]
+    up = beside.upload(town.ledger, town.north.system, [one])[0]
     town.close()
     system, seen = town.north.system, list(PLANTED)
     with serving(settings) as served:
@@ -268,7 +268,7 @@ def test_workers_end_with_their_parent(closed: Closed) -> None:
 def test_a_worker_that_cannot_start_is_said(closed: Closed, tmp_path: Path) -> None:
     """With the exit code of what could not run, and no word of serving."""
     code = (
-        "import os, threading, api.bootstrap; from api.cli import main, serving\n"
+        "import os, threading, api.app.bootstrap; from api.cli import main, serving\n"
         "def gone(): (api_data / 'keys').rename(api_data / 'gone')\n"
         f"import pathlib; api_data = pathlib.Path({str(closed.settings.data)!r})\n"
         "reserve = serving._reserve\n"

@@ -1,0 +1,148 @@
+"""The answers of a server, both ways: what it renders is what its client parses, by the same declaration."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from client.codec import codec_of
+from client.port import Address
+from consent.decide import Decision
+from consent.explain import Explanation
+from ledger.entry import Entry
+from ledger.facts import Exclusion, Grant, Record
+from people.hospitals import Directory, Holder
+from people.lookups import Found
+from people.reserving import Reserved, Subject
+from records.charts import Chart, Line
+from records.explaining import Answer, Question
+from records.history import History
+from records.uploads import StagedBlob
+
+RECORD, GRANT, EXCLUSION = codec_of(Record), codec_of(Grant), codec_of(Exclusion)
+DIRECTORY, HOLDER, ADDRESS = codec_of(Directory), codec_of(Holder), codec_of(Address)
+STAGED, RESERVED, SUBJECT = codec_of(StagedBlob), codec_of(Reserved), codec_of(Subject)
+QUESTION = codec_of(Question)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a reading of a chart shows beside its entry."""
+
+    readers: tuple[str, ...]
+    title: str
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What a history holds beside its last entry."""
+
+    entries: tuple[str, ...]
+    names: dict[str, str]
+    restored: tuple[str, ...]
+    receipt: str
+    seq: int
+
+
+@dataclass(frozen=True)
+class Explained:
+    """An explanation in one object."""
+
+    as_of: int
+    basis: tuple[int, ...]
+    changes: tuple[str, ...]
+    effect: str
+    obligations: tuple[str, ...]
+    policy: int
+    reason: str
+    rule: str
+    why: str
+
+
+SHOWN, LOOKED, EXPLAINED = codec_of(Shown), codec_of(Looked), codec_of(Explained)
+
+
+def chart_json(chart: Chart, receipt: str) -> dict[str, Any]:
+    """A chart, with the receipt of the entry that opened it."""
+    return {
+        "entry": chart.entry.raw.decode(),
+        "more_in_emergency": chart.more_in_emergency,
+        "receipt": receipt,
+        "records": [
+            {**RECORD.encode(line.record), **SHOWN.encode(Shown(line.readers, line.title))}
+            for line in chart.lines
+        ],
+        "seq": chart.entry.link.seq,
+    }
+
+
+def chart_of(answer: Mapping[str, Any], entry: Entry) -> Chart:
+    """The chart of an answer, whose entry was proved."""
+    lines = [(RECORD.decode(one), SHOWN.decode(one)) for one in answer["records"]]
+    return Chart(
+        entry,
+        tuple(Line(record, shown.title, shown.readers) for record, shown in lines),
+        bool(answer["more_in_emergency"]),
+    )
+
+
+def history_json(history: History, receipt: str) -> Any:
+    """A history, with the receipt of its last entry."""
+    entries, restored = (
+        tuple(raw.decode() for raw in raws) for raws in (history.entries, history.restored)
+    )
+    seq = history.entry.link.seq
+    return LOOKED.encode(Looked(entries, history.names, restored, receipt, seq))
+
+
+def history_of(answer: Any, entry: Entry) -> History:
+    """The history of an answer, whose last entry was proved."""
+    looked = LOOKED.decode(answer)
+    entries, restored = (
+        tuple(text.encode() for text in texts) for texts in (looked.entries, looked.restored)
+    )
+    return History(entry, entries, looked.names, restored)
+
+
+def consents_json(grants: Sequence[Grant], exclusions: Sequence[Exclusion]) -> dict[str, Any]:
+    """Grants and exclusions."""
+    return {
+        "exclusions": [EXCLUSION.encode(one) for one in exclusions],
+        "grants": [GRANT.encode(one) for one in grants],
+    }
+
+
+def consents_of(answer: Mapping[str, Any]) -> tuple[tuple[Grant, ...], tuple[Exclusion, ...]]:
+    """The same of an answer."""
+    grants = tuple(map(GRANT.decode, answer["grants"]))
+    return grants, tuple(map(EXCLUSION.decode, answer["exclusions"]))
+
+
+def found_json(found: Mapping[str, Found]) -> dict[str, Any]:
+    """Patients and their accounts, each by identifier."""
+    return {
+        "accounts": {identifier: one.account for identifier, one in found.items()},
+        "patients": {identifier: one.patient for identifier, one in found.items()},
+    }
+
+
+def found_of(answer: Mapping[str, Any]) -> dict[str, Found]:
+    """The same of an answer."""
+    accounts = answer["accounts"]
+    return {name: Found(str(one), str(accounts[name])) for name, one in answer["patients"].items()}
+
+
+def answer_json(answer: Answer) -> Any:
+    """An explanation."""
+    told, decision = answer.explanation, answer.explanation.decision
+    explained = Explained(
+        answer.as_of, decision.basis, told.changes, decision.effect, decision.obligations, answer.policy,
+        decision.reason, decision.rule, told.why,
+    )  # fmt: skip
+    return EXPLAINED.encode(explained)
+
+
+def answer_of(answer: Any) -> Answer:
+    """The same of an answer."""
+    told = EXPLAINED.decode(answer)
+    decision = Decision(told.effect, told.rule, told.basis, told.reason, False, told.obligations)
+    return Answer(Explanation(decision, told.why, told.changes), told.as_of, told.policy)

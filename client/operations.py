@@ -1,0 +1,272 @@
+"""What can be asked of a server over HTTP: one list, from which route, client method, OpenAPI example, the guide's row
+and the row of the tests' matrix come.
+
+Health and metrics, which no client asks for, stand in `api/http/health.py`. To add an operation: a line here, its route
+(`api.http.examples.serves`), and its row in the tests' matrix and the guide.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from client.connection import ANSWER_BYTES
+from ledger.entry import ENTRY_LIMIT
+
+ACCOUNT = "ac_01jd3q8m5c0000000000000001"
+BLOB_ID = "bl_01jd3q8m5c0000000000000002"
+EVENT_ID = "ev_01jd3q8m5c0000000000000003"
+HOSPITAL = "hs_01jd3q8m5c0000000000000004"
+GROUP = "gp_01jd3q8m5c0000000000000006"
+KEY = "k_2v4c9m1h6s3t8w5x7y0z1a2b3c"
+PATIENT = "pt_5k2m9q7x1c3v8b6n4z0f2h9j7r"
+RECORD = "rc_01jd3q8m5c0000000000000005"
+HASH = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+SIGNATURE = "A" * 86 + "=="
+TIME = "2026-11-20T07:24:00.123Z"
+ORIGIN = "hospital.example/log"
+NOTE = f"{ORIGIN}\n12\n{HASH}\n\n— {ORIGIN} AAAA…\n"
+RECEIPT_TEXT = "c2sp.org/tlog-proof@v1\n…"
+
+OPEN, SESSION, READ_TOKEN, AUDITORS_TOKEN = "open", "session", "read token", "auditor's token"
+"""Doors that take no signed event; those that do are named `signed …`."""
+JSON, BYTES, TEXT, ANY = "application/json", "application/octet-stream", "text/plain", "*/*"
+
+APPENDED_BYTES = 64 * 1024 * 1024
+"""Longest answer to an append: PART_BYTES of events in their entries, each with its path, as JSON."""
+CHART_BYTES = 128 * 1024 * 1024
+"""Longest list of a chart: about 150,000 records."""
+HISTORY_BYTES = 256 * 1024 * 1024
+"""Longest history: about 150,000 entries."""
+EXPORT_ARCHIVE_BYTES = 1024**4
+"""Longest archive of an export, on the disk."""
+RECEIPT_BYTES = 2 * ENTRY_LIMIT + 1024 * 1024
+"""Longest receipt: the entry in base64, its path and a checkpoint."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One thing that can be asked of a server."""
+
+    name: str
+    door: str
+    """What opens it, as the guide says it: open, session, or `signed` and by what."""
+    method: str
+    path: str
+    """With {names} in braces."""
+    summary: str
+    """A few words, for the OpenAPI document."""
+    what: str
+    """What one gets, for the guide."""
+    good: str = ""
+    """What a good answer holds, for the OpenAPI document."""
+    sends: Any = None
+    """An example of what is sent; None: nothing."""
+    gives: Any = None
+    """An example of what comes back."""
+    kind: str = JSON
+    """The media type of a good answer."""
+    takes: str = JSON
+    """The media type of what is sent."""
+    status: int = 200
+    limit: int = ANSWER_BYTES
+    """Most bytes of an answer that a client takes."""
+    shown: str = ""
+    """The path as the guide prints it, where that isn't `path`."""
+
+    def at(self, **names: object) -> str:
+        """The path with its names filled in."""
+        return self.path.format(**names)
+
+    @property
+    def row(self) -> str:
+        """The operation's row in docs/http.md."""
+        return f"| `{self.method} {self.shown or self.path}` | {self.door} | {self.what} |"
+
+
+def example_event(
+    kind: str, stream: str, body: dict[str, Any], role: str = "doctor"
+) -> dict[str, Any]:
+    """An event as an example."""
+    acting = {"role": role} | ({"hospital": HOSPITAL} if role == "doctor" else {})
+    return {
+        "actor": ACCOUNT, "as": acting, "at": TIME, "body": body, "id": EVENT_ID, "stream": stream,
+        "type": kind, "v": 1,
+    }  # fmt: skip
+
+
+def _signed(
+    kind: str, body: dict[str, Any], role: str = "doctor", stream: str = ""
+) -> dict[str, Any]:
+    event = example_event(kind, stream or f"patient/{PATIENT}", body, role)
+    return {"event": event, "sig": {"key": KEY, "value": SIGNATURE}}
+
+
+_EXCLUDED = _signed("reader.excluded", {"purpose": "PATRQT", "reader": HOSPITAL}, "patient")
+_OPENED = {"blob": BLOB_ID, "purpose": "TREAT", "record": RECORD, "version": 1}
+_STANDS = {
+    "appended": 1, "checkpoint": NOTE, "consistency": [HASH],
+    "entries": [{"entry": "{…}", "index": 0, "path": [HASH], "seq": 12, "time": TIME}],
+}  # fmt: skip
+_STOOD = "Each event by its index: where it stands, or its problem"
+
+LOG = Operation(
+    "log", OPEN, "GET", "/v1/log", "What log this is",
+    "origin, size, time of the last entry, verifier keys, hash of the registry, policy in force", "The log",
+    gives={
+        "origin": ORIGIN, "registry": HASH, "size": 12, "time": TIME, "vkeys": [f"{ORIGIN}+…"],
+        "policy": {"assurance": {"read": 2}, "custodian_reads": True, "grant_days_max": 365, "majority_years": 18, "seq": 0},
+    },
+)  # fmt: skip
+CONSISTENCY = Operation(
+    "consistency", OPEN, "GET", "/v1/log/consistency/{old}/{new}", "That the log was only added to",
+    "the proof that the log of `new` entries extends that of `old`", "The proof", gives={"proof": [HASH]},
+)  # fmt: skip
+REGISTRY = Operation(
+    "registry", OPEN, "GET", "/v1/log/registry", "The registry",
+    "the registry: each type, its members and who may sign it", "The registry",
+    gives={"format": "heartwood/registry/v1", "types": {}},
+)  # fmt: skip
+CHECKPOINT = Operation(
+    "checkpoint", OPEN, "GET", "/checkpoint", "The newest checkpoint", "the newest signed checkpoint",
+    "A signed note", gives=NOTE, kind=TEXT,
+)  # fmt: skip
+TILE = Operation(
+    "tile", OPEN, "GET", "/tile/{path}", "A tile", "a tile of hashes ([C2SP tlog-tiles](#the-log-for-auditors))",
+    "Hashes or entries", gives="…", kind=BYTES, shown="/tile/<L>/<N>[.p/<W>]",
+)  # fmt: skip
+ENTRIES = Operation(
+    "entries", AUDITORS_TOKEN, "GET", "/tile/{path}", "A tile", "a bundle of entries",
+    "Hashes or entries", gives="…", kind=BYTES, shown="/tile/entries/<N>[.p/<W>]",
+)  # fmt: skip
+LOG_TOKEN = Operation(
+    "log_token", "signed `log.opened`", "POST", "/v1/log/token", "A token for entries",
+    "the token for entry bundles", "The token", _signed("log.opened", {}, "auditor", "ledger"),
+    {"end": TIME, "seq": 12, "token": HASH},
+)  # fmt: skip
+EVENTS = Operation(
+    "events", "signed", "POST", "/v1/events", "Append signed events", "append one event, or a list of up to 1,000",
+    _STOOD, _EXCLUDED, _STANDS, limit=APPENDED_BYTES,
+)  # fmt: skip
+BUNDLES = Operation(
+    "bundles", "signed", "POST", "/v1/bundles", "Append a bundle",
+    "append up to 1,000 events of one author under one signature", _STOOD,
+    {"events": [_EXCLUDED["event"]], "sig": _EXCLUDED["sig"]}, _STANDS, limit=APPENDED_BYTES,
+)  # fmt: skip
+CONTENT = Operation(
+    "content", "signed `record.opened`", "POST", "/v1/records/{record}/content", "Read a record",
+    "the content, and a read token", "The content", _signed("record.opened", _OPENED), "…", ANY,
+)  # fmt: skip
+RANGE = Operation(
+    "range", READ_TOKEN, "GET", "/v1/records/{record}/content", "Read a range", "a range of that content",
+    "The range", gives="…", kind=ANY, status=206,
+)  # fmt: skip
+CHART = Operation(
+    "chart", "signed `chart.opened`", "POST", "/v1/patients/{patient}/chart", "Open a chart",
+    "the records that the reader may see", "The records that the reader may see",
+    _signed("chart.opened", {"purpose": "TREAT"}),
+    {"entry": "{…}", "more_in_emergency": True, "receipt": RECEIPT_TEXT,
+     "records": [{"record": RECORD, "category": "laboratory"}], "seq": 12},
+    limit=CHART_BYTES,
+)  # fmt: skip
+HISTORY = Operation(
+    "history", "signed `history.opened`", "POST", "/v1/patients/{patient}/history", "Open a history",
+    "every entry of the patient's stream", "Every entry of the stream",
+    _signed("history.opened", {"purpose": "PATRQT"}, "patient"),
+    {"entries": ["{…}"], "names": {HOSPITAL: "Nordklinik"}, "receipt": RECEIPT_TEXT, "restored": [], "seq": 12},
+    limit=HISTORY_BYTES,
+)  # fmt: skip
+EXPORT = Operation(
+    "export", "signed `chart.exported`", "POST", "/v1/patients/{patient}/export", "Export a chart",
+    "a ZIP of the content of all that a list names", "A ZIP of the content",
+    _signed("chart.exported", {"count": 1, "purpose": "PATRQT", "root": HASH}, "patient") | {"list": [[RECORD, 1]]},
+    "PK…", "application/zip", limit=EXPORT_ARCHIVE_BYTES,
+)  # fmt: skip
+CHALLENGE = Operation(
+    "challenge", OPEN, "POST", "/v1/sessions/challenge", "A challenge", "32 bytes to sign", "The challenge",
+    gives={"challenge": HASH, "origin": ORIGIN},
+)  # fmt: skip
+SIGN_IN = Operation(
+    "sign_in", "signed challenge", "POST", "/v1/sessions", "Sign in", "a bearer token for 15 minutes", "The session",
+    {"challenge": HASH, "hospital": HOSPITAL, "key": KEY, "role": "doctor", "value": SIGNATURE},
+    {"account": ACCOUNT, "end": TIME, "token": HASH},
+)  # fmt: skip
+SIGN_OUT = Operation(
+    "sign_out", SESSION, "DELETE", "/v1/sessions", "Sign out", "sign out", "Signed out", kind="", status=204,
+)  # fmt: skip
+ME = Operation(
+    "me", SESSION, "GET", "/v1/me", "Who is signed in", "account, role, hospital, and the charts whose patient one is",
+    "The caller", gives={"account": ACCOUNT, "hospital": "", "patients": [PATIENT], "role": "patient"},
+)  # fmt: skip
+HOSPITAL_SHOWN = Operation(
+    "hospital", SESSION, "GET", "/v1/hospitals/{hospital}", "A hospital's people",
+    "a hospital's name, time zone, active doctors and groups", "The hospital",
+    gives={
+        "active": True, "doctors": {ACCOUNT: "Dr. Ada Nord"}, "hospital": HOSPITAL, "name": "Nordklinik",
+        "time_zone": "Europe/Berlin",
+        "groups": [{"accounts": [ACCOUNT], "group": GROUP, "name": "Radiology", "seq": 9}],
+    },
+)  # fmt: skip
+GROUP_SHOWN = Operation(
+    "group", SESSION, "GET", "/v1/groups/{group}", "Whose group it is", "the hospital whose group it is", "Whose it is",
+    gives={"group": GROUP, "hospital": HOSPITAL},
+)  # fmt: skip
+HOLDER = Operation(
+    "holder", SESSION, "GET", "/v1/accounts/{account}", "An account's roles",
+    "an account's roles at hospitals, and its name there; that it is a patient, only for itself and the hospital that "
+    "registered it", "The account",
+    gives={
+        "account": ACCOUNT, "name": "Dr. Ada Nord",
+        "roles": [{"active": True, "hospital": HOSPITAL, "role": "doctor"}],
+    },
+)  # fmt: skip
+SUBJECTS = Operation(
+    "reserve", SESSION, "POST", "/v1/subjects", "Reserve ids",
+    "reserve ids of patients, accounts, groups, hospitals; seal texts for their first event", "The sealed fields",
+    {"subjects": [{"id": PATIENT, "event": EVENT_ID, "texts": {"name": "Ada Lind"}, "identifier": "urn:nord|4711"}]},
+    {"subjects": [{"id": PATIENT, "known": False, "sealed": {"name": "AAAA…"}}]},
+)  # fmt: skip
+SEAL = Operation(
+    "seal", SESSION, "POST", "/v1/patients/{patient}/seal", "Seal texts", "seal texts and labels for an event on a chart",
+    "Sealed fields and label codes",
+    {"object": RECORD, "event": EVENT_ID, "texts": {"title": "Blood count"}, "labels": ["HIV"]},
+    {"labels": ["l_0000000000000000000000000000"], "sealed": {"title": "AAAA…"}},
+)  # fmt: skip
+STAGE = Operation(
+    "stage", SESSION, "POST", "/v1/patients/{patient}/blobs", "Stage a blob", "stage content", "What the event must say",
+    "…", {"blob": BLOB_ID, "record": RECORD, "sha256": HASH, "size": 1}, takes=BYTES,
+)  # fmt: skip
+LOOKUP = Operation(
+    "lookup", SESSION, "POST", "/v1/patients/lookup", "Find patients",
+    "a hospital's patients by its own identifiers, and their accounts", "Those that are registered",
+    {"identifiers": ["urn:nord|4711"]},
+    {"accounts": {"urn:nord|4711": ACCOUNT}, "patients": {"urn:nord|4711": PATIENT}},
+)  # fmt: skip
+ADDRESS = Operation(
+    "address", SESSION, "GET", "/v1/records/{record}", "What a reading must name", "what a reading must name",
+    "What a reading names", gives={"blobs": [BLOB_ID], "patient": PATIENT},
+)  # fmt: skip
+CONSENTS = Operation(
+    "consents", SESSION, "GET", "/v1/patients/{patient}/grants", "Grants and exclusions",
+    "grants and exclusions on a chart of one's own", "Grants and exclusions", gives={"exclusions": [], "grants": []},
+)  # fmt: skip
+DECISIONS = Operation(
+    "why", SESSION, "POST", "/v1/decisions", "Explain a decision",
+    "what the rules would say, why, and what would change it", "The decision and its reasons",
+    {"action": "read", "actor": ACCOUNT, "hospital": HOSPITAL, "patient": PATIENT, "purpose": "TREAT", "record": RECORD,
+     "role": "doctor"},
+    {
+        "as_of": 12, "basis": [7], "changes": ["the patient may grant it: read, for TREAT"], "effect": "deny",
+        "obligations": ["record"], "policy": 0, "reason": "no_consent", "rule": "S12",
+        "why": "the patient has given no consent that covers this",
+    },
+)  # fmt: skip
+RECEIPT = Operation(
+    "receipt", SESSION, "GET", "/v1/receipts/{seq}", "A receipt", "the receipt of an entry that concerns the caller",
+    "The receipt", gives=RECEIPT_TEXT, kind=TEXT, limit=RECEIPT_BYTES,
+)  # fmt: skip
+
+OPERATIONS = (
+    LOG, REGISTRY, CONSISTENCY, CHECKPOINT, TILE, ENTRIES, LOG_TOKEN, EVENTS, BUNDLES, CONTENT, RANGE, CHART, HISTORY, EXPORT,
+    CHALLENGE, SIGN_IN, SIGN_OUT, ME, HOSPITAL_SHOWN, GROUP_SHOWN, HOLDER, SUBJECTS, SEAL, STAGE, LOOKUP, ADDRESS, CONSENTS,
+    DECISIONS, RECEIPT,
+)  # fmt: skip
+"""All of them, in the order of the guide."""

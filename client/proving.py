@@ -1,0 +1,61 @@
+"""What an answer must prove: that the entry it tells of holds the very event that was signed here, and stands in
+the log. Raises Tampered, which names the check that failed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from crypto.cosignatures import Checkpoint
+from crypto.errors import CryptoError, SignatureError
+from crypto.signing import verify
+from ledger.entry import Entry
+from ledger.errors import EventError, ProofError, Tampered
+from ledger.event import Signature
+from ledger.receipt import Receipt
+
+
+def proved(receipt: Receipt, seq: int, checkpoint: Checkpoint) -> Entry:
+    """The entry `seq` of a receipt whose checkpoint was checked; raises Tampered."""
+    if receipt.index != seq:
+        raise Tampered(f"entry {seq}: the server gave the receipt of entry {receipt.index}")
+    try:
+        receipt.check_under(checkpoint)
+    except ProofError as error:
+        raise Tampered(f"entry {seq}: the path does not lead to the checkpoint: {error}") from error
+    try:
+        entry = Entry.parse(receipt.entry)
+    except EventError as error:
+        raise Tampered(f"entry {seq}: {error}") from error
+    if entry.link.seq != seq:
+        raise Tampered(f"entry {seq}: its bytes are those of entry {entry.link.seq}")
+    return entry
+
+
+def check_event(
+    entry: Entry, event: bytes, signature: Signature, public: bytes, origin: str
+) -> None:
+    """Raises Tampered unless the entry holds this event under this signature.
+
+    A retry may find it under another signature of the same key (in another bundle), which must hold.
+    """
+    place = f"entry {entry.link.seq}"
+    if entry.event.raw != event:
+        raise Tampered(
+            f"{place}: holds {entry.event.id} ({entry.event.type.name}), and another event was signed"
+        )
+    if entry.sig == signature:
+        return
+    if entry.sig.key != signature.key:
+        raise Tampered(f"{place}: is signed by {entry.sig.key}, and {signature.key} signed")
+    try:
+        verify(public, entry.sig.value, entry.sig.message(origin, event))
+    except (SignatureError, ProofError, EventError, CryptoError) as error:
+        raise Tampered(f"{place}: the event's signature does not hold: {error}") from error
+
+
+def check_decision(entry: Entry, told: Mapping[str, Any]) -> None:
+    """Raises Tampered unless the decision that an answer tells is the one in the entry."""
+    if (entry.decision or {}) != dict(told):
+        raise Tampered(
+            f"entry {entry.link.seq}: the server tells another decision ({str(told.get('rule'))[:20]!r}) than "
+            f"the entry holds ({(entry.decision or {}).get('rule')!r})"
+        )
