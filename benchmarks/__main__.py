@@ -22,6 +22,8 @@ FLOORED = {
     "receipts": "one receipt",
     "deciding": "decide with 1,000 grants; the audit of a log",
     "serving": "HTTP: one event a request, bundles, readings; SQLite and PostgreSQL",
+    "hot": "charts that have had many grants, over HTTP",
+    "attacked": "a well-behaved client's latency while others attack the server",
     "growing": "one log of a million entries: growth, views built anew, start after a crash",
     "importing": "import of sample or generated data",
 }

@@ -114,7 +114,7 @@ class Clinic:
         """The patient replaces the grant to the doctor, or to the hospital, by one that says the same."""
         lineage = chart.to_hospital if to_hospital else chart.to_doctor
         grantee = self.doctor.hospital if to_hospital else self.doctor.account
-        return _sign(chart.actor, grant_event(chart, grantee, lineage, self.ledger.clock()))
+        return signed(chart.actor, grant_event(chart, grantee, lineage, self.ledger.clock()))
 
     def revoke(self, chart: Chart, to_hospital: bool = False) -> Signed:
         """The patient revokes it."""
@@ -149,7 +149,7 @@ class Clinic:
         return [self._event(self.doctor, "record.opened", record.patient, body)]
 
     def _event(self, actor: Actor, kind: str, patient: str, body: dict[str, Any]) -> Signed:
-        return _sign(actor, actor.event(kind, f"patient/{patient}", body, self.ledger.clock()))
+        return signed(actor, actor.event(kind, f"patient/{patient}", body, self.ledger.clock()))
 
 
 def zipfian(items: int) -> list[float]:
@@ -215,7 +215,8 @@ def _expecting(write: Operation, settled: CommittedBatch) -> Operation:
     return Operation(write.events, write.atomic, write.after, None, read.entry.link.stream_seq + 1)  # type: ignore[union-attr]
 
 
-def _sign(actor: Actor, event: dict[str, Any]) -> Signed:
+def signed(actor: Actor, event: dict[str, Any]) -> Signed:
+    """An event of an actor, signed alone."""
     raw = Event.of(event).raw
     signature = sign_event(actor.key, ORIGIN, raw)
     return Signed(raw, signature.key, signature.value)
