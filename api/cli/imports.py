@@ -146,7 +146,7 @@ def _lines(summary: Summary, book: Report, dry: bool, size: int) -> list[str]:
         )
     if summary.rejected:
         lines.append(
-            f"{counted(summary.rejected, 'unit')} were NOT imported; each is in {book.path(REJECTS)}, to be mended:"
+            f"NOT imported: {counted(summary.rejected, 'unit')}, to be mended; see {book.path(REJECTS)}:"
         )
         lines += [f"  {n:>7} {reason}" for reason, n in summary.reasons.most_common(REASONS_SHOWN)]
     if dry:
