@@ -84,8 +84,8 @@ class Clinic:
     def read(self, record: Record) -> Operation:
         """The doctor opens a record: decided, appended, key released, content decrypted."""
 
-        def give(settled: CommittedBatch) -> None:
-            if len(b"".join(disclose(self.ledger, settled).content)) != RECORD_BYTES:
+        def give(committed: CommittedBatch) -> None:
+            if len(b"".join(disclose(self.ledger, committed).content)) != RECORD_BYTES:
                 raise SystemExit("got another content than was uploaded")
 
         return Operation(self._opening(record), after=give)
@@ -98,15 +98,15 @@ class Clinic:
         """The doctor opens a chart's list, decided record by record."""
         body = {"purpose": "TREAT"}
         event = self._event(self.doctor, "chart.opened", patient, body)
-        return Operation([event], after=lambda settled: _listed(self.ledger, settled))
+        return Operation([event], after=lambda committed: _listed(self.ledger, committed))
 
     def own_chart(self, chart: Chart, then: Operation | None = None) -> Operation:
         """The patient opens the own chart's list; `then` follows, expecting nothing to have come between."""
         event = self._event(chart.actor, "chart.opened", chart.patient, {"purpose": "PATRQT"})
 
-        def give(settled: CommittedBatch) -> Operation | None:
-            _listed(self.ledger, settled)
-            return then and _expecting(then, settled)
+        def give(committed: CommittedBatch) -> Operation | None:
+            _listed(self.ledger, committed)
+            return then and _expecting(then, committed)
 
         return Operation([event], after=give)
 
@@ -126,9 +126,9 @@ class Clinic:
         """Read, then write what depends on it: refused as a conflict if the chart has changed in between."""
         write = Operation([self.grant(chart)])
 
-        def give(settled: CommittedBatch) -> Operation:
-            b"".join(disclose(self.ledger, settled).content)
-            return _expecting(write, settled)
+        def give(committed: CommittedBatch) -> Operation:
+            b"".join(disclose(self.ledger, committed).content)
+            return _expecting(write, committed)
 
         return Operation(self._opening(record), after=give)
 
@@ -204,14 +204,14 @@ def _content(patient: str) -> Upload:
     return Upload(patient, "laboratory", "application/octet-stream", [os.urandom(RECORD_BYTES)])
 
 
-def _listed(ledger: Ledger, settled: CommittedBatch) -> None:
-    if not list_chart(ledger, settled).lines:
+def _listed(ledger: Ledger, committed: CommittedBatch) -> None:
+    if not list_chart(ledger, committed).lines:
         raise SystemExit("got an empty chart")
 
 
-def _expecting(write: Operation, settled: CommittedBatch) -> Operation:
-    """`write`, expecting that its stream ends with the reading that was just settled."""
-    (read,) = settled.outcomes
+def _expecting(write: Operation, committed: CommittedBatch) -> Operation:
+    """`write`, expecting that its stream ends with the reading that was just committed."""
+    (read,) = committed.outcomes
     return Operation(write.events, write.atomic, write.after, None, read.entry.link.stream_seq + 1)  # type: ignore[union-attr]
 
 

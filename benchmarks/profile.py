@@ -168,9 +168,9 @@ def _read(clinic: Clinic, count: int, batch: int) -> float:
     for start in range(0, count, batch):
         part = made[start : start + batch]
         proposals = [ledger.signatures.event(one.raw, one.key, one.value) for one in part]
-        settled = ledger.submit(proposals).result()
-        for outcome in settled.outcomes:
-            _open(disclose(ledger, replace(settled, outcomes=[outcome])).content)
+        committed = ledger.submit(proposals).result()
+        for outcome in committed.outcomes:
+            _open(disclose(ledger, replace(committed, outcomes=[outcome])).content)
     return time.perf_counter() - began
 
 

@@ -97,17 +97,19 @@ class _Run:
             for one, expect in zip(operation.events, expects, strict=False)
         ]
         try:
-            settled = self.ledger.submit(proposals, operation.atomic)
+            committed = self.ledger.submit(proposals, operation.atomic)
         except Unavailable:  # the queue is full: a client would come again
             return self.end(due, "turned away")
-        settled.add_done_callback(lambda future: self._settled(operation, due, future))
+        committed.add_done_callback(lambda future: self._committed(operation, due, future))
 
-    def _settled(self, operation: Operation, due: float, future: "Future[CommittedBatch]") -> None:
+    def _committed(
+        self, operation: Operation, due: float, future: "Future[CommittedBatch]"
+    ) -> None:
         """In the log's thread, hence short."""
         if error := future.exception():
             return self.fail(error)
-        settled = future.result()
-        refused = next((o for o in settled.outcomes if isinstance(o, Refused)), None)
+        committed = future.result()
+        refused = next((o for o in committed.outcomes if isinstance(o, Refused)), None)
         if refused is not None and refused.code == "conflict":
             self.end(due, "conflict")
         elif refused is not None:
@@ -115,15 +117,15 @@ class _Run:
         elif operation.after is None:
             self.end(due, "done")
         else:
-            self.answering.put((operation, due, settled))
+            self.answering.put((operation, due, committed))
 
     def answer(self) -> None:
         """A thread: give out what readings opened."""
         while (item := self.answering.get()) is not None:
-            operation, due, settled = item
+            operation, due, committed = item
             try:
                 assert operation.after is not None
-                following = operation.after(settled)
+                following = operation.after(committed)
                 if following is None:
                     self.end(due, "done")
                 else:

@@ -28,10 +28,10 @@ def current_content(ledger: Ledger, actor: Actor, record: Record) -> bytes:
         "version": version.version,
     }
     event = actor.event("record.carried", f"patient/{record.patient}", body, ledger.clock())
-    settled = ledger.submit(propose(ledger, actor, [event])).result()
-    entry = fresh(settled).entry
+    committed = ledger.submit(propose(ledger, actor, [event])).result()
+    entry = fresh(committed).entry
     keys = ledger.keys.of_version(version.blob, record.record, record.patient)
-    shown = evidence(ledger, settled, entry)
+    shown = evidence(ledger, committed, entry)
     key = ledger.keeper.release(shown, keys.blob, record.record, sha256_of(version))
     context = blob_context(record.patient, record.record, version.blob)
     return b"".join(open_stream(key, context, ledger.blobs.read(version.blob)))

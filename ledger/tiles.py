@@ -98,29 +98,29 @@ def tile_nodes(read: Callable[[int, int], bytes], cached: int = 64) -> Callable[
     return node
 
 
-Crown = dict[int, list[list[bytes]]]
+RightEdge = dict[int, list[list[bytes]]]
 """The unfinished tile of each tile level, with the nodes inside it: rows, of which row 0 are its hashes."""
 
 
-def crown_of(size: int, read: Callable[[int, int], bytes]) -> Crown:
-    """The crown of a tree of `size`; `read(tile level, number)` gives at least what is needed.
+def right_edge_of(size: int, read: Callable[[int, int], bytes]) -> RightEdge:
+    """The edge of a tree of `size`; `read(tile level, number)` gives at least what is needed.
 
     Raises LookupError if it gives less.
     """
-    crown, level = Crown(), 0
+    edge, level = RightEdge(), 0
     while size >> (TILE_HEIGHT * level):
         number, width = divmod(size >> (TILE_HEIGHT * level), TILE_WIDTH)
         hashes = read(level, number)[: width * HASH_BYTES] if width else b""
         if len(hashes) < width * HASH_BYTES:
             raise LookupError(f"tile {number} of level {level} has fewer than {width} hashes")
-        crown[level] = _rows(hashes)
+        edge[level] = _rows(hashes)
         level += 1
-    return crown
+    return edge
 
 
-def grow(crown: Crown, nodes: Iterable[tuple[int, bytes]]) -> Crown:
-    """The crown after new nodes (level, hash), in the order in which they came; rows only ever grow."""
-    out = dict(crown)
+def grow(edge: RightEdge, nodes: Iterable[tuple[int, bytes]]) -> RightEdge:
+    """The edge after new nodes (level, hash), in the order in which they came; rows only ever grow."""
+    out = dict(edge)
     for level, node in nodes:
         tile, height = divmod(level, TILE_HEIGHT)
         rows = out.get(tile)
@@ -130,15 +130,15 @@ def grow(crown: Crown, nodes: Iterable[tuple[int, bytes]]) -> Crown:
     return out
 
 
-def edge_nodes(size: int, crown: Crown, full: Node) -> Node:
-    """`node(level, index)` of a tree of `size`: unfinished tiles from the crown, `full` for the others."""
+def edge_nodes(size: int, edge: RightEdge, full: Node) -> Node:
+    """`node(level, index)` of a tree of `size`: unfinished tiles from the edge, `full` for the others."""
 
     def node(level: int, index: int) -> bytes:
         tile, height = divmod(level, TILE_HEIGHT)
         number, offset = divmod(index << height, TILE_WIDTH)
         if number < size >> (TILE_HEIGHT * (tile + 1)):
             return full(level, index)
-        return crown[tile][height][offset >> height]
+        return edge[tile][height][offset >> height]
 
     return node
 

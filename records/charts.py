@@ -45,13 +45,13 @@ def open_chart(ledger: Ledger, proposal: Proposal) -> Chart:
     return list_chart(ledger, ledger.submit([proposal]).result())
 
 
-def list_chart(ledger: Ledger, settled: CommittedBatch) -> Chart:
+def list_chart(ledger: Ledger, committed: CommittedBatch) -> Chart:
     """The list of a `chart.opened` that was just appended; see `open_chart`."""
-    outcome = fresh(settled)
+    outcome = fresh(committed)
     entry, shown = outcome.entry, outcome.shown
     if entry.decision is None or entry.decision["rule"] != "S5":
         return Chart(entry, tuple(Line(record, "", ()) for record in shown), True)
-    reading = evidence(ledger, settled, entry)
+    reading = evidence(ledger, committed, entry)
     patient = entry.event.subject
     grants = tuple(ledger.live_grants(patient, entry.time))
     exclusions = tuple(ledger.rows(Exclusion, "patient", patient))

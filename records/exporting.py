@@ -79,11 +79,11 @@ def open_export(
 
 
 def take_export(
-    ledger: Ledger, settled: CommittedBatch, found: Sequence[tuple[Record, Version]]
+    ledger: Ledger, committed: CommittedBatch, found: Sequence[tuple[Record, Version]]
 ) -> tuple[Entry, list[ExportedRecord]]:
     """The content of an export that was just appended; see `open_export`."""
-    entry = fresh(settled).entry
-    shown = evidence(ledger, settled, entry)
+    entry = fresh(committed).entry
+    shown = evidence(ledger, committed, entry)
     keys = [ledger.keys.blob_key(version.blob) for _, version in found]
     asked = [
         (r.record, v.version, sha256_of(v), Wrapped(k.patient, k.blob, k.version, k.wrapped))

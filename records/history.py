@@ -84,9 +84,9 @@ def open_history(ledger: Ledger, proposal: Proposal) -> History:
     return read_history(ledger, ledger.submit([proposal]).result())
 
 
-def read_history(ledger: Ledger, settled: CommittedBatch) -> History:
+def read_history(ledger: Ledger, committed: CommittedBatch) -> History:
     """The history of a `history.opened` that was just appended; see `open_history`."""
-    entry = fresh(settled).entry
+    entry = fresh(committed).entry
     stream = ledger.stream(entry.event.stream, entry.link.seq + 1)
     acts = [act(one) for one in stream]
     names = {} if entry.event.role == "auditor" else _names(ledger, acts)

@@ -69,15 +69,15 @@ def open_record(ledger: Ledger, proposal: Proposal) -> OpenedRecord:
     return disclose(ledger, ledger.submit([proposal]).result())
 
 
-def disclose(ledger: Ledger, settled: CommittedBatch) -> OpenedRecord:
+def disclose(ledger: Ledger, committed: CommittedBatch) -> OpenedRecord:
     """The content of a reading that was just appended; see `open_record`."""
-    outcome = fresh(settled)
+    outcome = fresh(committed)
     entry, body = outcome.entry, outcome.entry.event.body
     record: Record = outcome.shown[0]
     version = record.versions[body["version"] - 1]
     uploaded = ledger.kept_entry(version.seq).event
     keys = ledger.keys.of_version(version.blob, record.record, record.patient)
-    shown = evidence(ledger, settled, entry)
+    shown = evidence(ledger, committed, entry)
     key = ledger.keeper.release(shown, keys.blob, record.record, sha256_of(version))
     texts = _texts(ledger, shown, uploaded, keys.record)
     if "reply" in body:
@@ -100,21 +100,21 @@ def watched(ledger: Ledger, shown: OpenedRecord) -> Iterator[bytes]:
         yield piece
 
 
-def fresh(settled: CommittedBatch) -> Appended:
+def fresh(committed: CommittedBatch) -> Appended:
     """The reading that this very call appended; raises AccessDenied, AlreadyUsed or Refused."""
-    outcome: Appended = appended(settled.outcomes[0])
+    outcome: Appended = appended(committed.outcomes[0])
     if not outcome.fresh:
         raise AlreadyUsed(outcome.entry.link.seq)
     return outcome
 
 
-def evidence(ledger: Ledger, settled: CommittedBatch, entry: Entry) -> Reading:
+def evidence(ledger: Ledger, committed: CommittedBatch, entry: Entry) -> Reading:
     """What the keeper is shown for a reading: its receipt, and that of the key that signed it."""
-    return ledger.evidence(settled, entry, ledger.key_entry(entry.sig.key))
+    return ledger.evidence(committed, entry, ledger.key_entry(entry.sig.key))
 
 
 @dataclass(frozen=True)
-class PendingAppend:
+class ReadTicket:
     """What a read token still opens: one version of one record, for one reader."""
 
     seq: int
@@ -129,7 +129,7 @@ class PendingAppend:
     key: bytes
 
 
-def ticket_of(ledger: Ledger, token: str, record: str) -> PendingAppend:
+def ticket_of(ledger: Ledger, token: str, record: str) -> ReadTicket:
     """What the token opens; raises NotThere once it has ended, for another record, or once it is not permitted."""
     try:
         secret = b64decode(token, TOKEN_BYTES)
@@ -141,7 +141,7 @@ def ticket_of(ledger: Ledger, token: str, record: str) -> PendingAppend:
         key = b"".join(open_stream(_token_key(secret), _TOKEN_CONTEXT, iter([sealed])))
     except CryptoError as error:
         raise NotThere("unknown read token") from error
-    ticket = PendingAppend(**members, key=key)
+    ticket = ReadTicket(**members, key=key)
     if ticket.record != record:
         raise NotThere("the read token is for another record")
     if not still_permitted(ledger, ledger.kept_entry(ticket.seq)):
@@ -149,7 +149,7 @@ def ticket_of(ledger: Ledger, token: str, record: str) -> PendingAppend:
     return ticket
 
 
-def read_range(ledger: Ledger, ticket: PendingAppend, start: int, end: int) -> bytes:
+def read_range(ledger: Ledger, ticket: ReadTicket, start: int, end: int) -> bytes:
     """Plaintext bytes `start` to `end` (exclusive), at most RANGE_BYTES of them."""
     if not 0 <= start < end <= ticket.size or end - start > RANGE_BYTES:
         raise RecordsError(

@@ -173,17 +173,19 @@ class Ledger:
         first, second = self.receipts_now((seq, key_seq))
         return Reading(first, second, self.prove)
 
-    def evidence(self, settled: CommittedBatch, entry: Entry, key_seq: int) -> Reading:
-        """What the keeper is shown for the reading `entry`, under the checkpoint it was settled by."""
-        note = settled.checkpoint
-        first = Receipt(entry.raw, entry.link.seq, tuple(settled.path(entry.link.seq)), note)
-        second = Receipt(self.kept_entry(key_seq).raw, key_seq, tuple(settled.path(key_seq)), note)
-        return Reading(first, second, partial(self._prove_from, settled))
+    def evidence(self, committed: CommittedBatch, entry: Entry, key_seq: int) -> Reading:
+        """What the keeper is shown for the reading `entry`, under the checkpoint it was committed by."""
+        note = committed.checkpoint
+        first = Receipt(entry.raw, entry.link.seq, tuple(committed.path(entry.link.seq)), note)
+        second = Receipt(
+            self.kept_entry(key_seq).raw, key_seq, tuple(committed.path(key_seq)), note
+        )
+        return Reading(first, second, partial(self._prove_from, committed))
 
-    def _prove_from(self, settled: CommittedBatch, old: int, new: int) -> list[bytes]:
+    def _prove_from(self, committed: CommittedBatch, old: int, new: int) -> list[bytes]:
         """The consistency proof to a checkpoint whose tree is at hand, or else from the database."""
-        if new == settled.size:
-            return settled.consistency(old)
+        if new == committed.size:
+            return committed.consistency(old)
         return self.prove(old, new)
 
     def kept_entry(self, seq: int) -> Entry:

@@ -42,10 +42,10 @@ from ledger.sequencer import Appended, Batch, Outcome, Proposal, Rules
 from ledger.tiles import (
     TILE_HEIGHT,
     TILE_WIDTH,
-    Crown,
-    crown_of,
+    RightEdge,
     edge_nodes,
     grow,
+    right_edge_of,
     tile_nodes,
 )
 from storage.clock import CLOCK_BEHIND_MS, ClockWatch
@@ -136,7 +136,7 @@ class PendingAppend:
     proposals: Sequence[Proposal]
     atomic: bool = False
     """All of them become entries, or none."""
-    settled: "Future[CommittedBatch]" = field(default_factory=Future)
+    committed: "Future[CommittedBatch]" = field(default_factory=Future)
 
 
 class _Undone(Exception):
@@ -153,7 +153,7 @@ class _State:
 
     head: Head
     frontier: Frontier
-    crown: Crown
+    edge: RightEdge
     streams: dict[str, StreamEnd] = field(default_factory=dict)
     rows: RowCache = field(default_factory=RowCache)
 
@@ -236,8 +236,8 @@ class Log:
             raise Refused(
                 "too_large", f"got {len(proposals)} events, expected at most {BATCH_EVENTS}"
             )
-        ticket = PendingAppend(proposals, atomic)
-        ticket.settled.set_running_or_notify_cancel()  # a caller who goes away takes nothing back
+        one = PendingAppend(proposals, atomic)
+        one.committed.set_running_or_notify_cancel()  # a caller who goes away takes nothing back
         with self._gate:
             if self._stopping:
                 raise Unavailable("stopped", "the log is shutting down; nothing was appended")
@@ -246,10 +246,10 @@ class Log:
                     "full", f"{self._waiting} events are waiting; try again in a second"
                 )
             self._waiting += len(proposals)
-            self._queue.put(ticket)
+            self._queue.put(one)
             if self._waiting >= self._wanted:
                 self._enough.notify()
-        return ticket.settled
+        return one.committed
 
     def close(self) -> None:
         """Finish what was accepted, stop the thread, write the trusted checkpoint.
@@ -267,19 +267,19 @@ class Log:
         last: PendingAppend | None = None
         while True:
             try:
-                ticket = last or self._queue.get(timeout=PUBLISH_MS / 1000)
+                one = last or self._queue.get(timeout=PUBLISH_MS / 1000)
             except queue.Empty:
                 with suppress(Exception):  # the next batch fails on it, aloud; the thread lives on
                     self._trusted.write_due(self._clock())
                 continue
             last = None
-            if ticket is None:
+            if one is None:
                 break
             self._gather()
-            batch, last = self._collect(ticket)
+            batch, last = self._collect(one)
             events = sum(len(one.proposals) for one in batch)
             self._wanted = 0 if len(batch) == 1 else min(events, GATHER_EVENTS)
-            self._settle(batch)
+            self._answer(batch)
             if last is None and self._stopping and self._queue.empty():
                 break
 
@@ -303,56 +303,56 @@ class Log:
         size = sum(len(p.event.raw) for p in first.proposals)
         while True:
             try:
-                ticket = self._queue.get_nowait()
+                one = self._queue.get_nowait()
             except queue.Empty:
                 return batch, None
-            if ticket is None:
+            if one is None:
                 return batch, None
-            events += len(ticket.proposals)
-            size += sum(len(p.event.raw) for p in ticket.proposals)
-            if events > BATCH_EVENTS or size > BATCH_BYTES or ticket.atomic:
-                return batch, ticket
-            batch.append(ticket)
+            events += len(one.proposals)
+            size += sum(len(p.event.raw) for p in one.proposals)
+            if events > BATCH_EVENTS or size > BATCH_BYTES or one.atomic:
+                return batch, one
+            batch.append(one)
 
-    def _settle(self, tickets: list[PendingAppend]) -> None:
+    def _answer(self, pending: list[PendingAppend]) -> None:
         """Run one batch and resolve its callers, whatever happens."""
         try:
-            self._try(tickets)
+            self._try(pending)
         finally:
             with self._gate:
-                self._waiting -= sum(len(ticket.proposals) for ticket in tickets)
+                self._waiting -= sum(len(one.proposals) for one in pending)
 
-    def _try(self, tickets: list[PendingAppend]) -> None:
+    def _try(self, pending: list[PendingAppend]) -> None:
         """Run a batch; what one call makes fail by itself fails for that call alone."""
         try:
-            self._run(tickets)
+            self._run(pending)
         except _Undone as undone:
-            self._undo(tickets[0], undone.outcomes)
+            self._undo(pending[0], undone.outcomes)
         except Exception as error:  # a bug or a broken database: start from the database again
             self._state = None
-            if len(tickets) > 1 and not isinstance(error, (StorageError, *_OUTSIDE)):
+            if len(pending) > 1 and not isinstance(error, (StorageError, *_OUTSIDE)):
                 _LOG.warning(
-                    "batch failed; its calls are tried one by one", extra={"calls": len(tickets)}
+                    "batch failed; its calls are tried one by one", extra={"calls": len(pending)}
                 )
-                for ticket in tickets:
-                    self._try([ticket])
+                for one in pending:
+                    self._try([one])
                 return
-            for ticket in tickets:
-                if not ticket.settled.done():
-                    ticket.settled.set_exception(_failure(error))
+            for one in pending:
+                if not one.committed.done():
+                    one.committed.set_exception(_failure(error))
 
-    def _undo(self, ticket: PendingAppend, outcomes: list[Outcome]) -> None:
+    def _undo(self, one: PendingAppend, outcomes: list[Outcome]) -> None:
         """Answer an atomic call of which something was refused: nothing of it stands."""
         self._state = None
         words = "not appended: another event of this all-or-nothing call was refused"
         answers: list[Outcome] = [
             Refused("atomic", words) if isinstance(o, Appended) and o.fresh else o for o in outcomes
         ]
-        ticket.settled.set_result(CommittedBatch(answers, 0, b"", no_node, no_node))
+        one.committed.set_result(CommittedBatch(answers, 0, b"", no_node, no_node))
 
-    def _run(self, tickets: list[PendingAppend]) -> None:
+    def _run(self, pending: list[PendingAppend]) -> None:
         """Steps 2 to 7 of the append transaction."""
-        proposals = [proposal for ticket in tickets for proposal in ticket.proposals]
+        proposals = [proposal for one in pending for proposal in one.proposals]
         began, committing = time.perf_counter(), False
         try:
             # 2. Lock the head: from here to the commit no other process appends.
@@ -365,7 +365,7 @@ class Log:
                 # 4. Decide and chain, in order; each on the facts of the ones before it.
                 outcomes = [batch.admit(proposal) for proposal in proposals]
                 unforeseen = self._count_unforeseen(state.rows)
-                if tickets[0].atomic and not all(isinstance(o, Appended) for o in outcomes):
+                if pending[0].atomic and not all(isinstance(o, Appended) for o in outcomes):
                     raise _Undone(outcomes)
                 # 5. The new root, signed. 6. Everything that must be true at once is written.
                 state = self._write(connection, state, batch)
@@ -382,25 +382,25 @@ class Log:
         self._state = state
         try:
             # 7. Durable, in the tree, under a signed checkpoint: tell the callers.
-            self._tell(tickets, outcomes, state)
+            self._tell(pending, outcomes, state)
         except Exception as error:
             raise OutcomeUnknown(
                 "it was appended, and its proof could not be made; send the same events again"
             ) from error
         ms = round((time.perf_counter() - began) * 1000, 1)
         entries = len(batch.entries)
-        told = {"calls": len(tickets), "events": len(proposals), "entries": entries, "ms": ms}
+        told = {"calls": len(pending), "events": len(proposals), "entries": entries, "ms": ms}
         _LOG.info("batch", extra=told | {"unforeseen": unforeseen})
 
-    def _tell(self, tickets: list[PendingAppend], outcomes: list[Outcome], state: _State) -> None:
+    def _tell(self, pending: list[PendingAppend], outcomes: list[Outcome], state: _State) -> None:
         """Resolve the callers of a batch that was committed."""
-        node = edge_nodes(state.head.size, state.crown, self._store.full)
+        node = edge_nodes(state.head.size, state.edge, self._store.full)
         subtree = cache(partial(range_hash, node=node))
         position = 0
-        for ticket in tickets:
-            part = outcomes[position : position + len(ticket.proposals)]
-            position += len(ticket.proposals)
-            ticket.settled.set_result(
+        for one in pending:
+            part = outcomes[position : position + len(one.proposals)]
+            position += len(one.proposals)
+            one.committed.set_result(
                 CommittedBatch(part, state.head.size, state.head.checkpoint, node, subtree)
             )
 
@@ -430,7 +430,7 @@ class Log:
         if self._state is not None and self._state.head == head:
             return self._state
         read = cache(lambda level, number: self._store.tile(connection, level, number))
-        return _State(head, Frontier(head.size, tile_nodes(read)), crown_of(head.size, read))
+        return _State(head, Frontier(head.size, tile_nodes(read)), right_edge_of(head.size, read))
 
     def _prepare(
         self, connection: Connection, state: _State, proposals: Sequence[Proposal], now: int
@@ -476,7 +476,7 @@ class Log:
                 count += 1
         store.add_streams(connection, new_streams)
         store.add(connection, [(ends[e.event.stream].id, e) for e in batch.entries], batch.ids)
-        crown = self._write_tiles(connection, state.crown, batch)
+        edge = self._write_tiles(connection, state.edge, batch)
         checkpoint = Checkpoint(self._rules.origin, batch.chain.size, batch.frontier.root())
         note = self._signer.sign(checkpoint, batch.chain.time // 1000)
         new = head._replace(
@@ -487,7 +487,7 @@ class Log:
             store.publish(connection, new.size, note)
             new = new._replace(published=new.size, published_time=new.time)
         store.write_head(connection, new)
-        return _State(new, batch.frontier, crown, ends, state.rows)
+        return _State(new, batch.frontier, edge, ends, state.rows)
 
     def _registry(self, head: Head, batch: Batch) -> bytes:
         """The hash of the registry named last, 32 bytes."""
@@ -496,7 +496,7 @@ class Log:
         ]
         return b64decode(named[-1].event.body["registry"], 32) if named else head.registry
 
-    def _write_tiles(self, connection: Connection, old: Crown, batch: Batch) -> Crown:
+    def _write_tiles(self, connection: Connection, old: RightEdge, batch: Batch) -> RightEdge:
         """Write the tiles this batch touched; gives the unfinished ones."""
         start = batch.chain.size - len(batch.entries)
         full = TILE_WIDTH * HASH_BYTES

@@ -47,9 +47,9 @@ async def post_events(
     """
     value = await json_body(request, EVENTS_BYTES)
     if not isinstance(value, list):
-        settled = await append(ledger, [plain(ledger, value)], atomic)
-        appended(settled.outcomes[0])  # raises what was refused
-        return await answer(ledger, settled, {}, 1, since)
+        committed = await append(ledger, [plain(ledger, value)], atomic)
+        appended(committed.outcomes[0])  # raises what was refused
+        return await answer(ledger, committed, {}, 1, since)
     if not 1 <= len(value) <= BUNDLE_LIMIT:
         raise Problem(
             "too_large", f"got a list of {len(value)}, expected 1 to {BUNDLE_LIMIT} events"
@@ -65,8 +65,8 @@ async def post_events(
         return _listed(
             [document(problems.get(i, rest)) for i in range(len(value))], None, len(value)
         )
-    settled = await append(ledger, proposals, atomic)
-    return await answer(ledger, settled, problems, len(value), since)
+    committed = await append(ledger, proposals, atomic)
+    return await answer(ledger, committed, problems, len(value), since)
 
 
 @serves(router, operations.BUNDLES)
@@ -80,8 +80,8 @@ async def post_bundle(
     else:
         proposals = await bodies_of(request).beside(bundle_of, ledger, value)
     check_plain(proposals)
-    settled = await append(ledger, proposals, atomic)
-    return await answer(ledger, settled, {}, len(proposals), since)
+    committed = await append(ledger, proposals, atomic)
+    return await answer(ledger, committed, {}, len(proposals), since)
 
 
 def _plain_each(ledger: Ledger, value: list[Any]) -> tuple[list[Proposal], dict[int, Problem]]:
@@ -113,50 +113,50 @@ async def append(
 
 async def answer(
     ledger: Ledger,
-    settled: CommittedBatch,
+    committed: CommittedBatch,
     problems: dict[int, Problem],
     count: int,
     since: int | None,
 ) -> Response:
     """The answer to several events, by their indexes in the call; with `since` it holds the entries, and the proof
     that the checkpoint extends the one of that size."""
-    again = any(not getattr(outcome, "fresh", True) for outcome in settled.outcomes)
+    again = any(not getattr(outcome, "fresh", True) for outcome in committed.outcomes)
     if again or since:  # their paths may lead into tiles that have to be read
-        return await run_in_threadpool(_answer, settled, problems, count, since)
-    return _answer(settled, problems, count, since)
+        return await run_in_threadpool(_answer, committed, problems, count, since)
+    return _answer(committed, problems, count, since)
 
 
 def _answer(
-    settled: CommittedBatch, problems: dict[int, Problem], count: int, since: int | None
+    committed: CommittedBatch, problems: dict[int, Problem], count: int, since: int | None
 ) -> Response:
-    outcomes = iter(settled.outcomes)
+    outcomes = iter(committed.outcomes)
     entries = [
         document(problems[index])
         if index in problems
-        else _entry(settled, next(outcomes), since is not None)
+        else _entry(committed, next(outcomes), since is not None)
         for index in range(count)
     ]
-    return _listed(entries, settled, count, since)
+    return _listed(entries, committed, count, since)
 
 
-def _entry(settled: CommittedBatch, outcome: Outcome, whole: bool) -> dict[str, Any]:
+def _entry(committed: CommittedBatch, outcome: Outcome, whole: bool) -> dict[str, Any]:
     try:
         entry = appended(outcome).entry
     except (AccessDenied, Refused) as error:
         return document(problem_of(error))
     stands: dict[str, Any] = {"seq": entry.link.seq, "time": format_time(entry.time)}
-    if not settled.size:
+    if not committed.size:
         return (
             stands  # an all-or-nothing call was undone; this one stood before, and has its receipt
         )
     if whole:
         stands["entry"] = entry.raw.decode()
-    return stands | {"path": [b64encode(node) for node in settled.path(entry.link.seq)]}
+    return stands | {"path": [b64encode(node) for node in committed.path(entry.link.seq)]}
 
 
 def _listed(
     entries: list[dict[str, Any]],
-    settled: CommittedBatch | None,
+    committed: CommittedBatch | None,
     count: int,
     since: int | None = None,
 ) -> Response:
@@ -168,8 +168,8 @@ def _listed(
             for index, entry in enumerate(entries)
         ],
     }
-    if settled is not None and settled.size and stood:
-        out["checkpoint"] = settled.checkpoint.decode()
-        if since is not None and 0 < since < settled.size:
-            out["consistency"] = [b64encode(node) for node in settled.consistency(since)]
+    if committed is not None and committed.size and stood:
+        out["checkpoint"] = committed.checkpoint.decode()
+        if since is not None and 0 < since < committed.size:
+            out["consistency"] = [b64encode(node) for node in committed.consistency(since)]
     return Response(orjson.dumps(out), 200, {"Cache-Control": "no-store"}, "application/json")

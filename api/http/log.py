@@ -115,8 +115,8 @@ async def post_token(request: Request, ledger: TheLedger) -> dict[str, Any]:
     proposal = proposal_of(ledger, await json_body(request, READING_BYTES))
     if proposal.event.type.name != "log.opened":
         raise Problem("malformed", f"got {proposal.event.type.name}, expected log.opened")
-    settled = await append(ledger, [proposal])
-    entry = fresh(settled).entry
+    committed = await append(ledger, [proposal])
+    entry = fresh(committed).entry
     given = await run_in_threadpool(open_log, ledger, entry.event.actor, entry.sig.key)
     return {"end": format_time(given.end), "seq": entry.link.seq, "token": given.token}
 

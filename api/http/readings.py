@@ -59,11 +59,11 @@ async def post_content(record: Record, request: Request, ledger: TheLedger) -> R
     """
     value = await json_body(request, READING_BYTES)
     proposal = _reading(ledger, value, "record.opened", "record", record)
-    settled = await _append(ledger, proposal)
+    committed = await _append(ledger, proposal)
     # Handing a small content to a thread costs more than giving it.
-    if fresh(settled).shown[0].versions[proposal.event.body["version"] - 1].size <= INLINE_BYTES:
-        return _content(ledger, settled)
-    return await run_in_threadpool(_content, ledger, settled)
+    if fresh(committed).shown[0].versions[proposal.event.body["version"] - 1].size <= INLINE_BYTES:
+        return _content(ledger, committed)
+    return await run_in_threadpool(_content, ledger, committed)
 
 
 @serves(router, operations.RANGE)
@@ -79,9 +79,9 @@ async def get_content(record: Record, request: Request, ledger: TheLedger) -> Re
 async def post_chart(patient: Patient, request: Request, ledger: TheLedger) -> Response:
     """A signed `chart.opened` in, the list out, filtered record by record."""
     value = await json_body(request, READING_BYTES)
-    settled = await _append(ledger, _reading(ledger, value, "chart.opened", "", patient))
+    committed = await _append(ledger, _reading(ledger, value, "chart.opened", "", patient))
     return await run_in_threadpool(
-        lambda: _json(chart_json(list_chart(ledger, settled), _receipt(settled)))
+        lambda: _json(chart_json(list_chart(ledger, committed), _receipt(committed)))
     )
 
 
@@ -92,9 +92,9 @@ async def post_history(patient: Patient, request: Request, ledger: TheLedger) ->
     Each entry holds the hash of the one before it, so the client sees that none is missing.
     """
     value = await json_body(request, READING_BYTES)
-    settled = await _append(ledger, _reading(ledger, value, "history.opened", "", patient))
+    committed = await _append(ledger, _reading(ledger, value, "history.opened", "", patient))
     return await run_in_threadpool(
-        lambda: _json(history_json(read_history(ledger, settled), _receipt(settled)))
+        lambda: _json(history_json(read_history(ledger, committed), _receipt(committed)))
     )
 
 
@@ -107,8 +107,8 @@ async def post_export(patient: Patient, request: Request, ledger: TheLedger) -> 
     wanted = _listed(value.pop("list"))
     proposal = _reading(ledger, value, "chart.exported", "", patient)
     found = await run_in_threadpool(check_list, ledger, proposal, wanted)
-    settled = await _append(ledger, proposal)
-    entry, taken = await run_in_threadpool(take_export, ledger, settled, found)
+    committed = await _append(ledger, proposal)
+    entry, taken = await run_in_threadpool(take_export, ledger, committed, found)
     headers = _headers(entry.link.seq, entry.decision) | _attachment(f"{patient}.zip")
     return Streamed(_zip(taken), 200, headers, "application/zip")
 
@@ -154,23 +154,23 @@ def _reading(ledger: Ledger, value: Any, kind: str, member: str, named: str) -> 
 
 async def _append(ledger: Ledger, proposal: Proposal) -> CommittedBatch:
     """Append one reading; of one that stands already, the receipt and nothing else."""
-    settled = await append(ledger, [proposal])
+    committed = await append(ledger, [proposal])
     try:
-        fresh(settled)
+        fresh(committed)
     except AlreadyUsed as used:
         receipt, _ = await run_in_threadpool(ledger.receipt, used.seq)
         text = receipt.text().decode()
         raise Problem("already_used", str(used), seq=used.seq, receipt=text) from used
-    return settled
+    return committed
 
 
-def _receipt(settled: CommittedBatch) -> str:
+def _receipt(committed: CommittedBatch) -> str:
     """The receipt of a reading that was just appended, for its answer."""
-    return settled.receipt(fresh(settled).entry).text().decode()
+    return committed.receipt(fresh(committed).entry).text().decode()
 
 
-def _content(ledger: Ledger, settled: CommittedBatch) -> Response:
-    shown = disclose(ledger, settled)
+def _content(ledger: Ledger, committed: CommittedBatch) -> Response:
+    shown = disclose(ledger, committed)
     headers = _headers(shown.entry.link.seq, shown.entry.decision) | _attachment(
         shown.entry.event.body["record"]
     )

@@ -11,7 +11,7 @@ from durable.errors import NotFound
 from ledger.chain import ZERO
 from ledger.entry import Entry
 from ledger.merkle import HASH_BYTES, Node, leaf_hash
-from ledger.tiles import TILE_WIDTH, crown_of, edge_nodes, tile_nodes
+from ledger.tiles import TILE_WIDTH, edge_nodes, right_edge_of, tile_nodes
 from storage.sql import schema
 from storage.sql.database import Database
 from storage.sql.rows import shape
@@ -145,7 +145,7 @@ class EntryStore:
         return self._trees(size)
 
     def _tree_of(self, size: int) -> Node:
-        return edge_nodes(size, crown_of(size, self._tile_now), self.full)
+        return edge_nodes(size, right_edge_of(size, self._tile_now), self.full)
 
     def _tile_now(self, level: int, number: int) -> bytes:
         with self.database.read() as connection:

@@ -140,15 +140,15 @@ PLANTS: dict[str, Plant] = {
                     (
                         "committing = True\n",
                         "committing = True\n"
-                        "            for ticket in tickets:\n"
-                        "                ticket.settled.set_result(\n"
+                        "            for one in pending:\n"
+                        "                one.committed.set_result(\n"
                         "                    CommittedBatch(outcomes, state.head.size, b'', no_node, no_node))\n",
                     ),
                 ),
             ),
             Change(
                 "storage.log:Log._tell",
-                (("ticket.settled.set_result(", "(lambda settled: None)("),),
+                (("one.committed.set_result(", "(lambda committed: None)("),),
             ),
         ),
         # The last: a reading of a record whose upload was acknowledged, and never committed.

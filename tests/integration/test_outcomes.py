@@ -171,10 +171,10 @@ def test_a_call_that_meets_a_bug_fails_alone(scene: Scene, monkeypatch: pytest.M
             raise ZeroDivisionError
         return admit(batch, proposal)
 
-    def running(tickets: list[PendingAppend]) -> None:
+    def running(pending: list[PendingAppend]) -> None:
         queued.wait(PATIENCE_SECONDS)
-        sizes.append(len(tickets))
-        run(tickets)
+        sizes.append(len(pending))
+        run(pending)
 
     with monkeypatch.context() as patch:
         patch.setattr(Batch, "admit", admitting)
@@ -359,11 +359,11 @@ def test_a_call_of_several_batches_that_fails_half_way(
     monkeypatch.setattr("storage.log.BATCH_EVENTS", 1)
     run, runs = ledger.log._run, []
 
-    def second_fails(tickets: list[Any]) -> None:
-        runs.append(tickets)
+    def second_fails(pending: list[Any]) -> None:
+        runs.append(pending)
         if len(runs) == 2:
             raise Unavailable("database", "nothing was appended")
-        run(tickets)
+        run(pending)
 
     monkeypatch.setattr(ledger.log, "_run", second_fails)
     with pytest.raises(OutcomeUnknown, match="only the first 1 were appended"):

@@ -25,11 +25,11 @@ from ledger.merkle import (
 from ledger.tiles import (
     TILE_WIDTH,
     all_tiles,
-    crown_of,
     edge_nodes,
     grow,
     join_bundle,
     level_tiles,
+    right_edge_of,
     split_bundle,
     tile_nodes,
     tile_path,
@@ -174,10 +174,10 @@ def test_entry_bundles_that_end_inside_an_entry_are_refused(data: bytes) -> None
     start=st.integers(0, 70_000 - 4_200),
 )
 @settings(max_examples=60, deadline=None)
-def test_the_crown_grows_with_the_tree(sizes: list[int], start: int) -> None:
+def test_the_right_edge_grows_with_the_tree(sizes: list[int], start: int) -> None:
     """Batch by batch, its nodes lead to the same paths as the stored tiles; earlier ones stay as they were."""
     leaves = stored()[0]
-    size, crown = start, crown_of(start, tile_reader(LARGE))
+    size, edge = start, right_edge_of(start, tile_reader(LARGE))
     frontier = Frontier(start, tile_nodes(tile_reader(LARGE)))
     seen = []
     for more in sizes:
@@ -185,8 +185,8 @@ def test_the_crown_grows_with_the_tree(sizes: list[int], start: int) -> None:
         for leaf in leaves[size : size + more]:
             frontier.append(leaf, nodes)
         size += more
-        crown = grow(crown, nodes)
-        seen.append((size, edge_nodes(size, crown, tile_nodes(tile_reader(LARGE)))))
+        edge = grow(edge, nodes)
+        seen.append((size, edge_nodes(size, edge, tile_nodes(tile_reader(LARGE)))))
     for size, node in seen:
         for index in {0, size // 2, size - 1, max(0, size - 257)}:
             stored_node = tile_nodes(tile_reader(size))
@@ -194,11 +194,11 @@ def test_the_crown_grows_with_the_tree(sizes: list[int], start: int) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 254, 257, 65_537])
-def test_a_crown_of_more_than_there_is_is_refused(size: int) -> None:
+def test_a_right_edge_of_more_than_there_is_is_refused(size: int) -> None:
     """Of a tile that is there, but too short; full ones are not its part."""
-    crown_of(size, tile_reader(size))
+    right_edge_of(size, tile_reader(size))
     with pytest.raises(LookupError, match="has fewer than"):
-        crown_of(size + 1, tile_reader(size))
+        right_edge_of(size + 1, tile_reader(size))
 
 
 @pytest.mark.parametrize("length", [1, 31, 33, 8_191])
