@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from identity.actors import write_keyfile
-from tests.deep import calls, campaign, mutants, planted, scarce, torn
+from tests.deep import calls, campaign, planted, scarce, torn
 from tests.deep.campaign import Part, Tally, World
 from tests.deep.plants import PLANTS, Plant
 from tests.deep.tracing import StraceMissing, find_strace
@@ -132,12 +132,3 @@ def test_the_command_line_says_it_in_one_line(
         assert done.stderr.count("\n") == 1, (fault, done.stderr)
     world.stands([])
     world.town.close()
-
-
-@pytest.mark.parametrize("part", ["gate_rule", "wants"])
-def test_a_mutant_of_a_declared_type_is_found(part: str) -> None:
-    """One of the rules, and one of the rows that are loaded beforehand."""
-    number = next(n for n, one in enumerate(mutants.MUTANTS) if one.part == part)
-    (tally,) = mutants.run(Part("mutants", "none", SEED, number, 1))
-    assert_good([tally])
-    assert tally.met == 1
