@@ -172,7 +172,7 @@ class _Telling:
 
     def revoked(self, body: Mapping[str, Any]) -> str:
         """Who may see it no more."""
-        return f"takes the access of {self._called(body['grantee'])} back"
+        return f"revokes {self._called(body['grantee'])}’s access"
 
     def excluded(self, body: Mapping[str, Any]) -> str:
         """Who sees nothing, whatever was granted."""
