@@ -231,5 +231,5 @@ def test_the_wheel_carries_the_templates(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     (wheel,) = tmp_path.glob("*.whl")
     names = {n for n in zipfile.ZipFile(wheel).namelist() if "/templates/" in n}
-    here = (ROOT / "api" / "story" / "templates").iterdir()
+    here = (ROOT / "demo" / "report" / "templates").iterdir()
     assert names == {f"demo/report/templates/{path.name}" for path in here}
