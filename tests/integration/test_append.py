@@ -293,7 +293,7 @@ REFUSED: dict[str, tuple[str, str, Make]] = {
         "unknown", "pt_.* has no record rc_", by_pat(lambda s: s.reading(s.pat.actor, record=s.id("rc"))),
     ),
     "a version that isn't there": (
-        "unknown", "got version 2", by_pat(lambda s: s.reading(s.pat.actor, version=2)),
+        "unknown", "has no version 2", by_pat(lambda s: s.reading(s.pat.actor, version=2)),
     ),
     "another stream length": (
         "conflict", "got the expected length 1 of patient/pt_", by_pat(Scene.grant, expect=1),

@@ -52,7 +52,8 @@ def test_no_door_takes_a_name_that_shows_as_another(town: Town, web: Web, kind: 
     key = write_keyfile(town.settings.data.with_name("operator.key"), operator)
     for where in ((), ("--url", web.url)):
         ran = heartwood(town.settings, "hospital", "add", name, "--as", key, *where)
-        assert ran.code == 2 and "public name" in ran.err and ran.err.strip().isprintable()
+        assert ran.code == 2 and "public name" in ran.err
+        assert all(line.isprintable() for line in ran.err.rstrip("\n").split("\n"))
     assert town.size() == size
 
 
