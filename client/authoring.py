@@ -1,4 +1,4 @@
-"""What authors do at the client: upload, amend, retract. (Imports, beside the data, go through `uploads`.)"""
+"""What authors sign: upload, amend, retract. (Imports, which run beside the data, go through `beside`.)"""
 
 from dataclasses import replace
 from typing import Any

@@ -43,7 +43,7 @@ class Address:
 
 
 class LedgerClient(Protocol):
-    """What whoever holds a key asks of a ledger. Errors are those of the rooms behind it."""
+    """What whoever holds a key asks of a ledger. Errors are those of the packages behind it."""
 
     origin: str
 

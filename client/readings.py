@@ -1,4 +1,4 @@
-"""What readers do at the client: open a record, a chart, a history; download a whole chart."""
+"""What readers sign: open a record, a chart, a history; download a whole chart."""
 
 from collections.abc import Sequence
 from typing import Any

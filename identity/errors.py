@@ -1,8 +1,8 @@
-"""The errors of this room; each message says what was got and what was expected."""
+"""The errors of this package; each message says what was got and what was expected."""
 
 
 class IdentityError(Exception):
-    """Root of every error that this room raises on purpose."""
+    """Root of every error that this package raises on purpose."""
 
 
 class KeyFileError(IdentityError):

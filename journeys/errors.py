@@ -1,4 +1,4 @@
-"""The errors of this room; each message says what was got and what was expected."""
+"""The errors of this package; each message says what was got and what was expected."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from consent.rules import named
 
 
 class RecordsError(Exception):
-    """Root of every error that this room raises on purpose."""
+    """Root of every error that this package raises on purpose."""
 
 
 class NotThere(RecordsError):

@@ -24,7 +24,7 @@ from api.http.shares import Addresses
 from api.http.writing import Uploads
 from storage.ledger import Ledger
 
-_ROOMS = (appending, readings, writing, views, signing_in, log, health)
+_ROUTED = (appending, readings, writing, views, signing_in, log, health)
 _FORMS = (
     signing_in.SignInSent, views.LookupSent, views.QuestionSent, writing.SealSent, writing.SubjectsSent,
 )  # fmt: skip
@@ -63,9 +63,9 @@ def create_app(opening: Callable[[], Ledger], close: bool = True) -> FastAPI:
         telemetry={"logs": False, "metrics": False, "tracing": False},
     )
     app.add_route("/v1/openapi.json", _openapi, include_in_schema=False)  # where it was at first
-    for room in _ROOMS:
-        app.include_router(room.router)
-    routes = [*app.routes, *(route for room in _ROOMS for route in room.router.routes)]
+    for module in _ROUTED:
+        app.include_router(module.router)
+    routes = [*app.routes, *(route for module in _ROUTED for route in module.router.routes)]
     app.state.addresses = [route for route in routes if isinstance(route, Route)]
     for error in _ERRORS:
         app.add_exception_handler(error, problems.answer_error)
@@ -92,7 +92,7 @@ def serving() -> FastAPI:
 
 def _by_session() -> list[tuple[str, str]]:
     """Path and method of each operation that depends on who is signed in."""
-    routes = [r for room in _ROOMS for r in room.router.routes if isinstance(r, APIRoute)]
+    routes = [r for module in _ROUTED for r in module.router.routes if isinstance(r, APIRoute)]
     return [
         (route.path, method.lower())
         for route in routes

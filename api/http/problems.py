@@ -116,7 +116,7 @@ ERRORS: tuple[tuple[type[Exception], str], ...] = (
     (DriverError, "database"),
     (CryptoError, "malformed"),
 )
-"""Errors of the rooms, the special before the general."""
+"""Errors of the packages, the special before the general."""
 
 
 def problem_of(error: Exception) -> Problem:

@@ -13,6 +13,7 @@ from client.staff import suspend_doctor
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key
 from journeys.errors import AccessDenied
+from ledger.errors import Refused
 from ledger.facts import Exclusion, Grant
 from ledger.rows import Name
 from ledger.sequencer import Outcome
@@ -239,3 +240,18 @@ def test_a_revocation_of_all_ends_what_has_run_out_too(found: Town) -> None:
     grants.revoke(client, pat.actor, pat.patient, doctor.account)
     assert not [one for one in found.ledger.rows(Grant, "patient", pat.patient) if one.active]
     assert not rebuild(found.ledger.store, False).differences
+
+
+@pytest.mark.parametrize("cold", [False, True], ids=["warm", "cold"])
+def test_whoever_was_granted_something_once_can_be_revoked_again(found: Town, cold: bool) -> None:
+    """Also where nothing stands any more; whoever was never granted anything is unknown."""
+    pat, doctor, other = found.person(), found.doctor(), found.doctor()
+    grants.grant(LocalClient(found.ledger), pat.actor, pat.patient, doctor.account)
+    for _ in range(2):
+        if cold:
+            found.reopen()
+        assert grants.revoke(LocalClient(found.ledger), pat.actor, pat.patient, doctor.account)
+    if cold:
+        found.reopen()
+    with pytest.raises(Refused, match="has granted nothing to"):
+        grants.revoke(LocalClient(found.ledger), pat.actor, pat.patient, other.account)
