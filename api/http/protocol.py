@@ -28,13 +28,15 @@ IDLE_SECONDS = 5
 """How long a connection is kept between two requests."""
 REST_SECONDS = 5
 """How long the rest of a body may take that nobody reads any more, because it was answered already."""
+REST_PAUSE_SECONDS = 0.02
+"""How long we look away between two pieces of such a rest: taking it is a courtesy and must cost others nothing."""
 WRITE_SECONDS = 30
 """Within this a client has to take `WRITE_BYTES` of what waits for it, or all."""
 WRITE_BYTES = 32 * 1024
 """See `WRITE_SECONDS`."""
 CONNECTIONS = 2_048
 """Connections of one process; for one more the one that has been silent longest is closed."""
-PIPELINED = 32
+PIPELINED = 4
 """Requests of one connection that wait for the answer to the one before; who sends more is answered so many and no
 more. Each takes a hundred times its length in memory."""
 ADDRESS_CONNECTIONS = 256
@@ -146,6 +148,13 @@ class Connection(HttpToolsProtocol):
             super().data_received(piece)
             if self._head > HEAD_BYTES:
                 self._refuse(_too_long(self._head))
+        if not self._in_head and self.cycle.response_complete and not self.transport.is_closing():
+            self.flow.pause_reading()
+            self.loop.call_later(REST_PAUSE_SECONDS, self._look_again)
+
+    def _look_again(self) -> None:
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
 
     def on_message_begin(self) -> None:
         """A head begins."""

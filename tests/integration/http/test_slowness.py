@@ -331,6 +331,19 @@ def test_a_body_that_was_answered_is_not_read_for_ever(closed: Closed) -> None:
             pytest.fail("it is read for ever")
 
 
+def test_a_body_that_was_answered_is_read_at_our_leisure(closed: Closed) -> None:
+    """However fast the rest comes: a piece is taken now and then, the others stay where they are."""
+    rest = bytes(64 * 1024 * 1024)
+    with attacked(closed, protocol__REST_PAUSE_SECONDS=PATIENCE_SECONDS) as attack:
+        line = attack.connect()
+        head = b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n{" % len(rest)
+        line.sendall(head)
+        assert kind(line) == "not_found"
+        line.settimeout(SHORT_SECONDS)
+        with pytest.raises(TimeoutError):
+            line.sendall(rest)
+
+
 def test_a_connection_goes_on_after_a_body_that_was_answered(closed: Closed) -> None:
     """Whoever sends the rest in time is served again on it."""
     with attacked(closed) as attack:
