@@ -15,7 +15,7 @@ from benchmarks.peers import Append, Plain
 from benchmarks.plots import Line, Panel, chart
 from benchmarks.town import Town
 from ledger.event import Event
-from tests.postgres import Cluster
+from tests.support.postgres import Cluster
 
 COUNTS = {1: 500, 100: 10_000, 500: 20_000}
 """Events of a round, by batch size."""

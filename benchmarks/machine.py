@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cryptography.hazmat.backends.openssl import backend
 
-from tests.postgres import find_programs
+from tests.support.postgres import find_programs
 
 BUSY_LOAD = 0.5
 """Programs that ran or wanted to, on average over a minute, from which on it is told."""

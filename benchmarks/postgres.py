@@ -10,7 +10,7 @@ from benchmarks.append import append_signed
 from benchmarks.measure import Figure, one_thread_limit, workplace
 from benchmarks.town import Signed, Town
 from identity.actors import Actor
-from tests.postgres import Cluster
+from tests.support.postgres import Cluster
 
 EVENTS = 6_000
 """By each process."""

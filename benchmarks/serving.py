@@ -25,7 +25,7 @@ from identity.actors import Actor, new_key
 from ledger.event import Event, sign_bundle, sign_event
 from records.opening import find_records
 from records.uploads import Upload
-from tests.postgres import Cluster
+from tests.support.postgres import Cluster
 
 CLIENTS = 32
 WORKERS = 2

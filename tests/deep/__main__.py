@@ -21,7 +21,7 @@ from tests.deep import planted, scarce
 from tests.deep.campaign import ENGINES, Part, Tally
 from tests.deep.kinds import KINDS, run_part
 from tests.deep.tracing import StraceMissing, find_strace
-from tests.postgres import PostgresMissing, find_or_install
+from tests.support.postgres import PostgresMissing, find_or_install
 
 SEED = 20_261_120
 COLUMNS = ("fault", "engine", "runs", "met", "acknowledged", "lost", "wrong")

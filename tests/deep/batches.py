@@ -8,8 +8,8 @@ from pathlib import Path
 from api.app.settings import Settings
 from tests.deep.campaign import Part, Tally, cluster
 from tests.deep.witness import everything_holds
-from tests.onebyone import KEEPING, play
-from tests.people import Town
+from tests.support.one_by_one import KEEPING, play
+from tests.support.people import Town
 
 SEQUENCES = 400
 SEQUENCES_A_PART = 20

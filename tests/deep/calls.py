@@ -9,13 +9,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ledger.sequencer import Appended
-from tests.children import start
 from tests.deep import tracing
 from tests.deep.campaign import Part, Tally, World, drive, killed
 from tests.deep.journey import THREADS, Sent, travel
 from tests.deep.report import Report
 from tests.deep.tracing import Fault, Strace
 from tests.deep.witness import Wrong
+from tests.support.child_processes import start
 
 END_SECONDS = 90.0
 """How long a child may take that was broken once; locks are waited for 30 s."""

@@ -21,8 +21,8 @@ from typing import Self, TypeVar
 from api.app.settings import Settings
 from tests.deep.load import PATIENTS, Crowd, found
 from tests.deep.witness import Lost, Witness, everything_holds
-from tests.people import Town
-from tests.postgres import Cluster
+from tests.support.people import Town
+from tests.support.postgres import Cluster
 
 C = TypeVar("C")
 ENGINES = ("sqlite", "postgresql")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.deep.campaign import Part, Tally
-from tests.unit.consent_properties import agree
+from tests.support.consent.properties import agree
 
 QUESTIONS = 20
 """Questions asked about one random world."""

@@ -29,11 +29,11 @@ from ledger.sequencer import Appended, Outcome, Proposal
 from records import opening
 from records.uploads import Upload
 from storage.ledger import Ledger
-from tests.children import start
 from tests.deep.plants import plant
 from tests.deep.report import POLL_SECONDS, Report
 from tests.deep.witness import Wrong
-from tests.people import Person, Town
+from tests.support.child_processes import start
+from tests.support.people import Person, Town
 
 PATIENTS = 5
 GRANT_SHARE = 0.6

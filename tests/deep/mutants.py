@@ -27,20 +27,20 @@ MUTANT_SECONDS = 60
 """How long the tests of one mutant may take until one of them fails."""
 MUTANTS_A_PART = 8
 _OF_RULES = (
-    "signers",
-    "gate",
-    "declared_rules",
-    "keys",
-    "facts",
-    "editions",
-    "attempts",
-    "sequencer",
-    "days",
+    "ledger/test_signers",
+    "consent/test_gate",
+    "ledger/test_declared_rules",
+    "ledger/test_keys",
+    "ledger/test_facts",
+    "ledger/test_editions",
+    "ledger/test_attempts",
+    "ledger/test_sequencer",
+    "journeys/test_days",
 )
-RULE_TESTS = tuple(f"tests/unit/test_{name}.py" for name in _OF_RULES)
+RULE_TESTS = tuple(f"tests/unit/{name}.py" for name in _OF_RULES)
 """Fast, and near to the rules; the first that fails ends the run."""
 ROW_TESTS = (
-    "tests/integration/test_prefetch.py::test_every_event_of_a_rich_history_is_foreseen[sqlite]",
+    "tests/integration/storage/test_prefetch.py::test_every_event_of_a_rich_history_is_foreseen[sqlite]",
 )
 """Fails when a row was read that no declaration wanted."""
 _CHANGES: dict[str, Any] = {

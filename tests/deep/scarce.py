@@ -16,11 +16,11 @@ from pathlib import Path
 from api.app.bootstrap import open_ledger
 from api.app.settings import Settings
 from identity.actors import write_keyfile
-from tests.commands import heartwood
 from tests.deep.campaign import Part, Tally, World, drive, root
 from tests.deep.load import TOLD, Acting, Crowd, Telling, act
 from tests.deep.report import Report
 from tests.deep.witness import Wrong
+from tests.support.commands import heartwood
 
 RUNS = 30
 RUNS_A_PART = 15

@@ -13,7 +13,7 @@ from tests.deep.campaign import Part, Tally, World, drive
 from tests.deep.journey import Sent, grant_body
 from tests.deep.load import acknowledgement
 from tests.deep.witness import Wrong
-from tests.people import entry_of
+from tests.support.people import entry_of
 
 RUNS = 200
 RUNS_A_PART = 50

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.deep.witness import Wrong
-from tests.postgres import apt_get
+from tests.support.postgres import apt_get
 
 MISSING = "strace is missing (Debian: apt-get install strace): faults at system calls are left out"
 INSTALL_LOCK = Path("/run/heartwood-strace-install.lock")

@@ -13,7 +13,7 @@ from storage.exports import write_export
 from storage.keytable import named_objects
 from storage.ledger import Ledger
 from storage.sql.views import rebuild
-from tests.people import Town, vkeys
+from tests.support.people import Town, vkeys
 
 BLOB_EVENTS = ("record.uploaded", "record.amended")
 

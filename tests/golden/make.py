@@ -1,8 +1,9 @@
 """Writes the golden files: `python -m tests.golden.make`.
 
-The events are the examples of the declared types (`ledger/types/`). Keys, ids and times are fixed, so what is deterministic comes out the same for ever: `python -m pytest
-tests/unit/test_golden.py` compares it byte for byte. What holds fresh randomness (ML-DSA signatures,
-salts, nonces) is written only where the file is missing; tests open it.
+The events are the examples of the declared types (`ledger/types/`). Keys, ids and times are fixed, so what
+is deterministic comes out the same for ever: `tests/unit/ledger/test_golden.py` compares it byte for byte.
+What holds fresh randomness (ML-DSA signatures, salts, nonces) is written only where the file is missing;
+tests open it.
 """
 
 import hashlib

@@ -1,1 +1,1 @@
-"""See the package above."""
+"""Tests with real engines, processes and kills, in a folder for each package that they test."""

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from api.app.settings import Settings
-from tests import exports
-from tests.exports import Export
-from tests.people import Town
-from tests.postgres import Cluster, PostgresMissing
+from tests.support import exports
+from tests.support.exports import Export
+from tests.support.people import Town
+from tests.support.postgres import Cluster, PostgresMissing
 
 ENGINES = ("sqlite", "postgresql")
 

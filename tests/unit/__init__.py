@@ -1,1 +1,1 @@
-"""See the package above."""
+"""Fast tests, in a folder for each package that they test."""

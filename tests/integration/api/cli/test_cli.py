@@ -1,0 +1,613 @@
+"""The command line as people use it: the installed `heartwood`, one process a command.
+
+Each test works on its own copy of a ledger that a few commands made once. Every run is held to the
+exit codes (0 good, 1 found wrong or denied, 2 used wrongly, 3 origin unproven, 4 could not run), to
+one JSON object with --json, and to messages for people: never a traceback. Most commands that must
+fail run in this process, by the entry point that the installed command calls, to save half a second.
+"""
+
+import contextlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from api.app.bootstrap import open_ledger
+from api.app.settings import Settings
+from api.cli.app import main
+from client.beside import append
+from crypto.encoding import b64encode
+from crypto.ids import ALGORITHM_ED25519, key_id
+from crypto.notes import LogSigner
+from identity.actors import read_keyfile
+from ledger.auditor import verify_export
+from ledger.files import read_vkeys
+from ledger.messages import possession_message
+from storage.exports import write_export
+from storage.ledger import Ledger
+from synthetic import patients
+from tests.support.exports import flipped
+
+HEARTWOOD = Path(sys.executable).with_name("heartwood")
+ORIGIN = "heartwood.example/cli"
+LETTER = b"Dear colleague, \xf0\x9f\xab\x80 99 % better.\n" * 3_000
+"""More than one chunk of a blob, and not UTF-8 alone in what it is."""
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Runs commands on the ledger in `data`, which they find by HEARTWOOD_DATA."""
+
+    data: Path
+    variables: tuple[tuple[str, str], ...] = ()
+
+    def having(self, **variables: str) -> "Shell":
+        """The same with more in the environment."""
+        return replace(self, variables=(*self.variables, *variables.items()))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The tester's own, without settings of ours but these."""
+        kept = {n: v for n, v in os.environ.items() if not n.startswith("HEARTWOOD_")}
+        return kept | {"HEARTWOOD_DATA": str(self.data), "COLUMNS": "200"} | dict(self.variables)
+
+    def run(
+        self, *arguments: object, code: int = 0, stdin: bytes = b""
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run one command, which must end with `code`."""
+        command = [str(HEARTWOOD), *map(str, arguments)]
+        run = subprocess.run(command, env=self.environment, input=stdin, capture_output=True)
+        assert run.returncode == code, (arguments, run.returncode, run.stdout, run.stderr)
+        assert b"Traceback" not in run.stderr and b"error of the program" not in run.stderr
+        assert b"\x1b" not in run.stdout
+        return run
+
+    def json(self, *arguments: object, code: int = 0) -> Json:
+        """Run one command with --json; its one object."""
+        run = self.run(*arguments, "--json", code=code)
+        found = json.loads(run.stdout)
+        assert isinstance(found, dict) and run.stdout.count(b"\n") == 1
+        return found
+
+    def fails(self, code: int, words: str, *arguments: object) -> None:
+        """A command must fail with `code`, saying these words to people and in JSON."""
+        command = ["heartwood", *map(str, arguments), "--json"]
+        with (
+            patch.object(sys, "argv", command),
+            patch.dict(os.environ, self.environment, clear=True),
+            contextlib.redirect_stdout(io.StringIO()) as out,
+            contextlib.redirect_stderr(io.StringIO()) as err,
+            pytest.raises(SystemExit) as left,
+        ):
+            main()
+        assert left.value.code == code, (arguments, out.getvalue(), err.getvalue())
+        told = json.loads(out.getvalue())
+        assert told.keys() == {"problem", "message"} and words in told["message"], told
+        assert told["problem"] != "bug"
+        assert f"\n{err.getvalue()}".endswith(f"\nheartwood: {told['message']}\n")
+
+
+@dataclass(frozen=True)
+class Town:
+    """A ledger and what its first commands answered."""
+
+    shell: Shell
+    init: Json
+    north: Json
+    south: Json
+    doctor: Json
+    """Of the south."""
+    patient: Json
+    upload: Json
+    letter: Path
+
+    def keyfile(self, answer: Json, name: str = "keyfile") -> Path:
+        """The key file that an answer names, in this copy of the ledger."""
+        return self.shell.data / "people" / Path(answer[name]).name
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Ledger]:
+        """The ledger without the command line."""
+        ledger = open_ledger(Settings(data=self.shell.data, database_url="", root=None))
+        try:
+            yield ledger
+        finally:
+            ledger.close()
+
+    @property
+    def operator(self) -> Path:
+        return self.keyfile(self.init)
+
+    @property
+    def system(self) -> Path:
+        return self.keyfile(self.north)
+
+    @property
+    def south_admin(self) -> Path:
+        return self.keyfile(self.south, "admin_keyfile")
+
+    @property
+    def vkey(self) -> Path:
+        return self.shell.data / "log.vkey"
+
+
+@pytest.fixture(scope="module")
+def founded(tmp_path_factory: pytest.TempPathFactory) -> Town:
+    place = tmp_path_factory.mktemp("cli")
+    shell, letter = Shell(place / "data"), place / "letter.pdf"
+    letter.write_bytes(LETTER)
+    init = shell.json("init", "--origin", ORIGIN)
+    north, south = (
+        shell.json("hospital", "add", name, "--as", init["keyfile"], "--time-zone", "Europe/Berlin")
+        for name in ("Klinikum Nord", "Klinikum Süd")
+    )
+    doctor = shell.json("doctor", "add", "Dr. Cem Süd", "--as", south["admin_keyfile"])
+    patient = shell.json("patient", "add", "Pat Muster", "--as", north["keyfile"])
+    told = ("--patient", patient["patient"], "--category", "document", "--title", "Brief")
+    upload = shell.json("upload", letter, *told, "--as", north["keyfile"])
+    return Town(shell, init, north, south, doctor, patient, upload, letter)
+
+
+@pytest.fixture
+def town(founded: Town, tmp_path: Path) -> Iterator[Town]:
+    """A copy of the ledger; whatever a test did to it, its export verifies afterwards."""
+    shutil.copytree(founded.shell.data, tmp_path / "data")
+    made = replace(founded, shell=Shell(tmp_path / "data"))
+    yield made
+    with made.open() as ledger:
+        write_export(ledger, tmp_path / "last")
+    assert verify_export(tmp_path / "last", read_vkeys(made.vkey)).proven
+
+
+# init, hospital, system, doctor, patient
+
+
+def test_answers_name_what_was_made(founded: Town) -> None:
+    expected = {
+        "init": ({"origin", "account", "key", "keyfile", "vkey", "seq"}, founded.init),
+        "hospital": (
+            {"hospital", "account", "key", "keyfile", "admin_account", "admin_keyfile", "seq"},
+            founded.north,
+        ),
+        "doctor": ({"hospital", "doctor", "account", "key", "keyfile", "seq"}, founded.doctor),
+        "patient": ({"patient", "account", "key", "keyfile", "seq"}, founded.patient),
+        "upload": ({"record", "patient", "seq", "size"}, founded.upload),
+    }
+    prefixes = {"hospital": "hs", "account": "ac", "doctor": "ac", "patient": "pt", "record": "rc"}
+    for members, answer in expected.values():
+        assert answer.keys() == members
+        for name, value in answer.items():
+            if name in prefixes:
+                assert value.startswith(f"{prefixes[name]}_")
+            if name.endswith("keyfile"):
+                assert Path(value).stat().st_mode & 0o777 == 0o600
+    assert founded.init["seq"] == 0 and founded.upload["size"] == len(LETTER)
+    assert founded.doctor["hospital"] == founded.south["hospital"]
+
+
+def test_init_never_goes_over_what_is_there(town: Town, tmp_path: Path) -> None:
+    shell = town.shell
+    shell.fails(4, "holds a ledger already", "init")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").touch()
+    shell.fails(4, "holds files", "init", "--data", tmp_path / "other")
+    shell.fails(4, "heartwood/x", "init", "--data", tmp_path / "new", "--origin", "heartwood/x")
+    shell.fails(4, "there is no ledger", "export", tmp_path / "e", "--data", tmp_path / "new")
+    told = shell.run("init", "--data", tmp_path / "new").stdout.decode()
+    assert "operator's key: " in told and "verifier keys: " in told
+
+
+def test_who_may_add_whom(town: Town) -> None:
+    shell = town.shell
+    told = shell.json("system", "add", "Labor", "--as", town.south_admin)
+    assert told.keys() == {"hospital", "account", "key", "keyfile", "seq"}
+    text = shell.run("doctor", "add", "Dr. Dora", "--as", town.south_admin).stdout.decode()
+    assert "Dr. Dora is ac_" in text and "key file: " in text
+    shell.fails(1, "got the role", "hospital", "add", "West", "--as", town.south_admin)
+    shell.fails(1, "got the role", "doctor", "add", "Dr. X", "--as", town.system)
+    shell.fails(1, "got the role", "patient", "add", "P", "--as", town.keyfile(town.patient))
+
+
+def test_minors_and_the_dead(town: Town) -> None:
+    shell = town.shell
+    shell.json("patient", "add", "Kind", "--birth-date", "2024-02-29", "--as", town.system)
+    dead = shell.json("patient", "add", "Alt", "--deceased", "--as", town.system)
+    key = town.keyfile(dead)
+    shell.fails(1, "dead", "grant", town.doctor["doctor"], "--as", key)
+    shell.fails(
+        2, "future", "patient", "add", "K", "--birth-date", "2999-01-01", "--as", town.system
+    )
+    shell.run("patient", "add", "K", "--birth-date", "yesterday", "--as", town.system, code=2)
+
+
+# key new
+
+
+def own_key(account: str, origin: str = ORIGIN) -> tuple[str, str, str]:
+    """A key made elsewhere: its id, public key and proof, by `cryptography` alone."""
+    private = Ed25519PrivateKey.generate()
+    public = private.public_key().public_bytes_raw()
+    name = key_id(ALGORITHM_ED25519, public)
+    proof = private.sign(possession_message(origin, account, name))
+    return name, b64encode(public), b64encode(proof)
+
+
+def test_a_key_made_elsewhere(town: Town) -> None:
+    shell = town.shell
+    patient = shell.json("patient", "add", "Ohne Schlüssel", "--no-key", "--as", town.system)
+    assert patient.keys() == {"patient", "account", "seq"}
+    account = patient["account"]
+    new = ("key", "new", "--account", account, "--as", town.system)
+    name, public, proof = own_key(account)
+    _, _, other = own_key(account)
+    shell.fails(2, "belong together", *new, "--public-key", public)
+    shell.fails(1, "proof of possession", *new, "--public-key", public, "--proof", other)
+    shell.fails(1, "in base64", *new, "--public-key", public[:-4], "--proof", proof)
+    told = shell.json(*new, "--public-key", public, "--proof", proof)
+    assert told.keys() == {"account", "key", "public_key", "seq"}
+    assert (told["key"], told["public_key"]) == (name, public)
+    shell.fails(1, "already has a key", *new)
+    further, public, proof = own_key(account := shell.json(
+        "patient", "add", "Noch eine", "--no-key", "--as", town.system
+    )["account"])  # fmt: skip
+    ran = shell.run("key", "new", "--account", account, "--as", town.system, "--public-key", public,
+                    "--proof", proof)  # fmt: skip
+    assert ran.stdout.decode().startswith(f"Key {further} registered for {account} (entry ")
+    shell.fails(2, "is not an account id", "key", "new", "--account", "ac_x", "--as", town.system)
+
+
+def test_a_further_key_of_ones_own(town: Town) -> None:
+    shell, account = town.shell, town.patient["account"]
+    told = shell.json("key", "new", "--account", account, "--as", town.keyfile(town.patient))
+    assert told.keys() == {"account", "key", "public_key", "seq", "keyfile"}
+    shell.json("history", "--as", town.keyfile(told))
+    shell.fails(1, "can't vouch", "key", "new", "--account", account, "--recovery", "--as",
+                town.keyfile(told))  # fmt: skip
+
+
+def test_a_recovered_key_counts_later_and_a_revoked_one_no_more(town: Town) -> None:
+    shell, account = town.shell, town.patient["account"]
+    recover = ("key", "new", "--account", account, "--recovery", "--as")
+    shell.fails(1, "recovery is for", *recover, town.keyfile(town.south))
+    fresh = shell.json(*recover, town.system)
+    shell.fails(1, "denied by S0 (not valid)", "history", "--as", town.keyfile(fresh))
+    revoke_key(town)
+    shell.fails(1, "denied by S0 (not valid)", "history", "--as", town.keyfile(town.patient))
+
+
+def revoke_key(town: Town) -> None:
+    """The patient revokes the key; there is no command for it."""
+    person = read_keyfile(town.keyfile(town.patient)).in_role("person")
+    body = {"account": person.account, "key": person.key.id}
+    with town.open() as ledger:
+        event = person.event("key.revoked", f"account/{person.account}", body, ledger.clock())
+        append(ledger, person, [event])
+
+
+# import, upload, open
+
+
+def test_import(town: Town, tmp_path: Path) -> None:
+    shell, source = town.shell, tmp_path / "source"
+    source.mkdir()
+    for number, one in enumerate(patients(7, 3, years=2)):
+        (source / f"{number}.json").write_bytes(one.bundle)
+    as_system = ("--hospital", town.north["hospital"], "--as", town.system)
+    (source / "notes.txt").write_text("nobody's")
+
+    def listed(name: str) -> tuple[object, ...]:
+        return (*as_system, "--accept-rejects", "--report", tmp_path / name)
+
+    dry = shell.json("import", source, "--dry-run", *listed("dry"))
+    told = shell.json("import", source, *listed("first"))
+    assert (told["files"], told["patients"], told["rejected"]) == (4, 3, 1)
+    assert told["found"] == told["imported"] + told["references"] + told["rejected"]
+    assert sum(told["records"].values()) > 20
+    assert (dry["new"], dry["records"], dry["dry_run"]) == (told["new"], told["records"], True)
+    lines = Path(told["rejects_file"]).read_text().splitlines()
+    assert "nothing says whose it is" in json.loads(lines[-1])["reason"]
+    shell.fails(2, "holds a report already", "import", source, *listed("first"))
+    assert Path(told["rejects_file"]).read_text().splitlines() == lines
+    again = shell.json("import", source / "0.json", *listed("again"))
+    assert (again["patients"], again["new"], again["size"]) == (0, 0, told["size"])
+    text = shell.run("import", source, *listed("text")).stdout.decode()
+    assert f"0 new, 0 amended, {told['new']} known before" in text
+    assert "NOT imported: 1 unit, to be mended" in text
+    shell.fails(2, "not for hs_", "import", source, "--hospital", town.south["hospital"], "--as",
+                town.system)  # fmt: skip
+    shell.fails(2, "there is no file or folder", "import", tmp_path / "none", *as_system)
+    (source / "0.json").write_bytes(b"{}")
+    assert shell.json("import", source / "0.json", *listed("broken"))["rejected"] == 1
+
+
+def test_upload_and_open(town: Town, tmp_path: Path) -> None:
+    shell, out, record = town.shell, tmp_path / "out.pdf", town.upload["record"]
+    as_patient = ("--purpose", "PATRQT", "--as", town.keyfile(town.patient))
+    assert shell.run("open", record, *as_patient).stdout == LETTER
+    told = shell.json("open", record, *as_patient, "--out", out)
+    assert out.read_bytes() == LETTER
+    assert (told["record"], told["rule"], told["size"]) == (record, "S5", len(LETTER))
+    assert (told["title"], told["file_name"]) == ("Brief", "letter.pdf")
+    shell.fails(2, "exists; nothing was signed or read", "open", record, *as_patient, "--out", out)
+    shell.fails(2, "needs --out", "open", record, *as_patient)
+    shell.fails(2, "there is no record", "open", "rc_x", *as_patient, "--out", tmp_path / "x")
+    shell.fails(2, "not 9", "open", record, *as_patient, "--version", 9, "--out", tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+
+
+def test_upload_from_standard_input(town: Town, tmp_path: Path) -> None:
+    shell, patient = town.shell, town.patient["patient"]
+    told = ("--patient", patient, "--category", "laboratory", "--as", town.system)
+    text = shell.run("upload", "-", *told, "--media-type", "text/plain", stdin=b"piped").stdout
+    record = text.decode().split()[0]
+    as_patient = ("--purpose", "PATRQT", "--as", town.keyfile(town.patient))
+    assert shell.run("open", record, *as_patient).stdout == b"piped"
+    shell.fails(2, "no such file", "upload", tmp_path / "none", *told)
+    shell.fails(2, "category", "upload", town.letter, *told, "--category", "letters")
+    unknown = ("--patient", "pt_" + "0" * 26, "--category", "laboratory", "--as", town.system)
+    shell.fails(2, "there is no patient", "upload", town.letter, *unknown)
+
+
+def test_altered_content_is_not_given(town: Town, tmp_path: Path) -> None:
+    blobs = [path for path in (town.shell.data / "blobs").rglob("*") if path.is_file()]
+    (blob,) = (path for path in blobs if path.stat().st_size > len(LETTER))
+    blob.chmod(0o600)
+    blob.write_bytes(flipped(blob.read_bytes(), len(LETTER) - 1, 0))
+    read = (
+        "open",
+        town.upload["record"],
+        "--purpose",
+        "PATRQT",
+        "--as",
+        town.keyfile(town.patient),
+    )
+    town.shell.run(*read, "--out", tmp_path / "out", code=1)
+    assert not [path for path in tmp_path.iterdir() if "out" in path.name]
+
+
+# grant, revoke, history
+
+
+def test_granted_read_revoked_refused(town: Town, tmp_path: Path) -> None:
+    shell, record, doctor = town.shell, town.upload["record"], town.doctor["doctor"]
+    patient, reader = town.keyfile(town.patient), town.keyfile(town.doctor)
+    read = ("open", record, "--as", reader, "--out")
+    shell.fails(1, "denied by S12 (default)", *read, tmp_path / "0")
+    told = shell.json("grant", doctor, "--as", patient, "--days", 7)
+    assert told.keys() == {"grant", "patient", "grantee", "end", "seq"}
+    assert told["grant"].startswith("gr_") and told["patient"] == town.patient["patient"]
+    given = shell.json(*read, tmp_path / "1")
+    assert (given["rule"], given["basis"]) == ("S9", [told["seq"]])
+    gone = shell.json("revoke", "--grant", told["grant"], "--as", patient)
+    assert (gone["grantee"], gone["grant"]) == (doctor, told["grant"])
+    shell.fails(1, "the refusal is entry", *read, tmp_path / "2")
+    assert [path.name for path in tmp_path.iterdir() if path.name in "012"] == ["1"]
+    acts = shell.json("history", "--as", patient)["acts"]
+    opened = [act["effect"] for act in acts if act["type"] == "record.opened"]
+    assert opened == ["deny", "permit", "deny"]
+    assert shell.run("history", "--as", patient).stdout.decode().count("REFUSED") == 2
+
+
+def test_a_grant_of_one_record_for_a_hospital(town: Town, tmp_path: Path) -> None:
+    shell, record, hospital = town.shell, town.upload["record"], town.south["hospital"]
+    patient, reader = town.keyfile(town.patient), town.keyfile(town.doctor)
+    text = shell.run("grant", hospital, "--record", record, "--uses", 1, "--as", patient).stdout
+    assert b"1 record, to list and read for TREAT, for at most 1 reading, until" in text
+    assert shell.run("open", record, "--as", reader).stdout == LETTER
+    shell.fails(
+        1, "denied by S12 (default)", "open", record, "--as", reader, "--out", tmp_path / "x"
+    )
+    shell.run("revoke", "--grantee", hospital, "--as", patient)
+
+
+def test_grants_and_revocations_used_wrongly(town: Town) -> None:
+    shell, doctor = town.shell, town.doctor["doctor"]
+    patient, reader = town.keyfile(town.patient), town.keyfile(town.doctor)
+    shell.fails(2, "give --grant or --grantee", "revoke", "--as", patient)
+    shell.fails(2, "there is no grant", "revoke", "--grant", "gr_x", "--as", patient)
+    shell.fails(1, "has granted nothing", "revoke", "--grantee", doctor, "--as", patient)
+    shell.fails(2, "there is no account", "grant", "ac_" + "0" * 26, "--as", patient)
+    shell.fails(2, "is not an account, group or hospital id", "grant", "Dr. Cem", "--as", patient)
+    shell.fails(2, "at most 365", "grant", doctor, "--days", 366, "--as", patient)
+    shell.fails(2, "name one with --patient", "history", "--as", reader)
+    shell.fails(
+        1, "denied by S1 (role)", "history", "--patient", town.patient["patient"], "--as", reader
+    )
+    shell.fails(1, "denied by S1 (role)", "grant", doctor, "--patient", town.patient["patient"], "--as",
+                reader)  # fmt: skip
+
+
+def test_a_revoked_key_signs_nothing_any_more(town: Town) -> None:
+    shell = town.shell
+    person = shell.json("patient", "add", "Key Loser", "--as", town.system)
+    keyfile, account = person["keyfile"], person["account"]
+    second = shell.json("key", "new", "--account", account, "--as", keyfile)
+    shell.fails(1, "may not revoke", "key", "revoke", second["key"], "--account", account,
+                "--as", town.system)  # fmt: skip
+    done = shell.json("key", "revoke", person["key"], "--as", second["keyfile"])
+    assert (done["key"], done["account"]) == (person["key"], account)
+    shell.fails(1, "denied by S0 (not valid)", "history", "--as", keyfile)
+    shell.json("history", "--as", second["keyfile"])
+
+
+# receipt, check, export, verify
+
+
+def test_receipts(town: Town, tmp_path: Path) -> None:
+    shell, out, seq = town.shell, tmp_path / "receipt", town.upload["seq"]
+    as_patient = ("--as", town.keyfile(town.patient))
+    told = shell.json("receipt", seq, *as_patient, "--out", out)
+    assert (told["seq"], told["final"], told["receipt"]) == (seq, True, str(out))
+    assert shell.run("receipt", seq, *as_patient).stdout.rstrip() == out.read_bytes().rstrip()
+    for refused in (town.upload["seq"], 10_000):
+        shell.fails(2, "for you", "receipt", refused, "--as", town.keyfile(town.doctor))
+    assert shell.json("check", out, "--vkey", town.vkey) == {"seq": seq, "proven": True}
+    assert shell.json("check", out, code=3) == {"seq": seq, "proven": False}
+    assert b"origin unproven" in shell.run("check", out, code=3).stdout
+    others = tmp_path / "others"
+    others.write_text("".join(f"{key}\n" for key in LogSigner(ORIGIN, bytes(32), bytes(32)).keys))
+    shell.fails(1, "none of the known keys", "check", out, "--vkey", others)
+    data = out.read_bytes()
+    out.write_bytes(data.replace(b"index %d" % seq, b"index %d" % (seq - 1)))
+    shell.fails(1, "hashes for index", "check", out, "--vkey", town.vkey)
+    shell.fails(4, "no such file", "check", tmp_path / "none", "--vkey", town.vkey)
+
+
+def test_export_and_verify(town: Town, tmp_path: Path) -> None:
+    shell, export = town.shell, tmp_path / "export"
+    told = shell.json("export", export)
+    assert told == {"directory": str(export), "size": town.upload["seq"] + 1}
+    shell.fails(4, "is not empty", "export", export)
+    good = shell.json("verify", export, "--vkey", town.vkey)
+    assert (good["size"], good["proven"], good["entries"]) == (told["size"], True, told["size"])
+    assert shell.json("verify", export, code=3)["proven"] is False
+    text = shell.run("verify", export, "--vkey", town.vkey, "--no-signatures").stdout
+    assert b"WITHOUT signatures" in text
+    foreign = tmp_path / "foreign"
+    foreign.write_bytes(flipped(town.vkey.read_bytes(), 40, 1))
+    shell.fails(2, "verifier key", "verify", export, "--vkey", foreign)
+    foreign.write_bytes(b"\xff\xfe")
+    shell.fails(2, "verifier key", "verify", export, "--vkey", foreign)
+    bundle = next((export / "tile" / "entries").rglob("[0-9]*/[0-9]*"))
+    bundle.write_bytes(flipped(bundle.read_bytes(), 1_000, 3))
+    told = shell.json("verify", export, "--vkey", town.vkey, code=1)
+    assert told["message"].startswith(f"{bundle.relative_to(export)}: damaged")
+    shell.fails(4, "there is no folder", "verify", tmp_path / "none", "--vkey", town.vkey)
+
+
+# accept-restore
+
+
+def database_files(data: Path) -> list[Path]:
+    return sorted(data.glob("heartwood.db*"))
+
+
+def test_going_on_after_a_restored_backup(town: Town, tmp_path: Path) -> None:
+    shell, data, backup = town.shell, town.shell.data, tmp_path / "backup"
+    patient = town.keyfile(town.patient)
+    older, lost = tmp_path / "older", tmp_path / "lost"
+    shell.run("receipt", town.upload["seq"], "--as", patient, "--out", older)
+    backup.mkdir()
+    for file in database_files(data):
+        shutil.copy(file, backup)
+    seq = shell.json("history", "--as", patient)["seq"]
+    shell.run("receipt", seq, "--as", patient, "--out", lost)
+    for file in database_files(data):
+        file.unlink()
+    for file in backup.iterdir():
+        shutil.copy(file, data)
+    shell.fails(4, "`heartwood accept-restore --as OPERATOR`", "history", "--as", patient)
+    refused = shell.run("export", tmp_path / "early", code=4)
+    assert b"`heartwood accept-restore --as OPERATOR`" in refused.stderr
+    assert shell.json("accept-restore", "--as", patient, code=1)["problem"] == "role"
+    shell.fails(4, "acknowledged", "history", "--as", patient)
+    told = shell.json("accept-restore", "--as", town.operator)
+    assert told == {"seq": seq, "size": seq, "last_size": seq + 1}
+    shell.fails(2, "nothing to accept", "accept-restore", "--as", town.operator)
+    as_patient = ("--purpose", "PATRQT", "--as", patient)
+    assert shell.run("open", town.upload["record"], *as_patient).stdout == LETTER
+    shell.run("export", tmp_path / "export")
+    verify = ("verify", tmp_path / "export", "--vkey", town.vkey)
+    shell.run(*verify, "--at-least", older)
+    shell.fails(1, "does not extend the older receipt", *verify, "--at-least", lost)
+    # The patient is told, too: a revocation may be among what was lost.
+    (loss,) = shell.json("history", "--as", patient)["losses"]
+    assert (loss["seq"], loss["size"], loss["last_size"]) == (seq, seq, seq + 1)
+    span = f"entries {seq} to {seq} had been acknowledged and are lost"
+    assert span.encode() in shell.run("history", "--as", patient).stdout
+
+
+def test_a_missing_database_is_no_new_ledger(town: Town, tmp_path: Path) -> None:
+    for file in database_files(town.shell.data):
+        file.rename(tmp_path / file.name)
+    town.shell.fails(4, "restore it from a backup", "export", tmp_path / "early")
+    town.shell.fails(4, "holds a ledger already", "init")
+    for file in tmp_path.glob("heartwood.db*"):
+        file.rename(town.shell.data / file.name)
+
+
+# How commands fail
+
+
+def test_a_ledger_that_must_not_start(town: Town, tmp_path: Path) -> None:
+    shell, data, history = town.shell, town.shell.data, ("history", "--as", town.operator)
+    root, seed = data / "roots" / "record.root", data / "keys" / "log-ed25519.seed"
+    for path, words in ((root, "is missing"), (seed, "is missing")):
+        path.rename(tmp_path / "away")
+        shell.fails(4, words, *history)
+        (tmp_path / "away").rename(path)
+    shutil.copy(seed, tmp_path / "seed")
+    shutil.copy(data / "keys" / "service.seed", seed)
+    shell.fails(4, "not those of log.vkey", *history)
+    shutil.copy(tmp_path / "seed", seed)
+    root.chmod(0o644)
+    shell.fails(4, "run chmod 600", *history)
+    root.chmod(0o600)
+    elsewhere = shell.having(HEARTWOOD_DATABASE_URL="postgresql+psycopg://h/d")
+    elsewhere.fails(4, "names postgresql", *history)
+
+
+def test_key_files_used_wrongly(town: Town, tmp_path: Path) -> None:
+    shell, keyfile = town.shell, tmp_path / "mine.key"
+    history = ("history", "--as", keyfile)
+    shell.fails(2, "no key file at", *history)
+    shutil.copy(town.keyfile(town.patient), keyfile)
+    keyfile.chmod(0o640)
+    shell.fails(2, f"run chmod 600 {keyfile}", *history)
+    keyfile.chmod(0o600)
+    text = keyfile.read_text()
+    for altered in ("", "[]", "\xff", text.replace(town.patient["key"], town.doctor["key"])):
+        keyfile.write_text(altered, encoding="latin-1")
+        shell.fails(2, str(keyfile), *history)
+    keyfile.write_text(text.replace(ORIGIN, "heartwood.example/other"))
+    shell.fails(2, "got a key of the log heartwood.example/other", *history)
+
+
+def test_a_passphrase_for_roots_and_key_files(tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "data")
+    knowing = shell.having(HEARTWOOD_PASSPHRASE="correct horse")
+    guessing = shell.having(HEARTWOOD_PASSPHRASE="horse")
+    made = knowing.json("init")
+    assert "ENCRYPTED" in Path(made["keyfile"]).read_text()
+    add = ("hospital", "add", "Nord", "--as", made["keyfile"])
+    shell.fails(2, "needs HEARTWOOD_PASSPHRASE", *add)
+    shell.fails(4, "set HEARTWOOD_PASSPHRASE", "rebuild")
+    guessing.fails(4, "another passphrase", "rebuild")
+    knowing.json(*add)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("unknown",), ("history",), ("upload", "x"), ("open", "--version", "one", "rc"), ("key",)],
+)
+def test_wrong_usage_is_explained(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    run = Shell(tmp_path).run(*arguments, code=2)
+    assert b"Usage: heartwood" in run.stderr + run.stdout
+    assert not list(tmp_path.iterdir())
+
+
+# demo
+
+
+def test_the_demo_runs_and_runs_again_in_its_own_folder_alone(tmp_path: Path) -> None:
+    shell, place = Shell(tmp_path / "unused"), tmp_path / "demo"
+    for _ in range(2):
+        told = shell.run("demo", "--directory", place).stdout.decode()
+        assert "all of it held" in told and "found: entry" in told
+    (place / ".heartwood-demo").unlink()
+    before = sorted(place.rglob("*"))
+    run = shell.run("demo", "--directory", place, code=4)
+    assert b"is not a demo's folder; nothing was touched" in run.stderr
+    assert sorted(place.rglob("*")) == before and not (tmp_path / "unused").exists()

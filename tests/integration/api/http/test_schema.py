@@ -1,0 +1,152 @@
+"""The OpenAPI document holds: only documented answers come, whatever the document allows to send."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import CHECKS
+
+from api.app.settings import Settings
+from api.http import create_app, examples
+from crypto import canonical
+from storage.ledger import Ledger
+from tests.support.people import Town
+from tests.support.scene import Scene
+from tests.support.server import Web, bearer, in_process, kind_of
+
+
+def _never() -> Ledger:
+    raise AssertionError("the document is made without a ledger")
+
+
+DOCUMENT = create_app(_never).openapi()
+SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
+CHECKED = CHECKS.get_by_names(
+    [
+        "not_a_server_error",
+        "status_code_conformance",
+        "content_type_conformance",
+        "response_schema_conformance",
+    ]
+)
+EXAMPLES = 40
+"""Requests of each operation."""
+
+
+@dataclass
+class Place:
+    """A scene, a server in this process."""
+
+    scene: Scene
+    web: Web
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    town = Town.found(Settings(data=tmp_path_factory.mktemp("schema") / "data"))
+    with in_process(town.ledger) as web:
+        yield Place(Scene.of(town), web)
+    town.verify()
+    town.close()
+
+
+def signed(place: Place, body: Any) -> Any:
+    """A generated body, its events under a signature that counts, where they can be signed at all."""
+    actor = place.scene.pat.actor
+    try:
+        if isinstance(body, list):
+            return [signed(place, item) for item in body]
+        if isinstance(body, dict) and isinstance(body.get("event"), dict):
+            event = like(place, body["event"])
+            return body | {"sig": place.web.signed(event, actor)["sig"], "event": event}
+        if isinstance(body, dict) and isinstance(body.get("events"), list):
+            events = [like(place, event) for event in body["events"] if isinstance(event, dict)]
+            return place.web.bundled(actor, events)
+    except (TypeError, ValueError):
+        pass  # nothing that has a canonical form: sent as it is
+    return body
+
+
+def like(place: Place, made_up: dict[str, Any]) -> dict[str, Any]:
+    """A right event with the made-up members put over it; without any it is right as it is."""
+    event = place.scene.reading(place.scene.pat.actor) | made_up
+    canonical.write(event)
+    return event
+
+
+@SCHEMA.parametrize()
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+def test_only_documented_answers_come(place: Place, case: schemathesis.Case[Any]) -> None:
+    """From everybody: with a session and without, signed and not."""
+    if isinstance(case.body, dict | list):
+        case.body = signed(place, case.body)
+    parameters = case.path_parameters or {}
+    if "record" in parameters:
+        case.path_parameters = parameters | {"record": place.scene.record}
+    if "patient" in parameters and len(case.id) % 2:
+        case.path_parameters = parameters | {"patient": place.scene.pat.patient}
+    actor = (
+        place.scene.pat.actor if case.id and case.id[-1] < "U" else place.scene.town.north.system
+    )
+    headers = {"Authorization": f"Bearer {place.web.token(actor)}"}
+    if case.operation.path == "/v1/sessions" and case.method == "DELETE":
+        headers = {}  # the session is needed on
+    response = case.call(base_url=place.web.url, headers=headers)
+    case.validate_response(response, checks=CHECKED)  # type: ignore[arg-type]
+
+
+OPERATIONS = [
+    (method, path, operation)
+    for path, item in DOCUMENT["paths"].items()
+    for method, operation in item.items()
+]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "operation"), OPERATIONS, ids=lambda part: str(part)[:40]
+)
+def test_every_operation_has_its_examples(
+    method: str, path: str, operation: dict[str, Any]
+) -> None:
+    """Of what is sent, of each parameter in its path, of the good answer and of a problem."""
+    assert operation["summary"] and operation["description"]
+    assert all(
+        content["example"]
+        for content in operation.get("requestBody", {}).get("content", {}).values()
+    )
+    for parameter in operation.get("parameters", []):
+        assert (
+            parameter["in"] == "query" or parameter["schema"]["examples"] or parameter["examples"]
+        )
+    answers = operation["responses"]
+    assert "default" in answers and "422" not in answers
+    good = {status: answer for status, answer in answers.items() if status != "default"}
+    assert len(good) == 1
+    for status, answer in good.items():
+        contents = answer.get("content", {}).values()
+        assert (status == "204") == (not contents)
+        assert all(content["example"] for content in contents)
+    if method == "post" and path not in ("/v1/sessions/challenge",):
+        assert operation["requestBody"]["required"]
+
+
+def test_what_the_document_shows_as_examples_is_taken_as_its_form(place: Place) -> None:
+    """Each example is of the right form: refused only for who signs, what is there, and when."""
+    fine = {"forbidden", "key", "not_found", "not_signed_in"}
+    web, system = place.web, place.scene.town.north.system
+    for method, path, operation in OPERATIONS:
+        for kind, content in operation.get("requestBody", {}).get("content", {}).items():
+            if kind != "application/json":
+                continue
+            named = path.format(record=examples.RECORD, patient=examples.PATIENT)
+            headers = bearer(web.token(system))
+            answer = web.client.request(method, named, json=content["example"], headers=headers)
+            assert answer.status_code == 200 or kind_of(answer) in fine, (path, answer.text)

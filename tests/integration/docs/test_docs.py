@@ -1,0 +1,227 @@
+"""Docs are true: the README's tour runs, its demo is the demo's, commands and settings are all described."""
+
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from api.app.settings import Settings
+from api.cli.app import COULD_NOT_RUN, GOOD, UNPROVEN, USAGE, WRONG
+from api.cli.reference import reference
+from api.http import serving
+from client.operations import OPERATIONS, Operation
+from ledger.types.__main__ import table
+from tests.support.paths import ROOT
+
+BIN = Path(sys.executable).parent
+
+
+def between(text: str, name: str) -> str:
+    """The block of a page between `<!-- name -->` and `<!-- /name -->`."""
+    found = re.search(rf"<!-- {name} -->\n```\w*\n(.*?)```\n<!-- /{name} -->", text, re.DOTALL)
+    assert found, f"no block {name}"
+    return found[1]
+
+
+def in_shell(script: str, place: Path) -> subprocess.CompletedProcess[str]:
+    """Run a script as a stranger's shell would, with the commands on its path."""
+    env = {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(place), "LANG": "C.UTF-8"}
+    command = ["bash", "-euo", "pipefail", "-c", script]
+    return subprocess.run(command, cwd=place, env=env, capture_output=True, text=True, timeout=600)
+
+
+def masked(text: str) -> list[str]:
+    """Lines without what differs from run to run: ids, numbers, times, widths."""
+    text = re.sub(r"\b([a-z]{1,2})_[0-9a-z]{26}\b", r"\1_…", text)
+    return [
+        re.sub(r" +", " ", re.sub(r"\d[\d.,]*", "N", line)).strip() for line in text.splitlines()
+    ]
+
+
+def test_the_tour_runs(tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text()
+    tour = readme[readme.index("<!-- tour -->") : readme.index("<!-- /tour -->")]
+    lines = re.findall(r"^\$ (.*)$", tour, re.MULTILINE)
+    leaving = "trap 'kill $(jobs -p) 2> /dev/null || true' EXIT"
+    done = in_shell("\n".join([leaving, *lines]), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("HbA1c 5.60 %") == 2
+    assert (tmp_path / "mine.txt").read_text() == "HbA1c 5.60 %\n"
+    for words in (
+        "1 record; this look is entry",
+        "refused, and on record",
+        "deny by S12 (default): the patient has given no consent that covers this",
+        "acts, none missing (checked against the log's keys); this look is entry",
+        "good: entry 13 stands in the log",
+        "good: every decision is the one that the rules give",
+    ):
+        assert words in done.stdout, words
+
+
+def test_backup_and_restore_run_as_they_stand(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    blocks = [between(page, name) for name in ("backup", "restore")]
+    assert all(line.startswith(("heartwood ", "mv ")) for b in blocks for line in b.splitlines())
+    operator = "--as heartwood-data/people/operator-*.key"
+    later = f'heartwood hospital add "Later" {operator} > /dev/null'
+    script = "\n".join(["heartwood init", blocks[0], later, blocks[1]])
+    script = script.replace("/mnt/", f"{tmp_path}/")
+    done = in_shell(script, tmp_path)
+    assert done.returncode == 0, done.stderr
+    for words in ("good: 1 entry", "goes on from 1 entry; ", "\nopens: ready\n"):
+        assert words in done.stdout, words
+
+
+def test_the_readme_shows_the_demo(tmp_path: Path) -> None:
+    done = in_shell("heartwood demo", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert masked(between((ROOT / "README.md").read_text(), "demo")) == masked(done.stdout)
+
+
+def test_the_table_of_events_is_fresh() -> None:
+    assert (ROOT / "docs" / "events.md").read_text() == table(), (
+        "run: python -m ledger.types > docs/events.md"
+    )
+
+
+def test_every_command_and_option_is_described() -> None:
+    assert (ROOT / "docs" / "commands.md").read_text() == reference(), (
+        "run: python -m api.cli.reference > docs/commands.md"
+    )
+
+
+@pytest.mark.parametrize("name", sorted(Settings.model_fields))
+def test_every_setting_is_described(name: str) -> None:
+    assert f"`HEARTWOOD_{name.upper()}`" in (ROOT / "docs" / "operations.md").read_text()
+
+
+def test_the_exit_codes_are_described() -> None:
+    assert (GOOD, WRONG, USAGE, UNPROVEN, COULD_NOT_RUN) == (0, 1, 2, 3, 4)
+    page = (ROOT / "docs" / "operations.md").read_text()
+    assert (
+        "0 good · 1 found wrong, or denied · 2 used wrongly · 3 consistent but origin unproven"
+        in page
+    )
+
+
+def anchor(heading: str) -> str:
+    """A heading as links name it."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    for page in pages:
+        for target, heading in re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", page.read_text()):
+            file = page.parent / target if target else page
+            assert file.exists(), f"{page.name} → {target}"
+            if heading:
+                headings = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE)
+                assert heading in map(anchor, headings), f"{page.name} → {target}#{heading}"
+
+
+GUIDE = (ROOT / "docs" / "http.md").read_text()
+LIMITS = {
+    "api.http.bodies": "ADDRESS_BODIES_BYTES BODIES_BYTES BODY_SECONDS EVENTS_BYTES INLINE_BYTES INLINE_EVENTS JSON_BYTES PARSES READING_BYTES UPLOAD_RATE UPLOAD_SECONDS VALUE_BYTES",
+    "api.http.health": "ADDRESS_REQUESTS REQUESTS_LIMIT",
+    "api.http.protocol": "ADDRESS_CONNECTIONS CONNECTIONS HEAD_BYTES HEAD_SECONDS IDLE_SECONDS PIPELINED REST_PAUSE_SECONDS REST_SECONDS WRITE_BYTES WRITE_SECONDS",
+    "api.http.writing": "ACCOUNT_UPLOADS UPLOADS UPLOAD_WAITING",
+    "client.connection": "ANSWER_BYTES ANSWER_RATE ANSWER_SECONDS ANSWER_VALUE_BYTES PIECE_BYTES WAIT_SECONDS",
+    "client.http": "INDEX_BYTES",
+    "client.operations": "APPENDED_BYTES CHART_BYTES EXPORT_ARCHIVE_BYTES HISTORY_BYTES RECEIPT_BYTES",
+    "identity.sessions": "CHALLENGE_MS LOG_TOKEN_MS SESSION_MS",
+    "ledger.event": "BUNDLE_LIMIT EVENT_LIMIT READING_DEPTH READING_LIMIT",
+    "ledger.codes": "CRITERIA EXCEPTIONS GRANT_RECORDS LABELS_A_RECORD",
+    "records.opening": "RANGE_BYTES TOKEN_MS",
+    "records.exporting": "EXPORT_RECORDS",
+    "people.lookups": "IDENTIFIERS",
+    "journeys.labelling": "LABELS_AN_HOUR",
+    "journeys.sealing": "TEXT_BYTES",
+    "people.reserving": "RESERVED_AN_HOUR SUBJECTS",
+    "records.uploads": "BLOB_LIMIT",
+    "storage.log": "QUEUE_EVENTS",
+}
+"""The names of the limits that docs/http.md says, by where they are kept."""
+UNITS = {
+    "": 1, "bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40, "ms": 1e-3, "s": 1, "min": 60, "h": 3_600,
+}  # fmt: skip
+BESIDE = {"VALUE_BYTES": {8 << 20, (8 << 20) // 26}, "RECEIPT_BYTES": {1 << 20}}
+"""Numbers beside a limit's own, that explain it."""
+
+
+def section(name: str) -> str:
+    """A chapter of docs/http.md."""
+    return GUIDE.split(f"\n## {name}\n")[1].split("\n## ")[0]
+
+
+def test_the_http_guide_names_every_route() -> None:
+    app = serving()
+    routes = {
+        f"{method} {route}"
+        for route, operations in app.openapi()["paths"].items()
+        for method in map(str.upper, operations)
+    }
+    table = section("Two doors")
+    told = set(re.findall(r"^\| `([A-Z]+ /[^`]*)`", table, re.MULTILINE))
+    assert told - {row_of(one) for one in OPERATIONS} == {"GET /healthz", "GET /openapi.json"}
+    told -= {"GET /tile/<L>/<N>[.p/<W>]", "GET /tile/entries/<N>[.p/<W>]", "GET /openapi.json"}
+    told |= {"GET /tile/{path}", "GET /readyz", "GET /metrics"}
+    assert told == routes
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+def test_the_http_guide_has_the_row_of_each_operation(operation: Operation) -> None:
+    assert operation.row in section("Two doors").splitlines()
+
+
+def row_of(operation: Operation) -> str:
+    """Method and path, as the guide prints them."""
+    return f"{operation.method} {operation.shown or operation.path}"
+
+
+def limit(name: str) -> float:
+    """A limit as it is kept; times in seconds."""
+    (module,) = (module for module, names in LIMITS.items() if name in names.split())
+    value: int = getattr(importlib.import_module(module), name)
+    return value / 1_000 if name.endswith("_MS") else value
+
+
+def amounts(text: str) -> set[float]:
+    """The numbers of a text with their units, but for those in code."""
+    plain = re.sub("`[^`]*`", "", text)
+    found = re.findall(r"(?<![-\w])([0-9][0-9,]*)(?: (bytes|[KMGT]iB|ms|s|min|h)\b)?", plain)
+    return {float(number.replace(",", "")) * UNITS[unit] for number, unit in found}
+
+
+@pytest.mark.parametrize(
+    "row", re.findall(r"^\|.*`[A-Z_]{5,}`.*$", section("Limits"), re.MULTILINE)
+)
+def test_the_http_guide_says_the_limits(row: str) -> None:
+    """Each limit of a row stands in it, and no other number does."""
+    *words, constants = row.strip("| ").split(" | ")
+    names = re.findall("`([A-Z_]+)`", constants)
+    beside = set().union(*(BESIDE.get(name, set()) for name in names))
+    derived = {"RECEIPT_BYTES"} & set(names)
+    assert (
+        amounts(" ".join(words)) == {limit(name) for name in names if name not in derived} | beside
+    )
+
+
+def test_the_http_guide_names_every_limit() -> None:
+    told = set(re.findall(r"`([A-Z_]{5,})`", section("Limits")))
+    assert told == {name for names in LIMITS.values() for name in names.split()}
+
+
+def test_the_http_guide_shows_the_golden_vectors() -> None:
+    golden = json.loads((ROOT / "tests" / "golden" / "signing.json").read_text())
+    values = [golden[name] for name in ("seed", "public_key", "key", "canonical", "challenge")]
+    values += [golden["account"], golden["export"]["root"], *golden["export"]["lines"]]
+    values += [signed["value"] for signed in golden["signed"].values()]
+    values.append(golden["signed"]["bundle"]["message"].split("\n")[3])
+    for value in values:
+        assert value in GUIDE, value

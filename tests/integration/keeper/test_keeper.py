@@ -1,0 +1,604 @@
+"""The key keeper: what it is shown must hold in every part, or nothing is given out."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from api.app.bootstrap import open_ledger
+from client.beside import append
+from crypto import canonical
+from crypto.blobs import blob_context, open_stream
+from crypto.cosignatures import Checkpoint
+from crypto.encoding import b64encode
+from crypto.errors import SealError
+from crypto.notes import LogSigner
+from crypto.shares import open_share, share_info
+from identity.actors import Actor
+from journeys.sealing import object_key
+from keeper.errors import KeeperRefused
+from keeper.keeper import RELEASE_MS, KeyKeeper, Reading, SealedField, Wrapped
+from keeper.roots import load_root
+from ledger.chain import Link
+from ledger.directory import Key
+from ledger.entry import Entry
+from ledger.event import Event, Signature, sign_event
+from ledger.facts import sha256_of
+from ledger.merkle import Frontier, consistency_proof, leaf_hash, tree_paths
+from ledger.receipt import Receipt
+from ledger.times import DAY_MS, format_time
+from records import opening
+from storage.ledger import Ledger
+from tests.support.copies import copy_ledger
+from tests.support.histories import Life
+from tests.support.people import CONTENT, Town, denied, entry_of, keys_of, signed
+from tests.support.scene import Scene
+
+pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+"""The keeper has its own store; the log's engine makes no difference to it."""
+
+
+NOT_REFUSED = pytest.fail.Exception
+"""What `pytest.raises` says of a call that was not refused."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A request for a blob's key, as the one journey that reads makes it."""
+
+    entry: Entry
+    reading: Reading
+    wrapped: Wrapped
+    record: str
+    sha256: bytes
+
+    def put(self, keeper: KeyKeeper) -> bytes:
+        """Ask the keeper."""
+        return keeper.release(self.reading, self.wrapped, self.record, self.sha256)
+
+
+@pytest.fixture
+def scene(town: Town) -> Scene:
+    """A patient who granted, and a doctor who may read."""
+    made = Scene.of(town)
+    entry_of(town.answer(made.grant(actions=["list", "read", "read_history"]), made.pat.actor.key))
+    return made
+
+
+def ask(scene: Scene, ledger: Ledger | None = None, **body: str) -> Ask:
+    """A permitted reading by the doctor, and the request that follows it."""
+    where = ledger or scene.town.ledger
+    event = scene.reading(None, **body)
+    entry = entry_of(where.append([signed(where, event, scene.doctor.key)])[0])
+    return request(scene, where, entry)
+
+
+def request(scene: Scene, ledger: Ledger, entry: Entry) -> Ask:
+    """The request for the record's key on the strength of an entry."""
+    row = ledger.keys.blob_key(scene.blob)
+    version = opening.find_record(ledger, scene.record).versions[0]
+    wrapped = Wrapped(row.patient, row.blob, row.version, row.wrapped)
+    return Ask(entry, shown_to_keeper(ledger, entry), wrapped, scene.record, sha256_of(version))
+
+
+def shown_to_keeper(ledger: Ledger, entry: Entry) -> Reading:
+    """The receipts of a reading and of its key, as they are now."""
+    key = ledger.row(Key, entry.sig.key)
+    assert key is not None
+    return ledger.reading(entry.link.seq, key.seq)
+
+
+def assert_refused(keeper: KeyKeeper, asked: Ask, said: str) -> None:
+    """Nothing is given for it, with these words; and the keeper still serves the honest."""
+    with pytest.raises(KeeperRefused, match=said):
+        asked.put(keeper)
+
+
+# What is given.
+
+
+def test_a_permitted_reading_gets_the_key(scene: Scene) -> None:
+    """It opens the blob; asked for the same reading again, the keeper gives nothing."""
+    keeper, asked = scene.town.ledger.keeper, ask(scene)
+    key = asked.put(keeper)
+    context = blob_context(scene.pat.patient, scene.record, scene.blob)
+    content = open_stream(key, context, scene.town.ledger.blobs.read(scene.blob))
+    assert b"".join(content) == CONTENT
+    assert_refused(keeper, asked, f"entry {asked.entry.link.seq} has had its key already")
+    assert ask(scene).put(keeper) == key
+
+
+def test_under_a_newer_checkpoint_it_is_the_same_reading(scene: Scene) -> None:
+    """A second release isn't to be had by another receipt of the same entry."""
+    keeper, asked = scene.town.ledger.keeper, ask(scene)
+    asked.put(keeper)
+    scene.town.doctor()
+    again = request(scene, scene.town.ledger, asked.entry)
+    assert again.reading.receipt.checkpoint != asked.reading.receipt.checkpoint
+    assert_refused(keeper, again, "has had its key already")
+
+
+def test_an_older_checkpoint_of_the_same_branch_is_taken(scene: Scene) -> None:
+    """Readings overtake each other; each is released once."""
+    keeper, first = scene.town.ledger.keeper, ask(scene)
+    second = ask(scene)
+    assert second.put(keeper) == first.put(keeper)
+
+
+def test_a_share_opens_with_the_reader_s_key_alone(scene: Scene) -> None:
+    """With `reply` the key comes sealed for it, bound to this very reading."""
+    private, other = X25519PrivateKey.generate(), X25519PrivateKey.generate()
+    public = private.public_key().public_bytes_raw()
+    asked = ask(scene, reply=b64encode(public))
+    share = asked.put(scene.town.ledger.keeper)
+    info = share_info(scene.pat.patient, asked.entry.event.id, public, scene.blob)
+    key = open_share(private.private_bytes_raw(), info, share)
+    assert key not in share
+    assert key == ask(scene).put(scene.town.ledger.keeper)
+    another = share_info(scene.pat.patient, scene.id("ev"), public, scene.blob)
+    for secret, bound in ((other, info), (private, another)):
+        with pytest.raises(SealError):
+            open_share(secret.private_bytes_raw(), bound, share)
+
+
+# What is not: the reading.
+
+
+def _bent(bend: Callable[[Ask], Reading]) -> Callable[[Scene], Ask]:
+    def make(scene: Scene) -> Ask:
+        asked = ask(scene)
+        return replace(asked, reading=bend(asked))
+
+    return make
+
+
+def _receipt(bend: Callable[[Receipt], Receipt]) -> Callable[[Scene], Ask]:
+    return _bent(lambda asked: replace(asked.reading, receipt=bend(asked.reading.receipt)))
+
+
+def _wrapped(**bent: object) -> Callable[[Scene], Ask]:
+    def make(scene: Scene) -> Ask:
+        asked = ask(scene)
+        return replace(asked, wrapped=replace(asked.wrapped, **bent))  # type: ignore[arg-type]
+
+    return make
+
+
+def _refused_reading(scene: Scene) -> Ask:
+    stranger = scene.town.doctor()
+    answer = denied(scene.town.answer(scene.reading(stranger), stranger.key))
+    assert answer.seq is not None
+    return request(scene, scene.town.ledger, scene.town.ledger.entry(answer.seq))
+
+
+def _last(event: Callable[[Scene], Entry]) -> Callable[[Scene], Ask]:
+    return lambda scene: request(scene, scene.town.ledger, event(scene))
+
+
+def _by_pat(make: Callable[[Scene], dict[str, object]]) -> Callable[[Scene], Ask]:
+    return _last(lambda s: entry_of(s.town.answer(make(s), s.pat.actor.key)))
+
+
+def _history(scene: Scene) -> dict[str, object]:
+    now = scene.town.ledger.clock()
+    return scene.pat.actor.event("history.opened", scene.pat.stream, {"purpose": "PATRQT"}, now)
+
+
+def _uploaded(scene: Scene) -> Entry:
+    seq = opening.find_record(scene.town.ledger, scene.record).seq
+    return scene.town.ledger.entry(seq)
+
+
+def _other_blob(scene: Scene) -> Ask:
+    """A permitted reading of one record, and the wrapped key of another."""
+    other = scene.town.record(scene.pat)
+    asked = ask(scene)
+    row = scene.town.ledger.keys.blob_key(other.blob)
+    wrapped = Wrapped(row.patient, row.blob, row.version, row.wrapped)
+    return replace(asked, wrapped=wrapped, record=other.record, sha256=other.sha256)
+
+
+def _other_key(scene: Scene) -> Ask:
+    """The receipt of somebody else's key."""
+    asked, ledger = ask(scene), scene.town.ledger
+    key = ledger.row(Key, scene.pat.actor.key.id)
+    assert key is not None
+    return replace(asked, reading=ledger.reading(asked.entry.link.seq, key.seq))
+
+
+def _no_key(scene: Scene) -> Ask:
+    asked = ask(scene)
+    seq = asked.entry.link.seq
+    return replace(asked, reading=scene.town.ledger.reading(seq, seq))
+
+
+def _key_of_another_checkpoint(scene: Scene) -> Ask:
+    older = ask(scene).reading.key
+    asked = ask(scene)
+    return replace(asked, reading=replace(asked.reading, key=older))
+
+
+def _altered(entry: bytes) -> bytes:
+    return entry.replace(b'"role":"doctor"', b'"role":"doctoR"')
+
+
+def _other_entry(bend: Callable[[bytes], bytes]) -> Callable[[Scene], Ask]:
+    return _receipt(lambda receipt: replace(receipt, entry=bend(receipt.entry)))
+
+
+def _one_signature(note: bytes) -> bytes:
+    return b"".join(note.splitlines(keepends=True)[:-1])
+
+
+REFUSED: dict[str, tuple[str, Callable[[Scene], Ask]]] = {
+    "a refused reading": ("is access.refused, not", _refused_reading),
+    "a grant": ("is access.granted, not", _by_pat(Scene.grant)),
+    "a history": ("is history.opened, not", _by_pat(_history)),
+    "an upload": ("is record.uploaded, not", _last(_uploaded)),
+    "an altered entry": ("the receipt does not hold.*not under", _other_entry(_altered)),
+    "another record in the entry": (
+        "the receipt does not hold.*not under",
+        _other_entry(lambda raw: raw.replace(b'"blob":"bl_0', b'"blob":"bl_1')),
+    ),
+    "no entry at all": ("the receipt does not hold", _other_entry(lambda raw: b"{}")),
+    "another number": (
+        "the receipt does not hold", _receipt(lambda r: replace(r, index=r.index - 1)),
+    ),
+    "an altered path": (
+        "the receipt does not hold.*not under",
+        _receipt(lambda r: replace(r, path=(os.urandom(32), *r.path[1:]))),
+    ),
+    "a shorter path": ("the receipt does not hold", _receipt(lambda r: replace(r, path=r.path[1:]))),
+    "an altered checkpoint": (
+        "the receipt does not hold",
+        _receipt(lambda r: replace(r, checkpoint=r.checkpoint.replace(b"\n", b"\nx", 1))),
+    ),
+    "one of two signatures": (
+        "the receipt does not hold.*has not signed",
+        _receipt(lambda r: replace(r, checkpoint=_one_signature(r.checkpoint))),
+    ),
+    "the reading as its own key": ("does not register the key", _no_key),
+    "somebody else's key": ("does not register the key", _other_key),
+    "a key under another checkpoint": ("under different checkpoints", _key_of_another_checkpoint),
+    "another blob and record": ("opens bl_.*, not bl_", _other_blob),
+    "another blob": ("opens bl_.*, not bl_", _wrapped(name="bl_01m7w65asvtdvhdasacyj51eex")),
+    "another patient": ("opens bl_", _wrapped(subject="pt_01m7w65asvtdvhdasacyj51eex")),
+    "another record": (
+        "opens bl_", lambda s: replace(ask(s), record="rc_01m7w65asvtdvhdasacyj51eex"),
+    ),
+    "another hash": ("does not open", lambda s: replace(ask(s), sha256=bytes(32))),
+    "another wrap": ("does not open", _wrapped(wrapped=bytes(60))),
+    "a version that was never made": ("no key is kept for pt_", _wrapped(version=2)),
+}  # fmt: skip
+"""What the keeper is shown, and why it gives nothing."""
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_nothing_is_given_for(scene: Scene, case: str) -> None:
+    """The reason is said, no key is used up, and an honest reading still gets its key."""
+    said, make = REFUSED[case]
+    assert_refused(scene.town.ledger.keeper, make(scene), said)
+    assert len(ask(scene).put(scene.town.ledger.keeper)) == 32
+
+
+@pytest.mark.parametrize(
+    ("age", "given"),
+    [(RELEASE_MS, True), (RELEASE_MS + 1, False), (-RELEASE_MS, True), (-RELEASE_MS - 1, False)],
+)
+def test_an_old_reading(scene: Scene, age: int, given: bool) -> None:
+    """By the keeper's own clock, to the millisecond; none from the future either."""
+    keeper, asked = scene.town.ledger.keeper, ask(scene)
+    keeper._clock = lambda: asked.entry.time + age
+    if given:
+        assert len(asked.put(keeper)) == 32
+    else:
+        assert_refused(keeper, asked, f"is {age} ms old, expected at most {RELEASE_MS}")
+
+
+# What is not: the log.
+
+
+@pytest.fixture
+def fork(scene: Scene, tmp_path: Path) -> Iterator[Ledger]:
+    """The same ledger under the same keys, of which somebody writes a second history."""
+    scene.town.close()
+    forked = open_ledger(copy_ledger(scene.town.settings, tmp_path / "fork"))
+    scene.town.ledger = open_ledger(scene.town.settings)
+    yield forked
+    forked.close()
+
+
+def test_another_log(scene: Scene, tmp_path: Path) -> None:
+    """Of the same name, signed by keys of its own."""
+    other = Town.found(scene.town.settings.model_copy(update={"data": tmp_path / "other"}))
+    there = Scene.of(other)
+    entry_of(other.answer(there.grant(), there.pat.actor.key))
+    assert_refused(scene.town.ledger.keeper, ask(there), "the receipt does not hold")
+    other.close()
+
+
+Prove = Callable[[int, int], Sequence[bytes]]
+
+
+@pytest.mark.parametrize("proof", ["the fork's", "the log's", "none", "noise"])
+@pytest.mark.parametrize("longer", [-1, 0, 1, 2], ids=["shorter", "as long", "longer", "longest"])
+def test_a_fork(scene: Scene, fork: Ledger, longer: int, proof: str) -> None:
+    """Whatever its length and its proof: the keeper follows one branch of the log only."""
+    keeper = scene.town.ledger.keeper
+    for _ in range(2):
+        entry_of(scene.town.answer(scene.grant(), scene.pat.actor.key))
+    ask(scene).put(keeper)
+    size = scene.town.size()
+    events = [scene.grant() for _ in range(size + longer - 1 - fork.head().size)]
+    fork.append([signed(fork, event, scene.pat.actor.key) for event in events])
+    asked = ask(scene, fork)
+    assert fork.head().size == size + longer
+    proofs: dict[str, Prove] = {
+        "the fork's": asked.reading.prove,
+        "the log's": scene.town.ledger.prove,
+        "none": lambda old, new: [],
+        "noise": lambda old, new: [os.urandom(32)] * 4,
+    }
+    forked = replace(asked, reading=replace(asked.reading, prove=proofs[proof]))
+    assert_refused(keeper, forked, "the receipt does not hold")
+    assert len(ask(scene).put(keeper)) == 32
+
+
+@pytest.mark.parametrize("orderly", [True, False], ids=["closed", "killed"])
+def test_a_fork_after_a_restart(scene: Scene, fork: Ledger, orderly: bool) -> None:
+    """The last checkpoint seen is in a file of the keeper's own, also if nobody closed it."""
+    ask(scene).put(scene.town.ledger.keeper)
+    if orderly:
+        scene.town.reopen()
+        again = scene.town.ledger
+    else:
+        again = open_ledger(scene.town.settings)
+    fork.append([signed(fork, scene.grant(), scene.pat.actor.key) for _ in range(5)])
+    assert_refused(again.keeper, ask(scene, fork), "the receipt does not hold")
+    if not orderly:
+        again.close()
+
+
+def test_a_second_release_after_a_restart(scene: Scene) -> None:
+    """Once for each reading, whatever became of the process."""
+    asked = ask(scene)
+    asked.put(scene.town.ledger.keeper)
+    scene.town.reopen()
+    assert_refused(scene.town.ledger.keeper, asked, "has had its key already")
+
+
+def test_a_backup_behind_the_keeper(scene: Scene, fork: Ledger) -> None:
+    """Database and checkpoint file rolled back together: the keeper has seen more."""
+    ask(scene).put(scene.town.ledger.keeper)
+    ask(scene).put(scene.town.ledger.keeper)
+    scene.town.ledger.keeper._trusted.write_now()
+    asked = ask(scene, fork)
+    assert_refused(scene.town.ledger.keeper, asked, "the receipt does not hold")
+
+
+# What is not: entries that the log's own keys were made to cover.
+
+
+class Forger:
+    """Whoever stole the log's keys, and goes on from the true log without its rules."""
+
+    def __init__(self, town: Town) -> None:
+        """With the log's signing keys."""
+        self._ledger = town.ledger
+        seeds = [
+            load_root(keys_of(town.settings) / name, None)
+            for name in ("log-ed25519.seed", "log-ml-dsa-44.seed")
+        ]
+        self._signer = LogSigner(town.ledger.origin, *seeds)
+
+    def reading(self, event: Event, sig: Signature, key: str) -> Reading:
+        """The receipt of a reading that the true log never took, as if permitted."""
+        ledger = self._ledger
+        size = ledger.head().size
+        with ledger.database.read() as connection:
+            raws = ledger.store.range(connection, 0, size)
+        last, registered = Entry.parse(raws[-1]), ledger.row(Key, key)
+        assert registered is not None
+        link = Link(size, leaf_hash(raws[-1]), last.link.stream_seq, last.link.stream_prev)
+        decision = {
+            "as_of": size - 1, "assurance": 3, "basis": [0], "effect": "permit", "policy": 0,
+            "rule": "S9",
+        }  # fmt: skip
+        raws.append(Entry.make(event, sig, link, ledger.clock(), decision).raw)
+        root, paths = tree_paths([leaf_hash(raw) for raw in raws])
+        note = self._signer.sign(Checkpoint(ledger.origin, len(raws), root), ledger.clock() // 1000)
+        receipts = [Receipt(raws[n], n, paths[n], note) for n in (size, registered.seq)]
+        return Reading(receipts[0], receipts[1], lambda old, new: self._prove(raws, old))
+
+    def _prove(self, raws: Sequence[bytes], old: int) -> list[bytes]:
+        nodes: dict[tuple[int, int], bytes] = {}
+        counts: dict[int, int] = {}
+
+        frontier, done = Frontier(), list[tuple[int, bytes]]()
+        for raw in raws:
+            frontier.append(leaf_hash(raw), done)
+        for level, node in done:
+            nodes[level, counts.get(level, 0)] = node
+            counts[level] = counts.get(level, 0) + 1
+        return consistency_proof(old, len(raws), lambda level, index: nodes[level, index])
+
+
+def _signed_by_a_thief(scene: Scene, event: Event) -> tuple[Signature, str]:
+    key = scene.town.south.admin.key
+    return sign_event(key, scene.town.ledger.origin, event.raw), key.id
+
+
+def _not_signed(scene: Scene, event: Event) -> tuple[Signature, str]:
+    return Signature(scene.doctor.key.id, bytes(64)), scene.doctor.key.id
+
+
+def _signed_for_another_log(scene: Scene, event: Event) -> tuple[Signature, str]:
+    return sign_event(scene.doctor.key, "heartwood.example/other", event.raw), scene.doctor.key.id
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["after a reading", "at first"])
+@pytest.mark.parametrize(
+    ("sign", "said"),
+    [
+        (_signed_by_a_thief, "is not signed by a key of its actor"),
+        (_not_signed, "the receipt does not hold.*signature"),
+        (_signed_for_another_log, "the receipt does not hold.*signature"),
+    ],
+)
+def test_a_reading_that_its_actor_never_signed(
+    scene: Scene,
+    sign: Callable[[Scene, Event], tuple[Signature, str]],
+    said: str,
+    seen: bool,
+) -> None:
+    """Under a good checkpoint that extends what the keeper saw: the author's signature is missing."""
+    if seen:
+        ask(scene).put(scene.town.ledger.keeper)
+    true, event = ask(scene), Event.of(scene.reading())
+    sig, key = sign(scene, event)
+    forged = Forger(scene.town).reading(event, sig, key)
+    assert_refused(scene.town.ledger.keeper, replace(true, reading=forged), said)
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=NOT_REFUSED,
+    reason="the keeper takes the entry's decision, replaying no rule",
+)
+def test_a_denied_reading_written_as_permitted(scene: Scene) -> None:
+    """A stolen server writes a permit for a doctor without consent, who really signed."""
+    stranger = scene.town.doctor()
+    true, event = ask(scene), Event.of(scene.reading(stranger))
+    sig = sign_event(stranger.key, scene.town.ledger.origin, event.raw)
+    forged = Forger(scene.town).reading(event, sig, stranger.key.id)
+    assert_refused(scene.town.ledger.keeper, replace(true, reading=forged), ".")
+
+
+# Sealed fields.
+
+
+@dataclass(frozen=True)
+class Fields:
+    """A request for sealed fields."""
+
+    reading: Reading
+    key: Wrapped
+    fields: tuple[SealedField, ...]
+
+    def put(self, keeper: KeyKeeper) -> list[str]:
+        """Ask the keeper."""
+        return keeper.open_fields(self.reading, self.key, self.fields)
+
+
+def title_of(scene: Scene, reading: Reading, record: str = "") -> Fields:
+    """The request for a record's title."""
+    ledger = scene.town.ledger
+    row = opening.find_record(ledger, record or scene.record)
+    event = ledger.entry(row.seq).event
+    field = SealedField(event.stream, event.id, "title", event.body["title"])
+    return Fields(reading, object_key(ledger, row.patient, row.record), (field,))
+
+
+def test_fields_open_for_who_reads(scene: Scene) -> None:
+    """The title, for a reading of the record and for a history of the chart."""
+    asked = title_of(scene, ask(scene).reading)
+    assert asked.put(scene.town.ledger.keeper) == ["Blood count"]
+    shown = _by_pat(_history)(scene).reading
+    assert title_of(scene, shown).put(scene.town.ledger.keeper) == ["Blood count"]
+
+
+def auditor(scene: Scene) -> Actor:
+    """Somebody of no hospital, appointed auditor for a day."""
+    who = Life(scene.town, scene.pat).account(scene.town.operator)
+    now = scene.town.ledger.clock()
+    body = {
+        "account": who.account, "end": format_time(now + DAY_MS),
+        "start": format_time(now - DAY_MS),
+    }  # fmt: skip
+    operator = scene.town.operator
+    append(scene.town.ledger, operator, [operator.event("auditor.appointed", "ledger", body, now)])
+    return who.in_role("auditor")
+
+
+def _auditors_history(scene: Scene) -> Fields:
+    who, now = auditor(scene), scene.town.ledger.clock()
+    event = who.event("history.opened", scene.pat.stream, {"purpose": "HLEGAL"}, now)
+    entry = entry_of(scene.town.answer(event, who.key))
+    return title_of(scene, shown_to_keeper(scene.town.ledger, entry))
+
+
+def _another_records_title(scene: Scene) -> Fields:
+    other = scene.town.record(scene.pat, title="Psychiatry")
+    return title_of(scene, ask(scene).reading, other.record)
+
+
+def _another_patients_title(scene: Scene) -> Fields:
+    other = scene.town.record(scene.kim, title="Psychiatry")
+    return title_of(scene, _by_pat(_history)(scene).reading, other.record)
+
+
+def _another_patients_field(scene: Scene) -> Fields:
+    """The right key, and a field that says it stands in this patient's stream."""
+    other = _another_patients_title(scene)
+    own = title_of(scene, other.reading)
+    return replace(own, fields=other.fields)
+
+
+def _moved(scene: Scene) -> Fields:
+    asked = title_of(scene, ask(scene).reading)
+    return replace(asked, fields=(replace(asked.fields[0], name="file_name"),))
+
+
+def _altered_text(scene: Scene) -> Fields:
+    asked = title_of(scene, ask(scene).reading)
+    text = asked.fields[0].text
+    other = ("A" if text[0] != "A" else "B") + text[1:]
+    return replace(asked, fields=(replace(asked.fields[0], text=other),))
+
+
+def _no_reading(scene: Scene) -> Fields:
+    return title_of(scene, _by_pat(Scene.grant)(scene).reading)
+
+
+def _refused_one(scene: Scene) -> Fields:
+    return title_of(scene, _refused_reading(scene).reading)
+
+
+CLOSED: dict[str, tuple[str, Callable[[Scene], Fields]]] = {
+    "an auditor": ("auditors verify without reading", _auditors_history),
+    "another record": ("shows rc_.*, not rc_", _another_records_title),
+    "another patient": ("shows fields of patient/pt_.* only", _another_patients_title),
+    "another patient's field": ("shows fields of patient/pt_.* only", _another_patients_field),
+    "another field's name": ("does not open", _moved),
+    "an altered field": ("does not open", _altered_text),
+    "a grant": ("is access.granted, not", _no_reading),
+    "a refused reading": ("is access.refused, not", _refused_one),
+}
+"""Who asks for sealed fields, or how, and why none is opened."""
+
+
+@pytest.mark.parametrize("case", CLOSED)
+def test_no_field_is_opened_for(scene: Scene, case: str) -> None:
+    """The reason is said."""
+    said, make = CLOSED[case]
+    with pytest.raises(KeeperRefused, match=said):
+        make(scene).put(scene.town.ledger.keeper)
+
+
+def test_an_auditor_gets_no_content(scene: Scene) -> None:
+    """The rules deny it before the keeper is asked."""
+    who = auditor(scene)
+    answer = denied(scene.town.answer(scene.reading(who), who.key))
+    assert answer.decision["rule"] == "S1"
+
+
+def test_sealing_gives_nothing_away(scene: Scene) -> None:
+    """What comes back is another ciphertext each time, and never the text or the key."""
+    keeper = scene.town.ledger.keeper
+    key = object_key(scene.town.ledger, scene.pat.patient, scene.record)
+    sealed = [keeper.seal(key, scene.pat.stream, "ev_1", {"title": "Secret"}) for _ in range(2)]
+    assert sealed[0] != sealed[1]
+    assert "Secret" not in str(canonical.write(sealed[0]))

@@ -1,0 +1,90 @@
+"""A reading that takes long is decided again while it runs, without a new entry."""
+
+import os
+from collections import deque
+from contextlib import closing
+
+import pytest
+
+from client import grants, readings, registering
+from client.http import HttpClient
+from client.local import LocalClient
+from client.signers import possession
+from crypto.encoding import b64decode
+from identity.actors import new_key
+from journeys.errors import NotThere
+from records import opening
+from records.opening import open_record, read_range, ticket_of, watched
+from storage.errors import Unavailable
+from tests.support.people import Town
+from tests.support.server import in_process
+
+CONTENT = os.urandom(3 * 1024 * 1024)
+"""Several pieces of the blob store's."""
+
+
+@pytest.mark.parametrize("uses", [None, 1])
+def test_a_stream_ends_with_its_permission(
+    town: Town, monkeypatch: pytest.MonkeyPatch, uses: int | None
+) -> None:
+    """Its own use of a limited grant doesn't end it; the revocation does, at the next look."""
+    monkeypatch.setattr(opening, "RECHECK_MS", 0)
+    pat, doctor, client = town.person(), town.doctor(), LocalClient(town.ledger)
+    record = town.record(pat, CONTENT).record
+    grants.grant(client, pat.actor, pat.patient, doctor.account, uses=uses)
+    shown = open_record(town.ledger, town.reading(doctor, record))
+    pieces, size = watched(town.ledger, shown), town.size()
+    first = next(pieces)
+    assert CONTENT.startswith(first) and town.size() == size
+    grants.revoke(client, pat.actor, pat.patient, doctor.account)
+    with pytest.raises(NotThere, match="may not read this any more"):
+        next(pieces)
+
+
+def test_a_stream_ends_with_the_key_that_asked_for_it(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where another key of the same doctor counts on; ranges by the read token end with it."""
+    monkeypatch.setattr(opening, "RECHECK_MS", 0)
+    pat, doctor, client = town.person(), town.doctor(), LocalClient(town.ledger)
+    record = town.record(pat, CONTENT).record
+    grants.grant(client, pat.actor, pat.patient, doctor.account)
+    person = doctor.in_role("person")
+    spare = new_key()
+    proof = b64decode(possession(spare, town.ledger.origin, doctor.account))
+    registering.register_key(client, person, doctor.account, "device", spare.public, proof)
+    shown = open_record(town.ledger, town.reading(doctor, record))
+    pieces = watched(town.ledger, shown)
+    next(pieces)
+    ticket = ticket_of(town.ledger, shown.token, record)
+    assert read_range(town.ledger, ticket, 0, 4) == CONTENT[:4]
+    registering.revoke_key(client, doctor, doctor.account, doctor.key.id)
+    with pytest.raises(NotThere, match="may not read this any more"):
+        next(pieces)
+    with pytest.raises(NotThere, match="may not read this any more"):
+        ticket_of(town.ledger, shown.token, record)
+
+
+def test_a_download_over_http_is_cut(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the sockets held is out; the rest doesn't follow the revocation."""
+    monkeypatch.setattr(opening, "RECHECK_MS", 0)
+    pat, doctor, near = town.person(), town.doctor(), LocalClient(town.ledger)
+    content = os.urandom(64 * 1024 * 1024)
+    record = town.record(pat, content).record
+    grants.grant(near, pat.actor, pat.patient, doctor.account)
+    with in_process(town.ledger) as web, closing(HttpClient(web.url)) as far:
+        pieces = readings.read(far, doctor, record, "TREAT")[1].content
+        assert content.startswith(next(pieces))
+        grants.revoke(near, pat.actor, pat.patient, doctor.account)
+        with pytest.raises(Unavailable, match="cut short"):
+            deque(pieces, maxlen=0)
+
+
+def test_a_stream_that_stays_permitted_is_whole(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looked at again for each piece, it still gives everything."""
+    monkeypatch.setattr(opening, "RECHECK_MS", 0)
+    pat = town.person()
+    shown = open_record(town.ledger, town.reading(pat.actor, town.record(pat, CONTENT).record))
+    assert b"".join(watched(town.ledger, shown)) == CONTENT

@@ -1,0 +1,56 @@
+"""Whatever is decided in one batch is decided as if each event had been a batch of its own.
+
+Random sequences (`tests/support/sequences.py`) go into a real log in random batches and, one after the other,
+into one that is kept in memory with every row there is (`tests/support/one_by_one.py`): both must answer the same,
+hold the same bytes and end with the same rows.
+"""
+
+import os
+import random
+
+import pytest
+
+from api.app.bootstrap import open_ledger
+from api.app.settings import Settings
+from ledger.refusals import Refusals
+from tests.deep.witness import everything_holds
+from tests.support.one_by_one import KEEPING, play
+from tests.support.people import Town, denied, refused
+
+SEED = 20_261_125
+RUNS = int(os.environ.get("HEARTWOOD_TEST_BATCH_RUNS", "5"))
+"""Sequences of each kind on each engine; `HEARTWOOD_TEST_BATCH_RUNS=200` looks longer."""
+REFUSALS = 20
+"""Refusals an hour that are written, of one actor on one patient."""
+
+
+@pytest.mark.parametrize("run", range(RUNS))
+@pytest.mark.parametrize("keeping", KEEPING)
+def test_a_batch_decides_as_one_by_one(settings: Settings, keeping: str, run: int) -> None:
+    """The same answers, the same bytes, the same rows; and verifier and auditor agree."""
+    town = Town.found(settings)
+    try:
+        play(town, random.Random(f"{SEED} {keeping} {run}"), keeping)
+        everything_holds(town)
+    finally:
+        town.close()
+
+
+def test_refusals_that_leave_no_entry_are_counted_by_all(settings: Settings) -> None:
+    """Two ledgers on one database: the head stays where it is, and yet each must see the other's count."""
+    town = Town.found(settings)
+    pat, doctor = town.person(), town.doctor()
+    record = town.record(pat).record
+    for _ in range(REFUSALS):
+        denied(town.ledger.append([town.reading(doctor, record)])[0])
+    size, other = town.size(), open_ledger(settings)
+    try:
+        for ledger in (other, town.ledger, other, other, town.ledger, town.ledger):
+            outcome = ledger.append([town.reading(doctor, record)])[0]
+            assert refused(outcome).code == "too_many_refusals"
+        row = town.ledger.row(Refusals, pat.patient, doctor.account)
+        assert row is not None and row.skipped == 6
+        assert town.size() == size
+    finally:
+        other.close()
+        town.close()

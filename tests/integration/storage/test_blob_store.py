@@ -1,0 +1,264 @@
+"""One contract for every blob store: written once, whole or not there at all, read by range."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from identity.actors import new_id
+from storage.blobs.files import READ_BYTES, BlobStore, FileBlobs
+from storage.clock import wall_clock
+from storage.errors import BlobError
+from tests.support.paths import ROOT
+
+FACTORIES: tuple[Callable[[Path], BlobStore], ...] = (FileBlobs,)
+"""Every store, made on a folder of its own; what stands here keeps the whole contract."""
+RANGES = (
+    (0, None), (0, 0), (0, 1), (1, 5), (7, None), (READ_BYTES - 1, 2), (READ_BYTES, 10),
+    (0, READ_BYTES + 3), (READ_BYTES + 90, 100), (READ_BYTES + 100, None), (READ_BYTES * 2, 5),
+)  # fmt: skip
+BAD_IDS = (
+    "", "bl_", "bl_0", "../bl_01m7w65asvtdvhdasacyj51eex", "bl_01m7w65asvtdvhdasacyj51ee/", "x" * 300,
+    "rc_01m7w65asvtdvhdasacyj51eex", "bl_01M7W65ASVTDVHDASACYJ51EEX", "bl_81m7w65asvtdvhdasacyj51eex",
+    "bl_01m7w65asvtdvhdasacyj51eex\n", "bl_01m7w65asvtdvhdasacyj51ee\0", "bl_01m7w65asvtdvhdasacyj51eil",
+)  # fmt: skip
+CLOCK_MS = 2_000
+"""How far a store's clock may be from this one; S3 tells whole seconds."""
+PUT_FOR_EVER = """
+import sys; from pathlib import Path; from storage.blobs.files import FileBlobs
+def pieces():
+    while True:
+        yield b"x" * 65536
+        print("piece", flush=True)
+FileBlobs(Path(sys.argv[1])).put(sys.argv[2], pieces())
+"""
+
+
+@pytest.fixture(params=FACTORIES, ids=lambda factory: str(factory.__name__))
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
+    """An empty store."""
+    made: BlobStore = request.param(tmp_path / "blobs")
+    return made
+
+
+def fresh() -> str:
+    """A new blob's id."""
+    return new_id("bl", wall_clock())
+
+
+def whole(store: BlobStore, blob: str) -> bytes:
+    """All of a blob's bytes."""
+    return b"".join(store.read(blob))
+
+
+def test_a_blob_comes_back_as_it_went_in(store: BlobStore) -> None:
+    """Pieces of any size, empty ones too, are joined; the size is their sum."""
+    blob, pieces = fresh(), [b"", b"a", b"bc" * 100_000, b"", b"d"]
+    store.put(blob, iter(pieces))
+    assert whole(store, blob) == b"".join(pieces)
+    assert store.size(blob) == len(b"".join(pieces))
+    assert list(store.list()) == [blob]
+
+
+def test_an_empty_blob_is_a_blob(store: BlobStore) -> None:
+    """No bytes at all are stored as such."""
+    blob = fresh()
+    store.put(blob, [])
+    assert (whole(store, blob), store.size(blob), list(store.list())) == (b"", 0, [blob])
+
+
+@pytest.mark.parametrize(("start", "length"), RANGES)
+def test_ranges(store: BlobStore, start: int, length: int | None) -> None:
+    """A range is what a slice of the bytes is, also over the end and across what is read at once."""
+    blob, data = fresh(), os.urandom(READ_BYTES + 100)
+    store.put(blob, [data])
+    end = None if length is None else start + length
+    assert b"".join(store.read(blob, start, length)) == data[start:end]
+
+
+def test_never_overwrites(store: BlobStore) -> None:
+    """The second writer of an id is told, and the first one's bytes stay."""
+    blob = fresh()
+    store.put(blob, [b"first"])
+    with pytest.raises(BlobError, match=f"{blob} is there already"):
+        store.put(blob, [b"second"])
+    assert whole(store, blob) == b"first"
+
+
+def test_of_many_writers_of_one_id_one_wins(store: BlobStore) -> None:
+    """Whoever is told that it went well finds its own bytes; all others are refused."""
+    blob = fresh()
+
+    def put(number: int) -> int | None:
+        with contextlib.suppress(BlobError):
+            store.put(blob, [b"%d" % number] * 50)
+            return number
+        return None
+
+    with ThreadPoolExecutor(8) as pool:
+        winners = [number for number in pool.map(put, range(8)) if number is not None]
+    assert len(winners) == 1
+    assert whole(store, blob) == b"%d" % winners[0] * 50
+
+
+def test_an_exception_between_pieces_leaves_nothing(store: BlobStore, tmp_path: Path) -> None:
+    """The caller's error comes through, nothing is visible or left, the id stays free."""
+
+    def pieces() -> Iterator[bytes]:
+        yield b"half of it"
+        raise ConnectionResetError("the sender went away")
+
+    blob = fresh()
+    with pytest.raises(ConnectionResetError):
+        store.put(blob, pieces())
+    assert_not_there(store, blob)
+    if isinstance(store, FileBlobs):
+        assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    store.put(blob, [b"all of it"])
+    assert whole(store, blob) == b"all of it"
+
+
+def test_nothing_is_visible_while_it_is_written(store: BlobStore) -> None:
+    """A blob appears whole, after its last piece."""
+    blob = fresh()
+
+    def pieces() -> Iterator[bytes]:
+        for _ in range(3):
+            yield b"x" * 100_000
+            assert_not_there(store, blob)
+
+    store.put(blob, pieces())
+    assert store.size(blob) == 300_000
+
+
+def test_a_killed_writer_leaves_no_blob(store: BlobStore, tmp_path: Path) -> None:
+    """After SIGKILL in the middle nothing is visible, and the id can be written again."""
+    blob = fresh()
+    kill_a_writer(store, tmp_path, blob)
+    assert_not_there(store, blob)
+    store.put(blob, [b"again"])
+    assert whole(store, blob) == b"again"
+
+
+def kill_a_writer(store: BlobStore, tmp_path: Path, blob: str) -> None:
+    """Let a child begin a blob, and kill it in the middle."""
+    assert isinstance(store, FileBlobs), "say here how a child process opens the new store"
+    command = [sys.executable, "-c", PUT_FOR_EVER, str(tmp_path / "blobs"), blob]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        for _ in range(3):
+            assert child.stdout.readline() == b"piece\n"
+        child.send_signal(signal.SIGKILL)
+    assert child.returncode == -signal.SIGKILL
+
+
+def assert_not_there(store: BlobStore, blob: str) -> None:
+    """A blob can't be read, measured or listed."""
+    assert blob not in list(store.list())
+    with pytest.raises(BlobError, match=f"{blob} is not in the blob store"):
+        store.size(blob)
+    with pytest.raises(BlobError, match=f"{blob} is not in the blob store"):
+        list(store.read(blob))
+
+
+def test_remove(store: BlobStore) -> None:
+    """A removed blob is gone; removing it again, or one that never was, is no error."""
+    kept, gone = fresh(), fresh()
+    store.put(kept, [b"kept"])
+    store.put(gone, [b"gone"])
+    store.remove(gone)
+    store.remove(gone)
+    store.remove(fresh())
+    assert_not_there(store, gone)
+    assert list(store.list()) == [kept]
+
+
+def test_written_tells_when(store: BlobStore) -> None:
+    """Between the clock before and after the put, as fine as the store's clock is."""
+    blob, before = fresh(), wall_clock()
+    store.put(blob, [b"x"])
+    assert before - CLOCK_MS <= store.written(blob) <= wall_clock() + CLOCK_MS
+    with pytest.raises(BlobError, match="is not in the blob store"):
+        store.written(fresh())
+
+
+def test_replace_keeps_the_bad_one_aside(store: BlobStore, tmp_path: Path) -> None:
+    """The good content is read from now on; what was there isn't lost and isn't listed."""
+    blob, gone = fresh(), fresh()
+    store.put(blob, [b"bad"])
+    aside = store.replace(blob, [b"go", b"od"])
+    assert whole(store, blob) == b"good"
+    assert store.replace(gone, [b"back"]) == ""
+    assert whole(store, gone) == b"back"
+    assert sorted(store.list()) == sorted([blob, gone])
+    if isinstance(store, FileBlobs):
+        assert Path(aside).read_bytes() == b"bad"
+        store.sweep(wall_clock() + CLOCK_MS)
+        assert Path(aside).exists()
+
+
+def test_replace_by_nothing_good_changes_nothing(store: BlobStore) -> None:
+    """The copy turns out to be bad at its end: what was there stays, also where nothing was."""
+
+    def pieces() -> Iterator[bytes]:
+        yield b"half"
+        raise BlobError("not what it should be")
+
+    blob, gone = fresh(), fresh()
+    store.put(blob, [b"bad"])
+    for one in (blob, gone):
+        with pytest.raises(BlobError, match="not what it should be"):
+            store.replace(one, pieces())
+    assert whole(store, blob) == b"bad"
+    assert_not_there(store, gone)
+    assert list(store.list()) == [blob]
+
+
+def test_sweep_removes_what_killed_writers_left(store: BlobStore, tmp_path: Path) -> None:
+    """Not before its time, and no blob."""
+    kept, blob = fresh(), fresh()
+    store.put(kept, [b"kept"])
+    kill_a_writer(store, tmp_path, blob)
+    assert list(store.sweep(0)) == []
+    assert len(store.sweep(wall_clock() + CLOCK_MS)) == 1
+    assert list(store.sweep(wall_clock() + CLOCK_MS)) == []
+    assert whole(store, kept) == b"kept"
+    store.put(blob, [b"again"])
+
+
+def test_list_names_every_blob_once(store: BlobStore) -> None:
+    """Ids that end alike or not, all are listed."""
+    blobs = [fresh() for _ in range(100)]
+    for blob in blobs:
+        store.put(blob, [blob.encode()])
+    assert sorted(store.list()) == sorted(blobs)
+
+
+@pytest.mark.parametrize("blob", BAD_IDS)
+def test_bad_ids(store: BlobStore, blob: str) -> None:
+    """What is no blob's id never becomes a path, in any call."""
+    for call in (
+        lambda: store.put(blob, [b"x"]),
+        lambda: store.size(blob),
+        lambda: list(store.read(blob)),
+        lambda: store.remove(blob),
+        lambda: store.written(blob),
+        lambda: store.replace(blob, [b"x"]),
+    ):
+        with pytest.raises(BlobError, match="expected a blob's id"):
+            call()
+    assert list(store.list()) == []
+
+
+def test_files_are_private(tmp_path: Path) -> None:
+    """Blobs are for their owner alone, folders too."""
+    store, blob = FileBlobs(tmp_path / "blobs"), fresh()
+    store.put(blob, [b"x"])
+    modes = {oct(path.stat().st_mode & 0o777) for path in (tmp_path / "blobs").rglob("*")}
+    assert modes == {"0o600", "0o700"}

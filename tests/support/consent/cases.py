@@ -1,0 +1,260 @@
+"""The model's worlds put before the engine.
+
+The model (`tests/support/consent/model.py`) speaks in plain dicts. `entries_of` writes a world down as the
+entries of a log, as far as folding looks at them; the product's own folds make rows of those, and its
+own gate gathers the facts for a question.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from consent import decide as engine
+from consent import gate
+from consent.decide import Decision, Facts, Request
+from crypto.encoding import b64encode
+from ledger.chain import Link
+from ledger.directory import Account, Hospital, Member
+from ledger.entry import Entry
+from ledger.event import Event, Signature
+from ledger.facts import Grant, Record
+from ledger.policies import DEFAULT_POLICY, LOG, Policy, PolicyRow
+from ledger.registry import registry_hash
+from ledger.rows import Rows
+from ledger.signers import holds_role
+from ledger.times import format_time
+from ledger.types import REGISTRY
+from tests.support.consent.model import Answer, Ask, World
+from tests.support.consent.random_cases import NOW, PATIENT
+
+Body = dict[str, Any]
+AS_OF: Final = 5_000
+"""The entry before every question; worlds have fewer."""
+
+# --- a world's entries
+
+
+def entries_of(world: World) -> list[Entry]:
+    """All that happened, but for how people and hospitals came into the log."""
+    return sorted((*shared_entries(world), *chart_entries(world)), key=lambda entry: entry.link.seq)
+
+
+def shared_entries(world: World) -> Iterator[Entry]:
+    """Groups, and who joined and left them."""
+    for group, hospital in world["groups"].items():
+        yield entry_of("group.formed", 0, {"group": group}, f"hospital/{hospital}")
+    for joining in world["joinings"]:
+        kind = "group.joined" if joining["joined"] else "group.left"
+        body = {"account": joining["account"], "group": joining["group"]}
+        stream = f"hospital/{world['groups'][joining['group']]}"
+        yield entry_of(kind, joining["seq"], body, stream)
+
+
+def chart_entries(world: World) -> Iterator[Entry]:
+    """One patient's entries."""
+    stream = f"patient/{world['chart']}"
+    yield from patient_entries(world["patient"], stream)
+    for record in world["records"]:
+        yield from record_entries(record, stream)
+    names = {grant["lineage"]: grant["id"] for grant in reversed(world["grants"])}
+    for grant in world["grants"]:
+        yield entry_of("access.granted", grant["seq"], granted_body(grant), stream, v=form(grant))
+    for end in world["revocations"]:
+        body = {"grantee": end["grantee"], "purpose": "PATRQT"}
+        if end["lineage"] is not None:
+            body["grant"] = names[end["lineage"]]
+        v = 2 if end["grantee"] in world["groups"] else 1
+        yield entry_of("access.revoked", end["seq"], body, stream, v=v)
+    for said in world["exclusions"]:
+        kind = "reader.included" if said["lifted"] else "reader.excluded"
+        yield entry_of(kind, said["seq"], {"reader": said["reader"], "purpose": "PATRQT"}, stream)
+    for used in world["openings"]:
+        named = used["actor"], used["hospital"]
+        decision = {"rule": "S9", "basis": used["basis"]}
+        yield entry_of(used["type"], used["seq"], {}, stream, named, decision=decision)
+
+
+def patient_entries(patient: Ask | None, stream: str) -> Iterator[Entry]:
+    if patient is None:
+        return
+    ages = {name: patient[name] for name in ("teen_from", "adult_from")}
+    body: Body = {name: format_time(age) for name, age in ages.items() if age is not None}
+    body |= {"patient": patient["id"], "account": patient["account"]}
+    dead, by = patient["deceased"], ("ac_registrar", patient["hospital"])
+    told = {"deceased": True}
+    at_once = told if dead == patient["seq"] else {}
+    yield entry_of("patient.registered", patient["seq"], body | at_once, stream, by)
+    if dead and not at_once:
+        yield entry_of("patient.corrected", dead, body | told, stream, by)
+
+
+def record_entries(record: Ask, stream: str) -> Iterator[Entry]:
+    """Of a record that is gone too: no event erases anything yet."""
+    members = ("category", "clinical_date", "confidentiality", "episode", "labels", "sensitive")
+    body: Body = {name: record[name] for name in members if record[name]}
+    blob = {"blob": "bl_0", "sha256": "", "size": 1, "media_type": "text/plain", "version": 1}
+    author = record["author"], record["hospital"]
+    named = {"record": record["id"]}
+    yield entry_of("record.uploaded", record["seq"], body | blob | named, stream, author)
+    for turn, seq in enumerate(record["hidings"]):
+        yield entry_of("record.shown" if turn % 2 else "record.hidden", seq, named, stream)
+    if record["retracted"] is not None:
+        yield entry_of("record.retracted", record["retracted"], named, stream, author)
+
+
+def form(grant: Ask) -> int:
+    """In which version of the event a grant can be said."""
+    plain = grant["kind"] != "partial" and not grant["exceptions"]
+    return 1 if plain and not grant["grantee"].startswith("gp_") else 2
+
+
+def granted_body(grant: Ask) -> Body:
+    body: Body = {
+        "actions": grant["actions"],
+        "end": format_time(grant["end"]),
+        "grant": grant["id"],
+        "grantee": grant["grantee"],
+        "purpose": "PATRQT",
+        "scope": grant["kind"],
+        "start": format_time(grant["start"]),
+    }
+    optional = {
+        "exceptions": grant["exceptions"],
+        "labels": grant["codes"],
+        "lineage": grant["lineage"] if grant["lineage"] != grant["id"] else None,
+        "purposes": grant["purposes"],
+        "records": grant["records"],
+        "sensitive": grant["sensitive"],
+        "uses": grant["uses"],
+    }
+    if grant["kind"] == "partial":
+        body["what"] = grant["what"]
+    return body | {name: value for name, value in optional.items() if value}
+
+
+def entry_of(
+    kind: str,
+    seq: int,
+    body: Body,
+    stream: str,
+    by: tuple[str, str | None] = ("ac_0", None),
+    *,
+    decision: Body | None = None,
+    v: int = 1,
+) -> Entry:
+    """An entry as far as folding looks at it; `by` is an account and the hospital it acts for."""
+    actor, hospital = by
+    acting = {"role": "doctor", "hospital": hospital} if hospital else {"role": "patient"}
+    event = event_of(actor, acting, kind, body, stream, v)
+    return Entry(b"", event, Signature("", b""), Link(seq, b"", 0, b""), NOW, decision)
+
+
+def event_of(
+    actor: str, acting: dict[str, str], kind: str, body: Body, stream: str, v: int = 1
+) -> Event:
+    value = {"actor": actor, "as": acting, "body": body, "id": "", "stream": stream}
+    return Event.checked(b"", value, REGISTRY[kind, v], NOW)
+
+
+# --- what the product makes of them
+
+
+def fold(entries: Iterable[Entry], rows: Rows) -> Rows:
+    """Rows after these entries."""
+    for entry in entries:
+        for row in entry.event.type.fold(entry, rows):
+            rows.put(row)
+    return rows
+
+
+def rows_of(world: World) -> Rows:
+    """The rows of a world: people and hospitals put, all else folded."""
+    rows = Rows()
+    rows.put(PolicyRow("", LOG, 0, 0, b64encode(registry_hash()), ""))
+    for account in world["accounts"]:
+        rows.put(Account(account, 0, "operator"))
+    for hospital, active in world["hospitals"].items():
+        rows.put(Hospital(hospital, 0, active, True))
+    for one in world["members"]:
+        named = one["account"], one["role"], one["hospital"] or ""
+        rows.put(Member(*named, one["seq"], one["active"], one["start"] or 0, one["end"] or 0))
+    fold(entries_of(world), rows)
+    for record in world["records"]:
+        rows.put(as_gone(record, rows))
+    return rows
+
+
+def as_gone(record: Ask, rows: Rows) -> Record:
+    """The record's row, shredded if it is to be."""
+    row = rows.get(Record, record["id"])
+    assert row is not None
+    gone = record["gone"]
+    return row if gone is None else row._replace(state="shredded", state_seq=gone)
+
+
+def policy_row(policy: Ask) -> Policy:
+    return Policy.of({**DEFAULT_POLICY, **policy}, 0)
+
+
+class Case:
+    """A world and a policy as the product has them, ready for questions."""
+
+    def __init__(self, world: World, policy: Ask) -> None:
+        """Everything is folded here."""
+        self.world: World = {"chart": PATIENT, **world}
+        self.rows, self.policy = rows_of(self.world), policy_row(policy)
+
+    def asked(self, ask: Ask) -> tuple[Request, Facts]:
+        """The question as a request, and the facts for it: those that the gate gathers, and all grants that have ended."""
+        acting = {"role": ask["role"]} | ({"hospital": ask["hospital"]} if ask["hospital"] else {})
+        event = event_of(
+            ask["actor"], acting, "record.opened", {}, f"patient/{self.world['chart']}"
+        )
+        known = self.rows.get(Account, ask["actor"]) is not None
+        request = Request(
+            actor=ask["actor"],
+            role=ask["role"],
+            hospital=ask["hospital"] or "",
+            held=known and holds_role(event, ask["now"], self.rows),
+            assurance=ask["assurance"],
+            on_behalf_of=ask["on_behalf_of"] or "",
+            patient=self.world["chart"],
+            action=ask["action"],
+            purpose=ask["purpose"],
+            now=ask["now"],
+            as_of=AS_OF,
+            record=None if ask["record"] is None else self.record(ask["record"]),
+        )
+        live = gate.gather(request, self.rows)
+        whole = live._replace(grants=tuple(self.rows.all(Grant).values()))
+        one, other = (engine.decide(request, facts, self.policy) for facts in (live, whole))
+        assert one == other, f"what has ended counts: {one}, {other}: {request}"
+        return request, whole
+
+    def record(self, record: Ask) -> Record:
+        """The row of one of the world's records, or of one that it has not."""
+        if record in self.world["records"]:
+            return as_gone(record, self.rows)
+        apart = fold(record_entries(record, f"patient/{self.world['chart']}"), Rows())
+        return as_gone(record, apart)
+
+    def decision(self, ask: Ask) -> Decision:
+        return engine.decide(*self.asked(ask), self.policy)
+
+    def answer(self, ask: Ask) -> Answer:
+        """What the engine says, in the model's terms."""
+        return in_words(self.decision(ask))
+
+    def permits(self, ask: Ask) -> bool:
+        return self.answer(ask)[0] == "permit"
+
+    def chart(self, ask: Ask) -> tuple[Answer, list[str]]:
+        """What the engine says to opening the chart, and the records that it shows."""
+        request, facts = self.asked(ask | {"record": None})
+        records = self.rows.group(Record, self.world["chart"])
+        decision, shown = engine.decide_list(request, facts, self.policy, records)
+        return in_words(decision), [record.record for record in shown]
+
+
+def in_words(decision: Decision) -> Answer:
+    basis = tuple(sorted(decision.basis))
+    return decision.effect, decision.rule, decision.reason or None, basis

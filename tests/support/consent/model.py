@@ -1,0 +1,467 @@
+"""A slow model of `decide`, written from the page on consent and from nothing else.
+
+It shares no line with `consent/` and imports nothing of it: plain dicts in, a plain tuple out.
+Nothing is folded beforehand: who rules in a lineage, how often a grant was used, who is in a group,
+what is hidden, who is excluded and whether a person is of age are worked out anew for every question,
+by looking through all that happened. `tests/support/consent/random_cases.py` draws worlds and questions.
+
+    world    patient      {"id", "account", "hospital" that registered it (None: the service), "seq",
+                          "teen_from" and "adult_from" (ms, None of age), "deceased": the number of
+                          the entry that told of it or 0} or None
+             accounts     [account]
+             hospitals    {hospital: active?}
+             members      [{"account", "role", "hospital", "seq", "active", "start", "end"}]; of
+                          auditors, operators and the service the hospital is None; the term
+                          (ms, None without a bound) is an auditor's
+             groups       {group: its hospital}
+             joinings     [{"seq", "account", "group", "joined": False of leaving}]
+             grants       [{"seq", "id", "lineage", "grantee": account, hospital or group, "kind":
+                          full|partial|selective, "records", "what": criteria of a partial one,
+                          "exceptions": [provision], "purposes", "actions", "start", "end", "uses",
+                          "codes", "sensitive"}]
+             revocations  [{"seq", "grantee", "lineage": id or None}]
+             exclusions   [{"seq", "reader": account, hospital or group, "lifted"}]
+             openings     [{"seq", "type": record.opened unless given, "basis": numbers that a
+                          permitted reading rested on}]
+             records      [record]
+    criteria   {"authors": [account or hospital], "categories", "date_from", "date_to", "episodes"},
+               any of them left out
+    provision  criteria, "labels" (of a denying one) and "records", "type": permit|deny, "exceptions"
+    record   {"id", "seq", "author", "hospital" (None: the patient's own), "category",
+             "clinical_date", "episode", "labels", "sensitive", "confidentiality", "hidings": numbers
+             of the entries that hid it and showed it by turns, "retracted" and "gone": seq or None}
+    ask      actor, role, hospital, assurance, on_behalf_of, action, purpose, now (ms),
+             record or None
+    policy   custodian_reads, assurance {action: level, "read_sensitive": level}, 1 if not named
+    answer   (effect, rule, reason or None, basis)
+
+Of a world without groups, exclusions or exceptions, and of a record without categories, these members
+may be left out. `register` is `patient.registered`, and `patient.corrected` if the patient is there;
+of a person it is a claim whose code is not proved, of a patient the linking of charts: nothing here
+permits either. Open emergencies, harm holds, delegations and care links are facts that nobody has.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+World = dict[str, Any]
+Ask = dict[str, Any]
+Answer = tuple[str, str, str | None, tuple[int, ...]]
+
+
+def words(text: str) -> list[str]:
+    return text.split()
+
+
+ROLES: Final = {
+    "person": "register",
+    "patient": "list read append hide retract export grant exclude read_history erase register",
+    "relative": "list read append read_history grant",
+    "doctor": "list read append amend retract refer declare_emergency request_access hold register",
+    "hospital_admin": "hold review disclose register",
+    "hospital_system": "append amend retract refer disclose register",
+    "auditor": "verify read_history",
+    "operator": "",
+    "service": "register",
+}
+ACTIONS: Final = words(
+    "list read append amend retract hide export disclose grant exclude read_history verify erase "
+    "hold refer declare_emergency review request_access register"
+)
+PURPOSES: Final = words(
+    "TREAT ETREAT BTG HPAYMT HOPERAT PATRQT FAMRQT PWATRNY HRESCH PUBHLTH HLEGAL"
+)
+IN_HOSPITAL: Final = ("doctor", "hospital_admin", "hospital_system")
+ASSURANCE: Final = {
+    "export": 3,
+    "grant": 3,
+    "exclude": 3,
+    "erase": 3,
+    "declare_emergency": 3,
+    "read_sensitive": 2,
+}
+SELF_ADULT: Final = words("list read export read_history grant exclude erase append hide retract")
+SELF_TEEN: Final = [action for action in SELF_ADULT if action not in ("erase", "export")]
+CUSTODIAN: Final = ("list", "read", "amend", "retract")
+CUSTODIAN_PURPOSES: Final = ("TREAT", "HOPERAT", "HLEGAL")
+OWN_RECORDS: Final = {
+    "hospital_admin": ("hold", "review", "disclose"),
+    "doctor": ("hold", "refer"),
+    "hospital_system": ("disclose", "refer"),
+}
+
+
+def permit(rule: str, *basis: int) -> Answer:
+    return "permit", rule, None, tuple(sorted(set(basis)))
+
+
+def deny(rule: str, reason: str, *basis: int) -> Answer:
+    return "deny", rule, reason, tuple(sorted(set(basis)))
+
+
+def told(answer: Answer) -> Answer:
+    """What a refused asker is told: nobody learns that they are excluded."""
+    return deny("S12", "no_consent") if answer[2] == "excluded" else answer
+
+
+def obligations(answer: Answer) -> tuple[str, ...]:
+    """What comes with the answer: all is recorded, of an emergency people are told."""
+    emergency = ("tell_patient", "tell_privacy_officer", "review")
+    return ("record", *(emergency if answer[:2] == ("permit", "S8") else ()))
+
+
+# --- who the asker is
+
+
+def membership(world: World, ask: Ask) -> dict[str, Any] | None:
+    """The entry that gives this account this role (in this hospital), if it is active."""
+    for member in world["members"]:
+        same = all(member[key] == ask[own] for key, own in MEMBER_KEYS)
+        if same and member["active"] and in_term(member, ask["now"]):
+            return dict(member)
+    return None
+
+
+def in_term(member: dict[str, Any], now: int) -> bool:
+    start, end = member["start"], member["end"]
+    return (start is None or start <= now) and (end is None or now < end)
+
+
+MEMBER_KEYS: Final = (("account", "actor"), ("role", "role"), ("hospital", "hospital"))
+
+
+def member(account: str, role: str, hospital: str | None, seq: int, active: bool = True) -> Ask:
+    """A membership without a term."""
+    named = {"account": account, "role": role, "hospital": hospital}
+    return named | {"seq": seq, "active": active, "start": None, "end": None}
+
+
+def in_group(world: World, account: str, group: str) -> bool:
+    """What was said last of this account and this group."""
+    said = [
+        joining
+        for joining in world.get("joinings", [])
+        if (joining["account"], joining["group"]) == (account, group)
+    ]
+    return bool(said) and bool(latest(said)["joined"])
+
+
+def latest(entries: list[Ask]) -> Ask:
+    return max(entries, key=lambda entry: int(entry["seq"]))
+
+
+def holds_role(world: World, ask: Ask) -> bool:
+    role = ask["role"]
+    if role == "person":
+        return True
+    if role == "patient":
+        return is_patient(world, ask)
+    if role == "relative":  # nobody is linked in this scope, so nobody holds it
+        return False
+    if membership(world, ask) is None:
+        return False
+    if role == "auditor" and any(  # nobody is auditor and holds a hospital's role at once
+        member["active"] and member["role"] in IN_HOSPITAL and member["account"] == ask["actor"]
+        for member in world["members"]
+    ):
+        return False
+    return role not in IN_HOSPITAL or bool(world["hospitals"].get(ask["hospital"]))
+
+
+def is_patient(world: World, ask: Ask) -> bool:
+    patient = world["patient"]
+    return patient is not None and ask["role"] == "patient" and ask["actor"] == patient["account"]
+
+
+def age(world: World, now: int) -> str:
+    patient = world["patient"]
+    if patient["adult_from"] is None or now >= patient["adult_from"]:
+        return "adult"
+    return "teen" if now >= patient["teen_from"] else "child"
+
+
+# --- the stages, in the order of the page
+
+
+def s0_sanity(world: World, ask: Ask, policy: Ask) -> Answer | None:
+    sane = (
+        (world["patient"] is not None or ask["action"] == "register")
+        and ask["actor"] in world["accounts"]
+        and ask["role"] in ROLES
+        and ask["action"] in ACTIONS
+        and ask["purpose"] in PURPOSES
+        and holds_role(world, ask)
+    )
+    return None if sane else deny("S0", "invalid")
+
+
+def s1_role(world: World, ask: Ask, policy: Ask) -> Answer | None:
+    role, action = ask["role"], ask["action"]
+    if action not in ROLES[role].split():
+        return deny("S1", "role")
+    if role == "auditor":
+        member = membership(world, ask)
+        return permit("S1", member["seq"]) if member else None
+    return None
+
+
+def s2_state(world: World, ask: Ask, policy: Ask) -> Answer | None:
+    patient, record = world["patient"], ask["record"]
+    if record and record["gone"] is not None:
+        return deny("S2", "gone", record["gone"])
+    if record and record["retracted"] is not None:
+        ours = record["hospital"] is not None and ask["hospital"] == record["hospital"]
+        if not ours and not is_patient(world, ask):
+            return deny("S2", "retracted", record["retracted"])
+    if patient and patient["deceased"] and ask["action"] == "grant":
+        return deny("S2", "deceased", patient["deceased"])
+    return None
+
+
+def s3_assurance(world: World, ask: Ask, policy: Ask) -> Answer | None:
+    needed = policy["assurance"].get(ask["action"], 1)
+    if ask["action"] == "read" and ask["record"] and ask["record"]["sensitive"]:
+        needed = max(needed, policy["assurance"].get("read_sensitive", 1))
+    return deny("S3", "step_up") if ask["assurance"] < needed else None
+
+
+def s5_self(world: World, ask: Ask, policy: Ask) -> Answer | None:
+    if ask["on_behalf_of"] or not is_patient(world, ask):
+        return None
+    allowed = {"adult": SELF_ADULT, "teen": SELF_TEEN, "child": []}[age(world, ask["now"])]
+    if ask["action"] not in allowed:
+        return None
+    if ask["action"] == "retract" and not wrote_as_patient(ask):
+        return None
+    return permit("S5", world["patient"]["seq"])
+
+
+def wrote_as_patient(ask: Ask) -> bool:
+    """Of a doctor who is the patient, what they wrote for a hospital is the hospital's."""
+    record = ask["record"]
+    return record is not None and record["author"] == ask["actor"] and record["hospital"] is None
+
+
+def s6_custodian(world: World, ask: Ask, policy: Ask) -> Answer | None:
+    """Of the service, which is in no hospital, the entry that made it the service is taken."""
+    if ask["on_behalf_of"]:
+        return None
+    member = membership(world, ask)
+    if member is None or ask["role"] not in (*IN_HOSPITAL, "service"):
+        return None
+    if ask["action"] == "register":
+        return s6_registering(world, ask, member["seq"])
+    if ask["action"] == "append" and ask["role"] in ("doctor", "hospital_system"):
+        return permit("S6", member["seq"])
+    record = ask["record"]
+    if record is None or record["hospital"] is None or record["hospital"] != ask["hospital"]:
+        return None
+    if ask["action"] in OWN_RECORDS[ask["role"]]:
+        return permit("S6", member["seq"], record["seq"])
+    if ask["action"] in ("list", "read") and not policy["custodian_reads"]:
+        return None
+    if ask["action"] in CUSTODIAN and ask["purpose"] in CUSTODIAN_PURPOSES:
+        return permit("S6", member["seq"], record["seq"])
+    return None
+
+
+def s6_registering(world: World, ask: Ask, entered: int) -> Answer | None:
+    """Of a patient who is there already, a correction: by the hospital that registered alone."""
+    patient = world["patient"]
+    if patient is None:
+        return permit("S6", entered)
+    registrar = patient.get("hospital")
+    ours = registrar is not None and registrar == ask["hospital"]
+    return permit("S6", entered) if ours else None
+
+
+def s7_exclusion(world: World, ask: Ask, policy: Ask) -> Answer | None:
+    """A person's beats the emergency; a hospital's and a group's leave to S8 what S8 answers."""
+    readers = [ask["actor"]]
+    if s8_emergency(world, ask, policy) is None:
+        readers.append(ask["hospital"])
+        groups = world.get("groups", {})
+        readers += [group for group in groups if in_group(world, ask["actor"], group)]
+    found = [seq for reader in readers if (seq := excluded_by(world, reader)) is not None]
+    return deny("S7", "excluded", min(found)) if found else None
+
+
+def excluded_by(world: World, reader: str | None) -> int | None:
+    """The entry by which this reader is excluded, if the last word on them is an exclusion."""
+    said = [entry for entry in world.get("exclusions", []) if entry["reader"] == reader]
+    if not said or latest(said)["lifted"]:
+        return None
+    return int(latest(said)["seq"])
+
+
+def s8_emergency(world: World, ask: Ask, policy: Ask) -> Answer | None:
+    """Nothing was declared yet; whoever declares does it on their own standing."""
+    if ask["action"] == "declare_emergency" and ask["role"] == "doctor":
+        return permit("S8")
+    return deny("S8", "emergency_needed") if ask["purpose"] in ("BTG", "ETREAT") else None
+
+
+def s9_grant(world: World, ask: Ask, policy: Ask) -> Answer | None:
+    if ask["on_behalf_of"]:
+        return None
+    fitting = [grant for grant in world["grants"] if applies(world, grant, ask)]
+    if not fitting:
+        return None
+    chosen = min(fitting, key=lambda grant: (grant["uses"] is not None, grant["seq"]))
+    return permit("S9", chosen["seq"])
+
+
+def s12_default(world: World, ask: Ask, policy: Ask) -> Answer | None:
+    if ask["action"] == "request_access" and ask["role"] == "doctor":
+        return permit("S12")
+    return deny("S12", "no_consent")
+
+
+# --- grants
+
+
+def rules_lineage(world: World, grant: Ask) -> bool:
+    """The highest-numbered entry of its lineage rules; a revocation ends all of it."""
+    later = [
+        other
+        for other in world["grants"]
+        if (other["lineage"], other["grantee"]) == (grant["lineage"], grant["grantee"])
+        and other["seq"] > grant["seq"]
+    ]
+    ended = [
+        end
+        for end in world["revocations"]
+        if end["grantee"] == grant["grantee"]
+        and end["lineage"] in (None, grant["lineage"])
+        and end["seq"] > grant["seq"]
+    ]
+    return not later and not ended
+
+
+def applies(world: World, grant: Ask, ask: Ask) -> bool:
+    return (
+        rules_lineage(world, grant)
+        and grant["start"] <= ask["now"] < grant["end"]
+        and is_grantee(world, grant["grantee"], ask)
+        and ask["purpose"] in (grant["purposes"] or ["TREAT"])
+        and ask["action"] in grant["actions"]
+        and (grant["uses"] is None or used(world, grant) < grant["uses"])
+        and in_scope(grant, ask)
+    )
+
+
+def is_grantee(world: World, grantee: str, ask: Ask) -> bool:
+    """Of a group: who is in it and acts for the hospital whose group it is."""
+    groups = world.get("groups", {})
+    if grantee in groups:
+        return in_group(world, ask["actor"], grantee) and ask["hospital"] == groups[grantee]
+    return grantee in (ask["actor"], ask["hospital"])
+
+
+def used(world: World, grant: Ask) -> int:
+    """How many records were opened on it; looking at the chart is no use."""
+    return sum(
+        grant["seq"] in opening["basis"]
+        for opening in world["openings"]
+        if opening.get("type", "record.opened") == "record.opened"
+    )
+
+
+def in_scope(grant: Ask, ask: Ask) -> bool:
+    """Listing and reading are decided record by record; an empty chart is in no grant."""
+    record = ask["record"]
+    if record is None:
+        return grant["kind"] == "full" and ask["action"] not in ("list", "read")
+    return (
+        not hidden(record)
+        and in_kind(grant, record)
+        and labels_named(grant, record)
+        and excepted(grant.get("exceptions", []), record, "permit") == "permit"
+    )
+
+
+def hidden(record: Ask) -> bool:
+    """By the patient, who has hidden it once more often than shown it."""
+    return len(record.get("hidings", [])) % 2 == 1
+
+
+def in_kind(grant: Ask, record: Ask) -> bool:
+    if grant["kind"] == "partial":
+        return record["confidentiality"] == "normal" and meets(grant["what"], record, "permit")
+    return grant["kind"] == "full" or record["id"] in grant["records"]
+
+
+def excepted(exceptions: list[Ask], record: Ask, base: str) -> str:
+    """The deepest match wins, among siblings a denial; no match leaves what it was."""
+    verdicts = [
+        excepted(exception.get("exceptions", []), record, exception["type"])
+        for exception in exceptions
+        if meets(exception, record, exception["type"])
+    ]
+    if not verdicts:
+        return base
+    return "deny" if "deny" in verdicts else "permit"
+
+
+def meets(criteria: Ask, record: Ask, effect: str) -> bool:
+    """Every criterion that is given; a record without a date meets the dates of a denial only."""
+    undated = record.get("clinical_date") is None
+    on = record.get("clinical_date") or ""
+    findings: dict[str, Callable[[Any], bool]] = {
+        "authors": lambda given: record["author"] in given or record["hospital"] in given,
+        "categories": lambda given: record["category"] in given,
+        "date_from": lambda given: effect == "deny" if undated else given <= on,
+        "date_to": lambda given: effect == "deny" if undated else on <= given,
+        "episodes": lambda given: record["episode"] in given,
+        "labels": lambda given: any(label in given for label in record["labels"]),
+        "records": lambda given: record["id"] in given,
+    }
+    return all(find(criteria[name]) for name, find in findings.items() if name in criteria)
+
+
+def labels_named(grant: Ask, record: Ask) -> bool:
+    """Every label is named; the tick "including sensitive" counts for all, in `full` alone."""
+    if grant["kind"] == "full" and grant["sensitive"]:
+        return True
+    if record["sensitive"] and not record["labels"]:
+        return False
+    return set(record["labels"]) <= set(grant["codes"])
+
+
+Stage = Callable[[World, Ask, Ask], Answer | None]
+STAGES: Final[tuple[Stage, ...]] = (
+    s0_sanity,
+    s1_role,
+    s2_state,
+    s3_assurance,
+    s5_self,
+    s6_custodian,
+    s7_exclusion,
+    s8_emergency,
+    s9_grant,
+    s12_default,
+)
+
+
+def decide(world: World, ask: Ask, policy: Ask) -> Answer:
+    """The first stage that answers decides."""
+    for stage in STAGES:
+        answer = stage(world, ask, policy)
+        if answer is not None:
+            return answer
+    raise AssertionError("the last stage always answers")
+
+
+def decide_list(world: World, ask: Ask, policy: Ask) -> tuple[Answer, list[str]]:
+    """The answer to opening the chart, and the records that it shows, by their first entries."""
+    whole = decide(world, ask | {"record": None}, policy)
+    ordered = sorted(world["records"], key=lambda record: int(record["seq"]))
+    answers = [
+        (record["id"], decide(world, ask | {"record": record}, policy)) for record in ordered
+    ]
+    permits = [(name, answer) for name, answer in answers if answer[0] == "permit"]
+    shown = [name for name, _ in permits]
+    if (whole[0] == "permit" and whole[1] in ("S1", "S5")) or not permits:
+        return whole, shown
+    stages = [int(answer[1].removeprefix("S")) for _, answer in permits]
+    return permits[stages.index(min(stages))][1], shown

@@ -1,0 +1,367 @@
+"""Random worlds, policies and questions for the model of `decide`, as `tests/support/consent/model.py` has them.
+
+All of it is a function of the `Random` it is given. What happens is drawn one after the other, so that
+a reading rests on a grant of whoever then was in the group, and what is lifted was excluded before.
+Bounds lie at the instant of most questions or a millisecond beside it.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from random import Random
+from typing import Any, Final
+
+from tests.support.consent import model
+from tests.support.consent.model import (
+    ACTIONS,
+    IN_HOSPITAL,
+    PURPOSES,
+    ROLES,
+    Ask,
+    World,
+    member,
+    words,
+)
+
+NOW: Final = 1_795_000_000_000
+DAY: Final = 86_400_000
+PATIENT: Final = "pt_0"
+ACCOUNTS: Final = [f"ac_{number}" for number in range(8)]
+"""The first is the patient, the last is registered nowhere."""
+HOSPITALS: Final = ["hs_0", "hs_1", "hs_2"]
+GROUPS: Final = ["gp_0", "gp_1", "gp_2"]
+CODES: Final = ["l_bh", "l_hiv", "l_psy"]
+CATEGORIES: Final = words("condition imaging laboratory")
+DATES: Final = words("2026-11-17 2026-11-18 2026-11-19")
+EPISODES: Final = ["ep_0", "ep_1"]
+GRANTABLE: Final = words("append list read read_history")
+EDGE: Final = (-1, 0, 1)
+TERMS: Final = (*4 * ((-DAY, DAY),), (0, DAY), (1, DAY), (-DAY, 0), (-DAY, 1), (0, 1))
+"""Of grants, from the instant of most questions."""
+WHAT: Final = words("authors categories date_from date_to episodes")
+
+
+def random_case(rng: Random, questions: int, first: int = 1) -> tuple[World, Ask, list[Ask]]:
+    """A world whose entries are numbered from `first`, a policy, and questions about that world."""
+    world = random_world(rng, first)
+    return world, random_policy(rng), [random_ask(rng, world) for _ in range(questions)]
+
+
+def random_policy(rng: Random) -> Ask:
+    assurance = dict(model.ASSURANCE)
+    if rng.random() < 0.2:
+        assurance[rng.choice((*ACTIONS, "read_sensitive"))] = rng.randint(1, 3)
+    if rng.random() < 0.1:
+        del assurance[rng.choice([name for name in assurance if name != "read_sensitive"])]
+    return {"custodian_reads": rng.random() < 0.8, "assurance": assurance}
+
+
+# --- worlds
+
+
+def random_world(rng: Random, first: int) -> World:
+    seqs = count(first)
+    world: World = {
+        "accounts": ACCOUNTS[:-1],
+        "hospitals": {hospital: rng.random() < 0.95 for hospital in HOSPITALS},
+        "members": random_members(rng, seqs),
+        "groups": {group: rng.choice(HOSPITALS) for group in GROUPS},
+        "patient": random_patient(rng, seqs) if rng.random() < 0.97 else None,
+        "joinings": [],
+        "grants": [],
+        "revocations": [],
+        "exclusions": [],
+        "openings": [],
+    }
+    for _ in range(rng.randint(0, 8)):
+        join_or_leave(rng, world, next(seqs))
+    world["records"] = [random_record(rng, seqs) for _ in range(4)]
+    for _ in range(rng.randint(0, 12)):
+        add_consent(rng, world, next(seqs))
+    return world
+
+
+def random_members(rng: Random, seqs: Iterator[int]) -> list[Ask]:
+    """Operator, service, doctors of one or two hospitals, and some other roles."""
+    members = [member("ac_6", "service", None, 0), member("ac_5", "operator", None, 0)]
+    for account in ACCOUNTS[:5]:
+        for hospital in rng.sample(HOSPITALS, rng.choice((0, 1, 1, 1, 2))):
+            members.append(member(account, "doctor", hospital, next(seqs), rng.random() < 0.95))
+        for role in rng.sample((*IN_HOSPITAL[1:], "auditor"), rng.choice((0, 1, 1))):
+            at = rng.choice(HOSPITALS) if role in IN_HOSPITAL else None
+            members.append(member(account, role, at, next(seqs), rng.random() < 0.95))
+            if role == "auditor":
+                members[-1]["start"] = NOW + rng.choice((-DAY, -1, 0))
+                members[-1]["end"] = NOW + rng.choice((0, 1, DAY))
+    return members
+
+
+def random_patient(rng: Random, seqs: Iterator[int]) -> Ask:
+    """Of age or not; dead from the first entry, by a later one or not at all."""
+    teen, adult = rng.choice(((None, None), (None, None), (-DAY, DAY), (0, DAY), (-DAY, 0)))
+    ages = {
+        "teen_from": None if teen is None else NOW + teen,
+        "adult_from": None if adult is None else NOW + adult,
+    }
+    seq, told = next(seqs), next(seqs)
+    named = {"id": PATIENT, "account": ACCOUNTS[0], "hospital": rng.choice((*HOSPITALS, None))}
+    return named | ages | {"seq": seq, "deceased": rng.choice((0, 0, 0, 0, 0, 0, seq, told))}
+
+
+def random_record(rng: Random, seqs: Iterator[int]) -> Ask:
+    """A record; a sensitive one has mostly labels, and labels mostly make it sensitive."""
+    seq, state = (
+        next(seqs),
+        rng.choice(("live", "live", "live", "live", "live", "retracted", "gone")),
+    )
+    labels = sorted(rng.sample(CODES, rng.choice((0, 0, 0, 0, 1, 2))))
+    own = rng.random() < 0.2
+    record = {
+        "id": f"rc_{seq}",
+        "seq": seq,
+        "author": rng.choice(ACCOUNTS[:2]) if own else rng.choice((ACCOUNTS[0], *ACCOUNTS[:-1])),
+        "hospital": None if own else rng.choice(HOSPITALS),
+        "category": rng.choice(CATEGORIES),
+        "clinical_date": rng.choice((None, *DATES)),
+        "episode": rng.choice((None, *EPISODES)),
+        "labels": labels,
+        "sensitive": bool(labels) != (rng.random() < 0.1),
+        "confidentiality": rng.choice(("normal", "normal", "normal", "restricted", "unheard_of")),
+        "hidings": [next(seqs) for _ in range(rng.choice((0, 0, 0, 0, 1, 2, 3)))],
+        "retracted": None,
+        "gone": None,
+    }
+    return record if state == "live" else record | {state: next(seqs)}
+
+
+# --- what happens in them
+
+
+def add_consent(rng: Random, world: World, seq: int) -> None:
+    """One more grant, revocation, exclusion, reading that rested on a grant, or change in a group."""
+    add = rng.choices(STEPS, WEIGHTS)[0]
+    add(rng, world, seq)
+
+
+def grant(rng: Random, world: World, seq: int) -> None:
+    world["grants"].append(random_grant(rng, world, seq))
+
+
+def revoke(rng: Random, world: World, seq: int) -> None:
+    if world["grants"]:
+        old = rng.choice(world["grants"])
+        lineage = rng.choice((None, old["lineage"]))
+        end = {"seq": seq, "grantee": old["grantee"], "lineage": lineage}
+        world["revocations"].append(end)
+
+
+def exclude_or_lift(rng: Random, world: World, seq: int) -> None:
+    """Of somebody; often of whom it was said before, or to whom something was granted."""
+    granted = [given["grantee"] for given in world["grants"]]
+    before = [said["reader"] for said in world["exclusions"]]
+    reader = rng.choice((*granted, *4 * before, *ACCOUNTS[:5], *HOSPITALS, *GROUPS))
+    lifted = model.excluded_by(world, reader) is not None
+    world["exclusions"].append({"seq": seq, "reader": reader, "lifted": lifted})
+
+
+def open_record_or_chart(rng: Random, world: World, seq: int) -> None:
+    """By somebody whom the grant then was to; a reading of the chart uses nothing up."""
+    if not world["grants"]:
+        return
+    limited = [given for given in world["grants"] if given["uses"]]
+    old = rng.choice(limited or world["grants"])
+    readers = grantees(world, old)
+    if readers:
+        reader = rng.choice(readers)
+        kind = "record.opened" if rng.random() < 0.8 else "chart.opened"
+        named = {"actor": reader["account"], "hospital": reader["hospital"]}
+        world["openings"].append({"seq": seq, "type": kind, "basis": [old["seq"]]} | named)
+
+
+def join_or_leave(rng: Random, world: World, seq: int) -> None:
+    """Mostly of a doctor and a group of one of their hospitals."""
+    at_home = [
+        (one["account"], group)
+        for one in world["members"]
+        for group, hospital in world["groups"].items()
+        if one["role"] == "doctor" and one["hospital"] == hospital
+    ]
+    anywhere = [(rng.choice(ACCOUNTS[:5]), rng.choice(GROUPS))]
+    account, group = rng.choice(anywhere * 2 + at_home)
+    joined = not model.in_group(world, account, group)
+    world["joinings"].append({"seq": seq, "account": account, "group": group, "joined": joined})
+
+
+Step = Callable[[Random, World, int], None]
+STEPS: Final[tuple[Step, ...]] = (
+    grant,
+    revoke,
+    exclude_or_lift,
+    open_record_or_chart,
+    join_or_leave,
+)
+WEIGHTS: Final = (60, 13, 11, 24, 5)
+
+
+def grantees(world: World, given: Ask) -> list[Ask]:
+    """The doctors whom a grant is to."""
+    return [
+        one
+        for one in world["members"]
+        if one["role"] == "doctor"
+        and model.is_grantee(
+            world, given["grantee"], {"actor": one["account"], "hospital": one["hospital"]}
+        )
+    ]
+
+
+def random_grant(rng: Random, world: World, seq: int) -> Ask:
+    kind = rng.choice(("full", "full", "partial", "partial", "selective"))
+    start, end = rng.choice(TERMS)
+    records = rng.sample([record["id"] for record in world["records"]], rng.randint(1, 3))
+    given = {
+        "seq": seq,
+        "id": f"gr_{seq}",
+        "lineage": f"gr_{seq}",
+        "grantee": rng.choice((*ACCOUNTS[:5], *HOSPITALS, *GROUPS)),
+        "kind": kind,
+        "records": sorted(records) if kind == "selective" else [],
+        "what": random_criteria(rng, world, WHAT) if kind == "partial" else {},
+        "exceptions": random_exceptions(rng, world, 2) if rng.random() < 0.5 else [],
+        "purposes": sorted(rng.sample(PURPOSES, rng.choice((0, 0, 0, 1, 3)))),
+        "actions": rng.choice((["list", "read"], ["list", "read"], ["list"], GRANTABLE)),
+        "start": NOW + start,
+        "end": NOW + end,
+        "uses": rng.choice((None, None, 1, 2)),
+        "codes": sorted(rng.sample(CODES, rng.choice((0, 1, 2)))),
+        "sensitive": kind == "full" and rng.random() < 0.3,
+    }
+    if world["grants"] and rng.random() < 0.3:
+        before = rng.choice(world["grants"])
+        given |= {"grantee": before["grantee"], "lineage": before["lineage"]}
+    return given
+
+
+def random_criteria(rng: Random, world: World, names: list[str]) -> Ask:
+    """At least one of these criteria, mostly such that one of the records meets each."""
+    record = rng.choice(world["records"])
+    out: Ask = {}
+    while not out:
+        for name in names:
+            about = record if rng.random() < 0.7 else rng.choice(world["records"])
+            value = CRITERIA[name](rng, about)
+            if value and rng.random() < 0.25:
+                out[name] = value
+    if "date_from" in out and "date_to" in out:
+        out["date_from"], out["date_to"] = sorted((out["date_from"], out["date_to"]))
+    return out
+
+
+def some(rng: Random, wanted: list[Any], others: list[str]) -> list[str]:
+    """A sorted list of what is wanted, as far as it is there, and some of the others."""
+    chosen = {*wanted, *rng.sample(others, rng.choice((0, 0, 1)))}
+    return sorted(value for value in chosen if value)
+
+
+CRITERIA: Final[dict[str, Callable[[Random, Ask], Any]]] = {
+    "authors": lambda rng, record: some(
+        rng, [record[rng.choice(("author", "hospital"))]], [*ACCOUNTS[:5], *HOSPITALS]
+    ),
+    "categories": lambda rng, record: some(rng, [record["category"]], CATEGORIES),
+    "date_from": lambda rng, record: rng.choice((record["clinical_date"], *DATES[:2])),
+    "date_to": lambda rng, record: rng.choice((record["clinical_date"], *DATES[1:])),
+    "episodes": lambda rng, record: some(rng, [record["episode"]], EPISODES),
+    "labels": lambda rng, record: some(rng, record["labels"], CODES),
+    "records": lambda rng, record: [record["id"]],
+}
+
+
+def random_exceptions(rng: Random, world: World, depth: int) -> list[Ask]:
+    """One to three provisions beside each other; only a denying one may speak of labels."""
+    exceptions = []
+    for _ in range(rng.choice((1, 1, 2, 3))):
+        kind = rng.choice(("deny", "deny", "permit"))
+        names = [*WHAT, "records", *(["labels"] if kind == "deny" else [])]
+        exception = random_criteria(rng, world, names) | {"type": kind}
+        if depth > 1 and rng.random() < 0.7:
+            exception["exceptions"] = random_exceptions(rng, world, depth - 1)
+        exceptions.append(exception)
+    return exceptions
+
+
+# --- questions
+
+
+def random_ask(rng: Random, world: World) -> Ask:
+    """Mostly a question about something that was granted."""
+    if world["grants"] and rng.random() < 0.6:
+        return consented_ask(rng, world)
+    return any_ask(rng, world)
+
+
+def any_ask(rng: Random, world: World) -> Ask:
+    """Mostly by somebody who is there, and mostly one that their role may ask."""
+    actor, role, hospital = random_asker(rng, world)
+    usual = words(ROLES.get(role, ""))
+    action = rng.choice(usual) if usual and rng.random() < 0.6 else rng.choice(ACTIONS)
+    if role == "doctor" and rng.random() < 0.6:
+        action = rng.choice(("list", "read", "list", "read", "declare_emergency"))
+    if role == "patient" and rng.random() < 0.5:
+        action = rng.choice(("read", "export", "retract", "grant"))
+    return {
+        "actor": actor,
+        "role": role,
+        "hospital": hospital,
+        "assurance": rng.choice((1, 2, 3, 3, 3, 3)),
+        "on_behalf_of": rng.choice(ACCOUNTS) if rng.random() < 0.05 else None,
+        "action": action if rng.random() < 0.99 else "peek",
+        "purpose": rng.choice(("TREAT", "TREAT", "TREAT", rng.choice((*PURPOSES, "FUN")))),
+        "now": random_now(rng, world),
+        "record": rng.choice((*world["records"], None)),
+    }
+
+
+def consented_ask(rng: Random, world: World) -> Ask:
+    """A question by somebody to whom something was granted, about what the grant is about."""
+    ruling = [given for given in world["grants"] if model.rules_lineage(world, given)]
+    named = ruling if rng.random() < 0.8 else world["grants"]
+    pairs = [(given, one) for given in named for one in grantees(world, given)]
+    if not pairs:
+        return any_ask(rng, world)
+    given, one = rng.choice(pairs)
+    live = [r for r in world["records"] if r["retracted"] is None and r["gone"] is None]
+    meant = [record for record in live if model.in_kind(given, record)]
+    return {
+        "actor": one["account"],
+        "role": one["role"],
+        "hospital": one["hospital"],
+        "assurance": 3,
+        "on_behalf_of": rng.choice(ACCOUNTS) if rng.random() < 0.05 else None,
+        "action": rng.choice((*4 * given["actions"], "declare_emergency")),
+        "purpose": rng.choice(given["purposes"] or ["TREAT"]),
+        "now": rng.choice(
+            (NOW, NOW, NOW, rng.choice((given["start"], given["end"])) + rng.choice(EDGE))
+        ),
+        "record": rng.choice(meant or live or [None]),
+    }
+
+
+def random_asker(rng: Random, world: World) -> tuple[str, str, str | None]:
+    dice = rng.random()
+    if dice < 0.2:
+        return rng.choice((ACCOUNTS[0], ACCOUNTS[0], ACCOUNTS[0], ACCOUNTS[1])), "patient", None
+    if dice < 0.9:
+        one = rng.choice(world["members"])
+        return one["account"], one["role"], one["hospital"]
+    role = rng.choice((*ROLES, "janitor"))
+    return rng.choice(ACCOUNTS), role, rng.choice(HOSPITALS) if role in IN_HOSPITAL else None
+
+
+def random_now(rng: Random, world: World) -> int:
+    """Mostly one instant; else an edge of age, grants and terms, or a millisecond beside it."""
+    if rng.random() < 0.7:
+        return NOW
+    patient = world["patient"] or {}
+    edges = [NOW, patient.get("teen_from"), patient.get("adult_from")]
+    for bounded in (*world["grants"], *world["members"]):
+        edges += [bounded["start"], bounded["end"]]
+    return int(rng.choice([edge for edge in edges if edge is not None])) + rng.choice(EDGE)

@@ -1,0 +1,168 @@
+"""What an asker is told, to all questions together: an exclusion can't be told from a revocation.
+
+Two logs of the same chart: in one somebody is excluded; in the other nobody is, and what was granted to
+them was revoked, or never granted. No question that they may ask has another answer in the one than in
+the other: no purpose, action or record, no list, no refusal.
+"""
+
+from itertools import product
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from consent.decide import decide, decide_list, told
+from consent.explain import Explanation, explain
+from ledger.codes import ACTIONS, PURPOSES
+from ledger.facts import Record
+from records.explaining import ASKED
+from tests.support.consent.cases import Case
+from tests.support.consent.examples import GRANT, POLICY, excluded, later, question, town
+from tests.support.consent.model import Ask, World
+from tests.support.consent.properties_of_facts import granted_case, next_seq
+from tests.support.consent.random_cases import GROUPS
+
+PROPERTY = settings(
+    max_examples=40,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],  # a smaller case of a random world reads no better, and takes minutes
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+SHOWN = ("effect", "rule", "basis", "reason", "obligations")
+
+
+def every_question(rng: Random, world: World, ask: Ask) -> list[Ask]:
+    """By one asker, at one time: all actions and purposes, of the chart and some of its records."""
+    records = rng.sample(world["records"], min(2, len(world["records"])))
+    return [
+        ask | {"action": action, "purpose": purpose, "record": record, "on_behalf_of": None}
+        for action, purpose, record in product(sorted(ASKED), PURPOSES, [None, *records])
+    ]
+
+
+def explained(case: Case, ask: Ask, whole: bool = False) -> Explanation:
+    """What `why` says."""
+    request, facts = case.asked(ask)
+    records = case.rows.group(Record, case.world["chart"])
+    return explain(request, facts, case.policy, whole, records)
+
+
+def refusal(case: Case, ask: Ask) -> dict[str, Any]:
+    """What comes of the try itself, as the asker is told: of a list, by what the chart holds."""
+    request, facts = case.asked(ask)
+    decision = decide(request, facts, case.policy)
+    if ask["action"] == "list" and ask["record"] is None:
+        records = case.rows.group(Record, case.world["chart"])
+        decision = decide_list(request, facts, case.policy, records)[0]
+    return told(decision.json(request, case.policy), request.purpose)
+
+
+def readers_of(world: World, ask: Ask) -> list[str]:
+    """Whose exclusion the asker would feel, and whose grants they would use."""
+    return [reader for reader in (ask["actor"], ask["hospital"], *GROUPS) if reader]
+
+
+def without(world: World, readers: list[str], revoked: bool) -> World:
+    """None of them excluded, and what they were granted revoked or never granted."""
+    out = world | {
+        "exclusions": [one for one in world["exclusions"] if one["reader"] not in readers]
+    }
+    if not revoked:
+        kept = [one for one in world["grants"] if one["grantee"] not in readers]
+        ends = [one for one in world["revocations"] if one["grantee"] not in readers]
+        return out | {"grants": kept, "revocations": ends, "openings": []}
+    first = next_seq(world) + 10
+    ends = [
+        {"seq": first + number, "grantee": grantee, "lineage": None}
+        for number, grantee in enumerate(
+            sorted({g["grantee"] for g in world["grants"] if g["grantee"] in readers})
+        )
+    ]
+    return out | {"revocations": [*world["revocations"], *ends]}
+
+
+@PROPERTY
+@given(rng=st.randoms(use_true_random=False), revoked=st.booleans())
+def test_no_two_answers_tell_of_an_exclusion(rng: Random, revoked: bool) -> None:
+    """Not one answer differs, so no two together do."""
+    world, policy, asks = granted_case(rng)
+    ask = rng.choice(asks)
+    reader = rng.choice([ask["actor"], ask["hospital"] or ask["actor"]])
+    world["exclusions"].append(excluded(reader, next_seq(world)))
+    with_it = Case(world, policy)
+    story = Case(without(world, readers_of(world, ask), revoked), policy)
+    for asked in every_question(rng, world, ask):
+        one, other = explained(with_it, asked), explained(story, asked)
+        assert one == other, asked
+        assert refusal(with_it, asked) == refusal(story, asked), asked
+
+
+@PROPERTY
+@given(rng=st.randoms(use_true_random=False))
+def test_explanations_and_refusals_agree(rng: Random) -> None:
+    """What `why` says beforehand is what the try is told; to the patient and auditors, what the log says."""
+    world, policy, asks = granted_case(rng)
+    if rng.random() < 0.5:
+        world["exclusions"].append(excluded(rng.choice(asks)["actor"], next_seq(world)))
+    case = Case(world, policy)
+    ask = rng.choice(asks)
+    for asked in every_question(rng, world, ask):
+        request, facts = case.asked(asked)
+        said = explained(case, asked).decision
+        assert said.json(request, case.policy) == refusal(case, asked), asked
+        if asked["action"] != "list" or asked["record"] is not None:
+            assert explained(case, asked, whole=True).decision == decide(
+                request, facts, case.policy
+            )
+
+
+@pytest.mark.parametrize("purpose", ["HRESCH", "HPAYMT", "PUBHLTH"])
+@pytest.mark.parametrize("reader", ["ac_2", "hs_1", "gp_1"])
+def test_a_grant_for_another_purpose_is_named_to_the_excluded_by_nobody(
+    purpose: str, reader: str
+) -> None:
+    """The pair that proved it: for treatment nothing was said of the grant, for research it was named."""
+    case = Case(town(grants=[GRANT], exclusions=[excluded(reader)]), POLICY)
+    asked = question("stranger", "read", purpose=purpose)
+    said = explained(case, asked)
+    assert not [change for change in said.changes if "entry" in change]
+    whole = explained(case, asked, whole=True)
+    assert whole.decision.reason == "excluded" and "exclusion of entry 30" in whole.changes[0]
+    free = explained(Case(town(grants=[GRANT]), POLICY), asked)
+    assert "the grant of entry 20 does not permit it: it is for TREAT" in free.changes[0]
+
+
+def test_a_revoked_grant_is_named_to_the_patient_alone() -> None:
+    """By its id: the number of the entry that rules its lineage is the revocation's."""
+    ended = {"seq": 25, "grantee": "ac_2", "lineage": "gr_20"}
+    case = Case(town(grants=[GRANT], revocations=[ended]), POLICY)
+    asked = question("stranger", "read")
+    assert not [change for change in explained(case, asked).changes if "revoked" in change]
+    told_whole = explained(case, asked, whole=True).changes
+    assert told_whole[0] == "the grant gr_20 does not permit it: it was revoked by entry 25"
+
+
+def test_a_list_of_the_whole_chart_is_explained_by_what_it_shows() -> None:
+    """As opening it is decided: by one record that may be listed."""
+    some = later(20, kind="selective", records=["rc_0"])
+    case = Case(town(grants=[some]), POLICY)
+    said = explained(case, question("stranger", "list", record=None)).decision
+    assert (said.effect, said.rule) == ("permit", "S9")
+
+
+def test_an_emergency_of_an_excluded_person() -> None:
+    """As the page on consent says: of a declaration, that the patient turned them off."""
+    for reader, expected in (("ac_2", "deny S8 emergency_off"), ("hs_1", "permit S8 ")):
+        case = Case(town(grants=[GRANT], exclusions=[excluded(reader)]), POLICY)
+        said = explained(case, question("stranger", "declare_emergency", record=None))
+        assert f"{said.decision.effect} {said.decision.rule} {said.decision.reason}" == expected
+        assert said.decision.basis == ()
+
+
+def test_every_action_that_can_be_tried_can_be_asked_about() -> None:
+    assert frozenset(ACTIONS) > ASKED
+    assert {"declare_emergency", "request_access"} & ASKED == set()

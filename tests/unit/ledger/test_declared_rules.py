@@ -1,0 +1,227 @@
+"""What each type demands and changes, where no other page of these tests comes by: an answer, or a row, a type."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from crypto.encoding import b64encode
+from ledger.directory import GroupMember, Patient
+from ledger.errors import Refused
+from ledger.facts import Exclusion, Grant, Record
+from ledger.registry import registry_hash
+from ledger.signers import check_rules, created_ids
+from tests.support.cast import Cast, Scenario, after, say
+from tests.support.memory_log import Body, Person, reading
+
+
+def stranger_patient(c: Cast) -> Person:
+    """A patient of the other hospital, with a record of their own."""
+    return c.world.patient(c.stranger)
+
+
+def others_record(c: Cast) -> str:
+    """A record in somebody else's chart."""
+    doctor = c.world.doctor(c.stranger)
+    return str(c.world.upload(doctor, stranger_patient(c)).event.body["record"])
+
+
+def record(c: Cast) -> str:
+    """The record in the patient's chart."""
+    return str(c.record.event.body["record"])
+
+
+def as_patient(c: Cast, kind: str, v: int = 1, **body: Any) -> str:
+    """The patient says something of their own chart."""
+    return c.world.answer(c.patient, kind, {"purpose": "PATRQT", **body}, v=v)
+
+
+def as_admin(c: Cast, kind: str, **body: Any) -> str:
+    """The hospital's admin says something."""
+    return c.world.answer(c.admin, kind, body)
+
+
+def group(c: Cast) -> str:
+    """A group of the hospital."""
+    formed = c.world.do(c.admin, "group.formed", {"group": c.world.id("gp")})
+    return str(formed.event.body["group"])
+
+
+def with_doctor(c: Cast, kind: str, *kinds_before: str) -> str:
+    """The answer to the last of these about the doctor in one group."""
+    body = {"account": c.doctor.account, "group": group(c)}
+    for before in kinds_before:
+        assert as_admin(c, before, **body) == "appended"
+    return as_admin(c, kind, **body)
+
+
+def corrected(c: Cast, **members: Any) -> str:
+    """A correction of the patient's chart."""
+    body = {"patient": c.patient.patient, "purpose": "TREAT", "adult": True} | members
+    return c.world.answer(c.admin, "patient.corrected", body, c.patient)
+
+
+def carried(c: Cast, **members: Any) -> str:
+    """The hospital's system carries the record forward."""
+    body = reading(c.record, "HOPERAT") | members
+    return c.world.answer(c.system, "record.carried", body, c.patient)
+
+
+RULES: dict[str, tuple[str, Scenario]] = {
+    "a partial grant of nothing": (
+        "malformed",
+        lambda c: as_patient(c, "access.granted", 2, **c.world.grant_body(c.doctor.account, scope="partial")),
+    ),
+    "a grant to a group that nobody formed": (
+        "unknown",
+        lambda c: as_patient(c, "access.granted", 2, **c.world.grant_body(c.world.id("gp"))),
+    ),
+    "a grant that is too long, in the first form": (
+        "malformed", lambda c: as_patient(c, "access.granted", **c.world.grant_body(c.doctor.account, 400))),
+    "a revocation of nothing, in the first form": (
+        "unknown", lambda c: as_patient(c, "access.revoked", grantee=c.doctor.account)),
+    "a revocation of nothing": (
+        "unknown", lambda c: as_patient(c, "access.revoked", 2, grantee=c.doctor.account)),
+    "the operator's account again": (
+        "duplicate_id",
+        lambda c: c.world.answer(c.operator, "account.registered", {"account": c.operator.account}),
+    ),
+    "a group in another hospital": (
+        "stream", say("group.formed", "stranger", lambda c: {"group": c.world.id("gp")}, "hospital")),
+    "into a group twice": ("conflict", lambda c: with_doctor(c, "group.joined", "group.joined")),
+    "out of a group twice": ("unknown", lambda c: with_doctor(c, "group.left", "group.joined", "group.left")),
+    "a correction of another patient": (
+        "stream", lambda c: corrected(c, patient=stranger_patient(c).patient)),
+    "a registry that holds less": (
+        "registry",
+        lambda c: c.world.answer(c.operator, "policy.changed", {
+            "policy": c.world.batch.policies[c.world.now], "registry": b64encode(registry_hash(2))}),
+    ),
+    "whoever is excluded already": (
+        "conflict",
+        lambda c: after(
+            as_patient(c, "reader.excluded", reader=c.doctor.account),
+            as_patient(c, "reader.excluded", reader=c.doctor.account),
+        ),
+    ),
+    "whoever isn't excluded": (
+        "conflict", lambda c: as_patient(c, "reader.included", reader=c.doctor.account)),
+    "what is hidden already": (
+        "conflict",
+        lambda c: after(
+            as_patient(c, "record.hidden", record=record(c)),
+            as_patient(c, "record.hidden", record=record(c)),
+        ),
+    ),
+    "what isn't hidden": ("conflict", lambda c: as_patient(c, "record.shown", record=record(c))),
+    "somebody else's record hidden": (
+        "unknown", lambda c: as_patient(c, "record.hidden", record=others_record(c))),
+    "a version that isn't there, carried": ("unknown", lambda c: carried(c, version=2)),
+    "carried": ("appended", lambda c: carried(c)),
+    "somebody else's record opened": (
+        "unknown",
+        lambda c: as_patient(c, "record.opened", **reading(c.record) | {"record": others_record(c)}),
+    ),
+    "one's own record retracted": (
+        "appended",
+        lambda c: c.world.answer(
+            c.doctor, "record.retracted", {"purpose": "TREAT", "record": record(c)}, c.patient),
+    ),
+    "one's own record amended": (
+        "appended",
+        lambda c: c.world.answer(
+            c.doctor, "record.amended", c.world.record_body(record=record(c), version=2), c.patient),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("answer", "scenario"), RULES.values(), ids=RULES)
+def test_rules(answer: str, scenario: Scenario) -> None:
+    assert scenario(Cast()) == answer
+
+
+def test_somebody_elses_hidden_record_stays_so() -> None:
+    c = Cast()
+    other = stranger_patient(c)
+    doctor = c.world.doctor(c.stranger)
+    theirs = str(c.world.upload(doctor, other).event.body["record"])
+    c.world.do(other, "record.hidden", {"purpose": "PATRQT", "record": theirs})
+    assert as_patient(c, "record.shown", record=theirs) == "unknown"
+
+
+def _row(c: Cast, kind: type, *key: str) -> Any:
+    return c.world.batch.look.get(kind, *key)
+
+
+def granted_and_revoked(c: Cast, v: int) -> Any:
+    body = c.world.grant_body(c.doctor.account)
+    assert as_patient(c, "access.granted", v, **body) == "appended"
+    assert as_patient(c, "access.revoked", v, grantee=c.doctor.account) == "appended"
+    return _row(c, Grant, c.patient.patient, c.doctor.account, body["grant"]).active
+
+
+def joined_and_left(c: Cast) -> Any:
+    body = {"account": c.doctor.account, "group": group(c)}
+    assert as_admin(c, "group.joined", **body) == "appended"
+    joined = _row(c, GroupMember, body["account"], body["group"]).active
+    assert as_admin(c, "group.left", **body) == "appended"
+    return joined, _row(c, GroupMember, body["account"], body["group"]).active
+
+
+def died(c: Cast) -> Any:
+    assert corrected(c, deceased=True) == "appended"
+    seq = c.world.batch.entries[-1].link.seq
+    return _row(c, Patient, c.patient.patient).deceased == seq
+
+
+def excluded_and_included(c: Cast) -> Any:
+    found = []
+    for kind in ("reader.excluded", "reader.included"):
+        assert as_patient(c, kind, reader=c.hospital) == "appended"
+        found.append(_row(c, Exclusion, c.patient.patient, c.hospital).active)
+    return tuple(found)
+
+
+def hidden_and_shown(c: Cast) -> Any:
+    found = []
+    for kind in ("record.hidden", "record.shown"):
+        assert as_patient(c, kind, record=record(c)) == "appended"
+        found.append(_row(c, Record, record(c)).hidden > 0)
+    return tuple(found)
+
+
+CHANGES: dict[str, tuple[Any, Callable[[Cast], Any]]] = {
+    "a grant of the first form ends": (False, lambda c: granted_and_revoked(c, 1)),
+    "a grant of the second form ends": (False, lambda c: granted_and_revoked(c, 2)),
+    "who joins and leaves": ((True, False), joined_and_left),
+    "who has died": (True, died),
+    "who is excluded and included": ((True, False), excluded_and_included),
+    "what is hidden and shown": ((True, False), hidden_and_shown),
+}
+
+
+@pytest.mark.parametrize(("expected", "scenario"), CHANGES.values(), ids=CHANGES)
+def test_changes(expected: Any, scenario: Callable[[Cast], Any]) -> None:
+    assert scenario(Cast()) == expected
+
+
+@pytest.mark.parametrize("v", [1, 2])
+def test_a_refusal_uses_up_the_id_of_what_it_refused(v: int) -> None:
+    c = Cast()
+    inner = c.world.event(c.doctor, "record.opened", reading(c.record), c.patient)
+    body: Body = {"event": inner.value, "sig": c.world.sign(c.doctor, inner).json()}
+    refusal = c.world.event(c.service, "access.refused", body, c.patient, v=v)
+    assert created_ids(refusal, c.world.batch.look) == [refusal.id, inner.id]
+
+
+def test_from_the_third_edition_on_refusals_are_of_the_second_form() -> None:
+    c = Cast()
+    inner = c.world.event(c.doctor, "record.opened", reading(c.record), c.patient)
+    body: Body = {"event": inner.value, "sig": c.world.sign(c.doctor, inner).json()}
+    first, second = (
+        c.world.event(c.service, "access.refused", body, c.patient, v=v) for v in (1, 2)
+    )
+    given = c.world.now, c.world.origin, c.world.batch.look
+    check_rules(second, *given)
+    with pytest.raises(Refused, match="expected v2"):
+        check_rules(first, *given)
