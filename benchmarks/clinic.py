@@ -18,7 +18,7 @@ from ledger.event import Event, sign_event
 from ledger.facts import Record
 from ledger.times import DAY_MS, format_time
 from records.charts import list_chart
-from records.opening import disclose, find_records
+from records.opening import find_records, give_record, settled
 from records.uploads import Upload, stage
 from storage.ledger import Ledger
 from storage.log import CommittedBatch
@@ -85,7 +85,7 @@ class Clinic:
         """The doctor opens a record: decided, appended, key released, content decrypted."""
 
         def give(committed: CommittedBatch) -> None:
-            if len(b"".join(disclose(self.ledger, committed).content)) != RECORD_BYTES:
+            if len(b"".join(give_record(self.ledger, settled(committed)).content)) != RECORD_BYTES:
                 raise SystemExit("got another content than was uploaded")
 
         return Operation(self._opening(record), after=give)
@@ -127,7 +127,7 @@ class Clinic:
         write = Operation([self.grant(chart)])
 
         def give(committed: CommittedBatch) -> Operation:
-            b"".join(disclose(self.ledger, committed).content)
+            b"".join(give_record(self.ledger, settled(committed)).content)
             return _expecting(write, committed)
 
         return Operation(self._opening(record), after=give)
@@ -205,7 +205,7 @@ def _content(patient: str) -> Upload:
 
 
 def _listed(ledger: Ledger, committed: CommittedBatch) -> None:
-    if not list_chart(ledger, committed).lines:
+    if not list_chart(ledger, settled(committed)).lines:
         raise SystemExit("got an empty chart")
 
 

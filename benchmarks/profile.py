@@ -33,7 +33,7 @@ from ledger import sequencer
 from ledger.auditor import verify_export
 from ledger.files import read_vkeys
 from ledger.sequencer import Rules
-from records.opening import disclose
+from records.opening import give_record, settled
 from storage.exports import write_export
 from storage.log import Log
 from storage.sql.database import Database
@@ -170,7 +170,8 @@ def _read(clinic: Clinic, count: int, batch: int) -> float:
         proposals = [ledger.signatures.event(one.raw, one.key, one.value) for one in part]
         committed = ledger.submit(proposals).result()
         for outcome in committed.outcomes:
-            _open(disclose(ledger, replace(committed, outcomes=[outcome])).content)
+            reading = settled(replace(committed, outcomes=[outcome]))
+            _open(give_record(ledger, reading).content)
     return time.perf_counter() - began
 
 

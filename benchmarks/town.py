@@ -14,7 +14,7 @@ from crypto.encoding import b64encode
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id
 from journeys.sealing import reserve
-from keeper.keeper import KeyRequest, NewBlob
+from keeper.protocol import KeyRequest, NewBlob
 from ledger.event import Event, sign_bundle, sign_event
 from storage.ledger import Ledger
 

@@ -1,11 +1,10 @@
 """What a record holds now, for the next version that its own hospital's system makes of it."""
 
 from client.beside import propose
-from crypto.blobs import blob_context, open_stream
 from identity.actors import Actor
 from journeys.errors import RecordsError
-from ledger.facts import Record, sha256_of
-from records.opening import evidence, fresh
+from ledger.facts import Record
+from records.opening import release, settle, stream
 from storage.ledger import Ledger
 
 
@@ -28,10 +27,5 @@ def current_content(ledger: Ledger, actor: Actor, record: Record) -> bytes:
         "version": version.version,
     }
     event = actor.event("record.carried", f"patient/{record.patient}", body, ledger.clock())
-    committed = ledger.submit(propose(ledger, actor, [event])).result()
-    entry = fresh(committed).entry
-    keys = ledger.keys.of_version(version.blob, record.record, record.patient)
-    shown = evidence(ledger, committed, entry)
-    key = ledger.keeper.release(shown, keys.blob, record.record, sha256_of(version))
-    context = blob_context(record.patient, record.record, version.blob)
-    return b"".join(open_stream(key, context, ledger.blobs.read(version.blob)))
+    (proposal,) = propose(ledger, actor, [event])
+    return b"".join(stream(ledger, release(ledger, settle(ledger, proposal))))

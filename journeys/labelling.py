@@ -10,7 +10,7 @@ import orjson
 
 from identity.actors import Caller
 from journeys.errors import Forbidden, OverQuota
-from keeper.keeper import Wrapped
+from keeper.protocol import Wrapped
 from ledger.facts import Record
 from ledger.times import DAY_MS
 from storage.keytable import LABEL_KEY

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from journeys.sealing import object_key
 from ledger.directory import Account, Group, Hospital, Member
+from storage.evidence import ask_keeper, of_entries
 from storage.ledger import Ledger
 
 NAMES_KEPT = 100_000
@@ -26,9 +27,10 @@ def group_name(ledger: Ledger, group: Group) -> str:
         return ledger.names[group.group]
     if "name" not in ledger.entry(group.seq).event.body:
         return ""
-    (formed,) = ledger.receipts_now((group.seq,))
+    formed = of_entries(ledger, group.seq)
     key = object_key(ledger, group.hospital, group.group)
-    return _keep(ledger, group.group, ledger.keeper.group_name(formed, key))
+    name = ask_keeper(ledger, formed, lambda shown: ledger.keeper.group_name(shown, key))
+    return _keep(ledger, group.group, name)
 
 
 def _hospital(ledger: Ledger, hospital: str) -> str:
@@ -45,8 +47,9 @@ def _person(ledger: Ledger, account: str) -> str:
     if row is None or not roles or "name" not in ledger.entry(row.seq).event.body:
         return ""
     # Whichever role: having left doesn't take the name out of what was done.
-    registered, joined = ledger.receipts_now((row.seq, roles[0].seq))
-    name = ledger.keeper.staff_name(registered, joined, object_key(ledger, account, account))
+    joined = of_entries(ledger, row.seq, roles[0].seq)
+    key = object_key(ledger, account, account)
+    name = ask_keeper(ledger, joined, lambda shown: ledger.keeper.staff_name(shown, key))
     return _keep(ledger, account, name)
 
 

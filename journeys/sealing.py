@@ -7,7 +7,7 @@ from durable.errors import NotFound
 from identity.actors import Caller
 from journeys.errors import Forbidden, NotThere, RecordsError
 from journeys.labelling import label_codes
-from keeper.keeper import KeyRequest, Wrapped
+from keeper.protocol import KeyRequest, Wrapped
 from ledger.codes import CATEGORIES, LABELS
 from ledger.directory import Patient
 from ledger.facts import Record

@@ -2,101 +2,55 @@
 
 `new_key` and `seal` encrypt only. `release` and `open_fields` give something out, and only against the
 receipt of a permitted reading that names it. An object in this process for now, behind the calls of a
-process of its own: it has the record root for itself, trusts nobody's word about the log, and keeps the
-last checkpoint it saw in a file of its own.
+process of its own (`protocol`: values in, values out): it has the record root for itself, trusts nobody's
+word about the log, and keeps the last checkpoint it saw in a file of its own (`branch`).
 """
 
 import os
-import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from crypto import wraps
-from crypto.cosignatures import Checkpoint
 from crypto.encoding import b64decode
 from crypto.errors import CryptoError
 from crypto.notes import VerifierKey
 from crypto.shares import share_info, share_once
 from crypto.signing import verify
-from durable.errors import NotFound, StartRefused
+from durable.errors import StartRefused
 from durable.trusted import TrustedCheckpoint
+from keeper.branch import NOTES_CACHED, Branch
 from keeper.errors import KeeperRefused
 from keeper.keks import KekStore
-from ledger.checkpoint import open_checkpoint
+from keeper.protocol import (
+    Conflict,
+    Evidence,
+    KeyRequest,
+    ListedBlob,
+    SealedField,
+    SealedObject,
+    Wrapped,
+)
+from ledger.checkpoint import Checkpoint
 from ledger.entry import Entry
-from ledger.errors import LedgerError
+from ledger.errors import LedgerError, ProofError
 from ledger.exports import export_line, export_root
 from ledger.forms import parse_entry
-from ledger.merkle import check_consistency
 from ledger.receipt import Receipt
 
 RELEASE_MS = 60_000
 """How long after its entry a reading may still get its key, by the keeper's own clock."""
 STAFF_EVENTS = frozenset({"admin.appointed", "doctor.approved", "system.added"})
 KEKS_CACHED = 1_024
-NOTES_CACHED = 64
 KEY_ENTRIES_CACHED = 4_096
 _ROOT_CHECK = "root"
 
-Prove = Callable[[int, int], Sequence[bytes]]
-"""`prove(old, new)`: the consistency proof between two sizes of the log."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewBlob:
-    """A data key to wrap: `key` as the sealer drew it, `sha256` of the ciphertext."""
-
-    record: str
-    blob: str
-    sha256: bytes
-    key: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class KeyRequest:
-    """Object keys to make and data keys to wrap for one subject (patient or account)."""
-
-    subject: str
-    objects: tuple[str, ...] = ()
-    blobs: tuple[NewBlob, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Wrapped:
-    """A wrapped key; `version` is the KEK's."""
-
-    subject: str
-    name: str
-    version: int
-    wrapped: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class SealedField:
-    """A sealed field as it stands in an entry: where it stands, and the text."""
-
-    stream: str
-    event: str
-    name: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What the keeper is shown: the reading's receipt, that of its key, and proofs between sizes.
-
-    `key` is the receipt of the `key.registered` (or `ledger.created`) that put in the signing key; both
-    receipts are under the same checkpoint.
-    """
-
-    receipt: Receipt
-    key: Receipt
-    prove: Prove
-
 
 class KeyKeeper:
-    """Keys under the record root; see the module."""
+    """Keys under the record root; see the module.
+
+    Calls that take evidence raise KeeperRefused for what it doesn't prove, and answer a `Conflict` where it begins at
+    another size than the keeper's.
+    """
 
     def __init__(
         self,
@@ -107,18 +61,11 @@ class KeyKeeper:
         clock: Callable[[], int],
     ) -> None:
         """`root`: 32 bytes; `log_keys`: pinned, not taken from the log; `clock`: Unix ms."""
-        self._root, self._store, self._log_keys = root, store, tuple(log_keys)
-        self._trusted, self._clock = trusted, clock
-        self._lock = threading.Lock()
-        self._seen = self._last_seen()
-        self._followed: set[tuple[int, bytes]] = set()
-        """Checkpoints that were shown to lie on the one branch."""
+        self._root, self._store, self._origin = root, store, log_keys[0].name
+        self._log_keys, self._clock = tuple(log_keys), clock
+        self._branch = Branch(log_keys, trusted, lambda: self._clock())
         self._kek = lru_cache(maxsize=KEKS_CACHED)(self._load_kek)
-        self._checkpoint = lru_cache(maxsize=NOTES_CACHED)(self._lead_to)
         self._proved = lru_cache(maxsize=NOTES_CACHED)(self._prove)
-        self._opened = lru_cache(maxsize=NOTES_CACHED)(
-            lambda note: open_checkpoint(note, self._log_keys)
-        )
 
     def check_root(self) -> None:
         """Raises StartRefused unless the root is the one this store was made under."""
@@ -137,8 +84,7 @@ class KeyKeeper:
     @property
     def seen(self) -> Checkpoint:
         """The last checkpoint the keeper follows; of size 0 before the first."""
-        with self._lock:
-            return self._seen
+        return self._branch.seen
 
     # Encrypting: open to whoever may append.
 
@@ -173,21 +119,25 @@ class KeyKeeper:
         object_key = self._object(key)
         return sorted(wraps.label_code(object_key, label) for label in labels)
 
-    # Decrypting: only against a reading.
+    # Decrypting: only against a reading. Its evidence: its receipt, and that of the `key.registered` (or
+    # `ledger.created`) that put in the signing key.
 
-    def release(self, reading: Reading, wrapped: Wrapped, record: str, sha256: bytes) -> bytes:
+    def release(
+        self, evidence: Evidence, wrapped: Wrapped, record: str, sha256: bytes
+    ) -> bytes | Conflict:
         """The data key of the blob that a permitted reading or carrying names; once for each.
 
         With `reply` in the reading, the key as an HPKE share for that key instead. Raises KeeperRefused.
         """
-        entry = self._permitted(reading, ("record.carried", "record.opened"))
+        entry = self._permitted(evidence, ("record.carried", "record.opened"))
+        if isinstance(entry, Conflict):
+            return entry
         event, body = entry.event, entry.event.body
         named = (event.subject, body["record"], body["blob"])
         if named != (wrapped.subject, record, wrapped.name):
             raise KeeperRefused(f"entry {entry.link.seq} opens {body['blob']}, not {wrapped.name}")
-        name = wraps.dek_name(wrapped.subject, record, wrapped.name, sha256, wrapped.version)
         try:
-            key = wraps.unwrap(self._kek(wrapped.subject, wrapped.version), name, wrapped.wrapped)
+            key = self._data_key(entry, wrapped, record, sha256)
             self._use(entry)
             if "reply" not in body:
                 return key
@@ -198,22 +148,22 @@ class KeyKeeper:
             raise KeeperRefused(f"the key of {wrapped.name} does not open: {error}") from error
 
     def release_export(
-        self, reading: Reading, listed: Sequence[tuple[str, int, bytes, Wrapped]]
-    ) -> list[bytes]:
-        """The data keys of all that a permitted export lists: record, version, hash, wrapped key; once.
+        self, evidence: Evidence, listed: Sequence[ListedBlob]
+    ) -> list[bytes] | Conflict:
+        """The data keys of all that a permitted export lists, in order; once.
 
         The list is checked against the count and root that the export's event names. Raises KeeperRefused.
         """
-        entry = self._permitted(reading, ("chart.exported",))
+        entry = self._permitted(evidence, ("chart.exported",))
+        if isinstance(entry, Conflict):
+            return entry
         body = entry.event.body
-        lines = [export_line(record, version, w.name) for record, version, _, w in listed]
+        lines = [export_line(one.record, one.version, one.key.name) for one in listed]
         if len(lines) != body["count"] or export_root(lines) != b64decode(body["root"], 32):
             raise KeeperRefused(f"entry {entry.link.seq} exports another list than the one shown")
         self._use(entry)
         try:
-            return [
-                self._data_key(entry, wrapped, record, sha) for record, _, sha, wrapped in listed
-            ]
+            return [self._data_key(entry, one.key, one.record, one.sha256) for one in listed]
         except CryptoError as error:
             raise KeeperRefused(f"a key of the export does not open: {error}") from error
 
@@ -224,16 +174,12 @@ class KeyKeeper:
         return wraps.unwrap(self._kek(wrapped.subject, wrapped.version), name, wrapped.wrapped)
 
     def open_fields(
-        self, reading: Reading, key: Wrapped, fields: Sequence[SealedField]
-    ) -> list[str]:
-        """The texts of sealed fields that a permitted reading shows; never for an auditor."""
-        return self.open_each(reading, [(key, fields)])[0]
-
-    def open_each(
-        self, reading: Reading, sealed: Sequence[tuple[Wrapped, Sequence[SealedField]]]
-    ) -> list[list[str]]:
-        """The same for many objects at once: the texts of each one's fields, in order."""
-        entry = self._permitted(reading, ("record.opened", "history.opened", "chart.opened"))
+        self, evidence: Evidence, sealed: Sequence[SealedObject]
+    ) -> list[list[str]] | Conflict:
+        """The texts of sealed fields that a permitted reading shows, of each object in order; never for an auditor."""
+        entry = self._permitted(evidence, ("record.opened", "history.opened", "chart.opened"))
+        if isinstance(entry, Conflict):
+            return entry
         event = entry.event
         if event.role == "auditor":
             raise KeeperRefused("auditors verify without reading; no field is opened for them")
@@ -241,7 +187,7 @@ class KeyKeeper:
             raise KeeperRefused(
                 "a list shows its titles to the patient only; a reading shows its own"
             )
-        return [self._texts(entry, key, fields) for key, fields in sealed]
+        return [self._texts(entry, one.key, one.fields) for one in sealed]
 
     def _texts(self, entry: Entry, key: Wrapped, fields: Sequence[SealedField]) -> list[str]:
         event = entry.event
@@ -262,16 +208,19 @@ class KeyKeeper:
         except CryptoError as error:
             raise KeeperRefused(f"a field of {key.name} does not open: {error}") from error
 
-    def staff_name(self, registered: Receipt, joined: Receipt, key: Wrapped) -> str:
-        """The name of somebody who works or worked at a hospital; for anybody signed in.
+    # Decrypting names: for anybody signed in.
 
-        `registered`: the receipt of the account's entry, `joined`: of one that gave it a role at a
-        hospital, both under one checkpoint; `key`: the account's object key. Raises KeeperRefused.
+    def staff_name(self, evidence: Evidence, key: Wrapped) -> str | Conflict:
+        """The name of somebody who works or worked at a hospital.
+
+        `evidence`: the receipts of the account's entry and of one that gave it a role at a hospital; `key`: the account's
+        object key. Raises KeeperRefused.
         """
         try:
-            if self._checkpoint(registered) != self._checkpoint(joined):
-                raise KeeperRefused("the two receipts are under different checkpoints")
-            account, role = _parsed(registered.entry).event, _parsed(joined.entry).event
+            stood = self._stood(evidence, 2)
+            if isinstance(stood, Conflict):
+                return stood
+            account, role = (entry.event for entry in stood)
             if account.type.name != "account.registered" or role.type.name not in STAFF_EVENTS:
                 raise KeeperRefused(f"got {account.type.name} and {role.type.name}, not of staff")
             named = account.body["account"]
@@ -282,14 +231,17 @@ class KeyKeeper:
         except (LedgerError, CryptoError, LookupError) as error:
             raise KeeperRefused(f"the name does not open: {error}") from error
 
-    def group_name(self, formed: Receipt, key: Wrapped) -> str:
-        """The name of a hospital's group, by the receipt of the entry that formed it; for anybody signed in.
+    def group_name(self, evidence: Evidence, key: Wrapped) -> str | Conflict:
+        """The name of a hospital's group.
 
-        `key`: the group's object key, of the hospital. Raises KeeperRefused.
+        `evidence`: the receipt of the entry that formed it; `key`: the group's object key, of the hospital. Raises
+        KeeperRefused.
         """
         try:
-            self._checkpoint(formed)
-            event = _parsed(formed.entry).event
+            stood = self._stood(evidence, 1)
+            if isinstance(stood, Conflict):
+                return stood
+            (event,) = (entry.event for entry in stood)
             group = event.body.get("group")
             if event.type.name != "group.formed" or (key.subject, key.name) != (
                 event.subject,
@@ -303,9 +255,14 @@ class KeyKeeper:
         except (LedgerError, CryptoError, LookupError) as error:
             raise KeeperRefused(f"the name does not open: {error}") from error
 
+    # After a loss.
+
     def accept_restored(self, restored: Receipt, first: Receipt) -> None:
-        """Follow a log that the operator declared restored: `ledger.restored`, with entry 0's receipt."""
-        checkpoint = self._checkpoint(restored)
+        """Follow a log that the operator declared restored: `ledger.restored`, with entry 0's receipt.
+
+        It extends nothing that was seen, so nothing proves it but the operator's signature. Raises KeeperRefused.
+        """
+        checkpoint = restored.verify(self._log_keys)
         entry, created = Entry.parse(restored.entry), Entry.parse(first.entry)
         operator = created.event.body["operator"]
         if (
@@ -314,34 +271,31 @@ class KeyKeeper:
             or entry.event.type.name != "ledger.restored"
         ):
             raise KeeperRefused("expected the receipts of ledger.restored and of entry 0")
-        if entry.event.body["last_size"] < self._seen.size:
+        if entry.event.body["last_size"] < self.seen.size:
             raise KeeperRefused(
-                f"ledger.restored speaks of {entry.event.body['last_size']} entries, and the keeper saw {self._seen.size}"
+                f"ledger.restored speaks of {entry.event.body['last_size']} entries, and the keeper saw {self.seen.size}"
             )
         self._check_signature(entry, operator["account"], operator["key"], operator["public_key"])
-        with self._lock:
-            self._seen = checkpoint
-            self._followed.clear()
-            self._trusted.reset(restored.checkpoint)
+        self._branch.go_on_from(restored.checkpoint)
 
     def close(self) -> None:
         """Write the last checkpoint seen, close the store."""
         try:
-            self._trusted.write_now()
+            self._branch.write_now()
         finally:
             self._store.close()
 
-    def _permitted(self, reading: Reading, types: tuple[str, ...]) -> Entry:
+    def _permitted(self, evidence: Evidence, types: tuple[str, ...]) -> Entry | Conflict:
         """The entry of a permitted, fresh reading, after every check; raises KeeperRefused."""
         try:
-            self._follow(self._checkpoint(reading.receipt), reading)
-            entry = self._proved(reading.receipt, reading.key)
-            if entry.event.type.name not in types:
-                raise KeeperRefused(
-                    f"entry {entry.link.seq} is {entry.event.type.name}, not {types}"
-                )
-        except (LedgerError, CryptoError, NotFound, LookupError) as error:
+            checkpoint = self._branch.follow(evidence)
+            if isinstance(checkpoint, Conflict):
+                return checkpoint
+            entry = self._proved(evidence.receipts, checkpoint)
+        except (LedgerError, CryptoError, LookupError) as error:
             raise KeeperRefused(f"the receipt does not hold: {error}") from error
+        if entry.event.type.name not in types:
+            raise KeeperRefused(f"entry {entry.link.seq} is {entry.event.type.name}, not {types}")
         age = self._clock() - entry.time
         if abs(age) > RELEASE_MS:
             raise KeeperRefused(
@@ -349,15 +303,14 @@ class KeyKeeper:
             )
         return entry
 
-    def _prove(self, receipt: Receipt, key: Receipt) -> Entry:
+    def _prove(self, receipts: tuple[Receipt, ...], checkpoint: Checkpoint) -> Entry:
         """The permitted reading of a receipt, signed by the key that the other receipt puts in.
 
         Kept by the receipts' bytes: the same reading is shown for its key and for its texts.
         """
-        checkpoint = self._checkpoint(receipt)
+        _check_paths(receipts, checkpoint, 2)
+        receipt, key = receipts
         entry = parse_entry(receipt.entry)
-        if self._checkpoint(key) != checkpoint:
-            raise KeeperRefused("the two receipts are under different checkpoints")
         if entry.decision is None or entry.decision["effect"] != "permit":
             name = entry.event.type.name
             raise KeeperRefused(f"entry {entry.link.seq} is {name}, not a permitted reading")
@@ -366,50 +319,24 @@ class KeyKeeper:
         self._check_signature(entry, *_registered(_parsed(key.entry), entry.sig.key))
         return entry
 
-    def _lead_to(self, receipt: Receipt) -> Checkpoint:
-        """The checkpoint that a receipt's path leads to; its signatures are looked at once a checkpoint."""
-        checkpoint = self._opened(receipt.checkpoint)
-        receipt.check_under(checkpoint)
-        return checkpoint
-
-    def _follow(self, checkpoint: Checkpoint, reading: Reading) -> None:
-        """Follow one branch of the log only: each checkpoint extends, or is extended by, the last."""
-        if (checkpoint.size, checkpoint.root) in self._followed:
-            return
-        with self._lock:
-            seen = self._seen
-            old, new = (seen, checkpoint) if seen.size <= checkpoint.size else (checkpoint, seen)
-            if old.size:
-                proof = reading.prove(old.size, new.size)
-                check_consistency(old.size, old.root, new.size, new.root, proof)
-            if len(self._followed) >= NOTES_CACHED:
-                self._followed.clear()
-            self._followed.add((checkpoint.size, checkpoint.root))
-            if new is checkpoint:
-                self._seen = checkpoint
-                self._trusted.saw(checkpoint.size, reading.receipt.checkpoint, self._clock())
+    def _stood(self, evidence: Evidence, count: int) -> list[Entry] | Conflict:
+        """The `count` entries of an evidence, each proved to stand in the log; raises LedgerError or CryptoError."""
+        checkpoint = self._branch.follow(evidence)
+        if isinstance(checkpoint, Conflict):
+            return checkpoint
+        _check_paths(evidence.receipts, checkpoint, count)
+        return [_parsed(receipt.entry) for receipt in evidence.receipts]
 
     def _check_signature(self, entry: Entry, account: str, key: str, public: str) -> None:
         if (entry.event.actor, entry.sig.key) != (account, key):
             raise KeeperRefused(f"entry {entry.link.seq} is not signed by a key of its actor")
-        origin = self._log_keys[0].name
-        verify(b64decode(public, 32), entry.sig.value, entry.sig.message(origin, entry.event.raw))
+        message = entry.sig.message(self._origin, entry.event.raw)
+        verify(b64decode(public, 32), entry.sig.value, message)
 
     def _use(self, entry: Entry) -> None:
         """One release for each reading, over all processes and restarts."""
         if not self._store.use(entry.event.id, self._clock(), 2 * RELEASE_MS):
             raise KeeperRefused(f"entry {entry.link.seq} has had its key already")
-
-    def _last_seen(self) -> Checkpoint:
-        note = self._trusted.read()
-        if note is None:
-            return Checkpoint(self._log_keys[0].name, 0, b"")
-        try:
-            return open_checkpoint(note, self._log_keys)
-        except CryptoError as error:
-            raise StartRefused(
-                f"the keeper's last checkpoint does not hold: {error}. Restore it from the keeper's backup."
-            ) from error
 
     def _versions(self, subjects: Sequence[str]) -> dict[str, int]:
         """The newest KEK version of each subject; version 1 is made where there is none."""
@@ -437,6 +364,16 @@ class KeyKeeper:
     def _object(self, key: Wrapped) -> bytes:
         name = wraps.object_name(key.subject, key.name, key.version)
         return wraps.unwrap(self._kek(key.subject, key.version), name, key.wrapped)
+
+
+def _check_paths(receipts: Sequence[Receipt], checkpoint: Checkpoint, count: int) -> None:
+    """Raises KeeperRefused or ProofError unless there are `count` receipts, each leading to the checkpoint of the first."""
+    if len(receipts) != count:
+        raise ProofError(f"got {len(receipts)} receipts, expected {count}")
+    for receipt in receipts:
+        if receipt.checkpoint != receipts[0].checkpoint:
+            raise KeeperRefused("the receipts are under different checkpoints")
+        receipt.check_under(checkpoint)
 
 
 @lru_cache(maxsize=KEY_ENTRIES_CACHED)

@@ -10,7 +10,7 @@ from identity.actors import Caller
 from journeys.errors import Forbidden, OverQuota, RecordsError
 from journeys.labelling import HOUR_MS
 from journeys.sealing import check_texts, reserve
-from keeper.keeper import KeyRequest, Wrapped
+from keeper.protocol import KeyRequest, Wrapped
 from ledger.directory import Account, Group, Hospital, Patient
 from ledger.errors import Refused
 from storage.keytable import LABEL_KEY

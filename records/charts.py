@@ -1,19 +1,18 @@
 """The current chart: what stands in it and, for the patient, who may read each record."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from consent.explain import readers
 from journeys.errors import NotThere
 from journeys.sealing import object_key
-from keeper.keeper import Reading, SealedField
+from keeper.protocol import SealedField, SealedObject
 from ledger.directory import Patient
 from ledger.entry import Entry
 from ledger.facts import Exclusion, Grant, Record
 from ledger.sequencer import Proposal
-from records.opening import evidence, fresh
+from records.opening import SettledReading, evidence, settle
+from storage.evidence import ask_keeper
 from storage.ledger import Ledger
-from storage.log import CommittedBatch
 
 
 @dataclass(frozen=True)
@@ -42,20 +41,18 @@ def open_chart(ledger: Ledger, proposal: Proposal) -> Chart:
 
     Raises AccessDenied, AlreadyUsed or Refused.
     """
-    return list_chart(ledger, ledger.submit([proposal]).result())
+    return list_chart(ledger, settle(ledger, proposal))
 
 
-def list_chart(ledger: Ledger, committed: CommittedBatch) -> Chart:
-    """The list of a `chart.opened` that was just appended; see `open_chart`."""
-    outcome = fresh(committed)
-    entry, shown = outcome.entry, outcome.shown
+def list_chart(ledger: Ledger, reading: SettledReading) -> Chart:
+    """The list of a settled `chart.opened`; see `open_chart`."""
+    entry, shown = reading.entry, reading.shown
     if entry.decision is None or entry.decision["rule"] != "S5":
         return Chart(entry, tuple(Line(record, "", ()) for record in shown), True)
-    reading = evidence(ledger, committed, entry)
     patient = entry.event.subject
     grants = tuple(ledger.live_grants(patient, entry.time))
     exclusions = tuple(ledger.rows(Exclusion, "patient", patient))
-    titles = _titles(ledger, reading, shown)
+    titles = _titles(ledger, reading)
     lines = [
         Line(record, titles.get(record.record, ""), readers(record, grants, exclusions, entry.time))
         for record in shown
@@ -83,16 +80,20 @@ def own_chart(ledger: Ledger, account: str, patient: str) -> Patient:
     return row
 
 
-def _titles(ledger: Ledger, reading: Reading, records: Sequence[Record]) -> dict[str, str]:
+def _titles(ledger: Ledger, reading: SettledReading) -> dict[str, str]:
     """The titles of the latest versions, where they have one, by record."""
-    entries = ledger.entries([record.versions[-1].seq for record in records])
+    entries = ledger.entries([record.versions[-1].seq for record in reading.shown])
     events = [entry.event for entry in entries.values() if "title" in entry.event.body]
     sealed = [
-        (
+        SealedObject(
             object_key(ledger, event.subject, event.body["record"]),
-            [SealedField(event.stream, event.id, "title", event.body["title"])],
+            (SealedField(event.stream, event.id, "title", event.body["title"]),),
         )
         for event in events
     ]
-    texts = ledger.keeper.open_each(reading, sealed)
+    texts = ask_keeper(
+        ledger,
+        evidence(ledger, reading),
+        lambda found: ledger.keeper.open_fields(found, sealed),
+    )
     return {event.body["record"]: text for event, (text,) in zip(events, texts, strict=True)}

@@ -70,17 +70,20 @@ def why(ledger: Ledger, caller: Caller, question: Question) -> Answer:
     return Answer(explain(request, facts, policy, whole, records), request.as_of, policy.seq)
 
 
-def still_permitted(ledger: Ledger, entry: Entry) -> bool:
-    """Whether the rules would permit an earlier reading now, signed by the same key.
+def check_still_permitted(ledger: Ledger, entry: Entry) -> None:
+    """Raises NotThere unless the rules would permit an earlier reading now, signed by the same key."""
+    if not _still_permitted(ledger, entry):
+        raise NotThere(f"{entry.event.actor} may not read this any more")
 
-    Its own use of a grant doesn't count against it.
-    """
+
+def _still_permitted(ledger: Ledger, entry: Entry) -> bool:
+    """Its own use of a grant doesn't count against it."""
     event, key = entry.event, ledger.row(Key, entry.sig.key)
     if key is None or not key.active:
         return False
     question = Question(
-        event.subject, event.actor, event.role, event.hospital, "read", event.body["purpose"],
-        event.body["record"],
+        event.subject, event.actor, event.role, event.hospital, str(event.type.action),
+        event.body["purpose"], event.body.get("record", ""),
     )  # fmt: skip
     request, facts, policy = _asked(ledger, question)
     basis = (entry.decision or {})["basis"]

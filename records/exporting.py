@@ -6,14 +6,21 @@ from dataclasses import dataclass
 from crypto.blobs import blob_context, open_stream
 from crypto.encoding import b64encode
 from journeys.errors import NotThere, RecordsError
-from keeper.keeper import Wrapped
+from keeper.protocol import ListedBlob, Wrapped
 from ledger.entry import Entry
 from ledger.exports import export_line, export_root
 from ledger.facts import Record, Version, sha256_of, version_of
 from ledger.sequencer import Proposal
-from records.opening import evidence, find_record, fresh
+from records.opening import (
+    Permission,
+    SettledReading,
+    evidence,
+    find_record,
+    settle,
+    while_permitted,
+)
+from storage.evidence import ask_keeper
 from storage.ledger import Ledger
-from storage.log import CommittedBatch
 
 EXPORT_RECORDS = 100_000
 """Most versions in one export."""
@@ -75,24 +82,32 @@ def open_export(
 ) -> tuple[Entry, list[ExportedRecord]]:
     """Append a signed `chart.exported`; gives the content of all that it lists, in this call alone."""
     found = check_list(ledger, proposal, wanted)
-    return take_export(ledger, ledger.submit([proposal]).result(), found)
+    reading = settle(ledger, proposal)
+    return reading.entry, give_export(ledger, reading, found)
 
 
-def take_export(
-    ledger: Ledger, committed: CommittedBatch, found: Sequence[tuple[Record, Version]]
-) -> tuple[Entry, list[ExportedRecord]]:
-    """The content of an export that was just appended; see `open_export`."""
-    entry = fresh(committed).entry
-    shown = evidence(ledger, committed, entry)
+def give_export(
+    ledger: Ledger, reading: SettledReading, found: Sequence[tuple[Record, Version]]
+) -> list[ExportedRecord]:
+    """The content of all that a settled export lists; see `open_export`."""
     keys = [ledger.keys.blob_key(version.blob) for _, version in found]
     asked = [
-        (r.record, v.version, sha256_of(v), Wrapped(k.patient, k.blob, k.version, k.wrapped))
+        ListedBlob(
+            r.record, v.version, sha256_of(v), Wrapped(k.patient, k.blob, k.version, k.wrapped)
+        )
         for (r, v), k in zip(found, keys, strict=True)
     ]
-    opened = ledger.keeper.release_export(shown, asked)
-    return entry, [
-        ExportedRecord(record, version, _content(ledger, record, version, key))
-        for (record, version), key in zip(found, opened, strict=True)
+    released = ask_keeper(
+        ledger,
+        evidence(ledger, reading),
+        lambda shown: ledger.keeper.release_export(shown, asked),
+    )
+    permission = Permission(ledger, reading.entry)
+    return [
+        ExportedRecord(
+            record, version, while_permitted(permission, _content(ledger, record, version, key))
+        )
+        for (record, version), key in zip(found, released, strict=True)
     ]
 
 

@@ -9,9 +9,8 @@ from ledger.entry import Entry, nested_event
 from ledger.errors import ProofError
 from ledger.merkle import leaf_hash
 from ledger.sequencer import Proposal
-from records.opening import fresh
+from records.opening import SettledReading, settle
 from storage.ledger import Ledger
-from storage.log import CommittedBatch
 
 
 @dataclass(frozen=True)
@@ -81,12 +80,12 @@ def open_history(ledger: Ledger, proposal: Proposal) -> History:
 
     Raises AccessDenied, AlreadyUsed or Refused.
     """
-    return read_history(ledger, ledger.submit([proposal]).result())
+    return read_history(ledger, settle(ledger, proposal))
 
 
-def read_history(ledger: Ledger, committed: CommittedBatch) -> History:
-    """The history of a `history.opened` that was just appended; see `open_history`."""
-    entry = fresh(committed).entry
+def read_history(ledger: Ledger, reading: SettledReading) -> History:
+    """The history of a settled `history.opened`; see `open_history`."""
+    entry = reading.entry
     stream = ledger.stream(entry.event.stream, entry.link.seq + 1)
     acts = [act(one) for one in stream]
     names = {} if entry.event.role == "auditor" else _names(ledger, acts)

@@ -1,33 +1,32 @@
-"""Reading: append `record.opened`, and only then, against its receipt, decrypt."""
+"""Reading a record, in three steps.
 
-import hashlib
-import os
+1. `settle`: the reading is appended, decided and durable, under a signed checkpoint.
+2. `release`: the keeper gives the key of what the reading names, against the reading's receipt.
+3. `stream`: the content is decrypted, piece by piece, while the reading stays permitted.
+
+Lists, histories and exports are settled alike, and released where they show what is sealed: `charts`, `history`,
+`exporting`.
+"""
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import orjson
-
-from crypto.blobs import Sealer, blob_context, open_range, open_stream
-from crypto.encoding import b64decode, b64encode
-from crypto.errors import CryptoError
+from crypto.blobs import blob_context, open_stream
 from journeys.appending import appended
-from journeys.errors import AlreadyUsed, NotThere, RecordsError
-from keeper.keeper import Reading, SealedField, Wrapped
+from journeys.errors import AlreadyUsed, NotThere
+from keeper.protocol import SealedField, SealedObject, Wrapped
 from ledger.entry import Entry
-from ledger.event import Event
 from ledger.facts import Record, Version, sha256_of
-from ledger.sequencer import Appended, Proposal
-from records.explaining import still_permitted
+from ledger.receipt import Receipt
+from ledger.sequencer import Proposal
+from records.explaining import check_still_permitted
+from records.ranges import read_token
+from storage.evidence import Proofs, ask_keeper, of_reading
 from storage.ledger import Ledger
 from storage.log import CommittedBatch
 
-TOKEN_BYTES = 32
-TOKEN_MS = 60_000
-"""How long a read token gives ranges of its one reading."""
 RECHECK_MS = 60_000
 """How often an open stream is checked again; without a new entry."""
-RANGE_BYTES = 8 * 1024 * 1024
-"""Most plaintext bytes a range gives at a time."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,156 @@ class OpenedRecord:
     """A read token for ranges; none where the content is opened at the reader's end."""
 
 
+@dataclass(frozen=True)
+class SettledReading:
+    """A permitted reading that this very call appended; of one that stood before there is none."""
+
+    entry: Entry
+    shown: tuple[Record, ...]
+    """The records that it shows, as of its entry."""
+    committed: CommittedBatch
+
+    @property
+    def record(self) -> Record:
+        """The record that it opens, if it is the reading of one."""
+        return self.shown[0]
+
+    @property
+    def version(self) -> Version:
+        """The version that it opens."""
+        number: int = self.entry.event.body["version"]
+        return self.record.versions[number - 1]
+
+    def receipt(self) -> Receipt:
+        """Its receipt, under the checkpoint it was committed by."""
+        return self.committed.receipt(self.entry)
+
+
+@dataclass(frozen=True)
+class ReleasedRecord:
+    """What the keeper gave for a reading."""
+
+    reading: SettledReading
+    key: bytes
+    """The data key; of a reading with `reply`, its share for that key alone."""
+    texts: dict[str, str]
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the content is opened at the reader's end: what is given is ciphertext and the key's share."""
+        return "reply" in self.reading.entry.event.body
+
+
+def open_record(ledger: Ledger, proposal: Proposal) -> OpenedRecord:
+    """Append a signed reading and give the content, in this call alone.
+
+    The entry commits before the first byte leaves. Raises AccessDenied, AlreadyUsed or Refused.
+    """
+    return give_record(ledger, settle(ledger, proposal))
+
+
+def give_record(ledger: Ledger, reading: SettledReading) -> OpenedRecord:
+    """What a settled reading of a record gives; see `open_record`."""
+    released = release(ledger, reading)
+    content = stream(ledger, released)
+    record, version, key = reading.record, reading.version, released.key
+    media_type, size, texts = version.media_type, version.size, released.texts
+    if released.sealed:
+        return OpenedRecord(reading.entry, media_type, size, texts, content, share=key)
+    token = read_token(ledger, reading.entry, record, version, key)
+    return OpenedRecord(reading.entry, media_type, size, texts, content, token=token)
+
+
+# 1. Settle.
+
+
+def settle(ledger: Ledger, proposal: Proposal) -> SettledReading:
+    """Append a signed reading and wait for it; raises AccessDenied, AlreadyUsed or Refused."""
+    return settled(ledger.submit([proposal]).result())
+
+
+def settled(committed: CommittedBatch) -> SettledReading:
+    """The reading that a call of its own appended; raises AccessDenied, AlreadyUsed or Refused."""
+    outcome = appended(committed.outcomes[0])
+    if not outcome.fresh:
+        raise AlreadyUsed(outcome.entry.link.seq)
+    return SettledReading(outcome.entry, outcome.shown, committed)
+
+
+# 2. Release.
+
+
+def release(ledger: Ledger, reading: SettledReading) -> ReleasedRecord:
+    """The keys of the version that a reading names, against its receipt; raises KeeperRefused or NotFound."""
+    record, version = reading.record, reading.version
+    keys = ledger.keys.of_version(version.blob, record.record, record.patient)
+    shown = evidence(ledger, reading)
+    key = ask_keeper(
+        ledger,
+        shown,
+        lambda found: ledger.keeper.release(found, keys.blob, record.record, sha256_of(version)),
+    )
+    return ReleasedRecord(reading, key, _texts(ledger, shown, reading, keys.record))
+
+
+def evidence(ledger: Ledger, reading: SettledReading) -> Proofs:
+    """What the keeper is shown for a reading: its receipt, and that of the key that signed it."""
+    return of_reading(ledger, reading.committed, reading.entry)
+
+
+def _texts(ledger: Ledger, shown: Proofs, reading: SettledReading, key: Wrapped) -> dict[str, str]:
+    """Title and file name; none of what is carried into the next version, which nobody is shown."""
+    uploaded = ledger.kept_entry(reading.version.seq).event
+    names = [name for name in ("title", "file_name") if name in uploaded.body]
+    if not names or reading.entry.event.type.name == "record.carried":
+        return {}
+    fields = (SealedField(uploaded.stream, uploaded.id, n, uploaded.body[n]) for n in names)
+    sealed = [SealedObject(key, tuple(fields))]
+    (texts,) = ask_keeper(ledger, shown, lambda found: ledger.keeper.open_fields(found, sealed))
+    return dict(zip(names, texts, strict=True))
+
+
+# 3. Stream.
+
+
+def stream(ledger: Ledger, released: ReleasedRecord) -> Iterator[bytes]:
+    """The content: plaintext or, where it is opened at the reader's end, ciphertext. Raises BlobError.
+
+    The pieces end with NotThere once the reading isn't permitted any more.
+    """
+    reading = released.reading
+    record, blob = reading.record, reading.version.blob
+    content = ledger.blobs.read(blob)
+    if not released.sealed:
+        context = blob_context(record.patient, record.record, blob)
+        content = open_stream(released.key, context, content)
+    return while_permitted(Permission(ledger, reading.entry), content)
+
+
+class Permission:
+    """That of a reading which takes long: it is looked at again every RECHECK_MS, without a new entry."""
+
+    def __init__(self, ledger: Ledger, entry: Entry) -> None:
+        """`entry`: the reading, which is permitted now."""
+        self._ledger, self._entry, self._checked = ledger, entry, ledger.clock()
+
+    def check(self) -> None:
+        """Look again if it is time to; raises NotThere."""
+        if self._ledger.clock() - self._checked >= RECHECK_MS:
+            check_still_permitted(self._ledger, self._entry)
+            self._checked = self._ledger.clock()
+
+
+def while_permitted(permission: Permission, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The pieces, as long as the permission holds; raises NotThere."""
+    for piece in pieces:
+        permission.check()
+        yield piece
+
+
+# What is there to be read.
+
+
 def find_record(ledger: Ledger, record: str) -> Record:
     """A record's row; raises NotThere."""
     row = ledger.row(Record, record)
@@ -59,143 +208,3 @@ def find_record(ledger: Ledger, record: str) -> Record:
 def find_records(ledger: Ledger, patient: str) -> list[Record]:
     """A patient's records, in the order of their creation."""
     return ledger.records_of(patient)
-
-
-def open_record(ledger: Ledger, proposal: Proposal) -> OpenedRecord:
-    """Append a signed reading and give the content, in this call alone.
-
-    The entry commits before the first byte leaves. Raises AccessDenied, AlreadyUsed or Refused.
-    """
-    return disclose(ledger, ledger.submit([proposal]).result())
-
-
-def disclose(ledger: Ledger, committed: CommittedBatch) -> OpenedRecord:
-    """The content of a reading that was just appended; see `open_record`."""
-    outcome = fresh(committed)
-    entry, body = outcome.entry, outcome.entry.event.body
-    record: Record = outcome.shown[0]
-    version = record.versions[body["version"] - 1]
-    uploaded = ledger.kept_entry(version.seq).event
-    keys = ledger.keys.of_version(version.blob, record.record, record.patient)
-    shown = evidence(ledger, committed, entry)
-    key = ledger.keeper.release(shown, keys.blob, record.record, sha256_of(version))
-    texts = _texts(ledger, shown, uploaded, keys.record)
-    if "reply" in body:
-        sealed = ledger.blobs.read(version.blob)
-        return OpenedRecord(entry, version.media_type, version.size, texts, sealed, share=key)
-    token = _token(ledger, entry, record, version, key)
-    content = open_stream(key, _context(record, version), ledger.blobs.read(version.blob))
-    return OpenedRecord(entry, version.media_type, version.size, texts, content, token=token)
-
-
-def watched(ledger: Ledger, shown: OpenedRecord) -> Iterator[bytes]:
-    """The content of a reading that takes long: looked at again every minute, and cut once it isn't
-    permitted any more. Raises NotThere."""
-    checked = ledger.clock()
-    for piece in shown.content:
-        if ledger.clock() - checked >= RECHECK_MS:
-            if not still_permitted(ledger, shown.entry):
-                raise NotThere(f"{shown.entry.event.actor} may not read this any more")
-            checked = ledger.clock()
-        yield piece
-
-
-def fresh(committed: CommittedBatch) -> Appended:
-    """The reading that this very call appended; raises AccessDenied, AlreadyUsed or Refused."""
-    outcome: Appended = appended(committed.outcomes[0])
-    if not outcome.fresh:
-        raise AlreadyUsed(outcome.entry.link.seq)
-    return outcome
-
-
-def evidence(ledger: Ledger, committed: CommittedBatch, entry: Entry) -> Reading:
-    """What the keeper is shown for a reading: its receipt, and that of the key that signed it."""
-    return ledger.evidence(committed, entry, ledger.key_entry(entry.sig.key))
-
-
-@dataclass(frozen=True)
-class ReadTicket:
-    """What a read token still opens: one version of one record, for one reader."""
-
-    seq: int
-    """The entry of the reading."""
-    actor: str
-    patient: str
-    record: str
-    blob: str
-    media_type: str
-    size: int
-    """Plaintext bytes."""
-    key: bytes
-
-
-def ticket_of(ledger: Ledger, token: str, record: str) -> ReadTicket:
-    """What the token opens; raises NotThere once it has ended, for another record, or once it is not permitted."""
-    try:
-        secret = b64decode(token, TOKEN_BYTES)
-        found = ledger.tokens.get("reading", secret, ledger.clock())
-        if found is None:
-            raise NotThere("the read token is unknown or has ended: sign a new reading")
-        members = orjson.loads(found)
-        sealed = b64decode(members.pop("key"))
-        key = b"".join(open_stream(_token_key(secret), _TOKEN_CONTEXT, iter([sealed])))
-    except CryptoError as error:
-        raise NotThere("unknown read token") from error
-    ticket = ReadTicket(**members, key=key)
-    if ticket.record != record:
-        raise NotThere("the read token is for another record")
-    if not still_permitted(ledger, ledger.kept_entry(ticket.seq)):
-        raise NotThere(f"{ticket.actor} may not read this any more")
-    return ticket
-
-
-def read_range(ledger: Ledger, ticket: ReadTicket, start: int, end: int) -> bytes:
-    """Plaintext bytes `start` to `end` (exclusive), at most RANGE_BYTES of them."""
-    if not 0 <= start < end <= ticket.size or end - start > RANGE_BYTES:
-        raise RecordsError(
-            f"got the range {start} to {end}, expected one of at most {RANGE_BYTES} bytes inside "
-            f"0 to {ticket.size}"
-        )
-
-    def read(offset: int, length: int) -> bytes:
-        return b"".join(ledger.blobs.read(ticket.blob, offset, length))
-
-    context = blob_context(ticket.patient, ticket.record, ticket.blob)
-    return open_range(ticket.key, context, read, ticket.size, start, end)
-
-
-_TOKEN_CONTEXT = b"heartwood/read-token/v1"
-
-
-def _token(ledger: Ledger, entry: Entry, record: Record, version: Version, key: bytes) -> str:
-    """A read token; what is kept of it opens nothing without the token itself."""
-    secret, now = os.urandom(TOKEN_BYTES), ledger.clock()
-    sealer = Sealer(_token_key(secret), _TOKEN_CONTEXT)
-    members = {
-        "seq": entry.link.seq,
-        "actor": entry.event.actor,
-        "patient": record.patient,
-        "record": record.record,
-        "blob": version.blob,
-        "media_type": version.media_type,
-        "size": version.size,
-        "key": b64encode(sealer.update(key) + sealer.finalize()),
-    }
-    ledger.tokens.put("reading", secret, orjson.dumps(members), now, now + TOKEN_MS)
-    return b64encode(secret)
-
-
-def _token_key(secret: bytes) -> bytes:
-    return hashlib.sha256(_TOKEN_CONTEXT + secret).digest()
-
-
-def _context(record: Record, version: Version) -> bytes:
-    return blob_context(record.patient, record.record, version.blob)
-
-
-def _texts(ledger: Ledger, shown: Reading, uploaded: Event, key: Wrapped) -> dict[str, str]:
-    names = [name for name in ("title", "file_name") if name in uploaded.body]
-    if not names:
-        return {}
-    fields = [SealedField(uploaded.stream, uploaded.id, n, uploaded.body[n]) for n in names]
-    return dict(zip(names, ledger.keeper.open_fields(shown, key, fields), strict=True))

@@ -11,7 +11,7 @@ from crypto.encoding import b64encode
 from identity.actors import Caller, new_id
 from journeys.errors import NotThere, RecordsError
 from journeys.sealing import check_appender, object_key, reserve
-from keeper.keeper import KeyRequest, NewBlob
+from keeper.protocol import KeyRequest, NewBlob
 from ledger.directory import Patient
 from ledger.facts import Record
 from storage.errors import BlobError

@@ -12,7 +12,7 @@ from crypto.blobs import sealed_length
 from crypto.encoding import b64decode, b64encode
 from crypto.ids import timed_id
 from durable.errors import NotFound
-from keeper.keeper import Wrapped
+from keeper.protocol import Wrapped
 from ledger.entry import Entry
 from ledger.errors import Refused
 from ledger.event import Event

@@ -4,12 +4,11 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, TypeVar, cast
 
 from crypto.notes import VerifierKey
 from durable.errors import NotFound
-from keeper.keeper import KeyKeeper, Reading
+from keeper.keeper import KeyKeeper
 from ledger.directory import Key
 from ledger.entry import Entry
 from ledger.facts import Grant, Record
@@ -56,6 +55,8 @@ class Ledger:
     tokens: TokenStore
     garbage: GarbageCollector
     """Runs in a serving process only."""
+    keeper_size: int = 0
+    """The size of the log at which the keeper, as far as is known here, follows it; see `evidence`."""
     names: dict[str, str] = field(default_factory=dict)
     """Names of hospitals and their people that were shown before, by id."""
     _entries: dict[int, Entry] = field(default_factory=dict)
@@ -167,26 +168,6 @@ class Ledger:
             self._receipt(seq, raw, head.size, head.checkpoint)
             for seq, raw in zip(seqs, raws, strict=True)
         ]
-
-    def reading(self, seq: int, key_seq: int) -> Reading:
-        """What the keeper is shown for the reading at `seq`, whose key entry `key_seq` registered."""
-        first, second = self.receipts_now((seq, key_seq))
-        return Reading(first, second, self.prove)
-
-    def evidence(self, committed: CommittedBatch, entry: Entry, key_seq: int) -> Reading:
-        """What the keeper is shown for the reading `entry`, under the checkpoint it was committed by."""
-        note = committed.checkpoint
-        first = Receipt(entry.raw, entry.link.seq, tuple(committed.path(entry.link.seq)), note)
-        second = Receipt(
-            self.kept_entry(key_seq).raw, key_seq, tuple(committed.path(key_seq)), note
-        )
-        return Reading(first, second, partial(self._prove_from, committed))
-
-    def _prove_from(self, committed: CommittedBatch, old: int, new: int) -> list[bytes]:
-        """The consistency proof to a checkpoint whose tree is at hand, or else from the database."""
-        if new == committed.size:
-            return committed.consistency(old)
-        return self.prove(old, new)
 
     def kept_entry(self, seq: int) -> Entry:
         """An entry that is asked for again and again, kept for the next time; raises NotFound."""

@@ -20,7 +20,7 @@ from ledger.merkle import HASH_BYTES
 from ledger.registry import registry_json
 from ledger.tiles import TILE_HEIGHT, TILE_WIDTH, join_bundle, tile_path
 from ledger.times import format_time
-from records.opening import fresh
+from records.opening import settled
 from storage.ledger import Ledger
 
 router = APIRouter(tags=["log"])
@@ -116,7 +116,7 @@ async def post_token(request: Request, ledger: TheLedger) -> dict[str, Any]:
     if proposal.event.type.name != "log.opened":
         raise Problem("malformed", f"got {proposal.event.type.name}, expected log.opened")
     committed = await append(ledger, [proposal])
-    entry = fresh(committed).entry
+    entry = settled(committed).entry
     given = await run_in_threadpool(open_log, ledger, entry.event.actor, entry.sig.key)
     return {"end": format_time(given.end), "seq": entry.link.seq, "token": given.token}
 

@@ -25,21 +25,14 @@ from crypto.encoding import b64decode, b64encode
 from crypto.ids import ID_PATTERN, is_id
 from crypto.shares import share_once
 from journeys.errors import AlreadyUsed
+from ledger.entry import Entry
 from ledger.sequencer import Proposal
 from records.charts import list_chart
-from records.exporting import ExportedRecord, check_list, take_export
+from records.exporting import ExportedRecord, check_list, give_export
 from records.history import read_history
-from records.opening import (
-    RANGE_BYTES,
-    OpenedRecord,
-    disclose,
-    fresh,
-    read_range,
-    ticket_of,
-    watched,
-)
+from records.opening import OpenedRecord, SettledReading, give_record, settled
+from records.ranges import RANGE_BYTES, read_range, ticket_of
 from storage.ledger import Ledger
-from storage.log import CommittedBatch
 
 router = APIRouter(tags=["readings"])
 WHOLE_BYTES = 1024 * 1024
@@ -58,12 +51,11 @@ async def post_content(record: Record, request: Request, ledger: TheLedger) -> R
     The headers name the entry, the rule, the sealed texts (base64 of JSON) and a read token for ranges.
     """
     value = await json_body(request, READING_BYTES)
-    proposal = _reading(ledger, value, "record.opened", "record", record)
-    committed = await _append(ledger, proposal)
+    reading = await _settle(ledger, _reading(ledger, value, "record.opened", "record", record))
     # Handing a small content to a thread costs more than giving it.
-    if fresh(committed).shown[0].versions[proposal.event.body["version"] - 1].size <= INLINE_BYTES:
-        return _content(ledger, committed)
-    return await run_in_threadpool(_content, ledger, committed)
+    if reading.version.size <= INLINE_BYTES:
+        return _content(ledger, reading)
+    return await run_in_threadpool(_content, ledger, reading)
 
 
 @serves(router, operations.RANGE)
@@ -79,9 +71,9 @@ async def get_content(record: Record, request: Request, ledger: TheLedger) -> Re
 async def post_chart(patient: Patient, request: Request, ledger: TheLedger) -> Response:
     """A signed `chart.opened` in, the list out, filtered record by record."""
     value = await json_body(request, READING_BYTES)
-    committed = await _append(ledger, _reading(ledger, value, "chart.opened", "", patient))
+    reading = await _settle(ledger, _reading(ledger, value, "chart.opened", "", patient))
     return await run_in_threadpool(
-        lambda: _json(chart_json(list_chart(ledger, committed), _receipt(committed)))
+        lambda: _json(chart_json(list_chart(ledger, reading), _receipt(reading)))
     )
 
 
@@ -92,9 +84,9 @@ async def post_history(patient: Patient, request: Request, ledger: TheLedger) ->
     Each entry holds the hash of the one before it, so the client sees that none is missing.
     """
     value = await json_body(request, READING_BYTES)
-    committed = await _append(ledger, _reading(ledger, value, "history.opened", "", patient))
+    reading = await _settle(ledger, _reading(ledger, value, "history.opened", "", patient))
     return await run_in_threadpool(
-        lambda: _json(history_json(read_history(ledger, committed), _receipt(committed)))
+        lambda: _json(history_json(read_history(ledger, reading), _receipt(reading)))
     )
 
 
@@ -107,9 +99,9 @@ async def post_export(patient: Patient, request: Request, ledger: TheLedger) -> 
     wanted = _listed(value.pop("list"))
     proposal = _reading(ledger, value, "chart.exported", "", patient)
     found = await run_in_threadpool(check_list, ledger, proposal, wanted)
-    committed = await _append(ledger, proposal)
-    entry, taken = await run_in_threadpool(take_export, ledger, committed, found)
-    headers = _headers(entry.link.seq, entry.decision) | _attachment(f"{patient}.zip")
+    reading = await _settle(ledger, proposal)
+    taken = await run_in_threadpool(give_export, ledger, reading, found)
+    headers = _headers(reading.entry) | _attachment(f"{patient}.zip")
     return Streamed(_zip(taken), 200, headers, "application/zip")
 
 
@@ -152,28 +144,25 @@ def _reading(ledger: Ledger, value: Any, kind: str, member: str, named: str) -> 
     return proposal
 
 
-async def _append(ledger: Ledger, proposal: Proposal) -> CommittedBatch:
-    """Append one reading; of one that stands already, the receipt and nothing else."""
+async def _settle(ledger: Ledger, proposal: Proposal) -> SettledReading:
+    """Append one reading without holding a thread; of one that stands already, the receipt and nothing else."""
     committed = await append(ledger, [proposal])
     try:
-        fresh(committed)
+        return settled(committed)
     except AlreadyUsed as used:
         receipt, _ = await run_in_threadpool(ledger.receipt, used.seq)
         text = receipt.text().decode()
         raise Problem("already_used", str(used), seq=used.seq, receipt=text) from used
-    return committed
 
 
-def _receipt(committed: CommittedBatch) -> str:
+def _receipt(reading: SettledReading) -> str:
     """The receipt of a reading that was just appended, for its answer."""
-    return committed.receipt(fresh(committed).entry).text().decode()
+    return reading.receipt().text().decode()
 
 
-def _content(ledger: Ledger, committed: CommittedBatch) -> Response:
-    shown = disclose(ledger, committed)
-    headers = _headers(shown.entry.link.seq, shown.entry.decision) | _attachment(
-        shown.entry.event.body["record"]
-    )
+def _content(ledger: Ledger, reading: SettledReading) -> Response:
+    shown = give_record(ledger, reading)
+    headers = _headers(shown.entry) | _attachment(shown.entry.event.body["record"])
     headers["Content-Type"] = (
         shown.media_type
     )  # as its author said, without a character set of ours
@@ -186,12 +175,12 @@ def _content(ledger: Ledger, committed: CommittedBatch) -> Response:
     headers["Heartwood-Size"] = str(shown.size)
     if shown.size <= WHOLE_BYTES:
         return Response(b"".join(shown.content), 200, headers)
-    return Streamed(_started(ledger, shown), 200, headers)
+    return Streamed(_started(shown), 200, headers)
 
 
-def _started(ledger: Ledger, shown: OpenedRecord) -> Generator[bytes]:
+def _started(shown: OpenedRecord) -> Generator[bytes]:
     """The content, of which a first piece was read: what is wrong at once is a problem, not a cut."""
-    return _after(next(shown.content, b""), watched(ledger, shown))
+    return _after(next(shown.content, b""), shown.content)
 
 
 def _after(first: bytes, rest: Iterator[bytes]) -> Generator[bytes]:
@@ -226,10 +215,10 @@ def _asked(wanted: str, size: int) -> tuple[int, int]:
     return start, end
 
 
-def _headers(seq: int, decision: dict[str, Any] | None) -> dict[str, str]:
+def _headers(entry: Entry) -> dict[str, str]:
     return {
-        "Heartwood-Decision": orjson.dumps(decision or {}).decode(),
-        "Heartwood-Entry": str(seq),
+        "Heartwood-Decision": orjson.dumps(entry.decision or {}).decode(),
+        "Heartwood-Entry": str(entry.link.seq),
     }
 
 

@@ -40,9 +40,9 @@ def accept_restore(ledger: Ledger, operator: Actor, trusted: Path) -> Restored:
     }
     event = operator.event("ledger.restored", "ledger", body, ledger.clock())
     seq = append(ledger, operator, [event])[0].link.seq
-    shown = ledger.reading(seq, 0)
-    ledger.keeper.accept_restored(shown.receipt, shown.key)
-    outside.reset(shown.receipt.checkpoint)
+    restored, first = ledger.receipts_now((seq, 0))
+    ledger.keeper.accept_restored(restored, first)
+    outside.reset(restored.checkpoint)
     return Restored(seq, head.size, last.size)
 
 

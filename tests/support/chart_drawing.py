@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crypto.encoding import b64encode
 from identity.actors import Actor
-from keeper.keeper import NewBlob
+from keeper.protocol import NewBlob
 from ledger.times import DAY_MS, format_time
 from storage.keytable import LABEL_KEY
 from tests.support.drawing import (

@@ -17,7 +17,7 @@ from crypto.ids import random_id, timed_id
 from crypto.signing import SigningKey
 from identity.actors import Actor
 from journeys.sealing import reserve
-from keeper.keeper import KeyRequest, NewBlob
+from keeper.protocol import KeyRequest, NewBlob
 from ledger.event import Event, sign_event
 from ledger.policies import last_policy
 from ledger.sequencer import Proposal

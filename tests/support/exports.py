@@ -32,7 +32,7 @@ from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key
 from journeys.errors import AccessDenied
 from journeys.sealing import reserve
-from keeper.keeper import KeyRequest
+from keeper.protocol import KeyRequest
 from keeper.roots import load_root
 from ledger.errors import Tampered
 from ledger.event import sign_event

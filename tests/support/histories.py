@@ -18,7 +18,7 @@ from crypto.encoding import b64encode
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key
 from journeys.sealing import reserve
-from keeper.keeper import KeyRequest, NewBlob
+from keeper.protocol import KeyRequest, NewBlob
 from ledger.entry import Entry
 from ledger.policies import last_policy
 from ledger.times import DAY_MS, format_time

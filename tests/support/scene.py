@@ -9,7 +9,7 @@ from typing import Any
 from crypto.encoding import b64encode
 from identity.actors import Actor, new_id
 from journeys.sealing import reserve
-from keeper.keeper import KeyRequest, NewBlob
+from keeper.protocol import KeyRequest, NewBlob
 from ledger.times import DAY_MS, format_time
 from storage.keytable import LABEL_KEY
 from tests.support.people import Person, Town

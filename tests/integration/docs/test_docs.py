@@ -137,7 +137,7 @@ LIMITS = {
     "identity.sessions": "CHALLENGE_MS LOG_TOKEN_MS SESSION_MS",
     "ledger.event": "BUNDLE_LIMIT EVENT_LIMIT READING_DEPTH READING_LIMIT",
     "ledger.codes": "CRITERIA EXCEPTIONS GRANT_RECORDS LABELS_A_RECORD",
-    "records.opening": "RANGE_BYTES TOKEN_MS",
+    "records.ranges": "RANGE_BYTES TOKEN_MS",
     "records.exporting": "EXPORT_RECORDS",
     "people.lookups": "IDENTIFIERS",
     "journeys.labelling": "LABELS_AN_HOUR",

@@ -2,14 +2,20 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from api.app.bootstrap import open_ledger
+from client import readings
 from client.beside import append
+from client.http import HttpClient
+from client.local import LocalClient
 from crypto import canonical
 from crypto.blobs import blob_context, open_stream
 from crypto.cosignatures import Checkpoint
@@ -20,10 +26,10 @@ from crypto.shares import open_share, share_info
 from identity.actors import Actor
 from journeys.sealing import object_key
 from keeper.errors import KeeperRefused
-from keeper.keeper import RELEASE_MS, KeyKeeper, Reading, SealedField, Wrapped
+from keeper.keeper import RELEASE_MS, KeyKeeper
+from keeper.protocol import Conflict, Evidence, SealedField, SealedObject, Wrapped
 from keeper.roots import load_root
 from ledger.chain import Link
-from ledger.directory import Key
 from ledger.entry import Entry
 from ledger.event import Event, Signature, sign_event
 from ledger.facts import sha256_of
@@ -31,11 +37,13 @@ from ledger.merkle import Frontier, consistency_proof, leaf_hash, tree_paths
 from ledger.receipt import Receipt
 from ledger.times import DAY_MS, format_time
 from records import opening
+from storage.evidence import PROVING_TRIES, Proofs, ask_keeper, of_entries
 from storage.ledger import Ledger
 from tests.support.copies import copy_ledger
 from tests.support.histories import Life
 from tests.support.people import CONTENT, Town, denied, entry_of, keys_of, signed
 from tests.support.scene import Scene
+from tests.support.served import in_process
 
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 """The keeper has its own store; the log's engine makes no difference to it."""
@@ -49,15 +57,20 @@ NOT_REFUSED = pytest.fail.Exception
 class Ask:
     """A request for a blob's key, as the one journey that reads makes it."""
 
+    ledger: Ledger
     entry: Entry
-    reading: Reading
+    shown: Proofs
     wrapped: Wrapped
     record: str
     sha256: bytes
 
     def put(self, keeper: KeyKeeper) -> bytes:
-        """Ask the keeper."""
-        return keeper.release(self.reading, self.wrapped, self.record, self.sha256)
+        """Ask the keeper, from where it stands."""
+        return ask_keeper(self.ledger, self.shown, lambda shown: self.answer(keeper, shown))
+
+    def answer(self, keeper: KeyKeeper, shown: Evidence) -> bytes | Conflict:
+        """Ask the keeper once."""
+        return keeper.release(shown, self.wrapped, self.record, self.sha256)
 
 
 @pytest.fixture
@@ -81,14 +94,13 @@ def request(scene: Scene, ledger: Ledger, entry: Entry) -> Ask:
     row = ledger.keys.blob_key(scene.blob)
     version = opening.find_record(ledger, scene.record).versions[0]
     wrapped = Wrapped(row.patient, row.blob, row.version, row.wrapped)
-    return Ask(entry, shown_to_keeper(ledger, entry), wrapped, scene.record, sha256_of(version))
+    shown = shown_to_keeper(ledger, entry)
+    return Ask(ledger, entry, shown, wrapped, scene.record, sha256_of(version))
 
 
-def shown_to_keeper(ledger: Ledger, entry: Entry) -> Reading:
+def shown_to_keeper(ledger: Ledger, entry: Entry) -> Proofs:
     """The receipts of a reading and of its key, as they are now."""
-    key = ledger.row(Key, entry.sig.key)
-    assert key is not None
-    return ledger.reading(entry.link.seq, key.seq)
+    return of_entries(ledger, entry.link.seq, ledger.key_entry(entry.sig.key))
 
 
 def assert_refused(keeper: KeyKeeper, asked: Ask, said: str) -> None:
@@ -117,7 +129,7 @@ def test_under_a_newer_checkpoint_it_is_the_same_reading(scene: Scene) -> None:
     asked.put(keeper)
     scene.town.doctor()
     again = request(scene, scene.town.ledger, asked.entry)
-    assert again.reading.receipt.checkpoint != asked.reading.receipt.checkpoint
+    assert again.shown.receipts[0].checkpoint != asked.shown.receipts[0].checkpoint
     assert_refused(keeper, again, "has had its key already")
 
 
@@ -147,16 +159,25 @@ def test_a_share_opens_with_the_reader_s_key_alone(scene: Scene) -> None:
 # What is not: the reading.
 
 
-def _bent(bend: Callable[[Ask], Reading]) -> Callable[[Scene], Ask]:
+def _bent(
+    bend: Callable[[tuple[Receipt, ...]], tuple[Receipt, ...]],
+) -> Callable[[Scene], Ask]:
+    """The honest request with other receipts."""
+
     def make(scene: Scene) -> Ask:
         asked = ask(scene)
-        return replace(asked, reading=bend(asked))
+        return replace(asked, shown=replace(asked.shown, receipts=bend(asked.shown.receipts)))
 
     return make
 
 
 def _receipt(bend: Callable[[Receipt], Receipt]) -> Callable[[Scene], Ask]:
-    return _bent(lambda asked: replace(asked.reading, receipt=bend(asked.reading.receipt)))
+    return _bent(lambda receipts: (bend(receipts[0]), *receipts[1:]))
+
+
+def _note(bend: Callable[[bytes], bytes]) -> Callable[[Scene], Ask]:
+    """With another checkpoint in all receipts."""
+    return _bent(lambda rs: tuple(replace(r, checkpoint=bend(r.checkpoint)) for r in rs))
 
 
 def _wrapped(**bent: object) -> Callable[[Scene], Ask]:
@@ -204,21 +225,19 @@ def _other_blob(scene: Scene) -> Ask:
 def _other_key(scene: Scene) -> Ask:
     """The receipt of somebody else's key."""
     asked, ledger = ask(scene), scene.town.ledger
-    key = ledger.row(Key, scene.pat.actor.key.id)
-    assert key is not None
-    return replace(asked, reading=ledger.reading(asked.entry.link.seq, key.seq))
+    key = ledger.key_entry(scene.pat.actor.key.id)
+    return replace(asked, shown=of_entries(ledger, asked.entry.link.seq, key))
 
 
 def _no_key(scene: Scene) -> Ask:
     asked = ask(scene)
     seq = asked.entry.link.seq
-    return replace(asked, reading=scene.town.ledger.reading(seq, seq))
+    return replace(asked, shown=of_entries(scene.town.ledger, seq, seq))
 
 
 def _key_of_another_checkpoint(scene: Scene) -> Ask:
-    older = ask(scene).reading.key
-    asked = ask(scene)
-    return replace(asked, reading=replace(asked.reading, key=older))
+    older = ask(scene).shown.receipts[1]
+    return _bent(lambda receipts: (receipts[0], older))(scene)
 
 
 def _altered(entry: bytes) -> bytes:
@@ -254,15 +273,18 @@ REFUSED: dict[str, tuple[str, Callable[[Scene], Ask]]] = {
     "a shorter path": ("the receipt does not hold", _receipt(lambda r: replace(r, path=r.path[1:]))),
     "an altered checkpoint": (
         "the receipt does not hold",
-        _receipt(lambda r: replace(r, checkpoint=r.checkpoint.replace(b"\n", b"\nx", 1))),
+        _note(lambda note: note.replace(b"\n", b"\nx", 1)),
     ),
     "one of two signatures": (
         "the receipt does not hold.*has not signed",
-        _receipt(lambda r: replace(r, checkpoint=_one_signature(r.checkpoint))),
+        _note(_one_signature),
     ),
     "the reading as its own key": ("does not register the key", _no_key),
     "somebody else's key": ("does not register the key", _other_key),
     "a key under another checkpoint": ("under different checkpoints", _key_of_another_checkpoint),
+    "no receipts": ("the receipt does not hold: got no receipt", _bent(lambda receipts: ())),
+    "no key's receipt": ("got 1 receipts, expected 2", _bent(lambda receipts: receipts[:1])),
+    "a receipt too many": ("got 3 receipts", _bent(lambda receipts: (*receipts, receipts[0]))),
     "another blob and record": ("opens bl_.*, not bl_", _other_blob),
     "another blob": ("opens bl_.*, not bl_", _wrapped(name="bl_01m7w65asvtdvhdasacyj51eex")),
     "another patient": ("opens bl_", _wrapped(subject="pt_01m7w65asvtdvhdasacyj51eex")),
@@ -337,12 +359,12 @@ def test_a_fork(scene: Scene, fork: Ledger, longer: int, proof: str) -> None:
     asked = ask(scene, fork)
     assert fork.head().size == size + longer
     proofs: dict[str, Prove] = {
-        "the fork's": asked.reading.prove,
+        "the fork's": asked.shown.prove,
         "the log's": scene.town.ledger.prove,
         "none": lambda old, new: [],
         "noise": lambda old, new: [os.urandom(32)] * 4,
     }
-    forked = replace(asked, reading=replace(asked.reading, prove=proofs[proof]))
+    forked = replace(asked, shown=replace(asked.shown, prove=proofs[proof]))
     assert_refused(keeper, forked, "the receipt does not hold")
     assert len(ask(scene).put(keeper)) == 32
 
@@ -374,9 +396,142 @@ def test_a_backup_behind_the_keeper(scene: Scene, fork: Ledger) -> None:
     """Database and checkpoint file rolled back together: the keeper has seen more."""
     ask(scene).put(scene.town.ledger.keeper)
     ask(scene).put(scene.town.ledger.keeper)
-    scene.town.ledger.keeper._trusted.write_now()
+    scene.town.ledger.keeper._branch.write_now()
     asked = ask(scene, fork)
     assert_refused(scene.town.ledger.keeper, asked, "the receipt does not hold")
+
+
+# From where its caller proves.
+
+
+def test_evidence_from_another_size_is_a_conflict(scene: Scene) -> None:
+    """It says where the keeper stands and nothing else; nothing moves, and nothing is used up."""
+    keeper = scene.town.ledger.keeper
+    ask(scene).put(keeper)
+    asked, seen = ask(scene), keeper.seen
+    for since in (-1, 0, 1, seen.size - 1, seen.size + 1, asked.shown.size, 1_000_000):
+        assert asked.answer(keeper, asked.shown.since(since)) == Conflict(seen.size), since
+        assert keeper.seen == seen
+    assert len(asked.put(keeper)) == 32
+    assert keeper.seen.size == asked.shown.size
+
+
+def test_a_conflict_never_moves_the_keeper_back(scene: Scene) -> None:
+    """An older checkpoint, from a size that it never followed: neither taken nor gone back to."""
+    keeper, older = scene.town.ledger.keeper, ask(scene)
+    ask(scene).put(keeper)
+    seen = keeper.seen
+    assert older.answer(keeper, older.shown.since(seen.size - 2)) == Conflict(seen.size)
+    assert len(older.put(keeper)) == 32
+    assert keeper.seen == seen
+
+
+def test_whoever_proves_to_a_size_that_was_followed_is_not_asked_again(scene: Scene) -> None:
+    """However far others moved the keeper on meanwhile: what a followed checkpoint extends lies on the branch."""
+    keeper, older, newer = scene.town.ledger.keeper, ask(scene), ask(scene)
+    newer.put(keeper)
+    shown = older.shown.since(newer.shown.size)
+    for _ in range(3):
+        ask(scene).put(keeper)
+    seen = keeper.seen
+    key = older.answer(keeper, shown)
+    assert isinstance(key, bytes) and len(key) == 32
+    assert keeper.seen == seen
+
+
+def test_a_fork_from_a_size_that_was_followed(scene: Scene, fork: Ledger) -> None:
+    """It extends what the keeper followed once, and not what it followed last."""
+    keeper, trunk = scene.town.ledger.keeper, of_entries(scene.town.ledger, 0)
+    keeper._branch.follow(trunk.since(0))
+    assert keeper.seen.size == trunk.size == fork.head().size
+    ask(scene).put(keeper)
+    fork.append([signed(fork, scene.grant(), scene.pat.actor.key) for _ in range(5)])
+    asked, seen = ask(scene, fork), keeper.seen
+    assert asked.answer(keeper, asked.shown.since(trunk.size)) == Conflict(seen.size)
+    assert_refused(keeper, asked, "the receipt does not hold")
+    assert keeper.seen == seen
+
+
+@pytest.mark.parametrize("told", [0, 1, 1_000_000])
+@pytest.mark.parametrize("far", [False, True], ids=["beside the data", "over HTTP"])
+def test_a_reader_hears_of_no_conflict(scene: Scene, told: int, far: bool) -> None:
+    """Whatever the program believes of the keeper, the content comes, and the next time it knows."""
+    ledger = scene.town.ledger
+    ask(scene).put(ledger.keeper)
+    with in_process(ledger) as web, closing(HttpClient(web.url)) as client:
+        ledger.keeper_size = told
+        where = client if far else LocalClient(ledger)
+        shown = readings.read(where, scene.doctor, scene.record, "TREAT")[1]
+        assert b"".join(shown.content) == CONTENT
+    assert shown.texts == {"title": "Blood count"}
+    assert ledger.keeper_size == ledger.keeper.seen.size == shown.entry.link.seq + 1
+
+
+READINGS = 25
+
+
+def test_two_workers_share_one_keeper(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each moves it on under the other's hands, and no reader notices."""
+    first, second = scene.town.ledger, open_ledger(scene.town.settings)
+    own, second.keeper = second.keeper, first.keeper
+    release, conflicts = first.keeper.release, list[Conflict]()
+
+    def counted(*asked: Any) -> bytes | Conflict:
+        answer = release(*asked)
+        if isinstance(answer, Conflict):
+            conflicts.append(answer)
+        return answer
+
+    monkeypatch.setattr(first.keeper, "release", counted)
+
+    def read(ledger: Ledger) -> list[bytes]:
+        client = LocalClient(ledger)
+        found = [
+            readings.read(client, scene.doctor, scene.record, "TREAT") for _ in range(READINGS)
+        ]
+        return [b"".join(shown.content) for _, shown in found]
+
+    with ThreadPoolExecutor(4) as pool:
+        given = list(pool.map(read, (first, second, first, second)))
+    assert given == [[CONTENT] * READINGS] * 4
+    assert conflicts, "none moved the keeper on under another's hands"
+    assert first.keeper.seen.size == scene.town.size()
+    second.keeper = own
+    second.close()
+
+
+def test_a_second_release_by_another_process(scene: Scene) -> None:
+    """Once for each reading, whichever of the keepers on one folder is asked."""
+    asked, other = ask(scene), open_ledger(scene.town.settings)
+    asked.put(scene.town.ledger.keeper)
+    assert_refused(other.keeper, asked, "has had its key already")
+    assert len(ask(scene, other).put(other.keeper)) == 32
+    other.close()
+
+
+def test_a_keeper_restarted_behind_its_caller(scene: Scene) -> None:
+    """It was killed before it wrote down how far it had come: the caller proves again from there."""
+    ledger = scene.town.ledger
+    ask(scene).put(ledger.keeper)
+    told = ledger.keeper.seen.size
+    ask(scene).put(ledger.keeper)
+    again = open_ledger(scene.town.settings)
+    assert again.keeper.seen.size <= told < ledger.keeper_size
+    assert len(ask(scene).put(again.keeper)) == 32
+    again.close()
+
+
+def test_a_keeper_that_stands_elsewhere_each_time(scene: Scene) -> None:
+    """The caller gives up after a number of tries that is written down."""
+    asked, sizes = ask(scene), list[int]()
+
+    def moved(shown: Evidence) -> Conflict:
+        sizes.append(shown.since)
+        return Conflict(len(sizes))
+
+    with pytest.raises(KeeperRefused, match=f"each of the {PROVING_TRIES} times"):
+        ask_keeper(asked.ledger, asked.shown, moved)
+    assert sizes[1:] == list(range(1, PROVING_TRIES))
 
 
 # What is not: entries that the log's own keys were made to cover.
@@ -394,14 +549,13 @@ class Forger:
         ]
         self._signer = LogSigner(town.ledger.origin, *seeds)
 
-    def reading(self, event: Event, sig: Signature, key: str) -> Reading:
+    def reading(self, event: Event, sig: Signature, key: str) -> Proofs:
         """The receipt of a reading that the true log never took, as if permitted."""
         ledger = self._ledger
         size = ledger.head().size
         with ledger.database.read() as connection:
             raws = ledger.store.range(connection, 0, size)
-        last, registered = Entry.parse(raws[-1]), ledger.row(Key, key)
-        assert registered is not None
+        last, registered = Entry.parse(raws[-1]), ledger.key_entry(key)
         link = Link(size, leaf_hash(raws[-1]), last.link.stream_seq, last.link.stream_prev)
         decision = {
             "as_of": size - 1, "assurance": 3, "basis": [0], "effect": "permit", "policy": 0,
@@ -410,8 +564,8 @@ class Forger:
         raws.append(Entry.make(event, sig, link, ledger.clock(), decision).raw)
         root, paths = tree_paths([leaf_hash(raw) for raw in raws])
         note = self._signer.sign(Checkpoint(ledger.origin, len(raws), root), ledger.clock() // 1000)
-        receipts = [Receipt(raws[n], n, paths[n], note) for n in (size, registered.seq)]
-        return Reading(receipts[0], receipts[1], lambda old, new: self._prove(raws, old))
+        receipts = [Receipt(raws[n], n, paths[n], note) for n in (size, registered)]
+        return Proofs(tuple(receipts), len(raws), lambda old, new: self._prove(raws, old))
 
     def _prove(self, raws: Sequence[bytes], old: int) -> list[bytes]:
         nodes: dict[tuple[int, int], bytes] = {}
@@ -460,7 +614,7 @@ def test_a_reading_that_its_actor_never_signed(
     true, event = ask(scene), Event.of(scene.reading())
     sig, key = sign(scene, event)
     forged = Forger(scene.town).reading(event, sig, key)
-    assert_refused(scene.town.ledger.keeper, replace(true, reading=forged), said)
+    assert_refused(scene.town.ledger.keeper, replace(true, shown=forged), said)
 
 
 @pytest.mark.xfail(
@@ -474,7 +628,7 @@ def test_a_denied_reading_written_as_permitted(scene: Scene) -> None:
     true, event = ask(scene), Event.of(scene.reading(stranger))
     sig = sign_event(stranger.key, scene.town.ledger.origin, event.raw)
     forged = Forger(scene.town).reading(event, sig, stranger.key.id)
-    assert_refused(scene.town.ledger.keeper, replace(true, reading=forged), ".")
+    assert_refused(scene.town.ledger.keeper, replace(true, shown=forged), ".")
 
 
 # Sealed fields.
@@ -484,29 +638,33 @@ def test_a_denied_reading_written_as_permitted(scene: Scene) -> None:
 class Fields:
     """A request for sealed fields."""
 
-    reading: Reading
+    ledger: Ledger
+    shown: Proofs
     key: Wrapped
     fields: tuple[SealedField, ...]
 
     def put(self, keeper: KeyKeeper) -> list[str]:
         """Ask the keeper."""
-        return keeper.open_fields(self.reading, self.key, self.fields)
+        sealed = [SealedObject(self.key, self.fields)]
+        return ask_keeper(self.ledger, self.shown, lambda shown: keeper.open_fields(shown, sealed))[
+            0
+        ]
 
 
-def title_of(scene: Scene, reading: Reading, record: str = "") -> Fields:
+def title_of(scene: Scene, shown: Proofs, record: str = "") -> Fields:
     """The request for a record's title."""
     ledger = scene.town.ledger
     row = opening.find_record(ledger, record or scene.record)
     event = ledger.entry(row.seq).event
     field = SealedField(event.stream, event.id, "title", event.body["title"])
-    return Fields(reading, object_key(ledger, row.patient, row.record), (field,))
+    return Fields(ledger, shown, object_key(ledger, row.patient, row.record), (field,))
 
 
 def test_fields_open_for_who_reads(scene: Scene) -> None:
     """The title, for a reading of the record and for a history of the chart."""
-    asked = title_of(scene, ask(scene).reading)
+    asked = title_of(scene, ask(scene).shown)
     assert asked.put(scene.town.ledger.keeper) == ["Blood count"]
-    shown = _by_pat(_history)(scene).reading
+    shown = _by_pat(_history)(scene).shown
     assert title_of(scene, shown).put(scene.town.ledger.keeper) == ["Blood count"]
 
 
@@ -532,39 +690,39 @@ def _auditors_history(scene: Scene) -> Fields:
 
 def _another_records_title(scene: Scene) -> Fields:
     other = scene.town.record(scene.pat, title="Psychiatry")
-    return title_of(scene, ask(scene).reading, other.record)
+    return title_of(scene, ask(scene).shown, other.record)
 
 
 def _another_patients_title(scene: Scene) -> Fields:
     other = scene.town.record(scene.kim, title="Psychiatry")
-    return title_of(scene, _by_pat(_history)(scene).reading, other.record)
+    return title_of(scene, _by_pat(_history)(scene).shown, other.record)
 
 
 def _another_patients_field(scene: Scene) -> Fields:
     """The right key, and a field that says it stands in this patient's stream."""
     other = _another_patients_title(scene)
-    own = title_of(scene, other.reading)
+    own = title_of(scene, other.shown)
     return replace(own, fields=other.fields)
 
 
 def _moved(scene: Scene) -> Fields:
-    asked = title_of(scene, ask(scene).reading)
+    asked = title_of(scene, ask(scene).shown)
     return replace(asked, fields=(replace(asked.fields[0], name="file_name"),))
 
 
 def _altered_text(scene: Scene) -> Fields:
-    asked = title_of(scene, ask(scene).reading)
+    asked = title_of(scene, ask(scene).shown)
     text = asked.fields[0].text
     other = ("A" if text[0] != "A" else "B") + text[1:]
     return replace(asked, fields=(replace(asked.fields[0], text=other),))
 
 
 def _no_reading(scene: Scene) -> Fields:
-    return title_of(scene, _by_pat(Scene.grant)(scene).reading)
+    return title_of(scene, _by_pat(Scene.grant)(scene).shown)
 
 
 def _refused_one(scene: Scene) -> Fields:
-    return title_of(scene, _refused_reading(scene).reading)
+    return title_of(scene, _refused_reading(scene).shown)
 
 
 CLOSED: dict[str, tuple[str, Callable[[Scene], Fields]]] = {

@@ -14,7 +14,8 @@ from crypto.encoding import b64decode
 from identity.actors import new_key
 from journeys.errors import NotThere
 from records import opening
-from records.opening import open_record, read_range, ticket_of, watched
+from records.opening import open_record
+from records.ranges import read_range, ticket_of
 from storage.errors import Unavailable
 from tests.support.people import Town
 from tests.support.server import in_process
@@ -33,7 +34,7 @@ def test_a_stream_ends_with_its_permission(
     record = town.record(pat, CONTENT).record
     grants.grant(client, pat.actor, pat.patient, doctor.account, uses=uses)
     shown = open_record(town.ledger, town.reading(doctor, record))
-    pieces, size = watched(town.ledger, shown), town.size()
+    pieces, size = shown.content, town.size()
     first = next(pieces)
     assert CONTENT.startswith(first) and town.size() == size
     grants.revoke(client, pat.actor, pat.patient, doctor.account)
@@ -54,7 +55,7 @@ def test_a_stream_ends_with_the_key_that_asked_for_it(
     proof = b64decode(possession(spare, town.ledger.origin, doctor.account))
     registering.register_key(client, person, doctor.account, "device", spare.public, proof)
     shown = open_record(town.ledger, town.reading(doctor, record))
-    pieces = watched(town.ledger, shown)
+    pieces = shown.content
     next(pieces)
     ticket = ticket_of(town.ledger, shown.token, record)
     assert read_range(town.ledger, ticket, 0, 4) == CONTENT[:4]
@@ -87,4 +88,4 @@ def test_a_stream_that_stays_permitted_is_whole(
     monkeypatch.setattr(opening, "RECHECK_MS", 0)
     pat = town.person()
     shown = open_record(town.ledger, town.reading(pat.actor, town.record(pat, CONTENT).record))
-    assert b"".join(watched(town.ledger, shown)) == CONTENT
+    assert b"".join(shown.content) == CONTENT

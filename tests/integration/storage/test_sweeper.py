@@ -18,7 +18,7 @@ from crypto.encoding import b64encode
 from crypto.ids import time_of
 from identity.actors import Actor, Caller, new_id
 from journeys.sealing import reserve
-from keeper.keeper import KeyRequest
+from keeper.protocol import KeyRequest
 from ledger.errors import Refused
 from ledger.sequencer import Appended
 from ledger.times import DAY_MS

@@ -7,7 +7,7 @@ from client import authoring
 from crypto.blobs import blob_context, open_stream
 from crypto.encoding import b64decode, b64encode
 from crypto.shares import open_share, share_info
-from records import opening
+from records import ranges
 from records.uploads import Upload
 from tests.support.places import BIG, Place
 from tests.support.server import bearer, kind_of
@@ -67,7 +67,7 @@ def test_a_read_token_is_for_one_record_and_a_minute(place: Place, big: str) -> 
     assert kind_of(web.get("/v1/me", headers=bearer(token))) == "not_signed_in"
     assert kind_of(web.get(path, place.pat.actor)) == "not_found"
     assert kind_of(web.get(path)) == "not_signed_in"
-    for ahead, kind in ((opening.TOKEN_MS - 2_000, "206"), (opening.TOKEN_MS, "not_found")):
+    for ahead, kind in ((ranges.TOKEN_MS - 2_000, "206"), (ranges.TOKEN_MS, "not_found")):
         clock.ahead = ahead
         try:
             assert kind_of(web.get(path, headers=bearer(token))) == kind

@@ -1,0 +1,88 @@
+"""What goes to the key keeper and what comes back: values of bytes, texts and numbers, which a message can carry.
+
+No callback, nothing that is open, and nothing of the ledger but its bytes: what the keeper must know of the log, its
+caller proves. Where the keeper follows the log at another size than the caller proved from, it gives nothing and answers
+with a `Conflict`, which says that size; the caller proves again from there.
+"""
+
+from dataclasses import dataclass
+
+from ledger.receipt import Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class NewBlob:
+    """A data key to wrap: `key` as the sealer drew it, `sha256` of the ciphertext."""
+
+    record: str
+    blob: str
+    sha256: bytes
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRequest:
+    """Object keys to make and data keys to wrap for one subject (patient or account)."""
+
+    subject: str
+    objects: tuple[str, ...] = ()
+    blobs: tuple[NewBlob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapped:
+    """A wrapped key; `version` is the KEK's."""
+
+    subject: str
+    name: str
+    version: int
+    wrapped: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SealedField:
+    """A sealed field as it stands in an entry: where it stands, and the text."""
+
+    stream: str
+    event: str
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SealedObject:
+    """Sealed fields of one object, and the wrapped object key that opens them."""
+
+    key: Wrapped
+    fields: tuple[SealedField, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedBlob:
+    """A line of an export's list: a version of a record, the hash of its ciphertext and its wrapped data key."""
+
+    record: str
+    version: int
+    sha256: bytes
+    key: Wrapped
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What an answer rests on: entries by their receipts, and that the log they stand in is the one the keeper follows.
+
+    `receipts` are under one checkpoint; each call says whose they are, in order. `proof` is the consistency proof between
+    the size `since`, which the keeper last told, and the checkpoint's, whichever is smaller: empty from 0 and between
+    equals.
+    """
+
+    receipts: tuple[Receipt, ...]
+    since: int
+    proof: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """The keeper follows the log up to `size` entries, and the evidence proves nothing from there; nothing has changed."""
+
+    size: int

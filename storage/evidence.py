@@ -1,0 +1,83 @@
+"""What the key keeper is shown, and shown again where it follows the log at another size by now."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from crypto.cosignatures import Checkpoint
+from crypto.notes import Note
+from durable.errors import NotFound
+from keeper.errors import KeeperRefused
+from keeper.protocol import Conflict, Evidence
+from ledger.entry import Entry
+from ledger.errors import LedgerError
+from ledger.receipt import Receipt
+from storage.ledger import Ledger
+from storage.log import CommittedBatch
+
+A = TypeVar("A")
+PROVING_TRIES = 8
+"""How often one question is put to the keeper, each time proved from the size that it told the time before."""
+
+
+@dataclass(frozen=True)
+class Proofs:
+    """Receipts under one checkpoint, and where the proofs come from that the keeper's log is this one."""
+
+    receipts: tuple[Receipt, ...]
+    size: int
+    """Entries under the checkpoint."""
+    prove: Callable[[int, int], Sequence[bytes]]
+    """`prove(old, new)`: the consistency proof between two sizes."""
+
+    def since(self, size: int) -> Evidence:
+        """The evidence for a keeper that follows the log up to `size`.
+
+        What this log can't prove (the keeper saw more, or another log) goes without a proof, and the keeper refuses it.
+        """
+        old, new = min(size, self.size), max(size, self.size)
+        try:
+            proof = tuple(self.prove(old, new)) if 0 < old < new else ()
+        except (LedgerError, NotFound, LookupError):
+            proof = ()
+        return Evidence(self.receipts, size, proof)
+
+
+def of_reading(ledger: Ledger, committed: CommittedBatch, entry: Entry) -> Proofs:
+    """The receipts of a reading and of the key that signed it, from the memory of the batch that committed it."""
+    key = ledger.kept_entry(ledger.key_entry(entry.sig.key))
+    receipts = (committed.receipt(entry), committed.receipt(key))
+    return Proofs(receipts, committed.size, partial(_prove, ledger, committed))
+
+
+def of_entries(ledger: Ledger, *seqs: int) -> Proofs:
+    """The receipts of these entries under the newest checkpoint."""
+    receipts = tuple(ledger.receipts_now(seqs))
+    size = Checkpoint.parse(Note.parse(receipts[0].checkpoint).text).size
+    return Proofs(receipts, size, ledger.prove)
+
+
+def ask_keeper(ledger: Ledger, shown: Proofs, ask: Callable[[Evidence], A | Conflict]) -> A:
+    """The keeper's answer to `ask`, which puts one question to it on the strength of evidence.
+
+    Other callers of the same keeper move it on, and a restart may set it back: then it tells where it stands, and the
+    question is put again from there. Raises KeeperRefused, after PROVING_TRIES too.
+    """
+    size = ledger.keeper_size
+    for _ in range(PROVING_TRIES):
+        answer = ask(shown.since(size))
+        if not isinstance(answer, Conflict):
+            ledger.keeper_size = max(size, shown.size)
+            return answer
+        size = answer.size
+    raise KeeperRefused(
+        f"the keeper stood at another size of the log each of the {PROVING_TRIES} times that it was asked"
+    )
+
+
+def _prove(ledger: Ledger, committed: CommittedBatch, old: int, new: int) -> list[bytes]:
+    """From the batch's own tree if it leads to its checkpoint, or else from the database."""
+    if new == committed.size:
+        return committed.consistency(old)
+    return ledger.prove(old, new)
