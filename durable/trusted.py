@@ -33,10 +33,25 @@ class TrustedCheckpoint:
         self._lock = threading.Lock()
         self._pending: tuple[int, bytes] | None = None
         self._written_at = 0
+        self._looked_at: tuple[int, int, int] | None = None
 
     def read(self) -> bytes | None:
         """The checkpoint's note, or None if there never was one."""
         return self._path.read_bytes() if self._path.exists() else None
+
+    def read_beyond(self, size: int) -> bytes | None:
+        """The note, if a neighbour wrote a larger checkpoint than one of `size`; what was looked at isn't read again."""
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return None
+        mark = (found.st_ino, found.st_mtime_ns, found.st_size)
+        if mark == self._looked_at:
+            return None
+        note = self._path.read_bytes()
+        further = self._size_of(note) > size
+        self._looked_at = mark  # not before: a file that doesn't hold is an error each time
+        return note if further else None
 
     def acknowledged(self) -> Acknowledged:
         """What the file says now."""

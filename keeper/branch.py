@@ -19,7 +19,8 @@ NOTES_CACHED = 64
 class Branch:
     """Each checkpoint extends one that was followed before, or is extended by it. Thread-safe.
 
-    The last one stands in a file of the keeper's own too, which never goes back to a smaller size.
+    The last one stands in a file of the keeper's own too, which never goes back to a smaller size. Where several
+    processes have a keeper on one folder, each goes on from what another one wrote there.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Branch:
         if self._followed.get(shown.size) == shown.root:
             return shown
         with self._lock:
+            self._catch_up()
             root, newer = self._followed.get(evidence.since), shown.size > evidence.since
             # What is extended by a checkpoint of the branch lies on it, whatever came since. What extends an
             # older one than the last may leave the branch after it.
@@ -81,6 +83,13 @@ class Branch:
     def write_now(self) -> None:
         """Write the last checkpoint seen to its file."""
         self._trusted.write_now()
+
+    def _catch_up(self) -> None:
+        """Stand where a neighbour's keeper wrote that it stands, if that is further on: as after a start."""
+        note = self._trusted.read_beyond(self._seen.size)
+        if note is not None:
+            self._seen = there = self.opened(note)
+            self._followed = {there.size: there.root}
 
     def _open(self, note: bytes) -> Checkpoint:
         return open_checkpoint(note, self._log_keys)

@@ -30,6 +30,7 @@ from keeper.keeper import RELEASE_MS, KeyKeeper
 from keeper.protocol import Conflict, Evidence, SealedField, SealedObject, Wrapped
 from keeper.roots import load_root
 from ledger.chain import Link
+from ledger.directory import Account, Member
 from ledger.entry import Entry
 from ledger.event import Event, Signature, sign_event
 from ledger.facts import sha256_of
@@ -369,6 +370,36 @@ def test_a_fork(scene: Scene, fork: Ledger, longer: int, proof: str) -> None:
     assert len(ask(scene).put(keeper)) == 32
 
 
+def test_a_fork_shown_to_another_process(scene: Scene, fork: Ledger) -> None:
+    """The keepers on one folder follow one branch: what one of them wrote down, the others go on from."""
+    keeper, trunk, other = (
+        scene.town.ledger.keeper,
+        of_entries(fork, 0),
+        open_ledger(scene.town.settings),
+    )
+    keeper._branch.follow(trunk.since(0))
+    ask(scene, other).put(other.keeper)
+    other.keeper._branch.write_now()
+    fork.append([signed(fork, scene.grant(), scene.pat.actor.key) for _ in range(5)])
+    asked = ask(scene, fork)
+    assert asked.answer(keeper, asked.shown.since(trunk.size)) == Conflict(other.keeper.seen.size)
+    assert_refused(keeper, asked, "the receipt does not hold")
+    assert len(ask(scene).put(keeper)) == 32
+    other.close()
+
+
+def test_a_damaged_checkpoint_under_a_running_keeper(scene: Scene) -> None:
+    """Nothing is released while what the keepers share can't be read; mended, all goes on."""
+    keeper, file = scene.town.ledger.keeper, scene.town.settings.data / "keeper" / "checkpoint"
+    ask(scene).put(keeper)
+    whole = file.read_bytes()
+    file.write_bytes(whole[:40])
+    for _ in range(2):
+        assert_refused(keeper, ask(scene), "the receipt does not hold")
+    file.write_bytes(whole)
+    assert len(ask(scene).put(keeper)) == 32
+
+
 @pytest.mark.parametrize("orderly", [True, False], ids=["closed", "killed"])
 def test_a_fork_after_a_restart(scene: Scene, fork: Ledger, orderly: bool) -> None:
     """The last checkpoint seen is in a file of the keeper's own, also if nobody closed it."""
@@ -450,6 +481,25 @@ def test_a_fork_from_a_size_that_was_followed(scene: Scene, fork: Ledger) -> Non
     assert asked.answer(keeper, asked.shown.since(trunk.size)) == Conflict(seen.size)
     assert_refused(keeper, asked, "the receipt does not hold")
     assert keeper.seen == seen
+
+
+def test_a_fork_opens_no_name(scene: Scene, fork: Ledger) -> None:
+    """What is shown to anybody signed in is shown of the branch that the keeper follows."""
+    keeper, account = scene.town.ledger.keeper, scene.doctor.account
+    key = object_key(scene.town.ledger, account, account)
+
+    def name(ledger: Ledger) -> str:
+        (role,) = (row for row in ledger.rows(Member, "account", account) if row.hospital)
+        row = ledger.row(Account, account)
+        assert row is not None
+        shown = of_entries(ledger, row.seq, role.seq)
+        return ask_keeper(ledger, shown, lambda found: keeper.staff_name(found, key))
+
+    ask(scene).put(keeper)
+    fork.append([signed(fork, scene.grant(), scene.pat.actor.key) for _ in range(5)])
+    with pytest.raises(KeeperRefused, match="the name does not open"):
+        name(fork)
+    assert name(scene.town.ledger) == "Dr. Ö"
 
 
 @pytest.mark.parametrize("told", [0, 1, 1_000_000])

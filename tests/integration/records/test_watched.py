@@ -81,6 +81,26 @@ def test_a_download_over_http_is_cut(town: Town, monkeypatch: pytest.MonkeyPatch
             deque(pieces, maxlen=0)
 
 
+def test_an_export_ends_with_the_key_that_asked_for_it(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Record after record it is looked at again, as one long stream."""
+    monkeypatch.setattr(opening, "RECHECK_MS", 0)
+    pat, client = town.person(), LocalClient(town.ledger)
+    for _ in range(2):
+        town.record(pat, CONTENT)
+    spare, account = new_key(), pat.actor.account
+    proof = b64decode(possession(spare, town.ledger.origin, account))
+    person = pat.actor.in_role("person")
+    registering.register_key(client, person, account, "device", spare.public, proof)
+    first, second = readings.export(client, pat.actor, pat.patient, "PATRQT")[1]
+    size = town.size()
+    assert b"".join(first.content) == CONTENT and town.size() == size
+    registering.revoke_key(client, pat.actor, account, pat.actor.key.id)
+    with pytest.raises(NotThere, match="may not read this any more"):
+        next(second.content)
+
+
 def test_a_stream_that_stays_permitted_is_whole(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
