@@ -65,12 +65,13 @@ class Branch:
                 return Conflict(self._seen.size)
             _check_extension(Checkpoint(shown.origin, evidence.since, root), shown, evidence.proof)
             if newer:
+                self._trusted.saw(
+                    shown.size, note, self._clock()
+                )  # first: what isn't kept isn't followed
                 self._seen = shown
             if len(self._followed) >= NOTES_CACHED:
                 self._followed = {self._seen.size: self._seen.root}
             self._followed[shown.size] = shown.root
-            if newer:
-                self._trusted.saw(shown.size, note, self._clock())
         return shown
 
     def go_on_from(self, note: bytes) -> None:

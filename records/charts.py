@@ -10,8 +10,8 @@ from ledger.directory import Patient
 from ledger.entry import Entry
 from ledger.facts import Exclusion, Grant, Record
 from ledger.sequencer import Proposal
-from records.opening import SettledReading, evidence, settle
-from storage.evidence import ask_keeper
+from records.opening import SettledReading, settle
+from storage.evidence import ask_keeper, of_reading
 from storage.ledger import Ledger
 
 
@@ -93,7 +93,7 @@ def _titles(ledger: Ledger, reading: SettledReading) -> dict[str, str]:
     ]
     texts = ask_keeper(
         ledger,
-        evidence(ledger, reading),
+        of_reading(ledger, reading.committed, reading.entry),
         lambda found: ledger.keeper.open_fields(found, sealed),
     )
     return {event.body["record"]: text for event, (text,) in zip(events, texts, strict=True)}

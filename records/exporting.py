@@ -14,12 +14,11 @@ from ledger.sequencer import Proposal
 from records.opening import (
     Permission,
     SettledReading,
-    evidence,
     find_record,
     settle,
     while_permitted,
 )
-from storage.evidence import ask_keeper
+from storage.evidence import ask_keeper, of_reading
 from storage.ledger import Ledger
 
 EXPORT_RECORDS = 100_000
@@ -99,7 +98,7 @@ def give_export(
     ]
     released = ask_keeper(
         ledger,
-        evidence(ledger, reading),
+        of_reading(ledger, reading.committed, reading.entry),
         lambda shown: ledger.keeper.release_export(shown, asked),
     )
     permission = Permission(ledger, reading.entry)

@@ -9,7 +9,7 @@ Lists, histories and exports are settled alike, and released where they show wha
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crypto.blobs import blob_context, open_stream
 from journeys.appending import appended
@@ -97,14 +97,13 @@ def open_record(ledger: Ledger, proposal: Proposal) -> OpenedRecord:
 
 def give_record(ledger: Ledger, reading: SettledReading) -> OpenedRecord:
     """What a settled reading of a record gives; see `open_record`."""
-    released = release(ledger, reading)
+    released, version = release(ledger, reading), reading.version
     content = stream(ledger, released)
-    record, version, key = reading.record, reading.version, released.key
-    media_type, size, texts = version.media_type, version.size, released.texts
+    given = OpenedRecord(reading.entry, version.media_type, version.size, released.texts, content)
     if released.sealed:
-        return OpenedRecord(reading.entry, media_type, size, texts, content, share=key)
-    token = read_token(ledger, reading.entry, record, version, key)
-    return OpenedRecord(reading.entry, media_type, size, texts, content, token=token)
+        return replace(given, share=released.key)
+    token = read_token(ledger, reading.entry, reading.record, version, released.key)
+    return replace(given, token=token)
 
 
 # 1. Settle.
@@ -130,18 +129,13 @@ def release(ledger: Ledger, reading: SettledReading) -> ReleasedRecord:
     """The keys of the version that a reading names, against its receipt; raises KeeperRefused or NotFound."""
     record, version = reading.record, reading.version
     keys = ledger.keys.of_version(version.blob, record.record, record.patient)
-    shown = evidence(ledger, reading)
+    shown = of_reading(ledger, reading.committed, reading.entry)
     key = ask_keeper(
         ledger,
         shown,
         lambda found: ledger.keeper.release(found, keys.blob, record.record, sha256_of(version)),
     )
     return ReleasedRecord(reading, key, _texts(ledger, shown, reading, keys.record))
-
-
-def evidence(ledger: Ledger, reading: SettledReading) -> Proofs:
-    """What the keeper is shown for a reading: its receipt, and that of the key that signed it."""
-    return of_reading(ledger, reading.committed, reading.entry)
 
 
 def _texts(ledger: Ledger, shown: Proofs, reading: SettledReading, key: Wrapped) -> dict[str, str]:

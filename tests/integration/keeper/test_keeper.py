@@ -1,5 +1,6 @@
 """The key keeper: what it is shown must hold in every part, or nothing is given out."""
 
+import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+import durable.trusted
 from api.app.bootstrap import open_ledger
 from client import readings
 from client.beside import append
@@ -398,6 +400,25 @@ def test_a_damaged_checkpoint_under_a_running_keeper(scene: Scene) -> None:
         assert_refused(keeper, ask(scene), "the receipt does not hold")
     file.write_bytes(whole)
     assert len(ask(scene).put(keeper)) == 32
+
+
+def test_a_keeper_that_can_not_write_where_it_stands(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It follows nothing and gives nothing, however often it is asked, until its disk takes it."""
+    keeper, asked = scene.town.ledger.keeper, ask(scene)
+    seen = keeper.seen
+
+    def disk_full(path: Path, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(durable.trusted, "replace_file", disk_full)
+        for _ in range(2):
+            with pytest.raises(OSError, match="No space"):
+                asked.put(keeper)
+            assert keeper.seen == seen
+    assert len(asked.put(keeper)) == 32
 
 
 @pytest.mark.parametrize("orderly", [True, False], ids=["closed", "killed"])
