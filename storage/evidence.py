@@ -64,13 +64,14 @@ def ask_keeper(ledger: Ledger, shown: Proofs, ask: Callable[[Evidence], A | Conf
     Other callers of the same keeper move it on, and a restart may set it back: then it tells where it stands, and the
     question is put again from there. Raises KeeperRefused, after PROVING_TRIES too.
     """
-    size = ledger.keeper_size
+    # An older checkpoint than the keeper's last is most often one that it followed, and needs no proof then.
+    size = min(ledger.keeper_size, shown.size)
     for _ in range(PROVING_TRIES):
         answer = ask(shown.since(size))
         if not isinstance(answer, Conflict):
-            ledger.keeper_size = max(size, shown.size)
+            ledger.keeper_size = max(ledger.keeper_size, shown.size)
             return answer
-        size = answer.size
+        ledger.keeper_size = size = answer.size
     raise KeeperRefused(
         f"the keeper stood at another size of the log each of the {PROVING_TRIES} times that it was asked"
     )

@@ -491,6 +491,19 @@ def test_whoever_proves_to_a_size_that_was_followed_is_not_asked_again(scene: Sc
     assert keeper.seen == seen
 
 
+def test_what_was_followed_needs_no_proof(scene: Scene) -> None:
+    """Of two readings under one checkpoint the later one proves nothing again, wherever the keeper is by then."""
+    keeper, older = scene.town.ledger.keeper, ask(scene)
+    older.put(keeper)
+    ask(scene).put(keeper)
+
+    def prove(old: int, new: int) -> Sequence[bytes]:
+        raise AssertionError("a proof was asked for")
+
+    asked = title_of(scene, replace(older.shown, prove=prove))
+    assert asked.put(keeper) == ["Blood count"]
+
+
 def test_a_fork_from_a_size_that_was_followed(scene: Scene, fork: Ledger) -> None:
     """It extends what the keeper followed once, and not what it followed last."""
     keeper, trunk = scene.town.ledger.keeper, of_entries(scene.town.ledger, 0)
