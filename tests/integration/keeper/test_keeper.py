@@ -46,7 +46,7 @@ from tests.support.copies import copy_ledger
 from tests.support.histories import Life
 from tests.support.people import CONTENT, Town, denied, entry_of, keys_of, signed
 from tests.support.scene import Scene
-from tests.support.served import in_process
+from tests.support.server import in_process
 
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 """The keeper has its own store; the log's engine makes no difference to it."""
