@@ -1,4 +1,4 @@
-"""What the integration tests stand on: a real PostgreSQL, settings for both engines, a small town."""
+"""What the integration tests stand on: a real PostgreSQL, settings for both engines, a ledger with people."""
 
 import os
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pytest
 from api.app.settings import Settings
 from tests.support import exports
 from tests.support.exports import Export
-from tests.support.people import Town
+from tests.support.ledger_fixture import LedgerFixture
 from tests.support.postgres import Cluster, PostgresMissing
 
 ENGINES = ("sqlite", "postgresql")
@@ -51,18 +51,18 @@ def settings(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Set
 
 
 @pytest.fixture
-def town(settings: Settings) -> Iterator[Town]:
-    """A town; whatever a test did to it, the whole log verifies afterwards."""
-    yield from verified_town(settings)
+def fixture(settings: Settings) -> Iterator[LedgerFixture]:
+    """A ledger with people; whatever a test did to it, the whole log verifies afterwards."""
+    yield from verified_fixture(settings)
 
 
 @pytest.fixture(scope="module", params=ENGINES)
-def shared_town(
+def shared_fixture(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Town]:
-    """A town for all tests of a module, which leave it as it was or only add to it."""
-    yield from verified_town(
-        fresh_settings(request.param, request, tmp_path_factory.mktemp("town"))
+) -> Iterator[LedgerFixture]:
+    """A ledger for all tests of a module, which leave it as it was or only add to it."""
+    yield from verified_fixture(
+        fresh_settings(request.param, request, tmp_path_factory.mktemp("shared"))
     )
 
 
@@ -75,9 +75,9 @@ def fresh_settings(engine: str, request: pytest.FixtureRequest, folder: Path) ->
     return Settings(data=folder / "data", database_url=url)
 
 
-def verified_town(settings: Settings) -> Iterator[Town]:
-    """A town that is verified and closed in the end."""
-    made = Town.found(settings)
+def verified_fixture(settings: Settings) -> Iterator[LedgerFixture]:
+    """A ledger that is verified and closed in the end."""
+    made = LedgerFixture.found(settings)
     yield made
     try:
         made.verify()
