@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from records.uploads import Upload, Uploaded
 from storage.clock import wall_clock
 from storage.exports import write_export
 from storage.ledger import Ledger
+from tests.support.copies import copy_ledger
 
 ORIGIN = "heartwood.example/tests"
 CONTENT = b"haemoglobin 13.9 g/dl"
@@ -71,6 +72,14 @@ class LedgerFixture:
             for name in ("Nordklinik", "Südklinik")
         )
         return cls(settings, ledger, operator, north, south)
+
+    def copied(self, data: Path) -> LedgerFixture:
+        """Its like in another data directory and database, open; this one must be closed.
+
+        It is made in a tenth of the time, and is the same log under the same keys: no stranger to this one.
+        """
+        settings = copy_ledger(self.settings, data)
+        return replace(self, settings=settings, ledger=open_ledger(settings))
 
     def reopen(self, clock: Clock = wall_clock) -> None:
         """Close the ledger and open it again, as after a restart."""

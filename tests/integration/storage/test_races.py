@@ -82,7 +82,7 @@ class Pair:
         return out
 
 
-def test_two_processes_append_at_once(fixture: LedgerFixture, settings: Settings) -> None:
+def test_two_processes_append_at_once(fixture: LedgerFixture) -> None:
     """Thousands of events, some sent by both: one entry each, no gap, the same number told to both."""
     people, doctor = [fixture.person() for _ in range(PATIENTS)], fixture.doctor()
     made = [
@@ -90,7 +90,7 @@ def test_two_processes_append_at_once(fixture: LedgerFixture, settings: Settings
         for number in range(2 * BUNDLES + SHARED)
     ]
     shared, own = made[:SHARED], (made[SHARED : SHARED + BUNDLES], made[SHARED + BUNDLES :])
-    before, pair = fixture.size(), Pair(settings)
+    before, pair = fixture.size(), Pair(fixture.settings)
     for number in (0, 1):
         sent = [*own[number], *shared]
         random.Random(number).shuffle(sent)
@@ -127,13 +127,11 @@ def _entries(fixture: LedgerFixture, start: int) -> list[Any]:
 
 
 @pytest.mark.parametrize("same", [True, False], ids=["one system", "two hospitals"])
-def test_of_two_registrations_of_one_id_one_wins(
-    fixture: LedgerFixture, settings: Settings, same: bool
-) -> None:
+def test_of_two_registrations_of_one_id_one_wins(fixture: LedgerFixture, same: bool) -> None:
     """Of each patient's id one entry; its name opens, and it is the winner's."""
     patients = [new_id("pt", 0) for _ in range(REGISTRATIONS)]
     systems = (fixture.north.system, fixture.north.system if same else fixture.south.system)
-    pair = Pair(settings)
+    pair = Pair(fixture.settings)
     for system, name in zip(systems, ("Anna", "Berta"), strict=True):
         pair.child(register_each, system, name, patients)
     first, second = pair.answers()
@@ -153,10 +151,10 @@ def name_of(fixture: LedgerFixture, patient: str) -> str:
     return open_field(fixture.ledger.keeper._object(key), name, event.body["name"])
 
 
-def test_no_reading_after_a_revocation(fixture: LedgerFixture, settings: Settings) -> None:
+def test_no_reading_after_a_revocation(fixture: LedgerFixture) -> None:
     """Reading and revoking from two processes: in the log's order none is permitted after the end."""
     pat, doctor = fixture.person(), fixture.doctor()
-    record, pair = fixture.record(pat).record, Pair(settings)
+    record, pair = fixture.record(pat).record, Pair(fixture.settings)
     arguments = (pat.patient, pat.actor, doctor.account, ROUNDS)
     pair.child(grant_and_revoke, *arguments, answers=False)
     pair.child(read_each_round, record, doctor, ROUNDS)

@@ -1,9 +1,9 @@
-"""The command line as people use it: the installed `heartwood`, one process a command.
+"""The command line as people use it: one process a command.
 
-Each test works on its own copy of a ledger that a few commands made once. Every run is held to the
+Each test works on its own copy of a ledger that a few installed commands made once. Every run is held to the
 exit codes (0 good, 1 found wrong or denied, 2 used wrongly, 3 origin unproven, 4 could not run), to
 one JSON object with --json, and to messages for people: never a traceback. Most commands that must
-fail run in this process, by the entry point that the installed command calls, to save half a second.
+fail run in this process, by the entry point that the installed command calls, to save time.
 """
 
 import contextlib
@@ -36,6 +36,7 @@ from ledger.messages import possession_message
 from storage.exports import write_export
 from storage.ledger import Ledger
 from synthetic import patients
+from tests.support.child_processes import run_command
 from tests.support.exports import flipped
 
 HEARTWOOD = Path(sys.executable).with_name("heartwood")
@@ -51,6 +52,8 @@ class Shell:
     """Runs commands on the ledger in `data`, which they find by HEARTWOOD_DATA."""
 
     data: Path
+    installed: bool = False
+    """Whether commands run as people start them; else in children that have all imported already."""
     variables: tuple[tuple[str, str], ...] = ()
 
     def having(self, **variables: str) -> "Shell":
@@ -64,11 +67,16 @@ class Shell:
         return kept | {"HEARTWOOD_DATA": str(self.data), "COLUMNS": "200"} | dict(self.variables)
 
     def run(
-        self, *arguments: object, code: int = 0, stdin: bytes = b""
+        self, *arguments: object, code: int = 0, stdin: bytes | None = None
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run one command, which must end with `code`."""
-        command = [str(HEARTWOOD), *map(str, arguments)]
-        run = subprocess.run(command, env=self.environment, input=stdin, capture_output=True)
+        """Run one command, which must end with `code`; the installed one if it reads `stdin`."""
+        if self.installed or stdin is not None:
+            command = [str(HEARTWOOD), *map(str, arguments)]
+            run = subprocess.run(
+                command, env=self.environment, input=stdin or b"", capture_output=True
+            )
+        else:
+            run = run_command(self.environment, *arguments)
         assert run.returncode == code, (arguments, run.returncode, run.stdout, run.stderr)
         assert b"Traceback" not in run.stderr and b"error of the program" not in run.stderr
         assert b"\x1b" not in run.stdout
@@ -146,7 +154,7 @@ class Founded:
 @pytest.fixture(scope="module")
 def founded(tmp_path_factory: pytest.TempPathFactory) -> Founded:
     place = tmp_path_factory.mktemp("cli")
-    shell, letter = Shell(place / "data"), place / "letter.pdf"
+    shell, letter = Shell(place / "data", installed=True), place / "letter.pdf"
     letter.write_bytes(LETTER)
     init = shell.json("init", "--origin", ORIGIN)
     north, south = (
