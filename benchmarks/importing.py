@@ -4,8 +4,8 @@ from pathlib import Path
 
 from benchmarks.fixture import BenchFixture
 from benchmarks.measure import Figure, workplace
-from imports import import_paths
 from imports.generating import Order, generate
+from imports.run import import_paths
 
 SAMPLES = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 FOLDERS = ("synthea-2019-r4", "synthea-2022-csv-fhir/fhir")
