@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from benchmarks.fixture import BenchFixture, Signed
 from benchmarks.measure import Figure, one_thread_limit, workplace
-from benchmarks.town import Signed, Town
 from ledger.sequencer import Appended, Proposal
 
 EVENTS = 15_000
@@ -18,10 +18,10 @@ BATCH = 500
 
 
 def append_signed(
-    town: Town, events: Sequence[Signed], batch: int = BATCH, callers: int = CALLERS
+    fixture: BenchFixture, events: Sequence[Signed], batch: int = BATCH, callers: int = CALLERS
 ) -> float:
     """Verify, decide, chain, view and commit; seconds for all."""
-    signatures, ledger = town.ledger.signatures, town.ledger
+    signatures, ledger = fixture.ledger.signatures, fixture.ledger
 
     def act(part: Sequence[Signed]) -> None:
         proposals = [signatures.event(one.raw, one.key, one.value) for one in part]
@@ -32,13 +32,13 @@ def append_signed(
 
 
 def append_bundles(
-    town: Town, bundles: Sequence[tuple[list[bytes], str, bytes]], callers: int = CALLERS
+    fixture: BenchFixture, bundles: Sequence[tuple[list[bytes], str, bytes]], callers: int = CALLERS
 ) -> float:
     """The same by bundles under one signature; seconds for all."""
 
     def act(bundle: tuple[list[bytes], str, bytes]) -> None:
-        proposals: list[Proposal] = town.ledger.signatures.bundle(*bundle)
-        _all_appended(town.ledger.append(proposals), bundle[0])
+        proposals: list[Proposal] = fixture.ledger.signatures.bundle(*bundle)
+        _all_appended(fixture.ledger.append(proposals), bundle[0])
 
     return in_threads(act, bundles, callers)
 
@@ -75,25 +75,25 @@ def _all_appended(outcomes: Sequence[Any], part: Sequence[Any]) -> None:
         raise SystemExit(f"not appended: {bad[:1]}")
 
 
-def signed_rate(town: Town, count: int = EVENTS) -> float:
+def signed_rate(fixture: BenchFixture, count: int = EVENTS) -> float:
     """Events a second, each signed, in batches of BATCH: the best of ROUNDS."""
-    rounds = (town.signed(town.uploads(count)) for _ in range(ROUNDS))
-    return count / min(append_signed(town, events) for events in rounds)
+    rounds = (fixture.signed(fixture.uploads(count)) for _ in range(ROUNDS))
+    return count / min(append_signed(fixture, events) for events in rounds)
 
 
-def bundled_rate(town: Town, count: int = EVENTS) -> float:
+def bundled_rate(fixture: BenchFixture, count: int = EVENTS) -> float:
     """Events a second by bundles of BATCH: the best of ROUNDS."""
-    rounds = (town.bundled(town.uploads(count), BATCH) for _ in range(ROUNDS))
-    return count / min(append_bundles(town, bundles) for bundles in rounds)
+    rounds = (fixture.bundled(fixture.uploads(count), BATCH) for _ in range(ROUNDS))
+    return count / min(append_bundles(fixture, bundles) for bundles in rounds)
 
 
 def figures() -> list[Figure]:
     """The two SQLite rows."""
     with workplace() as place:
-        town = Town.build(place, PATIENTS)
+        fixture = BenchFixture.build(place, PATIENTS)
         out = [
-            Figure.of("signed", signed_rate(town), one_thread_limit()),
-            Figure.of("bundles", bundled_rate(town), one_thread_limit()),
+            Figure.of("signed", signed_rate(fixture), one_thread_limit()),
+            Figure.of("bundles", bundled_rate(fixture), one_thread_limit()),
         ]
-        town.ledger.close()
+        fixture.ledger.close()
     return out

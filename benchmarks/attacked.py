@@ -12,10 +12,10 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
+from benchmarks.fixture import BenchFixture
 from benchmarks.load import request
 from benchmarks.measure import Figure, workplace
 from benchmarks.serving import WORKERS, server, single
-from benchmarks.town import Town
 
 REQUESTS = 1_500
 SECONDS = 12
@@ -32,28 +32,28 @@ Attack = Callable[[int], Coroutine[Any, Any, None]]
 def figures() -> list[Figure]:
     """The worst attack's 99th percentile as a multiple of the idle one."""
     with workplace() as place:
-        town = Town.build(place, 500)
-        with server(town, WORKERS) as port:
-            idle = min(_client(town, port) for _ in range(3))
-            ratios = {name: _under(town, port, name) / idle for name in ATTACKS}
-        town.ledger.close()
+        fixture = BenchFixture.build(place, 500)
+        with server(fixture, WORKERS) as port:
+            idle = min(_client(fixture, port) for _ in range(3))
+            ratios = {name: _under(fixture, port, name) / idle for name in ATTACKS}
+        fixture.ledger.close()
     rows = [Figure(f"HTTP, p99 under {name}, of idle ({idle:.1f} ms)", ratio, "times") for name, ratio in ratios.items()]  # fmt: skip
     return [*rows, Figure.of("attacked", max(ratios.values()))]
 
 
-def _under(town: Town, port: int, name: str) -> float:
+def _under(fixture: BenchFixture, port: int, name: str) -> float:
     attack = subprocess.Popen([sys.executable, "-m", "benchmarks.attacked", name, str(port)])
     try:
         time.sleep(1)
-        return _client(town, port)
+        return _client(fixture, port)
     finally:
         attack.kill()
         attack.wait()
 
 
-def _client(town: Town, port: int) -> float:
+def _client(fixture: BenchFixture, port: int) -> float:
     """The 99th percentile of its requests, in ms."""
-    took: list[float] = asyncio.run(_ask(port, single(town, REQUESTS)))
+    took: list[float] = asyncio.run(_ask(port, single(fixture, REQUESTS)))
     took.sort()
     return took[int(len(took) * 0.99)] * 1_000
 

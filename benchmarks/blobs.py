@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.fixture import BenchFixture
 from benchmarks.measure import Figure, workplace
-from benchmarks.town import Town
 from client.beside import upload
 from records.uploads import Upload
 
@@ -46,18 +46,22 @@ def peak_memory(reset: bool = False) -> int:
 
 def run(place: Path, size: int) -> tuple[float, float]:
     """(bytes a second, MiB of memory above idle) of one upload."""
-    town = Town.build(place, 1)
+    fixture = BenchFixture.build(place, 1)
     upload(
-        town.ledger, town.system, [Upload(town.patients[0], "imaging", "image/png", pieces(PIECE))]
+        fixture.ledger,
+        fixture.system,
+        [Upload(fixture.patients[0], "imaging", "image/png", pieces(PIECE))],
     )
     idle = peak_memory(reset=True)
     began = time.perf_counter()
     upload(
-        town.ledger, town.system, [Upload(town.patients[0], "imaging", "image/png", pieces(size))]
+        fixture.ledger,
+        fixture.system,
+        [Upload(fixture.patients[0], "imaging", "image/png", pieces(size))],
     )
     spent = time.perf_counter() - began
     above = (peak_memory() - idle) / 1024
-    town.ledger.close()
+    fixture.ledger.close()
     return size / spent, above
 
 

@@ -7,8 +7,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from benchmarks.fixture import ORIGIN, REGISTER_AT_ONCE, BenchFixture, Signed
 from benchmarks.rising import Operation
-from benchmarks.town import ORIGIN, REGISTER_AT_ONCE, Signed, Town
 from client.beside import append, upload
 from client.local import LocalClient
 from client.registering import NewPatient, add_hospital, add_member, register_patients
@@ -45,7 +45,7 @@ class Chart:
 class Clinic:
     """Charts, their records, who reads them."""
 
-    town: Town
+    fixture: BenchFixture
     doctor: Actor
     charts: list[Chart]
     records: list[Record]
@@ -56,22 +56,22 @@ class Clinic:
     @property
     def ledger(self) -> Ledger:
         """The log worked on."""
-        return self.town.ledger
+        return self.fixture.ledger
 
     @classmethod
     def build(cls, place: Path, charts: int, records: int) -> "Clinic":
         """A new ledger with `charts` patients and `records` records of RECORD_BYTES each."""
-        town = Town.build(place, 0)
-        ledger, client = town.ledger, LocalClient(town.ledger)
-        away = add_hospital(client, town.operator, "Away", "Etc/UTC")
+        fixture = BenchFixture.build(place, 0)
+        ledger, client = fixture.ledger, LocalClient(fixture.ledger)
+        away = add_hospital(client, fixture.operator, "Away", "Etc/UTC")
         doctor, _ = add_member(client, away.admin, "doctor", away.hospital, "Dr. Bench", new_key())
-        made = [_granted(ledger, chart, doctor) for chart in _charts(town, charts)]
+        made = [_granted(ledger, chart, doctor) for chart in _charts(fixture, charts)]
         patients = [chart.patient for chart in made for _ in range(records)]
         for start in range(0, len(patients), UPLOAD_AT_ONCE):
             part = patients[start : start + UPLOAD_AT_ONCE]
-            upload(ledger, town.system, [_content(patient) for patient in part])
+            upload(ledger, fixture.system, [_content(patient) for patient in part])
         found = [record for chart in made for record in find_records(ledger, chart.patient)]
-        return cls(town, doctor, made, found, [])
+        return cls(fixture, doctor, made, found, [])
 
     def settle(self) -> None:
         """Let what was inserted be read from now on, newest last."""
@@ -134,7 +134,7 @@ class Clinic:
 
     def insert(self, patient: str) -> Operation:
         """The hospital's system uploads a record whose content was staged before."""
-        system = self.town.system
+        system = self.fixture.system
         staged = stage(self.ledger, system.caller, patient, [os.urandom(RECORD_BYTES)])
         body = {
             "blob": staged.blob, "category": "laboratory", "confidentiality": "normal",
@@ -175,16 +175,16 @@ def grant_event(chart: Chart, grantee: str, lineage: str, now: int) -> dict[str,
     return chart.actor.event("access.granted", stream, body, now) | {"v": 2}
 
 
-def _charts(town: Town, count: int) -> list[Chart]:
+def _charts(fixture: BenchFixture, count: int) -> list[Chart]:
     """Registered patients with keys of their own, who have granted nothing yet."""
     out: list[Chart] = []
     for start in range(0, count, REGISTER_AT_ONCE):
-        now = town.ledger.clock()
+        now = fixture.ledger.clock()
         new = [
             NewPatient(new_id("pt", now), new_id("ac", now), "Bench", None, False, new_key())
             for _ in range(min(REGISTER_AT_ONCE, count - start))
         ]
-        register_patients(LocalClient(town.ledger), town.system, new)
+        register_patients(LocalClient(fixture.ledger), fixture.system, new)
         for one in new:
             assert one.key is not None
             out.append(Chart(one.patient, Actor(ORIGIN, one.account, "patient", "", one.key), "", ""))  # fmt: skip

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 from benchmarks import peers
 from benchmarks.append import append_bundles, append_signed
+from benchmarks.fixture import BenchFixture
 from benchmarks.measure import workplace
 from benchmarks.page import Part, markdown, number
 from benchmarks.peers import Append, Plain
 from benchmarks.plots import Line, Panel, chart
-from benchmarks.town import Town
 from ledger.event import Event
 from tests.support.postgres import Cluster
 
@@ -75,7 +75,7 @@ def measure(quick: bool) -> list[dict[str, Any]]:
             peer: _opened(stack, peer, patients, cluster.database() if peer.engine == "PostgreSQL" else "")
             for peer in PEERS
         }  # fmt: skip
-        source = stack.enter_context(_town(patients, ""))
+        source = stack.enter_context(_fixture(patients, ""))
         for _ in range(ROUNDS):
             for batch, count in counts.items():
                 events = _plain(source, count)
@@ -92,13 +92,13 @@ Run = Callable[[Sequence[Plain], int], float]
 def _opened(stack: ExitStack, peer: Peer, patients: int, url: str) -> Run:
     """The peer, open until the stack ends; Heartwood makes as many events of its own, as by one caller."""
     if peer.open is None:
-        town = stack.enter_context(_town(patients, url))
+        fixture = stack.enter_context(_fixture(patients, url))
 
         def run(events: Sequence[Plain], batch: int) -> float:
-            raws = town.uploads(len(events))
+            raws = fixture.uploads(len(events))
             if peer.bundles:
-                return append_bundles(town, town.bundled(raws, batch), callers=1)
-            return append_signed(town, town.signed(raws), batch, callers=1)
+                return append_bundles(fixture, fixture.bundled(raws, batch), callers=1)
+            return append_signed(fixture, fixture.signed(raws), batch, callers=1)
 
         return run
     append = stack.enter_context(peer.open(stack.enter_context(workplace()), url))
@@ -114,7 +114,7 @@ def _timed(append: Append, check: bool, events: Sequence[Plain], batch: int) -> 
     return time.perf_counter() - began
 
 
-def _plain(source: Town, count: int) -> list[Plain]:
+def _plain(source: BenchFixture, count: int) -> list[Plain]:
     """Events, numbered on from the last ones, with what a table is indexed by, read beforehand."""
     first, public, out = source.appended, source.system.key.public, []
     for seq, one in enumerate(source.signed(source.uploads(count)), first):
@@ -124,11 +124,11 @@ def _plain(source: Town, count: int) -> list[Plain]:
 
 
 @contextmanager
-def _town(patients: int, url: str) -> Iterator[Town]:
+def _fixture(patients: int, url: str) -> Iterator[BenchFixture]:
     with workplace() as place:
-        town = Town.build(place, patients, url)
-        yield town
-        town.ledger.close()
+        fixture = BenchFixture.build(place, patients, url)
+        yield fixture
+        fixture.ledger.close()
 
 
 def part(rows: list[dict[str, Any]]) -> Part:

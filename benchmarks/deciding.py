@@ -4,8 +4,8 @@ import time
 from pathlib import Path
 
 from benchmarks.append import in_threads
+from benchmarks.fixture import BenchFixture
 from benchmarks.measure import Figure, workplace
-from benchmarks.town import Town
 from client import beside, registering
 from client.beside import reading
 from client.local import LocalClient
@@ -63,15 +63,22 @@ def decide_p99() -> float:
 
 def audited(place: Path) -> float:
     """Decisions a second over a log of uploads and readings."""
-    town = Town.build(place, 500)
-    ledger = town.ledger
+    fixture = BenchFixture.build(place, 500)
+    ledger = fixture.ledger
     doctor, _ = registering.add_member(
-        LocalClient(ledger), town.admin, "doctor", town.system.hospital, "Dr. Bench", new_key()
+        LocalClient(ledger),
+        fixture.admin,
+        "doctor",
+        fixture.system.hospital,
+        "Dr. Bench",
+        new_key(),
     )
     beside.upload(
-        ledger, town.system, [Upload(p, "laboratory", "text/plain", [b"x"]) for p in town.patients]
+        ledger,
+        fixture.system,
+        [Upload(p, "laboratory", "text/plain", [b"x"]) for p in fixture.patients],
     )
-    records = [find_records(ledger, patient)[0] for patient in town.patients]
+    records = [find_records(ledger, patient)[0] for patient in fixture.patients]
 
     def read(part: tuple[Actor, int]) -> None:
         ledger.append(
@@ -79,11 +86,11 @@ def audited(place: Path) -> float:
         )
 
     in_threads(read, [(doctor, 500)] * (READINGS // 500))
-    for one in town.signed(town.uploads(UPLOADS)):
+    for one in fixture.signed(fixture.uploads(UPLOADS)):
         ledger.submit([ledger.signatures.event(one.raw, one.key, one.value)])
     write_export(ledger, place / "export")
     ledger.close()
-    keys = read_vkeys(town.settings.data / "log.vkey")
+    keys = read_vkeys(fixture.settings.data / "log.vkey")
     found = max(
         (audit_export(place / "export", keys) for _ in range(3)),
         key=lambda a: a.decisions / a.seconds,

@@ -6,8 +6,8 @@ import sys
 import time
 
 from benchmarks.append import append_bundles, append_signed
+from benchmarks.fixture import BenchFixture
 from benchmarks.measure import Figure, workplace
-from benchmarks.town import Town
 from storage.sql.views import rebuild
 
 ENTRIES = 1_000_000
@@ -45,56 +45,56 @@ def figures(entries: int = ENTRIES) -> list[Figure]:
     """Four rows: views built anew, appending to a young log and to the long one by turns, the start."""
     patients = entries // ENTRIES_A_PATIENT
     with workplace() as one, workplace() as another:
-        young = Town.build(another, patients // PART_OF_IT)
+        young = BenchFixture.build(another, patients // PART_OF_IT)
         grow(young, entries // PART_OF_IT)
-        town = Town.build(one, patients // PART_OF_IT)
-        out = [_rebuilt(town, entries)]
-        town.register(patients - len(town.patients))
-        grow(town, entries)
+        fixture = BenchFixture.build(one, patients // PART_OF_IT)
+        out = [_rebuilt(fixture, entries)]
+        fixture.register(patients - len(fixture.patients))
+        grow(fixture, entries)
         was = _where(young)
-        rates = [(_rate(young), _rate(town)) for _ in range(ROUNDS)]
+        rates = [(_rate(young), _rate(fixture)) for _ in range(ROUNDS)]
         base, rate = (max(each) for each in zip(*rates, strict=True))
         out.append(Figure(f"append, each signed, {was}", base, "events/s"))
-        out.append(Figure.of("growth", rate, base, f" ({_where(town)})"))
+        out.append(Figure.of("growth", rate, base, f" ({_where(fixture)})"))
         young.ledger.close()
-        town.ledger.close()
-        start = min(start_after_crash(town) for _ in range(ROUNDS))
+        fixture.ledger.close()
+        start = min(start_after_crash(fixture) for _ in range(ROUNDS))
         out.append(Figure.of("start", start, None, f" ({entries:,} entries)"))
     return out
 
 
-def _rate(town: Town) -> float:
+def _rate(fixture: BenchFixture) -> float:
     """Events a second, each signed and each of another patient than the ones before."""
-    return MEASURED / append_signed(town, town.signed(town.uploads(MEASURED, STEP)))
+    return MEASURED / append_signed(fixture, fixture.signed(fixture.uploads(MEASURED, STEP)))
 
 
-def _where(town: Town) -> str:
-    size = town.ledger.head().size
-    return f"{size:,} entries, {len(town.patients):,} patients"
+def _where(fixture: BenchFixture) -> str:
+    size = fixture.ledger.head().size
+    return f"{size:,} entries, {len(fixture.patients):,} patients"
 
 
-def _rebuilt(town: Town, entries: int) -> Figure:
-    size = grow(town, entries // REBUILT_PART)
+def _rebuilt(fixture: BenchFixture, entries: int) -> Figure:
+    size = grow(fixture, entries // REBUILT_PART)
     began = time.perf_counter()
-    found = rebuild(town.ledger.store, swap=False)
+    found = rebuild(fixture.ledger.store, swap=False)
     rate = found.entries / (time.perf_counter() - began)
     if found.differences or found.entries < size:
         raise SystemExit(f"the views differ: {found.differences}")
     return Figure.of("rebuild", rate)
 
 
-def grow(town: Town, entries: int) -> int:
+def grow(fixture: BenchFixture, entries: int) -> int:
     """Append uploads, by turns for every patient, until the log has so many entries; its size."""
-    while (size := town.ledger.head().size) < entries:
+    while (size := fixture.ledger.head().size) < entries:
         count = min(PART, entries - size)
-        append_bundles(town, town.bundled(town.uploads(count, STEP), 500))
+        append_bundles(fixture, fixture.bundled(fixture.uploads(count, STEP), 500))
     return size
 
 
-def start_after_crash(town: Town) -> float:
+def start_after_crash(fixture: BenchFixture) -> float:
     """Seconds from a new interpreter to its first durable append, the process before having been killed."""
-    operator = next((town.settings.data / "people").glob("operator-*.key"))
-    command = [sys.executable, "-c", _START, str(town.settings.data), str(operator)]
+    operator = next((fixture.settings.data / "people").glob("operator-*.key"))
+    command = [sys.executable, "-c", _START, str(fixture.settings.data), str(operator)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     line = process.stdout.readline()

@@ -10,11 +10,11 @@ from pathlib import Path
 import orjson
 
 from benchmarks.clinic import Chart, Clinic, grant_event, signed
+from benchmarks.fixture import Signed
 from benchmarks.load import request
 from benchmarks.measure import Figure, workplace
 from benchmarks.serving import WORKERS, load, server
 from benchmarks.smallbank import CHARTS, HOT_PART, HOT_SHARE, TRANSACTIONS, WEIGHTS
-from benchmarks.town import Signed
 from crypto.encoding import b64encode
 
 FEW, MANY = 10, 1_000
@@ -40,7 +40,7 @@ def _clinic(ended: int) -> Iterator[Callable[[int], float]]:
         clinic = Clinic.build(place, CHARTS, 1)
         for chart in _hot(clinic):
             _have(clinic, chart, ended)
-        with server(clinic.town, WORKERS) as port:
+        with server(clinic.fixture, WORKERS) as port:
             yield lambda number: _round(clinic, place, port, number)
         clinic.ledger.close()
 

@@ -13,7 +13,7 @@ from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 from pymerkle import SqliteTree
 from sqlalchemy import make_url
 
-from benchmarks.town import ORIGIN
+from benchmarks.fixture import ORIGIN
 from crypto.signing import verify
 from ledger.messages import event_message
 

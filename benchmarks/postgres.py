@@ -7,8 +7,8 @@ from multiprocessing.synchronize import Barrier
 from api.app.bootstrap import open_ledger
 from api.app.settings import Settings
 from benchmarks.append import append_signed
+from benchmarks.fixture import BenchFixture, Signed
 from benchmarks.measure import Figure, one_thread_limit, workplace
-from benchmarks.town import Signed, Town
 from identity.actors import Actor
 from tests.support.postgres import Cluster
 
@@ -27,11 +27,11 @@ def _process(
     out: "multiprocessing.Queue[float]",
 ) -> None:
     ledger = open_ledger(settings)
-    town = Town(settings, ledger, system, patients, system, system)
+    fixture = BenchFixture(settings, ledger, system, patients, system, system)
     for _ in range(ROUNDS):
-        events: list[Signed] = town.signed(town.uploads(EVENTS))
+        events: list[Signed] = fixture.signed(fixture.uploads(EVENTS))
         start.wait()
-        out.put(append_signed(town, events, BATCH))
+        out.put(append_signed(fixture, events, BATCH))
     ledger.close()
 
 
@@ -40,13 +40,15 @@ def figures() -> list[Figure]:
     limit = one_thread_limit()
     context = multiprocessing.get_context("spawn")
     with workplace() as place, Cluster.start() as cluster:
-        town = Town.build(place, 2_000, cluster.database())
-        town.ledger.close()
+        fixture = BenchFixture.build(place, 2_000, cluster.database())
+        fixture.ledger.close()
         start, out = context.Barrier(3), context.Queue()
-        half = len(town.patients) // 2
-        parts = (town.patients[:half], town.patients[half:])
+        half = len(fixture.patients) // 2
+        parts = (fixture.patients[:half], fixture.patients[half:])
         processes = [
-            context.Process(target=_process, args=(town.settings, town.system, part, start, out))
+            context.Process(
+                target=_process, args=(fixture.settings, fixture.system, part, start, out)
+            )
             for part in parts
         ]
         for process in processes:

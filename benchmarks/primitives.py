@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from sqlalchemy import make_url
 
 from benchmarks.clinic import RECORD_BYTES, Clinic
+from benchmarks.fixture import BenchFixture
 from benchmarks.measure import one_thread_limit
-from benchmarks.town import Town
 from crypto.blobs import Sealer, open_stream
 from crypto.signing import SigningKey
 from ledger.merkle import leaf_hash, node_hash
@@ -26,11 +26,11 @@ Costs = list[tuple[str, float]]
 """A primitive and its µs per unit."""
 
 
-def of_append(town: Town, place: Path, batch: int, bundled: bool) -> Costs:
+def of_append(fixture: BenchFixture, place: Path, batch: int, bundled: bool) -> Costs:
     """Of the events appended last."""
-    entries = _last(town, batch)
+    entries = _last(fixture, batch)
     verify, share = _verify(), batch if bundled else 1
-    rows, synced = _rows(town, place, batch)
+    rows, synced = _rows(fixture, place, batch)
     return [
         (f"Ed25519 verify, one {'a bundle' if bundled else 'an event'}", verify / share),
         ("SHA-256: leaf and node" + (", of the bundle's tree too" if bundled else ""), _hashes(entries) * (2 if bundled else 1)),
@@ -43,8 +43,8 @@ def of_append(town: Town, place: Path, batch: int, bundled: bool) -> Costs:
 
 def of_reading(clinic: Clinic, place: Path, batch: int) -> Costs:
     """Of the readings appended last."""
-    entries = _last(clinic.town, batch)
-    rows, synced = _rows(clinic.town, place, batch)
+    entries = _last(clinic.fixture, batch)
+    rows, synced = _rows(clinic.fixture, place, batch)
     return [
         ("Ed25519 verify: by the log, and by the keeper", 2 * _verify()),
         ("SHA-256: leaf and node", _hashes(entries)),
@@ -114,15 +114,15 @@ def _opening() -> float:
     return _best(lambda: [list(open_stream(key, b"", iter([sealed]))) for _ in range(TIMES)], TIMES)
 
 
-def _last(town: Town, count: int) -> list[bytes]:
-    size = town.ledger.head().size
-    return [entry.raw for entry in town.ledger.entries(range(size - count, size)).values()]
+def _last(fixture: BenchFixture, count: int) -> list[bytes]:
+    size = fixture.ledger.head().size
+    return [entry.raw for entry in fixture.ledger.entries(range(size - count, size)).values()]
 
 
-def _rows(town: Town, place: Path, batch: int) -> tuple[float, float]:
+def _rows(fixture: BenchFixture, place: Path, batch: int) -> tuple[float, float]:
     """Inserting the last batch's rows once more, without sync; and writing and syncing their bytes."""
-    ledger, copy = str(make_url(town.ledger.database.url).database), place / "rows.db"
-    size = town.ledger.head().size
+    ledger, copy = str(make_url(fixture.ledger.database.url).database), place / "rows.db"
+    size = fixture.ledger.head().size
     source = sqlite3.connect(ledger)
     tables = {
         table: source.execute(f"SELECT * FROM {table} WHERE seq >= ?", (size - batch,)).fetchall()

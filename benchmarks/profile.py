@@ -13,6 +13,7 @@ from typing import Any
 
 from benchmarks.append import append_bundles, append_signed
 from benchmarks.clinic import Clinic
+from benchmarks.fixture import BenchFixture
 from benchmarks.measure import workplace
 from benchmarks.page import Part, markdown, number
 from benchmarks.places import (  # fmt: skip
@@ -28,7 +29,6 @@ from benchmarks.places import (  # fmt: skip
 )
 from benchmarks.primitives import Costs, of_append, of_reading, of_verify
 from benchmarks.stopwatch import Place, Stopwatch, cost
-from benchmarks.town import Town
 from ledger import sequencer
 from ledger.auditor import verify_export
 from ledger.files import read_vkeys
@@ -125,25 +125,27 @@ def measure(quick: bool) -> dict[str, Any]:
 
 def _appending(events: int) -> list[Profile]:
     with workplace() as place:
-        town = Town.build(place, PATIENTS)
-        log = town.ledger.log
+        fixture = BenchFixture.build(place, PATIENTS)
+        log = fixture.ledger.log
         each = Profile(f"append, each signed, batches of {BATCH}, SQLite", "event", APPEND, log)
         bundles = Profile(f"append, bundles of {BATCH}, SQLite", "event", APPEND, log)
-        append_signed(town, town.signed(town.uploads(PATIENTS)), BATCH, 1)  # warm, as a server is
+        append_signed(
+            fixture, fixture.signed(fixture.uploads(PATIENTS)), BATCH, 1
+        )  # warm, as a server is
 
         def signed() -> float:
-            made = town.signed(town.uploads(events))
-            return append_signed(town, made, BATCH, callers=1)
+            made = fixture.signed(fixture.uploads(events))
+            return append_signed(fixture, made, BATCH, callers=1)
 
         def bundled() -> float:
-            made = town.bundled(town.uploads(events), BATCH)
-            return append_bundles(town, made, callers=1)
+            made = fixture.bundled(fixture.uploads(events), BATCH)
+            return append_bundles(fixture, made, callers=1)
 
         each.run(signed, events)
         bundles.run(bundled, events)
-        each.costs = of_append(town, place, BATCH, bundled=False)
-        bundles.costs = of_append(town, place, BATCH, bundled=True)
-        town.ledger.close()
+        each.costs = of_append(fixture, place, BATCH, bundled=False)
+        bundles.costs = of_append(fixture, place, BATCH, bundled=True)
+        fixture.ledger.close()
     return [each, bundles]
 
 
@@ -183,12 +185,12 @@ def _open(content: Iterator[bytes]) -> bytes:
 def _verifying(events: int) -> Profile:
     profile = Profile("verify, one process, each signed, orjson", "entry", VERIFY)
     with workplace() as place:
-        town = Town.build(place, FEW_PATIENTS)
-        append_signed(town, town.signed(town.uploads(events)))
+        fixture = BenchFixture.build(place, FEW_PATIENTS)
+        append_signed(fixture, fixture.signed(fixture.uploads(events)))
         target = place / "export"
-        size = write_export(town.ledger, target)
-        town.ledger.close()
-        keys = read_vkeys(town.settings.data / "log.vkey")
+        size = write_export(fixture.ledger, target)
+        fixture.ledger.close()
+        keys = read_vkeys(fixture.settings.data / "log.vkey")
 
         def verify() -> float:
             return verify_export(target, keys, processes=1).seconds

@@ -4,8 +4,8 @@ import random
 import time
 
 from benchmarks.append import append_bundles
+from benchmarks.fixture import BenchFixture
 from benchmarks.measure import Figure, workplace
-from benchmarks.town import Town
 
 ENTRIES = 30_000
 RECEIPTS = 1_000
@@ -14,16 +14,16 @@ RECEIPTS = 1_000
 def figures() -> list[Figure]:
     """The median and the 99th of a hundred, in ms."""
     with workplace() as place:
-        town = Town.build(place, 1_000)
-        append_bundles(town, town.bundled(town.uploads(ENTRIES), 500))
-        size = town.ledger.head().size
+        fixture = BenchFixture.build(place, 1_000)
+        append_bundles(fixture, fixture.bundled(fixture.uploads(ENTRIES), 500))
+        size = fixture.ledger.head().size
         draw, times = random.Random(1), []
         for _ in range(RECEIPTS):
             seq = draw.randrange(size)
             began = time.perf_counter()
-            town.ledger.receipt(seq)
+            fixture.ledger.receipt(seq)
             times.append((time.perf_counter() - began) * 1000)
-        town.ledger.close()
+        fixture.ledger.close()
     times.sort()
     median, late = times[RECEIPTS // 2], times[RECEIPTS * 99 // 100]
     return [

@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.town import Signed
+from benchmarks.fixture import Signed
 from ledger.errors import Refused
 from storage.errors import Unavailable
 from storage.ledger import Ledger

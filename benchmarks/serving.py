@@ -14,10 +14,10 @@ from typing import Any
 
 import orjson
 
+from benchmarks.fixture import ORIGIN, BenchFixture
 from benchmarks.floors import FLOORS
 from benchmarks.load import request, write_requests
 from benchmarks.measure import Figure, workplace
-from benchmarks.town import ORIGIN, Town
 from client import beside, registering
 from client.local import LocalClient
 from crypto.encoding import b64encode
@@ -43,14 +43,14 @@ Load = dict[str, Any]
 
 
 @contextmanager
-def server(town: Town, workers: int) -> Iterator[int]:
-    """`heartwood serve` on the town's ledger, which is closed meanwhile; the port."""
+def server(fixture: BenchFixture, workers: int) -> Iterator[int]:
+    """`heartwood serve` on the fixture's ledger, which is closed meanwhile; the port."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     env = {
         **os.environ,
-        "HEARTWOOD_DATA": str(town.settings.data),
-        "HEARTWOOD_DATABASE_URL": town.settings.database_url,
+        "HEARTWOOD_DATA": str(fixture.settings.data),
+        "HEARTWOOD_DATABASE_URL": fixture.settings.database_url,
     }
     command = [
         str(Path(sys.executable).with_name("heartwood")),
@@ -61,7 +61,7 @@ def server(town: Town, workers: int) -> Iterator[int]:
         str(workers),
     ]
     # Its log goes to a file, as under a supervisor: what it costs is part of the figures.
-    with (town.settings.data / "server.log").open("ab") as log:
+    with (fixture.settings.data / "server.log").open("ab") as log:
         process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=log)
     try:
         _await_ready(port, process)
@@ -93,28 +93,30 @@ def load(port: int, place: Path, requests: Sequence[bytes], clients: int = CLIEN
     return out
 
 
-def single(town: Town, count: int) -> list[bytes]:
+def single(fixture: BenchFixture, count: int) -> list[bytes]:
     """Requests of one signed upload each."""
     return [
         request(
             "POST", "/v1/events", b'{"event":%b,"sig":%b}' % (one.raw, _sig(one.key, one.value))
         )
-        for one in town.signed(town.uploads(count))
+        for one in fixture.signed(fixture.uploads(count))
     ]
 
 
-def bundled(town: Town, count: int) -> list[bytes]:
+def bundled(fixture: BenchFixture, count: int) -> list[bytes]:
     """Requests of bundles of 500 uploads."""
     out = []
     for _ in range(count):
-        events = town.uploads(BUNDLE)
-        sig = sign_bundle(town.system.key, ORIGIN, events)[0]
+        events = fixture.uploads(BUNDLE)
+        sig = sign_bundle(fixture.system.key, ORIGIN, events)[0]
         body = b'{"events":[%b],"sig":%b}' % (b",".join(events), _sig(sig.key, sig.value))
         out.append(request("POST", "/v1/bundles", body))
     return out
 
 
-def readings(town: Town, doctor: Actor, records: Sequence[Any], count: int) -> list[bytes]:
+def readings(
+    fixture: BenchFixture, doctor: Actor, records: Sequence[Any], count: int
+) -> list[bytes]:
     """Requests of one signed reading each, round the records."""
     out = []
     for number in range(count):
@@ -126,7 +128,7 @@ def readings(town: Town, doctor: Actor, records: Sequence[Any], count: int) -> l
             "version": 1,
         }
         event = doctor.event(
-            "record.opened", f"patient/{record.patient}", body, town.ledger.clock()
+            "record.opened", f"patient/{record.patient}", body, fixture.ledger.clock()
         )
         raw = Event.of(event).raw
         sig = sign_event(doctor.key, ORIGIN, raw)
@@ -150,13 +152,13 @@ def figures() -> list[Figure]:
 
 
 def _measure(place: Path, url: str, where: str) -> list[Figure]:
-    town = Town.build(place, 500, url)
-    doctor, records = _readable(town)
-    with server(town, WORKERS) as port:
-        one = _best(lambda: load(port, place, single(town, EVENTS)))
-        many = _best(lambda: load(port, place, bundled(town, BUNDLES), 4))
-        read = _best(lambda: load(port, place, readings(town, doctor, records, READINGS)))
-    town.ledger.close()
+    fixture = BenchFixture.build(place, 500, url)
+    doctor, records = _readable(fixture)
+    with server(fixture, WORKERS) as port:
+        one = _best(lambda: load(port, place, single(fixture, EVENTS)))
+        many = _best(lambda: load(port, place, bundled(fixture, BUNDLES), 4))
+        read = _best(lambda: load(port, place, readings(fixture, doctor, records, READINGS)))
+    fixture.ledger.close()
     measured = {
         "http single": one[0], "http single p99": one[1], "http bundles": many[0] * BUNDLE,
         "http reading": read[0], "http reading p99": read[1],
@@ -169,16 +171,21 @@ def _measure(place: Path, url: str, where: str) -> list[Figure]:
     ]
 
 
-def _readable(town: Town) -> tuple[Actor, list[Any]]:
+def _readable(fixture: BenchFixture) -> tuple[Actor, list[Any]]:
     """A doctor of the writing hospital, and records to read."""
-    ledger = town.ledger
+    ledger = fixture.ledger
     doctor, _ = registering.add_member(
-        LocalClient(ledger), town.admin, "doctor", town.system.hospital, "Dr. Bench", new_key()
+        LocalClient(ledger),
+        fixture.admin,
+        "doctor",
+        fixture.system.hospital,
+        "Dr. Bench",
+        new_key(),
     )
-    patients = town.patients[:100]
+    patients = fixture.patients[:100]
     beside.upload(
         ledger,
-        town.system,
+        fixture.system,
         [Upload(p, "laboratory", "application/octet-stream", [CONTENT]) for p in patients],
     )
     return doctor, [find_records(ledger, patient)[0] for patient in patients]

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from benchmarks.append import append_signed
+from benchmarks.fixture import BenchFixture
 from benchmarks.measure import Figure, two_thread_limit, workplace
-from benchmarks.town import Town
 from storage.exports import write_export
 
 ENTRIES = 240_000
@@ -22,15 +22,15 @@ ROOMS = ("crypto", "ledger")
 
 def build(place: Path, entries: int) -> tuple[Path, Path, int]:
     """An export of at least `entries` entries, each signed by itself; (folder, keys, entries)."""
-    town = Town.build(place, 2_000)
+    fixture = BenchFixture.build(place, 2_000)
     done = 0
     while done < entries:
-        append_signed(town, town.signed(town.uploads(10_000)))
+        append_signed(fixture, fixture.signed(fixture.uploads(10_000)))
         done += 10_000
     target = place / "export"
-    size = write_export(town.ledger, target)
-    town.ledger.close()
-    return target, town.settings.data / "log.vkey", size
+    size = write_export(fixture.ledger, target)
+    fixture.ledger.close()
+    return target, fixture.settings.data / "log.vkey", size
 
 
 def seconds(target: Path, vkey: Path, signatures: bool, orjson: bool) -> float:

@@ -11,10 +11,10 @@ from crypto.encoding import b64decode
 from crypto.texts import counted
 from demo.steps import Steps, expect
 from identity.actors import Actor, new_key
-from imports import import_paths
 from imports.fhir import scan_bundle
 from imports.fhir.patients import patient_identifier
 from imports.generating import Order, generate
+from imports.run import import_paths
 from ledger.directory import Patient
 from records import uploads
 from records.uploads import Uploaded

@@ -11,12 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from api.cli.app import WRONG, As, Data, Json, actor, app, opened, progress_console, say
 from crypto.texts import counted
-from imports import Options, Report, Summary, import_paths
-from imports.labels import Labels
-from imports.report import CORRECTIONS, REJECTS, REVIEW
-from imports.tables import Mapping
+from imports.report import CORRECTIONS, REJECTS, REVIEW, Report, Summary
 from journeys.errors import RecordsError
-from people.placeholders import Placeholders
 
 REASONS_SHOWN = 10
 """Most kinds of reasons that the summary lists."""
@@ -64,6 +60,11 @@ def import_(
     Every unit found is imported, a reference, or rejected with the reason; it ends with 1 if any was
     rejected. Run it again after an interruption, or with mended rejects: what is known already is left alone.
     """
+    from imports.labels import Labels  # here, as no other command needs them: a tenth of each start
+    from imports.run import Options, import_paths
+    from imports.tables import Mapping
+    from people.placeholders import Placeholders
+
     acting = actor(system)
     if acting.hospital != hospital:
         raise RecordsError(

@@ -1,10 +1,10 @@
 """FHIR R4 bundles into drafts of patients and records: pure, bytes in, values out."""
 
+from imports.errors import FhirError
 from imports.fhir.categories import TABLE, category
 from imports.fhir.names import REFERENCE_TYPES, Finder, ReferenceIndex
 from imports.fhir.scan import (
     BUNDLE_TYPES,
-    FhirError,
     Resource,
     Unreadable,
     scan_bundle,

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator
 from imports.cleaning import Undecodable, decode
 from imports.contents import HEAD_BYTES, nested_patients
 from imports.drafts import Findings, Listed, Origin, PatientDraft
+from imports.errors import FhirError
 from imports.fhir.clean import clean
 from imports.fhir.names import REFERENCE_TYPES, Finder
-from imports.fhir.scan import FhirError, Resource, Unreadable, scan_entries
+from imports.fhir.scan import Resource, Unreadable, scan_entries
 from imports.fhir.split import Labelled, split
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NoReturn
 
+from imports.errors import FhirError
 from imports.fhir.walk import is_text
 
 BUNDLE_TYPES = ("transaction", "batch", "collection")
@@ -25,10 +26,6 @@ ALONE = "resource"
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _TYPE = re.compile(r"[A-Z][A-Za-z]*")
-
-
-class FhirError(ValueError):
-    """Not FHIR that can be imported; says where, what was got and what was expected."""
 
 
 class _Unfit(FhirError):

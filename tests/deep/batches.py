@@ -8,8 +8,8 @@ from pathlib import Path
 from api.app.settings import Settings
 from tests.deep.campaign import Part, Tally, cluster
 from tests.deep.witness import everything_holds
+from tests.support.ledger_fixture import LedgerFixture
 from tests.support.one_by_one import KEEPING, play
-from tests.support.people import Town
 
 SEQUENCES = 400
 SEQUENCES_A_PART = 20
@@ -34,10 +34,10 @@ def run(part: Part) -> list[Tally]:
 def _play(part: Part, number: int, keeping: str) -> int:
     url = cluster().database() if part.engine == "postgresql" else ""
     with tempfile.TemporaryDirectory(prefix="heartwood-deep-") as folder:
-        town = Town.found(Settings(data=Path(folder) / "data", database_url=url))
+        fixture = LedgerFixture.found(Settings(data=Path(folder) / "data", database_url=url))
         try:
-            sent = play(town, part.chance(number), keeping, EVENTS[number // 4 % len(EVENTS)])
-            everything_holds(town)
+            sent = play(fixture, part.chance(number), keeping, EVENTS[number // 4 % len(EVENTS)])
+            everything_holds(fixture)
         finally:
-            town.close()
+            fixture.close()
     return sent

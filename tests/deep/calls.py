@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from ledger.sequencer import Appended
 from tests.deep import tracing
-from tests.deep.campaign import Part, Tally, World, drive, killed
+from tests.deep.campaign import Part, Tally, Trial, drive, killed
 from tests.deep.journey import THREADS, Sent, travel
 from tests.deep.report import Report
 from tests.deep.tracing import Fault, Strace
@@ -49,11 +49,11 @@ class Traced:
         return [Sent.parse(line) for line in self.told("sent ")]
 
 
-def traced(world: World, thread: str, options: list[str], planted: str = "") -> Traced:
+def traced(trial: Trial, thread: str, options: list[str], planted: str = "") -> Traced:
     """One journey in a child whose `thread` is traced; raises Wrong if it hangs or errs."""
     with TemporaryDirectory() as folder:
         report, log = Report(Path(folder) / "report"), Path(folder) / "strace"
-        child = start(travel, world.settings, world.crowd, Path(folder) / "report", thread, planted)
+        child = start(travel, trial.settings, trial.crowd, Path(folder) / "report", thread, planted)
         try:
             while not (ready := report.lines()):
                 child.join(0.001)
@@ -78,21 +78,21 @@ def traced(world: World, thread: str, options: list[str], planted: str = "") -> 
     return done
 
 
-def breaks(world: World, fault: Fault, planted: str = "") -> bool:
+def breaks(trial: Trial, fault: Fault, planted: str = "") -> bool:
     """One journey with one fault, and everything checked after it; gives whether the fault was met."""
-    done = traced(world, fault.thread, fault.options(), planted)
-    world.stands(done.acknowledged)
+    done = traced(trial, fault.thread, fault.options(), planted)
+    trial.stands(done.acknowledged)
     try:
-        send_again(world, done)
-        world.witness.check(world.town.ledger, [])
+        send_again(trial, done)
+        trial.witness.check(trial.fixture.ledger, [])
     finally:
-        world.town.close()
+        trial.fixture.close()
     return killed(done.code) or "(INJECTED)" in done.trace
 
 
-def send_again(world: World, done: Traced) -> None:
+def send_again(trial: Trial, done: Traced) -> None:
     """Whatever was sent has one entry when it is sent again, twice: the one that was acknowledged, if one was."""
-    ledger = world.town.ledger
+    ledger = trial.fixture.ledger
     seqs = {line.split(" ")[0]: int(line.split(" ")[1]) for line in done.acknowledged}
     for fresh_is_good in (True, False):
         for sent in done.sent:
@@ -107,9 +107,9 @@ def send_again(world: World, done: Traced) -> None:
 @cache
 def all_faults(engine: str) -> list[Fault]:
     """Every fault of the journey on an engine, from journeys without any."""
-    with World.found(engine, patients=1) as world:
+    with Trial.found(engine, patients=1) as trial:
         counts = {
-            thread: traced(world, thread, tracing.counting()).trace.splitlines()
+            thread: traced(trial, thread, tracing.counting()).trace.splitlines()
             for _ in range(COUNTED)
             for thread in THREADS
         }
@@ -129,8 +129,8 @@ def run(part: Part) -> list[Tally]:
     """The faults of one part, each in a child of its own; a row for kills, one for errors."""
     cases = sample(part)
 
-    def case(world: World, fault: Fault, _: random.Random) -> bool:
-        return breaks(world, fault)
+    def case(trial: Trial, fault: Fault, _: random.Random) -> bool:
+        return breaks(trial, fault)
 
     rows = (("killed at a system call", True), ("error of a system call", False))
     return [
@@ -139,7 +139,7 @@ def run(part: Part) -> list[Tally]:
             name,
             [(n, fault) for n, fault in cases if fault.kind.startswith("SIG") is kill],
             case,
-            lambda: World.found(part.engine, patients=1),
+            lambda: Trial.found(part.engine, patients=1),
             lambda number, fault: part.again(number, str(fault)),
         )
         for name, kill in rows

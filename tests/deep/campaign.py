@@ -1,4 +1,4 @@
-"""A campaign: many cases of one kind against towns that are made anew every so often, and the table of it."""
+"""A campaign: many cases of one kind against ledgers that are made anew every so often, and the table of it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from typing import Self, TypeVar
 from api.app.settings import Settings
 from tests.deep.load import PATIENTS, Crowd, found
 from tests.deep.witness import Lost, Witness, everything_holds
-from tests.support.people import Town
+from tests.support.ledger_fixture import LedgerFixture
 from tests.support.postgres import Cluster
 
 C = TypeVar("C")
 ENGINES = ("sqlite", "postgresql")
-CASES_A_TOWN = 50
-"""Cases until a new town; what one of them breaks shows within so many."""
+CASES_A_FIXTURE = 50
+"""Cases until a new ledger; what one of them breaks shows within so many."""
 FAILURES_TOLD = 10
 """Failures of one part that are told in full; the others are counted."""
 ERROR_CHARACTERS = 400
@@ -93,31 +93,31 @@ class Tally:
 
 
 @dataclass
-class World:
-    """A town, closed between cases, who acts in it, and what was acknowledged there."""
+class Trial:
+    """A ledger, closed between cases, who acts in it, and what was acknowledged there."""
 
     folder: Path
-    town: Town
+    fixture: LedgerFixture
     crowd: Crowd
     witness: Witness
 
     @classmethod
-    def found(cls, engine: str, patients: int = PATIENTS, folder: Path | None = None) -> World:
+    def found(cls, engine: str, patients: int = PATIENTS, folder: Path | None = None) -> Trial:
         """A new one on a database of its own; `folder`: where, by default a temporary one."""
         url = cluster().database() if engine == "postgresql" else ""
         place = folder or Path(tempfile.mkdtemp(prefix="heartwood-deep-"))
-        town, crowd = found(Settings(data=place / "data", database_url=url), patients)
-        return cls(place, town, crowd, Witness())
+        fixture, crowd = found(Settings(data=place / "data", database_url=url), patients)
+        return cls(place, fixture, crowd, Witness())
 
     @property
     def settings(self) -> Settings:
         """Of its ledger."""
-        return self.town.settings
+        return self.fixture.settings
 
     def stands(self, lines: list[str]) -> None:
-        """Open the town, with every check of the start; what was acknowledged must stand. Leaves it open."""
-        self.town.reopen()
-        self.witness.check(self.town.ledger, lines)
+        """Open the ledger, with every check of the start; what was acknowledged must stand. Leaves it open."""
+        self.fixture.reopen()
+        self.witness.check(self.fixture.ledger, lines)
 
     def leave(self) -> None:
         """Remove it."""
@@ -147,8 +147,8 @@ def cluster() -> Cluster:
     return running
 
 
-Case = Callable[[World, C, random.Random], bool]
-"""Does one case, checks, leaves the town closed; gives whether the fault was met. Raises what is wrong."""
+Case = Callable[[Trial, C, random.Random], bool]
+"""Does one case, checks, leaves the ledger closed; gives whether the fault was met. Raises what is wrong."""
 
 
 def drive(
@@ -156,39 +156,39 @@ def drive(
     fault: str,
     cases: Iterable[tuple[int, C]],
     case: Case[C],
-    begin: Callable[[], World],
+    begin: Callable[[], Trial],
     again: Callable[[int, C], str],
     whole_every: int = 1,
 ) -> Tally:
-    """Do the numbered cases, in worlds that `begin` gives; `whole_every`: cases until the log is verified."""
-    tally, world, done = Tally(fault, part.engine), begin(), 0
+    """Do the numbered cases, in trials that `begin` gives; `whole_every`: cases until the log is verified."""
+    tally, trial, done = Tally(fault, part.engine), begin(), 0
     try:
         for number, one in cases:
-            if done == CASES_A_TOWN:
-                tally.acknowledged += world.witness.acknowledged
-                world.leave()
-                world, done = begin(), 0
+            if done == CASES_A_FIXTURE:
+                tally.acknowledged += trial.witness.acknowledged
+                trial.leave()
+                trial, done = begin(), 0
             tally.runs, done = tally.runs + 1, done + 1
             try:
-                tally.met += case(world, one, part.chance(number))
-                if done % whole_every == 0 or done == CASES_A_TOWN:
-                    whole(world)
+                tally.met += case(trial, one, part.chance(number))
+                if done % whole_every == 0 or done == CASES_A_FIXTURE:
+                    whole(trial)
             except Exception as error:
                 tally.fail(error, f"{fault}, {one}", again(number, one))
-                done = CASES_A_TOWN
+                done = CASES_A_FIXTURE
     finally:
-        tally.acknowledged += world.witness.acknowledged
-        world.leave()
+        tally.acknowledged += trial.witness.acknowledged
+        trial.leave()
     return tally
 
 
-def whole(world: World) -> None:
+def whole(trial: Trial) -> None:
     """The whole log verifies, every decision is decided again, the views are compared with the log."""
-    world.town.reopen()
+    trial.fixture.reopen()
     try:
-        everything_holds(world.town)
+        everything_holds(trial.fixture)
     finally:
-        world.town.close()
+        trial.fixture.close()
 
 
 def quiet() -> None:

@@ -6,13 +6,13 @@ from tests.deep.campaign import Part, Tally
 from tests.support.consent.properties import agree
 
 QUESTIONS = 20
-"""Questions asked about one random world."""
+"""Questions asked about one random situation."""
 CASES = 1_000_000
 CASES_A_PART = 50_000
 
 
 def run(part: Part) -> list[Tally]:
-    """Ask `count` cases; the first disagreement is told with world and question."""
+    """Ask `count` cases; the first disagreement is told with situation and question."""
     tally = Tally("consent, against the model", part.engine)
     for number in range(part.first, part.first + part.count, QUESTIONS):
         tally.runs += QUESTIONS

@@ -29,7 +29,7 @@ from storage.ledger import Ledger
 from tests.deep.load import TOLD, Crowd, acknowledgement
 from tests.deep.plants import plant
 from tests.deep.report import Report
-from tests.support.people import CONTENT, Person
+from tests.support.ledger_fixture import CONTENT, Person
 
 T = TypeVar("T")
 Body = dict[str, Any]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from tests.deep.campaign import Part, Tally, World, drive
+from tests.deep.campaign import Part, Tally, Trial, drive
 from tests.deep.load import run_and_kill
 
 KILLS = 2_000
@@ -18,11 +18,11 @@ TWO_SHARE = 0.25
 def run(part: Part) -> list[Tally]:
     """The kills of one part."""
 
-    def case(world: World, number: int, chance: random.Random) -> bool:
+    def case(trial: Trial, number: int, chance: random.Random) -> bool:
         children = 2 if chance.random() < TWO_SHARE else 1
-        lines = run_and_kill(world.settings, world.crowd, chance, children)
-        world.stands(lines)
-        world.town.close()
+        lines = run_and_kill(trial.settings, trial.crowd, chance, children)
+        trial.stands(lines)
+        trial.fixture.close()
         return True
 
     numbers = range(part.first, part.first + part.count)
@@ -32,7 +32,7 @@ def run(part: Part) -> list[Tally]:
             "killed under load",
             [(number, number) for number in numbers],
             case,
-            lambda: World.found(part.engine),
+            lambda: Trial.found(part.engine),
             lambda number, _: part.again(number),
             WHOLE_EVERY,
         )

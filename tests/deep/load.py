@@ -33,7 +33,7 @@ from tests.deep.plants import plant
 from tests.deep.report import POLL_SECONDS, Report
 from tests.deep.witness import Wrong
 from tests.support.child_processes import start
-from tests.support.people import Person, Town
+from tests.support.ledger_fixture import LedgerFixture, Person
 
 PATIENTS = 5
 GRANT_SHARE = 0.6
@@ -61,13 +61,13 @@ class Crowd:
     patients: tuple[Person, ...]
 
 
-def found(settings: Settings, patients: int = PATIENTS) -> tuple[Town, Crowd]:
-    """A town, closed, and who will act in it."""
-    town = Town.found(settings)
-    people = tuple(town.person() for _ in range(patients))
-    crowd = Crowd(town.north.system, town.doctor(), people)
-    town.close()
-    return town, crowd
+def found(settings: Settings, patients: int = PATIENTS) -> tuple[LedgerFixture, Crowd]:
+    """A ledger, closed, and who will act in it."""
+    fixture = LedgerFixture.found(settings)
+    people = tuple(fixture.person() for _ in range(patients))
+    crowd = Crowd(fixture.north.system, fixture.doctor(), people)
+    fixture.close()
+    return fixture, crowd
 
 
 # In the child.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
 
 from tests.deep.calls import all_faults, breaks
-from tests.deep.campaign import Part, Tally, World
+from tests.deep.campaign import Part, Tally, Trial
 from tests.deep.load import run_and_kill
 from tests.deep.plants import PLANTS, Plant
 from tests.deep.tracing import Fault
@@ -37,10 +37,10 @@ def run(part: Part) -> list[Tally]:
 
 def find(part: Part, name: str, one: Plant) -> str:
     """Search until the campaign fails on the bug; what it said. Raises AssertionError if it never does."""
-    with World.found(part.engine, patients=1) as world:
+    with Trial.found(part.engine, patients=1) as trial:
         for tried, (about, attempt) in enumerate(_attempts(part, name, one), 1):
             try:
-                attempt(world)
+                attempt(trial)
             except RuntimeError:  # the bug could not be planted
                 raise
             except Exception as error:
@@ -51,15 +51,15 @@ def find(part: Part, name: str, one: Plant) -> str:
                     ) from error
                 return f"found by {about} (number {tried}): {said[:200]}"
             finally:
-                world.town.close()
+                trial.fixture.close()
     raise AssertionError(f"not found within {TRIES} faults")
 
 
-Attempt = Callable[[World], object]
+Attempt = Callable[[Trial], object]
 
 
 def _attempts(part: Part, name: str, one: Plant) -> Iterator[tuple[str, Attempt]]:
-    """The faults that must find it, each as what it is called and what it does to a new world."""
+    """The faults that must find it, each as what it is called and what it does to a new ledger."""
     if not one.faults:
         for number in range(TRIES):
             yield "two processes at work", _two(part.chance(number), name)
@@ -71,11 +71,11 @@ def _attempts(part: Part, name: str, one: Plant) -> Iterator[tuple[str, Attempt]
 
 
 def _two(chance: random.Random, name: str) -> Attempt:
-    def attempt(world: World) -> None:
-        world.stands(run_and_kill(world.settings, world.crowd, chance, 2, name))
+    def attempt(trial: Trial) -> None:
+        trial.stands(run_and_kill(trial.settings, trial.crowd, chance, 2, name))
 
     return attempt
 
 
 def _broken(fault: Fault, name: str) -> Attempt:
-    return lambda world: breaks(world, fault, name)
+    return lambda trial: breaks(trial, fault, name)

@@ -16,7 +16,7 @@ from pathlib import Path
 from api.app.bootstrap import open_ledger
 from api.app.settings import Settings
 from identity.actors import write_keyfile
-from tests.deep.campaign import Part, Tally, World, drive, root
+from tests.deep.campaign import Part, Tally, Trial, drive, root
 from tests.deep.load import TOLD, Acting, Crowd, Telling, act
 from tests.deep.report import Report
 from tests.deep.witness import Wrong
@@ -92,10 +92,10 @@ def act_told(settings: Settings, crowd: Crowd, path: Path, seed: int) -> None:
 # In the parent.
 
 
-def _limited(what: str) -> Callable[[World, int, random.Random], bool]:
-    def case(world: World, number: int, chance: random.Random) -> bool:
+def _limited(what: str) -> Callable[[Trial, int, random.Random], bool]:
+    def case(trial: Trial, number: int, chance: random.Random) -> bool:
         with Acting() as acting:
-            acting.child(act_short, world.settings, world.crowd, chance.getrandbits(32), what)
+            acting.child(act_short, trial.settings, trial.crowd, chance.getrandbits(32), what)
             acting.wait()
             _until(acting, lambda: "told enough" in acting.lines)
             met = any(
@@ -104,8 +104,8 @@ def _limited(what: str) -> Callable[[World, int, random.Random], bool]:
             )
             appends_again(acting)
             acting.kill()
-            world.stands(acting.acknowledged())
-        world.town.close()
+            trial.stands(acting.acknowledged())
+        trial.fixture.close()
         return met
 
     return case
@@ -127,11 +127,11 @@ def appends_again(acting: Acting) -> None:
     _until(acting, lambda: len(acting.acknowledged()) > before)
 
 
-def fill(world: World, chance: random.Random) -> bool:
+def fill(trial: Trial, chance: random.Random) -> bool:
     """The disk is nearly full when the load begins; a start on the full disk is good or told; then room comes back."""
-    ballast = world.folder / "ballast"
+    ballast = trial.folder / "ballast"
     with Acting() as acting:
-        acting.child(act_told, world.settings, world.crowd, chance.getrandbits(32))
+        acting.child(act_told, trial.settings, trial.crowd, chance.getrandbits(32))
         acting.wait()
         _fill_up(ballast, chance.randrange(LEAST_FREE, MOST_FREE))
         _until(acting, lambda: any(line.startswith("told ") for line in acting.lines))
@@ -140,11 +140,11 @@ def fill(world: World, chance: random.Random) -> bool:
             ballast.unlink()
             appends_again(acting)
         acting.kill()
-        _start_is_told(world)
-        _one_line(world, "upload")
+        _start_is_told(trial)
+        _one_line(trial, "upload")
         ballast.unlink(missing_ok=True)
-        world.stands(acting.acknowledged())
-    world.town.close()
+        trial.stands(acting.acknowledged())
+    trial.fixture.close()
     return True
 
 
@@ -161,42 +161,42 @@ def _fill_up(ballast: Path, free: int) -> None:
                     raise
 
 
-def _start_is_told(world: World) -> None:
+def _start_is_told(trial: Trial) -> None:
     """The ledger opens, or says in words of ours why not."""
     try:
-        world.town.reopen()
-        world.town.close()
+        trial.fixture.reopen()
+        trial.fixture.close()
     except TOLD:
         pass
 
 
-def read_only(world: World, chance: random.Random) -> bool:
+def read_only(trial: Trial, chance: random.Random) -> bool:
     """Nothing may be written: commands that would end with 4 and one line, and nothing is changed."""
     with Acting() as acting:
-        acting.child(act_told, world.settings, world.crowd, chance.getrandbits(32))
+        acting.child(act_told, trial.settings, trial.crowd, chance.getrandbits(32))
         acting.wait()
         time.sleep(chance.random() * SHORT_SECONDS)
         acting.kill()
-        _mount("-o", "remount,ro", f"{world.folder}")
+        _mount("-o", "remount,ro", f"{trial.folder}")
         try:
-            _start_is_told(world)
-            met = _one_line(world, "upload") != 0
+            _start_is_told(trial)
+            met = _one_line(trial, "upload") != 0
         finally:
-            _mount("-o", "remount,rw", f"{world.folder}")
-        world.stands(acting.acknowledged())
-    world.town.close()
+            _mount("-o", "remount,rw", f"{trial.folder}")
+        trial.stands(acting.acknowledged())
+    trial.fixture.close()
     return met
 
 
-def _one_line(world: World, command: str) -> int:
+def _one_line(trial: Trial, command: str) -> int:
     """Run the command on this ledger; it goes well, or ends with 4 and one line. Its exit code."""
-    system, patient = world.crowd.system, world.crowd.patients[0].patient
+    system, patient = trial.crowd.system, trial.crowd.patients[0].patient
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.txt"
         report.write_text("haemoglobin 13.9 g/dl")
         key = write_keyfile(Path(folder) / "system.key", system, None)
         arguments = (report, "--patient", patient, "--category", "laboratory", "--as", key)
-        done = heartwood(world.settings, command, *arguments)
+        done = heartwood(trial.settings, command, *arguments)
     good = done.code == 0 and not done.err
     told = done.code == 4 and done.err.startswith("heartwood: ") and done.err.count("\n") == 1
     if not good and not told:
@@ -222,8 +222,8 @@ def may_mount() -> bool:
     return True
 
 
-class SmallDisk(World):
-    """A world on a small disk of its own."""
+class SmallDisk(Trial):
+    """A ledger on a small disk of its own."""
 
     def leave(self) -> None:
         """Remove the disk as well."""
@@ -231,24 +231,24 @@ class SmallDisk(World):
         super().leave()
 
 
-def _on_small_disk(engine: str) -> World:
+def _on_small_disk(engine: str) -> Trial:
     folder = Path(tempfile.mkdtemp(prefix="heartwood-deep-"))
     _mount("-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=700", "none", f"{folder}")
-    world = World.found(engine, folder=folder)
-    return SmallDisk(world.folder, world.town, world.crowd, world.witness)
+    trial = Trial.found(engine, folder=folder)
+    return SmallDisk(trial.folder, trial.fixture, trial.crowd, trial.witness)
 
 
 def run(part: Part) -> list[Tally]:
     """Each scarcity of one part's runs; without leave to mount, a full disk is a limit of files' size alone."""
-    rows: list[tuple[str, Callable[[World, int, random.Random], bool], Callable[[str], World]]] = [
-        ("out of file handles", _limited("handles"), World.found),
-        ("out of memory", _limited("memory"), World.found),
-        ("files may not grow", _limited("files"), World.found),
+    rows: list[tuple[str, Callable[[Trial, int, random.Random], bool], Callable[[str], Trial]]] = [
+        ("out of file handles", _limited("handles"), Trial.found),
+        ("out of memory", _limited("memory"), Trial.found),
+        ("files may not grow", _limited("files"), Trial.found),
     ]
     if may_mount():
         rows += [
-            ("disk full (a small tmpfs)", lambda world, _, chance: fill(world, chance), _on_small_disk),
-            ("read-only (a small tmpfs)", lambda world, _, chance: read_only(world, chance), _on_small_disk),
+            ("disk full (a small tmpfs)", lambda trial, _, chance: fill(trial, chance), _on_small_disk),
+            ("read-only (a small tmpfs)", lambda trial, _, chance: read_only(trial, chance), _on_small_disk),
         ]  # fmt: skip
     numbers = range(part.first, part.first + part.count)
     return [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 
-from tests.deep.campaign import Part, Tally, World, cluster, drive
+from tests.deep.campaign import Part, Tally, Trial, cluster, drive
 from tests.deep.load import LONGEST_MS, Acting, act_on
 from tests.deep.witness import Wrong
 
@@ -18,9 +18,9 @@ AGAIN_SECONDS = 30.0
 def run(part: Part) -> list[Tally]:
     """The kills of one part."""
 
-    def case(world: World, number: int, chance: random.Random) -> bool:
+    def case(trial: Trial, number: int, chance: random.Random) -> bool:
         with Acting() as acting:
-            acting.child(act_on, world.settings, world.crowd, chance.getrandbits(32))
+            acting.child(act_on, trial.settings, trial.crowd, chance.getrandbits(32))
             acting.wait()
             time.sleep(chance.random() * LONGEST_MS / 1000)
             cluster().kill()
@@ -30,8 +30,8 @@ def run(part: Part) -> list[Tally]:
             acting.kill()
             if not goes_on:
                 cluster().restart()
-            world.stands(acting.acknowledged())
-        world.town.close()
+            trial.stands(acting.acknowledged())
+        trial.fixture.close()
         return True
 
     numbers = range(part.first, part.first + part.count)
@@ -41,7 +41,7 @@ def run(part: Part) -> list[Tally]:
             "PostgreSQL killed under load",
             [(number, number) for number in numbers],
             case,
-            lambda: World.found(part.engine),
+            lambda: Trial.found(part.engine),
             lambda number, _: part.again(number),
         )
     ]

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from durable.errors import StartRefused
 from durable.files import sync_directory
 from ledger.sequencer import Appended
-from tests.deep.campaign import Part, Tally, World, drive
+from tests.deep.campaign import Part, Tally, Trial, drive
 from tests.deep.journey import Sent, grant_body
 from tests.deep.load import acknowledgement
 from tests.deep.witness import Wrong
-from tests.support.people import entry_of
+from tests.support.ledger_fixture import entry_of
 
 RUNS = 200
 RUNS_A_PART = 50
@@ -25,13 +25,13 @@ DATABASE, WAL = "heartwood.db", "heartwood.db-wal"
 class Torn:
     """A ledger as copied after one acknowledged event, and what a next one wrote into its files."""
 
-    def __init__(self, world: World) -> None:
-        """Appends both events; the town is left closed, as it was before them."""
-        self._world, town = world, world.town
-        self._data, self._base = world.settings.data, world.folder / "base"
-        town.reopen()
+    def __init__(self, trial: Trial) -> None:
+        """Appends both events; the ledger is left closed, as it was before them."""
+        self._world, fixture = trial, trial.fixture
+        self._data, self._base = trial.settings.data, trial.folder / "base"
+        fixture.reopen()
         events = [self._grant(), self._grant()]
-        ledger = town.ledger
+        ledger = fixture.ledger
         first = ledger.append([events[0].proposal(ledger)])[0]
         assert isinstance(first, Appended)
         self.acknowledged = acknowledgement(first)
@@ -40,12 +40,12 @@ class Torn:
         self.next = events[1]
         ledger.append([self.next.proposal(ledger)])
         self._wal = (self._data / WAL).read_bytes()
-        town.close()  # folds the log away: what is in the file now is what a checkpoint writes
+        fixture.close()  # folds the log away: what is in the file now is what a checkpoint writes
         self._folded = (self._data / DATABASE).read_bytes()
 
     def _grant(self) -> Sent:
         """A grant of the first patient to the doctor's hospital, signed."""
-        person, ledger = self._world.crowd.patients[0], self._world.town.ledger
+        person, ledger = self._world.crowd.patients[0], self._world.fixture.ledger
         body = grant_body(self._world.crowd.doctor.account, ledger.clock())
         event = person.actor.event("access.granted", person.stream, body, ledger.clock())
         return Sent.of(ledger.origin, person.actor, event)
@@ -94,16 +94,16 @@ class Torn:
 
     def check(self) -> None:
         """The acknowledged event stands, the next one stands whole or not, and has one entry when sent again."""
-        town, witness = self._world.town, self._world.witness
+        fixture, witness = self._world.fixture, self._world.witness
         witness.looked_at = 0
         self._world.stands([self.acknowledged])
-        ledger = town.ledger
+        ledger = fixture.ledger
         entry = entry_of(ledger.append([self.next.proposal(ledger)])[0])
         again = entry_of(ledger.append([self.next.proposal(ledger)])[0])
         if again != entry:
             raise Wrong(f"{entry.event.id} is entry {entry.link.seq} and entry {again.link.seq}")
         witness.check(ledger, [])
-        town.close()
+        fixture.close()
 
     def trusted(self, chance: random.Random) -> None:
         """The trusted checkpoint is cut off or altered, which no power cut does: the start must refuse, in words."""
@@ -116,7 +116,7 @@ class Torn:
             note[start : start + SECTOR_BYTES] = chance.randbytes(len(note[start:][:SECTOR_BYTES]))
         path.write_bytes(note)
         try:
-            self._world.town.reopen()
+            self._world.fixture.reopen()
         except StartRefused:
             return
         raise Wrong("a ledger opened whose last checkpoint outside of it was altered")
@@ -138,8 +138,8 @@ def run(part: Part) -> list[Tally]:
 
 
 def _row(part: Part, name: str, tear: Tear) -> Tally:
-    def case(world: World, number: int, chance: random.Random) -> bool:
-        torn = Torn(world)
+    def case(trial: Trial, number: int, chance: random.Random) -> bool:
+        torn = Torn(trial)
         torn.again()
         tear(torn, chance)
         if tear is Torn.trusted:
@@ -153,6 +153,6 @@ def _row(part: Part, name: str, tear: Tear) -> Tally:
         name,
         [(number, number) for number in numbers],
         case,
-        lambda: World.found(part.engine, patients=1),
+        lambda: Trial.found(part.engine, patients=1),
         lambda number, _: part.again(number),
     )

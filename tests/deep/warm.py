@@ -17,10 +17,10 @@ def _warm_up() -> None:
     quiet()
     create_engine("postgresql+psycopg://").dispose()  # imports the driver
     with TemporaryDirectory() as folder:
-        town, crowd = load.found(Settings(data=Path(folder) / "data"), patients=1)
+        fixture, crowd = load.found(Settings(data=Path(folder) / "data"), patients=1)
         report = Report(Path(folder) / "report")
         report.go()
-        journey.walk(town.settings, crowd, report, "main")
+        journey.walk(fixture.settings, crowd, report, "main")
 
 
 _warm_up()

@@ -13,7 +13,7 @@ from storage.exports import write_export
 from storage.keytable import named_objects
 from storage.ledger import Ledger
 from storage.sql.views import rebuild
-from tests.support.people import Town, vkeys
+from tests.support.ledger_fixture import LedgerFixture, vkeys
 
 BLOB_EVENTS = ("record.uploaded", "record.amended")
 
@@ -86,13 +86,13 @@ def assert_keys(ledger: Ledger, entries: list[Entry]) -> None:
             raise Wrong(f"{blob} of entry {entry.link.seq} is not whole")
 
 
-def everything_holds(town: Town) -> None:
+def everything_holds(fixture: LedgerFixture) -> None:
     """The log verifies, every decision is the rules', the views are those of the log; raises Wrong."""
-    if town.verify().size != town.size():
+    if fixture.verify().size != fixture.size():
         raise Wrong("an export is shorter than the log")
-    target = town.settings.data.with_name(f"audited-{town.exports}")
-    write_export(town.ledger, target)
-    if audit_export(target, vkeys(town.settings)).wrong:
+    target = fixture.settings.data.with_name(f"audited-{fixture.exports}")
+    write_export(fixture.ledger, target)
+    if audit_export(target, vkeys(fixture.settings)).wrong:
         raise Wrong("the audit finds decisions that the rules do not give")
-    if differences := rebuild(town.ledger.store, swap=False).differences:
+    if differences := rebuild(fixture.ledger.store, swap=False).differences:
         raise Wrong(f"the views are not those of the log: {differences}")

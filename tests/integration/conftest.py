@@ -1,7 +1,8 @@
-"""What the integration tests stand on: a real PostgreSQL, settings for both engines, a small town."""
+"""What the integration tests stand on: a real PostgreSQL, settings for both engines, a ledger with people."""
 
+import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from api.app.settings import Settings
 from tests.support import exports
 from tests.support.exports import Export
-from tests.support.people import Town
+from tests.support.ledger_fixture import LedgerFixture
 from tests.support.postgres import Cluster, PostgresMissing
 
 ENGINES = ("sqlite", "postgresql")
@@ -50,20 +51,38 @@ def settings(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Set
     return fresh_settings(engine, request, tmp_path)
 
 
+@pytest.fixture(scope="session")
+def template(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], LedgerFixture]:
+    """A closed ledger for each engine, to be copied: made when a test of a worker first wants it."""
+
+    @functools.cache
+    def made(engine: str) -> LedgerFixture:
+        folder = tmp_path_factory.mktemp("template")
+        first = LedgerFixture.found(fresh_settings(engine, request, folder))
+        first.close()
+        return first
+
+    return made
+
+
 @pytest.fixture
-def town(settings: Settings) -> Iterator[Town]:
-    """A town; whatever a test did to it, the whole log verifies afterwards."""
-    yield from verified_town(settings)
+def fixture(
+    engine: str, template: Callable[[str], LedgerFixture], tmp_path: Path
+) -> Iterator[LedgerFixture]:
+    """A ledger with people; whatever a test did to it, the whole log verifies afterwards."""
+    yield from verified(template(engine).copied(tmp_path / "data"))
 
 
 @pytest.fixture(scope="module", params=ENGINES)
-def shared_town(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Town]:
-    """A town for all tests of a module, which leave it as it was or only add to it."""
-    yield from verified_town(
-        fresh_settings(request.param, request, tmp_path_factory.mktemp("town"))
-    )
+def shared_fixture(
+    request: pytest.FixtureRequest,
+    template: Callable[[str], LedgerFixture],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[LedgerFixture]:
+    """A ledger for all tests of a module, which leave it as it was or only add to it."""
+    yield from verified(template(request.param).copied(tmp_path_factory.mktemp("shared") / "data"))
 
 
 def fresh_settings(engine: str, request: pytest.FixtureRequest, folder: Path) -> Settings:
@@ -75,9 +94,8 @@ def fresh_settings(engine: str, request: pytest.FixtureRequest, folder: Path) ->
     return Settings(data=folder / "data", database_url=url)
 
 
-def verified_town(settings: Settings) -> Iterator[Town]:
-    """A town that is verified and closed in the end."""
-    made = Town.found(settings)
+def verified(made: LedgerFixture) -> Iterator[LedgerFixture]:
+    """A ledger that is verified and closed in the end."""
     yield made
     try:
         made.verify()

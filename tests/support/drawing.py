@@ -22,7 +22,7 @@ from ledger.event import Event, sign_event
 from ledger.policies import last_policy
 from ledger.sequencer import Proposal
 from ledger.times import format_time
-from tests.support.people import Town
+from tests.support.ledger_fixture import LedgerFixture
 
 Body = dict[str, Any]
 T = TypeVar("T")
@@ -86,16 +86,16 @@ class Chart:
 class Drawing:
     """Proposals in the order in which they are sent, and the keys that they need reserved."""
 
-    def __init__(self, rng: Random, town: Town) -> None:
+    def __init__(self, rng: Random, fixture: LedgerFixture) -> None:
         """Nobody yet."""
-        self.rng, self.town, self.now = rng, town, town.ledger.clock()
-        self.origin, self.operator = town.ledger.origin, town.operator
+        self.rng, self.fixture, self.now = rng, fixture, fixture.ledger.clock()
+        self.origin, self.operator = fixture.ledger.origin, fixture.operator
         self.proposals: list[Proposal] = []
         self.objects: dict[tuple[str, str], str] = {}
         """Who reserved the key of an object of a subject."""
         self.blobs: dict[str, tuple[str, str, NewBlob]] = {}
         """Who staged a blob, and for which patient."""
-        last = last_policy(town.ledger.policies())
+        last = last_policy(fixture.ledger.policies())
         self.policy, self.registry = last.policy, last.registry
         self.hospitals: list[Hospital] = []
         self.doctors: list[Actor] = []
@@ -107,7 +107,7 @@ class Drawing:
 
     def reserve(self) -> None:
         """Reserve and stage with the keeper what the events name, in their authors' names."""
-        ledger = self.town.ledger
+        ledger = self.fixture.ledger
         for author in dict.fromkeys(self.objects.values()):
             own = [KeyRequest(s, (o,)) for (o, s), by in self.objects.items() if by == author]
             reserve(ledger, author, own)

@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from api.app.bootstrap import MARKER, SEEDS, create_ledger, open_ledger
+from api.app.bootstrap import MARKER, SEEDS
 from api.app.settings import Settings
-from client import beside, grants, readings, registering
+from client import beside, grants, readings
 from client.beside import append
 from client.local import LocalClient
-from client.registering import AddedHospital, NewPatient
+from client.registering import AddedHospital
 from client.signers import possession
 from crypto.cosignatures import Checkpoint
 from crypto.encoding import b64encode
@@ -43,6 +43,7 @@ from records import opening
 from records.uploads import Upload, Uploaded
 from storage.exports import write_export
 from storage.ledger import Ledger
+from tests.support.ledger_fixture import LedgerFixture, vkeys
 from tests.support.memory_log import with_manifest
 from tests.tilereader import leaf_hash, tile_layout, tile_path, tree_hash
 
@@ -58,7 +59,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class People:
+class KeyHolders:
     """Who is in an export, each with the key that signs."""
 
     operator: Actor
@@ -88,7 +89,7 @@ class Export:
     files: Mapping[str, bytes]
     vkeys: list[str]
     signer: LogSigner
-    people: People
+    people: KeyHolders
     older: bytes
     """A receipt from before the last entries."""
     receipts: list[bytes]
@@ -123,12 +124,12 @@ def large(place: Path) -> Export:
     return _made(place, _many_uploads)
 
 
-def _made(place: Path, more: Callable[[Ledger, People], None]) -> Export:
+def _made(place: Path, more: Callable[[Ledger, KeyHolders], None]) -> Export:
     settings = Settings(data=place / "ledger", database_url="", root=None, passphrase=None)
-    created = create_ledger(settings, ORIGIN)
-    ledger = open_ledger(settings)
+    fixture = LedgerFixture.found(settings, origin=ORIGIN)
+    ledger = fixture.ledger
     try:
-        people = _people(ledger, created.operator, settings.data)
+        people = _people(fixture)
         uploaded = _chart(ledger, people)
         more(ledger, people)
         older = ledger.receipts_now([uploaded[0].seq])[0].text()
@@ -139,7 +140,7 @@ def _made(place: Path, more: Callable[[Ledger, People], None]) -> Export:
         ledger.close()
     seeds = [load_root(settings.data / "keys" / name, None) for name in SEEDS[:2]]
     return Export(
-        files_of(place / "export"), list(created.vkeys), LogSigner(ORIGIN, *seeds), people, older,
+        files_of(place / "export"), list(vkeys(settings)), LogSigner(ORIGIN, *seeds), people, older,
         receipts, settings.data,
     )  # fmt: skip
 
@@ -148,37 +149,23 @@ def forgeable(ledger: Ledger, data: Path, place: Path) -> Export:
     """Any ledger's export for the forger, if `ORIGIN` is its origin; nobody's keys but the log's."""
     write_export(ledger, place)
     signer = LogSigner(ORIGIN, *(load_root(data / "keys" / name, None) for name in SEEDS[:2]))
-    vkeys = [str(key) for key in signer.keys]
-    return Export(files_of(place), vkeys, signer, cast(People, None), b"", [], data)
+    keys = [str(key) for key in signer.keys]
+    return Export(files_of(place), keys, signer, cast(KeyHolders, None), b"", [], data)
 
 
-def _people(ledger: Ledger, operator: Actor, data: Path) -> People:
-    north, south = (
-        registering.add_hospital(LocalClient(ledger), operator, name, "Europe/Berlin")
-        for name in ("Klinikum Nord", "Klinikum Süd")
-    )
-    author, reader, stranger = (
-        registering.add_member(
-            LocalClient(ledger), h.admin, "doctor", h.hospital, "Dr. Ö", new_key()
-        )[0]
-        for h in (north, south, south)
-    )
-    (patient, chart), (neighbour, other_chart) = (_patient(ledger, north) for _ in range(2))
+def _people(fixture: LedgerFixture) -> KeyHolders:
+    north, data = fixture.north, fixture.settings.data
+    author, reader, stranger = fixture.doctor(north), fixture.doctor(), fixture.doctor()
+    patient, neighbour = fixture.person(), fixture.person()
     marker = json.loads((data / MARKER).read_text())
     service_key = SigningKey(load_root(data / "keys" / "service.seed", None))
     service = Actor(ORIGIN, marker["service"], "service", "", service_key)
-    auditor, revoked = _auditor(ledger, operator), _spare_keys(ledger, patient)
-    return People(
-        operator, service, auditor, north, south, author, reader, stranger, patient, chart,
-        neighbour, other_chart, revoked,
+    auditor = _auditor(fixture.ledger, fixture.operator)
+    return KeyHolders(
+        fixture.operator, service, auditor, north, fixture.south, author, reader, stranger,
+        patient.actor, patient.patient, neighbour.actor, neighbour.patient,
+        _spare_keys(fixture.ledger, patient.actor),
     )  # fmt: skip
-
-
-def _patient(ledger: Ledger, hospital: AddedHospital) -> tuple[Actor, str]:
-    now, key = ledger.clock(), new_key()
-    new = NewPatient(new_id("pt", now), new_id("ac", now), "Pat", None, False, key)
-    registering.register_patients(LocalClient(ledger), hospital.system, [new])
-    return Actor(ORIGIN, new.account, "patient", "", key), new.patient
 
 
 def _auditor(ledger: Ledger, operator: Actor) -> Actor:
@@ -224,7 +211,7 @@ def key_body(actor: Actor) -> Row:
     }
 
 
-def _chart(ledger: Ledger, people: People) -> list[Uploaded]:
+def _chart(ledger: Ledger, people: KeyHolders) -> list[Uploaded]:
     """A bundle of uploads by the system, and one upload of a doctor."""
     texts = [f"haemoglobin 13.{n} g/dl".encode() for n in range(4)]
     bundle = [
@@ -237,13 +224,13 @@ def _chart(ledger: Ledger, people: People) -> list[Uploaded]:
     return made + beside.upload(ledger, people.author, [letter])
 
 
-def _many_uploads(ledger: Ledger, people: People) -> None:
+def _many_uploads(ledger: Ledger, people: KeyHolders) -> None:
     while ledger.head().size < LARGE:
         one = Upload(people.other_chart, "laboratory", "text/plain", [b"."])
         beside.upload(ledger, people.north.system, [one] * BATCH_UPLOADS)
 
 
-def _consent(ledger: Ledger, people: People, uploaded: Sequence[Uploaded]) -> None:
+def _consent(ledger: Ledger, people: KeyHolders, uploaded: Sequence[Uploaded]) -> None:
     """Granted, read, refused, revoked, refused; looked at; and at last a key is revoked."""
     patient, chart, reader = people.patient, people.chart, people.reader
     first = uploaded[0].record

@@ -1,9 +1,9 @@
 """A rich history: every type of event that is folded into rows, and decisions by every rule that gives one.
 
-    lived = live(town)
-    town.verify()
+    history = rich_history(fixture)
+    fixture.verify()
 
-Made on an open town through its log, event by event; what the journeys would look up first is known here.
+Made on an open ledger through its log, event by event; what the journeys would look up first is known here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ledger.entry import Entry
 from ledger.policies import last_policy
 from ledger.times import DAY_MS, format_time
 from storage.keytable import LABEL_KEY
-from tests.support.people import Person, Town, denied, entry_of
+from tests.support.ledger_fixture import LedgerFixture, Person, denied, entry_of
 
 Body = dict[str, Any]
 
@@ -45,33 +45,33 @@ class Staff:
 
 
 @dataclass
-class Life:
-    """A town that somebody lives in: what is done in it, by whoever may or may not."""
+class History:
+    """What is done on a patient's chart, by whoever may or may not."""
 
-    town: Town
+    fixture: LedgerFixture
     pat: Person
 
     @property
     def now(self) -> int:
         """The ledger's clock, Unix ms."""
-        return self.town.ledger.clock()
+        return self.fixture.ledger.clock()
 
     def do(self, actor: Actor, kind: str, body: Body, stream: str = "", v: int = 1) -> Entry:
         """Append an event, by default to the patient's chart; it must be taken."""
         event = actor.event(kind, stream or self.pat.stream, body, self.now) | {"v": v}
-        return entry_of(self.town.answer(event, actor.key))
+        return entry_of(self.fixture.answer(event, actor.key))
 
     def refused(self, actor: Actor, kind: str, body: Body) -> tuple[int, str]:
         """A reading that is denied; the number of its refusal, and why."""
         event = actor.event(kind, self.pat.stream, body, self.now)
-        found = denied(self.town.answer(event, actor.key))
+        found = denied(self.fixture.answer(event, actor.key))
         assert found.seq is not None
         return found.seq, found.decision["reason"]
 
     def account(self, registrar: Actor, custody: str = "device") -> Actor:
         """A new account with a key that its registrar vouches for, still without a role."""
         account, key = new_id("ac", self.now), new_key()
-        reserve(self.town.ledger, registrar.account, [KeyRequest(account, (account,))])
+        reserve(self.fixture.ledger, registrar.account, [KeyRequest(account, (account,))])
         stream, person = f"account/{account}", Actor(registrar.origin, account, "person", "", key)
         self.do(registrar, "account.registered", {"account": account}, stream)
         self.do(registrar, "key.registered", self.key_body(person, key, custody), stream)
@@ -86,7 +86,7 @@ class Life:
 
     def upload(self, author: Actor, record: str = "", version: int = 1, **members: Any) -> Body:
         """A record, or a new version of one, with made-up content; gives the body."""
-        ledger, subject = self.town.ledger, self.pat.patient
+        ledger, subject = self.fixture.ledger, self.pat.patient
         record, blob, digest = (
             record or new_id("rc", self.now),
             new_id("bl", self.now),
@@ -115,9 +115,9 @@ class Life:
 
     def policy(self, **members: Any) -> Entry:
         """The operator changes the policy that the log named last."""
-        last = last_policy(self.town.ledger.policies())
+        last = last_policy(self.fixture.ledger.policies())
         body = {"policy": last.policy | members, "registry": last.registry}
-        return self.do(self.town.operator, "policy.changed", body, "ledger")
+        return self.do(self.fixture.operator, "policy.changed", body, "ledger")
 
 
 def reading(body: Body, purpose: str = "TREAT") -> Body:
@@ -125,109 +125,122 @@ def reading(body: Body, purpose: str = "TREAT") -> Body:
     return {name: body[name] for name in ("blob", "record", "version")} | {"purpose": purpose}
 
 
-def live(town: Town) -> Life:
-    """All of it, on a fresh town."""
-    life = Life(town, town.person())
-    staff = _staff(life)
-    group = _groups(life, staff)
-    _others(life)
-    lab, letter, hidden, retracted = _records(life, staff)
-    _permits(life, staff, group, lab, letter, hidden)
-    _refusals(life, staff, lab, letter, hidden, retracted)
-    _ends(life, staff, group, lab)
-    return life
+def rich_history(fixture: LedgerFixture) -> History:
+    """All of it, on a fresh ledger."""
+    history = History(fixture, fixture.person())
+    staff = _staff(history)
+    group = _groups(history, staff)
+    _others(history)
+    lab, letter, hidden, retracted = _records(history, staff)
+    _permits(history, staff, group, lab, letter, hidden)
+    _refusals(history, staff, lab, letter, hidden, retracted)
+    _ends(history, staff, group, lab)
+    return history
 
 
-def _staff(life: Life) -> Staff:
-    town, south = life.town, life.town.south
-    weak = life.account(south.admin, "service")
-    life.do(south.admin, "doctor.approved", {"account": weak.account}, f"hospital/{south.hospital}")
-    auditors = [life.account(town.operator) for _ in range(2)]
-    term = {"end": format_time(life.now + DAY_MS), "start": format_time(life.now)}
+def _staff(history: History) -> Staff:
+    fixture, south = history.fixture, history.fixture.south
+    weak = history.account(south.admin, "service")
+    history.do(
+        south.admin, "doctor.approved", {"account": weak.account}, f"hospital/{south.hospital}"
+    )
+    auditors = [history.account(fixture.operator) for _ in range(2)]
+    term = {"end": format_time(history.now + DAY_MS), "start": format_time(history.now)}
     for one in auditors:
-        life.do(town.operator, "auditor.appointed", {"account": one.account} | term, "ledger")
-    life.do(town.operator, "auditor.ended", {"account": auditors[1].account}, "ledger")
-    author, reader, member, excluded = town.doctor(town.north), *(town.doctor() for _ in range(3))
+        history.do(fixture.operator, "auditor.appointed", {"account": one.account} | term, "ledger")
+    history.do(fixture.operator, "auditor.ended", {"account": auditors[1].account}, "ledger")
+    author, reader, member, excluded = (
+        fixture.doctor(fixture.north),
+        *(fixture.doctor() for _ in range(3)),
+    )
     return Staff(
         author, reader, member, excluded, weak.in_role("doctor", south.hospital),
         auditors[0].in_role("auditor"),
     )  # fmt: skip
 
 
-def _groups(life: Life, staff: Staff) -> str:
-    admin, stream = life.town.south.admin, f"hospital/{life.town.south.hospital}"
-    group = new_id("gp", life.now)
-    life.do(admin, "group.formed", {"group": group}, stream)
+def _groups(history: History, staff: Staff) -> str:
+    admin, stream = history.fixture.south.admin, f"hospital/{history.fixture.south.hospital}"
+    group = new_id("gp", history.now)
+    history.do(admin, "group.formed", {"group": group}, stream)
     for doctor in (staff.member, staff.reader):
-        life.do(admin, "group.joined", {"account": doctor.account, "group": group}, stream)
-    life.do(admin, "group.left", {"account": staff.reader.account, "group": group}, stream)
+        history.do(admin, "group.joined", {"account": doctor.account, "group": group}, stream)
+    history.do(admin, "group.left", {"account": staff.reader.account, "group": group}, stream)
     return group
 
 
-def _others(life: Life) -> None:
+def _others(history: History) -> None:
     """Who comes and goes: admins, systems, doctors, a hospital, keys, a patient whose data is corrected."""
-    town, admin, stream = life.town, life.town.south.admin, f"hospital/{life.town.south.hospital}"
+    fixture, admin, stream = (
+        history.fixture,
+        history.fixture.south.admin,
+        f"hospital/{history.fixture.south.hospital}",
+    )
     for joins, leaves in (
         ("admin.appointed", "admin.ended"),
         ("system.added", "system.ended"),
         ("doctor.approved", "doctor.suspended"),
         ("doctor.approved", "doctor.ended"),
     ):
-        body = {"account": life.account(admin).account}
-        life.do(admin, joins, body, stream)
-        life.do(admin, leaves, body, stream)
+        body = {"account": history.account(admin).account}
+        history.do(admin, joins, body, stream)
+        history.do(admin, leaves, body, stream)
         if leaves == "doctor.suspended":
-            life.do(admin, joins, body, stream)
-    third = {"hospital": new_id("hs", life.now)}
+            history.do(admin, joins, body, stream)
+    third = {"hospital": new_id("hs", history.now)}
     for _ in range(2):
         named = third | {"name": "Westklinik", "time_zone": "Europe/Berlin"}
-        life.do(town.operator, "hospital.approved", named, "ledger")
-        life.do(town.operator, "hospital.suspended", third, "ledger")
-    fourth = new_id("hs", life.now)
+        history.do(fixture.operator, "hospital.approved", named, "ledger")
+        history.do(fixture.operator, "hospital.suspended", third, "ledger")
+    fourth = new_id("hs", history.now)
     named = {"hospital": fourth, "name": "Ostklinik", "time_zone": "Europe/Berlin"}
-    life.do(town.operator, "hospital.approved", named, "ledger")
-    first = {"account": life.account(town.operator).account}
-    life.do(town.operator, "admin.appointed", first, f"hospital/{fourth}")
-    person, spare = life.pat.actor.in_role("person"), new_key()
+    history.do(fixture.operator, "hospital.approved", named, "ledger")
+    first = {"account": history.account(fixture.operator).account}
+    history.do(fixture.operator, "admin.appointed", first, f"hospital/{fourth}")
+    person, spare = history.pat.actor.in_role("person"), new_key()
     account = f"account/{person.account}"
-    life.do(person, "key.registered", life.key_body(person, spare), account)
-    life.do(person, "key.revoked", {"account": person.account, "key": spare.id}, account)
-    life.do(person, "key.registered", life.key_body(person, lost := new_key()), account)
+    history.do(person, "key.registered", history.key_body(person, spare), account)
+    history.do(person, "key.revoked", {"account": person.account, "key": spare.id}, account)
+    history.do(person, "key.registered", history.key_body(person, lost := new_key()), account)
     revoked = {"account": person.account, "key": lost.id}
-    life.do(town.operator, "key.revoked", revoked, account)
-    new = {"account": new_id("ac", life.now), "patient": new_id("pt", life.now)}
+    history.do(fixture.operator, "key.revoked", revoked, account)
+    new = {"account": new_id("ac", history.now), "patient": new_id("pt", history.now)}
     own = KeyRequest(new["patient"], (new["patient"], LABEL_KEY))
-    system = town.north.system
-    reserve(town.ledger, system.account, [own, KeyRequest(new["account"], (new["account"],))])
+    system = fixture.north.system
+    reserve(fixture.ledger, system.account, [own, KeyRequest(new["account"], (new["account"],))])
     registered = new | {"adult": True, "purpose": "TREAT"}
-    life.do(system, "patient.registered", registered, f"patient/{new['patient']}")
-    kim = town.person("Kim")
+    history.do(system, "patient.registered", registered, f"patient/{new['patient']}")
+    kim = fixture.person("Kim")
     corrected = {"deceased": True, "patient": kim.patient, "purpose": "TREAT"}
     ages: Body = {"adult_from": "2040-01-01T00:00:00.000Z", "teen_from": "2034-01-01T00:00:00.000Z"}
-    life.do(town.north.system, "patient.corrected", corrected | ages, kim.stream)
+    history.do(fixture.north.system, "patient.corrected", corrected | ages, kim.stream)
 
 
-def _records(life: Life, staff: Staff) -> tuple[Body, Body, Body, Body]:
-    pat, label = life.pat.actor, new_id("l", life.now)
-    life.upload(staff.author, category="document", clinical_date="2026-02-03")
-    lab = life.upload(life.town.north.system, clinical_date="2026-02-03")
-    letter = life.upload(staff.author, category="document", labels=[label], sensitive=True)
-    life.upload(staff.author, str(lab["record"]), 2, confidentiality="restricted")
-    shown, hidden, retracted = (life.upload(staff.author) for _ in range(3))
+def _records(history: History, staff: Staff) -> tuple[Body, Body, Body, Body]:
+    pat, label = history.pat.actor, new_id("l", history.now)
+    history.upload(staff.author, category="document", clinical_date="2026-02-03")
+    lab = history.upload(history.fixture.north.system, clinical_date="2026-02-03")
+    letter = history.upload(staff.author, category="document", labels=[label], sensitive=True)
+    history.upload(staff.author, str(lab["record"]), 2, confidentiality="restricted")
+    shown, hidden, retracted = (history.upload(staff.author) for _ in range(3))
     for body in (shown, hidden):
-        life.do(pat, "record.hidden", {"purpose": "PATRQT", "record": body["record"]})
-    life.do(pat, "record.shown", {"purpose": "PATRQT", "record": shown["record"]})
-    life.do(staff.author, "record.retracted", {"purpose": "TREAT", "record": retracted["record"]})
-    own = life.upload(pat, purpose="PATRQT")
-    life.do(pat, "record.retracted", {"purpose": "PATRQT", "record": own["record"]})
+        history.do(pat, "record.hidden", {"purpose": "PATRQT", "record": body["record"]})
+    history.do(pat, "record.shown", {"purpose": "PATRQT", "record": shown["record"]})
+    history.do(
+        staff.author, "record.retracted", {"purpose": "TREAT", "record": retracted["record"]}
+    )
+    own = history.upload(pat, purpose="PATRQT")
+    history.do(pat, "record.retracted", {"purpose": "PATRQT", "record": own["record"]})
     return lab, letter, hidden, retracted
 
 
-def _permits(life: Life, staff: Staff, group: str, lab: Body, letter: Body, hidden: Body) -> None:
+def _permits(
+    history: History, staff: Staff, group: str, lab: Body, letter: Body, hidden: Body
+) -> None:
     """Readings by S1, S5, S6 and S9: full, partial, selective; to a person, a hospital, a group."""
-    pat, south = life.pat.actor, life.town.south
-    life.grant(staff.reader.account, 1, sensitive=True)
-    life.grant(
+    pat, south = history.pat.actor, history.fixture.south
+    history.grant(staff.reader.account, 1, sensitive=True)
+    history.grant(
         south.hospital,
         1,
         records=[letter["record"]],
@@ -236,29 +249,29 @@ def _permits(life: Life, staff: Staff, group: str, lab: Body, letter: Body, hidd
         uses=2,
     )
     deny = {"date_to": "2026-01-01", "type": "deny"}
-    life.grant(
+    history.grant(
         group, exceptions=[deny], scope="partial", what={"categories": ["document", "laboratory"]}
     )
     for actor, body in (
         (pat, lab), (pat, hidden), (staff.author, lab), (staff.reader, letter),
         (staff.excluded, letter), (staff.member, letter),
     ):  # fmt: skip
-        life.do(actor, "record.opened", reading(body))
-    life.do(life.town.north.system, "record.carried", reading(lab, "HOPERAT"))
+        history.do(actor, "record.opened", reading(body))
+    history.do(history.fixture.north.system, "record.carried", reading(lab, "HOPERAT"))
     for actor in (pat, staff.author, staff.reader, staff.member):
-        life.do(actor, "chart.opened", {"purpose": "TREAT"})
+        history.do(actor, "chart.opened", {"purpose": "TREAT"})
     for actor in (pat, staff.auditor):
-        life.do(actor, "history.opened", {"purpose": "PATRQT"})
+        history.do(actor, "history.opened", {"purpose": "PATRQT"})
     empty = b64encode(hashlib.sha256(b"").digest())
-    life.do(pat, "chart.exported", {"count": 0, "purpose": "PATRQT", "root": empty})
+    history.do(pat, "chart.exported", {"count": 0, "purpose": "PATRQT", "root": empty})
 
 
 def _refusals(
-    life: Life, staff: Staff, lab: Body, letter: Body, hidden: Body, retracted: Body
+    history: History, staff: Staff, lab: Body, letter: Body, hidden: Body, retracted: Body
 ) -> None:
     """Readings denied by S1, S2, S3, S7, S8 and S12."""
-    pat, opened = life.pat.actor, "record.opened"
-    life.do(pat, "reader.excluded", {"purpose": "PATRQT", "reader": staff.excluded.account})
+    pat, opened = history.pat.actor, "record.opened"
+    history.do(pat, "reader.excluded", {"purpose": "PATRQT", "reader": staff.excluded.account})
     for actor, kind, body, reason in (
         (staff.auditor, opened, reading(lab), "role"),
         (staff.reader, "history.opened", {"purpose": "TREAT"}, "role"),
@@ -270,28 +283,28 @@ def _refusals(
         (staff.reader, opened, reading(hidden), "no_consent"),
         (staff.weak, opened, reading(lab), "no_consent"),
     ):
-        assert life.refused(actor, kind, body)[1] == reason
+        assert history.refused(actor, kind, body)[1] == reason
 
 
-def _ends(life: Life, staff: Staff, group: str, lab: Body) -> None:
+def _ends(history: History, staff: Staff, group: str, lab: Body) -> None:
     """Policies that narrow and widen, exclusions and grants that end, and readings after each."""
-    pat, south = life.pat.actor, life.town.south
-    narrow = life.policy(custodian_reads=False)
-    assert life.refused(staff.author, "record.opened", reading(lab))[1] == "no_consent"
-    life.policy(custodian_reads=True, grant_days_max=1_000)
-    assert life.town.ledger.policy.seq == narrow.link.seq
-    life.do(pat, "record.opened", reading(lab, "PATRQT"))
+    pat, south = history.pat.actor, history.fixture.south
+    narrow = history.policy(custodian_reads=False)
+    assert history.refused(staff.author, "record.opened", reading(lab))[1] == "no_consent"
+    history.policy(custodian_reads=True, grant_days_max=1_000)
+    assert history.fixture.ledger.policy.seq == narrow.link.seq
+    history.do(pat, "record.opened", reading(lab, "PATRQT"))
     for reader in (group, south.hospital):
-        life.do(pat, "reader.excluded", {"purpose": "PATRQT", "reader": reader})
-    assert life.refused(staff.member, "record.opened", reading(lab))[1] == "excluded"
+        history.do(pat, "reader.excluded", {"purpose": "PATRQT", "reader": reader})
+    assert history.refused(staff.member, "record.opened", reading(lab))[1] == "excluded"
     for reader in (group, south.hospital):
-        life.do(pat, "reader.included", {"purpose": "PATRQT", "reader": reader})
-    first = life.grant(staff.weak.account, uses=1)
+        history.do(pat, "reader.included", {"purpose": "PATRQT", "reader": reader})
+    first = history.grant(staff.weak.account, uses=1)
     for v in (2, 1):
-        life.grant(staff.weak.account, v, lineage=first)
+        history.grant(staff.weak.account, v, lineage=first)
     body = {"grantee": staff.weak.account, "purpose": "PATRQT"}
-    life.do(pat, "access.revoked", body | {"grant": first})
-    life.do(pat, "access.revoked", {"grantee": group, "purpose": "PATRQT"}, v=2)
-    named = {"grant": life.grant(group), "grantee": group}
-    life.do(pat, "access.revoked", named | {"purpose": "PATRQT"}, v=2)
-    assert life.refused(staff.member, "record.opened", reading(lab))[1] == "no_consent"
+    history.do(pat, "access.revoked", body | {"grant": first})
+    history.do(pat, "access.revoked", {"grantee": group, "purpose": "PATRQT"}, v=2)
+    named = {"grant": history.grant(group), "grantee": group}
+    history.do(pat, "access.revoked", named | {"purpose": "PATRQT"}, v=2)
+    assert history.refused(staff.member, "record.opened", reading(lab))[1] == "no_consent"

@@ -1,12 +1,12 @@
 """A log in memory with people in it, for tests of signers, consent, proofs and verifiers.
 
-    world = World()
-    hospital = world.hospital()
-    admin = world.admin(hospital)
-    doctor = world.doctor(admin)
-    patient = world.patient(admin)
-    record = world.upload(doctor, patient)
-    world.do(doctor, "record.opened", reading(record), patient)
+    log = MemoryLog()
+    hospital = log.hospital()
+    admin = log.admin(hospital)
+    doctor = log.doctor(admin)
+    patient = log.patient(admin)
+    record = log.upload(doctor, patient)
+    log.do(doctor, "record.opened", reading(record), patient)
 
 `do` signs, admits and gives the entry, or fails the test; `outcome` gives whatever the log answers,
 `answer` its code as a text. Everything is deterministic: the same calls give the same events.
@@ -85,7 +85,7 @@ def reading(record: Entry, purpose: str = "TREAT") -> Body:
     return {"purpose": purpose} | {name: body[name] for name in ("blob", "record", "version")}
 
 
-class World:
+class MemoryLog:
     """A log with operator and service; people and hospitals come as tests ask for them."""
 
     def __init__(
@@ -384,14 +384,14 @@ class World:
         return with_manifest(files)
 
 
-def verify_world(world: World) -> Report:
-    """Verify a world's export as an auditor does; raises Tampered."""
+def verify_log(log: MemoryLog) -> Report:
+    """Verify a log's export as an auditor does; raises Tampered."""
     with TemporaryDirectory() as folder:
-        for path, data in world.export().items():
+        for path, data in log.export().items():
             file = Path(folder, path)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(data)
-        return verify_export(Path(folder), world.vkeys)
+        return verify_export(Path(folder), log.vkeys)
 
 
 def with_manifest(files: Mapping[str, bytes]) -> dict[str, bytes]:

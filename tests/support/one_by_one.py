@@ -1,6 +1,6 @@
 """What must come of events one after the other: the log once more, in memory, with every row there is.
 
-    play(town, random.Random(7), "cold")
+    play(fixture, random.Random(7), "cold")
 
 Nothing is loaded beforehand and nothing is forgotten here, and every proposal is a batch of its own.
 Given the time and the ids of refusals that the true log took, it comes to the same bytes.
@@ -37,7 +37,7 @@ from storage.ledger import Ledger
 from storage.sql import rowcache
 from storage.sql.rows import shape
 from storage.sql.schema import TABLES
-from tests.support.people import Town, keys_of
+from tests.support.ledger_fixture import LedgerFixture, keys_of
 from tests.support.sequences import Sequence
 from tests.support.server import until
 
@@ -59,13 +59,13 @@ class OneByOne:
     known: dict[str, Entry] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, town: Town, staged: Staged) -> OneByOne:
-        """As far as the town's log goes now."""
-        ledger = town.ledger
-        key = SigningKey(load_root(keys_of(town.settings) / "service.seed", None))
+    def of(cls, fixture: LedgerFixture, staged: Staged) -> OneByOne:
+        """As far as the fixture's log goes now."""
+        ledger = fixture.ledger
+        key = SigningKey(load_root(keys_of(fixture.settings) / "service.seed", None))
         account = ledger.entry(0).event.body["service"]["account"]
         made = cls(ledger.origin, (account, key), staged)
-        for seq in range(town.size()):
+        for seq in range(fixture.size()):
             made.follow(ledger.entry(seq))
         return made
 
@@ -120,38 +120,38 @@ class OneByOne:
 
 FEW_ROWS: Final = 40
 """So many are there after a batch or two."""
-Between = Callable[[Town], object]
+Between = Callable[[LedgerFixture], object]
 """What happens before each batch."""
 
 
 @contextmanager
-def cold(town: Town) -> Iterator[Between]:
+def cold(fixture: LedgerFixture) -> Iterator[Between]:
     """Nothing is kept from batch to batch: the ledger is closed and opened again."""
-    yield Town.reopen
+    yield LedgerFixture.reopen
 
 
 @contextmanager
-def warm(town: Town) -> Iterator[Between]:
+def warm(fixture: LedgerFixture) -> Iterator[Between]:
     """Everything is kept."""
-    yield Town.size
+    yield LedgerFixture.size
 
 
 @contextmanager
-def forgetful(town: Town) -> Iterator[Between]:
+def forgetful(fixture: LedgerFixture) -> Iterator[Between]:
     """There is room for few rows, so they are forgotten again and again."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rowcache, "ROWS_LIMIT", FEW_ROWS)
-        yield Town.size
+        yield LedgerFixture.size
 
 
 @contextmanager
-def in_turn(town: Town) -> Iterator[Between]:
+def in_turn(fixture: LedgerFixture) -> Iterator[Between]:
     """Two ledgers on one database: what each has kept is old whenever its turn comes."""
-    other = open_ledger(town.settings)
+    other = open_ledger(fixture.settings)
 
-    def swap(town: Town) -> None:
+    def swap(fixture: LedgerFixture) -> None:
         nonlocal other
-        other, town.ledger = town.ledger, other
+        other, fixture.ledger = fixture.ledger, other
 
     try:
         yield swap
@@ -171,24 +171,24 @@ CALLERS: Final = (0, *12 * (1,), 2, 3, 4)
 """How many send a batch, as often as they stand here; none: it is all or nothing."""
 
 
-def play(town: Town, rng: Random, keeping: str, events: int = EVENTS) -> int:
-    """Send a sequence to a fresh town in random batches, `keeping` what `KEEPING` says; gives their number.
+def play(fixture: LedgerFixture, rng: Random, keeping: str, events: int = EVENTS) -> int:
+    """Send a sequence to a fresh ledger in random batches, `keeping` what `KEEPING` says; gives their number.
 
     Fails at the first proposal that is answered otherwise than one by one, and if in the end the entries
     or the rows are others.
     """
-    drawn = Sequence(rng, town, events)
+    drawn = Sequence(rng, fixture, events)
     drawn.reserve()
     staged = {name: (by, patient, b.record) for name, (by, patient, b) in drawn.blobs.items()}
-    kept, start = OneByOne.of(town, staged), 0
-    with KEEPING[keeping](town) as between:
+    kept, start = OneByOne.of(fixture, staged), 0
+    with KEEPING[keeping](fixture) as between:
         while start < len(drawn.proposals):
             batch = drawn.proposals[start : start + rng.randint(1, MOST)]
-            between(town)
+            between(fixture)
             where = f"events {start} to {start + len(batch) - 1}"
-            kept = compare(town, kept, batch, where, rng.choice(CALLERS))
+            kept = compare(fixture, kept, batch, where, rng.choice(CALLERS))
             start += len(batch)
-    same_log(town, kept)
+    same_log(fixture, kept)
     return len(drawn.proposals)
 
 
@@ -215,18 +215,18 @@ def sent(ledger: Ledger, batch: Several[Proposal], callers: int) -> list[Outcome
 
 
 def compare(
-    town: Town, kept: OneByOne, batch: Several[Proposal], where: str, callers: int
+    fixture: LedgerFixture, kept: OneByOne, batch: Several[Proposal], where: str, callers: int
 ) -> OneByOne:
     """Append one batch, and compare what comes of each of its proposals; gives the log as it then is.
 
     `callers` send it at once, each a part of it; 0: one sends it as all or nothing.
     """
-    ledger, before, atomic = town.ledger, town.size(), callers == 0
+    ledger, before, atomic = fixture.ledger, fixture.size(), callers == 0
     if atomic:
         found = ledger.submit(batch, atomic).result().outcomes
     else:
         found = sent(ledger, batch, callers)
-    new = [ledger.entry(seq) for seq in range(before, town.size())]
+    new = [ledger.entry(seq) for seq in range(before, fixture.size())]
     now = new[0].time if new else ledger.clock()
     after = kept.copy() if atomic else kept
     expected = [
@@ -271,9 +271,9 @@ def told(where: str, sent: Several[Proposal], found: Outcome, expected: Outcome)
     return "\n".join((f"{where}, of which the last is decided otherwise:", *lines, *ends))
 
 
-def same_log(town: Town, kept: OneByOne) -> None:
+def same_log(fixture: LedgerFixture, kept: OneByOne) -> None:
     """The true log holds the same bytes, and its views the same rows."""
-    ledger = town.ledger
+    ledger = fixture.ledger
     with ledger.database.read() as connection:
         raws = ledger.store.range(connection, 0, ledger.head().size)
         assert raws == [entry.raw for entry in kept.entries]

@@ -1,188 +1,102 @@
-"""A small town for tests: a ledger with hospitals, doctors and patients, made through the real journeys."""
+"""People for tests of single events: two patients, a record, and events that can be bent one member at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+import os
+from dataclasses import dataclass
 from typing import Any
 
-from api.app.bootstrap import create_ledger, open_ledger
-from api.app.settings import Settings
-from client import beside, registering
-from client.beside import append
-from client.local import LocalClient
-from client.registering import AddedHospital, NewPatient
-from crypto import canonical
-from crypto.signing import SigningKey
-from identity.actors import Actor, new_id, new_key, read_keyfile
-from ledger.auditor import Report, verify_export
-from ledger.entry import Entry
-from ledger.errors import Refused
-from ledger.event import sign_event
-from ledger.files import read_vkeys
-from ledger.sequencer import Appended, Denied, Outcome, Proposal
+from crypto.encoding import b64encode
+from identity.actors import Actor, new_id
+from journeys.sealing import reserve
+from keeper.protocol import KeyRequest, NewBlob
 from ledger.times import DAY_MS, format_time
-from records import opening
-from records.uploads import Upload, Uploaded
-from storage.clock import wall_clock
-from storage.exports import write_export
-from storage.ledger import Ledger
-
-ORIGIN = "heartwood.example/town"
-CONTENT = b"haemoglobin 13.9 g/dl"
-Clock = Callable[[], int]
-
-
-@dataclass(frozen=True)
-class Person:
-    """A patient: the chart's id, and the patient as an actor."""
-
-    patient: str
-    actor: Actor
-
-    @property
-    def stream(self) -> str:
-        """The stream of the chart."""
-        return f"patient/{self.patient}"
+from storage.keytable import LABEL_KEY
+from tests.support.ledger_fixture import LedgerFixture, Person
 
 
 @dataclass
-class Town:
-    """An open ledger with a hospital that writes records (north) and one that doesn't (south)."""
+class People:
+    """Two patients, a doctor of another hospital and one record of the first patient."""
 
-    settings: Settings
-    ledger: Ledger
-    operator: Actor
-    north: AddedHospital
-    south: AddedHospital
-    exports: int = field(default=0)
+    fixture: LedgerFixture
+    pat: Person
+    kim: Person
+    doctor: Actor
+    record: str
+    blob: str
 
     @classmethod
-    def found(cls, settings: Settings, clock: Clock = wall_clock, origin: str = ORIGIN) -> Town:
-        """Make the ledger and its two hospitals."""
-        created = create_ledger(settings, origin, clock)
-        ledger = open_ledger(settings, clock)
-        operator = read_keyfile(created.keyfile, settings.secret())
-        north, south = (
-            registering.add_hospital(LocalClient(ledger), operator, name, "Europe/Berlin")
-            for name in ("Nordklinik", "Südklinik")
-        )
-        return cls(settings, ledger, operator, north, south)
+    def of(cls, fixture: LedgerFixture) -> People:
+        """Put them into the ledger."""
+        pat, kim = fixture.person("Pat"), fixture.person("Kim")
+        up = fixture.record(pat, title="Blood count")
+        return cls(fixture, pat, kim, fixture.doctor(), up.record, up.blob)
 
-    def reopen(self, clock: Clock = wall_clock) -> None:
-        """Close the ledger and open it again, as after a restart."""
-        self.ledger.close()
-        self.ledger = open_ledger(self.settings, clock)
+    def id(self, prefix: str) -> str:
+        """A fresh id."""
+        return new_id(prefix, self.fixture.ledger.clock())
 
-    def forget(self) -> None:
-        """Let the log keep nothing of the batches before, as after a restart; nobody else may append meanwhile."""
-        self.ledger.log._state = None
-
-    def close(self) -> None:
-        """Close the ledger."""
-        self.ledger.close()
-
-    def doctor(self, hospital: AddedHospital | None = None) -> Actor:
-        """A new doctor, by default at the south hospital, which has written nothing."""
-        at = hospital or self.south
-        return registering.add_member(
-            LocalClient(self.ledger), at.admin, "doctor", at.hospital, "Dr. Ö", new_key()
-        )[0]
-
-    def person(self, name: str = "Pat") -> Person:
-        """A new patient, of age, registered by the north hospital's system."""
-        now, key = self.ledger.clock(), new_key()
-        new = NewPatient(new_id("pt", now), new_id("ac", now), name, None, False, key)
-        registering.register_patients(LocalClient(self.ledger), self.north.system, [new])
-        return Person(new.patient, Actor(self.ledger.origin, new.account, "patient", "", key))
-
-    def record(self, person: Person, content: bytes = CONTENT, title: str = "") -> Uploaded:
-        """A new record of a patient, written by the north hospital's system."""
-        one = Upload(person.patient, "laboratory", "text/plain", [content], title=title)
-        return beside.upload(self.ledger, self.north.system, [one])[0]
-
-    def reading(self, actor: Actor, record: str, purpose: str = "TREAT") -> Proposal:
-        """A signed reading of a record's latest version."""
-        found = opening.find_record(self.ledger, record)
-        return beside.reading(self.ledger, actor, found, purpose)
-
-    def fill(self, person: Person, size: int) -> None:
-        """Let a patient grant until the log has `size` entries."""
-        now = self.ledger.clock()
+    def grant(self, grantee: str = "", **bent: Any) -> dict[str, Any]:
+        """The first patient grants the doctor the whole chart for a day."""
+        now = self.fixture.ledger.clock()
         body = {
-            "actions": ["list"], "end": format_time(now + DAY_MS), "purpose": "PATRQT",
-            "grantee": self.south.hospital, "scope": "full", "start": format_time(now),
+            "actions": ["list", "read"], "end": format_time(now + DAY_MS), "grant": self.id("gr"),
+            "grantee": grantee or self.doctor.account, "purpose": "PATRQT", "scope": "full",
+            "start": format_time(now),
         }  # fmt: skip
-        events = [
-            person.actor.event(
-                "access.granted", person.stream, body | {"grant": new_id("gr", now)}, now
-            )
-            for _ in range(size - self.size())
-        ]
-        append(self.ledger, person.actor, events)
+        return self.pat.actor.event("access.granted", self.pat.stream, body | bent, now)
 
-    def size(self) -> int:
-        """Entries in the log."""
-        return self.ledger.head().size
+    def revocation(self) -> dict[str, Any]:
+        """The first patient revokes all that the doctor has."""
+        body = {"grantee": self.doctor.account, "purpose": "PATRQT"}
+        now = self.fixture.ledger.clock()
+        return self.pat.actor.event("access.revoked", self.pat.stream, body, now)
 
-    def answer(self, event: dict[str, Any], key: SigningKey, **sent: Any) -> Outcome:
-        """What comes of an event signed by `key`; see `signed` for what can be bent."""
-        try:
-            return self.ledger.append([signed(self.ledger, event, key, **sent)])[0]
-        except Refused as refusal:
-            return refusal
+    def reading(self, actor: Actor | None = None, **bent: Any) -> dict[str, Any]:
+        """The doctor, or somebody else, opens the record."""
+        body = {"blob": self.blob, "purpose": "TREAT", "record": self.record, "version": 1}
+        who, now = actor or self.doctor, self.fixture.ledger.clock()
+        return who.event("record.opened", self.pat.stream, body | bent, now)
 
-    def verify(self) -> Report:
-        """Export the whole log and verify it, against keys from outside the export."""
-        target = self.settings.data.with_name(f"export-{self.exports}")
-        self.exports += 1
-        write_export(self.ledger, target)
-        return verify_export(target, vkeys(self.settings))
+    def upload(
+        self,
+        author: Actor | None = None,
+        staged_for: Person | None = None,
+        stage: bool = True,
+        **bent: Any,
+    ) -> dict[str, Any]:
+        """An author (the north's system) uploads a record of the first patient that was staged.
 
+        `staged_for`: for whom the blob was staged.
+        """
+        ledger, system = self.fixture.ledger, self.fixture.north.system
+        record, blob, digest = self.id("rc"), self.id("bl"), os.urandom(32)
+        whose = (staged_for or self.pat).patient
+        for subject, name in {(self.pat.patient, bent.get("record", record)), (whose, record)}:
+            reserve(ledger, system.account, [KeyRequest(subject, (name,))])
+        if stage:
+            made = NewBlob(record, blob, digest, os.urandom(32))
+            reserve(ledger, system.account, [KeyRequest(whose, (), (made,))], {blob: 21})
+        body = {
+            "blob": blob, "category": "laboratory", "confidentiality": "normal",
+            "media_type": "text/plain", "purpose": "TREAT", "record": record,
+            "sha256": b64encode(digest), "size": 21, "version": 1,
+        }  # fmt: skip
+        now = self.fixture.ledger.clock()
+        return (author or system).event("record.uploaded", self.pat.stream, body | bent, now)
 
-def signed(
-    ledger: Ledger,
-    event: dict[str, Any],
-    key: SigningKey,
-    *,
-    origin: str = "",
-    raw: bytes = b"",
-    value: bytes = b"",
-    as_key: str = "",
-    expect: int | None = None,
-) -> Proposal:
-    """A proposal; the event's bytes, the signature, its key's id and the origin can be others than true."""
-    data = raw or canonical.write(event)
-    signature = sign_event(key, origin or ledger.origin, data)
-    return ledger.signatures.event(data, as_key or signature.key, value or signature.value, expect)
-
-
-def vkeys(settings: Settings) -> Sequence[str]:
-    """The log's verifier keys."""
-    keys = read_vkeys(settings.data / "log.vkey")
-    assert keys is not None
-    return keys
-
-
-def entry_of(outcome: Outcome) -> Entry:
-    """The entry of an outcome that must be one."""
-    assert isinstance(outcome, Appended), outcome
-    return outcome.entry
-
-
-def denied(outcome: Outcome) -> Denied:
-    """An outcome that must be a denial."""
-    assert isinstance(outcome, Denied), outcome
-    return outcome
-
-
-def refused(outcome: Outcome) -> Refused:
-    """An outcome that must be a refusal."""
-    assert isinstance(outcome, Refused), outcome
-    return outcome
-
-
-def keys_of(settings: Settings) -> Path:
-    """The folder of the log's private keys."""
-    return settings.data / "keys"
+    def registration(
+        self, reserved: bool = True, reserved_by: Actor | None = None, **bent: Any
+    ) -> dict[str, Any]:
+        """The north's system registers a third patient; `reserved_by`: whose the reserved keys are."""
+        system, patient, account = self.fixture.north.system, self.id("pt"), self.id("ac")
+        body: dict[str, Any] = {
+            "account": account, "adult": True, "patient": patient, "purpose": "TREAT"
+        } | bent  # fmt: skip
+        if reserved:
+            own = KeyRequest(body["patient"], (body["patient"], LABEL_KEY))
+            accounts = KeyRequest(account, (body["account"],))
+            reserve(self.fixture.ledger, (reserved_by or system).account, [own, accounts])
+        now = self.fixture.ledger.clock()
+        return system.event("patient.registered", f"patient/{body['patient']}", body, now)

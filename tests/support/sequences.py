@@ -1,6 +1,6 @@
 """Random sequences of signed events: what the people of two or three hospitals and their patients might send.
 
-    drawn = Sequence(random.Random(7), town, 200)
+    drawn = Sequence(random.Random(7), fixture, 200)
     drawn.reserve()
     drawn.proposals
 
@@ -22,7 +22,7 @@ from identity.actors import Actor
 from ledger.times import DAY_MS, format_time
 from tests.support.chart_drawing import Charts
 from tests.support.drawing import HOUR_MS, Hospital
-from tests.support.people import Town
+from tests.support.ledger_fixture import LedgerFixture
 
 DOCTORS, HOSPITALS, GROUPS = 7, 3, 3
 """Most of each; the fewer there are, the more often they meet."""
@@ -31,9 +31,9 @@ DOCTORS, HOSPITALS, GROUPS = 7, 3, 3
 class Sequence(Charts):
     """At least so many events, after those that found hospitals, charts and records."""
 
-    def __init__(self, rng: Random, town: Town, events: int) -> None:
+    def __init__(self, rng: Random, fixture: LedgerFixture, events: int) -> None:
         """Drawn when this returns; see `reserve` and `proposals`."""
-        super().__init__(rng, town)
+        super().__init__(rng, fixture)
         self._found()
         while len(self.proposals) < events:
             rng.choices(STEPS, WEIGHTS)[0](self)

@@ -31,99 +31,101 @@ from tests.integration.storage.test_rebuild import sql
 from tests.support import exports
 from tests.support.commands import heartwood
 from tests.support.exports import Export, Forger, signed, write_files
-from tests.support.histories import Life, reading
+from tests.support.histories import History, reading
+from tests.support.ledger_fixture import LedgerFixture, denied
 from tests.support.memory_log import with_manifest
-from tests.support.people import Town, denied
 
 
 @pytest.fixture
-def operator(town: Town) -> Path:
+def operator(fixture: LedgerFixture) -> Path:
     """The operator's key file."""
-    return keyfile(town, town.operator)
+    return keyfile(fixture, fixture.operator)
 
 
-def keyfile(town: Town, actor: Actor) -> Path:
+def keyfile(fixture: LedgerFixture, actor: Actor) -> Path:
     """A key file of somebody who has none in the ledger's folder."""
-    path = town.settings.data.with_name(f"{actor.role}-{actor.key.id}.key")
+    path = fixture.settings.data.with_name(f"{actor.role}-{actor.key.id}.key")
     return path if path.exists() else write_keyfile(path, actor)
 
 
 # Policies
 
 
-def test_what_narrows_is_in_force_at_once(town: Town, operator: Path) -> None:
-    first = heartwood(town.settings, "policy", "show", "--json").json
+def test_what_narrows_is_in_force_at_once(fixture: LedgerFixture, operator: Path) -> None:
+    first = heartwood(fixture.settings, "policy", "show", "--json").json
     assert (first["seq"], first["pending"]) == (0, [])
     told = heartwood(
-        town.settings, "policy", "set", "grant_days_max=90", "assurance.amend=2", "--as", operator, "--json"
+        fixture.settings, "policy", "set", "grant_days_max=90", "assurance.amend=2", "--as", operator, "--json"
     )  # fmt: skip
     changed = told.json
     assert (told.code, changed["widens"]) == (0, [])
-    now = heartwood(town.settings, "policy", "show", "--json").json
+    now = heartwood(fixture.settings, "policy", "show", "--json").json
     assert {name: now[name] for name in ("seq", "since", "policy")} == {
         name: changed[name] for name in ("seq", "since", "policy")
     }
     expected = first["policy"] | {"grant_days_max": 90}
     expected["assurance"] = first["policy"]["assurance"] | {"amend": 2}
     assert now["policy"] == expected
-    assert town.ledger.policy.grant_days_max == 90
-    shown = heartwood(town.settings, "policy", "show").out
+    assert fixture.ledger.policy.grant_days_max == 90
+    shown = heartwood(fixture.settings, "policy", "show").out
     assert "assurance.amend = 2\n" in shown and "grant_days_max = 90\n" in shown
 
 
-def test_what_widens_waits(town: Town, operator: Path) -> None:
-    ran = heartwood(town.settings, "policy", "set", "grant_days_max=400", "--as", operator)
+def test_what_widens_waits(fixture: LedgerFixture, operator: Path) -> None:
+    ran = heartwood(fixture.settings, "policy", "set", "grant_days_max=400", "--as", operator)
     assert ran.code == 0 and "takes effect at" in ran.out and "waits 7 days" in ran.out
-    assert "(grant_days_max)" in ran.out and town.ledger.policy.grant_days_max == 365
-    shown = heartwood(town.settings, "policy", "show").out
+    assert "(grant_days_max)" in ran.out and fixture.ledger.policy.grant_days_max == 365
+    shown = heartwood(fixture.settings, "policy", "show").out
     assert "grant_days_max = 365\n" in shown
     assert "pending until" in shown and "  grant_days_max = 400 (before: 365)" in shown
-    (pending,) = heartwood(town.settings, "policy", "show", "--json").json["pending"]
-    entry = town.ledger.entry(pending["seq"])
+    (pending,) = heartwood(fixture.settings, "policy", "show", "--json").json["pending"]
+    entry = fixture.ledger.entry(pending["seq"])
     assert parse_time(pending["since"]) == entry.time + POLICY_WAIT_MS
     # A further change builds on what is pending, and doesn't hold it up.
-    more = policies.change(town.ledger, town.operator, ["refusals_per_hour=50"])
+    more = policies.change(fixture.ledger, fixture.operator, ["refusals_per_hour=50"])
     assert more.widens == ("grant_days_max", "refusals_per_hour")
-    both = policies.standing(town.ledger).pending
+    both = policies.standing(fixture.ledger).pending
     assert [row.seq for row in both] == [pending["seq"], more.row.seq]
     assert both[1].policy["grant_days_max"] == 400
 
 
-def test_more_assurance_on_the_own_chart_waits_and_says_so(town: Town, operator: Path) -> None:
+def test_more_assurance_on_the_own_chart_waits_and_says_so(
+    fixture: LedgerFixture, operator: Path
+) -> None:
     """It could lock patients out of their own charts, so they are given the time to get a better key."""
-    ran = heartwood(town.settings, "policy", "set", "assurance.read=3", "--as", operator)
+    ran = heartwood(fixture.settings, "policy", "set", "assurance.read=3", "--as", operator)
     assert "or ask more of patients on their own charts (assurance)" in " ".join(ran.out.split())
     assert "takes effect at" in ran.out and "waits 7 days" in ran.out
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-def test_after_the_wait_it_is_in_force(town: Town) -> None:
+def test_after_the_wait_it_is_in_force(fixture: LedgerFixture) -> None:
     """To the millisecond; decisions are judged by the policy of their time."""
     waiting = policies.change(
-        town.ledger, town.operator, ["custodian_reads=false", "care_link=basic"]
+        fixture.ledger, fixture.operator, ["custodian_reads=false", "care_link=basic"]
     )
     assert waiting.widens == ("care_link",)
-    life, late = Life(town, town.person()), waiting.row.since - wall_clock()
-    lab = life.upload(town.north.system)
-    author = town.doctor(town.north)
-    assert life.do(author, "record.opened", reading(lab)).decision
-    town.reopen(lambda: wall_clock() + late + 60_000)
-    assert policies.standing(town.ledger).in_force == waiting.row
-    assert life.refused(author, "record.opened", reading(lab))[1] == "no_consent"
+    history, late = History(fixture, fixture.person()), waiting.row.since - wall_clock()
+    lab = history.upload(fixture.north.system)
+    author = fixture.doctor(fixture.north)
+    assert history.do(author, "record.opened", reading(lab)).decision
+    fixture.reopen(lambda: wall_clock() + late + 60_000)
+    assert policies.standing(fixture.ledger).in_force == waiting.row
+    assert history.refused(author, "record.opened", reading(lab))[1] == "no_consent"
 
 
-def test_what_is_pending_can_be_dropped(town: Town, operator: Path) -> None:
-    policies.change(town.ledger, town.operator, ["grant_days_max=400"])
+def test_what_is_pending_can_be_dropped(fixture: LedgerFixture, operator: Path) -> None:
+    policies.change(fixture.ledger, fixture.operator, ["grant_days_max=400"])
     ran = heartwood(
-        town.settings, "policy", "set", "--drop-pending", "emergency_hours=2", "--as", operator
+        fixture.settings, "policy", "set", "--drop-pending", "emergency_hours=2", "--as", operator
     )
     assert ran.code == 0 and "in force since" in ran.out
-    now = policies.standing(town.ledger)
+    now = policies.standing(fixture.ledger)
     assert now.pending == () and now.in_force.policy["grant_days_max"] == 365
     assert now.in_force.policy["emergency_hours"] == 2
-    policies.change(town.ledger, town.operator, ["grant_days_max=400"])
-    policies.change(town.ledger, town.operator, [], drop_pending=True)
-    assert policies.standing(town.ledger).pending == ()
+    policies.change(fixture.ledger, fixture.operator, ["grant_days_max=400"])
+    policies.change(fixture.ledger, fixture.operator, [], drop_pending=True)
+    assert policies.standing(fixture.ledger).pending == ()
 
 
 WRONG: Mapping[str, str] = {
@@ -146,15 +148,15 @@ WRONG: Mapping[str, str] = {
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-def test_a_wrong_change_is_refused(town: Town, operator: Path) -> None:
-    size = town.size()
+def test_a_wrong_change_is_refused(fixture: LedgerFixture, operator: Path) -> None:
+    size = fixture.size()
     for change, said in WRONG.items():
-        ran = heartwood(town.settings, "policy", "set", change, "--as", operator)
+        ran = heartwood(fixture.settings, "policy", "set", change, "--as", operator)
         assert ran.code == 2 and said in ran.err, (change, ran)
-    admin = keyfile(town, town.north.admin)
-    ran = heartwood(town.settings, "policy", "set", "grant_days_max=1", "--as", admin)
+    admin = keyfile(fixture, fixture.north.admin)
+    ran = heartwood(fixture.settings, "policy", "set", "grant_days_max=1", "--as", admin)
     assert ran.code == 1 and "got the role hospital_admin" in ran.err
-    assert town.size() == size
+    assert fixture.size() == size
 
 
 def test_values_are_taken_in_the_types_of_their_fields() -> None:
@@ -183,122 +185,127 @@ def test_values_are_taken_in_the_types_of_their_fields() -> None:
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-def test_an_auditor_is_appointed_for_a_term(town: Town, operator: Path) -> None:
+def test_an_auditor_is_appointed_for_a_term(fixture: LedgerFixture, operator: Path) -> None:
     told = heartwood(
-        town.settings, "auditor", "add", "Revision AG", "--days", 3, "--as", operator, "--json"
+        fixture.settings, "auditor", "add", "Revision AG", "--days", 3, "--as", operator, "--json"
     )
     assert told.code == 0 and told.json.keys() == {"account", "key", "keyfile", "seq"}
-    row = town.ledger.row(Member, told.json["account"], "auditor", "")
+    row = fixture.ledger.row(Member, told.json["account"], "auditor", "")
     assert row is not None and row.end - row.start == 3 * DAY_MS and row.seq == told.json["seq"]
-    person = town.person()
-    up = town.record(person)
+    person = fixture.person()
+    up = fixture.record(person)
     ran = heartwood(
-        town.settings, "history", "--patient", person.patient, "--as", told.json["keyfile"], "--purpose", "HLEGAL"
+        fixture.settings, "history", "--patient", person.patient, "--as", told.json["keyfile"], "--purpose", "HLEGAL"
     )  # fmt: skip
     assert ran.code == 0, ran
-    out = town.settings.data.with_name("out")
-    ran = heartwood(town.settings, "open", up.record, "--as", told.json["keyfile"], "--out", out)
+    out = fixture.settings.data.with_name("out")
+    ran = heartwood(fixture.settings, "open", up.record, "--as", told.json["keyfile"], "--out", out)
     assert ran.code == 1 and not out.exists()
-    assert heartwood(town.settings, "auditor", "add", "X", "--days", 0, "--as", operator).code == 2
+    assert (
+        heartwood(fixture.settings, "auditor", "add", "X", "--days", 0, "--as", operator).code == 2
+    )
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-def test_groups_are_formed_joined_and_left(town: Town) -> None:
-    admin, doctor = keyfile(town, town.south.admin), town.doctor()
-    told = heartwood(town.settings, "group", "add", "Kardiologie", "--as", admin, "--json").json
+def test_groups_are_formed_joined_and_left(fixture: LedgerFixture) -> None:
+    admin, doctor = keyfile(fixture, fixture.south.admin), fixture.doctor()
+    told = heartwood(fixture.settings, "group", "add", "Kardiologie", "--as", admin, "--json").json
     group = told["group"]
-    formed = town.ledger.entry(told["seq"]).event
+    formed = fixture.ledger.entry(told["seq"]).event
     assert formed.body.keys() == {"group", "name"} and b"Kardiologie" not in formed.raw
-    ran = heartwood(town.settings, "group", "join", group, doctor.account, "--as", admin)
+    ran = heartwood(fixture.settings, "group", "join", group, doctor.account, "--as", admin)
     assert ran.code == 0 and f"{doctor.account} is in {group}" in ran.out
-    ran = heartwood(town.settings, "group", "join", group, doctor.account, "--as", admin)
+    ran = heartwood(fixture.settings, "group", "join", group, doctor.account, "--as", admin)
     assert ran.code == 1 and "already" in ran.err
-    listed = heartwood(town.settings, "group", "list", town.south.hospital, "--json").json
+    listed = heartwood(fixture.settings, "group", "list", fixture.south.hospital, "--json").json
     department = {"group": group, "seq": told["seq"], "accounts": [doctor.account]}
     assert listed["groups"] == [department | {"name": "Kardiologie"}]
     assert (
-        heartwood(town.settings, "group", "leave", group, doctor.account, "--as", admin).code == 0
+        heartwood(fixture.settings, "group", "leave", group, doctor.account, "--as", admin).code
+        == 0
     )
     assert (
         f"{group} Kardiologie (entry {told['seq']}): nobody"
-        in heartwood(town.settings, "group", "list", town.south.hospital).out
+        in heartwood(fixture.settings, "group", "list", fixture.south.hospital).out
     )
-    stranger = keyfile(town, town.north.admin)
-    ran = heartwood(town.settings, "group", "join", group, doctor.account, "--as", stranger)
+    stranger = keyfile(fixture, fixture.north.admin)
+    ran = heartwood(fixture.settings, "group", "join", group, doctor.account, "--as", stranger)
     assert ran.code == 1 and "none of" in ran.err
-    assert heartwood(town.settings, "group", "list", "hs_none").code == 2
+    assert heartwood(fixture.settings, "group", "list", "hs_none").code == 2
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-def test_a_groups_name_needs_its_reserved_key(town: Town) -> None:
+def test_a_groups_name_needs_its_reserved_key(fixture: LedgerFixture) -> None:
     """Without the key nobody could ever read the name; nor with a key that somebody else reserved."""
-    admin, client = town.south.admin, LocalClient(town.ledger)
+    admin, client = fixture.south.admin, LocalClient(fixture.ledger)
     group, _ = groups.form(client, admin, "Kardiologie")
-    named = town.ledger.row(Group, group)
+    named = fixture.ledger.row(Group, group)
     assert named is not None
-    body = dict(town.ledger.entry(named.seq).event.body)
+    body = dict(fixture.ledger.entry(named.seq).event.body)
     other = group[:-1] + ("0" if group[-1] != "0" else "1")
     stream = f"hospital/{admin.hospital}"
     with pytest.raises(Refused, match=f"no key was reserved for {other}"):
         append(
-            town.ledger,
+            fixture.ledger,
             admin,
             [admin.event("group.formed", stream, body | {"group": other}, client.now())],
         )
     without = {"group": other}
-    append(town.ledger, admin, [admin.event("group.formed", stream, without, client.now())])
+    append(fixture.ledger, admin, [admin.event("group.formed", stream, without, client.now())])
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-def test_suspended_means_acting_no_more(town: Town, operator: Path) -> None:
-    life, doctor, other = Life(town, town.person()), town.doctor(), town.doctor()
-    lab = life.upload(town.north.system)
-    life.grant(town.south.hospital)
+def test_suspended_means_acting_no_more(fixture: LedgerFixture, operator: Path) -> None:
+    history, doctor, other = History(fixture, fixture.person()), fixture.doctor(), fixture.doctor()
+    lab = history.upload(fixture.north.system)
+    history.grant(fixture.south.hospital)
     for one in (doctor, other):
-        life.do(one, "record.opened", reading(lab))
-    admin = keyfile(town, town.south.admin)
-    assert heartwood(town.settings, "doctor", "suspend", doctor.account, "--as", admin).code == 0
-    ran = heartwood(town.settings, "doctor", "suspend", doctor.account, "--as", admin)
+        history.do(one, "record.opened", reading(lab))
+    admin = keyfile(fixture, fixture.south.admin)
+    assert heartwood(fixture.settings, "doctor", "suspend", doctor.account, "--as", admin).code == 0
+    ran = heartwood(fixture.settings, "doctor", "suspend", doctor.account, "--as", admin)
     assert ran.code == 1 and "no active doctor" in ran.err
-    life.do(other, "record.opened", reading(lab))
-    ran = heartwood(town.settings, "hospital", "suspend", town.south.hospital, "--as", operator)
+    history.do(other, "record.opened", reading(lab))
+    ran = heartwood(
+        fixture.settings, "hospital", "suspend", fixture.south.hospital, "--as", operator
+    )
     assert ran.code == 0
-    hospital = town.ledger.row(Hospital, town.south.hospital)
+    hospital = fixture.ledger.row(Hospital, fixture.south.hospital)
     assert hospital is not None and not hospital.active
     for one in (doctor, other):
-        event = one.event("record.opened", life.pat.stream, reading(lab), life.now)
-        assert denied(town.answer(event, one.key)).decision["rule"] == "S0"
+        event = one.event("record.opened", history.pat.stream, reading(lab), history.now)
+        assert denied(fixture.answer(event, one.key)).decision["rule"] == "S0"
 
 
 # Status
 
 
-def test_how_a_ledger_stands(town: Town) -> None:
-    told = heartwood(town.settings, "status", "--json")
+def test_how_a_ledger_stands(fixture: LedgerFixture) -> None:
+    told = heartwood(fixture.settings, "status", "--json")
     found = told.json
     assert told.code == 0 and found["refused"] is None
     assert (found["size"], found["schema"], found["edition"]) == (
-        town.size(),
+        fixture.size(),
         REVISIONS[-1],
         EDITION,
     )
     assert found["lag"] == found["size"] - found["published"] and found["free"] > 0
     assert 0 <= found["last_age"] < 60_000
-    assert (found["database_clock"] is None) == (not town.settings.database_url)
-    ran = heartwood(town.settings, "status")
+    assert (found["database_clock"] is None) == (not fixture.settings.database_url)
+    ran = heartwood(fixture.settings, "status")
     assert (
         ran.code == 0
         and f"schema {REVISIONS[-1]}, registry {EDITION}" in ran.out
         and ran.out.endswith("opens: ready\n")
     )
-    earlier = town.ledger.head().time - 9_000
-    late = status(town.ledger.store, town.settings.data, lambda: earlier)
+    earlier = fixture.ledger.head().time - 9_000
+    late = status(fixture.ledger.store, fixture.settings.data, lambda: earlier)
     assert late.last_age == -9_000
 
 
 def test_what_would_not_open_is_said(settings: Settings) -> None:
-    town = Town.found(settings)
-    town.close()
+    fixture = LedgerFixture.found(settings)
+    fixture.close()
     with sql(settings) as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     told = heartwood(settings, "status", "--json")

@@ -26,7 +26,7 @@ from ledger.merkle import leaf_hash
 from storage.sql.database import Database
 from tests.integration.conftest import fresh_settings
 from tests.support.copies import copy_ledger, put_database
-from tests.support.people import ORIGIN, Town
+from tests.support.ledger_fixture import ORIGIN, LedgerFixture
 from tests.support.postgres import Cluster
 
 SIZE = 300
@@ -84,10 +84,10 @@ def closed(settings: Settings) -> Closed:
 
 def made(settings: Settings, size: int = 0, origin: str = ORIGIN) -> Closed:
     """A ledger of at least `size` entries, closed."""
-    town = Town.found(settings, origin=origin)
-    person = town.person()
-    town.fill(person, max(size, town.size()))
-    town.close()
+    fixture = LedgerFixture.found(settings, origin=origin)
+    person = fixture.person()
+    fixture.fill(person, max(size, fixture.size()))
+    fixture.close()
     return Closed(settings)
 
 

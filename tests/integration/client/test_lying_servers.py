@@ -19,36 +19,36 @@ from identity.actors import write_keyfile
 from ledger.chain import ZERO
 from ledger.merkle import leaf_hash
 from tests.support.commands import Ran, heartwood
+from tests.support.ledger_fixture import LedgerFixture
 from tests.support.lying_server import Lie, lying
-from tests.support.people import Town
-from tests.support.scene import Scene
+from tests.support.people import People
 from tests.support.server import in_process
 
 ONE_ENGINE = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 
 
 class Told:
-    """A scene whose server is asked by way of one that lies."""
+    """People whose server is asked by way of one that lies."""
 
-    def __init__(self, scene: Scene, url: str, folder: Path) -> None:
-        self.scene, self.url, self.folder = scene, url, folder
-        self.vkey = scene.town.settings.data / "log.vkey"
-        self.patient = write_keyfile(folder / "patient", scene.pat.actor)
+    def __init__(self, people: People, url: str, folder: Path) -> None:
+        self.people, self.url, self.folder = people, url, folder
+        self.vkey = people.fixture.settings.data / "log.vkey"
+        self.patient = write_keyfile(folder / "patient", people.pat.actor)
 
     def run(self, lie: Lie, *arguments: object) -> Ran:
         """A command of the patient."""
         with lying(self.url, lie) as url:
             at = ("--as", self.patient, "--url", url)
-            return heartwood(self.scene.town.settings, *arguments, *at)
+            return heartwood(self.people.fixture.settings, *arguments, *at)
 
 
 @pytest.fixture
-def told(town: Town, tmp_path: Path) -> Iterator[Told]:
-    scene = Scene.of(town)
-    with in_process(town.ledger) as web:
+def told(fixture: LedgerFixture, tmp_path: Path) -> Iterator[Told]:
+    people = People.of(fixture)
+    with in_process(fixture.ledger) as web:
         here = tmp_path / "home" / "here"
         here.mkdir(parents=True)
-        yield Told(scene, web.url, here)
+        yield Told(people, web.url, here)
 
 
 def renamed(name: str, version: object) -> Lie:
@@ -152,16 +152,17 @@ def cut(body: bytes) -> bytes:
 @ONE_ENGINE
 def test_a_history_under_other_keys_is_not_the_logs(told: Told) -> None:
     other = told.folder / "other.vkey"
-    signer = LogSigner(told.scene.town.ledger.origin, bytes(32), b"1" * 32)
+    signer = LogSigner(told.people.fixture.ledger.origin, bytes(32), b"1" * 32)
     other.write_text("".join(f"{key}\n" for key in signer.keys))
     assert told.run(lambda path, body: body, "history", "--vkey", other).code == 1
 
 
 @ONE_ENGINE
 def test_the_receipt_of_another_entry_is_not_taken(told: Told) -> None:
-    scene = told.scene
+    people = told.people
     seqs = [
-        entry.link.seq for entry in scene.town.ledger.stream(scene.pat.stream, scene.town.size())
+        entry.link.seq
+        for entry in people.fixture.ledger.stream(people.pat.stream, people.fixture.size())
     ]
     receipts: dict[str, bytes] = {}
 

@@ -19,7 +19,7 @@ from ledger.errors import Refused
 from ledger.event import BUNDLE_LIMIT
 from ledger.times import DAY_MS
 from records.uploads import Upload
-from tests.support.people import Person, Town
+from tests.support.ledger_fixture import LedgerFixture, Person
 from tests.support.server import in_process
 
 
@@ -45,8 +45,8 @@ class Elsewhere:
 
 
 @pytest.fixture
-def town(tmp_path: Path) -> Iterator[Town]:
-    made = Town.found(Settings(data=tmp_path / "data"))
+def fixture(tmp_path: Path) -> Iterator[LedgerFixture]:
+    made = LedgerFixture.found(Settings(data=tmp_path / "data"))
     yield made
     made.verify()
     made.close()
@@ -57,16 +57,16 @@ def absent(actor: Actor) -> Actor:
     return replace(actor, key=Absent(actor.key.seed))
 
 
-def test_a_key_elsewhere_signs_for_every_journey(town: Town) -> None:
+def test_a_key_elsewhere_signs_for_every_journey(fixture: LedgerFixture) -> None:
     """Beside the data and over HTTP: sessions, appends, bundles and readings."""
-    pat, system = town.person(), town.north.system
+    pat, system = fixture.person(), fixture.north.system
     holders = {one.key.id: Elsewhere(one.key) for one in (pat.actor, system)}
 
     def signer(actor: Actor) -> Signer:
         return holders[actor.key.id]
 
-    with in_process(town.ledger) as web, closing(HttpClient(web.url, signer=signer)) as far:
-        for client in (LocalClient(town.ledger, signer), far):
+    with in_process(fixture.ledger) as web, closing(HttpClient(web.url, signer=signer)) as far:
+        for client in (LocalClient(fixture.ledger, signer), far):
             _a_day(client, pat, absent(pat.actor), absent(system))
     kinds = {message.split(b"\n")[0] for one in holders.values() for message in one.asked}
     assert kinds == {b"heartwood/event/v1", b"heartwood/session/v1", b"heartwood/bundle/v1"}
@@ -90,27 +90,30 @@ def _a_day(client: LedgerClient, pat: Person, own: Actor, system: Actor) -> None
     assert readings.history(client, own, pat.patient, "PATRQT").entries
 
 
-def test_the_three_steps_by_hand(town: Town) -> None:
+def test_the_three_steps_by_hand(fixture: LedgerFixture) -> None:
     """What was proposed is what is signed and submitted; a signature over anything else counts for nothing."""
-    pat = town.person()
-    with in_process(town.ledger) as web, closing(HttpClient(web.url)) as far:
-        for client, hospital in ((LocalClient(town.ledger), town.south), (far, town.north)):
+    pat = fixture.person()
+    with in_process(fixture.ledger) as web, closing(HttpClient(web.url)) as far:
+        for client, hospital in (
+            (LocalClient(fixture.ledger), fixture.south),
+            (far, fixture.north),
+        ):
             body = {"purpose": "PATRQT", "reader": hospital.hospital}
             event = pat.actor.event("reader.excluded", pat.stream, body, client.now())
             proposal = propose(client.origin, pat.actor, [event])
             assert proposal.raws[0] in proposal.message()
             (seq,) = client.submit(sign(pat.actor.key, proposal))
-            assert town.ledger.entry(seq).event.raw == proposal.raws[0]
+            assert fixture.ledger.entry(seq).event.raw == proposal.raws[0]
             later = pat.actor.event("reader.included", pat.stream, body, client.now() + DAY_MS)
             other = propose(client.origin, pat.actor, [later])
             with pytest.raises(Refused):
                 client.submit(replace(sign(pat.actor.key, proposal), proposal=other))
 
 
-def test_many_events_are_several_proposals(town: Town) -> None:
+def test_many_events_are_several_proposals(fixture: LedgerFixture) -> None:
     """Of which none is larger than one signature may cover."""
-    pat, client = town.person(), LocalClient(town.ledger)
-    body = {"purpose": "PATRQT", "reader": town.south.hospital}
+    pat, client = fixture.person(), LocalClient(fixture.ledger)
+    body = {"purpose": "PATRQT", "reader": fixture.south.hospital}
     events = [
         pat.actor.event(f"reader.{word}", pat.stream, body, client.now())
         for word in ("excluded", "included") * (BUNDLE_LIMIT // 2 + 1)

@@ -31,9 +31,9 @@ from storage.errors import Unavailable
 from storage.ledger import Ledger
 from tests.support.commands import Ran, heartwood
 from tests.support.copies import copy_ledger
+from tests.support.ledger_fixture import LedgerFixture, vkeys
 from tests.support.lying_server import Lie, lying
-from tests.support.people import Town, vkeys
-from tests.support.scene import Scene
+from tests.support.people import People
 from tests.support.server import in_process
 
 
@@ -51,15 +51,15 @@ def honest(path: str, body: bytes) -> bytes:
 class Patient:
     """A patient at a command line, with a server that tells what a test lets it tell."""
 
-    def __init__(self, scene: Scene, url: str, folder: Path) -> None:
-        self.scene, self.url, self.town = scene, url, scene.town
-        self.key = write_keyfile(folder / "patient", scene.pat.actor)
-        self.state = self.town.settings.data.with_name("state")
+    def __init__(self, people: People, url: str, folder: Path) -> None:
+        self.people, self.url, self.fixture = people, url, people.fixture
+        self.key = write_keyfile(folder / "patient", people.pat.actor)
+        self.state = self.fixture.settings.data.with_name("state")
 
     def run(self, *arguments: object, lie: Lie = honest) -> Ran:
         """A command, at a server that lies."""
         with lying(self.url, lie) as url:
-            return heartwood(self.town.settings, *arguments, "--as", self.key, "--url", url)
+            return heartwood(self.fixture.settings, *arguments, "--as", self.key, "--url", url)
 
     def good(self, *arguments: object) -> Ran:
         """A command, at the honest server."""
@@ -75,7 +75,7 @@ class Patient:
     def told(self, headers: dict[str, str], *arguments: object) -> Ran:
         """A command, at a server that puts its own headers into good answers."""
         with lying(self.url, honest, headers) as url:
-            return heartwood(self.town.settings, *arguments, "--as", self.key, "--url", url)
+            return heartwood(self.fixture.settings, *arguments, "--as", self.key, "--url", url)
 
     def checkpoint(self) -> bytes:
         """What this user's machine keeps of the log."""
@@ -88,10 +88,10 @@ class Patient:
 
 
 @pytest.fixture
-def patient(town: Town, tmp_path: Path) -> Iterator[Patient]:
-    scene = Scene.of(town)
-    with in_process(town.ledger) as web:
-        yield Patient(scene, web.url, tmp_path)
+def patient(fixture: LedgerFixture, tmp_path: Path) -> Iterator[Patient]:
+    people = People.of(fixture)
+    with in_process(fixture.ledger) as web:
+        yield Patient(people, web.url, tmp_path)
 
 
 def bent(end: str, change: Callable[[dict[str, Any]], None]) -> Lie:
@@ -139,9 +139,9 @@ def other_root(note: str) -> str:
 
 def test_an_append_is_proved(patient: Patient) -> None:
     """The acknowledgement holds the event that was signed, under the log's checkpoint."""
-    act = ("grant", patient.scene.doctor.account, "--days", "1")
+    act = ("grant", patient.people.doctor.account, "--days", "1")
     patient.good(*act)
-    assert patient.size() == patient.town.size()
+    assert patient.size() == patient.fixture.size()
     again = replayed("/v1/events")
     assert patient.run(*act, lie=again).code == 0
     patient.caught("holds ev_", again, *act)  # acknowledged, with the receipt of another event
@@ -187,13 +187,13 @@ def test_an_append_that_was_never_made(patient: Patient) -> None:
         answer["checkpoint"] = answer["checkpoint"].replace(f"\n{size}\n", f"\n{size + 1}\n")
 
     patient.caught(
-        "signature line", bent("/v1/events", invented), "exclude", patient.town.south.hospital
+        "signature line", bent("/v1/events", invented), "exclude", patient.fixture.south.hospital
     )
 
 
 def test_a_reading_is_proved(patient: Patient) -> None:
     """A list, a history, a content and an export, each by the receipt of its own reading."""
-    record, copy = patient.scene.record, patient.key.with_name("copy")
+    record, copy = patient.people.record, patient.key.with_name("copy")
     patient.caught("holds ev_", twice(patient, "/chart", "chart"), "chart")
     patient.caught("holds ev_", twice(patient, "/history", "history"), "history")
 
@@ -205,7 +205,7 @@ def test_a_reading_is_proved(patient: Patient) -> None:
 
     patient.caught("the path does not lead", bent("/chart", unrooted_receipt), "chart")
     patient.caught("gave the receipt of entry", bent("/chart", another_number), "chart")
-    own = str(last_of(patient, patient.town.size()))
+    own = str(last_of(patient, patient.fixture.size()))
     for command in (("open", record, "--purpose", "PATRQT"), ("chart", "--export", copy)):
         patient.caught("gave the receipt of entry 0", receipts_of_0(patient), *command)
         patient.caught("the path does not lead", another_entry(patient), *command)
@@ -232,7 +232,7 @@ def unrooted(text: str) -> str:
 
 def receipts_of_0(patient: Patient) -> Lie:
     """One true receipt, of entry 0, whatever is asked for."""
-    text = patient.town.ledger.receipt(0)[0].text()
+    text = patient.fixture.ledger.receipt(0)[0].text()
     return lambda path, body: text if path.startswith("/v1/receipts/") else body
 
 
@@ -246,7 +246,7 @@ def another_entry(patient: Patient) -> Lie:
         return (
             b"%b"
             % Receipt(
-                patient.town.ledger.entry(asked.index - 1).raw,
+                patient.fixture.ledger.entry(asked.index - 1).raw,
                 asked.index,
                 asked.path,
                 asked.checkpoint,
@@ -258,8 +258,8 @@ def another_entry(patient: Patient) -> Lie:
 
 def test_a_look_at_the_whole_log_is_proved(patient: Patient) -> None:
     """An auditor's: the token's own entry, and the checkpoint that the export is made of."""
-    town, near = patient.town, LocalClient(patient.town.ledger)
-    auditor, _ = staff.appoint_auditor(near, town.operator, "Aud", 1, new_key())
+    fixture, near = patient.fixture, LocalClient(patient.fixture.ledger)
+    auditor, _ = staff.appoint_auditor(near, fixture.operator, "Aud", 1, new_key())
 
     def earlier(answer: dict[str, Any]) -> None:
         answer["seq"] -= 1
@@ -278,52 +278,52 @@ def test_a_look_at_the_whole_log_is_proved(patient: Patient) -> None:
         with pytest.raises(Tampered, match="checkpoint: signature line"):
             far.source(auditor)
     with closing(HttpClient(patient.url)) as far:
-        assert far.source(auditor).size == town.size()
+        assert far.source(auditor).size == fixture.size()
 
 
 def test_a_fork_is_found(patient: Patient, tmp_path: Path) -> None:
     """The same log with another past, signed by its own keys: two histories that don't fit each other."""
-    town, pat = patient.town, patient.scene.pat
-    act = ("grant", patient.scene.doctor.account, "--days", "1")
+    fixture, pat = patient.fixture, patient.people.pat
+    act = ("grant", patient.people.doctor.account, "--days", "1")
     patient.good(*act)
-    with forked(town, tmp_path / "fork") as (fork, url):
+    with forked(fixture, tmp_path / "fork") as (fork, url):
         patient.good(*act)
         kept = patient.checkpoint()
-        grants.hide(LocalClient(fork), pat.actor, pat.patient, patient.scene.record)
+        grants.hide(LocalClient(fork), pat.actor, pat.patient, patient.people.record)
         for told in (act, ("chart",), ("chart",), ("history",)):
-            ran = heartwood(town.settings, *told, "--as", patient.key, "--url", url)
+            ran = heartwood(fixture.settings, *told, "--as", patient.key, "--url", url)
             assert ran.code == 1 and "two histories" in ran.err, ran
         assert patient.checkpoint() == kept
 
 
 def test_a_log_that_went_back_is_found(patient: Patient, tmp_path: Path) -> None:
     """A server with an older state of the log proves nothing of what was seen since."""
-    town, stranger = patient.town, patient.town.south.hospital
-    seq = town.size() - 1
-    with forked(town, tmp_path / "older") as (_, url):
+    fixture, stranger = patient.fixture, patient.fixture.south.hospital
+    seq = fixture.size() - 1
+    with forked(fixture, tmp_path / "older") as (_, url):
         for act in ("exclude", "include", "exclude"):
             patient.good(act, stranger)
         kept = patient.checkpoint()
         at = ("--as", patient.key, "--url", url)
-        ran = heartwood(town.settings, "receipt", last_of(patient, seq), *at)
+        ran = heartwood(fixture.settings, "receipt", last_of(patient, seq), *at)
         assert ran.code == 1 and "the log went back" in ran.err, ran
-        ran = heartwood(town.settings, "chart", *at)
+        ran = heartwood(fixture.settings, "chart", *at)
         assert ran.code == 1 and "went back" in ran.err, ran
         assert patient.checkpoint() == kept
 
 
 def test_other_keys_than_those_of_the_first_contact(patient: Patient) -> None:
     """And of a log that claims another's name; what --vkey names goes before what a server says."""
-    signer = LogSigner(patient.town.ledger.origin, bytes(32), b"1" * 32)
+    signer = LogSigner(patient.fixture.ledger.origin, bytes(32), b"1" * 32)
     other = [str(key) for key in signer.keys]
     replaced = bent("/v1/log", lambda a: a.update(vkeys=other))
     assert "first contact" in patient.good("chart").err
     assert not patient.good("chart").err
     patient.caught("not those kept at the first contact", replaced, "chart")
-    own = patient.town.settings.data / "log.vkey"
-    size = patient.town.size()
-    patient.caught("not those kept", replaced, "exclude", patient.town.south.hospital)
-    assert patient.town.size() == size  # nothing was signed for such a server
+    own = patient.fixture.settings.data / "log.vkey"
+    size = patient.fixture.size()
+    patient.caught("not those kept", replaced, "exclude", patient.fixture.south.hospital)
+    assert patient.fixture.size() == size  # nothing was signed for such a server
     assert patient.run("history", "--vkey", own, lie=replaced).code == 0
     ran = patient.run("chart", lie=bent("/v1/log", lambda a: a.update(origin="other.example")))
     assert ran.code == 2 and "other.example" in ran.err
@@ -331,14 +331,14 @@ def test_other_keys_than_those_of_the_first_contact(patient: Patient) -> None:
 
 def test_pinned_keys_are_not_overruled(patient: Patient, tmp_path: Path) -> None:
     """Without anything kept, a client with the log's keys takes no checkpoint of others."""
-    signer = LogSigner(patient.town.ledger.origin, bytes(32), b"1" * 32)
-    pat = patient.scene.pat
+    signer = LogSigner(patient.fixture.ledger.origin, bytes(32), b"1" * 32)
+    pat = patient.people.pat
     with (
         closing(HttpClient(patient.url, vkeys=signer.keys)) as far,
         pytest.raises(Tampered, match="known keys"),
     ):
         readings.chart(far, pat.actor, pat.patient, "PATRQT")
-    keys = parse_keys(vkeys(patient.town.settings))
+    keys = parse_keys(vkeys(patient.fixture.settings))
     with closing(HttpClient(patient.url, vkeys=keys)) as far:
         assert readings.chart(far, pat.actor, pat.patient, "PATRQT").lines
     other = Actor("other.example", pat.actor.account, "patient", "", pat.actor.key)
@@ -357,13 +357,13 @@ def test_what_is_kept_never_shrinks_and_is_private(patient: Patient) -> None:
     (folder,) = (patient.state / "heartwood").iterdir()
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
     assert folder.stat().st_mode & 0o777 == 0o700
-    kept = KeptInFiles(patient.state / "heartwood", patient.town.ledger.origin)
+    kept = KeptInFiles(patient.state / "heartwood", patient.fixture.ledger.origin)
     latest = kept.checkpoint()
     assert latest is not None and first != latest
     assert not kept.advance(latest, int(first.splitlines()[1]), first)
     assert not kept.advance(first, patient.size() + 1, first)
     assert kept.checkpoint() == latest
-    pat = patient.scene.pat
+    pat = patient.people.pat
 
     def look() -> None:
         mine = lambda origin: KeptInFiles(patient.state / "heartwood", origin)  # noqa: E731
@@ -376,7 +376,7 @@ def test_what_is_kept_never_shrinks_and_is_private(patient: Patient) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert patient.size() == patient.town.size()
+    assert patient.size() == patient.fixture.size()
 
 
 PACKED = gzip.compress(bytes(64 << 20), 1)
@@ -430,15 +430,15 @@ def test_an_answer_has_a_limit_in_bytes_and_in_time(monkeypatch: pytest.MonkeyPa
 
 
 @contextmanager
-def forked(town: Town, folder: Path) -> Iterator[tuple[Ledger, str]]:
+def forked(fixture: LedgerFixture, folder: Path) -> Iterator[tuple[Ledger, str]]:
     """The same log as it is now, in another place, with a server of its own."""
-    town.ledger.publish()
-    copied = copy_ledger(town.settings, folder / "data")
+    fixture.ledger.publish()
+    copied = copy_ledger(fixture.settings, folder / "data")
     with closing(open_ledger(copied)) as fork, in_process(fork) as web:
         yield fork, web.url
 
 
 def last_of(patient: Patient, below: int) -> int:
     """An entry of the patient's, at most `below`."""
-    stream = patient.town.ledger.stream(patient.scene.pat.stream, below + 1)
+    stream = patient.fixture.ledger.stream(patient.people.pat.stream, below + 1)
     return stream[-1].link.seq

@@ -36,20 +36,20 @@ from tests.support.exports import (
     signed,
     write_files,
 )
-from tests.support.histories import Life, live
+from tests.support.histories import History, rich_history
+from tests.support.ledger_fixture import LedgerFixture
 from tests.support.memory_log import with_manifest
 from tests.support.paths import ROOT
-from tests.support.people import Town
 
 ROOMS = ("consent", "crypto", "ledger")
 
 
 @dataclass
-class Lived:
+class Rich:
     """A rich history, closed, and its export."""
 
     export: Export
-    life: Life
+    history: History
     service: Actor
 
     @property
@@ -73,31 +73,31 @@ class Lived:
 
 
 @pytest.fixture(scope="module")
-def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
-    place = tmp_path_factory.mktemp("lived")
+def rich(tmp_path_factory: pytest.TempPathFactory) -> Rich:
+    place = tmp_path_factory.mktemp("rich")
     settings = Settings(data=place / "data", database_url="")
-    town = Town.found(settings, origin=ORIGIN)
-    life = live(town)
-    export = forgeable(town.ledger, settings.data, place / "export")
-    town.close()
+    fixture = LedgerFixture.found(settings, origin=ORIGIN)
+    history = rich_history(fixture)
+    export = forgeable(fixture.ledger, settings.data, place / "export")
+    fixture.close()
     key = SigningKey(load_root(settings.data / "keys" / "service.seed", None))
     service = Actor(ORIGIN, read_marker(settings)["service"], "service", "", key)
-    return Lived(export, life, service)
+    return Rich(export, history, service)
 
 
 # What is good
 
 
-def test_every_decision_of_a_rich_history_is_good(lived: Lived, tmp_path: Path) -> None:
-    found = lived.audit(lived.export.files, tmp_path / "export")
+def test_every_decision_of_a_rich_history_is_good(rich: Rich, tmp_path: Path) -> None:
+    found = rich.audit(rich.export.files, tmp_path / "export")
     assert found.wrong == () and found.proven
-    assert (found.size, found.decisions) == (lived.export.size, len(lived.decided()))
+    assert (found.size, found.decisions) == (rich.export.size, len(rich.decided()))
     assert sum(found.by_rule.values()) == found.decisions
     assert found.by_rule.keys() >= {
         "permit S1", "permit S5", "permit S6", "permit S9", "deny S1 role", "deny S2 retracted",
         "deny S3 step_up", "deny S7 excluded", "deny S8 emergency_needed", "deny S12 no_consent",
     }  # fmt: skip
-    rows = Forger(lived.export).rows
+    rows = Forger(rich.export).rows
     assert len({row["decision"]["policy"] for row in rows if "decision" in row}) == 2
     assert {row["event"]["type"] for row in rows} >= {"chart.opened", "record.hidden"}
     scopes = {row["event"]["body"].get("scope") for row in rows}
@@ -161,18 +161,18 @@ ALTERED: dict[str, tuple[Alter, str]] = {
 
 @pytest.mark.parametrize("kind", ALTERED)
 def test_every_altered_decision_is_found_by_its_number(
-    lived: Lived, tmp_path: Path, kind: str
+    rich: Rich, tmp_path: Path, kind: str
 ) -> None:
     """All at once, and each for itself for what it says."""
     alter, words = ALTERED[kind]
-    forger, altered = Forger(lived.export), []
-    for number in lived.decided():
+    forger, altered = Forger(rich.export), []
+    for number in rich.decided():
         changed = alter(forger.rows[number]["decision"])
         if changed is not None:
             forger.rows[number]["decision"] = changed
             altered.append(number)
     assert len(altered) >= 9
-    found = lived.audit(forger.publish(), tmp_path / "export")
+    found = rich.audit(forger.publish(), tmp_path / "export")
     assert [wrong.seq for wrong in found.wrong] == altered
     for wrong in found.wrong:
         name = forger.rows[wrong.seq]["event"]["type"]
@@ -183,21 +183,21 @@ def test_every_altered_decision_is_found_by_its_number(
 @pytest.mark.parametrize(
     "kind", ["record.opened", "chart.opened", "access.granted", "access.refused"]
 )
-def test_a_missing_decision_is_found(lived: Lived, tmp_path: Path, kind: str) -> None:
-    forger = Forger(lived.export)
+def test_a_missing_decision_is_found(rich: Rich, tmp_path: Path, kind: str) -> None:
+    forger = Forger(rich.export)
     number = forger.find(kind)
     del forger.rows[number]["decision"]
-    found = lived.audit(forger.publish(), tmp_path / "export")
+    found = rich.audit(forger.publish(), tmp_path / "export")
     assert str(found.wrong[0]) == f"entry {number}: decision: missing in a {kind}"
 
 
 @pytest.mark.parametrize("kind", ["account.registered", "policy.changed", "group.joined"])
-def test_a_surplus_decision_is_found(lived: Lived, tmp_path: Path, kind: str) -> None:
-    forger = Forger(lived.export)
+def test_a_surplus_decision_is_found(rich: Rich, tmp_path: Path, kind: str) -> None:
+    forger = Forger(rich.export)
     number = forger.find(kind)
     decision = {"assurance": 3, "basis": [], "effect": "permit", "policy": 0, "rule": "S6"}
     forger.rows[number]["decision"] = decision
-    found = lived.audit(forger.publish(), tmp_path / "export")
+    found = rich.audit(forger.publish(), tmp_path / "export")
     assert str(found.wrong[0]).startswith(f"entry {number}: decision: not one of a {kind}")
 
 
@@ -217,58 +217,58 @@ def permitted(forger: Forger, rule: str) -> int:
 
 
 @pytest.mark.parametrize("rule", ["S1", "S5", "S6", "S9"])
-def test_a_permit_where_the_rules_deny_is_found(lived: Lived, tmp_path: Path, rule: str) -> None:
+def test_a_permit_where_the_rules_deny_is_found(rich: Rich, tmp_path: Path, rule: str) -> None:
     """Somebody who has no right at all opens a record, and the log says it was right."""
-    forger, stranger = Forger(lived.export), lived.life.town.south.admin
+    forger, stranger = Forger(rich.export), rich.history.fixture.south.admin
     stream, body = opening(forger, permitted(forger, "S9"))
     basis = forger.rows[permitted(forger, "S9")]["decision"]["basis"]
     last = forger.rows[-1]["decision"]["policy"]
     decision = {"assurance": 3, "basis": basis, "effect": "permit", "policy": last, "rule": rule}
     number = forger.add(stranger, "record.opened", body, stream, decision=decision)
-    found = lived.audit(forger.publish(), tmp_path / "export")
+    found = rich.audit(forger.publish(), tmp_path / "export")
     assert [str(wrong) for wrong in found.wrong] == [
         f"entry {number}: record.opened: decided permit {rule}, the rules give deny S1 role "
         f"(basis {basis}, not [])"
     ]
 
 
-def test_a_denial_where_the_rules_permit_is_found(lived: Lived, tmp_path: Path) -> None:
+def test_a_denial_where_the_rules_permit_is_found(rich: Rich, tmp_path: Path) -> None:
     """The patient is refused the own record."""
-    forger, pat = Forger(lived.export), lived.life.pat.actor
+    forger, pat = Forger(rich.export), rich.history.pat.actor
     stream, body = opening(forger, permitted(forger, "S5"))
     inner = pat.event("record.opened", stream, body, forger.now)
     number = forger.add(
-        lived.service, "access.refused", {"event": inner, "sig": signature(pat.key, inner)}, stream,
+        rich.service, "access.refused", {"event": inner, "sig": signature(pat.key, inner)}, stream,
         decision={
             "assurance": 3, "basis": [], "effect": "deny", "policy": 0, "reason": "no_consent", "rule": "S12",
         },
     )  # fmt: skip
-    found = lived.audit(forger.publish(), tmp_path / "export")
+    found = rich.audit(forger.publish(), tmp_path / "export")
     assert [wrong.seq for wrong in found.wrong] == [number]
     assert "decided deny S12 no_consent, the rules give permit S5" in found.wrong[0].what
 
 
-def test_a_reading_after_its_grant_ended_is_found(lived: Lived, tmp_path: Path) -> None:
+def test_a_reading_after_its_grant_ended_is_found(rich: Rich, tmp_path: Path) -> None:
     """To the millisecond: half-open, so a grant that ends as the reading begins permits nothing."""
-    forger = Forger(lived.export)
+    forger = Forger(rich.export)
     reading = permitted(forger, "S9")
     (granted,) = forger.rows[reading]["decision"]["basis"]
     event = forger.rows[granted]["event"]
     event["body"]["end"] = forger.rows[reading]["time"]
-    found = lived.audit(forger.publish(), tmp_path / "export")
+    found = rich.audit(forger.publish(), tmp_path / "export")
     assert reading in [wrong.seq for wrong in found.wrong]
 
 
 # What is no log
 
 
-def test_entries_that_are_not_under_the_checkpoint(lived: Lived, tmp_path: Path) -> None:
-    path = f"tile/entries/000.p/{lived.export.size}"
-    data = lived.export.files[path]
+def test_entries_that_are_not_under_the_checkpoint(rich: Rich, tmp_path: Path) -> None:
+    path = f"tile/entries/000.p/{rich.export.size}"
+    data = rich.export.files[path]
     for at in (len(data) // 3, len(data) - 2):
-        files = with_manifest(dict(lived.export.files) | {path: flipped(data, at, 0)})
+        files = with_manifest(dict(rich.export.files) | {path: flipped(data, at, 0)})
         with pytest.raises(Tampered, match="its root is not that of the entries"):
-            lived.audit(files, tmp_path / "export")
+            rich.audit(files, tmp_path / "export")
 
 
 def without_entry_0(forger: Forger) -> None:
@@ -284,24 +284,24 @@ def before_entry_0(forger: Forger) -> None:
 
 @pytest.mark.parametrize("bend", [without_entry_0, before_entry_0])
 def test_a_log_without_a_policy_is_found(
-    lived: Lived, tmp_path: Path, bend: Callable[[Forger], None]
+    rich: Rich, tmp_path: Path, bend: Callable[[Forger], None]
 ) -> None:
-    forger = Forger(lived.export)
+    forger = Forger(rich.export)
     bend(forger)
-    assert lived.audit(forger.publish(), tmp_path / "export").wrong
+    assert rich.audit(forger.publish(), tmp_path / "export").wrong
 
 
 @pytest.mark.parametrize("raw", [b"{}", b"\xff", b"", b"x" * 65_535])
-def test_bytes_that_are_no_entry_are_found(lived: Lived, tmp_path: Path, raw: bytes) -> None:
-    entries = [*lived.export.entries, raw]
-    found = lived.audit(signed(lived.export, entries), tmp_path / "export")
-    assert [wrong.seq for wrong in found.wrong] == [lived.export.size]
+def test_bytes_that_are_no_entry_are_found(rich: Rich, tmp_path: Path, raw: bytes) -> None:
+    entries = [*rich.export.entries, raw]
+    found = rich.audit(signed(rich.export, entries), tmp_path / "export")
+    assert [wrong.seq for wrong in found.wrong] == [rich.export.size]
 
 
-def test_an_entry_under_another_number_is_found(lived: Lived, tmp_path: Path) -> None:
-    entries = lived.export.entries
+def test_an_entry_under_another_number_is_found(rich: Rich, tmp_path: Path) -> None:
+    entries = rich.export.entries
     entries = [*entries[:-2], entries[-1], entries[-2]]
-    found = lived.audit(signed(lived.export, entries), tmp_path / "export")
+    found = rich.audit(signed(rich.export, entries), tmp_path / "export")
     assert [wrong.seq for wrong in found.wrong] == [len(entries) - 2, len(entries) - 1]
     assert found.wrong[0].what == f"calls itself entry {len(entries) - 1}"
 
@@ -311,73 +311,73 @@ def test_an_entry_under_another_number_is_found(lived: Lived, tmp_path: Path) ->
 
 @pytest.mark.parametrize("size", [1, 30, 60, 90, -1, 0])
 def test_an_audit_since_an_older_export_finds_the_same(
-    lived: Lived, tmp_path: Path, size: int
+    rich: Rich, tmp_path: Path, size: int
 ) -> None:
     """Together they decided what one audit decides; what is wrong after is found, with the same words."""
-    size = size if size > 0 else lived.export.size + size
-    older = lived.older(size, tmp_path / "older")
-    whole = lived.audit(lived.export.files, tmp_path / "whole")
-    first = audit_export(older, lived.export.vkeys)
-    second = audit_export(tmp_path / "whole", lived.export.vkeys, since=older)
+    size = size if size > 0 else rich.export.size + size
+    older = rich.older(size, tmp_path / "older")
+    whole = rich.audit(rich.export.files, tmp_path / "whole")
+    first = audit_export(older, rich.export.vkeys)
+    second = audit_export(tmp_path / "whole", rich.export.vkeys, since=older)
     assert (first.wrong, second.wrong, second.since) == ((), (), size)
     assert first.by_rule + second.by_rule == whole.by_rule
-    forger = Forger(lived.export)
-    for number in lived.decided():
+    forger = Forger(rich.export)
+    for number in rich.decided():
         if number >= size:
             forger.rows[number]["decision"] = other_rule(forger.rows[number]["decision"])
-    bent = lived.audit(forger.publish(), tmp_path / "bent").wrong
-    assert audit_export(tmp_path / "bent", lived.export.vkeys, since=older).wrong == bent
-    assert [wrong.seq for wrong in bent] == [n for n in lived.decided() if n >= size]
+    bent = rich.audit(forger.publish(), tmp_path / "bent").wrong
+    assert audit_export(tmp_path / "bent", rich.export.vkeys, since=older).wrong == bent
+    assert [wrong.seq for wrong in bent] == [n for n in rich.decided() if n >= size]
 
 
 @pytest.mark.parametrize("size", [1, 60, 0])
 def test_an_older_export_that_is_no_prefix_is_refused(
-    lived: Lived, tmp_path: Path, size: int
+    rich: Rich, tmp_path: Path, size: int
 ) -> None:
-    forger = Forger(lived.export)
-    del forger.rows[size or lived.export.size :]
+    forger = Forger(rich.export)
+    del forger.rows[size or rich.export.size :]
     forger.rows[0]["event"]["body"]["policy"]["retention_years"] += 1
-    forger.sign(0, lived.life.town.operator.key)
+    forger.sign(0, rich.history.fixture.operator.key)
     older = write_files(forger.publish(), tmp_path / "older")
     with pytest.raises(Tampered, match="does not extend the older export"):
-        lived.audit(lived.export.files, tmp_path / "export", since=older)
+        rich.audit(rich.export.files, tmp_path / "export", since=older)
 
 
-def test_a_longer_or_anothers_older_export_is_refused(lived: Lived, tmp_path: Path) -> None:
-    longer = write_files(lived.export.files, tmp_path / "longer")
-    cut = lived.older(60, tmp_path / "cut")
+def test_a_longer_or_anothers_older_export_is_refused(rich: Rich, tmp_path: Path) -> None:
+    longer = write_files(rich.export.files, tmp_path / "longer")
+    cut = rich.older(60, tmp_path / "cut")
     with pytest.raises(
-        Tampered, match=f"the older export has {lived.export.size} entries, this one 60"
+        Tampered, match=f"the older export has {rich.export.size} entries, this one 60"
     ):
-        audit_export(cut, lived.export.vkeys, since=longer)
+        audit_export(cut, rich.export.vkeys, since=longer)
     other = LogSigner(ORIGIN, bytes(32), bytes(range(32)))
-    forged = write_files(signed(lived.export, lived.export.entries[:60], other), tmp_path / "other")
+    forged = write_files(signed(rich.export, rich.export.entries[:60], other), tmp_path / "other")
     with pytest.raises(Tampered, match="the older export's checkpoint"):
-        audit_export(longer, lived.export.vkeys, since=forged)
+        audit_export(longer, rich.export.vkeys, since=forged)
     with pytest.raises(FileNotFoundError, match="there is no folder"):
-        audit_export(longer, lived.export.vkeys, since=tmp_path / "none")
+        audit_export(longer, rich.export.vkeys, since=tmp_path / "none")
     (tmp_path / "none").mkdir()
     with pytest.raises(Tampered, match="the older export's checkpoint: missing"):
-        audit_export(longer, lived.export.vkeys, since=tmp_path / "none")
+        audit_export(longer, rich.export.vkeys, since=tmp_path / "none")
 
 
 # The commands
 
 
-def bent_export(lived: Lived, place: Path) -> tuple[Path, int]:
+def bent_export(rich: Rich, place: Path) -> tuple[Path, int]:
     """An export with one wrong decision, and its number."""
-    forger = Forger(lived.export)
+    forger = Forger(rich.export)
     number = permitted(forger, "S9")
     forger.rows[number]["decision"] = other_rule(forger.rows[number]["decision"])
     return write_files(forger.publish(), place), number
 
 
-def test_the_command(lived: Lived, tmp_path: Path) -> None:
+def test_the_command(rich: Rich, tmp_path: Path) -> None:
     settings = Settings(data=tmp_path / "no ledger is needed")
-    good = write_files(lived.export.files, tmp_path / "good")
-    bad, number = bent_export(lived, tmp_path / "bad")
-    older = lived.older(60, tmp_path / "older")
-    keys = ("--vkey", lived.keys)
+    good = write_files(rich.export.files, tmp_path / "good")
+    bad, number = bent_export(rich, tmp_path / "bad")
+    older = rich.older(60, tmp_path / "older")
+    keys = ("--vkey", rich.keys)
     ran = heartwood(settings, "audit", good, *keys)
     assert (
         ran.code,
@@ -421,12 +421,12 @@ def tool(
 
 
 def test_three_rooms_are_enough_for_an_auditor(
-    lived: Lived, alone: Mapping[str, str], tmp_path: Path
+    rich: Rich, alone: Mapping[str, str], tmp_path: Path
 ) -> None:
-    good = write_files(lived.export.files, tmp_path / "good")
-    bad, number = bent_export(lived, tmp_path / "bad")
-    older = lived.older(60, tmp_path / "older")
-    keys = ("--vkey", lived.keys)
+    good = write_files(rich.export.files, tmp_path / "good")
+    bad, number = bent_export(rich, tmp_path / "bad")
+    older = rich.older(60, tmp_path / "older")
+    keys = ("--vkey", rich.keys)
     runs: list[tuple[int, str, tuple[object, ...]]] = [
         (0, "good: every decision", ("audit", good, *keys)),
         (0, "the first 60 audited before", ("audit", good, *keys, "--since", older)),
@@ -444,10 +444,10 @@ def test_three_rooms_are_enough_for_an_auditor(
 
 @pytest.mark.parametrize("planted", ["crypto/__init__.py", "consent/__init__.py", "storage.py"])
 def test_the_tool_does_not_run_inside_an_export_that_brings_code(
-    lived: Lived, alone: Mapping[str, str], tmp_path: Path, planted: str
+    rich: Rich, alone: Mapping[str, str], tmp_path: Path, planted: str
 ) -> None:
     ran = b"raise SystemExit('the export ran its code')\n"
-    place = write_files(dict(lived.export.files) | {planted: ran}, tmp_path / "export")
-    run = tool(place, alone, "audit", ".", "--vkey", lived.keys)
+    place = write_files(dict(rich.export.files) | {planted: ran}, tmp_path / "export")
+    run = tool(place, alone, "audit", ".", "--vkey", rich.keys)
     assert run.returncode == 4 and "the export ran its code" not in run.stderr
     assert f"this folder holds {planted.removesuffix('.py').split('/')[0]!r}" in run.stderr

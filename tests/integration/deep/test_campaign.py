@@ -10,7 +10,7 @@ import pytest
 
 from identity.actors import write_keyfile
 from tests.deep import calls, campaign, planted, scarce, torn
-from tests.deep.campaign import Part, Tally, World
+from tests.deep.campaign import Part, Tally, Trial
 from tests.deep.plants import PLANTS, Plant
 from tests.deep.tracing import StraceMissing, find_strace
 from tests.support.postgres import Cluster
@@ -98,37 +98,37 @@ def test_a_campaign_without_a_bug_finds_none(engine: str, strace: str) -> None:
 
 
 @pytest.fixture
-def world(engine: str, tmp_path: Path) -> Iterator[World]:
-    """A town and who acts in it."""
-    with World.found(engine, patients=1, folder=tmp_path / "world") as made:
+def trial(engine: str, tmp_path: Path) -> Iterator[Trial]:
+    """A ledger and who acts in it."""
+    with Trial.found(engine, patients=1, folder=tmp_path / "trial") as made:
         yield made
 
 
 def test_the_command_line_says_it_in_one_line(
-    world: World, engine: str, strace: str, tmp_path: Path
+    trial: Trial, engine: str, strace: str, tmp_path: Path
 ) -> None:
     """Whatever fails while a command runs: exit code 4 and one line, without a traceback."""
     report, key = tmp_path / "report.txt", tmp_path / "system.key"
     report.write_text("haemoglobin 13.9 g/dl")
-    write_keyfile(key, world.crowd.system, None)
-    patient = world.crowd.patients[0].patient
+    write_keyfile(key, trial.crowd.system, None)
+    patient = trial.crowd.patients[0].patient
     command = [
         *(sys.executable, "-c", "from api.cli import main; main()", "upload", f"{report}"),
         *("--patient", patient, "--category", "laboratory", "--as", f"{key}"),
     ]
     surroundings = {
-        "HEARTWOOD_DATA": f"{world.settings.data}",
-        "HEARTWOOD_DATABASE_URL": world.settings.database_url,
+        "HEARTWOOD_DATA": f"{trial.settings.data}",
+        "HEARTWOOD_DATABASE_URL": trial.settings.database_url,
     }
     for fault in BROKEN_CALLS[engine]:
         what, _, file = fault.partition(" ")
         broken = [strace, "-f", "-o", "/dev/null", "-e", f"inject={what}"]
-        broken += ["-P", f"{world.settings.data / file}"] if file else []
+        broken += ["-P", f"{trial.settings.data / file}"] if file else []
         done = subprocess.run(
             [*broken, *command], env=os.environ | surroundings, capture_output=True, text=True
         )
         assert (done.returncode, done.stdout) == (4, ""), (fault, done)
         assert done.stderr.startswith("heartwood: "), fault
         assert done.stderr.count("\n") == 1, (fault, done.stderr)
-    world.stands([])
-    world.town.close()
+    trial.stands([])
+    trial.fixture.close()

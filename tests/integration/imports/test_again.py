@@ -16,8 +16,9 @@ from api.app.bootstrap import open_ledger
 from api.app.settings import Settings
 from consent.auditor import audit_export
 from identity.actors import Actor
-from imports import Options, Summary, import_paths
 from imports.drafts import names_of
+from imports.report import Summary
+from imports.run import Options, import_paths
 from journeys.errors import RecordsError
 from ledger.auditor import verify_export
 from ledger.facts import Record

@@ -14,9 +14,10 @@ from client.beside import reading
 from client.local import LocalClient
 from client.registering import AddedHospital, add_hospital, add_member
 from identity.actors import Actor, new_key, read_keyfile
-from imports import Options, Summary, import_paths
 from imports.fhir import scan_bundle
 from imports.generating import Order, generate
+from imports.report import Summary
+from imports.run import Options, import_paths
 from journeys.errors import RecordsError
 from ledger.auditor import verify_export
 from ledger.codes import CATEGORIES

@@ -12,7 +12,7 @@ import pytest
 
 from api.app.bootstrap import open_ledger
 from identity.actors import write_keyfile
-from imports import Options, import_paths
+from imports.run import Options, import_paths
 from imports.walking import Aside, walk
 from journeys.errors import RecordsError
 from tests.integration.imports.test_again import lab, numbers, of, patient, visit, write

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from client.beside import upload
-from imports import Summary
 from imports.carrying import current_content
 from imports.labels import Labels
-from imports.report import CORRECTIONS, REJECTS
+from imports.report import CORRECTIONS, REJECTS, Summary
 from journeys.errors import RecordsError
 from ledger.facts import Record
 from records.uploads import Upload

@@ -17,8 +17,8 @@ from client.authoring import retract
 from client.local import LocalClient
 from client.registering import NewPatient, correct_patient, register_patients, today
 from identity.actors import new_id
-from imports import Summary
 from imports.mapping import Mapping
+from imports.report import Summary
 from journeys.days import day_in
 from ledger.directory import Patient
 from records.opening import find_records

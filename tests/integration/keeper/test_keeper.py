@@ -43,9 +43,9 @@ from records import opening
 from storage.evidence import PROVING_TRIES, Proofs, ask_keeper, of_entries
 from storage.ledger import Ledger
 from tests.support.copies import copy_ledger
-from tests.support.histories import Life
-from tests.support.people import CONTENT, Town, denied, entry_of, keys_of, signed
-from tests.support.scene import Scene
+from tests.support.histories import History
+from tests.support.ledger_fixture import CONTENT, LedgerFixture, denied, entry_of, keys_of, signed
+from tests.support.people import People
 from tests.support.server import in_process
 
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
@@ -77,28 +77,30 @@ class Ask:
 
 
 @pytest.fixture
-def scene(town: Town) -> Scene:
+def people(fixture: LedgerFixture) -> People:
     """A patient who granted, and a doctor who may read."""
-    made = Scene.of(town)
-    entry_of(town.answer(made.grant(actions=["list", "read", "read_history"]), made.pat.actor.key))
+    made = People.of(fixture)
+    entry_of(
+        fixture.answer(made.grant(actions=["list", "read", "read_history"]), made.pat.actor.key)
+    )
     return made
 
 
-def ask(scene: Scene, ledger: Ledger | None = None, **body: str) -> Ask:
+def ask(people: People, ledger: Ledger | None = None, **body: str) -> Ask:
     """A permitted reading by the doctor, and the request that follows it."""
-    where = ledger or scene.town.ledger
-    event = scene.reading(None, **body)
-    entry = entry_of(where.append([signed(where, event, scene.doctor.key)])[0])
-    return request(scene, where, entry)
+    where = ledger or people.fixture.ledger
+    event = people.reading(None, **body)
+    entry = entry_of(where.append([signed(where, event, people.doctor.key)])[0])
+    return request(people, where, entry)
 
 
-def request(scene: Scene, ledger: Ledger, entry: Entry) -> Ask:
+def request(people: People, ledger: Ledger, entry: Entry) -> Ask:
     """The request for the record's key on the strength of an entry."""
-    row = ledger.keys.blob_key(scene.blob)
-    version = opening.find_record(ledger, scene.record).versions[0]
+    row = ledger.keys.blob_key(people.blob)
+    version = opening.find_record(ledger, people.record).versions[0]
     wrapped = Wrapped(row.patient, row.blob, row.version, row.wrapped)
     shown = shown_to_keeper(ledger, entry)
-    return Ask(ledger, entry, shown, wrapped, scene.record, sha256_of(version))
+    return Ask(ledger, entry, shown, wrapped, people.record, sha256_of(version))
 
 
 def shown_to_keeper(ledger: Ledger, entry: Entry) -> Proofs:
@@ -115,45 +117,45 @@ def assert_refused(keeper: KeyKeeper, asked: Ask, said: str) -> None:
 # What is given.
 
 
-def test_a_permitted_reading_gets_the_key(scene: Scene) -> None:
+def test_a_permitted_reading_gets_the_key(people: People) -> None:
     """It opens the blob; asked for the same reading again, the keeper gives nothing."""
-    keeper, asked = scene.town.ledger.keeper, ask(scene)
+    keeper, asked = people.fixture.ledger.keeper, ask(people)
     key = asked.put(keeper)
-    context = blob_context(scene.pat.patient, scene.record, scene.blob)
-    content = open_stream(key, context, scene.town.ledger.blobs.read(scene.blob))
+    context = blob_context(people.pat.patient, people.record, people.blob)
+    content = open_stream(key, context, people.fixture.ledger.blobs.read(people.blob))
     assert b"".join(content) == CONTENT
     assert_refused(keeper, asked, f"entry {asked.entry.link.seq} has had its key already")
-    assert ask(scene).put(keeper) == key
+    assert ask(people).put(keeper) == key
 
 
-def test_under_a_newer_checkpoint_it_is_the_same_reading(scene: Scene) -> None:
+def test_under_a_newer_checkpoint_it_is_the_same_reading(people: People) -> None:
     """A second release isn't to be had by another receipt of the same entry."""
-    keeper, asked = scene.town.ledger.keeper, ask(scene)
+    keeper, asked = people.fixture.ledger.keeper, ask(people)
     asked.put(keeper)
-    scene.town.doctor()
-    again = request(scene, scene.town.ledger, asked.entry)
+    people.fixture.doctor()
+    again = request(people, people.fixture.ledger, asked.entry)
     assert again.shown.receipts[0].checkpoint != asked.shown.receipts[0].checkpoint
     assert_refused(keeper, again, "has had its key already")
 
 
-def test_an_older_checkpoint_of_the_same_branch_is_taken(scene: Scene) -> None:
+def test_an_older_checkpoint_of_the_same_branch_is_taken(people: People) -> None:
     """Readings overtake each other; each is released once."""
-    keeper, first = scene.town.ledger.keeper, ask(scene)
-    second = ask(scene)
+    keeper, first = people.fixture.ledger.keeper, ask(people)
+    second = ask(people)
     assert second.put(keeper) == first.put(keeper)
 
 
-def test_a_share_opens_with_the_reader_s_key_alone(scene: Scene) -> None:
+def test_a_share_opens_with_the_reader_s_key_alone(people: People) -> None:
     """With `reply` the key comes sealed for it, bound to this very reading."""
     private, other = X25519PrivateKey.generate(), X25519PrivateKey.generate()
     public = private.public_key().public_bytes_raw()
-    asked = ask(scene, reply=b64encode(public))
-    share = asked.put(scene.town.ledger.keeper)
-    info = share_info(scene.pat.patient, asked.entry.event.id, public, scene.blob)
+    asked = ask(people, reply=b64encode(public))
+    share = asked.put(people.fixture.ledger.keeper)
+    info = share_info(people.pat.patient, asked.entry.event.id, public, people.blob)
     key = open_share(private.private_bytes_raw(), info, share)
     assert key not in share
-    assert key == ask(scene).put(scene.town.ledger.keeper)
-    another = share_info(scene.pat.patient, scene.id("ev"), public, scene.blob)
+    assert key == ask(people).put(people.fixture.ledger.keeper)
+    another = share_info(people.pat.patient, people.id("ev"), public, people.blob)
     for secret, bound in ((other, info), (private, another)):
         with pytest.raises(SealError):
             open_share(secret.private_bytes_raw(), bound, share)
@@ -164,90 +166,90 @@ def test_a_share_opens_with_the_reader_s_key_alone(scene: Scene) -> None:
 
 def _bent(
     bend: Callable[[tuple[Receipt, ...]], tuple[Receipt, ...]],
-) -> Callable[[Scene], Ask]:
+) -> Callable[[People], Ask]:
     """The honest request with other receipts."""
 
-    def make(scene: Scene) -> Ask:
-        asked = ask(scene)
+    def make(people: People) -> Ask:
+        asked = ask(people)
         return replace(asked, shown=replace(asked.shown, receipts=bend(asked.shown.receipts)))
 
     return make
 
 
-def _receipt(bend: Callable[[Receipt], Receipt]) -> Callable[[Scene], Ask]:
+def _receipt(bend: Callable[[Receipt], Receipt]) -> Callable[[People], Ask]:
     return _bent(lambda receipts: (bend(receipts[0]), *receipts[1:]))
 
 
-def _note(bend: Callable[[bytes], bytes]) -> Callable[[Scene], Ask]:
+def _note(bend: Callable[[bytes], bytes]) -> Callable[[People], Ask]:
     """With another checkpoint in all receipts."""
     return _bent(lambda rs: tuple(replace(r, checkpoint=bend(r.checkpoint)) for r in rs))
 
 
-def _wrapped(**bent: object) -> Callable[[Scene], Ask]:
-    def make(scene: Scene) -> Ask:
-        asked = ask(scene)
+def _wrapped(**bent: object) -> Callable[[People], Ask]:
+    def make(people: People) -> Ask:
+        asked = ask(people)
         return replace(asked, wrapped=replace(asked.wrapped, **bent))  # type: ignore[arg-type]
 
     return make
 
 
-def _refused_reading(scene: Scene) -> Ask:
-    stranger = scene.town.doctor()
-    answer = denied(scene.town.answer(scene.reading(stranger), stranger.key))
+def _refused_reading(people: People) -> Ask:
+    stranger = people.fixture.doctor()
+    answer = denied(people.fixture.answer(people.reading(stranger), stranger.key))
     assert answer.seq is not None
-    return request(scene, scene.town.ledger, scene.town.ledger.entry(answer.seq))
+    return request(people, people.fixture.ledger, people.fixture.ledger.entry(answer.seq))
 
 
-def _last(event: Callable[[Scene], Entry]) -> Callable[[Scene], Ask]:
-    return lambda scene: request(scene, scene.town.ledger, event(scene))
+def _last(event: Callable[[People], Entry]) -> Callable[[People], Ask]:
+    return lambda people: request(people, people.fixture.ledger, event(people))
 
 
-def _by_pat(make: Callable[[Scene], dict[str, object]]) -> Callable[[Scene], Ask]:
-    return _last(lambda s: entry_of(s.town.answer(make(s), s.pat.actor.key)))
+def _by_pat(make: Callable[[People], dict[str, object]]) -> Callable[[People], Ask]:
+    return _last(lambda s: entry_of(s.fixture.answer(make(s), s.pat.actor.key)))
 
 
-def _history(scene: Scene) -> dict[str, object]:
-    now = scene.town.ledger.clock()
-    return scene.pat.actor.event("history.opened", scene.pat.stream, {"purpose": "PATRQT"}, now)
+def _history(people: People) -> dict[str, object]:
+    now = people.fixture.ledger.clock()
+    return people.pat.actor.event("history.opened", people.pat.stream, {"purpose": "PATRQT"}, now)
 
 
-def _uploaded(scene: Scene) -> Entry:
-    seq = opening.find_record(scene.town.ledger, scene.record).seq
-    return scene.town.ledger.entry(seq)
+def _uploaded(people: People) -> Entry:
+    seq = opening.find_record(people.fixture.ledger, people.record).seq
+    return people.fixture.ledger.entry(seq)
 
 
-def _other_blob(scene: Scene) -> Ask:
+def _other_blob(people: People) -> Ask:
     """A permitted reading of one record, and the wrapped key of another."""
-    other = scene.town.record(scene.pat)
-    asked = ask(scene)
-    row = scene.town.ledger.keys.blob_key(other.blob)
+    other = people.fixture.record(people.pat)
+    asked = ask(people)
+    row = people.fixture.ledger.keys.blob_key(other.blob)
     wrapped = Wrapped(row.patient, row.blob, row.version, row.wrapped)
     return replace(asked, wrapped=wrapped, record=other.record, sha256=other.sha256)
 
 
-def _other_key(scene: Scene) -> Ask:
+def _other_key(people: People) -> Ask:
     """The receipt of somebody else's key."""
-    asked, ledger = ask(scene), scene.town.ledger
-    key = ledger.key_entry(scene.pat.actor.key.id)
+    asked, ledger = ask(people), people.fixture.ledger
+    key = ledger.key_entry(people.pat.actor.key.id)
     return replace(asked, shown=of_entries(ledger, asked.entry.link.seq, key))
 
 
-def _no_key(scene: Scene) -> Ask:
-    asked = ask(scene)
+def _no_key(people: People) -> Ask:
+    asked = ask(people)
     seq = asked.entry.link.seq
-    return replace(asked, shown=of_entries(scene.town.ledger, seq, seq))
+    return replace(asked, shown=of_entries(people.fixture.ledger, seq, seq))
 
 
-def _key_of_another_checkpoint(scene: Scene) -> Ask:
-    older = ask(scene).shown.receipts[1]
-    return _bent(lambda receipts: (receipts[0], older))(scene)
+def _key_of_another_checkpoint(people: People) -> Ask:
+    older = ask(people).shown.receipts[1]
+    return _bent(lambda receipts: (receipts[0], older))(people)
 
 
 def _altered(entry: bytes) -> bytes:
     return entry.replace(b'"role":"doctor"', b'"role":"doctoR"')
 
 
-def _other_entry(bend: Callable[[bytes], bytes]) -> Callable[[Scene], Ask]:
+def _other_entry(bend: Callable[[bytes], bytes]) -> Callable[[People], Ask]:
     return _receipt(lambda receipt: replace(receipt, entry=bend(receipt.entry)))
 
 
@@ -255,9 +257,9 @@ def _one_signature(note: bytes) -> bytes:
     return b"".join(note.splitlines(keepends=True)[:-1])
 
 
-REFUSED: dict[str, tuple[str, Callable[[Scene], Ask]]] = {
+REFUSED: dict[str, tuple[str, Callable[[People], Ask]]] = {
     "a refused reading": ("is access.refused, not", _refused_reading),
-    "a grant": ("is access.granted, not", _by_pat(Scene.grant)),
+    "a grant": ("is access.granted, not", _by_pat(People.grant)),
     "a history": ("is history.opened, not", _by_pat(_history)),
     "an upload": ("is record.uploaded, not", _last(_uploaded)),
     "an altered entry": ("the receipt does not hold.*not under", _other_entry(_altered)),
@@ -302,20 +304,20 @@ REFUSED: dict[str, tuple[str, Callable[[Scene], Ask]]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_nothing_is_given_for(scene: Scene, case: str) -> None:
+def test_nothing_is_given_for(people: People, case: str) -> None:
     """The reason is said, no key is used up, and an honest reading still gets its key."""
     said, make = REFUSED[case]
-    assert_refused(scene.town.ledger.keeper, make(scene), said)
-    assert len(ask(scene).put(scene.town.ledger.keeper)) == 32
+    assert_refused(people.fixture.ledger.keeper, make(people), said)
+    assert len(ask(people).put(people.fixture.ledger.keeper)) == 32
 
 
 @pytest.mark.parametrize(
     ("age", "given"),
     [(RELEASE_MS, True), (RELEASE_MS + 1, False), (-RELEASE_MS, True), (-RELEASE_MS - 1, False)],
 )
-def test_an_old_reading(scene: Scene, age: int, given: bool) -> None:
+def test_an_old_reading(people: People, age: int, given: bool) -> None:
     """By the keeper's own clock, to the millisecond; none from the future either."""
-    keeper, asked = scene.town.ledger.keeper, ask(scene)
+    keeper, asked = people.fixture.ledger.keeper, ask(people)
     keeper._clock = lambda: asked.entry.time + age
     if given:
         assert len(asked.put(keeper)) == 32
@@ -327,21 +329,23 @@ def test_an_old_reading(scene: Scene, age: int, given: bool) -> None:
 
 
 @pytest.fixture
-def fork(scene: Scene, tmp_path: Path) -> Iterator[Ledger]:
+def fork(people: People, tmp_path: Path) -> Iterator[Ledger]:
     """The same ledger under the same keys, of which somebody writes a second history."""
-    scene.town.close()
-    forked = open_ledger(copy_ledger(scene.town.settings, tmp_path / "fork"))
-    scene.town.ledger = open_ledger(scene.town.settings)
+    people.fixture.close()
+    forked = open_ledger(copy_ledger(people.fixture.settings, tmp_path / "fork"))
+    people.fixture.ledger = open_ledger(people.fixture.settings)
     yield forked
     forked.close()
 
 
-def test_another_log(scene: Scene, tmp_path: Path) -> None:
+def test_another_log(people: People, tmp_path: Path) -> None:
     """Of the same name, signed by keys of its own."""
-    other = Town.found(scene.town.settings.model_copy(update={"data": tmp_path / "other"}))
-    there = Scene.of(other)
+    other = LedgerFixture.found(
+        people.fixture.settings.model_copy(update={"data": tmp_path / "other"})
+    )
+    there = People.of(other)
     entry_of(other.answer(there.grant(), there.pat.actor.key))
-    assert_refused(scene.town.ledger.keeper, ask(there), "the receipt does not hold")
+    assert_refused(people.fixture.ledger.keeper, ask(there), "the receipt does not hold")
     other.close()
 
 
@@ -350,63 +354,66 @@ Prove = Callable[[int, int], Sequence[bytes]]
 
 @pytest.mark.parametrize("proof", ["the fork's", "the log's", "none", "noise"])
 @pytest.mark.parametrize("longer", [-1, 0, 1, 2], ids=["shorter", "as long", "longer", "longest"])
-def test_a_fork(scene: Scene, fork: Ledger, longer: int, proof: str) -> None:
+def test_a_fork(people: People, fork: Ledger, longer: int, proof: str) -> None:
     """Whatever its length and its proof: the keeper follows one branch of the log only."""
-    keeper = scene.town.ledger.keeper
+    keeper = people.fixture.ledger.keeper
     for _ in range(2):
-        entry_of(scene.town.answer(scene.grant(), scene.pat.actor.key))
-    ask(scene).put(keeper)
-    size = scene.town.size()
-    events = [scene.grant() for _ in range(size + longer - 1 - fork.head().size)]
-    fork.append([signed(fork, event, scene.pat.actor.key) for event in events])
-    asked = ask(scene, fork)
+        entry_of(people.fixture.answer(people.grant(), people.pat.actor.key))
+    ask(people).put(keeper)
+    size = people.fixture.size()
+    events = [people.grant() for _ in range(size + longer - 1 - fork.head().size)]
+    fork.append([signed(fork, event, people.pat.actor.key) for event in events])
+    asked = ask(people, fork)
     assert fork.head().size == size + longer
     proofs: dict[str, Prove] = {
         "the fork's": asked.shown.prove,
-        "the log's": scene.town.ledger.prove,
+        "the log's": people.fixture.ledger.prove,
         "none": lambda old, new: [],
         "noise": lambda old, new: [os.urandom(32)] * 4,
     }
     forked = replace(asked, shown=replace(asked.shown, prove=proofs[proof]))
     assert_refused(keeper, forked, "the receipt does not hold")
-    assert len(ask(scene).put(keeper)) == 32
+    assert len(ask(people).put(keeper)) == 32
 
 
-def test_a_fork_shown_to_another_process(scene: Scene, fork: Ledger) -> None:
+def test_a_fork_shown_to_another_process(people: People, fork: Ledger) -> None:
     """The keepers on one folder follow one branch: what one of them wrote down, the others go on from."""
     keeper, trunk, other = (
-        scene.town.ledger.keeper,
+        people.fixture.ledger.keeper,
         of_entries(fork, 0),
-        open_ledger(scene.town.settings),
+        open_ledger(people.fixture.settings),
     )
     keeper._branch.follow(trunk.since(0))
-    ask(scene, other).put(other.keeper)
+    ask(people, other).put(other.keeper)
     other.keeper._branch.write_now()
-    fork.append([signed(fork, scene.grant(), scene.pat.actor.key) for _ in range(5)])
-    asked = ask(scene, fork)
+    fork.append([signed(fork, people.grant(), people.pat.actor.key) for _ in range(5)])
+    asked = ask(people, fork)
     assert asked.answer(keeper, asked.shown.since(trunk.size)) == Conflict(other.keeper.seen.size)
     assert_refused(keeper, asked, "the receipt does not hold")
-    assert len(ask(scene).put(keeper)) == 32
+    assert len(ask(people).put(keeper)) == 32
     other.close()
 
 
-def test_a_damaged_checkpoint_under_a_running_keeper(scene: Scene) -> None:
+def test_a_damaged_checkpoint_under_a_running_keeper(people: People) -> None:
     """Nothing is released while what the keepers share can't be read; mended, all goes on."""
-    keeper, file = scene.town.ledger.keeper, scene.town.settings.data / "keeper" / "checkpoint"
-    ask(scene).put(keeper)
+    keeper, file = (
+        people.fixture.ledger.keeper,
+        people.fixture.settings.data / "keeper" / "checkpoint",
+    )
+    ask(people).put(keeper)
     whole = file.read_bytes()
     file.write_bytes(whole[:40])
     for _ in range(2):
-        assert_refused(keeper, ask(scene), "the receipt does not hold")
+        assert_refused(keeper, ask(people), "the receipt does not hold")
     file.write_bytes(whole)
-    assert len(ask(scene).put(keeper)) == 32
+    assert len(ask(people).put(keeper)) == 32
 
 
 def test_a_keeper_that_can_not_write_where_it_stands(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It follows nothing and gives nothing, however often it is asked, until its disk takes it."""
-    keeper, asked = scene.town.ledger.keeper, ask(scene)
+    keeper, asked = people.fixture.ledger.keeper, ask(people)
     seen = keeper.seen
 
     def disk_full(path: Path, data: bytes) -> None:
@@ -422,45 +429,45 @@ def test_a_keeper_that_can_not_write_where_it_stands(
 
 
 @pytest.mark.parametrize("orderly", [True, False], ids=["closed", "killed"])
-def test_a_fork_after_a_restart(scene: Scene, fork: Ledger, orderly: bool) -> None:
+def test_a_fork_after_a_restart(people: People, fork: Ledger, orderly: bool) -> None:
     """The last checkpoint seen is in a file of the keeper's own, also if nobody closed it."""
-    ask(scene).put(scene.town.ledger.keeper)
+    ask(people).put(people.fixture.ledger.keeper)
     if orderly:
-        scene.town.reopen()
-        again = scene.town.ledger
+        people.fixture.reopen()
+        again = people.fixture.ledger
     else:
-        again = open_ledger(scene.town.settings)
-    fork.append([signed(fork, scene.grant(), scene.pat.actor.key) for _ in range(5)])
-    assert_refused(again.keeper, ask(scene, fork), "the receipt does not hold")
+        again = open_ledger(people.fixture.settings)
+    fork.append([signed(fork, people.grant(), people.pat.actor.key) for _ in range(5)])
+    assert_refused(again.keeper, ask(people, fork), "the receipt does not hold")
     if not orderly:
         again.close()
 
 
-def test_a_second_release_after_a_restart(scene: Scene) -> None:
+def test_a_second_release_after_a_restart(people: People) -> None:
     """Once for each reading, whatever became of the process."""
-    asked = ask(scene)
-    asked.put(scene.town.ledger.keeper)
-    scene.town.reopen()
-    assert_refused(scene.town.ledger.keeper, asked, "has had its key already")
+    asked = ask(people)
+    asked.put(people.fixture.ledger.keeper)
+    people.fixture.reopen()
+    assert_refused(people.fixture.ledger.keeper, asked, "has had its key already")
 
 
-def test_a_backup_behind_the_keeper(scene: Scene, fork: Ledger) -> None:
+def test_a_backup_behind_the_keeper(people: People, fork: Ledger) -> None:
     """Database and checkpoint file rolled back together: the keeper has seen more."""
-    ask(scene).put(scene.town.ledger.keeper)
-    ask(scene).put(scene.town.ledger.keeper)
-    scene.town.ledger.keeper._branch.write_now()
-    asked = ask(scene, fork)
-    assert_refused(scene.town.ledger.keeper, asked, "the receipt does not hold")
+    ask(people).put(people.fixture.ledger.keeper)
+    ask(people).put(people.fixture.ledger.keeper)
+    people.fixture.ledger.keeper._branch.write_now()
+    asked = ask(people, fork)
+    assert_refused(people.fixture.ledger.keeper, asked, "the receipt does not hold")
 
 
 # From where its caller proves.
 
 
-def test_evidence_from_another_size_is_a_conflict(scene: Scene) -> None:
+def test_evidence_from_another_size_is_a_conflict(people: People) -> None:
     """It says where the keeper stands and nothing else; nothing moves, and nothing is used up."""
-    keeper = scene.town.ledger.keeper
-    ask(scene).put(keeper)
-    asked, seen = ask(scene), keeper.seen
+    keeper = people.fixture.ledger.keeper
+    ask(people).put(keeper)
+    asked, seen = ask(people), keeper.seen
     for since in (-1, 0, 1, seen.size - 1, seen.size + 1, asked.shown.size, 1_000_000):
         assert asked.answer(keeper, asked.shown.since(since)) == Conflict(seen.size), since
         assert keeper.seen == seen
@@ -468,59 +475,59 @@ def test_evidence_from_another_size_is_a_conflict(scene: Scene) -> None:
     assert keeper.seen.size == asked.shown.size
 
 
-def test_a_conflict_never_moves_the_keeper_back(scene: Scene) -> None:
+def test_a_conflict_never_moves_the_keeper_back(people: People) -> None:
     """An older checkpoint, from a size that it never followed: neither taken nor gone back to."""
-    keeper, older = scene.town.ledger.keeper, ask(scene)
-    ask(scene).put(keeper)
+    keeper, older = people.fixture.ledger.keeper, ask(people)
+    ask(people).put(keeper)
     seen = keeper.seen
     assert older.answer(keeper, older.shown.since(seen.size - 2)) == Conflict(seen.size)
     assert len(older.put(keeper)) == 32
     assert keeper.seen == seen
 
 
-def test_whoever_proves_to_a_size_that_was_followed_is_not_asked_again(scene: Scene) -> None:
+def test_whoever_proves_to_a_size_that_was_followed_is_not_asked_again(people: People) -> None:
     """However far others moved the keeper on meanwhile: what a followed checkpoint extends lies on the branch."""
-    keeper, older, newer = scene.town.ledger.keeper, ask(scene), ask(scene)
+    keeper, older, newer = people.fixture.ledger.keeper, ask(people), ask(people)
     newer.put(keeper)
     shown = older.shown.since(newer.shown.size)
     for _ in range(3):
-        ask(scene).put(keeper)
+        ask(people).put(keeper)
     seen = keeper.seen
     key = older.answer(keeper, shown)
     assert isinstance(key, bytes) and len(key) == 32
     assert keeper.seen == seen
 
 
-def test_what_was_followed_needs_no_proof(scene: Scene) -> None:
+def test_what_was_followed_needs_no_proof(people: People) -> None:
     """Of two readings under one checkpoint the later one proves nothing again, wherever the keeper is by then."""
-    keeper, older = scene.town.ledger.keeper, ask(scene)
+    keeper, older = people.fixture.ledger.keeper, ask(people)
     older.put(keeper)
-    ask(scene).put(keeper)
+    ask(people).put(keeper)
 
     def prove(old: int, new: int) -> Sequence[bytes]:
         raise AssertionError("a proof was asked for")
 
-    asked = title_of(scene, replace(older.shown, prove=prove))
+    asked = title_of(people, replace(older.shown, prove=prove))
     assert asked.put(keeper) == ["Blood count"]
 
 
-def test_a_fork_from_a_size_that_was_followed(scene: Scene, fork: Ledger) -> None:
+def test_a_fork_from_a_size_that_was_followed(people: People, fork: Ledger) -> None:
     """It extends what the keeper followed once, and not what it followed last."""
-    keeper, trunk = scene.town.ledger.keeper, of_entries(scene.town.ledger, 0)
+    keeper, trunk = people.fixture.ledger.keeper, of_entries(people.fixture.ledger, 0)
     keeper._branch.follow(trunk.since(0))
     assert keeper.seen.size == trunk.size == fork.head().size
-    ask(scene).put(keeper)
-    fork.append([signed(fork, scene.grant(), scene.pat.actor.key) for _ in range(5)])
-    asked, seen = ask(scene, fork), keeper.seen
+    ask(people).put(keeper)
+    fork.append([signed(fork, people.grant(), people.pat.actor.key) for _ in range(5)])
+    asked, seen = ask(people, fork), keeper.seen
     assert asked.answer(keeper, asked.shown.since(trunk.size)) == Conflict(seen.size)
     assert_refused(keeper, asked, "the receipt does not hold")
     assert keeper.seen == seen
 
 
-def test_a_fork_opens_no_name(scene: Scene, fork: Ledger) -> None:
+def test_a_fork_opens_no_name(people: People, fork: Ledger) -> None:
     """What is shown to anybody signed in is shown of the branch that the keeper follows."""
-    keeper, account = scene.town.ledger.keeper, scene.doctor.account
-    key = object_key(scene.town.ledger, account, account)
+    keeper, account = people.fixture.ledger.keeper, people.doctor.account
+    key = object_key(people.fixture.ledger, account, account)
 
     def name(ledger: Ledger) -> str:
         (role,) = (row for row in ledger.rows(Member, "account", account) if row.hospital)
@@ -529,23 +536,23 @@ def test_a_fork_opens_no_name(scene: Scene, fork: Ledger) -> None:
         shown = of_entries(ledger, row.seq, role.seq)
         return ask_keeper(ledger, shown, lambda found: keeper.staff_name(found, key))
 
-    ask(scene).put(keeper)
-    fork.append([signed(fork, scene.grant(), scene.pat.actor.key) for _ in range(5)])
+    ask(people).put(keeper)
+    fork.append([signed(fork, people.grant(), people.pat.actor.key) for _ in range(5)])
     with pytest.raises(KeeperRefused, match="the name does not open"):
         name(fork)
-    assert name(scene.town.ledger) == "Dr. Ö"
+    assert name(people.fixture.ledger) == "Dr. Ö"
 
 
 @pytest.mark.parametrize("told", [0, 1, 1_000_000])
 @pytest.mark.parametrize("far", [False, True], ids=["beside the data", "over HTTP"])
-def test_a_reader_hears_of_no_conflict(scene: Scene, told: int, far: bool) -> None:
+def test_a_reader_hears_of_no_conflict(people: People, told: int, far: bool) -> None:
     """Whatever the program believes of the keeper, the content comes, and the next time it knows."""
-    ledger = scene.town.ledger
-    ask(scene).put(ledger.keeper)
+    ledger = people.fixture.ledger
+    ask(people).put(ledger.keeper)
     with in_process(ledger) as web, closing(HttpClient(web.url)) as client:
         ledger.keeper_size = told
         where = client if far else LocalClient(ledger)
-        shown = readings.read(where, scene.doctor, scene.record, "TREAT")[1]
+        shown = readings.read(where, people.doctor, people.record, "TREAT")[1]
         assert b"".join(shown.content) == CONTENT
     assert shown.texts == {"title": "Blood count"}
     assert ledger.keeper_size == ledger.keeper.seen.size == shown.entry.link.seq + 1
@@ -554,9 +561,9 @@ def test_a_reader_hears_of_no_conflict(scene: Scene, told: int, far: bool) -> No
 READINGS = 25
 
 
-def test_two_workers_share_one_keeper(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_workers_share_one_keeper(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each moves it on under the other's hands, and no reader notices."""
-    first, second = scene.town.ledger, open_ledger(scene.town.settings)
+    first, second = people.fixture.ledger, open_ledger(people.fixture.settings)
     own, second.keeper = second.keeper, first.keeper
     release, conflicts = first.keeper.release, list[Conflict]()
 
@@ -571,7 +578,7 @@ def test_two_workers_share_one_keeper(scene: Scene, monkeypatch: pytest.MonkeyPa
     def read(ledger: Ledger) -> list[bytes]:
         client = LocalClient(ledger)
         found = [
-            readings.read(client, scene.doctor, scene.record, "TREAT") for _ in range(READINGS)
+            readings.read(client, people.doctor, people.record, "TREAT") for _ in range(READINGS)
         ]
         return [b"".join(shown.content) for _, shown in found]
 
@@ -579,35 +586,35 @@ def test_two_workers_share_one_keeper(scene: Scene, monkeypatch: pytest.MonkeyPa
         given = list(pool.map(read, (first, second, first, second)))
     assert given == [[CONTENT] * READINGS] * 4
     assert conflicts, "none moved the keeper on under another's hands"
-    assert first.keeper.seen.size == scene.town.size()
+    assert first.keeper.seen.size == people.fixture.size()
     second.keeper = own
     second.close()
 
 
-def test_a_second_release_by_another_process(scene: Scene) -> None:
+def test_a_second_release_by_another_process(people: People) -> None:
     """Once for each reading, whichever of the keepers on one folder is asked."""
-    asked, other = ask(scene), open_ledger(scene.town.settings)
-    asked.put(scene.town.ledger.keeper)
+    asked, other = ask(people), open_ledger(people.fixture.settings)
+    asked.put(people.fixture.ledger.keeper)
     assert_refused(other.keeper, asked, "has had its key already")
-    assert len(ask(scene, other).put(other.keeper)) == 32
+    assert len(ask(people, other).put(other.keeper)) == 32
     other.close()
 
 
-def test_a_keeper_restarted_behind_its_caller(scene: Scene) -> None:
+def test_a_keeper_restarted_behind_its_caller(people: People) -> None:
     """It was killed before it wrote down how far it had come: the caller proves again from there."""
-    ledger = scene.town.ledger
-    ask(scene).put(ledger.keeper)
+    ledger = people.fixture.ledger
+    ask(people).put(ledger.keeper)
     told = ledger.keeper.seen.size
-    ask(scene).put(ledger.keeper)
-    again = open_ledger(scene.town.settings)
+    ask(people).put(ledger.keeper)
+    again = open_ledger(people.fixture.settings)
     assert again.keeper.seen.size <= told < ledger.keeper_size
-    assert len(ask(scene).put(again.keeper)) == 32
+    assert len(ask(people).put(again.keeper)) == 32
     again.close()
 
 
-def test_a_keeper_that_stands_elsewhere_each_time(scene: Scene) -> None:
+def test_a_keeper_that_stands_elsewhere_each_time(people: People) -> None:
     """The caller gives up after a number of tries that is written down."""
-    asked, sizes = ask(scene), list[int]()
+    asked, sizes = ask(people), list[int]()
 
     def moved(shown: Evidence) -> Conflict:
         sizes.append(shown.since)
@@ -624,14 +631,14 @@ def test_a_keeper_that_stands_elsewhere_each_time(scene: Scene) -> None:
 class Forger:
     """Whoever stole the log's keys, and goes on from the true log without its rules."""
 
-    def __init__(self, town: Town) -> None:
+    def __init__(self, fixture: LedgerFixture) -> None:
         """With the log's signing keys."""
-        self._ledger = town.ledger
+        self._ledger = fixture.ledger
         seeds = [
-            load_root(keys_of(town.settings) / name, None)
+            load_root(keys_of(fixture.settings) / name, None)
             for name in ("log-ed25519.seed", "log-ml-dsa-44.seed")
         ]
-        self._signer = LogSigner(town.ledger.origin, *seeds)
+        self._signer = LogSigner(fixture.ledger.origin, *seeds)
 
     def reading(self, event: Event, sig: Signature, key: str) -> Proofs:
         """The receipt of a reading that the true log never took, as if permitted."""
@@ -664,17 +671,17 @@ class Forger:
         return consistency_proof(old, len(raws), lambda level, index: nodes[level, index])
 
 
-def _signed_by_a_thief(scene: Scene, event: Event) -> tuple[Signature, str]:
-    key = scene.town.south.admin.key
-    return sign_event(key, scene.town.ledger.origin, event.raw), key.id
+def _signed_by_a_thief(people: People, event: Event) -> tuple[Signature, str]:
+    key = people.fixture.south.admin.key
+    return sign_event(key, people.fixture.ledger.origin, event.raw), key.id
 
 
-def _not_signed(scene: Scene, event: Event) -> tuple[Signature, str]:
-    return Signature(scene.doctor.key.id, bytes(64)), scene.doctor.key.id
+def _not_signed(people: People, event: Event) -> tuple[Signature, str]:
+    return Signature(people.doctor.key.id, bytes(64)), people.doctor.key.id
 
 
-def _signed_for_another_log(scene: Scene, event: Event) -> tuple[Signature, str]:
-    return sign_event(scene.doctor.key, "heartwood.example/other", event.raw), scene.doctor.key.id
+def _signed_for_another_log(people: People, event: Event) -> tuple[Signature, str]:
+    return sign_event(people.doctor.key, "heartwood.example/other", event.raw), people.doctor.key.id
 
 
 @pytest.mark.parametrize("seen", [True, False], ids=["after a reading", "at first"])
@@ -687,18 +694,18 @@ def _signed_for_another_log(scene: Scene, event: Event) -> tuple[Signature, str]
     ],
 )
 def test_a_reading_that_its_actor_never_signed(
-    scene: Scene,
-    sign: Callable[[Scene, Event], tuple[Signature, str]],
+    people: People,
+    sign: Callable[[People, Event], tuple[Signature, str]],
     said: str,
     seen: bool,
 ) -> None:
     """Under a good checkpoint that extends what the keeper saw: the author's signature is missing."""
     if seen:
-        ask(scene).put(scene.town.ledger.keeper)
-    true, event = ask(scene), Event.of(scene.reading())
-    sig, key = sign(scene, event)
-    forged = Forger(scene.town).reading(event, sig, key)
-    assert_refused(scene.town.ledger.keeper, replace(true, shown=forged), said)
+        ask(people).put(people.fixture.ledger.keeper)
+    true, event = ask(people), Event.of(people.reading())
+    sig, key = sign(people, event)
+    forged = Forger(people.fixture).reading(event, sig, key)
+    assert_refused(people.fixture.ledger.keeper, replace(true, shown=forged), said)
 
 
 @pytest.mark.xfail(
@@ -706,13 +713,13 @@ def test_a_reading_that_its_actor_never_signed(
     raises=NOT_REFUSED,
     reason="the keeper takes the entry's decision, replaying no rule",
 )
-def test_a_denied_reading_written_as_permitted(scene: Scene) -> None:
+def test_a_denied_reading_written_as_permitted(people: People) -> None:
     """A stolen server writes a permit for a doctor without consent, who really signed."""
-    stranger = scene.town.doctor()
-    true, event = ask(scene), Event.of(scene.reading(stranger))
-    sig = sign_event(stranger.key, scene.town.ledger.origin, event.raw)
-    forged = Forger(scene.town).reading(event, sig, stranger.key.id)
-    assert_refused(scene.town.ledger.keeper, replace(true, shown=forged), ".")
+    stranger = people.fixture.doctor()
+    true, event = ask(people), Event.of(people.reading(stranger))
+    sig = sign_event(stranger.key, people.fixture.ledger.origin, event.raw)
+    forged = Forger(people.fixture).reading(event, sig, stranger.key.id)
+    assert_refused(people.fixture.ledger.keeper, replace(true, shown=forged), ".")
 
 
 # Sealed fields.
@@ -735,81 +742,83 @@ class Fields:
         ]
 
 
-def title_of(scene: Scene, shown: Proofs, record: str = "") -> Fields:
+def title_of(people: People, shown: Proofs, record: str = "") -> Fields:
     """The request for a record's title."""
-    ledger = scene.town.ledger
-    row = opening.find_record(ledger, record or scene.record)
+    ledger = people.fixture.ledger
+    row = opening.find_record(ledger, record or people.record)
     event = ledger.entry(row.seq).event
     field = SealedField(event.stream, event.id, "title", event.body["title"])
     return Fields(ledger, shown, object_key(ledger, row.patient, row.record), (field,))
 
 
-def test_fields_open_for_who_reads(scene: Scene) -> None:
+def test_fields_open_for_who_reads(people: People) -> None:
     """The title, for a reading of the record and for a history of the chart."""
-    asked = title_of(scene, ask(scene).shown)
-    assert asked.put(scene.town.ledger.keeper) == ["Blood count"]
-    shown = _by_pat(_history)(scene).shown
-    assert title_of(scene, shown).put(scene.town.ledger.keeper) == ["Blood count"]
+    asked = title_of(people, ask(people).shown)
+    assert asked.put(people.fixture.ledger.keeper) == ["Blood count"]
+    shown = _by_pat(_history)(people).shown
+    assert title_of(people, shown).put(people.fixture.ledger.keeper) == ["Blood count"]
 
 
-def auditor(scene: Scene) -> Actor:
+def auditor(people: People) -> Actor:
     """Somebody of no hospital, appointed auditor for a day."""
-    who = Life(scene.town, scene.pat).account(scene.town.operator)
-    now = scene.town.ledger.clock()
+    who = History(people.fixture, people.pat).account(people.fixture.operator)
+    now = people.fixture.ledger.clock()
     body = {
         "account": who.account, "end": format_time(now + DAY_MS),
         "start": format_time(now - DAY_MS),
     }  # fmt: skip
-    operator = scene.town.operator
-    append(scene.town.ledger, operator, [operator.event("auditor.appointed", "ledger", body, now)])
+    operator = people.fixture.operator
+    append(
+        people.fixture.ledger, operator, [operator.event("auditor.appointed", "ledger", body, now)]
+    )
     return who.in_role("auditor")
 
 
-def _auditors_history(scene: Scene) -> Fields:
-    who, now = auditor(scene), scene.town.ledger.clock()
-    event = who.event("history.opened", scene.pat.stream, {"purpose": "HLEGAL"}, now)
-    entry = entry_of(scene.town.answer(event, who.key))
-    return title_of(scene, shown_to_keeper(scene.town.ledger, entry))
+def _auditors_history(people: People) -> Fields:
+    who, now = auditor(people), people.fixture.ledger.clock()
+    event = who.event("history.opened", people.pat.stream, {"purpose": "HLEGAL"}, now)
+    entry = entry_of(people.fixture.answer(event, who.key))
+    return title_of(people, shown_to_keeper(people.fixture.ledger, entry))
 
 
-def _another_records_title(scene: Scene) -> Fields:
-    other = scene.town.record(scene.pat, title="Psychiatry")
-    return title_of(scene, ask(scene).shown, other.record)
+def _another_records_title(people: People) -> Fields:
+    other = people.fixture.record(people.pat, title="Psychiatry")
+    return title_of(people, ask(people).shown, other.record)
 
 
-def _another_patients_title(scene: Scene) -> Fields:
-    other = scene.town.record(scene.kim, title="Psychiatry")
-    return title_of(scene, _by_pat(_history)(scene).shown, other.record)
+def _another_patients_title(people: People) -> Fields:
+    other = people.fixture.record(people.kim, title="Psychiatry")
+    return title_of(people, _by_pat(_history)(people).shown, other.record)
 
 
-def _another_patients_field(scene: Scene) -> Fields:
+def _another_patients_field(people: People) -> Fields:
     """The right key, and a field that says it stands in this patient's stream."""
-    other = _another_patients_title(scene)
-    own = title_of(scene, other.shown)
+    other = _another_patients_title(people)
+    own = title_of(people, other.shown)
     return replace(own, fields=other.fields)
 
 
-def _moved(scene: Scene) -> Fields:
-    asked = title_of(scene, ask(scene).shown)
+def _moved(people: People) -> Fields:
+    asked = title_of(people, ask(people).shown)
     return replace(asked, fields=(replace(asked.fields[0], name="file_name"),))
 
 
-def _altered_text(scene: Scene) -> Fields:
-    asked = title_of(scene, ask(scene).shown)
+def _altered_text(people: People) -> Fields:
+    asked = title_of(people, ask(people).shown)
     text = asked.fields[0].text
     other = ("A" if text[0] != "A" else "B") + text[1:]
     return replace(asked, fields=(replace(asked.fields[0], text=other),))
 
 
-def _no_reading(scene: Scene) -> Fields:
-    return title_of(scene, _by_pat(Scene.grant)(scene).shown)
+def _no_reading(people: People) -> Fields:
+    return title_of(people, _by_pat(People.grant)(people).shown)
 
 
-def _refused_one(scene: Scene) -> Fields:
-    return title_of(scene, _refused_reading(scene).shown)
+def _refused_one(people: People) -> Fields:
+    return title_of(people, _refused_reading(people).shown)
 
 
-CLOSED: dict[str, tuple[str, Callable[[Scene], Fields]]] = {
+CLOSED: dict[str, tuple[str, Callable[[People], Fields]]] = {
     "an auditor": ("auditors verify without reading", _auditors_history),
     "another record": ("shows rc_.*, not rc_", _another_records_title),
     "another patient": ("shows fields of patient/pt_.* only", _another_patients_title),
@@ -823,24 +832,24 @@ CLOSED: dict[str, tuple[str, Callable[[Scene], Fields]]] = {
 
 
 @pytest.mark.parametrize("case", CLOSED)
-def test_no_field_is_opened_for(scene: Scene, case: str) -> None:
+def test_no_field_is_opened_for(people: People, case: str) -> None:
     """The reason is said."""
     said, make = CLOSED[case]
     with pytest.raises(KeeperRefused, match=said):
-        make(scene).put(scene.town.ledger.keeper)
+        make(people).put(people.fixture.ledger.keeper)
 
 
-def test_an_auditor_gets_no_content(scene: Scene) -> None:
+def test_an_auditor_gets_no_content(people: People) -> None:
     """The rules deny it before the keeper is asked."""
-    who = auditor(scene)
-    answer = denied(scene.town.answer(scene.reading(who), who.key))
+    who = auditor(people)
+    answer = denied(people.fixture.answer(people.reading(who), who.key))
     assert answer.decision["rule"] == "S1"
 
 
-def test_sealing_gives_nothing_away(scene: Scene) -> None:
+def test_sealing_gives_nothing_away(people: People) -> None:
     """What comes back is another ciphertext each time, and never the text or the key."""
-    keeper = scene.town.ledger.keeper
-    key = object_key(scene.town.ledger, scene.pat.patient, scene.record)
-    sealed = [keeper.seal(key, scene.pat.stream, "ev_1", {"title": "Secret"}) for _ in range(2)]
+    keeper = people.fixture.ledger.keeper
+    key = object_key(people.fixture.ledger, people.pat.patient, people.record)
+    sealed = [keeper.seal(key, people.pat.stream, "ev_1", {"title": "Secret"}) for _ in range(2)]
     assert sealed[0] != sealed[1]
     assert "Secret" not in str(canonical.write(sealed[0]))

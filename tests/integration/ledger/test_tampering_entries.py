@@ -25,7 +25,7 @@ from tests.support.exports import (
     PERMIT,
     Export,
     Forger,
-    People,
+    KeyHolders,
     canonical,
     signed,
     write_files,
@@ -42,32 +42,32 @@ from tests.support.forgeries import (
 from tests.tilereader import leaf_hash, read_log
 
 
-def recovered_key(forger: Forger, people: People) -> int:
+def recovered_key(forger: Forger, people: KeyHolders) -> int:
     owner = Actor(ORIGIN, people.patient.account, "patient", "", new_key())
     add_key(forger, people.north.system, owner, recovery=True)
     return look(forger, owner, time=forger.now + DAY_MS - 1)
 
 
-def revoked_key(forger: Forger, people: People) -> int:
+def revoked_key(forger: Forger, people: KeyHolders) -> int:
     """It signed the same before it was revoked."""
     look(forger, people.revoked, before=forger.find("key.revoked"))
     return look(forger, people.revoked)
 
 
-def other_chart(forger: Forger, people: People) -> int:
+def other_chart(forger: Forger, people: KeyHolders) -> int:
     """A patient who looked into the own chart first looks into another's."""
     look(forger, people.patient)
     return look(forger, people.patient, stream=f"patient/{people.other_chart}")
 
 
-def suspended_hospital(forger: Forger, people: People) -> int:
+def suspended_hospital(forger: Forger, people: KeyHolders) -> int:
     body = {"hospital": people.south.hospital}
     add_upload(forger, people.south.system)
     forger.add(people.operator, "hospital.suspended", body, "ledger")
     return add_upload(forger, people.south.system)
 
 
-def ended_doctor(forger: Forger, people: People) -> int:
+def ended_doctor(forger: Forger, people: KeyHolders) -> int:
     stream = f"hospital/{people.south.hospital}"
     body = {"account": people.reader.account}
     look(forger, people.reader)
@@ -75,40 +75,40 @@ def ended_doctor(forger: Forger, people: People) -> int:
     return look(forger, people.reader)
 
 
-def late_audit(forger: Forger, people: People) -> int:
+def late_audit(forger: Forger, people: KeyHolders) -> int:
     """A term ends by itself: the same look was right a day before."""
     look(forger, people.auditor)
     return look(forger, people.auditor, time=forger.now + DAY_MS)
 
 
-def second_admin(forger: Forger, people: People) -> int:
+def second_admin(forger: Forger, people: KeyHolders) -> int:
     body, stream = {"account": people.reader.account}, f"hospital/{people.south.hospital}"
     return forger.add(people.operator, "admin.appointed", body, stream)
 
 
-def grant_by_a_doctor(forger: Forger, people: People) -> int:
+def grant_by_a_doctor(forger: Forger, people: KeyHolders) -> int:
     body = dict(forger.rows[forger.find("access.granted")]["event"]["body"])
     body["grant"] = new_id("gr", forger.now)
     return forger.add(people.reader, "access.granted", body, chart(forger))
 
 
-def known_hospital(forger: Forger, people: People) -> int:
+def known_hospital(forger: Forger, people: KeyHolders) -> int:
     body = forger.rows[forger.find("hospital.approved")]["event"]["body"]
     return forger.add(people.operator, "hospital.approved", body, "ledger")
 
 
-def known_grant(forger: Forger, people: People) -> int:
+def known_grant(forger: Forger, people: KeyHolders) -> int:
     body = forger.rows[forger.find("access.granted")]["event"]["body"]
     return forger.add(people.patient, "access.granted", body, chart(forger))
 
 
-def known_patient(forger: Forger, people: People) -> int:
+def known_patient(forger: Forger, people: KeyHolders) -> int:
     body = dict(forger.rows[forger.find("patient.registered")]["event"]["body"])
     body["account"] = new_id("ac", forger.now)
     return forger.add(people.north.system, "patient.registered", body, chart(forger))
 
 
-def known_key(forger: Forger, people: People) -> int:
+def known_key(forger: Forger, people: KeyHolders) -> int:
     """Another account's key, with a proof that its holder may well have given."""
     account = new_id("ac", forger.now)
     add_account(forger, people.operator, account)
@@ -120,23 +120,23 @@ def inner_id(forger: Forger) -> str:
     return str(forger.rows[forger.find("access.refused")]["event"]["body"]["event"]["id"])
 
 
-def key_with_anothers_proof(forger: Forger, people: People) -> int:
+def key_with_anothers_proof(forger: Forger, people: KeyHolders) -> int:
     owner = Actor(ORIGIN, people.patient.account, "patient", "", new_key())
     proof = possession(owner.key, ORIGIN, people.neighbour.account)
     return add_key(forger, people.patient.in_role("person"), owner, proof=proof)
 
 
-def key_by_another_hospital(forger: Forger, people: People) -> int:
+def key_by_another_hospital(forger: Forger, people: KeyHolders) -> int:
     owner = Actor(ORIGIN, people.patient.account, "patient", "", new_key())
     return add_key(forger, people.south.system, owner)
 
 
-def created_twice(forger: Forger, people: People) -> int:
+def created_twice(forger: Forger, people: KeyHolders) -> int:
     body = forger.rows[0]["event"]["body"]
     return forger.add(people.operator, "ledger.created", body, "ledger")
 
 
-RULES: dict[str, tuple[Callable[[Forger, People], int], str]] = {
+RULES: dict[str, tuple[Callable[[Forger, KeyHolders], int], str]] = {
     "no key": (
         lambda f, p: add_upload(f, p.author, key=new_key()),
         "a key that no entry registers",

@@ -14,7 +14,7 @@ from tests.support.exports import (
     ORIGIN,
     Export,
     Forger,
-    People,
+    KeyHolders,
     Row,
     signature,
 )
@@ -38,11 +38,11 @@ def sign_inner(forger: Forger, number: int, by: Actor, /, **members: object) -> 
     body["sig"] = signature(by.key, body["event"])
 
 
-def swap_signatures(forger: Forger, people: People, number: int) -> None:
+def swap_signatures(forger: Forger, people: KeyHolders, number: int) -> None:
     inner(forger, number)["sig"] = inner(forger, forger.find("access.refused", 1))["sig"]
 
 
-def not_gated(forger: Forger, people: People, number: int) -> None:
+def not_gated(forger: Forger, people: KeyHolders, number: int) -> None:
     event = forger.rows[forger.find("key.registered")]["event"]
     sign_inner(forger, number, people.patient, **event | {"id": new_id("ev", forger.now)})
 
@@ -53,15 +53,15 @@ def deny(forger: Forger, number: int, **members: object) -> None:
     forger.rows[number]["decision"] = {k: v for k, v in decision.items() if v is not None}
 
 
-def no_decision(forger: Forger, people: People, number: int) -> None:
+def no_decision(forger: Forger, people: KeyHolders, number: int) -> None:
     del forger.rows[number]["decision"]
 
 
-def acting(people: People, actor: Actor, role: str, hospital: str) -> Row:
+def acting(people: KeyHolders, actor: Actor, role: str, hospital: str) -> Row:
     return {"actor": actor.account, "as": {"hospital": hospital, "role": role}}
 
 
-REFUSALS: dict[str, tuple[Callable[[Forger, People, int], object], str]] = {
+REFUSALS: dict[str, tuple[Callable[[Forger, KeyHolders, int], object], str]] = {
     "another's signature": (swap_signatures, "signature"),
     "an altered reading": (
         lambda f, p, n: inner(f, n)["event"]["body"].update(purpose="HRESCH"),

@@ -19,129 +19,126 @@ from ledger.signers import created_ids
 from ledger.times import format_time
 from tests.support.commands import heartwood
 from tests.support.exports import PERMIT, write_files
-from tests.support.memory_log import Person, World
+from tests.support.memory_log import MemoryLog, Person
 
 MINUTE_MS = 60_000
 WIDE, NARROW = 60 * MINUTE_MS, 5 * MINUTE_MS
 OFF = 50 * MINUTE_MS
 
 
-def forced(world: World, actor: Person, kind: str, body: Any, on: Any = "", **given: Any) -> int:
+def forced(log: MemoryLog, actor: Person, kind: str, body: Any, on: Any = "", **given: Any) -> int:
     """An entry that the sequencer would not take, chained and hashed all the same; gives its number."""
     decision = given.pop("decision", None)
-    event = world.event(actor, kind, body, on, **given)
-    batch = world.batch
+    event = log.event(actor, kind, body, on, **given)
+    batch = log.batch
     link = batch.chain.next(event.stream)
     if decision is not None:
         decision = decision | {"as_of": link.seq - 1}
     time = max(batch.now, batch.chain.time)
-    entry = Entry.make(event, world.sign(actor, event), link, time, decision)
+    entry = Entry.make(event, log.sign(actor, event), link, time, decision)
     batch._take(entry, created_ids(event, batch.look))
     return link.seq
 
 
-def change_skew(world: World, limit: int) -> None:
+def change_skew(log: MemoryLog, limit: int) -> None:
     """A policy with another limit of clocks; it waits seven days."""
     body = {
         "policy": dict(DEFAULT_POLICY) | {"clock_skew_ms": limit},
-        "registry": b64encode(registry_hash(edition_in_force(world.batch.look))),
+        "registry": b64encode(registry_hash(edition_in_force(log.batch.look))),
     }
-    world.do(world.operator, "policy.changed", body)
+    log.do(log.operator, "policy.changed", body)
 
 
-def between(first: int, then: int) -> World:
+def between(first: int, then: int) -> MemoryLog:
     """A log in which the limit of clocks was `first`, is `then` by now, and in a week is `first` again."""
-    world = World(dict(DEFAULT_POLICY) | {"clock_skew_ms": first})
-    change_skew(world, then)
-    world.wait(days=7)
-    change_skew(world, first)
-    world.wait(hours=1)
-    return world
+    log = MemoryLog(dict(DEFAULT_POLICY) | {"clock_skew_ms": first})
+    change_skew(log, then)
+    log.wait(days=7)
+    change_skew(log, first)
+    log.wait(hours=1)
+    return log
 
 
-def off(world: World, by: int) -> dict[str, Any]:
-    return {"at": format_time(world.now + by)}
+def off(log: MemoryLog, by: int) -> dict[str, Any]:
+    return {"at": format_time(log.now + by)}
 
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_clock_is_judged_by_the_policy_at_its_entry(place: Path, sign: int) -> None:
-    world = between(NARROW, WIDE)
-    account = world.id("ac")
-    world.do(world.operator, "account.registered", {"account": account}, **off(world, sign * OFF))
-    world.wait(days=7)
-    world.account()
-    write_files(world.export(), place)
-    assert verify_export(place, world.vkeys).size == len(world.entries)
+    log = between(NARROW, WIDE)
+    account = log.id("ac")
+    log.do(log.operator, "account.registered", {"account": account}, **off(log, sign * OFF))
+    log.wait(days=7)
+    log.account()
+    write_files(log.export(), place)
+    assert verify_export(place, log.vkeys).size == len(log.entries)
 
 
 def test_a_clock_that_the_policy_at_its_entry_refuses_is_found(place: Path) -> None:
-    world = between(WIDE, NARROW)
-    body = {"account": world.id("ac")}
-    assert world.answer(world.operator, "account.registered", body, **off(world, OFF)) == "clock"
-    seq = forced(world, world.operator, "account.registered", body, **off(world, OFF))
-    world.wait(days=7)
-    world.account()
-    write_files(world.export(), place)
+    log = between(WIDE, NARROW)
+    body = {"account": log.id("ac")}
+    assert log.answer(log.operator, "account.registered", body, **off(log, OFF)) == "clock"
+    seq = forced(log, log.operator, "account.registered", body, **off(log, OFF))
+    log.wait(days=7)
+    log.account()
+    write_files(log.export(), place)
     with pytest.raises(Tampered, match=rf"^entry {seq}: its author's clock is {OFF} ms off"):
-        verify_export(place, world.vkeys)
+        verify_export(place, log.vkeys)
 
 
 def test_the_limit_of_clocks_is_inclusive_on_both_sides_of_a_change(place: Path) -> None:
-    world = between(NARROW, WIDE)
-    world.wait(days=7)
+    log = between(NARROW, WIDE)
+    log.wait(days=7)
     for by in (NARROW, -NARROW):
-        body = {"account": world.id("ac")}
-        world.do(world.operator, "account.registered", body, **off(world, by))
-    body = {"account": world.id("ac")}
-    assert (
-        world.answer(world.operator, "account.registered", body, **off(world, NARROW + 1))
-        == "clock"
-    )
-    write_files(world.export(), place)
-    assert verify_export(place, world.vkeys).size == len(world.entries)
-    seq = forced(world, world.operator, "account.registered", body, **off(world, NARROW + 1))
-    write_files(world.export(), place.with_name("bent"))
+        body = {"account": log.id("ac")}
+        log.do(log.operator, "account.registered", body, **off(log, by))
+    body = {"account": log.id("ac")}
+    assert log.answer(log.operator, "account.registered", body, **off(log, NARROW + 1)) == "clock"
+    write_files(log.export(), place)
+    assert verify_export(place, log.vkeys).size == len(log.entries)
+    seq = forced(log, log.operator, "account.registered", body, **off(log, NARROW + 1))
+    write_files(log.export(), place.with_name("bent"))
     with pytest.raises(Tampered, match=rf"^entry {seq}: its author's clock"):
-        verify_export(place.with_name("bent"), world.vkeys)
+        verify_export(place.with_name("bent"), log.vkeys)
 
 
 # Editions of the registry
 
 
-def charted(edition: int) -> tuple[World, Person, Person]:
+def charted(edition: int) -> tuple[MemoryLog, Person, Person]:
     """A log of that edition with a doctor and a patient."""
-    world = World(edition=edition)
-    admin = world.admin(world.hospital())
-    doctor = world.doctor(admin)
-    return world, doctor, world.patient(admin)
+    log = MemoryLog(edition=edition)
+    admin = log.admin(log.hospital())
+    doctor = log.doctor(admin)
+    return log, doctor, log.patient(admin)
 
 
-def revoked_v2(world: World, doctor: Person, patient: Person) -> int:
+def revoked_v2(log: MemoryLog, doctor: Person, patient: Person) -> int:
     """A later version of a type whose entries go the quick way."""
     body = {"grantee": doctor.account, "purpose": "PATRQT"}
-    return forced(world, patient, "access.revoked", body, v=2, decision=PERMIT)
+    return forced(log, patient, "access.revoked", body, v=2, decision=PERMIT)
 
 
-def hidden(world: World, doctor: Person, patient: Person) -> int:
+def hidden(log: MemoryLog, doctor: Person, patient: Person) -> int:
     """A type that came later."""
-    record = world.upload(doctor, patient).event.body["record"]
+    record = log.upload(doctor, patient).event.body["record"]
     body = {"record": record, "purpose": "PATRQT"}
-    return forced(world, patient, "record.hidden", body, patient, decision=PERMIT)
+    return forced(log, patient, "record.hidden", body, patient, decision=PERMIT)
 
 
-def granted_v2(world: World, doctor: Person, patient: Person) -> int:
+def granted_v2(log: MemoryLog, doctor: Person, patient: Person) -> int:
     """A later version of a type that goes the long way."""
-    body = world.grant_body(doctor.account)
-    return forced(world, patient, "access.granted", body, v=2, decision=PERMIT)
+    body = log.grant_body(doctor.account)
+    return forced(log, patient, "access.granted", body, v=2, decision=PERMIT)
 
 
-def refused_inside(world: World, doctor: Person, patient: Person) -> int:
+def refused_inside(log: MemoryLog, doctor: Person, patient: Person) -> int:
     """A refused reading of a type that came later."""
-    asked = world.event(doctor, "chart.opened", {"purpose": "TREAT"}, patient)
-    body = {"event": asked.value, "sig": world.sign(doctor, asked).json()}
+    asked = log.event(doctor, "chart.opened", {"purpose": "TREAT"}, patient)
+    body = {"event": asked.value, "sig": log.sign(doctor, asked).json()}
     denied = PERMIT | {"effect": "deny", "rule": "S12", "reason": "no_consent"}
-    service = world.service
-    return forced(world, service, "access.refused", body, patient, decision=denied)
+    service = log.service
+    return forced(log, service, "access.refused", body, patient, decision=denied)
 
 
 @pytest.mark.parametrize("newer", [revoked_v2, hidden, granted_v2, refused_inside])
@@ -149,36 +146,36 @@ def test_a_type_of_a_newer_edition_does_not_stand_under_an_older_one(
     place: Path, newer: Any
 ) -> None:
     for edition in (1, 2):
-        world, doctor, patient = charted(edition)
+        log, doctor, patient = charted(edition)
         if (
             newer is revoked_v2
         ):  # so that its signer was seen, and found good, under the first version
-            world.grant(patient, doctor.account)
-            world.do(patient, "access.revoked", {"grantee": doctor.account, "purpose": "PATRQT"})
-        seq = newer(world, doctor, patient)
-        write_files(world.export(), place.with_name(f"edition-{edition}"))
+            log.grant(patient, doctor.account)
+            log.do(patient, "access.revoked", {"grantee": doctor.account, "purpose": "PATRQT"})
+        seq = newer(log, doctor, patient)
+        write_files(log.export(), place.with_name(f"edition-{edition}"))
         if edition == 2:
-            assert verify_export(place.with_name("edition-2"), world.vkeys).size == seq + 1
+            assert verify_export(place.with_name("edition-2"), log.vkeys).size == seq + 1
             continue
         with pytest.raises(Tampered, match=rf"^entry {seq}: .*the registry in force does not have"):
-            verify_export(place.with_name("edition-1"), world.vkeys)
+            verify_export(place.with_name("edition-1"), log.vkeys)
 
 
 # What a log says it lost
 
 
-def restored(world: World, lost: int) -> int:
-    size = len(world.entries)
-    root = b64encode(root_of(size, world.node))
+def restored(log: MemoryLog, lost: int) -> int:
+    size = len(log.entries)
+    root = b64encode(root_of(size, log.node))
     body = {"last_root": root, "last_size": size + lost, "root": root, "size": size}
-    return world.do(world.operator, "ledger.restored", body).link.seq
+    return log.do(log.operator, "ledger.restored", body).link.seq
 
 
 def test_every_restore_is_named_with_what_is_in_doubt(place: Path, tmp_path: Path) -> None:
-    world, _, _ = charted(2)
-    seqs = [restored(world, 3), restored(world, 1), restored(world, 0)]
-    write_files(world.export(), place)
-    verified, audited = verify_export(place, world.vkeys), audit_export(place, world.vkeys)
+    log, _, _ = charted(2)
+    seqs = [restored(log, 3), restored(log, 1), restored(log, 0)]
+    write_files(log.export(), place)
+    verified, audited = verify_export(place, log.vkeys), audit_export(place, log.vkeys)
     for found in (verified, audited):
         assert [said.seq for said in found.restored] == seqs
         assert [said.lost for said in found.restored] == [3, 1, 0]
@@ -188,7 +185,7 @@ def test_every_restore_is_named_with_what_is_in_doubt(place: Path, tmp_path: Pat
         assert "no acknowledged entry is known to be lost" in third
         assert found.lines()[-1].startswith("good")
     keys = tmp_path / "keys"
-    keys.write_text("".join(f"{key}\n" for key in world.vkeys))
+    keys.write_text("".join(f"{key}\n" for key in log.vkeys))
     for command in ("verify", "audit"):
         elsewhere = Settings(data=tmp_path / "none", database_url="")
         told = heartwood(elsewhere, command, place, "--vkey", keys, "--json")

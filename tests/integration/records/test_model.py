@@ -55,8 +55,8 @@ from records.uploads import Upload
 from storage.exports import write_export
 from storage.sql.views import rebuild
 from tests.support.consent import model
-from tests.support.consent.model import Ask, World
-from tests.support.people import Person, Town, denied, vkeys
+from tests.support.consent.model import Ask, Situation
+from tests.support.ledger_fixture import LedgerFixture, Person, denied, vkeys
 from tests.tilereader import read_log
 
 SIGNERS: Final = {
@@ -91,7 +91,7 @@ class Book:
         self.groups: dict[str, str] = {}
         """Each group's hospital."""
         self.joinings: list[Ask] = []
-        self.charts: dict[str, World] = {}
+        self.charts: dict[str, Situation] = {}
         self.lengths: Counter[str] = Counter()
         """Of each patient's stream."""
         self.refusals: Counter[tuple[str, str]] = Counter()
@@ -121,7 +121,7 @@ class Book:
         member = model.member(actor.account, actor.role, actor.hospital or None, seq)
         self.members.append(member)
 
-    def world(self, chart: str) -> World:
+    def situation(self, chart: str) -> Situation:
         """All that is known when something is asked about this chart."""
         names = ("accounts", "groups", "hospitals", "joinings", "members")
         shared = {name: getattr(self, name) for name in names}
@@ -160,18 +160,18 @@ class Ledgers(RuleBasedStateMachine):
         """A ledger with two hospitals and their doctors, a patient and a record of the first."""
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="heartwood-model-"))
-        self.town = Town.found(Settings(data=self.folder / "data", database_url=""))
+        self.fixture = LedgerFixture.found(Settings(data=self.folder / "data", database_url=""))
         self.book, self.admins = Book(), dict[str, Actor]()
         self.third: list[AddedHospital] = []
         self.auditors: list[Actor] = []
-        both = self.town.north, self.town.south
+        both = self.fixture.north, self.fixture.south
         for hospital in both:
             self.opened(hospital)
-        self.author = self.new_doctor(self.town.north)
-        self.strangers = [self.new_doctor(self.town.south) for _ in range(2)]
+        self.author = self.new_doctor(self.fixture.north)
+        self.strangers = [self.new_doctor(self.fixture.south) for _ in range(2)]
         self.first_chart = self.new_chart(None, False)
-        self.first_record = self.new_record(self.town.north.system, self.first_chart, ())
-        self.first_group = self.new_group(self.town.south.hospital)
+        self.first_record = self.new_record(self.fixture.north.system, self.first_chart, ())
+        self.first_group = self.new_group(self.fixture.south.hospital)
 
     @initialize(target=doctors)
     def begin_doctors(self) -> MultipleResults[Actor]:
@@ -179,7 +179,7 @@ class Ledgers(RuleBasedStateMachine):
 
     @initialize(target=actors)
     def begin_actors(self) -> MultipleResults[Actor]:
-        north, south = self.town.north, self.town.south
+        north, south = self.fixture.north, self.fixture.south
         return multiple(self.author, north.system, north.admin, south.system)
 
     @initialize(target=charts)
@@ -203,11 +203,14 @@ class Ledgers(RuleBasedStateMachine):
         if elsewhere and not self.third:
             self.third.append(
                 registering.add_hospital(
-                    LocalClient(self.town.ledger), self.town.operator, "Ostklinik", "Europe/Berlin"
+                    LocalClient(self.fixture.ledger),
+                    self.fixture.operator,
+                    "Ostklinik",
+                    "Europe/Berlin",
                 )
             )
             self.opened(self.third[0])
-        return self.new_doctor(self.third[0] if elsewhere else self.town.north)
+        return self.new_doctor(self.third[0] if elsewhere else self.fixture.north)
 
     @rule(target=charts, years=BORN, deceased=st.booleans())
     def add_patient(self, years: int | None, deceased: bool) -> Person:
@@ -219,7 +222,7 @@ class Ledgers(RuleBasedStateMachine):
         self, actor: Actor, ours: bool, chart: Person, years: int | None, deceased: bool
     ) -> None:
         """A patient's age or death, by the hospital that registered or by anybody; the patient then reads."""
-        actor, born = self.town.north.system if ours else actor, birth_date(years)
+        actor, born = self.fixture.north.system if ours else actor, birth_date(years)
         teen, adult = birthday(born, 12), birthday(born, 18)
         body: dict[str, Any] = {"patient": chart.patient, "purpose": "TREAT"}
         if teen is None or adult is None:
@@ -227,7 +230,7 @@ class Ledgers(RuleBasedStateMachine):
         else:
             body |= {"adult_from": format_time(adult), "teen_from": format_time(teen)}
         body |= {"deceased": True} if deceased else {}
-        event = actor.event("patient.corrected", chart.stream, body, self.town.ledger.clock())
+        event = actor.event("patient.corrected", chart.stream, body, self.fixture.ledger.clock())
         if self.act(actor, chart, "register", lambda: self.append(actor, event)):
             patient = self.book.charts[chart.patient]["patient"]
             told = patient["deceased"] or self.book.size - 1
@@ -241,13 +244,15 @@ class Ledgers(RuleBasedStateMachine):
     ) -> None:
         """A doctor joins a group of the same hospital, or leaves it; and reads."""
         book, admin = self.book, self.admins[self.book.groups[group]]
-        inside = model.in_group(book.world(record[0].patient), doctor.account, group)
+        inside = model.in_group(book.situation(record[0].patient), doctor.account, group)
         move = groups.leave if inside else groups.join
         expected: Outcome = ("permit", "", "")
         if not inside and admin.hospital != doctor.hospital:
             expected = ("refused", "unknown", "")
         self.forget()
-        found = outcome(lambda: move(LocalClient(self.town.ledger), admin, group, doctor.account))
+        found = outcome(
+            lambda: move(LocalClient(self.fixture.ledger), admin, group, doctor.account)
+        )
         assert found == expected
         if found[0] == "permit":
             named = {"account": doctor.account, "group": group, "joined": not inside}
@@ -257,14 +262,14 @@ class Ledgers(RuleBasedStateMachine):
 
     @rule(target=groups, hospital=st.sampled_from(("north", "south")))
     def add_group(self, hospital: str) -> str:
-        return self.new_group(getattr(self.town, hospital).hospital)
+        return self.new_group(getattr(self.fixture, hospital).hospital)
 
     @rule(target=actors, again=st.booleans())
     def appoint_auditor(self, again: bool) -> Actor:
         """For a month; whoever is appointed again has the newest term. Nobody of a hospital's staff is one."""
-        operator, book, now = self.town.operator, self.book, self.town.ledger.clock()
+        operator, book, now = self.fixture.operator, self.book, self.fixture.ledger.clock()
         if not again or not self.auditors:
-            client = LocalClient(self.town.ledger)
+            client = LocalClient(self.fixture.ledger)
             auditor, _ = staff.appoint_auditor(client, operator, "Ada", 30, new_key())
             self.auditors.append(auditor)
             book.join(auditor)
@@ -302,7 +307,7 @@ class Ledgers(RuleBasedStateMachine):
     def of_doctor(self, admin: Actor, kind: str, doctor: Actor) -> int:
         """What an admin says of a doctor; gives the entry."""
         stream, body = f"hospital/{doctor.hospital}", {"account": doctor.account}
-        self.append(admin, admin.event(kind, stream, body, self.town.ledger.clock()))
+        self.append(admin, admin.event(kind, stream, body, self.fixture.ledger.clock()))
         return self.book.took()
 
     def membership(self, doctor: Actor) -> Ask:
@@ -338,7 +343,7 @@ class Ledgers(RuleBasedStateMachine):
         """A record taken back, or not; somebody then reads it."""
         chart, name = record
         body = {"record": name, "purpose": "TREAT"}
-        now = self.town.ledger.clock()
+        now = self.fixture.ledger.clock()
         event = actor.event("record.retracted", chart.stream, body, now)
         if self.act(actor, chart, "retract", partial(self.append, actor, event), record=name):
             self.row(chart, name)["retracted"] = self.book.size - 1
@@ -358,7 +363,7 @@ class Ledgers(RuleBasedStateMachine):
         say = grants.show if len(hidings) % 2 else grants.hide
 
         def act() -> None:
-            say(LocalClient(self.town.ledger), chart.actor, chart.patient, name)
+            say(LocalClient(self.fixture.ledger), chart.actor, chart.patient, name)
 
         if self.act(chart.actor, chart, "hide", act, "PATRQT", name):
             hidings.append(self.book.size - 1)
@@ -368,10 +373,10 @@ class Ledgers(RuleBasedStateMachine):
     def read(self, actor: Actor, record: tuple[Person, str], purpose: str = "TREAT") -> None:
         """A record opened, and its content compared."""
         chart, name = record
-        reading = self.town.reading(actor, name, purpose)
+        reading = self.fixture.reading(actor, name, purpose)
 
         def act() -> None:
-            given = opening.open_record(self.town.ledger, reading)
+            given = opening.open_record(self.fixture.ledger, reading)
             assert b"".join(given.content) == CONTENT
 
         if self.act(actor, chart, "read", act, purpose, name):
@@ -381,10 +386,10 @@ class Ledgers(RuleBasedStateMachine):
         """The chart opened; of its records those are shown that the rules let read."""
         found: list[str] = []
         ask = self.ask(actor, chart, "list", purpose, "")
-        decided, shown = model.decide_list(self.book.world(chart.patient), ask, POLICY)
+        decided, shown = model.decide_list(self.book.situation(chart.patient), ask, POLICY)
 
         def act() -> None:
-            opened = readings.chart(LocalClient(self.town.ledger), actor, chart.patient, purpose)
+            opened = readings.chart(LocalClient(self.fixture.ledger), actor, chart.patient, purpose)
             found.extend(line.record.record for line in opened.lines)
 
         if self.act(actor, chart, "list", act, purpose, decided=decided):
@@ -397,7 +402,7 @@ class Ledgers(RuleBasedStateMachine):
 
         def act() -> None:
             acts.extend(
-                history(LocalClient(self.town.ledger), actor, chart.patient, purpose).acts()
+                history(LocalClient(self.fixture.ledger), actor, chart.patient, purpose).acts()
             )
 
         if self.act(actor, chart, "read_history", act, purpose):
@@ -436,8 +441,8 @@ class Ledgers(RuleBasedStateMachine):
         a third time.
         """
         chart, name = record
-        grantee, world = self.named(whom, reader, group), self.book.charts[chart.patient]
-        lineages = [g["lineage"] for g in world["grants"] if g["grantee"] == grantee]
+        grantee, situation = self.named(whom, reader, group), self.book.charts[chart.patient]
+        lineages = [g["lineage"] for g in situation["grants"] if g["grantee"] == grantee]
         given: Ask = {
             "records": [name] if some else [],
             "uses": uses,
@@ -447,7 +452,7 @@ class Ledgers(RuleBasedStateMachine):
         made: list[str] = []
 
         def act() -> None:
-            ledger = self.town.ledger
+            ledger = self.fixture.ledger
             made.append(
                 grants.grant(LocalClient(ledger), chart.actor, chart.patient, grantee, **given)[0]
             )
@@ -455,7 +460,7 @@ class Ledgers(RuleBasedStateMachine):
         if self.act(chart.actor, chart, "grant", act, "PATRQT"):
             self.note_grant(chart, made[0], grantee, given)
         if restarted:
-            self.town.reopen()
+            self.fixture.reopen()
         self.read(reader, record)
         self.read(reader, record)
         if regretted:
@@ -473,34 +478,36 @@ class Ledgers(RuleBasedStateMachine):
     ) -> None:
         """Somebody is excluded, or no longer; the doctor then reads."""
         chart, named = record[0], self.named(whom, reader, group)
-        world = self.book.charts[chart.patient]
-        lifted = model.excluded_by(world, named) is not None
+        situation = self.book.charts[chart.patient]
+        lifted = model.excluded_by(situation, named) is not None
         say = grants.include if lifted else grants.exclude
 
         def act() -> None:
-            say(LocalClient(self.town.ledger), chart.actor, chart.patient, named)
+            say(LocalClient(self.fixture.ledger), chart.actor, chart.patient, named)
 
         if self.act(chart.actor, chart, "exclude", act, "PATRQT"):
             said = {"seq": self.book.size - 1, "reader": named, "lifted": lifted}
-            world["exclusions"].append(said)
+            situation["exclusions"].append(said)
         self.read(reader, record, purpose)
         self.list_chart(reader, chart, purpose)
 
     def revoke_of(self, record: tuple[Person, str], reader: Actor, grantee: str, one: bool) -> None:
         """One lineage, named by its latest grant, or all of the grantee's, who then reads."""
         chart = record[0]
-        world = self.book.charts[chart.patient]
-        given = [g for g in world["grants"] if g["grantee"] == grantee]
+        situation = self.book.charts[chart.patient]
+        given = [g for g in situation["grants"] if g["grantee"] == grantee]
         if not given:
             return
         name, lineage = (given[-1]["id"], given[-1]["lineage"]) if one else (None, None)
 
         def act() -> None:
-            grants.revoke(LocalClient(self.town.ledger), chart.actor, chart.patient, grantee, name)
+            grants.revoke(
+                LocalClient(self.fixture.ledger), chart.actor, chart.patient, grantee, name
+            )
 
         if self.act(chart.actor, chart, "grant", act, "PATRQT"):
             end = {"seq": self.book.size - 1, "grantee": grantee, "lineage": lineage}
-            world["revocations"].append(end)
+            situation["revocations"].append(end)
         self.read(reader, record)
 
     # The ledger itself
@@ -509,12 +516,12 @@ class Ledgers(RuleBasedStateMachine):
     def send_again(self, part: float, reopened: bool) -> None:
         """An event that stands in the log gets its first answer, also after a restart."""
         if reopened:
-            self.town.reopen()
-        entry = self.town.ledger.entry(int(part * self.book.size))
-        known = self.town.ledger.append([Proposal(entry.event, entry.sig)])[0]
+            self.fixture.reopen()
+        entry = self.fixture.ledger.entry(int(part * self.book.size))
+        known = self.fixture.ledger.append([Proposal(entry.event, entry.sig)])[0]
         assert known == Appended(entry, fresh=False)
         if entry.event.type.name == "access.refused":
-            again = self.town.ledger.append([Proposal(*nested_event(entry.event))])[0]
+            again = self.fixture.ledger.append([Proposal(*nested_event(entry.event))])[0]
             inner = denied(again)
             assert inner == Denied(entry.decision or {}, entry.link.seq, inner.purpose)
 
@@ -532,7 +539,7 @@ class Ledgers(RuleBasedStateMachine):
     ) -> bool:
         """Do something; what comes of it, and what the log then has, is what the book says."""
         ask = self.ask(actor, chart, action, purpose, record)
-        decided = decided or model.decide(self.book.world(chart.patient), ask, POLICY)
+        decided = decided or model.decide(self.book.situation(chart.patient), ask, POLICY)
         if decided[0] == "permit" and actor.role not in SIGNERS.get(action, model.ROLES):
             decided = model.deny("S1", "role")
         effect, stage, reason, basis = decided
@@ -548,7 +555,7 @@ class Ledgers(RuleBasedStateMachine):
         assert outcome(act) == expected, (ask, decided)
         if written:
             seq = self.book.took(chart.patient)
-            entry = self.town.ledger.entry(seq)
+            entry = self.fixture.ledger.entry(seq)
             assert said(entry) == (effect, stage, reason, list(basis)), (ask, decided)
         return expected[0] == "permit"
 
@@ -561,7 +568,7 @@ class Ledgers(RuleBasedStateMachine):
             "on_behalf_of": None,
             "action": action,
             "purpose": purpose,
-            "now": self.town.ledger.clock(),
+            "now": self.fixture.ledger.clock(),
             "record": self.row(chart, record) if record else None,
         }
 
@@ -577,10 +584,10 @@ class Ledgers(RuleBasedStateMachine):
     def forget(self) -> None:
         """The log keeps nothing from the batches before, as after a restart."""
         if self.cold:
-            self.town.forget()
+            self.fixture.forget()
 
     def append(self, actor: Actor, event: dict[str, Any]) -> list[Entry]:
-        return append(self.town.ledger, actor, [event])
+        return append(self.fixture.ledger, actor, [event])
 
     # Writing the book
 
@@ -593,29 +600,29 @@ class Ledgers(RuleBasedStateMachine):
         self.book.join(hospital.system)
 
     def new_doctor(self, hospital: AddedHospital) -> Actor:
-        doctor = self.town.doctor(hospital)
+        doctor = self.fixture.doctor(hospital)
         self.book.join(doctor)
         return doctor
 
     def new_group(self, hospital: str) -> str:
         admin = self.admins[hospital]
-        group, seq = groups.form(LocalClient(self.town.ledger), admin, "Cardiology")
+        group, seq = groups.form(LocalClient(self.fixture.ledger), admin, "Cardiology")
         assert seq == self.book.took()
         self.book.groups[group] = hospital
         return group
 
     def new_chart(self, born: date | None, deceased: bool) -> Person:
-        ledger, key = self.town.ledger, new_key()
+        ledger, key = self.fixture.ledger, new_key()
         patient, account = new_id("pt", ledger.clock()), new_id("ac", ledger.clock())
         new = NewPatient(patient, account, "Pat", born, deceased, key)
-        registering.register_patients(LocalClient(ledger), self.town.north.system, [new])
+        registering.register_patients(LocalClient(ledger), self.fixture.north.system, [new])
         self.book.accounts.append(account)
         seq = self.book.took(patient, entries=2)
         self.book.charts[patient] = {
             "patient": {
                 "id": patient,
                 "account": account,
-                "hospital": self.town.north.hospital,
+                "hospital": self.fixture.north.hospital,
                 "seq": seq,
                 "teen_from": birthday(born, 12),
                 "adult_from": birthday(born, 18),
@@ -638,12 +645,12 @@ class Ledgers(RuleBasedStateMachine):
                 chart.patient, "laboratory", "text/plain", [CONTENT], title="Blood",
                 labels=labels, sensitive=bool(labels),
             )  # fmt: skip
-            made.append(beside.upload(self.town.ledger, author, [one])[0].record)
+            made.append(beside.upload(self.fixture.ledger, author, [one])[0].record)
 
         if not self.act(author, chart, "append", act):
             return None
         seq = self.book.size - 1
-        body = self.town.ledger.entry(seq).event.body
+        body = self.fixture.ledger.entry(seq).event.body
         row = {
             "id": made[0],
             "seq": seq,
@@ -660,7 +667,7 @@ class Ledgers(RuleBasedStateMachine):
         return made[0]
 
     def note_grant(self, chart: Person, name: str, grantee: str, given: Ask) -> None:
-        now = self.town.ledger.clock()
+        now = self.fixture.ledger.clock()
         row = {
             "seq": self.book.size - 1,
             "id": name,
@@ -681,7 +688,7 @@ class Ledgers(RuleBasedStateMachine):
     def note_use(self, chart: Person) -> None:
         """The reading just written, with what it rests on."""
         seq = self.book.size - 1
-        decision = self.town.ledger.entry(seq).decision or {}
+        decision = self.fixture.ledger.entry(seq).decision or {}
         used = {"seq": seq, "basis": decision["basis"] if decision["rule"] == "S9" else []}
         self.book.charts[chart.patient]["openings"].append(used)
 
@@ -691,18 +698,18 @@ class Ledgers(RuleBasedStateMachine):
     def reopened(self) -> None:
         """What comes next finds the ledger closed and opened again, where it is cold."""
         if self.cold:
-            self.town.reopen()
+            self.fixture.reopen()
 
     @invariant()
     def lengths_are_the_books(self) -> None:
-        ledger = self.town.ledger
+        ledger = self.fixture.ledger
         assert ledger.head().size == self.book.size
         for patient, length in self.book.lengths.items():
             assert len(ledger.stream(f"patient/{patient}", self.book.size)) == length
 
     @invariant()
     def folding_and_deciding_anew_gives_the_same(self) -> None:
-        ledger = self.town.ledger
+        ledger = self.fixture.ledger
         with ledger.database.read() as connection:
             raws = ledger.store.range(connection, 0, self.book.size)
         rows = Rows()
@@ -711,20 +718,20 @@ class Ledgers(RuleBasedStateMachine):
                 assert decided_anew(entry, rows) == entry.decision
             for row in fold(entry, rows):
                 rows.put(row)
-        for world in self.book.charts.values():
-            self.same_facts(world, rows)
+        for situation in self.book.charts.values():
+            self.same_facts(situation, rows)
 
-    def same_facts(self, world: World, rows: Rows) -> None:
+    def same_facts(self, situation: Situation, rows: Rows) -> None:
         """The rows of SQL are those that were folded in memory, and there are no others."""
-        ledger, patient = self.town.ledger, world["patient"]["id"]
+        ledger, patient = self.fixture.ledger, situation["patient"]["id"]
         records = {row.record: row for row in ledger.records_of(patient)}
-        assert records == {one["id"]: rows.get(Record, one["id"]) for one in world["records"]}
+        assert records == {one["id"]: rows.get(Record, one["id"]) for one in situation["records"]}
         names = {row.grant: row for row in ledger.rows(GrantName, "patient", patient)}
-        assert names == {one["id"]: rows.get(GrantName, one["id"]) for one in world["grants"]}
-        lineages = {(patient, grant["grantee"], grant["lineage"]) for grant in world["grants"]}
+        assert names == {one["id"]: rows.get(GrantName, one["id"]) for one in situation["grants"]}
+        lineages = {(patient, grant["grantee"], grant["lineage"]) for grant in situation["grants"]}
         found = {row[:3]: row for row in ledger.rows(Grant, "patient", patient)}
         assert found == {lineage: rows.get(Grant, *lineage) for lineage in lineages}
-        readers = {said["reader"] for said in world["exclusions"]}
+        readers = {said["reader"] for said in situation["exclusions"]}
         excluded = {row.reader: row for row in ledger.rows(Exclusion, "patient", patient)}
         assert excluded == {reader: rows.get(Exclusion, patient, reader) for reader in readers}
         assert ledger.row(Patient, patient) == rows.get(Patient, patient)
@@ -733,18 +740,18 @@ class Ledgers(RuleBasedStateMachine):
         """The whole log verifies, by our verifier and by one that shares nothing with us; every decision is
         the rules' own, and the views are those of the log."""
         try:
-            target, keys = self.folder / "export", vkeys(self.town.settings)
-            size = write_export(self.town.ledger, target)
+            target, keys = self.folder / "export", vkeys(self.fixture.settings)
+            size = write_export(self.fixture.ledger, target)
             assert verify_export(target, keys).size == size == self.book.size
             assert read_log(target, keys) == self.stored(size)
             assert not audit_export(target, keys).wrong
-            assert not rebuild(self.town.ledger.store, swap=False).differences
+            assert not rebuild(self.fixture.ledger.store, swap=False).differences
         finally:
-            self.town.close()
+            self.fixture.close()
             shutil.rmtree(self.folder)
 
     def stored(self, size: int) -> Sequence[bytes]:
-        ledger = self.town.ledger
+        ledger = self.fixture.ledger
         with ledger.database.read() as connection:
             return ledger.store.range(connection, 0, size)
 

@@ -17,7 +17,7 @@ from records import opening
 from records.opening import open_record
 from records.ranges import read_range, ticket_of
 from storage.errors import Unavailable
-from tests.support.people import Town
+from tests.support.ledger_fixture import LedgerFixture
 from tests.support.server import in_process
 
 CONTENT = os.urandom(3 * 1024 * 1024)
@@ -26,54 +26,56 @@ CONTENT = os.urandom(3 * 1024 * 1024)
 
 @pytest.mark.parametrize("uses", [None, 1])
 def test_a_stream_ends_with_its_permission(
-    town: Town, monkeypatch: pytest.MonkeyPatch, uses: int | None
+    fixture: LedgerFixture, monkeypatch: pytest.MonkeyPatch, uses: int | None
 ) -> None:
     """Its own use of a limited grant doesn't end it; the revocation does, at the next look."""
     monkeypatch.setattr(opening, "RECHECK_MS", 0)
-    pat, doctor, client = town.person(), town.doctor(), LocalClient(town.ledger)
-    record = town.record(pat, CONTENT).record
+    pat, doctor, client = fixture.person(), fixture.doctor(), LocalClient(fixture.ledger)
+    record = fixture.record(pat, CONTENT).record
     grants.grant(client, pat.actor, pat.patient, doctor.account, uses=uses)
-    shown = open_record(town.ledger, town.reading(doctor, record))
-    pieces, size = shown.content, town.size()
+    shown = open_record(fixture.ledger, fixture.reading(doctor, record))
+    pieces, size = shown.content, fixture.size()
     first = next(pieces)
-    assert CONTENT.startswith(first) and town.size() == size
+    assert CONTENT.startswith(first) and fixture.size() == size
     grants.revoke(client, pat.actor, pat.patient, doctor.account)
     with pytest.raises(NotThere, match="may not read this any more"):
         next(pieces)
 
 
 def test_a_stream_ends_with_the_key_that_asked_for_it(
-    town: Town, monkeypatch: pytest.MonkeyPatch
+    fixture: LedgerFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where another key of the same doctor counts on; ranges by the read token end with it."""
     monkeypatch.setattr(opening, "RECHECK_MS", 0)
-    pat, doctor, client = town.person(), town.doctor(), LocalClient(town.ledger)
-    record = town.record(pat, CONTENT).record
+    pat, doctor, client = fixture.person(), fixture.doctor(), LocalClient(fixture.ledger)
+    record = fixture.record(pat, CONTENT).record
     grants.grant(client, pat.actor, pat.patient, doctor.account)
     person = doctor.in_role("person")
     spare = new_key()
-    proof = b64decode(possession(spare, town.ledger.origin, doctor.account))
+    proof = b64decode(possession(spare, fixture.ledger.origin, doctor.account))
     registering.register_key(client, person, doctor.account, "device", spare.public, proof)
-    shown = open_record(town.ledger, town.reading(doctor, record))
+    shown = open_record(fixture.ledger, fixture.reading(doctor, record))
     pieces = shown.content
     next(pieces)
-    ticket = ticket_of(town.ledger, shown.token, record)
-    assert read_range(town.ledger, ticket, 0, 4) == CONTENT[:4]
+    ticket = ticket_of(fixture.ledger, shown.token, record)
+    assert read_range(fixture.ledger, ticket, 0, 4) == CONTENT[:4]
     registering.revoke_key(client, doctor, doctor.account, doctor.key.id)
     with pytest.raises(NotThere, match="may not read this any more"):
         next(pieces)
     with pytest.raises(NotThere, match="may not read this any more"):
-        ticket_of(town.ledger, shown.token, record)
+        ticket_of(fixture.ledger, shown.token, record)
 
 
-def test_a_download_over_http_is_cut(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_download_over_http_is_cut(
+    fixture: LedgerFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What the sockets held is out; the rest doesn't follow the revocation."""
     monkeypatch.setattr(opening, "RECHECK_MS", 0)
-    pat, doctor, near = town.person(), town.doctor(), LocalClient(town.ledger)
+    pat, doctor, near = fixture.person(), fixture.doctor(), LocalClient(fixture.ledger)
     content = os.urandom(64 * 1024 * 1024)
-    record = town.record(pat, content).record
+    record = fixture.record(pat, content).record
     grants.grant(near, pat.actor, pat.patient, doctor.account)
-    with in_process(town.ledger) as web, closing(HttpClient(web.url)) as far:
+    with in_process(fixture.ledger) as web, closing(HttpClient(web.url)) as far:
         pieces = readings.read(far, doctor, record, "TREAT")[1].content
         assert content.startswith(next(pieces))
         grants.revoke(near, pat.actor, pat.patient, doctor.account)
@@ -82,30 +84,32 @@ def test_a_download_over_http_is_cut(town: Town, monkeypatch: pytest.MonkeyPatch
 
 
 def test_an_export_ends_with_the_key_that_asked_for_it(
-    town: Town, monkeypatch: pytest.MonkeyPatch
+    fixture: LedgerFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Record after record it is looked at again, as one long stream."""
     monkeypatch.setattr(opening, "RECHECK_MS", 0)
-    pat, client = town.person(), LocalClient(town.ledger)
+    pat, client = fixture.person(), LocalClient(fixture.ledger)
     for _ in range(2):
-        town.record(pat, CONTENT)
+        fixture.record(pat, CONTENT)
     spare, account = new_key(), pat.actor.account
-    proof = b64decode(possession(spare, town.ledger.origin, account))
+    proof = b64decode(possession(spare, fixture.ledger.origin, account))
     person = pat.actor.in_role("person")
     registering.register_key(client, person, account, "device", spare.public, proof)
     first, second = readings.export(client, pat.actor, pat.patient, "PATRQT")[1]
-    size = town.size()
-    assert b"".join(first.content) == CONTENT and town.size() == size
+    size = fixture.size()
+    assert b"".join(first.content) == CONTENT and fixture.size() == size
     registering.revoke_key(client, pat.actor, account, pat.actor.key.id)
     with pytest.raises(NotThere, match="may not read this any more"):
         next(second.content)
 
 
 def test_a_stream_that_stays_permitted_is_whole(
-    town: Town, monkeypatch: pytest.MonkeyPatch
+    fixture: LedgerFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Looked at again for each piece, it still gives everything."""
     monkeypatch.setattr(opening, "RECHECK_MS", 0)
-    pat = town.person()
-    shown = open_record(town.ledger, town.reading(pat.actor, town.record(pat, CONTENT).record))
+    pat = fixture.person()
+    shown = open_record(
+        fixture.ledger, fixture.reading(pat.actor, fixture.record(pat, CONTENT).record)
+    )
     assert b"".join(shown.content) == CONTENT

@@ -6,7 +6,7 @@ from typing import Any
 from api.app.bootstrap import open_ledger
 from api.app.settings import Settings
 from storage.ledger import Ledger
-from tests.support.people import Town
+from tests.support.ledger_fixture import LedgerFixture
 from tests.support.server import until
 
 
@@ -22,7 +22,7 @@ def _free(ledger: Ledger) -> bool:
 
 
 def test_alone(settings: Settings) -> None:
-    Town.found(settings).close()
+    LedgerFixture.found(settings).close()
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     child = context.Process(target=_hold, args=(settings, theirs))

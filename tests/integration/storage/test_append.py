@@ -24,8 +24,16 @@ from ledger.times import format_time
 from records import opening
 from storage.clock import wall_clock
 from storage.sql.database import Database
-from tests.support.people import CONTENT, Town, denied, entry_of, keys_of, refused, signed
-from tests.support.scene import Scene
+from tests.support.ledger_fixture import (
+    CONTENT,
+    LedgerFixture,
+    denied,
+    entry_of,
+    keys_of,
+    refused,
+    signed,
+)
+from tests.support.people import People
 
 LATE_MS = 301_000
 """More than the policy's five minutes, by more than the test takes."""
@@ -34,70 +42,73 @@ LIMIT = 20
 
 
 @pytest.fixture
-def scene(town: Town) -> Scene:
+def people(fixture: LedgerFixture) -> People:
     """People and a record."""
-    return Scene.of(town)
+    return People.of(fixture)
 
 
 @pytest.fixture(scope="module")
-def shared(shared_town: Town) -> Scene:
+def shared(shared_fixture: LedgerFixture) -> People:
     """People and a record for tests that leave nothing."""
-    return Scene.of(shared_town)
+    return People.of(shared_fixture)
 
 
 # Known event ids.
 
 
-def test_the_same_event_again_gets_its_first_receipt(scene: Scene) -> None:
+def test_the_same_event_again_gets_its_first_receipt(people: People) -> None:
     """Alone, later, and twice within one batch: one entry."""
-    town, event = scene.town, scene.grant()
-    first = town.answer(event, scene.pat.actor.key)
-    size = town.size()
-    again = town.answer(event, scene.pat.actor.key)
+    fixture, event = people.fixture, people.grant()
+    first = fixture.answer(event, people.pat.actor.key)
+    size = fixture.size()
+    again = fixture.answer(event, people.pat.actor.key)
     assert isinstance(first, Appended) and first.fresh
     assert again == Appended(first.entry, fresh=False)
-    assert town.size() == size
-    other = signed(town.ledger, scene.grant(), scene.pat.actor.key)
-    one, two = town.ledger.append([other, other])
+    assert fixture.size() == size
+    other = signed(fixture.ledger, people.grant(), people.pat.actor.key)
+    one, two = fixture.ledger.append([other, other])
     assert isinstance(one, Appended) and one.fresh
     assert two == Appended(one.entry, fresh=False)
-    assert town.size() == size + 1
+    assert fixture.size() == size + 1
 
 
-def test_other_bytes_under_a_known_id_are_a_conflict(scene: Scene) -> None:
+def test_other_bytes_under_a_known_id_are_a_conflict(people: People) -> None:
     """Also within one batch; by its author or by somebody else."""
-    town, key = scene.town, scene.pat.actor.key
-    event = scene.grant()
-    town.answer(event, key)
-    size = town.size()
-    for bent in (scene.grant(), scene.revocation()):
-        answer = refused(town.answer(bent | {"id": event["id"]}, key))
+    fixture, key = people.fixture, people.pat.actor.key
+    event = people.grant()
+    fixture.answer(event, key)
+    size = fixture.size()
+    for bent in (people.grant(), people.revocation()):
+        answer = refused(fixture.answer(bent | {"id": event["id"]}, key))
         assert (answer.code, event["id"] in str(answer)) == ("conflict", True)
-    assert town.size() == size
-    fresh = scene.grant()
-    stolen = scene.reading() | {"id": fresh["id"]}
-    proposals = [signed(town.ledger, fresh, key), signed(town.ledger, stolen, scene.doctor.key)]
-    one, two = town.ledger.append(proposals)
+    assert fixture.size() == size
+    fresh = people.grant()
+    stolen = people.reading() | {"id": fresh["id"]}
+    proposals = [
+        signed(fixture.ledger, fresh, key),
+        signed(fixture.ledger, stolen, people.doctor.key),
+    ]
+    one, two = fixture.ledger.append(proposals)
     assert entry_of(one).event.id == fresh["id"]
     assert refused(two).code == "conflict"
-    assert town.size() == size + 1
+    assert fixture.size() == size + 1
 
 
 def test_a_known_id_is_looked_up_before_its_date_is_judged(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Hours later a retry still gets its receipt, and a new event of that date is refused."""
-    town, event, late = scene.town, scene.grant(), scene.grant()
-    first = entry_of(town.answer(event, scene.pat.actor.key))
-    _later(town, monkeypatch, HOUR_MS)
-    assert town.answer(event, scene.pat.actor.key) == Appended(first, fresh=False)
-    assert refused(town.answer(late, scene.pat.actor.key)).code == "clock"
+    fixture, event, late = people.fixture, people.grant(), people.grant()
+    first = entry_of(fixture.answer(event, people.pat.actor.key))
+    _later(fixture, monkeypatch, HOUR_MS)
+    assert fixture.answer(event, people.pat.actor.key) == Appended(first, fresh=False)
+    assert refused(fixture.answer(late, people.pat.actor.key)).code == "clock"
 
 
-def _later(town: Town, monkeypatch: pytest.MonkeyPatch, by: int) -> None:
+def _later(fixture: LedgerFixture, monkeypatch: pytest.MonkeyPatch, by: int) -> None:
     """Restart the service `by` milliseconds later; the database's own clock stays out of it."""
     monkeypatch.setattr(Database, "clock", lambda database, connection: None)
-    town.reopen(lambda: wall_clock() + by)
+    fixture.reopen(lambda: wall_clock() + by)
 
 
 # What is refused.
@@ -112,38 +123,38 @@ class Sent:
     bent: dict[str, Any] = field(default_factory=dict)
 
 
-Make = Callable[[Scene], Sent]
+Make = Callable[[People], Sent]
 
 
-def by_pat(make: Callable[[Scene], dict[str, Any]], **bent: Any) -> Make:
+def by_pat(make: Callable[[People], dict[str, Any]], **bent: Any) -> Make:
     """What `make` makes, signed by the first patient."""
-    return lambda scene: Sent(make(scene), scene.pat.actor.key, bent)
+    return lambda people: Sent(make(people), people.pat.actor.key, bent)
 
 
-def by_doctor(make: Callable[[Scene], dict[str, Any]]) -> Make:
+def by_doctor(make: Callable[[People], dict[str, Any]]) -> Make:
     """What `make` makes, signed by the doctor."""
-    return lambda scene: Sent(make(scene), scene.doctor.key)
+    return lambda people: Sent(make(people), people.doctor.key)
 
 
-def by_north(make: Callable[[Scene], dict[str, Any]]) -> Make:
+def by_north(make: Callable[[People], dict[str, Any]]) -> Make:
     """What `make` makes, signed by the system of the hospital that writes records."""
-    return lambda scene: Sent(make(scene), scene.town.north.system.key)
+    return lambda people: Sent(make(people), people.fixture.north.system.key)
 
 
-def by_south(make: Callable[[Scene], dict[str, Any]]) -> Make:
+def by_south(make: Callable[[People], dict[str, Any]]) -> Make:
     """What `make` makes, signed by the system of the other hospital."""
-    return lambda scene: Sent(make(scene), scene.town.south.system.key)
+    return lambda people: Sent(make(people), people.fixture.south.system.key)
 
 
 def as_bytes(bend: Callable[[bytes], bytes]) -> Make:
     """A grant whose canonical bytes are bent before they are signed."""
-    return lambda scene: Sent(
-        {}, scene.pat.actor.key, {"raw": bend(canonical.write(scene.grant()))}
+    return lambda people: Sent(
+        {}, people.pat.actor.key, {"raw": bend(canonical.write(people.grant()))}
     )
 
 
-def _dated(scene: Scene, milliseconds: int) -> dict[str, Any]:
-    return scene.grant() | {"at": format_time(scene.town.ledger.clock() + milliseconds)}
+def _dated(people: People, milliseconds: int) -> dict[str, Any]:
+    return people.grant() | {"at": format_time(people.fixture.ledger.clock() + milliseconds)}
 
 
 def _spaced(raw: bytes) -> bytes:
@@ -159,79 +170,79 @@ def _oversized(raw: bytes) -> bytes:
     return raw.replace(b'"body":{', b'"body":{"a":"%b",' % (b"x" * EVENT_LIMIT))
 
 
-def _kims_key(scene: Scene) -> dict[str, Any]:
+def _kims_key(people: People) -> dict[str, Any]:
     """The doctor puts a key of hers into a patient's account."""
-    key, account = new_key(), scene.kim.actor.account
+    key, account = new_key(), people.kim.actor.account
     body = {
         "account": account, "algorithm": "ed25519", "custody": "device", "key": key.id,
-        "proof": possession(key, scene.town.ledger.origin, account),
+        "proof": possession(key, people.fixture.ledger.origin, account),
         "public_key": b64encode(key.public),
     }  # fmt: skip
-    person, now = scene.doctor.in_role("person"), scene.town.ledger.clock()
+    person, now = people.doctor.in_role("person"), people.fixture.ledger.clock()
     return person.event("key.registered", f"account/{account}", body, now)
 
 
-def _norths_doctor(scene: Scene) -> Sent:
-    admin, now = scene.town.south.admin, scene.town.ledger.clock()
-    stream, body = f"hospital/{scene.town.north.hospital}", {"account": scene.doctor.account}
+def _norths_doctor(people: People) -> Sent:
+    admin, now = people.fixture.south.admin, people.fixture.ledger.clock()
+    stream, body = f"hospital/{people.fixture.north.hospital}", {"account": people.doctor.account}
     return Sent(admin.event("doctor.ended", stream, body, now), admin.key)
 
 
-def _not_an_operator(scene: Scene) -> dict[str, Any]:
-    body, now = {"hospital": scene.town.north.hospital}, scene.town.ledger.clock()
-    return scene.doctor.in_role("operator").event("hospital.suspended", "ledger", body, now)
+def _not_an_operator(people: People) -> dict[str, Any]:
+    body, now = {"hospital": people.fixture.north.hospital}, people.fixture.ledger.clock()
+    return people.doctor.in_role("operator").event("hospital.suspended", "ledger", body, now)
 
 
-def _doctors_grant(scene: Scene) -> dict[str, Any]:
-    now = scene.town.ledger.clock()
-    return scene.doctor.event("access.granted", scene.pat.stream, scene.grant()["body"], now)
+def _doctors_grant(people: People) -> dict[str, Any]:
+    now = people.fixture.ledger.clock()
+    return people.doctor.event("access.granted", people.pat.stream, people.grant()["body"], now)
 
 
-def _same_grant(scene: Scene) -> dict[str, Any]:
-    event = scene.grant()
-    entry_of(scene.town.answer(event, scene.pat.actor.key))
-    return scene.grant(grant=event["body"]["grant"])
+def _same_grant(people: People) -> dict[str, Any]:
+    event = people.grant()
+    entry_of(people.fixture.answer(event, people.pat.actor.key))
+    return people.grant(grant=event["body"]["grant"])
 
 
-def _same_blob(scene: Scene) -> dict[str, Any]:
-    event = scene.upload()
-    entry_of(scene.town.answer(event, scene.town.north.system.key))
+def _same_blob(people: People) -> dict[str, Any]:
+    event = people.upload()
+    entry_of(people.fixture.answer(event, people.fixture.north.system.key))
     old = event["body"]
-    return scene.upload(stage=False, blob=old["blob"], sha256=old["sha256"])
+    return people.upload(stage=False, blob=old["blob"], sha256=old["sha256"])
 
 
-def _first_again(scene: Scene) -> Sent:
-    now = format_time(scene.town.ledger.clock())
-    first = scene.town.ledger.entry(0).event.value
-    return Sent(first | {"at": now, "id": scene.id("ev")}, scene.town.operator.key)
+def _first_again(people: People) -> Sent:
+    now = format_time(people.fixture.ledger.clock())
+    first = people.fixture.ledger.entry(0).event.value
+    return Sent(first | {"at": now, "id": people.id("ev")}, people.fixture.operator.key)
 
 
-def _hand_made_refusal(scene: Scene) -> Sent:
+def _hand_made_refusal(people: People) -> Sent:
     """The log's own service writes an access.refused through the door for everybody."""
-    key = SigningKey(load_root(keys_of(scene.town.settings) / "service.seed", None))
-    account = scene.town.ledger.entry(0).event.body["service"]["account"]
-    service = Actor(scene.town.ledger.origin, account, "service", "", key)
-    inner = signed(scene.town.ledger, scene.reading(), scene.doctor.key)
+    key = SigningKey(load_root(keys_of(people.fixture.settings) / "service.seed", None))
+    account = people.fixture.ledger.entry(0).event.body["service"]["account"]
+    service = Actor(people.fixture.ledger.origin, account, "service", "", key)
+    inner = signed(people.fixture.ledger, people.reading(), people.doctor.key)
     body, now = (
         {"event": inner.event.value, "sig": inner.sig.json()},
-        scene.town.ledger.clock(),
+        people.fixture.ledger.clock(),
     )
-    return Sent(service.event("access.refused", scene.pat.stream, body, now), key)
+    return Sent(service.event("access.refused", people.pat.stream, body, now), key)
 
 
 STAGED = "got bl_.*, staged for another patient, record or author"
 REFUSED: dict[str, tuple[str, str, Make]] = {
     "signed for another log": (
-        "signature", "signature", by_pat(Scene.grant, origin="heartwood.example/other"),
+        "signature", "signature", by_pat(People.grant, origin="heartwood.example/other"),
     ),
-    "another event's signature": ("signature", "signature", by_pat(Scene.grant, value=bytes(64))),
+    "another event's signature": ("signature", "signature", by_pat(People.grant, value=bytes(64))),
     "dated before": ("clock", "got at = .* expected within", by_pat(lambda s: _dated(s, -LATE_MS))),
     "dated after": ("clock", "got at = .* expected within", by_pat(lambda s: _dated(s, LATE_MS))),
     "an unknown key": (
         "key", "got the key k_.*, which no entry registered", lambda s: Sent(s.grant(), new_key()),
     ),
     "somebody else's key": (
-        "key", "got the key k_.*, which is not registered for ac_", by_doctor(Scene.grant),
+        "key", "got the key k_.*, which is not registered for ac_", by_doctor(People.grant),
     ),
     "a key named, another used": (
         "signature", "signature",
@@ -262,11 +273,11 @@ REFUSED: dict[str, tuple[str, str, Make]] = {
     ),
     "a patient that somebody else reserved": (
         "no_key", "pt_.* was reserved by somebody else",
-        by_north(lambda s: s.registration(reserved_by=s.town.south.system)),
+        by_north(lambda s: s.registration(reserved_by=s.fixture.south.system)),
     ),
     "a blob that somebody else staged": (
         "no_key", STAGED,
-        by_south(lambda s: s.upload(author=s.town.south.system)),
+        by_south(lambda s: s.upload(author=s.fixture.south.system)),
     ),
     "a blob of another patient": ("no_key", STAGED, by_north(lambda s: s.upload(staged_for=s.kim))),
     "a blob of another record": (
@@ -296,56 +307,56 @@ REFUSED: dict[str, tuple[str, str, Make]] = {
         "unknown", "has no version 2", by_pat(lambda s: s.reading(s.pat.actor, version=2)),
     ),
     "another stream length": (
-        "conflict", "got the expected length 1 of patient/pt_", by_pat(Scene.grant, expect=1),
+        "conflict", "got the expected length 1 of patient/pt_", by_pat(People.grant, expect=1),
     ),
 }  # fmt: skip
 """What is sent, the stable code of the refusal, and what its message says."""
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_refused(shared: Scene, case: str) -> None:
+def test_refused(shared: People, case: str) -> None:
     """The right code, words for people, and nothing written."""
     code, said, make = REFUSED[case]
-    sent, before = make(shared), shared.town.ledger.head()
-    answer = refused(shared.town.answer(sent.event, sent.key, **sent.bent))
+    sent, before = make(shared), shared.fixture.ledger.head()
+    answer = refused(shared.fixture.answer(sent.event, sent.key, **sent.bent))
     assert (answer.code, bool(re.search(said, str(answer)))) == (code, True), answer
-    assert shared.town.ledger.head() == before
+    assert shared.fixture.ledger.head() == before
 
 
-def test_what_is_refused_in_a_batch_leaves_the_rest(scene: Scene) -> None:
+def test_what_is_refused_in_a_batch_leaves_the_rest(people: People) -> None:
     """Of five proposals in one batch the good ones become entries, in order and without a gap."""
-    town, key, events = scene.town, scene.pat.actor.key, [scene.grant() for _ in range(3)]
+    fixture, key, events = people.fixture, people.pat.actor.key, [people.grant() for _ in range(3)]
     bad = (
-        signed(town.ledger, _dated(scene, LATE_MS), key),
-        signed(town.ledger, scene.grant(), scene.doctor.key),
+        signed(fixture.ledger, _dated(people, LATE_MS), key),
+        signed(fixture.ledger, people.grant(), people.doctor.key),
     )
-    good = [signed(town.ledger, event, key) for event in events]
-    size = town.size()
-    outcomes = town.ledger.append([good[0], bad[0], good[1], bad[1], good[2]])
+    good = [signed(fixture.ledger, event, key) for event in events]
+    size = fixture.size()
+    outcomes = fixture.ledger.append([good[0], bad[0], good[1], bad[1], good[2]])
     assert [refused(outcomes[index]).code for index in (1, 3)] == ["clock", "key"]
     assert [entry_of(outcomes[i]).link.seq for i in (0, 2, 4)] == [size, size + 1, size + 2]
 
 
-def test_the_expected_stream_length(scene: Scene) -> None:
+def test_the_expected_stream_length(people: People) -> None:
     """The true one is taken, also behind another event of the same batch; a stale one is a conflict."""
-    town, key = scene.town, scene.pat.actor.key
-    length = len(town.ledger.stream(scene.pat.stream, town.size()))
+    fixture, key = people.fixture, people.pat.actor.key
+    length = len(fixture.ledger.stream(people.pat.stream, fixture.size()))
     first, second, stale = (
-        signed(town.ledger, scene.grant(), key, expect=length + more) for more in (0, 1, 1)
+        signed(fixture.ledger, people.grant(), key, expect=length + more) for more in (0, 1, 1)
     )
-    outcomes = town.ledger.append([first, second, stale])
+    outcomes = fixture.ledger.append([first, second, stale])
     assert [entry_of(o).link.stream_seq for o in outcomes[:2]] == [length, length + 1]
     assert refused(outcomes[2]).code == "conflict"
-    assert entry_of(town.ledger.append([first])[0]) == entry_of(outcomes[0])
+    assert entry_of(fixture.ledger.append([first])[0]) == entry_of(outcomes[0])
 
 
-def test_the_gate_sees_the_entries_before_in_the_same_batch(scene: Scene) -> None:
+def test_the_gate_sees_the_entries_before_in_the_same_batch(people: People) -> None:
     """A grant opens, a revocation closes, all in one batch."""
-    town = scene.town
-    opened = [signed(town.ledger, scene.reading(), scene.doctor.key) for _ in range(3)]
-    granted = signed(town.ledger, scene.grant(), scene.pat.actor.key)
-    revoked = signed(town.ledger, scene.revocation(), scene.pat.actor.key)
-    before, grant, within, _, after = town.ledger.append(
+    fixture = people.fixture
+    opened = [signed(fixture.ledger, people.reading(), people.doctor.key) for _ in range(3)]
+    granted = signed(fixture.ledger, people.grant(), people.pat.actor.key)
+    revoked = signed(fixture.ledger, people.revocation(), people.pat.actor.key)
+    before, grant, within, _, after = fixture.ledger.append(
         [opened[0], granted, opened[1], revoked, opened[2]]
     )
     assert denied(before).decision["rule"] == "S12"
@@ -355,25 +366,25 @@ def test_the_gate_sees_the_entries_before_in_the_same_batch(scene: Scene) -> Non
     assert denied(after).decision["rule"] == "S12"
 
 
-def test_a_denied_change_leaves_an_entry(scene: Scene) -> None:
+def test_a_denied_change_leaves_an_entry(people: People) -> None:
     """An amendment by a stranger, and a grant by a doctor, are recorded like a denied reading."""
-    body = scene.upload()["body"] | {"record": scene.record, "version": 2}
-    amended = scene.doctor.event(
-        "record.amended", scene.pat.stream, body, scene.town.ledger.clock()
+    body = people.upload()["body"] | {"record": people.record, "version": 2}
+    amended = people.doctor.event(
+        "record.amended", people.pat.stream, body, people.fixture.ledger.clock()
     )
-    for event in (amended, _doctors_grant(scene)):
-        size = scene.town.size()
-        found = denied(scene.town.answer(event, scene.doctor.key))
-        assert found.seq == size == scene.town.size() - 1
-        assert nested_event(scene.town.ledger.entry(size).event)[0].value == event
+    for event in (amended, _doctors_grant(people)):
+        size = people.fixture.size()
+        found = denied(people.fixture.answer(event, people.doctor.key))
+        assert found.seq == size == people.fixture.size() - 1
+        assert nested_event(people.fixture.ledger.entry(size).event)[0].value == event
 
 
-def test_a_denial_tells_nothing_of_what_it_names(scene: Scene) -> None:
+def test_a_denial_tells_nothing_of_what_it_names(people: People) -> None:
     """A record that is there, one that is another patient's and one that is nobody's: the same answer."""
-    record, other = scene.record, scene.town.record(scene.kim).record
+    record, other = people.record, people.fixture.record(people.kim).record
     told = [
-        denied(scene.town.answer(scene.reading(record=name), scene.doctor.key)).decision
-        for name in (record, other, scene.id("rc"))
+        denied(people.fixture.answer(people.reading(record=name), people.doctor.key)).decision
+        for name in (record, other, people.id("rc"))
     ]
     assert [{**one, "as_of": 0} for one in told] == [{**told[0], "as_of": 0}] * 3
 
@@ -381,84 +392,86 @@ def test_a_denial_tells_nothing_of_what_it_names(scene: Scene) -> None:
 # Readings, permitted and refused.
 
 
-def test_a_reading_found_in_the_log_is_no_ticket(scene: Scene) -> None:
+def test_a_reading_found_in_the_log_is_no_ticket(people: People) -> None:
     """Sent again by its author, or signed by a finder, it gives the receipt and never content."""
-    town = scene.town
-    entry_of(town.answer(scene.grant(), scene.pat.actor.key))
-    first = opening.open_record(town.ledger, town.reading(scene.doctor, scene.record))
+    fixture = people.fixture
+    entry_of(fixture.answer(people.grant(), people.pat.actor.key))
+    first = opening.open_record(fixture.ledger, fixture.reading(people.doctor, people.record))
     assert (first.texts, b"".join(first.content)) == ({"title": "Blood count"}, CONTENT)
-    found, size = town.ledger.entry(first.entry.link.seq), town.size()
-    again = town.ledger.signatures.event(found.event.raw, found.sig.key, found.sig.value)
-    finder = signed(town.ledger, found.event.value, town.doctor().key)
-    size = town.size()
+    found, size = fixture.ledger.entry(first.entry.link.seq), fixture.size()
+    again = fixture.ledger.signatures.event(found.event.raw, found.sig.key, found.sig.value)
+    finder = signed(fixture.ledger, found.event.value, fixture.doctor().key)
+    size = fixture.size()
     for proposal in (again, finder):
         with pytest.raises(AlreadyUsed, match=f"entry {found.link.seq} already") as caught:
-            opening.open_record(town.ledger, proposal)
+            opening.open_record(fixture.ledger, proposal)
         assert caught.value.seq == found.link.seq
-        assert town.ledger.append([proposal]) == [Appended(found, fresh=False)]
-    assert town.size() == size
+        assert fixture.ledger.append([proposal]) == [Appended(found, fresh=False)]
+    assert fixture.size() == size
 
 
-def test_a_refused_reading_stands_in_the_log_and_stays_refused(scene: Scene) -> None:
+def test_a_refused_reading_stands_in_the_log_and_stays_refused(people: People) -> None:
     """Signed by the service with the reading inside; a retry gets the same, a grant changes nothing."""
-    town = scene.town
-    proposal, size = town.reading(scene.doctor, scene.record), town.size()
-    first = denied(town.ledger.append([proposal])[0])
-    assert (first.seq, town.size()) == (size, size + 1)
-    entry = town.ledger.entry(size)
+    fixture = people.fixture
+    proposal, size = fixture.reading(people.doctor, people.record), fixture.size()
+    first = denied(fixture.ledger.append([proposal])[0])
+    assert (first.seq, fixture.size()) == (size, size + 1)
+    entry = fixture.ledger.entry(size)
     inner, sig = nested_event(entry.event)
     assert (inner.raw, sig, entry.event.role) == (proposal.event.raw, proposal.sig, "service")
     assert entry.decision == first.decision
-    entry_of(town.answer(scene.grant(), scene.pat.actor.key))
+    entry_of(fixture.answer(people.grant(), people.pat.actor.key))
     for _ in range(2):
-        assert town.ledger.append([proposal]) == [first]
+        assert fixture.ledger.append([proposal]) == [first]
         with pytest.raises(AccessDenied, match=f"denied by S12.*entry {size}"):
-            opening.open_record(town.ledger, proposal)
-    assert town.size() == size + 2
-    other = scene.reading() | {"id": proposal.event.id}
-    assert refused(town.answer(other, scene.doctor.key)).code == "conflict"
+            opening.open_record(fixture.ledger, proposal)
+    assert fixture.size() == size + 2
+    other = people.reading() | {"id": proposal.event.id}
+    assert refused(fixture.answer(other, people.doctor.key)).code == "conflict"
 
 
-def test_refusals_are_limited(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refusals_are_limited(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
     """Twenty an hour, actor and patient; the next one written says how many were not."""
-    town = scene.town
-    first = [denied(town.answer(scene.reading(), scene.doctor.key)) for _ in range(LIMIT)]
-    assert [d.seq for d in first] == list(range(town.size() - LIMIT, town.size()))
-    size = town.size()
+    fixture = people.fixture
+    first = [denied(fixture.answer(people.reading(), people.doctor.key)) for _ in range(LIMIT)]
+    assert [d.seq for d in first] == list(range(fixture.size() - LIMIT, fixture.size()))
+    size = fixture.size()
     for _ in range(3):
-        answer = refused(town.answer(scene.reading(), scene.doctor.key))
+        answer = refused(fixture.answer(people.reading(), people.doctor.key))
         assert (answer.code, "too many refusals" in str(answer)) == ("too_many_refusals", True)
-    assert town.size() == size
-    assert denied(town.answer(scene.reading(town.operator), town.operator.key)).seq == size
-    _later(town, monkeypatch, HOUR_MS + LATE_MS)
+    assert fixture.size() == size
+    assert (
+        denied(fixture.answer(people.reading(fixture.operator), fixture.operator.key)).seq == size
+    )
+    _later(fixture, monkeypatch, HOUR_MS + LATE_MS)
     for skipped in (3, None):
-        late = denied(town.answer(scene.reading(), scene.doctor.key))
+        late = denied(fixture.answer(people.reading(), people.doctor.key))
         assert late.seq is not None
-        assert town.ledger.entry(late.seq).event.body.get("skipped") == skipped
+        assert fixture.ledger.entry(late.seq).event.body.get("skipped") == skipped
 
 
 def test_what_is_skipped_is_counted_over_all_processes(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Refusals that aren't written change no entry, and still no process forgets another one's."""
-    town, other = scene.town, open_ledger(scene.town.settings)
+    fixture, other = people.fixture, open_ledger(people.fixture.settings)
     for _ in range(LIMIT):
-        denied(town.answer(scene.reading(), scene.doctor.key))
-    for ledger in (town.ledger, other, town.ledger, other, town.ledger):
-        proposal = signed(ledger, scene.reading(), scene.doctor.key)
+        denied(fixture.answer(people.reading(), people.doctor.key))
+    for ledger in (fixture.ledger, other, fixture.ledger, other, fixture.ledger):
+        proposal = signed(ledger, people.reading(), people.doctor.key)
         assert refused(ledger.append([proposal])[0]).code == "too_many_refusals"
     other.close()
-    _later(town, monkeypatch, HOUR_MS + LATE_MS)
-    late = denied(town.answer(scene.reading(), scene.doctor.key))
+    _later(fixture, monkeypatch, HOUR_MS + LATE_MS)
+    late = denied(fixture.answer(people.reading(), people.doctor.key))
     assert late.seq is not None
-    assert town.ledger.entry(late.seq).event.body["skipped"] == 5
+    assert fixture.ledger.entry(late.seq).event.body["skipped"] == 5
 
 
-def test_a_permitted_reading_is_never_limited(scene: Scene) -> None:
+def test_a_permitted_reading_is_never_limited(people: People) -> None:
     """Whoever ran into the limit and then gets a grant, reads."""
-    town = scene.town
+    fixture = people.fixture
     for _ in range(LIMIT + 1):
-        answer = town.answer(scene.reading(), scene.doctor.key)
+        answer = fixture.answer(people.reading(), people.doctor.key)
     assert refused(answer).code == "too_many_refusals"
-    entry_of(town.answer(scene.grant(), scene.pat.actor.key))
-    entry_of(town.answer(scene.reading(), scene.doctor.key))
+    entry_of(fixture.answer(people.grant(), people.pat.actor.key))
+    entry_of(fixture.answer(people.reading(), people.doctor.key))

@@ -33,7 +33,7 @@ from tests.integration.storage.test_upgrade import NEW, OLD, old_ledger
 from tests.support.child_processes import start
 from tests.support.commands import heartwood
 from tests.support.copies import copy_ledger
-from tests.support.people import CONTENT, Person, Town, vkeys
+from tests.support.ledger_fixture import CONTENT, LedgerFixture, Person, vkeys
 from tests.support.workers import back_up_until
 
 OTHER = {"sqlite": "postgresql", "postgresql": "sqlite"}
@@ -45,7 +45,7 @@ MOMENTS = (("os.link", 1), ("os.link", 2), ("os.rename", 1), ("os.rename", 2))
 class Home:
     """A closed ledger with a record and what is needed to act on it, and where its backups go."""
 
-    town: Town
+    fixture: LedgerFixture
     pat: Person
     record: str
     backup: Path
@@ -54,7 +54,7 @@ class Home:
     @property
     def settings(self) -> Settings:
         """The ledger's."""
-        return self.town.settings
+        return self.fixture.settings
 
     def back_up(self, settings: Settings | None = None) -> BackedUp:
         """A backup, as the command makes it."""
@@ -76,13 +76,13 @@ def make_backup(settings: Settings, directory: Path, keeper: Path) -> BackedUp:
 @pytest.fixture
 def home(settings: Settings, tmp_path: Path) -> Home:
     """A ledger of several bundles of entries."""
-    town = Town.found(settings)
-    pat = town.person("Patrick Meier")
-    record = town.record(pat).record
-    town.fill(pat, 600)
-    town.record(pat)
-    town.close()
-    return Home(town, pat, record, tmp_path / "backup", tmp_path / "keeper")
+    fixture = LedgerFixture.found(settings)
+    pat = fixture.person("Patrick Meier")
+    record = fixture.record(pat).record
+    fixture.fill(pat, 600)
+    fixture.record(pat)
+    fixture.close()
+    return Home(fixture, pat, record, tmp_path / "backup", tmp_path / "keeper")
 
 
 def new_place(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
@@ -312,15 +312,15 @@ def test_what_cannot_be_had(home: Home, tmp_path: Path) -> None:
     with pytest.raises(BlobError):
         FileBlobs(place.data / "blobs").size(newest)
     # A keeper's store from before a patient was registered can't open that patient's keys.
-    town = Town(
+    fixture = LedgerFixture(
         home.settings,
         open_ledger(home.settings),
-        home.town.operator,
-        home.town.north,
-        home.town.south,
+        home.fixture.operator,
+        home.fixture.north,
+        home.fixture.south,
     )
-    late = town.person("Late")
-    town.close()
+    late = fixture.person("Late")
+    fixture.close()
     home.back_up()
     ran = heartwood(place, "restore", home.backup, "--keeper", old_keeper, "--check", "--json")
     assert (ran.code, late.patient in ran.json["without_kek"]) == (1, True)

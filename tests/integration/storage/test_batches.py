@@ -14,8 +14,8 @@ from api.app.bootstrap import open_ledger
 from api.app.settings import Settings
 from ledger.refusals import Refusals
 from tests.deep.witness import everything_holds
+from tests.support.ledger_fixture import LedgerFixture, denied, refused
 from tests.support.one_by_one import KEEPING, play
-from tests.support.people import Town, denied, refused
 
 SEED = 20_261_125
 RUNS = int(os.environ.get("HEARTWOOD_TEST_BATCH_RUNS", "5"))
@@ -28,29 +28,29 @@ REFUSALS = 20
 @pytest.mark.parametrize("keeping", KEEPING)
 def test_a_batch_decides_as_one_by_one(settings: Settings, keeping: str, run: int) -> None:
     """The same answers, the same bytes, the same rows; and verifier and auditor agree."""
-    town = Town.found(settings)
+    fixture = LedgerFixture.found(settings)
     try:
-        play(town, random.Random(f"{SEED} {keeping} {run}"), keeping)
-        everything_holds(town)
+        play(fixture, random.Random(f"{SEED} {keeping} {run}"), keeping)
+        everything_holds(fixture)
     finally:
-        town.close()
+        fixture.close()
 
 
 def test_refusals_that_leave_no_entry_are_counted_by_all(settings: Settings) -> None:
     """Two ledgers on one database: the head stays where it is, and yet each must see the other's count."""
-    town = Town.found(settings)
-    pat, doctor = town.person(), town.doctor()
-    record = town.record(pat).record
+    fixture = LedgerFixture.found(settings)
+    pat, doctor = fixture.person(), fixture.doctor()
+    record = fixture.record(pat).record
     for _ in range(REFUSALS):
-        denied(town.ledger.append([town.reading(doctor, record)])[0])
-    size, other = town.size(), open_ledger(settings)
+        denied(fixture.ledger.append([fixture.reading(doctor, record)])[0])
+    size, other = fixture.size(), open_ledger(settings)
     try:
-        for ledger in (other, town.ledger, other, other, town.ledger, town.ledger):
-            outcome = ledger.append([town.reading(doctor, record)])[0]
+        for ledger in (other, fixture.ledger, other, other, fixture.ledger, fixture.ledger):
+            outcome = ledger.append([fixture.reading(doctor, record)])[0]
             assert refused(outcome).code == "too_many_refusals"
-        row = town.ledger.row(Refusals, pat.patient, doctor.account)
+        row = fixture.ledger.row(Refusals, pat.patient, doctor.account)
         assert row is not None and row.skipped == 6
-        assert town.size() == size
+        assert fixture.size() == size
     finally:
         other.close()
-        town.close()
+        fixture.close()

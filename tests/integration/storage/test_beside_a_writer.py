@@ -14,34 +14,34 @@ from journeys.errors import RecordsError
 from ledger.checkpoint import open_checkpoint
 from storage.ledger import Ledger
 from storage.status import status
-from tests.support.people import Person, Town
+from tests.support.ledger_fixture import LedgerFixture, Person
 
 LOCKED_SECONDS = 1.0
 """How long a neighbour is waited for who may be waiting itself."""
 
 
-def work(town: Town, pat: Person) -> None:
+def work(fixture: LedgerFixture, pat: Person) -> None:
     """One grant of the neighbour's, acknowledged and written to the trusted checkpoint."""
-    town.fill(pat, town.size() + 1)
-    town.ledger.log._trusted.write_now()
+    fixture.fill(pat, fixture.size() + 1)
+    fixture.ledger.log._trusted.write_now()
 
 
-def neighbour(town: Town, pat: Person) -> Callable[[], None]:
+def neighbour(fixture: LedgerFixture, pat: Person) -> Callable[[], None]:
     """Lets the neighbour work once; gives up waiting where a lock holds the work up until later."""
-    working = threading.Thread(target=work, args=(town, pat))
+    working = threading.Thread(target=work, args=(fixture, pat))
 
     def once() -> None:
         if not working.ident:
             working.start()
             working.join(LOCKED_SECONDS)
 
-    town_closed = town.close
+    town_closed = fixture.close
 
     def close() -> None:
         working.join()
         town_closed()
 
-    town.close = close  # type: ignore[method-assign]
+    fixture.close = close  # type: ignore[method-assign]
     return once
 
 
@@ -72,14 +72,14 @@ def look(settings: Settings) -> None:
 
 @pytest.mark.parametrize("opening", [open_and_close, look])
 def test_opening_while_a_neighbour_appends(
-    town: Town, opening: Callable[[Settings], None], monkeypatch: pytest.MonkeyPatch
+    fixture: LedgerFixture, opening: Callable[[Settings], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Right before the trusted checkpoint is read: no loss, and no refusal."""
-    pat = town.person()
-    size = town.size()
-    at_the_anchor(town.settings, monkeypatch, neighbour(town, pat))
-    opening(town.settings)
-    assert town.size() == size + 1
+    pat = fixture.person()
+    size = fixture.size()
+    at_the_anchor(fixture.settings, monkeypatch, neighbour(fixture, pat))
+    opening(fixture.settings)
+    assert fixture.size() == size + 1
 
 
 def restored(settings: Settings) -> Ledger:
@@ -88,35 +88,35 @@ def restored(settings: Settings) -> Ledger:
 
 
 def test_nothing_is_declared_lost_while_a_neighbour_appends(
-    town: Town, monkeypatch: pytest.MonkeyPatch
+    fixture: LedgerFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The database extends the trusted checkpoint: the operator is told so, and the log says nothing of a loss."""
-    pat = town.person()
-    town.ledger.log._trusted.write_now()
-    other, trusted = restored(town.settings), town.settings.data / "checkpoint"
-    at_the_anchor(town.settings, monkeypatch, neighbour(town, pat))
+    pat = fixture.person()
+    fixture.ledger.log._trusted.write_now()
+    other, trusted = restored(fixture.settings), fixture.settings.data / "checkpoint"
+    at_the_anchor(fixture.settings, monkeypatch, neighbour(fixture, pat))
     try:
         with pytest.raises(RecordsError, match=r"nothing was lost: .*nothing to accept"):
-            accept_restore(other, town.operator, trusted)
+            accept_restore(other, fixture.operator, trusted)
     finally:
         other.close()
-    events = [town.ledger.entry(seq).event.type.name for seq in range(town.size())]
+    events = [fixture.ledger.entry(seq).event.type.name for seq in range(fixture.size())]
     assert "ledger.restored" not in events
-    assert open_checkpoint(trusted.read_bytes(), town.ledger.vkeys).size <= town.size()
+    assert open_checkpoint(trusted.read_bytes(), fixture.ledger.vkeys).size <= fixture.size()
 
 
 def test_the_status_knows_no_entry_of_the_future(
-    town: Town, monkeypatch: pytest.MonkeyPatch
+    fixture: LedgerFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An entry made while the status is asked for isn't ahead of the clock."""
-    pat, head, made = town.person(), type(town.ledger.store).head, list[int]()
+    pat, head, made = fixture.person(), type(fixture.ledger.store).head, list[int]()
 
     def late(self: Any, connection: Any, lock: bool = False) -> Any:
         if not lock and not made:
-            made.append(town.size())
-            work(town, pat)
+            made.append(fixture.size())
+            work(fixture, pat)
         return head(self, connection, lock)
 
-    monkeypatch.setattr(type(town.ledger.store), "head", late)
-    found = status(town.ledger.store, town.settings.data, town.ledger.clock)
+    monkeypatch.setattr(type(fixture.ledger.store), "head", late)
+    found = status(fixture.ledger.store, fixture.settings.data, fixture.ledger.clock)
     assert made and found.last_age >= 0

@@ -13,7 +13,7 @@ from api.app.settings import Settings
 from durable.errors import StartRefused, StorageError
 from keeper.keks import KekStore
 from storage.sql.database import Database
-from tests.support.people import Town
+from tests.support.ledger_fixture import LedgerFixture
 
 KEK = ("pt_x", 1, b"wrapped")
 
@@ -37,9 +37,9 @@ def break_off(connection: sqlite3.Connection) -> None:
 
 
 @pytest.mark.parametrize("engine", ["sqlite"])
-def test_the_database_is_opened_again_after_an_error(town: Town) -> None:
+def test_the_database_is_opened_again_after_an_error(fixture: LedgerFixture) -> None:
     """Both connections are others than before, and the old ones are closed."""
-    database = town.ledger.database
+    database = fixture.ledger.database
     before = connections(database)
     with pytest.raises(DBAPIError, match="no such table"), database.write() as connection:
         connection.exec_driver_sql("SELECT * FROM nowhere")
@@ -48,7 +48,7 @@ def test_the_database_is_opened_again_after_an_error(town: Town) -> None:
     for old in before:
         with pytest.raises(sqlite3.ProgrammingError, match="closed"):
             old.execute("SELECT 1")
-    town.person()
+    fixture.person()
 
 
 def connections(database: Database) -> list[Any]:
@@ -61,20 +61,20 @@ def test_closing_tells_that_the_anchor_is_not_written(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To who closes, not to a dying thread; everything is closed, and what was acknowledged stands."""
-    town = Town.found(settings)
-    town.reopen()
-    town.person()
-    size = town.size()
+    fixture = LedgerFixture.found(settings)
+    fixture.reopen()
+    fixture.person()
+    size = fixture.size()
     with monkeypatch.context() as patch:
         patch.setattr(durable.trusted, "replace_file", _disk_full)
         with pytest.raises(OSError, match="No space left"):
-            town.ledger.close()
+            fixture.ledger.close()
     with pytest.raises(StorageError):
-        town.ledger.submit([])
-    town.reopen()
-    assert town.size() == size
-    town.verify()
-    town.close()
+        fixture.ledger.submit([])
+    fixture.reopen()
+    assert fixture.size() == size
+    fixture.verify()
+    fixture.close()
 
 
 def _disk_full(*_: Any) -> None:
@@ -85,12 +85,12 @@ def test_a_start_that_is_refused_leaves_nothing_open(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Database, keeper and token store are closed again."""
-    town = Town.found(settings)
-    town.close()
+    fixture = LedgerFixture.found(settings)
+    fixture.close()
     held = open_files(settings)
     monkeypatch.setattr("api.app.bootstrap.tune_collector", _refuse)
     with pytest.raises(StartRefused):
-        town.reopen()
+        fixture.reopen()
     assert open_files(settings) == held
 
 

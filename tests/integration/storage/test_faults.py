@@ -29,27 +29,27 @@ from storage.sql.database import Database
 from storage.sql.entries import EntryStore
 from storage.sql.views import rebuild
 from storage.tokens import TokenStore
-from tests.support.people import CONTENT, Person, Town, vkeys
+from tests.support.ledger_fixture import CONTENT, LedgerFixture, Person, vkeys
 
 
 class Broken(Exception):
     """The planted fault."""
 
 
-class Scene:
+class People:
     """A patient with a record and a doctor who may read it."""
 
-    def __init__(self, town: Town) -> None:
-        self.town, self.client = town, LocalClient(town.ledger)
-        self.patient: Person = town.person()
-        self.doctor: Actor = town.doctor()
-        self.record = town.record(self.patient, title="Blood count").record
+    def __init__(self, fixture: LedgerFixture) -> None:
+        self.fixture, self.client = fixture, LocalClient(fixture.ledger)
+        self.patient: Person = fixture.person()
+        self.doctor: Actor = fixture.doctor()
+        self.record = fixture.record(self.patient, title="Blood count").record
         grants.grant(self.client, self.patient.actor, self.patient.patient, self.doctor.account)
 
     def upload(self) -> None:
         """A new record, with a title."""
         one = Upload(self.patient.patient, "laboratory", "text/plain", [CONTENT], title="T")
-        authoring.upload(self.client, self.town.north.system, one)
+        authoring.upload(self.client, self.fixture.north.system, one)
 
     def read(self) -> None:
         """A reading whose content is whole."""
@@ -59,15 +59,15 @@ class Scene:
     def grant(self) -> None:
         """A grant to a hospital."""
         grants.grant(
-            self.client, self.patient.actor, self.patient.patient, self.town.south.hospital
+            self.client, self.patient.actor, self.patient.patient, self.fixture.south.hospital
         )
 
     def register(self) -> None:
         """A new patient: ids reserved, names sealed, two events in one bundle."""
-        self.town.person("Again")
+        self.fixture.person("Again")
 
 
-Journey = Callable[[Scene], None]
+Journey = Callable[[People], None]
 POINTS: dict[str, tuple[type, str]] = {
     "blob": (FileBlobs, "put"),
     "key of a new subject": (KekStore, "add"),
@@ -85,10 +85,10 @@ POINTS: dict[str, tuple[type, str]] = {
 """Every write, by what it writes."""
 _BATCH = ("rows", "streams", "entries", "tiles", "head", "commit", "trusted")
 TABLE: dict[str, tuple[Journey, tuple[str, ...]]] = {
-    "upload": (Scene.upload, ("blob", "staged keys", *_BATCH)),
-    "read": (Scene.read, (*_BATCH, "release", "read token")),
-    "grant": (Scene.grant, _BATCH),
-    "register": (Scene.register, ("key of a new subject", "staged keys", *_BATCH)),
+    "upload": (People.upload, ("blob", "staged keys", *_BATCH)),
+    "read": (People.read, (*_BATCH, "release", "read token")),
+    "grant": (People.grant, _BATCH),
+    "register": (People.register, ("key of a new subject", "staged keys", *_BATCH)),
 }
 """Which writes each journey does."""
 CASES = [
@@ -134,43 +134,43 @@ def broken(patch: pytest.MonkeyPatch, point: str, done: bool) -> Iterator[list[i
 
 
 @pytest.fixture
-def scene(settings: Settings) -> Iterator[Scene]:
+def people(settings: Settings) -> Iterator[People]:
     """On a ledger of its own, on each engine."""
-    town = Town.found(settings)
-    yield Scene(town)
-    town.close()
+    fixture = LedgerFixture.found(settings)
+    yield People(fixture)
+    fixture.close()
 
 
 _exports = count()
 
 
-def everything_holds(scene: Scene) -> None:
+def everything_holds(people: People) -> None:
     """The log verifies, every decision is the rules', and the views are those of the log."""
-    town = scene.town
-    target = town.settings.data.with_name(f"whole-{next(_exports)}")
-    write_export(town.ledger, target)
-    assert town.verify().counts.entries == town.size()
-    assert not audit_export(target, vkeys(town.settings)).wrong
-    assert not rebuild(town.ledger.store, swap=False).differences
+    fixture = people.fixture
+    target = fixture.settings.data.with_name(f"whole-{next(_exports)}")
+    write_export(fixture.ledger, target)
+    assert fixture.verify().counts.entries == fixture.size()
+    assert not audit_export(target, vkeys(fixture.settings)).wrong
+    assert not rebuild(fixture.ledger.store, swap=False).differences
 
 
 @pytest.mark.parametrize(("name", "point", "done"), CASES)
 def test_a_broken_write(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch, name: str, point: str, done: bool
+    people: People, monkeypatch: pytest.MonkeyPatch, name: str, point: str, done: bool
 ) -> None:
     """It is told, nothing is half-written, and the same again goes well, without a restart and after one."""
     journey, _ = TABLE[name]
-    before = scene.town.size()
+    before = people.fixture.size()
     with broken(monkeypatch, point, done) as hits, pytest.raises(FAILURES):
-        journey(scene)
+        journey(people)
     assert hits, "the fault was never met"
-    stood = scene.town.size() - before
+    stood = people.fixture.size() - before
     if not done and point in _BATCH[:6]:
         assert stood == 0, "what was told to have failed stands"
-    everything_holds(scene)
-    journey(scene)
-    assert scene.town.size() > before + stood
-    scene.town.reopen()
-    scene.client = LocalClient(scene.town.ledger)
-    journey(scene)
-    everything_holds(scene)
+    everything_holds(people)
+    journey(people)
+    assert people.fixture.size() > before + stood
+    people.fixture.reopen()
+    people.client = LocalClient(people.fixture.ledger)
+    journey(people)
+    everything_holds(people)

@@ -24,15 +24,15 @@ def test_fifty_kills(settings: Settings) -> None:
     seed = int.from_bytes(os.urandom(4), "big")
     print(f"seed {seed}")  # shown when it fails
     chance, witness = random.Random(seed), Witness()
-    town, crowd = found(settings)
+    fixture, crowd = found(settings)
     for kill in range(1, KILLS + 1):
         lines = run_and_kill(settings, crowd, chance)
-        town.reopen()  # with every check of the start
-        witness.check(town.ledger, lines)
+        fixture.reopen()  # with every check of the start
+        witness.check(fixture.ledger, lines)
         if kill % VERIFY_EVERY == 0:
-            report = town.verify()
+            report = fixture.verify()
             assert report.size >= witness.looked_at
-        town.close()
+        fixture.close()
     print(f"{witness.acknowledged} acknowledged, {witness.looked_at} entries, {witness.counts}")
     assert witness.acknowledged >= KILLS
     assert {"record.uploaded", "access.granted", "record.opened"} <= witness.counts.keys()
@@ -44,7 +44,7 @@ def test_the_database_server_is_killed(settings: Settings, cluster: Cluster) -> 
     seed = int.from_bytes(os.urandom(4), "big")
     print(f"seed {seed}")
     chance, witness = random.Random(seed), Witness()
-    town, crowd = found(settings)
+    fixture, crowd = found(settings)
     for _ in range(SERVER_KILLS):
         with Acting() as acting:
             acting.child(act_on, settings, crowd, chance.getrandbits(32))
@@ -53,8 +53,8 @@ def test_the_database_server_is_killed(settings: Settings, cluster: Cluster) -> 
             cluster.kill()
             acting.kill()
             cluster.restart()
-            town.reopen()
-            witness.check(town.ledger, acting.acknowledged())
-        town.verify()
-        town.close()
+            fixture.reopen()
+            witness.check(fixture.ledger, acting.acknowledged())
+        fixture.verify()
+        fixture.close()
     assert witness.acknowledged >= SERVER_KILLS

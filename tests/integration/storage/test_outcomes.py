@@ -25,9 +25,9 @@ from storage.ledger import Ledger
 from storage.log import PendingAppend
 from storage.sql import schema
 from storage.sql.database import Database
-from tests.support.people import Town, entry_of, signed
+from tests.support.ledger_fixture import LedgerFixture, entry_of, signed
+from tests.support.people import People
 from tests.support.proxy import Proxy
-from tests.support.scene import Scene
 
 PATIENCE_SECONDS = 10.0
 SLACK_MS = 500
@@ -53,19 +53,19 @@ class Clock:
 
 
 @pytest.fixture
-def scene(town: Town) -> Scene:
+def people(fixture: LedgerFixture) -> People:
     """People and a record."""
-    return Scene.of(town)
+    return People.of(fixture)
 
 
-def batch(scene: Scene) -> list[Proposal]:
+def batch(people: People) -> list[Proposal]:
     """A registration, an upload, a grant and a reading: every table is written."""
-    town, system = scene.town, scene.town.north.system.key
-    events = ((scene.registration(), system), (scene.upload(), system))
-    granted = (scene.grant(), scene.pat.actor.key)
+    fixture, system = people.fixture, people.fixture.north.system.key
+    events = ((people.registration(), system), (people.upload(), system))
+    granted = (people.grant(), people.pat.actor.key)
     return [
-        signed(town.ledger, *pair)
-        for pair in (*events, granted, (scene.reading(), scene.doctor.key))
+        signed(fixture.ledger, *pair)
+        for pair in (*events, granted, (people.reading(), people.doctor.key))
     ]
 
 
@@ -80,14 +80,14 @@ def rows_in(ledger: Ledger) -> dict[str, int]:
         }
 
 
-def assert_whole(scene: Scene, proposals: list[Proposal], before: int) -> None:
+def assert_whole(people: People, proposals: list[Proposal], before: int) -> None:
     """Every proposal is one entry, whatever is sent again; nothing else was added."""
-    ledger = scene.town.ledger
+    ledger = people.fixture.ledger
     first = [entry_of(outcome) for outcome in ledger.append(proposals)]
     assert [e.event.raw for e in first] == [p.event.raw for p in proposals]
     assert [e.link.seq for e in first] == list(range(before, before + len(proposals)))
     assert ledger.append(proposals) == [Appended(entry, fresh=False) for entry in first]
-    assert scene.town.size() == before + len(proposals)
+    assert people.fixture.size() == before + len(proposals)
 
 
 def promptly(ledger: Ledger, proposals: list[Proposal]) -> list[Outcome]:
@@ -129,9 +129,9 @@ def broken(ledger: Ledger, table: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("table", BROKEN)
-def test_an_error_inside_a_batch_leaves_nothing(scene: Scene, table: str) -> None:
+def test_an_error_inside_a_batch_leaves_nothing(people: People, table: str) -> None:
     """All callers of the batch are told that nothing was appended, and so it is; the next batch works."""
-    proposals, ledger = batch(scene), scene.town.ledger
+    proposals, ledger = batch(people), people.fixture.ledger
     head, rows = ledger.head(), rows_in(ledger)
     with broken(ledger, table):
         for _ in range(2):
@@ -139,14 +139,14 @@ def test_an_error_inside_a_batch_leaves_nothing(scene: Scene, table: str) -> Non
                 ledger.append(proposals)
             assert caught.value.code == "database"
         assert (ledger.head(), rows_in(ledger)) == (head, rows)
-    assert_whole(scene, proposals, head.size)
+    assert_whole(people, proposals, head.size)
 
 
 def test_an_error_while_deciding_leaves_nothing(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A bug in a rule fails the batch, not the log; it is called a bug, not the database's."""
-    proposals, ledger = batch(scene), scene.town.ledger
+    proposals, ledger = batch(people), people.fixture.ledger
     head = ledger.head()
     with monkeypatch.context() as patch:
         patch.setattr(Batch, "admit", _divide_by_zero)
@@ -154,14 +154,16 @@ def test_an_error_while_deciding_leaves_nothing(
             ledger.append(proposals)
         assert isinstance(caught.value.__cause__, ZeroDivisionError)
     assert ledger.head() == head
-    assert_whole(scene, proposals, head.size)
+    assert_whole(people, proposals, head.size)
 
 
-def test_a_call_that_meets_a_bug_fails_alone(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_that_meets_a_bug_fails_alone(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The others of its batch are appended, once, and answered."""
-    ledger, before = scene.town.ledger, scene.town.size()
+    ledger, before = people.fixture.ledger, people.fixture.size()
     calls = [
-        [signed(ledger, scene.grant(), scene.pat.actor.key) for _ in range(2)] for _ in range(4)
+        [signed(ledger, people.grant(), people.pat.actor.key) for _ in range(2)] for _ in range(4)
     ]
     poison, admit, run = calls[2][1], Batch.admit, ledger.log._run
     sizes, queued = list[int](), threading.Event()
@@ -185,32 +187,32 @@ def test_a_call_that_meets_a_bug_fails_alone(scene: Scene, monkeypatch: pytest.M
     errors = [type(future.exception()) for future in futures[1:]]
     assert errors == [type(None), type(None), Bug, type(None)]
     assert len(calls) in sizes or sizes[0] > len(calls), "they stood in one batch"
-    assert scene.town.size() == before + 6
+    assert people.fixture.size() == before + 6
     good = [call for call in calls if poison not in call]
     again = [entry_of(outcome) for call in good for outcome in ledger.append(call)]
     assert [entry.link.seq for entry in again] == list(range(before, before + 6))
-    assert_whole(scene, calls[2], before + 6)
+    assert_whole(people, calls[2], before + 6)
 
 
 def test_a_bug_after_the_commit_is_no_refusal(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What stands is never called not appended, and is not appended again."""
-    proposals, before = batch(scene), scene.town.size()
+    proposals, before = batch(people), people.fixture.size()
     with monkeypatch.context() as patch:
         patch.setattr(storage.log, "edge_nodes", _divide_by_zero)
         with pytest.raises(OutcomeUnknown):
-            promptly(scene.town.ledger, proposals)
-    assert_whole(scene, proposals, before)
+            promptly(people.fixture.ledger, proposals)
+    assert_whole(people, proposals, before)
 
 
-def test_a_caller_who_goes_away_takes_nobody_along(scene: Scene) -> None:
+def test_a_caller_who_goes_away_takes_nobody_along(people: People) -> None:
     """A cancelled call is appended all the same, and the log lives on."""
-    proposals, before = batch(scene), scene.town.size()
-    future = scene.town.ledger.submit(proposals)
+    proposals, before = batch(people), people.fixture.size()
+    future = people.fixture.ledger.submit(proposals)
     assert not future.cancel()
     wait([future], PATIENCE_SECONDS)
-    assert_whole(scene, proposals, before)
+    assert_whole(people, proposals, before)
 
 
 def _divide_by_zero(*_: Any) -> None:
@@ -240,30 +242,30 @@ def commit_fails(ledger: Ledger, happened: bool) -> Iterator[list[bool]]:
 
 
 @pytest.mark.parametrize("happened", [True, False], ids=["happened", "did not happen"])
-def test_a_commit_without_an_answer(scene: Scene, happened: bool) -> None:
+def test_a_commit_without_an_answer(people: People, happened: bool) -> None:
     """The callers are told that it is unknown; the same ids again give exactly one entry each."""
-    proposals, before = batch(scene), scene.town.size()
-    with commit_fails(scene.town.ledger, happened) as done:
+    proposals, before = batch(people), people.fixture.size()
+    with commit_fails(people.fixture.ledger, happened) as done:
         with pytest.raises(OutcomeUnknown, match="send the same events again, with the same ids"):
-            scene.town.ledger.append(proposals)
+            people.fixture.ledger.append(proposals)
         assert done == [happened]
-    assert scene.town.size() == before + len(proposals) * happened
-    assert_whole(scene, proposals, before)
+    assert people.fixture.size() == before + len(proposals) * happened
+    assert_whole(people, proposals, before)
 
 
 @pytest.mark.parametrize("happened", [True, False], ids=["happened", "did not happen"])
-def test_other_events_after_a_commit_without_an_answer(scene: Scene, happened: bool) -> None:
+def test_other_events_after_a_commit_without_an_answer(people: People, happened: bool) -> None:
     """The next batch goes on from what the database says, not from what the process believed."""
-    proposals, others, before = batch(scene), batch(scene), scene.town.size()
+    proposals, others, before = batch(people), batch(people), people.fixture.size()
     with (
-        commit_fails(scene.town.ledger, happened),
+        commit_fails(people.fixture.ledger, happened),
         pytest.raises(OutcomeUnknown),
     ):
-        scene.town.ledger.append(proposals)
+        people.fixture.ledger.append(proposals)
     start = before + len(proposals) * happened
-    outcomes = scene.town.ledger.append(others)
+    outcomes = people.fixture.ledger.append(others)
     assert [entry_of(o).link.seq for o in outcomes] == list(range(start, start + len(others)))
-    again = scene.town.ledger.append(proposals)
+    again = people.fixture.ledger.append(proposals)
     assert [isinstance(o, Appended) and o.fresh for o in again] == [not happened] * len(again)
 
 
@@ -272,17 +274,17 @@ def test_other_events_after_a_commit_without_an_answer(scene: Scene, happened: b
 def test_the_wire_breaks_at_the_commit(settings: Settings, when: str) -> None:
     """A real connection, cut before the server hears of the commit, or after it was done."""
     proxy = Proxy(settings.database_url)
-    town = Town.found(settings.model_copy(update={"database_url": proxy.url()}))
-    scene = Scene.of(town)
-    proposals, before = batch(scene), town.size()
+    fixture = LedgerFixture.found(settings.model_copy(update={"database_url": proxy.url()}))
+    people = People.of(fixture)
+    proposals, before = batch(people), fixture.size()
     proxy.cut(when)
     with pytest.raises(OutcomeUnknown):
-        town.ledger.append(proposals)
+        fixture.ledger.append(proposals)
     assert proxy.commits == 1
     assert _eventually(lambda: _size_of(settings) == before + len(proposals) * (when == "after"))
-    assert_whole(scene, proposals, before)
-    town.verify()
-    town.close()
+    assert_whole(people, proposals, before)
+    fixture.verify()
+    fixture.close()
     proxy.close()
 
 
@@ -302,30 +304,30 @@ def _eventually(holds: Callable[[], bool]) -> bool:
 
 
 @pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
-def test_the_server_ends_idle_connections(scene: Scene) -> None:
+def test_the_server_ends_idle_connections(people: People) -> None:
     """Before a batch, a dead connection is noticed and replaced: nobody is troubled."""
-    ledger, proposals, before = scene.town.ledger, batch(scene), scene.town.size()
-    _terminate(scene.town.settings)
+    ledger, proposals, before = people.fixture.ledger, batch(people), people.fixture.size()
+    _terminate(people.fixture.settings)
     outcomes = ledger.append(proposals)
     assert all(isinstance(outcome, Appended) and outcome.fresh for outcome in outcomes)
-    assert_whole(scene, proposals, before)
+    assert_whole(people, proposals, before)
 
 
 @pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
-def test_the_server_ends_the_connection_at_the_commit(scene: Scene) -> None:
+def test_the_server_ends_the_connection_at_the_commit(people: People) -> None:
     """The outcome is unknown, in truth nothing was appended; then it goes on."""
-    ledger, proposals, before = scene.town.ledger, batch(scene), scene.town.size()
+    ledger, proposals, before = people.fixture.ledger, batch(people), people.fixture.size()
     engine = ledger.database._writer
 
     def end(_: Connection) -> None:
         event.remove(engine, "commit", end)
-        _terminate(scene.town.settings)
+        _terminate(people.fixture.settings)
 
     event.listen(engine, "commit", end)
     with pytest.raises(OutcomeUnknown):
         ledger.append(proposals)
-    assert _size_of(scene.town.settings) == before
-    assert_whole(scene, proposals, before)
+    assert _size_of(people.fixture.settings) == before
+    assert_whole(people, proposals, before)
 
 
 @pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
@@ -352,10 +354,10 @@ def _terminate(settings: Settings) -> None:
 
 
 def test_a_call_of_several_batches_that_fails_half_way(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What stands is never called not appended; sending all of it again completes it."""
-    ledger, proposals, before = scene.town.ledger, batch(scene), scene.town.size()
+    ledger, proposals, before = people.fixture.ledger, batch(people), people.fixture.size()
     monkeypatch.setattr("storage.log.BATCH_EVENTS", 1)
     run, runs = ledger.log._run, []
 
@@ -368,26 +370,26 @@ def test_a_call_of_several_batches_that_fails_half_way(
     monkeypatch.setattr(ledger.log, "_run", second_fails)
     with pytest.raises(OutcomeUnknown, match="only the first 1 were appended"):
         ledger.append(proposals)
-    assert_whole(scene, proposals, before)
+    assert_whole(people, proposals, before)
 
 
 # The checkpoint outside the database.
 
 
-def test_an_anchor_that_cannot_be_written(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_anchor_that_cannot_be_written(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was committed is never called not appended, and the log lives on when the disk is back."""
-    proposals, before = batch(scene), scene.town.size()
+    proposals, before = batch(people), people.fixture.size()
     with monkeypatch.context() as patch:
         patch.setattr(durable.trusted, "replace_file", _disk_full)
         time.sleep(storage.log.PUBLISH_MS / 1000)
         with pytest.raises(OutcomeUnknown):
-            promptly(scene.town.ledger, proposals)
-        assert scene.town.size() == before + len(proposals)
+            promptly(people.fixture.ledger, proposals)
+        assert people.fixture.size() == before + len(proposals)
         time.sleep(1.5 * storage.log.PUBLISH_MS / 1000)  # the idle thread tries, and lives on
         with pytest.raises(OutcomeUnknown):
-            promptly(scene.town.ledger, proposals)
-    promptly(scene.town.ledger, proposals)
-    assert_whole(scene, proposals, before)
+            promptly(people.fixture.ledger, proposals)
+    promptly(people.fixture.ledger, proposals)
+    assert_whole(people, proposals, before)
 
 
 def _disk_full(*_: Any) -> None:
@@ -401,62 +403,62 @@ def _disk_full(*_: Any) -> None:
 def test_a_clock_that_jumps(settings: Settings, off: int) -> None:
     """Nothing is appended while it is wrong; a small step is taken."""
     clock = Clock()
-    town = Town.found(settings, clock)
-    scene = Scene.of(town)
-    proposals = [signed(town.ledger, scene.grant(), scene.pat.actor.key) for _ in range(3)]
-    before = town.size()
+    fixture = LedgerFixture.found(settings, clock)
+    people = People.of(fixture)
+    proposals = [signed(fixture.ledger, people.grant(), people.pat.actor.key) for _ in range(3)]
+    before = fixture.size()
     clock.off = off
     with pytest.raises(Unavailable, match=r"the clock jumped (forward|back) by") as caught:
-        town.ledger.append(proposals)
-    assert (caught.value.code, town.size()) == ("clock", before)
+        fixture.ledger.append(proposals)
+    assert (caught.value.code, fixture.size()) == ("clock", before)
     clock.off = off // abs(off) * (CLOCK_JUMP_MS - SLACK_MS)
-    assert_whole(scene, proposals, before)
-    town.verify()
-    town.close()
+    assert_whole(people, proposals, before)
+    fixture.verify()
+    fixture.close()
 
 
-def test_a_clock_behind_the_log(scene: Scene) -> None:
+def test_a_clock_behind_the_log(people: People) -> None:
     """More than five seconds behind the last entry: nothing; entries' times never go back."""
-    town, proposals = scene.town, batch(scene)
-    entry_of(town.answer(scene.grant(), scene.pat.actor.key))
-    before, clock = town.size(), Clock()
+    fixture, proposals = people.fixture, batch(people)
+    entry_of(fixture.answer(people.grant(), people.pat.actor.key))
+    before, clock = fixture.size(), Clock()
     clock.off = -CLOCK_BEHIND_MS - SLACK_MS - 5_000
-    town.reopen(clock)
+    fixture.reopen(clock)
     with pytest.raises(
         Unavailable, match=r"behind the log's last entry|away from the database's"
     ) as caught:
-        town.ledger.append(proposals)
-    assert (caught.value.code, town.size()) == ("clock", before)
+        fixture.ledger.append(proposals)
+    assert (caught.value.code, fixture.size()) == ("clock", before)
     clock.off = -CLOCK_BEHIND_MS + 4 * SLACK_MS
-    town.reopen(clock)
-    last = town.ledger.head().time
-    assert_whole(scene, proposals, before)
-    assert town.ledger.entry(before).time >= last
+    fixture.reopen(clock)
+    last = fixture.ledger.head().time
+    assert_whole(people, proposals, before)
+    assert fixture.ledger.entry(before).time >= last
 
 
 @pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("way", [1, -1])
-def test_a_clock_away_from_the_databases(scene: Scene, way: int) -> None:
+def test_a_clock_away_from_the_databases(people: People, way: int) -> None:
     """Ahead of it or behind, by more than five seconds: nothing is appended."""
     clock = Clock()
     clock.off = way * (CLOCK_BEHIND_MS + SLACK_MS)
-    proposals, before = batch(scene), scene.town.size()
-    scene.town.reopen(clock)
+    proposals, before = batch(people), people.fixture.size()
+    people.fixture.reopen(clock)
     with pytest.raises(Unavailable, match="away from the database's") as caught:
-        scene.town.ledger.append(proposals)
-    assert (caught.value.code, scene.town.size()) == ("clock", before)
-    scene.town.reopen()
-    assert_whole(scene, proposals, before)
+        people.fixture.ledger.append(proposals)
+    assert (caught.value.code, people.fixture.size()) == ("clock", before)
+    people.fixture.reopen()
+    assert_whole(people, proposals, before)
 
 
 # The queue.
 
 
-def test_a_full_queue(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_queue(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever comes when it is full is told at once, is not appended, and may come again."""
-    ledger, before = scene.town.ledger, scene.town.size()
+    ledger, before = people.fixture.ledger, people.fixture.size()
     monkeypatch.setattr(storage.log, "QUEUE_EVENTS", 6)
-    first, second = batch(scene), batch(scene)
+    first, second = batch(people), batch(people)
     waiting = threading.Thread(target=ledger.append, args=(first,))
     with ledger.database.write() as connection:
         ledger.store.head(connection, lock=True)
@@ -466,14 +468,14 @@ def test_a_full_queue(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
             promptly(ledger, second)
         assert caught.value.code == "full"
     waiting.join(10)
-    assert scene.town.size() == before + len(first)
-    assert_whole(scene, second, before + len(first))
+    assert people.fixture.size() == before + len(first)
+    assert_whole(people, second, before + len(first))
 
 
-def test_closing_finishes_what_was_accepted(scene: Scene) -> None:
+def test_closing_finishes_what_was_accepted(people: People) -> None:
     """What waits is appended, what comes later is told that the log is stopped."""
-    town, ledger, proposals = scene.town, scene.town.ledger, batch(scene)
-    before = town.size()
+    fixture, ledger, proposals = people.fixture, people.fixture.ledger, batch(people)
+    before = fixture.size()
     outcomes: list[Any] = []
     waiting = threading.Thread(target=lambda: outcomes.extend(ledger.append(proposals)))
     closing = threading.Thread(target=ledger.log.close)
@@ -489,13 +491,13 @@ def test_closing_finishes_what_was_accepted(scene: Scene) -> None:
     waiting.join(10)
     closing.join(10)
     assert [entry_of(o).link.seq for o in outcomes] == list(range(before, before + len(proposals)))
-    town.reopen()
-    assert_whole(scene, proposals, before)
+    fixture.reopen()
+    assert_whole(people, proposals, before)
 
 
-def _three_at_once(scene: Scene) -> None:
+def _three_at_once(people: People) -> None:
     """Three calls that are answered by one batch."""
-    ledger, (first, *others) = scene.town.ledger, [_one(scene) for _ in range(4)]
+    ledger, (first, *others) = people.fixture.ledger, [_one(people) for _ in range(4)]
     with ledger.database.write() as connection:
         ledger.store.head(connection, lock=True)
         calls = [ledger.submit([first])]
@@ -505,43 +507,43 @@ def _three_at_once(scene: Scene) -> None:
     assert sizes[1:] == [sizes[0] + 3] * 3
 
 
-def _one(scene: Scene) -> Proposal:
-    return signed(scene.town.ledger, scene.upload(), scene.town.north.system.key)
+def _one(people: People) -> Proposal:
+    return signed(people.fixture.ledger, people.upload(), people.fixture.north.system.key)
 
 
 def test_callers_who_were_answered_together_are_waited_for(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One batch for them again; whoever comes alone after that is not kept."""
-    ledger = scene.town.ledger
+    ledger = people.fixture.ledger
     monkeypatch.setattr(storage.log, "GATHER_MS", 60_000)
-    assert ledger.submit([_one(scene)]).result(10)
-    _three_at_once(scene)
-    early = [ledger.submit([_one(scene)]) for _ in range(2)]
+    assert ledger.submit([_one(people)]).result(10)
+    _three_at_once(people)
+    early = [ledger.submit([_one(people)]) for _ in range(2)]
     assert not wait(early, 0.3).done
-    sizes = {call.result(10).size for call in [*early, ledger.submit([_one(scene)])]}
+    sizes = {call.result(10).size for call in [*early, ledger.submit([_one(people)])]}
     assert len(sizes) == 1
     monkeypatch.setattr(storage.log, "GATHER_MS", 0)
-    assert ledger.submit([_one(scene)]).result(10)
+    assert ledger.submit([_one(people)]).result(10)
     monkeypatch.setattr(storage.log, "GATHER_MS", 60_000)
-    assert ledger.submit([_one(scene)]).result(10)
+    assert ledger.submit([_one(people)]).result(10)
 
 
-def test_many_events_wait_for_nobody(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_events_wait_for_nobody(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is enough for a batch of its own begins one at once."""
-    ledger = scene.town.ledger
+    ledger = people.fixture.ledger
     monkeypatch.setattr(storage.log, "GATHER_MS", 60_000)
     monkeypatch.setattr(storage.log, "GATHER_EVENTS", 2)
-    _three_at_once(scene)
-    assert ledger.submit([_one(scene), _one(scene)]).result(10)
+    _three_at_once(people)
+    assert ledger.submit([_one(people), _one(people)]).result(10)
 
 
-def test_closing_waits_for_nobody_either(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closing_waits_for_nobody_either(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
     """A call that is kept for others to come is answered when the log closes."""
     monkeypatch.setattr(storage.log, "GATHER_MS", 60_000)
-    _three_at_once(scene)
-    kept = scene.town.ledger.submit([_one(scene)])
-    scene.town.ledger.log.close()
+    _three_at_once(people)
+    kept = people.fixture.ledger.submit([_one(people)])
+    people.fixture.ledger.log.close()
     assert kept.result(0).size
 
 
@@ -550,11 +552,11 @@ def batch_of_nothing() -> list[Proposal]:
     return []
 
 
-def test_nothing_is_appended_for_nothing(scene: Scene) -> None:
+def test_nothing_is_appended_for_nothing(people: People) -> None:
     """An empty call writes nothing."""
-    head = scene.town.ledger.head()
-    assert scene.town.ledger.append([]) == []
-    assert scene.town.ledger.head() == head
+    head = people.fixture.ledger.head()
+    assert people.fixture.ledger.append([]) == []
+    assert people.fixture.ledger.head() == head
 
 
 # Published checkpoints.
@@ -566,20 +568,20 @@ def test_published_checkpoints_are_a_second_apart(
     """Whoever publishes, batch or receipt: one a second at most, each once, none lost."""
     monkeypatch.setattr(Database, "clock", lambda database, connection: None)
     clock = Clock()
-    town = Town.found(settings, clock)
-    scene = Scene.of(town)
+    fixture = LedgerFixture.found(settings, clock)
+    people = People.of(fixture)
     published: list[int] = []
     for _ in range(6):
         clock.off += 600
-        town.reopen(clock)
-        entry_of(town.answer(scene.grant(), scene.pat.actor.key))
+        fixture.reopen(clock)
+        entry_of(fixture.answer(people.grant(), people.pat.actor.key))
         clock.off += 450
-        town.ledger.publish()
-        published.append(town.ledger.head().published_time)
-        entry_of(town.answer(scene.grant(), scene.pat.actor.key))
-        published.append(town.ledger.head().published_time)
+        fixture.ledger.publish()
+        published.append(fixture.ledger.head().published_time)
+        entry_of(fixture.answer(people.grant(), people.pat.actor.key))
+        published.append(fixture.ledger.head().published_time)
     assert published == sorted(published)
     apart = [b - a for a, b in itertools.pairwise(published) if a != b]
     assert min(apart) >= storage.log.PUBLISH_MS
-    town.verify()
-    town.close()
+    fixture.verify()
+    fixture.close()

@@ -22,9 +22,9 @@ from records import opening
 from records.uploads import Upload
 from storage.sql import rowcache
 from storage.sql.views import rebuild
-from tests.support.histories import live
+from tests.support.histories import rich_history
+from tests.support.ledger_fixture import CONTENT, LedgerFixture, Person
 from tests.support.one_by_one import play
-from tests.support.people import CONTENT, Person, Town
 
 FORESIGHT = (
     "signer_needs",
@@ -38,9 +38,9 @@ FORESIGHT = (
 
 
 @pytest.fixture
-def found(settings: Settings) -> Iterator[Town]:
-    """A town that isn't exported in the end."""
-    made = Town.found(settings)
+def found(settings: Settings) -> Iterator[LedgerFixture]:
+    """A ledger that isn't exported in the end."""
+    made = LedgerFixture.found(settings)
     yield made
     made.close()
 
@@ -58,23 +58,23 @@ def opened(client: LocalClient, doctor: Actor, record: str) -> None:
 class Everyday:
     """What people do all day, act by act, and for which of it a row had to be read that was not loaded."""
 
-    def __init__(self, town: Town, cold: bool) -> None:
+    def __init__(self, fixture: LedgerFixture, cold: bool) -> None:
         """`cold`: the ledger is opened again before each act."""
-        self.town, self.cold = town, cold
+        self.fixture, self.cold = fixture, cold
         self.unforeseen: dict[str, int] = {}
 
     def act(self, name: str) -> LocalClient:
         """Begin an act; the one before has ended."""
         self.count()
         if self.cold:
-            self.town.reopen()
-        self.name, self.before = name, self.town.ledger.log.unforeseen
-        return LocalClient(self.town.ledger)
+            self.fixture.reopen()
+        self.name, self.before = name, self.fixture.ledger.log.unforeseen
+        return LocalClient(self.fixture.ledger)
 
     def count(self) -> None:
         """Count for the act that has ended."""
         if hasattr(self, "name"):
-            more = self.town.ledger.log.unforeseen - self.before
+            more = self.fixture.ledger.log.unforeseen - self.before
             if more:
                 self.unforeseen[self.name] = self.unforeseen.get(self.name, 0) + more
 
@@ -89,8 +89,8 @@ class Everyday:
 
 def a_day(day: Everyday) -> None:
     """Uploads, readings, consent, a department, a correction, and what is refused."""
-    town = day.town
-    north, south = town.north, town.south
+    fixture = day.fixture
+    north, south = fixture.north, fixture.south
     client = day.act("add a doctor")
     doctor = registering.add_member(
         client, south.admin, "doctor", south.hospital, "Dr. Ö", new_key()
@@ -137,15 +137,15 @@ def a_day(day: Everyday) -> None:
 
 
 @pytest.mark.parametrize("cold", [False, True], ids=["warm", "cold"])
-def test_everything_everyday_is_foreseen(found: Town, cold: bool) -> None:
+def test_everything_everyday_is_foreseen(found: LedgerFixture, cold: bool) -> None:
     """No act of a day reads a row under the lock that was not loaded with its batch."""
     day = Everyday(found, cold)
     a_day(day)
     assert day.unforeseen == {}
 
 
-class Restless(Town):
-    """A town that is closed and opened again before each event."""
+class Restless(LedgerFixture):
+    """A ledger that is closed and opened again before each event."""
 
     def answer(self, event: dict[str, object], key: SigningKey, **sent: object) -> Outcome:
         """What comes of an event; the rows that it needed were all loaded beforehand."""
@@ -157,15 +157,15 @@ class Restless(Town):
 
 def test_every_event_of_a_rich_history_is_foreseen(settings: Settings) -> None:
     """Every type that is folded, and decisions by every rule, each in a cold batch of its own."""
-    town = Restless.found(settings)
+    fixture = Restless.found(settings)
     try:
-        live(town)
+        rich_history(fixture)
     finally:
-        town.close()
+        fixture.close()
 
 
 def test_who_is_excluded_is_refused_whatever_was_loaded(
-    found: Town, monkeypatch: pytest.MonkeyPatch
+    found: LedgerFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the lines that foresee exclusions: after a restart the row is read when it is asked for."""
     pat, doctor = found.person(), found.doctor()
@@ -185,7 +185,7 @@ def test_who_is_excluded_is_refused_whatever_was_loaded(
 
 @pytest.mark.parametrize("run", range(2))
 def test_nothing_hangs_on_what_was_loaded(
-    found: Town, run: int, monkeypatch: pytest.MonkeyPatch
+    found: LedgerFixture, run: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With no row foreseen at all, cold batches decide as one by one."""
     for name in FORESIGHT:
@@ -210,7 +210,7 @@ def run_out(client: LocalClient, pat: Person, doctor: Actor, now: int) -> None:
     client.append(pat.actor, [event])
 
 
-def test_what_has_ended_is_not_loaded(found: Town) -> None:
+def test_what_has_ended_is_not_loaded(found: LedgerFixture) -> None:
     """Revoked, used up or run out, it costs a decision nothing: not one row of it is read."""
     pat, doctor, client = found.person(), found.doctor(), LocalClient(found.ledger)
     record = found.record(pat).record
@@ -230,7 +230,7 @@ def test_what_has_ended_is_not_loaded(found: Town) -> None:
     assert len(found.ledger.live_grants(pat.patient, now)) == 1
 
 
-def test_a_revocation_of_all_ends_what_has_run_out_too(found: Town) -> None:
+def test_a_revocation_of_all_ends_what_has_run_out_too(found: LedgerFixture) -> None:
     """Whatever was loaded for decisions before: the rows are those of a log that is folded in one go."""
     pat, doctor, client = found.person(), found.doctor(), LocalClient(found.ledger)
     record, now = found.record(pat).record, found.ledger.clock()
@@ -243,7 +243,9 @@ def test_a_revocation_of_all_ends_what_has_run_out_too(found: Town) -> None:
 
 
 @pytest.mark.parametrize("cold", [False, True], ids=["warm", "cold"])
-def test_whoever_was_granted_something_once_can_be_revoked_again(found: Town, cold: bool) -> None:
+def test_whoever_was_granted_something_once_can_be_revoked_again(
+    found: LedgerFixture, cold: bool
+) -> None:
     """Also where nothing stands any more; whoever was never granted anything is unknown."""
     pat, doctor, other = found.person(), found.doctor(), found.doctor()
     grants.grant(LocalClient(found.ledger), pat.actor, pat.patient, doctor.account)

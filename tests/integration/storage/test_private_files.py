@@ -22,7 +22,7 @@ from records.uploads import Upload
 from storage.clock import wall_clock
 from storage.sql.database import Database
 from tests.support.commands import heartwood
-from tests.support.people import Person, Town
+from tests.support.ledger_fixture import LedgerFixture, Person
 from tests.support.server import in_process, serving
 
 OWN = {0o600, 0o700}
@@ -43,11 +43,11 @@ def modes(folder: Path) -> dict[str, str]:
     return {str(path): oct(mode) for path, mode in found.items() if mode not in OWN}
 
 
-def a_person_with(town: Town, content: bytes) -> tuple[Person, str]:
+def a_person_with(fixture: LedgerFixture, content: bytes) -> tuple[Person, str]:
     """A patient with a record."""
-    pat = town.person()
+    pat = fixture.person()
     one = Upload(pat.patient, "laboratory", "text/plain", [content])
-    return pat, beside.upload(town.ledger, town.north.system, [one])[0].record
+    return pat, beside.upload(fixture.ledger, fixture.north.system, [one])[0].record
 
 
 @pytest.mark.parametrize("there", [False, True], ids=["new", "there"])
@@ -70,21 +70,21 @@ def test_a_data_directory_is_its_owners_alone(tmp_path: Path, there: bool) -> No
 
 def test_what_was_open_to_others_is_closed_to_them(tmp_path: Path) -> None:
     """Databases that an older program made."""
-    town = Town.found(Settings(data=tmp_path / "data"))
+    fixture = LedgerFixture.found(Settings(data=tmp_path / "data"))
     names = ("heartwood.db", "heartwood.db-wal", "heartwood.db-shm", "lock")
     for name in names:
-        (town.settings.data / name).touch()
-        (town.settings.data / name).chmod(0o644)
-    town.reopen()
-    town.person()
-    assert modes(town.settings.data) == {}
-    town.close()
+        (fixture.settings.data / name).touch()
+        (fixture.settings.data / name).chmod(0o644)
+    fixture.reopen()
+    fixture.person()
+    assert modes(fixture.settings.data) == {}
+    fixture.close()
 
 
 def test_a_restored_directory_is_its_owners_alone(tmp_path: Path) -> None:
     """Into a folder that was there, open to all."""
     settings = Settings(data=tmp_path / "data")
-    Town.found(settings).close()
+    LedgerFixture.found(settings).close()
     backup, keeper = tmp_path / "backup", tmp_path / "keeper"
     assert heartwood(settings, "backup", backup, "--keeper", keeper).code == 0
     assert modes(backup) == {} == modes(keeper)
@@ -102,13 +102,13 @@ def key_of(actor: Actor, folder: Path) -> Path:
 
 def test_content_that_is_written_is_its_readers_alone(tmp_path: Path) -> None:
     """`open --out` and `chart --export`."""
-    town = Town.found(Settings(data=tmp_path / "data"))
-    pat, record = a_person_with(town, CONTENT)
-    town.close()
+    fixture = LedgerFixture.found(Settings(data=tmp_path / "data"))
+    pat, record = a_person_with(fixture, CONTENT)
+    fixture.close()
     key, out, folder = key_of(pat.actor, tmp_path), tmp_path / "out", tmp_path / "chart"
     purpose = ("--as", key, "--purpose", "PATRQT")
-    assert heartwood(town.settings, "open", record, "--out", out, *purpose).code == 0
-    assert heartwood(town.settings, "chart", "--export", folder, *purpose).code == 0
+    assert heartwood(fixture.settings, "open", record, "--out", out, *purpose).code == 0
+    assert heartwood(fixture.settings, "chart", "--export", folder, *purpose).code == 0
     written = [out, *folder.iterdir()]
     assert [path.read_bytes() for path in written] == [CONTENT] * 2
     assert {path.stat().st_mode & 0o777 for path in written} == {0o600}
@@ -116,14 +116,14 @@ def test_content_that_is_written_is_its_readers_alone(tmp_path: Path) -> None:
 
 def test_an_export_over_http_is_nowhere_in_clear(tmp_path: Path) -> None:
     """However large: it goes out as it is deciphered, through no file, named or not."""
-    town = Town.found(Settings(data=tmp_path / "data"))
+    fixture = LedgerFixture.found(Settings(data=tmp_path / "data"))
     content = os.urandom(BIG_BYTES)
-    pat, record = a_person_with(town, content)
-    found = [opening.find_record(town.ledger, record)]
+    pat, record = a_person_with(fixture, content)
+    found = [opening.find_record(fixture.ledger, record)]
     count, root = commitment(found, listed(found))
     body = {"count": count, "purpose": "PATRQT", "root": b64encode(root)}
     event = pat.actor.event("chart.exported", pat.stream, body, wall_clock())
-    with in_process(town.ledger) as web:
+    with in_process(fixture.ledger) as web:
         sent = web.signed(event, pat.actor) | {"list": [[record, 1]]}
         path = f"/v1/patients/{pat.patient}/export"
         before, data = written(), bytearray()
@@ -133,7 +133,7 @@ def test_an_export_over_http_is_nowhere_in_clear(tmp_path: Path) -> None:
                 assert written() <= before
     archive = zipfile.ZipFile(io.BytesIO(data))
     assert archive.testzip() is None and archive.read(f"{record}/1") == content
-    town.close()
+    fixture.close()
 
 
 def written() -> set[str]:

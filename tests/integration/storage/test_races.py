@@ -16,7 +16,7 @@ from journeys.sealing import object_key
 from ledger.event import sign_bundle
 from ledger.times import DAY_MS, format_time
 from tests.support.child_processes import CONTEXT, start
-from tests.support.people import Person, Town
+from tests.support.ledger_fixture import LedgerFixture, Person
 from tests.support.workers import (
     PATIENCE_SECONDS,
     Bundle,
@@ -35,11 +35,11 @@ REGISTRATIONS = 30
 ROUNDS = 1_000
 
 
-def bundle(town: Town, person: Person, grantee: str) -> Bundle:
+def bundle(fixture: LedgerFixture, person: Person, grantee: str) -> Bundle:
     """Grants of a patient under one signature."""
-    now = town.ledger.clock()
+    now = fixture.ledger.clock()
     raws = tuple(canonical.write(_grant(person, grantee, now)) for _ in range(EVENTS))
-    signature = sign_bundle(person.actor.key, town.ledger.origin, raws)[0]
+    signature = sign_bundle(person.actor.key, fixture.ledger.origin, raws)[0]
     return Bundle(raws, signature.key, signature.value)
 
 
@@ -82,23 +82,23 @@ class Pair:
         return out
 
 
-def test_two_processes_append_at_once(town: Town, settings: Settings) -> None:
+def test_two_processes_append_at_once(fixture: LedgerFixture) -> None:
     """Thousands of events, some sent by both: one entry each, no gap, the same number told to both."""
-    people, doctor = [town.person() for _ in range(PATIENTS)], town.doctor()
+    people, doctor = [fixture.person() for _ in range(PATIENTS)], fixture.doctor()
     made = [
-        bundle(town, people[number % PATIENTS], doctor.account)
+        bundle(fixture, people[number % PATIENTS], doctor.account)
         for number in range(2 * BUNDLES + SHARED)
     ]
     shared, own = made[:SHARED], (made[SHARED : SHARED + BUNDLES], made[SHARED + BUNDLES :])
-    before, pair = town.size(), Pair(settings)
+    before, pair = fixture.size(), Pair(fixture.settings)
     for number in (0, 1):
         sent = [*own[number], *shared]
         random.Random(number).shuffle(sent)
         pair.child(send_bundles, sent)
     first, second = pair.answers()
-    assert_one_entry_each(town, made, before, first, second)
+    assert_one_entry_each(fixture, made, before, first, second)
     owner = {event: number for number, part in enumerate(own) for event in _ids(part)}
-    order = [owner[e.event.id] for e in _entries(town, before) if e.event.id in owner]
+    order = [owner[e.event.id] for e in _entries(fixture, before) if e.event.id in owner]
     assert sum(a != b for a, b in itertools.pairwise(order)) > 10, "they took turns only"
 
 
@@ -106,11 +106,11 @@ Told = Sequence[tuple[str, int, bool]]
 
 
 def assert_one_entry_each(
-    town: Town, made: Sequence[Bundle], before: int, first: Told, second: Told
+    fixture: LedgerFixture, made: Sequence[Bundle], before: int, first: Told, second: Told
 ) -> None:
     """Every event has one entry, was new to one of the processes, and both know it by one number."""
     ids = [event for part in made for event in _ids([part])]
-    log = {entry.event.id: entry.link.seq for entry in _entries(town, before)}
+    log = {entry.event.id: entry.link.seq for entry in _entries(fixture, before)}
     assert sorted(log.values()) == list(range(before, before + len(ids)))
     assert log.keys() == set(ids)
     assert all(log[event] == seq for event, seq, _ in (*first, *second))
@@ -122,47 +122,45 @@ def _ids(bundles: Sequence[Bundle]) -> list[str]:
     return [canonical.loads(raw)["id"] for part in bundles for raw in part.raws]
 
 
-def _entries(town: Town, start: int) -> list[Any]:
-    return [town.ledger.entry(seq) for seq in range(start, town.size())]
+def _entries(fixture: LedgerFixture, start: int) -> list[Any]:
+    return [fixture.ledger.entry(seq) for seq in range(start, fixture.size())]
 
 
 @pytest.mark.parametrize("same", [True, False], ids=["one system", "two hospitals"])
-def test_of_two_registrations_of_one_id_one_wins(
-    town: Town, settings: Settings, same: bool
-) -> None:
+def test_of_two_registrations_of_one_id_one_wins(fixture: LedgerFixture, same: bool) -> None:
     """Of each patient's id one entry; its name opens, and it is the winner's."""
     patients = [new_id("pt", 0) for _ in range(REGISTRATIONS)]
-    systems = (town.north.system, town.north.system if same else town.south.system)
-    pair = Pair(settings)
+    systems = (fixture.north.system, fixture.north.system if same else fixture.south.system)
+    pair = Pair(fixture.settings)
     for system, name in zip(systems, ("Anna", "Berta"), strict=True):
         pair.child(register_each, system, name, patients)
     first, second = pair.answers()
     for patient, one, two in zip(patients, first, second, strict=True):
         assert sorted((one == "", two == "")) == [False, True], (one, two)
         assert {one, two} <= {"", "duplicate_id", "no_key"}
-        entries = town.ledger.stream(f"patient/{patient}", town.size())
+        entries = fixture.ledger.stream(f"patient/{patient}", fixture.size())
         assert [e.event.type.name for e in entries] == ["patient.registered"]
-        assert name_of(town, patient) == ("Anna" if one == "" else "Berta")
+        assert name_of(fixture, patient) == ("Anna" if one == "" else "Berta")
 
 
-def name_of(town: Town, patient: str) -> str:
+def name_of(fixture: LedgerFixture, patient: str) -> str:
     """A patient's name, opened past the keeper's door: who may see it is not what is tested here."""
-    event = town.ledger.stream(f"patient/{patient}", town.size())[0].event
-    key = object_key(town.ledger, patient, patient)
+    event = fixture.ledger.stream(f"patient/{patient}", fixture.size())[0].event
+    key = object_key(fixture.ledger, patient, patient)
     name = field_name(event.stream, patient, event.id, "name")
-    return open_field(town.ledger.keeper._object(key), name, event.body["name"])
+    return open_field(fixture.ledger.keeper._object(key), name, event.body["name"])
 
 
-def test_no_reading_after_a_revocation(town: Town, settings: Settings) -> None:
+def test_no_reading_after_a_revocation(fixture: LedgerFixture) -> None:
     """Reading and revoking from two processes: in the log's order none is permitted after the end."""
-    pat, doctor = town.person(), town.doctor()
-    record, pair = town.record(pat).record, Pair(settings)
+    pat, doctor = fixture.person(), fixture.doctor()
+    record, pair = fixture.record(pat).record, Pair(fixture.settings)
     arguments = (pat.patient, pat.actor, doctor.account, ROUNDS)
     pair.child(grant_and_revoke, *arguments, answers=False)
     pair.child(read_each_round, record, doctor, ROUNDS)
     (outcomes,) = pair.answers()
     open_since, permitted = -1, 0
-    for entry in town.ledger.stream(pat.stream, town.size()):
+    for entry in fixture.ledger.stream(pat.stream, fixture.size()):
         name = entry.event.type.name
         if name == "access.granted":
             open_since = entry.link.seq

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.people import Town, vkeys
-from tests.support.scene import Scene
+from tests.support.ledger_fixture import LedgerFixture, vkeys
+from tests.support.people import People
 
 HEARTWOOD = Path(sys.executable).with_name("heartwood")
 
@@ -29,12 +29,12 @@ def run(data: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-def test_what_reads_works_and_writes_nothing(town: Town, tmp_path: Path) -> None:
-    Scene.of(town)
-    size = town.size()
-    town.ledger.close()
+def test_what_reads_works_and_writes_nothing(fixture: LedgerFixture, tmp_path: Path) -> None:
+    People.of(fixture)
+    size = fixture.size()
+    fixture.ledger.close()
     data, home = tmp_path / "still", tmp_path / "home"
-    shutil.copytree(town.settings.data, data)
+    shutil.copytree(fixture.settings.data, data)
     home.mkdir()
     before = {path: path.stat().st_mtime_ns for path in data.rglob("*")}
     status = run(data, "status", "--json")
@@ -43,7 +43,7 @@ def test_what_reads_works_and_writes_nothing(town: Town, tmp_path: Path) -> None
     for arguments in (("export", home / "export"), ("scrub",), ("backup", home / "backup")):
         done = run(data, *arguments)
         assert done.returncode == 0, done
-    (home / "vkey").write_text("\n".join(vkeys(town.settings)))
+    (home / "vkey").write_text("\n".join(vkeys(fixture.settings)))
     assert run(data, "verify", home / "export", "--vkey", home / "vkey").returncode == 0
     assert {path: path.stat().st_mtime_ns for path in data.rglob("*")} == before
-    town.reopen()
+    fixture.reopen()

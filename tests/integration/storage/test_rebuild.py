@@ -24,28 +24,28 @@ from tests.integration.conftest import fresh_settings
 from tests.support.child_processes import start
 from tests.support.commands import heartwood
 from tests.support.copies import copy_ledger
-from tests.support.histories import Life, live, reading
-from tests.support.people import Town
+from tests.support.histories import History, reading, rich_history
+from tests.support.ledger_fixture import LedgerFixture
 
 FOLDED = {kind.name for kind in TYPES if kind.changes}
 NAMES = sorted(TABLES[kind].name for kind in VIEWS)
 
 
 @pytest.fixture(scope="module", params=("sqlite", "postgresql"))
-def lived(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def rich(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A closed ledger with a rich history."""
-    settings = fresh_settings(request.param, request, tmp_path_factory.mktemp("lived"))
-    town = Town.found(settings)
-    live(town)
-    town.verify()
-    town.close()
+    settings = fresh_settings(request.param, request, tmp_path_factory.mktemp("rich"))
+    fixture = LedgerFixture.found(settings)
+    rich_history(fixture)
+    fixture.verify()
+    fixture.close()
     return settings
 
 
 @pytest.fixture
-def copied(lived: Settings, tmp_path: Path) -> Settings:
+def copied(rich: Settings, tmp_path: Path) -> Settings:
     """A copy of it."""
-    return copy_ledger(lived, tmp_path / "data")
+    return copy_ledger(rich, tmp_path / "data")
 
 
 @contextmanager
@@ -123,8 +123,8 @@ def damaged(settings: Settings, view: str, damage: Damage) -> int:
 # Tests
 
 
-def test_views_are_what_the_log_says(lived: Settings) -> None:
-    opened = open_ledger(lived)
+def test_views_are_what_the_log_says(rich: Settings) -> None:
+    opened = open_ledger(rich)
     with opened.database.read() as connection:
         raws = opened.store.range(connection, 0, opened.head().size)
         counts = {kind: len(connection.execute(select(TABLES[kind])).all()) for kind in VIEWS}
@@ -136,7 +136,7 @@ def test_views_are_what_the_log_says(lived: Settings) -> None:
         for row in fold(entry, rows_so_far):
             assert type(row) in entry.event.type.changes, entry.event.type.name
             rows_so_far.put(row)
-    found = built(lived)
+    found = built(rich)
     assert (found.entries, found.rows) == (len(raws), sum(counts.values()))
     assert found.differences == {} and not found.swapped
 
@@ -176,16 +176,16 @@ def test_the_command(copied: Settings) -> None:
     assert heartwood(copied, "rebuild", "--check").code == 0
 
 
-def test_an_open_ledger_loads_what_was_put_right(town: Town) -> None:
+def test_an_open_ledger_loads_what_was_put_right(fixture: LedgerFixture) -> None:
     """Rows that another process keeps in memory don't outlive the swap."""
-    life, doctor = Life(town, town.person()), town.doctor()
-    lab = life.upload(town.north.system)
-    life.grant(doctor.account)
-    damaged(town.settings, "grants", DAMAGES["missing"])
-    town.reopen()
-    assert life.refused(doctor, "record.opened", reading(lab))[1] == "no_consent"
-    assert built(town.settings, swap=True).differences.keys() == {"grants"}
-    life.do(doctor, "record.opened", reading(lab))
+    history, doctor = History(fixture, fixture.person()), fixture.doctor()
+    lab = history.upload(fixture.north.system)
+    history.grant(doctor.account)
+    damaged(fixture.settings, "grants", DAMAGES["missing"])
+    fixture.reopen()
+    assert history.refused(doctor, "record.opened", reading(lab))[1] == "no_consent"
+    assert built(fixture.settings, swap=True).differences.keys() == {"grants"}
+    history.do(doctor, "record.opened", reading(lab))
 
 
 def _killed(settings: Settings, when: str, after: int) -> None:

@@ -26,8 +26,8 @@ from storage.exports import write_export
 from storage.ledger import Ledger
 from storage.sql.views import rebuild
 from tests.support.commands import heartwood
+from tests.support.ledger_fixture import vkeys
 from tests.support.paths import FIXTURES
-from tests.support.people import vkeys
 
 RELEASED = sorted(FIXTURES.glob("v*.tar.xz"))
 

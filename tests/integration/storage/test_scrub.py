@@ -16,14 +16,14 @@ from records.uploads import Uploaded
 from storage.blobs.files import FileBlobs
 from storage.maintenance.scrub import UNSWEPT_MS, Finding, Scrub
 from tests.support.commands import heartwood
-from tests.support.people import Person, Town
+from tests.support.ledger_fixture import LedgerFixture, Person
 
 
 @dataclass
-class Place:
-    """A town with three records of a patient; the second is the one that is damaged."""
+class DamagedRecord:
+    """A ledger with three records of a patient; the second is the one that is damaged."""
 
-    town: Town
+    fixture: LedgerFixture
     pat: Person
     ups: list[Uploaded]
 
@@ -34,25 +34,27 @@ class Place:
 
     def path(self, blobs: Path | None = None) -> Path:
         """Its blob's file."""
-        return (blobs or self.town.settings.data / "blobs") / self.hurt.blob[-2:] / self.hurt.blob
+        return (
+            (blobs or self.fixture.settings.data / "blobs") / self.hurt.blob[-2:] / self.hurt.blob
+        )
 
     def scrub(self, good: Path | None = None, later: int = 0) -> list[Finding]:
         """All findings."""
-        ledger = self.town.ledger
+        ledger = self.fixture.ledger
         source = FileBlobs(good) if good else None
         return list(Scrub(ledger.stores, ledger.clock() + later, source).findings())
 
     def sql(self, statement: str) -> None:
         """One statement past everything."""
-        with self.town.ledger.database.write() as connection:
+        with self.fixture.ledger.database.write() as connection:
             connection.exec_driver_sql(statement)
 
 
 @pytest.fixture
-def place(town: Town) -> Place:
-    """The town and its records."""
-    pat = town.person()
-    return Place(town, pat, [town.record(pat) for _ in range(3)])
+def damaged(fixture: LedgerFixture) -> DamagedRecord:
+    """The ledger and its records."""
+    pat = fixture.person()
+    return DamagedRecord(fixture, pat, [fixture.record(pat) for _ in range(3)])
 
 
 def _flip(path: Path) -> None:
@@ -85,22 +87,22 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
 """What happens to a blob's file, and what the finding says."""
 
 
-def test_a_good_ledger(place: Place) -> None:
+def test_a_good_ledger(damaged: DamagedRecord) -> None:
     """Nothing is found, also while somebody appends, and what is staged counts for nothing."""
-    town, going = place.town, threading.Event()
+    fixture, going = damaged.fixture, threading.Event()
 
     def append() -> None:
         while not going.is_set():
-            town.record(place.pat)
+            fixture.record(damaged.pat)
 
-    who = town.north.system
+    who = fixture.north.system
     caller = Caller(who.account, who.role, who.hospital, who.key.id)
-    uploads.stage(town.ledger, caller, place.pat.patient, [b"x"])
+    uploads.stage(fixture.ledger, caller, damaged.pat.patient, [b"x"])
     thread = threading.Thread(target=append)
     thread.start()
     try:
         for _ in range(5):
-            assert place.scrub() == []
+            assert damaged.scrub() == []
     finally:
         going.set()
         thread.join()
@@ -108,106 +110,108 @@ def test_a_good_ledger(place: Place) -> None:
 
 @pytest.mark.parametrize("engine", ["sqlite"])
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_bad_blob_is_named_and_put_right(place: Place, tmp_path: Path, damage: str) -> None:
+def test_a_bad_blob_is_named_and_put_right(
+    damaged: DamagedRecord, tmp_path: Path, damage: str
+) -> None:
     """With its entry, record and patient; then a good copy takes its place, and the bad one stays."""
     act, said = DAMAGES[damage]
-    copies, hurt = tmp_path / "copies", place.hurt
-    shutil.copytree(place.town.settings.data / "blobs", copies)
-    act(place.path())
-    (found,) = place.scrub()
+    copies, hurt = tmp_path / "copies", damaged.hurt
+    shutil.copytree(damaged.fixture.settings.data / "blobs", copies)
+    act(damaged.path())
+    (found,) = damaged.scrub()
     kind = {"longer": "altered", "empty": "altered"}.get(damage, damage)
     assert (found.what, found.seq, found.record, found.blob, found.patient, found.repaired) == (
-        kind, hurt.seq, hurt.record, hurt.blob, place.pat.patient, "",
+        kind, hurt.seq, hurt.record, hurt.blob, damaged.pat.patient, "",
     )  # fmt: skip
     assert re.search(said, found.message), found.message
-    (mended,) = place.scrub(copies)
+    (mended,) = damaged.scrub(copies)
     assert mended.repaired.startswith("put")
-    assert place.scrub() == []
-    aside = list(place.path().parent.glob(f"bad.{hurt.blob}.*"))
+    assert damaged.scrub() == []
+    aside = list(damaged.path().parent.glob(f"bad.{hurt.blob}.*"))
     assert len(aside) == (damage != "missing")
     assert all(str(path) in mended.repaired for path in aside)
-    assert oct(place.path().stat().st_mode & 0o777) == "0o600"
+    assert oct(damaged.path().stat().st_mode & 0o777) == "0o600"
 
 
 @pytest.mark.parametrize("engine", ["sqlite"])
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_bad_copy_is_not_taken(place: Place, tmp_path: Path, damage: str) -> None:
+def test_a_bad_copy_is_not_taken(damaged: DamagedRecord, tmp_path: Path, damage: str) -> None:
     """Neither one that is missing or altered; what lies there stays as it is."""
     copies = tmp_path / "copies"
-    shutil.copytree(place.town.settings.data / "blobs", copies)
-    DAMAGES[damage][0](place.path(copies))
-    _flip(place.path())
-    before = place.path().read_bytes()
-    (found,) = place.scrub(copies)
+    shutil.copytree(damaged.fixture.settings.data / "blobs", copies)
+    DAMAGES[damage][0](damaged.path(copies))
+    _flip(damaged.path())
+    before = damaged.path().read_bytes()
+    (found,) = damaged.scrub(copies)
     assert found.repaired == ""
-    assert place.path().read_bytes() == before
-    assert sorted(os.listdir(place.path().parent)) == sorted(
-        up.blob for up in place.ups if up.blob[-2:] == place.hurt.blob[-2:]
+    assert damaged.path().read_bytes() == before
+    assert sorted(os.listdir(damaged.path().parent)) == sorted(
+        up.blob for up in damaged.ups if up.blob[-2:] == damaged.hurt.blob[-2:]
     )
-    place.path().unlink()
+    damaged.path().unlink()
 
 
-def test_keys_that_are_lost(place: Place) -> None:
+def test_keys_that_are_lost(damaged: DamagedRecord) -> None:
     """Of a blob, a record, a patient, an account: each is named with the entry that needs it."""
-    hurt, patient = place.hurt, place.pat.patient
-    entry = place.town.ledger.stream(place.pat.stream, place.town.size())[0]
-    place.sql(f"DELETE FROM blob_keys WHERE blob = '{hurt.blob}'")
-    place.sql(f"DELETE FROM object_keys WHERE object = '{hurt.record}'")
-    place.sql(f"DELETE FROM object_keys WHERE subject = '{patient}' AND object = '{patient}'")
-    place.sql(f"DELETE FROM object_keys WHERE object = '{place.town.north.system.account}'")
-    place.sql(f"UPDATE blob_keys SET size = size + 1 WHERE blob = '{place.ups[0].blob}'")
-    found = place.scrub(later=2 * UNSWEPT_MS)
+    hurt, patient = damaged.hurt, damaged.pat.patient
+    entry = damaged.fixture.ledger.stream(damaged.pat.stream, damaged.fixture.size())[0]
+    damaged.sql(f"DELETE FROM blob_keys WHERE blob = '{hurt.blob}'")
+    damaged.sql(f"DELETE FROM object_keys WHERE object = '{hurt.record}'")
+    damaged.sql(f"DELETE FROM object_keys WHERE subject = '{patient}' AND object = '{patient}'")
+    damaged.sql(f"DELETE FROM object_keys WHERE object = '{damaged.fixture.north.system.account}'")
+    damaged.sql(f"UPDATE blob_keys SET size = size + 1 WHERE blob = '{damaged.ups[0].blob}'")
+    found = damaged.scrub(later=2 * UNSWEPT_MS)
     assert [f.seq for f in found] == sorted(f.seq or 0 for f in found)
     told = {(f.what, f.seq, f.message.split(" is ")[0]) for f in found}
     assert {
         ("no key", hurt.seq, f"the key of {hurt.blob}"),
         ("no key", hurt.seq, f"the key of {hurt.record} of {patient}"),
         ("no key", entry.link.seq, f"the key of {patient} of {patient}"),
-        ("other key", place.ups[0].seq, f"the key's row of {place.ups[0].blob} says otherwise"),
+        ("other key", damaged.ups[0].seq, f"the key's row of {damaged.ups[0].blob} says otherwise"),
     } <= told
     assert len(told) == 5, told
 
 
-def test_what_is_surplus(place: Place) -> None:
+def test_what_is_surplus(damaged: DamagedRecord) -> None:
     """A blob nobody names and what was staged, once garbage collection should have come; before, neither."""
-    town = place.town
-    stray = new_id("bl", town.ledger.clock())
-    town.ledger.blobs.put(stray, [b"x"])
-    who = town.north.system
+    fixture = damaged.fixture
+    stray = new_id("bl", fixture.ledger.clock())
+    fixture.ledger.blobs.put(stray, [b"x"])
+    who = fixture.north.system
     caller = Caller(who.account, who.role, who.hospital, who.key.id)
-    staged = uploads.stage(town.ledger, caller, place.pat.patient, [b"x"])
-    assert place.scrub(later=UNSWEPT_MS - 60_000) == []
-    found = place.scrub(later=UNSWEPT_MS + 60_000)
+    staged = uploads.stage(fixture.ledger, caller, damaged.pat.patient, [b"x"])
+    assert damaged.scrub(later=UNSWEPT_MS - 60_000) == []
+    found = damaged.scrub(later=UNSWEPT_MS + 60_000)
     assert [(f.what, f.seq, f.blob) for f in found] == [
         ("surplus", None, staged.blob),
         ("surplus", None, stray),
     ]
 
 
-def test_an_altered_log(place: Place) -> None:
+def test_an_altered_log(damaged: DamagedRecord) -> None:
     """What the blobs are compared with must be the log itself."""
-    raw = place.town.ledger.entry(place.hurt.seq).raw
+    raw = damaged.fixture.ledger.entry(damaged.hurt.seq).raw
     other = raw.replace(b'"purpose":"TREAT"', b'"purpose":"PATRQT"')
-    with place.town.ledger.database.write() as connection:
-        mark = "?" if place.town.ledger.database.sqlite else "%s"
+    with damaged.fixture.ledger.database.write() as connection:
+        mark = "?" if damaged.fixture.ledger.database.sqlite else "%s"
         statement = f"UPDATE entries SET raw = {mark} WHERE seq = {mark}"
-        connection.exec_driver_sql(statement, (other, place.hurt.seq))
+        connection.exec_driver_sql(statement, (other, damaged.hurt.seq))
     try:
-        (found,) = place.scrub()
+        (found,) = damaged.scrub()
         assert found.what == "entry" and "do not lead to the root" in found.message
     finally:
-        with place.town.ledger.database.write() as connection:
-            connection.exec_driver_sql(statement, (raw, place.hurt.seq))
+        with damaged.fixture.ledger.database.write() as connection:
+            connection.exec_driver_sql(statement, (raw, damaged.hurt.seq))
 
 
-def test_by_command(place: Place, tmp_path: Path) -> None:
+def test_by_command(damaged: DamagedRecord, tmp_path: Path) -> None:
     """Without the roots, while the ledger is in use: 1 until all is put right."""
-    settings, hurt = place.town.settings, place.hurt
+    settings, hurt = damaged.fixture.settings, damaged.hurt
     shutil.move(settings.data / "roots", tmp_path / "roots")
     shutil.copytree(settings.data / "blobs", tmp_path / "backup" / "blobs")
     ran = heartwood(settings, "scrub")
-    assert (ran.code, ran.out.split(", ")[0]) == (0, f"3 blobs of {place.town.size()} entries")
-    _flip(place.path())
+    assert (ran.code, ran.out.split(", ")[0]) == (0, f"3 blobs of {damaged.fixture.size()} entries")
+    _flip(damaged.path())
     ran = heartwood(settings, "scrub")
     assert ran.code == 1
     assert ran.out.splitlines()[0] == (

@@ -45,8 +45,8 @@ from tests.support.child_processes import start
 from tests.support.commands import heartwood
 from tests.support.copies import copy_ledger, put_database
 from tests.support.exports import ORIGIN, Export, Files, Forger, forgeable, write_files
+from tests.support.ledger_fixture import CONTENT, Person, vkeys
 from tests.support.memory_log import with_manifest
-from tests.support.people import CONTENT, Person, vkeys
 
 OLD, NEW = REVISIONS[0], REVISIONS[-1]
 

@@ -16,7 +16,7 @@ from storage.sql.database import Database
 from tests.integration.conftest import fresh_settings
 from tests.integration.storage.test_backup import Home, new_place
 from tests.support.commands import heartwood
-from tests.support.people import CONTENT, Person, Town
+from tests.support.ledger_fixture import CONTENT, LedgerFixture, Person
 
 AHEAD_MS = 400 * DAY_MS
 
@@ -29,10 +29,10 @@ def ahead() -> int:
 @pytest.fixture
 def home(settings: Settings, tmp_path: Path) -> Home:
     """A closed ledger with a record, and a backup of it."""
-    town = Town.found(settings)
-    pat = town.person()
-    made = Home(town, pat, town.record(pat).record, tmp_path / "backup", tmp_path / "keeper")
-    town.close()
+    fixture = LedgerFixture.found(settings)
+    pat = fixture.person()
+    made = Home(fixture, pat, fixture.record(pat).record, tmp_path / "backup", tmp_path / "keeper")
+    fixture.close()
     made.back_up()
     return made
 
@@ -145,25 +145,25 @@ def test_a_look_with_a_wrong_clock_stops_no_publishing(
 ) -> None:
     """What a receipt published while the clock was ahead holds up nothing afterwards."""
     monkeypatch.setattr(Database, "clock", lambda database, connection: None)
-    town = Town.found(settings)
-    pat = town.person()
-    town.fill(pat, town.size() + 1)
-    town.reopen(ahead)
-    town.ledger.publish()
-    town.reopen()
-    town.fill(pat, town.size() + 1)
-    town.ledger.publish()
-    head = town.ledger.head()
+    fixture = LedgerFixture.found(settings)
+    pat = fixture.person()
+    fixture.fill(pat, fixture.size() + 1)
+    fixture.reopen(ahead)
+    fixture.ledger.publish()
+    fixture.reopen()
+    fixture.fill(pat, fixture.size() + 1)
+    fixture.ledger.publish()
+    head = fixture.ledger.head()
     assert head.published == head.size and abs(head.published_time - wall_clock()) < DAY_MS
-    town.close()
+    fixture.close()
 
 
 def test_a_clock_in_doubt_sweeps_nothing(settings: Settings) -> None:
     """By a clock that is ahead all that is staged would be a day old."""
-    town = Town.found(settings)
-    pat = town.person()
-    blob = uploads.stage(town.ledger, pat.actor.caller, pat.patient, [b"staged"]).blob
-    town.close()
+    fixture = LedgerFixture.found(settings)
+    pat = fixture.person()
+    blob = uploads.stage(fixture.ledger, pat.actor.caller, pat.patient, [b"staged"]).blob
+    fixture.close()
     watch = ClockWatch(settings.data / "clock", lambda: wall_clock() - AHEAD_MS, this_boot)
     watch.saw(watch.wall())
     ran = heartwood(settings, "sweep")
@@ -180,9 +180,9 @@ def test_old_ledgers_have_no_file(
 ) -> None:
     """Made before the clock was kept: the last entry is asked, and the first append makes the file."""
     place = fresh_settings(engine, request, tmp_path / "old")
-    town = Town.found(place)
-    pat = town.person()
-    town.close()
+    fixture = LedgerFixture.found(place)
+    pat = fixture.person()
+    fixture.close()
     (place.data / "clock").unlink()
     assert heartwood(place, "status").code == 0
     write(place, pat)

@@ -1,6 +1,6 @@
-"""The model's worlds put before the engine.
+"""The model's situations put before the engine.
 
-The model (`tests/support/consent/model.py`) speaks in plain dicts. `entries_of` writes a world down as the
+The model (`tests/support/consent/model.py`) speaks in plain dicts. `entries_of` writes a situation down as the
 entries of a log, as far as folding looks at them; the product's own folds make rows of those, and its
 own gate gathers the facts for a question.
 """
@@ -23,51 +23,53 @@ from ledger.rows import Rows
 from ledger.signers import holds_role
 from ledger.times import format_time
 from ledger.types import REGISTRY
-from tests.support.consent.model import Answer, Ask, World
+from tests.support.consent.model import Answer, Ask, Situation
 from tests.support.consent.random_cases import NOW, PATIENT
 
 Body = dict[str, Any]
 AS_OF: Final = 5_000
-"""The entry before every question; worlds have fewer."""
+"""The entry before every question; situations have fewer."""
 
-# --- a world's entries
+# --- a situation's entries
 
 
-def entries_of(world: World) -> list[Entry]:
+def entries_of(situation: Situation) -> list[Entry]:
     """All that happened, but for how people and hospitals came into the log."""
-    return sorted((*shared_entries(world), *chart_entries(world)), key=lambda entry: entry.link.seq)
+    return sorted(
+        (*shared_entries(situation), *chart_entries(situation)), key=lambda entry: entry.link.seq
+    )
 
 
-def shared_entries(world: World) -> Iterator[Entry]:
+def shared_entries(situation: Situation) -> Iterator[Entry]:
     """Groups, and who joined and left them."""
-    for group, hospital in world["groups"].items():
+    for group, hospital in situation["groups"].items():
         yield entry_of("group.formed", 0, {"group": group}, f"hospital/{hospital}")
-    for joining in world["joinings"]:
+    for joining in situation["joinings"]:
         kind = "group.joined" if joining["joined"] else "group.left"
         body = {"account": joining["account"], "group": joining["group"]}
-        stream = f"hospital/{world['groups'][joining['group']]}"
+        stream = f"hospital/{situation['groups'][joining['group']]}"
         yield entry_of(kind, joining["seq"], body, stream)
 
 
-def chart_entries(world: World) -> Iterator[Entry]:
+def chart_entries(situation: Situation) -> Iterator[Entry]:
     """One patient's entries."""
-    stream = f"patient/{world['chart']}"
-    yield from patient_entries(world["patient"], stream)
-    for record in world["records"]:
+    stream = f"patient/{situation['chart']}"
+    yield from patient_entries(situation["patient"], stream)
+    for record in situation["records"]:
         yield from record_entries(record, stream)
-    names = {grant["lineage"]: grant["id"] for grant in reversed(world["grants"])}
-    for grant in world["grants"]:
+    names = {grant["lineage"]: grant["id"] for grant in reversed(situation["grants"])}
+    for grant in situation["grants"]:
         yield entry_of("access.granted", grant["seq"], granted_body(grant), stream, v=form(grant))
-    for end in world["revocations"]:
+    for end in situation["revocations"]:
         body = {"grantee": end["grantee"], "purpose": "PATRQT"}
         if end["lineage"] is not None:
             body["grant"] = names[end["lineage"]]
-        v = 2 if end["grantee"] in world["groups"] else 1
+        v = 2 if end["grantee"] in situation["groups"] else 1
         yield entry_of("access.revoked", end["seq"], body, stream, v=v)
-    for said in world["exclusions"]:
+    for said in situation["exclusions"]:
         kind = "reader.included" if said["lifted"] else "reader.excluded"
         yield entry_of(kind, said["seq"], {"reader": said["reader"], "purpose": "PATRQT"}, stream)
-    for used in world["openings"]:
+    for used in situation["openings"]:
         named = used["actor"], used["hospital"]
         decision = {"rule": "S9", "basis": used["basis"]}
         yield entry_of(used["type"], used["seq"], {}, stream, named, decision=decision)
@@ -166,19 +168,19 @@ def fold(entries: Iterable[Entry], rows: Rows) -> Rows:
     return rows
 
 
-def rows_of(world: World) -> Rows:
-    """The rows of a world: people and hospitals put, all else folded."""
+def rows_of(situation: Situation) -> Rows:
+    """The rows of a situation: people and hospitals put, all else folded."""
     rows = Rows()
     rows.put(PolicyRow("", LOG, 0, 0, b64encode(registry_hash()), ""))
-    for account in world["accounts"]:
+    for account in situation["accounts"]:
         rows.put(Account(account, 0, "operator"))
-    for hospital, active in world["hospitals"].items():
+    for hospital, active in situation["hospitals"].items():
         rows.put(Hospital(hospital, 0, active, True))
-    for one in world["members"]:
+    for one in situation["members"]:
         named = one["account"], one["role"], one["hospital"] or ""
         rows.put(Member(*named, one["seq"], one["active"], one["start"] or 0, one["end"] or 0))
-    fold(entries_of(world), rows)
-    for record in world["records"]:
+    fold(entries_of(situation), rows)
+    for record in situation["records"]:
         rows.put(as_gone(record, rows))
     return rows
 
@@ -196,18 +198,18 @@ def policy_row(policy: Ask) -> Policy:
 
 
 class Case:
-    """A world and a policy as the product has them, ready for questions."""
+    """A situation and a policy as the product has them, ready for questions."""
 
-    def __init__(self, world: World, policy: Ask) -> None:
+    def __init__(self, situation: Situation, policy: Ask) -> None:
         """Everything is folded here."""
-        self.world: World = {"chart": PATIENT, **world}
-        self.rows, self.policy = rows_of(self.world), policy_row(policy)
+        self.situation: Situation = {"chart": PATIENT, **situation}
+        self.rows, self.policy = rows_of(self.situation), policy_row(policy)
 
     def asked(self, ask: Ask) -> tuple[Request, Facts]:
         """The question as a request, and the facts for it: those that the gate gathers, and all grants that have ended."""
         acting = {"role": ask["role"]} | ({"hospital": ask["hospital"]} if ask["hospital"] else {})
         event = event_of(
-            ask["actor"], acting, "record.opened", {}, f"patient/{self.world['chart']}"
+            ask["actor"], acting, "record.opened", {}, f"patient/{self.situation['chart']}"
         )
         known = self.rows.get(Account, ask["actor"]) is not None
         request = Request(
@@ -217,7 +219,7 @@ class Case:
             held=known and holds_role(event, ask["now"], self.rows),
             assurance=ask["assurance"],
             on_behalf_of=ask["on_behalf_of"] or "",
-            patient=self.world["chart"],
+            patient=self.situation["chart"],
             action=ask["action"],
             purpose=ask["purpose"],
             now=ask["now"],
@@ -231,10 +233,10 @@ class Case:
         return request, whole
 
     def record(self, record: Ask) -> Record:
-        """The row of one of the world's records, or of one that it has not."""
-        if record in self.world["records"]:
+        """The row of one of the situation's records, or of one that it has not."""
+        if record in self.situation["records"]:
             return as_gone(record, self.rows)
-        apart = fold(record_entries(record, f"patient/{self.world['chart']}"), Rows())
+        apart = fold(record_entries(record, f"patient/{self.situation['chart']}"), Rows())
         return as_gone(record, apart)
 
     def decision(self, ask: Ask) -> Decision:
@@ -250,7 +252,7 @@ class Case:
     def chart(self, ask: Ask) -> tuple[Answer, list[str]]:
         """What the engine says to opening the chart, and the records that it shows."""
         request, facts = self.asked(ask | {"record": None})
-        records = self.rows.group(Record, self.world["chart"])
+        records = self.rows.group(Record, self.situation["chart"])
         decision, shown = engine.decide_list(request, facts, self.policy, records)
         return in_words(decision), [record.record for record in shown]
 

@@ -1,4 +1,4 @@
-"""A small hospital town for examples that a person can read, in the model's terms."""
+"""A small situation for examples that a person can read, in the model's terms."""
 
 from copy import deepcopy
 from itertools import count
@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from tests.support.consent import model
 from tests.support.consent.cases import Case
-from tests.support.consent.model import Ask, World
+from tests.support.consent.model import Ask, Situation
 from tests.support.consent.random_cases import DAY, NOW, PATIENT
 
 RECORD: Final[Ask] = {
@@ -57,13 +57,13 @@ WHO: Final[dict[str, tuple[str, str, str | None]]] = {
 }
 
 
-def town(**changes: Any) -> World:
+def example(**changes: Any) -> Situation:
     """The patient of entry 10, the record of entry 11, and those of WHO by entries 1 to 6.
 
     Hospital hs_0 registered the patient. Group gp_1 is of the stranger's hospital, who is in it.
     """
     seqs = count(1)
-    world: World = {
+    situation: Situation = {
         "chart": PATIENT,
         "accounts": [*(f"ac_{number}" for number in range(7)), "ac_9"],
         "hospitals": {"hs_0": True, "hs_1": True, "hs_2": True},
@@ -88,9 +88,9 @@ def town(**changes: Any) -> World:
         "openings": [],
         "records": [RECORD],
     }
-    world["members"][4] |= {"start": NOW - DAY, "end": NOW + DAY}
-    world["members"] += [model.member(*WHO[name], 0) for name in ("operator", "service")]
-    return deepcopy(world | changes)
+    situation["members"][4] |= {"start": NOW - DAY, "end": NOW + DAY}
+    situation["members"] += [model.member(*WHO[name], 0) for name in ("operator", "service")]
+    return deepcopy(situation | changes)
 
 
 def question(who: str, action: str, **changes: Any) -> Ask:
@@ -111,9 +111,9 @@ def excluded(reader: str, seq: int = 30, lifted: bool = False) -> Ask:
     return {"seq": seq, "reader": reader, "lifted": lifted}
 
 
-def said(world: World, ask: Ask, policy: Ask = POLICY) -> str:
+def said(situation: Situation, ask: Ask, policy: Ask = POLICY) -> str:
     """The engine's answer as a line, which is also the model's: `deny S2 retracted [12]`."""
-    got = Case(world, policy).answer(ask)
-    assert got == model.decide(world, ask, policy)
+    got = Case(situation, policy).answer(ask)
+    assert got == model.decide(situation, ask, policy)
     effect, rule, reason, basis = got
     return f"{effect} {rule} {reason or ''} {list(basis)}".replace("  ", " ")

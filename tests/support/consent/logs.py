@@ -15,7 +15,7 @@ from ledger.rows import Rows
 from ledger.sequencer import Appended, Judged
 from ledger.times import format_time
 from ledger.types import fold
-from tests.support.memory_log import Body, Person, World, reading
+from tests.support.memory_log import Body, MemoryLog, Person, reading
 
 ACTS: Final = 30
 LABELS: Final = ["l_" + digit * 26 for digit in "01"]
@@ -35,19 +35,19 @@ class Log:
 
     def __init__(self, rng: Random) -> None:
         """The log before anything was consented to."""
-        self.rng, self.world = rng, World()
-        admins = [self.world.admin(self.world.hospital()) for _ in range(2)]
-        self.doctors = [self.world.doctor(admin) for admin in admins]
-        self.admins, self.patient = admins, self.world.patient(admins[0])
+        self.rng, self.log = rng, MemoryLog()
+        admins = [self.log.admin(self.log.hospital()) for _ in range(2)]
+        self.doctors = [self.log.doctor(admin) for admin in admins]
+        self.admins, self.patient = admins, self.log.patient(admins[0])
         self.groups = [self.form(admin) for admin in admins]
-        self.records = [self.world.upload(self.doctors[0], self.patient)]
+        self.records = [self.log.upload(self.doctors[0], self.patient)]
         self.grants: list[Body] = []
         self.shown: dict[int, tuple[Record, ...]] = {}
         """By the number of the entry that opened the chart."""
 
     def form(self, admin: Person) -> str:
-        group = self.world.id("gp")
-        self.world.do(admin, "group.formed", {"group": group})
+        group = self.log.id("gp")
+        self.log.do(admin, "group.formed", {"group": group})
         return group
 
     @property
@@ -66,7 +66,7 @@ class Log:
         self, actor: Person, kind: str, body: Body, purpose: str = "PATRQT", v: int = 1
     ) -> Entry | None:
         """Something in the patient's stream; its entry if it was appended."""
-        found = self.world.outcome(actor, kind, {"purpose": purpose} | body, self.patient, v=v)
+        found = self.log.outcome(actor, kind, {"purpose": purpose} | body, self.patient, v=v)
         if not isinstance(found, Appended):
             return None
         self.shown[found.entry.link.seq] = found.shown
@@ -81,7 +81,7 @@ class Log:
         if self.rng.random() < 0.5:
             members["clinical_date"] = "2026-11-18"
         author = self.doctors[self.rng.random() < 0.25]
-        self.records.append(self.world.upload(author, self.patient, **members))
+        self.records.append(self.log.upload(author, self.patient, **members))
 
     def hide_or_show(self) -> None:
         kind = self.rng.choice(("record.hidden", "record.shown"))
@@ -97,16 +97,16 @@ class Log:
         who = self.rng.randrange(2)
         kind = self.rng.choice(("group.joined", "group.left"))
         body = {"account": self.doctors[who].account, "group": self.groups[who]}
-        self.world.outcome(self.admins[who], kind, body)
+        self.log.outcome(self.admins[who], kind, body)
 
     def grant(self) -> None:
         """For hours, so that some run out; of all, of some or of one, half with an exception."""
-        start = self.world.now
+        start = self.log.now
         term = {
             "start": format_time(start),
             "end": format_time(start + self.rng.randint(1, 4) * HOUR),
         }
-        body: Body = self.world.grant_body(self.reader) | term
+        body: Body = self.log.grant_body(self.reader) | term
         if self.grants and self.rng.random() < 0.4:
             before = self.rng.choice(self.grants)
             body |= {
@@ -164,7 +164,7 @@ class Log:
             self.say(self.admins[0], "patient.corrected", body, "TREAT")
 
     def wait(self) -> None:
-        self.world.wait(self.rng.randint(1, HOUR))
+        self.log.wait(self.rng.randint(1, HOUR))
 
 
 HOUR: Final = 3_600_000
@@ -196,7 +196,7 @@ def random_log(rng: Random, acts: int = ACTS) -> Log:
 def recomputed(log: Log) -> Iterator[Recomputed]:
     """Every decision in the log with what the gate says on the entries before it alone."""
     rows = Rows()
-    for entry in log.world.entries:
+    for entry in log.log.entries:
         if entry.decision is not None:
             refused = entry.event.type.name == "access.refused"
             event, sig = nested_event(entry.event) if refused else (entry.event, entry.sig)

@@ -3,9 +3,10 @@
 It shares no line with `consent/` and imports nothing of it: plain dicts in, a plain tuple out.
 Nothing is folded beforehand: who rules in a lineage, how often a grant was used, who is in a group,
 what is hidden, who is excluded and whether a person is of age are worked out anew for every question,
-by looking through all that happened. `tests/support/consent/random_cases.py` draws worlds and questions.
+by looking through all that happened. `tests/support/consent/random_cases.py` draws situations and questions.
 
-    world    patient      {"id", "account", "hospital" that registered it (None: the service), "seq",
+    situation
+             patient      {"id", "account", "hospital" that registered it (None: the service), "seq",
                           "teen_from" and "adult_from" (ms, None of age), "deceased": the number of
                           the entry that told of it or 0} or None
              accounts     [account]
@@ -35,7 +36,7 @@ by looking through all that happened. `tests/support/consent/random_cases.py` dr
     policy   custodian_reads, assurance {action: level, "read_sensitive": level}, 1 if not named
     answer   (effect, rule, reason or None, basis)
 
-Of a world without groups, exclusions or exceptions, and of a record without categories, these members
+Of a situation without groups, exclusions or exceptions, and of a record without categories, these members
 may be left out. `register` is `patient.registered`, and `patient.corrected` if the patient is there;
 of a person it is a claim whose code is not proved, of a patient the linking of charts: nothing here
 permits either. Open emergencies, harm holds, delegations and care links are facts that nobody has.
@@ -44,7 +45,7 @@ permits either. Open emergencies, harm holds, delegations and care links are fac
 from collections.abc import Callable
 from typing import Any, Final
 
-World = dict[str, Any]
+Situation = dict[str, Any]
 Ask = dict[str, Any]
 Answer = tuple[str, str, str | None, tuple[int, ...]]
 
@@ -113,9 +114,9 @@ def obligations(answer: Answer) -> tuple[str, ...]:
 # --- who the asker is
 
 
-def membership(world: World, ask: Ask) -> dict[str, Any] | None:
+def membership(situation: Situation, ask: Ask) -> dict[str, Any] | None:
     """The entry that gives this account this role (in this hospital), if it is active."""
-    for member in world["members"]:
+    for member in situation["members"]:
         same = all(member[key] == ask[own] for key, own in MEMBER_KEYS)
         if same and member["active"] and in_term(member, ask["now"]):
             return dict(member)
@@ -136,11 +137,11 @@ def member(account: str, role: str, hospital: str | None, seq: int, active: bool
     return named | {"seq": seq, "active": active, "start": None, "end": None}
 
 
-def in_group(world: World, account: str, group: str) -> bool:
+def in_group(situation: Situation, account: str, group: str) -> bool:
     """What was said last of this account and this group."""
     said = [
         joining
-        for joining in world.get("joinings", [])
+        for joining in situation.get("joinings", [])
         if (joining["account"], joining["group"]) == (account, group)
     ]
     return bool(said) and bool(latest(said)["joined"])
@@ -150,31 +151,31 @@ def latest(entries: list[Ask]) -> Ask:
     return max(entries, key=lambda entry: int(entry["seq"]))
 
 
-def holds_role(world: World, ask: Ask) -> bool:
+def holds_role(situation: Situation, ask: Ask) -> bool:
     role = ask["role"]
     if role == "person":
         return True
     if role == "patient":
-        return is_patient(world, ask)
+        return is_patient(situation, ask)
     if role == "relative":  # nobody is linked in this scope, so nobody holds it
         return False
-    if membership(world, ask) is None:
+    if membership(situation, ask) is None:
         return False
     if role == "auditor" and any(  # nobody is auditor and holds a hospital's role at once
         member["active"] and member["role"] in IN_HOSPITAL and member["account"] == ask["actor"]
-        for member in world["members"]
+        for member in situation["members"]
     ):
         return False
-    return role not in IN_HOSPITAL or bool(world["hospitals"].get(ask["hospital"]))
+    return role not in IN_HOSPITAL or bool(situation["hospitals"].get(ask["hospital"]))
 
 
-def is_patient(world: World, ask: Ask) -> bool:
-    patient = world["patient"]
+def is_patient(situation: Situation, ask: Ask) -> bool:
+    patient = situation["patient"]
     return patient is not None and ask["role"] == "patient" and ask["actor"] == patient["account"]
 
 
-def age(world: World, now: int) -> str:
-    patient = world["patient"]
+def age(situation: Situation, now: int) -> str:
+    patient = situation["patient"]
     if patient["adult_from"] is None or now >= patient["adult_from"]:
         return "adult"
     return "teen" if now >= patient["teen_from"] else "child"
@@ -183,57 +184,57 @@ def age(world: World, now: int) -> str:
 # --- the stages, in the order of the page
 
 
-def s0_sanity(world: World, ask: Ask, policy: Ask) -> Answer | None:
+def s0_sanity(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
     sane = (
-        (world["patient"] is not None or ask["action"] == "register")
-        and ask["actor"] in world["accounts"]
+        (situation["patient"] is not None or ask["action"] == "register")
+        and ask["actor"] in situation["accounts"]
         and ask["role"] in ROLES
         and ask["action"] in ACTIONS
         and ask["purpose"] in PURPOSES
-        and holds_role(world, ask)
+        and holds_role(situation, ask)
     )
     return None if sane else deny("S0", "invalid")
 
 
-def s1_role(world: World, ask: Ask, policy: Ask) -> Answer | None:
+def s1_role(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
     role, action = ask["role"], ask["action"]
     if action not in ROLES[role].split():
         return deny("S1", "role")
     if role == "auditor":
-        member = membership(world, ask)
+        member = membership(situation, ask)
         return permit("S1", member["seq"]) if member else None
     return None
 
 
-def s2_state(world: World, ask: Ask, policy: Ask) -> Answer | None:
-    patient, record = world["patient"], ask["record"]
+def s2_state(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
+    patient, record = situation["patient"], ask["record"]
     if record and record["gone"] is not None:
         return deny("S2", "gone", record["gone"])
     if record and record["retracted"] is not None:
         ours = record["hospital"] is not None and ask["hospital"] == record["hospital"]
-        if not ours and not is_patient(world, ask):
+        if not ours and not is_patient(situation, ask):
             return deny("S2", "retracted", record["retracted"])
     if patient and patient["deceased"] and ask["action"] == "grant":
         return deny("S2", "deceased", patient["deceased"])
     return None
 
 
-def s3_assurance(world: World, ask: Ask, policy: Ask) -> Answer | None:
+def s3_assurance(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
     needed = policy["assurance"].get(ask["action"], 1)
     if ask["action"] == "read" and ask["record"] and ask["record"]["sensitive"]:
         needed = max(needed, policy["assurance"].get("read_sensitive", 1))
     return deny("S3", "step_up") if ask["assurance"] < needed else None
 
 
-def s5_self(world: World, ask: Ask, policy: Ask) -> Answer | None:
-    if ask["on_behalf_of"] or not is_patient(world, ask):
+def s5_self(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
+    if ask["on_behalf_of"] or not is_patient(situation, ask):
         return None
-    allowed = {"adult": SELF_ADULT, "teen": SELF_TEEN, "child": []}[age(world, ask["now"])]
+    allowed = {"adult": SELF_ADULT, "teen": SELF_TEEN, "child": []}[age(situation, ask["now"])]
     if ask["action"] not in allowed:
         return None
     if ask["action"] == "retract" and not wrote_as_patient(ask):
         return None
-    return permit("S5", world["patient"]["seq"])
+    return permit("S5", situation["patient"]["seq"])
 
 
 def wrote_as_patient(ask: Ask) -> bool:
@@ -242,15 +243,15 @@ def wrote_as_patient(ask: Ask) -> bool:
     return record is not None and record["author"] == ask["actor"] and record["hospital"] is None
 
 
-def s6_custodian(world: World, ask: Ask, policy: Ask) -> Answer | None:
+def s6_custodian(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
     """Of the service, which is in no hospital, the entry that made it the service is taken."""
     if ask["on_behalf_of"]:
         return None
-    member = membership(world, ask)
+    member = membership(situation, ask)
     if member is None or ask["role"] not in (*IN_HOSPITAL, "service"):
         return None
     if ask["action"] == "register":
-        return s6_registering(world, ask, member["seq"])
+        return s6_registering(situation, ask, member["seq"])
     if ask["action"] == "append" and ask["role"] in ("doctor", "hospital_system"):
         return permit("S6", member["seq"])
     record = ask["record"]
@@ -265,9 +266,9 @@ def s6_custodian(world: World, ask: Ask, policy: Ask) -> Answer | None:
     return None
 
 
-def s6_registering(world: World, ask: Ask, entered: int) -> Answer | None:
+def s6_registering(situation: Situation, ask: Ask, entered: int) -> Answer | None:
     """Of a patient who is there already, a correction: by the hospital that registered alone."""
-    patient = world["patient"]
+    patient = situation["patient"]
     if patient is None:
         return permit("S6", entered)
     registrar = patient.get("hospital")
@@ -275,43 +276,43 @@ def s6_registering(world: World, ask: Ask, entered: int) -> Answer | None:
     return permit("S6", entered) if ours else None
 
 
-def s7_exclusion(world: World, ask: Ask, policy: Ask) -> Answer | None:
+def s7_exclusion(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
     """A person's beats the emergency; a hospital's and a group's leave to S8 what S8 answers."""
     readers = [ask["actor"]]
-    if s8_emergency(world, ask, policy) is None:
+    if s8_emergency(situation, ask, policy) is None:
         readers.append(ask["hospital"])
-        groups = world.get("groups", {})
-        readers += [group for group in groups if in_group(world, ask["actor"], group)]
-    found = [seq for reader in readers if (seq := excluded_by(world, reader)) is not None]
+        groups = situation.get("groups", {})
+        readers += [group for group in groups if in_group(situation, ask["actor"], group)]
+    found = [seq for reader in readers if (seq := excluded_by(situation, reader)) is not None]
     return deny("S7", "excluded", min(found)) if found else None
 
 
-def excluded_by(world: World, reader: str | None) -> int | None:
+def excluded_by(situation: Situation, reader: str | None) -> int | None:
     """The entry by which this reader is excluded, if the last word on them is an exclusion."""
-    said = [entry for entry in world.get("exclusions", []) if entry["reader"] == reader]
+    said = [entry for entry in situation.get("exclusions", []) if entry["reader"] == reader]
     if not said or latest(said)["lifted"]:
         return None
     return int(latest(said)["seq"])
 
 
-def s8_emergency(world: World, ask: Ask, policy: Ask) -> Answer | None:
+def s8_emergency(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
     """Nothing was declared yet; whoever declares does it on their own standing."""
     if ask["action"] == "declare_emergency" and ask["role"] == "doctor":
         return permit("S8")
     return deny("S8", "emergency_needed") if ask["purpose"] in ("BTG", "ETREAT") else None
 
 
-def s9_grant(world: World, ask: Ask, policy: Ask) -> Answer | None:
+def s9_grant(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
     if ask["on_behalf_of"]:
         return None
-    fitting = [grant for grant in world["grants"] if applies(world, grant, ask)]
+    fitting = [grant for grant in situation["grants"] if applies(situation, grant, ask)]
     if not fitting:
         return None
     chosen = min(fitting, key=lambda grant: (grant["uses"] is not None, grant["seq"]))
     return permit("S9", chosen["seq"])
 
 
-def s12_default(world: World, ask: Ask, policy: Ask) -> Answer | None:
+def s12_default(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
     if ask["action"] == "request_access" and ask["role"] == "doctor":
         return permit("S12")
     return deny("S12", "no_consent")
@@ -320,17 +321,17 @@ def s12_default(world: World, ask: Ask, policy: Ask) -> Answer | None:
 # --- grants
 
 
-def rules_lineage(world: World, grant: Ask) -> bool:
+def rules_lineage(situation: Situation, grant: Ask) -> bool:
     """The highest-numbered entry of its lineage rules; a revocation ends all of it."""
     later = [
         other
-        for other in world["grants"]
+        for other in situation["grants"]
         if (other["lineage"], other["grantee"]) == (grant["lineage"], grant["grantee"])
         and other["seq"] > grant["seq"]
     ]
     ended = [
         end
-        for end in world["revocations"]
+        for end in situation["revocations"]
         if end["grantee"] == grant["grantee"]
         and end["lineage"] in (None, grant["lineage"])
         and end["seq"] > grant["seq"]
@@ -338,31 +339,31 @@ def rules_lineage(world: World, grant: Ask) -> bool:
     return not later and not ended
 
 
-def applies(world: World, grant: Ask, ask: Ask) -> bool:
+def applies(situation: Situation, grant: Ask, ask: Ask) -> bool:
     return (
-        rules_lineage(world, grant)
+        rules_lineage(situation, grant)
         and grant["start"] <= ask["now"] < grant["end"]
-        and is_grantee(world, grant["grantee"], ask)
+        and is_grantee(situation, grant["grantee"], ask)
         and ask["purpose"] in (grant["purposes"] or ["TREAT"])
         and ask["action"] in grant["actions"]
-        and (grant["uses"] is None or used(world, grant) < grant["uses"])
+        and (grant["uses"] is None or used(situation, grant) < grant["uses"])
         and in_scope(grant, ask)
     )
 
 
-def is_grantee(world: World, grantee: str, ask: Ask) -> bool:
+def is_grantee(situation: Situation, grantee: str, ask: Ask) -> bool:
     """Of a group: who is in it and acts for the hospital whose group it is."""
-    groups = world.get("groups", {})
+    groups = situation.get("groups", {})
     if grantee in groups:
-        return in_group(world, ask["actor"], grantee) and ask["hospital"] == groups[grantee]
+        return in_group(situation, ask["actor"], grantee) and ask["hospital"] == groups[grantee]
     return grantee in (ask["actor"], ask["hospital"])
 
 
-def used(world: World, grant: Ask) -> int:
+def used(situation: Situation, grant: Ask) -> int:
     """How many records were opened on it; looking at the chart is no use."""
     return sum(
         grant["seq"] in opening["basis"]
-        for opening in world["openings"]
+        for opening in situation["openings"]
         if opening.get("type", "record.opened") == "record.opened"
     )
 
@@ -428,7 +429,7 @@ def labels_named(grant: Ask, record: Ask) -> bool:
     return set(record["labels"]) <= set(grant["codes"])
 
 
-Stage = Callable[[World, Ask, Ask], Answer | None]
+Stage = Callable[[Situation, Ask, Ask], Answer | None]
 STAGES: Final[tuple[Stage, ...]] = (
     s0_sanity,
     s1_role,
@@ -443,21 +444,21 @@ STAGES: Final[tuple[Stage, ...]] = (
 )
 
 
-def decide(world: World, ask: Ask, policy: Ask) -> Answer:
+def decide(situation: Situation, ask: Ask, policy: Ask) -> Answer:
     """The first stage that answers decides."""
     for stage in STAGES:
-        answer = stage(world, ask, policy)
+        answer = stage(situation, ask, policy)
         if answer is not None:
             return answer
     raise AssertionError("the last stage always answers")
 
 
-def decide_list(world: World, ask: Ask, policy: Ask) -> tuple[Answer, list[str]]:
+def decide_list(situation: Situation, ask: Ask, policy: Ask) -> tuple[Answer, list[str]]:
     """The answer to opening the chart, and the records that it shows, by their first entries."""
-    whole = decide(world, ask | {"record": None}, policy)
-    ordered = sorted(world["records"], key=lambda record: int(record["seq"]))
+    whole = decide(situation, ask | {"record": None}, policy)
+    ordered = sorted(situation["records"], key=lambda record: int(record["seq"]))
     answers = [
-        (record["id"], decide(world, ask | {"record": record}, policy)) for record in ordered
+        (record["id"], decide(situation, ask | {"record": record}, policy)) for record in ordered
     ]
     permits = [(name, answer) for name, answer in answers if answer[0] == "permit"]
     shown = [name for name, _ in permits]

@@ -15,7 +15,7 @@ from tests.support.consent import model
 from tests.support.consent import properties_of_answers as answers
 from tests.support.consent import properties_of_facts as facts
 from tests.support.consent.cases import Case, in_words
-from tests.support.consent.model import Answer, Ask, World
+from tests.support.consent.model import Answer, Ask, Situation
 from tests.support.consent.random_cases import random_case
 
 
@@ -24,25 +24,25 @@ def p20_agrees_with_the_model(rng: Random) -> None:
 
 
 def agree(rng: Random, questions: int) -> Counter[Any]:
-    """The model and the engine say the same about a random world; gives what they said.
+    """The model and the engine say the same about a random situation; gives what they said.
 
     Every question is also asked of the whole chart, and what a refused asker is told is compared.
     """
-    world, policy, asks = random_case(rng, questions)
-    case, said = Case(world, policy), Counter[Any]()
+    situation, policy, asks = random_case(rng, questions)
+    case, said = Case(situation, policy), Counter[Any]()
     for ask in asks:
-        about = f"{ask}, {policy}, {world}"
-        decision, expected = case.decision(ask), model.decide(world, ask, policy)
+        about = f"{ask}, {policy}, {situation}"
+        decision, expected = case.decision(ask), model.decide(situation, ask, policy)
         assert in_words(decision) == expected, f"{in_words(decision)}, not {expected}: {about}"
         assert decision.obligations == model.obligations(expected)
         assert not decision.masked
         assert told(case, ask, decision) == model.told(expected)
         listing = ask | {"action": "list"}
-        chart, shown = case.chart(listing), model.decide_list(world, listing, policy)
+        chart, shown = case.chart(listing), model.decide_list(situation, listing, policy)
         assert chart == shown, f"{chart}, not {shown}: {about}"
         said[expected[:3]] += 1
         said["chart", *shown[0][:2]] += 1
-        said.update(features(world, expected))
+        said.update(features(situation, expected))
     return said
 
 
@@ -56,14 +56,14 @@ def told(case: Case, ask: Ask, decision: Decision) -> Answer:
     return said["effect"], said["rule"], said.get("reason"), tuple(said["basis"])
 
 
-def features(world: World, answer: Answer) -> Iterator[tuple[str, str]]:
+def features(situation: Situation, answer: Answer) -> Iterator[tuple[str, str]]:
     """What kind of grant it was that permitted, and whom the exclusion was of."""
-    for grant in world["grants"]:
+    for grant in situation["grants"]:
         if answer[1] == "S9" and grant["seq"] in answer[3]:
             yield "granted", grant["kind"]
             yield "granted to", grant["grantee"][:2]
             yield "granted", "with exceptions" if grant["exceptions"] else "without"
-    for exclusion in world["exclusions"]:
+    for exclusion in situation["exclusions"]:
         if answer[1] == "S7" and exclusion["seq"] in answer[3]:
             yield "excluded", exclusion["reader"][:2]
 

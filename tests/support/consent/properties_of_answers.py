@@ -16,10 +16,10 @@ from tests.support.consent.examples import (
     POLICY,
     RECORD,
     WHO,
+    example,
     excluded,
     later,
     question,
-    town,
 )
 from tests.support.consent.logs import random_log, recomputed
 from tests.support.consent.model import Ask
@@ -47,12 +47,12 @@ def p11_a_label_opens_nothing(rng: Random) -> None:
 
     Sensitive without a label is no record of a log: its events say both or neither.
     """
-    world, policy, asks = granted_case(rng)
-    for grant in world["grants"]:
+    situation, policy, asks = granted_case(rng)
+    for grant in situation["grants"]:
         grant["codes"] = rng.choice((CODES, grant["codes"]))
         denial = {"type": "deny", "labels": [rng.choice(CODES)]}
         grant["exceptions"] = [*grant["exceptions"], *rng.choice(([], [denial]))]
-    case = Case(world, policy)
+    case = Case(situation, policy)
     for ask in asks:
         record = ask["record"]
         if record is None or (record["sensitive"] and not record["labels"]):
@@ -69,30 +69,30 @@ def p12_what_is_listed_can_be_read(rng: Random) -> None:
 
     On every page: what is shown of some of the records is that part of the whole.
     """
-    world, policy, asks = granted_case(rng)
-    for grant in world["grants"]:
+    situation, policy, asks = granted_case(rng)
+    for grant in situation["grants"]:
         grant["actions"] = rng.choice((["list", "read"], GRANTABLE))
-    case = Case(world, policy)
+    case = Case(situation, policy)
     for ask in [*asks, question("patient", "list")]:
         ask |= {"assurance": 3}
         readable = may(case, ask, "read")
         assert may(case, ask, "list") == readable
         assert sorted(case.chart(ask | {"action": "list"})[1]) == readable
         pages(rng, case, ask, readable)
-        of_age = world["patient"] and model.age(world, ask["now"]) == "adult"
+        of_age = situation["patient"] and model.age(situation, ask["now"]) == "adult"
         if ask["role"] == "patient" and of_age:
             assert may(case, ask, "export") == readable
 
 
 def may(case: Case, ask: Ask, action: str) -> list[str]:
     """The records with which somebody may do this."""
-    records = case.world["records"]
+    records = case.situation["records"]
     return sorted(r["id"] for r in records if case.permits(ask | {"action": action, "record": r}))
 
 
 def pages(rng: Random, case: Case, ask: Ask, readable: list[str]) -> None:
     request, facts = case.asked(ask | {"action": "list", "record": None})
-    records = [case.record(record) for record in case.world["records"]]
+    records = [case.record(record) for record in case.situation["records"]]
     cut = rng.randint(0, len(records))
     for page in (records[:cut], records[cut:]):
         _, shown = engine.decide_list(request, facts, case.policy, page)
@@ -113,15 +113,15 @@ def p13_the_log_gives_its_decisions_again(rng: Random) -> None:
 
 def p14_the_basis_explains(rng: Random) -> None:
     """With only what the basis names left, and with that and all that denies, it is the same."""
-    world, policy, asks = granted_case(rng)
-    case = Case(world, policy)
+    situation, policy, asks = granted_case(rng)
+    case = Case(situation, policy)
     for ask in asks:
         request, facts = case.asked(ask)
         decision = engine.decide(request, facts, case.policy)
         for few in explained(facts, decision):
             assert engine.decide(request, few, case.policy) == decision
         alone = request._replace(action="list", record=None)
-        records = [case.record(record) for record in world["records"]]
+        records = [case.record(record) for record in situation["records"]]
         listed, _ = engine.decide_list(alone, facts, case.policy, records)
         for few in explained(facts, listed):
             assert engine.decide_list(alone, few, case.policy, records)[0] == listed
@@ -138,8 +138,10 @@ def explained(facts: Facts, decision: Decision) -> tuple[Facts, Facts]:
 
 
 def p15_auditors_and_admins_get_no_content(rng: Random) -> None:
-    world, policy, asks = random_case(rng, QUESTIONS)
-    case = Case(world | {"members": town()["members"], "accounts": town()["accounts"]}, policy)
+    situation, policy, asks = random_case(rng, QUESTIONS)
+    case = Case(
+        situation | {"members": example()["members"], "accounts": example()["accounts"]}, policy
+    )
     for ask in asks:
         who = rng.choice(("admin", "auditor"))
         named = dict(zip(("actor", "role", "hospital"), WHO[who], strict=True))
@@ -151,14 +153,17 @@ def p15_auditors_and_admins_get_no_content(rng: Random) -> None:
 
 def p16_names_are_nothing(rng: Random) -> None:
     """Other ids for all that is named, and the same answer on the same entries."""
-    world, policy, asks = granted_case(rng)
+    situation, policy, asks = granted_case(rng)
     names = [PATIENT, *ACCOUNTS, *HOSPITALS, *GROUPS, *CODES, *EPISODES]
-    names += [named["id"] for named in (*world["grants"], *world["records"])]
+    names += [named["id"] for named in (*situation["grants"], *situation["records"])]
     numbers = rng.sample(range(10**6), len(names))
     others = {
         old: f"{old.partition('_')[0]}_{new:06}" for old, new in zip(names, numbers, strict=True)
     }
-    before, after = Case(world, policy), Case(renaming(world | {"chart": PATIENT}, others), policy)
+    before, after = (
+        Case(situation, policy),
+        Case(renaming(situation | {"chart": PATIENT}, others), policy),
+    )
     for ask in asks:
         renamed = renaming(ask, others)
         assert before.answer(ask) == after.answer(renamed)
@@ -178,7 +183,9 @@ def renaming(value: Any, names: dict[str, str]) -> Any:
 def p17_ages_flip_at_the_instant(rng: Random) -> None:
     teen = NOW + rng.randint(-DAY, DAY)
     adult = teen + rng.randint(1, DAY)
-    case = Case(town(patient=town()["patient"] | {"teen_from": teen, "adult_from": adult}), POLICY)
+    case = Case(
+        example(patient=example()["patient"] | {"teen_from": teen, "adult_from": adult}), POLICY
+    )
     edges = {"list": teen, "read": teen, "exclude": teen, "grant": teen, "hide": teen}
     for action, edge in (edges | {"erase": adult, "export": adult}).items():
         for now in (edge - 1, edge, edge + 1):
@@ -202,19 +209,19 @@ def p18_the_last_word_counts(rng: Random) -> None:
             ends.append({"seq": seq, "grantee": grantee, "lineage": lineage})
             granted = False
     other = [later(50, grantee="ac_2")] if rng.random() < 0.5 else []
-    world = town(grants=[*grants, *other], revocations=ends, exclusions=exclusions)
+    situation = example(grants=[*grants, *other], revocations=ends, exclusions=exclusions)
     may_read = (granted or bool(other)) and not out
-    assert Case(world, POLICY).permits(question("stranger", "read")) == may_read
+    assert Case(situation, POLICY).permits(question("stranger", "read")) == may_read
 
 
 def p19_patients_are_locked_out_by_few_stages(rng: Random) -> None:
     """Of age and for themselves, whatever they excluded, hid and revoked."""
-    world, policy, asks = granted_case(rng)
-    if world["patient"] is None:
+    situation, policy, asks = granted_case(rng)
+    if situation["patient"] is None:
         return
-    world["patient"] |= {"teen_from": None, "adult_from": None}
-    world["exclusions"].append(excluded(ACCOUNTS[0], 900))
-    case = Case(world, policy)
+    situation["patient"] |= {"teen_from": None, "adult_from": None}
+    situation["exclusions"].append(excluded(ACCOUNTS[0], 900))
+    case = Case(situation, policy)
     for ask in asks:
         record = rng.choice((ask["record"], RECORD | {"hidings": [12]}, None))
         asked = ask | {"actor": ACCOUNTS[0], "role": "patient", "hospital": None}

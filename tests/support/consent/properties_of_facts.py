@@ -13,8 +13,8 @@ from consent.decide import Decision, Facts, Request
 from ledger.facts import Grant, Provision, Record
 from tests.support.consent import model
 from tests.support.consent.cases import Case, chart_entries, fold, in_words
-from tests.support.consent.examples import GRANT, POLICY, excluded, question, town
-from tests.support.consent.model import Ask, World
+from tests.support.consent.examples import GRANT, POLICY, example, excluded, question
+from tests.support.consent.model import Ask, Situation
 from tests.support.consent.random_cases import (
     ACCOUNTS,
     DAY,
@@ -27,7 +27,7 @@ from tests.support.consent.random_cases import (
 )
 
 QUESTIONS: Final = 8
-"""Questions asked about one random world."""
+"""Questions asked about one random situation."""
 ODD: Final = ("", "none", "ac_7", "S5", "TREAT", "\N{SNOWMAN}")
 """Texts that members of a question have not."""
 
@@ -39,8 +39,8 @@ def p1_pure_total_deterministic(rng: Random) -> None:
 
     Also a question that nobody could ask has one.
     """
-    world, policy, asks = random_case(rng, QUESTIONS)
-    case, anew = Case(world, policy), Case(world, policy)
+    situation, policy, asks = random_case(rng, QUESTIONS)
+    case, anew = Case(situation, policy), Case(situation, policy)
     first = [case.answer(ask) for ask in asks]
     assert first == [anew.answer(ask) for ask in reversed(asks)][::-1]
     for ask in asks:
@@ -75,9 +75,9 @@ RULES: Final = ("S0", "S1", "S2", "S3", "S5", "S6", "S7", "S8", "S9", "S12")
 
 def p2_without_facts_few_permits(rng: Random) -> None:
     """Without consent only S1, S5, S6, asking for access and declaring an emergency permit."""
-    world, policy, asks = random_case(rng, QUESTIONS)
-    nothing: World = {name: [] for name in ("grants", "revocations", "exclusions", "openings")}
-    case = Case(world | nothing, policy)
+    situation, policy, asks = random_case(rng, QUESTIONS)
+    nothing: Situation = {name: [] for name in ("grants", "revocations", "exclusions", "openings")}
+    case = Case(situation | nothing, policy)
     for ask in asks:
         effect, rule, _, _ = case.answer(ask)
         free = ask["action"] in ("request_access", "declare_emergency")
@@ -100,24 +100,24 @@ def p4_fewer_lineages_permit_nothing(rng: Random) -> None:
 
 
 def p5_nothing_rests_on_what_was_revoked(rng: Random) -> None:
-    world, policy, asks = granted_case(rng)
-    grant = rng.choice(world["grants"])
-    after = Case(revoke(rng, world, grant), policy)
-    revoked = {g["seq"] for g in world["grants"] if g["lineage"] == grant["lineage"]}
+    situation, policy, asks = granted_case(rng)
+    grant = rng.choice(situation["grants"])
+    after = Case(revoke(rng, situation, grant), policy)
+    revoked = {g["seq"] for g in situation["grants"] if g["lineage"] == grant["lineage"]}
     for ask in asks:
         assert not revoked & set(after.answer(ask)[3])
         assert not revoked & set(after.chart(ask | {"action": "list"})[0][3])
 
 
-Change = Callable[[Random, World, Ask], World]
+Change = Callable[[Random, Situation, Ask], Situation]
 
 
 def around(rng: Random, change: Change, earlier: Change) -> None:
     """After the change nobody may do, or sees, what they might not before."""
-    world, policy, asks = granted_case(rng)
-    grant = rng.choice(world["grants"])
-    world = earlier(rng, world, grant)
-    before, after = Case(world, policy), Case(change(rng, world, grant), policy)
+    situation, policy, asks = granted_case(rng)
+    grant = rng.choice(situation["grants"])
+    situation = earlier(rng, situation, grant)
+    before, after = Case(situation, policy), Case(change(rng, situation, grant), policy)
     for ask in asks:
         for asked in (ask, ask | {"action": "declare_emergency"}):
             assert before.permits(asked) or not after.permits(asked)
@@ -125,52 +125,52 @@ def around(rng: Random, change: Change, earlier: Change) -> None:
         assert set(after.chart(listing)[1]) <= set(before.chart(listing)[1])
 
 
-def revoke(rng: Random, world: World, grant: Ask) -> World:
+def revoke(rng: Random, situation: Situation, grant: Ask) -> Situation:
     lineage = rng.choice((None, grant["lineage"]))
-    end = {"seq": next_seq(world), "grantee": grant["grantee"], "lineage": lineage}
-    return world | {"revocations": [*world["revocations"], end]}
+    end = {"seq": next_seq(situation), "grantee": grant["grantee"], "lineage": lineage}
+    return situation | {"revocations": [*situation["revocations"], end]}
 
 
-def exclude(rng: Random, world: World, grant: Ask) -> World:
+def exclude(rng: Random, situation: Situation, grant: Ask) -> Situation:
     """Of somebody who isn't excluded already."""
     readers = (grant["grantee"], *ACCOUNTS[:5], *HOSPITALS, *GROUPS)
-    free = [reader for reader in readers if model.excluded_by(world, reader) is None]
-    exclusion = excluded(rng.choice((free[0], rng.choice(free))), next_seq(world))
-    return world | {"exclusions": [*world["exclusions"], exclusion]}
+    free = [reader for reader in readers if model.excluded_by(situation, reader) is None]
+    exclusion = excluded(rng.choice((free[0], rng.choice(free))), next_seq(situation))
+    return situation | {"exclusions": [*situation["exclusions"], exclusion]}
 
 
-def one_more_denial(rng: Random, world: World, grant: Ask) -> World:
-    return rng.choice((revoke, exclude))(rng, world, grant)
+def one_more_denial(rng: Random, situation: Situation, grant: Ask) -> Situation:
+    return rng.choice((revoke, exclude))(rng, situation, grant)
 
 
-def unchanged(rng: Random, world: World, grant: Ask) -> World:
-    return world
+def unchanged(rng: Random, situation: Situation, grant: Ask) -> Situation:
+    return situation
 
 
-def next_seq(world: World) -> int:
+def next_seq(situation: Situation) -> int:
     """After all that a random case draws."""
-    return 900 + len(world["exclusions"]) + len(world["revocations"])
+    return 900 + len(situation["exclusions"]) + len(situation["revocations"])
 
 
-def without_lineage(rng: Random, world: World, grant: Ask) -> World:
+def without_lineage(rng: Random, situation: Situation, grant: Ask) -> Situation:
     lineage = grant["lineage"]
-    left = [g for g in world["grants"] if g["lineage"] != lineage]
+    left = [g for g in situation["grants"] if g["lineage"] != lineage]
     seqs = {g["seq"] for g in left}
-    return world | {
+    return situation | {
         "grants": left,
-        "revocations": [end for end in world["revocations"] if end["lineage"] != lineage],
-        "openings": [used for used in world["openings"] if set(used["basis"]) <= seqs],
+        "revocations": [end for end in situation["revocations"] if end["lineage"] != lineage],
+        "openings": [used for used in situation["openings"] if set(used["basis"]) <= seqs],
     }
 
 
-def granted_case(rng: Random) -> tuple[World, Ask, list[Ask]]:
+def granted_case(rng: Random) -> tuple[Situation, Ask, list[Ask]]:
     """A random case in which much was granted, asked about by those to whom it was."""
-    world, policy, _ = random_case(rng, 0)
+    situation, policy, _ = random_case(rng, 0)
     for seq in range(200, 206):
-        add_consent(rng, world, seq)
-    if not world["grants"]:
+        add_consent(rng, situation, seq)
+    if not situation["grants"]:
         return granted_case(rng)
-    return world, policy, [consented_ask(rng, world) for _ in range(QUESTIONS)]
+    return situation, policy, [consented_ask(rng, situation) for _ in range(QUESTIONS)]
 
 
 # --- P6 to P8
@@ -192,7 +192,7 @@ def p6_bounds_are_half_open(rng: Random) -> None:
     grant = GRANT | scope | {"start": start, "end": end, "uses": uses, "grantee": grantee}
     opening = {"type": "record.opened", "basis": [20], "actor": "ac_2", "hospital": "hs_1"}
     openings = [opening | {"seq": 30 + number} for number in range(used)]
-    case = Case(town(grants=[grant], openings=openings), POLICY)
+    case = Case(example(grants=[grant], openings=openings), POLICY)
     left = uses is None or used < uses
     for now, may in ((start - 1, False), (start, True), (end - 1, True), (end, False)):
         assert case.permits(question("stranger", "read", now=now)) == (may and left)
@@ -200,8 +200,8 @@ def p6_bounds_are_half_open(rng: Random) -> None:
 
 def p7_the_order_of_facts_is_nothing(rng: Random) -> None:
     """Of grants, exclusions and groups, of what a grant lists, and of the records of a chart."""
-    world, policy, asks = granted_case(rng)
-    case = Case(world, policy)
+    situation, policy, asks = granted_case(rng)
+    case = Case(situation, policy)
     for ask in asks:
         request, facts = case.asked(ask)
         mixed = Facts(
@@ -215,7 +215,7 @@ def p7_the_order_of_facts_is_nothing(rng: Random) -> None:
             request, mixed, case.policy
         )
         alone = request._replace(action="list", record=None)
-        records = [case.record(record) for record in world["records"]]
+        records = [case.record(record) for record in situation["records"]]
         assert engine.decide_list(alone, facts, case.policy, records) == engine.decide_list(
             alone, mixed, case.policy, mix(rng, records)
         )
@@ -243,9 +243,9 @@ def mixed_provisions(rng: Random, provisions: tuple[Provision, ...]) -> tuple[Pr
 
 def p8_other_patients_are_nothing(rng: Random) -> None:
     """What happened in another chart, in the same rows, and even among the facts of this one."""
-    world, policy, asks = granted_case(rng)
+    situation, policy, asks = granted_case(rng)
     other = foreign(rng)
-    alone, beside = Case(world, policy), Case(world, policy)
+    alone, beside = Case(situation, policy), Case(situation, policy)
     fold(chart_entries(other), beside.rows)
     for ask in asks:
         assert alone.answer(ask) == beside.answer(ask)
@@ -263,10 +263,10 @@ def p8_other_patients_are_nothing(rng: Random) -> None:
         assert in_words(astray) == ("deny", "S0", "invalid", ())
 
 
-def foreign(rng: Random) -> World:
-    """Another patient's world, by later entries; the same people and hospitals."""
+def foreign(rng: Random) -> Situation:
+    """Another patient's situation, by later entries; the same people and hospitals."""
     other, _, _ = random_case(rng, 0, 1_000)
     for seq in range(1_200, 1_206):
         add_consent(rng, other, seq)
-    patient = (other["patient"] or town()["patient"]) | {"id": "pt_1", "account": "ac_4"}
+    patient = (other["patient"] or example()["patient"]) | {"id": "pt_1", "account": "ac_4"}
     return other | {"chart": "pt_1", "patient": patient}

@@ -1,4 +1,4 @@
-"""Random worlds, policies and questions for the model of `decide`, as `tests/support/consent/model.py` has them.
+"""Random situations, policies and questions for the model of `decide`, as `tests/support/consent/model.py` has them.
 
 All of it is a function of the `Random` it is given. What happens is drawn one after the other, so that
 a reading rests on a grant of whoever then was in the group, and what is lifted was excluded before.
@@ -17,7 +17,7 @@ from tests.support.consent.model import (
     PURPOSES,
     ROLES,
     Ask,
-    World,
+    Situation,
     member,
     words,
 )
@@ -40,10 +40,10 @@ TERMS: Final = (*4 * ((-DAY, DAY),), (0, DAY), (1, DAY), (-DAY, 0), (-DAY, 1), (
 WHAT: Final = words("authors categories date_from date_to episodes")
 
 
-def random_case(rng: Random, questions: int, first: int = 1) -> tuple[World, Ask, list[Ask]]:
-    """A world whose entries are numbered from `first`, a policy, and questions about that world."""
-    world = random_world(rng, first)
-    return world, random_policy(rng), [random_ask(rng, world) for _ in range(questions)]
+def random_case(rng: Random, questions: int, first: int = 1) -> tuple[Situation, Ask, list[Ask]]:
+    """A situation whose entries are numbered from `first`, a policy, and questions about it."""
+    situation = random_world(rng, first)
+    return situation, random_policy(rng), [random_ask(rng, situation) for _ in range(questions)]
 
 
 def random_policy(rng: Random) -> Ask:
@@ -55,12 +55,12 @@ def random_policy(rng: Random) -> Ask:
     return {"custodian_reads": rng.random() < 0.8, "assurance": assurance}
 
 
-# --- worlds
+# --- situations
 
 
-def random_world(rng: Random, first: int) -> World:
+def random_world(rng: Random, first: int) -> Situation:
     seqs = count(first)
-    world: World = {
+    situation: Situation = {
         "accounts": ACCOUNTS[:-1],
         "hospitals": {hospital: rng.random() < 0.95 for hospital in HOSPITALS},
         "members": random_members(rng, seqs),
@@ -73,11 +73,11 @@ def random_world(rng: Random, first: int) -> World:
         "openings": [],
     }
     for _ in range(rng.randint(0, 8)):
-        join_or_leave(rng, world, next(seqs))
-    world["records"] = [random_record(rng, seqs) for _ in range(4)]
+        join_or_leave(rng, situation, next(seqs))
+    situation["records"] = [random_record(rng, seqs) for _ in range(4)]
     for _ in range(rng.randint(0, 12)):
-        add_consent(rng, world, next(seqs))
-    return world
+        add_consent(rng, situation, next(seqs))
+    return situation
 
 
 def random_members(rng: Random, seqs: Iterator[int]) -> list[Ask]:
@@ -136,62 +136,62 @@ def random_record(rng: Random, seqs: Iterator[int]) -> Ask:
 # --- what happens in them
 
 
-def add_consent(rng: Random, world: World, seq: int) -> None:
+def add_consent(rng: Random, situation: Situation, seq: int) -> None:
     """One more grant, revocation, exclusion, reading that rested on a grant, or change in a group."""
     add = rng.choices(STEPS, WEIGHTS)[0]
-    add(rng, world, seq)
+    add(rng, situation, seq)
 
 
-def grant(rng: Random, world: World, seq: int) -> None:
-    world["grants"].append(random_grant(rng, world, seq))
+def grant(rng: Random, situation: Situation, seq: int) -> None:
+    situation["grants"].append(random_grant(rng, situation, seq))
 
 
-def revoke(rng: Random, world: World, seq: int) -> None:
-    if world["grants"]:
-        old = rng.choice(world["grants"])
+def revoke(rng: Random, situation: Situation, seq: int) -> None:
+    if situation["grants"]:
+        old = rng.choice(situation["grants"])
         lineage = rng.choice((None, old["lineage"]))
         end = {"seq": seq, "grantee": old["grantee"], "lineage": lineage}
-        world["revocations"].append(end)
+        situation["revocations"].append(end)
 
 
-def exclude_or_lift(rng: Random, world: World, seq: int) -> None:
+def exclude_or_lift(rng: Random, situation: Situation, seq: int) -> None:
     """Of somebody; often of whom it was said before, or to whom something was granted."""
-    granted = [given["grantee"] for given in world["grants"]]
-    before = [said["reader"] for said in world["exclusions"]]
+    granted = [given["grantee"] for given in situation["grants"]]
+    before = [said["reader"] for said in situation["exclusions"]]
     reader = rng.choice((*granted, *4 * before, *ACCOUNTS[:5], *HOSPITALS, *GROUPS))
-    lifted = model.excluded_by(world, reader) is not None
-    world["exclusions"].append({"seq": seq, "reader": reader, "lifted": lifted})
+    lifted = model.excluded_by(situation, reader) is not None
+    situation["exclusions"].append({"seq": seq, "reader": reader, "lifted": lifted})
 
 
-def open_record_or_chart(rng: Random, world: World, seq: int) -> None:
+def open_record_or_chart(rng: Random, situation: Situation, seq: int) -> None:
     """By somebody whom the grant then was to; a reading of the chart uses nothing up."""
-    if not world["grants"]:
+    if not situation["grants"]:
         return
-    limited = [given for given in world["grants"] if given["uses"]]
-    old = rng.choice(limited or world["grants"])
-    readers = grantees(world, old)
+    limited = [given for given in situation["grants"] if given["uses"]]
+    old = rng.choice(limited or situation["grants"])
+    readers = grantees(situation, old)
     if readers:
         reader = rng.choice(readers)
         kind = "record.opened" if rng.random() < 0.8 else "chart.opened"
         named = {"actor": reader["account"], "hospital": reader["hospital"]}
-        world["openings"].append({"seq": seq, "type": kind, "basis": [old["seq"]]} | named)
+        situation["openings"].append({"seq": seq, "type": kind, "basis": [old["seq"]]} | named)
 
 
-def join_or_leave(rng: Random, world: World, seq: int) -> None:
+def join_or_leave(rng: Random, situation: Situation, seq: int) -> None:
     """Mostly of a doctor and a group of one of their hospitals."""
     at_home = [
         (one["account"], group)
-        for one in world["members"]
-        for group, hospital in world["groups"].items()
+        for one in situation["members"]
+        for group, hospital in situation["groups"].items()
         if one["role"] == "doctor" and one["hospital"] == hospital
     ]
     anywhere = [(rng.choice(ACCOUNTS[:5]), rng.choice(GROUPS))]
     account, group = rng.choice(anywhere * 2 + at_home)
-    joined = not model.in_group(world, account, group)
-    world["joinings"].append({"seq": seq, "account": account, "group": group, "joined": joined})
+    joined = not model.in_group(situation, account, group)
+    situation["joinings"].append({"seq": seq, "account": account, "group": group, "joined": joined})
 
 
-Step = Callable[[Random, World, int], None]
+Step = Callable[[Random, Situation, int], None]
 STEPS: Final[tuple[Step, ...]] = (
     grant,
     revoke,
@@ -202,22 +202,22 @@ STEPS: Final[tuple[Step, ...]] = (
 WEIGHTS: Final = (60, 13, 11, 24, 5)
 
 
-def grantees(world: World, given: Ask) -> list[Ask]:
+def grantees(situation: Situation, given: Ask) -> list[Ask]:
     """The doctors whom a grant is to."""
     return [
         one
-        for one in world["members"]
+        for one in situation["members"]
         if one["role"] == "doctor"
         and model.is_grantee(
-            world, given["grantee"], {"actor": one["account"], "hospital": one["hospital"]}
+            situation, given["grantee"], {"actor": one["account"], "hospital": one["hospital"]}
         )
     ]
 
 
-def random_grant(rng: Random, world: World, seq: int) -> Ask:
+def random_grant(rng: Random, situation: Situation, seq: int) -> Ask:
     kind = rng.choice(("full", "full", "partial", "partial", "selective"))
     start, end = rng.choice(TERMS)
-    records = rng.sample([record["id"] for record in world["records"]], rng.randint(1, 3))
+    records = rng.sample([record["id"] for record in situation["records"]], rng.randint(1, 3))
     given = {
         "seq": seq,
         "id": f"gr_{seq}",
@@ -225,8 +225,8 @@ def random_grant(rng: Random, world: World, seq: int) -> Ask:
         "grantee": rng.choice((*ACCOUNTS[:5], *HOSPITALS, *GROUPS)),
         "kind": kind,
         "records": sorted(records) if kind == "selective" else [],
-        "what": random_criteria(rng, world, WHAT) if kind == "partial" else {},
-        "exceptions": random_exceptions(rng, world, 2) if rng.random() < 0.5 else [],
+        "what": random_criteria(rng, situation, WHAT) if kind == "partial" else {},
+        "exceptions": random_exceptions(rng, situation, 2) if rng.random() < 0.5 else [],
         "purposes": sorted(rng.sample(PURPOSES, rng.choice((0, 0, 0, 1, 3)))),
         "actions": rng.choice((["list", "read"], ["list", "read"], ["list"], GRANTABLE)),
         "start": NOW + start,
@@ -235,19 +235,19 @@ def random_grant(rng: Random, world: World, seq: int) -> Ask:
         "codes": sorted(rng.sample(CODES, rng.choice((0, 1, 2)))),
         "sensitive": kind == "full" and rng.random() < 0.3,
     }
-    if world["grants"] and rng.random() < 0.3:
-        before = rng.choice(world["grants"])
+    if situation["grants"] and rng.random() < 0.3:
+        before = rng.choice(situation["grants"])
         given |= {"grantee": before["grantee"], "lineage": before["lineage"]}
     return given
 
 
-def random_criteria(rng: Random, world: World, names: list[str]) -> Ask:
+def random_criteria(rng: Random, situation: Situation, names: list[str]) -> Ask:
     """At least one of these criteria, mostly such that one of the records meets each."""
-    record = rng.choice(world["records"])
+    record = rng.choice(situation["records"])
     out: Ask = {}
     while not out:
         for name in names:
-            about = record if rng.random() < 0.7 else rng.choice(world["records"])
+            about = record if rng.random() < 0.7 else rng.choice(situation["records"])
             value = CRITERIA[name](rng, about)
             if value and rng.random() < 0.25:
                 out[name] = value
@@ -275,15 +275,15 @@ CRITERIA: Final[dict[str, Callable[[Random, Ask], Any]]] = {
 }
 
 
-def random_exceptions(rng: Random, world: World, depth: int) -> list[Ask]:
+def random_exceptions(rng: Random, situation: Situation, depth: int) -> list[Ask]:
     """One to three provisions beside each other; only a denying one may speak of labels."""
     exceptions = []
     for _ in range(rng.choice((1, 1, 2, 3))):
         kind = rng.choice(("deny", "deny", "permit"))
         names = [*WHAT, "records", *(["labels"] if kind == "deny" else [])]
-        exception = random_criteria(rng, world, names) | {"type": kind}
+        exception = random_criteria(rng, situation, names) | {"type": kind}
         if depth > 1 and rng.random() < 0.7:
-            exception["exceptions"] = random_exceptions(rng, world, depth - 1)
+            exception["exceptions"] = random_exceptions(rng, situation, depth - 1)
         exceptions.append(exception)
     return exceptions
 
@@ -291,16 +291,16 @@ def random_exceptions(rng: Random, world: World, depth: int) -> list[Ask]:
 # --- questions
 
 
-def random_ask(rng: Random, world: World) -> Ask:
+def random_ask(rng: Random, situation: Situation) -> Ask:
     """Mostly a question about something that was granted."""
-    if world["grants"] and rng.random() < 0.6:
-        return consented_ask(rng, world)
-    return any_ask(rng, world)
+    if situation["grants"] and rng.random() < 0.6:
+        return consented_ask(rng, situation)
+    return any_ask(rng, situation)
 
 
-def any_ask(rng: Random, world: World) -> Ask:
+def any_ask(rng: Random, situation: Situation) -> Ask:
     """Mostly by somebody who is there, and mostly one that their role may ask."""
-    actor, role, hospital = random_asker(rng, world)
+    actor, role, hospital = random_asker(rng, situation)
     usual = words(ROLES.get(role, ""))
     action = rng.choice(usual) if usual and rng.random() < 0.6 else rng.choice(ACTIONS)
     if role == "doctor" and rng.random() < 0.6:
@@ -315,20 +315,20 @@ def any_ask(rng: Random, world: World) -> Ask:
         "on_behalf_of": rng.choice(ACCOUNTS) if rng.random() < 0.05 else None,
         "action": action if rng.random() < 0.99 else "peek",
         "purpose": rng.choice(("TREAT", "TREAT", "TREAT", rng.choice((*PURPOSES, "FUN")))),
-        "now": random_now(rng, world),
-        "record": rng.choice((*world["records"], None)),
+        "now": random_now(rng, situation),
+        "record": rng.choice((*situation["records"], None)),
     }
 
 
-def consented_ask(rng: Random, world: World) -> Ask:
+def consented_ask(rng: Random, situation: Situation) -> Ask:
     """A question by somebody to whom something was granted, about what the grant is about."""
-    ruling = [given for given in world["grants"] if model.rules_lineage(world, given)]
-    named = ruling if rng.random() < 0.8 else world["grants"]
-    pairs = [(given, one) for given in named for one in grantees(world, given)]
+    ruling = [given for given in situation["grants"] if model.rules_lineage(situation, given)]
+    named = ruling if rng.random() < 0.8 else situation["grants"]
+    pairs = [(given, one) for given in named for one in grantees(situation, given)]
     if not pairs:
-        return any_ask(rng, world)
+        return any_ask(rng, situation)
     given, one = rng.choice(pairs)
-    live = [r for r in world["records"] if r["retracted"] is None and r["gone"] is None]
+    live = [r for r in situation["records"] if r["retracted"] is None and r["gone"] is None]
     meant = [record for record in live if model.in_kind(given, record)]
     return {
         "actor": one["account"],
@@ -345,23 +345,23 @@ def consented_ask(rng: Random, world: World) -> Ask:
     }
 
 
-def random_asker(rng: Random, world: World) -> tuple[str, str, str | None]:
+def random_asker(rng: Random, situation: Situation) -> tuple[str, str, str | None]:
     dice = rng.random()
     if dice < 0.2:
         return rng.choice((ACCOUNTS[0], ACCOUNTS[0], ACCOUNTS[0], ACCOUNTS[1])), "patient", None
     if dice < 0.9:
-        one = rng.choice(world["members"])
+        one = rng.choice(situation["members"])
         return one["account"], one["role"], one["hospital"]
     role = rng.choice((*ROLES, "janitor"))
     return rng.choice(ACCOUNTS), role, rng.choice(HOSPITALS) if role in IN_HOSPITAL else None
 
 
-def random_now(rng: Random, world: World) -> int:
+def random_now(rng: Random, situation: Situation) -> int:
     """Mostly one instant; else an edge of age, grants and terms, or a millisecond beside it."""
     if rng.random() < 0.7:
         return NOW
-    patient = world["patient"] or {}
+    patient = situation["patient"] or {}
     edges = [NOW, patient.get("teen_from"), patient.get("adult_from")]
-    for bounded in (*world["grants"], *world["members"]):
+    for bounded in (*situation["grants"], *situation["members"]):
         edges += [bounded["start"], bounded["end"]]
     return int(rng.choice([edge for edge in edges if edge is not None])) + rng.choice(EDGE)

@@ -12,7 +12,7 @@ from tests.support.consent.properties import agree
 
 CASES: Final = 20_000
 QUESTIONS: Final = 20
-"""Questions asked about one random world."""
+"""Questions asked about one random situation."""
 SEED: Final = 20_261_120
 ANSWERS: Final = {
     ("deny", "S0", "invalid"),

@@ -19,8 +19,8 @@ from ledger.codes import ACTIONS, PURPOSES
 from ledger.facts import Record
 from records.explaining import ASKED
 from tests.support.consent.cases import Case
-from tests.support.consent.examples import GRANT, POLICY, excluded, later, question, town
-from tests.support.consent.model import Ask, World
+from tests.support.consent.examples import GRANT, POLICY, example, excluded, later, question
+from tests.support.consent.model import Ask, Situation
 from tests.support.consent.properties_of_facts import granted_case, next_seq
 from tests.support.consent.random_cases import GROUPS
 
@@ -28,16 +28,16 @@ PROPERTY = settings(
     max_examples=40,
     deadline=None,
     database=None,
-    phases=[Phase.generate],  # a smaller case of a random world reads no better, and takes minutes
+    phases=[Phase.generate],  # a smaller random case reads no better, and takes minutes
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 SHOWN = ("effect", "rule", "basis", "reason", "obligations")
 
 
-def every_question(rng: Random, world: World, ask: Ask) -> list[Ask]:
+def every_question(rng: Random, situation: Situation, ask: Ask) -> list[Ask]:
     """By one asker, at one time: all actions and purposes, of the chart and some of its records."""
-    records = rng.sample(world["records"], min(2, len(world["records"])))
+    records = rng.sample(situation["records"], min(2, len(situation["records"])))
     return [
         ask | {"action": action, "purpose": purpose, "record": record, "on_behalf_of": None}
         for action, purpose, record in product(sorted(ASKED), PURPOSES, [None, *records])
@@ -47,7 +47,7 @@ def every_question(rng: Random, world: World, ask: Ask) -> list[Ask]:
 def explained(case: Case, ask: Ask, whole: bool = False) -> Explanation:
     """What `why` says."""
     request, facts = case.asked(ask)
-    records = case.rows.group(Record, case.world["chart"])
+    records = case.rows.group(Record, case.situation["chart"])
     return explain(request, facts, case.policy, whole, records)
 
 
@@ -56,46 +56,46 @@ def refusal(case: Case, ask: Ask) -> dict[str, Any]:
     request, facts = case.asked(ask)
     decision = decide(request, facts, case.policy)
     if ask["action"] == "list" and ask["record"] is None:
-        records = case.rows.group(Record, case.world["chart"])
+        records = case.rows.group(Record, case.situation["chart"])
         decision = decide_list(request, facts, case.policy, records)[0]
     return told(decision.json(request, case.policy), request.purpose)
 
 
-def readers_of(world: World, ask: Ask) -> list[str]:
+def readers_of(situation: Situation, ask: Ask) -> list[str]:
     """Whose exclusion the asker would feel, and whose grants they would use."""
     return [reader for reader in (ask["actor"], ask["hospital"], *GROUPS) if reader]
 
 
-def without(world: World, readers: list[str], revoked: bool) -> World:
+def without(situation: Situation, readers: list[str], revoked: bool) -> Situation:
     """None of them excluded, and what they were granted revoked or never granted."""
-    out = world | {
-        "exclusions": [one for one in world["exclusions"] if one["reader"] not in readers]
+    out = situation | {
+        "exclusions": [one for one in situation["exclusions"] if one["reader"] not in readers]
     }
     if not revoked:
-        kept = [one for one in world["grants"] if one["grantee"] not in readers]
-        ends = [one for one in world["revocations"] if one["grantee"] not in readers]
+        kept = [one for one in situation["grants"] if one["grantee"] not in readers]
+        ends = [one for one in situation["revocations"] if one["grantee"] not in readers]
         return out | {"grants": kept, "revocations": ends, "openings": []}
-    first = next_seq(world) + 10
+    first = next_seq(situation) + 10
     ends = [
         {"seq": first + number, "grantee": grantee, "lineage": None}
         for number, grantee in enumerate(
-            sorted({g["grantee"] for g in world["grants"] if g["grantee"] in readers})
+            sorted({g["grantee"] for g in situation["grants"] if g["grantee"] in readers})
         )
     ]
-    return out | {"revocations": [*world["revocations"], *ends]}
+    return out | {"revocations": [*situation["revocations"], *ends]}
 
 
 @PROPERTY
 @given(rng=st.randoms(use_true_random=False), revoked=st.booleans())
 def test_no_two_answers_tell_of_an_exclusion(rng: Random, revoked: bool) -> None:
     """Not one answer differs, so no two together do."""
-    world, policy, asks = granted_case(rng)
+    situation, policy, asks = granted_case(rng)
     ask = rng.choice(asks)
     reader = rng.choice([ask["actor"], ask["hospital"] or ask["actor"]])
-    world["exclusions"].append(excluded(reader, next_seq(world)))
-    with_it = Case(world, policy)
-    story = Case(without(world, readers_of(world, ask), revoked), policy)
-    for asked in every_question(rng, world, ask):
+    situation["exclusions"].append(excluded(reader, next_seq(situation)))
+    with_it = Case(situation, policy)
+    story = Case(without(situation, readers_of(situation, ask), revoked), policy)
+    for asked in every_question(rng, situation, ask):
         one, other = explained(with_it, asked), explained(story, asked)
         assert one == other, asked
         assert refusal(with_it, asked) == refusal(story, asked), asked
@@ -105,12 +105,12 @@ def test_no_two_answers_tell_of_an_exclusion(rng: Random, revoked: bool) -> None
 @given(rng=st.randoms(use_true_random=False))
 def test_explanations_and_refusals_agree(rng: Random) -> None:
     """What `why` says beforehand is what the try is told; to the patient and auditors, what the log says."""
-    world, policy, asks = granted_case(rng)
+    situation, policy, asks = granted_case(rng)
     if rng.random() < 0.5:
-        world["exclusions"].append(excluded(rng.choice(asks)["actor"], next_seq(world)))
-    case = Case(world, policy)
+        situation["exclusions"].append(excluded(rng.choice(asks)["actor"], next_seq(situation)))
+    case = Case(situation, policy)
     ask = rng.choice(asks)
-    for asked in every_question(rng, world, ask):
+    for asked in every_question(rng, situation, ask):
         request, facts = case.asked(asked)
         said = explained(case, asked).decision
         assert said.json(request, case.policy) == refusal(case, asked), asked
@@ -126,20 +126,20 @@ def test_a_grant_for_another_purpose_is_named_to_the_excluded_by_nobody(
     purpose: str, reader: str
 ) -> None:
     """The pair that proved it: for treatment nothing was said of the grant, for research it was named."""
-    case = Case(town(grants=[GRANT], exclusions=[excluded(reader)]), POLICY)
+    case = Case(example(grants=[GRANT], exclusions=[excluded(reader)]), POLICY)
     asked = question("stranger", "read", purpose=purpose)
     said = explained(case, asked)
     assert not [change for change in said.changes if "entry" in change]
     whole = explained(case, asked, whole=True)
     assert whole.decision.reason == "excluded" and "exclusion of entry 30" in whole.changes[0]
-    free = explained(Case(town(grants=[GRANT]), POLICY), asked)
+    free = explained(Case(example(grants=[GRANT]), POLICY), asked)
     assert "the grant of entry 20 does not permit it: it is for TREAT" in free.changes[0]
 
 
 def test_a_revoked_grant_is_named_to_the_patient_alone() -> None:
     """By its id: the number of the entry that rules its lineage is the revocation's."""
     ended = {"seq": 25, "grantee": "ac_2", "lineage": "gr_20"}
-    case = Case(town(grants=[GRANT], revocations=[ended]), POLICY)
+    case = Case(example(grants=[GRANT], revocations=[ended]), POLICY)
     asked = question("stranger", "read")
     assert not [change for change in explained(case, asked).changes if "revoked" in change]
     told_whole = explained(case, asked, whole=True).changes
@@ -149,7 +149,7 @@ def test_a_revoked_grant_is_named_to_the_patient_alone() -> None:
 def test_a_list_of_the_whole_chart_is_explained_by_what_it_shows() -> None:
     """As opening it is decided: by one record that may be listed."""
     some = later(20, kind="selective", records=["rc_0"])
-    case = Case(town(grants=[some]), POLICY)
+    case = Case(example(grants=[some]), POLICY)
     said = explained(case, question("stranger", "list", record=None)).decision
     assert (said.effect, said.rule) == ("permit", "S9")
 
@@ -157,7 +157,7 @@ def test_a_list_of_the_whole_chart_is_explained_by_what_it_shows() -> None:
 def test_an_emergency_of_an_excluded_person() -> None:
     """As the page on consent says: of a declaration, that the patient turned them off."""
     for reader, expected in (("ac_2", "deny S8 emergency_off"), ("hs_1", "permit S8 ")):
-        case = Case(town(grants=[GRANT], exclusions=[excluded(reader)]), POLICY)
+        case = Case(example(grants=[GRANT], exclusions=[excluded(reader)]), POLICY)
         said = explained(case, question("stranger", "declare_emergency", record=None))
         assert f"{said.decision.effect} {said.decision.rule} {said.decision.reason}" == expected
         assert said.decision.basis == ()

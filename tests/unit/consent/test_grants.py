@@ -1,4 +1,4 @@
-"""Examples of grants and exclusions that a person can read, in one small hospital town.
+"""Examples of grants and exclusions that a person can read, in one small situation.
 
 Each is asked of the engine and of the model; what they say stands here as a line.
 """
@@ -14,11 +14,11 @@ from tests.support.consent.examples import (
     GRANT,
     POLICY,
     RECORD,
+    example,
     excluded,
     later,
     question,
     said,
-    town,
 )
 from tests.support.consent.model import Ask
 from tests.support.consent.random_cases import NOW
@@ -80,8 +80,8 @@ def named(rows: Iterable[tuple[Any, ...]]) -> list[Any]:
 
 @pytest.mark.parametrize(("grant", "record", "ask", "expected"), named(GRANTS))
 def test_examples_of_grants(grant: Ask, record: Ask, ask: Ask, expected: str) -> None:
-    world = town(grants=[GRANT | grant], records=[RECORD | record])
-    assert said(world, question("stranger", "read", record=RECORD | record) | ask) == expected
+    situation = example(grants=[GRANT | grant], records=[RECORD | record])
+    assert said(situation, question("stranger", "read", record=RECORD | record) | ask) == expected
 
 
 END: Final = {"seq": 30, "grantee": "ac_2", "lineage": "gr_20"}
@@ -123,18 +123,18 @@ LINEAGES: Final = [
 def test_examples_of_lineages(
     grants: list[Ask], ends: list[Ask], used: list[Ask], expected: str
 ) -> None:
-    world = town(grants=grants, revocations=ends, openings=used)
-    assert said(world, question("stranger", "read")) == expected
+    situation = example(grants=grants, revocations=ends, openings=used)
+    assert said(situation, question("stranger", "read")) == expected
 
 
 @pytest.mark.parametrize(
     ("turns", "expected"), named([("left", 1, NO), ("came back", 2, YES), ("left again", 3, NO)])
 )
 def test_a_group_is_who_is_in_it(turns: int, expected: str) -> None:
-    joining = town()["joinings"][0]
+    joining = example()["joinings"][0]
     turned = [joining | {"seq": 30 + turn, "joined": turn % 2 == 1} for turn in range(turns)]
-    world = town(grants=[GRANT | {"grantee": "gp_1"}], joinings=[joining, *turned])
-    assert said(world, question("stranger", "read")) == expected
+    situation = example(grants=[GRANT | {"grantee": "gp_1"}], joinings=[joining, *turned])
+    assert said(situation, question("stranger", "read")) == expected
 
 
 # Of a partial grant: what it is about, what is changed in the record, and what it is worth
@@ -172,14 +172,15 @@ PARTIAL: Final = [
 def test_examples_of_partial_grants(what: Ask, record: Ask, expected: str) -> None:
     grant = GRANT | {"kind": "partial", "what": what}
     assert (
-        said(town(grants=[grant]), question("stranger", "read", record=RECORD | record)) == expected
+        said(example(grants=[grant]), question("stranger", "read", record=RECORD | record))
+        == expected
     )
 
 
 def test_a_partial_grant_names_labels_like_any_other() -> None:
     members = {"kind": "partial", "what": {"authors": ["hs_0"]}, "codes": SENSITIVE["labels"]}
     ask = question("stranger", "read", record=RECORD | SENSITIVE)
-    assert said(town(grants=[GRANT | members]), ask) == YES
+    assert said(example(grants=[GRANT | members]), ask) == YES
 
 
 def deny(*exceptions: Ask, **criteria: Any) -> Ask:
@@ -230,13 +231,13 @@ def test_examples_of_exceptions(
 ) -> None:
     scopes: Ask = {"partial": {"what": MINE}, "selective": {"records": ["rc_0"]}, "full": {}}
     members = {"kind": kind, "exceptions": exceptions, "codes": SENSITIVE["labels"]}
-    world = town(grants=[GRANT | members | scopes[kind]])
-    assert said(world, question("stranger", "read", record=RECORD | record)) == expected
+    situation = example(grants=[GRANT | members | scopes[kind]])
+    assert said(situation, question("stranger", "read", record=RECORD | record)) == expected
 
 
 def test_an_exception_carves_out_of_its_own_grant_only() -> None:
     grants = [GRANT | {"exceptions": [deny(**LAB)]}, later(21)]
-    assert said(town(grants=grants), question("stranger", "read")) == "permit S9 [21]"
+    assert said(example(grants=grants), question("stranger", "read")) == "permit S9 [21]"
 
 
 # --- opening the chart
@@ -281,7 +282,7 @@ CHARTS: Final = [
 def test_examples_of_charts(
     who: str, changes: Any, expected: tuple[str, str, list[int]], shown: list[str]
 ) -> None:
-    world, ask = town(**changes), question(who, "list", record=None)
-    (effect, rule, _, basis), seen = got = Case(world, POLICY).chart(ask)
-    assert got == model.decide_list(world, ask, POLICY)
+    situation, ask = example(**changes), question(who, "list", record=None)
+    (effect, rule, _, basis), seen = got = Case(situation, POLICY).chart(ask)
+    assert got == model.decide_list(situation, ask, POLICY)
     assert ((effect, rule, list(basis)), seen) == (expected, shown)

@@ -8,36 +8,36 @@ from consent.replay import Replay
 from ledger.entry import Entry, nested_event
 from ledger.refusals import REFUSALS_A_KEY, RefusalCounter
 from ledger.sequencer import Denied
-from tests.support.cast import Cast, Scenario, after, suspend, upload
-from tests.support.memory_log import Person, World, reading, verify_world
+from tests.support.memory_log import MemoryLog, Person, reading, verify_log
+from tests.support.memory_people import MemoryPeople, Scenario, after, suspend, upload
 
 
-def opened(c: Cast, who: Person) -> str:
-    return c.world.answer(who, "record.opened", reading(c.record), c.patient)
+def opened(c: MemoryPeople, who: Person) -> str:
+    return c.log.answer(who, "record.opened", reading(c.record), c.patient)
 
 
-def carried(c: Cast, who: Person) -> str:
+def carried(c: MemoryPeople, who: Person) -> str:
     body = reading(c.record, "HOPERAT")
-    return c.world.answer(who, "record.carried", body, c.patient)
+    return c.log.answer(who, "record.carried", body, c.patient)
 
 
-def retracted(c: Cast, who: Person) -> str:
+def retracted(c: MemoryPeople, who: Person) -> str:
     body = {"purpose": "TREAT", "record": c.record.event.body["record"]}
-    return c.world.answer(who, "record.retracted", body, c.patient)
+    return c.log.answer(who, "record.retracted", body, c.patient)
 
 
-def granted(c: Cast, who: Person) -> str:
-    body = c.world.grant_body(c.stranger.account)
-    return c.world.answer(who, "access.granted", body, c.patient)
+def granted(c: MemoryPeople, who: Person) -> str:
+    body = c.log.grant_body(c.stranger.account)
+    return c.log.answer(who, "access.granted", body, c.patient)
 
 
-def corrected(c: Cast, who: Person) -> str:
+def corrected(c: MemoryPeople, who: Person) -> str:
     body = {"adult": True, "patient": c.patient.patient, "purpose": "TREAT"}
-    return c.world.answer(who, "patient.corrected", body, c.patient)
+    return c.log.answer(who, "patient.corrected", body, c.patient)
 
 
-def outsider(c: Cast) -> Person:
-    return c.world.doctor(c.stranger)
+def outsider(c: MemoryPeople) -> Person:
+    return c.log.doctor(c.stranger)
 
 
 ATTEMPTS: dict[str, tuple[str, Scenario]] = {
@@ -58,11 +58,11 @@ ATTEMPTS: dict[str, tuple[str, Scenario]] = {
     "a reading by the operator": ("deny S1 role", lambda c: opened(c, c.operator)),
     "a reading of a record that the patient has not": (
         "deny S12 no_consent",
-        lambda c: c.world.answer(
-            outsider(c), "record.opened", reading(c.record) | {"record": c.world.id("rc")}, c.patient),
+        lambda c: c.log.answer(
+            outsider(c), "record.opened", reading(c.record) | {"record": c.log.id("rc")}, c.patient),
     ),
     "a version carried by another hospital's system": (
-        "deny S12 no_consent", lambda c: carried(c, c.world.system(c.stranger))),
+        "deny S12 no_consent", lambda c: carried(c, c.log.system(c.stranger))),
     "a version carried by a doctor": ("deny S1 role", lambda c: carried(c, c.doctor)),
     "an upload by a revoked key": (
         "deny S0 invalid", lambda c: after(c.revoke(c.operator, c.doctor), upload(c, c.doctor))),
@@ -71,90 +71,88 @@ ATTEMPTS: dict[str, tuple[str, Scenario]] = {
     "a correction by another hospital": ("deny S12 no_consent", lambda c: corrected(c, outsider(c))),
     "a grant by a doctor": ("deny S1 role", lambda c: granted(c, c.doctor)),
     "a grant by the patient of another chart": (
-        "deny S0 invalid", lambda c: granted(c, c.world.patient(c.admin))),
+        "deny S0 invalid", lambda c: granted(c, c.log.patient(c.admin))),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ATTEMPTS)
 def test_an_attempt_leaves_an_entry(name: str) -> None:
-    c, (expected, scenario) = Cast(), ATTEMPTS[name]
+    c, (expected, scenario) = MemoryPeople(), ATTEMPTS[name]
     assert scenario(c) == expected
-    entry = c.world.entries[-1]
+    entry = c.log.entries[-1]
     assert (entry.event.type.name, entry.event.type.v) == ("access.refused", 2)
     assert entry.event.stream == f"patient/{c.patient.patient}"
     decision = entry.decision or {}
     assert f"deny {decision['rule']} {decision['reason']}" == expected
     assert Entry.parse(entry.raw) == entry
-    good(c.world)
+    good(c.log)
 
 
-def good(world: World) -> None:
+def good(log: MemoryLog) -> None:
     """The log verifies, and an auditor decides everything alike."""
-    verify_world(world)
+    verify_log(log)
     replay = Replay()
-    for entry in world.entries:
+    for entry in log.entries:
         replay.take(entry.raw)
     assert replay.wrong == []
 
 
 UNATTRIBUTED: dict[str, tuple[str, Scenario]] = {
-    "a key that no entry registered": ("key", lambda c: opened(c, c.doctor.holding(c.world.new_key()))),
+    "a key that no entry registered": ("key", lambda c: opened(c, c.doctor.holding(c.log.new_key()))),
     "another account's key": ("key", lambda c: opened(c, c.doctor.holding(c.system.key))),
     "a patient whom nobody registered": (
         "deny S0 invalid",
-        lambda c: c.world.answer(c.doctor, "chart.opened", {"purpose": "TREAT"}, c.world.id("pt")),
+        lambda c: c.log.answer(c.doctor, "chart.opened", {"purpose": "TREAT"}, c.log.id("pt")),
     ),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", UNATTRIBUTED)
 def test_what_nobody_can_be_named_for_leaves_none(name: str) -> None:
-    c, (expected, scenario) = Cast(), UNATTRIBUTED[name]
-    size = len(c.world.entries)
+    c, (expected, scenario) = MemoryPeople(), UNATTRIBUTED[name]
+    size = len(c.log.entries)
     assert scenario(c) == expected
-    assert len(c.world.entries) == size
+    assert len(c.log.entries) == size
 
 
 def test_a_hospitals_system_carries_what_its_hospital_wrote() -> None:
     """Whatever the patient excludes: the duty to keep records stays, and the entry shows it."""
-    c = Cast()
-    c.world.do(c.patient, "reader.excluded", {"purpose": "PATRQT", "reader": c.hospital})
+    c = MemoryPeople()
+    c.log.do(c.patient, "reader.excluded", {"purpose": "PATRQT", "reader": c.hospital})
     assert carried(c, c.system) == "appended"
-    decision = c.world.entries[-1].decision or {}
+    decision = c.log.entries[-1].decision or {}
     assert decision["rule"] == "S6"
-    good(c.world)
+    good(c.log)
 
 
 def test_a_denied_event_is_answered_alike_at_each_retry_and_its_id_is_used() -> None:
-    c = Cast()
-    event = c.world.event(
-        c.doctor, "access.granted", c.world.grant_body(c.stranger.account), c.patient
-    )
-    sig = c.world.sign(c.doctor, event)
-    first = c.world.admit(event, sig)
-    assert isinstance(first, Denied) and first.seq == c.world.entries[-1].link.seq
-    assert nested_event(c.world.entries[-1].event) == (event, sig)
-    assert c.world.admit(event, sig) == first
+    c = MemoryPeople()
+    event = c.log.event(c.doctor, "access.granted", c.log.grant_body(c.stranger.account), c.patient)
+    sig = c.log.sign(c.doctor, event)
+    first = c.log.admit(event, sig)
+    assert isinstance(first, Denied) and first.seq == c.log.entries[-1].link.seq
+    assert nested_event(c.log.entries[-1].event) == (event, sig)
+    assert c.log.admit(event, sig) == first
     # The grant that was not given gives its id to nobody.
-    body = c.world.grant_body(c.stranger.account, grant=event.body["grant"])
-    assert c.world.answer(c.patient, "access.granted", body) == "appended"
+    body = c.log.grant_body(c.stranger.account, grant=event.body["grant"])
+    assert c.log.answer(c.patient, "access.granted", body) == "appended"
 
 
 def test_denials_of_several_charts_by_one_key_have_a_limit_an_hour() -> None:
-    c = Cast()
-    who, charts = outsider(c), [c.world.patient(c.admin) for _ in range(REFUSALS_A_KEY // 20 + 1)]
+    c = MemoryPeople()
+    who, charts = outsider(c), [c.log.patient(c.admin) for _ in range(REFUSALS_A_KEY // 20 + 1)]
 
     def look(chart: Person) -> str:
-        return c.world.answer(who, "chart.opened", {"purpose": "TREAT"}, chart)
+        return c.log.answer(who, "chart.opened", {"purpose": "TREAT"}, chart)
 
     answers = [look(chart) for chart in charts for _ in range(20)]
     assert answers == ["deny S12 no_consent"] * REFUSALS_A_KEY + ["too_many_refusals"] * 20
-    size = len(c.world.entries)
-    assert look(c.patient) == "too_many_refusals" and len(c.world.entries) == size
-    c.world.wait(hours=1)
+    size = len(c.log.entries)
+    assert look(c.patient) == "too_many_refusals" and len(c.log.entries) == size
+    c.log.wait(hours=1)
     assert look(charts[-1]) == "deny S12 no_consent"
-    assert c.world.entries[-1].event.body["skipped"] == 20
-    good(c.world)
+    assert c.log.entries[-1].event.body["skipped"] == 20
+    good(c.log)
 
 
 def test_verifiers_hold_both_limits() -> None:
@@ -170,35 +168,35 @@ def test_verifiers_hold_both_limits() -> None:
 
 
 def test_a_log_with_too_many_refusals_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    c = Cast()
+    c = MemoryPeople()
     monkeypatch.setattr("ledger.sequencer.REFUSALS_A_KEY", REFUSALS_A_KEY + 1)
-    who, charts = outsider(c), [c.world.patient(c.admin) for _ in range(6)]
+    who, charts = outsider(c), [c.log.patient(c.admin) for _ in range(6)]
     for chart in charts:
         for _ in range(20):
-            c.world.answer(who, "chart.opened", {"purpose": "TREAT"}, chart)
+            c.log.answer(who, "chart.opened", {"purpose": "TREAT"}, chart)
     with pytest.raises(
         Exception, match=f"{REFUSALS_A_KEY + 1} refusals of {who.key.id} within an hour"
     ):
-        verify_world(c.world)
+        verify_log(c.log)
 
 
 def test_under_an_older_edition_readings_alone_leave_one() -> None:
-    c = Cast(World(edition=2))
-    size = len(c.world.entries)
+    c = MemoryPeople(MemoryLog(edition=2))
+    size = len(c.log.entries)
     assert retracted(c, outsider(c)) == "deny S12 no_consent"
     c.end("doctor.suspended", c.doctor)
     opened(c, c.doctor)
-    assert not any(e.event.type.name == "access.refused" for e in c.world.entries[size:])
+    assert not any(e.event.type.name == "access.refused" for e in c.log.entries[size:])
     opened(c, outsider(c))
-    assert c.world.entries[-1].event.type.v == 1
-    good(c.world)
+    assert c.log.entries[-1].event.type.v == 1
+    good(c.log)
 
 
 def test_a_limit_under_which_nothing_was_written_is_told_by_the_next_one() -> None:
-    c = Cast()
+    c = MemoryPeople()
     doctor = replace(outsider(c))
     for _ in range(25):
         retracted(c, doctor)
-    c.world.wait(hours=1)
+    c.log.wait(hours=1)
     retracted(c, doctor)
-    assert c.world.entries[-1].event.body["skipped"] == 5
+    assert c.log.entries[-1].event.body["skipped"] == 5

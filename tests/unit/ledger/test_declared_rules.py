@@ -11,43 +11,43 @@ from ledger.errors import Refused
 from ledger.facts import Exclusion, Grant, Record
 from ledger.registry import registry_hash
 from ledger.signers import check_rules, created_ids
-from tests.support.cast import Cast, Scenario, after, say
 from tests.support.memory_log import Body, Person, reading
+from tests.support.memory_people import MemoryPeople, Scenario, after, say
 
 
-def stranger_patient(c: Cast) -> Person:
+def stranger_patient(c: MemoryPeople) -> Person:
     """A patient of the other hospital, with a record of their own."""
-    return c.world.patient(c.stranger)
+    return c.log.patient(c.stranger)
 
 
-def others_record(c: Cast) -> str:
+def others_record(c: MemoryPeople) -> str:
     """A record in somebody else's chart."""
-    doctor = c.world.doctor(c.stranger)
-    return str(c.world.upload(doctor, stranger_patient(c)).event.body["record"])
+    doctor = c.log.doctor(c.stranger)
+    return str(c.log.upload(doctor, stranger_patient(c)).event.body["record"])
 
 
-def record(c: Cast) -> str:
+def record(c: MemoryPeople) -> str:
     """The record in the patient's chart."""
     return str(c.record.event.body["record"])
 
 
-def as_patient(c: Cast, kind: str, v: int = 1, **body: Any) -> str:
+def as_patient(c: MemoryPeople, kind: str, v: int = 1, **body: Any) -> str:
     """The patient says something of their own chart."""
-    return c.world.answer(c.patient, kind, {"purpose": "PATRQT", **body}, v=v)
+    return c.log.answer(c.patient, kind, {"purpose": "PATRQT", **body}, v=v)
 
 
-def as_admin(c: Cast, kind: str, **body: Any) -> str:
+def as_admin(c: MemoryPeople, kind: str, **body: Any) -> str:
     """The hospital's admin says something."""
-    return c.world.answer(c.admin, kind, body)
+    return c.log.answer(c.admin, kind, body)
 
 
-def group(c: Cast) -> str:
+def group(c: MemoryPeople) -> str:
     """A group of the hospital."""
-    formed = c.world.do(c.admin, "group.formed", {"group": c.world.id("gp")})
+    formed = c.log.do(c.admin, "group.formed", {"group": c.log.id("gp")})
     return str(formed.event.body["group"])
 
 
-def with_doctor(c: Cast, kind: str, *kinds_before: str) -> str:
+def with_doctor(c: MemoryPeople, kind: str, *kinds_before: str) -> str:
     """The answer to the last of these about the doctor in one group."""
     body = {"account": c.doctor.account, "group": group(c)}
     for before in kinds_before:
@@ -55,47 +55,47 @@ def with_doctor(c: Cast, kind: str, *kinds_before: str) -> str:
     return as_admin(c, kind, **body)
 
 
-def corrected(c: Cast, **members: Any) -> str:
+def corrected(c: MemoryPeople, **members: Any) -> str:
     """A correction of the patient's chart."""
     body = {"patient": c.patient.patient, "purpose": "TREAT", "adult": True} | members
-    return c.world.answer(c.admin, "patient.corrected", body, c.patient)
+    return c.log.answer(c.admin, "patient.corrected", body, c.patient)
 
 
-def carried(c: Cast, **members: Any) -> str:
+def carried(c: MemoryPeople, **members: Any) -> str:
     """The hospital's system carries the record forward."""
     body = reading(c.record, "HOPERAT") | members
-    return c.world.answer(c.system, "record.carried", body, c.patient)
+    return c.log.answer(c.system, "record.carried", body, c.patient)
 
 
 RULES: dict[str, tuple[str, Scenario]] = {
     "a partial grant of nothing": (
         "malformed",
-        lambda c: as_patient(c, "access.granted", 2, **c.world.grant_body(c.doctor.account, scope="partial")),
+        lambda c: as_patient(c, "access.granted", 2, **c.log.grant_body(c.doctor.account, scope="partial")),
     ),
     "a grant to a group that nobody formed": (
         "unknown",
-        lambda c: as_patient(c, "access.granted", 2, **c.world.grant_body(c.world.id("gp"))),
+        lambda c: as_patient(c, "access.granted", 2, **c.log.grant_body(c.log.id("gp"))),
     ),
     "a grant that is too long, in the first form": (
-        "malformed", lambda c: as_patient(c, "access.granted", **c.world.grant_body(c.doctor.account, 400))),
+        "malformed", lambda c: as_patient(c, "access.granted", **c.log.grant_body(c.doctor.account, 400))),
     "a revocation of nothing, in the first form": (
         "unknown", lambda c: as_patient(c, "access.revoked", grantee=c.doctor.account)),
     "a revocation of nothing": (
         "unknown", lambda c: as_patient(c, "access.revoked", 2, grantee=c.doctor.account)),
     "the operator's account again": (
         "duplicate_id",
-        lambda c: c.world.answer(c.operator, "account.registered", {"account": c.operator.account}),
+        lambda c: c.log.answer(c.operator, "account.registered", {"account": c.operator.account}),
     ),
     "a group in another hospital": (
-        "stream", say("group.formed", "stranger", lambda c: {"group": c.world.id("gp")}, "hospital")),
+        "stream", say("group.formed", "stranger", lambda c: {"group": c.log.id("gp")}, "hospital")),
     "into a group twice": ("conflict", lambda c: with_doctor(c, "group.joined", "group.joined")),
     "out of a group twice": ("unknown", lambda c: with_doctor(c, "group.left", "group.joined", "group.left")),
     "a correction of another patient": (
         "stream", lambda c: corrected(c, patient=stranger_patient(c).patient)),
     "a registry that holds less": (
         "registry",
-        lambda c: c.world.answer(c.operator, "policy.changed", {
-            "policy": c.world.batch.policies[c.world.now], "registry": b64encode(registry_hash(2))}),
+        lambda c: c.log.answer(c.operator, "policy.changed", {
+            "policy": c.log.batch.policies[c.log.now], "registry": b64encode(registry_hash(2))}),
     ),
     "whoever is excluded already": (
         "conflict",
@@ -124,43 +124,43 @@ RULES: dict[str, tuple[str, Scenario]] = {
     ),
     "one's own record retracted": (
         "appended",
-        lambda c: c.world.answer(
+        lambda c: c.log.answer(
             c.doctor, "record.retracted", {"purpose": "TREAT", "record": record(c)}, c.patient),
     ),
     "one's own record amended": (
         "appended",
-        lambda c: c.world.answer(
-            c.doctor, "record.amended", c.world.record_body(record=record(c), version=2), c.patient),
+        lambda c: c.log.answer(
+            c.doctor, "record.amended", c.log.record_body(record=record(c), version=2), c.patient),
     ),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("answer", "scenario"), RULES.values(), ids=RULES)
 def test_rules(answer: str, scenario: Scenario) -> None:
-    assert scenario(Cast()) == answer
+    assert scenario(MemoryPeople()) == answer
 
 
 def test_somebody_elses_hidden_record_stays_so() -> None:
-    c = Cast()
+    c = MemoryPeople()
     other = stranger_patient(c)
-    doctor = c.world.doctor(c.stranger)
-    theirs = str(c.world.upload(doctor, other).event.body["record"])
-    c.world.do(other, "record.hidden", {"purpose": "PATRQT", "record": theirs})
+    doctor = c.log.doctor(c.stranger)
+    theirs = str(c.log.upload(doctor, other).event.body["record"])
+    c.log.do(other, "record.hidden", {"purpose": "PATRQT", "record": theirs})
     assert as_patient(c, "record.shown", record=theirs) == "unknown"
 
 
-def _row(c: Cast, kind: type, *key: str) -> Any:
-    return c.world.batch.look.get(kind, *key)
+def _row(c: MemoryPeople, kind: type, *key: str) -> Any:
+    return c.log.batch.look.get(kind, *key)
 
 
-def granted_and_revoked(c: Cast, v: int) -> Any:
-    body = c.world.grant_body(c.doctor.account)
+def granted_and_revoked(c: MemoryPeople, v: int) -> Any:
+    body = c.log.grant_body(c.doctor.account)
     assert as_patient(c, "access.granted", v, **body) == "appended"
     assert as_patient(c, "access.revoked", v, grantee=c.doctor.account) == "appended"
     return _row(c, Grant, c.patient.patient, c.doctor.account, body["grant"]).active
 
 
-def joined_and_left(c: Cast) -> Any:
+def joined_and_left(c: MemoryPeople) -> Any:
     body = {"account": c.doctor.account, "group": group(c)}
     assert as_admin(c, "group.joined", **body) == "appended"
     joined = _row(c, GroupMember, body["account"], body["group"]).active
@@ -168,13 +168,13 @@ def joined_and_left(c: Cast) -> Any:
     return joined, _row(c, GroupMember, body["account"], body["group"]).active
 
 
-def died(c: Cast) -> Any:
+def died(c: MemoryPeople) -> Any:
     assert corrected(c, deceased=True) == "appended"
-    seq = c.world.batch.entries[-1].link.seq
+    seq = c.log.batch.entries[-1].link.seq
     return _row(c, Patient, c.patient.patient).deceased == seq
 
 
-def excluded_and_included(c: Cast) -> Any:
+def excluded_and_included(c: MemoryPeople) -> Any:
     found = []
     for kind in ("reader.excluded", "reader.included"):
         assert as_patient(c, kind, reader=c.hospital) == "appended"
@@ -182,7 +182,7 @@ def excluded_and_included(c: Cast) -> Any:
     return tuple(found)
 
 
-def hidden_and_shown(c: Cast) -> Any:
+def hidden_and_shown(c: MemoryPeople) -> Any:
     found = []
     for kind in ("record.hidden", "record.shown"):
         assert as_patient(c, kind, record=record(c)) == "appended"
@@ -190,7 +190,7 @@ def hidden_and_shown(c: Cast) -> Any:
     return tuple(found)
 
 
-CHANGES: dict[str, tuple[Any, Callable[[Cast], Any]]] = {
+CHANGES: dict[str, tuple[Any, Callable[[MemoryPeople], Any]]] = {
     "a grant of the first form ends": (False, lambda c: granted_and_revoked(c, 1)),
     "a grant of the second form ends": (False, lambda c: granted_and_revoked(c, 2)),
     "who joins and leaves": ((True, False), joined_and_left),
@@ -201,27 +201,25 @@ CHANGES: dict[str, tuple[Any, Callable[[Cast], Any]]] = {
 
 
 @pytest.mark.parametrize(("expected", "scenario"), CHANGES.values(), ids=CHANGES)
-def test_changes(expected: Any, scenario: Callable[[Cast], Any]) -> None:
-    assert scenario(Cast()) == expected
+def test_changes(expected: Any, scenario: Callable[[MemoryPeople], Any]) -> None:
+    assert scenario(MemoryPeople()) == expected
 
 
 @pytest.mark.parametrize("v", [1, 2])
 def test_a_refusal_uses_up_the_id_of_what_it_refused(v: int) -> None:
-    c = Cast()
-    inner = c.world.event(c.doctor, "record.opened", reading(c.record), c.patient)
-    body: Body = {"event": inner.value, "sig": c.world.sign(c.doctor, inner).json()}
-    refusal = c.world.event(c.service, "access.refused", body, c.patient, v=v)
-    assert created_ids(refusal, c.world.batch.look) == [refusal.id, inner.id]
+    c = MemoryPeople()
+    inner = c.log.event(c.doctor, "record.opened", reading(c.record), c.patient)
+    body: Body = {"event": inner.value, "sig": c.log.sign(c.doctor, inner).json()}
+    refusal = c.log.event(c.service, "access.refused", body, c.patient, v=v)
+    assert created_ids(refusal, c.log.batch.look) == [refusal.id, inner.id]
 
 
 def test_from_the_third_edition_on_refusals_are_of_the_second_form() -> None:
-    c = Cast()
-    inner = c.world.event(c.doctor, "record.opened", reading(c.record), c.patient)
-    body: Body = {"event": inner.value, "sig": c.world.sign(c.doctor, inner).json()}
-    first, second = (
-        c.world.event(c.service, "access.refused", body, c.patient, v=v) for v in (1, 2)
-    )
-    given = c.world.now, c.world.origin, c.world.batch.look
+    c = MemoryPeople()
+    inner = c.log.event(c.doctor, "record.opened", reading(c.record), c.patient)
+    body: Body = {"event": inner.value, "sig": c.log.sign(c.doctor, inner).json()}
+    first, second = (c.log.event(c.service, "access.refused", body, c.patient, v=v) for v in (1, 2))
+    given = c.log.now, c.log.origin, c.log.batch.look
     check_rules(second, *given)
     with pytest.raises(Refused, match="expected v2"):
         check_rules(first, *given)

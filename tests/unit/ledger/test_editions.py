@@ -16,126 +16,126 @@ from ledger.policies import (
 )
 from ledger.registry import EDITION
 from ledger.times import format_time
-from tests.support.cast import Cast
-from tests.support.memory_log import Person, World, reading
+from tests.support.memory_log import MemoryLog, Person, reading
+from tests.support.memory_people import MemoryPeople
 from tests.unit.ledger.test_attempts import good
 
 BEFORE = STRICTER - 1
 
 
 @pytest.fixture(params=[BEFORE, STRICTER, "upgraded"])
-def cast(request: pytest.FixtureRequest) -> Cast:
-    """A cast under the edition before, under the stricter one, and under one that came to it later."""
+def people(request: pytest.FixtureRequest) -> MemoryPeople:
+    """People under the edition before, under the stricter one, and under one that came to it later."""
     edition = BEFORE if request.param == "upgraded" else request.param
-    cast = Cast(World(edition=edition))
+    people = MemoryPeople(MemoryLog(edition=edition))
     if request.param == "upgraded":
-        cast.world.change_policy(STRICTER)
-    return cast
+        people.log.change_policy(STRICTER)
+    return people
 
 
-def strict(c: Cast) -> bool:
-    return edition_in_force(c.world.batch.look) >= STRICTER
+def strict(c: MemoryPeople) -> bool:
+    return edition_in_force(c.log.batch.look) >= STRICTER
 
 
-def grouped(c: Cast, doctor: Person, admin: Person) -> str:
-    group = c.world.id("gp")
-    c.world.do(admin, "group.formed", {"group": group})
-    c.world.do(admin, "group.joined", {"account": doctor.account, "group": group})
+def grouped(c: MemoryPeople, doctor: Person, admin: Person) -> str:
+    group = c.log.id("gp")
+    c.log.do(admin, "group.formed", {"group": group})
+    c.log.do(admin, "group.joined", {"account": doctor.account, "group": group})
     return group
 
 
-def opened(c: Cast, who: Person) -> str:
-    return c.world.answer(who, "record.opened", reading(c.record), c.patient)
+def opened(c: MemoryPeople, who: Person) -> str:
+    return c.log.answer(who, "record.opened", reading(c.record), c.patient)
 
 
 @pytest.mark.parametrize("leaving", ["doctor.ended", "doctor.suspended"])
-def test_who_comes_back_is_in_no_group_any_more(cast: Cast, leaving: str) -> None:
-    c, doctor = cast, cast.world.doctor(cast.stranger)
+def test_who_comes_back_is_in_no_group_any_more(people: MemoryPeople, leaving: str) -> None:
+    c, doctor = people, people.log.doctor(people.stranger)
     group = grouped(c, doctor, c.stranger)
-    c.world.do(c.patient, "access.granted", c.world.grant_body(group, scope="full"), v=2)
+    c.log.do(c.patient, "access.granted", c.log.grant_body(group, scope="full"), v=2)
     assert opened(c, doctor) == "appended"
     for kind in (leaving, "doctor.approved"):
-        c.world.do(c.stranger, kind, {"account": doctor.account})
+        c.log.do(c.stranger, kind, {"account": doctor.account})
     assert opened(c, doctor) == ("deny S12 no_consent" if strict(c) else "appended")
     if strict(c):
-        c.world.do(c.stranger, "group.joined", {"account": doctor.account, "group": group})
+        c.log.do(c.stranger, "group.joined", {"account": doctor.account, "group": group})
         assert opened(c, doctor) == "appended"
-    good(c.world)
+    good(c.log)
 
 
 def test_who_left_before_the_edition_and_comes_back_under_it_is_in_no_group() -> None:
-    c = Cast(World(edition=BEFORE))
-    doctor = c.world.doctor(c.stranger)
+    c = MemoryPeople(MemoryLog(edition=BEFORE))
+    doctor = c.log.doctor(c.stranger)
     group = grouped(c, doctor, c.stranger)
-    c.world.do(c.patient, "access.granted", c.world.grant_body(group, scope="full"), v=2)
-    c.world.do(c.stranger, "doctor.ended", {"account": doctor.account})
-    c.world.change_policy(STRICTER)
-    c.world.do(c.stranger, "doctor.approved", {"account": doctor.account})
+    c.log.do(c.patient, "access.granted", c.log.grant_body(group, scope="full"), v=2)
+    c.log.do(c.stranger, "doctor.ended", {"account": doctor.account})
+    c.log.change_policy(STRICTER)
+    c.log.do(c.stranger, "doctor.approved", {"account": doctor.account})
     assert opened(c, doctor) == "deny S12 no_consent"
-    good(c.world)
+    good(c.log)
 
 
-def test_groups_of_another_hospital_stay(cast: Cast) -> None:
-    c, doctor = cast, cast.world.doctor(cast.stranger)
-    c.world.do(c.admin, "doctor.approved", {"account": doctor.account})
+def test_groups_of_another_hospital_stay(people: MemoryPeople) -> None:
+    c, doctor = people, people.log.doctor(people.stranger)
+    c.log.do(c.admin, "doctor.approved", {"account": doctor.account})
     here = grouped(c, doctor, c.admin)
-    c.world.do(c.stranger, "doctor.ended", {"account": doctor.account})
-    c.world.do(c.patient, "reader.excluded", {"purpose": "PATRQT", "reader": here})
-    c.world.do(c.patient, "access.granted", c.world.grant_body(doctor.account))
-    record = c.world.upload(c.patient, c.patient, purpose="PATRQT")
+    c.log.do(c.stranger, "doctor.ended", {"account": doctor.account})
+    c.log.do(c.patient, "reader.excluded", {"purpose": "PATRQT", "reader": here})
+    c.log.do(c.patient, "access.granted", c.log.grant_body(doctor.account))
+    record = c.log.upload(c.patient, c.patient, purpose="PATRQT")
     back = doctor.acting("doctor", c.hospital)
-    answer = c.world.answer(back, "record.opened", reading(record), c.patient)
+    answer = c.log.answer(back, "record.opened", reading(record), c.patient)
     assert answer == "deny S7 excluded"
 
 
-def test_a_chart_that_nobody_registered_is_not_corrected(cast: Cast) -> None:
-    c, ghost = cast, cast.world.id("pt")
+def test_a_chart_that_nobody_registered_is_not_corrected(people: MemoryPeople) -> None:
+    c, ghost = people, people.log.id("pt")
     body = {"adult": True, "patient": ghost, "purpose": "TREAT"}
-    answer = c.world.answer(c.system, "patient.corrected", body, ghost)
+    answer = c.log.answer(c.system, "patient.corrected", body, ghost)
     assert answer == ("unknown" if strict(c) else "appended")
 
 
-def appointed(c: Cast, who: Person, days: int = 30) -> str:
-    times = {"start": format_time(c.world.now), "end": format_time(c.world.now + days * 86_400_000)}
-    return c.world.answer(c.operator, "auditor.appointed", {"account": who.account} | times)
+def appointed(c: MemoryPeople, who: Person, days: int = 30) -> str:
+    times = {"start": format_time(c.log.now), "end": format_time(c.log.now + days * 86_400_000)}
+    return c.log.answer(c.operator, "auditor.appointed", {"account": who.account} | times)
 
 
-def test_nobody_is_auditor_and_staff_at_once(cast: Cast) -> None:
-    c = cast
+def test_nobody_is_auditor_and_staff_at_once(people: MemoryPeople) -> None:
+    c = people
     refused = "role" if strict(c) else "appended"
     assert appointed(c, c.doctor) == appointed(c, c.system) == appointed(c, c.admin) == refused
-    auditor = c.world.auditor()
+    auditor = c.log.auditor()
     joins: list[tuple[Person, str]] = [
         (c.admin, "doctor.approved"), (c.admin, "system.added"), (c.admin, "admin.appointed"),
     ]  # fmt: skip
     for admin, kind in joins:
-        assert c.world.answer(admin, kind, {"account": auditor.account}) == refused
-    good(c.world)
+        assert c.log.answer(admin, kind, {"account": auditor.account}) == refused
+    good(c.log)
 
 
 def test_after_the_term_an_auditor_may_join_a_hospital() -> None:
-    c = Cast()
-    auditor = c.world.auditor(days=1)
-    c.world.wait(days=1)
+    c = MemoryPeople()
+    auditor = c.log.auditor(days=1)
+    c.log.wait(days=1)
     assert c.end("doctor.approved", auditor) == "appended"
     assert appointed(c, auditor) == "role"
 
 
 def test_who_was_both_before_the_edition_audits_no_more_under_it() -> None:
-    c = Cast(World(edition=BEFORE))
-    auditor = c.world.auditor()
+    c = MemoryPeople(MemoryLog(edition=BEFORE))
+    auditor = c.log.auditor()
     c.end("doctor.approved", auditor)
-    look: Callable[[], str] = lambda: c.world.answer(  # noqa: E731
+    look: Callable[[], str] = lambda: c.log.answer(  # noqa: E731
         auditor, "history.opened", {"purpose": "HOPERAT"}, c.patient
     )
     assert look() == "appended"
-    c.world.change_policy(STRICTER)
+    c.log.change_policy(STRICTER)
     assert look() == "deny S0 invalid"
-    good(c.world)
+    good(c.log)
 
 
-def test_asking_more_of_patients_on_their_own_charts_waits(cast: Cast) -> None:
-    c = cast
+def test_asking_more_of_patients_on_their_own_charts_waits(people: MemoryPeople) -> None:
+    c = people
     for action in sorted(OWN_CHART):
         old = dict(DEFAULT_POLICY["assurance"]) | {"read_sensitive": 1, action: 1}
         waits = ["assurance"] if strict(c) else []
@@ -143,12 +143,12 @@ def test_asking_more_of_patients_on_their_own_charts_waits(cast: Cast) -> None:
         new = {**DEFAULT_POLICY, "assurance": old | {action: 2}}
         assert widened({**DEFAULT_POLICY, "assurance": old}, new, edition) == waits
     levels = dict(DEFAULT_POLICY["assurance"]) | {"list": 2}
-    entry = c.world.change_policy(STRICTER if strict(c) else BEFORE, assurance=levels)
-    row = policy_at(c.world.batch.look, c.world.now)
+    entry = c.log.change_policy(STRICTER if strict(c) else BEFORE, assurance=levels)
+    row = policy_at(c.log.batch.look, c.log.now)
     assert (row.seq == entry.link.seq) != strict(c)
-    c.world.wait(POLICY_WAIT_MS)
-    assert policy_at(c.world.batch.look, c.world.now).seq == entry.link.seq
-    good(c.world)
+    c.log.wait(POLICY_WAIT_MS)
+    assert policy_at(c.log.batch.look, c.log.now).seq == entry.link.seq
+    good(c.log)
 
 
 def test_asking_more_of_others_counts_at_once() -> None:

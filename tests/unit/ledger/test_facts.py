@@ -15,7 +15,7 @@ from ledger.rows import KEY_LENGTHS, Row, Rows
 from ledger.sequencer import Denied
 from ledger.times import parse_time
 from ledger.types import SIGNING, TYPES, fold
-from tests.support.memory_log import Body, Person, World, reading
+from tests.support.memory_log import Body, MemoryLog, Person, reading
 
 STEPS: Final = 30
 RANDOM_LOGS: Final = settings(
@@ -27,14 +27,14 @@ RANDOM_LOGS: Final = settings(
 )
 
 
-# --- a small town, and random acts in it
+# --- people, and random acts of theirs
 
 
 @dataclass
-class Town:
+class Facts:
     """Two hospitals with a doctor each; the patients' records were all written in the first."""
 
-    world: World = field(default_factory=World)
+    log: MemoryLog = field(default_factory=MemoryLog)
     doctors: list[Person] = field(init=False)
     patients: list[Person] = field(init=False)
     grants: list[tuple[Person, Body]] = field(default_factory=list)
@@ -54,109 +54,109 @@ class Town:
 
     def upload(self, patient: Person, **members: Any) -> str:
         """A record written by the first doctor."""
-        entry = self.world.upload(self.doctors[0], patient, **members)
+        entry = self.log.upload(self.doctors[0], patient, **members)
         self.records[entry.event.body["record"]] = patient, entry
         return str(entry.event.body["record"])
 
     def amend(self, record: str) -> Entry:
         """The record's next version, by the first doctor."""
         patient, last = self.records[record]
-        body = self.world.record_body(record=record, version=last.event.body["version"] + 1)
-        entry = self.world.do(self.doctors[0], "record.amended", body, patient)
+        body = self.log.record_body(record=record, version=last.event.body["version"] + 1)
+        entry = self.log.do(self.doctors[0], "record.amended", body, patient)
         self.records[record] = patient, entry
         return entry
 
     def retract(self, record: str) -> Entry:
         """The record taken back by the first doctor."""
         body = {"record": record, "purpose": "TREAT"}
-        return self.world.do(self.doctors[0], "record.retracted", body, self.records[record][0])
+        return self.log.do(self.doctors[0], "record.retracted", body, self.records[record][0])
 
     def open(self, doctor: Person, record: str) -> bool:
         """Whether the doctor may read the record's latest version; the log has the reading."""
         patient, entry = self.records[record]
-        found = self.world.outcome(doctor, "record.opened", reading(entry), patient)
+        found = self.log.outcome(doctor, "record.opened", reading(entry), patient)
         return not isinstance(found, Denied)
 
     def grant(self, patient: Person, grantee: str, **members: Any) -> Entry:
         """A grant of the patient's."""
-        entry = self.world.grant(patient, grantee, **members)
+        entry = self.log.grant(patient, grantee, **members)
         self.grants.append((patient, entry.event.body))
         return entry
 
     def revoke(self, patient: Person, grantee: str, **members: Any) -> Entry:
         """One lineage (`grant`), or all that the grantee has."""
         body = {"grantee": grantee, "purpose": "PATRQT"} | members
-        return self.world.do(patient, "access.revoked", body)
+        return self.log.do(patient, "access.revoked", body)
 
     def row(self, entry: Entry) -> Grant:
         """The row of the lineage to which this grant's entry belongs."""
         body = entry.event.body
         lineage = body.get("lineage", body["grant"])
-        row = self.world.batch.look.get(Grant, entry.event.subject, body["grantee"], lineage)
+        row = self.log.batch.look.get(Grant, entry.event.subject, body["grantee"], lineage)
         assert row is not None
         return row
 
     def record(self, record: str) -> Record:
         """The record's row."""
-        row = self.world.batch.look.get(Record, record)
+        row = self.log.batch.look.get(Record, record)
         assert row is not None
         return row
 
 
 @pytest.fixture
-def town() -> Town:
-    return new_town()
+def facts() -> Facts:
+    return new_facts()
 
 
-def new_town() -> Town:
-    town = Town()
-    admins = [town.world.admin(town.world.hospital()) for _ in range(2)]
-    town.doctors = [town.world.doctor(admin) for admin in admins]
-    town.patients = [town.world.patient(admin) for admin in admins]
-    return town
+def new_facts() -> Facts:
+    facts = Facts()
+    admins = [facts.log.admin(facts.log.hospital()) for _ in range(2)]
+    facts.doctors = [facts.log.doctor(admin) for admin in admins]
+    facts.patients = [facts.log.patient(admin) for admin in admins]
+    return facts
 
 
-def random_town(rng: Random) -> Town:
-    """A town in which STEPS random acts were tried."""
-    town = new_town()
-    for patient in town.patients:
-        town.upload(patient)
+def random_facts(rng: Random) -> Facts:
+    """People who tried STEPS random acts."""
+    facts = new_facts()
+    for patient in facts.patients:
+        facts.upload(patient)
     for _ in range(STEPS):
         rng.choice((act_on_record, act_on_record, act_on_grant, act_on_grant, act_revoke))(
-            rng, town
+            rng, facts
         )
-    return town
+    return facts
 
 
-def act_on_record(rng: Random, town: Town) -> None:
-    record = rng.choice(sorted(town.records))
+def act_on_record(rng: Random, facts: Facts) -> None:
+    record = rng.choice(sorted(facts.records))
     act = rng.randrange(8)
     if act == 0:
-        town.upload(rng.choice(town.patients))
+        facts.upload(rng.choice(facts.patients))
     elif act == 1:
-        town.amend(record)
+        facts.amend(record)
     elif act == 2:
-        town.retract(record)
+        facts.retract(record)
     else:
-        town.open(rng.choice(town.doctors), record)
+        facts.open(rng.choice(facts.doctors), record)
 
 
-def act_on_grant(rng: Random, town: Town) -> None:
+def act_on_grant(rng: Random, facts: Facts) -> None:
     """A grant, half of them again in the lineage of an earlier one."""
     members: Body = {"uses": rng.randint(1, 2)} if rng.random() < 0.6 else {}
-    patient, grantee = rng.choice(town.patients), rng.choice(town.grantees)
-    if town.grants and rng.random() < 0.5:
-        patient, before = rng.choice(town.grants)
+    patient, grantee = rng.choice(facts.patients), rng.choice(facts.grantees)
+    if facts.grants and rng.random() < 0.5:
+        patient, before = rng.choice(facts.grants)
         grantee = before["grantee"]
         members["lineage"] = before.get("lineage", before["grant"])
-    town.grant(patient, grantee, **members)
+    facts.grant(patient, grantee, **members)
 
 
-def act_revoke(rng: Random, town: Town) -> None:
-    if town.grants:
-        patient, body = rng.choice(town.grants)
+def act_revoke(rng: Random, facts: Facts) -> None:
+    if facts.grants:
+        patient, body = rng.choice(facts.grants)
         named = {"grant": body["grant"]} if rng.random() < 0.5 else {}
-        town.revoke(patient, body["grantee"], **named)
+        facts.revoke(patient, body["grantee"], **named)
 
 
 # --- the same, counted again
@@ -231,19 +231,19 @@ def recounted_records(entries: list[Entry]) -> dict[str, tuple[Any, ...]]:
 @given(rng=st.randoms(use_true_random=False))
 def test_folding_is_deterministic(rng: Random) -> None:
     """Twice from nothing, from stored bytes, and one by one as the log grew: the same rows."""
-    town = random_town(rng)
-    entries = town.world.entries
+    facts = random_facts(rng)
+    entries = facts.log.entries
     rows = folded(entries)
     assert rows == folded(entries)
     assert rows == folded(Entry.parse(entry.raw) for entry in entries)
     for (kind, key), row in rows.items():
-        assert town.world.batch.look.get(kind, *key) == row
+        assert facts.log.batch.look.get(kind, *key) == row
 
 
 @RANDOM_LOGS
 @given(rng=st.randoms(use_true_random=False))
 def test_a_recount_finds_the_same(rng: Random) -> None:
-    entries = random_town(rng).world.entries
+    entries = random_facts(rng).log.entries
     rows = folded(entries)
     grants = {key: row for (_, key), row in rows.items() if isinstance(row, Grant)}
     assert {
@@ -259,16 +259,16 @@ def test_a_recount_finds_the_same(rng: Random) -> None:
 # --- examples
 
 
-def test_a_grant_becomes_a_row(town: Town) -> None:
-    record = town.upload(town.patient)
-    entry = town.grant(
-        town.patient, town.grantees[1], scope="selective", records=[record], uses=3,
+def test_a_grant_becomes_a_row(facts: Facts) -> None:
+    record = facts.upload(facts.patient)
+    entry = facts.grant(
+        facts.patient, facts.grantees[1], scope="selective", records=[record], uses=3,
         purposes=["HRESCH", "TREAT"], actions=["read"], labels=["l_" + "0" * 26],
     )  # fmt: skip
     body = entry.event.body
-    assert town.row(entry) == Grant(
-        patient=town.patient.patient,
-        grantee=town.grantees[1],
+    assert facts.row(entry) == Grant(
+        patient=facts.patient.patient,
+        grantee=facts.grantees[1],
         lineage=body["grant"],
         grant=body["grant"],
         seq=entry.link.seq,
@@ -286,88 +286,88 @@ def test_a_grant_becomes_a_row(town: Town) -> None:
     )
 
 
-def test_a_grant_without_purposes_is_for_treatment(town: Town) -> None:
-    assert town.row(town.grant(town.patient, town.grantees[0])).purposes == ("TREAT",)
+def test_a_grant_without_purposes_is_for_treatment(facts: Facts) -> None:
+    assert facts.row(facts.grant(facts.patient, facts.grantees[0])).purposes == ("TREAT",)
 
 
-def test_a_revocation_ends_a_whole_lineage_and_no_other(town: Town) -> None:
-    grantee = town.grantees[1]
-    first, other = (town.grant(town.patient, grantee) for _ in range(2))
+def test_a_revocation_ends_a_whole_lineage_and_no_other(facts: Facts) -> None:
+    grantee = facts.grantees[1]
+    first, other = (facts.grant(facts.patient, grantee) for _ in range(2))
     lineage = first.event.body["grant"]
-    again = town.grant(town.patient, grantee, lineage=lineage)
-    end = town.revoke(town.patient, grantee, grant=again.event.body["grant"])
-    assert not town.row(first).active
-    assert town.row(first).seq == end.link.seq
-    assert town.row(other).active
+    again = facts.grant(facts.patient, grantee, lineage=lineage)
+    end = facts.revoke(facts.patient, grantee, grant=again.event.body["grant"])
+    assert not facts.row(first).active
+    assert facts.row(first).seq == end.link.seq
+    assert facts.row(other).active
 
 
-def test_a_grant_after_the_revocation_counts_again(town: Town) -> None:
-    grantee = town.grantees[1]
-    first = town.grant(town.patient, grantee)
-    town.revoke(town.patient, grantee, grant=first.event.body["grant"])
-    again = town.grant(town.patient, grantee, lineage=first.event.body["grant"])
-    row = town.row(again)
+def test_a_grant_after_the_revocation_counts_again(facts: Facts) -> None:
+    grantee = facts.grantees[1]
+    first = facts.grant(facts.patient, grantee)
+    facts.revoke(facts.patient, grantee, grant=first.event.body["grant"])
+    again = facts.grant(facts.patient, grantee, lineage=first.event.body["grant"])
+    row = facts.row(again)
     assert (row.active, row.seq, row.grant) == (True, again.link.seq, again.event.body["grant"])
 
 
-def test_revoking_without_an_id_ends_all_of_this_grantee_alone(town: Town) -> None:
-    mine, theirs = town.grantees[0], town.grantees[1]
-    ended = [town.grant(town.patient, mine) for _ in range(3)]
-    left = [town.grant(town.patient, theirs), town.grant(town.patients[1], mine)]
-    town.revoke(town.patient, mine)
-    assert [town.row(entry).active for entry in ended] == [False] * 3
-    assert [town.row(entry).active for entry in left] == [True] * 2
+def test_revoking_without_an_id_ends_all_of_this_grantee_alone(facts: Facts) -> None:
+    mine, theirs = facts.grantees[0], facts.grantees[1]
+    ended = [facts.grant(facts.patient, mine) for _ in range(3)]
+    left = [facts.grant(facts.patient, theirs), facts.grant(facts.patients[1], mine)]
+    facts.revoke(facts.patient, mine)
+    assert [facts.row(entry).active for entry in ended] == [False] * 3
+    assert [facts.row(entry).active for entry in left] == [True] * 2
 
 
-def test_a_lineage_is_named_by_its_first_grant(town: Town) -> None:
+def test_a_lineage_is_named_by_its_first_grant(facts: Facts) -> None:
     """Else a revocation of that lineage would not end what was granted in it."""
-    grantee = town.grantees[1]
-    first = town.grant(town.patient, grantee).event.body["grant"]
-    second = town.grant(town.patient, grantee, lineage=first).event.body["grant"]
-    body = town.world.grant_body(grantee, lineage=second)
-    assert town.world.answer(town.patient, "access.granted", body) == "malformed"
+    grantee = facts.grantees[1]
+    first = facts.grant(facts.patient, grantee).event.body["grant"]
+    second = facts.grant(facts.patient, grantee, lineage=first).event.body["grant"]
+    body = facts.log.grant_body(grantee, lineage=second)
+    assert facts.log.answer(facts.patient, "access.granted", body) == "malformed"
 
 
-def test_only_permitted_readings_that_rest_on_a_grant_use_it_up(town: Town) -> None:
+def test_only_permitted_readings_that_rest_on_a_grant_use_it_up(facts: Facts) -> None:
     """Not those of the hospital that wrote the record, not refused ones, not other people's."""
-    author, stranger = town.doctors
-    record = town.upload(town.patient)
-    mine = town.grant(town.patient, author.account, uses=5)
-    grant = town.grant(town.patient, stranger.account, uses=2)
+    author, stranger = facts.doctors
+    record = facts.upload(facts.patient)
+    mine = facts.grant(facts.patient, author.account, uses=5)
+    grant = facts.grant(facts.patient, stranger.account, uses=2)
     used = []
     for doctor in (author, stranger, author, stranger, stranger):
-        town.open(doctor, record)
-        used.append(town.row(grant).used)
+        facts.open(doctor, record)
+        used.append(facts.row(grant).used)
     assert used == [0, 1, 1, 2, 2]
-    assert town.row(mine).used == 0
-    assert not town.open(stranger, record)
+    assert facts.row(mine).used == 0
+    assert not facts.open(stranger, record)
 
 
-def test_of_two_grants_one_is_used_up(town: Town) -> None:
+def test_of_two_grants_one_is_used_up(facts: Facts) -> None:
     """Unlimited before limited, then the lowest number."""
-    stranger, record = town.doctors[1], town.upload(town.patient)
-    second = [town.grant(town.patient, stranger.account, uses=1) for _ in range(2)]
-    assert town.open(stranger, record)
-    assert [town.row(entry).used for entry in second] == [1, 0]
-    town.grant(town.patient, stranger.hospital)
-    assert town.open(stranger, record)
-    assert [town.row(entry).used for entry in second] == [1, 0]
+    stranger, record = facts.doctors[1], facts.upload(facts.patient)
+    second = [facts.grant(facts.patient, stranger.account, uses=1) for _ in range(2)]
+    assert facts.open(stranger, record)
+    assert [facts.row(entry).used for entry in second] == [1, 0]
+    facts.grant(facts.patient, stranger.hospital)
+    assert facts.open(stranger, record)
+    assert [facts.row(entry).used for entry in second] == [1, 0]
 
 
-def test_granted_again_the_uses_begin_anew(town: Town) -> None:
-    stranger, record = town.doctors[1], town.upload(town.patient)
-    first = town.grant(town.patient, stranger.account, uses=1)
-    assert [town.open(stranger, record) for _ in range(2)] == [True, False]
-    town.grant(town.patient, stranger.account, uses=1, lineage=first.event.body["grant"])
-    assert [town.open(stranger, record) for _ in range(2)] == [True, False]
+def test_granted_again_the_uses_begin_anew(facts: Facts) -> None:
+    stranger, record = facts.doctors[1], facts.upload(facts.patient)
+    first = facts.grant(facts.patient, stranger.account, uses=1)
+    assert [facts.open(stranger, record) for _ in range(2)] == [True, False]
+    facts.grant(facts.patient, stranger.account, uses=1, lineage=first.event.body["grant"])
+    assert [facts.open(stranger, record) for _ in range(2)] == [True, False]
 
 
-def test_versions_append(town: Town) -> None:
+def test_versions_append(facts: Facts) -> None:
     """The record keeps its first entry and its author; what it says is what the latest version says."""
-    record = town.upload(town.patient, category="imaging")
-    before = town.record(record)
-    entries = [town.amend(record) for _ in range(3)]
-    row = town.record(record)
+    record = facts.upload(facts.patient, category="imaging")
+    before = facts.record(record)
+    entries = [facts.amend(record) for _ in range(3)]
+    row = facts.record(record)
     assert [version.version for version in row.versions] == [1, 2, 3, 4]
     assert [version.seq for version in row.versions[1:]] == [entry.link.seq for entry in entries]
     assert row.versions[0] == before.versions[0]
@@ -377,30 +377,30 @@ def test_versions_append(town: Town) -> None:
     assert version_of(row, 0) is None and version_of(row, 5) is None
 
 
-def test_a_version_out_of_order_is_refused(town: Town) -> None:
-    record = town.upload(town.patient)
-    body = town.world.record_body(record=record, version=3)
-    assert town.world.answer(town.doctors[0], "record.amended", body, town.patient) == "conflict"
+def test_a_version_out_of_order_is_refused(facts: Facts) -> None:
+    record = facts.upload(facts.patient)
+    body = facts.log.record_body(record=record, version=3)
+    assert facts.log.answer(facts.doctors[0], "record.amended", body, facts.patient) == "conflict"
 
 
-def test_what_was_retracted_stays_so_and_alone(town: Town) -> None:
-    record, other = town.upload(town.patient), town.upload(town.patient)
-    entry = town.retract(record)
-    town.amend(record)
-    row = town.record(record)
+def test_what_was_retracted_stays_so_and_alone(facts: Facts) -> None:
+    record, other = facts.upload(facts.patient), facts.upload(facts.patient)
+    entry = facts.retract(record)
+    facts.amend(record)
+    row = facts.record(record)
     assert (row.state, row.state_seq, len(row.versions)) == ("retracted", entry.link.seq, 2)
-    assert town.record(other).state == "live"
+    assert facts.record(other).state == "live"
 
 
-def test_other_events_fold_to_nothing(town: Town) -> None:
+def test_other_events_fold_to_nothing(facts: Facts) -> None:
     """Registrations, refused readings and readings of one's own records change no fact."""
-    town.open(town.doctors[0], town.upload(town.patient))
-    town.open(town.doctors[1], town.upload(town.patient))
+    facts.open(facts.doctors[0], facts.upload(facts.patient))
+    facts.open(facts.doctors[1], facts.upload(facts.patient))
     rows, changed = Rows(), []
-    for entry in town.world.entries:
+    for entry in facts.log.entries:
         for row in fold(entry, rows):
             rows.put(row)
             changed.append(entry.event.type.name)
-    facts = {kind.name for kind in TYPES} - {kind.name for kind in TYPES if kind.key in SIGNING}
-    assert facts & set(changed) == {"record.uploaded"}
-    assert not [row for row in folded(town.world.entries).values() if isinstance(row, GrantName)]
+    of_facts = {kind.name for kind in TYPES} - {kind.name for kind in TYPES if kind.key in SIGNING}
+    assert of_facts & set(changed) == {"record.uploaded"}
+    assert not [row for row in folded(facts.log.entries).values() if isinstance(row, GrantName)]

@@ -15,60 +15,56 @@ from ledger.errors import EventError
 from ledger.event import Event, check_value
 from ledger.forms import PLAIN_TYPES, Form, Place, parse_entry, plain_form
 from ledger.types import REGISTRY
-from tests.support.memory_log import SEALED, World, reading
+from tests.support.memory_log import SEALED, MemoryLog, reading
 
 LABELS = ["l_" + "0" * 26, "l_" + "1" * 26]
 
 
 def plain_entries() -> list[bytes]:
     """Entries of every plain type, with and without optional members, alone and in bundles."""
-    world = World()
-    hospital = world.hospital()
-    admin = world.admin(hospital)
-    doctor, system = world.doctor(admin), world.system(admin)
-    patient = world.patient(admin)
+    log = MemoryLog()
+    hospital = log.hospital()
+    admin = log.admin(hospital)
+    doctor, system = log.doctor(admin), log.system(admin)
+    patient = log.patient(admin)
     full = {
         "clinical_date": "2026-01-31",
-        "episode": world.id("ep"),
+        "episode": log.id("ep"),
         "file_name": SEALED,
         "minor_private": True,
         "title": SEALED,
     }
-    record = world.upload(doctor, patient, **full)
-    world.upload(system, patient, labels=LABELS, sensitive=True)
-    world.upload(patient, patient)
-    again = record.event.body | {"version": 2, "blob": world.id("bl")}
-    world.do(doctor, "record.amended", again, patient)
-    grant = world.grant(patient, doctor.account, uses=3)
-    world.do(doctor, "record.opened", reading(record), patient)
+    record = log.upload(doctor, patient, **full)
+    log.upload(system, patient, labels=LABELS, sensitive=True)
+    log.upload(patient, patient)
+    again = record.event.body | {"version": 2, "blob": log.id("bl")}
+    log.do(doctor, "record.amended", again, patient)
+    grant = log.grant(patient, doctor.account, uses=3)
+    log.do(doctor, "record.opened", reading(record), patient)
     for kind in ("history.opened", "chart.opened"):
-        world.do(patient, kind, {"purpose": "PATRQT"}, patient)
+        log.do(patient, kind, {"purpose": "PATRQT"}, patient)
     exported = {"count": 1, "purpose": "PATRQT", "root": record.event.body["sha256"]}
-    world.do(patient, "chart.exported", exported, patient)
+    log.do(patient, "chart.exported", exported, patient)
     for kind in ("record.hidden", "record.shown"):
-        world.do(
-            patient, kind, {"record": record.event.body["record"], "purpose": "PATRQT"}, patient
-        )
+        log.do(patient, kind, {"record": record.event.body["record"], "purpose": "PATRQT"}, patient)
     for kind in ("reader.excluded", "reader.included"):
-        world.do(patient, kind, {"reader": hospital, "purpose": "PATRQT"}, patient)
-    world.do(
+        log.do(patient, kind, {"reader": hospital, "purpose": "PATRQT"}, patient)
+    log.do(
         patient,
         "access.revoked",
         {"grantee": doctor.account, "grant": grant.event.body["grant"], "purpose": "PATRQT"},
         patient,
     )
-    world.do(
+    log.do(
         doctor,
         "record.retracted",
         {"record": record.event.body["record"], "purpose": "TREAT"},
         patient,
     )
-    events = [
-        world.event(system, "record.uploaded", world.record_body(), patient) for _ in range(5)
-    ]
-    for event, sig in zip(events, world.sign_all(system, events), strict=True):
-        world.entry(world.admit(event, sig))
-    return [entry.raw for entry in world.entries]
+    events = [log.event(system, "record.uploaded", log.record_body(), patient) for _ in range(5)]
+    for event, sig in zip(events, log.sign_all(system, events), strict=True):
+        log.entry(log.admit(event, sig))
+    return [entry.raw for entry in log.entries]
 
 
 ENTRIES = plain_entries()

@@ -10,8 +10,8 @@ from crypto.signing import SigningKey
 from ledger.errors import Refused
 from ledger.event import Signature
 from ledger.messages import possession_message
-from tests.support.cast import Cast, Scenario, after, wait
 from tests.support.memory_log import Person
+from tests.support.memory_people import MemoryPeople, Scenario, after, wait
 
 DAY = 86_400_000
 
@@ -28,37 +28,37 @@ KEYS: dict[str, tuple[str, Scenario]] = {
     "a first key by the hospital for the operator's account": ("key", lambda c: c.key(c.admin, c.bare(c.operator))),
     "a first key by another person": ("key", lambda c: c.key(c.person, c.bare(c.admin))),
     "a first key by itself": ("key", lambda c: after(p := c.bare(c.admin), c.key(p, p))),
-    "a second key by the hospital": ("key", lambda c: c.key(c.admin, c.person.holding(c.world.new_key()))),
+    "a second key by the hospital": ("key", lambda c: c.key(c.admin, c.person.holding(c.log.new_key()))),
     "a key by the hospital after the first was revoked": (
         "key",
-        lambda c: after(c.revoke(c.operator, c.person), c.key(c.admin, c.person.holding(c.world.new_key()))),
+        lambda c: after(c.revoke(c.operator, c.person), c.key(c.admin, c.person.holding(c.log.new_key()))),
     ),
-    "a key for another account": ("key", lambda c: c.key(c.person, Person(c.doctor.account, c.world.new_key()))),
-    "a key for no account": ("unknown", lambda c: c.key(c.operator, Person(c.world.id("ac"), c.world.new_key()))),
+    "a key for another account": ("key", lambda c: c.key(c.person, Person(c.doctor.account, c.log.new_key()))),
+    "a key for no account": ("unknown", lambda c: c.key(c.operator, Person(c.log.id("ac"), c.log.new_key()))),
     "a key in another's stream": (
         "stream",
-        lambda c: c.world.answer(
-            c.person, "key.registered", c.world.key_body(c.person.holding(c.world.new_key())), c.doctor.account
+        lambda c: c.log.answer(
+            c.person, "key.registered", c.log.key_body(c.person.holding(c.log.new_key())), c.doctor.account
         ),
     ),
     "a key id that does not fit": (
-        "key", lambda c: c.key(c.operator, c.bare(c.operator), key=c.world.new_key().id)),
+        "key", lambda c: c.key(c.operator, c.bare(c.operator), key=c.log.new_key().id)),
     "a key id of another algorithm": (
         "key", lambda c: after(p := c.bare(c.operator), c.key(c.operator, p, key=key_id(0x10, p.key.public)))),
     "a key id that does not fit, with a proof that fits the id": ("key", lambda c: false_id(c)),
     "an X25519 key id that does not fit": (
         "key",
-        lambda c: c.world.answer(
-            c.person, "key.registered", c.world.x25519_body(c.person, key=c.world.new_key().id)
+        lambda c: c.log.answer(
+            c.person, "key.registered", c.log.x25519_body(c.person, key=c.log.new_key().id)
         ),
     ),
     "a proof by another key": (
-        "key", lambda c: c.key(c.operator, c.bare(c.operator), proof=c.world.key_body(c.person)["proof"])),
+        "key", lambda c: c.key(c.operator, c.bare(c.operator), proof=c.log.key_body(c.person)["proof"])),
     "a proof for another account": (
         "key",
         lambda c: after(
             p := c.bare(c.operator),
-            c.key(c.operator, p, proof=proof(c.world.origin, c.doctor.account, p.key)),
+            c.key(c.operator, p, proof=proof(c.log.origin, c.doctor.account, p.key)),
         ),
     ),
     "a proof for another log": (
@@ -68,20 +68,20 @@ KEYS: dict[str, tuple[str, Scenario]] = {
     "a key without a proof": ("key", lambda c: without_proof(c)),
     "a key of small order": ("key", lambda c: small_order(c)),
     "an X25519 key": (
-        "appended", lambda c: c.world.answer(c.person, "key.registered", c.world.x25519_body(c.person))),
+        "appended", lambda c: c.log.answer(c.person, "key.registered", c.log.x25519_body(c.person))),
     "an X25519 key with a proof": (
         "key",
-        lambda c: c.world.answer(
-            c.person, "key.registered", c.world.x25519_body(c.person) | {"proof": c.world.key_body(c.person)["proof"]}
+        lambda c: c.log.answer(
+            c.person, "key.registered", c.log.x25519_body(c.person) | {"proof": c.log.key_body(c.person)["proof"]}
         ),
     ),
     "an X25519 key as the first": (
-        "key", lambda c: c.world.answer(c.operator, "key.registered", c.world.x25519_body(c.bare(c.operator)))),
+        "key", lambda c: c.log.answer(c.operator, "key.registered", c.log.x25519_body(c.bare(c.operator)))),
     "an X25519 key beside a revoked one": (
         "key",
         lambda c: after(
             c.revoke(c.operator, c.person),
-            c.world.answer(c.admin, "key.registered", c.world.x25519_body(c.person, recovery=True)),
+            c.log.answer(c.admin, "key.registered", c.log.x25519_body(c.person, recovery=True)),
         ),
     ),
     "an X25519 key that signs": ("key", lambda c: x25519_signs(c)),
@@ -92,53 +92,53 @@ def proof(origin: str, account: str, key: SigningKey) -> str:
     return b64encode(key.sign(possession_message(origin, account, key.id)))
 
 
-def false_id(c: Cast) -> str:
-    person, other = c.bare(c.operator), c.world.new_key().id
-    message = possession_message(c.world.origin, person.account, other)
+def false_id(c: MemoryPeople) -> str:
+    person, other = c.bare(c.operator), c.log.new_key().id
+    message = possession_message(c.log.origin, person.account, other)
     return c.key(c.operator, person, key=other, proof=b64encode(person.key.sign(message)))
 
 
-def without_proof(c: Cast) -> str:
-    body = c.world.key_body(c.bare(c.operator))
+def without_proof(c: MemoryPeople) -> str:
+    body = c.log.key_body(c.bare(c.operator))
     del body["proof"]
-    return c.world.answer(c.operator, "key.registered", body)
+    return c.log.answer(c.operator, "key.registered", body)
 
 
-def small_order(c: Cast) -> str:
+def small_order(c: MemoryPeople) -> str:
     """The identity, with the signature that fits every message elsewhere: R = B, S = 1."""
     public = (1).to_bytes(32, "little")
     base = bytes.fromhex("58" + "66" * 31)
-    body = c.world.key_body(c.bare(c.operator)) | {
+    body = c.log.key_body(c.bare(c.operator)) | {
         "key": key_id(ALGORITHM_ED25519, public),
         "proof": b64encode(base + (1).to_bytes(32, "little")),
         "public_key": b64encode(public),
     }
-    return c.world.answer(c.operator, "key.registered", body)
+    return c.log.answer(c.operator, "key.registered", body)
 
 
-def x25519_signs(c: Cast) -> str:
-    body = c.world.x25519_body(c.person)
-    c.world.do(c.person, "key.registered", body)
-    event = c.world.event(c.patient, "history.opened", {"purpose": "PATRQT"})
-    outcome = c.world.admit(event, Signature(body["key"], bytes(64)))
+def x25519_signs(c: MemoryPeople) -> str:
+    body = c.log.x25519_body(c.person)
+    c.log.do(c.person, "key.registered", body)
+    event = c.log.event(c.patient, "history.opened", {"purpose": "PATRQT"})
+    outcome = c.log.admit(event, Signature(body["key"], bytes(64)))
     assert isinstance(outcome, Refused)
     return outcome.code
 
 
 RECOVERY: dict[str, tuple[str, Scenario]] = {
     "by the hospital that registered": (
-        "appended", lambda c: c.key(c.admin, c.person.holding(c.world.new_key()), recovery=True)),
-    "by its system": ("appended", lambda c: c.key(c.system, c.person.holding(c.world.new_key()), recovery=True)),
-    "by the service": ("appended", lambda c: c.key(c.service, c.person.holding(c.world.new_key()), recovery=True)),
-    "by the operator": ("key", lambda c: c.key(c.operator, c.person.holding(c.world.new_key()), recovery=True)),
+        "appended", lambda c: c.key(c.admin, c.person.holding(c.log.new_key()), recovery=True)),
+    "by its system": ("appended", lambda c: c.key(c.system, c.person.holding(c.log.new_key()), recovery=True)),
+    "by the service": ("appended", lambda c: c.key(c.service, c.person.holding(c.log.new_key()), recovery=True)),
+    "by the operator": ("key", lambda c: c.key(c.operator, c.person.holding(c.log.new_key()), recovery=True)),
     "by the operator who registered": (
-        "key", lambda c: c.key(c.operator, c.world.account().holding(c.world.new_key()), recovery=True)),
-    "by another hospital": ("key", lambda c: c.key(c.stranger, c.person.holding(c.world.new_key()), recovery=True)),
-    "by the account itself": ("key", lambda c: c.key(c.person, c.person.holding(c.world.new_key()), recovery=True)),
+        "key", lambda c: c.key(c.operator, c.log.account().holding(c.log.new_key()), recovery=True)),
+    "by another hospital": ("key", lambda c: c.key(c.stranger, c.person.holding(c.log.new_key()), recovery=True)),
+    "by the account itself": ("key", lambda c: c.key(c.person, c.person.holding(c.log.new_key()), recovery=True)),
     "of a first key": ("key", lambda c: c.key(c.admin, c.bare(c.admin), recovery=True)),
     "without a proof of possession": (
         "key",
-        lambda c: c.key(c.admin, c.person.holding(c.world.new_key()), recovery=True, proof=b64encode(bytes(64))),
+        lambda c: c.key(c.admin, c.person.holding(c.log.new_key()), recovery=True, proof=b64encode(bytes(64))),
     ),
     "does not count at once": ("key", lambda c: c.act(c.recovered(c.admin))),
     "does not count a millisecond before 24 hours": (
@@ -165,7 +165,7 @@ REVOCATION: dict[str, tuple[str, Scenario]] = {
     "by a doctor": ("role", lambda c: c.revoke(c.doctor, c.person)),
     "by another person": ("key", lambda c: c.revoke(replace(c.doctor, role="person", hospital=""), c.person)),
     "twice": ("key", lambda c: after(c.revoke(c.operator, c.person), c.revoke(c.operator, c.person))),
-    "of an unknown key": ("key", lambda c: c.revoke(c.operator, c.person.holding(c.world.new_key()))),
+    "of an unknown key": ("key", lambda c: c.revoke(c.operator, c.person.holding(c.log.new_key()))),
     "of another account's key": ("key", lambda c: c.revoke(c.person, c.person, key=c.doctor.key.id)),
     "in another's stream": ("stream", lambda c: c.revoke(c.person, c.person, account=c.doctor.account)),
 }  # fmt: skip
@@ -174,16 +174,16 @@ REVOCATION: dict[str, tuple[str, Scenario]] = {
 @pytest.mark.parametrize("name", KEYS)
 def test_who_may_vouch(name: str) -> None:
     expected, scenario = KEYS[name]
-    assert scenario(Cast()) == expected
+    assert scenario(MemoryPeople()) == expected
 
 
 @pytest.mark.parametrize("name", RECOVERY)
 def test_recovery(name: str) -> None:
     expected, scenario = RECOVERY[name]
-    assert scenario(Cast()) == expected
+    assert scenario(MemoryPeople()) == expected
 
 
 @pytest.mark.parametrize("name", REVOCATION)
 def test_who_may_revoke(name: str) -> None:
     expected, scenario = REVOCATION[name]
-    assert scenario(Cast()) == expected
+    assert scenario(MemoryPeople()) == expected

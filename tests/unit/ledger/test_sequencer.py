@@ -14,43 +14,45 @@ from ledger.rows import Rows
 from ledger.sequencer import Appended, Denied, Proposal, ledger_created
 from ledger.signers import check_event
 from ledger.times import format_time
-from tests.support.cast import Cast, Scenario, after, approve, say, upload
-from tests.support.memory_log import START, Person, World, reading, verify_world
+from tests.support.memory_log import START, MemoryLog, Person, reading, verify_log
+from tests.support.memory_people import MemoryPeople, Scenario, after, approve, say, upload
 
 MINUTES_5 = 300_000
 
 
-def registered(c: Cast, by: Person, drop: str = "", **members: Any) -> str:
-    body = c.world.patient_body(**members)
+def registered(c: MemoryPeople, by: Person, drop: str = "", **members: Any) -> str:
+    body = c.log.patient_body(**members)
     body.pop(drop, None)
-    return c.world.answer(by, "patient.registered", body, body["patient"])
+    return c.log.answer(by, "patient.registered", body, body["patient"])
 
 
 TEEN, ADULT = "2024-02-29T00:00:00.000Z", "2030-03-01T00:00:00.000Z"
 
 
-def granted(c: Cast, **members: Any) -> str:
-    body = c.world.grant_body(c.doctor.account, **members)
-    return c.world.answer(c.patient, "access.granted", body)
+def granted(c: MemoryPeople, **members: Any) -> str:
+    body = c.log.grant_body(c.doctor.account, **members)
+    return c.log.answer(c.patient, "access.granted", body)
 
 
-def twice(c: Cast, kind: str, by: Person, body: dict[str, Any], on: Person | str = "") -> str:
-    c.world.do(by, kind, body, on)
-    return c.world.answer(by, kind, body, on)
+def twice(
+    c: MemoryPeople, kind: str, by: Person, body: dict[str, Any], on: Person | str = ""
+) -> str:
+    c.log.do(by, kind, body, on)
+    return c.log.answer(by, kind, body, on)
 
 
-def amended(c: Cast, **members: Any) -> str:
+def amended(c: MemoryPeople, **members: Any) -> str:
     record = c.record.event.body["record"]
-    body = c.world.record_body(record=record, version=2, **members)
-    return c.world.answer(c.doctor, "record.amended", body, c.patient)
+    body = c.log.record_body(record=record, version=2, **members)
+    return c.log.answer(c.doctor, "record.amended", body, c.patient)
 
 
 BODIES: dict[str, tuple[str, Scenario]] = {
     "an account in another's stream": (
         "stream",
-        lambda c: c.world.answer(c.operator, "account.registered", {"account": c.world.id("ac")}, c.doctor.account),
+        lambda c: c.log.answer(c.operator, "account.registered", {"account": c.log.id("ac")}, c.doctor.account),
     ),
-    "an account by a doctor": ("role", say("account.registered", "doctor", lambda c: {"account": c.world.id("ac")})),
+    "an account by a doctor": ("role", say("account.registered", "doctor", lambda c: {"account": c.log.id("ac")})),
     "a patient by a doctor": ("appended", lambda c: registered(c, c.doctor)),
     "a patient by the service": ("appended", lambda c: registered(c, c.service, account=c.bare(c.service).account)),
     "a patient by the service, of a hospital's account": (
@@ -58,7 +60,7 @@ BODIES: dict[str, tuple[str, Scenario]] = {
     "a patient by the service, of no account": ("unknown", lambda c: registered(c, c.service)),
     "a patient by the operator": ("deny S1 role", lambda c: registered(c, c.operator)),
     "a patient in another's stream": (
-        "stream", lambda c: c.world.answer(c.admin, "patient.registered", c.world.patient_body(), c.patient)),
+        "stream", lambda c: c.log.answer(c.admin, "patient.registered", c.log.patient_body(), c.patient)),
     "a minor": ("appended", lambda c: registered(c, c.admin, teen_from=TEEN, adult_from=ADULT)),
     "of no age": ("malformed", lambda c: registered(c, c.admin, drop="adult")),
     "adult and a minor": (
@@ -80,12 +82,12 @@ BODIES: dict[str, tuple[str, Scenario]] = {
     ),
     "a second ledger.created": (
         "stream",
-        lambda c: c.world.answer(c.operator, "ledger.created", c.world.entries[0].event.body),
+        lambda c: c.log.answer(c.operator, "ledger.created", c.log.entries[0].event.body),
     ),
     # An id is created once
     "a hospital twice": ("duplicate_id", lambda c: approve(c, c.hospital)),
     "an account twice": (
-        "duplicate_id", lambda c: twice(c, "account.registered", c.operator, {"account": c.world.id("ac")})),
+        "duplicate_id", lambda c: twice(c, "account.registered", c.operator, {"account": c.log.id("ac")})),
     "a patient twice": ("duplicate_id", lambda c: registered(c, c.admin, patient=c.patient.patient)),
     "a patient's account twice": ("duplicate_id", lambda c: registered(c, c.admin, account=c.patient.account)),
     "a hospital's doctor as its patient's account": (
@@ -103,17 +105,17 @@ BODIES: dict[str, tuple[str, Scenario]] = {
     "a new version": ("appended", amended),
     "a grant's id twice": (
         "duplicate_id",
-        lambda c: granted(c, grant=c.world.grant(c.patient, c.doctor.account).event.body["grant"]),
+        lambda c: granted(c, grant=c.log.grant(c.patient, c.doctor.account).event.body["grant"]),
     ),
     "an episode may come again": (
-        "appended", lambda c: after(e := c.world.id("ep"), upload(c, c.doctor, episode=e), upload(c, c.doctor, episode=e))),
+        "appended", lambda c: after(e := c.log.id("ep"), upload(c, c.doctor, episode=e), upload(c, c.doctor, episode=e))),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", BODIES)
 def test_bodies_and_ids(name: str) -> None:
     expected, scenario = BODIES[name]
-    assert scenario(Cast()) == expected
+    assert scenario(MemoryPeople()) == expected
 
 
 IMPOSSIBLE = "2026-02-31"
@@ -140,26 +142,26 @@ DAYS: dict[str, tuple[str, Scenario]] = {
 }  # fmt: skip
 
 
-def granted_partly(c: Cast, **members: Any) -> str:
-    return c.world.answer(
-        c.patient, "access.granted", c.world.grant_body(c.doctor.account, scope="partial", **members), v=2
+def granted_partly(c: MemoryPeople, **members: Any) -> str:
+    return c.log.answer(
+        c.patient, "access.granted", c.log.grant_body(c.doctor.account, scope="partial", **members), v=2
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", DAYS)
 def test_days_are_of_the_calendar(name: str) -> None:
     expected, scenario = DAYS[name]
-    assert scenario(Cast()) == expected
+    assert scenario(MemoryPeople()) == expected
 
 
 def test_an_older_entry_of_an_impossible_day_stands() -> None:
     """It is read, verified and answered again as before."""
-    c = Cast()
-    body = c.world.record_body(clinical_date=IMPOSSIBLE)
+    c = MemoryPeople()
+    body = c.log.record_body(clinical_date=IMPOSSIBLE)
     with patch("ledger.sequencer.check_days", lambda body: None):
-        entry = c.world.do(c.doctor, "record.uploaded", body, c.patient)
+        entry = c.log.do(c.doctor, "record.uploaded", body, c.patient)
     assert Entry.parse(entry.raw) == entry
-    again = c.world.batch.admit(Proposal(entry.event, entry.sig))
+    again = c.log.batch.admit(Proposal(entry.event, entry.sig))
     assert isinstance(again, Appended) and not again.fresh
     assert Entry.stored(entry.raw) == entry
 
@@ -173,73 +175,73 @@ def test_an_older_entry_of_an_impossible_day_stands() -> None:
      (MINUTES_5 + 1, "clock"), (-MINUTES_5 - 1, "clock")],
 )  # fmt: skip
 def test_the_authors_clock_is_five_minutes_off_at_most(off: int, expected: str) -> None:
-    c = Cast()
-    at = format_time(c.world.now + off)
-    body = {"account": c.world.id("ac")}
-    assert c.world.answer(c.operator, "account.registered", body, at=at) == expected
+    c = MemoryPeople()
+    at = format_time(c.log.now + off)
+    body = {"account": c.log.id("ac")}
+    assert c.log.answer(c.operator, "account.registered", body, at=at) == expected
 
 
 def test_time_never_goes_back() -> None:
-    c = Cast()
-    c.world.wait(5_000)
-    first = c.world.upload(c.doctor, c.patient)
-    c.world.wait(-4_000)
-    assert c.world.upload(c.doctor, c.patient).time == first.time
+    c = MemoryPeople()
+    c.log.wait(5_000)
+    first = c.log.upload(c.doctor, c.patient)
+    c.log.wait(-4_000)
+    assert c.log.upload(c.doctor, c.patient).time == first.time
 
 
 def test_the_stream_length_that_an_author_expects() -> None:
-    c = Cast()
+    c = MemoryPeople()
     length = c.record.link.stream_seq + 1
-    event = c.world.event(c.doctor, "record.uploaded", c.world.record_body(), c.patient)
+    event = c.log.event(c.doctor, "record.uploaded", c.log.record_body(), c.patient)
     for wrong in (0, length - 1, length + 1):
-        outcome = c.world.admit(event, c.world.sign(c.doctor, event), wrong)
+        outcome = c.log.admit(event, c.log.sign(c.doctor, event), wrong)
         assert isinstance(outcome, Refused) and outcome.code == "conflict"
-    assert isinstance(c.world.admit(event, c.world.sign(c.doctor, event), length), Appended)
+    assert isinstance(c.log.admit(event, c.log.sign(c.doctor, event), length), Appended)
 
 
 def test_a_late_retry_gets_its_entry() -> None:
     """A known id is looked up before the clock is judged."""
-    c = Cast()
-    c.world.wait(days=2)
-    again = c.world.admit(c.record.event, c.record.sig)
+    c = MemoryPeople()
+    c.log.wait(days=2)
+    again = c.log.admit(c.record.event, c.record.sig)
     assert again == Appended(c.record, fresh=False)
 
 
 def test_other_bytes_under_a_known_id_are_a_conflict() -> None:
-    c = Cast()
-    body = c.world.record_body()
+    c = MemoryPeople()
+    body = c.log.record_body()
     known = c.record.event.id
-    assert c.world.answer(c.doctor, "record.uploaded", body, c.patient, id=known) == "conflict"
+    assert c.log.answer(c.doctor, "record.uploaded", body, c.patient, id=known) == "conflict"
 
 
 def test_what_is_refused_leaves_no_trace() -> None:
-    c = Cast()
-    before = (len(c.world.entries), c.world.batch.chain.tip, c.world.batch.frontier.root())
-    for scenario in (granted_for_nothing, lambda c: upload(c, c.doctor.holding(c.world.new_key()))):
+    c = MemoryPeople()
+    before = (len(c.log.entries), c.log.batch.chain.tip, c.log.batch.frontier.root())
+    for scenario in (granted_for_nothing, lambda c: upload(c, c.doctor.holding(c.log.new_key()))):
         scenario(c)
-    assert before == (len(c.world.entries), c.world.batch.chain.tip, c.world.batch.frontier.root())
+    assert before == (len(c.log.entries), c.log.batch.chain.tip, c.log.batch.frontier.root())
 
 
-def granted_for_nothing(c: Cast) -> str:
+def granted_for_nothing(c: MemoryPeople) -> str:
     return granted(c, days=0)
 
 
 def test_the_log_goes_on_from_where_it_is_and_nowhere_else() -> None:
     """What verifiers would reject for ever after is not taken."""
-    c = Cast()
-    size, root = c.world.batch.frontier.size, b64encode(c.world.batch.frontier.root())
+    c = MemoryPeople()
+    size, root = c.log.batch.frontier.size, b64encode(c.log.batch.frontier.root())
     body = {"last_root": b64encode(bytes(32)), "last_size": size + 5, "root": root, "size": size}
     for wrong in ({"size": size - 1}, {"size": size + 1}, {"root": b64encode(bytes(32))}):
-        assert c.world.answer(c.operator, "ledger.restored", body | wrong) == "conflict"
-    assert c.world.answer(c.operator, "ledger.restored", body) == "appended"
-    verify_world(c.world)
+        assert c.log.answer(c.operator, "ledger.restored", body | wrong) == "conflict"
+    assert c.log.answer(c.operator, "ledger.restored", body) == "appended"
+    verify_log(c.log)
 
 
 def test_both_chains_hold() -> None:
-    c = Cast()
+    c = MemoryPeople()
     tips: dict[str, tuple[int, bytes]] = {}
     prev = bytes(32)
-    for seq, (entry, leaf) in enumerate(zip(c.world.entries, c.world.leaves, strict=True)):
+    for seq, (entry, leaf) in enumerate(zip(c.log.entries, c.log.leaves, strict=True)):
         length, tip = tips.get(entry.event.stream, (0, bytes(32)))
         link = entry.link
         assert (link.seq, link.prev, link.stream_seq, link.stream_prev) == (seq, prev, length, tip)
@@ -251,21 +253,21 @@ def test_both_chains_hold() -> None:
 # Refused readings
 
 
-def outsider(c: Cast) -> Person:
-    return c.world.doctor(c.stranger)
+def outsider(c: MemoryPeople) -> Person:
+    return c.log.doctor(c.stranger)
 
 
-def opening(c: Cast, by: Person) -> Event:
-    return c.world.event(by, "record.opened", reading(c.record), c.patient)
+def opening(c: MemoryPeople, by: Person) -> Event:
+    return c.log.event(by, "record.opened", reading(c.record), c.patient)
 
 
 def test_a_denied_reading_stands_in_the_log() -> None:
-    c = Cast()
+    c = MemoryPeople()
     who = outsider(c)
     event = opening(c, who)
-    sig = c.world.sign(who, event)
-    denied = c.world.admit(event, sig)
-    entry = c.world.entries[-1]
+    sig = c.log.sign(who, event)
+    denied = c.log.admit(event, sig)
+    entry = c.log.entries[-1]
     assert isinstance(denied, Denied) and denied.seq == entry.link.seq
     assert entry.event.type.name == "access.refused" and entry.event.actor == c.service.account
     assert entry.decision == denied.decision and denied.decision["reason"] == "no_consent"
@@ -273,70 +275,70 @@ def test_a_denied_reading_stands_in_the_log() -> None:
 
 
 def test_a_denied_readings_id_is_used() -> None:
-    c = Cast()
+    c = MemoryPeople()
     who = outsider(c)
     event = opening(c, who)
-    first = c.world.admit(event, c.world.sign(who, event))
-    size = len(c.world.entries)
-    c.world.wait(days=1)
-    assert c.world.admit(event, c.world.sign(who, event)) == first
+    first = c.log.admit(event, c.log.sign(who, event))
+    size = len(c.log.entries)
+    c.log.wait(days=1)
+    assert c.log.admit(event, c.log.sign(who, event)) == first
     assert (
-        c.world.answer(c.doctor, "record.opened", reading(c.record), c.patient, id=event.id)
+        c.log.answer(c.doctor, "record.opened", reading(c.record), c.patient, id=event.id)
         == "conflict"
     )
-    assert len(c.world.entries) == size
+    assert len(c.log.entries) == size
 
 
 def test_refusals_have_a_limit_an_hour() -> None:
-    c = Cast()
+    c = MemoryPeople()
     who = outsider(c)
 
     def ask() -> str:
-        return c.world.answer(who, "record.opened", reading(c.record), c.patient)
+        return c.log.answer(who, "record.opened", reading(c.record), c.patient)
 
     assert [ask() for _ in range(20)] == ["deny S12 no_consent"] * 20
-    size = len(c.world.entries)
+    size = len(c.log.entries)
     assert [ask() for _ in range(3)] == ["too_many_refusals"] * 3
-    assert len(c.world.entries) == size
-    c.world.wait(hours=1)
+    assert len(c.log.entries) == size
+    c.log.wait(hours=1)
     assert ask() == "deny S12 no_consent"
-    assert c.world.entries[-1].event.body["skipped"] == 3
+    assert c.log.entries[-1].event.body["skipped"] == 3
     ask()
-    assert "skipped" not in c.world.entries[-1].event.body
+    assert "skipped" not in c.log.entries[-1].event.body
 
 
 # Entry 0
 
 
-def first_event(world: World, **members: Any) -> Event:
-    operator, service = ((p.account, p.key) for p in (world.operator, world.service))
+def first_event(log: MemoryLog, **members: Any) -> Event:
+    operator, service = ((p.account, p.key) for p in (log.operator, log.service))
     event = ledger_created(
-        world.origin, world.vkeys, operator, service, world.entries[0].event.body["policy"],
-        registry_hash(), world.id("ev"), START,
+        log.origin, log.vkeys, operator, service, log.entries[0].event.body["policy"],
+        registry_hash(), log.id("ev"), START,
     )  # fmt: skip
     return Event.of(event.value | {"body": event.body | members})
 
 
 def test_entry_0_names_operator_and_service() -> None:
-    world = World()
-    event = first_event(world)
+    log = MemoryLog()
+    event = first_event(log)
     named = event.body
     other = named["operator"] | {"key": named["service"]["key"]}
-    key = world.operator.key.id
-    check_event(event, key, 0, START, world.origin, Rows())
+    key = log.operator.key.id
+    check_event(event, key, 0, START, log.origin, Rows())
     for wrong, signer in (
-        (event, world.service.key.id),
-        (event, world.new_key().id),
-        (first_event(world, service=named["operator"]), key),
-        (first_event(world, service=named["service"] | {"account": world.operator.account}), key),
-        (first_event(world, operator=other), key),
-        (first_event(world, service=named["service"] | {"key": key}), key),
+        (event, log.service.key.id),
+        (event, log.new_key().id),
+        (first_event(log, service=named["operator"]), key),
+        (first_event(log, service=named["service"] | {"account": log.operator.account}), key),
+        (first_event(log, operator=other), key),
+        (first_event(log, service=named["service"] | {"key": key}), key),
     ):
         with pytest.raises(Refused):
-            check_event(wrong, signer, 0, START, world.origin, Rows())
+            check_event(wrong, signer, 0, START, log.origin, Rows())
 
 
 def test_nothing_else_is_entry_0() -> None:
-    c = Cast()
+    c = MemoryPeople()
     with pytest.raises(Refused):
-        check_event(c.record.event, c.doctor.key.id, 0, START, c.world.origin, Rows())
+        check_event(c.record.event, c.doctor.key.id, 0, START, c.log.origin, Rows())

@@ -15,7 +15,7 @@ from ledger.messages import bundle_message, event_message, possession_message
 from ledger.receipt import Receipt
 from tests.golden import make
 from tests.support.json_changes import Change, changed, drop, put
-from tests.support.memory_log import World
+from tests.support.memory_log import MemoryLog
 from tests.support.naive_tree import tree_hash
 
 ORIGIN, KEY = make.ORIGIN, SigningKey(bytes(32))
@@ -129,25 +129,25 @@ def test_another_place_in_the_bundle_does_not_verify(index: int, size: int, flip
 
 # Receipts
 
-WORLD = World()
-WORLD.admin(WORLD.hospital())
-KEYS = WORLD.signer.keys
-RECEIPT = WORLD.receipt(2)
+LOG = MemoryLog()
+LOG.admin(LOG.hospital())
+KEYS = LOG.signer.keys
+RECEIPT = LOG.receipt(2)
 TEXT = RECEIPT.text()
 
 
 def test_every_entry_has_a_receipt_under_every_later_checkpoint() -> None:
-    for size in range(1, len(WORLD.entries) + 1):
+    for size in range(1, len(LOG.entries) + 1):
         for seq in range(size):
-            receipt = Receipt.parse(WORLD.receipt(seq, size).text())
-            assert receipt.entry == WORLD.entries[seq].raw
+            receipt = Receipt.parse(LOG.receipt(seq, size).text())
+            assert receipt.entry == LOG.entries[seq].raw
             assert receipt.verify(KEYS).size == receipt.verify_path().size == size
 
 
 def test_a_receipt_is_a_tlog_proof() -> None:
     lines = TEXT.split(b"\n")
     assert lines[0] == b"c2sp.org/tlog-proof@v1" and lines[2] == b"index 2"
-    assert lines[1] == b"extra " + b64encode(WORLD.entries[2].raw).encode()
+    assert lines[1] == b"extra " + b64encode(LOG.entries[2].raw).encode()
     assert lines[3 : 3 + len(RECEIPT.path)] == [b64encode(n).encode() for n in RECEIPT.path]
     assert TEXT.endswith(b"\n\n" + RECEIPT.checkpoint) and Receipt.parse(TEXT) == RECEIPT
 
@@ -196,15 +196,15 @@ def test_refused_receipts(name: str) -> None:
 
 
 FALSE_RECEIPTS = {
-    "another entry": Receipt(WORLD.entries[1].raw, 2, RECEIPT.path, RECEIPT.checkpoint),
+    "another entry": Receipt(LOG.entries[1].raw, 2, RECEIPT.path, RECEIPT.checkpoint),
     "another place": Receipt(RECEIPT.entry, 3, RECEIPT.path, RECEIPT.checkpoint),
     "an index beyond the log": Receipt(RECEIPT.entry, 99, RECEIPT.path, RECEIPT.checkpoint),
     "a path less": Receipt(RECEIPT.entry, 2, RECEIPT.path[:-1], RECEIPT.checkpoint),
     "a path more": Receipt(RECEIPT.entry, 2, (*RECEIPT.path, bytes(32)), RECEIPT.checkpoint),
     "another path": Receipt(RECEIPT.entry, 2, RECEIPT.path[::-1], RECEIPT.checkpoint),
-    "an earlier checkpoint": Receipt(RECEIPT.entry, 2, RECEIPT.path, WORLD.checkpoint(3)),
+    "an earlier checkpoint": Receipt(RECEIPT.entry, 2, RECEIPT.path, LOG.checkpoint(3)),
     "another log's checkpoint": Receipt(
-        RECEIPT.entry, 2, RECEIPT.path, World(origin="log.example/other").checkpoint()
+        RECEIPT.entry, 2, RECEIPT.path, MemoryLog(origin="log.example/other").checkpoint()
     ),
     "no checkpoint": Receipt(RECEIPT.entry, 2, RECEIPT.path, b""),
     "a checkpoint with one signature": Receipt(
@@ -223,7 +223,7 @@ def test_false_receipts(name: str) -> None:
 
 
 def test_a_receipt_needs_every_key_of_the_log() -> None:
-    other = World(origin="log.example/other").signer.keys
+    other = MemoryLog(origin="log.example/other").signer.keys
     with pytest.raises(CryptoError):
         RECEIPT.verify([KEYS[0], other[1]])
     with pytest.raises(CryptoError):

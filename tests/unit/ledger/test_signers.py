@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from ledger.times import format_time
-from tests.support.cast import (
-    Cast,
+from tests.support.memory_log import START, reading
+from tests.support.memory_people import (
+    MemoryPeople,
     Scenario,
     account_body,
     after,
@@ -17,12 +18,11 @@ from tests.support.cast import (
     term,
     upload,
 )
-from tests.support.memory_log import START, reading
 
 SIGNERS: dict[str, tuple[str, Scenario]] = {
-    "an unknown key": ("key", lambda c: upload(c, c.doctor.holding(c.world.new_key()))),
+    "an unknown key": ("key", lambda c: upload(c, c.doctor.holding(c.log.new_key()))),
     "another account's key": ("key", lambda c: upload(c, c.doctor.holding(c.system.key))),
-    "an unknown account": ("key", lambda c: upload(c, replace(c.doctor, account=c.world.id("ac")))),
+    "an unknown account": ("key", lambda c: upload(c, replace(c.doctor, account=c.log.id("ac")))),
     "a revoked key": (
         "deny S0 invalid",
         lambda c: after(c.revoke(c.operator, c.doctor), upload(c, c.doctor)),
@@ -52,20 +52,20 @@ SIGNERS: dict[str, tuple[str, Scenario]] = {
     ),
     "the patient of another chart": (
         "deny S0 invalid",
-        lambda c: c.world.answer(c.world.patient(c.admin), "history.opened", {"purpose": "PATRQT"}, c.patient),
+        lambda c: c.log.answer(c.log.patient(c.admin), "history.opened", {"purpose": "PATRQT"}, c.patient),
     ),
     "the patient": ("appended", say("history.opened", "patient", lambda c: {"purpose": "PATRQT"})),
     "a relative of nobody": (
         "deny S0 invalid",
-        lambda c: c.world.answer(c.person.acting("relative"), "history.opened", {"purpose": "FAMRQT"}, c.patient),
+        lambda c: c.log.answer(c.person.acting("relative"), "history.opened", {"purpose": "FAMRQT"}, c.patient),
     ),
     "a doctor as the operator": (
         "role",
-        lambda c: c.world.answer(c.doctor.acting("operator"), "hospital.suspended", {"hospital": c.hospital}),
+        lambda c: c.log.answer(c.doctor.acting("operator"), "hospital.suspended", {"hospital": c.hospital}),
     ),
     "a doctor as the service": (
         "role",
-        lambda c: c.world.answer(c.doctor.acting("service"), "account.registered", {"account": c.world.id("ac")}),
+        lambda c: c.log.answer(c.doctor.acting("service"), "account.registered", {"account": c.log.id("ac")}),
     ),
     "an auditor in term": ("appended", lambda c: term(c, 0, 1)),
     "an auditor before the term": ("deny S0 invalid", lambda c: term(c, 1, 2)),
@@ -73,9 +73,9 @@ SIGNERS: dict[str, tuple[str, Scenario]] = {
     "an auditor who was ended": (
         "deny S0 invalid",
         lambda c: after(
-            auditor := c.world.auditor(),
-            c.world.do(c.operator, "auditor.ended", {"account": auditor.account}),
-            c.world.answer(auditor, "history.opened", {"purpose": "HOPERAT"}, c.patient),
+            auditor := c.log.auditor(),
+            c.log.do(c.operator, "auditor.ended", {"account": auditor.account}),
+            c.log.answer(auditor, "history.opened", {"purpose": "HOPERAT"}, c.patient),
         ),
     ),
     "ending an auditor who is none": (
@@ -84,18 +84,18 @@ SIGNERS: dict[str, tuple[str, Scenario]] = {
     "an auditor without an account": (
         "unknown",
         say("auditor.appointed", "operator", lambda c: {
-            "account": c.world.id("ac"), "start": format_time(START), "end": format_time(START + 1)}),
+            "account": c.log.id("ac"), "start": format_time(START), "end": format_time(START + 1)}),
     ),
     "a refusal that the service makes up": (
         "role",
-        lambda c: c.world.answer(c.service, "access.refused", nested(c), c.patient),
+        lambda c: c.log.answer(c.service, "access.refused", nested(c), c.patient),
     ),
 }  # fmt: skip
 
 
-def nested(c: Cast) -> dict[str, Any]:
-    event = c.world.event(c.doctor, "record.opened", reading(c.record), c.patient)
-    return {"event": event.value, "sig": c.world.sign(c.doctor, event).json()}
+def nested(c: MemoryPeople) -> dict[str, Any]:
+    event = c.log.event(c.doctor, "record.opened", reading(c.record), c.patient)
+    return {"event": event.value, "sig": c.log.sign(c.doctor, event).json()}
 
 
 HOSPITALS: dict[str, tuple[str, Scenario]] = {
@@ -105,22 +105,22 @@ HOSPITALS: dict[str, tuple[str, Scenario]] = {
         "role",
         lambda c: after(
             c.end("admin.ended", c.admin),
-            c.world.answer(c.operator, "admin.appointed", account_body(c), c.hospital),
+            c.log.answer(c.operator, "admin.appointed", account_body(c), c.hospital),
         ),
     ),
     "an admin by the operator after suspension and approval": (
         "role",
         lambda c: after(
             suspend(c), approve(c, c.hospital),
-            c.world.answer(c.operator, "admin.appointed", account_body(c), c.hospital),
+            c.log.answer(c.operator, "admin.appointed", account_body(c), c.hospital),
         ),
     ),
     "an admin of no hospital": (
         "unknown",
-        lambda c: c.world.answer(c.operator, "admin.appointed", account_body(c), c.world.id("hs")),
+        lambda c: c.log.answer(c.operator, "admin.appointed", account_body(c), c.log.id("hs")),
     ),
     "an admin without an account": (
-        "unknown", say("admin.appointed", "admin", lambda c: {"account": c.world.id("ac")})),
+        "unknown", say("admin.appointed", "admin", lambda c: {"account": c.log.id("ac")})),
     "a doctor by the operator": ("role", say("doctor.approved", "operator", account_body, "hospital")),
     "a doctor by a doctor": ("role", say("doctor.approved", "doctor", account_body, "hospital")),
     **{
@@ -139,20 +139,20 @@ HOSPITALS: dict[str, tuple[str, Scenario]] = {
     },
     "suspending twice": (
         "unknown",
-        lambda c: after(suspend(c), c.world.answer(c.operator, "hospital.suspended", {"hospital": c.hospital})),
+        lambda c: after(suspend(c), c.log.answer(c.operator, "hospital.suspended", {"hospital": c.hospital})),
     ),
     "suspending nothing": (
-        "unknown", say("hospital.suspended", "operator", lambda c: {"hospital": c.world.id("hs")})),
+        "unknown", say("hospital.suspended", "operator", lambda c: {"hospital": c.log.id("hs")})),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SIGNERS)
 def test_who_may_sign(name: str) -> None:
     expected, scenario = SIGNERS[name]
-    assert scenario(Cast()) == expected
+    assert scenario(MemoryPeople()) == expected
 
 
 @pytest.mark.parametrize("name", HOSPITALS)
 def test_who_may_change_a_hospital(name: str) -> None:
     expected, scenario = HOSPITALS[name]
-    assert scenario(Cast()) == expected
+    assert scenario(MemoryPeople()) == expected

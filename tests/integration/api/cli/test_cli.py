@@ -1,9 +1,9 @@
-"""The command line as people use it: the installed `heartwood`, one process a command.
+"""The command line as people use it: one process a command.
 
-Each test works on its own copy of a ledger that a few commands made once. Every run is held to the
+Each test works on its own copy of a ledger that a few installed commands made once. Every run is held to the
 exit codes (0 good, 1 found wrong or denied, 2 used wrongly, 3 origin unproven, 4 could not run), to
 one JSON object with --json, and to messages for people: never a traceback. Most commands that must
-fail run in this process, by the entry point that the installed command calls, to save half a second.
+fail run in this process, by the entry point that the installed command calls, to save time.
 """
 
 import contextlib
@@ -36,6 +36,7 @@ from ledger.messages import possession_message
 from storage.exports import write_export
 from storage.ledger import Ledger
 from synthetic import patients
+from tests.support.child_processes import run_command
 from tests.support.exports import flipped
 
 HEARTWOOD = Path(sys.executable).with_name("heartwood")
@@ -51,6 +52,8 @@ class Shell:
     """Runs commands on the ledger in `data`, which they find by HEARTWOOD_DATA."""
 
     data: Path
+    installed: bool = False
+    """Whether commands run as people start them; else in children that have all imported already."""
     variables: tuple[tuple[str, str], ...] = ()
 
     def having(self, **variables: str) -> "Shell":
@@ -64,11 +67,16 @@ class Shell:
         return kept | {"HEARTWOOD_DATA": str(self.data), "COLUMNS": "200"} | dict(self.variables)
 
     def run(
-        self, *arguments: object, code: int = 0, stdin: bytes = b""
+        self, *arguments: object, code: int = 0, stdin: bytes | None = None
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run one command, which must end with `code`."""
-        command = [str(HEARTWOOD), *map(str, arguments)]
-        run = subprocess.run(command, env=self.environment, input=stdin, capture_output=True)
+        """Run one command, which must end with `code`; the installed one if it reads `stdin`."""
+        if self.installed or stdin is not None:
+            command = [str(HEARTWOOD), *map(str, arguments)]
+            run = subprocess.run(
+                command, env=self.environment, input=stdin or b"", capture_output=True
+            )
+        else:
+            run = run_command(self.environment, *arguments)
         assert run.returncode == code, (arguments, run.returncode, run.stdout, run.stderr)
         assert b"Traceback" not in run.stderr and b"error of the program" not in run.stderr
         assert b"\x1b" not in run.stdout
@@ -100,7 +108,7 @@ class Shell:
 
 
 @dataclass(frozen=True)
-class Town:
+class Founded:
     """A ledger and what its first commands answered."""
 
     shell: Shell
@@ -144,9 +152,9 @@ class Town:
 
 
 @pytest.fixture(scope="module")
-def founded(tmp_path_factory: pytest.TempPathFactory) -> Town:
+def founded(tmp_path_factory: pytest.TempPathFactory) -> Founded:
     place = tmp_path_factory.mktemp("cli")
-    shell, letter = Shell(place / "data"), place / "letter.pdf"
+    shell, letter = Shell(place / "data", installed=True), place / "letter.pdf"
     letter.write_bytes(LETTER)
     init = shell.json("init", "--origin", ORIGIN)
     north, south = (
@@ -157,11 +165,11 @@ def founded(tmp_path_factory: pytest.TempPathFactory) -> Town:
     patient = shell.json("patient", "add", "Pat Muster", "--as", north["keyfile"])
     told = ("--patient", patient["patient"], "--category", "document", "--title", "Brief")
     upload = shell.json("upload", letter, *told, "--as", north["keyfile"])
-    return Town(shell, init, north, south, doctor, patient, upload, letter)
+    return Founded(shell, init, north, south, doctor, patient, upload, letter)
 
 
 @pytest.fixture
-def town(founded: Town, tmp_path: Path) -> Iterator[Town]:
+def copied(founded: Founded, tmp_path: Path) -> Iterator[Founded]:
     """A copy of the ledger; whatever a test did to it, its export verifies afterwards."""
     shutil.copytree(founded.shell.data, tmp_path / "data")
     made = replace(founded, shell=Shell(tmp_path / "data"))
@@ -174,7 +182,7 @@ def town(founded: Town, tmp_path: Path) -> Iterator[Town]:
 # init, hospital, system, doctor, patient
 
 
-def test_answers_name_what_was_made(founded: Town) -> None:
+def test_answers_name_what_was_made(founded: Founded) -> None:
     expected = {
         "init": ({"origin", "account", "key", "keyfile", "vkey", "seq"}, founded.init),
         "hospital": (
@@ -197,8 +205,8 @@ def test_answers_name_what_was_made(founded: Town) -> None:
     assert founded.doctor["hospital"] == founded.south["hospital"]
 
 
-def test_init_never_goes_over_what_is_there(town: Town, tmp_path: Path) -> None:
-    shell = town.shell
+def test_init_never_goes_over_what_is_there(copied: Founded, tmp_path: Path) -> None:
+    shell = copied.shell
     shell.fails(4, "holds a ledger already", "init")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "file").touch()
@@ -209,27 +217,27 @@ def test_init_never_goes_over_what_is_there(town: Town, tmp_path: Path) -> None:
     assert "operator's key: " in told and "verifier keys: " in told
 
 
-def test_who_may_add_whom(town: Town) -> None:
-    shell = town.shell
-    told = shell.json("system", "add", "Labor", "--as", town.south_admin)
+def test_who_may_add_whom(copied: Founded) -> None:
+    shell = copied.shell
+    told = shell.json("system", "add", "Labor", "--as", copied.south_admin)
     assert told.keys() == {"hospital", "account", "key", "keyfile", "seq"}
-    text = shell.run("doctor", "add", "Dr. Dora", "--as", town.south_admin).stdout.decode()
+    text = shell.run("doctor", "add", "Dr. Dora", "--as", copied.south_admin).stdout.decode()
     assert "Dr. Dora is ac_" in text and "key file: " in text
-    shell.fails(1, "got the role", "hospital", "add", "West", "--as", town.south_admin)
-    shell.fails(1, "got the role", "doctor", "add", "Dr. X", "--as", town.system)
-    shell.fails(1, "got the role", "patient", "add", "P", "--as", town.keyfile(town.patient))
+    shell.fails(1, "got the role", "hospital", "add", "West", "--as", copied.south_admin)
+    shell.fails(1, "got the role", "doctor", "add", "Dr. X", "--as", copied.system)
+    shell.fails(1, "got the role", "patient", "add", "P", "--as", copied.keyfile(copied.patient))
 
 
-def test_minors_and_the_dead(town: Town) -> None:
-    shell = town.shell
-    shell.json("patient", "add", "Kind", "--birth-date", "2024-02-29", "--as", town.system)
-    dead = shell.json("patient", "add", "Alt", "--deceased", "--as", town.system)
-    key = town.keyfile(dead)
-    shell.fails(1, "dead", "grant", town.doctor["doctor"], "--as", key)
+def test_minors_and_the_dead(copied: Founded) -> None:
+    shell = copied.shell
+    shell.json("patient", "add", "Kind", "--birth-date", "2024-02-29", "--as", copied.system)
+    dead = shell.json("patient", "add", "Alt", "--deceased", "--as", copied.system)
+    key = copied.keyfile(dead)
+    shell.fails(1, "dead", "grant", copied.doctor["doctor"], "--as", key)
     shell.fails(
-        2, "future", "patient", "add", "K", "--birth-date", "2999-01-01", "--as", town.system
+        2, "future", "patient", "add", "K", "--birth-date", "2999-01-01", "--as", copied.system
     )
-    shell.run("patient", "add", "K", "--birth-date", "yesterday", "--as", town.system, code=2)
+    shell.run("patient", "add", "K", "--birth-date", "yesterday", "--as", copied.system, code=2)
 
 
 # key new
@@ -244,12 +252,12 @@ def own_key(account: str, origin: str = ORIGIN) -> tuple[str, str, str]:
     return name, b64encode(public), b64encode(proof)
 
 
-def test_a_key_made_elsewhere(town: Town) -> None:
-    shell = town.shell
-    patient = shell.json("patient", "add", "Ohne Schlüssel", "--no-key", "--as", town.system)
+def test_a_key_made_elsewhere(copied: Founded) -> None:
+    shell = copied.shell
+    patient = shell.json("patient", "add", "Ohne Schlüssel", "--no-key", "--as", copied.system)
     assert patient.keys() == {"patient", "account", "seq"}
     account = patient["account"]
-    new = ("key", "new", "--account", account, "--as", town.system)
+    new = ("key", "new", "--account", account, "--as", copied.system)
     name, public, proof = own_key(account)
     _, _, other = own_key(account)
     shell.fails(2, "belong together", *new, "--public-key", public)
@@ -260,38 +268,38 @@ def test_a_key_made_elsewhere(town: Town) -> None:
     assert (told["key"], told["public_key"]) == (name, public)
     shell.fails(1, "already has a key", *new)
     further, public, proof = own_key(account := shell.json(
-        "patient", "add", "Noch eine", "--no-key", "--as", town.system
+        "patient", "add", "Noch eine", "--no-key", "--as", copied.system
     )["account"])  # fmt: skip
-    ran = shell.run("key", "new", "--account", account, "--as", town.system, "--public-key", public,
+    ran = shell.run("key", "new", "--account", account, "--as", copied.system, "--public-key", public,
                     "--proof", proof)  # fmt: skip
     assert ran.stdout.decode().startswith(f"Key {further} registered for {account} (entry ")
-    shell.fails(2, "is not an account id", "key", "new", "--account", "ac_x", "--as", town.system)
+    shell.fails(2, "is not an account id", "key", "new", "--account", "ac_x", "--as", copied.system)
 
 
-def test_a_further_key_of_ones_own(town: Town) -> None:
-    shell, account = town.shell, town.patient["account"]
-    told = shell.json("key", "new", "--account", account, "--as", town.keyfile(town.patient))
+def test_a_further_key_of_ones_own(copied: Founded) -> None:
+    shell, account = copied.shell, copied.patient["account"]
+    told = shell.json("key", "new", "--account", account, "--as", copied.keyfile(copied.patient))
     assert told.keys() == {"account", "key", "public_key", "seq", "keyfile"}
-    shell.json("history", "--as", town.keyfile(told))
+    shell.json("history", "--as", copied.keyfile(told))
     shell.fails(1, "can't vouch", "key", "new", "--account", account, "--recovery", "--as",
-                town.keyfile(told))  # fmt: skip
+                copied.keyfile(told))  # fmt: skip
 
 
-def test_a_recovered_key_counts_later_and_a_revoked_one_no_more(town: Town) -> None:
-    shell, account = town.shell, town.patient["account"]
+def test_a_recovered_key_counts_later_and_a_revoked_one_no_more(copied: Founded) -> None:
+    shell, account = copied.shell, copied.patient["account"]
     recover = ("key", "new", "--account", account, "--recovery", "--as")
-    shell.fails(1, "recovery is for", *recover, town.keyfile(town.south))
-    fresh = shell.json(*recover, town.system)
-    shell.fails(1, "denied by S0 (not valid)", "history", "--as", town.keyfile(fresh))
-    revoke_key(town)
-    shell.fails(1, "denied by S0 (not valid)", "history", "--as", town.keyfile(town.patient))
+    shell.fails(1, "recovery is for", *recover, copied.keyfile(copied.south))
+    fresh = shell.json(*recover, copied.system)
+    shell.fails(1, "denied by S0 (not valid)", "history", "--as", copied.keyfile(fresh))
+    revoke_key(copied)
+    shell.fails(1, "denied by S0 (not valid)", "history", "--as", copied.keyfile(copied.patient))
 
 
-def revoke_key(town: Town) -> None:
+def revoke_key(copied: Founded) -> None:
     """The patient revokes the key; there is no command for it."""
-    person = read_keyfile(town.keyfile(town.patient)).in_role("person")
+    person = read_keyfile(copied.keyfile(copied.patient)).in_role("person")
     body = {"account": person.account, "key": person.key.id}
-    with town.open() as ledger:
+    with copied.open() as ledger:
         event = person.event("key.revoked", f"account/{person.account}", body, ledger.clock())
         append(ledger, person, [event])
 
@@ -299,12 +307,12 @@ def revoke_key(town: Town) -> None:
 # import, upload, open
 
 
-def test_import(town: Town, tmp_path: Path) -> None:
-    shell, source = town.shell, tmp_path / "source"
+def test_import(copied: Founded, tmp_path: Path) -> None:
+    shell, source = copied.shell, tmp_path / "source"
     source.mkdir()
     for number, one in enumerate(patients(7, 3, years=2)):
         (source / f"{number}.json").write_bytes(one.bundle)
-    as_system = ("--hospital", town.north["hospital"], "--as", town.system)
+    as_system = ("--hospital", copied.north["hospital"], "--as", copied.system)
     (source / "notes.txt").write_text("nobody's")
 
     def listed(name: str) -> tuple[object, ...]:
@@ -325,16 +333,16 @@ def test_import(town: Town, tmp_path: Path) -> None:
     text = shell.run("import", source, *listed("text")).stdout.decode()
     assert f"0 new, 0 amended, {told['new']} known before" in text
     assert "NOT imported: 1 unit, to be mended" in text
-    shell.fails(2, "not for hs_", "import", source, "--hospital", town.south["hospital"], "--as",
-                town.system)  # fmt: skip
+    shell.fails(2, "not for hs_", "import", source, "--hospital", copied.south["hospital"], "--as",
+                copied.system)  # fmt: skip
     shell.fails(2, "there is no file or folder", "import", tmp_path / "none", *as_system)
     (source / "0.json").write_bytes(b"{}")
     assert shell.json("import", source / "0.json", *listed("broken"))["rejected"] == 1
 
 
-def test_upload_and_open(town: Town, tmp_path: Path) -> None:
-    shell, out, record = town.shell, tmp_path / "out.pdf", town.upload["record"]
-    as_patient = ("--purpose", "PATRQT", "--as", town.keyfile(town.patient))
+def test_upload_and_open(copied: Founded, tmp_path: Path) -> None:
+    shell, out, record = copied.shell, tmp_path / "out.pdf", copied.upload["record"]
+    as_patient = ("--purpose", "PATRQT", "--as", copied.keyfile(copied.patient))
     assert shell.run("open", record, *as_patient).stdout == LETTER
     told = shell.json("open", record, *as_patient, "--out", out)
     assert out.read_bytes() == LETTER
@@ -347,47 +355,47 @@ def test_upload_and_open(town: Town, tmp_path: Path) -> None:
     assert not (tmp_path / "x").exists()
 
 
-def test_upload_from_standard_input(town: Town, tmp_path: Path) -> None:
-    shell, patient = town.shell, town.patient["patient"]
-    told = ("--patient", patient, "--category", "laboratory", "--as", town.system)
+def test_upload_from_standard_input(copied: Founded, tmp_path: Path) -> None:
+    shell, patient = copied.shell, copied.patient["patient"]
+    told = ("--patient", patient, "--category", "laboratory", "--as", copied.system)
     text = shell.run("upload", "-", *told, "--media-type", "text/plain", stdin=b"piped").stdout
     record = text.decode().split()[0]
-    as_patient = ("--purpose", "PATRQT", "--as", town.keyfile(town.patient))
+    as_patient = ("--purpose", "PATRQT", "--as", copied.keyfile(copied.patient))
     assert shell.run("open", record, *as_patient).stdout == b"piped"
     shell.fails(2, "no such file", "upload", tmp_path / "none", *told)
-    shell.fails(2, "category", "upload", town.letter, *told, "--category", "letters")
-    unknown = ("--patient", "pt_" + "0" * 26, "--category", "laboratory", "--as", town.system)
-    shell.fails(2, "there is no patient", "upload", town.letter, *unknown)
+    shell.fails(2, "category", "upload", copied.letter, *told, "--category", "letters")
+    unknown = ("--patient", "pt_" + "0" * 26, "--category", "laboratory", "--as", copied.system)
+    shell.fails(2, "there is no patient", "upload", copied.letter, *unknown)
 
 
-def test_altered_content_is_not_given(town: Town, tmp_path: Path) -> None:
-    blobs = [path for path in (town.shell.data / "blobs").rglob("*") if path.is_file()]
+def test_altered_content_is_not_given(copied: Founded, tmp_path: Path) -> None:
+    blobs = [path for path in (copied.shell.data / "blobs").rglob("*") if path.is_file()]
     (blob,) = (path for path in blobs if path.stat().st_size > len(LETTER))
     blob.chmod(0o600)
     blob.write_bytes(flipped(blob.read_bytes(), len(LETTER) - 1, 0))
     read = (
         "open",
-        town.upload["record"],
+        copied.upload["record"],
         "--purpose",
         "PATRQT",
         "--as",
-        town.keyfile(town.patient),
+        copied.keyfile(copied.patient),
     )
-    town.shell.run(*read, "--out", tmp_path / "out", code=1)
+    copied.shell.run(*read, "--out", tmp_path / "out", code=1)
     assert not [path for path in tmp_path.iterdir() if "out" in path.name]
 
 
 # grant, revoke, history
 
 
-def test_granted_read_revoked_refused(town: Town, tmp_path: Path) -> None:
-    shell, record, doctor = town.shell, town.upload["record"], town.doctor["doctor"]
-    patient, reader = town.keyfile(town.patient), town.keyfile(town.doctor)
+def test_granted_read_revoked_refused(copied: Founded, tmp_path: Path) -> None:
+    shell, record, doctor = copied.shell, copied.upload["record"], copied.doctor["doctor"]
+    patient, reader = copied.keyfile(copied.patient), copied.keyfile(copied.doctor)
     read = ("open", record, "--as", reader, "--out")
     shell.fails(1, "denied by S12 (default)", *read, tmp_path / "0")
     told = shell.json("grant", doctor, "--as", patient, "--days", 7)
     assert told.keys() == {"grant", "patient", "grantee", "end", "seq"}
-    assert told["grant"].startswith("gr_") and told["patient"] == town.patient["patient"]
+    assert told["grant"].startswith("gr_") and told["patient"] == copied.patient["patient"]
     given = shell.json(*read, tmp_path / "1")
     assert (given["rule"], given["basis"]) == ("S9", [told["seq"]])
     gone = shell.json("revoke", "--grant", told["grant"], "--as", patient)
@@ -400,9 +408,9 @@ def test_granted_read_revoked_refused(town: Town, tmp_path: Path) -> None:
     assert shell.run("history", "--as", patient).stdout.decode().count("REFUSED") == 2
 
 
-def test_a_grant_of_one_record_for_a_hospital(town: Town, tmp_path: Path) -> None:
-    shell, record, hospital = town.shell, town.upload["record"], town.south["hospital"]
-    patient, reader = town.keyfile(town.patient), town.keyfile(town.doctor)
+def test_a_grant_of_one_record_for_a_hospital(copied: Founded, tmp_path: Path) -> None:
+    shell, record, hospital = copied.shell, copied.upload["record"], copied.south["hospital"]
+    patient, reader = copied.keyfile(copied.patient), copied.keyfile(copied.doctor)
     text = shell.run("grant", hospital, "--record", record, "--uses", 1, "--as", patient).stdout
     assert b"1 record, to list and read for TREAT, for at most 1 reading, until" in text
     assert shell.run("open", record, "--as", reader).stdout == LETTER
@@ -412,9 +420,9 @@ def test_a_grant_of_one_record_for_a_hospital(town: Town, tmp_path: Path) -> Non
     shell.run("revoke", "--grantee", hospital, "--as", patient)
 
 
-def test_grants_and_revocations_used_wrongly(town: Town) -> None:
-    shell, doctor = town.shell, town.doctor["doctor"]
-    patient, reader = town.keyfile(town.patient), town.keyfile(town.doctor)
+def test_grants_and_revocations_used_wrongly(copied: Founded) -> None:
+    shell, doctor = copied.shell, copied.doctor["doctor"]
+    patient, reader = copied.keyfile(copied.patient), copied.keyfile(copied.doctor)
     shell.fails(2, "give --grant or --grantee", "revoke", "--as", patient)
     shell.fails(2, "there is no grant", "revoke", "--grant", "gr_x", "--as", patient)
     shell.fails(1, "has granted nothing", "revoke", "--grantee", doctor, "--as", patient)
@@ -423,19 +431,19 @@ def test_grants_and_revocations_used_wrongly(town: Town) -> None:
     shell.fails(2, "at most 365", "grant", doctor, "--days", 366, "--as", patient)
     shell.fails(2, "name one with --patient", "history", "--as", reader)
     shell.fails(
-        1, "denied by S1 (role)", "history", "--patient", town.patient["patient"], "--as", reader
+        1, "denied by S1 (role)", "history", "--patient", copied.patient["patient"], "--as", reader
     )
-    shell.fails(1, "denied by S1 (role)", "grant", doctor, "--patient", town.patient["patient"], "--as",
+    shell.fails(1, "denied by S1 (role)", "grant", doctor, "--patient", copied.patient["patient"], "--as",
                 reader)  # fmt: skip
 
 
-def test_a_revoked_key_signs_nothing_any_more(town: Town) -> None:
-    shell = town.shell
-    person = shell.json("patient", "add", "Key Loser", "--as", town.system)
+def test_a_revoked_key_signs_nothing_any_more(copied: Founded) -> None:
+    shell = copied.shell
+    person = shell.json("patient", "add", "Key Loser", "--as", copied.system)
     keyfile, account = person["keyfile"], person["account"]
     second = shell.json("key", "new", "--account", account, "--as", keyfile)
     shell.fails(1, "may not revoke", "key", "revoke", second["key"], "--account", account,
-                "--as", town.system)  # fmt: skip
+                "--as", copied.system)  # fmt: skip
     done = shell.json("key", "revoke", person["key"], "--as", second["keyfile"])
     assert (done["key"], done["account"]) == (person["key"], account)
     shell.fails(1, "denied by S0 (not valid)", "history", "--as", keyfile)
@@ -445,15 +453,15 @@ def test_a_revoked_key_signs_nothing_any_more(town: Town) -> None:
 # receipt, check, export, verify
 
 
-def test_receipts(town: Town, tmp_path: Path) -> None:
-    shell, out, seq = town.shell, tmp_path / "receipt", town.upload["seq"]
-    as_patient = ("--as", town.keyfile(town.patient))
+def test_receipts(copied: Founded, tmp_path: Path) -> None:
+    shell, out, seq = copied.shell, tmp_path / "receipt", copied.upload["seq"]
+    as_patient = ("--as", copied.keyfile(copied.patient))
     told = shell.json("receipt", seq, *as_patient, "--out", out)
     assert (told["seq"], told["final"], told["receipt"]) == (seq, True, str(out))
     assert shell.run("receipt", seq, *as_patient).stdout.rstrip() == out.read_bytes().rstrip()
-    for refused in (town.upload["seq"], 10_000):
-        shell.fails(2, "for you", "receipt", refused, "--as", town.keyfile(town.doctor))
-    assert shell.json("check", out, "--vkey", town.vkey) == {"seq": seq, "proven": True}
+    for refused in (copied.upload["seq"], 10_000):
+        shell.fails(2, "for you", "receipt", refused, "--as", copied.keyfile(copied.doctor))
+    assert shell.json("check", out, "--vkey", copied.vkey) == {"seq": seq, "proven": True}
     assert shell.json("check", out, code=3) == {"seq": seq, "proven": False}
     assert b"origin unproven" in shell.run("check", out, code=3).stdout
     others = tmp_path / "others"
@@ -461,30 +469,30 @@ def test_receipts(town: Town, tmp_path: Path) -> None:
     shell.fails(1, "none of the known keys", "check", out, "--vkey", others)
     data = out.read_bytes()
     out.write_bytes(data.replace(b"index %d" % seq, b"index %d" % (seq - 1)))
-    shell.fails(1, "hashes for index", "check", out, "--vkey", town.vkey)
-    shell.fails(4, "no such file", "check", tmp_path / "none", "--vkey", town.vkey)
+    shell.fails(1, "hashes for index", "check", out, "--vkey", copied.vkey)
+    shell.fails(4, "no such file", "check", tmp_path / "none", "--vkey", copied.vkey)
 
 
-def test_export_and_verify(town: Town, tmp_path: Path) -> None:
-    shell, export = town.shell, tmp_path / "export"
+def test_export_and_verify(copied: Founded, tmp_path: Path) -> None:
+    shell, export = copied.shell, tmp_path / "export"
     told = shell.json("export", export)
-    assert told == {"directory": str(export), "size": town.upload["seq"] + 1}
+    assert told == {"directory": str(export), "size": copied.upload["seq"] + 1}
     shell.fails(4, "is not empty", "export", export)
-    good = shell.json("verify", export, "--vkey", town.vkey)
+    good = shell.json("verify", export, "--vkey", copied.vkey)
     assert (good["size"], good["proven"], good["entries"]) == (told["size"], True, told["size"])
     assert shell.json("verify", export, code=3)["proven"] is False
-    text = shell.run("verify", export, "--vkey", town.vkey, "--no-signatures").stdout
+    text = shell.run("verify", export, "--vkey", copied.vkey, "--no-signatures").stdout
     assert b"WITHOUT signatures" in text
     foreign = tmp_path / "foreign"
-    foreign.write_bytes(flipped(town.vkey.read_bytes(), 40, 1))
+    foreign.write_bytes(flipped(copied.vkey.read_bytes(), 40, 1))
     shell.fails(2, "verifier key", "verify", export, "--vkey", foreign)
     foreign.write_bytes(b"\xff\xfe")
     shell.fails(2, "verifier key", "verify", export, "--vkey", foreign)
     bundle = next((export / "tile" / "entries").rglob("[0-9]*/[0-9]*"))
     bundle.write_bytes(flipped(bundle.read_bytes(), 1_000, 3))
-    told = shell.json("verify", export, "--vkey", town.vkey, code=1)
+    told = shell.json("verify", export, "--vkey", copied.vkey, code=1)
     assert told["message"].startswith(f"{bundle.relative_to(export)}: damaged")
-    shell.fails(4, "there is no folder", "verify", tmp_path / "none", "--vkey", town.vkey)
+    shell.fails(4, "there is no folder", "verify", tmp_path / "none", "--vkey", copied.vkey)
 
 
 # accept-restore
@@ -494,11 +502,11 @@ def database_files(data: Path) -> list[Path]:
     return sorted(data.glob("heartwood.db*"))
 
 
-def test_going_on_after_a_restored_backup(town: Town, tmp_path: Path) -> None:
-    shell, data, backup = town.shell, town.shell.data, tmp_path / "backup"
-    patient = town.keyfile(town.patient)
+def test_going_on_after_a_restored_backup(copied: Founded, tmp_path: Path) -> None:
+    shell, data, backup = copied.shell, copied.shell.data, tmp_path / "backup"
+    patient = copied.keyfile(copied.patient)
     older, lost = tmp_path / "older", tmp_path / "lost"
-    shell.run("receipt", town.upload["seq"], "--as", patient, "--out", older)
+    shell.run("receipt", copied.upload["seq"], "--as", patient, "--out", older)
     backup.mkdir()
     for file in database_files(data):
         shutil.copy(file, backup)
@@ -513,13 +521,13 @@ def test_going_on_after_a_restored_backup(town: Town, tmp_path: Path) -> None:
     assert b"`heartwood accept-restore --as OPERATOR`" in refused.stderr
     assert shell.json("accept-restore", "--as", patient, code=1)["problem"] == "role"
     shell.fails(4, "acknowledged", "history", "--as", patient)
-    told = shell.json("accept-restore", "--as", town.operator)
+    told = shell.json("accept-restore", "--as", copied.operator)
     assert told == {"seq": seq, "size": seq, "last_size": seq + 1}
-    shell.fails(2, "nothing to accept", "accept-restore", "--as", town.operator)
+    shell.fails(2, "nothing to accept", "accept-restore", "--as", copied.operator)
     as_patient = ("--purpose", "PATRQT", "--as", patient)
-    assert shell.run("open", town.upload["record"], *as_patient).stdout == LETTER
+    assert shell.run("open", copied.upload["record"], *as_patient).stdout == LETTER
     shell.run("export", tmp_path / "export")
-    verify = ("verify", tmp_path / "export", "--vkey", town.vkey)
+    verify = ("verify", tmp_path / "export", "--vkey", copied.vkey)
     shell.run(*verify, "--at-least", older)
     shell.fails(1, "does not extend the older receipt", *verify, "--at-least", lost)
     # The patient is told, too: a revocation may be among what was lost.
@@ -529,20 +537,20 @@ def test_going_on_after_a_restored_backup(town: Town, tmp_path: Path) -> None:
     assert span.encode() in shell.run("history", "--as", patient).stdout
 
 
-def test_a_missing_database_is_no_new_ledger(town: Town, tmp_path: Path) -> None:
-    for file in database_files(town.shell.data):
+def test_a_missing_database_is_no_new_ledger(copied: Founded, tmp_path: Path) -> None:
+    for file in database_files(copied.shell.data):
         file.rename(tmp_path / file.name)
-    town.shell.fails(4, "restore it from a backup", "export", tmp_path / "early")
-    town.shell.fails(4, "holds a ledger already", "init")
+    copied.shell.fails(4, "restore it from a backup", "export", tmp_path / "early")
+    copied.shell.fails(4, "holds a ledger already", "init")
     for file in tmp_path.glob("heartwood.db*"):
-        file.rename(town.shell.data / file.name)
+        file.rename(copied.shell.data / file.name)
 
 
 # How commands fail
 
 
-def test_a_ledger_that_must_not_start(town: Town, tmp_path: Path) -> None:
-    shell, data, history = town.shell, town.shell.data, ("history", "--as", town.operator)
+def test_a_ledger_that_must_not_start(copied: Founded, tmp_path: Path) -> None:
+    shell, data, history = copied.shell, copied.shell.data, ("history", "--as", copied.operator)
     root, seed = data / "roots" / "record.root", data / "keys" / "log-ed25519.seed"
     for path, words in ((root, "is missing"), (seed, "is missing")):
         path.rename(tmp_path / "away")
@@ -559,16 +567,16 @@ def test_a_ledger_that_must_not_start(town: Town, tmp_path: Path) -> None:
     elsewhere.fails(4, "names postgresql", *history)
 
 
-def test_key_files_used_wrongly(town: Town, tmp_path: Path) -> None:
-    shell, keyfile = town.shell, tmp_path / "mine.key"
+def test_key_files_used_wrongly(copied: Founded, tmp_path: Path) -> None:
+    shell, keyfile = copied.shell, tmp_path / "mine.key"
     history = ("history", "--as", keyfile)
     shell.fails(2, "no key file at", *history)
-    shutil.copy(town.keyfile(town.patient), keyfile)
+    shutil.copy(copied.keyfile(copied.patient), keyfile)
     keyfile.chmod(0o640)
     shell.fails(2, f"run chmod 600 {keyfile}", *history)
     keyfile.chmod(0o600)
     text = keyfile.read_text()
-    for altered in ("", "[]", "\xff", text.replace(town.patient["key"], town.doctor["key"])):
+    for altered in ("", "[]", "\xff", text.replace(copied.patient["key"], copied.doctor["key"])):
         keyfile.write_text(altered, encoding="latin-1")
         shell.fails(2, str(keyfile), *history)
     keyfile.write_text(text.replace(ORIGIN, "heartwood.example/other"))

@@ -15,17 +15,17 @@ from client.http import HttpClient
 from identity.actors import Actor, write_keyfile
 from ledger.errors import Tampered
 from tests.support.commands import Ran, heartwood
+from tests.support.ledger_fixture import LedgerFixture
 from tests.support.paths import GOLDEN
-from tests.support.people import Town
-from tests.support.scene import Scene
+from tests.support.people import People
 from tests.support.server import in_process
 
 
 class Afar:
-    """A scene whose ledger is served, and commands run against the server."""
+    """People whose ledger is served, and commands run against the server."""
 
-    def __init__(self, scene: Scene, url: str, folder: Path) -> None:
-        self.scene, self.url, self.folder = scene, url, folder
+    def __init__(self, people: People, url: str, folder: Path) -> None:
+        self.people, self.url, self.folder = people, url, folder
         self._keyfiles: dict[str, Path] = {}
 
     def key(self, actor: Actor) -> Path:
@@ -38,7 +38,7 @@ class Afar:
     def run(self, *arguments: object, actor: Actor, code: int = 0) -> Ran:
         """A command at the server; `actor` acts."""
         acting = ("--as", self.key(actor), "--url", self.url)
-        ran = heartwood(self.scene.town.settings, *arguments, *acting)
+        ran = heartwood(self.people.fixture.settings, *arguments, *acting)
         assert ran.code == code, ran
         return ran
 
@@ -48,42 +48,42 @@ class Afar:
 
 
 @pytest.fixture
-def afar(town: Town, tmp_path: Path) -> Iterator[Afar]:
-    """Commands against a served town."""
-    scene = Scene.of(town)
-    with in_process(town.ledger) as web:
-        yield Afar(scene, web.url, tmp_path)
+def afar(fixture: LedgerFixture, tmp_path: Path) -> Iterator[Afar]:
+    """Commands against a server."""
+    people = People.of(fixture)
+    with in_process(fixture.ledger) as web:
+        yield Afar(people, web.url, tmp_path)
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_a_list_shows_what_can_be_read_and_taken_away(afar: Afar) -> None:
     """List, reading and export agree, near and far; what is excluded or hidden is in none of a doctor's."""
-    scene, pat, doctor = afar.scene, afar.scene.pat.actor, afar.scene.doctor
+    people, pat, doctor = afar.people, afar.people.pat.actor, afar.people.doctor
     letter = afar.folder / "letter.txt"
     letter.write_text("a letter")
     sent = afar.json(
-        "upload", letter, "--patient", scene.pat.patient, "--category", "document", "--title",
-        "Letter", actor=scene.town.north.system,
+        "upload", letter, "--patient", people.pat.patient, "--category", "document", "--title",
+        "Letter", actor=people.fixture.north.system,
     )  # fmt: skip
     assert afar.json("chart", actor=pat)["records"][1]["title"] == "Letter"
     afar.run("grant", doctor.account, "--category", "document", actor=pat)
-    shown = afar.json("chart", "--patient", scene.pat.patient, actor=doctor)["records"]
+    shown = afar.json("chart", "--patient", people.pat.patient, actor=doctor)["records"]
     assert [line["record"] for line in shown] == [sent["record"]]
     near = heartwood(
-        scene.town.settings, "chart", "--patient", scene.pat.patient, "--as", afar.key(doctor), "--json"
+        people.fixture.settings, "chart", "--patient", people.pat.patient, "--as", afar.key(doctor), "--json"
     ).json  # fmt: skip
     assert near["records"] == shown
     out = afar.folder / "read"
     afar.run("open", sent["record"], "--out", out, actor=doctor)
     assert out.read_text() == "a letter"
-    afar.run("open", scene.record, "--out", afar.folder / "other", code=1, actor=doctor)
+    afar.run("open", people.record, "--out", afar.folder / "other", code=1, actor=doctor)
     mine = afar.folder / "mine"
     afar.run("chart", "--export", mine, actor=pat)
     assert len(list(mine.iterdir())) == 2
     afar.run("hide", sent["record"], actor=pat)
     afar.run("open", sent["record"], "--out", afar.folder / "hidden", code=1, actor=doctor)
     afar.run("show", sent["record"], actor=pat)
-    afar.run("exclude", scene.town.south.hospital, actor=pat)
+    afar.run("exclude", people.fixture.south.hospital, actor=pat)
     told = afar.run("open", sent["record"], "--out", afar.folder / "out", code=1, actor=doctor)
     assert "S12" in told.err and "exclu" not in told.err
     assert "exclu" not in afar.run("why", "read", "--record", sent["record"], actor=doctor).out
@@ -99,29 +99,29 @@ def test_a_list_shows_what_can_be_read_and_taken_away(afar: Afar) -> None:
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_an_auditor_needs_nothing_but_the_server(afar: Afar) -> None:
     """Export, verify, audit, and a receipt that still stands in the log of today; for auditors alone."""
-    town, folder = afar.scene.town, afar.folder
-    added = afar.json("auditor", "add", "Aud", actor=town.operator)
-    export, keys = folder / "export", town.settings.data / "log.vkey"
-    ran = heartwood(town.settings, "export", export, "--as", added["keyfile"], "--url", afar.url)
+    fixture, folder = afar.people.fixture, afar.folder
+    added = afar.json("auditor", "add", "Aud", actor=fixture.operator)
+    export, keys = folder / "export", fixture.settings.data / "log.vkey"
+    ran = heartwood(fixture.settings, "export", export, "--as", added["keyfile"], "--url", afar.url)
     assert ran.code == 0, ran
-    assert heartwood(town.settings, "verify", export, "--vkey", keys).code == 0
-    assert heartwood(town.settings, "audit", export, "--vkey", keys).code == 0
-    seq = town.ledger.stream(afar.scene.pat.stream, town.size())[0].link.seq
+    assert heartwood(fixture.settings, "verify", export, "--vkey", keys).code == 0
+    assert heartwood(fixture.settings, "audit", export, "--vkey", keys).code == 0
+    seq = fixture.ledger.stream(afar.people.pat.stream, fixture.size())[0].link.seq
     receipt = folder / "receipt"
-    afar.run("receipt", seq, "--out", receipt, actor=afar.scene.pat.actor)
+    afar.run("receipt", seq, "--out", receipt, actor=afar.people.pat.actor)
     checked = ("check", receipt, "--vkey", keys, "--against", afar.url)
-    assert heartwood(town.settings, *checked).code == 0
-    for who in (afar.scene.doctor, afar.scene.pat.actor):
+    assert heartwood(fixture.settings, *checked).code == 0
+    for who in (afar.people.doctor, afar.people.pat.actor):
         afar.run("export", folder / f"not-{who.role}", code=1, actor=who)
-    people = afar.run("hospital", "show", town.south.hospital, actor=afar.scene.pat.actor).out
+    people = afar.run("hospital", "show", fixture.south.hospital, actor=afar.people.pat.actor).out
     assert "Südklinik" in people and "Dr. Ö" in people
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_a_receipt_that_is_printed_is_the_receipt(afar: Afar) -> None:
     """A shell writes it into a file, and that file checks."""
-    town, pat, kept = afar.scene.town, afar.scene.pat, afar.folder / "kept"
-    seq = town.ledger.stream(pat.stream, town.size())[0].link.seq
+    fixture, pat, kept = afar.people.fixture, afar.people.pat, afar.folder / "kept"
+    seq = fixture.ledger.stream(pat.stream, fixture.size())[0].link.seq
     afar.run("receipt", seq, "--out", kept, actor=pat.actor)
     told = afar.run("receipt", seq, actor=pat.actor)
     assert told.out.encode() == kept.read_bytes()
@@ -130,21 +130,21 @@ def test_a_receipt_that_is_printed_is_the_receipt(afar: Afar) -> None:
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_a_token_for_the_tools_of_others(afar: Afar) -> None:
     """Printed alone, so that a shell can take it; it fetches entries, and that it was given is an entry."""
-    town = afar.scene.town
-    added = afar.json("auditor", "add", "Aud", actor=town.operator)
+    fixture = afar.people.fixture
+    added = afar.json("auditor", "add", "Aud", actor=fixture.operator)
     asked = ("log-token", "--as", added["keyfile"], "--url", afar.url)
-    size = town.size()
-    told = heartwood(town.settings, *asked)
+    size = fixture.size()
+    told = heartwood(fixture.settings, *asked)
     assert told.code == 0 and told.out.count("\n") == 1 and not told.err
-    assert town.ledger.entry(size).event.type.name == "log.opened"
+    assert fixture.ledger.entry(size).event.type.name == "log.opened"
     headers = {"Authorization": f"Bearer {told.out.strip()}"}
     found = httpx2.get(f"{afar.url}/tile/entries/000.p/1", headers=headers)
     assert found.status_code == 200 and b"ledger.created" in found.content
-    given = heartwood(town.settings, *asked, "--json").json
+    given = heartwood(fixture.settings, *asked, "--json").json
     assert given.keys() == {"token", "end", "seq"} and given["seq"] == size + 1
     assert given["token"] != told.out.strip()
-    afar.run("log-token", code=1, actor=afar.scene.doctor)
-    assert heartwood(town.settings, "log-token", "--as", added["keyfile"]).code == 2
+    afar.run("log-token", code=1, actor=afar.people.doctor)
+    assert heartwood(fixture.settings, "log-token", "--as", added["keyfile"]).code == 2
 
 
 class Endless(BaseHTTPRequestHandler):

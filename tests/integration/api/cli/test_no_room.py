@@ -8,7 +8,7 @@ from pathlib import Path
 
 from api.app.settings import Settings
 from identity.actors import write_keyfile
-from tests.support.people import Town
+from tests.support.ledger_fixture import LedgerFixture
 
 ROWS = 60_000
 """More than SQLite keeps of a temporary database in memory."""
@@ -30,10 +30,10 @@ def _small_files() -> None:
 
 def test_an_import_without_room_for_its_temporary_files(tmp_path: Path) -> None:
     """It ends with what could not run, and nothing was imported."""
-    town = Town.found(Settings(data=tmp_path / "data"))
-    system, size = town.north.system, town.size()
+    fixture = LedgerFixture.found(Settings(data=tmp_path / "data"))
+    system, size = fixture.north.system, fixture.size()
     key = write_keyfile(tmp_path / "system.key", system)
-    town.close()
+    fixture.close()
     rows = "".join(f"{n},Name {n},1970-01-01\n" for n in range(ROWS))
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "people.csv").write_text("nr,name,born\n" + rows)
@@ -43,10 +43,10 @@ def test_an_import_without_room_for_its_temporary_files(tmp_path: Path) -> None:
     ran = subprocess.run(
         [*command, "--as", str(key), "--hospital", system.hospital],
         capture_output=True, text=True, cwd=tmp_path, preexec_fn=_small_files,
-        env={**os.environ, "HEARTWOOD_DATA": str(town.settings.data)},
+        env={**os.environ, "HEARTWOOD_DATA": str(fixture.settings.data)},
     )  # fmt: skip
     assert (ran.returncode, ran.stderr.count("\n")) == (4, 1), ran.stderr
     assert "no room left to write a temporary file" in ran.stderr and "TMPDIR" in ran.stderr
-    town.reopen()
-    assert town.size() == size
-    town.close()
+    fixture.reopen()
+    assert fixture.size() == size
+    fixture.close()

@@ -1,4 +1,4 @@
-"""A command loads what it needs: those beside the data and those of auditors nothing that serves or migrates."""
+"""A command loads what it needs: those beside the data and those of auditors nothing that serves, migrates or imports."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ import storage.sql.migrations
 from storage.sql.upgrade import REVISIONS
 from tests.support.exports import Export, write_files
 
-HEAVY = ("alembic", "fastapi", "httpx2", "starlette", "uvicorn")
+HEAVY = ("alembic", "fastapi", "httpx2", "imports.run", "pydicom", "starlette", "uvicorn")
 COMMAND = """
 import json, sys
 from api.cli import main

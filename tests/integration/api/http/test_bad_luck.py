@@ -37,7 +37,7 @@ from storage.exports import write_export
 from storage.sql import schema
 from tests.integration.conftest import ENGINES, fresh_settings
 from tests.support.commands import heartwood
-from tests.support.people import Person, Town, vkeys
+from tests.support.ledger_fixture import LedgerFixture, Person, vkeys
 from tests.support.postgres import Cluster
 from tests.support.server import (
     PATIENCE_SECONDS,
@@ -51,6 +51,7 @@ from tests.support.server import (
     serving,
     until,
 )
+from tests.support.server_fixture import ServerFixture, served_people
 
 AT_ONCE = 1_000
 CLIENTS = 4
@@ -77,82 +78,89 @@ def grant_of(person: Person, grantee: str) -> dict[str, Any]:
 # In this process: clients.
 
 
-@dataclass
-class Place:
-    """A town, a patient, and a server in this process."""
+def blobs_below(settings: Settings) -> list[Path]:
+    """Every file below the blob store, those that are being written too."""
+    return sorted(p for p in (settings.data / "blobs").rglob("*") if p.is_file())
 
-    town: Town
-    web: Web
-    pat: Person
+
+def connected(url: str) -> socket.socket:
+    """A bare connection to a server."""
+    address = urlsplit(url)
+    return socket.create_connection((address.hostname, address.port), timeout=PATIENCE_SECONDS)
+
+
+@dataclass
+class Uploading(ServerFixture):
+    """A server in this process, and uploads to it that are broken off."""
 
     @property
     def system(self) -> Actor:
         """Who may upload."""
-        return self.town.north.system
+        return self.fixture.north.system
 
     def files(self) -> list[Path]:
         """Every file below the blob store, those that are being written too."""
-        return sorted(p for p in (self.town.settings.data / "blobs").rglob("*") if p.is_file())
+        return blobs_below(self.fixture.settings)
 
     def keys(self) -> int:
         """How many keys of blobs are kept."""
-        with self.town.ledger.database.read() as connection:
+        with self.fixture.ledger.database.read() as connection:
             statement = f"SELECT count(*) FROM {schema.blob_keys.name}"
             return int(connection.exec_driver_sql(statement).scalar() or 0)
 
     def connect(self) -> socket.socket:
         """A bare connection to the server."""
-        address = urlsplit(self.web.url)
-        return socket.create_connection((address.hostname, address.port), timeout=PATIENCE_SECONDS)
+        return connected(self.web.url)
 
     def upload_begun(self, line: socket.socket, sent: int = 100_000) -> None:
         """The head and a part of the body of an upload."""
         head = (
-            f"POST /v1/patients/{self.pat.patient}/blobs HTTP/1.1\r\nHost: x\r\n"
+            f"POST /v1/patients/{self.people.pat.patient}/blobs HTTP/1.1\r\nHost: x\r\n"
             f"Authorization: Bearer {self.web.token(self.system)}\r\nContent-Length: 1000000\r\n\r\n"
         )
         line.sendall(head.encode() + bytes(sent))
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    town = Town.found(Settings(data=tmp_path_factory.mktemp("luck") / "data"))
-    with in_process(town.ledger) as web:
-        yield Place(town, web, town.person())
-    town.verify()
-    town.close()
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Uploading]:
+    with served_people(Settings(data=tmp_path_factory.mktemp("luck") / "data")) as served:
+        yield Uploading(served.fixture, served.people, served.web)
 
 
-def test_a_client_that_goes_away_while_it_uploads_leaves_nothing(place: Place) -> None:
+def test_a_client_that_goes_away_while_it_uploads_leaves_nothing(server: Uploading) -> None:
     """No blob, no key, no half-written file."""
-    before = (place.files(), place.keys(), place.town.size())
+    before = (server.files(), server.keys(), server.fixture.size())
     for _ in range(5):
-        with place.connect() as line:
-            place.upload_begun(line)
-            until(lambda: len(place.files()) > len(before[0]), "the upload begins")
+        with server.connect() as line:
+            server.upload_begun(line)
+            until(lambda: len(server.files()) > len(before[0]), "the upload begins")
             line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        until(lambda: place.files() == before[0], "the file is removed")
-    assert (place.files(), place.keys(), place.town.size()) == before
+        until(lambda: server.files() == before[0], "the file is removed")
+    assert (server.files(), server.keys(), server.fixture.size()) == before
 
 
-def test_a_client_that_goes_away_while_it_downloads_leaves_nothing_open(place: Place) -> None:
+def test_a_client_that_goes_away_while_it_downloads_leaves_nothing_open(
+    server: Uploading,
+) -> None:
     """The blob's file is closed; the reading stands, as it was permitted."""
     content = [bytes(1024 * 1024)] * (BIG_BYTES // 1024**2)
-    one = Upload(place.pat.patient, "imaging", "image/png", content)
-    up = upload(place.town.ledger, place.system, [one])[0]
+    one = Upload(server.people.pat.patient, "imaging", "image/png", content)
+    up = upload(server.fixture.ledger, server.system, [one])[0]
     body = {"blob": up.blob, "purpose": "PATRQT", "record": up.record, "version": 1}
-    size = place.town.size()
+    size = server.fixture.size()
     for _ in range(3):
-        event = place.pat.actor.event("record.opened", place.pat.stream, body, wall_clock())
-        sent = place.web.signed(event, place.pat.actor)
+        event = server.people.pat.actor.event(
+            "record.opened", server.people.pat.stream, body, wall_clock()
+        )
+        sent = server.web.signed(event, server.people.pat.actor)
         path = f"/v1/records/{up.record}/content"
-        with place.web.client.stream("POST", path, json=sent) as answer:
+        with server.web.client.stream("POST", path, json=sent) as answer:
             assert answer.status_code == 200
             pieces = answer.iter_raw(1024)
             next(pieces)
             assert _open_files(up.blob)
         until(lambda: not _open_files(up.blob), "the blob is closed")
-    assert place.town.size() == size + 3
+    assert server.fixture.size() == size + 3
 
 
 def _open_files(name: str) -> list[str]:
@@ -166,27 +174,27 @@ def _open_files(name: str) -> list[str]:
 
 @pytest.mark.parametrize("path", ["/v1/events", "blobs"])
 def test_a_client_that_stalls_is_told_so(
-    place: Place, path: str, monkeypatch: pytest.MonkeyPatch
+    server: Uploading, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """408 after its time; nothing is kept."""
     monkeypatch.setattr(bodies, "BODY_SECONDS", SMALL_SECONDS)
     monkeypatch.setattr(bodies, "UPLOAD_SECONDS", SMALL_SECONDS)
-    before = (place.files(), place.keys(), place.town.size())
-    with place.connect() as line:
+    before = (server.files(), server.keys(), server.fixture.size())
+    with server.connect() as line:
         if path == "blobs":
-            place.upload_begun(line)
+            server.upload_begun(line)
         else:
             line.sendall(b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
         answer = http.client.HTTPResponse(line)
         answer.begin()
         told = orjson.loads(answer.read())
     assert (answer.status, told["type"]) == (408, "urn:heartwood:problem:slow")
-    assert (place.files(), place.keys(), place.town.size()) == before
+    assert (server.files(), server.keys(), server.fixture.size()) == before
 
 
 @pytest.mark.parametrize("rate", [1, 10])
 def test_an_upload_has_time_in_proportion_to_its_size(
-    place: Place, rate: int, monkeypatch: pytest.MonkeyPatch
+    server: Uploading, rate: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Served as long as it brings what it must; however often it brings less, it is turned away."""
     monkeypatch.setattr(bodies, "UPLOAD_SECONDS", SMALL_SECONDS)
@@ -197,68 +205,71 @@ def test_an_upload_has_time_in_proportion_to_its_size(
             time.sleep(SMALL_SECONDS / 4)  # a slow client is what this is about
             yield b"drop"
 
-    path = f"/v1/patients/{place.pat.patient}/blobs"
-    answer = place.web.post(path, None, place.system, content=dripping())
+    path = f"/v1/patients/{server.people.pat.patient}/blobs"
+    answer = server.web.post(path, None, server.system, content=dripping())
     assert kind_of(answer) == ("200" if rate == 1 else "slow")
 
 
-def test_uploads_that_stall_keep_nobody_from_the_rest(place: Place) -> None:
+def test_uploads_that_stall_keep_nobody_from_the_rest(server: Uploading) -> None:
     """As many as one account may have at a time, and more: others upload, read and append."""
-    before = place.files()
+    before = server.files()
     with contextlib.ExitStack() as stack:
         for _ in range(ACCOUNT_UPLOADS + 10):
-            place.upload_begun(stack.enter_context(place.connect()), 1_000)
-        until(lambda: len(place.files()) - len(before) == ACCOUNT_UPLOADS, "the uploads begin")
-        path = f"/v1/patients/{place.pat.patient}/blobs"
-        mine = place.web.post(path, None, place.pat.actor, content=b"of somebody else")
+            server.upload_begun(stack.enter_context(server.connect()), 1_000)
+        until(lambda: len(server.files()) - len(before) == ACCOUNT_UPLOADS, "the uploads begin")
+        path = f"/v1/patients/{server.people.pat.patient}/blobs"
+        mine = server.web.post(path, None, server.people.pat.actor, content=b"of somebody else")
         assert good(mine)["size"] == 16
-        token = bearer(place.web.token(place.pat.actor))
-        answer = httpx2.get(f"{place.web.url}/v1/me", headers=token, timeout=5)
+        token = bearer(server.web.token(server.people.pat.actor))
+        answer = httpx2.get(f"{server.web.url}/v1/me", headers=token, timeout=5)
         assert answer.status_code == 200
-        event = grant_of(place.pat, place.town.south.hospital)
+        event = grant_of(server.people.pat, server.fixture.south.hospital)
         assert (
-            kind_of(place.web.post("/v1/events", place.web.signed(event, place.pat.actor))) == "200"
+            kind_of(
+                server.web.post("/v1/events", server.web.signed(event, server.people.pat.actor))
+            )
+            == "200"
         )
-    until(lambda: len(place.files()) == len(before) + 1, "the files are removed")
+    until(lambda: len(server.files()) == len(before) + 1, "the files are removed")
 
 
 def test_uploads_that_wait_for_too_many_of_their_own_are_turned_away(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    server: Uploading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """503 `full`, with when to come back."""
     monkeypatch.setattr(writing, "UPLOAD_WAITING", 2)
-    before = place.files()
+    before = server.files()
     with contextlib.ExitStack() as stack:
         for _ in range(ACCOUNT_UPLOADS + 2):
-            place.upload_begun(stack.enter_context(place.connect()), 1_000)
-        until(lambda: len(place.files()) - len(before) == ACCOUNT_UPLOADS, "the uploads begin")
-        path = f"/v1/patients/{place.pat.patient}/blobs"
+            server.upload_begun(stack.enter_context(server.connect()), 1_000)
+        until(lambda: len(server.files()) - len(before) == ACCOUNT_UPLOADS, "the uploads begin")
+        path = f"/v1/patients/{server.people.pat.patient}/blobs"
         until(
-            lambda: kind_of(place.web.post(path, None, place.system, content=b"x")) == "full",
+            lambda: kind_of(server.web.post(path, None, server.system, content=b"x")) == "full",
             "the others wait",
         )
-    until(lambda: place.files() == before, "the files are removed")
+    until(lambda: server.files() == before, "the files are removed")
 
 
 @pytest.mark.parametrize("ahead", [10_000, -10_000, 3_600_000])
 def test_a_clock_that_jumps_stops_appending_until_it_is_right(tmp_path: Path, ahead: int) -> None:
     """503 `clock` meanwhile, with when to come back; what was refused can be sent again."""
     off = 0
-    town = Town.found(Settings(data=tmp_path / "data"), lambda: wall_clock() + off)
-    pat = town.person()
-    with in_process(town.ledger) as web:
-        sent = web.signed(grant_of(pat, town.south.hospital), pat.actor)
-        size, off = town.size(), ahead
+    fixture = LedgerFixture.found(Settings(data=tmp_path / "data"), lambda: wall_clock() + off)
+    pat = fixture.person()
+    with in_process(fixture.ledger) as web:
+        sent = web.signed(grant_of(pat, fixture.south.hospital), pat.actor)
+        size, off = fixture.size(), ahead
         for _ in range(2):
             answer = web.post("/v1/events", sent)
             assert (kind_of(answer), answer.status_code) == ("clock", 503)
             assert int(answer.headers["retry-after"]) > 0
-        assert town.size() == size
+        assert fixture.size() == size
         assert kind_of(web.get("/checkpoint")) == "200"
         off = 0
         assert good(web.post("/v1/events", sent))["entries"][0]["seq"] == size
-    town.verify()
-    town.close()
+    fixture.verify()
+    fixture.close()
 
 
 # A process of its own: load and signals.
@@ -322,7 +333,7 @@ class Load:
 
 @dataclass
 class Closed:
-    """A town whose ledger is closed, to be served by a process."""
+    """A closed ledger, to be served by a process."""
 
     settings: Settings
     origin: str
@@ -333,10 +344,12 @@ class Closed:
     @classmethod
     def of(cls, settings: Settings) -> "Closed":
         """Found and close it."""
-        town = Town.found(settings)
-        pat = town.person()
-        town.close()
-        return cls(settings, town.ledger.origin, pat, town.north.system, town.south.hospital)
+        fixture = LedgerFixture.found(settings)
+        pat = fixture.person()
+        fixture.close()
+        return cls(
+            settings, fixture.ledger.origin, pat, fixture.north.system, fixture.south.hospital
+        )
 
     def load(self, served: Served) -> Load:
         """A load for a server."""
@@ -378,17 +391,16 @@ def test_a_stalled_client_does_not_keep_a_server_from_stopping(closed: Closed) -
     """An upload and a body that never end: cut off at the drain time, and nothing of them is left."""
     with serving(closed.settings, drain_seconds=1) as served:
         web = Web(served.url, closed.origin)
-        place = Place(Town(closed.settings, None, None, closed, None), web, closed.pat)  # type: ignore[arg-type]
-        with place.connect() as upload_line, place.connect() as event_line:
+        with connected(served.url) as upload_line, connected(served.url) as event_line:
             token = web.token(closed.north)
             head = f"POST /v1/patients/{closed.pat.patient}/blobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
             upload_line.sendall(f"{head}Content-Length: 1000\r\n\r\n".encode() + bytes(100))
             event_line.sendall(b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
-            until(lambda: bool(place.files()), "the upload begins")
+            until(lambda: bool(blobs_below(closed.settings)), "the upload begins")
             began = time.monotonic()
             assert served.stop(signal.SIGTERM) == 0
             assert time.monotonic() - began < 10
-        assert place.files() == []
+        assert blobs_below(closed.settings) == []
         web.close()
 
 

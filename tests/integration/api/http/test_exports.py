@@ -14,8 +14,8 @@ from client.local import LocalClient
 from ledger.errors import Tampered
 from records.uploads import Upload
 from tests.integration.client.test_lying_servers import zipped
+from tests.support.ledger_fixture import LedgerFixture
 from tests.support.lying_server import lying
-from tests.support.people import Town
 from tests.support.server import in_process
 
 PIECE = bytes(range(256)) * 4096
@@ -32,11 +32,11 @@ def instead(archive: bytes, path: str, body: bytes) -> bytes:
 
 def test_a_large_chart_is_never_in_memory(tmp_path: Path) -> None:
     """And what the index tells of a content's size holds, or the download is refused."""
-    town = Town.found(Settings(data=tmp_path / "data"))
-    pat, system, near = town.person(), town.north.system, LocalClient(town.ledger)
+    fixture = LedgerFixture.found(Settings(data=tmp_path / "data"))
+    pat, system, near = fixture.person(), fixture.north.system, LocalClient(fixture.ledger)
     one = Upload(pat.patient, "imaging", "image/png", (PIECE for _ in range(PIECES)))
     authoring.upload(near, system, one)
-    with in_process(town.ledger) as web, closing(HttpClient(web.url)) as far:
+    with in_process(fixture.ledger) as web, closing(HttpClient(web.url)) as far:
         readings.chart(far, pat.actor, pat.patient, "PATRQT")
         tracemalloc.start()
         try:
@@ -57,5 +57,5 @@ def test_a_large_chart_is_never_in_memory(tmp_path: Path) -> None:
                 _, (taken,) = readings.export(told, pat.actor, pat.patient, "PATRQT")
                 with pytest.raises(Tampered, match="has not the"):
                     b"".join(taken.content)
-    town.verify()
-    town.close()
+    fixture.verify()
+    fixture.close()

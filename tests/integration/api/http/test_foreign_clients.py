@@ -7,37 +7,39 @@ import pytest
 from jsonschema_rs import Draft202012Validator
 
 from crypto.encoding import b64encode
-from tests.support.places import Place, new_auditor
 from tests.support.server import bearer, good, problem
+from tests.support.server_fixture import ServedChart, new_auditor
 
 
-def token(place: Place) -> dict[str, str]:
+def token(server: ServedChart) -> dict[str, str]:
     """The header of an auditor's token."""
-    auditor = new_auditor(place)
-    event = auditor.event("log.opened", "ledger", {}, place.clock())
-    return bearer(good(place.web.post("/v1/log/token", place.web.signed(event, auditor)))["token"])
+    auditor = new_auditor(server)
+    event = auditor.event("log.opened", "ledger", {}, server.clock())
+    return bearer(
+        good(server.web.post("/v1/log/token", server.web.signed(event, auditor)))["token"]
+    )
 
 
-def entries(place: Place) -> str:
+def entries(server: ServedChart) -> str:
     """The path of the first entries."""
-    size = place.town.size()
+    size = server.fixture.size()
     return "/tile/entries/000" if size >= 256 else f"/tile/entries/000.p/{size}"
 
 
 @pytest.mark.parametrize(
     "path", ["/checkpoint", "/tile/0/000.p/1", "/healthz", "/readyz", "/openapi.json", "entries", "/tile/0/x1", "/tile/9/000"]
 )  # fmt: skip
-def test_head_is_get_without_a_body(place: Place, path: str) -> None:
-    headers = token(place) if path == "entries" else {}
-    path = entries(place) if path == "entries" else path
-    got, head = (place.web.client.request(way, path, headers=headers) for way in ("GET", "HEAD"))
+def test_head_is_get_without_a_body(server: ServedChart, path: str) -> None:
+    headers = token(server) if path == "entries" else {}
+    path = entries(server) if path == "entries" else path
+    got, head = (server.web.client.request(way, path, headers=headers) for way in ("GET", "HEAD"))
     assert head.status_code == got.status_code and head.content == b""
     names = ("content-type", "content-length", "cache-control", "content-encoding")
     assert [head.headers.get(name) for name in names] == [got.headers.get(name) for name in names]
 
 
-def test_head_of_entries_needs_the_token_too(place: Place) -> None:
-    assert place.web.client.head(entries(place)).status_code == 401
+def test_head_of_entries_needs_the_token_too(server: ServedChart) -> None:
+    assert server.web.client.head(entries(server)).status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -54,9 +56,9 @@ def test_head_of_entries_needs_the_token_too(place: Place) -> None:
     ],
 )
 def test_what_is_allowed_instead_is_said_whole(
-    place: Place, method: str, path: str, allowed: str
+    server: ServedChart, method: str, path: str, allowed: str
 ) -> None:
-    found = place.web.client.request(method, path.format(record=place.records["old"]))
+    found = server.web.client.request(method, path.format(record=server.records["old"]))
     assert (found.status_code, found.headers["allow"]) == (405, allowed)
 
 
@@ -69,14 +71,16 @@ def test_what_is_allowed_instead_is_said_whole(
     ],
 )  # fmt: skip
 def test_entries_are_zipped_for_who_takes_it(
-    place: Place, accepted: str | None, zipped: bool
+    server: ServedChart, accepted: str | None, zipped: bool
 ) -> None:
-    headers = token(place)
-    with place.web.client.stream(
-        "GET", entries(place), headers=headers | {"Accept-Encoding": accepted or ""}
+    headers = token(server)
+    with server.web.client.stream(
+        "GET", entries(server), headers=headers | {"Accept-Encoding": accepted or ""}
     ) as answer:
         raw = b"".join(answer.iter_raw())
-    plain = place.web.client.get(entries(place), headers=headers | {"Accept-Encoding": "identity"})
+    plain = server.web.client.get(
+        entries(server), headers=headers | {"Accept-Encoding": "identity"}
+    )
     assert answer.headers.get("content-encoding") == ("gzip" if zipped else None)
     assert (gzip.decompress(raw) if zipped else raw) == plain.content
     assert answer.headers["vary"] == "Accept-Encoding"
@@ -84,13 +88,13 @@ def test_entries_are_zipped_for_who_takes_it(
     assert not zipped or len(raw) < len(plain.content)
 
 
-def test_the_description_is_where_people_look(place: Place) -> None:
-    first, second = (place.web.get(path).json() for path in ("/openapi.json", "/v1/openapi.json"))
+def test_the_description_is_where_people_look(server: ServedChart) -> None:
+    first, second = (server.web.get(path).json() for path in ("/openapi.json", "/v1/openapi.json"))
     assert first == second and first["openapi"].startswith("3.")
 
 
-def forms(place: Place, path: str) -> Any:
-    document = place.web.get("/openapi.json").json()
+def forms(server: ServedChart, path: str) -> Any:
+    document = server.web.get("/openapi.json").json()
     return document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
 
 
@@ -107,37 +111,39 @@ BENDS: dict[str, tuple[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", BENDS)
-def test_the_description_is_as_strict_as_the_server(place: Place, name: str) -> None:
+def test_the_description_is_as_strict_as_the_server(server: ServedChart, name: str) -> None:
     """What the server calls malformed, the description does not allow either; what it takes, it does."""
-    actor = place.pat.actor
+    actor = server.pat.actor
     event = actor.event(
         "reader.excluded",
-        place.pat.stream,
-        {"purpose": "PATRQT", "reader": place.doctor.account},
-        place.clock(),
+        server.pat.stream,
+        {"purpose": "PATRQT", "reader": server.doctor.account},
+        server.clock(),
     )
-    right = place.web.signed(event, actor)
-    validator = Draft202012Validator(forms(place, "/v1/events"))
+    right = server.web.signed(event, actor)
+    validator = Draft202012Validator(forms(server, "/v1/events"))
     assert validator.is_valid(right)
     member, value = BENDS[name]
     bent = right | {"event": event | {member: value}}
     assert not validator.is_valid(bent)
-    assert problem(place.web.post("/v1/events", bent))["type"].endswith(":malformed")
+    assert problem(server.web.post("/v1/events", bent))["type"].endswith(":malformed")
 
 
 @pytest.mark.parametrize(
     "sig",
     [{"key": "k_1", "value": b64encode(bytes(64))}, {"value": b64encode(bytes(63))}, {"value": ""}],
 )
-def test_signatures_are_described_as_they_are_taken(place: Place, sig: dict[str, str]) -> None:
-    actor = place.pat.actor
+def test_signatures_are_described_as_they_are_taken(
+    server: ServedChart, sig: dict[str, str]
+) -> None:
+    actor = server.pat.actor
     event = actor.event(
         "reader.excluded",
-        place.pat.stream,
-        {"purpose": "PATRQT", "reader": place.doctor.account},
-        place.clock(),
+        server.pat.stream,
+        {"purpose": "PATRQT", "reader": server.doctor.account},
+        server.clock(),
     )
-    right = place.web.signed(event, actor)
+    right = server.web.signed(event, actor)
     bent = right | {"sig": right["sig"] | sig}
-    assert not Draft202012Validator(forms(place, "/v1/events")).is_valid(bent)
-    assert problem(place.web.post("/v1/events", bent))["type"].endswith(":malformed")
+    assert not Draft202012Validator(forms(server, "/v1/events")).is_valid(bent)
+    assert problem(server.web.post("/v1/events", bent))["type"].endswith(":malformed")

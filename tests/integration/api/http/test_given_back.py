@@ -15,7 +15,7 @@ from api.http import create_app, protocol
 from api.http.health import Bounded
 from api.http.protocol import server_options
 from api.http.writing import Uploads
-from tests.support.people import Town
+from tests.support.ledger_fixture import LedgerFixture
 from tests.support.server import Web, until
 
 EACH = 6
@@ -47,15 +47,15 @@ class Serving:
 
 
 @pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    made = Town.found(Settings(data=tmp_path_factory.mktemp("given") / "data"))
+def fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LedgerFixture]:
+    made = LedgerFixture.found(Settings(data=tmp_path_factory.mktemp("given") / "data"))
     yield made
     made.close()
 
 
 @contextmanager
-def server(town: Town) -> Iterator[Serving]:
-    app = create_app(lambda: town.ledger, close=False)
+def server(fixture: LedgerFixture) -> Iterator[Serving]:
+    app = create_app(lambda: fixture.ledger, close=False)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         made = uvicorn.Server(uvicorn.Config(app, **server_options()))
         thread = threading.Thread(target=made.run, kwargs={"sockets": [listening]})
@@ -89,11 +89,11 @@ def broken(patient: str, token: str) -> list[bytes]:
     ]  # fmt: skip
 
 
-def test_what_is_broken_off_is_given_back(town: Town) -> None:
-    pat = town.person()
-    with server(town) as serving:
-        web = Web(f"http://127.0.0.1:{serving.port}", town.ledger.origin)
-        token = web.token(town.north.system)
+def test_what_is_broken_off_is_given_back(fixture: LedgerFixture) -> None:
+    pat = fixture.person()
+    with server(fixture) as serving:
+        web = Web(f"http://127.0.0.1:{serving.port}", fixture.ledger.origin)
+        token = web.token(fixture.north.system)
         for sent in broken(pat.patient, token):
             for number in range(EACH):
                 _break_off(serving.port, sent, reset=bool(number % 2), answered=number > EACH // 2)

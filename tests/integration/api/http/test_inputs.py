@@ -36,38 +36,30 @@ from records.opening import find_record
 from records.uploads import Upload
 from storage.sql import schema
 from tests.integration.conftest import ENGINES, fresh_settings
-from tests.support.people import Town
-from tests.support.scene import Scene
-from tests.support.server import PROBLEM, Web, bearer, good, in_process, kind_of, problem, until
+from tests.support.server import PROBLEM, bearer, good, kind_of, problem, until
+from tests.support.server_fixture import ServerFixture, served_people
 
 SOON_SECONDS = 15.0
 JSON = {"Content-Type": "application/json"}
 
 
 @dataclass
-class Place:
-    """A scene and a server in this process."""
-
-    scene: Scene
-    web: Web
-
-    @property
-    def town(self) -> Town:
-        return self.scene.town
+class Watched(ServerFixture):
+    """A server in this process, and what requests leave with it."""
 
     def written(self) -> tuple[Any, ...]:
         """What a refused request must leave as it is: entries, kept keys, files."""
-        ledger = self.town.ledger
+        ledger = self.fixture.ledger
         with ledger.database.read() as connection:
             kept = [
                 connection.exec_driver_sql(f"SELECT count(*) FROM {table.name}").scalar()
                 for table in (schema.object_keys, schema.blob_keys, schema.identifiers)
             ]
-        return (self.town.size(), *kept, self.files())
+        return (self.fixture.size(), *kept, self.files())
 
     def files(self) -> list[Path]:
         """Blobs, and what uploads in work have written so far."""
-        return sorted(p for p in (self.town.settings.data / "blobs").rglob("*") if p.is_file())
+        return sorted(p for p in (self.fixture.settings.data / "blobs").rglob("*") if p.is_file())
 
     def quiet(self) -> bool:
         """Whether no upload is in work."""
@@ -75,34 +67,32 @@ class Place:
 
 
 @pytest.fixture(scope="module", params=ENGINES)
-def place(
+def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Place]:
-    town = Town.found(fresh_settings(request.param, request, tmp_path_factory.mktemp("inputs")))
-    with in_process(town.ledger) as web:
-        scene = Scene.of(town)
+) -> Iterator[Watched]:
+    settings = fresh_settings(request.param, request, tmp_path_factory.mktemp("inputs"))
+    with served_people(settings) as served:
+        fixture, people, web = served.fixture, served.people, served.web
         grants.grant(
-            LocalClient(town.ledger), scene.pat.actor, scene.pat.patient, scene.doctor.account
+            LocalClient(fixture.ledger), people.pat.actor, people.pat.patient, people.doctor.account
         )
-        for actor in (scene.pat.actor, scene.doctor, town.north.system):
+        for actor in (people.pat.actor, people.doctor, fixture.north.system):
             web.token(actor)
-        yield Place(scene, web)
-    town.verify()
-    town.close()
+        yield Watched(fixture, people, web)
 
 
 @pytest.fixture
-def unwritten(place: Place) -> Iterator[None]:
+def unwritten(server: Watched) -> Iterator[None]:
     """What the test sends leaves nothing."""
     # Of a client that went away the file is removed a moment later; so of the test before.
-    until(place.quiet, "uploads end", SOON_SECONDS)
-    *counts, files = place.written()
+    until(server.quiet, "uploads end", SOON_SECONDS)
+    *counts, files = server.written()
     # One of the test before may begin only now; it counts for nothing, and must be gone in the end.
     before = (*counts, [file for file in files if not file.name.startswith(".")])
     yield
     with suppress(AssertionError):
-        until(lambda: place.written() == before, "nothing is left", SOON_SECONDS)
-    assert place.written() == before
+        until(lambda: server.written() == before, "nothing is left", SOON_SECONDS)
+    assert server.written() == before
 
 
 def refused(answer: Any) -> str:
@@ -132,70 +122,70 @@ class Call:
         return canonical.write(self.value)
 
 
-def _event(place: Place) -> Call:
-    return Call("/v1/events", place.web.signed(place.scene.grant(), place.scene.pat.actor))
+def _event(server: Watched) -> Call:
+    return Call("/v1/events", server.web.signed(server.people.grant(), server.people.pat.actor))
 
 
-def _bundle(place: Place) -> Call:
-    events = [place.scene.grant(), place.scene.grant()]
-    return Call("/v1/bundles", place.web.bundled(place.scene.pat.actor, events))
+def _bundle(server: Watched) -> Call:
+    events = [server.people.grant(), server.people.grant()]
+    return Call("/v1/bundles", server.web.bundled(server.people.pat.actor, events))
 
 
-def _content(place: Place) -> Call:
-    scene = place.scene
-    sent = place.web.signed(scene.reading(), scene.doctor)
-    return Call(f"/v1/records/{scene.record}/content", sent)
+def _content(server: Watched) -> Call:
+    people = server.people
+    sent = server.web.signed(people.reading(), people.doctor)
+    return Call(f"/v1/records/{people.record}/content", sent)
 
 
-def _opened(kind: str, route: str) -> Callable[[Place], Call]:
-    def make(place: Place) -> Call:
-        pat, now = place.scene.pat, place.town.ledger.clock()
+def _opened(kind: str, route: str) -> Callable[[Watched], Call]:
+    def make(server: Watched) -> Call:
+        pat, now = server.people.pat, server.fixture.ledger.clock()
         event = pat.actor.event(kind, pat.stream, {"purpose": "PATRQT"}, now)
-        return Call(f"/v1/patients/{pat.patient}/{route}", place.web.signed(event, pat.actor))
+        return Call(f"/v1/patients/{pat.patient}/{route}", server.web.signed(event, pat.actor))
 
     return make
 
 
-def _export(place: Place) -> Call:
-    pat, now = place.scene.pat, place.town.ledger.clock()
-    records = [find_record(place.town.ledger, place.scene.record)]
+def _export(server: Watched) -> Call:
+    pat, now = server.people.pat, server.fixture.ledger.clock()
+    records = [find_record(server.fixture.ledger, server.people.record)]
     count, root = commitment(records, listed(records))
     body = {"count": count, "purpose": "PATRQT", "root": b64encode(root)}
     event = pat.actor.event("chart.exported", pat.stream, body, now)
-    sent = place.web.signed(event, pat.actor) | {"list": [list(one) for one in listed(records)]}
+    sent = server.web.signed(event, pat.actor) | {"list": [list(one) for one in listed(records)]}
     return Call(f"/v1/patients/{pat.patient}/export", sent)
 
 
-def _subjects(place: Place) -> Call:
-    one = {"event": place.scene.id("ev"), "id": place.scene.id("pt"), "texts": {"name": "Ada"}}
-    return Call("/v1/subjects", {"subjects": [one]}, place.town.north.system)
+def _subjects(server: Watched) -> Call:
+    one = {"event": server.people.id("ev"), "id": server.people.id("pt"), "texts": {"name": "Ada"}}
+    return Call("/v1/subjects", {"subjects": [one]}, server.fixture.north.system)
 
 
-def _seal(place: Place) -> Call:
-    scene = place.scene
+def _seal(server: Watched) -> Call:
+    people = server.people
     value = {
-        "event": scene.id("ev"), "labels": ["HIV"], "object": scene.pat.patient,
+        "event": people.id("ev"), "labels": ["HIV"], "object": people.pat.patient,
         "texts": {"title": "T"},
     }  # fmt: skip
-    return Call(f"/v1/patients/{scene.pat.patient}/seal", value, scene.pat.actor)
+    return Call(f"/v1/patients/{people.pat.patient}/seal", value, people.pat.actor)
 
 
-def _lookup(place: Place) -> Call:
-    return Call("/v1/patients/lookup", {"identifiers": ["urn:nord|1"]}, place.town.north.system)
+def _lookup(server: Watched) -> Call:
+    return Call("/v1/patients/lookup", {"identifiers": ["urn:nord|1"]}, server.fixture.north.system)
 
 
-def _question(place: Place) -> Call:
-    scene, doctor = place.scene, place.scene.doctor
+def _question(server: Watched) -> Call:
+    people, doctor = server.people, server.people.doctor
     value = {
         "action": "read", "actor": doctor.account, "hospital": doctor.hospital,
-        "patient": scene.pat.patient, "purpose": "TREAT", "record": scene.record, "role": "doctor",
+        "patient": people.pat.patient, "purpose": "TREAT", "record": people.record, "role": "doctor",
     }  # fmt: skip
     return Call("/v1/decisions", value, doctor)
 
 
-def _session(place: Place) -> Call:
-    actor, nonce = place.scene.doctor, place.web.challenge()
-    value = actor.key.sign(session_message(place.web.origin, actor.key.id, nonce))
+def _session(server: Watched) -> Call:
+    actor, nonce = server.people.doctor, server.web.challenge()
+    value = actor.key.sign(session_message(server.web.origin, actor.key.id, nonce))
     sent = {
         "challenge": b64encode(nonce), "hospital": actor.hospital, "key": actor.key.id,
         "role": "doctor", "value": b64encode(value),
@@ -203,7 +193,7 @@ def _session(place: Place) -> Call:
     return Call("/v1/sessions", sent)
 
 
-ROUTES: dict[str, Callable[[Place], Call]] = {
+ROUTES: dict[str, Callable[[Watched], Call]] = {
     "events": _event,
     "bundles": _bundle,
     "content": _content,
@@ -222,11 +212,11 @@ LIMITS = {"events": bodies.EVENTS_BYTES, "bundles": bodies.EVENTS_BYTES, "conten
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_white_space_and_the_order_of_keys_are_free(place: Place, route: str) -> None:
+def test_white_space_and_the_order_of_keys_are_free(server: Watched, route: str) -> None:
     """What is signed is the canonical form; so each call here is right, and what is bent below is why not."""
-    call = ROUTES[route](place)
+    call = ROUTES[route](server)
     turned = json.dumps(_turned(call.value), indent=3, ensure_ascii=True).encode()
-    answer = place.web.post(call.path, None, call.actor, JSON, content=b" \n" + turned + b"\t\r\n")
+    answer = server.web.post(call.path, None, call.actor, JSON, content=b" \n" + turned + b"\t\r\n")
     assert answer.status_code == 200, answer.text
 
 
@@ -300,34 +290,36 @@ BENT: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_a_body_that_is_bent_is_refused(place: Place, route: str) -> None:
-    call = ROUTES[route](place)
-    before = place.written()
+def test_a_body_that_is_bent_is_refused(server: Watched, route: str) -> None:
+    call = ROUTES[route](server)
+    before = server.written()
     for name, bend in BENT.items():
-        answer = place.web.post(call.path, None, call.actor, JSON, content=bend(call.body))
+        answer = server.web.post(call.path, None, call.actor, JSON, content=bend(call.body))
         assert refused(answer) in ("malformed", "too_large"), name
-        assert place.written() == before, name
-    assert kind_of(place.web.post(call.path, call.value, call.actor)) == "200"
+        assert server.written() == before, name
+    assert kind_of(server.web.post(call.path, call.value, call.actor)) == "200"
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_any_member_of_another_type_is_refused_or_means_the_same(place: Place, route: str) -> None:
+def test_any_member_of_another_type_is_refused_or_means_the_same(
+    server: Watched, route: str
+) -> None:
     """Never a 500; of what is signed every other value is refused."""
-    call = ROUTES[route](place)
+    call = ROUTES[route](server)
     wrong: list[Any] = [
         None, True, 0, -1, 1.5, 2**63, "", "x", "\0", "é" * 9_000, [], [[]], [None], {}, {"a": 1}
     ]  # fmt: skip
     signed = "sig" in call.value
-    before = place.written()
+    before = server.written()
     for value in _altered(call.value, wrong):
         body = json.dumps(value).encode()
-        answer = place.web.post(call.path, None, call.actor, JSON, content=body)
+        answer = server.web.post(call.path, None, call.actor, JSON, content=body)
         if route == "events" and isinstance(value, list) and value:
             assert good(answer)["appended"] == 0  # each of a list has its own answer
         elif signed or answer.status_code != 200:
             refused(answer)
     if signed:
-        assert place.written() == before
+        assert server.written() == before
 
 
 def _altered(value: Any, others: list[Any]) -> Iterator[Any]:
@@ -347,9 +339,9 @@ def _altered(value: Any, others: list[Any]) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_another_content_type_is_refused(place: Place, route: str) -> None:
-    call = ROUTES[route](place)
-    before = place.written()
+def test_another_content_type_is_refused(server: Watched, route: str) -> None:
+    call = ROUTES[route](server)
+    before = server.written()
     for kind in (
         "text/plain",
         "application/x-www-form-urlencoded",
@@ -358,62 +350,62 @@ def test_another_content_type_is_refused(place: Place, route: str) -> None:
         "json",
         "application/jsonl",
     ):
-        answer = place.web.post(
+        answer = server.web.post(
             call.path, None, call.actor, {"Content-Type": kind}, content=call.body
         )
         assert refused(answer) == "malformed"
-    assert place.written() == before
+    assert server.written() == before
     kind = "Application/JSON; charset=utf-8"
-    answer = place.web.post(call.path, None, call.actor, {"Content-Type": kind}, content=call.body)
+    answer = server.web.post(call.path, None, call.actor, {"Content-Type": kind}, content=call.body)
     assert answer.status_code == 200
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_a_body_over_its_limit_is_refused(place: Place, route: str) -> None:
+def test_a_body_over_its_limit_is_refused(server: Watched, route: str) -> None:
     """Announced or not, and although it is only white space that is too much."""
-    call, limit = ROUTES[route](place), LIMITS.get(route, bodies.JSON_BYTES)
-    before = place.written()
+    call, limit = ROUTES[route](server), LIMITS.get(route, bodies.JSON_BYTES)
+    before = server.written()
     body = call.body + b" " * (limit + 1 - len(call.body))
     for content in (body, iter([body[: limit // 2], body[limit // 2 :]])):
-        answer = place.web.post(call.path, None, call.actor, JSON, content=content)
+        answer = server.web.post(call.path, None, call.actor, JSON, content=content)
         assert (refused(answer), answer.status_code) == ("too_large", 413)
-    assert place.written() == before
-    answer = place.web.post(call.path, None, call.actor, JSON, content=body[:limit])
+    assert server.written() == before
+    answer = server.web.post(call.path, None, call.actor, JSON, content=body[:limit])
     assert answer.status_code == 200
 
 
-def test_a_million_keys_are_looked_through_once(place: Place, unwritten: None) -> None:
+def test_a_million_keys_are_looked_through_once(server: Watched, unwritten: None) -> None:
     """A key that stands twice at the end of a long body is found without comparing all with all."""
     keys = b",".join(b'"%d":0' % number for number in range(300_000))
-    answer = place.web.post("/v1/events", None, None, JSON, content=b"{" + keys + b',"0":0}')
+    answer = server.web.post("/v1/events", None, None, JSON, content=b"{" + keys + b',"0":0}')
     assert "twice" in problem(answer)["detail"]
 
 
 # Limits of events, lists and texts.
 
 
-def test_the_limits_of_what_is_sent(place: Place, unwritten: None) -> None:
+def test_the_limits_of_what_is_sent(server: Watched, unwritten: None) -> None:
     """Each one over; the detail says what was got or expected."""
-    web, scene, town = place.web, place.scene, place.town
-    pat, system = scene.pat, town.north.system
-    one = web.signed(scene.grant(), pat.actor)
-    records = sorted(scene.id("rc") for _ in range(GRANT_RECORDS + 1))
-    long_event = scene.grant(what={"authors": [scene.id("ac")]}, scope="x" * EVENT_LIMIT)
-    subject = {"event": scene.id("ev"), "id": scene.id("pt")}
+    web, people, fixture = server.web, server.people, server.fixture
+    pat, system = people.pat, fixture.north.system
+    one = web.signed(people.grant(), pat.actor)
+    records = sorted(people.id("rc") for _ in range(GRANT_RECORDS + 1))
+    long_event = people.grant(what={"authors": [people.id("ac")]}, scope="x" * EVENT_LIMIT)
+    subject = {"event": people.id("ev"), "id": people.id("pt")}
     texts = {"name": "ä" * (TEXT_BYTES // 2) + "x"}
     deep: Any = "x"
     for _ in range(8):
         deep = {"a": deep}
     calls: dict[str, tuple[str, Any, Actor | None]] = {
         "an event": ("/v1/events", web.signed(long_event, pat.actor), None),
-        "an event's depth": ("/v1/events", web.signed(scene.grant(what=deep), pat.actor), None),
+        "an event's depth": ("/v1/events", web.signed(people.grant(what=deep), pat.actor), None),
         "a grant's records": (
-            "/v1/events", web.signed(scene.grant(scope="selective", records=records), pat.actor), None
+            "/v1/events", web.signed(people.grant(scope="selective", records=records), pat.actor), None
         ),
         "a list of events": ("/v1/events", [one] * (BUNDLE_LIMIT + 1), None),
         "no events": ("/v1/events", [], None),
         "a bundle": (
-            "/v1/bundles", {"events": [scene.grant()] * (BUNDLE_LIMIT + 1), "sig": one["sig"]}, None
+            "/v1/bundles", {"events": [people.grant()] * (BUNDLE_LIMIT + 1), "sig": one["sig"]}, None
         ),
         "an empty bundle": ("/v1/bundles", {"events": [], "sig": one["sig"]}, None),
         "subjects": ("/v1/subjects", {"subjects": [subject] * (SUBJECTS + 1)}, system),
@@ -423,7 +415,7 @@ def test_the_limits_of_what_is_sent(place: Place, unwritten: None) -> None:
         "identifiers": ("/v1/patients/lookup", {"identifiers": ["x"] * (IDENTIFIERS + 1)}, system),
         "labels": (
             f"/v1/patients/{pat.patient}/seal",
-            {"event": scene.id("ev"), "object": scene.record, "labels": ["HIV"] * 17}, system,
+            {"event": people.id("ev"), "object": people.record, "labels": ["HIV"] * 17}, system,
         ),
     }  # fmt: skip
     for name, (path, value, actor) in calls.items():
@@ -432,15 +424,15 @@ def test_the_limits_of_what_is_sent(place: Place, unwritten: None) -> None:
         assert len(problem(answer)["detail"]) < 500, name
 
 
-def test_the_same_subject_twice_in_a_call(place: Place) -> None:
+def test_the_same_subject_twice_in_a_call(server: Watched) -> None:
     """Is the same subject; one answer for each."""
-    sent = _subjects(place)
+    sent = _subjects(server)
     value = {"subjects": sent.value["subjects"] * 2}
-    answer = good(place.web.post(sent.path, value, sent.actor))
+    answer = good(server.web.post(sent.path, value, sent.actor))
     assert len(answer["subjects"]) == 2
-    one = sent.value["subjects"][0] | {"identifier": "urn:nord|twice", "id": place.scene.id("pt")}
-    other = one | {"id": place.scene.id("pt"), "event": place.scene.id("ev")}
-    answer = good(place.web.post(sent.path, {"subjects": [one, other]}, sent.actor))
+    one = sent.value["subjects"][0] | {"identifier": "urn:nord|twice", "id": server.people.id("pt")}
+    other = one | {"id": server.people.id("pt"), "event": server.people.id("ev")}
+    answer = good(server.web.post(sent.path, {"subjects": [one, other]}, sent.actor))
     assert len({subject["id"] for subject in answer["subjects"]}) == 1
 
 
@@ -451,27 +443,27 @@ def test_the_same_subject_twice_in_a_call(place: Place) -> None:
 class Signed:
     """How a signature is wrong, and what that is called."""
 
-    bend: Callable[[Place, Call], dict[str, Any]]
+    bend: Callable[[Watched, Call], dict[str, Any]]
     kinds: tuple[str, ...] = ("signature",)
 
 
-def _sig(**members: str) -> Callable[[Place, Call], dict[str, Any]]:
-    return lambda place, call: {**call.value, "sig": {**call.value["sig"], **members}}
+def _sig(**members: str) -> Callable[[Watched, Call], dict[str, Any]]:
+    return lambda server, call: {**call.value, "sig": {**call.value["sig"], **members}}
 
 
 def _resigned(
     key: SigningKey | None, origin: str, named: str = ""
-) -> Callable[[Place, Call], dict[str, Any]]:
-    def bend(place: Place, call: Call) -> dict[str, Any]:
-        signer = key or place.scene.pat.actor.key
+) -> Callable[[Watched, Call], dict[str, Any]]:
+    def bend(server: Watched, call: Call) -> dict[str, Any]:
+        signer = key or server.people.pat.actor.key
         event = call.value.get("event") or call.value["events"][0]
-        sig = sign_event(signer, origin or place.web.origin, canonical.write(event))
+        sig = sign_event(signer, origin or server.web.origin, canonical.write(event))
         return {**call.value, "sig": {"key": named or sig.key, "value": b64encode(sig.value)}}
 
     return bend
 
 
-def _flipped(place: Place, call: Call) -> dict[str, Any]:
+def _flipped(server: Watched, call: Call) -> dict[str, Any]:
     value = bytearray(b64decode(call.value["sig"]["value"]))
     value[5] ^= 1
     return {**call.value, "sig": {**call.value["sig"], "value": b64encode(bytes(value))}}
@@ -494,29 +486,31 @@ SIGNATURES = {
 
 @pytest.mark.parametrize("name", SIGNATURES)
 @pytest.mark.parametrize("route", ["events", "bundles", "content", "chart", "history", "export"])
-def test_a_wrong_signature_is_refused(place: Place, unwritten: None, route: str, name: str) -> None:
-    call, wrong = ROUTES[route](place), SIGNATURES[name]
-    answer = place.web.post(call.path, wrong.bend(place, call))
+def test_a_wrong_signature_is_refused(
+    server: Watched, unwritten: None, route: str, name: str
+) -> None:
+    call, wrong = ROUTES[route](server), SIGNATURES[name]
+    answer = server.web.post(call.path, wrong.bend(server, call))
     assert refused(answer) in wrong.kinds
 
 
-def test_an_event_signed_by_somebody_elses_key_is_refused(place: Place, unwritten: None) -> None:
+def test_an_event_signed_by_somebody_elses_key_is_refused(server: Watched, unwritten: None) -> None:
     """As for a single one, so for a bundle, and in the list the others stand."""
-    scene, web = place.scene, place.web
-    for call in (_event(place), _content(place)):
+    people, web = server.people, server.web
+    for call in (_event(server), _content(server)):
         event = call.value["event"]
-        answer = web.post(call.path, web.signed(event, key=scene.kim.actor.key))
+        answer = web.post(call.path, web.signed(event, key=people.kim.actor.key))
         assert refused(answer) == "key"
-    bundle = web.bundled(scene.kim.actor, [scene.grant()])
+    bundle = web.bundled(people.kim.actor, [people.grant()])
     assert good(web.post("/v1/bundles", bundle))["entries"][0]["problem"]["type"] == PROBLEM + "key"
 
 
-def test_each_event_of_a_list_has_its_answer(place: Place) -> None:
+def test_each_event_of_a_list_has_its_answer(server: Watched) -> None:
     """Good ones stand, whatever is beside them."""
-    scene, web = place.scene, place.web
-    right = web.signed(scene.grant(), scene.pat.actor)
-    sent = [right, {}, 1, web.signed(scene.reading(), scene.doctor), web.signed(scene.grant(), scene.pat.actor),
-            _flipped(place, _event(place)), right]  # fmt: skip
+    people, web = server.people, server.web
+    right = web.signed(people.grant(), people.pat.actor)
+    sent = [right, {}, 1, web.signed(people.reading(), people.doctor), web.signed(people.grant(), people.pat.actor),
+            _flipped(server, _event(server)), right]  # fmt: skip
     body = json.dumps(sent).encode()
     answer = good(web.post("/v1/events", None, None, JSON, content=body))
     kinds = [
@@ -527,19 +521,19 @@ def test_each_event_of_a_list_has_its_answer(place: Place) -> None:
     assert [entry["index"] for entry in answer["entries"]] == list(range(7))
 
 
-def test_what_the_event_expects_of_its_stream(place: Place) -> None:
+def test_what_the_event_expects_of_its_stream(server: Watched) -> None:
     """Another length is a conflict, a length that is none is refused."""
-    scene, web = place.scene, place.web
-    length = len(place.town.ledger.stream(scene.pat.stream, place.town.size()))
+    people, web = server.people, server.web
+    length = len(server.fixture.ledger.stream(people.pat.stream, server.fixture.size()))
     for seq in (-1, True, "1", 1.0, None):
-        sent = web.signed(scene.grant(), scene.pat.actor) | {"expect": {"stream_seq": seq}}
+        sent = web.signed(people.grant(), people.pat.actor) | {"expect": {"stream_seq": seq}}
         answer = web.post("/v1/events", None, None, JSON, content=json.dumps(sent).encode())
         assert refused(answer) == "malformed"
-    null = web.signed(scene.grant(), scene.pat.actor) | {"expect": None}
+    null = web.signed(people.grant(), people.pat.actor) | {"expect": None}
     answer = web.post("/v1/events", None, None, JSON, content=json.dumps(null).encode())
     assert refused(answer) == "malformed"
     for seq, kind in ((length + 1, "conflict"), (2**62, "conflict"), (length, "200")):
-        sent = web.signed(scene.grant(), scene.pat.actor) | {"expect": {"stream_seq": seq}}
+        sent = web.signed(people.grant(), people.pat.actor) | {"expect": {"stream_seq": seq}}
         answer = web.post("/v1/events", None, None, JSON, content=json.dumps(sent).encode())
         assert kind_of(answer) == kind
 
@@ -557,92 +551,96 @@ def test_what_the_event_expects_of_its_stream(place: Place) -> None:
      "/v1/patients/pt_01jd3q8m5c0000000000000005/grants", "/v1/patients/%ff%fe/grants",
      "/v1/records/rc_01jd3q8m5c0000000000000005%0a"],
 )  # fmt: skip
-def test_an_id_that_is_none_is_refused(place: Place, unwritten: None, path: str) -> None:
-    assert refused(place.web.get(path, place.scene.pat.actor)) in ("malformed", "not_found")
+def test_an_id_that_is_none_is_refused(server: Watched, unwritten: None, path: str) -> None:
+    assert refused(server.web.get(path, server.people.pat.actor)) in ("malformed", "not_found")
 
 
 @pytest.mark.parametrize(
     "form", ["+{}", "0{}", "{}.0", "{}_", "%20{}", "-{}", "{}%0a", "{}e0", "0x{}"]
 )
-def test_a_number_has_one_form(place: Place, form: str) -> None:
+def test_a_number_has_one_form(server: Watched, form: str) -> None:
     """Decimal, without sign or leading zeros, also where the entry is the asker's own."""
     seq = grants.grant(
-        LocalClient(place.town.ledger),
-        place.scene.pat.actor,
-        place.scene.pat.patient,
-        place.scene.doctor.account,
+        LocalClient(server.fixture.ledger),
+        server.people.pat.actor,
+        server.people.pat.patient,
+        server.people.doctor.account,
     )[1]
-    answer = place.web.get(f"/v1/receipts/{form.format(seq)}", place.scene.pat.actor)
+    answer = server.web.get(f"/v1/receipts/{form.format(seq)}", server.people.pat.actor)
     assert refused(answer) == "malformed"
-    assert kind_of(place.web.get(f"/v1/receipts/{seq}", place.scene.pat.actor)) == "200"
+    assert kind_of(server.web.get(f"/v1/receipts/{seq}", server.people.pat.actor)) == "200"
 
 
-def test_an_address_and_its_event_must_be_about_the_same(place: Place, unwritten: None) -> None:
-    web, scene = place.web, place.scene
-    other = scene.id("rc")
+def test_an_address_and_its_event_must_be_about_the_same(server: Watched, unwritten: None) -> None:
+    web, people = server.web, server.people
+    other = people.id("rc")
     for route, instead in (("content", f"/v1/records/{other}/content"), *(
-        (route, f"/v1/patients/{scene.kim.patient}/{route}") for route in ("chart", "history", "export")
+        (route, f"/v1/patients/{people.kim.patient}/{route}") for route in ("chart", "history", "export")
     )):  # fmt: skip
-        assert refused(web.post(instead, ROUTES[route](place).value)) == "malformed"
+        assert refused(web.post(instead, ROUTES[route](server).value)) == "malformed"
     for route, wrong in (("chart", "history"), ("history", "chart")):
-        call = ROUTES[route](place)
-        assert refused(web.post(ROUTES[wrong](place).path, call.value)) == "malformed"
+        call = ROUTES[route](server)
+        assert refused(web.post(ROUTES[wrong](server).path, call.value)) == "malformed"
 
 
-def test_an_export_lists_ids(place: Place, unwritten: None) -> None:
-    call = _export(place)
-    record = place.scene.record
+def test_an_export_lists_ids(server: Watched, unwritten: None) -> None:
+    call = _export(server)
+    record = server.people.record
     lists: tuple[Any, ...] = ([["\0", 1]], [["x" * 9_000, 1]], [[record, 0]], [[record, -1]], [[record, 2**62]],
                               [[record, True]], [[record]], [record], {}, [[record, 1, 1]])  # fmt: skip
     for wanted in lists:
         body = json.dumps(call.value | {"list": wanted}).encode()
-        answer = place.web.post(call.path, None, None, JSON, content=body)
+        answer = server.web.post(call.path, None, None, JSON, content=body)
         assert refused(answer) in ("malformed", "not_found")
 
 
 # Uploads.
 
 
-def blobs_of(place: Place, record: str = "") -> str:
+def blobs_of(server: Watched, record: str = "") -> str:
     """Where blobs of the first patient go."""
-    return f"/v1/patients/{place.scene.pat.patient}/blobs" + (f"?record={record}" if record else "")
+    return f"/v1/patients/{server.people.pat.patient}/blobs" + (
+        f"?record={record}" if record else ""
+    )
 
 
-def test_an_upload_that_nobody_may_make_leaves_nothing(place: Place, unwritten: None) -> None:
-    web, scene, town = place.web, place.scene, place.town
-    assert refused(web.post(blobs_of(place), content=b"x")) == "not_signed_in"
-    assert refused(web.post(blobs_of(place), None, scene.kim.actor, content=b"x")) == "forbidden"
-    assert refused(web.post(blobs_of(place), None, town.north.admin, content=b"x")) == "forbidden"
-    system = town.north.system
-    nobody = f"/v1/patients/{scene.id('pt')}/blobs"
+def test_an_upload_that_nobody_may_make_leaves_nothing(server: Watched, unwritten: None) -> None:
+    web, people, fixture = server.web, server.people, server.fixture
+    assert refused(web.post(blobs_of(server), content=b"x")) == "not_signed_in"
+    assert refused(web.post(blobs_of(server), None, people.kim.actor, content=b"x")) == "forbidden"
+    assert (
+        refused(web.post(blobs_of(server), None, fixture.north.admin, content=b"x")) == "forbidden"
+    )
+    system = fixture.north.system
+    nobody = f"/v1/patients/{people.id('pt')}/blobs"
     assert refused(web.post(nobody, None, system, content=b"x")) == "not_found"
     for record, kind in (
-        (scene.id("rc"), "not_found"),
+        (people.id("rc"), "not_found"),
         ("rc_1", "malformed"),
         ("../x", "malformed"),
     ):
-        assert refused(web.post(blobs_of(place, record), None, system, content=b"x")) == kind
+        assert refused(web.post(blobs_of(server, record), None, system, content=b"x")) == kind
     assert (
-        refused(web.post(blobs_of(place, scene.record), None, town.south.system, content=b"x"))
+        refused(web.post(blobs_of(server, people.record), None, fixture.south.system, content=b"x"))
         == "not_found"
     )
 
 
 def test_an_upload_over_the_limit_leaves_nothing(
-    place: Place, unwritten: None, monkeypatch: pytest.MonkeyPatch
+    server: Watched, unwritten: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Announced or found out on the way."""
     for room in (writing, uploads):
         monkeypatch.setattr(room, "BLOB_LIMIT", 100_000)
-    system = place.town.north.system
+    system = server.fixture.north.system
     for content in (bytes(100_001), iter([bytes(60_000), bytes(60_000)])):
-        answer = place.web.post(blobs_of(place), None, system, content=content)
+        answer = server.web.post(blobs_of(server), None, system, content=content)
         assert refused(answer) == "too_large"
 
 
-def _raw(place: Place, head: str, body: bytes, end: bool = True) -> bytes:
+def _raw(server: Watched, head: str, body: bytes, end: bool = True) -> bytes:
     """Bytes over a bare connection, and all that comes back."""
-    address = urlsplit(place.web.url)
+    address = urlsplit(server.web.url)
     with socket.create_connection((address.hostname, address.port), timeout=10) as line:
         line.sendall(head.replace("\n", "\r\n").encode() + body)
         if end:
@@ -653,27 +651,29 @@ def _raw(place: Place, head: str, body: bytes, end: bool = True) -> bytes:
     return answer
 
 
-def test_a_body_that_ends_early_leaves_nothing(place: Place, unwritten: None) -> None:
+def test_a_body_that_ends_early_leaves_nothing(server: Watched, unwritten: None) -> None:
     """Of an event and of an upload: the client is gone, so nobody is answered, and nothing is kept."""
-    call, system = _event(place), place.town.north.system
-    token = place.web.token(system)
+    call, system = _event(server), server.fixture.north.system
+    token = server.web.token(system)
     for path, body, also in (
         (call.path, call.body, "Content-Type: application/json\n"),
-        (blobs_of(place), b"x" * 5_000, f"Authorization: Bearer {token}\n"),
+        (blobs_of(server), b"x" * 5_000, f"Authorization: Bearer {token}\n"),
     ):
         head = f"POST {path} HTTP/1.1\nHost: x\n{also}Content-Length: {len(body) + 10}\n\n"
-        answer = _raw(place, head, body)
+        answer = _raw(server, head, body)
         assert not answer.startswith(b"HTTP/1.1 2") and not answer.startswith(b"HTTP/1.1 5")
-    assert kind_of(place.web.get("/readyz")) == "200"
+    assert kind_of(server.web.get("/readyz")) == "200"
 
 
-def test_a_body_that_goes_on_behind_its_length_is_cut_there(place: Place, unwritten: None) -> None:
-    call = _event(place)
+def test_a_body_that_goes_on_behind_its_length_is_cut_there(
+    server: Watched, unwritten: None
+) -> None:
+    call = _event(server)
     head = (
         f"POST {call.path} HTTP/1.1\nHost: x\nContent-Type: application/json\n"
         f"Content-Length: {len(call.body) - 10}\n\n"
     )
-    answer = _raw(place, head, call.body)
+    answer = _raw(server, head, call.body)
     assert answer.startswith(b"HTTP/1.1 400")  # by us, or by the server: what follows is no request
 
 
@@ -686,22 +686,22 @@ def test_a_body_that_goes_on_behind_its_length_is_cut_there(place: Place, unwrit
      "POST /v1/events HTTP/1.1\nHost: x\nTransfer-Encoding: chunked\n\nzz\n",
      "GARBAGE\n\n", "GET /v1/log HTTP/9.9\n\n", "\0\0\0\n\n"],
 )  # fmt: skip
-def test_what_is_no_http_is_turned_away(place: Place, unwritten: None, head: str) -> None:
+def test_what_is_no_http_is_turned_away(server: Watched, unwritten: None, head: str) -> None:
     """Below our documents: the server itself answers 400, or nothing."""
-    answer = _raw(place, head, b"")
+    answer = _raw(server, head, b"")
     assert answer == b"" or answer.startswith(b"HTTP/1.1 4")
-    assert kind_of(place.web.get("/readyz")) == "200"
+    assert kind_of(server.web.get("/readyz")) == "200"
 
 
 # What comes from outside is data.
 
 
 @pytest.mark.parametrize("name", ["x\r\nSet-Cookie: a=b", "a\tb", "a\x7f", "\x00"])
-def test_control_characters_are_in_no_text(place: Place, name: str) -> None:
+def test_control_characters_are_in_no_text(server: Watched, name: str) -> None:
     """Refused before anything is sealed, by the member that holds them."""
-    one = Upload(place.scene.pat.patient, "document", "text/plain", [b"x"], file_name=name)
+    one = Upload(server.people.pat.patient, "document", "text/plain", [b"x"], file_name=name)
     with pytest.raises(RecordsError, match="control characters in file_name"):
-        authoring.upload(LocalClient(place.town.ledger), place.town.north.system, one)
+        authoring.upload(LocalClient(server.fixture.ledger), server.fixture.north.system, one)
 
 
 @pytest.mark.parametrize(
@@ -711,16 +711,18 @@ def test_control_characters_are_in_no_text(place: Place, name: str) -> None:
     "name",
     ["../../etc/passwd", 'a"b\\c.png', "Ärztebrief ‮fdp.exe", "<script>"],
 )
-def test_file_names_and_media_types_are_data(place: Place, media_type: str, name: str) -> None:
+def test_file_names_and_media_types_are_data(server: Watched, media_type: str, name: str) -> None:
     """Given back as they came, sealed texts in base64, the file named by its record's id."""
     one = Upload(
-        place.scene.pat.patient, "document", media_type, [b"<b>"], title=name, file_name=name
+        server.people.pat.patient, "document", media_type, [b"<b>"], title=name, file_name=name
     )
-    record = authoring.upload(LocalClient(place.town.ledger), place.town.north.system, one).record
-    blob = find_record(place.town.ledger, record).versions[0].blob
-    event = place.scene.reading(record=record, blob=blob)
-    answer = place.web.post(
-        f"/v1/records/{record}/content", place.web.signed(event, place.scene.doctor)
+    record = authoring.upload(
+        LocalClient(server.fixture.ledger), server.fixture.north.system, one
+    ).record
+    blob = find_record(server.fixture.ledger, record).versions[0].blob
+    event = server.people.reading(record=record, blob=blob)
+    answer = server.web.post(
+        f"/v1/records/{record}/content", server.web.signed(event, server.people.doctor)
     )
     assert answer.headers["content-type"] == media_type
     assert answer.headers["content-disposition"] == f'attachment; filename="{record}"'
@@ -743,26 +745,28 @@ def test_file_names_and_media_types_are_data(place: Place, media_type: str, name
     ],
 )
 def test_a_media_type_that_is_none_is_refused(
-    place: Place, unwritten: None, media_type: str
+    server: Watched, unwritten: None, media_type: str
 ) -> None:
-    scene = place.scene
+    people = server.people
     body = {"category": "document", "media_type": media_type}
-    event = scene.reading() | {"type": "record.uploaded", "body": body}
-    sent = json.dumps(place.web.signed(scene.grant(), scene.pat.actor) | {"event": event}).encode()
-    assert refused(place.web.post("/v1/events", None, None, JSON, content=sent)) == "malformed"
+    event = people.reading() | {"type": "record.uploaded", "body": body}
+    sent = json.dumps(
+        server.web.signed(people.grant(), people.pat.actor) | {"event": event}
+    ).encode()
+    assert refused(server.web.post("/v1/events", None, None, JSON, content=sent)) == "malformed"
 
 
-def test_a_skewed_clock_is_refused(place: Place, unwritten: None) -> None:
+def test_a_skewed_clock_is_refused(server: Watched, unwritten: None) -> None:
     """More than five minutes off; the answer is the client's to mend, unlike the server's own clock."""
-    scene, now = place.scene, place.town.ledger.clock()
+    people, now = server.people, server.fixture.ledger.clock()
     for off in (-301_000, 302_000, DAY_MS):
-        event = scene.grant() | {"at": format_time(now + off)}
-        answer = place.web.post("/v1/events", place.web.signed(event, scene.pat.actor))
+        event = people.grant() | {"at": format_time(now + off)}
+        answer = server.web.post("/v1/events", server.web.signed(event, people.pat.actor))
         assert refused(answer) == "skew"
 
 
-def test_a_token_in_the_address_counts_for_nothing(place: Place) -> None:
-    token = place.web.token(place.scene.pat.actor)
-    assert refused(place.web.client.get("/v1/me", params={"token": token})) == "not_signed_in"
-    assert kind_of(place.web.get("/v1/me", headers=bearer(token))) == "200"
+def test_a_token_in_the_address_counts_for_nothing(server: Watched) -> None:
+    token = server.web.token(server.people.pat.actor)
+    assert refused(server.web.client.get("/v1/me", params={"token": token})) == "not_signed_in"
+    assert kind_of(server.web.get("/v1/me", headers=bearer(token))) == "200"
     assert new_id("ev", 0).startswith("ev_")

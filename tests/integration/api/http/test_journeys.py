@@ -18,52 +18,52 @@ from journeys.labelling import LABELS_AN_HOUR
 from ledger.codes import LABELS, PURPOSES
 from people import reserving
 from records.exporting import commitment, listed
-from tests.support.people import vkeys
-from tests.support.places import (
+from tests.support.ledger_fixture import vkeys
+from tests.support.server import good, kind_of, problem
+from tests.support.server_fixture import (
     BIG,
     OWN,
     PURPOSE,
-    Place,
+    ServedChart,
     new_doctor,
     new_patient,
     question_of,
 )
-from tests.support.server import good, kind_of, problem
 from tests.tilereader import leaf_hash as leaf_of
 from tests.tilereader import open_checkpoint, root_from_path
 
 
-def test_every_step_of_an_upload_is_answered_as_the_formats_say(place: Place) -> None:
+def test_every_step_of_an_upload_is_answered_as_the_formats_say(server: ServedChart) -> None:
     """Staged, sealed, appended; the answer proves where the entry stands; the reading gives it back."""
-    web, system, patient = place.web, place.town.north.system, place.pat.patient
+    web, system, patient = server.web, server.fixture.north.system, server.pat.patient
     staged = good(web.post(f"/v1/patients/{patient}/blobs", None, system, content=BIG))
     assert (staged.keys(), staged["size"]) == ({"blob", "record", "sha256", "size"}, len(BIG))
-    event_id = new_id("ev", place.clock())
+    event_id = new_id("ev", server.clock())
     sent = {"event": event_id, "labels": [], "object": staged["record"], "texts": {"title": "Scan"}}
     sealed = good(web.post(f"/v1/patients/{patient}/seal", sent, system))
     body = {
         **staged, **sealed["sealed"], "category": "imaging", "confidentiality": "normal",
         "media_type": "image/png", "version": 1, **PURPOSE,
     }  # fmt: skip
-    event = system.event("record.uploaded", place.pat.stream, body, place.clock(), event_id)
+    event = system.event("record.uploaded", server.pat.stream, body, server.clock(), event_id)
     answer = good(web.post("/v1/events", web.signed(event, system)))
     assert (answer.keys(), answer["appended"]) == ({"appended", "checkpoint", "entries"}, 1)
     (entry,) = answer["entries"]
     assert (entry.keys(), entry["index"]) == ({"index", "path", "seq", "time"}, 0)
-    note = open_checkpoint(answer["checkpoint"].encode(), vkeys(place.town.settings))
-    raw, path = place.town.ledger.entry(entry["seq"]).raw, [b64decode(n) for n in entry["path"]]
+    note = open_checkpoint(answer["checkpoint"].encode(), vkeys(server.fixture.settings))
+    raw, path = server.fixture.ledger.entry(entry["seq"]).raw, [b64decode(n) for n in entry["path"]]
     assert root_from_path(leaf_of(raw), entry["seq"], note.size, path) == note.root
-    shown = place.open(place.pat.actor, staged["record"])
+    shown = server.open(server.pat.actor, staged["record"])
     assert shown.content == BIG
     assert json.loads(b64decode(shown.headers["heartwood-texts"])) == {"title": "Scan"}
 
 
-def test_a_reading_is_answered_as_data(place: Place) -> None:
+def test_a_reading_is_answered_as_data(server: ServedChart) -> None:
     """An attachment, not sniffed, not kept; its type as the author said; where and why it stands."""
-    answer = place.open(place.pat.actor, place.records["old"])
+    answer = server.open(server.pat.actor, server.records["old"])
     expected = {
         "cache-control": "private, no-store",
-        "content-disposition": f'attachment; filename="{place.records["old"]}"',
+        "content-disposition": f'attachment; filename="{server.records["old"]}"',
         "content-security-policy": "sandbox",
         "content-type": "text/plain",
         "heartwood-size": "3",
@@ -72,24 +72,24 @@ def test_a_reading_is_answered_as_data(place: Place) -> None:
     assert {name: answer.headers[name] for name in expected} == expected
     decision = json.loads(answer.headers["heartwood-decision"])
     assert (decision["effect"], decision["rule"]) == ("permit", "S5")
-    assert place.town.ledger.entry(int(answer.headers["heartwood-entry"])).decision == decision
+    assert server.fixture.ledger.entry(int(answer.headers["heartwood-entry"])).decision == decision
 
 
-def test_a_blob_is_its_authors_alone(place: Place) -> None:
+def test_a_blob_is_its_authors_alone(server: ServedChart) -> None:
     """Nobody else's event can name it, nor of another patient."""
-    web, town = place.web, place.town
-    path = f"/v1/patients/{place.pat.patient}/blobs"
-    staged = good(web.post(path, None, town.north.system, content=b"mine"))
+    web, fixture = server.web, server.fixture
+    path = f"/v1/patients/{server.pat.patient}/blobs"
+    staged = good(web.post(path, None, fixture.north.system, content=b"mine"))
     body = {
         **staged, "category": "imaging", "confidentiality": "normal", "media_type": "image/png",
         "version": 1, **PURPOSE,
     }  # fmt: skip
-    other = new_patient(place.far, town)
+    other = new_patient(server.client, fixture)
     for actor, stream in (
-        (town.south.system, place.pat.stream),
-        (town.north.system, other.stream),
+        (fixture.south.system, server.pat.stream),
+        (fixture.north.system, other.stream),
     ):
-        event = actor.event("record.uploaded", stream, body, place.clock())
+        event = actor.event("record.uploaded", stream, body, server.clock())
         assert kind_of(web.post("/v1/events", web.signed(event, actor))) == "no_key"
 
 
@@ -140,67 +140,67 @@ GRANTS = {
 
 @pytest.mark.parametrize("name", GRANTS)
 @pytest.mark.parametrize("grantee", ["person", "hospital", "group"])
-def test_the_list_is_what_can_be_read(place: Place, name: str, grantee: str) -> None:
+def test_the_list_is_what_can_be_read(server: ServedChart, name: str, grantee: str) -> None:
     """P12, and exactly what the grant says; a colleague gets the same of the hospital's grant, else nothing."""
-    far, south, granted = place.far, place.town.south, GRANTS[name]
-    doctor, colleague = new_doctor(far, place.town), new_doctor(far, place.town)
-    group = groups.form(far, south.admin, "Ward")[0]
-    groups.join(far, south.admin, group, doctor.account)
+    client, south, granted = server.client, server.fixture.south, GRANTS[name]
+    doctor, colleague = new_doctor(client, server.fixture), new_doctor(client, server.fixture)
+    group = groups.form(client, south.admin, "Ward")[0]
+    groups.join(client, south.admin, group, doctor.account)
     to = {"person": doctor.account, "hospital": south.hospital, "group": group}[grantee]
-    pat, scope = place.pat, granted.scope(place.records)
-    grants.grant(far, pat.actor, pat.patient, to, days=1, **scope)
-    names = {record: name for name, record in place.records.items()}
+    pat, scope = server.pat, granted.scope(server.records)
+    grants.grant(client, pat.actor, pat.patient, to, days=1, **scope)
+    names = {record: name for name, record in server.records.items()}
     for who, sees in (
         (doctor, granted.shows),
         (colleague, granted.shows if grantee == "hospital" else set()),
     ):
-        readable = {names[r] for r in names if place.readable(who, r)}
+        readable = {names[r] for r in names if server.readable(who, r)}
         assert readable == sees
-        listed = _listed(place, who)
+        listed = _listed(server, who)
         assert {names[r] for r in listed if r in names} == readable
-    grants.revoke(far, pat.actor, pat.patient, to)
-    assert _listed(place, doctor) == set()
+    grants.revoke(client, pat.actor, pat.patient, to)
+    assert _listed(server, doctor) == set()
 
 
-def _listed(place: Place, actor: Actor) -> set[str]:
+def _listed(server: ServedChart, actor: Actor) -> set[str]:
     """What the list shows; of one who may list nothing, the refusal."""
     try:
-        return place.shown(actor)
+        return server.shown(actor)
     except AccessDenied as refusal:
         if refusal.rule != "S12":
             raise
         return set()
 
 
-def test_of_the_patient_list_reading_and_export_are_the_same(place: Place) -> None:
+def test_of_the_patient_list_reading_and_export_are_the_same(server: ServedChart) -> None:
     """All of the chart, hidden and retracted too; each content once more, from the ZIP."""
-    actor, patient = place.pat.actor, place.pat.patient
-    chart, taken = readings.export(place.far, actor, patient, "PATRQT")
+    actor, patient = server.pat.actor, server.pat.patient
+    chart, taken = readings.export(server.client, actor, patient, "PATRQT")
     listed = {line.record.record for line in chart.lines}
-    assert set(place.records.values()) <= listed
+    assert set(server.records.values()) <= listed
     assert {one.record.record for one in taken} == listed
     for one in taken:
-        content = place.open(actor, one.record.record).content
+        content = server.open(actor, one.record.record).content
         assert b"".join(one.content) == content
     assert {line.title for line in chart.lines} >= {"Blood count"}
 
 
-def test_an_export_gives_what_its_event_commits_to(place: Place) -> None:
+def test_an_export_gives_what_its_event_commits_to(server: ServedChart) -> None:
     """The ZIP's names are ids, its index says what they are; another list than the event's is refused."""
-    actor, patient = place.pat.actor, place.pat.patient
-    chart = readings.chart(place.far, actor, patient, "PATRQT")
+    actor, patient = server.pat.actor, server.pat.patient
+    chart = readings.chart(server.client, actor, patient, "PATRQT")
     records = [line.record for line in chart.lines]
     wanted = listed(records)
     count, root = commitment(records, wanted)
-    event = place.event(actor, "chart.exported", {"count": count, "root": b64encode(root), **OWN})
-    sent = place.web.signed(event, actor)
+    event = server.event(actor, "chart.exported", {"count": count, "root": b64encode(root), **OWN})
+    sent = server.web.signed(event, actor)
     path = f"/v1/patients/{patient}/export"
-    size = place.town.size()
+    size = server.fixture.size()
     for bent in (wanted[1:], [*wanted, wanted[0]], [], [[wanted[0][0], 2], *wanted[1:]]):
-        answer = place.web.post(path, sent | {"list": [list(item) for item in bent]})
+        answer = server.web.post(path, sent | {"list": [list(item) for item in bent]})
         assert kind_of(answer) in ("malformed", "not_found")
-    assert place.town.size() == size
-    answer = place.web.post(path, sent | {"list": [list(item) for item in wanted]})
+    assert server.fixture.size() == size
+    answer = server.web.post(path, sent | {"list": [list(item) for item in wanted]})
     assert answer.headers["content-disposition"] == f'attachment; filename="{patient}.zip"'
     assert answer.headers["x-content-type-options"] == "nosniff"
     archive = zipfile.ZipFile(io.BytesIO(answer.content))
@@ -210,22 +210,25 @@ def test_an_export_gives_what_its_event_commits_to(place: Place) -> None:
     assert set(archive.namelist()) == {"index.json", *(line["file"] for line in index)}
 
 
-def _stranger_and_excluded(place: Place) -> tuple[Actor, Actor]:
+def _stranger_and_excluded(server: ServedChart) -> tuple[Actor, Actor]:
     """A doctor without a grant, and one with a grant whom the patient excludes."""
-    far, pat = place.far, place.pat
-    stranger, excluded = new_doctor(far, place.town), new_doctor(far, place.town)
-    grants.grant(far, pat.actor, pat.patient, excluded.account)
-    grants.exclude(far, pat.actor, pat.patient, excluded.account)
+    client, pat = server.client, server.pat
+    stranger, excluded = new_doctor(client, server.fixture), new_doctor(client, server.fixture)
+    grants.grant(client, pat.actor, pat.patient, excluded.account)
+    grants.exclude(client, pat.actor, pat.patient, excluded.account)
     return stranger, excluded
 
 
-def test_an_excluded_asker_is_told_what_a_stranger_is_told(place: Place) -> None:
+def test_an_excluded_asker_is_told_what_a_stranger_is_told(server: ServedChart) -> None:
     """Byte for byte, now and at each retry, by reading and list; the patient is told the reason."""
-    far, web, pat = place.far, place.web, place.pat
-    (stranger, excluded), record = _stranger_and_excluded(place), place.records["old"]
+    client, web, pat = server.client, server.web, server.pat
+    (stranger, excluded), record = _stranger_and_excluded(server), server.records["old"]
     answers = []
     for actor in (stranger, excluded):
-        reading, opened = place.reading(actor, record), place.event(actor, "chart.opened", PURPOSE)
+        reading, opened = (
+            server.reading(actor, record),
+            server.event(actor, "chart.opened", PURPOSE),
+        )
         path, chart = f"/v1/records/{record}/content", f"/v1/patients/{pat.patient}/chart"
         sent = web.signed(opened, actor)
         answers.append([
@@ -235,54 +238,56 @@ def test_an_excluded_asker_is_told_what_a_stranger_is_told(place: Place) -> None
         assert one.content == other.content and dict(one.headers) == dict(other.headers)
         told = problem(one)
         assert (told["rule"], told["reason"], one.status_code) == ("S12", "no_consent", 403)
-    whole = good(web.post("/v1/decisions", question_of(place, excluded, record), pat.actor))
+    whole = good(web.post("/v1/decisions", question_of(server, excluded, record), pat.actor))
     assert (whole["rule"], whole["reason"]) == ("S7", "excluded")
-    grants.include(far, pat.actor, pat.patient, excluded.account)
-    assert place.readable(excluded, record) and not place.readable(stranger, record)
+    grants.include(client, pat.actor, pat.patient, excluded.account)
+    assert server.readable(excluded, record) and not server.readable(stranger, record)
 
 
-def test_the_explanation_does_not_tell_of_an_exclusion(place: Place) -> None:
+def test_the_explanation_does_not_tell_of_an_exclusion(server: ServedChart) -> None:
     """Neither does what would have to change; for no purpose, of the record or of the chart."""
-    stranger, excluded = _stranger_and_excluded(place)
-    for action, purpose, record in product(("list", "read"), PURPOSES, ("", place.records["old"])):
+    stranger, excluded = _stranger_and_excluded(server)
+    for action, purpose, record in product(("list", "read"), PURPOSES, ("", server.records["old"])):
         asked = {"action": action, "purpose": purpose}
         told = [
-            good(place.web.post("/v1/decisions", question_of(place, actor, record) | asked, actor))
+            good(
+                server.web.post("/v1/decisions", question_of(server, actor, record) | asked, actor)
+            )
             for actor in (stranger, excluded)
         ]
         assert told[0] | {"as_of": 0} == told[1] | {"as_of": 0}
-    question = question_of(place, excluded, "") | {"action": "declare_emergency"}
-    refused = place.web.post("/v1/decisions", question, excluded)
+    question = question_of(server, excluded, "") | {"action": "declare_emergency"}
+    refused = server.web.post("/v1/decisions", question, excluded)
     assert "which no kind of event asks for yet" in problem(refused)["detail"]
 
 
-def test_a_hidden_record_is_in_no_grant_until_it_is_shown(place: Place) -> None:
+def test_a_hidden_record_is_in_no_grant_until_it_is_shown(server: ServedChart) -> None:
     """Its author's hospital and the patient go on."""
-    far, pat, doctor = place.far, place.pat, new_doctor(place.far, place.town)
-    record = place.records["hidden"]
-    grants.grant(far, pat.actor, pat.patient, doctor.account, [record])
-    assert not place.readable(doctor, record)
-    assert place.readable(pat.actor, record)
-    grants.show(far, pat.actor, pat.patient, record)
-    assert place.readable(doctor, record)
-    grants.hide(far, pat.actor, pat.patient, record)
-    assert not place.readable(doctor, record)
+    client, pat, doctor = server.client, server.pat, new_doctor(server.client, server.fixture)
+    record = server.records["hidden"]
+    grants.grant(client, pat.actor, pat.patient, doctor.account, [record])
+    assert not server.readable(doctor, record)
+    assert server.readable(pat.actor, record)
+    grants.show(client, pat.actor, pat.patient, record)
+    assert server.readable(doctor, record)
+    grants.hide(client, pat.actor, pat.patient, record)
+    assert not server.readable(doctor, record)
 
 
-def test_a_grant_is_used_up(place: Place) -> None:
+def test_a_grant_is_used_up(server: ServedChart) -> None:
     """Two uses, then no more."""
-    far, pat, doctor = place.far, place.pat, new_doctor(place.far, place.town)
-    grants.grant(far, pat.actor, pat.patient, doctor.account, uses=2)
-    assert [place.readable(doctor, place.records["old"]) for _ in range(3)] == [True, True, False]
+    client, pat, doctor = server.client, server.pat, new_doctor(server.client, server.fixture)
+    grants.grant(client, pat.actor, pat.patient, doctor.account, uses=2)
+    assert [server.readable(doctor, server.records["old"]) for _ in range(3)] == [True, True, False]
 
 
-def test_codes_of_labels_are_for_what_is_staged_and_counted(place: Place) -> None:
+def test_codes_of_labels_are_for_what_is_staged_and_counted(server: ServedChart) -> None:
     """None by the way; beyond the limit, 429 with a time to come again."""
-    web, doctor, patient = place.web, new_doctor(place.far, place.town), place.pat.patient
-    path, asked = f"/v1/patients/{patient}/seal", {"event": new_id("ev", place.clock())}
+    web, doctor, patient = server.web, new_doctor(server.client, server.fixture), server.pat.patient
+    path, asked = f"/v1/patients/{patient}/seal", {"event": new_id("ev", server.clock())}
     sent = asked | {"object": patient, "labels": ["HIV"]}
     assert kind_of(web.post(path, sent, doctor)) == "forbidden"
-    sent |= {"object": place.far.stage(doctor, patient, [b"x"]).record}
+    sent |= {"object": server.client.stage(doctor, patient, [b"x"]).record}
     assert len(good(web.post(path, sent, doctor))["labels"]) == 1
     answer = web.post(path, sent | {"labels": LABELS[: LABELS_AN_HOUR + 1]}, doctor)
     assert (kind_of(answer), answer.status_code, answer.headers["retry-after"]) == (
@@ -291,14 +296,16 @@ def test_codes_of_labels_are_for_what_is_staged_and_counted(place: Place) -> Non
         "600",
     )
     sent = asked | {"object": patient, "labels": LABELS}
-    assert len(good(web.post(path, sent, place.pat.actor))["labels"]) == len(LABELS)
+    assert len(good(web.post(path, sent, server.pat.actor))["labels"]) == len(LABELS)
 
 
-def test_ids_over_http_are_reserved_by_quota(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ids_over_http_are_reserved_by_quota(
+    server: ServedChart, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Beyond the limit, 429 with a time to come again; the next hour's are there again."""
     monkeypatch.setattr(reserving, "RESERVED_AN_HOUR", 3)
-    web, system = place.web, place.town.south.system
-    now = place.clock()
+    web, system = server.web, server.fixture.south.system
+    now = server.clock()
     sent = {"subjects": [{"id": new_id("ac", now), "event": new_id("ev", now)} for _ in range(2)]}
     assert kind_of(web.post("/v1/subjects", sent, system)) == "200"
     answer = web.post("/v1/subjects", sent, system)
@@ -309,13 +316,13 @@ def test_ids_over_http_are_reserved_by_quota(place: Place, monkeypatch: pytest.M
     )
 
 
-def test_a_server_whose_clock_is_in_doubt_is_not_ready(place: Place) -> None:
+def test_a_server_whose_clock_is_in_doubt_is_not_ready(server: ServedChart) -> None:
     """Nothing could be appended, hence nothing read."""
-    place.clock.ahead = 60_000
+    server.clock.ahead = 60_000
     try:
-        answer = place.web.get("/readyz")
+        answer = server.web.get("/readyz")
         assert kind_of(answer) == "clock" and "jumped forward" in problem(answer)["detail"]
-        assert kind_of(place.web.get("/healthz")) == "200"
+        assert kind_of(server.web.get("/healthz")) == "200"
     finally:
-        place.clock.ahead = 0
-    assert kind_of(place.web.get("/readyz")) == "200"
+        server.clock.ahead = 0
+    assert kind_of(server.web.get("/readyz")) == "200"

@@ -20,9 +20,9 @@ from ledger.times import DAY_MS, format_time
 from records.exporting import commitment, listed
 from records.opening import find_record
 from records.uploads import Upload
-from tests.support.people import Town
-from tests.support.scene import Scene
-from tests.support.server import Web, bearer, in_process, kind_of, problem
+from tests.support.people import People
+from tests.support.server import bearer, kind_of, problem
+from tests.support.server_fixture import ServerFixture, served_people
 
 WHO = {
     "nobody": "without a token; signs with a key that is registered nowhere",
@@ -92,20 +92,14 @@ GET /metrics                              | 200      200      200      200      
 
 
 @dataclass
-class Place:
-    """A scene, a server in this process, and everybody of the table."""
+class Everybody(ServerFixture):
+    """A server in this process, and everybody of the table."""
 
-    scene: Scene
-    web: Web
     who: dict[str, Actor]
     tokens: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def town(self) -> Town:
-        return self.scene.town
-
     def now(self) -> int:
-        return self.town.ledger.clock()
+        return self.fixture.ledger.clock()
 
     def asks(self, name: str, method: str, path: str, **sent: Any) -> httpx2.Response:
         """A request in a session, or without any."""
@@ -118,117 +112,116 @@ class Place:
 
 
 @pytest.fixture(scope="module", params=["warm", "cold"])
-def place(
+def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Place]:
-    town = Town.found(Settings(data=tmp_path_factory.mktemp("matrix") / "data"))
-    with in_process(town.ledger) as web:
-        scene = Scene.of(town)
+) -> Iterator[Everybody]:
+    with served_people(Settings(data=tmp_path_factory.mktemp("matrix") / "data")) as served:
+        fixture, people, web = served.fixture, served.people, served.web
         if request.param == "cold":
-            web.client.event_hooks = {"request": [lambda request: town.forget()]}
-        yield Place(scene, web, _everybody(scene))
-    town.verify()
-    town.close()
+            web.client.event_hooks = {"request": [lambda request: fixture.forget()]}
+        yield Everybody(fixture, people, web, _everybody(people))
 
 
-def _everybody(scene: Scene) -> dict[str, Actor]:
-    town, client = scene.town, LocalClient(scene.town.ledger)
+def _everybody(people: People) -> dict[str, Actor]:
+    fixture, client = people.fixture, LocalClient(people.fixture.ledger)
     key, now = new_key(), client.now()
-    account, events = registering.new_account(client, town.operator, "Auditor", key, "device")
+    account, events = registering.new_account(client, fixture.operator, "Auditor", key, "device")
     term = {"account": account, "end": format_time(now + DAY_MS), "start": format_time(now)}
-    events.append(town.operator.event("auditor.appointed", "ledger", term, now))
-    client.append(town.operator, events)
-    granted, excluded = town.doctor(), town.doctor()
+    events.append(fixture.operator.event("auditor.appointed", "ledger", term, now))
+    client.append(fixture.operator, events)
+    granted, excluded = fixture.doctor(), fixture.doctor()
     for doctor in (granted, excluded):
-        grants.grant(client, scene.pat.actor, scene.pat.patient, doctor.account)
-    grants.exclude(client, scene.pat.actor, scene.pat.patient, excluded.account)
+        grants.grant(client, people.pat.actor, people.pat.patient, doctor.account)
+    grants.exclude(client, people.pat.actor, people.pat.patient, excluded.account)
     return {
-        "nobody": Actor(client.origin, new_id("ac", now), "doctor", town.north.hospital, new_key()),
-        "self": scene.pat.actor,
-        "person": scene.pat.actor.in_role("person"),
-        "other": scene.kim.actor,
-        "doctor": town.doctor(town.north),
-        "doctor-": scene.doctor,
+        "nobody": Actor(
+            client.origin, new_id("ac", now), "doctor", fixture.north.hospital, new_key()
+        ),
+        "self": people.pat.actor,
+        "person": people.pat.actor.in_role("person"),
+        "other": people.kim.actor,
+        "doctor": fixture.doctor(fixture.north),
+        "doctor-": people.doctor,
         "doctor*": granted,
         "doctor!": excluded,
-        "admin": town.north.admin,
-        "admin-": town.south.admin,
-        "system": town.north.system,
-        "system-": town.south.system,
-        "operator": town.operator,
+        "admin": fixture.north.admin,
+        "admin-": fixture.south.admin,
+        "system": fixture.north.system,
+        "system-": fixture.south.system,
+        "operator": fixture.operator,
         "auditor": Actor(client.origin, account, "auditor", "", key),
     }
 
 
 # What each row does.
 
-Act = Callable[[Place, str], httpx2.Response]
+Act = Callable[[Everybody, str], httpx2.Response]
 
 
 def _plain(method: str, path: str) -> Act:
-    return lambda place, name: place.asks(
-        name, method, path.format(patient=place.scene.pat.patient, record=place.scene.record)
+    return lambda server, name: server.asks(
+        name, method, path.format(patient=server.people.pat.patient, record=server.people.record)
     )
 
 
-def _sent(path: str, make: Callable[[Place, str], Any]) -> Act:
-    return lambda place, name: place.asks(
-        name, "POST", path.format(patient=place.scene.pat.patient), json=make(place, name)
+def _sent(path: str, make: Callable[[Everybody, str], Any]) -> Act:
+    return lambda server, name: server.asks(
+        name, "POST", path.format(patient=server.people.pat.patient), json=make(server, name)
     )
 
 
 def _reading(kind: str, path: str) -> Act:
-    def act(place: Place, name: str) -> httpx2.Response:
-        scene, body = place.scene, {"purpose": "TREAT"}
+    def act(server: Everybody, name: str) -> httpx2.Response:
+        people, body = server.people, {"purpose": "TREAT"}
         if kind == "record.opened":
-            body = body | {"blob": scene.blob, "record": scene.record, "version": 1}  # type: ignore[assignment]
-        event = place.who[name].event(kind, scene.pat.stream, body, place.now())
-        where = path.format(patient=scene.pat.patient, record=scene.record)
-        return place.signs(name, where, event)
+            body = body | {"blob": people.blob, "record": people.record, "version": 1}  # type: ignore[assignment]
+        event = server.who[name].event(kind, people.pat.stream, body, server.now())
+        where = path.format(patient=people.pat.patient, record=people.record)
+        return server.signs(name, where, event)
 
     return act
 
 
-def _export(place: Place, name: str) -> httpx2.Response:
-    scene = place.scene
-    records = [find_record(place.town.ledger, scene.record)]
+def _export(server: Everybody, name: str) -> httpx2.Response:
+    people = server.people
+    records = [find_record(server.fixture.ledger, people.record)]
     count, root = commitment(records, listed(records))
     body = {"count": count, "purpose": "PATRQT", "root": b64encode(root)}
-    event = place.who[name].event("chart.exported", scene.pat.stream, body, place.now())
+    event = server.who[name].event("chart.exported", people.pat.stream, body, server.now())
     wanted = [list(one) for one in listed(records)]
-    return place.signs(name, f"/v1/patients/{scene.pat.patient}/export", event, list=wanted)
+    return server.signs(name, f"/v1/patients/{people.pat.patient}/export", event, list=wanted)
 
 
-def _range(place: Place, name: str) -> httpx2.Response:
+def _range(server: Everybody, name: str) -> httpx2.Response:
     """With the read token of the reading, where it gave one; else in the session."""
-    token = _reading("record.opened", "/v1/records/{record}/content")(place, name).headers.get(
+    token = _reading("record.opened", "/v1/records/{record}/content")(server, name).headers.get(
         "heartwood-read-token"
     )
-    path = f"/v1/records/{place.scene.record}/content"
-    return place.web.get(path, headers=bearer(token)) if token else place.asks(name, "GET", path)
+    path = f"/v1/records/{server.people.record}/content"
+    return server.web.get(path, headers=bearer(token)) if token else server.asks(name, "GET", path)
 
 
-def _event(kind: str, body: Callable[[Place, str], dict[str, Any]], stream: str = "") -> Act:
-    def act(place: Place, name: str) -> httpx2.Response:
-        where = stream.format(north=place.town.north.hospital) or place.scene.pat.stream
-        event = place.who[name].event(kind, where, body(place, name), place.now())
-        return place.signs(name, "/v1/events", event)
+def _event(kind: str, body: Callable[[Everybody, str], dict[str, Any]], stream: str = "") -> Act:
+    def act(server: Everybody, name: str) -> httpx2.Response:
+        where = stream.format(north=server.fixture.north.hospital) or server.people.pat.stream
+        event = server.who[name].event(kind, where, body(server, name), server.now())
+        return server.signs(name, "/v1/events", event)
 
     return act
 
 
-def _grant(place: Place, name: str) -> dict[str, Any]:
-    body: dict[str, Any] = place.scene.grant(place.town.south.admin.account)["body"]
+def _grant(server: Everybody, name: str) -> dict[str, Any]:
+    body: dict[str, Any] = server.people.grant(server.fixture.south.admin.account)["body"]
     return body
 
 
-def _bundle(place: Place, name: str) -> httpx2.Response:
+def _bundle(server: Everybody, name: str) -> httpx2.Response:
     """Two grants under one signature; the answer to the first."""
-    who, stream = place.who[name], place.scene.pat.stream
+    who, stream = server.who[name], server.people.pat.stream
     events = [
-        who.event("access.granted", stream, _grant(place, name), place.now()) for _ in range(2)
+        who.event("access.granted", stream, _grant(server, name), server.now()) for _ in range(2)
     ]
-    answer = place.web.post("/v1/bundles", place.web.bundled(who, events))
+    answer = server.web.post("/v1/bundles", server.web.bundled(who, events))
     if answer.status_code == 200 and "problem" in answer.json()["entries"][0]:
         told = answer.json()["entries"][0]["problem"]
         kind = {"content-type": "application/problem+json"}
@@ -236,106 +229,108 @@ def _bundle(place: Place, name: str) -> httpx2.Response:
     return answer
 
 
-def _exclusion(place: Place, name: str) -> dict[str, Any]:
-    return {"purpose": "PATRQT", "reader": place.town.south.admin.account}
+def _exclusion(server: Everybody, name: str) -> dict[str, Any]:
+    return {"purpose": "PATRQT", "reader": server.fixture.south.admin.account}
 
 
-def _another(place: Place, name: str) -> dict[str, Any]:
+def _another(server: Everybody, name: str) -> dict[str, Any]:
     """A further record of the patient's, for what is done to it."""
-    one = Upload(place.scene.pat.patient, "document", "text/plain", [b"x"])
-    record = authoring.upload(LocalClient(place.town.ledger), place.town.north.system, one).record
+    one = Upload(server.people.pat.patient, "document", "text/plain", [b"x"])
+    record = authoring.upload(
+        LocalClient(server.fixture.ledger), server.fixture.north.system, one
+    ).record
     return {"purpose": "TREAT", "record": record}
 
 
-def _upload(place: Place, name: str) -> httpx2.Response:
+def _upload(server: Everybody, name: str) -> httpx2.Response:
     """With a blob of its own where it may stage one, else with somebody else's.
 
     Staff write into another chart, so that no hospital has a record of the patient's by it.
     """
-    who = place.who[name]
-    chart = place.scene.kim if who.hospital else place.scene.pat
+    who = server.who[name]
+    chart = server.people.kim if who.hospital else server.people.pat
     path = f"/v1/patients/{chart.patient}/blobs"
-    answer = place.asks(name, "POST", path, content=b"x")
+    answer = server.asks(name, "POST", path, content=b"x")
     if answer.status_code != 200:
-        answer = place.asks("system", "POST", path, content=b"x")
+        answer = server.asks("system", "POST", path, content=b"x")
     body = {
         **answer.json(), "category": "document", "confidentiality": "normal",
         "media_type": "text/plain", "purpose": "TREAT", "version": 1,
     }  # fmt: skip
-    event = who.event("record.uploaded", chart.stream, body, place.now())
-    return place.signs(name, "/v1/events", event)
+    event = who.event("record.uploaded", chart.stream, body, server.now())
+    return server.signs(name, "/v1/events", event)
 
 
-def _registration(place: Place, name: str) -> httpx2.Response:
+def _registration(server: Everybody, name: str) -> httpx2.Response:
     """With ids of its own reserving where it may, else with somebody else's."""
-    scene, now = place.scene, place.now()
-    event_id, patient, account = scene.id("ev"), scene.id("pt"), scene.id("ac")
+    people, now = server.people, server.now()
+    event_id, patient, account = people.id("ev"), people.id("pt"), people.id("ac")
     subjects = [{"event": event_id, "id": one} for one in (patient, account)]
-    if place.asks(name, "POST", "/v1/subjects", json={"subjects": subjects}).status_code != 200:
-        place.asks("system", "POST", "/v1/subjects", json={"subjects": subjects})
+    if server.asks(name, "POST", "/v1/subjects", json={"subjects": subjects}).status_code != 200:
+        server.asks("system", "POST", "/v1/subjects", json={"subjects": subjects})
     body = {"account": account, "adult": True, "patient": patient, "purpose": "TREAT"}
-    event = place.who[name].event("patient.registered", f"patient/{patient}", body, now, event_id)
-    return place.signs(name, "/v1/events", event)
+    event = server.who[name].event("patient.registered", f"patient/{patient}", body, now, event_id)
+    return server.signs(name, "/v1/events", event)
 
 
-def _account(place: Place, name: str) -> dict[str, Any]:
-    """A doctor of the town: approved once more, at the north hospital."""
-    return {"account": place.town.doctor().account}
+def _account(server: Everybody, name: str) -> dict[str, Any]:
+    """A doctor whom the log knows: approved once more, at the north hospital."""
+    return {"account": server.fixture.doctor().account}
 
 
-def _hospital(place: Place, name: str) -> dict[str, Any]:
-    return {"hospital": place.scene.id("hs"), "name": "Ostklinik", "time_zone": "Europe/Berlin"}
+def _hospital(server: Everybody, name: str) -> dict[str, Any]:
+    return {"hospital": server.people.id("hs"), "name": "Ostklinik", "time_zone": "Europe/Berlin"}
 
 
-def _log_token(place: Place, name: str) -> httpx2.Response:
-    event = place.who[name].event("log.opened", "ledger", {}, place.now())
-    return place.signs(name, "/v1/log/token", event)
+def _log_token(server: Everybody, name: str) -> httpx2.Response:
+    event = server.who[name].event("log.opened", "ledger", {}, server.now())
+    return server.signs(name, "/v1/log/token", event)
 
 
-def _entries(place: Place, name: str) -> httpx2.Response:
+def _entries(server: Everybody, name: str) -> httpx2.Response:
     """With the token for entries where one is given, else in the session."""
-    answer = _log_token(place, name)
+    answer = _log_token(server, name)
     if answer.status_code == 200:
-        return place.web.get("/tile/entries/000.p/1", headers=bearer(answer.json()["token"]))
-    return place.asks(name, "GET", "/tile/entries/000.p/1")
+        return server.web.get("/tile/entries/000.p/1", headers=bearer(answer.json()["token"]))
+    return server.asks(name, "GET", "/tile/entries/000.p/1")
 
 
-def _receipt(place: Place, name: str) -> httpx2.Response:
+def _receipt(server: Everybody, name: str) -> httpx2.Response:
     """Of the entry that uploaded the record."""
-    return place.asks(
-        name, "GET", f"/v1/receipts/{find_record(place.town.ledger, place.scene.record).seq}"
+    return server.asks(
+        name, "GET", f"/v1/receipts/{find_record(server.fixture.ledger, server.people.record).seq}"
     )
 
 
-def _subject(place: Place, name: str) -> Any:
-    return {"subjects": [{"event": place.scene.id("ev"), "id": place.scene.id("pt")}]}
+def _subject(server: Everybody, name: str) -> Any:
+    return {"subjects": [{"event": server.people.id("ev"), "id": server.people.id("pt")}]}
 
 
-def _seal(place: Place, name: str) -> Any:
+def _seal(server: Everybody, name: str) -> Any:
     return {
-        "event": place.scene.id("ev"),
-        "object": place.scene.pat.patient,
+        "event": server.people.id("ev"),
+        "object": server.people.pat.patient,
         "texts": {"name": "T"},
     }
 
 
-def _about(place: Place, asked: Actor) -> dict[str, Any]:
+def _about(server: Everybody, asked: Actor) -> dict[str, Any]:
     return {
         "action": "read", "actor": asked.account, "hospital": asked.hospital,
-        "patient": place.scene.pat.patient, "purpose": "TREAT", "record": place.scene.record,
+        "patient": server.people.pat.patient, "purpose": "TREAT", "record": server.people.record,
         "role": asked.role,
     }  # fmt: skip
 
 
-def _sign_in(place: Place, name: str) -> httpx2.Response:
-    return place.web.sign_in(place.who[name])
+def _sign_in(server: Everybody, name: str) -> httpx2.Response:
+    return server.web.sign_in(server.who[name])
 
 
-def _sign_out(place: Place, name: str) -> httpx2.Response:
+def _sign_out(server: Everybody, name: str) -> httpx2.Response:
     if name == "nobody":
-        return place.web.client.delete("/v1/sessions")
-    token = _sign_in(place, name).json()["token"]
-    return place.web.client.delete("/v1/sessions", headers=bearer(token))
+        return server.web.client.delete("/v1/sessions")
+    token = _sign_in(server, name).json()["token"]
+    return server.web.client.delete("/v1/sessions", headers=bearer(token))
 
 
 ACTS: dict[str, Act] = {
@@ -359,32 +354,32 @@ ACTS: dict[str, Act] = {
     "POST /v1/patients/{patient}/export": _export,
     "POST /v1/subjects": _sent("/v1/subjects", _subject),
     "POST /v1/patients/{patient}/seal": _sent("/v1/patients/{patient}/seal", _seal),
-    "POST /v1/patients/{patient}/blobs": lambda place, name: place.asks(
-        name, "POST", f"/v1/patients/{place.scene.pat.patient}/blobs", content=b"x"
+    "POST /v1/patients/{patient}/blobs": lambda server, name: server.asks(
+        name, "POST", f"/v1/patients/{server.people.pat.patient}/blobs", content=b"x"
     ),
     "POST /v1/patients/lookup": _sent(
-        "/v1/patients/lookup", lambda place, name: {"identifiers": ["x"]}
+        "/v1/patients/lookup", lambda server, name: {"identifiers": ["x"]}
     ),
     "POST /v1/decisions: of oneself": _sent(
-        "/v1/decisions", lambda place, name: _about(place, place.who[name])
+        "/v1/decisions", lambda server, name: _about(server, server.who[name])
     ),
     "POST /v1/decisions: of others": _sent(
-        "/v1/decisions", lambda place, name: _about(place, place.town.south.system)
+        "/v1/decisions", lambda server, name: _about(server, server.fixture.south.system)
     ),
     "GET /v1/me": _plain("GET", "/v1/me"),
-    "GET /v1/hospitals/{hospital}": lambda place, name: place.asks(
-        name, "GET", f"/v1/hospitals/{place.town.north.hospital}"
+    "GET /v1/hospitals/{hospital}": lambda server, name: server.asks(
+        name, "GET", f"/v1/hospitals/{server.fixture.north.hospital}"
     ),
-    "GET /v1/groups/{group}": lambda place, name: place.asks(
+    "GET /v1/groups/{group}": lambda server, name: server.asks(
         name, "GET", f"/v1/groups/gp_{'0' * 26}"
     ),
-    "GET /v1/accounts/{account}": lambda place, name: place.asks(
-        name, "GET", f"/v1/accounts/{place.town.north.system.account}"
+    "GET /v1/accounts/{account}": lambda server, name: server.asks(
+        name, "GET", f"/v1/accounts/{server.fixture.north.system.account}"
     ),
     "GET /v1/records/{record}": _plain("GET", "/v1/records/{record}"),
     "GET /v1/patients/{patient}/grants": _plain("GET", "/v1/patients/{patient}/grants"),
     "GET /v1/receipts/{seq}": _receipt,
-    "POST /v1/sessions/challenge": lambda place, name: place.web.post("/v1/sessions/challenge"),
+    "POST /v1/sessions/challenge": lambda server, name: server.web.post("/v1/sessions/challenge"),
     "POST /v1/sessions": _sign_in,
     "DELETE /v1/sessions": _sign_out,
     "POST /v1/log/token": _log_token,
@@ -415,23 +410,23 @@ def rows() -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("operation", ACTS)
-def test_who_may_do_what(place: Place, operation: str) -> None:
+def test_who_may_do_what(server: Everybody, operation: str) -> None:
     """Each cell of a row, against the server."""
-    found = {name: cell(ACTS[operation](place, name)) for name in WHO}
+    found = {name: cell(ACTS[operation](server, name)) for name in WHO}
     assert found == dict(zip(WHO, rows()[operation], strict=True))
 
 
-def test_every_operation_is_in_the_table(place: Place) -> None:
+def test_every_operation_is_in_the_table(server: Everybody) -> None:
     """And the table has none that isn't there."""
-    paths = place.web.get("/v1/openapi.json").json()["paths"]
+    paths = server.web.get("/v1/openapi.json").json()["paths"]
     offered = {f"{method.upper()} {path}" for path, item in paths.items() for method in item}
     assert {operation.partition(": ")[0] for operation in rows()} == offered
     assert list(rows()) == list(ACTS)
 
 
-def test_the_document_says_what_needs_a_token(place: Place) -> None:
+def test_the_document_says_what_needs_a_token(server: Everybody) -> None:
     """Just the operations that answer 401 to nobody."""
-    paths = place.web.get("/v1/openapi.json").json()["paths"]
+    paths = server.web.get("/v1/openapi.json").json()["paths"]
     secured = {
         f"{method.upper()} {path}"
         for path, item in paths.items()
@@ -443,6 +438,6 @@ def test_the_document_says_what_needs_a_token(place: Place) -> None:
     }
 
 
-def test_the_columns_are_named(place: Place) -> None:
+def test_the_columns_are_named(server: Everybody) -> None:
     """As they are explained, in the same order."""
     assert TABLE.strip().splitlines()[0].split("|")[1].split() == list(WHO)

@@ -21,70 +21,62 @@ from journeys.errors import AccessDenied
 from ledger.entry import Entry
 from ledger.times import DAY_MS, format_time
 from tests.integration.conftest import ENGINES, fresh_settings
-from tests.support.people import CONTENT, Town, vkeys
-from tests.support.scene import Scene
-from tests.support.server import PROBLEM, Web, good, in_process, kind_of, problem
+from tests.support.ledger_fixture import CONTENT, vkeys
+from tests.support.people import People
+from tests.support.server import PROBLEM, good, in_process, kind_of, problem
+from tests.support.server_fixture import ServerFixture, served_people
 from tests.tilereader import check_proof
 
 SECRET_HEADERS = ("heartwood-read-token", "heartwood-share", "heartwood-texts")
 
 
 @dataclass
-class Place:
-    """A scene in which a bit of everything was done, and a server in this process."""
+class Replayed(ServerFixture):
+    """People who did a bit of everything, and a server in this process."""
 
-    scene: Scene
-    web: Web
     auditor: Actor
-
-    @property
-    def town(self) -> Town:
-        return self.scene.town
 
     def entries(self) -> list[Entry]:
         """The whole log, as an export has it."""
-        ledger = self.town.ledger
-        return [ledger.entry(seq) for seq in range(self.town.size())]
+        ledger = self.fixture.ledger
+        return [ledger.entry(seq) for seq in range(self.fixture.size())]
 
 
 @pytest.fixture(scope="module", params=ENGINES)
-def place(
+def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Place]:
+) -> Iterator[Replayed]:
     settings: Settings = fresh_settings(request.param, request, tmp_path_factory.mktemp("replays"))
-    town = Town.found(settings)
-    with in_process(town.ledger) as web:
-        scene = Scene.of(town)
-        yield Place(scene, web, a_bit_of_everything(scene))
-    town.verify()
-    town.close()
+    with served_people(settings) as served:
+        auditor = a_bit_of_everything(served.people)
+        yield Replayed(served.fixture, served.people, served.web, auditor)
 
 
-def a_bit_of_everything(scene: Scene) -> Actor:
+def a_bit_of_everything(people: People) -> Actor:
     """Grants, readings, refusals, groups, an export, an audit; gives the auditor."""
-    town, pat, doctor = scene.town, scene.pat, scene.doctor
-    client = LocalClient(town.ledger)
+    fixture, pat, doctor = people.fixture, people.pat, people.doctor
+    client = LocalClient(fixture.ledger)
     with pytest.raises(AccessDenied):
-        readings.read(client, doctor, scene.record, "TREAT")
+        readings.read(client, doctor, people.record, "TREAT")
     with pytest.raises(AccessDenied):
         readings.chart(client, doctor, pat.patient, "TREAT")
     grants.grant(client, pat.actor, pat.patient, doctor.account)
-    assert b"".join(readings.read(client, doctor, scene.record, "TREAT")[1].content) == CONTENT
+    assert b"".join(readings.read(client, doctor, people.record, "TREAT")[1].content) == CONTENT
     readings.chart(client, doctor, pat.patient, "TREAT")
     readings.history(client, pat.actor, pat.patient, "PATRQT")
     readings.export(client, pat.actor, pat.patient, "PATRQT")
-    grants.exclude(client, pat.actor, pat.patient, town.north.hospital)
-    grants.hide(client, pat.actor, pat.patient, scene.record)
+    grants.exclude(client, pat.actor, pat.patient, fixture.north.hospital)
+    grants.hide(client, pat.actor, pat.patient, people.record)
     grants.revoke(client, pat.actor, pat.patient, doctor.account)
-    group = groups.form(client, town.south.admin, "Ward")[0]
-    groups.join(client, town.south.admin, group, doctor.account)
+    group = groups.form(client, fixture.south.admin, "Ward")[0]
+    groups.join(client, fixture.south.admin, group, doctor.account)
     key, now = new_key(), client.now()
-    account, events = registering.new_account(client, town.operator, "Auditor", key, "device")
+    account, events = registering.new_account(client, fixture.operator, "Auditor", key, "device")
     body = {"account": account, "end": format_time(now + DAY_MS), "start": format_time(now)}
-    events.append(town.operator.event("auditor.appointed", "ledger", body, now))
-    client.append(town.operator, events)
+    events.append(fixture.operator.event("auditor.appointed", "ledger", body, now))
+    client.append(fixture.operator, events)
     auditor = Actor(client.origin, account, "auditor", "", key)
-    with in_process(town.ledger) as web:
+    with in_process(fixture.ledger) as web:
         opened = auditor.event("log.opened", "ledger", {}, client.now())
         good(web.post("/v1/log/token", web.signed(opened, auditor)))
     return auditor
@@ -98,9 +90,9 @@ def given(entry: Entry) -> list[dict[str, Any]]:
     return [own] if inner is None else [own, {"event": inner["event"], "sig": inner["sig"]}]
 
 
-def routes(place: Place, sent: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def routes(server: Replayed, sent: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """Every route that takes events, with every form in which it might take this one."""
-    scene, event = place.scene, sent["event"]
+    people, event = server.people, sent["event"]
     plain = {"event": event, "sig": {k: sent["sig"][k] for k in ("key", "value")}}
     for one in (sent, plain):
         yield "/v1/events", one
@@ -108,12 +100,12 @@ def routes(place: Place, sent: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         yield "/v1/events?atomic=true", [one]
         yield "/v1/bundles", {"events": [event], "sig": one["sig"]}
         yield "/v1/log/token", one
-        for record in {scene.record, event["body"].get("record", scene.record)}:
+        for record in {people.record, event["body"].get("record", people.record)}:
             yield f"/v1/records/{record}/content", one
-        for patient in (scene.pat.patient, scene.kim.patient):
+        for patient in (people.pat.patient, people.kim.patient):
             for route in ("chart", "history"):
                 yield f"/v1/patients/{patient}/{route}", one
-            for listed in ([], [[scene.record, 1]]):
+            for listed in ([], [[people.record, 1]]):
                 yield f"/v1/patients/{patient}/export", one | {"list": listed}
 
 
@@ -130,25 +122,25 @@ def check_nothing_given(answer: httpx2.Response, entry: Entry) -> None:
         assert "problem" in one or one["seq"] == entry.link.seq
 
 
-def test_no_entry_of_the_log_gives_anything(place: Place) -> None:
+def test_no_entry_of_the_log_gives_anything(server: Replayed) -> None:
     """Posted to each route in each form: no content, no second entry, no error of the program."""
-    size = place.town.size()
+    size = server.fixture.size()
     types = set()
-    for entry in place.entries():
+    for entry in server.entries():
         types.add(entry.event.type.name)
         for sent in given(entry):
-            for path, value in routes(place, sent):
-                check_nothing_given(place.web.post(path, value), entry)
-        assert place.town.size() == size, entry.event.type.name
+            for path, value in routes(server, sent):
+                check_nothing_given(server.web.post(path, value), entry)
+        assert server.fixture.size() == size, entry.event.type.name
     assert types >= {
         "access.refused", "chart.exported", "chart.opened", "history.opened", "log.opened", "record.opened"
     }  # fmt: skip
 
 
-def test_no_bundle_of_the_log_gives_anything(place: Place) -> None:
+def test_no_bundle_of_the_log_gives_anything(server: Replayed) -> None:
     """The bundles put together again from their entries: each event is where it was."""
-    size, bundles = place.town.size(), dict[str, list[dict[str, Any]]]()
-    for entry in place.entries():
+    size, bundles = server.fixture.size(), dict[str, list[dict[str, Any]]]()
+    for entry in server.entries():
         value = json.loads(entry.raw)
         if "bundle" in value["sig"]:
             bundles.setdefault(value["sig"]["value"], []).append(value)
@@ -157,20 +149,20 @@ def test_no_bundle_of_the_log_gives_anything(place: Place) -> None:
         sig = {k: entries[0]["sig"][k] for k in ("key", "value")}
         events = [entry["event"] for entry in entries]
         for path in ("/v1/bundles", "/v1/bundles?atomic=true"):
-            answer = good(place.web.post(path, {"events": events, "sig": sig}))
+            answer = good(server.web.post(path, {"events": events, "sig": sig}))
             seqs = [entry["seq"] for entry in answer["entries"]]
             assert seqs == [entry["seq"] for entry in entries]
-    assert place.town.size() == size
+    assert server.fixture.size() == size
 
 
-def test_a_reading_gives_its_content_once(place: Place) -> None:
+def test_a_reading_gives_its_content_once(server: Replayed) -> None:
     """Again, by whomever: 409 with the receipt of the first time."""
-    web, scene = place.web, place.scene
-    event = scene.reading(scene.pat.actor, purpose="PATRQT")
-    sent, path = web.signed(event, scene.pat.actor), f"/v1/records/{scene.record}/content"
+    web, people = server.web, server.people
+    event = people.reading(people.pat.actor, purpose="PATRQT")
+    sent, path = web.signed(event, people.pat.actor), f"/v1/records/{people.record}/content"
     first = web.post(path, sent)
     assert first.content == CONTENT
-    size = place.town.size()
+    size = server.fixture.size()
     for _ in range(3):
         answer = web.post(path, sent)
         told = problem(answer)
@@ -178,53 +170,59 @@ def test_a_reading_gives_its_content_once(place: Place) -> None:
             "already_used",
             int(first.headers["heartwood-entry"]),
         )
-        seq, raw = check_proof(told["receipt"].encode(), vkeys(place.town.settings))
-        assert (seq, raw) == (told["seq"], place.town.ledger.entry(seq).raw)
+        seq, raw = check_proof(told["receipt"].encode(), vkeys(server.fixture.settings))
+        assert (seq, raw) == (told["seq"], server.fixture.ledger.entry(seq).raw)
         assert CONTENT not in answer.content and "heartwood-read-token" not in answer.headers
-    assert place.town.size() == size
+    assert server.fixture.size() == size
 
 
-def test_other_bytes_under_the_id_of_a_reading_are_a_conflict(place: Place) -> None:
-    web, scene = place.web, place.scene
-    event = scene.reading(scene.pat.actor, purpose="PATRQT")
-    path = f"/v1/records/{scene.record}/content"
-    assert web.post(path, web.signed(event, scene.pat.actor)).content == CONTENT
+def test_other_bytes_under_the_id_of_a_reading_are_a_conflict(server: Replayed) -> None:
+    web, people = server.web, server.people
+    event = people.reading(people.pat.actor, purpose="PATRQT")
+    path = f"/v1/records/{people.record}/content"
+    assert web.post(path, web.signed(event, people.pat.actor)).content == CONTENT
     other = event | {"body": event["body"] | {"purpose": "TREAT"}}
-    assert kind_of(web.post(path, web.signed(other, scene.pat.actor))) == "conflict"
-    stolen = scene.grant() | {"id": event["id"]}
-    assert kind_of(web.post("/v1/events", web.signed(stolen, scene.pat.actor))) == "conflict"
+    assert kind_of(web.post(path, web.signed(other, people.pat.actor))) == "conflict"
+    stolen = people.grant() | {"id": event["id"]}
+    assert kind_of(web.post("/v1/events", web.signed(stolen, people.pat.actor))) == "conflict"
 
 
-def test_a_refused_reading_stays_refused(place: Place) -> None:
+def test_a_refused_reading_stays_refused(server: Replayed) -> None:
     """The same document at each retry, also once it would be permitted; a new reading then is."""
-    web, scene = place.web, place.scene
-    doctor = place.town.doctor()
-    sent = web.signed(scene.reading(doctor), doctor)
-    path = f"/v1/records/{scene.record}/content"
+    web, people = server.web, server.people
+    doctor = server.fixture.doctor()
+    sent = web.signed(people.reading(doctor), doctor)
+    path = f"/v1/records/{people.record}/content"
     first = web.post(path, sent)
     assert kind_of(first) == "denied"
-    grants.show(LocalClient(place.town.ledger), scene.pat.actor, scene.pat.patient, scene.record)
-    grants.grant(LocalClient(place.town.ledger), scene.pat.actor, scene.pat.patient, doctor.account)
-    size = place.town.size()
+    grants.show(
+        LocalClient(server.fixture.ledger), people.pat.actor, people.pat.patient, people.record
+    )
+    grants.grant(
+        LocalClient(server.fixture.ledger), people.pat.actor, people.pat.patient, doctor.account
+    )
+    size = server.fixture.size()
     assert [web.post(path, sent).content for _ in range(2)] == [first.content] * 2
-    assert place.town.size() == size
-    assert web.post(path, web.signed(scene.reading(doctor), doctor)).content == CONTENT
-    grants.hide(LocalClient(place.town.ledger), scene.pat.actor, scene.pat.patient, scene.record)
+    assert server.fixture.size() == size
+    assert web.post(path, web.signed(people.reading(doctor), doctor)).content == CONTENT
+    grants.hide(
+        LocalClient(server.fixture.ledger), people.pat.actor, people.pat.patient, people.record
+    )
 
 
-def test_readings_are_refused_where_events_are_appended(place: Place) -> None:
+def test_readings_are_refused_where_events_are_appended(server: Replayed) -> None:
     """Alone, in a list, in a bundle, all or nothing."""
-    web, scene, pat = place.web, place.scene, place.scene.pat.actor
-    size, now = place.town.size(), place.town.ledger.clock()
+    web, people, pat = server.web, server.people, server.people.pat.actor
+    size, now = server.fixture.size(), server.fixture.ledger.clock()
     opened = [
-        scene.reading(pat),
+        people.reading(pat),
         *(
-            pat.event(kind, scene.pat.stream, {"purpose": "PATRQT"}, now)
+            pat.event(kind, people.pat.stream, {"purpose": "PATRQT"}, now)
             for kind in ("chart.opened", "history.opened")
         ),
     ]
-    audit = place.auditor.event("log.opened", "ledger", {}, now)
-    assert kind_of(web.post("/v1/events", web.signed(audit, place.auditor))) == "reading"
+    audit = server.auditor.event("log.opened", "ledger", {}, now)
+    assert kind_of(web.post("/v1/events", web.signed(audit, server.auditor))) == "reading"
     for event in opened:
         sent = web.signed(event, pat)
         assert kind_of(web.post("/v1/events", sent)) == "reading"
@@ -232,9 +230,9 @@ def test_readings_are_refused_where_events_are_appended(place: Place) -> None:
         assert only["problem"]["type"] == PROBLEM + "reading"
         for query in ("", "?atomic=true"):
             assert kind_of(web.post(f"/v1/bundles{query}", web.bundled(pat, [event]))) == "reading"
-            both = web.bundled(pat, [scene.grant(), event])
+            both = web.bundled(pat, [people.grant(), event])
             assert kind_of(web.post(f"/v1/bundles{query}", both)) == "reading"
-    assert place.town.size() == size
+    assert server.fixture.size() == size
 
 
 # All or nothing.
@@ -249,57 +247,57 @@ def answers(response: httpx2.Response) -> list[str]:
 
 
 @pytest.mark.parametrize("form", ["list", "bundle"])
-def test_all_or_nothing(place: Place, form: str) -> None:
+def test_all_or_nothing(server: Replayed, form: str) -> None:
     """One that is refused undoes the others; the next call works, with the same events too."""
-    web, scene, pat = place.web, place.scene, place.scene.pat.actor
+    web, people, pat = server.web, server.people, server.people.pat.actor
 
     def send(events: list[dict[str, Any]], query: str = "?atomic=true") -> httpx2.Response:
         if form == "bundle":
             return web.post(f"/v1/bundles{query}", web.bundled(pat, events))
         return web.post(f"/v1/events{query}", [web.signed(event, pat) for event in events])
 
-    good_ones = [scene.grant(), scene.grant()]
-    nobody = new_id("gr", place.town.ledger.clock())
-    bad = scene.grant() | {
-        "body": {"grant": nobody, "grantee": scene.kim.actor.account, "purpose": "PATRQT"},
+    good_ones = [people.grant(), people.grant()]
+    nobody = new_id("gr", server.fixture.ledger.clock())
+    bad = people.grant() | {
+        "body": {"grant": nobody, "grantee": people.kim.actor.account, "purpose": "PATRQT"},
         "type": "access.revoked",
     }
-    size = place.town.size()
+    size = server.fixture.size()
     for events, at in (([*good_ones, bad], 2), ([bad, *good_ones], 0)):
         answer = send(events)
         expected = ["atomic"] * 3
         expected[at] = "unknown"
         assert answers(answer) == expected
         assert (answer.json()["appended"], "checkpoint" in answer.json()) == (0, False)
-        assert place.town.size() == size
+        assert server.fixture.size() == size
     assert answers(send(good_ones)) == ["stands"] * 2
-    assert place.town.size() == size + 2
+    assert server.fixture.size() == size + 2
     again = send(good_ones)
-    assert answers(again) == ["stands"] * 2 and place.town.size() == size + 2
-    fresh = scene.grant()
+    assert answers(again) == ["stands"] * 2 and server.fixture.size() == size + 2
+    fresh = people.grant()
     mixed = send([good_ones[0], bad, fresh])
     assert answers(mixed) == ["stands", "unknown", "atomic"]
     assert mixed.json()["entries"][0]["seq"] == size
-    assert place.town.size() == size + 2
+    assert server.fixture.size() == size + 2
     assert answers(send([good_ones[0], bad, fresh], "")) == ["stands", "unknown", "stands"]
-    assert place.town.size() == size + 3
+    assert server.fixture.size() == size + 3
 
 
-def test_a_malformed_event_undoes_its_list(place: Place) -> None:
-    web, scene = place.web, place.scene
-    size = place.town.size()
-    right = web.signed(scene.grant(), scene.pat.actor)
+def test_a_malformed_event_undoes_its_list(server: Replayed) -> None:
+    web, people = server.web, server.people
+    size = server.fixture.size()
+    right = web.signed(people.grant(), people.pat.actor)
     wrong = right | {"sig": {"key": right["sig"]["key"], "value": b64encode(bytes(64))}}
     assert answers(web.post("/v1/events?atomic=true", [right, wrong])) == ["atomic", "signature"]
-    assert place.town.size() == size
+    assert server.fixture.size() == size
     assert answers(web.post("/v1/events", [right, wrong])) == ["stands", "signature"]
 
 
-def test_the_same_event_twice_in_one_call_is_one_entry(place: Place) -> None:
-    web, scene = place.web, place.scene
-    size = place.town.size()
-    sent = web.signed(scene.grant(), scene.pat.actor)
+def test_the_same_event_twice_in_one_call_is_one_entry(server: Replayed) -> None:
+    web, people = server.web, server.people
+    size = server.fixture.size()
+    sent = web.signed(people.grant(), people.pat.actor)
     for query in ("?atomic=true", ""):
         answer = good(web.post(f"/v1/events{query}", [sent, sent]))
         assert [entry["seq"] for entry in answer["entries"]] == [size, size]
-    assert place.town.size() == size + 1
+    assert server.fixture.size() == size + 1

@@ -1,7 +1,6 @@
 """The OpenAPI document holds: only documented answers come, whatever the document allows to send."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -13,9 +12,8 @@ from api.app.settings import Settings
 from api.http import create_app, examples
 from crypto import canonical
 from storage.ledger import Ledger
-from tests.support.people import Town
-from tests.support.scene import Scene
-from tests.support.server import Web, bearer, in_process, kind_of
+from tests.support.server import bearer, kind_of
+from tests.support.server_fixture import ServerFixture, served_people
 
 
 def _never() -> Ledger:
@@ -36,43 +34,32 @@ EXAMPLES = 40
 """Requests of each operation."""
 
 
-@dataclass
-class Place:
-    """A scene, a server in this process."""
-
-    scene: Scene
-    web: Web
-
-
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    town = Town.found(Settings(data=tmp_path_factory.mktemp("schema") / "data"))
-    with in_process(town.ledger) as web:
-        yield Place(Scene.of(town), web)
-    town.verify()
-    town.close()
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerFixture]:
+    with served_people(Settings(data=tmp_path_factory.mktemp("schema") / "data")) as served:
+        yield served
 
 
-def signed(place: Place, body: Any) -> Any:
+def signed(server: ServerFixture, body: Any) -> Any:
     """A generated body, its events under a signature that counts, where they can be signed at all."""
-    actor = place.scene.pat.actor
+    actor = server.people.pat.actor
     try:
         if isinstance(body, list):
-            return [signed(place, item) for item in body]
+            return [signed(server, item) for item in body]
         if isinstance(body, dict) and isinstance(body.get("event"), dict):
-            event = like(place, body["event"])
-            return body | {"sig": place.web.signed(event, actor)["sig"], "event": event}
+            event = like(server, body["event"])
+            return body | {"sig": server.web.signed(event, actor)["sig"], "event": event}
         if isinstance(body, dict) and isinstance(body.get("events"), list):
-            events = [like(place, event) for event in body["events"] if isinstance(event, dict)]
-            return place.web.bundled(actor, events)
+            events = [like(server, event) for event in body["events"] if isinstance(event, dict)]
+            return server.web.bundled(actor, events)
     except (TypeError, ValueError):
         pass  # nothing that has a canonical form: sent as it is
     return body
 
 
-def like(place: Place, made_up: dict[str, Any]) -> dict[str, Any]:
+def like(server: ServerFixture, made_up: dict[str, Any]) -> dict[str, Any]:
     """A right event with the made-up members put over it; without any it is right as it is."""
-    event = place.scene.reading(place.scene.pat.actor) | made_up
+    event = server.people.reading(server.people.pat.actor) | made_up
     canonical.write(event)
     return event
 
@@ -84,22 +71,24 @@ def like(place: Place, made_up: dict[str, Any]) -> dict[str, Any]:
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
-def test_only_documented_answers_come(place: Place, case: schemathesis.Case[Any]) -> None:
+def test_only_documented_answers_come(server: ServerFixture, case: schemathesis.Case[Any]) -> None:
     """From everybody: with a session and without, signed and not."""
     if isinstance(case.body, dict | list):
-        case.body = signed(place, case.body)
+        case.body = signed(server, case.body)
     parameters = case.path_parameters or {}
     if "record" in parameters:
-        case.path_parameters = parameters | {"record": place.scene.record}
+        case.path_parameters = parameters | {"record": server.people.record}
     if "patient" in parameters and len(case.id) % 2:
-        case.path_parameters = parameters | {"patient": place.scene.pat.patient}
+        case.path_parameters = parameters | {"patient": server.people.pat.patient}
     actor = (
-        place.scene.pat.actor if case.id and case.id[-1] < "U" else place.scene.town.north.system
+        server.people.pat.actor
+        if case.id and case.id[-1] < "U"
+        else server.people.fixture.north.system
     )
-    headers = {"Authorization": f"Bearer {place.web.token(actor)}"}
+    headers = {"Authorization": f"Bearer {server.web.token(actor)}"}
     if case.operation.path == "/v1/sessions" and case.method == "DELETE":
         headers = {}  # the session is needed on
-    response = case.call(base_url=place.web.url, headers=headers)
+    response = case.call(base_url=server.web.url, headers=headers)
     case.validate_response(response, checks=CHECKED)  # type: ignore[arg-type]
 
 
@@ -138,10 +127,10 @@ def test_every_operation_has_its_examples(
         assert operation["requestBody"]["required"]
 
 
-def test_what_the_document_shows_as_examples_is_taken_as_its_form(place: Place) -> None:
+def test_what_the_document_shows_as_examples_is_taken_as_its_form(server: ServerFixture) -> None:
     """Each example is of the right form: refused only for who signs, what is there, and when."""
     fine = {"forbidden", "key", "not_found", "not_signed_in"}
-    web, system = place.web, place.scene.town.north.system
+    web, system = server.web, server.people.fixture.north.system
     for method, path, operation in OPERATIONS:
         for kind, content in operation.get("requestBody", {}).get("content", {}).items():
             if kind != "application/json":

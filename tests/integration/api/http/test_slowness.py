@@ -26,7 +26,7 @@ from api.app.settings import Settings
 from api.http.bodies import EVENTS_BYTES
 from api.http.protocol import ADDRESS_CONNECTIONS, HEAD_BYTES, PIPELINED, server_options
 from tests.integration.api.http.test_bad_luck import grant_of
-from tests.support.people import Person, Town
+from tests.support.ledger_fixture import LedgerFixture, Person
 from tests.support.server import PROBLEM, Served, Web, good, kind_of, serving, until
 
 SHORT_SECONDS = 2
@@ -49,10 +49,10 @@ class Closed:
 
 @pytest.fixture(scope="module")
 def closed(tmp_path_factory: pytest.TempPathFactory) -> Closed:
-    town = Town.found(Settings(data=tmp_path_factory.mktemp("slow") / "data"))
-    pat = town.person()
-    town.close()
-    return Closed(town.settings, town.ledger.origin, pat, town.south.hospital)
+    fixture = LedgerFixture.found(Settings(data=tmp_path_factory.mktemp("slow") / "data"))
+    pat = fixture.person()
+    fixture.close()
+    return Closed(fixture.settings, fixture.ledger.origin, pat, fixture.south.hospital)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -22,7 +22,7 @@ from ledger.sequencer import Batch
 from records.uploads import Upload
 from tests.integration.api.http.test_bad_luck import Closed, grant_of
 from tests.integration.conftest import ENGINES, fresh_settings
-from tests.support.people import Town
+from tests.support.ledger_fixture import LedgerFixture
 from tests.support.server import (
     HOST,
     Web,
@@ -84,20 +84,20 @@ def test_a_request_and_a_batch_have_a_line(closed: Closed) -> None:
 def test_nothing_that_is_anybodys_is_in_the_log(tmp_path: Path) -> None:
     """Names, titles, contents, tokens, signatures, whatever is typed into addresses and headers; passphrases."""
     settings = Settings(data=tmp_path / "data", passphrase="planted-passphrase")  # type: ignore[arg-type]
-    town = Town.found(settings)
-    pat = town.person(PLANTED[0])
+    fixture = LedgerFixture.found(settings)
+    pat = fixture.person(PLANTED[0])
     one = Upload(
         pat.patient, "laboratory", "text/plain", [b"planted-content"], title="planted-title",
         file_name="planted-file-name",
     )  # fmt: skip
-    up = beside.upload(town.ledger, town.north.system, [one])[0]
-    town.close()
-    system, seen = town.north.system, list(PLANTED)
+    up = beside.upload(fixture.ledger, fixture.north.system, [one])[0]
+    fixture.close()
+    system, seen = fixture.north.system, list(PLANTED)
     with serving(settings) as served:
-        web = Web(served.url, town.ledger.origin)
+        web = Web(served.url, fixture.ledger.origin)
         seen += [web.token(system), web.token(pat.actor)]
         body = {"blob": up.blob, "purpose": "PATRQT", "record": up.record, "version": 1}
-        event = pat.actor.event("record.opened", pat.stream, body, town.ledger.clock())
+        event = pat.actor.event("record.opened", pat.stream, body, fixture.ledger.clock())
         sent = web.signed(event, pat.actor)
         opened = web.post(f"/v1/records/{up.record}/content", sent)
         assert opened.content == b"planted-content"
@@ -162,8 +162,8 @@ def test_a_terminal_has_lines_for_people(closed: Closed) -> None:
 
 
 @pytest.fixture(params=ENGINES)
-def town(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Town]:
-    made = Town.found(fresh_settings(request.param, request, tmp_path))
+def fixture(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LedgerFixture]:
+    made = LedgerFixture.found(fresh_settings(request.param, request, tmp_path))
     yield made
     made.verify()
     made.close()
@@ -175,12 +175,15 @@ def _fails(*_: Any) -> None:
 
 @pytest.mark.parametrize("where", ["a batch", "a route"])
 def test_a_bug_is_called_one_and_can_be_found(
-    town: Town, where: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    fixture: LedgerFixture,
+    where: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """500 `bug` with an id; the log has its places by that id, and the event can be sent again later."""
-    pat = town.person()
-    with in_process(town.ledger) as web:
-        sent = web.signed(grant_of(pat, town.south.hospital), pat.actor)
+    pat = fixture.person()
+    with in_process(fixture.ledger) as web:
+        sent = web.signed(grant_of(pat, fixture.south.hospital), pat.actor)
         with monkeypatch.context() as patch:
             if where == "a batch":
                 patch.setattr(Batch, "admit", _fails)

@@ -14,7 +14,7 @@ import pytest
 from api.app.settings import Settings
 from tests.integration.conftest import fresh_settings
 from tests.support.commands import heartwood
-from tests.support.people import Town
+from tests.support.ledger_fixture import LedgerFixture
 from tests.support.server import Served, serving, until
 
 CONNECTIONS = 200
@@ -27,7 +27,7 @@ ESTABLISHED = "01"
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     """Of a new ledger."""
     made = fresh_settings("sqlite", request, tmp_path)
-    Town.found(made).close()
+    LedgerFixture.found(made).close()
     return made
 
 

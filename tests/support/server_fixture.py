@@ -1,17 +1,21 @@
-"""A town with a server in this process, as the tests over HTTP use it."""
+"""A ledger with people and a server in this process, as the tests over HTTP use it."""
 
 import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from api.app.settings import Settings
 from client import readings, registering
 from client.http import HttpClient
 from client.registering import NewPatient
 from identity.actors import Actor, new_id, new_key
 from ledger.times import DAY_MS, format_time
 from storage.clock import wall_clock
-from tests.support.people import Person, Town
-from tests.support.server import Web, kind_of
+from tests.support.ledger_fixture import LedgerFixture, Person
+from tests.support.people import People
+from tests.support.server import Web, in_process, kind_of
 
 PURPOSE = {"purpose": "TREAT"}
 OWN = {"purpose": "PATRQT"}
@@ -39,12 +43,31 @@ class Clock:
 
 
 @dataclass
-class Place:
-    """A town, its people and a server in this process."""
+class ServerFixture:
+    """A ledger with people, and a server over it in this process."""
 
-    town: Town
+    fixture: LedgerFixture
+    people: People
     web: Web
-    far: HttpClient
+
+
+@contextmanager
+def served_people(
+    settings: Settings, clock: Callable[[], int] = wall_clock
+) -> Iterator[ServerFixture]:
+    """Make the ledger and serve it; in the end the whole log verifies."""
+    fixture = LedgerFixture.found(settings, clock)
+    with in_process(fixture.ledger) as web:
+        yield ServerFixture(fixture, People.of(fixture), web)
+    fixture.verify()
+    fixture.close()
+
+
+@dataclass
+class ServedChart(ServerFixture):
+    """A patient with a record of each of `KINDS`, and who reads them."""
+
+    client: HttpClient
     clock: Clock
     pat: Person
     doctor: Actor
@@ -56,7 +79,7 @@ class Place:
 
     def reading(self, actor: Actor, record: str, **bent: Any) -> dict[str, Any]:
         """A signed reading, in the form of the HTTP face."""
-        blob = self.far.address(self.town.north.system, record).blobs[0]
+        blob = self.client.address(self.fixture.north.system, record).blobs[0]
         body = {"blob": blob, "record": record, "version": 1, **PURPOSE, **bent}
         return self.web.signed(self.event(actor, "record.opened", body), actor)
 
@@ -72,38 +95,40 @@ class Place:
 
     def shown(self, actor: Actor) -> set[str]:
         """The records of the list."""
-        lines = readings.chart(self.far, actor, self.pat.patient, "TREAT").lines
+        lines = readings.chart(self.client, actor, self.pat.patient, "TREAT").lines
         return {line.record.record for line in lines}
 
 
-def new_patient(far: HttpClient, town: Town, identifier: str = "") -> Person:
+def new_patient(client: HttpClient, fixture: LedgerFixture, identifier: str = "") -> Person:
     """A patient with a key, registered by the hospital of the north."""
-    now, key = far.now(), new_key()
+    now, key = client.now(), new_key()
     new = NewPatient(new_id("pt", now), new_id("ac", now), "Ada Lind", None, False, key, identifier)
-    registering.register_patients(far, town.north.system, [new])
-    return Person(new.patient, Actor(far.origin, new.account, "patient", "", key))
+    registering.register_patients(client, fixture.north.system, [new])
+    return Person(new.patient, Actor(client.origin, new.account, "patient", "", key))
 
 
-def new_doctor(far: HttpClient, town: Town) -> Actor:
+def new_doctor(client: HttpClient, fixture: LedgerFixture) -> Actor:
     """A doctor of the hospital of the south."""
-    south = town.south
-    return registering.add_member(far, south.admin, "doctor", south.hospital, "Dr. Ö", new_key())[0]
+    south = fixture.south
+    return registering.add_member(
+        client, south.admin, "doctor", south.hospital, "Dr. Ö", new_key()
+    )[0]
 
 
-def new_auditor(place: Place) -> Actor:
+def new_auditor(server: ServedChart) -> Actor:
     """An auditor in term; made beside the data, as the operator does."""
-    far, operator, key = place.far, place.town.operator, new_key()
-    account, events = registering.new_account(far, operator, "Auditor", key, "device")
-    now = place.clock()
+    client, operator, key = server.client, server.fixture.operator, new_key()
+    account, events = registering.new_account(client, operator, "Auditor", key, "device")
+    now = server.clock()
     body = {"account": account, "end": format_time(now + DAY_MS), "start": format_time(now)}
     events.append(operator.event("auditor.appointed", "ledger", body, now))
-    far.append(operator, events)
-    return Actor(far.origin, account, "auditor", "", key)
+    client.append(operator, events)
+    return Actor(client.origin, account, "auditor", "", key)
 
 
-def question_of(place: Place, actor: Actor, record: str) -> dict[str, Any]:
+def question_of(server: ServedChart, actor: Actor, record: str) -> dict[str, Any]:
     """Whether an actor may read a record, as `/v1/decisions` is asked."""
     return {
         "action": "read", "actor": actor.account, "hospital": actor.hospital,
-        "patient": place.pat.patient, "record": record, "role": actor.role, **PURPOSE,
+        "patient": server.pat.patient, "record": record, "role": actor.role, **PURPOSE,
     }  # fmt: skip

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from api.app.bootstrap import create_ledger, open_ledger
 from api.app.settings import Settings
 from client.local import LocalClient
-from client.registering import NewPatient, add_hospital, register_patients
+from client.registering import NewPatient, register_patients
 from crypto.encoding import b64encode
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id
@@ -17,6 +16,7 @@ from journeys.sealing import reserve
 from keeper.protocol import KeyRequest, NewBlob
 from ledger.event import Event, sign_bundle, sign_event
 from storage.ledger import Ledger
+from tests.support.ledger_fixture import LedgerFixture
 
 ORIGIN = "bench.example/log"
 REGISTER_AT_ONCE = 500
@@ -32,7 +32,7 @@ class Signed:
 
 
 @dataclass
-class Town:
+class BenchFixture:
     """An open ledger with a system that may append, and patients to append for."""
 
     settings: Settings
@@ -45,15 +45,13 @@ class Town:
     """Uploads made so far: the next ones go on round the patients."""
 
     @classmethod
-    def build(cls, place: Path, patients: int, url: str = "") -> "Town":
+    def build(cls, place: Path, patients: int, url: str = "") -> "BenchFixture":
         """A new ledger in `place` with `patients` charts."""
         settings = Settings(data=place / "ledger", database_url=url, root=None)
-        operator = create_ledger(settings, ORIGIN).operator
-        ledger = open_ledger(settings)
-        hospital = add_hospital(LocalClient(ledger), operator, "Bench", "Etc/UTC")
-        town = cls(settings, ledger, hospital.system, [], hospital.admin, operator)
-        town.register(patients)
-        return town
+        made = LedgerFixture.found(settings, origin=ORIGIN)
+        fixture = cls(settings, made.ledger, made.north.system, [], made.north.admin, made.operator)
+        fixture.register(patients)
+        return fixture
 
     def register(self, patients: int) -> None:
         """Add `patients` charts, of people who have no key yet."""
