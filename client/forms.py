@@ -1,16 +1,14 @@
 """The answers of a server, both ways: what it renders is what its client parses, by the same declaration."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from client.codec import codec_of
-from client.port import Address
 from consent.decide import Decision
 from consent.explain import Explanation
 from ledger.entry import Entry
-from ledger.facts import Exclusion, Grant, Record
-from people.hospitals import Directory, Holder
+from ledger.facts import Record
 from people.lookups import Found
 from people.reserving import Reserved, Subject
 from records.charts import Chart, Line
@@ -18,8 +16,7 @@ from records.explaining import Answer, Question
 from records.history import History
 from records.uploads import StagedBlob
 
-RECORD, GRANT, EXCLUSION = codec_of(Record), codec_of(Grant), codec_of(Exclusion)
-DIRECTORY, HOLDER, ADDRESS = codec_of(Directory), codec_of(Holder), codec_of(Address)
+RECORD = codec_of(Record)
 STAGED, RESERVED, SUBJECT = codec_of(StagedBlob), codec_of(Reserved), codec_of(Subject)
 QUESTION = codec_of(Question)
 
@@ -101,20 +98,6 @@ def history_of(answer: Any, entry: Entry) -> History:
         tuple(text.encode() for text in texts) for texts in (looked.entries, looked.restored)
     )
     return History(entry, entries, looked.names, restored)
-
-
-def consents_json(grants: Sequence[Grant], exclusions: Sequence[Exclusion]) -> dict[str, Any]:
-    """Grants and exclusions."""
-    return {
-        "exclusions": [EXCLUSION.encode(one) for one in exclusions],
-        "grants": [GRANT.encode(one) for one in grants],
-    }
-
-
-def consents_of(answer: Mapping[str, Any]) -> tuple[tuple[Grant, ...], tuple[Exclusion, ...]]:
-    """The same of an answer."""
-    grants = tuple(map(GRANT.decode, answer["grants"]))
-    return grants, tuple(map(EXCLUSION.decode, answer["exclusions"]))
 
 
 def found_json(found: Mapping[str, Found]) -> dict[str, Any]:

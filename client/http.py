@@ -9,7 +9,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import httpx2
 import orjson
@@ -21,7 +21,8 @@ from client.connection import (
     pieces,
     understood,
 )
-from client.port import Address, AppendedEvent, Event
+from client.operations import Query
+from client.port import AppendedEvent, Event, LedgerClient
 from client.server import Server, sent_of
 from client.signers import Signed, Signer, signer_of
 from client.trust import Kept, KeptInMemory, TrustedLog
@@ -35,11 +36,10 @@ from journeys.errors import NotThere, RecordsError
 from ledger.errors import ProofError, Tampered
 from ledger.event import BUNDLE_LIMIT
 from ledger.event import Event as Parsed
-from ledger.facts import Exclusion, Grant, Record, Version
+from ledger.facts import Record, Version
 from ledger.layout import size_limit
 from ledger.policies import DEFAULT_POLICY, Policy
 from ledger.tiles import tile_path
-from people.hospitals import Directory, Holder
 from people.lookups import Found
 from people.reserving import Reserved, Subject
 from records.charts import Chart
@@ -51,13 +51,14 @@ from records.uploads import StagedBlob
 from storage.errors import Unavailable
 from storage.exports import Source
 
+T = TypeVar("T")
 PART_BYTES = 4 * 1024 * 1024
 """Most event bytes in one request; the server takes bodies of twice that."""
 INDEX_BYTES = 64 * 1024 * 1024
 """Longest index of an archive: 100,000 records take about 25 MB."""
 
 
-class HttpClient:
+class HttpClient(LedgerClient):
     """A ledger behind a URL; one connection, a session for each actor that needs one."""
 
     def __init__(
@@ -139,12 +140,6 @@ class HttpClient:
         with understood(path):
             return forms.STAGED.decode(staged)
 
-    def address(self, actor: Actor, record: str) -> Address:
-        """What a reading must name; see the port."""
-        found = self._server.ask(operations.ADDRESS, None, actor, record=record)
-        with understood("address"):
-            return forms.ADDRESS.decode(found)
-
     def open(self, actor: Actor, event: Event) -> OpenedRecord:
         """Append a reading and give the content; see the port. The entry is proved before the content is given.
 
@@ -216,41 +211,11 @@ class HttpClient:
             raise Tampered("the server gave other records than those asked for")
         return taken
 
-    def consents(
-        self, actor: Actor, patient: str
-    ) -> tuple[tuple[Grant, ...], tuple[Exclusion, ...]]:
-        """Grants and exclusions; see the port."""
-        found = self._server.ask(operations.CONSENTS, None, actor, patient=patient)
-        with understood("consents"):
-            return forms.consents_of(found)
-
-    def charts(self, actor: Actor) -> list[str]:
-        """The actor's own charts; see the port."""
-        found = self._server.ask(operations.ME, None, actor)
-        with understood("me"):
-            return [str(patient) for patient in found["patients"]]
-
-    def hospital(self, actor: Actor, hospital: str) -> Directory:
-        """A hospital's directory; see the port."""
-        found = self._server.ask(operations.HOSPITAL_SHOWN, None, actor, hospital=hospital)
-        with understood("hospital"):
-            return forms.DIRECTORY.decode(found)
-
-    def time_zone(self, actor: Actor, hospital: str) -> str:
-        """A hospital's time zone; see the port."""
-        return self.hospital(actor, hospital).time_zone
-
-    def hospital_of(self, actor: Actor, group: str) -> str:
-        """The hospital whose group it is; see the port."""
-        found = self._server.ask(operations.GROUP_SHOWN, None, actor, group=group)
-        with understood("group"):
-            return str(found["hospital"])
-
-    def holder(self, actor: Actor, account: str) -> Holder:
-        """An account's roles; see the port."""
-        found = self._server.ask(operations.HOLDER, None, actor, account=account)
-        with understood("holder"):
-            return forms.HOLDER.decode(found)
+    def ask(self, actor: Actor, query: Query[T], **names: str) -> T:
+        """The answer to a question; see the port."""
+        found = self._server.ask(query, None, actor, None, **names)
+        with understood(query.name):
+            return query.codec.decode(found)
 
     def lookup(self, actor: Actor, identifiers: Sequence[str]) -> dict[str, Found]:
         """Patients by identifier; see the port."""

@@ -1,18 +1,19 @@
 """The ledger that is open in this process."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from client import beside
-from client.port import Address, AppendedEvent, Event
+from client.operations import Query
+from client.port import AppendedEvent, Event, LedgerClient
 from client.signers import Signed, Signer, signer_of
 from identity.actors import Actor
 from journeys import sealing
 from journeys.appending import submit
-from ledger.facts import Exclusion, Grant
 from ledger.policies import Policy
 from ledger.sequencer import Proposal
 from people import lookups, reserving
-from people.hospitals import Directory, Holder, directory_of, holder_of, hospital_of, zone_of
+from people.hospitals import zone_of
 from people.lookups import Found
 from people.reserving import Reserved, Subject
 from records import charts, explaining, exporting, history, opening, receipts
@@ -24,8 +25,10 @@ from records.opening import OpenedRecord
 from records.uploads import StagedBlob, stage
 from storage.ledger import Ledger
 
+T = TypeVar("T")
 
-class LocalClient:
+
+class LocalClient(LedgerClient):
     """The client of a ledger that is open in this process."""
 
     def __init__(self, ledger: Ledger, signer: Callable[[Actor], Signer] = signer_of) -> None:
@@ -75,11 +78,6 @@ class LocalClient:
         """Seal content; see the port."""
         return stage(self.ledger, actor.caller, patient, content, record)
 
-    def address(self, actor: Actor, record: str) -> Address:
-        """What a reading must name; see the port."""
-        found = opening.find_record(self.ledger, record)
-        return Address(found.patient, tuple(version.blob for version in found.versions))
-
     def open(self, actor: Actor, event: Event) -> OpenedRecord:
         """Append a reading and give the content; see the port."""
         return opening.open_record(self.ledger, self._reading(actor, event))
@@ -99,32 +97,13 @@ class LocalClient:
         proposal = self._reading(actor, event)
         return exporting.open_export(self.ledger, proposal, wanted)[1]
 
-    def consents(
-        self, actor: Actor, patient: str
-    ) -> tuple[tuple[Grant, ...], tuple[Exclusion, ...]]:
-        """Grants and exclusions; see the port."""
-        charts.own_chart(self.ledger, actor.account, patient)
-        return charts.consents(self.ledger, patient)
-
-    def charts(self, actor: Actor) -> list[str]:
-        """The actor's own charts; see the port."""
-        return sorted(row.patient for row in charts.charts_of(self.ledger, actor.account))
-
-    def hospital(self, actor: Actor, hospital: str) -> Directory:
-        """A hospital's directory; see the port."""
-        return directory_of(self.ledger, hospital)
+    def ask(self, actor: Actor, query: Query[T], **names: str) -> T:
+        """The answer to a question; see the port."""
+        return query.answer(self.ledger, actor.caller, **names)
 
     def time_zone(self, actor: Actor, hospital: str) -> str:
-        """A hospital's time zone; see the port."""
+        """A hospital's time zone, without the names of its people; see the port."""
         return zone_of(self.ledger, hospital)
-
-    def hospital_of(self, actor: Actor, group: str) -> str:
-        """The hospital whose group it is; see the port."""
-        return hospital_of(self.ledger, group)
-
-    def holder(self, actor: Actor, account: str) -> Holder:
-        """An account's roles; see the port."""
-        return holder_of(self.ledger, actor.caller, account)
 
     def lookup(self, actor: Actor, identifiers: Sequence[str]) -> dict[str, Found]:
         """Patients by identifier; see the port."""

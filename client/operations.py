@@ -1,15 +1,23 @@
 """What can be asked of a server over HTTP: one list, from which route, client method, OpenAPI example, the guide's row
 and the row of the tests' matrix come.
 
-Health and metrics, which no client asks for, stand in `api/http/health.py`. To add an operation: a line here, its route
-(`api.http.examples.serves`), and its row in the tests' matrix and the guide.
+Health and metrics, which no client asks for, stand in `api/http/health.py`. To add an operation: a line here, its row in
+the tests' matrix, `python -m api.http.guide` for its row in the guide, and its route (`api.http.examples.serves`) and
+client method. A `Query` needs neither of the last two: they derive from the function that answers it.
 """
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from inspect import signature
+from typing import Any, Generic, TypeVar, get_type_hints
 
+from client.codec import Codec, codec_of
 from client.connection import ANSWER_BYTES
 from ledger.entry import ENTRY_LIMIT
+from people.hospitals import directory, holder_of, owner_of
+from records.charts import consents, me
+from records.opening import address_of
 
 ACCOUNT = "ac_01jd3q8m5c0000000000000001"
 BLOB_ID = "bl_01jd3q8m5c0000000000000002"
@@ -40,6 +48,8 @@ EXPORT_ARCHIVE_BYTES = 1024**4
 """Longest archive of an export, on the disk."""
 RECEIPT_BYTES = 2 * ENTRY_LIMIT + 1024 * 1024
 """Longest receipt: the entry in base64, its path and a checkpoint."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,30 @@ class Operation:
     def row(self) -> str:
         """The operation's row in docs/http.md."""
         return f"| `{self.method} {self.shown or self.path}` | {self.door} | {self.what} |"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query(Operation, Generic[T]):
+    """A question that leaves no entry, asked in a session: `LedgerClient.ask` asks it, here or over HTTP."""
+
+    answer: Callable[..., T]
+    """Answers it, given the ledger, the caller and what the path names. Whether the caller may know is its to check."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where the function doesn't fit the path, or no session is asked for."""
+        names = list(signature(self.answer).parameters)
+        expected = ["ledger", "caller", *re.findall(r"{(\w+)}", self.path)]
+        if names != expected:
+            raise ValueError(f"{self.name}: its answer takes {names}, expected {expected}")
+        if (self.method, self.door) != ("GET", SESSION):
+            raise ValueError(
+                f"{self.name}: got {self.method}, {self.door}; expected GET, {SESSION}"
+            )
+
+    @property
+    def codec(self) -> Codec[T]:
+        """How the answer is rendered and parsed: by the type that the function gives."""
+        return codec_of(get_type_hints(self.answer)["return"])
 
 
 def example_event(
@@ -192,11 +226,12 @@ SIGN_IN = Operation(
 SIGN_OUT = Operation(
     "sign_out", SESSION, "DELETE", "/v1/sessions", "Sign out", "sign out", "Signed out", kind="", status=204,
 )  # fmt: skip
-ME = Operation(
+ME = Query(
     "me", SESSION, "GET", "/v1/me", "Who is signed in", "account, role, hospital, and the charts whose patient one is",
     "The caller", gives={"account": ACCOUNT, "hospital": "", "patients": [PATIENT], "role": "patient"},
+    answer=me,
 )  # fmt: skip
-HOSPITAL_SHOWN = Operation(
+HOSPITAL_SHOWN = Query(
     "hospital", SESSION, "GET", "/v1/hospitals/{hospital}", "A hospital's people",
     "a hospital's name, time zone, active doctors and groups", "The hospital",
     gives={
@@ -204,12 +239,14 @@ HOSPITAL_SHOWN = Operation(
         "time_zone": "Europe/Berlin",
         "groups": [{"accounts": [ACCOUNT], "group": GROUP, "name": "Radiology", "seq": 9}],
     },
+    answer=directory,
 )  # fmt: skip
-GROUP_SHOWN = Operation(
+GROUP_SHOWN = Query(
     "group", SESSION, "GET", "/v1/groups/{group}", "Whose group it is", "the hospital whose group it is", "Whose it is",
     gives={"group": GROUP, "hospital": HOSPITAL},
+    answer=owner_of,
 )  # fmt: skip
-HOLDER = Operation(
+HOLDER = Query(
     "holder", SESSION, "GET", "/v1/accounts/{account}", "An account's roles",
     "an account's roles at hospitals, and its name there; that it is a patient, only for itself and the hospital that "
     "registered it", "The account",
@@ -217,6 +254,7 @@ HOLDER = Operation(
         "account": ACCOUNT, "name": "Dr. Ada Nord",
         "roles": [{"active": True, "hospital": HOSPITAL, "role": "doctor"}],
     },
+    answer=holder_of,
 )  # fmt: skip
 SUBJECTS = Operation(
     "reserve", SESSION, "POST", "/v1/subjects", "Reserve ids",
@@ -240,13 +278,15 @@ LOOKUP = Operation(
     {"identifiers": ["urn:nord|4711"]},
     {"accounts": {"urn:nord|4711": ACCOUNT}, "patients": {"urn:nord|4711": PATIENT}},
 )  # fmt: skip
-ADDRESS = Operation(
+ADDRESS = Query(
     "address", SESSION, "GET", "/v1/records/{record}", "What a reading must name", "what a reading must name",
     "What a reading names", gives={"blobs": [BLOB_ID], "patient": PATIENT},
+    answer=address_of,
 )  # fmt: skip
-CONSENTS = Operation(
+CONSENTS = Query(
     "consents", SESSION, "GET", "/v1/patients/{patient}/grants", "Grants and exclusions",
     "grants and exclusions on a chart of one's own", "Grants and exclusions", gives={"exclusions": [], "grants": []},
+    answer=consents,
 )  # fmt: skip
 DECISIONS = Operation(
     "why", SESSION, "POST", "/v1/decisions", "Explain a decision",
@@ -270,3 +310,4 @@ OPERATIONS = (
     DECISIONS, RECEIPT,
 )  # fmt: skip
 """All of them, in the order of the guide."""
+QUERIES: tuple[Query[Any], ...] = tuple(one for one in OPERATIONS if isinstance(one, Query))

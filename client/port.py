@@ -6,8 +6,10 @@ signed on this side of it; the other side decides.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
+from client import operations
+from client.operations import Query
 from client.signers import Signed
 from identity.actors import Actor
 from ledger.facts import Exclusion, Grant
@@ -19,9 +21,10 @@ from records.charts import Chart
 from records.explaining import Answer, Question
 from records.exporting import ExportedRecord
 from records.history import History
-from records.opening import OpenedRecord
+from records.opening import Address, OpenedRecord
 from records.uploads import StagedBlob
 
+T = TypeVar("T")
 Event = dict[str, Any]
 """An event, not yet signed."""
 
@@ -32,14 +35,6 @@ class AppendedEvent:
 
     seq: int
     event: Event
-
-
-@dataclass(frozen=True)
-class Address:
-    """What a reading must name: whose record it is, and the blob of each version, from 1."""
-
-    patient: str
-    blobs: tuple[str, ...]
 
 
 class LedgerClient(Protocol):
@@ -85,10 +80,6 @@ class LedgerClient(Protocol):
         """Seal content into the blob store; see `uploads.stage`."""
         ...
 
-    def address(self, actor: Actor, record: str) -> Address:
-        """What a reading of a record must name; raises NotThere."""
-        ...
-
     def open(self, actor: Actor, event: Event) -> OpenedRecord:
         """Append a `record.opened` and give the content."""
         ...
@@ -107,31 +98,40 @@ class LedgerClient(Protocol):
         """Append a `chart.exported` and give the content of all that it lists (record, version)."""
         ...
 
+    def ask(self, actor: Actor, query: Query[T], **names: str) -> T:
+        """The answer to a question of `operations.QUERIES`, with what its path names; raises NotThere."""
+        ...
+
+    def address(self, actor: Actor, record: str) -> Address:
+        """What a reading of a record must name."""
+        return self.ask(actor, operations.ADDRESS, record=record)
+
     def consents(
         self, actor: Actor, patient: str
     ) -> tuple[tuple[Grant, ...], tuple[Exclusion, ...]]:
         """Grants and exclusions of a chart of the actor's own."""
-        ...
+        found = self.ask(actor, operations.CONSENTS, patient=patient)
+        return found.grants, found.exclusions
 
     def charts(self, actor: Actor) -> list[str]:
         """The charts whose patient the actor is."""
-        ...
+        return list(self.ask(actor, operations.ME).patients)
 
     def hospital(self, actor: Actor, hospital: str) -> Directory:
-        """A hospital's name, doctors and groups; see `hospitals.directory_of`."""
-        ...
+        """A hospital's name, doctors and groups."""
+        return self.ask(actor, operations.HOSPITAL_SHOWN, hospital=hospital)
 
     def time_zone(self, actor: Actor, hospital: str) -> str:
-        """A hospital's time zone; raises NotThere."""
-        ...
+        """A hospital's time zone."""
+        return self.hospital(actor, hospital).time_zone
 
     def hospital_of(self, actor: Actor, group: str) -> str:
-        """The hospital whose group it is; raises NotThere."""
-        ...
+        """The hospital whose group it is."""
+        return self.ask(actor, operations.GROUP_SHOWN, group=group).hospital
 
     def holder(self, actor: Actor, account: str) -> Holder:
-        """An account's roles, as far as the actor may see them; see `hospitals.holder_of`."""
-        ...
+        """An account's roles, as far as the actor may see them."""
+        return self.ask(actor, operations.HOLDER, account=account)
 
     def lookup(self, actor: Actor, identifiers: Sequence[str]) -> dict[str, Found]:
         """Patients by the hospital's own identifiers; see `lookups.lookup`."""

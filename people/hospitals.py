@@ -36,6 +36,11 @@ class Directory:
     """In the order in which they were formed."""
 
 
+def directory(ledger: Ledger, caller: Caller, hospital: str) -> Directory:
+    """A hospital's directory, for anybody who is signed in; raises NotThere."""
+    return directory_of(ledger, hospital)
+
+
 def directory_of(ledger: Ledger, hospital: str) -> Directory:
     """A hospital's directory as of now; raises NotThere."""
     row = ledger.row(Hospital, hospital)
@@ -66,12 +71,20 @@ def zone_of(ledger: Ledger, hospital: str) -> str:
     return str(ledger.kept_entry(row.seq).event.body["time_zone"])
 
 
-def hospital_of(ledger: Ledger, group: str) -> str:
+@dataclass(frozen=True)
+class GroupOwner:
+    """A group and the hospital whose group it is."""
+
+    group: str
+    hospital: str
+
+
+def owner_of(ledger: Ledger, caller: Caller, group: str) -> GroupOwner:
     """The hospital whose group it is; raises NotThere."""
     row = ledger.row(Group, group)
     if row is None:
         raise NotThere(f"there is no group {group}")
-    return row.hospital
+    return GroupOwner(group, row.hospital)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from consent.explain import readers
+from identity.actors import Caller
 from journeys.errors import NotThere
 from journeys.sealing import object_key
 from keeper.protocol import SealedField, SealedObject
@@ -60,24 +61,45 @@ def list_chart(ledger: Ledger, reading: SettledReading) -> Chart:
     return Chart(entry, tuple(lines), False)
 
 
-def consents(ledger: Ledger, patient: str) -> tuple[tuple[Grant, ...], tuple[Exclusion, ...]]:
-    """A patient's grants (the ruling one of each lineage) and exclusions, in the order of their entries."""
+@dataclass(frozen=True)
+class Me:
+    """Who is signed in, and the charts whose patient they are."""
+
+    account: str
+    hospital: str
+    """Empty for roles that no hospital gives."""
+    patients: tuple[str, ...]
+    role: str
+
+
+def me(ledger: Ledger, caller: Caller) -> Me:
+    """The caller's account, hospital and role, and the charts whose patient they are."""
+    charts = ledger.rows(Patient, "account", caller.account)
+    patients = tuple(sorted(chart.patient for chart in charts))
+    return Me(caller.account, caller.hospital, patients, caller.role)
+
+
+@dataclass(frozen=True)
+class Consents:
+    """What a patient granted (the ruling grant of each lineage) and excluded, in the order of the entries."""
+
+    exclusions: tuple[Exclusion, ...]
+    grants: tuple[Grant, ...]
+
+
+def consents(ledger: Ledger, caller: Caller, patient: str) -> Consents:
+    """Grants and exclusions on a chart of the caller's own; raises NotThere for others'."""
+    check_own_chart(ledger, caller, patient)
     grants = sorted(ledger.rows(Grant, "patient", patient), key=lambda grant: grant.seq)
     exclusions = sorted(ledger.rows(Exclusion, "patient", patient), key=lambda e: e.seq)
-    return tuple(grants), tuple(exclusions)
+    return Consents(tuple(exclusions), tuple(grants))
 
 
-def charts_of(ledger: Ledger, account: str) -> list[Patient]:
-    """The charts whose patient an account is."""
-    return ledger.rows(Patient, "account", account)
-
-
-def own_chart(ledger: Ledger, account: str, patient: str) -> Patient:
-    """A chart of an account's own; raises NotThere for others'."""
+def check_own_chart(ledger: Ledger, caller: Caller, patient: str) -> None:
+    """Raises NotThere unless the caller is the patient of the chart."""
     row = ledger.row(Patient, patient)
-    if row is None or row.account != account:
+    if row is None or row.account != caller.account:
         raise NotThere(f"{patient} is not your chart")
-    return row
 
 
 def _titles(ledger: Ledger, reading: SettledReading) -> dict[str, str]:

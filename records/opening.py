@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from crypto.blobs import blob_context, open_stream
+from identity.actors import Caller
 from journeys.appending import appended
 from journeys.errors import AlreadyUsed, NotThere
 from keeper.protocol import SealedField, SealedObject, Wrapped
@@ -197,6 +198,20 @@ def find_record(ledger: Ledger, record: str) -> Record:
     if row is None:
         raise NotThere(f"there is no record {record}")
     return row
+
+
+@dataclass(frozen=True)
+class Address:
+    """What a reading must name: whose record it is, and the blob of each version, from 1."""
+
+    patient: str
+    blobs: tuple[str, ...]
+
+
+def address_of(ledger: Ledger, caller: Caller, record: str) -> Address:
+    """What a reading of a record must name, and nothing of what it holds; raises NotThere."""
+    row = find_record(ledger, record)
+    return Address(row.patient, tuple(version.blob for version in row.versions))
 
 
 def find_records(ledger: Ledger, patient: str) -> list[Record]:

@@ -5,24 +5,24 @@ import re
 import zipfile
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Any
 
 import orjson
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from api.http import examples
 from api.http.appending import append
 from api.http.bodies import EVENTS_BYTES, READING_BYTES, json_body, proposal_of
 from api.http.callers import TheLedger, bearer
 from api.http.examples import serves
+from api.http.named import Patient, Record
 from api.http.problems import Problem
 from client import operations
 from client.forms import chart_json, history_json
 from crypto.encoding import b64decode, b64encode
-from crypto.ids import ID_PATTERN, is_id
+from crypto.ids import is_id
 from crypto.shares import share_once
 from journeys.errors import AlreadyUsed
 from ledger.entry import Entry
@@ -40,8 +40,6 @@ WHOLE_BYTES = 1024 * 1024
 INLINE_BYTES = 64 * 1024
 """Content up to this is opened between two requests, without a thread."""
 _RANGE = re.compile(r"bytes=([0-9]{0,15})-([0-9]{0,15})").fullmatch
-Record = Annotated[str, Path(pattern=f"^rc_{ID_PATTERN}$", examples=[examples.RECORD])]
-Patient = Annotated[str, Path(pattern=f"^pt_{ID_PATTERN}$", examples=[examples.PATIENT])]
 
 
 @serves(router, operations.CONTENT)

@@ -1,5 +1,10 @@
-"""What a caller may look at without an entry: their own charts and grants, receipts, explanations."""
+"""What a caller may look at without an entry: their own charts and grants, receipts, explanations.
 
+The questions of `operations.QUERIES` have no function here: all that is to be said of them is said there.
+"""
+
+from collections.abc import Callable
+from inspect import Parameter, Signature, signature
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
@@ -7,27 +12,21 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from api.http import examples
 from api.http.bodies import Sent, received
 from api.http.callers import TheCaller, TheLedger
 from api.http.examples import serves
+from api.http.named import NAMED
 from client import forms, operations
-from client.port import Address
+from client.operations import Query
 from crypto.ids import ID_PATTERN
+from identity.actors import Caller
 from ledger.codes import ACTIONS, PURPOSES, ROLES
-from people.hospitals import directory_of, holder_of, hospital_of
 from people.lookups import IDENTIFIERS, lookup
-from records.charts import charts_of, consents, own_chart
 from records.explaining import Question, why
-from records.opening import find_record
 from records.receipts import receipt
+from storage.ledger import Ledger
 
 router = APIRouter(tags=["views"])
-Patient = Annotated[str, Path(pattern=f"^pt_{ID_PATTERN}$", examples=[examples.PATIENT])]
-Account = Annotated[str, Path(pattern=f"^ac_{ID_PATTERN}$", examples=[examples.ACCOUNT])]
-Group = Annotated[str, Path(pattern=f"^gp_{ID_PATTERN}$", examples=[examples.GROUP])]
-Hospital = Annotated[str, Path(pattern=f"^hs_{ID_PATTERN}$", examples=[examples.HOSPITAL])]
-Record = Annotated[str, Path(pattern=f"^rc_{ID_PATTERN}$", examples=[examples.RECORD])]
 
 
 class LookupSent(Sent):
@@ -50,53 +49,25 @@ class QuestionSent(Sent):
     record: Annotated[str, Field(pattern=f"^(|rc_{ID_PATTERN})$")] = ""
 
 
-@serves(router, operations.ME)
-async def get_me(ledger: TheLedger, caller: TheCaller) -> dict[str, Any]:
-    """The caller's account, role and hospital, and the charts whose patient they are."""
-    charts = await run_in_threadpool(charts_of, ledger, caller.account)
-    return {
-        "account": caller.account,
-        "hospital": caller.hospital,
-        "patients": sorted(chart.patient for chart in charts),
-        "role": caller.role,
-    }
+def _answering(query: Query[Any]) -> Callable[..., Any]:
+    """The route of a question: who is signed in and what the path names, to the function that answers it."""
+
+    async def answer(ledger: Ledger, caller: Caller, **names: str) -> Any:
+        return query.codec.encode(await run_in_threadpool(query.answer, ledger, caller, **names))
+
+    needed = {"ledger": TheLedger, "caller": TheCaller}
+    needed |= {name: NAMED[name] for name in list(signature(query.answer).parameters)[2:]}
+    told = [
+        Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind) for name, kind in needed.items()
+    ]
+    answer.__signature__ = Signature(told)  # type: ignore[attr-defined]
+    answer.__name__ = f"get_{query.path.rpartition('/')[2].strip('{}')}"
+    answer.__doc__ = f"{query.what[0].upper()}{query.what[1:]}."
+    return answer
 
 
-@serves(router, operations.HOSPITAL_SHOWN)
-async def get_hospital(hospital: Hospital, ledger: TheLedger, caller: TheCaller) -> Any:
-    """A hospital's public name, its active doctors and its groups, for whoever grants or excludes."""
-    return forms.DIRECTORY.encode(await run_in_threadpool(directory_of, ledger, hospital))
-
-
-@serves(router, operations.GROUP_SHOWN)
-async def get_group(group: Group, ledger: TheLedger, caller: TheCaller) -> dict[str, str]:
-    """The hospital of a group; that hospital's people and groups are at its own address."""
-    return {"group": group, "hospital": await run_in_threadpool(hospital_of, ledger, group)}
-
-
-@serves(router, operations.HOLDER)
-async def get_account(account: Account, ledger: TheLedger, caller: TheCaller) -> Any:
-    """An account's roles at hospitals and its name there, for whoever grants or registers a key.
-
-    Whether it is a patient is told to itself and to the hospital that registered the patient.
-    """
-    return forms.HOLDER.encode(await run_in_threadpool(holder_of, ledger, caller, account))
-
-
-@serves(router, operations.ADDRESS)
-async def get_record(record: Record, ledger: TheLedger, caller: TheCaller) -> Any:
-    """Whose record it is and the blobs of its versions, and nothing of what it holds."""
-    row = await run_in_threadpool(find_record, ledger, record)
-    found = Address(row.patient, tuple(version.blob for version in row.versions))
-    return forms.ADDRESS.encode(found)
-
-
-@serves(router, operations.CONSENTS)
-async def get_grants(patient: Patient, ledger: TheLedger, caller: TheCaller) -> dict[str, Any]:
-    """What a patient granted and excluded, on a chart of the caller's own."""
-    await run_in_threadpool(own_chart, ledger, caller.account, patient)
-    grants, exclusions = await run_in_threadpool(consents, ledger, patient)
-    return forms.consents_json(grants, exclusions)
+for _query in operations.QUERIES:
+    serves(router, _query)(_answering(_query))
 
 
 @serves(router, operations.LOOKUP)

@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Annotated, Any, TypeVar
 
 from anyio import CapacityLimiter, to_thread
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
-from api.http import examples
 from api.http.bodies import Sent, received, upload_pieces
 from api.http.callers import TheCaller, TheLedger
 from api.http.examples import serves
+from api.http.named import Patient
 from api.http.problems import Problem
 from client import forms, operations
 from crypto.ids import ID_PATTERN
@@ -29,7 +29,6 @@ ACCOUNT_UPLOADS = 16
 UPLOAD_WAITING = 64
 """Uploads of one account that wait for their turn; more are answered `full`."""
 R = TypeVar("R")
-Patient = Annotated[str, Path(pattern=f"^pt_{ID_PATTERN}$", examples=[examples.PATIENT])]
 Texts = dict[
     Annotated[str, Field(pattern="^[a-z][a-z_]{0,30}$")],
     Annotated[str, Field(max_length=TEXT_BYTES)],

@@ -1,20 +1,23 @@
 """The codec of answers: what is rendered is parsed again, and what is not of the form is refused."""
 
 import json
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, TypeVar
 
 import pytest
 
-from client import forms
+from client import forms, operations
 from client.codec import codec_of
-from client.operations import OPERATIONS, SESSION
+from client.operations import OPERATIONS, QUERIES, SESSION, Query
 from consent.decide import Decision
 from consent.explain import Explanation
 from ledger.facts import Exclusion, Grant, Provision
 from people.hospitals import Department, Directory
 from people.lookups import Found
+from records.charts import Consents
 from records.explaining import Answer
+
+T = TypeVar("T")
 
 
 class Inner(NamedTuple):
@@ -77,12 +80,12 @@ def test_each_answer_comes_back_as_it_was() -> None:
     grant = Grant(
         "pt", "ac", "gr", "gr", 7, True, "partial", (), ("list", "read"), ("TREAT",), (), False, 1, 2, 0, 0, what
     )  # fmt: skip
-    consents = ((grant,), (Exclusion("pt", "ac", 8, True),))
-    assert forms.consents_of(through(forms.consents_json(*consents))) == consents
+    consents = Consents((Exclusion("pt", "ac", 8, True),), (grant,))
+    assert through_codec(operations.CONSENTS, consents) == consents
     directory = Directory(
         "hs", "Nord", True, "Etc/UTC", {"ac": "Dr."}, (Department("gp", "R", 3, ("ac",)),)
     )
-    assert forms.DIRECTORY.decode(through(forms.DIRECTORY.encode(directory))) == directory
+    assert through_codec(operations.HOSPITAL_SHOWN, directory) == directory
     found = {"urn|1": Found("pt", "ac")}
     assert forms.found_of(through(forms.found_json(found))) == found
     decision = Decision("deny", "S12", (7,), "no_consent", False, ("record",))
@@ -93,6 +96,30 @@ def test_each_answer_comes_back_as_it_was() -> None:
 def through(value: Any) -> Any:
     """What comes out at the other end of a connection."""
     return json.loads(json.dumps(value))
+
+
+def through_codec(query: Query[T], answer: T) -> T:
+    """An answer, rendered and parsed."""
+    return query.codec.decode(through(query.codec.encode(answer)))
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.name)
+def test_the_example_of_a_question_is_an_answer(query: Query[Any]) -> None:
+    assert query.codec.encode(query.codec.decode(query.gives)) == query.gives
+
+
+def test_a_question_whose_function_does_not_fit_is_refused() -> None:
+    """No route is made that asks for no session, or whose function isn't told who asks."""
+    fits = operations.CONSENTS
+    with pytest.raises(ValueError, match="expected GET, session"):
+        replace(fits, door="open")
+    with pytest.raises(ValueError, match="expected GET, session"):
+        replace(fits, method="POST")
+    other: Any = operations.ADDRESS.answer
+    with pytest.raises(ValueError, match="'caller', 'patient'"):
+        replace(fits, answer=other)
+    with pytest.raises(ValueError, match="'caller', 'patient'"):
+        replace(fits, answer=lambda ledger, patient: patient)
 
 
 def test_the_list_names_each_operation_once() -> None:
