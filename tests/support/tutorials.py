@@ -1,4 +1,4 @@
-"""Runs a page of docs/walks as its reader does: files saved, commands typed, what they print compared.
+"""Follows a page of docs/tutorials as its reader does: saves files, types commands, compares what they print.
 
 A page's `console` blocks hold commands after `$ `, each followed by all that it prints; a command that
 ends in a backslash goes on in the next line. `…` stands for whatever is printed there, alone for any lines.
@@ -15,9 +15,9 @@ from pathlib import Path
 
 from tests.support.paths import ROOT
 
-WALKS = ROOT / "docs" / "walks"
+TUTORIALS = ROOT / "docs" / "tutorials"
 BIN = Path(sys.executable).parent
-WALK_SECONDS = 600
+TUTORIAL_SECONDS = 600
 """How long a whole page may take."""
 _BLOCK = re.compile(r"(?:^Save as `([^`]+)`:\n\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _END = "\x1e"
@@ -67,14 +67,14 @@ def _typed(lines: list[str]) -> Iterator[Step]:
         yield step
 
 
-def walk(name: str, place: Path, more: Mapping[str, str] | None = None) -> None:
-    """Go a page of docs/walks in an empty folder; fails at the first step that goes otherwise.
+def follow(name: str, place: Path, more: Mapping[str, str] | None = None) -> None:
+    """Follow a page of docs/tutorials in an empty folder; fails at the first step that differs.
 
     `heartwood` there is the clone that the page's first lines make, and its commands are on the path.
     """
     if not (place / "heartwood").exists():
         (place / "heartwood").symlink_to(ROOT)
-    go(list(steps((WALKS / name).read_text())), place, more)
+    go(list(steps((TUTORIALS / name).read_text())), place, more)
 
 
 def go(todo: list[Step], place: Path, more: Mapping[str, str] | None = None) -> None:
@@ -84,7 +84,7 @@ def go(todo: list[Step], place: Path, more: Mapping[str, str] | None = None) -> 
     script = "\n".join([_LEAVING, *(f"{step.command}\n{_AFTER}" for step in todo)])
     done = subprocess.run(
         ["bash", "-c", script], cwd=place, env=env | dict(more or {}), text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=WALK_SECONDS,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TUTORIAL_SECONDS,
     )  # fmt: skip
     parts = re.split(f"\n{_END}(\\d+)\n", done.stdout)
     printed, codes = parts[0:-1:2], parts[1::2]

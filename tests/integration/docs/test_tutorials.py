@@ -1,4 +1,4 @@
-"""The pages of docs/walks are true: each is gone from its first command to its last, in an empty folder."""
+"""The tutorials work: each is followed from its first command to its last, in an empty folder."""
 
 import shutil
 import subprocess
@@ -13,11 +13,11 @@ from identity.actors import write_keyfile
 from tests.integration.storage.test_upgrade import old_ledger
 from tests.support.paths import ROOT
 from tests.support.postgres import Cluster
-from tests.support.tutorials import WALKS, Step, go, steps, walk
+from tests.support.tutorials import TUTORIALS, Step, follow, go, steps
 
 AUDITORS = ("nacl", "cryptography", "_cffi_backend*", "cffi", "pycparser")
 """What pip installs for `pynacl cryptography`."""
-ROOMS = (
+PACKAGES = (
     "api", "client", "consent", "crypto", "demo", "docs", "durable", "identity", "imports", "journeys", "keeper", "ledger", "people",
     "records", "storage", "synthetic", "tests",
     "pyproject.toml",
@@ -25,18 +25,18 @@ ROOMS = (
 
 
 def test_a_hospitals_system_is_connected(cluster: Cluster, tmp_path: Path) -> None:
-    walk("integrator.md", tmp_path, {"HEARTWOOD_DATABASE_URL": cluster.database()})
+    follow("integrator.md", tmp_path, {"HEARTWOOD_DATABASE_URL": cluster.database()})
 
 
 def test_a_ledger_is_kept(tmp_path: Path) -> None:
     """The page's last part upgrades a ledger that the first program made."""
     old_ledger(Settings(data=tmp_path / "old", database_url=""))
-    walk("operator.md", tmp_path)
+    follow("operator.md", tmp_path)
 
 
 def test_an_auditor_alone(tmp_path: Path) -> None:
     auditors_python(tmp_path / "auditor" / "tools")
-    walk("auditor.md", tmp_path)
+    follow("auditor.md", tmp_path)
 
 
 def auditors_python(folder: Path) -> None:
@@ -53,7 +53,7 @@ def test_an_event_type_is_added(tmp_path: Path) -> None:
     """To a copy of the program as it is, and to a ledger that the first program made."""
     clone = tmp_path / "heartwood"
     clone.mkdir()
-    for name in ROOMS:
+    for name in PACKAGES:
         if (ROOT / name).is_dir():
             unwanted = shutil.ignore_patterns("__pycache__")
             shutil.copytree(ROOT / name, clone / name, ignore=unwanted)
@@ -61,14 +61,15 @@ def test_an_event_type_is_added(tmp_path: Path) -> None:
             shutil.copy(ROOT / name, clone)
     old = old_ledger(Settings(data=tmp_path / "old", database_url=""))
     write_keyfile(tmp_path / "doctor.key", old.doctor)
+    write_keyfile(tmp_path / "patient.key", old.pat.actor)
     named = {"RECORD": old.record, "PATIENT": old.pat.patient, "PYTHONPATH": str(clone)}
-    walk("developer.md", tmp_path, named)
+    follow("developer.md", tmp_path, named)
 
 
-def test_every_page_is_walked() -> None:
+def test_every_tutorial_is_followed() -> None:
     tested = Path(__file__).read_text()
-    for page in WALKS.glob("*.md"):
-        assert f'walk("{page.name}"' in tested, page.name
+    for page in TUTORIALS.glob("*.md"):
+        assert f'follow("{page.name}"' in tested, page.name
 
 
 WRONG = {
