@@ -1,4 +1,4 @@
-"""`python -m benchmarks [NAME …]`: the table of floors, or the comparisons of docs/performance.md."""
+"""`python -m benchmarks [NAME …]`: the table of targets, or the comparisons of docs/performance.md."""
 
 import argparse
 import importlib
@@ -9,12 +9,12 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import blobs, growing
-from benchmarks.floors import FLOORS
 from benchmarks.machine import busy, machine
 from benchmarks.measure import Figure
 from benchmarks.page import Part, keep, kept, markdown, number, write_part
+from benchmarks.targets import TARGETS
 
-FLOORED = {
+TARGETED = {
     "append": "append in process, each signed and by bundles (SQLite)",
     "postgres": "append on PostgreSQL with two processes",
     "verifying": "verify a whole log, with and without signatures and orjson",
@@ -27,7 +27,7 @@ FLOORED = {
     "growing": "one log of a million entries: growth, views built anew, start after a crash",
     "importing": "import of sample or generated data",
 }
-"""Without a name, all of these: the table of floors."""
+"""Without a name, all of these: the table of targets."""
 COMPARED = {
     "profile": "where the microseconds of append, reading and verify go",
     "comparison": "the same events by what else one could use",
@@ -36,21 +36,21 @@ COMPARED = {
     "ciphers": "Cobblestone-256 against older ciphers",
 }
 """These write a block of docs/performance.md and its plots; `compare` is all of them."""
-HEAD = ("what", ">figure", "unit", ">limit", ">ratio", "floor", "met", "aim")
+HEAD = ("what", ">figure", "unit", ">limit", ">ratio", "target", "met", "aim")
 
 
 def main() -> int:
-    """Run what is named; print, keep and write down what came of it. 1 if a floor is missed."""
+    """Run what is named; print, keep and write down what came of it. 1 if a target is missed."""
     arguments = _arguments()
-    names: list[str] = arguments.name or list(FLOORED)
+    names: list[str] = arguments.name or list(TARGETED)
     if "compare" in names:
         names = list(COMPARED)
     console, began, where = Console(stderr=True), time.perf_counter(), _where()
     figures: list[Figure] = []
     for name in names:
-        console.print(f"measuring {name}: {(FLOORED | COMPARED)[name]}")
+        console.print(f"measuring {name}: {(TARGETED | COMPARED)[name]}")
         module = importlib.import_module(f"benchmarks.{name}")
-        if name in FLOORED:
+        if name in TARGETED:
             figures += module.figures(*_sizes(name, arguments))
         else:
             _compare(name, module, arguments, where)
@@ -61,7 +61,7 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    every = FLOORED | COMPARED
+    every = TARGETED | COMPARED
     text = "\n".join(f"  {name:<11} {what}" for name, what in every.items())
     parser = argparse.ArgumentParser(
         "python -m benchmarks",
@@ -105,7 +105,7 @@ def _compare(name: str, module: object, arguments: argparse.Namespace, where: st
 
 
 def _report(figures: Sequence[Figure], where: str, whole: bool) -> None:
-    """Print the table and keep it; a whole one is written down and has a row for every floor."""
+    """Print the table and keep it; a whole one is written down and has a row for every target."""
     rows = [_row(figure) for figure in figures]
     out = Table(*(name.lstrip(">") for name in HEAD), caption=where)
     for row in rows:
@@ -114,16 +114,16 @@ def _report(figures: Sequence[Figure], where: str, whole: bool) -> None:
     keep("latest", [figure.json() for figure in figures])
     if not whole:
         return
-    if missing := [f.what for f in FLOORS.values() if f not in {g.floor for g in figures}]:
+    if missing := [t.what for t in TARGETS.values() if t not in {f.target for f in figures}]:
         raise SystemExit(f"no figure for {missing}")
-    write_part(Part({"floors": markdown(HEAD, rows)}), where)
+    write_part(Part({"targets": markdown(HEAD, rows)}), where)
 
 
 def _row(figure: Figure) -> tuple[str, ...]:
-    owed, met = figure.floor, {None: "", True: "yes", False: "NO"}[figure.met]
+    target, met = figure.target, {None: "", True: "yes", False: "NO"}[figure.met]
     return (
         figure.name, number(figure.value), figure.unit, number(figure.limit), number(figure.ratio),
-        owed.text if owed else "", met, owed.aim if owed else "",
+        target.text if target else "", met, target.aim if target else "",
     )  # fmt: skip
 
 

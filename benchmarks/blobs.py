@@ -14,9 +14,9 @@ from client.beside import upload
 from records.uploads import Upload
 
 RATED_GIB = 1
-"""Plaintext of the blob whose rate is owed: what the machine's memory takes before its disk slows it."""
+"""Plaintext of the blob whose rate has a target: what the machine's memory takes before its disk slows it."""
 GIB = 5
-"""Plaintext of the blob whose memory is owed, the longest a record may have; `--gib` takes less."""
+"""Plaintext of the blob whose memory has a target, the longest a record may have; `--gib` takes less."""
 PIECE = 1024 * 1024
 
 

@@ -1,4 +1,4 @@
-"""One measured figure beside the limit of the same run, its floor and its aim."""
+"""One measured figure beside the limit of the same run, its target and its aim."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from benchmarks.floors import FLOORS, Floor
+from benchmarks.targets import TARGETS, Target
 from crypto.signing import SigningKey, verify
 
 MESSAGES = 512
@@ -31,27 +31,27 @@ class Figure:
     unit: str
     limit: float | None = None
     ratio: float | None = None
-    floor: Floor | None = None
+    target: Target | None = None
 
     @classmethod
-    def of(cls, floor: str, value: float, limit: float | None = None, note: str = "") -> "Figure":
-        """The figure that a floor of `FLOORS` is owed by; `note` is added to its name."""
-        owed = FLOORS[floor]
+    def of(cls, name: str, value: float, limit: float | None = None, note: str = "") -> "Figure":
+        """The figure of one of the `TARGETS`; `note` is added to its name."""
+        target = TARGETS[name]
         ratio = value / limit if limit else None
-        return cls(f"{owed.what}{note}", value, owed.unit, limit, ratio, owed)
+        return cls(f"{target.what}{note}", value, target.unit, limit, ratio, target)
 
     @property
     def met(self) -> bool | None:
-        """Whether the floor is met; None where none is owed."""
-        return None if self.floor is None else self.floor.met(self.value, self.ratio)
+        """Whether the target is met; None where there is none."""
+        return None if self.target is None else self.target.met(self.value, self.ratio)
 
     def json(self) -> dict[str, Any]:
         """As `latest.json` holds it."""
-        owed = {"floor": self.floor.text, "aim": self.floor.aim} if self.floor else {}
+        due = {"target": self.target.text, "aim": self.target.aim} if self.target else {}
         members = {
             name: getattr(self, name) for name in ("name", "value", "unit", "limit", "ratio")
         }
-        return {**members, **owed, "met": self.met}
+        return {**members, **due, "met": self.met}
 
 
 @cache

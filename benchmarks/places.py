@@ -8,7 +8,7 @@ from benchmarks.stopwatch import Place
 GATE, FOLDS = "4 gate: decide", "4 fold rows"
 BEGIN, COMMIT = "2 lock: flock, BEGIN, head", "6 commit: WAL, sync"
 
-INTAKE = (
+SIGNATURES = (
     Place("1 parse: canonical JSON, schema", "ledger.event:Event.parse"),
     Place("1 verify Ed25519", "storage.signatures:verify"),
     Place("1 bundle's tree and paths", "storage.signatures:bundle_paths"),
@@ -21,10 +21,10 @@ BATCH = (
     Place("3 load: ends of streams", "storage.sql.entries:EntryStore.streams"),
     Place("3 load: known event ids", "storage.sql.entries:EntryStore.known"),
     Place("3 load: rows of directory and facts", "storage.sql.rowcache:RowCache.load"),
-    Place("3 load: staged keys", "storage.keytable:Claims.__init__"),
+    Place("3 load: key table", "storage.keytable:Claims.__init__"),
     Place("3 load, the rest", "storage.log:Log._prepare"),
     Place("4 who may sign", "ledger.sequencer:check_event"),
-    Place("4 claim staged keys", "storage.keytable:Claims.claim"),
+    Place("4 claim keys", "storage.keytable:Claims.claim"),
     Place("4 entry's bytes", "ledger.entry:Entry.make"),
     Place("4 leaf hash", "ledger.sequencer:leaf_hash"),
     Place("4 tree's edge", "ledger.merkle:Frontier.append"),
@@ -42,14 +42,14 @@ BATCH = (
     Place("7 trusted checkpoint", "durable.trusted:TrustedCheckpoint.saw"),
     Place("7 batch, the rest: tell the callers", "storage.log:Log._run"),
 )
-APPEND = (*INTAKE, *BATCH)
+APPEND = (*SIGNATURES, *BATCH)
 
 
 def in_order() -> list[str]:
     """The rows of `APPEND`, with those that are timed in another way, as the transaction goes."""
     rows = list(dict.fromkeys(place.row for place in APPEND))
     for row, before in (
-        (GATE, "4 claim staged keys"),
+        (GATE, "4 claim keys"),
         (FOLDS, "4 chain, the rest"),
         (COMMIT, "7 trusted checkpoint"),
     ):
@@ -59,7 +59,7 @@ def in_order() -> list[str]:
 
 BATCH_OF_READING = "append: steps 2 to 7"
 READING = (
-    *(place._replace(row="append: " + place.row) for place in INTAKE),
+    *(place._replace(row="append: " + place.row) for place in SIGNATURES),
     *(place._replace(row=BATCH_OF_READING) for place in BATCH),
     Place("wrapped keys from the database", "storage.keytable:KeyTable.of_version"),
     Place("the upload's entry", "storage.ledger:Ledger.kept_entry"),

@@ -15,9 +15,9 @@ from typing import Any
 import orjson
 
 from benchmarks.fixture import ORIGIN, BenchFixture
-from benchmarks.floors import FLOORS
 from benchmarks.load import request, write_requests
 from benchmarks.measure import Figure, workplace
+from benchmarks.targets import TARGETS
 from client import beside, registering
 from client.local import LocalClient
 from crypto.encoding import b64encode
@@ -165,8 +165,8 @@ def _measure(place: Path, url: str, where: str) -> list[Figure]:
     }  # fmt: skip
     if not url:
         return [Figure.of(name, value) for name, value in measured.items()]
-    return [  # no floor is owed here
-        Figure(FLOORS[name].what.replace("SQLite", where), value, FLOORS[name].unit)
+    return [  # no target here
+        Figure(TARGETS[name].what.replace("SQLite", where), value, TARGETS[name].unit)
         for name, value in measured.items()
     ]
 

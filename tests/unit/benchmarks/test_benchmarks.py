@@ -1,4 +1,4 @@
-"""The benchmarks themselves: what is owed is measured, what they time is there, what they write has its place."""
+"""The benchmarks themselves: every target is measured, what they time is there, what they write has its place."""
 
 import importlib
 import inspect
@@ -7,37 +7,37 @@ from itertools import pairwise
 
 import pytest
 
-from benchmarks.__main__ import COMPARED, FLOORED
+from benchmarks.__main__ import COMPARED, TARGETED
 from benchmarks.clinic import zipfian
-from benchmarks.floors import FLOORS, Floor
 from benchmarks.measure import Figure
 from benchmarks.page import PAGE, PLOTS, markdown, replaced
 from benchmarks.places import APPEND, READING, VERIFY, in_order
 from benchmarks.plots import LABEL_SPACE, Line, Panel, _apart, chart
 from benchmarks.stopwatch import Place, Spent, Stopwatch, find
+from benchmarks.targets import TARGETS, Target
 
 
-def test_every_floor_has_a_row() -> None:
-    for name, floor in FLOORS.items():
-        module = importlib.import_module(f"benchmarks.{floor.benchmark}")
-        assert floor.benchmark in FLOORED
+def test_every_target_has_a_row() -> None:
+    for name, target in TARGETS.items():
+        module = importlib.import_module(f"benchmarks.{target.benchmark}")
+        assert target.benchmark in TARGETED
         written = inspect.getsource(module)
         whole, made = f'"{name}"', name.startswith("verify") and 'f"verify {library}' in written
-        assert whole in written or made, f"{floor.benchmark} measures no {name}"
+        assert whole in written or made, f"{target.benchmark} measures no {name}"
 
 
-def test_a_floor_counts_value_and_ratio() -> None:
-    assert FLOORS["signed"].text == "≥ 8,500 events/s and ≥ 0.50 of the limit"
+def test_a_target_counts_value_and_ratio() -> None:
+    assert TARGETS["signed"].text == "≥ 8,500 events/s and ≥ 0.50 of the limit"
     assert Figure.of("signed", 8_500, 17_000).met
-    assert not Figure.of("signed", 8_500, 20_000).met, "the ratio is owed, too"
+    assert not Figure.of("signed", 8_500, 20_000).met, "the ratio counts, too"
     assert not Figure.of("signed", 8_499, 10_000).met
     assert not Figure.of("signed", 8_500).met, "a ratio without a limit is none"
-    at_most = Floor("x", "ms", "receipts", 1, most=True)
+    at_most = Target("x", "ms", "receipts", 1, most=True)
     assert at_most.met(1, None)
     assert not at_most.met(1.01, None)
 
 
-@pytest.mark.parametrize("block", ["floors", *COMPARED])
+@pytest.mark.parametrize("block", ["targets", *COMPARED])
 def test_the_page_has_a_block_for_each(block: str) -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert f"<!-- {block} -->\nx\n<!-- /{block} -->" in replaced(text, block, "x")
