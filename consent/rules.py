@@ -6,14 +6,14 @@ RULES = {
     "S2": ("state", "the record was erased or retracted, is kept for a court, or the patient has died"),
     "S3": ("sign-in", "what needs a stronger sign-in, or a key of one's own"),
     "S4": ("harm hold", "the hospital that wrote the record holds it back for a while, because it would harm"),
-    "S5": ("own chart", "patients may do with their own chart whatever the law lets them"),
+    "S5": ("own chart", "patients may do with their own chart whatever the law allows"),
     "S6": ("own records", "a hospital keeps, reads and corrects the records that it wrote itself"),
     "S7": ("exclusion", "the patient keeps a person, a hospital or a department out"),
-    "S8": ("emergency", "a doctor who declared an emergency reads up to the patient's ceiling"),
+    "S8": ("emergency", "a doctor who declared an emergency may read up to the patient's ceiling"),
     "S9": ("grant", "the patient granted it, and the grant covers it"),
-    "S10": ("on behalf", "acting for somebody, as far as that person and the delegation reach"),
+    "S10": ("on behalf", "acting for somebody, as far as that person's rights and the delegation reach"),
     "S11": ("care link", "a referral, an appointment or a consultation ties the hospital to the patient"),
-    "S12": ("default", "nothing above decided: only asking for access is permitted"),
+    "S12": ("default", "no rule above decided: only asking for access is permitted"),
 }  # fmt: skip
 """Number → (short name, sentence), in the order in which they are asked; docs/consent/rules.md has them all."""
 
