@@ -48,7 +48,7 @@ GOOD, WRONG, USAGE, UNPROVEN, COULD_NOT_RUN = range(5)
 
 app = typer.Typer(
     name="heartwood",
-    help="A patient record service in which every act is a signed event that anyone entitled can verify.",
+    help="A patient record service in which every act is a signed event that anyone entitled to it can verify.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -68,7 +68,7 @@ def _heartwood(
         typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
     ] = False,
 ) -> None:
-    """A patient record service in which every act is a signed event that anyone entitled can verify."""
+    """A patient record service in which every act is a signed event that anyone entitled to it can verify."""
 
 
 Data = Annotated[
@@ -83,7 +83,7 @@ Url = Annotated[
 As = Annotated[Path, typer.Option("--as", help="The key file of whoever acts.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Vkey = Annotated[
-    Path | None, typer.Option("--vkey", help="The log's verifier keys, got from elsewhere.")
+    Path | None, typer.Option("--vkey", help="The log's verifier keys, obtained independently.")
 ]
 
 

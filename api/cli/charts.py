@@ -51,7 +51,7 @@ def chart(
     url: Url = None,
     json_: Json = False,
 ) -> None:
-    """List the records of a chart that you may see. Looking at it stands in the log, too."""
+    """List the records of a chart that you may see. The log records this look, too."""
     acting = actor(reader)
     taken: list[ExportedRecord] = []
     with at(data, url) as client:
@@ -96,10 +96,10 @@ def history_(
     url: Url = None,
     json_: Json = False,
 ) -> None:
-    """Every act on a chart, permitted or refused. Looking at it stands in it, too.
+    """Show every act on a chart, permitted or refused. This look is part of it, too.
 
-    That none is missing is checked against the log's keys: those beside the data, or of --vkey. From a server
-    without --vkey, those that it named at the first contact count.
+    That none is missing is checked against the log's keys: those in the data directory, or those of --vkey. For a
+    server without --vkey, the keys that it named at the first contact are used.
     """
     acting = actor(reader)
     known = vkey or (Settings().vkey if url else settings(data).data / "log.vkey")

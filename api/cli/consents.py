@@ -31,7 +31,7 @@ def grant(
     record: Annotated[list[str] | None, typer.Option(help="Only these records.")] = None,
     category: Annotated[list[str] | None, typer.Option(help="Only these categories.")] = None,
     date_from: Annotated[str, typer.Option(help="Only from this clinical date, YYYY-MM-DD.")] = "",
-    date_to: Annotated[str, typer.Option(help="Only to this clinical date, included.")] = "",
+    date_to: Annotated[str, typer.Option(help="Only up to and including this clinical date.")] = "",
     author: Annotated[
         list[str] | None, typer.Option(help="Only what this person or hospital wrote.")
     ] = None,
@@ -40,21 +40,26 @@ def grant(
         list[str] | None,
         typer.Option("--except", help='Leave out: JSON such as {"categories": ["imaging"]}.'),
     ] = None,
-    label: Annotated[list[str] | None, typer.Option(help="A sensitivity label it covers.")] = None,
+    label: Annotated[
+        list[str] | None, typer.Option(help="A sensitivity label that the grant covers.")
+    ] = None,
     days: Annotated[
         int | None,
-        typer.Option(min=1, help="For how long; at most the policy's, which is the default."),
+        typer.Option(
+            min=1, help="For how long; by default, and at most, as long as the policy allows."
+        ),
     ] = None,
-    purpose: Annotated[list[str] | None, typer.Option(help="By default TREAT alone.")] = None,
+    purpose: Annotated[list[str] | None, typer.Option(help="By default only TREAT.")] = None,
     uses: Annotated[int | None, typer.Option(min=1, help="How many readings at most.")] = None,
     sensitive: Annotated[
-        bool, typer.Option("--sensitive", help="A whole-chart grant covers sensitive records too.")
+        bool,
+        typer.Option("--sensitive", help="Let a whole-chart grant cover sensitive records, too."),
     ] = False,
     data: Data = None,
     url: Url = None,
     json_: Json = False,
 ) -> None:
-    """Let a person, a hospital or a group read: the whole chart, a part of it, or some records."""
+    """Let a person, a hospital or a group read the whole chart, part of it, or some records."""
     acting = actor(patient_key)
     what: dict[str, Any] = {
         "authors": sorted(author or ()), "categories": sorted(category or ()), "date_from": date_from,
@@ -100,7 +105,9 @@ def grant(
 @app.command()
 def revoke(
     patient_key: As,
-    grant_id: Annotated[str | None, typer.Option("--grant", help="One grant and its line.")] = None,
+    grant_id: Annotated[
+        str | None, typer.Option("--grant", help="One grant, with those that it replaced.")
+    ] = None,
     grantee: Annotated[
         str | None, typer.Option(help="Everything this person, hospital or group was granted.")
     ] = None,
@@ -109,7 +116,7 @@ def revoke(
     url: Url = None,
     json_: Json = False,
 ) -> None:
-    """Take a grant back; what comes after it in the log is refused."""
+    """Revoke access; whatever follows in the log is refused."""
     acting = actor(patient_key)
     with at(data, url) as client:
         chart = chart_of(client, acting, patient)
@@ -153,7 +160,7 @@ def include(
     reader: Reader, patient_key: As, patient: PatientOption = None, data: Data = None,
     url: Url = None, json_: Json = False,
 ) -> None:  # fmt: skip
-    """Lift an exclusion; what was granted counts again."""
+    """Lift an exclusion; existing grants apply again."""
     acting = actor(patient_key)
     with at(data, url) as client:
         chart, known = chart_of(client, acting, patient), reader_of(client, acting, reader)
@@ -167,7 +174,7 @@ def hide(
     record: RecordArgument, patient_key: As, patient: PatientOption = None, data: Data = None,
     url: Url = None, json_: Json = False,
 ) -> None:  # fmt: skip
-    """Hide a record: no grant covers it; the hospital that wrote it still has it."""
+    """Hide a record: no grant covers it; the hospital that wrote it can still read it."""
     acting = actor(patient_key)
     with at(data, url) as client:
         seq = grants.hide(client, acting, chart_of(client, acting, patient), record)
@@ -192,7 +199,7 @@ def grants_(
     patient_key: As, patient: PatientOption = None, data: Data = None, url: Url = None,
     json_: Json = False,
 ) -> None:  # fmt: skip
-    """What was granted and excluded on one's own chart."""
+    """List grants and exclusions on your own chart."""
     acting = actor(patient_key)
     with at(data, url) as client:
         chart, now = chart_of(client, acting, patient), client.now()
@@ -213,9 +220,11 @@ def why(
     asker: As,
     patient: PatientOption = None,
     record: Annotated[
-        str, typer.Option(help="About this record; without it, the whole chart.")
+        str, typer.Option(help="The record in question; by default the whole chart.")
     ] = "",
-    who: Annotated[str, typer.Option("--actor", help="About whom; by default yourself.")] = "",
+    who: Annotated[
+        str, typer.Option("--actor", help="Whose access to explain; by default your own.")
+    ] = "",
     role: Annotated[str, typer.Option(help="In which role; by default your own.")] = "",
     hospital: Annotated[str, typer.Option(help="For which hospital.")] = "",
     purpose: Annotated[str, typer.Option(help="HL7 v3-ActReason.")] = "TREAT",
@@ -223,7 +232,7 @@ def why(
     url: Url = None,
     json_: Json = False,
 ) -> None:
-    """Explain what the rules say now: which rule, which facts, what would have to change."""
+    """Explain what the rules say now: which rule, which facts, and what would have to change."""
     acting = actor(asker)
     with at(data, url) as client:
         chart = (

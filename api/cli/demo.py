@@ -11,7 +11,7 @@ from api.cli.app import WRONG, app, fail
 @app.command()
 def demo(
     directory: Annotated[
-        Path, typer.Option(help="A folder of its own: new, or one an earlier demo made.")
+        Path, typer.Option(help="A folder for the demo: new, or made by an earlier demo.")
     ] = Path("heartwood-demo"),
 ) -> None:
     """Run end to end on generated data: upload, grant, read, refuse, revoke, verify, tamper."""

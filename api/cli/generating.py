@@ -20,7 +20,10 @@ from synthetic import YEARS
 @app.command()
 def generate(
     directory: Annotated[
-        Path, typer.Argument(help="A folder: new, empty, or of the same run, which goes on.")
+        Path,
+        typer.Argument(
+            help="A folder: new, empty, or of an earlier run with the same options, which continues."
+        ),
     ],
     patients: Annotated[
         int, typer.Option(min=1, max=PATIENTS_LIMIT, help="How many patients.")
@@ -31,7 +34,7 @@ def generate(
     years: Annotated[
         int, typer.Option(min=1, max=YEARS_LIMIT, help="How many years the records go back.")
     ] = YEARS,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that write side by side.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that write in parallel.")] = 1,
     json_: Json = False,
 ) -> None:
     """Generate synthetic patients: one FHIR R4 bundle each, and files of hospitals and doctors."""

@@ -20,45 +20,50 @@ REASONS_SHOWN = 10
 
 @app.command("import")
 def import_(
-    paths: Annotated[list[Path], typer.Argument(help="Files, or folders of them.")],
+    paths: Annotated[list[Path], typer.Argument(help="Files or folders.")],
     system: As,
     hospital: Annotated[str, typer.Option(help="Whose data it is; must be the system's own.")],
     patient: Annotated[
-        str, typer.Option(help="Patient for attachments no manifest lists: an identifier.")
+        str, typer.Option(help="An identifier of the patient whose attachments are in no manifest.")
     ] = "",
     mapping: Annotated[
-        Path | None, typer.Option(help="What the columns of tables mean (TOML); Synthea's without.")
+        Path | None,
+        typer.Option(help="What the columns of tables mean (TOML); by default those of Synthea."),
     ] = None,
     labels: Annotated[
         Path | None,
-        typer.Option(help="Which codes are sensitive (CSV); the program's own without."),
+        typer.Option(help="Which codes are sensitive (CSV); by default the built-in list."),
     ] = None,
     source: Annotated[
         str,
-        typer.Option(help="The system whose own ids these are: `Patient/4711` counts within it."),
+        typer.Option(help="The system whose ids these are: `Patient/4711` is unique within it."),
     ] = "",
     placeholders: Annotated[
         Path | None,
-        typer.Option(help="Which numbers name nobody (one a line); the program's own without."),
+        typer.Option(
+            help="Which numbers identify nobody (one per line); by default the built-in list."
+        ),
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option(help="Folder for rejects and corrections, one an import; made when needed."),
+        typer.Option(
+            help="A folder for rejects and corrections, one per import; created when needed."
+        ),
     ] = None,
     accept_rejects: Annotated[
         bool,
         typer.Option(
-            help="End with 0 also when units were rejected, and leave out folders that can't be read."
+            help="End with 0 even if units were rejected, and skip folders that can't be read."
         ),
     ] = False,
-    dry_run: Annotated[bool, typer.Option(help="Say what would happen; write no record.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Show what would happen; write no record.")] = False,
     data: Data = None,
     json_: Json = False,
 ) -> None:
     """Import FHIR bundles, tables, HL7 v2 messages and attachments as a hospital's system.
 
     Every unit found is imported, a reference, or rejected with the reason; it ends with 1 if any was
-    rejected. Run it again after an interruption, or with mended rejects: what is known already is left alone.
+    rejected. Run it again after an interruption, or with corrected rejects: what is already known is left alone.
     """
     from imports.labels import Labels  # here, as no other command needs them: a tenth of each start
     from imports.run import Options, import_paths

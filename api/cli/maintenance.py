@@ -25,7 +25,7 @@ from storage.maintenance.scrub import Finding, Scrub
 
 Keeper = Annotated[
     Path | None,
-    typer.Option("--keeper", help="Another folder, for the keeper's store, roots and keys."),
+    typer.Option("--keeper", help="A separate folder for the keeper's store, roots and keys."),
 ]
 
 
@@ -43,13 +43,13 @@ def scrub(
     repair_from: Annotated[
         Path | None,
         typer.Option(
-            "--repair-from", help="A backup, or a folder of blobs, to bring good ones back from."
+            "--repair-from", help="A backup, or a folder of blobs, from which to restore good ones."
         ),
     ] = None,
     data: Data = None,
     json_: Json = False,
 ) -> None:
-    """Compare every blob and every key's row with the log; ends with 1 if something is wrong and stays so."""
+    """Compare every blob and every key with the log; ends with 1 if anything is wrong and not repaired."""
     good = _source(repair_from) if repair_from else None
     found: list[Finding] = []
     wrong = put_right = 0
@@ -91,7 +91,7 @@ def _told(finding: Finding) -> str:
 
 @app.command()
 def sweep(data: Data = None, json_: Json = False) -> None:
-    """Remove what was staged over a day ago and is named by no entry; a server does it by itself."""
+    """Remove orphans: what was staged over a day ago and no entry names. A server does this by itself."""
     with opened(data) as ledger:
         check_clock(ledger.log.unavailable())
         swept = sweep_once(ledger.stores, settings(data).data, ledger.clock())
@@ -109,12 +109,14 @@ def sweep(data: Data = None, json_: Json = False) -> None:
 
 @app.command()
 def backup(
-    directory: Annotated[Path, typer.Argument(help="A new folder, or that of earlier backups.")],
+    directory: Annotated[
+        Path, typer.Argument(help="A new folder, or the folder of an earlier backup.")
+    ],
     keeper: Keeper = None,
     data: Data = None,
     json_: Json = False,
 ) -> None:
-    """Back up database and blobs while the ledger is in use; with --keeper, what opens records, apart."""
+    """Back up database and blobs while the ledger is in use; with --keeper also what opens the records."""
     config = settings(data)
     apart = (secrets_of(config), keeper) if keeper else None
     with opened_stores(config, anchored=True) as stores, bar("backing up") as progress:
@@ -142,16 +144,16 @@ def restore(
         Path | None,
         typer.Option(
             "--keeper",
-            help="The backup of the keeper's store, or the old data directory if it is there.",
+            help="The backup of the keeper's store, or the old data directory if it still exists.",
         ),
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Check the backup, and write nothing.")
+        bool, typer.Option("--check", help="Check the backup without writing anything.")
     ] = False,
     data: Data = None,
     json_: Json = False,
 ) -> None:
-    """Restore a backup into a new data directory (and an empty PostgreSQL database), after checking all of it."""
+    """Check a whole backup, then restore it into a new data directory (and an empty PostgreSQL database)."""
     config = settings(data)
     with bar("checking") as progress:
         found = check_backup(directory, keeper, progress)

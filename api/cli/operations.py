@@ -68,13 +68,13 @@ def rebuild_(
     swap: Annotated[
         bool,
         typer.Option(
-            "--swap/--check", help="Put right what differs; --check compares only (the default)."
+            "--swap/--check", help="Correct what differs; --check only compares (the default)."
         ),
     ] = False,
     data: Data = None,
     json_: Json = False,
 ) -> None:
-    """Build every view anew from the log and compare it with the live one; ends with 1 if they differ."""
+    """Rebuild every view from the log and compare it with the live one; ends with 1 if they differ."""
     with opened(data) as ledger:
         found = rebuild(ledger.store, swap)
     say(json_, dataclasses.asdict(found), *_rebuilt(found))
@@ -96,7 +96,7 @@ def _rebuilt(found: Rebuilt) -> list[str]:
 
 @app.command()
 def status(data: Data = None, json_: Json = False) -> None:
-    """How the ledger stands; ends with 4 and the reason if it would not open, or nothing can be appended."""
+    """Show the ledger's state; ends with 4 and the reason if it doesn't open or nothing can be appended."""
     config = settings(data)
     now = status_of(config)
     refused, stopped = _refused(config)

@@ -21,9 +21,10 @@ from ledger.directory import RECOVERY_WAIT_MS
 
 HOUR_MS = 3_600_000
 NoKey = Annotated[
-    bool, typer.Option("--no-key", help="Make no key; `key new --account` registers one later.")
+    bool,
+    typer.Option("--no-key", help="Create no key; register one later with `key new --account`."),
 ]
-Name = Annotated[str, typer.Argument(help="The name; it is sealed, the log never holds it.")]
+Name = Annotated[str, typer.Argument(help="The name; it is sealed, and never readable in the log.")]
 
 hospital_app = typer.Typer(help="Hospitals.", no_args_is_help=True)
 system_app = typer.Typer(help="Systems of a hospital.", no_args_is_help=True)
@@ -42,7 +43,7 @@ for name, group in (
 
 @hospital_app.command("add")
 def hospital_add(
-    name: Annotated[str, typer.Argument(help="The public name; it stands in the log.")],
+    name: Annotated[str, typer.Argument(help="The public name; the log shows it.")],
     operator: As,
     time_zone: Annotated[str, typer.Option(help="IANA time zone.")] = "Etc/UTC",
     data: Data = None,
@@ -121,11 +122,15 @@ def patient_add(
     system: As,
     birth: Annotated[
         datetime | None,
-        typer.Option("--birth-date", formats=["%Y-%m-%d"], help="Of a minor; of age without it."),
+        typer.Option(
+            "--birth-date",
+            formats=["%Y-%m-%d"],
+            help="For a minor; by default the patient is of age.",
+        ),
     ] = None,
     deceased: Annotated[bool, typer.Option("--deceased", help="The patient has died.")] = False,
     identifier: Annotated[
-        str, typer.Option(help="The hospital's own, <system>|<value>; found again by `lookup`.")
+        str, typer.Option(help="The hospital's own, <system>|<value>; `lookup` finds it.")
     ] = "",
     no_key: NoKey = False,
     data: Data = None,
@@ -152,23 +157,28 @@ def key_new(
     account: Annotated[str, typer.Option(help="Whose key it is.")],
     voucher: As,
     public_key: Annotated[
-        str | None, typer.Option(help="Of a key made elsewhere: its 32 raw bytes in base64.")
+        str | None,
+        typer.Option(help="The public half of a key made elsewhere: 32 raw bytes in base64."),
     ] = None,
     proof: Annotated[
-        str | None, typer.Option(help="Its signature over the proof of possession, base64.")
+        str | None,
+        typer.Option(help="That key's signature over the proof of possession, in base64."),
     ] = None,
     recovery: Annotated[
-        bool, typer.Option("--recovery", help="After a loss; counts from 24 hours later.")
+        bool,
+        typer.Option(
+            "--recovery", help="Replace a lost key; the new one becomes valid 24 hours later."
+        ),
     ] = False,
     role: Annotated[
-        str, typer.Option(help="In which role the key file acts, if the account has several.")
+        str, typer.Option(help="The role of the key file, if the account has several.")
     ] = "",
-    hospital: Annotated[str, typer.Option(help="And for which hospital.")] = "",
+    hospital: Annotated[str, typer.Option(help="The hospital of that role.")] = "",
     data: Data = None,
     url: Url = None,
     json_: Json = False,
 ) -> None:
-    """Register a key: sign as the registrar for a first key, as the account itself for another."""
+    """Register a key: an account's first as its registrar, further ones as the account itself."""
     if (public_key is None) != (proof is None):
         raise RecordsError("--public-key and --proof belong together: give both, or neither")
     if not is_id("ac", account):
@@ -209,7 +219,7 @@ def key_revoke(
     url: Url = None,
     json_: Json = False,
 ) -> None:
-    """Revoke a key, for ever: as its account, as who vouched for it, or as the operator."""
+    """Revoke a key for good: as its account, as whoever vouched for it, or as the operator."""
     acting = actor(who)
     whose = acting.account if account is None else account
     with at(data, url) as client:
@@ -263,10 +273,14 @@ def patient_correct(
     who: As,
     birth: Annotated[
         datetime | None,
-        typer.Option("--birth-date", formats=["%Y-%m-%d"], help="Of a minor; of age without it."),
+        typer.Option(
+            "--birth-date",
+            formats=["%Y-%m-%d"],
+            help="For a minor; by default the patient is of age.",
+        ),
     ] = None,
     deceased: Annotated[bool, typer.Option("--deceased", help="The patient has died.")] = False,
-    name: Annotated[str, typer.Option(help="Another name; it is sealed.")] = "",
+    name: Annotated[str, typer.Option(help="The new name; it is sealed.")] = "",
     data: Data = None,
     url: Url = None,
     json_: Json = False,
@@ -281,13 +295,15 @@ def patient_correct(
 
 @app.command()
 def lookup(
-    identifiers: Annotated[list[str], typer.Argument(help="The hospital's own: <system>|<value>.")],
+    identifiers: Annotated[
+        list[str], typer.Argument(help="The hospital's own identifiers: <system>|<value>.")
+    ],
     who: As,
     data: Data = None,
     url: Url = None,
     json_: Json = False,
 ) -> None:
-    """Find patients by the hospital's own identifiers; for that hospital alone."""
+    """Find patients by the hospital's own identifiers; only for that hospital."""
     with at(data, url) as client:
         found = client.lookup(actor(who), identifiers)
     lines = [

@@ -9,13 +9,13 @@ from api.operator import policies
 from ledger.policies import POLICY_WAIT_MS, PolicyRow
 from ledger.times import DAY_MS, format_time
 
-policy_app = typer.Typer(help="The policy that the rules go by.", no_args_is_help=True)
+policy_app = typer.Typer(help="The policy behind the rules.", no_args_is_help=True)
 app.add_typer(policy_app, name="policy")
 
 
 @policy_app.command("show")
 def policy_show(data: Data = None, json_: Json = False) -> None:
-    """The policy in force, and what is pending with the instant at which it takes effect."""
+    """Show the policy in force, and pending changes with the time at which they take effect."""
     with opened(data) as ledger:
         now = policies.standing(ledger)
     fields = _policy(now.in_force) | {"pending": [_policy(row) for row in now.pending]}
@@ -39,13 +39,13 @@ def policy_set(
     drop_pending: Annotated[
         bool,
         typer.Option(
-            "--drop-pending", help="Start from the policy in force; what waits is dropped."
+            "--drop-pending", help="Start from the policy in force and drop pending changes."
         ),
     ] = False,
     data: Data = None,
     json_: Json = False,
 ) -> None:
-    """Change the policy, as the operator. What only narrows is in force at once; the rest waits."""
+    """Change the policy, as the operator. Changes that only narrow take effect at once; others wait."""
     acting = actor(operator)
     with opened(data) as ledger:
         done = policies.change(ledger, acting, changes or (), drop_pending)

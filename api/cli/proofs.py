@@ -40,7 +40,7 @@ from storage.exports import check_empty, write_export, write_source
 
 Export = Annotated[Path, typer.Argument(help="An export's folder.")]
 Policy = Annotated[
-    Path | None, typer.Option("--policy", help="The witness policy, got from elsewhere.")
+    Path | None, typer.Option("--policy", help="The witness policy, obtained independently.")
 ]
 Now = Annotated[
     str | None,
@@ -63,12 +63,14 @@ def _moment(text: str | None) -> int | None:
 def receipt(
     seq: Annotated[int, typer.Argument(help="The entry's number.")],
     who: As,
-    out: Annotated[Path | None, typer.Option(help="Where to; by default standard output.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The output file; by default standard output.")
+    ] = None,
     data: Data = None,
     url: Url = None,
     json_: Json = False,
 ) -> None:
-    """The receipt of an entry that concerns you: entry, path and signed checkpoint."""
+    """Get the receipt of an entry that concerns you: entry, path and signed checkpoint."""
     acting = actor(who)
     with at(data, url) as client:
         text, final = client.receipt(acting, seq)
@@ -92,13 +94,13 @@ def check(
     against: Annotated[
         str | None,
         typer.Option(
-            help="Today's log, in which it must still stand: an export's folder, or a URL."
+            help="Today's log, which must still hold the entry: an export's folder, or a URL."
         ),
     ] = None,
     policy: Policy = None,
     json_: Json = False,
 ) -> None:
-    """Check a receipt, offline: does its entry stand in the log that signed it, and does it still?"""
+    """Check a receipt offline: is its entry in the log that signed it, and is it still there?"""
     vkeys = read_vkeys(vkey)
     data = read_receipt(file)
     assert data is not None
@@ -157,7 +159,7 @@ def export(
 
 @app.command()
 def log_token(who: As, url: Url = None, json_: Json = False) -> None:
-    """A token with which other tools fetch entries of a server's log; an auditor gets it, and it is on record."""
+    """Get a token with which other tools fetch entries from a server's log, as an auditor; the log records it."""
     if url is None:
         raise RecordsError("a token is for a server: name it with --url")
     with server(url) as far:
@@ -171,7 +173,7 @@ def verify(
     directory: Export,
     vkey: Vkey = None,
     at_least: Annotated[
-        Path | None, typer.Option(help="An older receipt that must still stand.")
+        Path | None, typer.Option(help="An older receipt whose entry must still be there.")
     ] = None,
     since: Annotated[
         Path | None, typer.Option(help="An older export that this one must extend.")
@@ -181,7 +183,7 @@ def verify(
     signatures: Annotated[bool, typer.Option(help="Check the events' signatures.")] = True,
     json_: Json = False,
 ) -> None:
-    """Verify an export, offline: every hash, chain, signature, signer, tile and the checkpoint."""
+    """Verify an export offline: every hash, chain, signature, signer, tile and the checkpoint."""
     report = verify_export(
         directory, read_vkeys(vkey), read_receipt(at_least), signatures, since=since,
         policy=read_policy(policy), now=_moment(now),
@@ -201,13 +203,13 @@ def audit(
     vkey: Vkey = None,
     since: Annotated[
         Path | None,
-        typer.Option(help="An older export whose audit was good: its part is not decided again."),
+        typer.Option(help="An older export whose audit was good: what it covers is skipped."),
     ] = None,
     policy: Policy = None,
     now: Now = None,
     json_: Json = False,
 ) -> None:
-    """Decide every access of an export again, offline, by the rules and the log alone."""
+    """Evaluate every decision of an export again, offline, using only the rules and the log."""
     found = audit_export(directory, read_vkeys(vkey), since, read_policy(policy), _moment(now))
     say(json_, asdict(found) | {"by_rule": dict(found.by_rule)}, *found.lines())
     raise typer.Exit(WRONG if found.wrong else GOOD if found.proven else UNPROVEN)

@@ -19,7 +19,7 @@ from records.uploads import Upload
 
 READ_BYTES = 1024 * 1024
 Purpose = Annotated[str, typer.Option(help="HL7 v3-ActReason, e.g. TREAT or PATRQT.")]
-File = Annotated[Path, typer.Argument(help="What to upload; - for standard input.")]
+File = Annotated[Path, typer.Argument(help="The file to upload; - for standard input.")]
 Title = Annotated[str, typer.Option(help="A title; it is sealed.")]
 MediaType = Annotated[str | None, typer.Option(help="By default from the file's name.")]
 ClinicalDate = Annotated[str, typer.Option(help="YYYY-MM-DD.")]
@@ -77,7 +77,7 @@ def amend(
     url: Url = None,
     json_: Json = False,
 ) -> None:
-    """Append a new version of a record of one's own hospital; the versions before stay readable."""
+    """Append a new version of your hospital's own record; earlier versions stay readable."""
     one = _upload(file, "", category, title, media_type, clinical_date, confidentiality, label)
     with at(data, url) as client:
         done = authoring.amend(client, actor(author), record, one, purpose)
@@ -94,7 +94,7 @@ def retract(
     url: Url = None,
     json_: Json = False,
 ) -> None:
-    """Retract a record: only the hospital that wrote it and the patient go on reading it."""
+    """Retract a record: only the patient and the hospital that wrote it can still read it."""
     with at(data, url) as client:
         seq = authoring.retract(client, actor(author), record, purpose)
     say(json_, {"record": record, "seq": seq}, f"{record} is retracted by entry {seq}")
@@ -130,12 +130,14 @@ def open_(
     reader: As,
     purpose: Purpose = "TREAT",
     version: Annotated[int | None, typer.Option(min=1, help="By default the latest.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Where to; by default standard output.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The output file; by default standard output.")
+    ] = None,
     data: Data = None,
     url: Url = None,
     json_: Json = False,
 ) -> None:
-    """Read a record. The reading stands in the log before the first byte is given."""
+    """Read a record. The log holds the reading before the first byte is released."""
     acting = actor(reader)
     if json_ and out is None:
         raise RecordsError("--json needs --out FILE: the content and the JSON would be mixed")

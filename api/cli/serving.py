@@ -31,7 +31,7 @@ _OPEN = (
 def serve(
     data: Data = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port; 0 takes a free one and prints it.")] = 8420,
+    port: Annotated[int, typer.Option(help="The port; 0 chooses a free one and prints it.")] = 8420,
     workers: Annotated[int, typer.Option(min=1, help="Processes that share the port.")] = 1,
 ) -> None:
     """Serve HTTP. Stopping (SIGTERM) finishes what was accepted."""

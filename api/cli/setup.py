@@ -17,13 +17,13 @@ from journeys.errors import RecordsError
 from ledger.times import format_time
 
 Origin = Annotated[
-    str, typer.Option(help="The log's name: a URL without schema, e.g. heartwood.example/log.")
+    str, typer.Option(help="The log's name: a URL without its scheme, e.g. heartwood.example/log.")
 ]
 
 
 @app.command()
 def init(data: Data = None, origin: Origin = "heartwood.local/log", json_: Json = False) -> None:
-    """Make a new ledger: keys, roots, schema and entry 0. Never over one that is there."""
+    """Create a new ledger: keys, roots, schema and entry 0. Never overwrites an existing one."""
     config = settings(data)
     created = create_ledger(config, origin)
     fields = {
@@ -53,14 +53,14 @@ def passphrase(
         list[Path] | None,
         typer.Argument(help="Key files kept elsewhere; those in the data directory are included."),
     ] = None,
-    none: Annotated[bool, typer.Option("--none", help="Take the passphrase away.")] = False,
+    none: Annotated[bool, typer.Option("--none", help="Remove the passphrase.")] = False,
     data: Data = None,
     json_: Json = False,
 ) -> None:
-    """Change the passphrase of root keys, the log's keys and key files.
+    """Change the passphrase of the root keys, the log's keys and key files.
 
-    HEARTWOOD_PASSPHRASE is the old one, HEARTWOOD_NEW_PASSPHRASE the new one, or it is asked for. If the command is
-    cut off, run it again with both.
+    HEARTWOOD_PASSPHRASE is the old one and HEARTWOOD_NEW_PASSPHRASE the new one; what is missing is asked for. If the
+    command is interrupted, run it again with both.
     """
     config = settings(data)
     done = change_passphrase(config, None if none else _new_passphrase(config), keyfiles or ())
@@ -88,13 +88,13 @@ def accept_clock(
         str,
         typer.Argument(
             metavar="TIME",
-            help="The time now, as another clock shows it, with its zone: 2027-03-01T14:05+01:00.",
+            help="The current time by another clock, with its UTC offset: 2027-03-01T14:05+01:00.",
         ),
     ],
     data: Data = None,
     json_: Json = False,
 ) -> None:
-    """Say that this machine's clock is right where it was set, or the ledger was not used for long."""
+    """Confirm this machine's clock after it was set, or after the ledger was unused for a long time."""
     said = _moment(now)
     believe_clock(settings(data), said)
     say(
@@ -120,7 +120,7 @@ def _moment(text: str) -> int:
 
 @app.command("accept-restore")
 def accept(operator: As, data: Data = None, json_: Json = False) -> None:
-    """Go on with a database older than the last checkpoint; the loss stands in the log for all to see."""
+    """Continue with a database older than the last checkpoint; the log records the loss for everyone to see."""
     acting = actor(operator)
     ledger = open_ledger(settings(data), restored=True)
     try:

@@ -12,7 +12,9 @@ from identity.actors import new_key
 from people.hospitals import directory_of
 
 group_app = typer.Typer(help="Groups (departments) of a hospital.", no_args_is_help=True)
-auditor_app = typer.Typer(help="Auditors, who verify without reading.", no_args_is_help=True)
+auditor_app = typer.Typer(
+    help="Auditors, who verify without reading records.", no_args_is_help=True
+)
 for name, part in (("group", group_app), ("auditor", auditor_app)):
     app.add_typer(part, name=name)
 
@@ -48,7 +50,7 @@ def auditor_add(
 def group_add(
     name: Name, admin: As, data: Data = None, url: Url = None, json_: Json = False
 ) -> None:
-    """Form a group at the admin's hospital (as the admin)."""
+    """Create a group at the admin's hospital (as the admin)."""
     acting = actor(admin)
     with at(data, url) as client:
         group, seq = groups.form(client, acting, name)
@@ -65,7 +67,7 @@ def group_join(
     url: Url = None,
     json_: Json = False,
 ) -> None:
-    """Put a doctor of the admin's hospital into a group (as the admin)."""
+    """Add a doctor of the admin's hospital to a group (as the admin)."""
     acting = actor(admin)
     with at(data, url) as client:
         seq = groups.join(client, acting, group, account)
@@ -85,7 +87,7 @@ def group_leave(
     url: Url = None,
     json_: Json = False,
 ) -> None:
-    """Take somebody out of a group (as the admin)."""
+    """Remove somebody from a group (as the admin)."""
     acting = actor(admin)
     with at(data, url) as client:
         seq = groups.leave(client, acting, group, account)
@@ -98,7 +100,7 @@ def group_leave(
 
 @group_app.command("list")
 def group_list(hospital: HospitalId, data: Data = None, json_: Json = False) -> None:
-    """A hospital's groups and who is in them."""
+    """List a hospital's groups and their members."""
     with opened(data) as ledger:
         found = directory_of(ledger, hospital).groups
     lines = [
@@ -113,7 +115,7 @@ def group_list(hospital: HospitalId, data: Data = None, json_: Json = False) -> 
 def hospital_show(
     hospital: HospitalId, who: As, data: Data = None, url: Url = None, json_: Json = False
 ) -> None:
-    """A hospital's name, its active doctors and its groups: whom one may grant to, or exclude."""
+    """Show a hospital's name, active doctors and groups: those you can grant to or exclude."""
     with at(data, url) as client:
         found = client.hospital(actor(who), hospital)
     lines = [f"{found.name} ({hospital}){'' if found.active else ', suspended'}"]
@@ -138,7 +140,7 @@ def doctor_suspend(
 def hospital_suspend(
     hospital: HospitalId, operator: As, data: Data = None, url: Url = None, json_: Json = False
 ) -> None:
-    """Suspend a hospital: nobody can act for it (as the operator)."""
+    """Suspend a hospital, so that nobody can act for it (as the operator)."""
     acting = actor(operator)
     with at(data, url) as client:
         seq = staff.suspend_hospital(client, acting, hospital)
