@@ -119,7 +119,8 @@ def understood(path: str) -> Iterator[None]:
         zipfile.BadZipFile,
     ) as error:
         raise Unavailable(
-            "unreachable", f"the server's answer to {path} is not of the form expected: {error!r}"
+            "unreachable",
+            f"the server's answer to {path} does not have the expected form: {error!r}",
         ) from error
 
 
@@ -207,7 +208,7 @@ class _PacedStream(httpcore2.NetworkStream):
                 raise
             data = None
         if data is None:
-            raise httpcore2.ReadTimeout(f"it takes longer than {ANSWER_SECONDS} s in the whole")
+            raise httpcore2.ReadTimeout(f"it takes longer than {ANSWER_SECONDS} s in total")
         self._left += len(data) / ANSWER_RATE - (time.monotonic() - began)
         return data
 

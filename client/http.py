@@ -169,7 +169,7 @@ class HttpClient(LedgerClient):
             chart = forms.chart_of(answer, entry)
         for line in chart.lines:
             if not is_id("rc", line.record.record) or not line.record.versions:
-                raise Tampered(f"the server named {line.record.record!r}, which is no record's id")
+                raise Tampered(f"the server named {line.record.record!r}, which is not a record id")
         return chart
 
     def history(self, actor: Actor, event: Event) -> History:
@@ -208,7 +208,7 @@ class HttpClient(LedgerClient):
             taken = [_taken(archive, patient, line) for line in index]
         # What is given is what was asked for, by our names: no name or number of the server's is used.
         if named != list(wanted):
-            raise Tampered("the server gave other records than those asked for")
+            raise Tampered("the server sent records other than those requested")
         return taken
 
     def ask(self, actor: Actor, query: Query[T], **names: str) -> T:
@@ -315,7 +315,9 @@ def _unpacked(archive: zipfile.ZipFile, name: str, size: int) -> Iterator[bytes]
                 break
             yield piece
     if count != size:
-        raise Tampered(f"{name[:80]!r}: has not the {size} bytes that the archive's index tells")
+        raise Tampered(
+            f"{name[:80]!r}: does not have the {size} bytes that the archive's index states"
+        )
 
 
 def _whole(response: httpx2.Response, size: int, path: str) -> Iterator[bytes]:
@@ -325,4 +327,4 @@ def _whole(response: httpx2.Response, size: int, path: str) -> Iterator[bytes]:
         count += len(piece)
         yield piece
     if count != size:
-        raise Unavailable("unreachable", f"the content was cut: got {count} bytes of {size}")
+        raise Unavailable("unreachable", f"the content was cut short: got {count} bytes of {size}")

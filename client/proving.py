@@ -40,22 +40,24 @@ def check_event(
     place = f"entry {entry.link.seq}"
     if entry.event.raw != event:
         raise Tampered(
-            f"{place}: holds {entry.event.id} ({entry.event.type.name}), and another event was signed"
+            f"{place}: holds {entry.event.id} ({entry.event.type.name}), but another event was signed"
         )
     if entry.sig == signature:
         return
     if entry.sig.key != signature.key:
-        raise Tampered(f"{place}: is signed by {entry.sig.key}, and {signature.key} signed")
+        raise Tampered(
+            f"{place}: is signed by {entry.sig.key}, but {signature.key} signed the event"
+        )
     try:
         verify(public, entry.sig.value, entry.sig.message(origin, event))
     except (SignatureError, ProofError, EventError, CryptoError) as error:
-        raise Tampered(f"{place}: the event's signature does not hold: {error}") from error
+        raise Tampered(f"{place}: the event's signature is not valid: {error}") from error
 
 
 def check_decision(entry: Entry, told: Mapping[str, Any]) -> None:
     """Raises Tampered unless the decision that an answer tells is the one in the entry."""
     if (entry.decision or {}) != dict(told):
         raise Tampered(
-            f"entry {entry.link.seq}: the server tells another decision ({str(told.get('rule'))[:20]!r}) than "
+            f"entry {entry.link.seq}: the server reports another decision ({str(told.get('rule'))[:20]!r}) than "
             f"the entry holds ({(entry.decision or {}).get('rule')!r})"
         )

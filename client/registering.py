@@ -204,7 +204,7 @@ def _register(
     events = []
     for p, event_id, reserved in zip(patients, events_ids, made, strict=True):
         if reserved.known:
-            raise RecordsError(f"{p.identifier} is the identifier of {reserved.id} already")
+            raise RecordsError(f"{p.identifier} already identifies {reserved.id}")
         body = {"account": p.account, "patient": reserved.id, "purpose": "TREAT", **reserved.sealed}
         body |= ages(client, p.birth_date, local) | ({"deceased": True} if p.deceased else {})
         stream = f"patient/{reserved.id}"
@@ -311,7 +311,7 @@ def ages(client: LedgerClient, birth: date | None, local: date | None = None) ->
         return {"adult": True}
     day = today(client.now())
     if birth > (latest := local or day):  # first: of 9999-12-31 no later birthday can be computed
-        raise RecordsError(f"the birth date {birth} lies in the future: today is {latest}")
+        raise RecordsError(f"the birth date {birth} is in the future: today is {latest}")
     teen, adult = (birthday(birth, years) for years in (TEEN_YEARS, client.policy().majority_years))
     if adult <= day:
         return {"adult": True}

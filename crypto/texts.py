@@ -51,14 +51,14 @@ def plain_text(data: bytes, what: str) -> bytes:
                 data = data[len(mark) :].decode(encoding).encode()
             except UnicodeError as error:
                 raise FormError(
-                    f"{what}: got a file that begins as {encoding.upper()} and is none, expected UTF-8"
+                    f"{what}: got a file that begins like {encoding.upper()} but isn't, expected UTF-8"
                 ) from error
             break
     data = data.replace(b"\r\n", b"\n").rstrip(b"\n")
     return data + b"\n" if data else data
 
 
-_PLURALS = {"entry": "entries"}
+_PLURALS = {"acknowledged entry": "acknowledged entries", "entry": "entries"}
 
 
 def counted(number: int, what: str) -> str:

@@ -107,7 +107,7 @@ def write_keyfile(path: Path, actor: Actor, passphrase: str | None = None) -> Pa
     try:
         create_file(path, keyfile_bytes(actor, passphrase))
     except FileExistsError as error:
-        raise KeyFileError(f"{path} is there already; a key file is never overwritten") from error
+        raise KeyFileError(f"{path} already exists; a key file is never overwritten") from error
     return path
 
 

@@ -51,7 +51,7 @@ def sign_in(
     now = ledger.clock()
     if ledger.tokens.take("challenge", nonce, now) is None:
         raise NotSignedIn(
-            "got a challenge that was used, has ended or was never given; ask for another"
+            "got a challenge that was used, has expired or was never issued; ask for another"
         )
     row = ledger.row(Key, key)
     if row is None or not row.active or row.counts_from > now or row.algorithm != "ed25519":
@@ -122,7 +122,7 @@ def _holder(ledger: Ledger, kind: str, token: str) -> Caller:
     except CryptoError:
         found = None
     if found is None:
-        raise NotSignedIn(f"the token is unknown or has ended: {_AGAIN[kind]}")
+        raise NotSignedIn(f"the token is unknown or has expired: {_AGAIN[kind]}")
     caller = Caller(**json.loads(found))
     key = ledger.row(Key, caller.key)
     if key is None or not key.active:

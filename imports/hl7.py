@@ -151,10 +151,10 @@ def _parsed(one: Piece) -> tuple[Message, str | None]:
         raise _SetAside(f"{one.doubt}: whether it is part of a text cannot be said")
     if kind == "ADT" and trigger in MOVES:
         raise _SetAside(
-            f"ADT^{trigger} moves records between patients or identifiers; done by hand"
+            f"ADT^{trigger} moves records between patients or identifiers; do this by hand"
         )
     if kind == "ADT" and trigger in DELETES:
-        raise _SetAside(f"ADT^{trigger} deletes; done by hand")
+        raise _SetAside(f"ADT^{trigger} deletes; do this by hand")
     if kind not in ("ADT", "ORU"):
         about = OTHERS.get(kind, "its messages")
         name = "^".join(filter(None, (kind, trigger))) or "a message without a type"
@@ -253,7 +253,7 @@ def _admission(message: Message, unit: Unit) -> RecordDraft:
         raise _SetAside(f"ADT^{trigger}: this event is not imported")
     if prior := next((n for n in PRIOR_PATIENT if message.text("MRG", n)), 0):
         raise _SetAside(
-            f"ADT^{trigger} with a prior patient in MRG-{prior} moves records; done by hand"
+            f"ADT^{trigger} with a prior patient in MRG-{prior} moves records; do this by hand"
         )
     visit, authority = message.text("PV1", 19), _authority(message, "PV1", 19)
     about_person = trigger in PERSON_EVENTS and not visit

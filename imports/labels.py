@@ -129,7 +129,7 @@ def _row(row: list[str], place: str) -> Iterable[tuple[tuple[str, str], str]]:
     if not row[0].strip() or not code.removesuffix("*"):
         raise RecordsError(f"{place}: got {','.join(row)[:80]!r}, expected a system and a code")
     if "*" in code[:-1]:
-        raise RecordsError(f"{place}: got the code {code!r}, expected `*` at its end alone")
+        raise RecordsError(f"{place}: got the code {code!r}, expected `*` only at its end")
     if label not in LABELS:
         raise RecordsError(f"{place}: got the label {label!r}, expected {', '.join(LABELS)}")
     for system in filter(None, systems):

@@ -68,7 +68,7 @@ class Charts:
         if len(confirmed) == 1:
             return confirmed[0]
         if len(confirmed) > 1:
-            raise Unclear(f"more than one patient bears {_called(draft)}, and fits")
+            raise Unclear(f"more than one patient has {_called(draft)}, and fits")
         if draft.chosen:
             return self._chosen(draft, weak)
         if draft.person is not None and not draft.bare:
@@ -96,7 +96,7 @@ class Charts:
     def _chosen(self, draft: PatientDraft, weak: set[str]) -> str:
         """The one who bears the number that a person named."""
         if len(weak) > 1 or SEVERAL in weak:
-            raise Unclear(f"more than one patient bears the number {_called(draft)}")
+            raise Unclear(f"more than one patient has the number {_called(draft)}")
         return next(iter(weak), "")
 
     def _verdict(self, patient: str, draft: PatientDraft) -> Verdict:
@@ -153,7 +153,9 @@ class Charts:
             return patient
         kept = self._ledger.identifiers.reserve(self._actor.hospital, dict.fromkeys(names, patient))
         if set(kept.values()) != {patient}:
-            raise Unclear("somebody else registers the same patient just now; import it again")
+            raise Unclear(
+                "somebody else is registering the same patient right now; import it again"
+            )
         # Kept before the entry: there is never somebody registered whom nothing confirms.
         self._witnesses.keep(patient, draft.said, fresh=True)
         born = today_at(LocalClient(self._ledger), self._actor)

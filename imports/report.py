@@ -69,7 +69,7 @@ class Summary:
         if self.found != self.imported + self.references + self.rejected:
             raise RecordsError(
                 f"got {self.found} units and {self.imported} imported, {self.references} reference, "
-                f"{self.rejected} rejected: they should add up. Please report it; the report tells the files."
+                f"{self.rejected} rejected: these should add up. Please report this bug; the report lists the files."
             )
 
 

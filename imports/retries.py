@@ -131,7 +131,7 @@ def _line(number: int, raw: bytes) -> Line:
     texts = {k: members.get(k, "") for k in ("file", "header", "patient")}
     original = members["original"]
     if not all(isinstance(t, str) for t in texts.values()) or not isinstance(original, str | None):
-        raise ValueError("got something else than texts in file, header, patient or original")
+        raise ValueError("got something other than text in file, header, patient or original")
     # A name of a file may hold what UTF-8 has no bytes for (see `Report.write`), but no NUL.
     for text in (original or "", texts["header"], texts["patient"]):
         text.encode()

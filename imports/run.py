@@ -76,9 +76,7 @@ def import_paths(
         report(options.report) as book,
     ):
         if not alone:
-            raise RecordsError(
-                f"another import of {actor.hospital} is running; wait until it has ended"
-            )
+            raise RecordsError(f"another import of {actor.hospital} is running; wait until it ends")
         began = time.perf_counter()
         with closing(SpooledIndex()) as index:
             _Import(ledger, actor, options, book, index, progress).run(paths)

@@ -66,7 +66,7 @@ def _count(ledger: Ledger, caller: Caller, patient: str, codes: Sequence[str]) -
         if len(open_) > LABELS_AN_HOUR:
             raise OverQuota(
                 f"got {len(open_)} different labels of {patient} within an hour that no entry of yours names, "
-                f"expected at most {LABELS_AN_HOUR}: append what you staged, or come later"
+                f"expected at most {LABELS_AN_HOUR}: append what you staged, or try again later"
             )
         return orjson.dumps(open_)
 

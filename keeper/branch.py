@@ -103,7 +103,7 @@ class Branch:
             return self._open(note)
         except CryptoError as error:
             raise StartRefused(
-                f"the keeper's last checkpoint does not hold: {error}. Restore it from the keeper's backup."
+                f"the keeper's last checkpoint is not valid: {error}. Restore it from the keeper's backup."
             ) from error
 
 

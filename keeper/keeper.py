@@ -145,7 +145,7 @@ class KeyKeeper:
             info = share_info(event.subject, event.id, receiver, wrapped.name)
             return share_once(receiver, info, key)
         except CryptoError as error:
-            raise KeeperRefused(f"the key of {wrapped.name} does not open: {error}") from error
+            raise KeeperRefused(f"the key of {wrapped.name} can't be opened: {error}") from error
 
     def release_export(
         self, evidence: Evidence, listed: Sequence[ListedBlob]
@@ -165,7 +165,7 @@ class KeyKeeper:
         try:
             return [self._data_key(entry, one.key, one.record, one.sha256) for one in listed]
         except CryptoError as error:
-            raise KeeperRefused(f"a key of the export does not open: {error}") from error
+            raise KeeperRefused(f"a key of the export can't be opened: {error}") from error
 
     def _data_key(self, entry: Entry, wrapped: Wrapped, record: str, sha256: bytes) -> bytes:
         if wrapped.subject != entry.event.subject:
@@ -206,7 +206,7 @@ class KeyKeeper:
                 for f in fields
             ]
         except CryptoError as error:
-            raise KeeperRefused(f"a field of {key.name} does not open: {error}") from error
+            raise KeeperRefused(f"a field of {key.name} can't be opened: {error}") from error
 
     # Decrypting names: for anybody signed in.
 
@@ -229,7 +229,7 @@ class KeyKeeper:
             name = wraps.field_name(account.stream, named, account.id, "name")
             return wraps.open_field(self._object(key), name, account.body["name"])
         except (LedgerError, CryptoError, LookupError) as error:
-            raise KeeperRefused(f"the name does not open: {error}") from error
+            raise KeeperRefused(f"the name can't be opened: {error}") from error
 
     def group_name(self, evidence: Evidence, key: Wrapped) -> str | Conflict:
         """The name of a hospital's group.
@@ -253,7 +253,7 @@ class KeyKeeper:
             name = wraps.field_name(event.stream, key.name, event.id, "name")
             return wraps.open_field(self._object(key), name, event.body["name"])
         except (LedgerError, CryptoError, LookupError) as error:
-            raise KeeperRefused(f"the name does not open: {error}") from error
+            raise KeeperRefused(f"the name can't be opened: {error}") from error
 
     # After a loss.
 
@@ -293,7 +293,7 @@ class KeyKeeper:
                 return checkpoint
             entry = self._proved(evidence.receipts, checkpoint)
         except (LedgerError, CryptoError, LookupError) as error:
-            raise KeeperRefused(f"the receipt does not hold: {error}") from error
+            raise KeeperRefused(f"the receipt is not valid: {error}") from error
         if entry.event.type.name not in types:
             raise KeeperRefused(f"entry {entry.link.seq} is {entry.event.type.name}, not {types}")
         age = self._clock() - entry.time
@@ -336,7 +336,7 @@ class KeyKeeper:
     def _use(self, entry: Entry) -> None:
         """One release for each reading, over all processes and restarts."""
         if not self._store.use(entry.event.id, self._clock(), 2 * RELEASE_MS):
-            raise KeeperRefused(f"entry {entry.link.seq} has had its key already")
+            raise KeeperRefused(f"entry {entry.link.seq} has already received its key")
 
     def _versions(self, subjects: Sequence[str]) -> dict[str, int]:
         """The newest KEK version of each subject; version 1 is made where there is none."""
@@ -357,7 +357,7 @@ class KeyKeeper:
         wrapped = self._store.get(subject, version)
         if wrapped is None:
             raise KeeperRefused(
-                f"no key is kept for {subject} in version {version}: it was erased, or never made"
+                f"no key is kept for {subject} in version {version}: it was erased, or never created"
             )
         return wraps.unwrap(self._root, wraps.kek_name(subject, version), wrapped)
 

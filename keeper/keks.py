@@ -29,8 +29,8 @@ class KekStore:
         """Opens the file, or creates it for a new ledger; raises StartRefused if it is missing."""
         if not create and not path.exists():
             raise StartRefused(
-                f"the keeper's store {path} is missing: without it no record opens. Restore it from the "
-                "keeper's own backup; it is never made anew over a ledger."
+                f"the keeper's store {path} is missing: without it no record can be opened. Restore it from the "
+                "keeper's own backup; it is never created again for an existing ledger."
             )
         self._swept = 0
         self._keks = OwnFile(path, "FULL", (_KEKS, _RELEASED), create)

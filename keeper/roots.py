@@ -46,7 +46,7 @@ def load_root(path: Path, passphrase: str | None) -> bytes:
     if not path.exists():
         raise StartRefused(
             f"the root key {path} is missing. Put it back from its backup (HEARTWOOD_ROOT names its "
-            "folder); without it no record can be opened, and none is ever made anew over a ledger."
+            "folder); without it no record can be opened, and it is never created again for an existing ledger."
         )
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         raise StartRefused(
@@ -62,8 +62,8 @@ def load_root(path: Path, passphrase: str | None) -> bytes:
             return _opened(path.name, passphrase, b64decode(parts[1], 16), b64decode(parts[2]))
     except CryptoError as error:
         raise StartRefused(
-            f"{path} does not open: altered, or another passphrase ({error}). If a change of the passphrase "
-            "was cut off, run it again: `heartwood passphrase`"
+            f"{path} can't be opened: it was altered, or the passphrase is wrong ({error}). If a change of the passphrase "
+            "was interrupted, run it again: `heartwood passphrase`"
         ) from error
     raise StartRefused(f"{path} is not a root key of Heartwood")
 

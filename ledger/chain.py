@@ -63,6 +63,6 @@ class Chain:
         if stream_seq != length or stream_prev != tip:
             raise Tampered(f"entry {self.size}: does not follow entry {length} of {stream}")
         if time < self.time:
-            raise Tampered(f"entry {self.size}: its time lies before that of the entry before")
+            raise Tampered(f"entry {self.size}: its time is before that of the previous entry")
         self.streams[stream] = (length + 1, leaf)
         self.size, self.tip, self.time = self.size + 1, leaf, time

@@ -115,7 +115,7 @@ def _check(options: argparse.Namespace) -> int:
     if options.against is not None:
         check_against(receipt, export_reader(options.against), vkeys, policy)
     proven = options.vkey is not None
-    tell([f"entry {receipt.index} stands in the log" if proven else "consistent, origin unproven"])
+    tell([f"entry {receipt.index} is in the log" if proven else "consistent, origin unproven"])
     return 0 if proven else 3
 
 

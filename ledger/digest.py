@@ -82,7 +82,7 @@ def digest_bundle(
             if previous and prev != previous:
                 raise Tampered(f"prev is not the hash of entry {number - 1}")
             if place[3] < time:
-                raise Tampered("its time lies before that of the entry before")
+                raise Tampered("its time is before that of the previous entry")
             first, time = first or prev, place[3]
             if abs(at - time) > skew[0]:
                 skew = (abs(at - time), number)

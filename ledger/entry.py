@@ -142,7 +142,7 @@ def _decision(value: dict[str, Any], kind: EventType, seq: int) -> dict[str, Any
             f"decision: not one of a {name} at {seq}: {decision['effect']}, as of {decision['as_of']}"
         )
     if max(0, decision["policy"], *decision["basis"]) > decision["as_of"]:
-        raise EventError("decision: rests on an entry that does not stand before it")
+        raise EventError("decision: rests on an entry that does not precede it")
     if refused and kind.v == 1 and decision["rule"] == "S0":
         raise EventError("decision: what S0 denies is not written in access.refused v1")
     if ("reason" in decision) != refused:

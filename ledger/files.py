@@ -93,7 +93,7 @@ def read_vkeys(path: Path | None) -> list[str] | None:
     try:
         parse_keys(vkeys)
     except CryptoError as error:
-        raise FormError(f"{path}: is no file of a log's verifier keys: {error}") from error
+        raise FormError(f"{path}: is not a file of a log's verifier keys: {error}") from error
     return vkeys
 
 
@@ -108,5 +108,5 @@ def read_receipt(path: Path | None) -> bytes | None:
         return None
     data = read_text(path, RECEIPT_LIMIT)
     if not data.startswith(RECEIPT_HEAD + b"\n"):
-        raise FormError(f"{path}: is no receipt: its first line is not {RECEIPT_HEAD.decode()}")
+        raise FormError(f"{path}: is not a receipt: its first line is not {RECEIPT_HEAD.decode()}")
     return data

@@ -41,7 +41,7 @@ class Receipt:
         head, gap, checkpoint = data.partition(b"\n\n")
         lines = head.split(b"\n")
         if not gap or len(lines) < 3 or lines[0] != RECEIPT_HEAD or len(lines) > 3 + PATH_LIMIT:
-            raise ProofError("got bytes that are no c2sp.org/tlog-proof@v1")
+            raise ProofError("got bytes that are not a c2sp.org/tlog-proof@v1")
         if not lines[1].startswith(b"extra ") or not lines[2].startswith(b"index "):
             raise ProofError("receipt: expected the lines extra and index")
         try:

@@ -216,7 +216,9 @@ class LogVerifier:
         node = tile_nodes(lambda level, number: _tile_of(self.read, self.size, level, number))
         for said, root in self._roots:
             if said.size != said.seq or root != root_of(said.seq, node):
-                raise Tampered(f"entry {said.seq}: says the log went on from another size or root")
+                raise Tampered(
+                    f"entry {said.seq}: says the log continued from another size or root"
+                )
         if self.created is None:
             return
         body = self.created.body
@@ -337,7 +339,7 @@ def check_at_least(
         old = Receipt.parse(receipt)
         checkpoint = old.verify(keys)
     except (LedgerError, CryptoError) as error:
-        raise Tampered(f"the older receipt does not hold: {error}") from error
+        raise Tampered(f"the older receipt is not valid: {error}") from error
     check_extends(read, now, checkpoint, "the older receipt")
     return checkpoint
 
@@ -349,7 +351,7 @@ def check_extends(read: Read, now: Checkpoint, older: Checkpoint, what: str) -> 
     """
     if older.size > now.size:
         raise Tampered(
-            f"the log was cut short: {what} knows {counted(older.size, 'entry')}, here are {now.size}"
+            f"the log was cut short: {what} knows {counted(older.size, 'entry')}, this log has {now.size}"
         )
     node = tile_nodes(lambda level, number: _tile_of(read, now.size, level, number))
     try:

@@ -83,7 +83,7 @@ def reserve_counted(ledger: Ledger, caller: Caller, subjects: Sequence[Subject])
         if count + len(subjects) > RESERVED_AN_HOUR:
             raise OverQuota(
                 f"got {count + len(subjects):,} ids within an hour, expected at most {RESERVED_AN_HOUR:,}: "
-                f"come again in {(end - now) // 60_000 + 1} minutes, or import beside the data"
+                f"try again in {(end - now) // 60_000 + 1} minutes, or import next to the data"
             )
         return orjson.dumps([count + len(subjects), end])
 

@@ -45,7 +45,7 @@ def ticket_of(ledger: Ledger, token: str, record: str) -> ReadTicket:
         secret = b64decode(token, TOKEN_BYTES)
         found = ledger.tokens.get("reading", secret, ledger.clock())
         if found is None:
-            raise NotThere("the read token is unknown or has ended: sign a new reading")
+            raise NotThere("the read token is unknown or has expired: sign a new reading")
         members = orjson.loads(found)
         sealed = b64decode(members.pop("key"))
         key = b"".join(open_stream(_token_key(secret), _TOKEN_CONTEXT, iter([sealed])))

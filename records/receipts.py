@@ -19,9 +19,9 @@ def receipt(ledger: Ledger, caller: Caller, seq: int) -> tuple[Receipt, bool]:
     try:
         entry = ledger.entry(seq)
     except NotFound as error:
-        raise NotThere(f"there is no entry {seq} for you") from error
+        raise NotThere(f"there is no entry {seq} that concerns you") from error
     if not _concerns(ledger, caller, entry):
-        raise NotThere(f"there is no entry {seq} for you")
+        raise NotThere(f"there is no entry {seq} that concerns you")
     return ledger.receipt(seq)
 
 

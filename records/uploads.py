@@ -165,7 +165,7 @@ def _check_there(ledger: Ledger, staged: Iterable[_Staged]) -> None:
     for one in staged:
         size, expected = ledger.blobs.size(one.blob), sealed_length(one.size)
         if size != expected:
-            raise BlobError(f"{one.blob} has {size} bytes, and {expected} were written")
+            raise BlobError(f"{one.blob} has {size} bytes, but {expected} were written")
 
 
 def _sealed(sealer: Sealer, content: Iterable[bytes]) -> Iterator[bytes]:

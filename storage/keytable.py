@@ -124,7 +124,9 @@ class KeyTable:
         )
         rows = self.database.fetch(statement, (blob, record, patient))
         if not rows:
-            raise NotFound(f"no key is kept for {blob} of {record}: it was erased, or never made")
+            raise NotFound(
+                f"no key is kept for {blob} of {record}: it was erased, or never created"
+            )
         first, data_key, second, object_key = rows[0]
         return VersionKeys(
             Wrapped(patient, blob, first, bytes(data_key)),

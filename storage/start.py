@@ -41,7 +41,7 @@ def check_start(
     if head is None or head.size == 0:
         raise StartRefused(
             "the database holds no log, and one was expected here. Check --data and HEARTWOOD_DATABASE_URL; "
-            "if `heartwood init` was cut off, remove the data directory and run it again."
+            "if `heartwood init` was interrupted, remove the data directory and run it again."
         )
     if head.origin != vkeys[0].name:
         raise StartRefused(
@@ -101,7 +101,7 @@ def _check_head(
         if root_from_path(0, head.size, leaf, path) != head.root:
             raise StartRefused(f"entry 0 is not the one under the head's root. {remedy}")
     except (CryptoError, NotFound) as error:
-        raise StartRefused(f"the head does not stand: {error}. {remedy}") from error
+        raise StartRefused(f"the head is not valid: {error}. {remedy}") from error
 
 
 def _nodes(store: EntryStore, connection: Connection) -> Node:
@@ -136,11 +136,11 @@ def _check_extends(
         root = root_of(last.size, _nodes(store, connection)) if last.size <= head.size else b""
     except NotFound as error:
         raise StartRefused(
-            f"the tiles do not stand: {error}. The database was altered: restore a good backup."
+            f"the tiles are not valid: {error}. The database was altered: restore a good backup."
         ) from error
     except CryptoError as error:
         raise StartRefused(
-            f"the last checkpoint outside the database does not hold: {error}"
+            f"the last checkpoint outside the database is not valid: {error}"
         ) from error
     if last.size > head.size:
         raise StartRefused(

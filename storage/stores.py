@@ -48,4 +48,4 @@ def checked(blobs: BlobStore, named: NamedBlob) -> Iterator[bytes]:
     if length != named.length:
         raise BadBlob("altered", f"{named.blob} has {length} bytes, its entry says {named.length}")
     if digest.digest() != named.sha256:
-        raise BadBlob("altered", f"{named.blob} has another SHA-256 than its entry says")
+        raise BadBlob("altered", f"{named.blob} does not have the SHA-256 that its entry says")

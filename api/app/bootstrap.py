@@ -90,7 +90,7 @@ def create_ledger(
     with database.write() as connection:
         if revision(connection) is not None:
             raise StartRefused(
-                "the database holds a ledger's tables already; a new ledger needs an empty one"
+                "the database already holds a ledger's tables; a new ledger needs an empty one"
             )
     secret, now = settings.secret(), clock()
     for folder in (*(data / n for n in ("blobs", "keys", "people", "keeper")), settings.roots()):

@@ -67,7 +67,7 @@ def grant(
     }  # fmt: skip
     what = {name: value for name, value in what.items() if value}
     if what and record:
-        raise RecordsError("--record names records; it goes with no other choice of records")
+        raise RecordsError("--record can't be combined with other ways to choose records")
     for one in category or ():
         check_category(one)
     with at(data, url) as client:

@@ -78,7 +78,7 @@ def import_(
     folder = report or Path(f"import-{datetime.now(UTC):%Y%m%d-%H%M%S}")
     if any((folder / name).exists() for name in (REJECTS, CORRECTIONS, REVIEW)):
         # Two reports in one would have a rejected row twice, and its mending would import it twice.
-        raise RecordsError(f"{folder} holds a report already; name another folder with --report")
+        raise RecordsError(f"{folder} already holds a report; choose another folder with --report")
     options = Options(
         patient=patient,
         mapping=Mapping.read(mapping) if mapping else None,

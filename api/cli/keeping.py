@@ -112,7 +112,7 @@ class KeyFiles:
                 draft.drop()
             else:
                 tell(
-                    f"heartwood: whether the key is in the log is not known; it is kept in {draft.temporary}. "
+                    f"heartwood: it is not known whether the key is in the log; it is kept in {draft.temporary}. "
                     "If it is registered, rename the file; if not, delete it."
                 )
 

@@ -78,7 +78,7 @@ def _source(folder: Path) -> FileBlobs:
     """The blob store of a backup, or in the folder itself."""
     blobs = folder / BLOBS if (folder / BLOBS).is_dir() else folder
     if not blobs.is_dir():
-        raise BackupRefused(f"{folder} is no folder of blobs")
+        raise BackupRefused(f"{folder} is not a folder of blobs")
     return FileBlobs(blobs)
 
 

@@ -150,7 +150,7 @@ def export(
             with opened_stores(settings(data), anchored=True) as stores:
                 size = write_export(stores, directory, progress)
         elif auditor is None:
-            raise RecordsError("a server gives entries to auditors alone: name a key file by --as")
+            raise RecordsError("a server gives entries only to auditors: name a key file with --as")
         else:
             with server(url) as far:
                 size = write_source(far.source(actor(auditor)), directory, progress)

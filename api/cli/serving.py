@@ -96,7 +96,7 @@ def _check_proxies(proxies: str) -> None:
         Addresses(proxies)
     except ValueError as error:
         raise StartRefused(
-            f"HEARTWOOD_PROXIES: {error}; expected addresses or networks, apart by commas"
+            f"HEARTWOOD_PROXIES: {error}; expected addresses or networks, separated by commas"
         ) from error
 
 

@@ -100,7 +100,7 @@ def accept_clock(
     say(
         json_,
         {"accepted": format_time(said)},
-        "accepted: the clock is believed from now on. `heartwood status` says whether anything else is wrong",
+        "accepted: this machine's clock is trusted from now on. `heartwood status` says whether anything else is wrong",
     )
 
 
@@ -112,7 +112,7 @@ def _moment(text: str) -> int:
         moment = datetime.min
     if moment.tzinfo is None:
         raise RecordsError(
-            f"got {text[:40]!r}, expected a time with its zone, as 2027-03-01T14:05+01:00 or "
+            f"got {text[:40]!r}, expected a time with its UTC offset, such as 2027-03-01T14:05+01:00 or "
             "2027-03-01T13:05Z"
         )
     return int(moment.timestamp() * 1000)
@@ -132,6 +132,6 @@ def accept(operator: As, data: Data = None, json_: Json = False) -> None:
     say(
         json_,
         fields,
-        f"accepted: the log goes on from {counted(restored.size, 'entry')}; {lost} that were acknowledged are known to "
-        f"be lost (entry {restored.seq} says so)",
+        f"accepted: the log continues from {counted(restored.size, 'entry')}; known to be lost: "
+        f"{counted(lost, 'acknowledged entry')} (entry {restored.seq} says so)",
     )

@@ -188,7 +188,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for key, value in pairs:
         if key in out:
-            raise ValueError(f"the key {key[:40]!r} stands twice in one object")
+            raise ValueError(f"the key {key[:40]!r} appears twice in one object")
         out[key] = value
     return out
 
@@ -211,7 +211,7 @@ def proposal_of(ledger: Ledger, value: Any) -> Proposal:
         "expect",
         "sig",
     }:
-        raise Problem("malformed", "expected an object of event, sig and, if wanted, expect")
+        raise Problem("malformed", "expected an object of event, sig and optionally expect")
     expect = value.get("expect")
     if "expect" in value and (
         type(expect) is not dict

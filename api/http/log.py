@@ -126,7 +126,7 @@ def _consistency(ledger: Ledger, old: int, new: int) -> list[bytes]:
         raise Problem("malformed", f"got the sizes {old} and {new}, expected 0 < old ≤ new")
     size = ledger.head().size
     if new > size:
-        raise Problem("not_found", f"the log has {size} entries yet, not {new}")
+        raise Problem("not_found", f"the log has {size} entries so far, not {new}")
     return ledger.prove(old, new)
 
 

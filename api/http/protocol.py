@@ -249,7 +249,7 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """What is no HTTP, or too much of it."""
-        self._refuse(self._refusal or Problem("malformed", "this is no HTTP request"))
+        self._refuse(self._refusal or Problem("malformed", "this is not an HTTP request"))
 
     # Time
 
@@ -275,7 +275,7 @@ class Connection(HttpToolsProtocol):
         if self._in_head and self.cycle is not None and not self.cycle.response_complete:
             return self._wait(HEAD_SECONDS)  # the head behind a request that is still in work
         if self._in_head and self._head:
-            self._refuse(Problem("slow", f"no whole head came within {HEAD_SECONDS} s"))
+            self._refuse(Problem("slow", f"no complete head came within {HEAD_SECONDS} s"))
         else:
             self.cut()
 

@@ -58,7 +58,7 @@ def change(
     policy = altered(base.policy, changes)
     if policy == now.last.policy:
         raise RecordsError(
-            f"the policy of entry {now.last.seq} says so already; nothing was appended"
+            f"the policy of entry {now.last.seq} already says so; nothing was appended"
         )
     body = {"policy": policy, "registry": now.last.registry}
     event = operator.event("policy.changed", "ledger", body, ledger.clock())

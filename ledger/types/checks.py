@@ -44,7 +44,7 @@ def active_member(event: "Event", role: str, hospital: str, look: Look) -> None:
     """The account that the body names holds the role there."""
     member = look.get(Member, event.body["account"], role, hospital)
     if member is None or not member.active:
-        raise Refused("unknown", f"got {event.body['account']}, who is no active {role} here")
+        raise Refused("unknown", f"got {event.body['account']}, who is not an active {role} here")
 
 
 def rising(event: "Event", first: str, second: str) -> None:

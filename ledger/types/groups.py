@@ -42,7 +42,7 @@ def _own_group(event: "Event", look: Look) -> GroupMember | None:
     group, account = look.get(Group, event.body["group"]), event.body["account"]
     if group is None or group.hospital != event.subject:
         raise Refused(
-            "unknown", f"got the group {event.body['group']}, which is none of {event.subject}"
+            "unknown", f"got the group {event.body['group']}, which is not one of {event.subject}"
         )
     return look.get(GroupMember, account, group.group)
 
@@ -61,10 +61,10 @@ def _may_join(event: "Event", time: int, origin: str, look: Look) -> None:
     own_hospital(event, time, origin, look)
     member, account = _own_group(event, look), event.body["account"]
     if member is not None and member.active:
-        raise Refused("conflict", f"{account} is in {member.group} already")
+        raise Refused("conflict", f"{account} is already in {member.group}")
     doctor = look.get(Member, account, "doctor", event.subject)
     if doctor is None or not doctor.active:
-        raise Refused("unknown", f"got {account}, who is no active doctor here")
+        raise Refused("unknown", f"got {account}, who is not an active doctor here")
 
 
 def _joined(entry: "Entry", look: Look) -> list[Row]:

@@ -204,7 +204,7 @@ def _not_yet(hidden: bool) -> GateRule:
         record = look.get(Record, event.body["record"])
         if record is None or bool(record.hidden) == hidden:
             state = "hidden" if hidden else "shown"
-            raise Refused("conflict", f"{event.body['record']} is {state} already")
+            raise Refused("conflict", f"{event.body['record']} is already {state}")
 
     return rule
 

@@ -82,9 +82,11 @@ class FileBlobs:
             try:
                 os.link(temporary, path)
             except FileExistsError as error:
-                raise BlobError(f"{blob} is there already; blobs are never overwritten") from error
+                raise BlobError(f"{blob} already exists; blobs are never overwritten") from error
             except FileNotFoundError as error:
-                raise BlobError(f"{blob} was swept away before it was whole: too slow") from error
+                raise BlobError(
+                    f"{blob} was removed before it was complete: the upload was too slow"
+                ) from error
         sync_directory(path.parent)
 
     def read(self, blob: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:

@@ -134,7 +134,7 @@ def _check_apart(directory: Path, apart: Path) -> None:
     one, other = directory.resolve(), apart.resolve()
     if one == other or one in other.parents or other in one.parents:
         raise BackupRefused(
-            f"{apart} and {directory} are not apart: who finds both opens every record. Name another folder, "
+            f"{apart} and {directory} are not separate: whoever finds both can open every record. Name another folder, "
             "on another disk"
         )
 

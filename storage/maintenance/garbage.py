@@ -81,7 +81,7 @@ def sweep(stores: Stores, data: Path, now: int, check: Check = lambda: None) -> 
 def check_clock(doubt: str | None) -> None:
     """Raises Unavailable where the clock is in doubt: by one that is ahead, all that is staged is old."""
     if doubt:
-        raise Unavailable("clock", f"nothing is swept: {doubt}")
+        raise Unavailable("clock", f"nothing is removed: {doubt}")
 
 
 def sweep_keys(stores: Stores, before: int) -> None:

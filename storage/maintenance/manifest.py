@@ -70,7 +70,7 @@ def check(directory: Path) -> Path:
     """The folder of the snapshot, after every file of it was checked; raises BackupRefused."""
     if not (directory / MANIFEST).is_file():
         raise BackupRefused(
-            f"{directory} has no manifest: it is no backup, or one that was cut off before its end"
+            f"{directory} has no manifest: it is not a backup, or one that was interrupted"
         )
     folder, files = _parsed(directory)
     for name, (size, digest) in files.items():
@@ -105,7 +105,7 @@ def _parsed(directory: Path) -> tuple[str, dict[str, tuple[int, str]]]:
     folders = {line[3] for line in matches}
     whole = text.endswith("\n") and len(files) == len(lines) and len(folders) == 1
     if not whole or any(".." in Path(name).parts or name.startswith("/") for name in files):
-        raise BackupRefused(f"{path} was altered: it is no manifest of a backup")
+        raise BackupRefused(f"{path} was altered: it is not the manifest of a backup")
     return folders.pop(), files
 
 

@@ -136,7 +136,7 @@ def _check_log(folder: Path) -> None:
         with copy.read() as connection:
             check_start(EntryStore(copy), connection, vkeys, None, older=True)
     except (StartRefused, LedgerError) as error:
-        raise BackupRefused(f"the backup's log does not stand: {error}") from error
+        raise BackupRefused(f"the backup's log is not valid: {error}") from error
     finally:
         copy.close()
 
@@ -152,14 +152,14 @@ def _check_empty(target: Target) -> None:
         raise StartRefused(f"{target.data} is not empty; a backup is restored into a new directory")
     if target.sqlite is not None:
         if target.sqlite.exists():
-            raise StartRefused(f"{target.sqlite} is there already; a backup needs a new database")
+            raise StartRefused(f"{target.sqlite} already exists; a backup needs a new database")
         return
     target.data.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
     database = target.database()
     try:
         if not snapshot.is_empty(database):
             raise StartRefused(
-                "the database has tables already; a backup is restored into an empty one"
+                "the database already has tables; a backup is restored into an empty one"
             )
     finally:
         database.close()

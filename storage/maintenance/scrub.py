@@ -127,7 +127,7 @@ class Scrub:
             if key is None:
                 yield Finding("no key", f"the key of {one.blob} is missing", *place)
             elif key[1:6] != (one.patient, one.record, one.author, one.sha256, one.size):
-                yield Finding("other key", f"the key's row of {one.blob} says otherwise", *place)
+                yield Finding("other key", f"the key's row of {one.blob} does not match", *place)
         self.done.keys += len(objects) + len(named)
 
     def _blob(self, named: NamedBlob) -> Finding | None:

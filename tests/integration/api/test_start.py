@@ -149,7 +149,7 @@ FILES: dict[str, tuple[str, Callable[[Path], None], str]] = {
             ("readable by the group", _shared(0o640), f"{name} is readable by others.*chmod 600"),
             ("readable by all", _shared(0o604), f"{name} is readable by others.*chmod 600"),
             ("empty", _filled(b""), f"{name} is not a root key"),
-            ("cut short", _filled(b"heartwood-root AAAA\n"), f"{name} does not open: altered"),
+            ("cut short", _filled(b"heartwood-root AAAA\n"), f"{name} can't be opened: it was altered"),
             ("overwritten", _filled(b"\xff\xfe\x00" * 20), f"{name} is not a root key"),
         )
     },
@@ -160,12 +160,12 @@ FILES: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "another service key": ("keys/service.seed", _other_root, "service"),
     "log.vkey missing": ("log.vkey", Path.unlink, "log.vkey"),
     "no keeper's store": (
-        "keeper/keks.db", Path.unlink, "keeper's store .* is missing.*never made anew over a ledger",
+        "keeper/keks.db", Path.unlink, "keeper's store .* is missing.*never created again for an existing ledger",
     ),
     "a damaged marker": (MARKER, _filled(b"{"), "heartwood.json is damaged.*restore it"),
     "no marker": (MARKER, Path.unlink, "there is no ledger in .*Check --data.*heartwood init"),
     "an altered checkpoint outside": (
-        "checkpoint", _filled(b"heartwood\n9\n"), "last checkpoint outside the database does not hold",
+        "checkpoint", _filled(b"heartwood\n9\n"), "last checkpoint outside the database is not valid",
     ),
     "no checkpoint outside": ("checkpoint", Path.unlink, "checkpoint"),
     "an altered checkpoint of the keeper": (
@@ -234,7 +234,7 @@ def test_a_passphrase(settings: Settings) -> None:
     assert opens(with_one)
     refuses(settings, "has a passphrase: set HEARTWOOD_PASSPHRASE")
     wrong = settings.model_copy(update={"passphrase": SecretStr("battery staple")})
-    refuses(wrong, "does not open: altered, or another passphrase")
+    refuses(wrong, "can't be opened: it was altered, or the passphrase is wrong")
 
 
 def test_files_are_private(closed: Closed) -> None:
@@ -313,11 +313,11 @@ ALTERED: dict[str, tuple[str, Callable[[Closed], None]]] = {
         lambda c: c.bend("head", "registry", "id = 1", _flip),
     ),
     "a checkpoint that nobody signed": (
-        "the head does not stand",
+        "the head is not valid",
         lambda c: c.bend("head", "checkpoint", "id = 1", _resigned),
     ),
     "a checkpoint with one signature": (
-        "the head does not stand: .*has not signed",
+        "the head is not valid: .*has not signed",
         lambda c: c.bend(
             "head", "checkpoint", "id = 1",
             lambda note: b"".join(note.splitlines(keepends=True)[:-1]),
@@ -340,7 +340,7 @@ ALTERED: dict[str, tuple[str, Callable[[Closed], None]]] = {
         lambda c: c.bend("tiles", "hashes", "level = 1", _flip),
     ),
     "an upper tile cut short": (
-        "the head does not stand",
+        "the head is not valid",
         lambda c: c.bend("tiles", "hashes", "level = 1", lambda h: b""),
     ),
     "an upper tile deleted": (
@@ -419,7 +419,7 @@ def test_another_history(large: Closed, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("origin", "said"),
-    [("heartwood.example/other", "is of the log heartwood.example/other"), (ORIGIN, "does not stand")],
+    [("heartwood.example/other", "is of the log heartwood.example/other"), (ORIGIN, "is not valid")],
     ids=["another origin", "the same origin"],
 )  # fmt: skip
 def test_another_logs_database(
@@ -454,7 +454,7 @@ def test_init_on_a_ledgers_database(closed: Closed, tmp_path: Path) -> None:
     """A new data directory on an old database."""
     url = closed.settings.database_url or closed.settings.url()
     there = Settings(data=tmp_path / "new", database_url=url)
-    with pytest.raises(StartRefused, match="the database holds a ledger's tables already"):
+    with pytest.raises(StartRefused, match="the database already holds a ledger's tables"):
         create_ledger(there, ORIGIN)
     opens(closed.settings)
 

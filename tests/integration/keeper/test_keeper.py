@@ -124,7 +124,7 @@ def test_a_permitted_reading_gets_the_key(people: People) -> None:
     context = blob_context(people.pat.patient, people.record, people.blob)
     content = open_stream(key, context, people.fixture.ledger.blobs.read(people.blob))
     assert b"".join(content) == CONTENT
-    assert_refused(keeper, asked, f"entry {asked.entry.link.seq} has had its key already")
+    assert_refused(keeper, asked, f"entry {asked.entry.link.seq} has already received its key")
     assert ask(people).put(keeper) == key
 
 
@@ -135,7 +135,7 @@ def test_under_a_newer_checkpoint_it_is_the_same_reading(people: People) -> None
     people.fixture.doctor()
     again = request(people, people.fixture.ledger, asked.entry)
     assert again.shown.receipts[0].checkpoint != asked.shown.receipts[0].checkpoint
-    assert_refused(keeper, again, "has had its key already")
+    assert_refused(keeper, again, "has already received its key")
 
 
 def test_an_older_checkpoint_of_the_same_branch_is_taken(people: People) -> None:
@@ -262,32 +262,32 @@ REFUSED: dict[str, tuple[str, Callable[[People], Ask]]] = {
     "a grant": ("is access.granted, not", _by_pat(People.grant)),
     "a history": ("is history.opened, not", _by_pat(_history)),
     "an upload": ("is record.uploaded, not", _last(_uploaded)),
-    "an altered entry": ("the receipt does not hold.*not under", _other_entry(_altered)),
+    "an altered entry": ("the receipt is not valid.*not under", _other_entry(_altered)),
     "another record in the entry": (
-        "the receipt does not hold.*not under",
+        "the receipt is not valid.*not under",
         _other_entry(lambda raw: raw.replace(b'"blob":"bl_0', b'"blob":"bl_1')),
     ),
-    "no entry at all": ("the receipt does not hold", _other_entry(lambda raw: b"{}")),
+    "no entry at all": ("the receipt is not valid", _other_entry(lambda raw: b"{}")),
     "another number": (
-        "the receipt does not hold", _receipt(lambda r: replace(r, index=r.index - 1)),
+        "the receipt is not valid", _receipt(lambda r: replace(r, index=r.index - 1)),
     ),
     "an altered path": (
-        "the receipt does not hold.*not under",
+        "the receipt is not valid.*not under",
         _receipt(lambda r: replace(r, path=(os.urandom(32), *r.path[1:]))),
     ),
-    "a shorter path": ("the receipt does not hold", _receipt(lambda r: replace(r, path=r.path[1:]))),
+    "a shorter path": ("the receipt is not valid", _receipt(lambda r: replace(r, path=r.path[1:]))),
     "an altered checkpoint": (
-        "the receipt does not hold",
+        "the receipt is not valid",
         _note(lambda note: note.replace(b"\n", b"\nx", 1)),
     ),
     "one of two signatures": (
-        "the receipt does not hold.*has not signed",
+        "the receipt is not valid.*has not signed",
         _note(_one_signature),
     ),
     "the reading as its own key": ("does not register the key", _no_key),
     "somebody else's key": ("does not register the key", _other_key),
     "a key under another checkpoint": ("under different checkpoints", _key_of_another_checkpoint),
-    "no receipts": ("the receipt does not hold: got no receipt", _bent(lambda receipts: ())),
+    "no receipts": ("the receipt is not valid: got no receipt", _bent(lambda receipts: ())),
     "no key's receipt": ("got 1 receipts, expected 2", _bent(lambda receipts: receipts[:1])),
     "a receipt too many": ("got 3 receipts", _bent(lambda receipts: (*receipts, receipts[0]))),
     "another blob and record": ("opens bl_.*, not bl_", _other_blob),
@@ -296,8 +296,8 @@ REFUSED: dict[str, tuple[str, Callable[[People], Ask]]] = {
     "another record": (
         "opens bl_", lambda s: replace(ask(s), record="rc_01m7w65asvtdvhdasacyj51eex"),
     ),
-    "another hash": ("does not open", lambda s: replace(ask(s), sha256=bytes(32))),
-    "another wrap": ("does not open", _wrapped(wrapped=bytes(60))),
+    "another hash": ("can't be opened", lambda s: replace(ask(s), sha256=bytes(32))),
+    "another wrap": ("can't be opened", _wrapped(wrapped=bytes(60))),
     "a version that was never made": ("no key is kept for pt_", _wrapped(version=2)),
 }  # fmt: skip
 """What the keeper is shown, and why it gives nothing."""
@@ -345,7 +345,7 @@ def test_another_log(people: People, tmp_path: Path) -> None:
     )
     there = People.of(other)
     entry_of(other.answer(there.grant(), there.pat.actor.key))
-    assert_refused(people.fixture.ledger.keeper, ask(there), "the receipt does not hold")
+    assert_refused(people.fixture.ledger.keeper, ask(there), "the receipt is not valid")
     other.close()
 
 
@@ -372,7 +372,7 @@ def test_a_fork(people: People, fork: Ledger, longer: int, proof: str) -> None:
         "noise": lambda old, new: [os.urandom(32)] * 4,
     }
     forked = replace(asked, shown=replace(asked.shown, prove=proofs[proof]))
-    assert_refused(keeper, forked, "the receipt does not hold")
+    assert_refused(keeper, forked, "the receipt is not valid")
     assert len(ask(people).put(keeper)) == 32
 
 
@@ -389,7 +389,7 @@ def test_a_fork_shown_to_another_process(people: People, fork: Ledger) -> None:
     fork.append([signed(fork, people.grant(), people.pat.actor.key) for _ in range(5)])
     asked = ask(people, fork)
     assert asked.answer(keeper, asked.shown.since(trunk.size)) == Conflict(other.keeper.seen.size)
-    assert_refused(keeper, asked, "the receipt does not hold")
+    assert_refused(keeper, asked, "the receipt is not valid")
     assert len(ask(people).put(keeper)) == 32
     other.close()
 
@@ -404,7 +404,7 @@ def test_a_damaged_checkpoint_under_a_running_keeper(people: People) -> None:
     whole = file.read_bytes()
     file.write_bytes(whole[:40])
     for _ in range(2):
-        assert_refused(keeper, ask(people), "the receipt does not hold")
+        assert_refused(keeper, ask(people), "the receipt is not valid")
     file.write_bytes(whole)
     assert len(ask(people).put(keeper)) == 32
 
@@ -438,7 +438,7 @@ def test_a_fork_after_a_restart(people: People, fork: Ledger, orderly: bool) -> 
     else:
         again = open_ledger(people.fixture.settings)
     fork.append([signed(fork, people.grant(), people.pat.actor.key) for _ in range(5)])
-    assert_refused(again.keeper, ask(people, fork), "the receipt does not hold")
+    assert_refused(again.keeper, ask(people, fork), "the receipt is not valid")
     if not orderly:
         again.close()
 
@@ -448,7 +448,7 @@ def test_a_second_release_after_a_restart(people: People) -> None:
     asked = ask(people)
     asked.put(people.fixture.ledger.keeper)
     people.fixture.reopen()
-    assert_refused(people.fixture.ledger.keeper, asked, "has had its key already")
+    assert_refused(people.fixture.ledger.keeper, asked, "has already received its key")
 
 
 def test_a_backup_behind_the_keeper(people: People, fork: Ledger) -> None:
@@ -457,7 +457,7 @@ def test_a_backup_behind_the_keeper(people: People, fork: Ledger) -> None:
     ask(people).put(people.fixture.ledger.keeper)
     people.fixture.ledger.keeper._branch.write_now()
     asked = ask(people, fork)
-    assert_refused(people.fixture.ledger.keeper, asked, "the receipt does not hold")
+    assert_refused(people.fixture.ledger.keeper, asked, "the receipt is not valid")
 
 
 # From where its caller proves.
@@ -520,7 +520,7 @@ def test_a_fork_from_a_size_that_was_followed(people: People, fork: Ledger) -> N
     fork.append([signed(fork, people.grant(), people.pat.actor.key) for _ in range(5)])
     asked, seen = ask(people, fork), keeper.seen
     assert asked.answer(keeper, asked.shown.since(trunk.size)) == Conflict(seen.size)
-    assert_refused(keeper, asked, "the receipt does not hold")
+    assert_refused(keeper, asked, "the receipt is not valid")
     assert keeper.seen == seen
 
 
@@ -538,7 +538,7 @@ def test_a_fork_opens_no_name(people: People, fork: Ledger) -> None:
 
     ask(people).put(keeper)
     fork.append([signed(fork, people.grant(), people.pat.actor.key) for _ in range(5)])
-    with pytest.raises(KeeperRefused, match="the name does not open"):
+    with pytest.raises(KeeperRefused, match="the name can't be opened"):
         name(fork)
     assert name(people.fixture.ledger) == "Dr. Ö"
 
@@ -595,7 +595,7 @@ def test_a_second_release_by_another_process(people: People) -> None:
     """Once for each reading, whichever of the keepers on one folder is asked."""
     asked, other = ask(people), open_ledger(people.fixture.settings)
     asked.put(people.fixture.ledger.keeper)
-    assert_refused(other.keeper, asked, "has had its key already")
+    assert_refused(other.keeper, asked, "has already received its key")
     assert len(ask(people, other).put(other.keeper)) == 32
     other.close()
 
@@ -689,8 +689,8 @@ def _signed_for_another_log(people: People, event: Event) -> tuple[Signature, st
     ("sign", "said"),
     [
         (_signed_by_a_thief, "is not signed by a key of its actor"),
-        (_not_signed, "the receipt does not hold.*signature"),
-        (_signed_for_another_log, "the receipt does not hold.*signature"),
+        (_not_signed, "the receipt is not valid.*signature"),
+        (_signed_for_another_log, "the receipt is not valid.*signature"),
     ],
 )
 def test_a_reading_that_its_actor_never_signed(
@@ -823,8 +823,8 @@ CLOSED: dict[str, tuple[str, Callable[[People], Fields]]] = {
     "another record": ("shows rc_.*, not rc_", _another_records_title),
     "another patient": ("shows fields of patient/pt_.* only", _another_patients_title),
     "another patient's field": ("shows fields of patient/pt_.* only", _another_patients_field),
-    "another field's name": ("does not open", _moved),
-    "an altered field": ("does not open", _altered_text),
+    "another field's name": ("can't be opened", _moved),
+    "an altered field": ("can't be opened", _altered_text),
     "a grant": ("is access.granted, not", _no_reading),
     "a refused reading": ("is access.refused, not", _refused_one),
 }

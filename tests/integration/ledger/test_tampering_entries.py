@@ -202,7 +202,7 @@ RULES: dict[str, tuple[Callable[[Forger, KeyHolders], int], str]] = {
         lambda f, p: look(f, p.patient, at=f.now + SKEW_MS + 1),
         "author's clock",
     ),
-    "time going back": (lambda f, p: look(f, p.patient, time=f.now - 1), "its time lies before"),
+    "time going back": (lambda f, p: look(f, p.patient, time=f.now - 1), "its time is before"),
 }
 """What an evil operator may put into the log, and the words by which it is found."""
 

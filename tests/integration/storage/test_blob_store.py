@@ -86,7 +86,7 @@ def test_never_overwrites(store: BlobStore) -> None:
     """The second writer of an id is told, and the first one's bytes stay."""
     blob = fresh()
     store.put(blob, [b"first"])
-    with pytest.raises(BlobError, match=f"{blob} is there already"):
+    with pytest.raises(BlobError, match=f"{blob} already exists"):
         store.put(blob, [b"second"])
     assert whole(store, blob) == b"first"
 

@@ -79,7 +79,7 @@ def _unreadable(path: Path) -> None:
 
 DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "missing": (Path.unlink, "is not in the blob store"),
-    "altered": (_flip, "has another SHA-256 than its entry says"),
+    "altered": (_flip, "does not have the SHA-256 that its entry says"),
     "longer": (_append, "bytes, its entry says"),
     "empty": (_empty, "has 0 bytes, its entry says"),
     "unreadable": (_unreadable, "can't be read: .*Input/output error"),
@@ -167,7 +167,7 @@ def test_keys_that_are_lost(damaged: DamagedRecord) -> None:
         ("no key", hurt.seq, f"the key of {hurt.blob}"),
         ("no key", hurt.seq, f"the key of {hurt.record} of {patient}"),
         ("no key", entry.link.seq, f"the key of {patient} of {patient}"),
-        ("other key", damaged.ups[0].seq, f"the key's row of {damaged.ups[0].blob} says otherwise"),
+        ("other key", damaged.ups[0].seq, f"the key's row of {damaged.ups[0].blob} does not match"),
     } <= told
     assert len(told) == 5, told
 
@@ -215,7 +215,7 @@ def test_by_command(damaged: DamagedRecord, tmp_path: Path) -> None:
     ran = heartwood(settings, "scrub")
     assert ran.code == 1
     assert ran.out.splitlines()[0] == (
-        f"altered: entry {hurt.seq}: {hurt.blob} has another SHA-256 than its entry says (record {hurt.record})"
+        f"altered: entry {hurt.seq}: {hurt.blob} does not have the SHA-256 that its entry says (record {hurt.record})"
     )
     ran = heartwood(settings, "scrub", "--json")
     assert (ran.code, ran.json["wrong"], ran.json["findings"][0]["seq"]) == (1, 1, hurt.seq)

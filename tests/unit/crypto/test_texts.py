@@ -70,7 +70,7 @@ def test_the_form_of_a_text_counts_for_nothing(data: bytes) -> None:
 
 @pytest.mark.parametrize("data", [b"\xff\xfea", b"\xff\xfe\x00\xd8", b"\xfe\xff\xdc\x00"])
 def test_what_is_no_text_is_said_to_be_none(data: bytes) -> None:
-    with pytest.raises(FormError, match=r"^a file: got a file that begins as UTF-16"):
+    with pytest.raises(FormError, match=r"^a file: got a file that begins like UTF-16"):
         plain_text(data, "a file")
 
 

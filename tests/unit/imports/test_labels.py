@@ -86,7 +86,7 @@ def test_a_hospital_has_systems_of_its_own() -> None:
     [
         ("KIS,42,XYZ,", "line 2: got the label 'XYZ', expected ETH, PSY"),
         ("KIS,42,HIV", "line 2: got 3 fields, expected system,code,label,comment"),
-        ("KIS,4*2,HIV,", "line 2: got the code '4[*]2', expected `[*]` at its end alone"),
+        ("KIS,4*2,HIV,", "line 2: got the code '4[*]2', expected `[*]` only at its end"),
         ("KIS,*,HIV,", "line 2: got .* expected a system and a code"),
         ('KIS,42,HIV,ok\n,42,HIV,"two\nlines"', "line 4: got .* expected a system and a code"),
         ('KIS,42,HIV,"open', "line 2: "),

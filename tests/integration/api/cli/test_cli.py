@@ -326,7 +326,7 @@ def test_import(copied: Founded, tmp_path: Path) -> None:
     assert (dry["new"], dry["records"], dry["dry_run"]) == (told["new"], told["records"], True)
     lines = Path(told["rejects_file"]).read_text().splitlines()
     assert "nothing says whose it is" in json.loads(lines[-1])["reason"]
-    shell.fails(2, "holds a report already", "import", source, *listed("first"))
+    shell.fails(2, "already holds a report", "import", source, *listed("first"))
     assert Path(told["rejects_file"]).read_text().splitlines() == lines
     again = shell.json("import", source / "0.json", *listed("again"))
     assert (again["patients"], again["new"], again["size"]) == (0, 0, told["size"])
@@ -460,7 +460,9 @@ def test_receipts(copied: Founded, tmp_path: Path) -> None:
     assert (told["seq"], told["final"], told["receipt"]) == (seq, True, str(out))
     assert shell.run("receipt", seq, *as_patient).stdout.rstrip() == out.read_bytes().rstrip()
     for refused in (copied.upload["seq"], 10_000):
-        shell.fails(2, "for you", "receipt", refused, "--as", copied.keyfile(copied.doctor))
+        shell.fails(
+            2, "that concerns you", "receipt", refused, "--as", copied.keyfile(copied.doctor)
+        )
     assert shell.json("check", out, "--vkey", copied.vkey) == {"seq": seq, "proven": True}
     assert shell.json("check", out, code=3) == {"seq": seq, "proven": False}
     assert b"origin unproven" in shell.run("check", out, code=3).stdout
@@ -592,7 +594,7 @@ def test_a_passphrase_for_roots_and_key_files(tmp_path: Path) -> None:
     add = ("hospital", "add", "Nord", "--as", made["keyfile"])
     shell.fails(2, "needs HEARTWOOD_PASSPHRASE", *add)
     shell.fails(4, "set HEARTWOOD_PASSPHRASE", "rebuild")
-    guessing.fails(4, "another passphrase", "rebuild")
+    guessing.fails(4, "the passphrase is wrong", "rebuild")
     knowing.json(*add)
 
 
