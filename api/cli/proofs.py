@@ -110,7 +110,7 @@ def check(
     proven = vkey is not None
     where = "the log" if size is None else f"the log of {counted(size, 'entry')}"
     words = (
-        f"good: entry {found.index} stands in {where}"
+        f"good: entry {found.index} is in {where}"
         if proven
         else "consistent, origin unproven: give the log's keys with --vkey"
     )

@@ -31,7 +31,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 PROBLEM = {
     "detail": "got the role doctor, expected one of patient",
     "status": 403,
-    "title": "The actor does not hold the role, or the type does not take it.",
+    "title": "The actor does not hold the role, or this type of event does not allow it.",
     "type": "urn:heartwood:problem:role",
 }
 _PROBLEM_SCHEMA = {

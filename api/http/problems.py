@@ -40,7 +40,7 @@ class Kind:
 
 PROBLEMS: dict[str, Kind] = {
     "already_used": Kind(
-        409, "This reading stands in the log already; content is given once. Sign a new one."
+        409, "This reading is already in the log; content is given once. Sign a new one."
     ),
     "atomic": Kind(
         409, "Not appended, because another event of the same all-or-nothing call was refused."
@@ -49,18 +49,18 @@ PROBLEMS: dict[str, Kind] = {
     "bug": Kind(500, "Internal error; the server's log says more."),
     "clock": Kind(503, "The server's clock is not trusted now; nothing was appended.", 5),
     "conflict": Kind(
-        409, "Something is not as the event expects it to be, or its id is used by another."
+        409, "Something is not as the event expects it to be, or another event has its id."
     ),
     "database": Kind(503, "The database does not answer.", 2),
-    "denied": Kind(403, "The rules of consent deny it; `rule` and `reason` say which."),
+    "denied": Kind(403, "The consent rules deny this; see `rule` and `reason`."),
     "duplicate_id": Kind(409, "An id is created twice."),
     "forbidden": Kind(403, "Your role may not ask for this."),
     "full": Kind(503, "Too much is waiting; nothing was appended.", 1),
-    "headers": Kind(431, "Request line and headers are longer than is taken."),
-    "keeper": Kind(409, "The key keeper gives nothing for this reading."),
-    "key": Kind(403, "The signing key is not one that counts for this actor."),
+    "headers": Kind(431, "The request line and headers are too long."),
+    "keeper": Kind(409, "The key keeper releases no key for this reading."),
+    "key": Kind(403, "The signing key is not valid for this actor."),
     "length": Kind(411, "The length of the body is not what was announced."),
-    "malformed": Kind(400, "What was sent is not of the form that is expected."),
+    "malformed": Kind(400, "The request does not have the expected form."),
     "method": Kind(405, "Method not allowed."),
     "no_key": Kind(
         409, "The event names an id or a blob that was not reserved, or by somebody else."
@@ -70,21 +70,21 @@ PROBLEMS: dict[str, Kind] = {
     "outcome_unknown": Kind(
         503, "It may or may not have been appended: send the same event again.", 1
     ),
-    "quota": Kind(429, "More was asked for within an hour than one account gets.", 600),
-    "range": Kind(416, "The range is not one of this content."),
+    "quota": Kind(429, "This exceeds what one account may request within an hour.", 600),
+    "range": Kind(416, "The range is not within this content."),
     "reading": Kind(400, "A reading was sent to a route that appends; it has a route of its own."),
     "registry": Kind(409, "The registry in force does not have this type."),
-    "role": Kind(403, "The actor does not hold the role, or the type does not take it."),
-    "signature": Kind(403, "The signature does not fit key and message."),
+    "role": Kind(403, "The actor does not hold the role, or this type of event does not allow it."),
+    "signature": Kind(403, "The signature does not match the key and the message."),
     "skew": Kind(400, "The event's `at` is too far from the log's time."),
-    "slow": Kind(408, "The request came too slowly."),
+    "slow": Kind(408, "The request arrived too slowly."),
     "stopped": Kind(503, "The server is stopping; nothing was appended.", 2),
     "stream": Kind(400, "The event is in the wrong stream."),
-    "too_large": Kind(413, "More was sent than is taken at once."),
+    "too_large": Kind(413, "The request is too large."),
     "too_many_refusals": Kind(
         429, "Too many refused readings of this patient within an hour.", 600
     ),
-    "unknown": Kind(404, "The event names something that is not there."),
+    "unknown": Kind(404, "The event names something that does not exist."),
 }
 """Every type of problem, by the end of its URN."""
 

@@ -399,7 +399,7 @@ def test_check_and_verify_by_command(large: Export, tmp_path: Path) -> None:
     told = heartwood(settings, "check", receipt, *keys, "--against", place, "--json")
     assert (told.code, told.json["size"], told.json["proven"]) == (0, large.size, True)
     ran = heartwood(settings, "check", receipt, *keys, "--against", place)
-    assert f"stands in the log of {large.size} entries" in ran.out
+    assert f"is in the log of {large.size} entries" in ran.out
     assert heartwood(settings, "check", receipt, "--against", place).code == 3
     forger = Forger(large)
     del forger.rows[400:]

@@ -57,7 +57,7 @@ def test_the_tour_runs(tmp_path: Path) -> None:
         "refused, and on record",
         "deny by S12 (default): the patient has given no consent that covers this",
         "acts, none missing (checked against the log's keys); this look is entry",
-        "good: entry 13 stands in the log",
+        "good: entry 13 is in the log",
         "good: every decision is the one that the rules give",
     ):
         assert words in done.stdout, words
@@ -73,7 +73,7 @@ def test_backup_and_restore_run_as_they_stand(tmp_path: Path) -> None:
     script = script.replace("/mnt/", f"{tmp_path}/")
     done = in_shell(script, tmp_path)
     assert done.returncode == 0, done.stderr
-    for words in ("good: 1 entry", "goes on from 1 entry; ", "\nopens: ready\n"):
+    for words in ("good: 1 entry", "continues from 1 entry; ", "\nopens: ready\n"):
         assert words in done.stdout, words
 
 
