@@ -50,7 +50,7 @@ class Audit:
         out = [
             f"{counted(self.size, 'entry')} of {self.origin} under its checkpoint"
             + (f", the first {self.since} audited before" if self.since else ""),
-            f"{counted(self.decisions, 'decision')} decided again from the log alone, in {self.seconds:.1f} s "
+            f"{counted(self.decisions, 'decision')} evaluated again from the log alone, in {self.seconds:.1f} s "
             f"({rate:,.0f}/s):",
             *(f"  {count:>8} {words}" for words, count in sorted(self.by_rule.items())),
             *(f"RESTORED: {said}" for said in self.restored),

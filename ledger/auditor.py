@@ -82,7 +82,7 @@ class Report:
             out.insert(-1, f"cosigned by {', '.join(self.cosigned)}, as the policy demands")
         if self.since is not None:
             out.insert(
-                -1, f"it goes on from the {counted(self.since, 'entry')} of the older export"
+                -1, f"it continues from the {counted(self.since, 'entry')} of the older export"
             )
         out += [f"RESTORED: {said}" for said in self.restored]
         out += [f"WARNING: {words}" for words in self.warnings]

@@ -30,10 +30,13 @@ class Metrics:
             registry=own,
         )
         self.seconds = Histogram(
-            "heartwood_request_seconds", "Seconds a request took", buckets=SECONDS, registry=own
+            "heartwood_request_seconds",
+            "Duration of a request in seconds",
+            buckets=SECONDS,
+            registry=own,
         )
         self.working = Gauge(
-            "heartwood_requests_working", "Requests in work", registry=own,
+            "heartwood_requests_working", "Requests in progress", registry=own,
             multiprocess_mode="livesum",
         )  # fmt: skip
         self.waiting = Gauge(
@@ -45,11 +48,13 @@ class Metrics:
         )
         self.sweeps = Counter(
             "heartwood_sweeps",
-            "Sweeps of what was staged and never named",
+            "Runs of garbage collection",
             ["outcome"],
             registry=own,
         )
-        self.removed = Counter("heartwood_swept", "What sweeps removed", ["kind"], registry=own)
+        self.removed = Counter(
+            "heartwood_swept", "Orphans that garbage collection removed", ["kind"], registry=own
+        )
         if (folder := os.environ.get(SHARED)) is not None:
             self.sweeps.labels("done")  # so that each of its files is there
             _reserve(Path(folder))

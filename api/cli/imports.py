@@ -152,7 +152,7 @@ def _lines(summary: Summary, book: Report, dry: bool, size: int) -> list[str]:
         )
     if summary.rejected:
         lines.append(
-            f"NOT imported: {counted(summary.rejected, 'unit')}, to be mended; see {book.path(REJECTS)}:"
+            f"NOT imported: {counted(summary.rejected, 'unit')}, to be corrected; see {book.path(REJECTS)}:"
         )
         lines += [f"  {n:>7} {reason}" for reason, n in summary.reasons.most_common(REASONS_SHOWN)]
     if dry:

@@ -65,7 +65,7 @@ def scrub(
     done = scrubbing.done
     fields = {"wrong": wrong, "repaired": put_right, "findings": list(map(asdict, found))}
     state = f"WRONG: {counted(wrong, 'finding')}" if wrong else "good"
-    repaired = f", {put_right} put right" if put_right else ""
+    repaired = f", {put_right} repaired" if put_right else ""
     say(
         json_,
         asdict(done) | fields,
@@ -123,7 +123,7 @@ def backup(
         marker = config.data / "heartwood.json"
         done = back_up(stores, marker, directory, wall_clock(), apart, progress)
     needed = (
-        f"{keeper}, apart from it"
+        f"{keeper}; keep the two apart"
         if keeper
         else "roots, keeper and keys, which are NOT in it: name --keeper"
     )
@@ -179,4 +179,4 @@ def _restored(found: Checked, data: Path | None) -> Iterator[str]:
     yield f"restored {held} into {data}"
     if found.secrets is None:
         yield f"put roots, keeper and keys there before you go on: {data}/{{roots,keeper,keys}}"
-    yield "nothing starts before the operator declares what was lost: `heartwood accept-restore --as OPERATOR`"
+    yield "the ledger doesn't start until the operator declares what was lost: `heartwood accept-restore --as OPERATOR`"

@@ -35,7 +35,7 @@ def upgrade(
     """Bring a ledger to this program's schema, and its log to this program's registry."""
     config, acting = settings(data), actor(operator) if operator else None
     before, after = upgrade_schema_of(config)
-    schema = f"schema {before} → {after}, all views made anew from the log"
+    schema = f"schema {before} → {after}, all views rebuilt from the log"
     done = [schema if before != after else f"schema {after} already"]
     try:
         ledger = open_ledger(config, older=True)
@@ -82,7 +82,7 @@ def rebuild_(
 
 
 def _rebuilt(found: Rebuilt) -> list[str]:
-    lines = [f"{counted(found.rows, 'row')} made anew from {counted(found.entries, 'entry')}"]
+    lines = [f"{counted(found.rows, 'row')} rebuilt from {counted(found.entries, 'entry')}"]
     for view, places in sorted(found.differences.items()):
         lines += [f"{view} {place}" for place in places[:PLACES_SHOWN]]
         if len(places) > PLACES_SHOWN:
@@ -90,8 +90,8 @@ def _rebuilt(found: Rebuilt) -> list[str]:
     if not found.differences:
         return [*lines, "every view is what the log says"]
     if found.swapped:
-        return [*lines, "put right"]
-    return [*lines, "views differ from the log: `heartwood rebuild --swap` puts them right"]
+        return [*lines, "corrected"]
+    return [*lines, "views differ from the log: `heartwood rebuild --swap` corrects them"]
 
 
 @app.command()

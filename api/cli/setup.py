@@ -37,12 +37,12 @@ def init(data: Data = None, origin: Origin = "heartwood.local/log", json_: Json 
     lines = [
         f"the ledger {created.origin} is in {config.data}",
         f"operator's key: {created.keyfile} (keep it safe; it admits hospitals)",
-        f"verifier keys: {config.data / 'log.vkey'} (give them to auditors, by another way)",
+        f"verifier keys: {config.data / 'log.vkey'} (give them to auditors through another channel)",
     ]
     if config.root is None:
         lines.append(
-            f"note: the root keys lie beside the data, in {config.roots()}: a thief of this disk has all. "
-            "HEARTWOOD_ROOT puts them elsewhere."
+            f"note: the root keys are next to the data, in {config.roots()}: whoever steals this disk has everything. "
+            "Set HEARTWOOD_ROOT to keep them elsewhere."
         )
     say(json_, fields, *lines)
 

@@ -17,9 +17,9 @@ from api.http.told import begin
 
 router = APIRouter(tags=["operation"])
 REQUESTS_LIMIT = 512
-"""Requests in work at a time; more are answered `full`, so memory stays bounded."""
+"""Requests in progress at a time; more are answered `full`, so memory stays bounded."""
 ADDRESS_REQUESTS = 256
-"""Requests in work at a time of one address."""
+"""Requests in progress at a time of one address."""
 _ALWAYS = ("/healthz", "/metrics")
 _UPLOAD = re.compile("/v1/patients/[^/]+/blobs").fullmatch
 
@@ -104,7 +104,9 @@ def _route(scope: Scope) -> str:
 
 
 def _full(working: int) -> Problem:
-    words = f"{working} requests are in work, or too many of your address; try again in a second"
+    words = (
+        f"{working} requests are in progress, or too many of your address; try again in a second"
+    )
     return Problem("full", words)
 
 

@@ -149,7 +149,7 @@ class Scrub:
             aside = self.stores.blobs.replace(named.blob, checked(self.good, named))
         except BadBlob:  # the copy isn't good, either: nothing was changed
             return ""
-        return f"put right from the copy; the bad one is {aside}" if aside else "put back"
+        return f"repaired from the copy; the bad one is {aside}" if aside else "restored"
 
     def _surplus(self) -> Iterator[Finding]:
         before = self.now - UNSWEPT_MS

@@ -69,7 +69,7 @@ def test_the_tools_exit_codes(small: Export, alone: Mapping[str, str], tmp_path:
         (0, "good", ("verify", good, "--vkey", keys, "--at-least", older)),
         (
             0,
-            "goes on from the 30 entries of the older",
+            "continues from the 30 entries of the older",
             ("verify", good, "--vkey", keys, "--since", cut),
         ),
         (0, "entry 33 stands", ("check", older, "--vkey", keys)),

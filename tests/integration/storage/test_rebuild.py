@@ -172,7 +172,7 @@ def test_the_command(copied: Settings) -> None:
     assert told.code == 1 and len(told.json["differences"]["grants"]) == count
     assert not told.json["swapped"] and rows(copied) != before
     ran = heartwood(copied, "rebuild", "--swap")
-    assert ran.code == 0 and "put right" in ran.out and rows(copied) == before
+    assert ran.code == 0 and "corrected" in ran.out and rows(copied) == before
     assert heartwood(copied, "rebuild", "--check").code == 0
 
 

@@ -220,7 +220,7 @@ def test_by_command(damaged: DamagedRecord, tmp_path: Path) -> None:
     ran = heartwood(settings, "scrub", "--json")
     assert (ran.code, ran.json["wrong"], ran.json["findings"][0]["seq"]) == (1, 1, hurt.seq)
     ran = heartwood(settings, "scrub", "--repair-from", tmp_path / "backup")
-    assert ran.code == 0 and "put right from the copy; the bad one is " in ran.out
+    assert ran.code == 0 and "repaired from the copy; the bad one is " in ran.out
     assert heartwood(settings, "scrub", "--repair-from", tmp_path / "nothing").code == 4
     assert heartwood(settings, "scrub", "--json").json["wrong"] == 0
     shutil.move(tmp_path / "roots", settings.data / "roots")

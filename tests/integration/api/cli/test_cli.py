@@ -332,7 +332,7 @@ def test_import(copied: Founded, tmp_path: Path) -> None:
     assert (again["patients"], again["new"], again["size"]) == (0, 0, told["size"])
     text = shell.run("import", source, *listed("text")).stdout.decode()
     assert f"0 new, 0 amended, {told['new']} known before" in text
-    assert "NOT imported: 1 unit, to be mended" in text
+    assert "NOT imported: 1 unit, to be corrected" in text
     shell.fails(2, "not for hs_", "import", source, "--hospital", copied.south["hospital"], "--as",
                 copied.system)  # fmt: skip
     shell.fails(2, "there is no file or folder", "import", tmp_path / "none", *as_system)
