@@ -16,7 +16,7 @@ def copy_ledger(settings: Settings, data: Path) -> Settings:
     """A ledger with the same data directory and database; nobody may have it open."""
     shutil.copytree(settings.data, data)
     url = _copy_database(settings.database_url) if settings.database_url else ""
-    return Settings(data=data, database_url=url)
+    return settings.model_copy(update={"data": data, "database_url": url})
 
 
 def _copy_database(url: str) -> str:

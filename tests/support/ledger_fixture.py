@@ -61,14 +61,18 @@ class LedgerFixture:
 
     @classmethod
     def found(
-        cls, settings: Settings, clock: Clock = wall_clock, origin: str = ORIGIN
+        cls,
+        settings: Settings,
+        clock: Clock = wall_clock,
+        origin: str = ORIGIN,
+        zone: str = "Europe/Berlin",
     ) -> LedgerFixture:
-        """Make the ledger and its two hospitals."""
+        """Make the ledger and its two hospitals, both in the same time zone."""
         created = create_ledger(settings, origin, clock)
         ledger = open_ledger(settings, clock)
         operator = read_keyfile(created.keyfile, settings.secret())
         north, south = (
-            registering.add_hospital(LocalClient(ledger), operator, name, "Europe/Berlin")
+            registering.add_hospital(LocalClient(ledger), operator, name, zone)
             for name in ("Nordklinik", "Südklinik")
         )
         return cls(settings, ledger, operator, north, south)

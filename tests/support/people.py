@@ -15,7 +15,7 @@ from storage.keytable import LABEL_KEY
 from tests.support.ledger_fixture import LedgerFixture, Person
 
 
-@dataclass
+@dataclass(frozen=True)
 class People:
     """Two patients, a doctor of another hospital and one record of the first patient."""
 

@@ -42,7 +42,7 @@ class Clock:
         return wall_clock() + self.ahead
 
 
-@dataclass
+@dataclass(frozen=True)
 class ServerFixture:
     """A ledger with people, and a server over it in this process."""
 
@@ -63,7 +63,7 @@ def served_people(
     fixture.close()
 
 
-@dataclass
+@dataclass(frozen=True)
 class ServedChart(ServerFixture):
     """A patient with a record of each of `KINDS`, and who reads them."""
 

@@ -30,9 +30,7 @@ from storage.keytable import KeyTable
 from storage.log import Log
 from storage.sql.identifiers import Identifiers, Imported
 from storage.sql.views import rebuild
-from tests.integration.imports.test_import import Clinic, clinic
-
-__all__ = ["clinic"]
+from tests.support.clinic import Clinic
 
 SYSTEM = "urn:hospital"
 UUIDS = [f"a0b1c2d3-0000-4000-8000-{n:012d}" for n in range(4)]

@@ -24,7 +24,6 @@ from imports.media import sniff
 from imports.report import CORRECTIONS, REJECTS
 from ledger.directory import Patient
 from records.opening import find_records
-from tests.integration.imports.test_import import Clinic, clinic
 from tests.integration.imports.test_whose import (
     IDA,
     OTTO,
@@ -39,8 +38,7 @@ from tests.integration.imports.test_whose import (
     who,
     write,
 )
-
-__all__ = ["clinic"]
+from tests.support.clinic import Clinic
 
 IDA_77 = f"{SYSTEM}|77"
 

@@ -2,80 +2,25 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from api.app.bootstrap import create_ledger, open_ledger
-from api.app.settings import Settings
-from client.beside import reading
-from client.local import LocalClient
-from client.registering import AddedHospital, add_hospital, add_member
-from identity.actors import Actor, new_key, read_keyfile
 from imports.fhir import scan_bundle
 from imports.generating import Order, generate
-from imports.report import Summary
-from imports.run import Options, import_paths
 from journeys.errors import RecordsError
 from ledger.auditor import verify_export
 from ledger.codes import CATEGORIES
 from ledger.files import read_vkeys
-from records.opening import find_records, open_record
+from records.opening import find_records
 from storage.exports import write_export
-from storage.ledger import Ledger
 from synthetic import patients
+from tests.support.clinic import Clinic
 from tests.support.paths import ROOT
 
 SAMPLES = ROOT.parent / "shared" / "data"
 FOLDERS = [SAMPLES / "synthea-2019-r4", SAMPLES / "synthea-2022-csv-fhir" / "fhir"]
 COUNT = 8
-
-
-class Clinic:
-    """A ledger with one hospital and a doctor."""
-
-    def __init__(self, place: Path, zone: str = "Etc/UTC") -> None:
-        self.settings = Settings(data=place / "data", database_url="", root=None)
-        operator = read_keyfile(create_ledger(self.settings, "heartwood.example/import").keyfile)
-        self.ledger: Ledger = open_ledger(self.settings)
-        self.hospital: AddedHospital = add_hospital(
-            LocalClient(self.ledger), operator, "Clinic", zone
-        )
-        self.doctor: Actor = add_member(
-            LocalClient(self.ledger),
-            self.hospital.admin,
-            "doctor",
-            self.hospital.hospital,
-            "Doc",
-            new_key(),
-        )[0]
-
-    def bring(self, *paths: Path, **options: Any) -> Summary:
-        """Import as the hospital's system."""
-        return import_paths(self.ledger, self.hospital.system, paths, Options(**options)).summary
-
-    def contents(self, patient: str) -> list[bytes]:
-        """Every record of a patient, read by the hospital's doctor."""
-        return [
-            b"".join(
-                open_record(self.ledger, reading(self.ledger, self.doctor, row, "TREAT")).content
-            )
-            for row in find_records(self.ledger, patient)
-        ]
-
-    def charts(self) -> list[str]:
-        """The patients, in the order of their registration."""
-        entries = [self.ledger.entry(n) for n in range(self.ledger.head().size)]
-        return [e.event.subject for e in entries if e.event.type.name == "patient.registered"]
-
-
-@pytest.fixture
-def clinic(tmp_path: Path) -> Iterator[Clinic]:
-    made = Clinic(tmp_path)
-    yield made
-    made.ledger.close()
 
 
 @pytest.fixture

@@ -16,10 +16,8 @@ from imports.run import Options, import_paths
 from imports.walking import Aside, walk
 from journeys.errors import RecordsError
 from tests.integration.imports.test_again import lab, numbers, of, patient, visit, write
-from tests.integration.imports.test_import import Clinic, clinic
+from tests.support.clinic import Clinic
 from tests.support.commands import heartwood
-
-__all__ = ["clinic"]
 
 
 def reasons(report: Path) -> dict[str, str]:

@@ -9,11 +9,9 @@ from api.app.bootstrap import open_ledger
 from client.beside import upload
 from records.uploads import Upload
 from tests.integration.imports.test_again import chart, ids, lab, numbers, patient, visit, write
-from tests.integration.imports.test_import import Clinic, clinic
 from tests.integration.storage.test_upgrade import go_back
+from tests.support.clinic import Clinic
 from tests.support.commands import heartwood
-
-__all__ = ["clinic"]
 
 
 def forget(clinic: Clinic) -> None:

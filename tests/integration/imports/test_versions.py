@@ -16,9 +16,7 @@ from ledger.facts import Record
 from records.uploads import Upload
 from storage.sql.identifiers import HASH_BYTES, Kept
 from tests.integration.imports.test_again import chart, ids, lab, numbers, of, patient, visit, write
-from tests.integration.imports.test_import import Clinic, clinic
-
-__all__ = ["clinic"]
+from tests.support.clinic import Clinic
 
 SECURITY = [{"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}]
 

@@ -23,9 +23,7 @@ from journeys.days import day_in
 from ledger.directory import Patient
 from records.opening import find_records
 from storage.sql.identifiers import Kept, Witness
-from tests.integration.imports.test_import import Clinic, clinic
-
-__all__ = ["clinic"]
+from tests.support.clinic import Clinic
 
 SYSTEM = "https://north.example/mrn"
 UUID = "5f0c1d2e-0000-4000-8000-00000000000a"
@@ -467,7 +465,7 @@ def test_a_child_is_never_of_age_by_a_doubtful_date(
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Etc/GMT+12"])
 def test_days_are_the_hospitals(tmp_path: Path, zone: str) -> None:
     """Of the zones one is always on another day than UTC: there, too, a child is born, and one of unknown age known."""
-    clinic = Clinic(tmp_path, zone)
+    clinic = Clinic.found(tmp_path, zone)
     born = day_in(zone, clinic.ledger.clock()).isoformat()
     said = {"name": IDA["name"]}
     path = write(

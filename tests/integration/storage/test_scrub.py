@@ -19,7 +19,7 @@ from tests.support.commands import heartwood
 from tests.support.ledger_fixture import LedgerFixture, Person
 
 
-@dataclass
+@dataclass(frozen=True)
 class DamagedRecord:
     """A ledger with three records of a patient; the second is the one that is damaged."""
 

@@ -89,7 +89,7 @@ def connected(url: str) -> socket.socket:
     return socket.create_connection((address.hostname, address.port), timeout=PATIENCE_SECONDS)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Uploading(ServerFixture):
     """A server in this process, and uploads to it that are broken off."""
 

@@ -43,7 +43,7 @@ SOON_SECONDS = 15.0
 JSON = {"Content-Type": "application/json"}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Watched(ServerFixture):
     """A server in this process, and what requests leave with it."""
 

@@ -92,7 +92,7 @@ GET /metrics                              | 200      200      200      200      
 """
 
 
-@dataclass
+@dataclass(frozen=True)
 class Everybody(ServerFixture):
     """A server in this process, and everybody of the table."""
 

@@ -30,7 +30,7 @@ from tests.tilereader import check_proof
 SECRET_HEADERS = ("heartwood-read-token", "heartwood-share", "heartwood-texts")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Replayed(ServerFixture):
     """People who did a bit of everything, and a server in this process."""
 
