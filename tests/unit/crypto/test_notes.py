@@ -175,6 +175,12 @@ def test_refused_notes(name: str) -> None:
         Note.parse(BAD_NOTES[name])
 
 
+def test_a_note_has_no_control_character_but_newline() -> None:
+    for byte in {*range(0x20)} - {ord("\n")}:
+        with pytest.raises(NoteError, match="control character"):
+            Note.parse(bytes([byte]) + NOTE)
+
+
 @settings(deadline=None, max_examples=200)
 @given(st.integers(0, len(NOTE) - 1), st.integers(0, 255))
 def test_an_altered_note_does_not_verify(at: int, byte: int) -> None:
