@@ -9,7 +9,7 @@ Lists, histories and exports are settled alike, and released where they show wha
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from crypto.blobs import blob_context, open_stream
 from identity.actors import Caller
@@ -99,12 +99,14 @@ def open_record(ledger: Ledger, proposal: Proposal) -> OpenedRecord:
 def give_record(ledger: Ledger, reading: SettledReading) -> OpenedRecord:
     """What a settled reading of a record gives; see `open_record`."""
     released, version = release(ledger, reading), reading.version
-    content = stream(ledger, released)
-    given = OpenedRecord(reading.entry, version.media_type, version.size, released.texts, content)
-    if released.sealed:
-        return replace(given, share=released.key)
-    token = read_token(ledger, reading.entry, reading.record, version, released.key)
-    return replace(given, token=token)
+    share = released.key if released.sealed else None
+    token = ""
+    if not released.sealed:
+        token = read_token(ledger, reading.entry, reading.record, version, released.key)
+    content = stream(ledger, released)  # last: from here on a file is open
+    return OpenedRecord(
+        reading.entry, version.media_type, version.size, released.texts, content, share, token
+    )
 
 
 # 1. Settle.
