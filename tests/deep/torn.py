@@ -9,7 +9,7 @@ from collections.abc import Callable
 from durable.errors import StartRefused
 from durable.files import sync_directory
 from ledger.sequencer import Appended
-from tests.deep.campaign import Part, Tally, Trial, drive
+from tests.deep.injection import Part, Tally, Trial, drive
 from tests.deep.journey import Sent, grant_body
 from tests.deep.load import acknowledgement
 from tests.deep.witness import Wrong
