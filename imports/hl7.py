@@ -73,7 +73,7 @@ PRIOR_PATIENT = (1, 2, 4)
 DELETES = frozenset({"A23", "A29"})
 OTHERS: Mapping[str, str] = {
     "BAR": "accounts", "DFT": "charges", "MDM": "documents", "OML": "orders", "ORM": "orders",
-    "OMG": "orders", "PPR": "problems", "RDE": "orders of drugs", "SIU": "appointments",
+    "OMG": "orders", "PPR": "problems", "RDE": "drug orders", "SIU": "appointments",
     "VXU": "vaccinations",
 }  # fmt: skip
 """What other types are about."""

@@ -73,7 +73,7 @@ class FileBlobs:
         """Blobs go into `directory`, spread by the last two digits of their ids."""
         self._directory = directory
         directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-        self._rooms: set[str] = set()
+        self._folders: set[str] = set()
 
     def put(self, blob: str, chunks: Iterable[bytes]) -> None:
         """Store a blob; see the port."""
@@ -113,8 +113,8 @@ class FileBlobs:
 
     def list(self) -> Iterator[str]:
         """The ids of all whole blobs; see the port."""
-        for room in self._rooms_there():
-            yield from (name for name in sorted(os.listdir(room)) if _BLOB(name))
+        for folder in self._folders_there():
+            yield from (name for name in sorted(os.listdir(folder)) if _BLOB(name))
 
     def written(self, blob: str) -> int:
         """When its last byte was written; see the port."""
@@ -142,19 +142,19 @@ class FileBlobs:
     def sweep(self, before: int) -> Sequence[str]:
         """Remove temporary files of writers that were killed; see the port."""
         swept = []
-        for room in self._rooms_there():
-            for path in leftovers(room, before):
+        for folder in self._folders_there():
+            for path in leftovers(folder, before):
                 path.unlink(missing_ok=True)
                 swept.append(path.name)
         return swept
 
-    def _rooms_there(self) -> Sequence[Path]:
+    def _folders_there(self) -> Sequence[Path]:
         return sorted(path for path in self._directory.iterdir() if path.is_dir())
 
     @contextmanager
     def _written(self, path: Path, chunks: Iterable[bytes]) -> Iterator[Path]:
         """A temporary file beside `path` that holds the chunks, durable; gone in the end."""
-        self._room(path.parent)
+        self._folder(path.parent)
         temporary = temporary_for(path)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_MODE)
         try:
@@ -176,11 +176,11 @@ class FileBlobs:
             raise BlobError(f"got {blob[:40]!r}, expected a blob's id bl_…")
         return f"{self._directory}/{blob[-2:]}/{blob}"
 
-    def _room(self, room: Path) -> None:
-        if room.name not in self._rooms:
-            room.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
+    def _folder(self, folder: Path) -> None:
+        if folder.name not in self._folders:
+            folder.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
             sync_directory(self._directory)
-            self._rooms.add(room.name)
+            self._folders.add(folder.name)
 
 
 def _pieces(file: BinaryIO, start: int, length: int | None) -> Iterator[bytes]:

@@ -1,1 +1,1 @@
-"""The deep tests: campaigns of many cases, by `make deep` or `python -m tests.deep NAME…`."""
+"""The deep tests: fault-injection runs of many cases, by `make deep` or `python -m tests.deep NAME…`."""

@@ -1,4 +1,4 @@
-"""The campaigns of `make deep`: bad luck of every kind, and the consent rules against their model.
+"""The fault-injection runs of `make deep`: bad luck of every kind, and the consent rules against their model.
 
 Prints one table and ends with 1 if anything was lost or wrong, each with the command that repeats it.
 """
@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.table import Table
 
-from tests.deep import planted, scarce
-from tests.deep.campaign import ENGINES, Part, Tally
+from tests.deep import finding, scarce
+from tests.deep.injection import ENGINES, Part, Tally
 from tests.deep.kinds import KINDS, run_part
 from tests.deep.tracing import StraceMissing, find_strace
 from tests.support.postgres import PostgresMissing, find_or_install
@@ -29,7 +29,7 @@ WIDTH = 110
 
 
 def main() -> int:
-    """Run the campaigns that are named, all by default; 1 if anything is lost or wrong."""
+    """Run the kinds that are named, all by default; 1 if anything is lost or wrong."""
     options = _options()
     names = options.names or list(KINDS)
     engines = options.engine or [*ENGINES, "none"]
@@ -89,7 +89,7 @@ def _parts(names: list[str], engines: list[str], options: argparse.Namespace) ->
     for name in names:
         kind = KINDS[name]
         size = 1 if options.only else options.size or kind.size
-        first, part = options.first, planted.RUNS if options.only else kind.part
+        first, part = options.first, finding.RUNS if options.only else kind.part
         for start in range(first, first + size, part):
             for engine in kind.engines:
                 if engine in engines:

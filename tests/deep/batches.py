@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from api.app.settings import Settings
-from tests.deep.campaign import Part, Tally, cluster
+from tests.deep.injection import Part, Tally, cluster
 from tests.deep.witness import everything_holds
 from tests.support.ledger_fixture import LedgerFixture
 from tests.support.one_by_one import KEEPING, play

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from ledger.sequencer import Appended
 from tests.deep import tracing
-from tests.deep.campaign import Part, Tally, Trial, drive, killed
+from tests.deep.injection import Part, Tally, Trial, drive, killed
 from tests.deep.journey import THREADS, Sent, travel
 from tests.deep.report import Report
 from tests.deep.tracing import Fault, Strace
@@ -49,11 +49,11 @@ class Traced:
         return [Sent.parse(line) for line in self.told("sent ")]
 
 
-def traced(trial: Trial, thread: str, options: list[str], planted: str = "") -> Traced:
+def traced(trial: Trial, thread: str, options: list[str], mutant: str = "") -> Traced:
     """One journey in a child whose `thread` is traced; raises Wrong if it hangs or errs."""
     with TemporaryDirectory() as folder:
         report, log = Report(Path(folder) / "report"), Path(folder) / "strace"
-        child = start(travel, trial.settings, trial.crowd, Path(folder) / "report", thread, planted)
+        child = start(travel, trial.settings, trial.crowd, Path(folder) / "report", thread, mutant)
         try:
             while not (ready := report.lines()):
                 child.join(0.001)
@@ -78,9 +78,9 @@ def traced(trial: Trial, thread: str, options: list[str], planted: str = "") -> 
     return done
 
 
-def breaks(trial: Trial, fault: Fault, planted: str = "") -> bool:
+def breaks(trial: Trial, fault: Fault, mutant: str = "") -> bool:
     """One journey with one fault, and everything checked after it; gives whether the fault was met."""
-    done = traced(trial, fault.thread, fault.options(), planted)
+    done = traced(trial, fault.thread, fault.options(), mutant)
     trial.stands(done.acknowledged)
     try:
         send_again(trial, done)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.deep.campaign import Part, Tally
+from tests.deep.injection import Part, Tally
 from tests.support.consent.properties import agree
 
 QUESTIONS = 20

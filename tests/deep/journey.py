@@ -26,8 +26,8 @@ from ledger.times import DAY_MS, format_time
 from records.uploads import StagedBlob, stage
 from storage.errors import OutcomeUnknown
 from storage.ledger import Ledger
+from tests.deep.append_mutants import mutate
 from tests.deep.load import TOLD, Crowd, acknowledgement
-from tests.deep.plants import plant
 from tests.deep.report import Report
 from tests.support.ledger_fixture import CONTENT, Person
 
@@ -71,10 +71,10 @@ class Sent:
         return ledger.signatures.event(self.raw, self.key, self.value)
 
 
-def travel(settings: Settings, crowd: Crowd, path: Path, thread: str, planted: str = "") -> None:
+def travel(settings: Settings, crowd: Crowd, path: Path, thread: str, mutant: str = "") -> None:
     """In a child: the whole journey; it waits, with `thread`'s number told, until it may be broken."""
-    if planted:
-        plant(planted)
+    if mutant:
+        mutate(mutant)
     report = Report(path)
     threading.excepthook = lambda hooked: report.say(f"error in a thread: {hooked.exc_value!r}")
     try:

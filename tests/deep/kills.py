@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from tests.deep.campaign import Part, Tally, Trial, drive
+from tests.deep.injection import Part, Tally, Trial, drive
 from tests.deep.load import run_and_kill
 
 KILLS = 2_000

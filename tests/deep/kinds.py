@@ -1,17 +1,17 @@
-"""The kinds of campaigns, by name."""
+"""The kinds of fault-injection runs, by name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.deep import batches, calls, consent, kills, mutants, planted, scarce, server, torn
-from tests.deep.campaign import ENGINES, Part, Tally, quiet
+from tests.deep import batches, calls, consent, finding, kills, mutants, scarce, server, torn
+from tests.deep.injection import ENGINES, Part, Tally, quiet
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of campaign: what does a part of it, its engines, how many cases by default and in one part."""
+    """A kind of run: what does a part of it, its engines, how many cases by default and in one part."""
 
     run: Callable[[Part], list[Tally]]
     engines: tuple[str, ...]
@@ -27,7 +27,7 @@ KINDS = {
     "server": Kind(server.run, ("postgresql",), server.KILLS, server.KILLS_A_PART, "kills"),
     "scarce": Kind(scarce.run, ENGINES, scarce.RUNS, scarce.RUNS_A_PART, "runs of each scarcity"),
     "torn": Kind(torn.run, ("sqlite",), torn.RUNS, torn.RUNS_A_PART, "runs of each tear"),
-    "planted": Kind(planted.run, ENGINES, planted.RUNS, planted.RUNS_A_PART, "bugs", True),
+    "finding": Kind(finding.run, ENGINES, finding.RUNS, finding.RUNS_A_PART, "mutants of the append", True),
     "batches": Kind(batches.run, ENGINES, batches.SEQUENCES, batches.SEQUENCES_A_PART, "sequences an engine"),
     "mutants": Kind(mutants.run, ("none",), len(mutants.MUTANTS), mutants.MUTANTS_A_PART, "mutants of declared types"),
     "consent": Kind(consent.run, ("none",), consent.CASES, consent.CASES_A_PART, "cases"),

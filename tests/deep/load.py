@@ -29,7 +29,7 @@ from ledger.sequencer import Appended, Outcome, Proposal
 from records import opening
 from records.uploads import Upload
 from storage.ledger import Ledger
-from tests.deep.plants import plant
+from tests.deep.append_mutants import mutate
 from tests.deep.report import POLL_SECONDS, Report
 from tests.deep.witness import Wrong
 from tests.support.child_processes import start
@@ -93,12 +93,10 @@ def acknowledgement(outcome: Appended) -> str:
     return f"{entry.event.id} {entry.link.seq} {leaf_hash(entry.raw).hex()}"
 
 
-def act_for_ever(
-    settings: Settings, crowd: Crowd, path: Path, seed: int, planted: str = ""
-) -> None:
+def act_for_ever(settings: Settings, crowd: Crowd, path: Path, seed: int, mutant: str = "") -> None:
     """Several threads act until somebody kills this process; any error is told and ends it."""
-    if planted:
-        plant(planted)
+    if mutant:
+        mutate(mutant)
     act(Telling(**vars(open_ledger(settings))), crowd, Report(path), seed)
 
 
@@ -255,12 +253,12 @@ class Acting:
 
 
 def run_and_kill(
-    settings: Settings, crowd: Crowd, chance: random.Random, children: int = 1, planted: str = ""
+    settings: Settings, crowd: Crowd, chance: random.Random, children: int = 1, mutant: str = ""
 ) -> list[str]:
     """Let children act, kill them some time after their first acknowledgements; what was acknowledged."""
     with Acting() as acting:
         for _ in range(children):
-            acting.child(act_for_ever, settings, crowd, chance.getrandbits(32), planted)
+            acting.child(act_for_ever, settings, crowd, chance.getrandbits(32), mutant)
         acting.wait()
         time.sleep(chance.random() * LONGEST_MS / 1000)
         acting.kill()

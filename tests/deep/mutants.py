@@ -20,7 +20,7 @@ import pytest
 from ledger.event import Event
 from ledger.types import REGISTRY, TYPES
 from ledger.types.declaration import EventType, nothing
-from tests.deep.campaign import Part, Tally
+from tests.deep.injection import Part, Tally
 from tests.golden import make
 
 MUTANT_SECONDS = 60

@@ -16,7 +16,7 @@ from pathlib import Path
 from api.app.bootstrap import open_ledger
 from api.app.settings import Settings
 from identity.actors import write_keyfile
-from tests.deep.campaign import Part, Tally, Trial, drive, root
+from tests.deep.injection import Part, Tally, Trial, drive, root
 from tests.deep.load import TOLD, Acting, Crowd, Telling, act
 from tests.deep.report import Report
 from tests.deep.witness import Wrong

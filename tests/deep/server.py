@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 
-from tests.deep.campaign import Part, Tally, Trial, cluster, drive
+from tests.deep.injection import Part, Tally, Trial, cluster, drive
 from tests.deep.load import LONGEST_MS, Acting, act_on
 from tests.deep.witness import Wrong
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from durable.errors import StartRefused
 from durable.files import sync_directory
 from ledger.sequencer import Appended
-from tests.deep.campaign import Part, Tally, Trial, drive
+from tests.deep.injection import Part, Tally, Trial, drive
 from tests.deep.journey import Sent, grant_body
 from tests.deep.load import acknowledgement
 from tests.deep.witness import Wrong
@@ -79,9 +79,9 @@ class Torn:
 
     def temporaries(self, chance: random.Random) -> None:
         """Temporary files of a blob and of the trusted checkpoint that were cut off lie about."""
-        room = self._data / "blobs" / "zz"
-        room.mkdir(exist_ok=True)
-        for path in (room / ".bl_x.1.ab", self._data / ".checkpoint.1.ab"):
+        folder = self._data / "blobs" / "zz"
+        folder.mkdir(exist_ok=True)
+        for path in (folder / ".bl_x.1.ab", self._data / ".checkpoint.1.ab"):
             path.write_bytes(chance.randbytes(chance.randrange(10_000)))
 
     def again(self) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import create_engine
 
 from api.app.settings import Settings
 from tests.deep import journey, load
-from tests.deep.campaign import quiet
+from tests.deep.injection import quiet
 from tests.deep.report import Report
 
 

@@ -1,4 +1,4 @@
-"""What was acknowledged, and whether it stands: the checks that every campaign ends a case with."""
+"""What was acknowledged, and whether it stands: the checks that every run ends a case with."""
 
 import hashlib
 from dataclasses import dataclass, field

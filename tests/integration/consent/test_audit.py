@@ -41,7 +41,7 @@ from tests.support.ledger_fixture import LedgerFixture
 from tests.support.memory_log import with_manifest
 from tests.support.paths import ROOT
 
-ROOMS = ("consent", "crypto", "ledger")
+PACKAGES = ("consent", "crypto", "ledger")
 
 
 @dataclass
@@ -400,10 +400,12 @@ def test_the_command(rich: Rich, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    """An environment in which three rooms are there, and orjson is not."""
-    folder = tmp_path_factory.mktemp("rooms")
-    for room in ROOMS:
-        shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
+    """An environment in which three packages are there, and orjson is not."""
+    folder = tmp_path_factory.mktemp("packages")
+    for package in PACKAGES:
+        shutil.copytree(
+            ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
     (folder / "hidden").mkdir()
     (folder / "hidden" / "orjson.py").write_text("raise ImportError('hidden by a test')\n")
     path = (str(folder), str(folder / "hidden"), sysconfig.get_path("purelib"))
@@ -413,14 +415,14 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
 def tool(
     folder: Path, environment: Mapping[str, str], *arguments: object
 ) -> subprocess.CompletedProcess[str]:
-    """Run `python -P -m consent …` in `folder`; -S leaves out the rooms beside the tests."""
+    """Run `python -P -m consent …` in `folder`; -S leaves out the packages beside the tests."""
     command = [sys.executable, "-S", "-P", "-m", "consent", *map(str, arguments)]
     run = subprocess.run(command, cwd=folder, env=dict(environment), capture_output=True, text=True)
     assert "Traceback" not in run.stderr
     return run
 
 
-def test_three_rooms_are_enough_for_an_auditor(
+def test_three_packages_are_enough_for_an_auditor(
     rich: Rich, alone: Mapping[str, str], tmp_path: Path
 ) -> None:
     good = write_files(rich.export.files, tmp_path / "good")

@@ -1,4 +1,4 @@
-"""The auditor's tool as a process of its own, with two rooms and nothing else."""
+"""The auditor's tool as a process of its own, with two packages and nothing else."""
 
 import os
 import shutil
@@ -19,10 +19,12 @@ from tests.support.exports import (
 from tests.support.paths import ROOT
 
 
-def two_rooms(folder: Path) -> dict[str, str]:
+def two_packages(folder: Path) -> dict[str, str]:
     """An environment in which only `crypto` and `ledger` are there, and orjson is not."""
-    for room in ("crypto", "ledger"):
-        shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
+    for package in ("crypto", "ledger"):
+        shutil.copytree(
+            ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
     hidden = folder / "hidden"
     hidden.mkdir()
     (hidden / "orjson.py").write_text("raise ImportError('hidden by a test')\n")
@@ -33,7 +35,7 @@ def two_rooms(folder: Path) -> dict[str, str]:
 def tool(
     folder: Path, environment: Mapping[str, str], *arguments: object, flags: Sequence[str] = ("-P",)
 ) -> subprocess.CompletedProcess[str]:
-    """Run `python -P -m ledger …` in `folder`; -S leaves out the rooms beside the tests."""
+    """Run `python -P -m ledger …` in `folder`; -S leaves out the packages beside the tests."""
     command = [sys.executable, "-S", *flags, "-m", "ledger", *map(str, arguments)]
     run = subprocess.run(
         command, cwd=folder, env=dict(environment), capture_output=True, text=True, check=False
@@ -44,10 +46,10 @@ def tool(
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    return two_rooms(tmp_path_factory.mktemp("rooms"))
+    return two_packages(tmp_path_factory.mktemp("packages"))
 
 
-def test_two_rooms_are_enough_for_an_auditor(alone: Mapping[str, str], tmp_path: Path) -> None:
+def test_two_packages_are_enough_for_an_auditor(alone: Mapping[str, str], tmp_path: Path) -> None:
     for module, there in (("ledger.auditor", True), ("orjson", False), ("storage", False)):
         command = [sys.executable, "-S", "-P", "-c", f"import {module}"]
         run = subprocess.run(command, env=dict(alone), cwd=tmp_path, capture_output=True)

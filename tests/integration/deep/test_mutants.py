@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from tests.deep import mutants
-from tests.deep.campaign import Part
+from tests.deep.injection import Part
 
 SEED = 1
 

@@ -81,7 +81,7 @@ def url(ledger: tuple[Path, str, str]) -> Iterator[str]:
 
 
 def run(url: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """The client as a stranger runs it: from its own folder, without our rooms on the path."""
+    """The client as a stranger runs it: from its own folder, without our packages on the path."""
     words = [sys.executable, "-P", str(CLIENT), url, *map(str, arguments)]
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return subprocess.run(

@@ -27,9 +27,9 @@ ESCAPE = "\x1b[2J\x9b31m\u202egood"
 GOOD, WRONG, USED_WRONGLY, UNPROVEN, COULD_NOT = range(5)
 
 
-def run(*arguments: object, room: str = "ledger") -> subprocess.CompletedProcess[str]:
+def run(*arguments: object, package: str = "ledger") -> subprocess.CompletedProcess[str]:
     """Run an auditor's tool in bounded memory and time."""
-    command = [sys.executable, "-P", "-m", room, *map(str, arguments)]
+    command = [sys.executable, "-P", "-m", package, *map(str, arguments)]
     found = subprocess.run(
         command,
         cwd=ROOT,
@@ -75,7 +75,7 @@ def test_a_size_that_nothing_bears_out_takes_neither_time_nor_memory(
     receipt.write_bytes(small.older)
     outside = ("--vkey", keys) if vkey else ()
     one_line(run("verify", place, *outside), WRONG, "missing in a log of 1000000000000000 entries")
-    one_line(run("audit", place, *outside, room="consent"), WRONG, "missing")
+    one_line(run("audit", place, *outside, package="consent"), WRONG, "missing")
     one_line(run("check", receipt, *outside, "--against", place), WRONG, "missing")
 
 
@@ -189,9 +189,9 @@ def test_output_that_fails_is_no_finding(
 ) -> None:
     """A full disk where the report goes, and a terminal that knows ASCII alone."""
     write_files(small.files, place)
-    room = "consent" if command == "audit" else "ledger"
+    package = "consent" if command == "audit" else "ledger"
     given = [] if command == "registry" else [str(place), "--vkey", str(keys)]
-    line = [sys.executable, "-P", "-m", room, command, *given]
+    line = [sys.executable, "-P", "-m", package, command, *given]
     with Path("/dev/full").open("w") as full:
         found = subprocess.run(
             line, cwd=ROOT, env=ENVIRONMENT, stdout=full, stderr=subprocess.PIPE, text=True
@@ -241,7 +241,7 @@ def test_the_form_of_what_was_kept_counts_for_nothing(
     ):
         found = run(*arguments)
         assert found.returncode == GOOD, found.stderr
-    found = run("audit", place, "--vkey", keys, "--policy", policy, room="consent")
+    found = run("audit", place, "--vkey", keys, "--policy", policy, package="consent")
     assert found.returncode == GOOD, found.stderr
 
 
@@ -297,7 +297,7 @@ def test_an_export_is_held_to_its_own_policy(small: Export, place: Path, keys: P
     write_files(demanding(small, signed=False), place)
     words = "quorum all-of is not met: none of its witnesses cosigned"
     one_line(run("verify", place, "--vkey", keys), WRONG, words)
-    one_line(run("audit", place, "--vkey", keys, room="consent"), WRONG, words)
+    one_line(run("audit", place, "--vkey", keys, package="consent"), WRONG, words)
 
 
 def test_todays_log_is_held_to_the_policy_too(
@@ -341,18 +341,18 @@ def test_the_commands_hold_to_policies_and_forms_too(
 
 
 @pytest.mark.parametrize(
-    ("room", "arguments"),
+    ("package", "arguments"),
     [("ledger", ("verify", "--since")), ("consent", ("audit", "--since")), ("ledger", ("check", "--against"))],
 )  # fmt: skip
 def test_a_folder_that_is_not_there_says_nothing_about_the_log(
-    small: Export, place: Path, keys: Path, tmp_path: Path, room: str, arguments: tuple[str, str]
+    small: Export, place: Path, keys: Path, tmp_path: Path, package: str, arguments: tuple[str, str]
 ) -> None:
     command, option = arguments
     receipt = tmp_path / "receipt"
     receipt.write_bytes(small.older)
     write_files(small.files, place)
     given = receipt if command == "check" else place
-    found = run(command, given, "--vkey", keys, option, tmp_path / "none", room=room)
+    found = run(command, given, "--vkey", keys, option, tmp_path / "none", package=package)
     one_line(found, COULD_NOT, "there is no folder")
 
 
@@ -372,7 +372,7 @@ def test_an_export_is_held_to_a_policy_from_outside(
     for arguments in (("verify", place), ("check", receipt)):
         found = run(*arguments, "--vkey", keys, "--policy", policy)
         one_line(found, WRONG, "quorum w is not met")
-    found = run("audit", place, "--vkey", keys, "--policy", policy, room="consent")
+    found = run("audit", place, "--vkey", keys, "--policy", policy, package="consent")
     one_line(found, WRONG, "quorum w is not met")
     receipt.write_bytes(small.older + cosignature(small.older.partition(b"\n\n")[2]))
     assert run("check", receipt, "--vkey", keys, "--policy", policy).returncode == GOOD
@@ -390,10 +390,10 @@ def test_an_export_is_held_to_a_policy_from_outside(
 
 def test_a_log_from_the_future_is_warned_of(small: Export, place: Path, keys: Path) -> None:
     write_files(small.files, place)
-    for room, command in (("ledger", "verify"), ("consent", "audit")):
+    for package, command in (("ledger", "verify"), ("consent", "audit")):
         arguments = (command, place, "--vkey", keys)
         now, then, odd = (
-            run(*arguments, *more, room=room)
+            run(*arguments, *more, package=package)
             for more in ((), ("--now", "2026-01-01T00:00:00Z"), ("--now", "yesterday"))
         )
         assert now.returncode == GOOD and "WARNING" not in now.stdout

@@ -1,4 +1,4 @@
-"""What the fault campaign found: after a fault of the disk nothing goes on believing what it then saw."""
+"""What fault injection found: after a fault of the disk nothing goes on believing what it then saw."""
 
 import errno
 import sqlite3

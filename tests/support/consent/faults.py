@@ -1,4 +1,4 @@
-"""Planted faults of `decide`, of the folds and of the gate: mistakes that somebody could make.
+"""Mutants of `decide`, of the folds and of the gate: mistakes that somebody could make.
 
 Each says how it is made and which of the properties (`properties.py`) must see it.
 """
@@ -15,8 +15,8 @@ from ledger.facts import Exclusion, Grant, Provision, Record
 from ledger.policies import DEFAULT_POLICY, Policy
 from ledger.rows import Look, Row
 from tests.support.consent.mutations import (
+    Mutation,
     Patch,
-    Plant,
     Stage,
     asked,
     before,
@@ -37,7 +37,7 @@ class Fault:
     """A mistake, how it is made here, and the properties that must see it."""
 
     name: str
-    plant: Plant
+    mutate: Mutation
     seen_by: str
 
 

@@ -1,4 +1,4 @@
-"""Ways to plant a fault into `decide`, a fold or the gate; a planted thing is given the true one first."""
+"""Ways to make a mutant of `decide`, a fold or the gate; a mutant is given the true one first."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,15 +16,15 @@ from ledger.types import TYPES
 from ledger.types.declaration import EventType, nothing
 
 Patch = pytest.MonkeyPatch
-Plant = Callable[[Patch], None]
+Mutation = Callable[[Patch], None]
 Stage = Callable[[Request, Facts, Policy], Decision | None]
 Mistake = Callable[[Stage, Request, Facts, Policy], Decision | None]
 
 
-def stage(name: str, new: Mistake) -> Plant:
+def stage(name: str, new: Mistake) -> Mutation:
     """The stage function `name` of the engine."""
 
-    def plant(patch: Patch) -> None:
+    def mutate(patch: Patch) -> None:
         true = getattr(engine, name)
 
         def replaced(request: Request, facts: Facts, policy: Policy) -> Decision | None:
@@ -34,32 +34,32 @@ def stage(name: str, new: Mistake) -> Plant:
         assert stages != engine.STAGES
         patch.setattr(engine, "STAGES", stages)
 
-    return plant
+    return mutate
 
 
-def skipped(name: str) -> Plant:
+def skipped(name: str) -> Mutation:
     """The stage never answers."""
     return stage(name, lambda true, request, facts, policy: None)
 
 
-def asked(name: str, change: Callable[[Request], Request]) -> Plant:
+def asked(name: str, change: Callable[[Request], Request]) -> Mutation:
     """The stage is asked another question."""
     return stage(name, lambda true, request, facts, policy: true(change(request), facts, policy))
 
 
-def before(name: str, other: str) -> Plant:
+def before(name: str, other: str) -> Mutation:
     """The stage `name` is moved to before the stage `other`."""
 
-    def plant(patch: Patch) -> None:
+    def mutate(patch: Patch) -> None:
         moved = getattr(engine, name)
         stages = [one for one in engine.STAGES if one is not moved]
         stages.insert(stages.index(getattr(engine, other)), moved)
         patch.setattr(engine, "STAGES", tuple(stages))
 
-    return plant
+    return mutate
 
 
-def chosen(choose: Callable[[list[Grant]], Grant]) -> Plant:
+def chosen(choose: Callable[[list[Grant]], Grant]) -> Mutation:
     """S9 names another one of those that permit."""
 
     def grant(true: Stage, request: Request, facts: Facts, policy: Policy) -> Decision | None:
@@ -75,29 +75,29 @@ def permitting(true: Stage, request: Request, facts: Facts, policy: Policy) -> l
     return [grant for grant, fact in alone if true(request, fact, policy)]
 
 
-def part(name: str, new: Callable[..., Any]) -> Plant:
+def part(name: str, new: Callable[..., Any]) -> Mutation:
     """A function of the engine."""
 
-    def plant(patch: Patch) -> None:
+    def mutate(patch: Patch) -> None:
         true = getattr(engine, name)
         patch.setattr(engine, name, lambda *given: new(true, *given))
 
-    return plant
+    return mutate
 
 
-def constant(name: str, value: Any) -> Plant:
+def constant(name: str, value: Any) -> Mutation:
     """A constant of the engine."""
     return lambda patch: patch.setattr(engine, name, value)
 
 
-def gathering(new: Callable[..., Facts]) -> Plant:
+def gathering(new: Callable[..., Facts]) -> Mutation:
     """How the gate gathers facts."""
 
-    def plant(patch: Patch) -> None:
+    def mutate(patch: Patch) -> None:
         true = gate.gather
         patch.setattr(gate, "gather", lambda *given: new(true, *given))
 
-    return plant
+    return mutate
 
 
 def versions(kind: str) -> list[EventType]:
@@ -105,25 +105,25 @@ def versions(kind: str) -> list[EventType]:
     return [declared for declared in TYPES if declared.name == kind]
 
 
-def fold(kind: str, new: Callable[[Any, Entry, Look], list[Row]]) -> Plant:
+def fold(kind: str, new: Callable[[Any, Entry, Look], list[Row]]) -> Mutation:
     """The fold of one type of event in a patient's stream."""
 
-    def plant(patch: Patch) -> None:
+    def mutate(patch: Patch) -> None:
         for declared in versions(kind):
             true = declared.fold
             patch.setitem(
                 vars(declared), "fold", lambda entry, look, true=true: new(true, entry, look)
             )
 
-    return plant
+    return mutate
 
 
-def forgotten(kind: str) -> Plant:
+def forgotten(kind: str) -> Mutation:
     """Such an event changes nothing."""
 
-    def plant(patch: Patch) -> None:
+    def mutate(patch: Patch) -> None:
         for declared in versions(kind):
             assert declared.changes
             patch.setitem(vars(declared), "fold", nothing)
 
-    return plant
+    return mutate

@@ -1,4 +1,4 @@
-"""Each property of `decide`, and its agreement with the model, is seen to fail on a planted fault."""
+"""Each property of `decide`, and its agreement with the model, is seen to fail on a mutant."""
 
 from random import Random
 from typing import Final
@@ -20,9 +20,9 @@ SEEDS: Final = 500
         for check in fault.seen_by.split()
     ],
 )
-def test_a_planted_fault_is_seen(fault: Fault, check: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mutant_is_found(fault: Fault, check: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """By what the property asserts, or since something is missing that was looked up."""
-    fault.plant(monkeypatch)
+    fault.mutate(monkeypatch)
     with pytest.raises((AssertionError, LookupError)):
         run(check)
 

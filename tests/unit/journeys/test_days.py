@@ -25,11 +25,11 @@ class Quiet:
         return Policy.of(dict(DEFAULT_POLICY), 0)
 
 
-DESK = cast(LedgerClient, Quiet())
+CLIENT = cast(LedgerClient, Quiet())
 
 
 def born(birth: str, zone: str) -> dict[str, Any]:
-    return ages(DESK, date.fromisoformat(birth), day_in(zone, NOON))
+    return ages(CLIENT, date.fromisoformat(birth), day_in(zone, NOON))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Bugs that can be planted into the steps of the append transaction, as changes of its source."""
+"""Mutants of the steps of the append transaction: bugs, as changes of its source."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ class Change:
                 raise ValueError(f"{self.name} has {source.count(old)} times: {old}")
             source = source.replace(old, new)
         made: dict[str, object] = {}
-        exec(compile(source, f"<planted into {self.name}>", "exec"), vars(module), made)
+        exec(compile(source, f"<mutant of {self.name}>", "exec"), vars(module), made)
         setattr(owner, name, made[name])
 
 
 @dataclass(frozen=True)
-class Plant:
-    """One bug, and which faults of the campaign must find it."""
+class AppendMutant:
+    """One bug, and which injected faults must find it."""
 
     step: int
     """Of the append transaction, as docs/architecture.md counts them."""
     changes: tuple[Change, ...]
     says: str
-    """What the campaign must say of it: a pattern that is searched for."""
+    """What the fault injection must say of it: a pattern that is searched for."""
     faults: tuple[str, ...] = ()
     """Patterns of faults at system calls, as they are written; none: kills of two processes at work."""
     engines: tuple[str, ...] = field(default=("sqlite", "postgresql"))
 
 
-PLANTS: dict[str, Plant] = {
-    "a signature is not checked": Plant(
+APPEND_MUTANTS: dict[str, AppendMutant] = {
+    "a signature is not checked": AppendMutant(
         1,
         (
             Change(
@@ -62,7 +62,7 @@ PLANTS: dict[str, Plant] = {
         "expected to be refused by signature",
         ("main read * EINTR",),
     ),
-    "flock and BEGIN IMMEDIATE are dropped": Plant(
+    "flock and BEGIN IMMEDIATE are dropped": AppendMutant(
         2,
         (
             Change(
@@ -74,13 +74,13 @@ PLANTS: dict[str, Plant] = {
         "nothing was appended",
         engines=("sqlite",),
     ),
-    "the head is read without its lock": Plant(
+    "the head is read without its lock": AppendMutant(
         2,
         (Change("storage.sql.entries:EntryStore.head", (('" FOR UPDATE"', '""'),)),),
         "nothing was appended",
         engines=("postgresql",),
     ),
-    "an event's id is not looked up": Plant(
+    "an event's id is not looked up": AppendMutant(
         3,
         (
             Change(
@@ -96,13 +96,13 @@ PLANTS: dict[str, Plant] = {
         "acknowledged, and sent again",
         ("main read * EINTR",),
     ),
-    "staged keys are not claimed": Plant(
+    "staged keys are not claimed": AppendMutant(
         4,
         (Change("storage.keytable:Claims.claim", (("return self._claim_blob(event)", "return"),)),),
         "expected to be refused by no_key",
         ("main read * EINTR",),
     ),
-    "the root before the batch is signed": Plant(
+    "the root before the batch is signed": AppendMutant(
         5,
         (
             Change(
@@ -113,7 +113,7 @@ PLANTS: dict[str, Plant] = {
         "the tiles do not lead to the head's root",
         ("main read * EINTR",),
     ),
-    "the head is written in a second transaction": Plant(
+    "the head is written in a second transaction": AppendMutant(
         6,
         (
             Change(
@@ -131,7 +131,7 @@ PLANTS: dict[str, Plant] = {
         "the table ends at",
         ("log pwrite64 * SIGKILL", "log sendto * SIGKILL"),
     ),
-    "callers are told before the commit": Plant(
+    "callers are told before the commit": AppendMutant(
         7,
         (
             Change(
@@ -160,13 +160,13 @@ PLANTS: dict[str, Plant] = {
             "log pwrite64 * SIGKILL",
         ),
     ),
-    "the state is kept when the outcome is unknown": Plant(
+    "the state is kept when the outcome is unknown": AppendMutant(
         7,
         (Change("storage.log:Log._try", (("self._state = None", "pass"),)),),
         "",
         ("log fdatasync * EIO", "log pwrite64 * EIO", "log recvfrom * EIO"),
     ),
-    "the trusted checkpoint is written before the commit": Plant(
+    "the trusted checkpoint is written before the commit": AppendMutant(
         7,
         (
             Change(
@@ -187,7 +187,7 @@ PLANTS: dict[str, Plant] = {
 }
 
 
-def plant(name: str) -> None:
-    """Plant one into this process."""
-    for change in PLANTS[name].changes:
+def mutate(name: str) -> None:
+    """AppendMutant one into this process."""
+    for change in APPEND_MUTANTS[name].changes:
         change.make()

@@ -1,4 +1,4 @@
-"""A campaign: many cases of one kind against ledgers that are made anew every so often, and the table of it."""
+"""Fault injection: many cases of one kind against ledgers that are made anew every so often, and the table of it."""
 
 from __future__ import annotations
 

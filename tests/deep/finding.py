@@ -1,4 +1,4 @@
-"""The campaign itself is tested: each bug planted into a step of the append transaction must be found by it."""
+"""Fault injection is tested itself: it must find each mutant of a step of the append transaction."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import re
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
 
+from tests.deep.append_mutants import APPEND_MUTANTS, AppendMutant
 from tests.deep.calls import all_faults, breaks
-from tests.deep.campaign import Part, Tally, Trial
+from tests.deep.injection import Part, Tally, Trial
 from tests.deep.load import run_and_kill
-from tests.deep.plants import PLANTS, Plant
 from tests.deep.tracing import Fault
 
 TRIES = 150
-"""Faults tried at most until a bug must be found; the first that finds it ends the search."""
-RUNS = len(PLANTS)
+"""Faults tried at most until a mutant must be found; the first that finds it ends the search."""
+RUNS = len(APPEND_MUTANTS)
 RUNS_A_PART = 2
 
 
 def run(part: Part) -> list[Tally]:
-    """Plant some of the bugs, by their numbers, on one engine."""
-    tally = Tally("planted bugs, found", part.engine)
-    chosen = list(PLANTS.items())[part.first : part.first + part.count]
+    """AppendMutant some of the bugs, by their numbers, on one engine."""
+    tally = Tally("mutants of the append, found", part.engine)
+    chosen = list(APPEND_MUTANTS.items())[part.first : part.first + part.count]
     for number, (name, one) in enumerate(chosen, part.first):
         if part.engine not in one.engines or (part.only and part.only != name):
             continue
@@ -35,13 +35,13 @@ def run(part: Part) -> list[Tally]:
     return [tally]
 
 
-def find(part: Part, name: str, one: Plant) -> str:
-    """Search until the campaign fails on the bug; what it said. Raises AssertionError if it never does."""
+def find(part: Part, name: str, one: AppendMutant) -> str:
+    """Search until an injected fault shows the mutant; what it said. Raises AssertionError if it never does."""
     with Trial.found(part.engine, patients=1) as trial:
         for tried, (about, attempt) in enumerate(_attempts(part, name, one), 1):
             try:
                 attempt(trial)
-            except RuntimeError:  # the bug could not be planted
+            except RuntimeError:  # the mutant could not be made
                 raise
             except Exception as error:
                 said = f"{type(error).__name__}: {error}"
@@ -58,7 +58,7 @@ def find(part: Part, name: str, one: Plant) -> str:
 Attempt = Callable[[Trial], object]
 
 
-def _attempts(part: Part, name: str, one: Plant) -> Iterator[tuple[str, Attempt]]:
+def _attempts(part: Part, name: str, one: AppendMutant) -> Iterator[tuple[str, Attempt]]:
     """The faults that must find it, each as what it is called and what it does to a new ledger."""
     if not one.faults:
         for number in range(TRIES):

@@ -1,4 +1,4 @@
-"""A small part of `make deep`: faults at system calls, what runs out, torn writes, and planted bugs that are found."""
+"""A small part of `make deep`: faults at system calls, what runs out, torn writes, and mutants that are found."""
 
 import os
 import subprocess
@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from identity.actors import write_keyfile
-from tests.deep import calls, campaign, planted, scarce, torn
-from tests.deep.campaign import Part, Tally, Trial
-from tests.deep.plants import PLANTS, Plant
+from tests.deep import calls, finding, injection, scarce, torn
+from tests.deep.append_mutants import APPEND_MUTANTS, AppendMutant
+from tests.deep.injection import Part, Tally, Trial
 from tests.deep.tracing import StraceMissing, find_strace
 from tests.support.postgres import Cluster
 
@@ -30,10 +30,10 @@ BROKEN_CALLS = {
 def _this_cluster(
     engine: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The campaign's PostgreSQL is the one that the other tests have."""
+    """Fault injection's PostgreSQL is the one that the other tests have."""
     if engine == "postgresql":
         running: Cluster = request.getfixturevalue("cluster")
-        monkeypatch.setattr(campaign, "cluster", lambda: running)
+        monkeypatch.setattr(injection, "cluster", lambda: running)
 
 
 @pytest.fixture
@@ -74,27 +74,27 @@ def test_torn_writes(engine: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ["sqlite"])
-def test_a_bug_in_each_step_is_found(engine: str, strace: str) -> None:
-    """Planted into each of the seven steps of the append transaction."""
+def test_a_mutant_of_each_step_is_found(engine: str, strace: str) -> None:
+    """A mutant of each of the seven steps of the append transaction."""
     found = {
-        one.step: planted.find(Part("planted", engine, SEED, 0, 1), name, one)
+        one.step: finding.find(Part("finding", engine, SEED, 0, 1), name, one)
         for step in STEPS
         for name, one in [first_of(step, engine)]
     }
     assert list(found) == list(STEPS)
 
 
-def first_of(step: int, engine: str) -> tuple[str, Plant]:
+def first_of(step: int, engine: str) -> tuple[str, AppendMutant]:
     """The first bug of a step on an engine."""
-    return next((n, p) for n, p in PLANTS.items() if p.step == step and engine in p.engines)
+    return next((n, p) for n, p in APPEND_MUTANTS.items() if p.step == step and engine in p.engines)
 
 
 @pytest.mark.parametrize("engine", ["sqlite"])
-def test_a_campaign_without_a_bug_finds_none(engine: str, strace: str) -> None:
-    """The search that finds the planted bugs fails without one."""
-    harmless = Plant(1, (), "", ("log fdatasync * EIO",))
+def test_a_search_without_a_mutant_finds_none(engine: str, strace: str) -> None:
+    """The search that finds the mutants fails without one."""
+    harmless = AppendMutant(1, (), "", ("log fdatasync * EIO",))
     with pytest.raises(AssertionError, match="not found"):
-        planted.find(Part("planted", engine, SEED, 0, 1), "", harmless)
+        finding.find(Part("finding", engine, SEED, 0, 1), "", harmless)
 
 
 @pytest.fixture
