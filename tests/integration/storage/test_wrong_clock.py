@@ -171,9 +171,9 @@ def test_a_clock_in_doubt_sweeps_nothing(settings: Settings) -> None:
     watch = ClockWatch(settings.data / "clock", lambda: wall_clock() - AHEAD_MS, this_boot)
     watch.saw(watch.wall())
     ran = heartwood(settings, "sweep")
-    assert ran.code == 4 and "nothing is swept: the clock" in ran.err
+    assert ran.code == 4 and "nothing is removed: the clock" in ran.err
     ledger = open_ledger(settings)
-    with pytest.raises(Unavailable, match="nothing is swept: the clock"):
+    with pytest.raises(Unavailable, match="nothing is removed: the clock"):
         ledger.garbage.due()
     assert ledger.blobs.size(blob)
     ledger.close()
