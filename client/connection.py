@@ -11,6 +11,7 @@ import httpcore2
 import httpx2
 import orjson
 
+from client.operations import ANSWER_BYTES
 from identity.errors import NotSignedIn
 from journeys.errors import AccessDenied, AlreadyUsed, NotThere, RecordsError
 from ledger.errors import ProofError, Refused, Tampered
@@ -22,8 +23,6 @@ ANSWER_SECONDS = 120
 """How long a whole answer may take, beyond what its bytes take at ANSWER_RATE."""
 ANSWER_RATE = 64 * 1024
 """Bytes a second at which an answer must come at least, after ANSWER_SECONDS."""
-ANSWER_BYTES = 16 * 1024 * 1024
-"""Longest answer of those that have no limit of their own."""
 ANSWER_VALUE_BYTES = 26
 """An answer may hold a value for so many bytes of its limit: parsed, a value takes up to 200 bytes."""
 PIECE_BYTES = 256 * 1024

@@ -13,7 +13,6 @@ from inspect import signature
 from typing import Any, Generic, TypeVar, get_type_hints
 
 from client.codec import Codec, codec_of
-from client.connection import ANSWER_BYTES
 from ledger.entry import ENTRY_LIMIT
 from people.hospitals import directory, holder_of, owner_of
 from records.charts import consents, me
@@ -38,6 +37,8 @@ OPEN, SESSION, READ_TOKEN, AUDITORS_TOKEN = "open", "session", "read token", "au
 """Doors that take no signed event; those that do are named `signed …`."""
 JSON, BYTES, TEXT, ANY = "application/json", "application/octet-stream", "text/plain", "*/*"
 
+ANSWER_BYTES = 16 * 1024 * 1024
+"""Longest answer of those that have no limit of their own."""
 APPENDED_BYTES = 64 * 1024 * 1024
 """Longest answer to an append: PART_BYTES of events in their entries, each with its path, as JSON."""
 CHART_BYTES = 128 * 1024 * 1024
