@@ -1,7 +1,7 @@
 # ruff: noqa: I001 - the modules stand in the order in which their commands are listed
 """The command line. Each command looks up, calls one journey, prints one answer."""
 
-from api.cli.app import app, main
+from api.cli.app import app, main, program
 from api.cli import (
     setup, serving, operations, maintenance, policies, people, staff, generating, imports, records, charts, consents, proofs, demo,
 )  # fmt: skip
@@ -18,6 +18,7 @@ __all__ = [
     "operations",
     "people",
     "policies",
+    "program",
     "proofs",
     "records",
     "serving",

@@ -252,9 +252,14 @@ def _no_room(error: Exception) -> str:
     )
 
 
+def program() -> None:
+    """The installed program: `main` in a process that ends with it."""
+    gc.freeze()  # what was imported stays: else the end of a short command takes a third of its time to look at it
+    main()
+
+
 def main() -> None:
     """Run the command line; every error of ours becomes one clear message and an exit code."""
-    gc.freeze()  # what was imported stays: else the end of a short command takes a third of its time to look at it
     if not os.environ.get("HEARTWOOD_TRACEBACK"):
         for library in ("sqlalchemy", "psycopg"):  # they log tracebacks of what they raise as well
             logging.getLogger(library).addHandler(logging.NullHandler())
