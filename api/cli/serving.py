@@ -12,7 +12,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from api.app.bootstrap import open_ledger
+from api.app.opening import open_ledger
 from api.cli.app import Data, app, settings
 from crypto.texts import counted
 from durable.errors import StartRefused

@@ -12,8 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from api.app.bootstrap import open_ledger
 from api.app.metrics import Metrics
+from api.app.opening import open_ledger
 from api.app.settings import Settings
 from api.http import appending, health, log, problems, readings, signing_in, views, writing
 from api.http.bodies import Bodies

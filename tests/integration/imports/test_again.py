@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from api.app.bootstrap import open_ledger
+from api.app.opening import open_ledger
 from api.app.settings import Settings
 from consent.auditor import audit_export
 from identity.actors import Actor

@@ -11,7 +11,8 @@ import pydicom
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
-from api.app.bootstrap import create_ledger, open_ledger
+from api.app.creating import create_ledger
+from api.app.opening import open_ledger
 from api.app.settings import Settings
 from client.authoring import retract
 from client.local import LocalClient

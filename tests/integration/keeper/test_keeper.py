@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 import durable.trusted
-from api.app.bootstrap import open_ledger
+from api.app.opening import open_ledger
 from client import readings
 from client.beside import append
 from client.http import HttpClient

@@ -12,7 +12,7 @@ from unittest.mock import patch
 import pytest
 from sqlalchemy import Connection, select
 
-from api.app.bootstrap import open_ledger
+from api.app.opening import open_ledger
 from api.app.settings import Settings
 from ledger.entry import Entry
 from ledger.rows import Rows

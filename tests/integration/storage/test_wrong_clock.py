@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from api.app.bootstrap import open_ledger
+from api.app.opening import open_ledger
 from api.app.settings import Settings
 from client import beside
 from ledger.times import DAY_MS, format_time

@@ -22,7 +22,7 @@ import httpx2
 import orjson
 import pytest
 
-from api.app.bootstrap import open_ledger
+from api.app.opening import open_ledger
 from api.app.settings import Settings
 from api.http import bodies, writing
 from api.http.health import REQUESTS_LIMIT
