@@ -125,6 +125,11 @@ def settled(committed: CommittedBatch) -> SettledReading:
     return SettledReading(outcome.entry, outcome.shown, committed)
 
 
+def used_before(ledger: Ledger, seq: int) -> AlreadyUsed:
+    """What a reading that is entry `seq` already is answered: the receipt, and never its content again."""
+    return AlreadyUsed(seq, ledger.receipt(seq)[0].text())
+
+
 # 2. Release.
 
 

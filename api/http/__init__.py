@@ -17,11 +17,11 @@ from api.app.opening import open_ledger
 from api.app.settings import Settings
 from api.http import appending, health, log, problems, readings, signing_in, views, writing
 from api.http.bodies import Bodies
+from api.http.bounded import Bounded
 from api.http.callers import caller
 from api.http.direct import Direct
-from api.http.health import Bounded
 from api.http.shares import Addresses
-from api.http.writing import Uploads
+from api.http.uploads import Uploads
 from storage.ledger import Ledger
 
 _ROUTED = (appending, readings, writing, views, signing_in, log, health)
