@@ -25,6 +25,7 @@ from records.ranges import read_token
 from storage.evidence import Proofs, ask_keeper, of_reading
 from storage.ledger import Ledger
 from storage.log import CommittedBatch
+from storage.reader import LogReader
 
 RECHECK_MS = 60_000
 """How often an open stream is checked again; without a new entry."""
@@ -102,7 +103,9 @@ def give_record(ledger: Ledger, reading: SettledReading) -> OpenedRecord:
     share = released.key if released.sealed else None
     token = ""
     if not released.sealed:
-        token = read_token(ledger, reading.entry, reading.record, version, released.key)
+        token = read_token(
+            ledger.tokens, ledger.clock(), reading.entry, reading.record, version, released.key
+        )
     content = stream(ledger, released)  # last: from here on a file is open
     return OpenedRecord(
         reading.entry, version.media_type, version.size, released.texts, content, share, token
@@ -125,7 +128,7 @@ def settled(committed: CommittedBatch) -> SettledReading:
     return SettledReading(outcome.entry, outcome.shown, committed)
 
 
-def used_before(ledger: Ledger, seq: int) -> AlreadyUsed:
+def used_before(ledger: LogReader, seq: int) -> AlreadyUsed:
     """What a reading that is entry `seq` already is answered: the receipt, and never its content again."""
     return AlreadyUsed(seq, ledger.receipt(seq)[0].text())
 
@@ -178,7 +181,7 @@ def stream(ledger: Ledger, released: ReleasedRecord) -> Iterator[bytes]:
 class Permission:
     """That of a reading which takes long: it is looked at again every RECHECK_MS, without a new entry."""
 
-    def __init__(self, ledger: Ledger, entry: Entry) -> None:
+    def __init__(self, ledger: LogReader, entry: Entry) -> None:
         """`entry`: the reading, which is permitted now."""
         self._ledger, self._entry, self._checked = ledger, entry, ledger.clock()
 
@@ -199,7 +202,7 @@ def while_permitted(permission: Permission, pieces: Iterator[bytes]) -> Iterator
 # What is there to be read.
 
 
-def find_record(ledger: Ledger, record: str) -> Record:
+def find_record(ledger: LogReader, record: str) -> Record:
     """A record's row; raises NotThere."""
     row = ledger.row(Record, record)
     if row is None:
@@ -215,12 +218,12 @@ class Address:
     blobs: tuple[str, ...]
 
 
-def address_of(ledger: Ledger, caller: Caller, record: str) -> Address:
+def address_of(ledger: LogReader, caller: Caller, record: str) -> Address:
     """What a reading of a record must name, and nothing of what it holds; raises NotThere."""
     row = find_record(ledger, record)
     return Address(row.patient, tuple(version.blob for version in row.versions))
 
 
-def find_records(ledger: Ledger, patient: str) -> list[Record]:
+def find_records(ledger: LogReader, patient: str) -> list[Record]:
     """A patient's records, in the order of their creation."""
     return ledger.records_of(patient)

@@ -31,13 +31,11 @@ from storage.clock import Boot, ClockWatch, wall_clock
 from storage.keytable import KeyTable
 from storage.ledger import Ledger
 from storage.log import Log
-from storage.maintenance.garbage import GarbageCollector
 from storage.signatures import SignatureChecks
 from storage.sql.entries import EntryStore
-from storage.sql.identifiers import Identifiers, Imported
+from storage.sql.identifiers import Identifiers
 from storage.sql.upgrade import check_schema
 from storage.start import check_start
-from storage.stores import Stores
 from storage.tokens import TokenStore
 
 COLLECT_AFTER = 100_000
@@ -101,14 +99,10 @@ def open_ledger(
             keys=keys,
             blobs=blobs,
             identifiers=Identifiers(database, identity),
-            imported=Imported(database, identity),
             signatures=SignatureChecks(database, origin),
             log=log,
             keeper=keeper,
             tokens=tokens,
-            garbage=GarbageCollector(
-                Stores(database, store, keys, blobs, vkeys), settings.data, clock, log.unavailable
-            ),
         )
 
 

@@ -161,9 +161,9 @@ def _after(first: bytes, rest: Iterator[bytes]) -> Generator[bytes]:
 
 
 def _range(ledger: Ledger, token: str, record: str, wanted: str) -> Response:
-    ticket = ticket_of(ledger, token, record)
+    ticket = ticket_of(ledger, ledger.tokens, token, record)
     start, end = _asked(wanted.strip(), ticket.size)
-    data = read_range(ledger, ticket, start, end)
+    data = read_range(ledger.blobs, ticket, start, end)
     headers = _attachment(record) | {
         "Accept-Ranges": "bytes",
         "Content-Range": f"bytes {start}-{end - 1}/{ticket.size}",
