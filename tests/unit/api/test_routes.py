@@ -6,9 +6,14 @@ from collections import Counter
 from importlib import import_module
 from pathlib import Path
 
+import pytest
 from fastapi import APIRouter
+from pydantic import ValidationError
 
 import api.http
+from api.http.problems import Problem, attempted, problem_of
+from api.http.views import LookupSent
+from ledger.errors import Refused
 
 PROTOCOL = {
     "bodies": (
@@ -42,3 +47,39 @@ def test_no_route_catches() -> None:
         elif tries:
             found[module.name] = tries
     assert found == {name: count for name, (count, _) in PROTOCOL.items()}
+
+
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [
+        ({}, "identifiers: Field required"),
+        ({"identifiers": [1]}, "identifiers.0: Input should be a valid string"),
+        ({"identifiers": ["a|b"], "more": 1}, "more: Extra inputs are not permitted"),
+        ([], "body: Input should be "),
+    ],
+)
+def test_a_body_of_another_form_is_told_with_its_place(sent: object, told: str) -> None:
+    """Pydantic's error becomes a problem where all others do."""
+    with pytest.raises(ValidationError) as caught:
+        LookupSent.model_validate(sent)
+    problem = problem_of(caught.value)
+    assert problem.kind == "malformed" and problem.detail.startswith(told)
+
+
+def test_of_a_list_each_has_its_answer() -> None:
+    """What is refused is a problem, which holds nothing of the list; what goes wrong of itself is none."""
+
+    def refusing(value: str) -> str:
+        if value == "refused":
+            raise Refused("key", "got a key that is none")
+        return value[0]
+
+    assert attempted(refusing, "good") == "g"
+    problem = attempted(refusing, "refused")
+    assert isinstance(problem, Problem) and (problem.kind, problem.detail) == (
+        "key",
+        "got a key that is none",
+    )
+    assert (problem.__traceback__, problem.__context__, problem.__cause__) == (None, None, None)
+    with pytest.raises(IndexError):
+        attempted(refusing, "")
