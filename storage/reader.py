@@ -20,6 +20,7 @@ from storage.sql.database import Database
 from storage.sql.entries import EntryStore, Head
 from storage.sql.rowcache import live_grants, records_of, select_rows
 from storage.sql.rows import shape
+from storage.stores import restorations
 
 R = TypeVar("R")
 ENTRIES_KEPT = 4_096
@@ -101,10 +102,7 @@ class LogReader:
         """Every `ledger.restored` with a number below `below`, in order; no entry is looked at twice for it."""
         seen, found = self._restored
         if seen < below:
-            with self.database.read() as connection:
-                raws = self.store.stream(connection, "ledger", below, seen)
-            more = [Entry.stored(raw) for raw in raws if b'"type":"ledger.restored"' in raw]
-            found = (*found, *(e for e in more if e.event.type.name == "ledger.restored"))
+            found = (*found, *restorations(self.store, below, seen))
             self._restored = below, found
         return [entry for entry in found if entry.link.seq < below]
 
