@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from crypto.blobs import blob_context, open_stream
 from identity.actors import Caller
-from journeys.appending import appended
+from journeys.appending import appended, check_reply
 from journeys.errors import AlreadyUsed, NotThere
 from keeper.protocol import SealedField, SealedObject, Wrapped
 from ledger.entry import Entry
@@ -116,7 +116,8 @@ def give_record(ledger: Ledger, reading: SettledReading) -> OpenedRecord:
 
 
 def settle(ledger: Ledger, proposal: Proposal) -> SettledReading:
-    """Append a signed reading and wait for it; raises AccessDenied, AlreadyUsed or Refused."""
+    """Append a signed reading and wait for it; raises AccessDenied, AlreadyUsed, Refused or CryptoError."""
+    check_reply(proposal.event)
     return settled(ledger.submit([proposal]).result())
 
 

@@ -20,10 +20,9 @@ from api.http.problems import Problem
 from api.http.streamed import Streamed
 from client import operations
 from client.forms import chart_json, history_json
-from crypto.encoding import b64decode, b64encode
+from crypto.encoding import b64encode
 from crypto.ids import is_id
-from crypto.shares import share_once
-from journeys.appending import appended
+from journeys.appending import appended, check_reply
 from ledger.entry import Entry
 from ledger.sequencer import Proposal
 from records.charts import list_chart
@@ -111,10 +110,7 @@ def _reading(ledger: Ledger, value: Any, kind: str, member: str, named: str) -> 
     about = event.body[member] if member else event.subject
     if about != named:
         raise Problem("malformed", f"the event is about {about}, the address about {named}")
-    if (
-        "reply" in event.body
-    ):  # a key that nothing can be sealed to is refused before anything is written
-        share_once(b64decode(event.body["reply"]), b"", b"")
+    check_reply(event)
     return proposal
 
 
