@@ -1,1 +1,1 @@
-"""The faces: the command line (and later HTTP and the portal). Thin; `bootstrap` alone wires things."""
+"""The faces: the command line (and later HTTP and the portal). Thin; `app` alone wires things."""

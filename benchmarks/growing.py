@@ -27,7 +27,7 @@ _START = """
 import sys, time
 began = time.perf_counter()
 from pathlib import Path
-from api.app.bootstrap import open_ledger
+from api.app.opening import open_ledger
 from api.app.settings import Settings
 from identity.actors import new_id, read_keyfile
 from client.beside import append

@@ -4,7 +4,7 @@ import multiprocessing
 import time
 from multiprocessing.synchronize import Barrier
 
-from api.app.bootstrap import open_ledger
+from api.app.opening import open_ledger
 from api.app.settings import Settings
 from benchmarks.append import append_signed
 from benchmarks.fixture import BenchFixture, Signed

@@ -4,8 +4,9 @@ import argparse
 import gc
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from consent.replay import Replay, Wrong
@@ -16,9 +17,10 @@ from ledger.commands import moment, run_tool, tell
 from ledger.entry import Entry
 from ledger.errors import Tampered
 from ledger.files import export_reader, read_file, read_policy, read_vkeys
+from ledger.follower import Follower
 from ledger.merkle import Frontier, leaf_hash
 from ledger.remarks import Restored, future_warning, restored_of
-from ledger.tiles import level_tiles, split_bundle, tile_path
+from ledger.tiles import TILE_WIDTH, split_bundle, tile_path
 from ledger.verifier import read_checkpoint
 
 WRONG_SHOWN = 100
@@ -86,11 +88,12 @@ def audit_export(
             f"the older export has {counted(older.size, 'entry')}, this one {checkpoint.size}"
         )
     replay, restored, raw = Replay(), list[Restored](), b""
+    follower = Follower("the audit", partial(_bundle, directory))
     collecting = gc.isenabled()
     gc.disable()  # nothing made here refers to itself, and millions are made
     try:
         _check_tree(directory, checkpoint, older)
-        for bundle in _bundles(directory, checkpoint.size):
+        for bundle in follower.bundles(checkpoint.size):
             for raw in bundle:
                 take = replay.take if replay.entries >= older.size else replay.skip
                 take(raw)
@@ -110,7 +113,8 @@ def audit_export(
 def _check_tree(directory: Path, checkpoint: Checkpoint, older: Checkpoint) -> None:
     """The entries are those under the checkpoint, and the first of them those of the older one."""
     tree = Frontier()
-    for bundle in _bundles(directory, checkpoint.size):
+    follower = Follower("the look at the tree", partial(_bundle, directory))
+    for bundle in follower.bundles(checkpoint.size):
         for raw in bundle:
             tree.append(leaf_hash(raw))
             if tree.size == older.size and tree.root() != older.root:
@@ -121,14 +125,13 @@ def _check_tree(directory: Path, checkpoint: Checkpoint, older: Checkpoint) -> N
         )
 
 
-def _bundles(directory: Path, size: int) -> Iterator[list[bytes]]:
-    """The entries of a log of `size`, by entry bundles."""
-    for number, width in level_tiles(size, 0):
-        path = tile_path("entries", number, width)
-        raws = split_bundle(read_file(directory, path))
-        if len(raws) != width:
-            raise Tampered(f"{path}: holds {counted(len(raws), 'entry')}, expected {width}")
-        yield raws
+def _bundle(directory: Path, start: int, end: int) -> list[bytes]:
+    """Entries `start` to `end`, exclusive: those of one entry bundle."""
+    path = tile_path("entries", start // TILE_WIDTH, end - start)
+    raws = split_bundle(read_file(directory, path))
+    if len(raws) != end - start:
+        raise Tampered(f"{path}: holds {counted(len(raws), 'entry')}, expected {end - start}")
+    return raws
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from api.app.bootstrap import create_ledger, open_ledger
+from api.app.creating import create_ledger
+from api.app.opening import open_ledger
 from api.app.settings import Settings
 from crypto.texts import counted
 from demo.consent import consent

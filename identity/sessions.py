@@ -15,7 +15,8 @@ from identity.errors import NotSignedIn
 from ledger.codes import HOSPITAL_ROLES
 from ledger.directory import Account, Hospital, Key, Member, Patient
 from ledger.messages import session_message
-from storage.ledger import Ledger
+from storage.reader import LogReader
+from storage.tokens import TokenStore
 
 CHALLENGE_BYTES = 32
 CHALLENGE_MS = 120_000
@@ -37,19 +38,25 @@ class Session:
     caller: Caller
 
 
-def challenge(ledger: Ledger) -> bytes:
-    """32 fresh bytes to sign; they count for two minutes, once."""
-    secret, now = os.urandom(CHALLENGE_BYTES), ledger.clock()
-    ledger.tokens.put("challenge", secret, b"", now, now + CHALLENGE_MS)
+def challenge(tokens: TokenStore, now: int) -> bytes:
+    """32 fresh bytes to sign; from `now` (Unix ms) on they count for two minutes, once."""
+    secret = os.urandom(CHALLENGE_BYTES)
+    tokens.put("challenge", secret, b"", now, now + CHALLENGE_MS)
     return secret
 
 
 def sign_in(
-    ledger: Ledger, key: str, nonce: bytes, value: bytes, role: str, hospital: str
+    ledger: LogReader,
+    tokens: TokenStore,
+    key: str,
+    nonce: bytes,
+    value: bytes,
+    role: str,
+    hospital: str,
 ) -> Session:
     """A session for whoever signed the challenge `nonce`, in one of their roles; raises NotSignedIn."""
     now = ledger.clock()
-    if ledger.tokens.take("challenge", nonce, now) is None:
+    if tokens.take("challenge", nonce, now) is None:
         raise NotSignedIn(
             "got a challenge that was used, has expired or was never issued; ask for another"
         )
@@ -62,34 +69,33 @@ def sign_in(
         raise NotSignedIn(f"session challenge: {error}") from error
     caller = Caller(row.account, role, hospital, key)
     _check(ledger, caller, now)
-    return _give(ledger, "session", caller, now, now + SESSION_MS)
+    return _give(tokens, "session", caller, now, now + SESSION_MS)
 
 
-def caller_of(ledger: Ledger, token: str) -> Caller:
+def caller_of(ledger: LogReader, tokens: TokenStore, token: str) -> Caller:
     """Whose token it is, if key and role still count; raises NotSignedIn."""
-    return _holder(ledger, "session", token)
+    return _holder(ledger, tokens, "session", token)
 
 
-def open_log(ledger: Ledger, account: str, key: str) -> Session:
-    """A token for entries, of the auditor whose `log.opened` was just appended."""
-    now = ledger.clock()
-    return _give(ledger, "log", Caller(account, "auditor", "", key), now, now + LOG_TOKEN_MS)
+def open_log(tokens: TokenStore, account: str, key: str, now: int) -> Session:
+    """A token for entries from `now` (Unix ms) on, of the auditor whose `log.opened` was just appended."""
+    return _give(tokens, "log", Caller(account, "auditor", "", key), now, now + LOG_TOKEN_MS)
 
 
-def log_reader(ledger: Ledger, token: str) -> Caller:
+def log_reader(ledger: LogReader, tokens: TokenStore, token: str) -> Caller:
     """The auditor who fetches entries, if key and term still count; raises NotSignedIn."""
-    return _holder(ledger, "log", token)
+    return _holder(ledger, tokens, "log", token)
 
 
-def sign_out(ledger: Ledger, token: str) -> None:
-    """End a session; one that has ended stays ended."""
+def sign_out(tokens: TokenStore, token: str, now: int) -> None:
+    """End a session at `now` (Unix ms); one that has ended stays ended."""
     try:
-        ledger.tokens.take("session", b64decode(token, TOKEN_BYTES), ledger.clock())
+        tokens.take("session", b64decode(token, TOKEN_BYTES), now)
     except CryptoError as error:
         raise NotSignedIn("unknown token") from error
 
 
-def active_role(ledger: Ledger, caller: Caller, now: int) -> bool:
+def active_role(ledger: LogReader, caller: Caller, now: int) -> bool:
     """Whether the account holds the role now (at the hospital, for staff), by the current views."""
     if caller.role == "person":
         return not caller.hospital and ledger.row(Account, caller.account) is not None
@@ -109,16 +115,16 @@ def active_role(ledger: Ledger, caller: Caller, now: int) -> bool:
     return member.start <= now < member.end and not staff
 
 
-def _give(ledger: Ledger, kind: str, caller: Caller, now: int, end: int) -> Session:
+def _give(tokens: TokenStore, kind: str, caller: Caller, now: int, end: int) -> Session:
     token = os.urandom(TOKEN_BYTES)
-    ledger.tokens.put(kind, token, json.dumps(asdict(caller)).encode(), now, end)
+    tokens.put(kind, token, json.dumps(asdict(caller)).encode(), now, end)
     return Session(b64encode(token), end, caller)
 
 
-def _holder(ledger: Ledger, kind: str, token: str) -> Caller:
+def _holder(ledger: LogReader, tokens: TokenStore, kind: str, token: str) -> Caller:
     now = ledger.clock()
     try:
-        found = ledger.tokens.get(kind, b64decode(token, TOKEN_BYTES), now)
+        found = tokens.get(kind, b64decode(token, TOKEN_BYTES), now)
     except CryptoError:
         found = None
     if found is None:
@@ -131,6 +137,6 @@ def _holder(ledger: Ledger, kind: str, token: str) -> Caller:
     return caller
 
 
-def _check(ledger: Ledger, caller: Caller, now: int) -> None:
+def _check(ledger: LogReader, caller: Caller, now: int) -> None:
     if not active_role(ledger, caller, now):
         raise NotSignedIn(f"the account is not an active {caller.role or 'member'} there")

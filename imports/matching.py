@@ -26,9 +26,10 @@ class Charts:
     def __init__(self, ledger: Ledger, actor: Actor, dry: bool) -> None:
         """`dry`: nothing is registered or kept; who would be registered is remembered."""
         self._ledger = ledger
+        self._identifiers, self._imported = ledger.identifiers, ledger.identifiers.imported
         self._actor = actor
         self._dry = dry
-        self._witnesses = Witnesses(ledger, dry)
+        self._witnesses = Witnesses(ledger, ledger.identifiers, dry)
         self._would: dict[str, str] = {}
         self._new: set[str] = set()
 
@@ -107,7 +108,7 @@ class Charts:
 
     def _imported_before(self, patient: str, draft: PatientDraft) -> bool:
         """Whether a unit of the draft, the same in every byte, came into this chart before."""
-        imported = self._ledger.imported
+        imported = self._imported
         kept = imported.of(patient)
 
         def known(unit: Unit) -> bool:
@@ -120,7 +121,7 @@ class Charts:
 
     def _find(self, names: Iterable[str]) -> set[str]:
         names = list(names)
-        found = set(self._ledger.identifiers.find(self._actor.hospital, names).values())
+        found = set(self._identifiers.find(self._actor.hospital, names).values())
         own = {plain_name(name) for name in names}
         return (
             found
@@ -151,7 +152,7 @@ class Charts:
         patient = reserved or new_id("pt", self._ledger.clock())
         if self._dry:
             return patient
-        kept = self._ledger.identifiers.reserve(self._actor.hospital, dict.fromkeys(names, patient))
+        kept = self._identifiers.reserve(self._actor.hospital, dict.fromkeys(names, patient))
         if set(kept.values()) != {patient}:
             raise Unclear(
                 "somebody else is registering the same patient right now; import it again"
@@ -180,7 +181,7 @@ class Charts:
             self._would |= dict.fromkeys((*names, *draft.numbers), patient)
             self._witnesses.keep(patient, draft.said, fresh)
             return
-        identifiers, hospital = self._ledger.identifiers, self._actor.hospital
+        identifiers, hospital = self._identifiers, self._actor.hospital
         new = set(names) - identifiers.find(hospital, names).keys()
         if new:
             identifiers.reserve(hospital, dict.fromkeys(new, patient))

@@ -16,6 +16,7 @@ from imports.fhir.versions import content_hash, standing
 from imports.knowing import Chart, Known
 from ledger.facts import Record
 from storage.ledger import Ledger
+from storage.reader import LogReader
 from storage.sql.identifiers import Kept
 
 
@@ -41,7 +42,7 @@ def remember(ledger: Ledger, known: Known, chart: Chart, actor: Actor) -> dict[b
     return rows
 
 
-def _imported(ledger: Ledger, record: Record, hospital: str) -> bool:
+def _imported(ledger: LogReader, record: Record, hospital: str) -> bool:
     """Whether a system of the hospital wrote the record, as imports do, and it can still be opened."""
     newest = record.versions[-1]
     if (record.hospital, newest.media_type) != (hospital, MEDIA_TYPE) or record.state == "shredded":

@@ -72,7 +72,7 @@ def import_paths(
     Raises RecordsError for a path that isn't there, or while another import of this hospital runs.
     """
     with (
-        ledger.database.alone(f"import_{actor.hospital}") as alone,
+        ledger.identifiers.imported.alone(actor.hospital) as alone,
         report(options.report) as book,
     ):
         if not alone:

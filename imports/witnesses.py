@@ -8,8 +8,8 @@ from ledger.directory import Patient
 from people.comparing import BIRTH, Verdict, compare
 from people.demographics import Demographics, Traits
 from people.traits import hashed, read, written
-from storage.ledger import Ledger
-from storage.sql.identifiers import Witness
+from storage.reader import LogReader
+from storage.sql.identifiers import Identifiers, Witness
 
 _LEAP = timedelta(days=1)
 """By how much two ways to count a birthday differ: that of 29 February."""
@@ -18,9 +18,9 @@ _LEAP = timedelta(days=1)
 class Witnesses:
     """Compares, and keeps keyed hashes of what was compared: no name or date stands in the database."""
 
-    def __init__(self, ledger: Ledger, dry: bool) -> None:
+    def __init__(self, ledger: LogReader, identifiers: Identifiers, dry: bool) -> None:
         """`dry`: what would be kept is remembered for this run only."""
-        self._ledger = ledger
+        self._ledger, self._identifiers = ledger, identifiers
         self._dry = dry
         self._would: dict[str, Traits] = {}
 
@@ -54,16 +54,16 @@ class Witnesses:
             self._would[patient] = merged
             return
         since = self._ledger.head().size
-        self._ledger.identifiers.keep_witnesses({patient: Witness(since, written(merged))})
+        self._identifiers.keep_witnesses({patient: Witness(since, written(merged))})
 
     def _known(self, patient: str) -> tuple[Traits, Witness | None]:
-        kept = self._ledger.identifiers.witness(patient)
+        kept = self._identifiers.witness(patient)
         if patient in self._would:
             return self._would[patient], kept or Witness(0, "")
         return (read(kept.traits) if kept else Traits()), kept
 
     def _traits(self, patient: str, said: Demographics) -> Traits:
-        return hashed(self._ledger.identifiers, patient, said)
+        return hashed(self._identifiers, patient, said)
 
     def _age_fits(self, patient: str, said: Demographics) -> bool:
         """Whether a minor has the birthday that is said (who was registered as born that day may have any), and

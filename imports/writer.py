@@ -72,10 +72,11 @@ class Filing:
         self._ledger = ledger
         self._actor = actor
         self._dry = dry
+        self._imported = ledger.identifiers.imported
         self._tried = Tried()
-        self._keep = self._tried.keep if dry else ledger.imported.keep
-        self._known = Known(ledger.imported, actor.hospital, os.urandom(TAG_BYTES), self._keep)
-        self._moves = Moves(ledger, actor)
+        self._keep = self._tried.keep if dry else self._imported.keep
+        self._known = Known(self._imported, actor.hospital, os.urandom(TAG_BYTES), self._keep)
+        self._moves = Moves(ledger, self._imported, actor.hospital)
         now = max(ledger.clock(), ledger.head().time)  # a clock may be behind the log's last entry
         policy = policy_at(ledger.policies(), now).policy
         self._private = frozenset(policy["private_labels"])
@@ -101,7 +102,7 @@ class Filing:
 
     def _chart(self, patient: str, fresh: bool) -> Chart:
         records = [] if fresh and self._dry else self._ledger.records_of(patient)
-        kept = {} if fresh and self._dry else self._ledger.imported.of(patient)
+        kept = {} if fresh and self._dry else self._imported.of(patient)
         chart = Chart(patient, kept, {r.record: r for r in records})
         if self._dry:
             chart.would(self._tried.of(patient))
@@ -243,7 +244,7 @@ class Filing:
         labels = {label for unit in units for label in unit.labels}
         if not labels:
             return False
-        key = object_key(self._ledger, chart.patient, LABEL_KEY)
+        key = object_key(self._ledger.keys, chart.patient, LABEL_KEY)
         return not set(self._ledger.keeper.label_codes(key, sorted(labels))) <= set(row.labels)
 
     def _batch(

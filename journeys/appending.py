@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 
+from crypto.encoding import b64decode
+from crypto.shares import share_once
 from journeys.days import check_event_zone
 from journeys.errors import AccessDenied
 from ledger.entry import Entry
 from ledger.errors import Refused
+from ledger.event import Event
 from ledger.sequencer import Appended, Outcome, Proposal
 from storage.ledger import Ledger
 
@@ -19,6 +22,15 @@ def check_plain(proposals: Sequence[Proposal]) -> None:
             raise Refused(
                 "reading", f"got {proposal.event.type.name}, a reading: send it to its own route"
             )
+
+
+def check_reply(event: Event) -> None:
+    """Raises CryptoError for a reading whose `reply` is a key that nothing can be sealed to.
+
+    Before it is appended: else it would stand in the log, and its content never be given.
+    """
+    if "reply" in event.body:
+        share_once(b64decode(event.body["reply"]), b"", b"")
 
 
 def submit(ledger: Ledger, proposals: Sequence[Proposal], atomic: bool = False) -> list[Entry]:

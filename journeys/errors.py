@@ -26,12 +26,12 @@ class OverQuota(RecordsError):
 class AlreadyUsed(RecordsError):
     """A reading that stands in the log already: its receipt can be had, its content never again."""
 
-    def __init__(self, seq: int) -> None:
-        """`seq`: the entry of the first time."""
+    def __init__(self, seq: int, receipt: bytes = b"") -> None:
+        """`seq`: the entry of the first time; `receipt`: its receipt, where it is given again."""
         super().__init__(
             f"this reading is entry {seq} already; content is given once. Sign a new one."
         )
-        self.seq = seq
+        self.seq, self.receipt = seq, receipt
 
 
 class AccessDenied(RecordsError):

@@ -10,7 +10,6 @@ import orjson
 
 from identity.actors import Caller
 from journeys.errors import Forbidden, OverQuota
-from keeper.protocol import Wrapped
 from ledger.facts import Record
 from ledger.times import DAY_MS
 from storage.keytable import LABEL_KEY
@@ -36,9 +35,7 @@ def label_codes(
             f"got labels for {object_id}, of which nothing is staged by {caller.account}: codes are for the "
             "append that will name them. Stage its content first, then name its record"
         )
-    row = ledger.keys.object_key(patient, LABEL_KEY)
-    key = Wrapped(row.subject, row.object, row.version, row.wrapped)
-    codes = ledger.keeper.label_codes(key, labels)
+    codes = ledger.keeper.label_codes(ledger.keys.object_key(patient, LABEL_KEY).key, labels)
     if caller.role != "patient":
         _count(ledger, caller, patient, codes)
     return codes

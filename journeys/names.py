@@ -28,7 +28,7 @@ def group_name(ledger: Ledger, group: Group) -> str:
     if "name" not in ledger.entry(group.seq).event.body:
         return ""
     formed = of_entries(ledger, group.seq)
-    key = object_key(ledger, group.hospital, group.group)
+    key = object_key(ledger.keys, group.hospital, group.group)
     name = ask_keeper(ledger, formed, lambda shown: ledger.keeper.group_name(shown, key))
     return _keep(ledger, group.group, name)
 
@@ -48,7 +48,7 @@ def _person(ledger: Ledger, account: str) -> str:
         return ""
     # Whichever role: having left doesn't take the name out of what was done.
     joined = of_entries(ledger, row.seq, roles[0].seq)
-    key = object_key(ledger, account, account)
+    key = object_key(ledger.keys, account, account)
     name = ask_keeper(ledger, joined, lambda shown: ledger.keeper.staff_name(shown, key))
     return _keep(ledger, account, name)
 

@@ -11,8 +11,9 @@ from keeper.protocol import KeyRequest, Wrapped
 from ledger.codes import CATEGORIES, LABELS
 from ledger.directory import Patient
 from ledger.facts import Record
-from storage.keytable import BlobKey, ObjectKey
+from storage.keytable import BlobKey, KeyTable, ObjectKey
 from storage.ledger import Ledger
+from storage.reader import LogReader
 
 TEXT_BYTES = 1_024
 """Longest text that is sealed for an author, UTF-8: two of them go into one header of a reading."""
@@ -46,9 +47,8 @@ def seal_texts(
         key = ledger.keys.object_key(patient, object_id)
         if record is None and object_id != patient and key.author != caller.account:
             raise NotThere(f"{object_id} was reserved by somebody else")
-        wrapped = Wrapped(key.subject, key.object, key.version, key.wrapped)
         sealed = (
-            ledger.keeper.seal(wrapped, f"patient/{patient}", event, dict(texts)) if texts else {}
+            ledger.keeper.seal(key.key, f"patient/{patient}", event, dict(texts)) if texts else {}
         )
         codes = label_codes(ledger, caller, patient, object_id, labels)
     except NotFound as error:
@@ -71,7 +71,7 @@ def check_category(category: str) -> None:
         )
 
 
-def check_appender(ledger: Ledger, caller: Caller, patient: str) -> None:
+def check_appender(ledger: LogReader, caller: Caller, patient: str) -> None:
     """Raises NotThere for an unknown chart, RecordsError for who may not append to it."""
     row = ledger.row(Patient, patient)
     if row is None:
@@ -104,19 +104,14 @@ def reserve(
             )  # fmt: skip
         else:
             objects.append(ObjectKey(w.name, w.subject, author, w.version, w.wrapped, now))
-    ledger.keys.stage(objects, blob_keys)
-    with ledger.database.read() as connection:
-        names = [(key.object, key.subject) for key in objects]
-        kept = ledger.keys.object_keys(connection, names)
-    return {(w.subject, w.name): w for w in made if w.name in blobs} | {
-        (k.subject, k.object): Wrapped(k.subject, k.object, k.version, k.wrapped) for k in kept
-    }
+    kept = ledger.keys.stage(objects, blob_keys)
+    new = {(w.subject, w.name): w for w in made if w.name in blobs}
+    return new | {(key.subject, key.object): key.key for key in kept}
 
 
-def object_key(ledger: Ledger, subject: str, name: str) -> Wrapped:
+def object_key(keys: KeyTable, subject: str, name: str) -> Wrapped:
     """An object key that was reserved before; raises NotFound."""
-    row = ledger.keys.object_key(subject, name)
-    return Wrapped(row.subject, row.object, row.version, row.wrapped)
+    return keys.object_key(subject, name).key
 
 
 def check_texts(texts: Mapping[str, str]) -> None:

@@ -15,6 +15,7 @@ from ledger.directory import Account, Group, Hospital, Patient
 from ledger.errors import Refused
 from storage.keytable import LABEL_KEY
 from storage.ledger import Ledger
+from storage.reader import LogReader
 
 SUBJECTS = 1_000
 """Most subjects reserved by one call."""
@@ -109,7 +110,7 @@ def _keep_witnesses(ledger: Ledger, fresh: Sequence[Subject]) -> None:
         ledger.identifiers.keep_witnesses(kept)
 
 
-def _check_subject(ledger: Ledger, caller: Caller, subject: Subject) -> None:
+def _check_subject(ledger: LogReader, caller: Caller, subject: Subject) -> None:
     kind = subject.id[:2]
     if kind not in _KINDS or not is_id(kind, subject.id) or not is_id("ev", subject.event):
         raise RecordsError(f"got {subject.id[:40]!r} and {subject.event[:40]!r}, expected the id of a "

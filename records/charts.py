@@ -108,7 +108,7 @@ def _titles(ledger: Ledger, reading: SettledReading) -> dict[str, str]:
     events = [entry.event for entry in entries.values() if "title" in entry.event.body]
     sealed = [
         SealedObject(
-            object_key(ledger, event.subject, event.body["record"]),
+            object_key(ledger.keys, event.subject, event.body["record"]),
             (SealedField(event.stream, event.id, "title", event.body["title"]),),
         )
         for event in events

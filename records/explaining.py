@@ -15,7 +15,7 @@ from ledger.facts import Exclusion, Grant, Record
 from ledger.policies import Policy
 from ledger.rows import Rows
 from ledger.types import REGISTRY
-from storage.ledger import Ledger
+from storage.reader import LogReader
 
 ASKED = frozenset(str(kind.action) for kind in REGISTRY.values() if kind.action)
 """Actions that some event asks for. Of others nobody is told about themselves what can't be tried: the
@@ -44,7 +44,7 @@ class Answer:
     policy: int
 
 
-def why(ledger: Ledger, caller: Caller, question: Question) -> Answer:
+def why(ledger: LogReader, caller: Caller, question: Question) -> Answer:
     """Explain what the rules say now; nothing is appended.
 
     Patients ask about anybody on their own chart, auditors about everybody, others about themselves, and
@@ -70,13 +70,13 @@ def why(ledger: Ledger, caller: Caller, question: Question) -> Answer:
     return Answer(explain(request, facts, policy, whole, records), request.as_of, policy.seq)
 
 
-def check_still_permitted(ledger: Ledger, entry: Entry) -> None:
+def check_still_permitted(ledger: LogReader, entry: Entry) -> None:
     """Raises NotThere unless the rules would permit an earlier reading now, signed by the same key."""
     if not _still_permitted(ledger, entry):
         raise NotThere(f"{entry.event.actor} may not read this any more")
 
 
-def _still_permitted(ledger: Ledger, entry: Entry) -> bool:
+def _still_permitted(ledger: LogReader, entry: Entry) -> bool:
     """Its own use of a grant doesn't count against it."""
     event, key = entry.event, ledger.row(Key, entry.sig.key)
     if key is None or not key.active:
@@ -91,7 +91,7 @@ def _still_permitted(ledger: Ledger, entry: Entry) -> bool:
     return decide(request, facts._replace(grants=tuple(grants)), policy).effect == "permit"
 
 
-def _asked(ledger: Ledger, question: Question) -> tuple[Request, Facts, Policy]:
+def _asked(ledger: LogReader, question: Question) -> tuple[Request, Facts, Policy]:
     """The question as of now, with its facts from the views."""
     head, policy = ledger.head(), ledger.policy
     now = max(ledger.clock(), head.time)
@@ -118,20 +118,20 @@ def _asked(ledger: Ledger, question: Question) -> tuple[Request, Facts, Policy]:
     )
 
 
-def _held(ledger: Ledger, question: Question, now: int) -> bool:
+def _held(ledger: LogReader, question: Question, now: int) -> bool:
     if question.role == "patient":
         patient = ledger.row(Patient, question.patient)
         return patient is not None and patient.account == question.actor and not question.hospital
     return active_role(ledger, Caller(question.actor, question.role, question.hospital, ""), now)
 
 
-def _assurance(ledger: Ledger, account: str) -> int:
+def _assurance(ledger: LogReader, account: str) -> int:
     """The most that one of the actor's keys gives."""
     keys = [key for key in ledger.rows(Key, "account", account) if key.active]
     return max((ASSURANCE[key.custody] for key in keys), default=1)
 
 
-def _rows(ledger: Ledger, question: Question) -> Rows:
+def _rows(ledger: LogReader, question: Question) -> Rows:
     """The rows that `gather` looks for, from the views."""
     rows = Rows()
     members = ledger.rows(GroupMember, "account", question.actor)

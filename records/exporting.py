@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from crypto.blobs import blob_context, open_stream
 from crypto.encoding import b64encode
 from journeys.errors import NotThere, RecordsError
-from keeper.protocol import ListedBlob, Wrapped
+from keeper.protocol import ListedBlob
 from ledger.entry import Entry
 from ledger.exports import export_line, export_root
 from ledger.facts import Record, Version, sha256_of, version_of
@@ -18,8 +18,10 @@ from records.opening import (
     settle,
     while_permitted,
 )
+from storage.blobs.files import BlobStore
 from storage.evidence import ask_keeper, of_reading
 from storage.ledger import Ledger
+from storage.reader import LogReader
 
 EXPORT_RECORDS = 100_000
 """Most versions in one export."""
@@ -50,7 +52,7 @@ def commitment(records: Sequence[Record], wanted: Sequence[tuple[str, int]]) -> 
 
 
 def check_list(
-    ledger: Ledger, proposal: Proposal, wanted: Sequence[tuple[str, int]]
+    ledger: LogReader, proposal: Proposal, wanted: Sequence[tuple[str, int]]
 ) -> list[tuple[Record, Version]]:
     """What an export lists, before it is appended: this patient's, there, and as its event commits to.
 
@@ -89,12 +91,9 @@ def give_export(
     ledger: Ledger, reading: SettledReading, found: Sequence[tuple[Record, Version]]
 ) -> list[ExportedRecord]:
     """The content of all that a settled export lists; see `open_export`."""
-    keys = [ledger.keys.blob_key(version.blob) for _, version in found]
     asked = [
-        ListedBlob(
-            r.record, v.version, sha256_of(v), Wrapped(k.patient, k.blob, k.version, k.wrapped)
-        )
-        for (r, v), k in zip(found, keys, strict=True)
+        ListedBlob(r.record, v.version, sha256_of(v), ledger.keys.blob_key(v.blob).key)
+        for r, v in found
     ]
     released = ask_keeper(
         ledger,
@@ -104,13 +103,15 @@ def give_export(
     permission = Permission(ledger, reading.entry)
     return [
         ExportedRecord(
-            record, version, while_permitted(permission, _content(ledger, record, version, key))
+            record,
+            version,
+            while_permitted(permission, _content(ledger.blobs, record, version, key)),
         )
         for (record, version), key in zip(found, released, strict=True)
     ]
 
 
-def _content(ledger: Ledger, record: Record, version: Version, key: bytes) -> Iterator[bytes]:
+def _content(blobs: BlobStore, record: Record, version: Version, key: bytes) -> Iterator[bytes]:
     """Opened when it is read, so that an export of many keeps few files open."""
     context = blob_context(record.patient, record.record, version.blob)
-    yield from open_stream(key, context, ledger.blobs.read(version.blob))
+    yield from open_stream(key, context, blobs.read(version.blob))

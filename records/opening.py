@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from crypto.blobs import blob_context, open_stream
 from identity.actors import Caller
-from journeys.appending import appended
+from journeys.appending import appended, check_reply
 from journeys.errors import AlreadyUsed, NotThere
 from keeper.protocol import SealedField, SealedObject, Wrapped
 from ledger.entry import Entry
@@ -25,6 +25,7 @@ from records.ranges import read_token
 from storage.evidence import Proofs, ask_keeper, of_reading
 from storage.ledger import Ledger
 from storage.log import CommittedBatch
+from storage.reader import LogReader
 
 RECHECK_MS = 60_000
 """How often an open stream is checked again; without a new entry."""
@@ -102,7 +103,9 @@ def give_record(ledger: Ledger, reading: SettledReading) -> OpenedRecord:
     share = released.key if released.sealed else None
     token = ""
     if not released.sealed:
-        token = read_token(ledger, reading.entry, reading.record, version, released.key)
+        token = read_token(
+            ledger.tokens, ledger.clock(), reading.entry, reading.record, version, released.key
+        )
     content = stream(ledger, released)  # last: from here on a file is open
     return OpenedRecord(
         reading.entry, version.media_type, version.size, released.texts, content, share, token
@@ -113,7 +116,8 @@ def give_record(ledger: Ledger, reading: SettledReading) -> OpenedRecord:
 
 
 def settle(ledger: Ledger, proposal: Proposal) -> SettledReading:
-    """Append a signed reading and wait for it; raises AccessDenied, AlreadyUsed or Refused."""
+    """Append a signed reading and wait for it; raises AccessDenied, AlreadyUsed, Refused or CryptoError."""
+    check_reply(proposal.event)
     return settled(ledger.submit([proposal]).result())
 
 
@@ -123,6 +127,11 @@ def settled(committed: CommittedBatch) -> SettledReading:
     if not outcome.fresh:
         raise AlreadyUsed(outcome.entry.link.seq)
     return SettledReading(outcome.entry, outcome.shown, committed)
+
+
+def used_before(ledger: LogReader, seq: int) -> AlreadyUsed:
+    """What a reading that is entry `seq` already is answered: the receipt, and never its content again."""
+    return AlreadyUsed(seq, ledger.receipt(seq)[0].text())
 
 
 # 2. Release.
@@ -173,7 +182,7 @@ def stream(ledger: Ledger, released: ReleasedRecord) -> Iterator[bytes]:
 class Permission:
     """That of a reading which takes long: it is looked at again every RECHECK_MS, without a new entry."""
 
-    def __init__(self, ledger: Ledger, entry: Entry) -> None:
+    def __init__(self, ledger: LogReader, entry: Entry) -> None:
         """`entry`: the reading, which is permitted now."""
         self._ledger, self._entry, self._checked = ledger, entry, ledger.clock()
 
@@ -194,7 +203,7 @@ def while_permitted(permission: Permission, pieces: Iterator[bytes]) -> Iterator
 # What is there to be read.
 
 
-def find_record(ledger: Ledger, record: str) -> Record:
+def find_record(ledger: LogReader, record: str) -> Record:
     """A record's row; raises NotThere."""
     row = ledger.row(Record, record)
     if row is None:
@@ -210,12 +219,12 @@ class Address:
     blobs: tuple[str, ...]
 
 
-def address_of(ledger: Ledger, caller: Caller, record: str) -> Address:
+def address_of(ledger: LogReader, caller: Caller, record: str) -> Address:
     """What a reading of a record must name, and nothing of what it holds; raises NotThere."""
     row = find_record(ledger, record)
     return Address(row.patient, tuple(version.blob for version in row.versions))
 
 
-def find_records(ledger: Ledger, patient: str) -> list[Record]:
+def find_records(ledger: LogReader, patient: str) -> list[Record]:
     """A patient's records, in the order of their creation."""
     return ledger.records_of(patient)

@@ -13,7 +13,9 @@ from journeys.errors import NotThere, RecordsError
 from ledger.entry import Entry
 from ledger.facts import Record, Version
 from records.explaining import check_still_permitted
-from storage.ledger import Ledger
+from storage.blobs.files import BlobStore
+from storage.reader import LogReader
+from storage.tokens import TokenStore
 
 TOKEN_BYTES = 32
 TOKEN_MS = 60_000
@@ -39,11 +41,11 @@ class ReadTicket:
     key: bytes
 
 
-def ticket_of(ledger: Ledger, token: str, record: str) -> ReadTicket:
+def ticket_of(ledger: LogReader, tokens: TokenStore, token: str, record: str) -> ReadTicket:
     """What the token opens; raises NotThere once it has ended, for another record, or once it is not permitted."""
     try:
         secret = b64decode(token, TOKEN_BYTES)
-        found = ledger.tokens.get("reading", secret, ledger.clock())
+        found = tokens.get("reading", secret, ledger.clock())
         if found is None:
             raise NotThere("the read token is unknown or has expired: sign a new reading")
         members = orjson.loads(found)
@@ -58,7 +60,7 @@ def ticket_of(ledger: Ledger, token: str, record: str) -> ReadTicket:
     return ticket
 
 
-def read_range(ledger: Ledger, ticket: ReadTicket, start: int, end: int) -> bytes:
+def read_range(blobs: BlobStore, ticket: ReadTicket, start: int, end: int) -> bytes:
     """Plaintext bytes `start` to `end` (exclusive), at most RANGE_BYTES of them."""
     if not 0 <= start < end <= ticket.size or end - start > RANGE_BYTES:
         raise RecordsError(
@@ -67,15 +69,17 @@ def read_range(ledger: Ledger, ticket: ReadTicket, start: int, end: int) -> byte
         )
 
     def read(offset: int, length: int) -> bytes:
-        return b"".join(ledger.blobs.read(ticket.blob, offset, length))
+        return b"".join(blobs.read(ticket.blob, offset, length))
 
     context = blob_context(ticket.patient, ticket.record, ticket.blob)
     return open_range(ticket.key, context, read, ticket.size, start, end)
 
 
-def read_token(ledger: Ledger, entry: Entry, record: Record, version: Version, key: bytes) -> str:
+def read_token(
+    tokens: TokenStore, now: int, entry: Entry, record: Record, version: Version, key: bytes
+) -> str:
     """A read token for the reading `entry`; what is kept of it opens nothing without the token itself."""
-    secret, now = os.urandom(TOKEN_BYTES), ledger.clock()
+    secret = os.urandom(TOKEN_BYTES)
     sealer = Sealer(_token_key(secret), _TOKEN_CONTEXT)
     members = {
         "seq": entry.link.seq,
@@ -87,7 +91,7 @@ def read_token(ledger: Ledger, entry: Entry, record: Record, version: Version, k
         "size": version.size,
         "key": b64encode(sealer.update(key) + sealer.finalize()),
     }
-    ledger.tokens.put("reading", secret, orjson.dumps(members), now, now + TOKEN_MS)
+    tokens.put("reading", secret, orjson.dumps(members), now, now + TOKEN_MS)
     return b64encode(secret)
 
 

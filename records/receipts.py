@@ -7,10 +7,10 @@ from journeys.errors import NotThere
 from ledger.directory import Key, Patient
 from ledger.entry import Entry
 from ledger.receipt import Receipt
-from storage.ledger import Ledger
+from storage.reader import LogReader
 
 
-def receipt(ledger: Ledger, caller: Caller, seq: int) -> tuple[Receipt, bool]:
+def receipt(ledger: LogReader, caller: Caller, seq: int) -> tuple[Receipt, bool]:
     """The receipt of entry `seq`, and whether it is final; raises NotThere.
 
     For the entry's actor, its hospital, its patient and auditors in term; a refusal is for the patient
@@ -25,7 +25,7 @@ def receipt(ledger: Ledger, caller: Caller, seq: int) -> tuple[Receipt, bool]:
     return ledger.receipt(seq)
 
 
-def _concerns(ledger: Ledger, caller: Caller, entry: Entry) -> bool:
+def _concerns(ledger: LogReader, caller: Caller, entry: Entry) -> bool:
     key = ledger.row(Key, caller.key)
     if key is None or not key.active or key.account != caller.account:
         return False

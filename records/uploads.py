@@ -14,6 +14,7 @@ from journeys.sealing import check_appender, object_key, reserve
 from keeper.protocol import KeyRequest, NewBlob
 from ledger.directory import Patient
 from ledger.facts import Record
+from storage.blobs.files import BlobStore
 from storage.errors import BlobError
 from storage.keytable import LABEL_KEY
 from storage.ledger import Ledger
@@ -97,13 +98,15 @@ def draft(ledger: Ledger, author: str, uploads: Sequence[Upload], purpose: str) 
         if ledger.row(Patient, patient) is None:
             raise NotThere(f"there is no patient {patient}")
     with ThreadPoolExecutor(STAGING_THREADS) as pool:  # waiting for fsync, not computing
-        staged = list(pool.map(lambda one: _stage(ledger, one, one.record), uploads))
+        staged = list(
+            pool.map(lambda one: _stage(ledger.blobs, ledger.clock(), one, one.record), uploads)
+        )
     requests = [
         KeyRequest(s.upload.patient, (s.record,), (NewBlob(s.record, s.blob, s.sha256, s.key),))
         for s in staged
     ]
     made = reserve(ledger, author, requests, {s.blob: s.size for s in staged})
-    _check_there(ledger, staged)
+    _check_there(ledger.blobs, staged)
     now = ledger.clock()
     out = []
     for s in staged:
@@ -140,30 +143,29 @@ def stage(
     there = ledger.row(Record, record) if record else None
     if record and (there is None or (there.patient, there.hospital) != (patient, caller.hospital)):
         raise NotThere(f"there is no {record} of {patient} that {caller.hospital or 'you'} wrote")
-    staged = _stage(ledger, Upload(patient, "", "", content), record)
+    staged = _stage(ledger.blobs, ledger.clock(), Upload(patient, "", "", content), record)
     blob = NewBlob(staged.record, staged.blob, staged.sha256, staged.key)
     request = KeyRequest(patient, (staged.record,), (blob,))
     reserve(ledger, caller.account, [request], {staged.blob: staged.size})
-    _check_there(ledger, [staged])
+    _check_there(ledger.blobs, [staged])
     return StagedBlob(staged.record, staged.blob, staged.sha256, staged.size)
 
 
-def _stage(ledger: Ledger, upload: Upload, known: str = "") -> _Staged:
+def _stage(blobs: BlobStore, now: int, upload: Upload, known: str = "") -> _Staged:
     """Seal one content into the blob store, under a key of its own."""
-    now = ledger.clock()
     record, blob, key = known or new_id("rc", now), new_id("bl", now), os.urandom(KEY_BYTES)
     sealer = Sealer(key, blob_context(upload.patient, record, blob))
-    ledger.blobs.put(blob, _sealed(sealer, upload.content))
+    blobs.put(blob, _sealed(sealer, upload.content))
     return _Staged(upload, record, blob, key, sealer.sha256, sealer.size)
 
 
-def _check_there(ledger: Ledger, staged: Iterable[_Staged]) -> None:
+def _check_there(blobs: BlobStore, staged: Iterable[_Staged]) -> None:
     """Raises BlobError unless the blobs are there once their keys are durable.
 
     A process that slept for a day between blob and key comes after the garbage collection, which saw no key.
     """
     for one in staged:
-        size, expected = ledger.blobs.size(one.blob), sealed_length(one.size)
+        size, expected = blobs.size(one.blob), sealed_length(one.size)
         if size != expected:
             raise BlobError(f"{one.blob} has {size} bytes, but {expected} were written")
 
@@ -201,6 +203,6 @@ def _body(ledger: Ledger, staged: _Staged, purpose: str) -> dict[str, Any]:
         "version": staged.upload.version,
     }
     if staged.upload.labels:
-        key = object_key(ledger, staged.upload.patient, LABEL_KEY)
+        key = object_key(ledger.keys, staged.upload.patient, LABEL_KEY)
         body["labels"] = ledger.keeper.label_codes(key, staged.upload.labels)
     return body

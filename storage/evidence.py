@@ -15,6 +15,7 @@ from ledger.errors import LedgerError
 from ledger.receipt import Receipt
 from storage.ledger import Ledger
 from storage.log import CommittedBatch
+from storage.reader import LogReader
 
 A = TypeVar("A")
 PROVING_TRIES = 8
@@ -44,14 +45,14 @@ class Proofs:
         return Evidence(self.receipts, size, proof)
 
 
-def of_reading(ledger: Ledger, committed: CommittedBatch, entry: Entry) -> Proofs:
+def of_reading(ledger: LogReader, committed: CommittedBatch, entry: Entry) -> Proofs:
     """The receipts of a reading and of the key that signed it, from the memory of the batch that committed it."""
     key = ledger.kept_entry(ledger.key_entry(entry.sig.key))
     receipts = (committed.receipt(entry), committed.receipt(key))
     return Proofs(receipts, committed.size, partial(_prove, ledger, committed))
 
 
-def of_entries(ledger: Ledger, *seqs: int) -> Proofs:
+def of_entries(ledger: LogReader, *seqs: int) -> Proofs:
     """The receipts of these entries under the newest checkpoint."""
     receipts = tuple(ledger.receipts_now(seqs))
     size = Checkpoint.parse(Note.parse(receipts[0].checkpoint).text).size
@@ -77,7 +78,7 @@ def ask_keeper(ledger: Ledger, shown: Proofs, ask: Callable[[Evidence], A | Conf
     )
 
 
-def _prove(ledger: Ledger, committed: CommittedBatch, old: int, new: int) -> list[bytes]:
+def _prove(ledger: LogReader, committed: CommittedBatch, old: int, new: int) -> list[bytes]:
     """From the batch's own tree if it leads to its checkpoint, or else from the database."""
     if new == committed.size:
         return committed.consistency(old)

@@ -12,7 +12,7 @@ from ledger.layout import KEY_FILES
 from ledger.merkle import HASH_BYTES
 from ledger.registry import registry_json
 from ledger.tiles import TILE_WIDTH, all_tiles, join_bundle, level_tiles, tile_path
-from storage.ledger import Ledger
+from storage.reader import LogReader
 from storage.stores import Stores
 
 README = """This is an export of the transparency log {origin}: every act on every record, signed by its
@@ -48,7 +48,7 @@ class Source:
 
 
 def write_export(
-    ledger: Ledger | Stores,
+    log: LogReader | Stores,
     directory: Path,
     progress: Callable[[int, int], None] = lambda done, size: None,
 ) -> int:
@@ -56,19 +56,19 @@ def write_export(
 
     `manifest` comes last, so an export that was cut off does not verify.
     """
-    with ledger.database.read() as connection:
-        head = ledger.store.head(connection)
+    with log.database.read() as connection:
+        head = log.store.head(connection)
         if head is None:
             raise StorageError("there is no log to export")
 
         def bundle(number: int, width: int) -> bytes:
             start = number * TILE_WIDTH
-            return join_bundle(ledger.store.range(connection, start, start + width))
+            return join_bundle(log.store.range(connection, start, start + width))
 
         def tile(level: int, number: int, width: int) -> bytes:
-            return ledger.store.tile(connection, level, number)[: width * HASH_BYTES]
+            return log.store.tile(connection, level, number)[: width * HASH_BYTES]
 
-        vkeys = [str(key) for key in ledger.vkeys]
+        vkeys = [str(key) for key in log.vkeys]
         edition = edition_of(head.registry)
         registry = registry_json(edition) if edition else registry_json()
         source = Source(head.origin, head.checkpoint, head.size, vkeys, registry, bundle, tile)

@@ -36,6 +36,11 @@ class ObjectKey(NamedTuple):
     wrapped: bytes
     staged_at: int
 
+    @property
+    def key(self) -> Wrapped:
+        """What the keeper opens or seals under."""
+        return Wrapped(self.subject, self.object, self.version, self.wrapped)
+
 
 class BlobKey(NamedTuple):
     """A blob's wrapped data key; `sha256` is that of the ciphertext, `size` the plaintext's in bytes."""
@@ -49,6 +54,11 @@ class BlobKey(NamedTuple):
     version: int
     wrapped: bytes
     staged_at: int
+
+    @property
+    def key(self) -> Wrapped:
+        """What the keeper opens."""
+        return Wrapped(self.patient, self.blob, self.version, self.wrapped)
 
 
 class VersionKeys(NamedTuple):
@@ -65,8 +75,10 @@ class KeyTable:
         """On the log's own database."""
         self.database = database
 
-    def stage(self, objects: Sequence[ObjectKey], blobs: Sequence[BlobKey] = ()) -> None:
-        """Keep staged keys, durable when this returns. An object key that is there stays as it is.
+    def stage(self, objects: Sequence[ObjectKey], blobs: Sequence[BlobKey] = ()) -> list[ObjectKey]:
+        """Keep staged keys, durable when this returns; gives the object keys that are kept.
+
+        One that is there already stays as it is, whoever made it.
 
         A blob comes with its record's object key or after it; raises NotFound otherwise. So whoever has
         a blob's key has its record's too.
@@ -77,11 +89,15 @@ class KeyTable:
         )
         with self.database.write() as connection:
             self.database.run_many(connection, statement, list(objects))
-            names = {(key.record, key.patient) for key in blobs}
-            found = {(k.object, k.subject) for k in self.object_keys(connection, list(names))}
-            if found != names:
-                raise NotFound(f"no key is kept for the record {min(names - found)[0]} of a blob")
+            wanted = {(key.object, key.subject) for key in objects}
+            named = {(key.record, key.patient) for key in blobs}
+            kept = {
+                (k.object, k.subject): k for k in self.object_keys(connection, [*wanted, *named])
+            }
+            if lost := named - kept.keys():
+                raise NotFound(f"no key is kept for the record {min(lost)[0]} of a blob")
             self.database.insert(connection, schema.blob_keys, list(blobs))
+        return [kept[name] for name in wanted]
 
     def object_key(self, subject: str, object_id: str) -> ObjectKey:
         """One object key; raises NotFound."""

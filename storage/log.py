@@ -201,10 +201,12 @@ class Log:
             return str(error)
         return None
 
-    @property
-    def stopping(self) -> bool:
-        """Whether nothing more is accepted."""
-        return self._stopping
+    def check_takes(self) -> None:
+        """Raises Unavailable with the reason if an append would be refused now, whatever it holds."""
+        if self._stopping:
+            raise Unavailable("stopped", "the server is stopping")
+        if doubt := self.unavailable():
+            raise Unavailable("clock", doubt)
 
     def append(self, proposals: Sequence[Proposal]) -> list[Outcome]:
         """One outcome for each proposal, in order.

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from crypto.notes import VerifierKey
-from ledger.tiles import TILE_WIDTH
+from ledger.entry import Entry
 from storage.blobs.files import BlobStore
 from storage.errors import BadBlob, BlobError
 from storage.keytable import KeyTable, NamedBlob
@@ -25,12 +25,18 @@ class Stores:
     """The log's verifier keys."""
 
 
-def walk(store: EntryStore, size: int) -> Iterator[list[bytes]]:
-    """The first `size` entries by bundles, each read by itself: a long transaction would hold up others."""
-    for start in range(0, size, TILE_WIDTH):
-        with store.database.read() as connection:
-            bundle = store.range(connection, start, min(start + TILE_WIDTH, size))
-        yield bundle
+def read_apart(store: EntryStore, start: int, end: int) -> list[bytes]:
+    """Entries `start` to `end`, exclusive, in a transaction of their own: a long one would hold up others."""
+    with store.database.read() as connection:
+        return store.range(connection, start, end)
+
+
+def restorations(store: EntryStore, below: int, since: int = 0) -> list[Entry]:
+    """Every `ledger.restored` with a number from `since` on and below `below`, in order."""
+    with store.database.read() as connection:
+        raws = store.stream(connection, "ledger", below, since)
+    found = (Entry.stored(raw) for raw in raws if b'"type":"ledger.restored"' in raw)
+    return [entry for entry in found if entry.event.type.name == "ledger.restored"]
 
 
 def checked(blobs: BlobStore, named: NamedBlob) -> Iterator[bytes]:

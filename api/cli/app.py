@@ -20,7 +20,7 @@ from rich.console import Console
 from sqlalchemy.exc import DBAPIError
 from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
-from api.app.bootstrap import open_ledger
+from api.app.opening import open_ledger
 from api.app.settings import Settings
 from client.local import LocalClient
 from client.port import LedgerClient

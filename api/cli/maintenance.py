@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
-from api.app.bootstrap import opened_stores, secrets_of, target_of
+from api.app.maintenance import opened_stores, secrets_of, target_of
 from api.cli.app import GOOD, WRONG, Data, Json, app, opened, progress_console, say, settings
 from crypto.texts import counted, printable
 from storage.blobs.files import FileBlobs

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from api.app.bootstrap import open_ledger, status_of, upgrade_schema_of
+from api.app.maintenance import status_of, upgrade_schema_of
+from api.app.opening import open_ledger
 from api.app.settings import Settings
 from api.cli.app import COULD_NOT_RUN, GOOD, WRONG, Data, Json, actor, app, opened, say, settings
 from api.operator import upgrading

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
-from api.app.bootstrap import opened_stores
+from api.app.maintenance import opened_stores
 from api.cli.app import (
     GOOD,
     UNPROVEN,

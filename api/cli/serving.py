@@ -12,7 +12,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from api.app.bootstrap import open_ledger
+from api.app.opening import open_ledger
 from api.cli.app import Data, app, settings
 from crypto.texts import counted
 from durable.errors import StartRefused
@@ -62,7 +62,9 @@ def serve(
         # The server takes these for itself, and raises them again once it has stopped in good order.
         signal.signal(number, lambda *_: sys.exit(0))
     if workers == 1:
-        server = _server(uvicorn.Config(create_app(lambda: ledger), **common), say)
+        server = _server(
+            uvicorn.Config(create_app(lambda: ledger, data=config.data), **common), say
+        )
         server.run([listening])
         return
     from api.app.metrics import shared_by_workers

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from api.app.bootstrap import believe_clock, create_ledger, open_ledger
+from api.app.creating import create_ledger
+from api.app.maintenance import believe_clock
+from api.app.opening import open_ledger
 from api.app.settings import Settings
 from api.cli.app import As, Data, Json, actor, app, count, say, settings
 from api.operator.restoring import accept_restore

@@ -1,7 +1,8 @@
 """HTTP: thin routes over the journeys. A route parses, calls one function and renders."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -12,17 +13,18 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from api.app.bootstrap import open_ledger
 from api.app.metrics import Metrics
+from api.app.opening import open_ledger
 from api.app.settings import Settings
 from api.http import appending, health, log, problems, readings, signing_in, views, writing
 from api.http.bodies import Bodies
+from api.http.bounded import Bounded
 from api.http.callers import caller
 from api.http.direct import Direct
-from api.http.health import Bounded
 from api.http.shares import Addresses
-from api.http.writing import Uploads
+from api.http.uploads import Uploads
 from storage.ledger import Ledger
+from storage.maintenance.garbage import GarbageCollector
 
 _ROUTED = (appending, readings, writing, views, signing_in, log, health)
 _FORMS = (
@@ -31,24 +33,26 @@ _FORMS = (
 _ERRORS: tuple[type[Exception], ...] = (Exception, *(kind for kind, _ in problems.ERRORS))
 
 
-def create_app(opening: Callable[[], Ledger], close: bool = True) -> FastAPI:
+def create_app(
+    opening: Callable[[], Ledger], close: bool = True, data: Path | None = None
+) -> FastAPI:
     """The application; `opening` opens the ledger when it starts.
 
     It is closed when the application stops, unless it is somebody else's; closing finishes what was
-    accepted.
+    accepted. `data`: the ledger's data directory, if what was staged there and never named is to be swept.
     """
     metrics = Metrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.ledger = opening()
+        app.state.ledger = ledger = opening()
         app.state.metrics = metrics
         app.state.bodies = Bodies()
         app.state.uploads = Uploads()
-        with app.state.ledger.garbage.running(metrics.swept):
+        with _sweeping(ledger, data, metrics):
             yield
         if close:
-            app.state.ledger.close()
+            ledger.close()
 
     app = FastAPI(
         title="Heartwood",
@@ -85,9 +89,18 @@ async def _openapi(request: Request) -> Response:
     return JSONResponse(request.app.openapi())
 
 
+def _sweeping(ledger: Ledger, data: Path | None, metrics: Metrics) -> AbstractContextManager[None]:
+    """Garbage collection until the end, if there is a data directory to sweep."""
+    if data is None:
+        return nullcontext()
+    garbage = GarbageCollector(ledger.stores, data, ledger.clock, ledger.log.unavailable)
+    return garbage.running(metrics.swept)
+
+
 def serving() -> FastAPI:
     """The application by the settings of the environment."""
-    return create_app(lambda: open_ledger(Settings()))
+    settings = Settings()
+    return create_app(lambda: open_ledger(settings), data=settings.data)
 
 
 def _by_session() -> list[tuple[str, str]]:

@@ -14,19 +14,17 @@ from api.http.bodies import (
     INLINE_EVENTS,
     bodies_of,
     bundle_of,
-    count_of,
     json_body,
     proposal_of,
 )
 from api.http.callers import TheLedger
 from api.http.examples import serves
-from api.http.problems import Problem, document, problem_of
+from api.http.problems import Problem, attempted, document
 from client import operations
 from crypto.encoding import b64encode
 from journeys.appending import appended, check_plain
-from journeys.errors import AccessDenied
-from ledger.errors import Refused
 from ledger.event import BUNDLE_LIMIT
+from ledger.sent import count_of
 from ledger.sequencer import Outcome, Proposal
 from ledger.times import format_time
 from storage.ledger import Ledger
@@ -89,16 +87,16 @@ def _plain_each(ledger: Ledger, value: list[Any]) -> tuple[list[Proposal], dict[
     proposals: list[Proposal] = []
     problems: dict[int, Problem] = {}
     for index, item in enumerate(value):
-        try:
-            proposals.append(plain(ledger, item))
-        except (Refused, Problem) as error:
-            # Without its traceback, which holds the list that this stands in.
-            problems[index] = problem_of(error).with_traceback(None)
+        found = attempted(plain, ledger, item)
+        if isinstance(found, Problem):
+            problems[index] = found
+        else:
+            proposals.append(found)
     return proposals, problems
 
 
 def plain(ledger: Ledger, value: Any) -> Proposal:
-    """A signed event that is no reading; raises Refused or Problem."""
+    """A signed event that is no reading; raises EventError or Refused."""
     proposal = proposal_of(ledger, value)
     check_plain([proposal])
     return proposal
@@ -140,10 +138,10 @@ def _answer(
 
 
 def _entry(committed: CommittedBatch, outcome: Outcome, whole: bool) -> dict[str, Any]:
-    try:
-        entry = appended(outcome).entry
-    except (AccessDenied, Refused) as error:
-        return document(problem_of(error))
+    found = attempted(appended, outcome)
+    if isinstance(found, Problem):
+        return document(found)
+    entry = found.entry
     stands: dict[str, Any] = {"seq": entry.link.seq, "time": format_time(entry.time)}
     if not committed.size:
         return (

@@ -2,24 +2,18 @@
 
 import asyncio
 import json
-import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
 import orjson
 from anyio import CapacityLimiter, to_thread
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from api.http.problems import Problem
 from api.http.shares import Shares
 from api.http.told import acting
-from crypto.encoding import b64decode
-from crypto.errors import CryptoError
-from crypto.ids import ID_PATTERN
-from crypto.signing import SIGNATURE_BYTES
-from ledger.errors import EventError, Refused
-from ledger.event import BUNDLE_LIMIT, Event
+from ledger.sent import sent_bundle, sent_event
 from ledger.sequencer import Proposal
 from storage.ledger import Ledger
 
@@ -49,7 +43,6 @@ PARSES = 1
 """Large bodies parsed, or lists of events checked, at a time; the others wait: more would gain nothing, as
 the interpreter runs one, and take turns from the thread that answers."""
 
-_KEY = re.compile(f"k_{ID_PATTERN}").fullmatch
 M = TypeVar("M", bound=BaseModel)
 R = TypeVar("R")
 
@@ -194,75 +187,21 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 async def received(request: Request, form: type[M]) -> M:
-    """The body as a `form`; raises Problem with the place of what is wrong."""
-    value = await json_body(request)
-    try:
-        return form.model_validate(value)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "body"
-        raise Problem("malformed", f"{place}: {first['msg']}") from error
+    """The body as a `form`; raises Problem, or ValidationError with the place of what is wrong."""
+    return form.model_validate(await json_body(request))
 
 
 def proposal_of(ledger: Ledger, value: Any) -> Proposal:
-    """One signed event `{"event", "sig", "expect"?}`; raises Refused or Problem."""
-    if type(value) is not dict or not {"event", "sig"} <= value.keys() <= {
-        "event",
-        "expect",
-        "sig",
-    }:
-        raise Problem("malformed", "expected an object of event, sig and optionally expect")
-    expect = value.get("expect")
-    if "expect" in value and (
-        type(expect) is not dict
-        or expect.keys() != {"stream_seq"}
-        or type(expect["stream_seq"]) is not int
-        or expect["stream_seq"] < 0
-    ):
-        raise Problem("malformed", "expect: expected an object of stream_seq, a number from 0")
-    key, signature = _signature(value["sig"])
-    try:
-        event = Event.of(value["event"])
-    except EventError as error:
-        raise Refused("malformed", str(error)) from error
-    found = ledger.signatures.check(event, key, signature, expect["stream_seq"] if expect else None)
+    """One signed event, see `ledger.sent`, whose signature holds; raises EventError or Refused."""
+    event, key, signature, expect = sent_event(value)
+    found = ledger.signatures.check(event, key, signature, expect)
     acting(event.actor)
     return found
 
 
 def bundle_of(ledger: Ledger, value: Any) -> list[Proposal]:
-    """A bundle `{"events", "sig"}`; raises Refused or Problem for all of it."""
-    if type(value) is not dict or value.keys() != {"events", "sig"}:
-        raise Problem("malformed", "expected an object of events and sig")
-    events = value["events"]
-    if type(events) is not list or not 1 <= len(events) <= BUNDLE_LIMIT:
-        raise Problem("malformed", f"events: expected a list of 1 to {BUNDLE_LIMIT}")
-    key, signature = _signature(value["sig"])
-    parsed = []
-    for index, event in enumerate(events):
-        try:
-            parsed.append(Event.of(event))
-        except EventError as error:
-            raise Refused("malformed", f"events.{index}: {error}") from error
-    found = ledger.signatures.check_bundle(parsed, key, signature)
-    acting(parsed[0].actor)
+    """A bundle, see `ledger.sent`, whose signature holds; raises EventError or Refused for all of it."""
+    events, key, signature = sent_bundle(value)
+    found = ledger.signatures.check_bundle(events, key, signature)
+    acting(events[0].actor)
     return found
-
-
-def count_of(value: Any) -> int:
-    """How many events a bundle has, if it is one; else 0."""
-    events = value.get("events") if type(value) is dict else None
-    return len(events) if type(events) is list else 0
-
-
-def _signature(value: Any) -> tuple[str, bytes]:
-    if type(value) is not dict or value.keys() != {"key", "value"}:
-        raise Problem("malformed", "sig: expected an object of key and value")
-    if type(value["key"]) is not str or type(value["value"]) is not str:
-        raise Problem("malformed", "sig: expected text")
-    if not _KEY(value["key"]):
-        raise Problem("malformed", f"sig.key: got {value['key'][:40]!r}, expected a key's id k_…")
-    try:
-        return value["key"], b64decode(value["value"], SIGNATURE_BYTES)
-    except CryptoError as error:
-        raise Problem("malformed", f"sig.value: {error}") from error

@@ -18,6 +18,9 @@ def ledger_of(request: Request) -> Ledger:
     return ledger
 
 
+TheLedger = Annotated[Ledger, Depends(ledger_of)]
+
+
 def bearer(request: Request) -> str:
     """The token of the Authorization header; raises Problem without one."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -26,12 +29,11 @@ def bearer(request: Request) -> str:
     return token.strip()
 
 
-async def caller(request: Request) -> Caller:
+async def caller(request: Request, ledger: TheLedger) -> Caller:
     """Who is signed in; raises NotSignedIn."""
-    found = await run_in_threadpool(caller_of, ledger_of(request), bearer(request))
+    found = await run_in_threadpool(caller_of, ledger, ledger.tokens, bearer(request))
     acting(found.account)
     return found
 
 
-TheLedger = Annotated[Ledger, Depends(ledger_of)]
 TheCaller = Annotated[Caller, Depends(caller)]

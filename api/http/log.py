@@ -16,12 +16,11 @@ from api.http.problems import Problem
 from client import operations
 from crypto.encoding import b64encode
 from identity.sessions import log_reader, open_log
-from ledger.merkle import HASH_BYTES
 from ledger.registry import registry_json
-from ledger.tiles import TILE_HEIGHT, TILE_WIDTH, join_bundle, tile_path
+from ledger.tiles import TILE_WIDTH, tile_path
 from ledger.times import format_time
 from records.opening import settled
-from storage.ledger import Ledger
+from storage.reader import LogReader
 
 router = APIRouter(tags=["log"])
 GZIP_LEVEL = 6
@@ -74,7 +73,7 @@ async def get_checkpoint(ledger: TheLedger) -> Response:
 @serves(router, operations.CONSISTENCY)
 async def get_consistency(old: Size, new: Size, ledger: TheLedger) -> dict[str, list[str]]:
     """The consistency proof between two sizes (RFC 9162, 2.1.4.1): the tree of `new` entries extends that of `old`."""
-    proof = await run_in_threadpool(_consistency, ledger, int(old), int(new))
+    proof = await run_in_threadpool(ledger.consistency, int(old), int(new))
     return {"proof": [b64encode(node) for node in proof]}
 
 
@@ -95,13 +94,13 @@ async def get_tile(
         # A tile has one name.
         raise Problem("not_found", f"there is no tile {path[:80]!r}")
     if match[1] == "entries":
-        await run_in_threadpool(log_reader, ledger, bearer(request))
+        await run_in_threadpool(log_reader, ledger, ledger.tokens, bearer(request))
         zipped = _takes_gzip(request.headers.get("accept-encoding", ""))
         data = await run_in_threadpool(_entries, ledger, number, width, zipped)
         coding = {"Content-Encoding": "gzip"} if zipped else {}
         kept = {"Cache-Control": "private, no-store", "Vary": "Accept-Encoding"}
         return Response(data, 200, kept | coding, "application/octet-stream")
-    data = await run_in_threadpool(_hashes, ledger, int(match[1]), number, width)
+    data = await run_in_threadpool(ledger.tile, int(match[1]), number, width)
     headers = {"Cache-Control": "public, max-age=604800, immutable"}
     return Response(data, 200, headers, "application/octet-stream")
 
@@ -117,30 +116,14 @@ async def post_token(request: Request, ledger: TheLedger) -> dict[str, Any]:
         raise Problem("malformed", f"got {proposal.event.type.name}, expected log.opened")
     committed = await append(ledger, [proposal])
     entry = settled(committed).entry
-    given = await run_in_threadpool(open_log, ledger, entry.event.actor, entry.sig.key)
+    given = await run_in_threadpool(
+        open_log, ledger.tokens, entry.event.actor, entry.sig.key, ledger.clock()
+    )
     return {"end": format_time(given.end), "seq": entry.link.seq, "token": given.token}
 
 
-def _consistency(ledger: Ledger, old: int, new: int) -> list[bytes]:
-    if not 0 < old <= new:
-        raise Problem("malformed", f"got the sizes {old} and {new}, expected 0 < old ≤ new")
-    size = ledger.head().size
-    if new > size:
-        raise Problem("not_found", f"the log has {size} entries so far, not {new}")
-    return ledger.prove(old, new)
-
-
-def _hashes(ledger: Ledger, level: int, number: int, width: int) -> bytes:
-    _check_there(ledger, level, number, width)
-    with ledger.database.read() as connection:
-        return ledger.store.tile(connection, level, number)[: width * HASH_BYTES]
-
-
-def _entries(ledger: Ledger, number: int, width: int, zipped: bool) -> bytes:
-    _check_there(ledger, 0, number, width)
-    start = number * TILE_WIDTH
-    with ledger.database.read() as connection:
-        data = join_bundle(ledger.store.range(connection, start, start + width))
+def _entries(ledger: LogReader, number: int, width: int, zipped: bool) -> bytes:
+    data = ledger.bundle(number, width)
     return gzip.compress(data, GZIP_LEVEL, mtime=0) if zipped else data
 
 
@@ -151,9 +134,3 @@ def _takes_gzip(accepted: str) -> bool:
         name, _, weight = part.partition(";")
         weights[name.strip()] = _ZERO(weight.replace(" ", "")) is None
     return weights.get("gzip", weights.get("*", False))
-
-
-def _check_there(ledger: Ledger, level: int, number: int, width: int) -> None:
-    size = ledger.head().size >> (TILE_HEIGHT * level)
-    if number * TILE_WIDTH + width > size:
-        raise Problem("not_found", f"there are {size} hashes on level {level} yet")

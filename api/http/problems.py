@@ -1,14 +1,15 @@
 """RFC 9457 problem documents: one table from errors to types, which are stable and listed in docs/problems.md."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from psycopg import Error as DriverError
+from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -27,6 +28,7 @@ from storage.errors import BlobError, Bug, OutcomeUnknown, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:heartwood:problem:"
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -115,8 +117,9 @@ ERRORS: tuple[tuple[type[Exception], str], ...] = (
     (SQLAlchemyError, "database"),
     (DriverError, "database"),
     (CryptoError, "malformed"),
+    (ValidationError, "malformed"),
 )
-"""Errors of the packages, the special before the general."""
+"""Errors of the packages, and of bodies that are not of their form; the special before the general."""
 
 
 def problem_of(error: Exception) -> Problem:
@@ -128,17 +131,29 @@ def problem_of(error: Exception) -> Problem:
         words = f"denied by {named(error.rule)}: {WORDS[error.reason]}"
         return Problem("denied", words, rule=error.rule, reason=error.reason)
     if isinstance(error, AlreadyUsed):
-        return Problem("already_used", str(error), seq=error.seq)
+        receipt = {"receipt": error.receipt.decode()} if error.receipt else {}
+        return Problem("already_used", str(error), seq=error.seq, **receipt)
     if isinstance(error, Refused):
         return Problem("skew" if error.code == "clock" else error.code, str(error))
     if isinstance(error, Unavailable) and error.code != "database":
         return Problem(error.code, str(error))
+    if isinstance(error, ValidationError):
+        return _misformed(error.errors())
     for kind, name in ERRORS:
         if isinstance(error, kind):
             # What a database says holds statements and addresses; it is for the server's own log.
             words = "the database does not answer" if name == "database" else str(error)
             return Problem(name, words)
     return Problem("bug", "internal error")
+
+
+def attempted(act: Callable[..., R], *arguments: Any) -> R | Problem:
+    """What `act` gives, or the problem of what it refuses or denies: for lists, each of which has its own answer."""
+    try:
+        return act(*arguments)
+    except (Problem, LedgerError, RecordsError) as error:
+        # Without its traceback, which holds the list that this stands in.
+        return problem_of(error).with_traceback(None)
 
 
 def problem_met(error: Exception) -> Problem:
@@ -200,6 +215,10 @@ def _allowed(request: Request) -> str:
 async def answer_validation(request: Request, error: Exception) -> Response:
     """Parameters and bodies that are not of their form, with the place."""
     assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    return response_of(Problem("malformed", f"{place}: {first['msg']}"))
+    return response_of(_misformed(error.errors()))
+
+
+def _misformed(errors: Sequence[Any]) -> Problem:
+    """The first thing that is not of its form, as pydantic names it."""
+    place = ".".join(str(part) for part in errors[0]["loc"]) or "body"
+    return Problem("malformed", f"{place}: {errors[0]['msg']}")

@@ -3,15 +3,13 @@
 import io
 import re
 import zipfile
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response
 
 from api.http.appending import append
 from api.http.bodies import EVENTS_BYTES, READING_BYTES, json_body, proposal_of
@@ -19,18 +17,18 @@ from api.http.callers import TheLedger, bearer
 from api.http.examples import serves
 from api.http.named import Patient, Record
 from api.http.problems import Problem
+from api.http.streamed import Streamed
 from client import operations
 from client.forms import chart_json, history_json
-from crypto.encoding import b64decode, b64encode
+from crypto.encoding import b64encode
 from crypto.ids import is_id
-from crypto.shares import share_once
-from journeys.errors import AlreadyUsed
+from journeys.appending import appended, check_reply
 from ledger.entry import Entry
 from ledger.sequencer import Proposal
 from records.charts import list_chart
 from records.exporting import ExportedRecord, check_list, give_export
 from records.history import read_history
-from records.opening import OpenedRecord, SettledReading, give_record, settled
+from records.opening import OpenedRecord, SettledReading, give_record, used_before
 from records.ranges import RANGE_BYTES, read_range, ticket_of
 from storage.ledger import Ledger
 
@@ -103,29 +101,6 @@ async def post_export(patient: Patient, request: Request, ledger: TheLedger) -> 
     return Streamed(_zip(taken), 200, headers, "application/zip")
 
 
-class Streamed(StreamingResponse):
-    """Lets go of what it reads from, the blob's file, as soon as it is sent or nobody listens any more."""
-
-    def __init__(
-        self,
-        source: Generator[bytes],
-        status: int,
-        headers: Mapping[str, str],
-        media_type: str | None = None,
-    ) -> None:
-        """`source`: the pieces of the body."""
-        super().__init__(source, status, headers, media_type)
-        self._source = source
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            with suppress(ValueError):  # a thread that still reads a last piece lets go itself
-                self._source.close()
-
-
 def _reading(ledger: Ledger, value: Any, kind: str, member: str, named: str) -> Proposal:
     """A signed reading of the kind that the route takes, about what its address names."""
     proposal = proposal_of(ledger, value)
@@ -135,22 +110,17 @@ def _reading(ledger: Ledger, value: Any, kind: str, member: str, named: str) -> 
     about = event.body[member] if member else event.subject
     if about != named:
         raise Problem("malformed", f"the event is about {about}, the address about {named}")
-    if (
-        "reply" in event.body
-    ):  # a key that nothing can be sealed to is refused before anything is written
-        share_once(b64decode(event.body["reply"]), b"", b"")
+    check_reply(event)
     return proposal
 
 
 async def _settle(ledger: Ledger, proposal: Proposal) -> SettledReading:
     """Append one reading without holding a thread; of one that stands already, the receipt and nothing else."""
     committed = await append(ledger, [proposal])
-    try:
-        return settled(committed)
-    except AlreadyUsed as used:
-        receipt, _ = await run_in_threadpool(ledger.receipt, used.seq)
-        text = receipt.text().decode()
-        raise Problem("already_used", str(used), seq=used.seq, receipt=text) from used
+    outcome = appended(committed.outcomes[0])  # raises what was refused or denied
+    if not outcome.fresh:
+        raise await run_in_threadpool(used_before, ledger, outcome.entry.link.seq)
+    return SettledReading(outcome.entry, outcome.shown, committed)
 
 
 def _receipt(reading: SettledReading) -> str:
@@ -187,9 +157,9 @@ def _after(first: bytes, rest: Iterator[bytes]) -> Generator[bytes]:
 
 
 def _range(ledger: Ledger, token: str, record: str, wanted: str) -> Response:
-    ticket = ticket_of(ledger, token, record)
+    ticket = ticket_of(ledger, ledger.tokens, token, record)
     start, end = _asked(wanted.strip(), ticket.size)
-    data = read_range(ledger, ticket, start, end)
+    data = read_range(ledger.blobs, ticket, start, end)
     headers = _attachment(record) | {
         "Accept-Ranges": "bytes",
         "Content-Range": f"bytes {start}-{end - 1}/{ticket.size}",

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
-from ipaddress import IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
 IPV6_SHARE_BITS = 64
 """Addresses of one IPv6 network of this size count as one: whoever has one of them has all."""
@@ -77,13 +77,8 @@ class Addresses:
     def _is_proxy(self, host: str) -> bool:
         if not self._proxies:
             return False
-        try:
-            address = ip_address(host)
-        except ValueError:
-            return False
-        if isinstance(address, IPv6Address) and address.ipv4_mapped:
-            address = address.ipv4_mapped
-        return any(address in network for network in self._proxies)
+        address = _address(host)
+        return address is not None and any(address in network for network in self._proxies)
 
 
 def _host(hop: str) -> str:
@@ -92,14 +87,21 @@ def _host(hop: str) -> str:
     return (found[1] or found[2]) if found else hop.strip()
 
 
-@lru_cache(NAMES_KEPT)
-def _name(host: str) -> str:
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    """The address that a text is, an IPv4 one as itself where it is mapped into IPv6; None for another text."""
     try:
         address = ip_address(host)
     except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+@lru_cache(NAMES_KEPT)
+def _name(host: str) -> str:
+    address = _address(host)
+    if address is None:
         return host[:64]
     if isinstance(address, IPv6Address):
-        if address.ipv4_mapped:
-            return str(address.ipv4_mapped)
         return str(IPv6Network((address, IPV6_SHARE_BITS), strict=False))
-    return host
+    return str(address)

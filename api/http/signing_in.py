@@ -36,7 +36,7 @@ class SignInSent(Sent):
 @serves(router, operations.CHALLENGE)
 async def post_challenge(ledger: TheLedger) -> dict[str, str]:
     """32 fresh bytes; they count for two minutes, once. Build the text to sign yourself."""
-    secret = await run_in_threadpool(challenge, ledger)
+    secret = await run_in_threadpool(challenge, ledger.tokens, ledger.clock())
     return {"challenge": b64encode(secret), "origin": ledger.origin}
 
 
@@ -49,7 +49,7 @@ async def post_session(request: Request, ledger: TheLedger) -> dict[str, Any]:
         b64decode(sent.value, SIGNATURE_BYTES),
     )
     session = await run_in_threadpool(
-        sign_in, ledger, sent.key, nonce, value, sent.role, sent.hospital
+        sign_in, ledger, ledger.tokens, sent.key, nonce, value, sent.role, sent.hospital
     )
     acting(session.caller.account)
     return {
@@ -62,5 +62,5 @@ async def post_session(request: Request, ledger: TheLedger) -> dict[str, Any]:
 @serves(router, operations.SIGN_OUT)
 async def delete_session(request: Request, ledger: TheLedger) -> Response:
     """End the session of the bearer token."""
-    await run_in_threadpool(sign_out, ledger, bearer(request))
+    await run_in_threadpool(sign_out, ledger.tokens, bearer(request), ledger.clock())
     return Response(status_code=204)

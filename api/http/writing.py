@@ -1,10 +1,7 @@
 """What authors need before they sign: reserved ids, sealed texts, staged blobs."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
@@ -13,7 +10,7 @@ from api.http.bodies import Sent, received, upload_pieces
 from api.http.callers import TheCaller, TheLedger
 from api.http.examples import serves
 from api.http.named import Patient
-from api.http.problems import Problem
+from api.http.uploads import Uploads, waiting
 from client import forms, operations
 from crypto.ids import ID_PATTERN
 from journeys.sealing import TEXT_BYTES, seal_texts
@@ -22,13 +19,6 @@ from people.reserving import SUBJECTS, Subject, reserve_counted
 from records.uploads import BLOB_LIMIT, stage
 
 router = APIRouter(tags=["writing"])
-UPLOADS = 64
-"""Uploads in work at a time; each waits for its client in a thread, and none may keep others from theirs."""
-ACCOUNT_UPLOADS = 16
-"""Of these of one account, whatever sessions it has."""
-UPLOAD_WAITING = 64
-"""Uploads of one account that wait for their turn; more are answered `full`."""
-R = TypeVar("R")
 Texts = dict[
     Annotated[str, Field(pattern="^[a-z][a-z_]{0,30}$")],
     Annotated[str, Field(max_length=TEXT_BYTES)],
@@ -60,28 +50,6 @@ class SealSent(Sent):
     labels: Annotated[
         list[Annotated[str, Field(pattern=f"^({'|'.join(LABELS)})$")]], Field(max_length=16)
     ] = []
-
-
-class Uploads:
-    """Whose turn it is to upload; for one event loop."""
-
-    def __init__(self) -> None:
-        """Nobody uploads."""
-        self._all = CapacityLimiter(UPLOADS)
-        self._of: dict[str, CapacityLimiter] = {}
-
-    async def run(self, account: str, act: Callable[[], R]) -> R:
-        """What `act` gives, in a thread, when it is this account's turn; raises Problem `full`."""
-        own = self._of.setdefault(account, CapacityLimiter(ACCOUNT_UPLOADS))
-        if own.statistics().tasks_waiting >= UPLOAD_WAITING:
-            raise Problem("full", f"{UPLOAD_WAITING} uploads of yours are waiting; try again")
-        try:
-            async with own:
-                return await to_thread.run_sync(act, limiter=self._all)
-        finally:
-            used = own.statistics()
-            if not used.borrowed_tokens and not used.tasks_waiting:
-                self._of.pop(account, None)
 
 
 @serves(router, operations.SUBJECTS)
@@ -125,23 +93,9 @@ async def post_blob(
 
     Of a new record, or with `record` of a new version. Only the caller's own event can name the blob.
     """
-    content = _waiting(upload_pieces(request, BLOB_LIMIT))
+    content = waiting(upload_pieces(request, BLOB_LIMIT))
     uploads: Uploads = request.app.state.uploads
     staged = await uploads.run(
         caller.account, lambda: stage(ledger, caller, patient, content, record)
     )
     return forms.STAGED.encode(staged)
-
-
-def _waiting(source: AsyncIterator[bytes]) -> Iterator[bytes]:
-    """The pieces of an asynchronous source, for a thread beside its loop."""
-    loop = asyncio.get_running_loop()
-
-    async def following() -> bytes | None:
-        return await anext(source, None)
-
-    def each() -> Iterator[bytes]:
-        while (piece := asyncio.run_coroutine_threadsafe(following(), loop).result()) is not None:
-            yield piece
-
-    return each()

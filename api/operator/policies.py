@@ -11,6 +11,7 @@ from journeys.errors import RecordsError
 from ledger.policies import PolicyRow, policy_at, widened
 from ledger.registry import EDITION
 from storage.ledger import Ledger
+from storage.reader import LogReader
 
 _SWITCH = {"true": True, "false": False}
 
@@ -37,7 +38,7 @@ class Changed:
     """Empty: every change narrows, so it is in force at once."""
 
 
-def standing(ledger: Ledger) -> Standing:
+def standing(ledger: LogReader) -> Standing:
     """Which policy is in force now, and what is pending."""
     rows, now = ledger.policies(), max(ledger.clock(), ledger.head().time)
     in_force = policy_at(rows, now)

@@ -10,9 +10,11 @@ from durable.errors import NotFound
 from durable.trusted import TrustedCheckpoint
 from identity.actors import Actor
 from journeys.errors import RecordsError
+from keeper.keeper import KeyKeeper
 from ledger.checkpoint import Checkpoint, open_checkpoint
 from ledger.merkle import root_of
 from storage.ledger import Ledger
+from storage.stores import Stores
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ def accept_restore(ledger: Ledger, operator: Actor, trusted: Path) -> Restored:
     the head itself. Raises RecordsError if the database extends what was known and the trusted checkpoint is there.
     """
     outside = TrustedCheckpoint(trusted, 0, lambda note: open_checkpoint(note, ledger.vkeys).size)
-    head, last = _compared(ledger, outside)
+    head, last = _compared(ledger.stores, ledger.keeper, outside)
     body = {
         "last_root": b64encode(last.root),
         "last_size": last.size,
@@ -46,24 +48,26 @@ def accept_restore(ledger: Ledger, operator: Actor, trusted: Path) -> Restored:
     return Restored(seq, head.size, last.size)
 
 
-def _compared(ledger: Ledger, outside: TrustedCheckpoint) -> tuple[Checkpoint, Checkpoint]:
+def _compared(
+    stores: Stores, keeper: KeyKeeper, outside: TrustedCheckpoint
+) -> tuple[Checkpoint, Checkpoint]:
     """Where the database ends, and what was known last; raises RecordsError where nothing was lost.
 
     Both are looked at under the head's lock. While it is held nobody appends, so a neighbour at work never
     makes the trusted checkpoint run ahead of a head that was read before it.
     """
-    with ledger.database.write() as connection:
-        locked = ledger.store.head(connection, lock=True)
+    with stores.database.write() as connection:
+        locked = stores.store.head(connection, lock=True)
         if locked is None:
             raise NotFound("the database holds no log")
-        head, last = Checkpoint(ledger.origin, locked.size, locked.root), ledger.keeper.seen
+        head, last = Checkpoint(locked.origin, locked.size, locked.root), keeper.seen
         note = outside.read()
         if note is not None:
-            kept = open_checkpoint(note, ledger.vkeys)
+            kept = open_checkpoint(note, stores.vkeys)
             last = kept if kept.size >= last.size else last
         if last.size > head.size:
             return head, last
-        node = ledger.store.nodes(connection)
+        node = stores.store.nodes(connection)
         if last.size and root_of(last.size, node) != last.root:
             return head, last
     if note is not None:

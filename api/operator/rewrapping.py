@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from api.app.bootstrap import ROOTS, SEEDS, read_marker
+from api.app.layout import ROOTS, SEEDS, read_marker
 from api.app.settings import Settings
 from durable.errors import StartRefused
 from identity.actors import read_keyfile, rewrap_keyfile

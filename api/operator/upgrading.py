@@ -7,9 +7,10 @@ from ledger.editions import edition_of
 from ledger.policies import last_policy
 from ledger.registry import EDITION, registry_hash
 from storage.ledger import Ledger
+from storage.reader import LogReader
 
 
-def edition(ledger: Ledger) -> int:
+def edition(ledger: LogReader) -> int:
     """The edition of the registry that the log named last."""
     return edition_of(ledger.head().registry) or EDITION
 

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from durable.errors import StartRefused
 from durable.files import DIRECTORY_MODE, create_file
 from keeper.keks import copy_store
 from ledger.errors import LedgerError
+from ledger.follower import Follower, Progress
 from ledger.forms import parse_entry
 from ledger.merkle import Frontier, leaf_hash, root_of
 from storage.blobs.files import BlobStore, FileBlobs
@@ -37,7 +39,7 @@ from storage.maintenance.garbage import sweep_keys
 from storage.maintenance.scrub import Finding
 from storage.sql.entries import EntryStore, Head
 from storage.start import check_start
-from storage.stores import Stores, checked, walk
+from storage.stores import Stores, checked, read_apart
 
 DATABASE, ABOUT, MARKER, VKEYS = "heartwood.db", "backup.json", "heartwood.json", "log.vkey"
 KEKS = "keks.db"
@@ -46,7 +48,6 @@ FORMAT = 1
 THREADS = 8
 """Blobs copied at a time: each waits for the disk twice."""
 FAR_FUTURE_MS = 1 << 62
-Progress = Callable[[int, int], None]
 _NAMING = re.compile(rb'"type":"record\.(?:uploaded|amended)"').search
 """Whether an entry may name a blob; the others need not be parsed."""
 
@@ -216,14 +217,14 @@ def each_blob(path: Path, size: int, act: Callable[[NamedBlob], None], progress:
     """
     copy, pool = snapshot.opened(path), ThreadPoolExecutor(THREADS)
     log, frontier = EntryStore(copy), Frontier()
+    follower = Follower("the copy", partial(read_apart, log), progress=progress)
     try:
-        for bundle in walk(log, size):
+        for bundle in follower.bundles(size):
             for raw in bundle:
                 frontier.append(leaf_hash(raw))
             found = [named_blob(parse_entry(raw)) for raw in bundle if _NAMING(raw)]
             for _ in pool.map(act, [named for named in found if named is not None]):
                 pass
-            progress(frontier.size, size)
         with copy.read() as connection:
             _check_root(frontier, log.head(connection))
     except (LedgerError, CryptoError) as error:

@@ -21,7 +21,6 @@ from sqlalchemy import Connection, delete, select
 from crypto.ids import time_of
 from durable.errors import StorageError
 from durable.files import PRIVATE_MODE, leftovers
-from ledger.entry import Entry
 from storage.errors import Unavailable
 from storage.maintenance.orphans import (
     STAGED_MS,
@@ -33,7 +32,7 @@ from storage.maintenance.orphans import (
     strays,
 )
 from storage.sql import schema
-from storage.stores import Stores
+from storage.stores import Stores, restorations
 
 SWEEP_MS = 6 * 3_600_000
 """Time between two sweeps of a serving machine."""
@@ -140,11 +139,9 @@ def _remove_keys(connection: Connection, gone: list[Unnamed]) -> None:
 
 def _restored_at(stores: Stores) -> int:
     """When the operator last accepted a restored database, Unix ms; 0 if never."""
-    with stores.database.read() as connection:
-        head = stores.store.head(connection)
-        ledger = stores.store.stream(connection, "ledger", head.size if head else 0)
-    times = [Entry.stored(raw).time for raw in ledger if b'"ledger.restored"' in raw]
-    return max(times, default=0)
+    head = stores.store.head_now()
+    found = restorations(stores.store, head.size) if head else []
+    return max((entry.time for entry in found), default=0)
 
 
 class _Stopping(Exception):

@@ -15,6 +15,7 @@ from durable.errors import StartRefused
 from durable.files import DIRECTORY_MODE, create_file, private_directory
 from ledger.checkpoint import parse_keys
 from ledger.errors import LedgerError
+from ledger.follower import Progress
 from storage.blobs.files import FileBlobs
 from storage.errors import BackupRefused, BadBlob
 from storage.keytable import NamedBlob
@@ -25,7 +26,6 @@ from storage.maintenance.backup import (
     KEKS,
     MARKER,
     VKEYS,
-    Progress,
     Secrets,
     about,
     copy_secrets_folder,

@@ -14,13 +14,14 @@ from ledger.entry import Entry
 from ledger.errors import LedgerError
 from ledger.forms import parse_entry
 from ledger.merkle import Frontier, leaf_hash
+from ledger.tiles import TILE_WIDTH
 from storage.blobs.files import BlobStore
 from storage.errors import BadBlob
 from storage.keytable import NamedBlob, named_blob, named_objects
 from storage.maintenance.garbage import SWEEP_MS
 from storage.maintenance.orphans import STAGED_MS, Page, staged, strays
 from storage.sql.entries import Head
-from storage.stores import Stores, checked, walk
+from storage.stores import Stores, checked, read_apart
 
 READING_THREADS = 4
 """Blobs hashed at a time."""
@@ -79,7 +80,9 @@ class Scrub:
             raise StorageError("there is no log to compare the blobs with")
         with ThreadPoolExecutor(READING_THREADS) as pool:
             frontier = Frontier()
-            for bundle in walk(self.stores.store, head.size):
+            for start in range(0, head.size, TILE_WIDTH):
+                end = min(start + TILE_WIDTH, head.size)
+                bundle = read_apart(self.stores.store, start, end)
                 for raw in bundle:
                     frontier.append(leaf_hash(raw))
                 yield from self._bundle(bundle, pool)

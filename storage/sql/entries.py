@@ -1,6 +1,6 @@
 """The entry store: entries, stream ends, tiles, checkpoints and the head row, on both engines."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -188,11 +188,6 @@ class EntryStore:
         statement = "SELECT raw FROM entries WHERE seq >= ? AND seq < ? ORDER BY seq"
         result = connection.exec_driver_sql(self.database.sql(statement), (start, end))
         return [bytes(row[0]) for row in result]
-
-    def bundles(self, connection: Connection, size: int) -> Iterator[list[bytes]]:
-        """All entries of a log of `size`, by entry bundles of 256."""
-        for start in range(0, size, TILE_WIDTH):
-            yield self.range(connection, start, min(start + TILE_WIDTH, size))
 
     def stream(self, connection: Connection, name: str, below: int, since: int = 0) -> list[bytes]:
         """The stored bytes of a stream's entries with numbers from `since` and below `below`, in order."""

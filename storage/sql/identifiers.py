@@ -2,6 +2,7 @@
 
 import hmac
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from storage.sql import schema
@@ -36,6 +37,8 @@ class Identifiers:
         self._database = database
         self._key = hmac.digest(identity_root, _KEY_LABEL, "sha256")
         self._traits_key = hmac.digest(identity_root, _TRAITS_LABEL, "sha256")
+        self.imported = Imported(database, identity_root)
+        """What else is kept of a hospital's names: those of the units that it imported."""
 
     def find(self, hospital: str, identifiers: Iterable[str]) -> dict[str, str]:
         """The patients of those identifiers (`<system>|<value>`) that the hospital knows.
@@ -127,6 +130,10 @@ class Imported:
         """The hashes' key is derived from the identity root."""
         self._database = database
         self._key = hmac.digest(identity_root, _IMPORTED_LABEL, "sha256")
+
+    def alone(self, hospital: str) -> AbstractContextManager[bool]:
+        """Whether no other process imports for the hospital; none does until the end."""
+        return self._database.alone(f"import_{hospital}")
 
     def of(self, patient: str) -> dict[bytes, Kept]:
         """What is kept of a patient, of all hospitals, by `name`."""

@@ -2,17 +2,17 @@
 swapped in. The sequencer's batch writes the same rows as entries come.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
 
 from durable.errors import StorageError
 from ledger.entry import Entry
+from ledger.follower import Follower, Progress
 from ledger.refusals import Refusals
 from ledger.rows import Rows, row_name
-from ledger.tiles import TILE_WIDTH
 from ledger.types import fold
 from storage.sql.database import Database
 from storage.sql.entries import EntryStore
@@ -23,8 +23,6 @@ VIEWS = tuple(kind for kind in TABLES if kind is not Refusals)
 """The kinds of rows that the log alone tells; how often somebody was refused lately isn't one of them."""
 WRITE_ROWS = 5_000
 """Rows written by one statement's batch."""
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -44,14 +42,14 @@ def fold_log(
     size: int,
     progress: Progress = lambda done, size: None,
 ) -> Rows:
-    """All rows of a log of `size` entries, folded anew in memory."""
+    """All rows of a log of `size` entries, folded anew in memory; raises Tampered where one is missing."""
     rows = Rows()
-    for number, bundle in enumerate(store.bundles(connection, size)):
+    follower = Follower("rebuild", partial(store.range, connection), progress=progress)
+    for bundle in follower.bundles(size):
         for raw in bundle:
             entry = Entry.stored(raw)
             for row in fold(entry, rows):
                 rows.put(row)
-        progress(number * TILE_WIDTH + len(bundle), size)
     return rows
 
 

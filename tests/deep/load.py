@@ -15,7 +15,7 @@ from typing import Self
 
 from sqlalchemy.exc import DBAPIError
 
-from api.app.bootstrap import open_ledger
+from api.app.opening import open_ledger
 from api.app.settings import Settings
 from client import beside, grants, registering
 from client.local import LocalClient

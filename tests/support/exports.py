@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from api.app.bootstrap import MARKER, SEEDS
+from api.app.layout import MARKER, SEEDS
 from api.app.settings import Settings
 from client import beside, grants, readings
 from client.beside import append

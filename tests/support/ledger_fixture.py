@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from api.app.bootstrap import create_ledger, open_ledger
+from api.app.creating import create_ledger
+from api.app.opening import open_ledger
 from api.app.settings import Settings
 from client import beside, registering
 from client.beside import append

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import pytest
 
-from api.app.bootstrap import open_ledger
+from api.app.opening import open_ledger
 from consent.gate import gate
 from crypto.signing import SigningKey
 from identity.actors import new_id

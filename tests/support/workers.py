@@ -14,7 +14,8 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
-from api.app.bootstrap import open_ledger, opened_stores, secrets_of
+from api.app.maintenance import opened_stores, secrets_of
+from api.app.opening import open_ledger
 from api.app.settings import Settings
 from client import beside, grants, registering
 from client.local import LocalClient

@@ -14,7 +14,9 @@ from pydantic import SecretStr
 from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
 
-from api.app.bootstrap import MARKER, SEEDS, create_ledger, open_ledger
+from api.app.creating import create_ledger
+from api.app.layout import MARKER, SEEDS
+from api.app.opening import open_ledger
 from api.app.settings import Settings
 from client import registering
 from client.local import LocalClient

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from api.app.bootstrap import open_ledger
+from api.app.opening import open_ledger
 from client import grants, readings, staff
 from client.http import HttpClient
 from client.local import LocalClient

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from api.app.bootstrap import read_marker
+from api.app.layout import read_marker
 from api.app.settings import Settings
 from consent.auditor import Audit, audit_export
 from crypto.notes import LogSigner

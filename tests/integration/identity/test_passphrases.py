@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from api.app.bootstrap import create_ledger, open_ledger
+from api.app.creating import create_ledger
+from api.app.opening import open_ledger
 from api.app.settings import Settings
 from api.operator.rewrapping import change_passphrase
 from crypto.passphrases import passphrase_bytes, passphrase_forms

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from api.app.bootstrap import open_ledger
+from api.app.opening import open_ledger
 from api.app.settings import Settings
 from consent.auditor import audit_export
 from identity.actors import Actor
@@ -228,9 +228,9 @@ def test_what_is_kept_goes_with_the_patient(clinic: Clinic, bundles: Path) -> No
     name = f"{SYSTEM}|1"
     hospital, ledger = clinic.hospital.hospital, clinic.ledger
     found = ledger.identifiers.find(hospital, [name])[name]
-    ledger.imported.forget(found)
+    ledger.identifiers.imported.forget(found)
     ledger.identifiers.forget(found)
-    assert not ledger.imported.of(found)
+    assert not ledger.identifiers.imported.of(found)
     assert not ledger.identifiers.find(hospital, [name, *names_of(UUIDS[1])[0]])
     with ledger.database.read() as connection:
         everything = repr(connection.exec_driver_sql("SELECT * FROM imported").fetchall())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from api.app.bootstrap import open_ledger
+from api.app.opening import open_ledger
 from identity.actors import write_keyfile
 from imports.run import Options, import_paths
 from imports.walking import Aside, walk

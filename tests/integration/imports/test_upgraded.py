@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from api.app.bootstrap import open_ledger
+from api.app.opening import open_ledger
 from client.beside import upload
 from records.uploads import Upload
 from tests.integration.imports.test_again import chart, ids, lab, numbers, patient, visit, write

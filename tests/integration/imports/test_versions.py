@@ -154,7 +154,7 @@ def test_what_an_older_program_kept_is_known(clinic: Clinic, tmp_path: Path) -> 
     path = write(tmp_path / "a.json", patient(1), visit(1), lab(1, "x", 1))
     clinic.bring(path)
     (found,) = {record.patient for record in chart(clinic, 1)}
-    imported, hospital = clinic.ledger.imported, clinic.hospital.hospital
+    imported, hospital = clinic.ledger.identifiers.imported, clinic.hospital.hospital
     raw = {e["resource"]["id"]: e["resource"] for e in json.loads(path.read_text())["entry"]}
     rows = {}
     for name, body in (("Observation/x", raw["x"]), ("Encounter/e1", raw["e1"])):

@@ -11,7 +11,8 @@ import pydicom
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
-from api.app.bootstrap import create_ledger, open_ledger
+from api.app.creating import create_ledger
+from api.app.opening import open_ledger
 from api.app.settings import Settings
 from client.authoring import retract
 from client.local import LocalClient
@@ -282,9 +283,11 @@ def test_what_older_programs_called_a_patient_still_counts(
     path = write(tmp_path / "a.json", body, base="https://x.example/r4" if how == "server" else "")
     options = {"source": "KIS"} if how == "source" else {}
     assert clinic.bring(path, **options).rejected == 1  # nothing confirms that it is her
-    name = ledger.imported.name(hospital, old.patient, "Patient/7")
-    digest = ledger.imported.digest(old.patient, sha256(json.dumps(body).encode()).digest())
-    ledger.imported.keep(old.patient, {name: Kept(new_id("rc", now), 1, digest)})
+    name = ledger.identifiers.imported.name(hospital, old.patient, "Patient/7")
+    digest = ledger.identifiers.imported.digest(
+        old.patient, sha256(json.dumps(body).encode()).digest()
+    )
+    ledger.identifiers.imported.keep(old.patient, {name: Kept(new_id("rc", now), 1, digest)})
     for _ in range(2):
         summary = clinic.bring(path, **options)
         assert (summary.rejected, summary.patients, summary.patients_known) == (0, 0, 1)
@@ -540,7 +543,7 @@ def test_both_engines_keep_witnesses_and_homes(settings: Settings) -> None:
     create_ledger(settings, "heartwood.example/whose")
     ledger = open_ledger(settings)
     try:
-        kept, homes = ledger.identifiers, ledger.imported
+        kept, homes = ledger.identifiers, ledger.identifiers.imported
         assert kept.witness("pt_1") is None
         kept.keep_witnesses({"pt_1": Witness(3, "a"), "pt_2": Witness(4, "b")})
         kept.keep_witnesses({"pt_1": Witness(2**40, "c")})

@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 import durable.trusted
-from api.app.bootstrap import open_ledger
+from api.app.opening import open_ledger
 from client import readings
 from client.beside import append
 from client.http import HttpClient
@@ -527,7 +527,7 @@ def test_a_fork_from_a_size_that_was_followed(people: People, fork: Ledger) -> N
 def test_a_fork_opens_no_name(people: People, fork: Ledger) -> None:
     """What is shown to anybody signed in is shown of the branch that the keeper follows."""
     keeper, account = people.fixture.ledger.keeper, people.doctor.account
-    key = object_key(people.fixture.ledger, account, account)
+    key = object_key(people.fixture.ledger.keys, account, account)
 
     def name(ledger: Ledger) -> str:
         (role,) = (row for row in ledger.rows(Member, "account", account) if row.hospital)
@@ -748,7 +748,7 @@ def title_of(people: People, shown: Proofs, record: str = "") -> Fields:
     row = opening.find_record(ledger, record or people.record)
     event = ledger.entry(row.seq).event
     field = SealedField(event.stream, event.id, "title", event.body["title"])
-    return Fields(ledger, shown, object_key(ledger, row.patient, row.record), (field,))
+    return Fields(ledger, shown, object_key(ledger.keys, row.patient, row.record), (field,))
 
 
 def test_fields_open_for_who_reads(people: People) -> None:
@@ -849,7 +849,7 @@ def test_an_auditor_gets_no_content(people: People) -> None:
 def test_sealing_gives_nothing_away(people: People) -> None:
     """What comes back is another ciphertext each time, and never the text or the key."""
     keeper = people.fixture.ledger.keeper
-    key = object_key(people.fixture.ledger, people.pat.patient, people.record)
+    key = object_key(people.fixture.ledger.keys, people.pat.patient, people.record)
     sealed = [keeper.seal(key, people.pat.stream, "ev_1", {"title": "Secret"}) for _ in range(2)]
     assert sealed[0] != sealed[1]
     assert "Secret" not in str(canonical.write(sealed[0]))

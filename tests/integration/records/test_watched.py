@@ -57,13 +57,13 @@ def test_a_stream_ends_with_the_key_that_asked_for_it(
     shown = open_record(fixture.ledger, fixture.reading(doctor, record))
     pieces = shown.content
     next(pieces)
-    ticket = ticket_of(fixture.ledger, shown.token, record)
-    assert read_range(fixture.ledger, ticket, 0, 4) == CONTENT[:4]
+    ticket = ticket_of(fixture.ledger, fixture.ledger.tokens, shown.token, record)
+    assert read_range(fixture.ledger.blobs, ticket, 0, 4) == CONTENT[:4]
     registering.revoke_key(client, doctor, doctor.account, doctor.key.id)
     with pytest.raises(NotThere, match="may not read this any more"):
         next(pieces)
     with pytest.raises(NotThere, match="may not read this any more"):
-        ticket_of(fixture.ledger, shown.token, record)
+        ticket_of(fixture.ledger, fixture.ledger.tokens, shown.token, record)
 
 
 def test_a_download_over_http_is_cut(

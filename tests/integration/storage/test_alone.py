@@ -3,7 +3,7 @@
 import multiprocessing
 from typing import Any
 
-from api.app.bootstrap import open_ledger
+from api.app.opening import open_ledger
 from api.app.settings import Settings
 from storage.ledger import Ledger
 from tests.support.ledger_fixture import LedgerFixture

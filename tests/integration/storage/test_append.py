@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from api.app.bootstrap import open_ledger
+from api.app.opening import open_ledger
 from client.signers import possession
 from crypto import canonical
 from crypto.encoding import b64encode

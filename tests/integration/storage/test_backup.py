@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from api.app.bootstrap import open_ledger, opened_stores, secrets_of, target_of, upgrade_schema_of
+from api.app.maintenance import opened_stores, secrets_of, target_of, upgrade_schema_of
+from api.app.opening import open_ledger
 from api.app.settings import Settings
 from client import beside
 from consent.auditor import audit_export

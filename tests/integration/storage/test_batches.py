@@ -10,7 +10,7 @@ import random
 
 import pytest
 
-from api.app.bootstrap import open_ledger
+from api.app.opening import open_ledger
 from api.app.settings import Settings
 from ledger.refusals import Refusals
 from tests.deep.witness import everything_holds

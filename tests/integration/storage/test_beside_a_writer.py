@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from api.app.bootstrap import open_ledger, opened_stores
+from api.app.maintenance import opened_stores
+from api.app.opening import open_ledger
 from api.app.settings import Settings
 from api.operator.restoring import accept_restore
 from journeys.errors import RecordsError

@@ -88,7 +88,7 @@ def test_a_start_that_is_refused_leaves_nothing_open(
     fixture = LedgerFixture.found(settings)
     fixture.close()
     held = open_files(settings)
-    monkeypatch.setattr("api.app.bootstrap.tune_collector", _refuse)
+    monkeypatch.setattr("api.app.opening.tune_collector", _refuse)
     with pytest.raises(StartRefused):
         fixture.reopen()
     assert open_files(settings) == held

@@ -207,8 +207,6 @@ def test_entries_come_back_byte_for_byte(store: EntryStore) -> None:
         ]
         for start, end in ((0, 600), (0, 0), (5, 6), (255, 257), (590, 700), (600, 700)):
             assert store.range(connection, start, end) == raws[start:end]
-        assert list(store.bundles(connection, 600)) == [raws[:256], raws[256:512], raws[512:]]
-        assert list(store.bundles(connection, 300)) == [raws[:256], raws[256:300]]
         assert {type(raw) for raw in store.range(connection, 0, 600)} == {bytes}
 
 

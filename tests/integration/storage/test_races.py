@@ -146,7 +146,7 @@ def test_of_two_registrations_of_one_id_one_wins(fixture: LedgerFixture, same: b
 def name_of(fixture: LedgerFixture, patient: str) -> str:
     """A patient's name, opened past the keeper's door: who may see it is not what is tested here."""
     event = fixture.ledger.stream(f"patient/{patient}", fixture.size())[0].event
-    key = object_key(fixture.ledger, patient, patient)
+    key = object_key(fixture.ledger.keys, patient, patient)
     name = field_name(event.stream, patient, event.id, "name")
     return open_field(fixture.ledger.keeper._object(key), name, event.body["name"])
 

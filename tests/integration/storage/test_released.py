@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from api.app.bootstrap import believe_clock, open_ledger, upgrade_schema_of
+from api.app.maintenance import believe_clock, upgrade_schema_of
+from api.app.opening import open_ledger
 from api.app.settings import Settings
 from client import beside
 from client.local import LocalClient

@@ -27,7 +27,7 @@ from records.uploads import StagedBlob
 from storage.blobs.files import FileBlobs
 from storage.clock import wall_clock
 from storage.errors import BlobError
-from storage.maintenance.garbage import SWEEP_MS, Collected, sweep
+from storage.maintenance.garbage import SWEEP_MS, Collected, GarbageCollector, sweep
 from storage.maintenance.orphans import STAGED_MS, named
 from tests.deep.witness import assert_keys
 from tests.support.commands import heartwood
@@ -48,6 +48,14 @@ def stage(fixture: LedgerFixture, person: Person, record: str = "") -> StagedBlo
     """A staged blob of the north's system, without an event."""
     return uploads.stage(
         fixture.ledger, caller(fixture.north.system), person.patient, [b"x"], record
+    )
+
+
+def collector(fixture: LedgerFixture) -> GarbageCollector:
+    """As a serving process has one."""
+    ledger = fixture.ledger
+    return GarbageCollector(
+        ledger.stores, fixture.settings.data, ledger.clock, ledger.log.unavailable
     )
 
 
@@ -303,7 +311,7 @@ def test_the_walk_ends_at_the_birth(fixture: LedgerFixture) -> None:
 @pytest.mark.parametrize("engine", ["sqlite"])
 def test_one_process_at_a_time_and_seldom(fixture: LedgerFixture) -> None:
     """The second one finds that a sweep was done, until the next is due."""
-    garbage, now = fixture.ledger.garbage, fixture.ledger.clock()
+    garbage, now = collector(fixture), fixture.ledger.clock()
     assert garbage.due() == Collected()
     assert garbage.due() is None
     last = fixture.settings.data / "sweep"
@@ -317,14 +325,14 @@ def test_one_process_at_a_time_and_seldom(fixture: LedgerFixture) -> None:
 def test_the_loop_tells_and_ends(fixture: LedgerFixture) -> None:
     """It sweeps when it begins, tells what came of it, and ends with what it runs in; a failure, too."""
     told: list[Collected | Exception] = []
-    with fixture.ledger.garbage.running(told.append):
+    with collector(fixture).running(told.append):
         until(lambda: bool(told), "no sweep")
     assert told == [Collected()]
     assert not [thread for thread in threading.enumerate() if thread.name == "garbage"]
     last = fixture.settings.data / "sweep"
     last.unlink()
     last.mkdir()
-    with fixture.ledger.garbage.running(told.append):
+    with collector(fixture).running(told.append):
         until(lambda: len(told) == 2, "no failure")
     assert isinstance(told[1], IsADirectoryError)
     last.rmdir()

@@ -15,7 +15,9 @@ from alembic.config import Config
 from sqlalchemy import Boolean, Connection, MetaData, Table, inspect, select, text
 
 import storage.sql.migrations
-from api.app.bootstrap import create_ledger, open_ledger, upgrade_schema_of
+from api.app.creating import create_ledger
+from api.app.maintenance import upgrade_schema_of
+from api.app.opening import open_ledger
 from api.app.settings import Settings
 from client import beside, groups, registering
 from client.beside import append, propose
@@ -103,7 +105,7 @@ def old(settings: Settings) -> Old:
 
 def old_ledger(settings: Settings) -> Old:
     """Make such a ledger."""
-    with patch("api.app.bootstrap.registry_hash", lambda: registry_hash(1)):
+    with patch("api.app.creating.registry_hash", lambda: registry_hash(1)):
         created = create_ledger(settings, ORIGIN)
     operator = read_keyfile(created.keyfile)
     ledger = open_ledger(settings, older=True)

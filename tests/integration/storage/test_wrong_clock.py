@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from api.app.bootstrap import open_ledger
+from api.app.opening import open_ledger
 from api.app.settings import Settings
 from client import beside
 from ledger.times import DAY_MS, format_time
@@ -12,6 +12,7 @@ from records import opening, uploads
 from records.uploads import Upload
 from storage.clock import ClockWatch, this_boot, wall_clock
 from storage.errors import Unavailable
+from storage.maintenance.garbage import GarbageCollector
 from storage.sql.database import Database
 from tests.integration.conftest import fresh_settings
 from tests.integration.storage.test_backup import Home, new_place
@@ -174,7 +175,7 @@ def test_a_clock_in_doubt_sweeps_nothing(settings: Settings) -> None:
     assert ran.code == 4 and "nothing is removed: the clock" in ran.err
     ledger = open_ledger(settings)
     with pytest.raises(Unavailable, match="nothing is removed: the clock"):
-        ledger.garbage.due()
+        GarbageCollector(ledger.stores, settings.data, ledger.clock, ledger.log.unavailable).due()
     assert ledger.blobs.size(blob)
     ledger.close()
 

@@ -34,3 +34,18 @@ def test_who_asks_behind_a_proxy(hops: list[str], name: str) -> None:
     """A port makes nobody another; who stands in the proxies' own network has a share, too."""
     assert Addresses("10.0.0.0/8").client("10.0.0.1", hops) == name
     assert Addresses("10.0.0.0/8").client("203.0.113.9", hops) == "203.0.113.9"
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("2001:db8::7", "2001:db8::/64"),
+        ("x" * 80, "x" * 64),
+    ],
+)
+def test_an_address_has_one_name(host: str, name: str) -> None:
+    """However it is written; what is no address has a bounded one."""
+    assert Addresses("").peer(host) == name
+    assert Addresses("203.0.113.0/24").peer(host) == ("" if name == "203.0.113.9" else name)

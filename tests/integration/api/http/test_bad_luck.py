@@ -22,11 +22,11 @@ import httpx2
 import orjson
 import pytest
 
-from api.app.bootstrap import open_ledger
+from api.app.opening import open_ledger
 from api.app.settings import Settings
-from api.http import bodies, writing
-from api.http.health import REQUESTS_LIMIT
-from api.http.writing import ACCOUNT_UPLOADS
+from api.http import bodies, uploads
+from api.http.bounded import REQUESTS_LIMIT
+from api.http.uploads import ACCOUNT_UPLOADS
 from client.beside import upload
 from identity.actors import Actor, new_id
 from ledger.auditor import verify_export
@@ -237,7 +237,7 @@ def test_uploads_that_wait_for_too_many_of_their_own_are_turned_away(
     server: Uploading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """503 `full`, with when to come back."""
-    monkeypatch.setattr(writing, "UPLOAD_WAITING", 2)
+    monkeypatch.setattr(uploads, "UPLOAD_WAITING", 2)
     before = server.files()
     with contextlib.ExitStack() as stack:
         for _ in range(ACCOUNT_UPLOADS + 2):

@@ -12,9 +12,9 @@ from fastapi import FastAPI
 
 from api.app.settings import Settings
 from api.http import create_app, protocol
-from api.http.health import Bounded
+from api.http.bounded import Bounded
 from api.http.protocol import server_options
-from api.http.writing import Uploads
+from api.http.uploads import Uploads
 from tests.support.ledger_fixture import LedgerFixture
 from tests.support.server import Web, until
 

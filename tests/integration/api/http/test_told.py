@@ -281,7 +281,7 @@ def test_workers_end_with_their_parent(closed: Closed) -> None:
 def test_a_worker_that_cannot_start_is_said(closed: Closed, tmp_path: Path) -> None:
     """With the exit code of what could not run, and no word of serving."""
     code = (
-        "import os, threading, api.app.bootstrap; from api.cli import main, serving\n"
+        "import os, threading, api.app.opening; from api.cli import main, serving\n"
         "def gone(): (api_data / 'keys').rename(api_data / 'gone')\n"
         f"import pathlib; api_data = pathlib.Path({str(closed.settings.data)!r})\n"
         "reserve = serving._reserve\n"

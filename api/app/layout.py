@@ -1,0 +1,110 @@
+"""What lies where in a data directory, and the parts that are made of it; nothing here opens a ledger or makes one."""
+
+import hmac
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+
+from api.app.settings import Settings
+from crypto.notes import VerifierKey
+from durable.errors import StartRefused
+from durable.files import DIRECTORY_MODE
+from durable.trusted import TrustedCheckpoint
+from keeper.keeper import KeyKeeper
+from keeper.keks import KekStore
+from ledger.checkpoint import open_checkpoint, parse_keys
+from storage.log import PUBLISH_MS
+from storage.sql.database import Database
+
+CHECKPOINT = "checkpoint"
+"""The last acknowledged checkpoint; in the keeper's folder, the last one that it saw."""
+CLOCK = "clock"
+"""What the clocks showed at the last acknowledged entry."""
+MARKER = "heartwood.json"
+"""Written last by `init`; a folder without it holds no ledger."""
+VKEYS = "log.vkey"
+"""The log's verifier keys."""
+ROOTS = ("record.root", "identity.root")
+SEEDS = ("log-ed25519.seed", "log-ml-dsa-44.seed", "service.seed")
+_CHECK = b"heartwood/identity-root-check/v1"
+
+
+def read_marker(settings: Settings) -> dict[str, Any]:
+    """What `init` wrote; raises StartRefused where there is no ledger."""
+    path = settings.data / MARKER
+    if not path.exists():
+        raise StartRefused(
+            f"there is no ledger in {settings.data}. Check --data or HEARTWOOD_DATA; "
+            "`heartwood init` makes a new one."
+        )
+    try:
+        marker: dict[str, Any] = json.loads(path.read_bytes())
+        if marker["format"] != 1:
+            raise StartRefused(
+                f"{path} has format {marker['format']}, expected 1: use a later program"
+            )
+    except (ValueError, KeyError, TypeError) as error:
+        raise StartRefused(f"{path} is damaged ({error}): restore it from a backup") from error
+    backend = make_url(settings.url()).get_backend_name()
+    if marker["database"] != backend:
+        raise StartRefused(
+            f"this ledger was made on {marker['database']}, and HEARTWOOD_DATABASE_URL names {backend}: set "
+            "it to the database it was made on"
+        )
+    if marker["database"] == "sqlite" and not Path(str(make_url(settings.url()).database)).exists():
+        raise StartRefused(
+            f"the database file {make_url(settings.url()).database} is missing: restore it from a backup, "
+            "then `heartwood accept-restore --as OPERATOR`"
+        )
+    return marker
+
+
+def pinned_keys(settings: Settings) -> tuple[VerifierKey, ...]:
+    """The log's verifier keys, as `init` wrote them; raises StartRefused."""
+    path = settings.data / VKEYS
+    try:
+        return tuple(parse_keys(path.read_text().split()))
+    except (OSError, ValueError) as error:
+        raise StartRefused(
+            f"the log's verifier keys in {path} can't be read ({error}): restore the file, any export has it"
+        ) from error
+
+
+def database_of(settings: Settings) -> Database:
+    """The database, opened; raises StartRefused if it does not answer."""
+    settings.data.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+    try:
+        return Database(settings.url(), settings.data / "lock")
+    except DBAPIError as error:
+        raise StartRefused(f"the database does not answer: {error.orig}") from error
+
+
+def trusted_checkpoint(path: Path, keys: tuple[VerifierKey, ...]) -> TrustedCheckpoint:
+    """A checkpoint file outside the database, whose note must be signed by `keys`."""
+    return TrustedCheckpoint(path, PUBLISH_MS, lambda note: open_checkpoint(note, keys).size)
+
+
+def key_keeper(
+    settings: Settings,
+    root: bytes,
+    keys: tuple[VerifierKey, ...],
+    clock: Callable[[], int],
+    create: bool,
+) -> KeyKeeper:
+    """The key keeper over its own store; `root`: the record root, `create`: its store is new."""
+    folder = settings.data / "keeper"
+    store = KekStore(folder / "keks.db", create)
+    try:
+        return KeyKeeper(root, store, keys, trusted_checkpoint(folder / CHECKPOINT, keys), clock)
+    except BaseException:
+        store.close()
+        raise
+
+
+def identity_check(root: bytes) -> str:
+    """What the marker keeps of the identity root, to know it again."""
+    return hmac.digest(root, _CHECK, "sha256").hex()

@@ -1,0 +1,86 @@
+"""What keeps a ledger going without its secrets, whether or not it would open; and where a backup's parts lie."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy.engine import make_url
+
+from api.app.layout import (
+    CHECKPOINT,
+    CLOCK,
+    database_of,
+    pinned_keys,
+    read_marker,
+    trusted_checkpoint,
+)
+from api.app.settings import Settings
+from storage.blobs.files import FileBlobs
+from storage.clock import accept_clock, this_boot, wall_clock
+from storage.keytable import KeyTable
+from storage.maintenance.backup import Secrets
+from storage.maintenance.restore import Target
+from storage.sql.entries import EntryStore
+from storage.sql.upgrade import revisions, upgrade_database
+from storage.start import check_start
+from storage.status import Status, status
+from storage.stores import Stores
+
+
+@contextmanager
+def opened_stores(settings: Settings, anchored: bool = False) -> Iterator[Stores]:
+    """The data of a ledger without its secrets, checked as at a start, even where one would be refused.
+
+    `anchored`: not where the database doesn't extend the last checkpoint.
+    """
+    read_marker(settings)
+    vkeys, database = pinned_keys(settings), database_of(settings)
+    store, trusted = EntryStore(database), trusted_checkpoint(settings.data / CHECKPOINT, vkeys)
+    last = trusted.acknowledged() if anchored else None
+    try:
+        with database.read() as connection:
+            revisions(connection)
+            check_start(store, connection, vkeys, last, older=True)
+        yield Stores(database, store, KeyTable(database), FileBlobs(settings.data / "blobs"), vkeys)
+    finally:
+        database.close()
+
+
+def upgrade_schema_of(settings: Settings) -> tuple[str, str]:
+    """Bring a ledger's schema up to date, and its views; gives the revisions before and after."""
+    read_marker(settings)
+    database = database_of(settings)
+    try:
+        return upgrade_database(EntryStore(database), pinned_keys(settings))
+    finally:
+        database.close()
+
+
+def status_of(settings: Settings, clock: Callable[[], int] = wall_clock) -> Status:
+    """How a ledger stands, whether or not it would open."""
+    read_marker(settings)
+    database = database_of(settings)
+    try:
+        return status(EntryStore(database), settings.data, clock)
+    finally:
+        database.close()
+
+
+def believe_clock(settings: Settings, said: int) -> None:
+    """Believe this machine's clock from here on, as the operator says that it is `said` (Unix ms)."""
+    read_marker(settings)
+    accept_clock(settings.data / CLOCK, said, wall_clock(), this_boot())
+
+
+def secrets_of(settings: Settings) -> Secrets:
+    """Where what opens records, and signs, lies."""
+    data = settings.data
+    return Secrets(data / "keeper", data / "keys", data / "people", settings.roots())
+
+
+def target_of(settings: Settings) -> Target:
+    """Where a backup is restored to."""
+    url = make_url(settings.url())
+    file = Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
+    return Target(settings.data, file, partial(database_of, settings), secrets_of(settings))

@@ -1,0 +1,141 @@
+"""Opening the ledger that is there, after every check."""
+
+import gc
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+from sqlalchemy.exc import DBAPIError
+
+from api.app.layout import (
+    CHECKPOINT,
+    CLOCK,
+    SEEDS,
+    database_of,
+    identity_check,
+    key_keeper,
+    pinned_keys,
+    read_marker,
+    trusted_checkpoint,
+)
+from api.app.settings import Settings
+from consent.gate import gate
+from crypto.notes import LogSigner, VerifierKey
+from crypto.signing import SigningKey
+from durable.errors import StartRefused
+from keeper.roots import load_root
+from ledger.entry import Entry
+from ledger.sequencer import Gate, Rules
+from storage.blobs.files import FileBlobs
+from storage.clock import Boot, ClockWatch, wall_clock
+from storage.keytable import KeyTable
+from storage.ledger import Ledger
+from storage.log import Log
+from storage.signatures import SignatureChecks
+from storage.sql.entries import EntryStore
+from storage.sql.identifiers import Identifiers
+from storage.sql.upgrade import check_schema
+from storage.start import check_start
+from storage.tokens import TokenStore
+
+COLLECT_AFTER = 100_000
+"""Allocations between two collections of the young."""
+
+
+def open_ledger(
+    settings: Settings,
+    clock: Callable[[], int] = wall_clock,
+    restored: bool = False,
+    older: bool = False,
+    judge: Gate = gate,
+    boot: Callable[[], Boot] | None = None,
+) -> Ledger:
+    """Open the ledger, after every check; raises StartRefused with reason and remedy.
+
+    `restored`: the operator accepts a database behind the last checkpoint (`accept-restore` alone).
+    `judge`: another gate than the rules' own shows what an audit finds (`demo` alone).
+    `older`: the log may name an older edition of the registry (`upgrade` alone, and `accept-restore`).
+    `boot`: what another `clock` than the machine's is compared with; see `ClockWatch`.
+    """
+    marker, secret = read_marker(settings), settings.secret()
+    identity = _identity_root(settings, marker)
+    record = load_root(settings.roots() / "record.root", secret)
+    seeds = [load_root(settings.data / "keys" / name, secret) for name in SEEDS]
+    origin, vkeys = marker["origin"], pinned_keys(settings)
+    signer = _signer(origin, seeds, vkeys)
+    service = (str(marker["service"]), SigningKey(seeds[2]))
+    trusted = trusted_checkpoint(settings.data / CHECKPOINT, vkeys)
+    with ExitStack() as opened:  # what was opened is closed again if the start fails
+        database = database_of(settings)
+        opened.callback(database.close)
+        store, keys = EntryStore(database), KeyTable(database)
+        last = None if restored else trusted.acknowledged()
+        try:
+            with database.read() as connection:
+                check_schema(connection)
+                head = check_start(store, connection, vkeys, last, older or restored)
+                created = Entry.parse(store.entry(connection, 0))
+        except DBAPIError as error:
+            raise StartRefused(f"the database does not answer: {error.orig}") from error
+        _check_service(created, *service)
+        keeper = key_keeper(settings, record, vkeys, clock, create=False)
+        opened.callback(keeper.close)
+        keeper.check_root()
+        tokens = TokenStore(settings.data / "passing.db")
+        opened.callback(tokens.close)
+        blobs = FileBlobs(settings.data / "blobs")
+        if not restored:
+            trusted.saw(head.size, head.checkpoint, clock())
+        tune_collector()
+        watch = ClockWatch(settings.data / CLOCK, clock, boot)
+        log = Log(store, keys, signer, service, Rules(origin, judge), trusted, watch)
+        opened.pop_all()
+        return Ledger(
+            origin=origin,
+            vkeys=vkeys,
+            clock=clock,
+            database=database,
+            store=store,
+            keys=keys,
+            blobs=blobs,
+            identifiers=Identifiers(database, identity),
+            signatures=SignatureChecks(database, origin),
+            log=log,
+            keeper=keeper,
+            tokens=tokens,
+        )
+
+
+def tune_collector() -> None:
+    """Let the garbage collector look at long-lived rows seldom; they are many, and none refers to itself."""
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER, 20, 100)
+
+
+def _identity_root(settings: Settings, marker: dict[str, Any]) -> bytes:
+    """The identity root, which is the one that the marker knows."""
+    root = load_root(settings.roots() / "identity.root", settings.secret())
+    if identity_check(root) != marker["identity_check"]:
+        raise StartRefused(
+            "the identity root is not the one this ledger was made with: put the right one back"
+        )
+    return root
+
+
+def _signer(origin: str, seeds: list[bytes], vkeys: tuple[VerifierKey, ...]) -> LogSigner:
+    """What signs checkpoints: the private keys that belong to the verifier keys."""
+    signer = LogSigner(origin, seeds[0], seeds[1])
+    if tuple(signer.keys) != vkeys:
+        raise StartRefused(
+            "the log's private keys are not those of log.vkey: put the right keys back"
+        )
+    return signer
+
+
+def _check_service(created: Entry, account: str, key: SigningKey) -> None:
+    """The service's key is the one entry 0 names; another would sign refusals nobody can verify."""
+    named = created.event.body["service"]
+    if (named["account"], named["key"]) != (account, key.id):
+        raise StartRefused(
+            "the service's key is not the one that entry 0 names: put the right service.seed back"
+        )
