@@ -150,7 +150,7 @@ def test_ids_are_reserved_by_quota(fixture: LedgerFixture, monkeypatch: pytest.M
     assert len(reserve_counted(ledger, system.caller, subjects(3))) == 3
     asked = subjects(3)
     with pytest.raises(
-        OverQuota, match=r"got 6 ids within an hour, expected at most 5: come again in"
+        OverQuota, match=r"got 6 ids within an hour, expected at most 5: try again in"
     ):
         reserve_counted(ledger, system.caller, asked)
     with ledger.database.read() as connection:

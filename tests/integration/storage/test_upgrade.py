@@ -172,7 +172,7 @@ def test_an_older_ledger_is_not_opened_but_upgraded(old: Old) -> None:
         open_ledger(old.settings)
     ran = heartwood(old.settings, "upgrade", "--as", old.operator)
     assert ran.code == 0, ran
-    assert f"schema {OLD} → {NEW}, all views made anew" in ran.out
+    assert f"schema {OLD} → {NEW}, all views rebuilt from the log" in ran.out
     assert f"registry 1 → {EDITION}, the policy unchanged: entry 2" in ran.out
     with old.opened() as ledger:
         size = ledger.head().size
