@@ -20,7 +20,8 @@ class Branch:
     """Each checkpoint extends one that was followed before, or is extended by it. Thread-safe.
 
     The last one stands in a file of the keeper's own too, which never goes back to a smaller size. Where several
-    processes have a keeper on one folder, each goes on from what another one wrote there.
+    processes have a keeper on one folder, each goes on from what another one wrote there, once that is proved to lie
+    on its own branch.
     """
 
     def __init__(
@@ -37,6 +38,10 @@ class Branch:
         self._seen = self._last_seen()
         self._followed = {self._seen.size: self._seen.root}
         """Roots by size, all of the one branch; the last one seen is always among them."""
+        self._ahead: Checkpoint | None = None
+        """What a neighbour's keeper wrote, further on than the last one seen and not yet proved to extend it."""
+        self._linked: dict[int, bytes] = {}
+        """Roots by size of what extends the last one seen, and is yet to be proved to lie on one branch with `_ahead`."""
 
     @property
     def seen(self) -> Checkpoint:
@@ -57,21 +62,16 @@ class Branch:
         if self._followed.get(shown.size) == shown.root:
             return shown
         with self._lock:
-            self._catch_up()
-            root, newer = self._followed.get(evidence.since), shown.size > evidence.since
+            self._look_ahead()
+            if shown.size > self._seen.size:
+                return self._advance(evidence, note, shown)
+            root = self._followed.get(evidence.since)
             # What is extended by a checkpoint of the branch lies on it, whatever came since. What extends an
             # older one than the last may leave the branch after it.
-            if root is None or (newer and evidence.since != self._seen.size):
+            if root is None or shown.size > evidence.since:
                 return Conflict(self._seen.size)
             _check_extension(Checkpoint(shown.origin, evidence.since, root), shown, evidence.proof)
-            if newer:
-                self._trusted.saw(
-                    shown.size, note, self._clock()
-                )  # first: what isn't kept isn't followed
-                self._seen = shown
-            if len(self._followed) >= NOTES_CACHED:
-                self._followed = {self._seen.size: self._seen.root}
-            self._followed[shown.size] = shown.root
+            self._keep(shown)
         return shown
 
     def go_on_from(self, note: bytes) -> None:
@@ -79,16 +79,54 @@ class Branch:
         checkpoint = self.opened(note)
         with self._lock:
             self._seen, self._followed = checkpoint, {checkpoint.size: checkpoint.root}
+            self._ahead, self._linked = None, {}
             self._trusted.reset(note)
 
     def write_now(self) -> None:
         """Write the last checkpoint seen to its file."""
         self._trusted.write_now()
 
-    def _catch_up(self) -> None:
-        """Stand where a neighbour's keeper wrote that it stands, if that is further on: as after a start."""
-        note = self._trusted.read_beyond(self._seen.size)
-        if note is not None:
+    def _advance(self, evidence: Evidence, note: bytes, shown: Checkpoint) -> Checkpoint | Conflict:
+        """Follow a later checkpoint than the last one, proved from that one and from what a neighbour wrote."""
+        ahead = self._ahead
+        if ahead is None or self._linked.get(shown.size) != shown.root:
+            if evidence.since != self._seen.size:
+                return Conflict(self._seen.size)
+            _check_extension(self._seen, shown, evidence.proof)
+            if ahead is not None:
+                if len(self._linked) >= NOTES_CACHED:
+                    self._linked.clear()
+                self._linked[shown.size] = shown.root
+                return Conflict(ahead.size)
+        else:
+            if evidence.since != ahead.size:
+                return Conflict(ahead.size)
+            _check_extension(ahead, shown, evidence.proof)
+        if ahead is None or shown.size >= ahead.size:
+            self._trusted.saw(
+                shown.size, note, self._clock()
+            )  # first: what isn't kept isn't followed
+            self._seen = shown
+        else:
+            self._seen = ahead  # it stands in the file
+            self._followed[ahead.size] = ahead.root
+        self._ahead, self._linked = None, {}
+        self._keep(shown)
+        return shown
+
+    def _keep(self, shown: Checkpoint) -> None:
+        if len(self._followed) >= NOTES_CACHED:
+            self._followed = {self._seen.size: self._seen.root}
+        self._followed[shown.size] = shown.root
+
+    def _look_ahead(self) -> None:
+        """Learn where a neighbour's keeper wrote that it stands, if that is further on."""
+        note = self._trusted.read_beyond((self._ahead or self._seen).size)
+        if note is None:
+            return
+        if self._seen.size:
+            self._ahead, self._linked = self.opened(note), {}
+        else:  # as at a start
             self._seen = there = self.opened(note)
             self._followed = {there.size: there.root}
 

@@ -148,7 +148,9 @@ class Connection(HttpToolsProtocol):
             super().data_received(piece)
             if self._head > HEAD_BYTES:
                 self._refuse(_too_long(self._head))
-        if not self._in_head and self.cycle.response_complete and not self.transport.is_closing():
+        if self._over or self._in_head or self.transport.is_closing():
+            return
+        if self.cycle.response_complete:
             self.flow.pause_reading()
             self.loop.call_later(REST_PAUSE_SECONDS, self._look_again)
 
