@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,23 +59,28 @@ def create_ledger(
     data = settings.data
     _check_free(data, origin)
     private_directory(data)
-    database = _empty_database(settings)
-    secret, now = settings.secret(), clock()
-    for folder in (*(data / n for n in ("blobs", "keys", "people", "keeper")), settings.roots()):
-        folder.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-    roots = {name: create_root(settings.roots() / name, secret) for name in ROOTS}
-    seeds = [create_root(data / "keys" / name, secret) for name in SEEDS]
-    signer = LogSigner(origin, seeds[0], seeds[1])
-    operator = Actor(origin, new_id("ac", now), "operator", "", new_key())
-    service = new_id("ac", now), SigningKey(seeds[2])
-    keyfile = write_keyfile(data / "people" / f"operator-{operator.account}.key", operator, secret)
-    with database.write() as connection:
-        upgrade_schema(connection)
-    keeper = key_keeper(settings, roots["record.root"], signer.keys, clock, create=True)
-    keeper.create()
-    keeper.close()
-    _append_first(data, database, signer, operator, service, clock, now)
-    database.close()
+    with closing(database_of(settings)) as database:
+        _check_empty(database)
+        secret, now = settings.secret(), clock()
+        for folder in (
+            *(data / n for n in ("blobs", "keys", "people", "keeper")),
+            settings.roots(),
+        ):
+            folder.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        roots = {name: create_root(settings.roots() / name, secret) for name in ROOTS}
+        seeds = [create_root(data / "keys" / name, secret) for name in SEEDS]
+        signer = LogSigner(origin, seeds[0], seeds[1])
+        operator = Actor(origin, new_id("ac", now), "operator", "", new_key())
+        service = new_id("ac", now), SigningKey(seeds[2])
+        keyfile = write_keyfile(
+            data / "people" / f"operator-{operator.account}.key", operator, secret
+        )
+        with database.write() as connection:
+            upgrade_schema(connection)
+        keeper = key_keeper(settings, roots["record.root"], signer.keys, clock, create=True)
+        with closing(keeper):
+            keeper.create()
+        _append_first(data, database, signer, operator, service, clock, now)
     vkeys = tuple(str(key) for key in signer.keys)
     create_file(data / VKEYS, "".join(f"{key}\n" for key in vkeys).encode())
     marker = {
@@ -102,14 +108,12 @@ def _check_free(data: Path, origin: str) -> None:
         )
 
 
-def _empty_database(settings: Settings) -> Database:
-    database = database_of(settings)
+def _check_empty(database: Database) -> None:
     with database.write() as connection:
         if revision(connection) is not None:
             raise StartRefused(
                 "the database already holds a ledger's tables; a new ledger needs an empty one"
             )
-    return database
 
 
 def _append_first(

@@ -1,5 +1,6 @@
 """Refusing to start: whatever doesn't fit is named with a remedy, and no fresh log ever takes its place."""
 
+import gc
 import shutil
 import stat
 from collections.abc import Callable, Iterator
@@ -458,6 +459,7 @@ def test_init_on_a_ledgers_database(closed: Closed, tmp_path: Path) -> None:
     there = Settings(data=tmp_path / "new", database_url=url)
     with pytest.raises(StartRefused, match="the database already holds a ledger's tables"):
         create_ledger(there, ORIGIN)
+    gc.collect()  # a connection that was left open is told now, and by this test
     opens(closed.settings)
 
 
