@@ -32,7 +32,7 @@ unit: setup
 	$(BIN)/python -m pytest tests/unit -n 2
 
 integration: setup
-	TMPDIR=$$($(BIN)/python -m tests.support.temporary) $(BIN)/python -m pytest tests/integration -n 2 --dist worksteal
+	TMPDIR=$$($(BIN)/python -m tests.support.temporary) $(BIN)/python -m pytest tests/integration -n 2 --dist worksteal -rs
 
 deep: setup
 	$(BIN)/python -m tests.deep

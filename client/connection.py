@@ -15,7 +15,7 @@ from client.operations import ANSWER_BYTES
 from identity.errors import NotSignedIn
 from journeys.errors import AccessDenied, AlreadyUsed, NotThere, RecordsError
 from ledger.errors import ProofError, Refused, Tampered
-from storage.errors import OutcomeUnknown, Unavailable
+from storage.errors import BlobsUnavailable, OutcomeUnknown, Unavailable
 
 WAIT_SECONDS = 60
 """How long a server may take to send anything at all."""
@@ -170,6 +170,8 @@ def error_of(problem: Mapping[str, Any]) -> Exception:
         return NotSignedIn(detail)
     if kind == "outcome_unknown":
         return OutcomeUnknown(detail)
+    if kind == "blob_store":
+        return BlobsUnavailable(detail)
     if kind in _UNAVAILABLE:
         return Unavailable(kind, detail)
     return NotThere(detail) if kind in _NOT_THERE else Refused(kind, detail)

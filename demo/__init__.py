@@ -23,7 +23,7 @@ def run(place: Path, say: Callable[[str], None]) -> None:
     began = time.perf_counter()
     prepare(place)
     step = Steps(say)
-    settings = Settings(data=place / "ledger", database_url="", root=None)
+    settings = Settings(data=place / "ledger", database_url="", blobs="", root=None)
     created = step("a ledger is created", lambda: create_ledger(settings, "heartwood.example/demo"),
                    lambda c: f"{c.origin}, signed with Ed25519 and ML-DSA-44")  # fmt: skip
     ledger = open_ledger(settings)

@@ -110,7 +110,7 @@ def tampered(story: Story, target: Path, keys: list[str] | None, mend_manifest: 
 def lying(step: Steps, story: Story, settings: Settings, found: Found) -> Found:
     """A server whose rules were altered writes a flawless log; the audit names the entry it should not hold."""
     keys = list(found.vkeys)
-    copy = Settings(data=story.place / "lying", database_url="", root=None)
+    copy = Settings(data=story.place / "lying", database_url="", blobs="", root=None)
     shutil.copytree(settings.data, copy.data)
     seq = step(
         "a copy's server permits what it must not",

@@ -20,6 +20,10 @@ class Bug(StorageError):
     """An error of the program while a call was worked on; nothing of it was appended. Its cause is chained."""
 
 
+class BlobsUnavailable(StorageError):
+    """The blob store can't be used now, or not by these credentials; whether the call was carried out isn't known."""
+
+
 class BlobError(StorageError):
     """A blob that is missing, there already, too large or not what the log says."""
 
@@ -31,6 +35,15 @@ class BadBlob(BlobError):
         """`what` is stable, the message is for people."""
         super().__init__(message)
         self.what = what
+
+
+class BlobLocked(BlobError):
+    """A blob that can't be removed before a date. `until`: Unix ms; None: as long as its legal hold stands."""
+
+    def __init__(self, message: str, until: int | None) -> None:
+        """The message is for people, and says until when."""
+        super().__init__(message)
+        self.until = until
 
 
 class BackupRefused(StorageError):

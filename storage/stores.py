@@ -39,6 +39,21 @@ def restorations(store: EntryStore, below: int, since: int = 0) -> list[Entry]:
     return [entry for entry in found if entry.event.type.name == "ledger.restored"]
 
 
+def bring(source: BlobStore, target: BlobStore, named: NamedBlob) -> bool:
+    """Let `target` have a blob as its entry says; gives whether it was copied. A bad one there is kept aside.
+
+    Raises BadBlob if it is good in neither.
+    """
+    try:
+        for _ in checked(target, named):
+            pass
+        return False
+    except BadBlob as error:
+        put = target.put if error.what == "missing" else target.replace
+    put(named.blob, checked(source, named))
+    return True
+
+
 def checked(blobs: BlobStore, named: NamedBlob) -> Iterator[bytes]:
     """A blob's pieces; raises BadBlob, at the latest after the last one, unless they are what its entry says."""
     digest, length = hashlib.sha256(), 0
@@ -47,6 +62,8 @@ def checked(blobs: BlobStore, named: NamedBlob) -> Iterator[bytes]:
             digest.update(piece)
             length += len(piece)
             yield piece
+    except BadBlob:
+        raise
     except BlobError as error:
         raise BadBlob("missing", str(error)) from error
     except OSError as error:

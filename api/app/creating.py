@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
+from api.app.blobs import adopt_blobs, fit, is_default
 from api.app.layout import (
     CHECKPOINT,
     CLOCK,
@@ -58,14 +59,15 @@ def create_ledger(
     """Make a new ledger: roots, keys, schema, entry 0. Never over anything that is there."""
     data = settings.data
     _check_free(data, origin)
+    place = settings.blob_place()
+    if not is_default(settings, place):
+        fit(place)  # nothing is made where blobs can't be kept
     private_directory(data)
     with closing(database_of(settings)) as database:
         _check_empty(database)
         secret, now = settings.secret(), clock()
-        for folder in (
-            *(data / n for n in ("blobs", "keys", "people", "keeper")),
-            settings.roots(),
-        ):
+        kept = (place,) if isinstance(place, Path) else ()
+        for folder in (*kept, *(data / n for n in ("keys", "people", "keeper")), settings.roots()):
             folder.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
         roots = {name: create_root(settings.roots() / name, secret) for name in ROOTS}
         seeds = [create_root(data / "keys" / name, secret) for name in SEEDS]
@@ -91,6 +93,8 @@ def create_ledger(
         "origin": origin,
         "service": service[0],
     }
+    if not is_default(settings, place):
+        adopt_blobs(settings, place)
     create_file(data / MARKER, json.dumps(marker, indent=1).encode() + b"\n")
     return Created(origin, vkeys, operator, keyfile)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
+from api.app.blobs import adopt_blobs, is_default, readable_blobs
 from api.app.layout import (
     CHECKPOINT,
     CLOCK,
@@ -16,7 +17,8 @@ from api.app.layout import (
     trusted_checkpoint,
 )
 from api.app.settings import Settings
-from storage.blobs.files import FileBlobs
+from storage.blobs.files import BlobStore
+from storage.blobs.place import open_place
 from storage.clock import accept_clock, this_boot, wall_clock
 from storage.keytable import KeyTable
 from storage.maintenance.backup import Secrets
@@ -29,12 +31,15 @@ from storage.stores import Stores
 
 
 @contextmanager
-def opened_stores(settings: Settings, anchored: bool = False) -> Iterator[Stores]:
+def opened_stores(
+    settings: Settings, anchored: bool = False, blobs: BlobStore | None = None
+) -> Iterator[Stores]:
     """The data of a ledger without its secrets, checked as at a start, even where one would be refused.
 
-    `anchored`: not where the database doesn't extend the last checkpoint.
+    `anchored`: not where the database doesn't extend the last checkpoint; `blobs`: another store than its own.
     """
     read_marker(settings)
+    kept = readable_blobs(settings) if blobs is None else blobs
     vkeys, database = pinned_keys(settings), database_of(settings)
     store, trusted = EntryStore(database), trusted_checkpoint(settings.data / CHECKPOINT, vkeys)
     last = trusted.acknowledged() if anchored else None
@@ -42,7 +47,7 @@ def opened_stores(settings: Settings, anchored: bool = False) -> Iterator[Stores
         with database.read() as connection:
             revisions(connection)
             check_start(store, connection, vkeys, last, older=True)
-        yield Stores(database, store, KeyTable(database), FileBlobs(settings.data / "blobs"), vkeys)
+        yield Stores(database, store, KeyTable(database), kept, vkeys)
     finally:
         database.close()
 
@@ -83,4 +88,8 @@ def target_of(settings: Settings) -> Target:
     """Where a backup is restored to."""
     url = make_url(settings.url())
     file = Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
-    return Target(settings.data, file, partial(database_of, settings), secrets_of(settings))
+    place = settings.blob_place()
+    blobs = partial(open_place, place)
+    if not is_default(settings, place):
+        blobs = partial(adopt_blobs, settings, place)
+    return Target(settings.data, file, partial(database_of, settings), secrets_of(settings), blobs)

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
+from api.app.blobs import ready_blobs
 from api.app.layout import (
     CHECKPOINT,
     CLOCK,
@@ -26,7 +27,6 @@ from durable.errors import StartRefused
 from keeper.roots import load_root
 from ledger.entry import Entry
 from ledger.sequencer import Gate, Rules
-from storage.blobs.files import FileBlobs
 from storage.clock import Boot, ClockWatch, wall_clock
 from storage.keytable import KeyTable
 from storage.ledger import Ledger
@@ -83,7 +83,7 @@ def open_ledger(
         keeper.check_root()
         tokens = TokenStore(settings.data / "passing.db")
         opened.callback(tokens.close)
-        blobs = FileBlobs(settings.data / "blobs")
+        blobs = ready_blobs(settings)
         if not restored:
             trusted.saw(head.size, head.checkpoint, clock())
         tune_collector()

@@ -6,6 +6,8 @@ from pathlib import Path
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from storage.blobs.place import Place, parse_place
+
 
 class Settings(BaseSettings):
     """Where a ledger is and what opens it."""
@@ -22,6 +24,8 @@ class Settings(BaseSettings):
     """HEARTWOOD_PASSPHRASE: opens root keys and key files that have one."""
     new_passphrase: SecretStr | None = None
     """HEARTWOOD_NEW_PASSPHRASE: what `heartwood passphrase` puts in its place."""
+    blobs: str = ""
+    """HEARTWOOD_BLOBS: where the blobs are, `s3://bucket/prefix?…` or `file:/path`; empty is the data directory."""
     proxies: str = ""
     """HEARTWOOD_PROXIES: addresses or networks of the reverse proxies ahead, apart by commas."""
 
@@ -36,6 +40,10 @@ class Settings(BaseSettings):
     def roots(self) -> Path:
         """The folder of the root keys."""
         return self.root or self.data / "roots"
+
+    def blob_place(self) -> Place:
+        """Where the blobs are; raises StartRefused for what is no place."""
+        return parse_place(self.blobs, self.data / "blobs")
 
     def url(self) -> str:
         """The database's URL as SQLAlchemy writes it; `postgres://` and `postgresql://` are taken for it, too."""

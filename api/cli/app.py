@@ -36,7 +36,7 @@ from keeper.errors import KeeperRefused
 from ledger.checkpoint import parse_keys
 from ledger.errors import EventError, LedgerError, ProofError, Refused, Tampered
 from ledger.files import read_vkeys
-from storage.errors import BlobError, Bug, OutcomeUnknown, Unavailable
+from storage.errors import BlobError, BlobsUnavailable, Bug, OutcomeUnknown, Unavailable
 from storage.ledger import Ledger
 from storage.sql.database import PRIMARY_CODE
 
@@ -99,6 +99,7 @@ _CODES: tuple[tuple[type[Exception], int, str], ...] = (
     (Refused, WRONG, "refused"),
     (EventError, USAGE, "malformed"),
     (KeeperRefused, WRONG, "keeper_refused"),
+    (BlobsUnavailable, COULD_NOT_RUN, "blob_store"),
     (BlobError, WRONG, "blob"),
     (LedgerError, WRONG, "malformed"),
     (FormError, USAGE, "form"),

@@ -12,6 +12,8 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from api.app.blobs import check_blobs
+from api.app.layout import read_marker
 from api.app.opening import open_ledger
 from api.cli.app import Data, app, settings
 from crypto.texts import counted
@@ -43,6 +45,8 @@ def serve(
 
     config = settings(data)
     _check_proxies(config.proxies)
+    read_marker(config)
+    check_blobs(config)
     ledger = open_ledger(config)  # so that what is wrong is said here, before a port is taken
     listening = _listen(host, port)
     prepare()

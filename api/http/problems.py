@@ -24,7 +24,7 @@ from identity.errors import NotSignedIn
 from journeys.errors import AccessDenied, AlreadyUsed, Forbidden, NotThere, OverQuota, RecordsError
 from keeper.errors import KeeperRefused
 from ledger.errors import EventError, LedgerError, Refused
-from storage.errors import BlobError, Bug, OutcomeUnknown, Unavailable
+from storage.errors import BlobError, BlobsUnavailable, Bug, OutcomeUnknown, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:heartwood:problem:"
@@ -48,6 +48,11 @@ PROBLEMS: dict[str, Kind] = {
         409, "Not appended, because another event of the same all-or-nothing call was refused."
     ),
     "blob": Kind(500, "The content in the store is missing or is not what the log says."),
+    "blob_store": Kind(
+        503,
+        "The blob store does not answer. A reading whose content did not come stands in the log: sign a new one.",
+        5,
+    ),
     "bug": Kind(500, "Internal error; the server's log says more."),
     "clock": Kind(503, "The server's clock is not trusted now; nothing was appended.", 5),
     "conflict": Kind(
@@ -111,6 +116,7 @@ ERRORS: tuple[tuple[type[Exception], str], ...] = (
     (LedgerError, "malformed"),
     (KeeperRefused, "keeper"),
     (OutcomeUnknown, "outcome_unknown"),
+    (BlobsUnavailable, "blob_store"),
     (BlobError, "blob"),
     (Bug, "bug"),
     (StorageError, "database"),
@@ -120,6 +126,11 @@ ERRORS: tuple[tuple[type[Exception], str], ...] = (
     (ValidationError, "malformed"),
 )
 """Errors of the packages, and of bodies that are not of their form; the special before the general."""
+_HIDDEN = {
+    "blob_store": "the blob store does not answer",
+    "database": "the database does not answer",
+}
+"""What is told of those whose own words hold statements and addresses; these are for the server's own log."""
 
 
 def problem_of(error: Exception) -> Problem:
@@ -141,9 +152,7 @@ def problem_of(error: Exception) -> Problem:
         return _misformed(error.errors())
     for kind, name in ERRORS:
         if isinstance(error, kind):
-            # What a database says holds statements and addresses; it is for the server's own log.
-            words = "the database does not answer" if name == "database" else str(error)
-            return Problem(name, words)
+            return Problem(name, _HIDDEN.get(name) or str(error))
     return Problem("bug", "internal error")
 
 

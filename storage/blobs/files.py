@@ -30,7 +30,8 @@ class BlobStore(Protocol):
     def put(self, blob: str, chunks: Iterable[bytes]) -> None:
         """Store a blob: durable and whole when this returns, else not there at all.
 
-        Never overwrites: raises BlobError if the id is taken.
+        Never overwrites: raises BlobError if the id is taken. Where a remote store's answer was lost for good it
+        raises BlobsUnavailable; what may have come through then is found by nobody, and garbage collection removes it.
         """
         ...
 
@@ -43,7 +44,14 @@ class BlobStore(Protocol):
         ...
 
     def remove(self, blob: str) -> None:
-        """Delete a blob, durably; one that isn't there is no error."""
+        """Delete a blob in all its versions, durably; one that isn't there is no error.
+
+        Raises BlobLocked where a lock holds it.
+        """
+        ...
+
+    def held(self, blob: str) -> str:
+        """What keeps a blob from being removed now, in words that say until when; "" if nothing does."""
         ...
 
     def list(self) -> Iterator[str]:
@@ -64,6 +72,13 @@ class BlobStore(Protocol):
     def sweep(self, before: int) -> Sequence[str]:
         """Remove what puts that never ended have left, untouched since `before` (Unix ms); gives its names."""
         ...
+
+
+def check_blob(blob: str) -> str:
+    """A blob's id; raises BlobError for a text that is none."""
+    if not _BLOB(blob):
+        raise BlobError(f"got {blob[:40]!r}, expected a blob's id bl_…")
+    return blob
 
 
 class FileBlobs:
@@ -110,6 +125,11 @@ class FileBlobs:
         path.unlink(missing_ok=True)
         if path.parent.exists():
             sync_directory(path.parent)
+
+    def held(self, blob: str) -> str:
+        """Nothing holds a file; see the port."""
+        self._path(blob)
+        return ""
 
     def list(self) -> Iterator[str]:
         """The ids of all whole blobs; see the port."""
@@ -172,9 +192,7 @@ class FileBlobs:
         return Path(self._name(blob))
 
     def _name(self, blob: str) -> str:
-        if not _BLOB(blob):
-            raise BlobError(f"got {blob[:40]!r}, expected a blob's id bl_…")
-        return f"{self._directory}/{blob[-2:]}/{blob}"
+        return f"{self._directory}/{check_blob(blob)[-2:]}/{blob}"
 
     def _folder(self, folder: Path) -> None:
         if folder.name not in self._folders:

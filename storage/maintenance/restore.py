@@ -16,7 +16,7 @@ from durable.files import DIRECTORY_MODE, create_file, private_directory
 from ledger.checkpoint import parse_keys
 from ledger.errors import LedgerError
 from ledger.follower import Progress
-from storage.blobs.files import FileBlobs
+from storage.blobs.files import BlobStore, FileBlobs
 from storage.errors import BackupRefused, BadBlob
 from storage.keytable import NamedBlob
 from storage.maintenance import manifest, snapshot
@@ -35,7 +35,7 @@ from storage.maintenance.backup import (
 from storage.sql.database import Database
 from storage.sql.entries import EntryStore
 from storage.start import check_start
-from storage.stores import checked
+from storage.stores import bring, checked
 
 ANCHOR = "checkpoint"
 
@@ -70,6 +70,8 @@ class Target:
     database: Callable[[], Database]
     """Opens the database; a PostgreSQL one is empty."""
     secrets: Secrets
+    blobs: Callable[[], BlobStore]
+    """Opens the blob store; what lies in a remote one already is compared, and kept if it is good."""
 
 
 def check_backup(
@@ -109,12 +111,12 @@ def restore(backup: Checked, target: Target, progress: Progress = lambda done, s
     """Write a checked backup to `target`, `heartwood.json` last; raises StartRefused unless it is empty."""
     _check_empty(target)
     private_directory(target.data)
-    source, blobs = _blobs(backup.directory), FileBlobs(target.data / BLOBS)
+    source, blobs = _blobs(backup.directory), target.blobs()
     absent = frozenset(backup.about["absent"])
 
     def copy(named: NamedBlob) -> None:
         if named.blob not in absent:
-            blobs.put(named.blob, checked(source, named))
+            bring(source, blobs, named)
 
     each_blob(backup.folder / DATABASE, backup.about["size"], copy, progress)
     if backup.secrets is not None:

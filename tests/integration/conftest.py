@@ -12,16 +12,19 @@ from tests.support import exports
 from tests.support.exports import Export
 from tests.support.ledger_fixture import LedgerFixture
 from tests.support.postgres import Cluster, PostgresMissing
+from tests.support.versitygw import CREDENTIALS, Gateway, GatewayMissing
 
 ENGINES = ("sqlite", "postgresql")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The tester's own ledger doesn't count, and what the tester knows of servers' logs."""
+    """The tester's own ledger doesn't count, nor what the tester knows of servers' logs, nor keys of a cloud."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("HEARTWOOD_")]:
+        for name in [name for name in os.environ if name.startswith(("HEARTWOOD_", "AWS_"))]:
             patch.delenv(name)
+        for name, value in CREDENTIALS.items():
+            patch.setenv(name, value)
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
 
@@ -32,6 +35,19 @@ def cluster() -> Iterator[Cluster]:
     try:
         running = Cluster.start()
     except PostgresMissing as missing:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(missing), pytrace=False)
+        pytest.skip(str(missing))
+    with running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def gateway() -> Iterator[Gateway]:
+    """One S3 server for each worker process; where none can be built its tests are skipped, but never in CI."""
+    try:
+        running = Gateway.start()
+    except GatewayMissing as missing:
         if os.environ.get("CI") == "true":
             pytest.fail(str(missing), pytrace=False)
         pytest.skip(str(missing))

@@ -26,7 +26,7 @@ class Clinic:
     @classmethod
     def found(cls, place: Path, zone: str = "Etc/UTC") -> Clinic:
         """On a ledger of its own, with a hospital in this time zone."""
-        settings = Settings(data=place / "data", database_url="", root=None)
+        settings = Settings(data=place / "data", database_url="", blobs="", root=None)
         return cls(LedgerFixture.found(settings, origin=ORIGIN, zone=zone))
 
     def bring(self, *paths: Path, **options: Any) -> Summary:

@@ -125,7 +125,9 @@ def large(place: Path) -> Export:
 
 
 def _made(place: Path, more: Callable[[Ledger, KeyHolders], None]) -> Export:
-    settings = Settings(data=place / "ledger", database_url="", root=None, passphrase=None)
+    settings = Settings(
+        data=place / "ledger", database_url="", blobs="", root=None, passphrase=None
+    )
     fixture = LedgerFixture.found(settings, origin=ORIGIN)
     ledger = fixture.ledger
     try:

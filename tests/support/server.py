@@ -241,6 +241,7 @@ def serving(
         **os.environ,
         "HEARTWOOD_DATA": str(settings.data),
         "HEARTWOOD_DATABASE_URL": settings.database_url,
+        "HEARTWOOD_BLOBS": settings.blobs,
         "HEARTWOOD_PROXIES": settings.proxies,
         "HEARTWOOD_PASSPHRASE": settings.secret() or "",
     }

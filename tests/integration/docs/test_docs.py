@@ -100,6 +100,39 @@ def test_every_setting_is_described(name: str) -> None:
     assert f"`HEARTWOOD_{name.upper()}`" in (ROOT / "docs" / "operations.md").read_text()
 
 
+ACTIONS = {
+    "abort_multipart_upload": "AbortMultipartUpload",
+    "complete_multipart_upload": "PutObject",
+    "create_multipart_upload": "PutObject",
+    "delete_object": "DeleteObject DeleteObjectVersion",
+    "get_bucket_versioning": "GetBucketVersioning",
+    "get_object": "GetObject GetObjectVersion",
+    "head_object": "GetObject GetObjectVersion GetObjectRetention GetObjectLegalHold",
+    "list_multipart_uploads": "ListBucketMultipartUploads",
+    "list_object_versions": "ListBucketVersions",
+    "list_objects_v2": "ListBucket",
+    "list_parts": "ListMultipartUploadParts",
+    "put_object": "PutObject",
+    "put_object_legal_hold": "PutObjectLegalHold",
+    "put_object_retention": "PutObjectRetention",
+    "upload_part": "PutObject",
+}
+"""The permissions of each operation, as AWS's service authorization reference gives them."""
+
+
+def test_the_least_policy_is_what_the_calls_need() -> None:
+    """Every operation that storage/blobs names is permitted, and nothing else is."""
+    source = "".join(path.read_text() for path in (ROOT / "storage" / "blobs").glob("*.py"))
+    verbs = "abort|complete|create|delete|get|head|list|put|upload"
+    called = set(re.findall(rf"\b((?:{verbs})_(?:[a-z]+_)*[a-z0-9]+)\b", source)) & ACTIONS.keys()
+    assert called == ACTIONS.keys()
+    assert set(re.findall(rf'"((?:{verbs})_[a-z0-9_]+)"', source)) <= called
+    policy = json.loads(between((ROOT / "docs" / "operations.md").read_text(), "policy"))
+    given = {action for one in policy["Statement"] for action in one["Action"]}
+    needed = {f"s3:{action}" for name in called for action in ACTIONS[name].split()}
+    assert given == needed | {"kms:Decrypt", "kms:GenerateDataKey"}
+
+
 def test_the_exit_codes_are_described() -> None:
     assert (GOOD, WRONG, USAGE, UNPROVEN, COULD_NOT_RUN) == (0, 1, 2, 3, 4)
     page = (ROOT / "docs" / "operations.md").read_text()

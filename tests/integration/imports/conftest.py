@@ -13,7 +13,9 @@ from tests.support.ledger_fixture import LedgerFixture
 @pytest.fixture(scope="session")
 def utc_template(tmp_path_factory: pytest.TempPathFactory) -> LedgerFixture:
     """A closed ledger to be copied, with hospitals whose day is UTC's."""
-    settings = Settings(data=tmp_path_factory.mktemp("utc") / "data", database_url="", root=None)
+    settings = Settings(
+        data=tmp_path_factory.mktemp("utc") / "data", database_url="", blobs="", root=None
+    )
     made = LedgerFixture.found(settings, origin=ORIGIN, zone="Etc/UTC")
     made.close()
     return made

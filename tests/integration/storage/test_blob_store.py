@@ -7,18 +7,53 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from identity.actors import new_id
 from storage.blobs.files import READ_BYTES, BlobStore, FileBlobs
+from storage.blobs.place import Place, open_place, parse_place
+from storage.blobs.s3 import S3Blobs
+from storage.blobs.uploading import PART_BYTES
 from storage.clock import wall_clock
 from storage.errors import BlobError
 from tests.support.paths import ROOT
+from tests.support.versitygw import Gateway
 
-FACTORIES: tuple[Callable[[Path], BlobStore], ...] = (FileBlobs,)
-"""Every store, made on a folder of its own; what stands here keeps the whole contract."""
+
+class Kind(NamedTuple):
+    """A kind of store: where a new empty one is, as the setting says it."""
+
+    setting: Callable[[pytest.FixtureRequest, Path], str]
+    piece: int = 64 * 1024
+    """Of what a writer is killed over, in bytes: the third must have left something."""
+    read_back: bool = False
+
+
+def _file(request: pytest.FixtureRequest, folder: Path) -> str:
+    return f"file:{folder / 'blobs'}"
+
+
+def _s3(request: pytest.FixtureRequest, folder: Path) -> str:
+    gateway: Gateway = request.getfixturevalue("gateway")
+    return gateway.setting(gateway.place())
+
+
+def _s3_versions(request: pytest.FixtureRequest, folder: Path) -> str:
+    gateway: Gateway = request.getfixturevalue("gateway")
+    return gateway.setting(gateway.place(versions=True, prefix=""))
+
+
+KINDS = {
+    "files": Kind(_file),
+    "s3": Kind(_s3, PART_BYTES),
+    "s3 with versions": Kind(_s3_versions, PART_BYTES),
+    "s3 read back": Kind(_s3, PART_BYTES, True),
+}
+"""Every store; what stands here keeps the whole contract."""
 RANGES = (
     (0, None), (0, 0), (0, 1), (1, 5), (7, None), (READ_BYTES - 1, 2), (READ_BYTES, 10),
     (0, READ_BYTES + 3), (READ_BYTES + 90, 100), (READ_BYTES + 100, None), (READ_BYTES * 2, 5),
@@ -31,20 +66,36 @@ BAD_IDS = (
 CLOCK_MS = 2_000
 """How far a store's clock may be from this one; S3 tells whole seconds."""
 PUT_FOR_EVER = """
-import sys; from pathlib import Path; from storage.blobs.files import FileBlobs
+import sys; from pathlib import Path; from storage.blobs.place import open_place, parse_place
 def pieces():
     while True:
-        yield b"x" * 65536
+        yield b"x" * int(sys.argv[3])
         print("piece", flush=True)
-FileBlobs(Path(sys.argv[1])).put(sys.argv[2], pieces())
+open_place(parse_place(sys.argv[1], Path())).put(sys.argv[2], pieces())
 """
 
 
-@pytest.fixture(params=FACTORIES, ids=lambda factory: str(factory.__name__))
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
+@dataclass(frozen=True)
+class Opened:
+    """Where the store of a test is."""
+
+    setting: str
+    place: Place
+    kind: Kind
+
+
+@pytest.fixture(params=KINDS)
+def at(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
+    """A place for an empty store."""
+    kind = KINDS[request.param]
+    setting = kind.setting(request, tmp_path)
+    return Opened(setting, parse_place(setting, tmp_path), kind)
+
+
+@pytest.fixture
+def store(at: Opened) -> BlobStore:
     """An empty store."""
-    made: BlobStore = request.param(tmp_path / "blobs")
-    return made
+    return open_place(at.place, at.kind.read_back)
 
 
 def fresh() -> str:
@@ -111,13 +162,14 @@ def test_an_exception_between_pieces_leaves_nothing(store: BlobStore, tmp_path: 
     """The caller's error comes through, nothing is visible or left, the id stays free."""
 
     def pieces() -> Iterator[bytes]:
-        yield b"half of it"
+        yield b"half of it" * 2_000_000
         raise ConnectionResetError("the sender went away")
 
     blob = fresh()
     with pytest.raises(ConnectionResetError):
         store.put(blob, pieces())
     assert_not_there(store, blob)
+    assert list(store.sweep(wall_clock() + CLOCK_MS)) == []
     if isinstance(store, FileBlobs):
         assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
     store.put(blob, [b"all of it"])
@@ -137,19 +189,18 @@ def test_nothing_is_visible_while_it_is_written(store: BlobStore) -> None:
     assert store.size(blob) == 300_000
 
 
-def test_a_killed_writer_leaves_no_blob(store: BlobStore, tmp_path: Path) -> None:
+def test_a_killed_writer_leaves_no_blob(store: BlobStore, at: Opened) -> None:
     """After SIGKILL in the middle nothing is visible, and the id can be written again."""
     blob = fresh()
-    kill_a_writer(store, tmp_path, blob)
+    kill_a_writer(at, blob)
     assert_not_there(store, blob)
     store.put(blob, [b"again"])
     assert whole(store, blob) == b"again"
 
 
-def kill_a_writer(store: BlobStore, tmp_path: Path, blob: str) -> None:
+def kill_a_writer(at: Opened, blob: str) -> None:
     """Let a child begin a blob, and kill it in the middle."""
-    assert isinstance(store, FileBlobs), "say here how a child process opens the new store"
-    command = [sys.executable, "-c", PUT_FOR_EVER, str(tmp_path / "blobs"), blob]
+    command = [sys.executable, "-c", PUT_FOR_EVER, at.setting, blob, str(at.kind.piece)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         for _ in range(3):
@@ -188,7 +239,7 @@ def test_written_tells_when(store: BlobStore) -> None:
         store.written(fresh())
 
 
-def test_replace_keeps_the_bad_one_aside(store: BlobStore, tmp_path: Path) -> None:
+def test_replace_keeps_the_bad_one_aside(store: BlobStore) -> None:
     """The good content is read from now on; what was there isn't lost and isn't listed."""
     blob, gone = fresh(), fresh()
     store.put(blob, [b"bad"])
@@ -201,13 +252,36 @@ def test_replace_keeps_the_bad_one_aside(store: BlobStore, tmp_path: Path) -> No
         assert Path(aside).read_bytes() == b"bad"
         store.sweep(wall_clock() + CLOCK_MS)
         assert Path(aside).exists()
+    if isinstance(store, S3Blobs):
+        store.sweep(wall_clock() + CLOCK_MS)
+        assert kept_aside(store, aside) == b"bad"
+
+
+def kept_aside(store: S3Blobs, aside: str) -> bytes:
+    """What lies at the place that `replace` told."""
+    version, _, address = aside.rpartition(" of ") if " of " in aside else ("", "", aside)
+    key = address.removeprefix(f"s3://{store.place.bucket}/")
+    wanted = {"VersionId": version.removeprefix("version ")} if version else {}
+    return bytes(store.bucket.call("get_object", Key=key, **wanted)["Body"].read())
+
+
+def test_many_parts_come_back_as_one(store: BlobStore) -> None:
+    """What is longer than is sent at once, and not a multiple of it; and exactly one and two of it."""
+    for size in (PART_BYTES, 2 * PART_BYTES, 7 * PART_BYTES + 17):
+        blob, data = fresh(), os.urandom(size)
+        store.put(blob, (data[at : at + 100_000] for at in range(0, size, 100_000)))
+        assert (whole(store, blob) == data, store.size(blob)) == (True, size)
+        assert b"".join(store.read(blob, size - 20, 10)) == data[-20:-10]
+        with pytest.raises(BlobError, match=f"{blob} already exists"):
+            store.put(blob, [b"y" * size])
+        assert store.size(blob) == size and whole(store, blob) == data
 
 
 def test_replace_by_nothing_good_changes_nothing(store: BlobStore) -> None:
     """The copy turns out to be bad at its end: what was there stays, also where nothing was."""
 
     def pieces() -> Iterator[bytes]:
-        yield b"half"
+        yield b"half" * 5_000_000
         raise BlobError("not what it should be")
 
     blob, gone = fresh(), fresh()
@@ -220,11 +294,11 @@ def test_replace_by_nothing_good_changes_nothing(store: BlobStore) -> None:
     assert list(store.list()) == [blob]
 
 
-def test_sweep_removes_what_killed_writers_left(store: BlobStore, tmp_path: Path) -> None:
+def test_sweep_removes_what_killed_writers_left(store: BlobStore, at: Opened) -> None:
     """Not before its time, and no blob."""
     kept, blob = fresh(), fresh()
     store.put(kept, [b"kept"])
-    kill_a_writer(store, tmp_path, blob)
+    kill_a_writer(at, blob)
     assert list(store.sweep(0)) == []
     assert len(store.sweep(wall_clock() + CLOCK_MS)) == 1
     assert list(store.sweep(wall_clock() + CLOCK_MS)) == []

@@ -115,7 +115,7 @@ def test_many_patients_lie_in_folders_of_a_thousand(tmp_path: Path) -> None:
 
 
 def test_the_command_tells_what_it_made(tmp_path: Path) -> None:
-    settings = Settings(data=tmp_path / "data", database_url="", root=None)
+    settings = Settings(data=tmp_path / "data", database_url="", blobs="", root=None)
     folder = tmp_path / "made"
     order = ("generate", folder, "--patients", 25, "--seed", 9, "--years", 1, "--workers", 2)
     told = heartwood(settings, *order, "--json").json

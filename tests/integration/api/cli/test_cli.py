@@ -128,7 +128,7 @@ class Founded:
     @contextlib.contextmanager
     def open(self) -> Iterator[Ledger]:
         """The ledger without the command line."""
-        ledger = open_ledger(Settings(data=self.shell.data, database_url="", root=None))
+        ledger = open_ledger(Settings(data=self.shell.data, database_url="", blobs="", root=None))
         try:
             yield ledger
         finally:

@@ -1,0 +1,158 @@
+"""Where a ledger's blobs live: what `HEARTWOOD_BLOBS` says, and the store that it names.
+
+    file:/var/lib/heartwood/blobs
+    s3://bucket/prefix?endpoint=https://s3.example&region=eu-central-1&owner=123456789012
+                      &encryption=aws:kms&kms-key=alias/heartwood&lock=compliance&days=3650&hold=on
+
+Credentials are never in it: boto3 finds them by its own chain (environment, files, the machine's role).
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from durable.errors import StartRefused
+from storage.blobs.files import BlobStore, FileBlobs
+
+MOST_DAYS = 36_500
+"""Longest retention of an object, in days."""
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]").fullmatch
+_PREFIX = re.compile(r"[A-Za-z0-9!_.*'()-]+(?:/[A-Za-z0-9!_.*'()-]+)*").fullmatch
+_WORD = re.compile(r"[A-Za-z0-9:/_.-]{1,300}").fullmatch
+
+
+@dataclass(frozen=True)
+class S3Place:
+    """A prefix of a bucket, and how objects are put there."""
+
+    bucket: str
+    prefix: str = ""
+    """Empty, or ends with a slash."""
+    endpoint: str = ""
+    """Empty for AWS."""
+    region: str = ""
+    owner: str = ""
+    """The account that must own the bucket; empty: any."""
+    encryption: str = ""
+    """Server-side, beside ours: AES256, aws:kms or aws:kms:dsse; empty: as the bucket does by itself."""
+    kms_key: str = ""
+    lock: str = ""
+    """Object Lock's mode, GOVERNANCE or COMPLIANCE; empty: none."""
+    days: int = 0
+    """How long each object is locked."""
+    hold: bool = False
+    """Whether each object is put under a legal hold."""
+
+    def __str__(self) -> str:
+        """The place as people write it, without how objects are put there."""
+        at = f" at {self.endpoint}" if self.endpoint else ""
+        return f"s3://{self.bucket}/{self.prefix}".rstrip("/") + at
+
+
+Place = Path | S3Place
+
+
+def parse_place(text: str, default: Path) -> Place:
+    """The place that a setting names, `default` if it is empty; raises StartRefused."""
+    if not text:
+        return default
+    if text.startswith("file:"):
+        path = unquote(text.removeprefix("file:").removeprefix("//"))
+        if not path:
+            raise _refused(text, "file:/path/of/a/folder")
+        return Path(path)
+    if text.startswith("s3://"):
+        return _parse_s3(text)
+    raise _refused(text, "file:/path or s3://bucket/prefix?endpoint=https://…")
+
+
+def open_place(place: Place, read_back: bool = True) -> BlobStore:
+    """The store at a place; nothing is asked of it yet. `read_back`: see `S3Blobs`."""
+    if isinstance(place, Path):
+        return FileBlobs(place)
+    from storage.blobs.s3 import S3Blobs  # boto3 takes half a second, for S3 alone
+
+    return S3Blobs(place, read_back)
+
+
+def _parse_s3(text: str) -> S3Place:
+    try:
+        url = urlsplit(text)
+        pairs = parse_qsl(url.query, keep_blank_values=True, strict_parsing=bool(url.query))
+    except ValueError as error:
+        raise _refused(text, f"s3://bucket/prefix?name=value ({error})") from error
+    prefix = unquote(url.path).strip("/")
+    if "@" in url.netloc:
+        raise StartRefused(
+            "HEARTWOOD_BLOBS holds credentials: take them out. boto3 finds them by its own chain, as in "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
+    if url.fragment or not _BUCKET(url.netloc):
+        raise _refused(text, "a bucket's name after s3://: 3 to 63 small letters, digits, - and .")
+    if prefix and (not _PREFIX(prefix) or {".", ".."} & set(prefix.split("/"))):
+        raise _refused(text, "a prefix of letters, digits and !_.*'()- between slashes")
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise _refused(text, "each option once")
+    if unknown := fields.keys() - _OPTIONS.keys():
+        raise _refused(text, f"of options {', '.join(_OPTIONS)}, not {min(unknown)!r}")
+    for name, value in fields.items():
+        if not _OPTIONS[name](value):
+            raise StartRefused(f"HEARTWOOD_BLOBS has {name}={value!r}, expected {_WANTED[name]}")
+    if ("lock" in fields) != ("days" in fields):
+        raise _refused(text, "lock and days together")
+    return S3Place(
+        url.netloc,
+        f"{prefix}/" if prefix else "",
+        fields.get("endpoint", "").rstrip("/"),
+        fields.get("region", ""),
+        fields.get("owner", ""),
+        fields.get("encryption", ""),
+        fields.get("kms-key", ""),
+        fields.get("lock", "").upper(),
+        int(fields.get("days", 0)),
+        fields.get("hold") == "on",
+    )
+
+
+def _endpoint(value: str) -> bool:
+    """Whether it is a URL of HTTPS, or of plain HTTP on this machine alone."""
+    try:
+        url = urlsplit(value)
+        host = url.hostname or ""
+        plain = (
+            host == "localhost" or ip_address(host).is_loopback if url.scheme == "http" else False
+        )
+    except ValueError:
+        return False
+    bare = not (url.query or url.fragment or "@" in url.netloc or url.path.strip("/"))
+    return bare and bool(host) and (url.scheme == "https" or plain)
+
+
+_OPTIONS: dict[str, Callable[[str], object]] = {
+    "endpoint": _endpoint,
+    "region": re.compile(r"[a-z0-9-]{1,40}").fullmatch,
+    "owner": re.compile(r"[0-9]{12}").fullmatch,
+    "encryption": {"AES256", "aws:kms", "aws:kms:dsse"}.__contains__,
+    "kms-key": _WORD,
+    "lock": {"governance", "compliance"}.__contains__,
+    "days": lambda value: value.isascii() and value.isdigit() and 0 < int(value[:9]) <= MOST_DAYS,
+    "hold": {"on", "off"}.__contains__,
+}
+_WANTED = {
+    "endpoint": "https://host (http:// on this machine alone)",
+    "region": "a region's name, as eu-central-1",
+    "owner": "an account's 12 digits",
+    "encryption": "AES256, aws:kms or aws:kms:dsse",
+    "kms-key": "a key's id, alias or ARN",
+    "lock": "governance or compliance",
+    "days": f"a number from 1 to {MOST_DAYS}",
+    "hold": "on or off",
+}
+
+
+def _refused(text: str, expected: str) -> StartRefused:
+    return StartRefused(f"HEARTWOOD_BLOBS is {text[:200]!r}, expected {expected}")
