@@ -3,11 +3,12 @@
 
 from api.cli.app import app, main, program
 from api.cli import (
-    setup, serving, operations, maintenance, policies, people, staff, generating, imports, records, charts, consents, proofs, demo,
+    setup, serving, operations, maintenance, blobs, policies, people, staff, generating, imports, records, charts, consents, proofs, demo,
 )  # fmt: skip
 
 __all__ = [
     "app",
+    "blobs",
     "charts",
     "consents",
     "demo",

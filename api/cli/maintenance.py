@@ -13,7 +13,8 @@ from rich.progress import Progress
 from api.app.maintenance import opened_stores, secrets_of, target_of
 from api.cli.app import GOOD, WRONG, Data, Json, app, opened, progress_console, say, settings
 from crypto.texts import counted, printable
-from storage.blobs.files import FileBlobs
+from storage.blobs.files import BlobStore, FileBlobs
+from storage.blobs.place import open_place, parse_place
 from storage.clock import wall_clock
 from storage.errors import BackupRefused
 from storage.maintenance.backup import BLOBS, back_up
@@ -41,9 +42,10 @@ def bar(words: str) -> Iterator[Callable[[int, int], None]]:
 @app.command()
 def scrub(
     repair_from: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            "--repair-from", help="A backup, or a folder of blobs, from which to restore good ones."
+            "--repair-from",
+            help="A backup, a folder of blobs or s3://bucket/prefix, from which to restore good ones.",
         ),
     ] = None,
     data: Data = None,
@@ -61,11 +63,13 @@ def scrub(
             if json_:
                 found.append(finding)
             else:
-                print(printable(_told(finding)), flush=True)
+                print(printable(told(finding)), flush=True)
     done = scrubbing.done
     fields = {"wrong": wrong, "repaired": put_right, "findings": list(map(asdict, found))}
     state = f"WRONG: {counted(wrong, 'finding')}" if wrong else "good"
     repaired = f", {put_right} repaired" if put_right else ""
+    if done.locked:
+        repaired += f"; {counted(done.locked, 'blob')} that no entry names, still locked"
     say(
         json_,
         asdict(done) | fields,
@@ -74,15 +78,19 @@ def scrub(
     raise typer.Exit(WRONG if wrong else GOOD)
 
 
-def _source(folder: Path) -> FileBlobs:
-    """The blob store of a backup, or in the folder itself."""
+def _source(place: str) -> BlobStore:
+    """The blob store of a backup, in the folder itself, or at a place."""
+    if place.startswith(("s3://", "file:")):
+        return open_place(parse_place(place, Path()))
+    folder = Path(place)
     blobs = folder / BLOBS if (folder / BLOBS).is_dir() else folder
     if not blobs.is_dir():
         raise BackupRefused(f"{folder} is not a folder of blobs")
     return FileBlobs(blobs)
 
 
-def _told(finding: Finding) -> str:
+def told(finding: Finding) -> str:
+    """A finding in words, without its end."""
     entry = f"entry {finding.seq}: " if finding.seq is not None else ""
     record = f" (record {finding.record})" if finding.record and finding.blob else ""
     repaired = f"; {finding.repaired}" if finding.repaired else ""
@@ -98,7 +106,8 @@ def sweep(data: Data = None, json_: Json = False) -> None:
     lines = [
         *(f"removed {blob}, which was staged, and its key" for blob in swept.blobs),
         *(f"removed {blob}, which had no key" for blob in swept.strays),
-        *(f"removed the temporary file {name}" for name in swept.files),
+        *(f"removed {name}, left behind by an interrupted write" for name in swept.files),
+        *(f"kept: {words}" for words in swept.locked),
         *(
             f"kept {blob}, which has no key: it may be of an entry that was lost"
             for blob in swept.kept
@@ -128,7 +137,7 @@ def backup(
         else "roots, keeper and keys, which are NOT in it: name --keeper"
     )
     lines = [
-        *(f"{_told(finding)}: not in the backup" for finding in done.findings),
+        *(f"{told(finding)}: not in the backup" for finding in done.findings),
         f"{counted(done.size, 'entry')} and {counted(done.blobs, 'blob')} in {directory}, {done.copied} of them new",
         f"to open records from it you need {needed}",
     ]

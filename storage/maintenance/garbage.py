@@ -10,7 +10,7 @@ import fcntl
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ from sqlalchemy import Connection, delete, select
 from crypto.ids import time_of
 from durable.errors import StorageError
 from durable.files import PRIVATE_MODE, leftovers
-from storage.errors import Unavailable
+from storage.errors import BlobLocked, Unavailable
 from storage.maintenance.orphans import (
     STAGED_MS,
     Check,
@@ -38,6 +38,8 @@ SWEEP_MS = 6 * 3_600_000
 """Time between two sweeps of a serving machine."""
 LOOK_SECONDS = 60.0
 """How often a serving process looks whether a sweep is due."""
+STRAYS_AT_ONCE = 20
+"""Blobs removed in one transaction: nobody appends meanwhile, and a remote store takes its time."""
 LAST_SWEEP = "sweep"
 """The file of the data directory that says when this machine swept last; its lock lets one process sweep."""
 
@@ -52,6 +54,8 @@ class Collected:
     """Blobs that had no key."""
     files: list[str] = field(default_factory=list)
     """Temporary files of writers that were killed."""
+    locked: list[str] = field(default_factory=list)
+    """What a lock of the store still holds, in words that say until when; a later sweep removes it."""
     kept: list[str] = field(default_factory=list)
     """Blobs without a key from before a restored backup: their entries may be among those that were lost."""
 
@@ -63,12 +67,18 @@ def sweep(stores: Stores, data: Path, now: int, check: Check = lambda: None) -> 
     """
     before, swept = now - STAGED_MS, Collected()
     for page in staged(stores, before, check):
-        swept.blobs += _remove_staged(stores, page)
+        _remove_staged(stores, page, swept)
     restored = _restored_at(stores)
     for page in strays(stores, before, check):
         swept.kept += [one.blob for one in page.blobs if time_of(one.blob) <= restored]
-        later = [one for one in page.blobs if time_of(one.blob) > restored]
-        swept.strays += _remove_strays(stores, page._replace(blobs=later))
+        later = [
+            one
+            for one in page.blobs
+            if time_of(one.blob) > restored and not _held(stores, one, swept.locked)
+        ]
+        for first in range(0, len(later), STRAYS_AT_ONCE):
+            some = later[first : first + STRAYS_AT_ONCE]
+            _remove_strays(stores, page._replace(blobs=some), swept)
     swept.files += stores.blobs.sweep(before)
     for folder in (data, data / "keeper", data / "people"):
         for path in leftovers(folder, before) if folder.is_dir() else ():
@@ -90,29 +100,43 @@ def sweep_keys(stores: Stores, before: int) -> None:
             _remove_keys(connection, _unnamed_now(stores, connection, page))
 
 
-def _remove_staged(stores: Stores, page: Page) -> list[str]:
+def _remove_staged(stores: Stores, page: Page, swept: Collected) -> None:
     """Keys first, in one transaction; then the blobs, which nobody can name any more."""
     if not page.blobs:
-        return []
+        return
     with stores.database.write() as connection:
         gone = _unnamed_now(stores, connection, page)
         _remove_keys(connection, gone)
-    for one in gone:
-        stores.blobs.remove(one.blob)
-    return [one.blob for one in gone]
+    _remove(stores, gone, swept.blobs, swept.locked)
 
 
-def _remove_strays(stores: Stores, page: Page) -> list[str]:
+def _remove_strays(stores: Stores, page: Page, swept: Collected) -> None:
     """Remove blobs within the transaction that shows that they have no key: none can be staged meanwhile."""
     if not page.blobs:
-        return []
+        return
     with stores.database.write() as connection:
         gone = _unnamed_now(stores, connection, page)
         keyed = {k.blob for k in stores.keys.blob_keys(connection, [one.blob for one in gone])}
         gone = [one for one in gone if one.blob not in keyed]
-        for one in gone:
+        _remove(stores, gone, swept.strays, swept.locked)
+
+
+def _remove(stores: Stores, gone: Sequence[Unnamed], removed: list[str], locked: list[str]) -> None:
+    for one in gone:
+        try:
             stores.blobs.remove(one.blob)
-    return [one.blob for one in gone]
+            removed.append(one.blob)
+        except BlobLocked as error:
+            if str(error) not in locked:
+                locked.append(str(error))
+
+
+def _held(stores: Stores, one: Unnamed, locked: list[str]) -> bool:
+    """Whether a lock holds a blob, asked before anybody has to wait; then it is told of once."""
+    words = stores.blobs.held(one.blob)
+    if words and words not in locked:
+        locked.append(words)
+    return bool(words)
 
 
 def _unnamed_now(stores: Stores, connection: Connection, page: Page) -> list[Unnamed]:

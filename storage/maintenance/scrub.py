@@ -16,7 +16,7 @@ from ledger.forms import parse_entry
 from ledger.merkle import Frontier, leaf_hash
 from ledger.tiles import TILE_WIDTH
 from storage.blobs.files import BlobStore
-from storage.errors import BadBlob
+from storage.errors import BadBlob, BlobsUnavailable
 from storage.keytable import NamedBlob, named_blob, named_objects
 from storage.maintenance.garbage import SWEEP_MS
 from storage.maintenance.orphans import STAGED_MS, Page, staged, strays
@@ -56,6 +56,8 @@ class Scrubbed:
     keys: int = 0
     bytes: int = 0
     """Plaintext bytes of the blobs that are good."""
+    locked: int = 0
+    """Blobs that nobody names, and that a lock of the store still holds."""
 
 
 @dataclass
@@ -158,11 +160,19 @@ class Scrub:
         before = self.now - UNSWEPT_MS
         try:
             for page in staged(self.stores, before):
-                yield from _unswept(page, "staged, and named by no entry")
+                yield from self._unswept(page, "staged, and named by no entry")
             for page in strays(self.stores, before):
-                yield from _unswept(page, "without a key, and named by no entry")
-        except OSError as error:
+                yield from self._unswept(page, "without a key, and named by no entry")
+        except (OSError, BlobsUnavailable) as error:
             yield Finding("store", f"the blob store can't be listed: {error}")
+
+    def _unswept(self, page: Page, words: str) -> Iterator[Finding]:
+        for one in page.blobs:
+            if self.stores.blobs.held(one.blob):
+                self.done.locked += 1
+                continue
+            message = f"{one.blob} is {words}: `heartwood sweep` removes it"
+            yield Finding("surplus", message, None, one.patient, one.record, one.blob)
 
 
 def _log(frontier: Frontier, head: Head) -> Iterator[Finding]:
@@ -173,9 +183,3 @@ def _log(frontier: Frontier, head: Head) -> Iterator[Finding]:
             f"{frontier.size} entries do not lead to the root of the log of {head.size}: "
             "`heartwood export` and `heartwood verify` name the first that is wrong",
         )
-
-
-def _unswept(page: Page, words: str) -> Iterator[Finding]:
-    for one in page.blobs:
-        message = f"{one.blob} is {words}: `heartwood sweep` removes it"
-        yield Finding("surplus", message, None, one.patient, one.record, one.blob)

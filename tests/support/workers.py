@@ -25,6 +25,7 @@ from journeys.errors import Forbidden
 from ledger.errors import Refused
 from ledger.sequencer import Appended
 from records import opening
+from records.uploads import Upload
 from storage.clock import wall_clock
 from storage.maintenance.backup import back_up
 
@@ -129,3 +130,13 @@ def back_up_until(
         apart = (secrets_of(settings), keeper)
         sys.addaudithook(watch)
         back_up(stores, settings.data / "heartwood.json", directory, wall_clock(), apart)
+
+
+def upload_one(
+    settings: Settings, system: Actor, patient: str, content: bytes, answer: Connection
+) -> None:
+    """Upload one record, and answer its blob's id once that is acknowledged."""
+    ledger = open_ledger(settings)
+    one = Upload(patient, "laboratory", "text/plain", [content])
+    answer.send(beside.upload(ledger, system, [one])[0].blob)
+    ledger.close()

@@ -354,8 +354,10 @@ def test_by_hand(settings: Settings) -> None:
     assert (ran.code, ran.out) == (
         0,
         f"removed {staged.blob}, which was staged, and its key\n"
-        "removed the temporary file .keks.1.00000000\n",
+        "removed .keks.1.00000000, left behind by an interrupted write\n",
     )
     again = heartwood(settings, "sweep", "--json")
-    assert again.json == {"blobs": [], "strays": [], "files": [], "kept": []}
+    none: list[str] = []
+    fields = ("blobs", "strays", "files", "locked", "kept")
+    assert again.json == dict.fromkeys(fields, none)
     assert heartwood(settings, "sweep").out == "nothing to remove\n"

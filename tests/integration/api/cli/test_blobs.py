@@ -1,0 +1,204 @@
+"""`blobs check` and `blobs move`; and nothing starts on a store that isn't the ledger's or isn't fit."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from api.app.opening import open_ledger
+from api.app.settings import Settings
+from durable.errors import StartRefused
+from records import opening
+from storage.blobs.place import S3Place, open_place
+from storage.errors import BlobError
+from tests.support.commands import heartwood
+from tests.support.ledger_fixture import CONTENT, LedgerFixture, Person
+from tests.support.lying_s3 import LyingS3, status
+from tests.support.server import serving
+from tests.support.versitygw import Gateway
+
+
+@pytest.fixture
+def server() -> Iterator[LyingS3]:
+    with LyingS3() as made:
+        yield made
+
+
+def content(fixture: LedgerFixture, person: Person, record: str) -> bytes:
+    """What the patient reads of a record."""
+    opened = opening.open_record(fixture.ledger, fixture.reading(person.actor, record, "PATRQT"))
+    return b"".join(opened.content)
+
+
+def setting(place: S3Place) -> str:
+    """A place as HEARTWOOD_BLOBS names it."""
+    return f"s3://{place.bucket}/{place.prefix}?endpoint={place.endpoint}&region={place.region}"
+
+
+def test_check_says_what_an_endpoint_guarantees(gateway: Gateway, tmp_path: Path) -> None:
+    """Of a good one, each guarantee in words; it needs no ledger, and leaves nothing."""
+    place = gateway.place(versions=True)
+    config = Settings(data=tmp_path / "none", blobs=gateway.setting(place))
+    ran = heartwood(config, "blobs", "check")
+    assert (ran.code, ran.err) == (0, "")
+    for words in (
+        "yes create-only: a second write under one name is refused, and the first stays\n",
+        "yes races: of 8 writers of one name at once exactly one wins",
+        "yes create-only in parts: ",
+        "yes checksums: an object or a part whose SHA-256 is wrong is refused\n",
+        "yes versions: older versions are kept\n",
+        "no locks: none asked for",
+        f"{place}: can be used for blobs\n",
+    ):
+        assert words in ran.out
+    assert not config.data.exists()
+    left = gateway.client().list_object_versions(Bucket=place.bucket)
+    assert "Versions" not in left and "DeleteMarkers" not in left
+    told = heartwood(
+        config, "blobs", "check", gateway.setting(gateway.locked("COMPLIANCE")), "--json"
+    )
+    locks = {one["name"]: one for one in told.json["guarantees"]}["locks"]
+    assert (told.code, locks["held"], locks["needed"]) == (0, True, True)
+
+
+def test_check_of_a_lock_that_a_bucket_can_not_give(gateway: Gateway, tmp_path: Path) -> None:
+    """Asked for, and not there: not fit, in words."""
+    named = gateway.setting(gateway.place()) + "&lock=compliance&days=1"
+    ran = heartwood(Settings(data=tmp_path), "blobs", "check", named)
+    assert ran.code == 1 and "NO locks: " in ran.out and "must NOT be used for blobs: " in ran.out
+
+
+def test_check_of_a_folder(tmp_path: Path) -> None:
+    config = Settings(data=tmp_path, blobs=f"file:{tmp_path / 'there'}")
+    ran = heartwood(config, "blobs", "check")
+    assert ran.code == 0 and "yes races" in ran.out and "can be used for blobs" in ran.out
+    assert list((tmp_path / "there").iterdir()) == []
+
+
+def test_nothing_is_made_or_started_on_a_store_that_overwrites(
+    server: LyingS3, tmp_path: Path
+) -> None:
+    """`init` makes nothing; a server whose store went bad since then refuses, others go on."""
+    config = Settings(data=tmp_path / "data", blobs=setting(server.place))
+    server.lies = {"completes over"}
+    ran = heartwood(config, "init")
+    assert ran.code == 4 and "must not be used for blobs: create-only in parts: " in ran.err
+    assert "large blobs could be overwritten" in ran.err
+    assert not config.data.exists() and server.objects == {}
+    server.lies = set()
+    assert heartwood(config, "init").code == 0
+    server.lies = {"overwrites"}
+    ran = heartwood(config, "serve", "--port", "0")
+    assert ran.code == 4 and "must not be used for blobs: create-only: " in ran.err
+    server.always[""] = status(403, "InvalidAccessKeyId")
+    ran = heartwood(config, "serve", "--port", "0")
+    assert ran.code == 4 and "the access key is not known there" in ran.err
+
+
+def test_where_checksums_are_not_held_to_what_is_written_is_read_back(
+    server: LyingS3, tmp_path: Path
+) -> None:
+    """The check says so and the store does so, in every process from then on."""
+    config = Settings(data=tmp_path / "data", blobs=setting(server.place))
+    server.lies = {"sums"}
+    assert "is read back and compared" in heartwood(config, "blobs", "check").out
+    fixture = LedgerFixture.found(config)
+    pat = fixture.person()
+    fixture.record(pat)
+    assert json.loads((config.data / "blobs.json").read_bytes())["checksums"] is False
+    server.lies = {"sums", "alters"}
+    fixture.reopen()
+    with pytest.raises(BlobError, match="was written"):
+        fixture.record(pat)
+    fixture.close()
+
+
+def test_the_blobs_of_a_ledger_are_where_its_directory_says(
+    server: LyingS3, tmp_path: Path
+) -> None:
+    """A forgotten or another setting never begins a second store beside the first."""
+    there = Settings(data=tmp_path / "data", blobs=setting(server.place))
+    fixture = LedgerFixture.found(there)
+    fixture.close()
+    for other in ("", f"file:{tmp_path / 'x'}", there.blobs.replace("/w/", "/v/")):
+        wrong = Settings(data=there.data, blobs=other)
+        with pytest.raises(StartRefused, match="this ledger's blobs are in s3://wards/w at http"):
+            open_ledger(wrong)
+        assert heartwood(wrong, "scrub").code == 4
+    assert not (tmp_path / "data" / "blobs").exists() and not (tmp_path / "x").exists()
+    here = Settings(data=tmp_path / "second")
+    LedgerFixture.found(here).close()
+    with pytest.raises(StartRefused, match=r"this ledger's blobs are in .*second/blobs, and"):
+        open_ledger(Settings(data=here.data, blobs=there.blobs))
+
+
+def test_moving_to_s3_and_back_while_in_use(gateway: Gateway, tmp_path: Path) -> None:
+    """Every blob is copied and compared, what comes meanwhile by the next run; the last one settles it."""
+    config = Settings(data=tmp_path / "data")
+    fixture = LedgerFixture.found(config)
+    pat, large = fixture.person(), os.urandom(20_000_000)
+    first, second = fixture.record(pat), fixture.record(pat, large)
+    named = gateway.setting(gateway.place(versions=True))
+    with serving(config):
+        ran = heartwood(config, "blobs", "move", "file:", named)
+        assert ran.code == 0 and "2 blobs of" in ran.out and "2 of them new" in ran.out
+        assert "the ledger still uses the old place" in ran.out
+        third = fixture.record(pat)
+    fixture.close()
+    ran = heartwood(config, "blobs", "move", "file:", named, "--final", "--json")
+    assert (ran.code, ran.json["blobs"], ran.json["copied"]) == (0, 3, 1)
+    moved = Settings(data=config.data, blobs=named)
+    with pytest.raises(StartRefused, match="this ledger's blobs are in s3://"):
+        open_ledger(config)
+    assert heartwood(moved, "scrub").code == 0
+    fixture.settings = moved
+    fixture.reopen()
+    assert content(fixture, pat, second.record) == large
+    fixture.close()
+    ran = heartwood(moved, "blobs", "move", named, "file:", "--final")
+    assert ran.code == 0 and "0 of them new" in ran.out
+    assert heartwood(config, "scrub").code == 0
+    assert {one.blob for one in (first, second, third)} == set(
+        open_place(config.data / "blobs").list()
+    )
+
+
+def test_a_move_names_what_is_good_in_neither(gateway: Gateway, tmp_path: Path) -> None:
+    """It ends with 1, and the ledger stays where it is; a bad copy in the new place is put right."""
+    config = Settings(data=tmp_path / "data")
+    fixture = LedgerFixture.found(config)
+    pat = fixture.person()
+    bad, good = fixture.record(pat), fixture.record(pat)
+    fixture.close()
+    folder, named = config.data / "blobs", gateway.setting(gateway.place())
+    (folder / bad.blob[-2:] / bad.blob).write_bytes(b"altered")
+    target = open_place(Settings(data=config.data, blobs=named).blob_place())
+    target.put(good.blob, [b"altered, too"])
+    ran = heartwood(config, "blobs", "move", "file:", named, "--final")
+    assert ran.code == 1 and f"altered: entry {bad.seq}: {bad.blob}" in ran.out
+    assert b"".join(target.read(good.blob)) == (folder / good.blob[-2:] / good.blob).read_bytes()
+    fixture.reopen()
+    assert content(fixture, pat, good.record) == CONTENT
+    fixture.close()
+
+
+def test_a_move_needs_two_places(tmp_path: Path) -> None:
+    config = Settings(data=tmp_path / "data")
+    LedgerFixture.found(config).close()
+    ran = heartwood(config, "blobs", "move", "file:", f"file:{config.data / 'blobs'}")
+    assert ran.code == 4 and "is both FROM and TO" in ran.err
+    ran = heartwood(
+        config, "blobs", "move", f"file:{tmp_path / 'x'}", f"file:{tmp_path / 'y'}", "--final"
+    )
+    assert ran.code == 4 and "is not where this ledger's blobs are" in ran.err
+
+
+def test_a_move_to_a_store_that_does_not_answer(server: LyingS3, tmp_path: Path) -> None:
+    config = Settings(data=tmp_path / "data")
+    LedgerFixture.found(config).close()
+    server.always[""] = status(404, "NoSuchBucket")
+    ran = heartwood(config, "blobs", "move", "file:", setting(server.place), "--final", "--json")
+    assert (ran.code, ran.json["problem"]) == (4, "blob_store")
+    assert "there is no such bucket" in ran.json["message"]
