@@ -19,6 +19,7 @@ TARGETED = {
     "postgres": "append on PostgreSQL with two processes",
     "verifying": "verify a whole log, with and without signatures and orjson",
     "blobs": "upload of a large blob, with memory",
+    "s3": "upload of a large blob to an S3 server, with memory",
     "receipts": "one receipt",
     "deciding": "decide with 1,000 grants; the audit of a log",
     "serving": "HTTP: one event a request, bundles, readings; SQLite and PostgreSQL",

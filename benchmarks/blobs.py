@@ -44,9 +44,9 @@ def peak_memory(reset: bool = False) -> int:
     return int(status.partition("VmHWM:")[2].split()[0])
 
 
-def run(place: Path, size: int) -> tuple[float, float]:
-    """(bytes a second, MiB of memory above idle) of one upload."""
-    fixture = BenchFixture.build(place, 1)
+def run(place: Path, size: int, blobs: str = "") -> tuple[float, float]:
+    """(bytes a second, MiB of memory above idle) of one upload; `blobs`: to where, as HEARTWOOD_BLOBS says it."""
+    fixture = BenchFixture.build(place, 1, blobs=blobs)
     upload(
         fixture.ledger,
         fixture.system,
@@ -101,4 +101,4 @@ def _apart(gib: int) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    print(*run(Path(sys.argv[1]), int(sys.argv[2])))
+    print(*run(Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]))

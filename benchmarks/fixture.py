@@ -45,9 +45,9 @@ class BenchFixture:
     """Uploads made so far: the next ones go on round the patients."""
 
     @classmethod
-    def build(cls, place: Path, patients: int, url: str = "") -> "BenchFixture":
-        """A new ledger in `place` with `patients` charts."""
-        settings = Settings(data=place / "ledger", database_url=url, root=None)
+    def build(cls, place: Path, patients: int, url: str = "", blobs: str = "") -> "BenchFixture":
+        """A new ledger in `place` with `patients` charts; `blobs`: elsewhere, as HEARTWOOD_BLOBS says it."""
+        settings = Settings(data=place / "ledger", database_url=url, blobs=blobs, root=None)
         made = LedgerFixture.found(settings, origin=ORIGIN)
         fixture = cls(settings, made.ledger, made.north.system, [], made.north.admin, made.operator)
         fixture.register(patients)

@@ -31,7 +31,7 @@ from api.app.opening import open_ledger
 from api.app.settings import Settings
 from identity.actors import new_id, read_keyfile
 from client.beside import append
-ledger = open_ledger(Settings(data=Path(sys.argv[1]), database_url="", root=None))
+ledger = open_ledger(Settings(data=Path(sys.argv[1]), database_url="", blobs="", root=None))
 actor = read_keyfile(Path(sys.argv[2]))
 body = {"hospital": new_id("hs", ledger.clock()), "name": "Bench", "time_zone": "Etc/UTC"}
 event = actor.event("hospital.approved", "ledger", body, ledger.clock())

@@ -41,6 +41,8 @@ TARGETS: dict[str, Target] = {
     "verify orjson unsigned": Target("verify a log, without signatures (orjson)", "entries/s", "verifying", 110_000, aim="250,000"),
     "upload": Target("upload of a large blob in process", "MB/s", "blobs", 400, aim="600"),
     "upload memory": Target("upload of a large blob, memory above idle", "MiB", "blobs", 64, aim="≤ 64", most=True),
+    "upload to S3": Target("upload of a large blob to S3 (versitygw on loopback)", "MB/s", "s3", 200, 0.60, aim="0.9 of the limit"),
+    "upload to S3, memory": Target("upload of a large blob to S3, memory above idle", "MiB", "s3", 64, aim="≤ 64", most=True),
     "receipt": Target("one receipt, median", "ms", "receipts", 0.2, aim="0.05", most=True),
     "decide": Target("decide, 1,000 grants, facts by grantee, p99", "µs", "deciding", 20, aim="10", most=True),
     "audit": Target("audit, one thread", "decisions/s", "deciding", 20_000),
