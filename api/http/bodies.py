@@ -142,7 +142,7 @@ async def json_body(request: Request, limit: int = JSON_BYTES) -> Any:
 
 def _values(piece: bytes) -> int:
     """Some number of values that stand in a piece of JSON, hardly ever too small."""
-    return piece.count(b",") + piece.count(b"[") + piece.count(b"{")
+    return len(piece) - len(piece.translate(None, b",[{"))  # a third of what three counts take
 
 
 def _too_many(limit: int) -> Problem:

@@ -39,6 +39,8 @@ CONNECTIONS = 2_048
 PIPELINED = 4
 """Requests of one connection that wait for the answer to the one before; who sends more is answered so many and no
 more. Each takes a hundred times its length in memory."""
+PIPELINE_PAUSE_SECONDS = 0.1
+"""How long the next of these waits after an answer, so that others have their turn: no client in wide use sends so."""
 ADDRESS_CONNECTIONS = 256
 """Connections of one address to one process; more are turned away."""
 
@@ -93,7 +95,7 @@ class Connection(HttpToolsProtocol):
         self._name: str | None = None
         self._timer: TimerHandle | None = None
         self._write_timer: TimerHandle | None = None
-        self._in_head, self._over = True, False
+        self._in_head, self._over, self._in_answer = True, False, False
         self._head = 0
         """Bytes of the head, or since the last byte of a body, that came so far."""
         self._size = 0
@@ -211,6 +213,17 @@ class Connection(HttpToolsProtocol):
         self._wait(None)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """At once, but for what waited behind another request of this connection."""
+        if self._in_answer:
+            self.loop.call_later(PIPELINE_PAUSE_SECONDS, self._start_waiting, cycle, app)
+        else:
+            self._start(cycle, app)
+
+    def _start_waiting(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if not self.transport.is_closing():
+            self._start(cycle, app)
+
+    def _start(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._worked = cycle
         super()._start_asgi_task(cycle, app)
 
@@ -218,7 +231,9 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Wait for the next request, or a little for the rest of this one."""
+        self._in_answer = True
         super().on_response_complete()
+        self._in_answer = False
         if self.transport.is_closing():
             if self.transport.get_write_buffer_size() and self._write_timer is None:
                 self._watch_writing()

@@ -344,6 +344,25 @@ def test_a_body_that_was_answered_is_read_at_our_leisure(closed: Closed) -> None
             line.sendall(rest)
 
 
+def test_the_next_of_several_requests_waits_until_others_had_their_turn(closed: Closed) -> None:
+    """However many requests come at once on a connection: the first is answered at once, the next ones after a pause."""
+    one = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    with attacked(closed, protocol__PIPELINE_PAUSE_SECONDS=PATIENCE_SECONDS) as attack:
+        line = attack.connect()
+        line.sendall(one * 3)
+        first = http.client.HTTPResponse(line)
+        first.begin()
+        assert (first.status, first.read()) == (200, b'{"status":"ok"}')
+        line.settimeout(SHORT_SECONDS)
+        with pytest.raises(TimeoutError):
+            line.recv(65_536)
+        attack.serves()
+    with attacked(closed) as attack:
+        line = attack.connect()
+        line.sendall(one * 2 + one.replace(b"1.1", b"1.0"))
+        assert answered(line).count(b"HTTP/1.1 200") == 3
+
+
 def test_a_connection_goes_on_after_a_body_that_was_answered(closed: Closed) -> None:
     """Whoever sends the rest in time is served again on it."""
     with attacked(closed) as attack:
