@@ -14,6 +14,7 @@ import orjson
 from client.operations import ANSWER_BYTES
 from identity.errors import NotSignedIn
 from journeys.errors import AccessDenied, AlreadyUsed, NotThere, RecordsError
+from keeper.errors import KeeperUnavailable
 from ledger.errors import ProofError, Refused, Tampered
 from storage.errors import BlobsUnavailable, OutcomeUnknown, Unavailable
 
@@ -172,6 +173,8 @@ def error_of(problem: Mapping[str, Any]) -> Exception:
         return OutcomeUnknown(detail)
     if kind == "blob_store":
         return BlobsUnavailable(detail)
+    if kind == "keeper_unavailable":
+        return KeeperUnavailable(detail)
     if kind in _UNAVAILABLE:
         return Unavailable(kind, detail)
     return NotThere(detail) if kind in _NOT_THERE else Refused(kind, detail)

@@ -5,3 +5,7 @@ from durable.errors import StorageError
 
 class KeeperRefused(StorageError):
     """The key keeper releases nothing for what it was shown."""
+
+
+class KeeperUnavailable(StorageError):
+    """The key keeper's process can't be asked, or did not answer; trying again later may help."""

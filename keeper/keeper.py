@@ -28,6 +28,7 @@ from keeper.protocol import (
     ListedBlob,
     SealedField,
     SealedObject,
+    Standing,
     Wrapped,
 )
 from ledger.checkpoint import Checkpoint
@@ -85,6 +86,10 @@ class KeyKeeper:
     def seen(self) -> Checkpoint:
         """The last checkpoint the keeper follows; of size 0 before the first."""
         return self._branch.seen
+
+    def standing(self) -> Standing:
+        """How far it follows the log."""
+        return Standing(self.seen.size, self.seen.root)
 
     # Encrypting: open to whoever may append.
 

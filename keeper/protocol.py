@@ -5,7 +5,9 @@ caller proves. Where the keeper follows the log at another size than the caller 
 with a `Conflict`, which says that size; the caller proves again from there.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from ledger.receipt import Receipt
 
@@ -86,3 +88,69 @@ class Conflict:
     """The keeper follows the log up to `size` entries, and the evidence proves nothing from there; nothing has changed."""
 
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far the keeper follows the log: `size` entries with this root; before the first none, with an empty root."""
+
+    size: int
+    root: bytes
+
+
+class Keeper(Protocol):
+    """What can be asked of the key keeper, wherever it runs: `keeper.KeyKeeper` says what each call does.
+
+    Calls that take evidence raise KeeperRefused for what it doesn't prove, and answer a `Conflict` where it begins at
+    another size than the keeper's. All raise KeeperUnavailable where the keeper's process can't be asked.
+    """
+
+    def new_key(self, requests: Sequence[KeyRequest]) -> list[Wrapped]:
+        """Make object keys and wrap data keys."""
+        ...
+
+    def seal(self, key: Wrapped, stream: str, event: str, fields: dict[str, str]) -> dict[str, str]:
+        """Seal texts as fields of an event."""
+        ...
+
+    def label_codes(self, key: Wrapped, labels: Sequence[str]) -> list[str]:
+        """The codes of sensitivity labels."""
+        ...
+
+    def release(
+        self, evidence: Evidence, wrapped: Wrapped, record: str, sha256: bytes
+    ) -> bytes | Conflict:
+        """The data key that a permitted reading names."""
+        ...
+
+    def release_export(
+        self, evidence: Evidence, listed: Sequence[ListedBlob]
+    ) -> list[bytes] | Conflict:
+        """The data keys of all that a permitted export lists."""
+        ...
+
+    def open_fields(
+        self, evidence: Evidence, sealed: Sequence[SealedObject]
+    ) -> list[list[str]] | Conflict:
+        """The texts of sealed fields that a permitted reading shows."""
+        ...
+
+    def staff_name(self, evidence: Evidence, key: Wrapped) -> str | Conflict:
+        """The name of somebody who works or worked at a hospital."""
+        ...
+
+    def group_name(self, evidence: Evidence, key: Wrapped) -> str | Conflict:
+        """The name of a hospital's group."""
+        ...
+
+    def accept_restored(self, restored: Receipt, first: Receipt) -> None:
+        """Follow a log that the operator declared restored."""
+        ...
+
+    def standing(self) -> Standing:
+        """How far it follows the log."""
+        ...
+
+    def close(self) -> None:
+        """Ask no more; what runs in this process ends with it."""
+        ...

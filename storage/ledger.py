@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from keeper.keeper import KeyKeeper
+from keeper.protocol import Keeper
 from ledger.sequencer import Outcome, Proposal
 from storage.blobs.files import BlobStore
 from storage.keytable import KeyTable
@@ -26,7 +26,7 @@ class Ledger(LogReader):
     identifiers: Identifiers
     signatures: SignatureChecks
     log: Log
-    keeper: KeyKeeper
+    keeper: Keeper
     tokens: TokenStore
     keeper_size: int = 0
     """The size of the log at which the keeper, as far as is known here, follows it; see `evidence`."""

@@ -13,12 +13,11 @@ from api.app.layout import (
     CHECKPOINT,
     CLOCK,
     MARKER,
-    ROOTS,
     SEEDS,
     VKEYS,
     database_of,
     identity_check,
-    key_keeper,
+    keeper_place,
     trusted_checkpoint,
 )
 from api.app.settings import Settings
@@ -30,6 +29,7 @@ from crypto.signing import SigningKey
 from durable.errors import StartRefused, StorageError
 from durable.files import DIRECTORY_MODE, create_file, private_directory
 from identity.actors import Actor, new_id, new_key, write_keyfile
+from keeper.process import open_keeper
 from keeper.roots import create_root
 from ledger.event import sign_event
 from ledger.policies import DEFAULT_POLICY
@@ -69,7 +69,10 @@ def create_ledger(
         kept = (place,) if isinstance(place, Path) else ()
         for folder in (*kept, *(data / n for n in ("keys", "people", "keeper")), settings.roots()):
             folder.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-        roots = {name: create_root(settings.roots() / name, secret) for name in ROOTS}
+        identity, _ = (
+            create_root(settings.roots() / name, secret)
+            for name in ("identity.root", "record.root")
+        )
         seeds = [create_root(data / "keys" / name, secret) for name in SEEDS]
         signer = LogSigner(origin, seeds[0], seeds[1])
         operator = Actor(origin, new_id("ac", now), "operator", "", new_key())
@@ -79,16 +82,14 @@ def create_ledger(
         )
         with database.write() as connection:
             upgrade_schema(connection)
-        keeper = key_keeper(settings, roots["record.root"], signer.keys, clock, create=True)
-        with closing(keeper):
-            keeper.create()
+        open_keeper(keeper_place(settings, signer.keys), create=True).close()
         _append_first(data, database, signer, operator, service, clock, now)
     vkeys = tuple(str(key) for key in signer.keys)
     create_file(data / VKEYS, "".join(f"{key}\n" for key in vkeys).encode())
     marker = {
         "database": make_url(settings.url()).get_backend_name(),
         "format": 1,
-        "identity_check": identity_check(roots["identity.root"]),
+        "identity_check": identity_check(identity),
         "operator": operator.account,
         "origin": origin,
         "service": service[0],

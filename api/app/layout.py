@@ -2,7 +2,7 @@
 
 import hmac
 import json
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,13 @@ from crypto.notes import VerifierKey
 from durable.errors import StartRefused
 from durable.files import DIRECTORY_MODE
 from durable.trusted import TrustedCheckpoint
-from keeper.keeper import KeyKeeper
-from keeper.keks import KekStore
+from keeper.child import KeeperPlace
 from ledger.checkpoint import open_checkpoint, parse_keys
 from storage.log import PUBLISH_MS
 from storage.sql.database import Database
 
 CHECKPOINT = "checkpoint"
-"""The last acknowledged checkpoint; in the keeper's folder, the last one that it saw."""
+"""The last acknowledged checkpoint."""
 CLOCK = "clock"
 """What the clocks showed at the last acknowledged entry."""
 MARKER = "heartwood.json"
@@ -88,21 +87,13 @@ def trusted_checkpoint(path: Path, keys: tuple[VerifierKey, ...]) -> TrustedChec
     return TrustedCheckpoint(path, PUBLISH_MS, lambda note: open_checkpoint(note, keys).size)
 
 
-def key_keeper(
-    settings: Settings,
-    root: bytes,
-    keys: tuple[VerifierKey, ...],
-    clock: Callable[[], int],
-    create: bool,
-) -> KeyKeeper:
-    """The key keeper over its own store; `root`: the record root, `create`: its store is new."""
-    folder = settings.data / "keeper"
-    store = KekStore(folder / "keks.db", create)
-    try:
-        return KeyKeeper(root, store, keys, trusted_checkpoint(folder / CHECKPOINT, keys), clock)
-    except BaseException:
-        store.close()
-        raise
+def keeper_place(settings: Settings, vkeys: Sequence[VerifierKey]) -> KeeperPlace:
+    """What the key keeper is made of."""
+    root = settings.roots() / "record.root"
+    keys = tuple(str(key) for key in vkeys)
+    return KeeperPlace(
+        str(settings.data.resolve() / "keeper"), str(root.resolve()), keys, settings.secret()
+    )
 
 
 def identity_check(root: bytes) -> str:

@@ -14,7 +14,7 @@ from api.app.layout import (
     SEEDS,
     database_of,
     identity_check,
-    key_keeper,
+    keeper_place,
     pinned_keys,
     read_marker,
     trusted_checkpoint,
@@ -24,6 +24,8 @@ from consent.gate import gate
 from crypto.notes import LogSigner, VerifierKey
 from crypto.signing import SigningKey
 from durable.errors import StartRefused
+from keeper.child import KeeperPlace, child_keeper
+from keeper.protocol import Keeper
 from keeper.roots import load_root
 from ledger.entry import Entry
 from ledger.sequencer import Gate, Rules
@@ -49,17 +51,18 @@ def open_ledger(
     older: bool = False,
     judge: Gate = gate,
     boot: Callable[[], Boot] | None = None,
+    keeper_at: Callable[[KeeperPlace], Keeper] = child_keeper,
 ) -> Ledger:
     """Open the ledger, after every check; raises StartRefused with reason and remedy.
 
     `restored`: the operator accepts a database behind the last checkpoint (`accept-restore` alone).
     `judge`: another gate than the rules' own shows what an audit finds (`demo` alone).
     `older`: the log may name an older edition of the registry (`upgrade` alone, and `accept-restore`).
+    `keeper_at`: the key keeper, which is a process of its own but in tests.
     `boot`: what another `clock` than the machine's is compared with; see `ClockWatch`.
     """
     marker, secret = read_marker(settings), settings.secret()
     identity = _identity_root(settings, marker)
-    record = load_root(settings.roots() / "record.root", secret)
     seeds = [load_root(settings.data / "keys" / name, secret) for name in SEEDS]
     origin, vkeys = marker["origin"], pinned_keys(settings)
     signer = _signer(origin, seeds, vkeys)
@@ -78,9 +81,8 @@ def open_ledger(
         except DBAPIError as error:
             raise StartRefused(f"the database does not answer: {error.orig}") from error
         _check_service(created, *service)
-        keeper = key_keeper(settings, record, vkeys, clock, create=False)
+        keeper = keeper_at(keeper_place(settings, vkeys))
         opened.callback(keeper.close)
-        keeper.check_root()
         tokens = TokenStore(settings.data / "passing.db")
         opened.callback(tokens.close)
         blobs = ready_blobs(settings)

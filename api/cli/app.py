@@ -32,7 +32,7 @@ from identity.actors import Actor, read_keyfile
 from identity.errors import IdentityError
 from imports.errors import FhirError
 from journeys.errors import AccessDenied, AlreadyUsed, Forbidden, OverQuota, RecordsError
-from keeper.errors import KeeperRefused
+from keeper.errors import KeeperRefused, KeeperUnavailable
 from ledger.checkpoint import parse_keys
 from ledger.errors import EventError, LedgerError, ProofError, Refused, Tampered
 from ledger.files import read_vkeys
@@ -99,6 +99,7 @@ _CODES: tuple[tuple[type[Exception], int, str], ...] = (
     (Refused, WRONG, "refused"),
     (EventError, USAGE, "malformed"),
     (KeeperRefused, WRONG, "keeper_refused"),
+    (KeeperUnavailable, COULD_NOT_RUN, "keeper_unavailable"),
     (BlobsUnavailable, COULD_NOT_RUN, "blob_store"),
     (BlobError, WRONG, "blob"),
     (LedgerError, WRONG, "malformed"),

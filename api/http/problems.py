@@ -22,7 +22,7 @@ from crypto.errors import CryptoError
 from durable.errors import NotFound, StorageError
 from identity.errors import NotSignedIn
 from journeys.errors import AccessDenied, AlreadyUsed, Forbidden, NotThere, OverQuota, RecordsError
-from keeper.errors import KeeperRefused
+from keeper.errors import KeeperRefused, KeeperUnavailable
 from ledger.errors import EventError, LedgerError, Refused
 from storage.errors import BlobError, BlobsUnavailable, Bug, OutcomeUnknown, Unavailable
 
@@ -65,6 +65,11 @@ PROBLEMS: dict[str, Kind] = {
     "full": Kind(503, "Too much is waiting; nothing was appended.", 1),
     "headers": Kind(431, "The request line and headers are too long."),
     "keeper": Kind(409, "The key keeper releases no key for this reading."),
+    "keeper_unavailable": Kind(
+        503,
+        "The key keeper does not answer. A reading whose content did not come stands in the log: sign a new one.",
+        5,
+    ),
     "key": Kind(403, "The signing key is not valid for this actor."),
     "length": Kind(411, "The length of the body is not what was announced."),
     "malformed": Kind(400, "The request does not have the expected form."),
@@ -115,6 +120,7 @@ ERRORS: tuple[tuple[type[Exception], str], ...] = (
     (EventError, "malformed"),
     (LedgerError, "malformed"),
     (KeeperRefused, "keeper"),
+    (KeeperUnavailable, "keeper_unavailable"),
     (OutcomeUnknown, "outcome_unknown"),
     (BlobsUnavailable, "blob_store"),
     (BlobError, "blob"),
@@ -129,6 +135,7 @@ ERRORS: tuple[tuple[type[Exception], str], ...] = (
 _HIDDEN = {
     "blob_store": "the blob store does not answer",
     "database": "the database does not answer",
+    "keeper_unavailable": "the key keeper does not answer",
 }
 """What is told of those whose own words hold statements and addresses; these are for the server's own log."""
 

@@ -10,7 +10,7 @@ from durable.errors import NotFound
 from durable.trusted import TrustedCheckpoint
 from identity.actors import Actor
 from journeys.errors import RecordsError
-from keeper.keeper import KeyKeeper
+from keeper.protocol import Keeper
 from ledger.checkpoint import Checkpoint, open_checkpoint
 from ledger.merkle import root_of
 from storage.ledger import Ledger
@@ -49,7 +49,7 @@ def accept_restore(ledger: Ledger, operator: Actor, trusted: Path) -> Restored:
 
 
 def _compared(
-    stores: Stores, keeper: KeyKeeper, outside: TrustedCheckpoint
+    stores: Stores, keeper: Keeper, outside: TrustedCheckpoint
 ) -> tuple[Checkpoint, Checkpoint]:
     """Where the database ends, and what was known last; raises RecordsError where nothing was lost.
 
@@ -60,7 +60,9 @@ def _compared(
         locked = stores.store.head(connection, lock=True)
         if locked is None:
             raise NotFound("the database holds no log")
-        head, last = Checkpoint(locked.origin, locked.size, locked.root), keeper.seen
+        seen = keeper.standing()
+        head = Checkpoint(locked.origin, locked.size, locked.root)
+        last = Checkpoint(locked.origin, seen.size, seen.root)
         note = outside.read()
         if note is not None:
             kept = open_checkpoint(note, stores.vkeys)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from api.app.opening import open_ledger
 from api.app.settings import Settings
 from crypto import canonical
 from crypto.encoding import b64decode, b64encode
@@ -29,6 +28,7 @@ from storage.ledger import Ledger
 from tests.deep.append_mutants import mutate
 from tests.deep.load import TOLD, Crowd, acknowledgement
 from tests.deep.report import Report
+from tests.support.inside import opened
 from tests.support.ledger_fixture import CONTENT, Person
 
 T = TypeVar("T")
@@ -90,7 +90,7 @@ def walk(settings: Settings, crowd: Crowd, report: Report, thread: str) -> None:
     """The journey itself; raises what no fault may lead to."""
     if thread == "main":
         _ready(report, threading.get_native_id())
-    ledger = _attempt(report, lambda: open_ledger(settings))
+    ledger = _attempt(report, lambda: opened(settings))
     if thread == "log":
         _ready(report, ledger.log._thread.native_id or 0)
     Traveller(ledger, crowd, report).go()

@@ -15,7 +15,6 @@ from typing import Self
 
 from sqlalchemy.exc import DBAPIError
 
-from api.app.opening import open_ledger
 from api.app.settings import Settings
 from client import beside, grants, registering
 from client.local import LocalClient
@@ -33,6 +32,7 @@ from tests.deep.append_mutants import mutate
 from tests.deep.report import POLL_SECONDS, Report
 from tests.deep.witness import Wrong
 from tests.support.child_processes import start
+from tests.support.inside import opened
 from tests.support.ledger_fixture import LedgerFixture, Person
 
 PATIENTS = 5
@@ -97,12 +97,12 @@ def act_for_ever(settings: Settings, crowd: Crowd, path: Path, seed: int, mutant
     """Several threads act until somebody kills this process; any error is told and ends it."""
     if mutant:
         mutate(mutant)
-    act(Telling(**vars(open_ledger(settings))), crowd, Report(path), seed)
+    act(Telling(**vars(opened(settings))), crowd, Report(path), seed)
 
 
 def act_on(settings: Settings, crowd: Crowd, path: Path, seed: int) -> None:
     """The same, but what a fault may be told by is told, and the thread goes on."""
-    act(Telling(**vars(open_ledger(settings))), crowd, Report(path), seed, TOLD)
+    act(Telling(**vars(opened(settings))), crowd, Report(path), seed, TOLD)
 
 
 def act(

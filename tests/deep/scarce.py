@@ -13,7 +13,6 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from api.app.opening import open_ledger
 from api.app.settings import Settings
 from identity.actors import write_keyfile
 from tests.deep.injection import Part, Tally, Trial, drive, root
@@ -21,6 +20,7 @@ from tests.deep.load import TOLD, Acting, Crowd, Telling, act
 from tests.deep.report import Report
 from tests.deep.witness import Wrong
 from tests.support.commands import heartwood
+from tests.support.inside import opened
 
 RUNS = 30
 RUNS_A_PART = 15
@@ -43,7 +43,7 @@ FILE_LEFT, BLOB_LEFT = 300_000, 20_000
 def act_short(settings: Settings, crowd: Crowd, path: Path, seed: int, what: str) -> None:
     """Act for ever; the limit `what` is lowered once, for a moment. `short` and `enough` are told around it."""
     report, chance = Report(path), random.Random(seed)
-    ledger = Telling(**vars(open_ledger(settings)))
+    ledger = Telling(**vars(opened(settings)))
     kind, least = LIMITS[what]
 
     def lower() -> None:
@@ -86,7 +86,7 @@ LIMITS: dict[str, tuple[int, Callable[[random.Random, Settings], int]]] = {
 
 def act_told(settings: Settings, crowd: Crowd, path: Path, seed: int) -> None:
     """Act for ever, telling what fails."""
-    act(Telling(**vars(open_ledger(settings))), crowd, Report(path), seed, TOLD)
+    act(Telling(**vars(opened(settings))), crowd, Report(path), seed, TOLD)
 
 
 # In the parent.

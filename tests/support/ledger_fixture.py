@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from api.app.creating import create_ledger
-from api.app.opening import open_ledger
 from api.app.settings import Settings
 from client import beside, registering
 from client.beside import append
@@ -30,6 +29,7 @@ from storage.clock import wall_clock
 from storage.exports import write_export
 from storage.ledger import Ledger
 from tests.support.copies import copy_ledger
+from tests.support.inside import opened
 
 ORIGIN = "heartwood.example/tests"
 CONTENT = b"haemoglobin 13.9 g/dl"
@@ -70,7 +70,7 @@ class LedgerFixture:
     ) -> LedgerFixture:
         """Make the ledger and its two hospitals, both in the same time zone."""
         created = create_ledger(settings, origin, clock)
-        ledger = open_ledger(settings, clock)
+        ledger = opened(settings, clock)
         operator = read_keyfile(created.keyfile, settings.secret())
         north, south = (
             registering.add_hospital(LocalClient(ledger), operator, name, zone)
@@ -84,12 +84,12 @@ class LedgerFixture:
         It is made in a tenth of the time, and is the same log under the same keys: no stranger to this one.
         """
         settings = copy_ledger(self.settings, data)
-        return replace(self, settings=settings, ledger=open_ledger(settings))
+        return replace(self, settings=settings, ledger=opened(settings))
 
     def reopen(self, clock: Clock = wall_clock) -> None:
         """Close the ledger and open it again, as after a restart."""
         self.ledger.close()
-        self.ledger = open_ledger(self.settings, clock)
+        self.ledger = opened(self.settings, clock)
 
     def forget(self) -> None:
         """Let the log keep nothing of the batches before, as after a restart; nobody else may append meanwhile."""

@@ -19,7 +19,6 @@ from typing import Any, Final
 
 import pytest
 
-from api.app.opening import open_ledger
 from consent.gate import gate
 from crypto.signing import SigningKey
 from identity.actors import new_id
@@ -37,6 +36,7 @@ from storage.ledger import Ledger
 from storage.sql import rowcache
 from storage.sql.rows import shape
 from storage.sql.schema import TABLES
+from tests.support.inside import opened
 from tests.support.ledger_fixture import LedgerFixture, keys_of
 from tests.support.sequences import Sequence
 from tests.support.server import until
@@ -147,7 +147,7 @@ def forgetful(fixture: LedgerFixture) -> Iterator[Between]:
 @contextmanager
 def in_turn(fixture: LedgerFixture) -> Iterator[Between]:
     """Two ledgers on one database: what each has kept is old whenever its turn comes."""
-    other = open_ledger(fixture.settings)
+    other = opened(fixture.settings)
 
     def swap(fixture: LedgerFixture) -> None:
         nonlocal other

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from api.app.maintenance import opened_stores, secrets_of
-from api.app.opening import open_ledger
 from api.app.settings import Settings
 from client import beside, grants, registering
 from client.local import LocalClient
@@ -28,6 +27,7 @@ from records import opening
 from records.uploads import Upload
 from storage.clock import wall_clock
 from storage.maintenance.backup import back_up
+from tests.support.inside import opened
 
 PATIENCE_SECONDS = 60.0
 
@@ -45,7 +45,7 @@ def send_bundles(
     settings: Settings, bundles: Sequence[Bundle], barrier: Barrier, answer: Connection
 ) -> None:
     """Append bundles one after the other; answers (event id, number, fresh) of each event."""
-    ledger = open_ledger(settings)
+    ledger = opened(settings)
     barrier.wait(PATIENCE_SECONDS)
     out: list[tuple[str, int, bool]] = []
     for bundle in bundles:
@@ -66,7 +66,7 @@ def register_each(
     answer: Connection,
 ) -> None:
     """Register each patient's id at the same moment as others; answers the code of each refusal or ""."""
-    ledger, out = open_ledger(settings), []
+    ledger, out = opened(settings), []
     for patient in patients:
         new = NewPatient(patient, new_id("ac", ledger.clock()), name, None, False, None)
         barrier.wait(PATIENCE_SECONDS)
@@ -85,7 +85,7 @@ def grant_and_revoke(
     settings: Settings, patient: str, who: Actor, grantee: str, rounds: int, barrier: Barrier
 ) -> None:
     """Grant before each round, revoke within it."""
-    ledger, chance = open_ledger(settings), random.Random(1)
+    ledger, chance = opened(settings), random.Random(1)
     for _ in range(rounds):
         grants.grant(LocalClient(ledger), who, patient, grantee)
         barrier.wait(PATIENCE_SECONDS)
@@ -99,7 +99,7 @@ def read_each_round(
     settings: Settings, record: str, who: Actor, rounds: int, barrier: Barrier, answer: Connection
 ) -> None:
     """Read while the other revokes; answers the kind of each outcome."""
-    ledger, chance = open_ledger(settings), random.Random(2)
+    ledger, chance = opened(settings), random.Random(2)
     found, out = opening.find_record(ledger, record), []
     for _ in range(rounds):
         proposals = [beside.reading(ledger, who, found, "TREAT") for _ in range(3)]
@@ -136,7 +136,7 @@ def upload_one(
     settings: Settings, system: Actor, patient: str, content: bytes, answer: Connection
 ) -> None:
     """Upload one record, and answer its blob's id once that is acknowledged."""
-    ledger = open_ledger(settings)
+    ledger = opened(settings)
     one = Upload(patient, "laboratory", "text/plain", [content])
     answer.send(beside.upload(ledger, system, [one])[0].blob)
     ledger.close()

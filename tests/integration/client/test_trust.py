@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from api.app.opening import open_ledger
 from client import grants, readings, staff
 from client.http import HttpClient
 from client.local import LocalClient
@@ -31,6 +30,7 @@ from storage.errors import Unavailable
 from storage.ledger import Ledger
 from tests.support.commands import Ran, heartwood
 from tests.support.copies import copy_ledger
+from tests.support.inside import opened
 from tests.support.ledger_fixture import LedgerFixture, vkeys
 from tests.support.lying_server import Lie, lying
 from tests.support.people import People
@@ -434,7 +434,7 @@ def forked(fixture: LedgerFixture, folder: Path) -> Iterator[tuple[Ledger, str]]
     """The same log as it is now, in another place, with a server of its own."""
     fixture.ledger.publish()
     copied = copy_ledger(fixture.settings, folder / "data")
-    with closing(open_ledger(copied)) as fork, in_process(fork) as web:
+    with closing(opened(copied)) as fork, in_process(fork) as web:
         yield fork, web.url
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from api.app.creating import create_ledger
-from api.app.opening import open_ledger
 from api.app.settings import Settings
 from api.operator.rewrapping import change_passphrase
 from crypto.passphrases import passphrase_bytes, passphrase_forms
@@ -17,6 +16,7 @@ from identity.actors import Actor, new_key, read_keyfile, write_keyfile
 from identity.errors import KeyFileError
 from keeper.roots import create_root, load_root
 from tests.support.commands import heartwood
+from tests.support.inside import opened
 
 COMPOSED, DECOMPOSED = "Schl\u00fcssel", "Schlu\u0308ssel"
 FILES = 6
@@ -93,11 +93,11 @@ def test_a_change_that_is_killed_is_run_again(data: Path, kept: int) -> None:
     assert done.returncode == (0 if kept == FILES else -9)
     again = change_passphrase(settings(data, "old"), "new", ())
     assert len(again.changed) == FILES and not again.left
-    open_ledger(settings(data, "new")).close()
+    opened(settings(data, "new")).close()
     (keyfile,) = (data / "people").glob("*.key")
     read_keyfile(keyfile, "new")
     with pytest.raises(StartRefused, match="heartwood passphrase"):
-        open_ledger(settings(data, "old"))
+        opened(settings(data, "old"))
 
 
 def test_the_command_changes_and_takes_away(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

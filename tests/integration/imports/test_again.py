@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from api.app.opening import open_ledger
 from api.app.settings import Settings
 from consent.auditor import audit_export
 from identity.actors import Actor
@@ -31,6 +30,7 @@ from storage.log import Log
 from storage.sql.identifiers import Identifiers, Imported
 from storage.sql.views import rebuild
 from tests.support.clinic import Clinic
+from tests.support.inside import opened
 
 SYSTEM = "urn:hospital"
 UUIDS = [f"a0b1c2d3-0000-4000-8000-{n:012d}" for n in range(4)]
@@ -303,7 +303,7 @@ def finish(clinic: Clinic, bundles: Path) -> None:
 
 
 def _bring(settings: Settings, system: Actor, bundles: Path) -> None:
-    ledger = open_ledger(settings)
+    ledger = opened(settings)
     for _ in range(10**6):
         import_paths(ledger, system, [bundles], Options())
 
@@ -320,7 +320,7 @@ def test_an_import_that_was_killed_goes_on(clinic: Clinic, bundles: Path, tmp_pa
         time.sleep(0.1 + chance.random() * 0.5)
         child.kill()
         child.join()
-        clinic.ledger = open_ledger(clinic.settings)
+        clinic.ledger = opened(clinic.settings)
     finish(clinic, bundles)
     write_export(clinic.ledger, tmp_path / "export")
     vkeys = read_vkeys(clinic.settings.data / "log.vkey")

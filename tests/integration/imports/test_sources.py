@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from api.app.opening import open_ledger
 from identity.actors import write_keyfile
 from imports.run import Options, import_paths
 from imports.walking import Aside, walk
@@ -18,6 +17,7 @@ from journeys.errors import RecordsError
 from tests.integration.imports.test_again import lab, numbers, of, patient, visit, write
 from tests.support.clinic import Clinic
 from tests.support.commands import heartwood
+from tests.support.inside import opened
 
 
 def reasons(report: Path) -> dict[str, str]:
@@ -244,4 +244,4 @@ def test_rejects_end_with_1_unless_they_are_accepted(
     assert ran(folder) == (1, 1, 1)
     assert ran(folder, "--accept-rejects") == (0, 1, 0)
     assert ran(folder / "good.json") == (0, 0, 0)
-    clinic.ledger = open_ledger(clinic.settings)
+    clinic.ledger = opened(clinic.settings)

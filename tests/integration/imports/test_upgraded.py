@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from api.app.opening import open_ledger
 from client.beside import upload
 from records.uploads import Upload
 from tests.integration.imports.test_again import chart, ids, lab, numbers, patient, visit, write
 from tests.integration.storage.test_upgrade import go_back
 from tests.support.clinic import Clinic
 from tests.support.commands import heartwood
+from tests.support.inside import opened
 
 
 def forget(clinic: Clinic) -> None:
@@ -19,7 +19,7 @@ def forget(clinic: Clinic) -> None:
     clinic.ledger.close()
     go_back(clinic.settings)
     assert heartwood(clinic.settings, "upgrade").code == 0
-    clinic.ledger = open_ledger(clinic.settings)
+    clinic.ledger = opened(clinic.settings)
     with clinic.ledger.database.read() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM imported").scalar() == 0
 

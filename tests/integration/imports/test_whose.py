@@ -12,7 +12,6 @@ import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
 from api.app.creating import create_ledger
-from api.app.opening import open_ledger
 from api.app.settings import Settings
 from client.authoring import retract
 from client.local import LocalClient
@@ -25,6 +24,7 @@ from ledger.directory import Patient
 from records.opening import find_records
 from storage.sql.identifiers import Kept, Witness
 from tests.support.clinic import Clinic
+from tests.support.inside import opened
 
 SYSTEM = "https://north.example/mrn"
 UUID = "5f0c1d2e-0000-4000-8000-00000000000a"
@@ -127,7 +127,7 @@ def test_it_is_the_same_after_a_restart_and_in_one_file(clinic: Clinic, tmp_path
     assert (summary.new, summary.rejected, summary.patients) == (2, 2, 1)
     assert OTHER in reasons(summary) and "its Patient is set aside" in reasons(summary)
     clinic.ledger.close()
-    clinic.ledger = open_ledger(clinic.settings)
+    clinic.ledger = opened(clinic.settings)
     summary = clinic.bring(write(tmp_path / "b.json", *both[1::2]))
     assert (summary.new, summary.rejected) == (0, 2)
     with clinic.ledger.database.read() as connection:
@@ -541,7 +541,7 @@ def test_doubtful_dates_of_rows_and_resources_are_told(clinic: Clinic, tmp_path:
 
 def test_both_engines_keep_witnesses_and_homes(settings: Settings) -> None:
     create_ledger(settings, "heartwood.example/whose")
-    ledger = open_ledger(settings)
+    ledger = opened(settings)
     try:
         kept, homes = ledger.identifiers, ledger.identifiers.imported
         assert kept.witness("pt_1") is None

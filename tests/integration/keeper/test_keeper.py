@@ -13,7 +13,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 import durable.trusted
-from api.app.opening import open_ledger
 from client import readings
 from client.beside import append
 from client.http import HttpClient
@@ -44,6 +43,7 @@ from storage.evidence import PROVING_TRIES, Proofs, ask_keeper, of_entries
 from storage.ledger import Ledger
 from tests.support.copies import copy_ledger
 from tests.support.histories import History
+from tests.support.inside import keeper_of, opened
 from tests.support.ledger_fixture import CONTENT, LedgerFixture, denied, entry_of, keys_of, signed
 from tests.support.people import People
 from tests.support.server import in_process
@@ -119,7 +119,7 @@ def assert_refused(keeper: KeyKeeper, asked: Ask, said: str) -> None:
 
 def test_a_permitted_reading_gets_the_key(people: People) -> None:
     """It opens the blob; asked for the same reading again, the keeper gives nothing."""
-    keeper, asked = people.fixture.ledger.keeper, ask(people)
+    keeper, asked = keeper_of(people.fixture.ledger), ask(people)
     key = asked.put(keeper)
     context = blob_context(people.pat.patient, people.record, people.blob)
     content = open_stream(key, context, people.fixture.ledger.blobs.read(people.blob))
@@ -130,7 +130,7 @@ def test_a_permitted_reading_gets_the_key(people: People) -> None:
 
 def test_under_a_newer_checkpoint_it_is_the_same_reading(people: People) -> None:
     """A second release isn't to be had by another receipt of the same entry."""
-    keeper, asked = people.fixture.ledger.keeper, ask(people)
+    keeper, asked = keeper_of(people.fixture.ledger), ask(people)
     asked.put(keeper)
     people.fixture.doctor()
     again = request(people, people.fixture.ledger, asked.entry)
@@ -140,7 +140,7 @@ def test_under_a_newer_checkpoint_it_is_the_same_reading(people: People) -> None
 
 def test_an_older_checkpoint_of_the_same_branch_is_taken(people: People) -> None:
     """Readings overtake each other; each is released once."""
-    keeper, first = people.fixture.ledger.keeper, ask(people)
+    keeper, first = keeper_of(people.fixture.ledger), ask(people)
     second = ask(people)
     assert second.put(keeper) == first.put(keeper)
 
@@ -150,11 +150,11 @@ def test_a_share_opens_with_the_reader_s_key_alone(people: People) -> None:
     private, other = X25519PrivateKey.generate(), X25519PrivateKey.generate()
     public = private.public_key().public_bytes_raw()
     asked = ask(people, reply=b64encode(public))
-    share = asked.put(people.fixture.ledger.keeper)
+    share = asked.put(keeper_of(people.fixture.ledger))
     info = share_info(people.pat.patient, asked.entry.event.id, public, people.blob)
     key = open_share(private.private_bytes_raw(), info, share)
     assert key not in share
-    assert key == ask(people).put(people.fixture.ledger.keeper)
+    assert key == ask(people).put(keeper_of(people.fixture.ledger))
     another = share_info(people.pat.patient, people.id("ev"), public, people.blob)
     for secret, bound in ((other, info), (private, another)):
         with pytest.raises(SealError):
@@ -307,8 +307,8 @@ REFUSED: dict[str, tuple[str, Callable[[People], Ask]]] = {
 def test_nothing_is_given_for(people: People, case: str) -> None:
     """The reason is said, no key is used up, and an honest reading still gets its key."""
     said, make = REFUSED[case]
-    assert_refused(people.fixture.ledger.keeper, make(people), said)
-    assert len(ask(people).put(people.fixture.ledger.keeper)) == 32
+    assert_refused(keeper_of(people.fixture.ledger), make(people), said)
+    assert len(ask(people).put(keeper_of(people.fixture.ledger))) == 32
 
 
 @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ def test_nothing_is_given_for(people: People, case: str) -> None:
 )
 def test_an_old_reading(people: People, age: int, given: bool) -> None:
     """By the keeper's own clock, to the millisecond; none from the future either."""
-    keeper, asked = people.fixture.ledger.keeper, ask(people)
+    keeper, asked = keeper_of(people.fixture.ledger), ask(people)
     keeper._clock = lambda: asked.entry.time + age
     if given:
         assert len(asked.put(keeper)) == 32
@@ -332,8 +332,8 @@ def test_an_old_reading(people: People, age: int, given: bool) -> None:
 def fork(people: People, tmp_path: Path) -> Iterator[Ledger]:
     """The same ledger under the same keys, of which somebody writes a second history."""
     people.fixture.close()
-    forked = open_ledger(copy_ledger(people.fixture.settings, tmp_path / "fork"))
-    people.fixture.ledger = open_ledger(people.fixture.settings)
+    forked = opened(copy_ledger(people.fixture.settings, tmp_path / "fork"))
+    people.fixture.ledger = opened(people.fixture.settings)
     yield forked
     forked.close()
 
@@ -345,7 +345,7 @@ def test_another_log(people: People, tmp_path: Path) -> None:
     )
     there = People.of(other)
     entry_of(other.answer(there.grant(), there.pat.actor.key))
-    assert_refused(people.fixture.ledger.keeper, ask(there), "the receipt is not valid")
+    assert_refused(keeper_of(people.fixture.ledger), ask(there), "the receipt is not valid")
     other.close()
 
 
@@ -356,7 +356,7 @@ Prove = Callable[[int, int], Sequence[bytes]]
 @pytest.mark.parametrize("longer", [-1, 0, 1, 2], ids=["shorter", "as long", "longer", "longest"])
 def test_a_fork(people: People, fork: Ledger, longer: int, proof: str) -> None:
     """Whatever its length and its proof: the keeper follows one branch of the log only."""
-    keeper = people.fixture.ledger.keeper
+    keeper = keeper_of(people.fixture.ledger)
     for _ in range(2):
         entry_of(people.fixture.answer(people.grant(), people.pat.actor.key))
     ask(people).put(keeper)
@@ -379,16 +379,18 @@ def test_a_fork(people: People, fork: Ledger, longer: int, proof: str) -> None:
 def test_a_fork_shown_to_another_process(people: People, fork: Ledger) -> None:
     """The keepers on one folder follow one branch: what one of them wrote down, the others go on from."""
     keeper, trunk, other = (
-        people.fixture.ledger.keeper,
+        keeper_of(people.fixture.ledger),
         of_entries(fork, 0),
-        open_ledger(people.fixture.settings),
+        opened(people.fixture.settings),
     )
     keeper._branch.follow(trunk.since(0))
-    ask(people, other).put(other.keeper)
-    other.keeper._branch.write_now()
+    ask(people, other).put(keeper_of(other))
+    keeper_of(other)._branch.write_now()
     fork.append([signed(fork, people.grant(), people.pat.actor.key) for _ in range(5)])
     asked = ask(people, fork)
-    assert asked.answer(keeper, asked.shown.since(trunk.size)) == Conflict(other.keeper.seen.size)
+    assert asked.answer(keeper, asked.shown.since(trunk.size)) == Conflict(
+        keeper_of(other).seen.size
+    )
     assert_refused(keeper, asked, "the receipt is not valid")
     assert len(ask(people).put(keeper)) == 32
     other.close()
@@ -397,7 +399,7 @@ def test_a_fork_shown_to_another_process(people: People, fork: Ledger) -> None:
 def test_a_damaged_checkpoint_under_a_running_keeper(people: People) -> None:
     """Nothing is released while what the keepers share can't be read; mended, all goes on."""
     keeper, file = (
-        people.fixture.ledger.keeper,
+        keeper_of(people.fixture.ledger),
         people.fixture.settings.data / "keeper" / "checkpoint",
     )
     ask(people).put(keeper)
@@ -413,7 +415,7 @@ def test_a_keeper_that_can_not_write_where_it_stands(
     people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It follows nothing and gives nothing, however often it is asked, until its disk takes it."""
-    keeper, asked = people.fixture.ledger.keeper, ask(people)
+    keeper, asked = keeper_of(people.fixture.ledger), ask(people)
     seen = keeper.seen
 
     def disk_full(path: Path, data: bytes) -> None:
@@ -431,14 +433,14 @@ def test_a_keeper_that_can_not_write_where_it_stands(
 @pytest.mark.parametrize("orderly", [True, False], ids=["closed", "killed"])
 def test_a_fork_after_a_restart(people: People, fork: Ledger, orderly: bool) -> None:
     """The last checkpoint seen is in a file of the keeper's own, also if nobody closed it."""
-    ask(people).put(people.fixture.ledger.keeper)
+    ask(people).put(keeper_of(people.fixture.ledger))
     if orderly:
         people.fixture.reopen()
         again = people.fixture.ledger
     else:
-        again = open_ledger(people.fixture.settings)
+        again = opened(people.fixture.settings)
     fork.append([signed(fork, people.grant(), people.pat.actor.key) for _ in range(5)])
-    assert_refused(again.keeper, ask(people, fork), "the receipt is not valid")
+    assert_refused(keeper_of(again), ask(people, fork), "the receipt is not valid")
     if not orderly:
         again.close()
 
@@ -446,18 +448,18 @@ def test_a_fork_after_a_restart(people: People, fork: Ledger, orderly: bool) -> 
 def test_a_second_release_after_a_restart(people: People) -> None:
     """Once for each reading, whatever became of the process."""
     asked = ask(people)
-    asked.put(people.fixture.ledger.keeper)
+    asked.put(keeper_of(people.fixture.ledger))
     people.fixture.reopen()
-    assert_refused(people.fixture.ledger.keeper, asked, "has already received its key")
+    assert_refused(keeper_of(people.fixture.ledger), asked, "has already received its key")
 
 
 def test_a_backup_behind_the_keeper(people: People, fork: Ledger) -> None:
     """Database and checkpoint file rolled back together: the keeper has seen more."""
-    ask(people).put(people.fixture.ledger.keeper)
-    ask(people).put(people.fixture.ledger.keeper)
-    people.fixture.ledger.keeper._branch.write_now()
+    ask(people).put(keeper_of(people.fixture.ledger))
+    ask(people).put(keeper_of(people.fixture.ledger))
+    keeper_of(people.fixture.ledger)._branch.write_now()
     asked = ask(people, fork)
-    assert_refused(people.fixture.ledger.keeper, asked, "the receipt is not valid")
+    assert_refused(keeper_of(people.fixture.ledger), asked, "the receipt is not valid")
 
 
 # From where its caller proves.
@@ -465,7 +467,7 @@ def test_a_backup_behind_the_keeper(people: People, fork: Ledger) -> None:
 
 def test_evidence_from_another_size_is_a_conflict(people: People) -> None:
     """It says where the keeper stands and nothing else; nothing moves, and nothing is used up."""
-    keeper = people.fixture.ledger.keeper
+    keeper = keeper_of(people.fixture.ledger)
     ask(people).put(keeper)
     asked, seen = ask(people), keeper.seen
     for since in (-1, 0, 1, seen.size - 1, seen.size + 1, asked.shown.size, 1_000_000):
@@ -477,7 +479,7 @@ def test_evidence_from_another_size_is_a_conflict(people: People) -> None:
 
 def test_a_conflict_never_moves_the_keeper_back(people: People) -> None:
     """An older checkpoint, from a size that it never followed: neither taken nor gone back to."""
-    keeper, older = people.fixture.ledger.keeper, ask(people)
+    keeper, older = keeper_of(people.fixture.ledger), ask(people)
     ask(people).put(keeper)
     seen = keeper.seen
     assert older.answer(keeper, older.shown.since(seen.size - 2)) == Conflict(seen.size)
@@ -487,7 +489,7 @@ def test_a_conflict_never_moves_the_keeper_back(people: People) -> None:
 
 def test_whoever_proves_to_a_size_that_was_followed_is_not_asked_again(people: People) -> None:
     """However far others moved the keeper on meanwhile: what a followed checkpoint extends lies on the branch."""
-    keeper, older, newer = people.fixture.ledger.keeper, ask(people), ask(people)
+    keeper, older, newer = keeper_of(people.fixture.ledger), ask(people), ask(people)
     newer.put(keeper)
     shown = older.shown.since(newer.shown.size)
     for _ in range(3):
@@ -500,7 +502,7 @@ def test_whoever_proves_to_a_size_that_was_followed_is_not_asked_again(people: P
 
 def test_what_was_followed_needs_no_proof(people: People) -> None:
     """Of two readings under one checkpoint the later one proves nothing again, wherever the keeper is by then."""
-    keeper, older = people.fixture.ledger.keeper, ask(people)
+    keeper, older = keeper_of(people.fixture.ledger), ask(people)
     older.put(keeper)
     ask(people).put(keeper)
 
@@ -513,7 +515,7 @@ def test_what_was_followed_needs_no_proof(people: People) -> None:
 
 def test_a_fork_from_a_size_that_was_followed(people: People, fork: Ledger) -> None:
     """It extends what the keeper followed once, and not what it followed last."""
-    keeper, trunk = people.fixture.ledger.keeper, of_entries(people.fixture.ledger, 0)
+    keeper, trunk = keeper_of(people.fixture.ledger), of_entries(people.fixture.ledger, 0)
     keeper._branch.follow(trunk.since(0))
     assert keeper.seen.size == trunk.size == fork.head().size
     ask(people).put(keeper)
@@ -526,7 +528,7 @@ def test_a_fork_from_a_size_that_was_followed(people: People, fork: Ledger) -> N
 
 def test_a_fork_opens_no_name(people: People, fork: Ledger) -> None:
     """What is shown to anybody signed in is shown of the branch that the keeper follows."""
-    keeper, account = people.fixture.ledger.keeper, people.doctor.account
+    keeper, account = keeper_of(people.fixture.ledger), people.doctor.account
     key = object_key(people.fixture.ledger.keys, account, account)
 
     def name(ledger: Ledger) -> str:
@@ -548,14 +550,14 @@ def test_a_fork_opens_no_name(people: People, fork: Ledger) -> None:
 def test_a_reader_hears_of_no_conflict(people: People, told: int, far: bool) -> None:
     """Whatever the program believes of the keeper, the content comes, and the next time it knows."""
     ledger = people.fixture.ledger
-    ask(people).put(ledger.keeper)
+    ask(people).put(keeper_of(ledger))
     with in_process(ledger) as web, closing(HttpClient(web.url)) as client:
         ledger.keeper_size = told
         where = client if far else LocalClient(ledger)
         shown = readings.read(where, people.doctor, people.record, "TREAT")[1]
         assert b"".join(shown.content) == CONTENT
     assert shown.texts == {"title": "Blood count"}
-    assert ledger.keeper_size == ledger.keeper.seen.size == shown.entry.link.seq + 1
+    assert ledger.keeper_size == keeper_of(ledger).seen.size == shown.entry.link.seq + 1
 
 
 READINGS = 25
@@ -563,9 +565,9 @@ READINGS = 25
 
 def test_two_workers_share_one_keeper(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each moves it on under the other's hands, and no reader notices."""
-    first, second = people.fixture.ledger, open_ledger(people.fixture.settings)
+    first, second = people.fixture.ledger, opened(people.fixture.settings)
     own, second.keeper = second.keeper, first.keeper
-    release, conflicts = first.keeper.release, list[Conflict]()
+    release, conflicts = keeper_of(first).release, list[Conflict]()
 
     def counted(*asked: Any) -> bytes | Conflict:
         answer = release(*asked)
@@ -573,7 +575,7 @@ def test_two_workers_share_one_keeper(people: People, monkeypatch: pytest.Monkey
             conflicts.append(answer)
         return answer
 
-    monkeypatch.setattr(first.keeper, "release", counted)
+    monkeypatch.setattr(keeper_of(first), "release", counted)
 
     def read(ledger: Ledger) -> list[bytes]:
         client = LocalClient(ledger)
@@ -586,29 +588,29 @@ def test_two_workers_share_one_keeper(people: People, monkeypatch: pytest.Monkey
         given = list(pool.map(read, (first, second, first, second)))
     assert given == [[CONTENT] * READINGS] * 4
     assert conflicts, "none moved the keeper on under another's hands"
-    assert first.keeper.seen.size == people.fixture.size()
+    assert keeper_of(first).seen.size == people.fixture.size()
     second.keeper = own
     second.close()
 
 
 def test_a_second_release_by_another_process(people: People) -> None:
     """Once for each reading, whichever of the keepers on one folder is asked."""
-    asked, other = ask(people), open_ledger(people.fixture.settings)
-    asked.put(people.fixture.ledger.keeper)
-    assert_refused(other.keeper, asked, "has already received its key")
-    assert len(ask(people, other).put(other.keeper)) == 32
+    asked, other = ask(people), opened(people.fixture.settings)
+    asked.put(keeper_of(people.fixture.ledger))
+    assert_refused(keeper_of(other), asked, "has already received its key")
+    assert len(ask(people, other).put(keeper_of(other))) == 32
     other.close()
 
 
 def test_a_keeper_restarted_behind_its_caller(people: People) -> None:
     """It was killed before it wrote down how far it had come: the caller proves again from there."""
     ledger = people.fixture.ledger
-    ask(people).put(ledger.keeper)
-    told = ledger.keeper.seen.size
-    ask(people).put(ledger.keeper)
-    again = open_ledger(people.fixture.settings)
-    assert again.keeper.seen.size <= told < ledger.keeper_size
-    assert len(ask(people).put(again.keeper)) == 32
+    ask(people).put(keeper_of(ledger))
+    told = keeper_of(ledger).seen.size
+    ask(people).put(keeper_of(ledger))
+    again = opened(people.fixture.settings)
+    assert keeper_of(again).seen.size <= told < ledger.keeper_size
+    assert len(ask(people).put(keeper_of(again))) == 32
     again.close()
 
 
@@ -701,11 +703,11 @@ def test_a_reading_that_its_actor_never_signed(
 ) -> None:
     """Under a good checkpoint that extends what the keeper saw: the author's signature is missing."""
     if seen:
-        ask(people).put(people.fixture.ledger.keeper)
+        ask(people).put(keeper_of(people.fixture.ledger))
     true, event = ask(people), Event.of(people.reading())
     sig, key = sign(people, event)
     forged = Forger(people.fixture).reading(event, sig, key)
-    assert_refused(people.fixture.ledger.keeper, replace(true, shown=forged), said)
+    assert_refused(keeper_of(people.fixture.ledger), replace(true, shown=forged), said)
 
 
 @pytest.mark.xfail(
@@ -719,7 +721,7 @@ def test_a_denied_reading_written_as_permitted(people: People) -> None:
     true, event = ask(people), Event.of(people.reading(stranger))
     sig = sign_event(stranger.key, people.fixture.ledger.origin, event.raw)
     forged = Forger(people.fixture).reading(event, sig, stranger.key.id)
-    assert_refused(people.fixture.ledger.keeper, replace(true, shown=forged), ".")
+    assert_refused(keeper_of(people.fixture.ledger), replace(true, shown=forged), ".")
 
 
 # Sealed fields.
@@ -754,9 +756,9 @@ def title_of(people: People, shown: Proofs, record: str = "") -> Fields:
 def test_fields_open_for_who_reads(people: People) -> None:
     """The title, for a reading of the record and for a history of the chart."""
     asked = title_of(people, ask(people).shown)
-    assert asked.put(people.fixture.ledger.keeper) == ["Blood count"]
+    assert asked.put(keeper_of(people.fixture.ledger)) == ["Blood count"]
     shown = _by_pat(_history)(people).shown
-    assert title_of(people, shown).put(people.fixture.ledger.keeper) == ["Blood count"]
+    assert title_of(people, shown).put(keeper_of(people.fixture.ledger)) == ["Blood count"]
 
 
 def auditor(people: People) -> Actor:
@@ -836,7 +838,7 @@ def test_no_field_is_opened_for(people: People, case: str) -> None:
     """The reason is said."""
     said, make = CLOSED[case]
     with pytest.raises(KeeperRefused, match=said):
-        make(people).put(people.fixture.ledger.keeper)
+        make(people).put(keeper_of(people.fixture.ledger))
 
 
 def test_an_auditor_gets_no_content(people: People) -> None:
@@ -848,7 +850,7 @@ def test_an_auditor_gets_no_content(people: People) -> None:
 
 def test_sealing_gives_nothing_away(people: People) -> None:
     """What comes back is another ciphertext each time, and never the text or the key."""
-    keeper = people.fixture.ledger.keeper
+    keeper = keeper_of(people.fixture.ledger)
     key = object_key(people.fixture.ledger.keys, people.pat.patient, people.record)
     sealed = [keeper.seal(key, people.pat.stream, "ev_1", {"title": "Secret"}) for _ in range(2)]
     assert sealed[0] != sealed[1]

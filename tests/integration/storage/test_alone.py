@@ -3,15 +3,15 @@
 import multiprocessing
 from typing import Any
 
-from api.app.opening import open_ledger
 from api.app.settings import Settings
 from storage.ledger import Ledger
+from tests.support.inside import opened
 from tests.support.ledger_fixture import LedgerFixture
 from tests.support.server import until
 
 
 def _hold(settings: Settings, ready: Any) -> None:
-    with open_ledger(settings).database.alone("counting") as alone:
+    with opened(settings).database.alone("counting") as alone:
         ready.send(alone)
         ready.recv()
 
@@ -28,7 +28,7 @@ def test_alone(settings: Settings) -> None:
     child = context.Process(target=_hold, args=(settings, theirs))
     child.start()
     assert ours.recv() is True
-    ledger = open_ledger(settings)
+    ledger = opened(settings)
     try:
         with ledger.database.alone("counting") as alone:
             assert not alone

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from api.app.opening import open_ledger
 from client.signers import possession
 from crypto import canonical
 from crypto.encoding import b64encode
@@ -24,6 +23,7 @@ from ledger.times import format_time
 from records import opening
 from storage.clock import wall_clock
 from storage.sql.database import Database
+from tests.support.inside import opened
 from tests.support.ledger_fixture import (
     CONTENT,
     LedgerFixture,
@@ -454,7 +454,7 @@ def test_what_is_skipped_is_counted_over_all_processes(
     people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Refusals that aren't written change no entry, and still no process forgets another one's."""
-    fixture, other = people.fixture, open_ledger(people.fixture.settings)
+    fixture, other = people.fixture, opened(people.fixture.settings)
     for _ in range(LIMIT):
         denied(fixture.answer(people.reading(), people.doctor.key))
     for ledger in (fixture.ledger, other, fixture.ledger, other, fixture.ledger):

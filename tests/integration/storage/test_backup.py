@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from api.app.maintenance import opened_stores, secrets_of, target_of, upgrade_schema_of
-from api.app.opening import open_ledger
 from api.app.settings import Settings
 from client import beside
 from consent.auditor import audit_export
@@ -34,6 +33,7 @@ from tests.integration.storage.test_upgrade import NEW, OLD, old_ledger
 from tests.support.child_processes import start
 from tests.support.commands import heartwood
 from tests.support.copies import copy_ledger
+from tests.support.inside import opened
 from tests.support.ledger_fixture import CONTENT, LedgerFixture, Person, vkeys
 from tests.support.workers import back_up_until
 
@@ -93,7 +93,7 @@ def new_place(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Se
 
 def grown(settings: Settings, pat: Person, records: int) -> int:
     """Append to a closed ledger; its size then."""
-    ledger = open_ledger(settings)
+    ledger = opened(settings)
     for _ in range(records):
         one = Upload(pat.patient, "document", "text/plain", [b"later"])
         beside.upload(ledger, pat.actor, [one])
@@ -114,7 +114,7 @@ def test_from_backup_to_work(
     )  # the old data directory is still there, its database isn't
     said = f"has {size} entries, and {more} were acknowledged.*accept-restore --as OPERATOR"
     with pytest.raises(StartRefused, match=said):
-        open_ledger(place)
+        opened(place)
     goes_on(
         home, place, f"continues from {size} entries; known to be lost: {more - size} acknowledged"
     )
@@ -128,7 +128,7 @@ def test_onto_the_other_engine_without_the_old_place(
     grown(home.settings, home.pat, 1)
     home.restored(place)
     with pytest.raises(StartRefused, match=r"last checkpoint.* is missing.*accept-restore"):
-        open_ledger(place)
+        opened(place)
     modes = {
         path.stat().st_mode & 0o777
         for folder in (home.backup, home.keeper, place.data)
@@ -144,7 +144,7 @@ def goes_on(home: Home, place: Settings, said: str) -> None:
     (operator,) = (place.data / "people").iterdir()
     ran = heartwood(place, "accept-restore", "--as", operator)
     assert ran.code == 0 and said in ran.out, ran
-    ledger = open_ledger(place)
+    ledger = opened(place)
     record = opening.find_record(ledger, home.record)
     proposal = beside.reading(ledger, home.pat.actor, record, "PATRQT")
     assert b"".join(opening.open_record(ledger, proposal).content) == CONTENT
@@ -163,7 +163,7 @@ def goes_on(home: Home, place: Settings, said: str) -> None:
 
 def test_a_backup_while_others_append(home: Home, tmp_path: Path) -> None:
     """Consistent whatever instant it is of; the next one copies what is new alone, and takes its place."""
-    ledger, going = open_ledger(home.settings), threading.Event()
+    ledger, going = opened(home.settings), threading.Event()
     staged: list[str] = []
 
     def append() -> None:
@@ -226,10 +226,10 @@ def test_a_backup_of_an_older_schema(
     place = new_place(OTHER[engine], request, tmp_path)
     restore(check_backup(tmp_path / "backup", settings.data), target_of(place))
     with pytest.raises(StartRefused, match=r"older than .*heartwood upgrade"):
-        open_ledger(place, older=True)
+        opened(place, older=True)
     assert upgrade_schema_of(place) == (OLD, NEW)
     # Nothing was lost: the old directory's checkpoint came along, and nothing is to be accepted.
-    ledger = open_ledger(place, older=True)
+    ledger = opened(place, older=True)
     seq = old.read(ledger)
     assert ledger.head().size == seq + 1
     ledger.close()
@@ -317,7 +317,7 @@ def test_what_cannot_be_had(home: Home, tmp_path: Path) -> None:
     # A keeper's store from before a patient was registered can't open that patient's keys.
     fixture = LedgerFixture(
         home.settings,
-        open_ledger(home.settings),
+        opened(home.settings),
         home.fixture.operator,
         home.fixture.north,
         home.fixture.south,

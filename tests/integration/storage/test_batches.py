@@ -10,10 +10,10 @@ import random
 
 import pytest
 
-from api.app.opening import open_ledger
 from api.app.settings import Settings
 from ledger.refusals import Refusals
 from tests.deep.witness import everything_holds
+from tests.support.inside import opened
 from tests.support.ledger_fixture import LedgerFixture, denied, refused
 from tests.support.one_by_one import KEEPING, play
 
@@ -43,7 +43,7 @@ def test_refusals_that_leave_no_entry_are_counted_by_all(settings: Settings) -> 
     record = fixture.record(pat).record
     for _ in range(REFUSALS):
         denied(fixture.ledger.append([fixture.reading(doctor, record)])[0])
-    size, other = fixture.size(), open_ledger(settings)
+    size, other = fixture.size(), opened(settings)
     try:
         for ledger in (other, fixture.ledger, other, other, fixture.ledger, fixture.ledger):
             outcome = ledger.append([fixture.reading(doctor, record)])[0]

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from api.app.maintenance import opened_stores
-from api.app.opening import open_ledger
 from api.app.settings import Settings
 from api.operator.restoring import accept_restore
 from journeys.errors import RecordsError
 from ledger.checkpoint import open_checkpoint
 from storage.ledger import Ledger
 from storage.status import status
+from tests.support.inside import opened
 from tests.support.ledger_fixture import LedgerFixture, Person
 
 LOCKED_SECONDS = 1.0
@@ -62,7 +62,7 @@ def at_the_anchor(
 
 def open_and_close(settings: Settings) -> None:
     """As every command does."""
-    open_ledger(settings).close()
+    opened(settings).close()
 
 
 def look(settings: Settings) -> None:
@@ -85,7 +85,7 @@ def test_opening_while_a_neighbour_appends(
 
 def restored(settings: Settings) -> Ledger:
     """Opened as `accept-restore` does."""
-    return open_ledger(settings, restored=True)
+    return opened(settings, restored=True)
 
 
 def test_nothing_is_declared_lost_while_a_neighbour_appends(

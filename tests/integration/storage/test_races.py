@@ -16,6 +16,7 @@ from journeys.sealing import object_key
 from ledger.event import sign_bundle
 from ledger.times import DAY_MS, format_time
 from tests.support.child_processes import CONTEXT, start
+from tests.support.inside import keeper_of
 from tests.support.ledger_fixture import LedgerFixture, Person
 from tests.support.workers import (
     PATIENCE_SECONDS,
@@ -148,7 +149,7 @@ def name_of(fixture: LedgerFixture, patient: str) -> str:
     event = fixture.ledger.stream(f"patient/{patient}", fixture.size())[0].event
     key = object_key(fixture.ledger.keys, patient, patient)
     name = field_name(event.stream, patient, event.id, "name")
-    return open_field(fixture.ledger.keeper._object(key), name, event.body["name"])
+    return open_field(keeper_of(fixture.ledger)._object(key), name, event.body["name"])
 
 
 def test_no_reading_after_a_revocation(fixture: LedgerFixture) -> None:

@@ -12,7 +12,6 @@ from unittest.mock import patch
 import pytest
 from sqlalchemy import Connection, select
 
-from api.app.opening import open_ledger
 from api.app.settings import Settings
 from ledger.entry import Entry
 from ledger.errors import Tampered
@@ -27,6 +26,7 @@ from tests.support.child_processes import start
 from tests.support.commands import heartwood
 from tests.support.copies import copy_ledger
 from tests.support.histories import History, reading, rich_history
+from tests.support.inside import opened
 from tests.support.ledger_fixture import LedgerFixture
 
 FOLDED = {kind.name for kind in TYPES if kind.changes}
@@ -61,11 +61,11 @@ def sql(settings: Settings) -> Iterator[Connection]:
 
 def built(settings: Settings, swap: bool = False) -> Rebuilt:
     """What a rebuild finds."""
-    opened = open_ledger(settings)
+    ledger = opened(settings)
     try:
-        return rebuild(opened.store, swap)
+        return rebuild(ledger.store, swap)
     finally:
-        opened.close()
+        ledger.close()
 
 
 def rows(settings: Settings) -> dict[str, list[str]]:
@@ -126,11 +126,11 @@ def damaged(settings: Settings, view: str, damage: Damage) -> int:
 
 
 def test_views_are_what_the_log_says(rich: Settings) -> None:
-    opened = open_ledger(rich)
-    with opened.database.read() as connection:
-        raws = opened.store.range(connection, 0, opened.head().size)
+    ledger = opened(rich)
+    with ledger.database.read() as connection:
+        raws = ledger.store.range(connection, 0, ledger.head().size)
         counts = {kind: len(connection.execute(select(TABLES[kind])).all()) for kind in VIEWS}
-    opened.close()
+    ledger.close()
     assert {Entry.parse(raw).event.type.name for raw in raws} >= FOLDED
     assert all(counts.values()), "a view without a row shows nothing"
     rows_so_far = Rows()
@@ -214,9 +214,9 @@ def _killed(settings: Settings, when: str, after: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         real(*arguments)
 
-    opened = open_ledger(settings)
+    ledger = opened(settings)
     with patch.object(Database, "insert", dying if when == "during" else real):
-        rebuild(opened.store, swap=True)
+        rebuild(ledger.store, swap=True)
     os.kill(os.getpid(), signal.SIGKILL)
 
 

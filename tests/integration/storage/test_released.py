@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from api.app.maintenance import believe_clock, upgrade_schema_of
-from api.app.opening import open_ledger
 from api.app.settings import Settings
 from client import beside
 from client.local import LocalClient
@@ -27,6 +26,7 @@ from storage.exports import write_export
 from storage.ledger import Ledger
 from storage.sql.views import rebuild
 from tests.support.commands import heartwood
+from tests.support.inside import opened
 from tests.support.ledger_fixture import vkeys
 from tests.support.paths import FIXTURES
 
@@ -79,7 +79,7 @@ def test_exports_verify_and_audit_as_they_did(left: Left, name: str) -> None:
 def test_a_database_is_upgraded_and_goes_on(left: Left) -> None:
     settings = Settings(data=left.folder / "ledger")
     with pytest.raises(StartRefused, match="heartwood upgrade"):
-        open_ledger(settings)
+        opened(settings)
     believe_clock(settings, wall_clock())  # the last entry is as old as the release
     goes_on(left, settings)
 
@@ -109,7 +109,7 @@ def goes_on(left: Left, settings: Settings) -> None:
     upgraded = heartwood(settings, "upgrade", "--as", left.operator)
     assert upgraded.code == 0, upgraded.err
     assert not upgrade_needed(settings)
-    ledger = open_ledger(settings)
+    ledger = opened(settings)
     try:
         used(ledger, left)
         assert rebuild(ledger.store, swap=False).differences == {}

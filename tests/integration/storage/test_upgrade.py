@@ -17,7 +17,6 @@ from sqlalchemy import Boolean, Connection, MetaData, Table, inspect, select, te
 import storage.sql.migrations
 from api.app.creating import create_ledger
 from api.app.maintenance import upgrade_schema_of
-from api.app.opening import open_ledger
 from api.app.settings import Settings
 from client import beside, groups, registering
 from client.beside import append, propose
@@ -47,6 +46,7 @@ from tests.support.child_processes import start
 from tests.support.commands import heartwood
 from tests.support.copies import copy_ledger, put_database
 from tests.support.exports import ORIGIN, Export, Files, Forger, forgeable, write_files
+from tests.support.inside import opened
 from tests.support.ledger_fixture import CONTENT, Person, vkeys
 from tests.support.memory_log import with_manifest
 
@@ -70,7 +70,7 @@ class Old:
     @contextmanager
     def opened(self) -> Iterator[Ledger]:
         """The ledger, by this program."""
-        ledger = open_ledger(self.settings)
+        ledger = opened(self.settings)
         yield ledger
         ledger.close()
 
@@ -108,7 +108,7 @@ def old_ledger(settings: Settings) -> Old:
     with patch("api.app.creating.registry_hash", lambda: registry_hash(1)):
         created = create_ledger(settings, ORIGIN)
     operator = read_keyfile(created.keyfile)
-    ledger = open_ledger(settings, older=True)
+    ledger = opened(settings, older=True)
     north, south = (
         registering.add_hospital(LocalClient(ledger), operator, name, "Europe/Berlin")
         for name in ("Nord", "Süd")
@@ -169,7 +169,7 @@ def _fitting(table: Table, row: dict[str, Any]) -> dict[str, Any]:
 
 def test_an_older_ledger_is_not_opened_but_upgraded(old: Old) -> None:
     with pytest.raises(StartRefused, match=f"schema {OLD}, older than {NEW}: run `heartwood upg"):
-        open_ledger(old.settings)
+        opened(old.settings)
     ran = heartwood(old.settings, "upgrade", "--as", old.operator)
     assert ran.code == 0, ran
     assert f"schema {OLD} → {NEW}, all views rebuilt from the log" in ran.out
@@ -219,7 +219,7 @@ def test_without_the_operator_the_schema_alone_is_upgraded(old: Old) -> None:
     assert "names edition 1 of the registry" in ran.err and "--as OPERATOR" in ran.err
     assert old.schema() == NEW
     with pytest.raises(StartRefused, match="run `heartwood upgrade --as OPERATOR`"):
-        open_ledger(old.settings)
+        opened(old.settings)
     assert heartwood(old.settings, "upgrade", "--as", old.operator).code == 0
     with old.opened() as ledger:
         old.read(ledger)
@@ -230,7 +230,7 @@ def test_only_the_operator_names_a_registry(old: Old, tmp_path: Path) -> None:
     assert ran.code == 2 and old.schema() == OLD
     admin = old.north.admin
     upgrade_schema_of(old.settings)
-    ledger = open_ledger(old.settings, older=True)
+    ledger = opened(old.settings, older=True)
     body: dict[str, Any] = {"policy": last_policy(ledger.policies()).policy}
     for registry in (registry_hash(), bytes(32)):
         body["registry"] = b64encode(registry)
@@ -242,7 +242,7 @@ def test_only_the_operator_names_a_registry(old: Old, tmp_path: Path) -> None:
 
 def test_before_the_registry_is_named_no_newer_event_is_taken(old: Old) -> None:
     upgrade_schema_of(old.settings)
-    ledger = open_ledger(old.settings, older=True)
+    ledger = opened(old.settings, older=True)
     with pytest.raises(Refused, match=r"group\.formed, which the registry in force does not have"):
         groups.form(LocalClient(ledger), old.south.admin, "Kardiologie")
     ledger.close()
@@ -296,7 +296,7 @@ def test_a_restored_old_backup_is_upgraded_then_accepted(old: Old, tmp_path: Pat
     assert ran.code == 4 and "accept-restore" in ran.err
     assert heartwood(restored, "accept-restore", "--as", old.operator).code == 0
     assert heartwood(restored, "upgrade", "--as", old.operator).code == 0
-    ledger = open_ledger(restored)
+    ledger = opened(restored)
     old.read(ledger)
     write_export(ledger, tmp_path / "export")
     ledger.close()

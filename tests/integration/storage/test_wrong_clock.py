@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from api.app.opening import open_ledger
 from api.app.settings import Settings
 from client import beside
 from ledger.times import DAY_MS, format_time
@@ -17,6 +16,7 @@ from storage.sql.database import Database
 from tests.integration.conftest import fresh_settings
 from tests.integration.storage.test_backup import Home, new_place
 from tests.support.commands import heartwood
+from tests.support.inside import opened
 from tests.support.ledger_fixture import CONTENT, LedgerFixture, Person
 
 AHEAD_MS = 400 * DAY_MS
@@ -40,7 +40,7 @@ def home(settings: Settings, tmp_path: Path) -> Home:
 
 def write(settings: Settings, pat: Person) -> None:
     """One upload, by a process of its own whose clock is right."""
-    ledger = open_ledger(settings)
+    ledger = opened(settings)
     try:
         one = Upload(pat.patient, "document", "text/plain", [b"later"])
         beside.upload(ledger, pat.actor, [one])
@@ -51,7 +51,7 @@ def write(settings: Settings, pat: Person) -> None:
 def write_ahead(home: Home, patch: pytest.MonkeyPatch, guarded: bool) -> None:
     """One upload by a clock that is ahead, the database's with it."""
     patch.setattr(Database, "clock", lambda database, connection: None)
-    ledger = open_ledger(home.settings, ahead, boot=this_boot if guarded else None)
+    ledger = opened(home.settings, ahead, boot=this_boot if guarded else None)
     try:
         one = Upload(home.pat.patient, "document", "text/plain", [b"from the future"])
         beside.upload(ledger, home.pat.actor, [one])
@@ -62,7 +62,7 @@ def write_ahead(home: Home, patch: pytest.MonkeyPatch, guarded: bool) -> None:
 
 def size(settings: Settings) -> int:
     """Entries in the ledger."""
-    ledger = open_ledger(settings)
+    ledger = opened(settings)
     try:
         return ledger.head().size
     finally:
@@ -137,7 +137,7 @@ def test_the_way_out_of_an_entry_of_the_future(
 
 def goes_on(settings: Settings, home: Home) -> None:
     """Read and write."""
-    ledger = open_ledger(settings)
+    ledger = opened(settings)
     found = opening.find_record(ledger, home.record)
     proposal = beside.reading(ledger, home.pat.actor, found, "PATRQT")
     assert b"".join(opening.open_record(ledger, proposal).content) == CONTENT
@@ -173,7 +173,7 @@ def test_a_clock_in_doubt_sweeps_nothing(settings: Settings) -> None:
     watch.saw(watch.wall())
     ran = heartwood(settings, "sweep")
     assert ran.code == 4 and "nothing is removed: the clock" in ran.err
-    ledger = open_ledger(settings)
+    ledger = opened(settings)
     with pytest.raises(Unavailable, match="nothing is removed: the clock"):
         GarbageCollector(ledger.stores, settings.data, ledger.clock, ledger.log.unavailable).due()
     assert ledger.blobs.size(blob)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from api.app.opening import open_ledger
 from api.app.settings import Settings
 from durable.errors import StartRefused
 from records import opening
 from storage.blobs.place import S3Place, open_place
 from storage.errors import BlobError
 from tests.support.commands import heartwood
+from tests.support.inside import opened
 from tests.support.ledger_fixture import CONTENT, LedgerFixture, Person
 from tests.support.lying_s3 import LyingS3, status
 from tests.support.server import serving
@@ -125,13 +125,13 @@ def test_the_blobs_of_a_ledger_are_where_its_directory_says(
     for other in ("", f"file:{tmp_path / 'x'}", there.blobs.replace("/w/", "/v/")):
         wrong = Settings(data=there.data, blobs=other)
         with pytest.raises(StartRefused, match="this ledger's blobs are in s3://wards/w at http"):
-            open_ledger(wrong)
+            opened(wrong)
         assert heartwood(wrong, "scrub").code == 4
     assert not (tmp_path / "data" / "blobs").exists() and not (tmp_path / "x").exists()
     here = Settings(data=tmp_path / "second")
     LedgerFixture.found(here).close()
     with pytest.raises(StartRefused, match=r"this ledger's blobs are in .*second/blobs, and"):
-        open_ledger(Settings(data=here.data, blobs=there.blobs))
+        opened(Settings(data=here.data, blobs=there.blobs))
 
 
 def test_moving_to_s3_and_back_while_in_use(gateway: Gateway, tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_moving_to_s3_and_back_while_in_use(gateway: Gateway, tmp_path: Path) ->
     assert (ran.code, ran.json["blobs"], ran.json["copied"]) == (0, 3, 1)
     moved = Settings(data=config.data, blobs=named)
     with pytest.raises(StartRefused, match="this ledger's blobs are in s3://"):
-        open_ledger(config)
+        opened(config)
     assert heartwood(moved, "scrub").code == 0
     fixture.settings = moved
     fixture.reopen()

@@ -22,7 +22,6 @@ from unittest.mock import patch
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from api.app.opening import open_ledger
 from api.app.settings import Settings
 from api.cli.app import main
 from client.beside import append
@@ -38,6 +37,7 @@ from storage.ledger import Ledger
 from synthetic import patients
 from tests.support.child_processes import run_command
 from tests.support.exports import flipped
+from tests.support.inside import opened
 
 HEARTWOOD = Path(sys.executable).with_name("heartwood")
 ORIGIN = "heartwood.example/cli"
@@ -128,7 +128,7 @@ class Founded:
     @contextlib.contextmanager
     def open(self) -> Iterator[Ledger]:
         """The ledger without the command line."""
-        ledger = open_ledger(Settings(data=self.shell.data, database_url="", blobs="", root=None))
+        ledger = opened(Settings(data=self.shell.data, database_url="", blobs="", root=None))
         try:
             yield ledger
         finally:

@@ -22,7 +22,6 @@ import httpx2
 import orjson
 import pytest
 
-from api.app.opening import open_ledger
 from api.app.settings import Settings
 from api.http import bodies, uploads
 from api.http.bounded import REQUESTS_LIMIT
@@ -37,6 +36,7 @@ from storage.exports import write_export
 from storage.sql import schema
 from tests.integration.conftest import ENGINES, fresh_settings
 from tests.support.commands import heartwood
+from tests.support.inside import opened
 from tests.support.ledger_fixture import LedgerFixture, Person, vkeys
 from tests.support.postgres import Cluster
 from tests.support.server import (
@@ -358,7 +358,7 @@ class Closed:
     def check(self, load: Load) -> None:
         """What was acknowledged stands where it was said to, once; the whole log verifies."""
         assert not load.wrong
-        ledger = open_ledger(self.settings)
+        ledger = opened(self.settings)
         try:
             entries = ledger.stream(self.pat.stream, ledger.head().size)
             seqs = {entry.event.id: entry.link.seq for entry in entries}

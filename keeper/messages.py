@@ -1,0 +1,197 @@
+"""The keeper's calls as messages: MessagePack, whose forms are those of the calls themselves.
+
+A frame is its length (4 bytes, big-endian) and a message. A connection begins with a greeting from either side. Then
+the caller sends `[call, arguments]` and the keeper answers `[null, value]`, or `[kind, words]` for an error, one after
+the other. What comes is decoded into exactly the types that `protocol.Keeper` declares, or refused.
+"""
+
+import inspect
+import os
+import struct
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+from socket import socket
+from types import GenericAlias
+from typing import Any
+
+import msgspec
+
+from crypto.errors import CryptoError
+from durable.errors import StorageError
+from keeper.errors import KeeperRefused, KeeperUnavailable
+from keeper.protocol import Keeper
+from ledger.errors import LedgerError
+
+VERSION = 1
+"""Of the messages; keeper and caller have the same."""
+FRAME_BYTES = 64 * 1024 * 1024
+"""Longest message: an export's list of 100,000 lines, or a batch of entries, with room."""
+_LENGTH = struct.Struct(">I")
+_encode = msgspec.msgpack.Encoder().encode
+ERRORS: dict[str, type[Exception]] = {
+    "refused": KeeperRefused,
+    "unavailable": KeeperUnavailable,
+    "storage": StorageError,
+    "ledger": LedgerError,
+    "crypto": CryptoError,
+}
+"""Errors that a call may raise, by their name in a message; the special before the general."""
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """The first message of a connection, from either side."""
+
+    version: int
+    origin: str
+    """The log that it is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a call's messages hold."""
+
+    arguments: msgspec.msgpack.Decoder[Any]
+    value: msgspec.msgpack.Decoder[Any]
+
+
+def _call(name: str) -> Call:
+    method = getattr(Keeper, name)
+    hints = typing.get_type_hints(method)
+    takes = tuple(hints[p] for p in inspect.signature(method).parameters if p != "self")
+    form: Any = GenericAlias(tuple, takes)
+    return Call(msgspec.msgpack.Decoder(form), msgspec.msgpack.Decoder(hints["return"]))
+
+
+ENDS = "close"
+"""The call that ends a connection."""
+CALLS = {name: _call(name) for name in vars(Keeper) if not name.startswith("_") and name != ENDS}
+"""Every other call by its name."""
+_raw = msgspec.msgpack.Decoder(tuple[str, msgspec.Raw])
+_answer = msgspec.msgpack.Decoder(tuple[str | None, msgspec.Raw])
+_words = msgspec.msgpack.Decoder(str)
+_greeting = msgspec.msgpack.Decoder(Greeting)
+
+
+class Malformed(Exception):
+    """A message that is none; the connection is of no use any more."""
+
+
+class Address:
+    """A socket's short address, as long as it is used."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises OSError where its folder isn't there."""
+        self._folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+        self.name = f"/proc/self/fd/{self._folder}/{path.name}"
+
+    def __enter__(self) -> str:
+        """The address, which has 107 bytes at most whatever the path has."""
+        return self.name
+
+    def __exit__(self, *error: object) -> None:
+        """Give the folder back."""
+        os.close(self._folder)
+
+
+def greet(line: socket, origin: str) -> None:
+    """Say who we are and hear the same; raises Malformed, OSError, or KeeperUnavailable for another log or version."""
+    send(line, _encode(Greeting(VERSION, origin)))
+    try:
+        other = _greeting.decode(_received(line))
+    except msgspec.MsgspecError as error:
+        raise Malformed(f"the greeting is none: {error}") from error
+    if other != Greeting(VERSION, origin):
+        raise KeeperUnavailable(
+            f"the other end speaks version {other.version} of the keeper's messages about {other.origin!r}, expected "
+            f"version {VERSION} about {origin!r}"
+        )
+
+
+def ask(line: socket, name: str, arguments: tuple[Any, ...]) -> Any:
+    """The answer to a call; raises what it raised, Malformed, or OSError for a connection that broke."""
+    send(line, _encode((name, arguments)))
+    try:
+        kind, raw = _answer.decode(_received(line))
+        if kind is None:
+            return None if name == ENDS else CALLS[name].value.decode(raw)
+        words = _words.decode(raw)
+    except msgspec.MsgspecError as error:
+        raise Malformed(f"the answer to {name} is none: {error}") from error
+    raise ERRORS.get(kind, KeeperUnavailable)(words)
+
+
+def asked(line: socket) -> tuple[str, tuple[Any, ...]] | None:
+    """The next call and its arguments, or None at the end of the connection; raises Malformed or OSError."""
+    frame = _received(line, may_end=True)
+    if frame is None:
+        return None
+    try:
+        name, raw = _raw.decode(frame)
+        if name == ENDS:
+            return name, ()
+        if name not in CALLS:
+            raise Malformed(f"got the call {name[:40]!r}, expected one of {', '.join(CALLS)}")
+        return name, CALLS[name].arguments.decode(raw)
+    except msgspec.MsgspecError as error:
+        raise Malformed(f"the call is none: {error}") from error
+
+
+def answer(line: socket, value: Any) -> None:
+    """Answer a call with a value."""
+    send(line, _encode((None, value)))
+
+
+def answer_error(line: socket, error: Exception) -> None:
+    """Answer a call with an error; of one that nobody foresaw, its type alone."""
+    for name, kind in ERRORS.items():
+        if isinstance(error, kind):
+            return send(line, _encode((name, str(error))))
+    words = f"the keeper met an error: {type(error).__name__}"
+    return send(line, _encode(("storage" if isinstance(error, OSError) else "unavailable", words)))
+
+
+def send(line: socket, message: bytes) -> None:
+    """Send one message."""
+    if len(message) > FRAME_BYTES:
+        raise StorageError(
+            f"got a message of {len(message)} bytes to the keeper, expected at most {FRAME_BYTES}"
+        )
+    line.sendall(_LENGTH.pack(len(message)) + message)
+
+
+@typing.overload
+def _received(line: socket) -> bytes: ...
+@typing.overload
+def _received(line: socket, may_end: typing.Literal[True]) -> bytes | None: ...
+def _received(line: socket, may_end: bool = False) -> bytes | None:
+    head = _bytes(line, _LENGTH.size, may_end)
+    if head is None:
+        return None
+    (length,) = _LENGTH.unpack(head)
+    if length > FRAME_BYTES:
+        raise Malformed(f"got a message of {length} bytes, expected at most {FRAME_BYTES}")
+    return _bytes(line, length)
+
+
+@typing.overload
+def _bytes(line: socket, count: int) -> bytes: ...
+@typing.overload
+def _bytes(line: socket, count: int, may_end: bool) -> bytes | None: ...
+def _bytes(line: socket, count: int, may_end: bool = False) -> bytes | None:
+    data = line.recv(min(count, 65_536)) if count else b""
+    if not data and count:
+        if may_end:
+            return None
+        raise ConnectionResetError("the other end closed the connection")
+    if len(data) == count:
+        return data
+    parts, got = [data], len(data)
+    while got < count:
+        data = line.recv(min(count - got, 1_048_576))
+        if not data:
+            raise ConnectionResetError("the other end closed the connection")
+        parts.append(data)
+        got += len(data)
+    return b"".join(parts)

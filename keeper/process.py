@@ -1,0 +1,86 @@
+"""The key keeper in the process that runs it: opened after every check and, as a child, kept as long as somebody asks it."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from durable.errors import StorageError
+from durable.trusted import TrustedCheckpoint
+from keeper.child import HELD, READY, KeeperPlace
+from keeper.keeper import KeyKeeper
+from keeper.keks import KekStore
+from keeper.roots import load_root
+from keeper.server import KeeperServer, OneKeeper
+from ledger.checkpoint import open_checkpoint, parse_keys
+
+KEKS = "keks.db"
+"""The keeper's own store, in its folder."""
+CHECKPOINT = "checkpoint"
+"""The last checkpoint that it saw."""
+WRITE_MS = 1_000
+"""Least time between two writings of the last checkpoint seen."""
+SWITCH_SECONDS = 0.0005
+"""How long one caller's thread may keep another one's from its turn."""
+
+
+def wall_clock() -> int:
+    """The machine's clock, Unix ms."""
+    return time.time_ns() // 1_000_000
+
+
+def open_keeper(
+    place: KeeperPlace, clock: Callable[[], int] = wall_clock, create: bool = False
+) -> KeyKeeper:
+    """The keeper in this process, whose root is the right one; raises StartRefused. `create`: its store is new."""
+    root, keys, folder = (
+        load_root(Path(place.root), place.secret),
+        parse_keys(place.vkeys),
+        Path(place.folder),
+    )
+    store = KekStore(folder / KEKS, create)
+    try:
+        trusted = TrustedCheckpoint(
+            folder / CHECKPOINT, WRITE_MS, lambda note: open_checkpoint(note, keys).size
+        )
+        keeper = KeyKeeper(root, store, keys, trusted, clock)
+        if create:
+            keeper.create()
+        keeper.check_root()
+    except BaseException:
+        store.close()
+        raise
+    return keeper
+
+
+def be_child() -> int:
+    """Be the keeper that standard input describes, until its last caller is gone; gives the exit code."""
+    told = json.loads(sys.stdin.read())
+    place = KeeperPlace(told["folder"], told["root"], tuple(told["vkeys"]), told["secret"])
+    if os.fork():
+        return 0  # nobody's child any more, so that whoever started it need not wait for its end
+    sys.setswitchinterval(SWITCH_SECONDS)
+    os.umask(0o077)
+    try:
+        alone = OneKeeper(Path(place.folder))
+        keeper = open_keeper(place)
+        origin = parse_keys(place.vkeys)[0].name
+        server = KeeperServer(keeper, origin, place.socket, {os.getuid()}, with_callers=True)
+    except BlockingIOError:
+        return _say(HELD)
+    except (StorageError, OSError) as error:
+        _say(" ".join(str(error).split()))
+        return 1
+    _say(READY)
+    server.serve()
+    del alone  # the lock is held up to here
+    return 0
+
+
+def _say(word: str) -> int:
+    """Tell the process that started this one, which then hears no more."""
+    print(word, flush=True)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
