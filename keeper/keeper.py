@@ -7,7 +7,7 @@ word about the log, and keeps the last checkpoint it saw in a file of its own (`
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
 from crypto import wraps
@@ -20,6 +20,7 @@ from durable.errors import StartRefused
 from durable.trusted import TrustedCheckpoint
 from keeper.branch import NOTES_CACHED, Branch
 from keeper.errors import KeeperRefused
+from keeper.following import FollowedLog
 from keeper.keks import KekStore
 from keeper.protocol import (
     Conflict,
@@ -60,11 +61,13 @@ class KeyKeeper:
         log_keys: Sequence[VerifierKey],
         trusted: TrustedCheckpoint,
         clock: Callable[[], int],
+        followed: FollowedLog,
     ) -> None:
-        """`root`: 32 bytes; `log_keys`: pinned, not taken from the log; `clock`: Unix ms."""
+        """`root`: 32 bytes; `log_keys`: pinned, not taken from the log; `clock`: Unix ms; `followed`: its reading of it."""
         self._root, self._store, self._origin = root, store, log_keys[0].name
         self._log_keys, self._clock = tuple(log_keys), clock
-        self._branch = Branch(log_keys, trusted, lambda: self._clock())
+        self._followed = followed
+        self._branch = Branch(log_keys, trusted, lambda: self._clock(), followed)
         self._kek = lru_cache(maxsize=KEKS_CACHED)(self._load_kek)
         self._proved = lru_cache(maxsize=NOTES_CACHED)(self._prove)
 
@@ -89,7 +92,23 @@ class KeyKeeper:
 
     def standing(self) -> Standing:
         """How far it follows the log."""
-        return Standing(self.seen.size, self.seen.root)
+        seen = self.seen
+        return Standing(seen.size, seen.root, len(self._followed.alarms()))
+
+    # Following the log.
+
+    def follow(
+        self, since: int, entries: Sequence[bytes], checkpoint: bytes, proof: Sequence[bytes]
+    ) -> int:
+        """Read the entries from `since` on, which lie under a checkpoint (its note); gives how many were read by then.
+
+        Nothing is read where `since` isn't how many were read before. `proof`: the consistency proof from the last of
+        them to the checkpoint. Raises KeeperRefused for what is not under it, or not what the rules give.
+        """
+        try:
+            return self._branch.take(since, entries, checkpoint, proof)
+        except (LedgerError, CryptoError) as error:
+            raise KeeperRefused(f"the log can't be followed: {error}") from error
 
     # Encrypting: open to whoever may append.
 
@@ -134,7 +153,7 @@ class KeyKeeper:
 
         With `reply` in the reading, the key as an HPKE share for that key instead. Raises KeeperRefused.
         """
-        entry = self._permitted(evidence, ("record.carried", "record.opened"))
+        entry = self._permitted(evidence, ("record.carried", "record.opened"), (record,))
         if isinstance(entry, Conflict):
             return entry
         event, body = entry.event, entry.event.body
@@ -159,7 +178,7 @@ class KeyKeeper:
 
         The list is checked against the count and root that the export's event names. Raises KeeperRefused.
         """
-        entry = self._permitted(evidence, ("chart.exported",))
+        entry = self._permitted(evidence, ("chart.exported",), {one.record for one in listed})
         if isinstance(entry, Conflict):
             return entry
         body = entry.event.body
@@ -182,7 +201,11 @@ class KeyKeeper:
         self, evidence: Evidence, sealed: Sequence[SealedObject]
     ) -> list[list[str]] | Conflict:
         """The texts of sealed fields that a permitted reading shows, of each object in order; never for an auditor."""
-        entry = self._permitted(evidence, ("record.opened", "history.opened", "chart.opened"))
+        entry = self._permitted(
+            evidence,
+            ("record.opened", "history.opened", "chart.opened"),
+            {one.key.name for one in sealed},
+        )
         if isinstance(entry, Conflict):
             return entry
         event = entry.event
@@ -288,10 +311,13 @@ class KeyKeeper:
         try:
             self._branch.write_now()
         finally:
+            self._followed.close()
             self._store.close()
 
-    def _permitted(self, evidence: Evidence, types: tuple[str, ...]) -> Entry | Conflict:
-        """The entry of a permitted, fresh reading, after every check; raises KeeperRefused."""
+    def _permitted(
+        self, evidence: Evidence, types: tuple[str, ...], records: Iterable[str]
+    ) -> Entry | Conflict:
+        """The entry of a permitted, fresh reading of these records, after every check; raises KeeperRefused."""
         try:
             checkpoint = self._branch.follow(evidence)
             if isinstance(checkpoint, Conflict):
@@ -301,6 +327,7 @@ class KeyKeeper:
             raise KeeperRefused(f"the receipt is not valid: {error}") from error
         if entry.event.type.name not in types:
             raise KeeperRefused(f"entry {entry.link.seq} is {entry.event.type.name}, not {types}")
+        self._followed.check_reading(entry, records)
         age = self._clock() - entry.time
         if abs(age) > RELEASE_MS:
             raise KeeperRefused(

@@ -11,6 +11,9 @@ from typing import Protocol
 
 from ledger.receipt import Receipt
 
+FOLLOW_ENTRIES = 500
+"""Most entries that the keeper reads at once: whoever asks it meanwhile waits so long."""
+
 
 @dataclass(frozen=True, slots=True)
 class NewBlob:
@@ -85,17 +88,25 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """The keeper follows the log up to `size` entries, and the evidence proves nothing from there; nothing has changed."""
+    """The keeper has read `size` entries of the log, and the evidence proves nothing from there; nothing has changed.
+
+    `behind`: it has to read on first, from there to the evidence's checkpoint; see `Keeper.follow`.
+    """
 
     size: int
+    behind: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How far the keeper follows the log: `size` entries with this root; before the first none, with an empty root."""
+    """How far the keeper follows the log: `size` entries with this root; before the first none, with an empty root.
+
+    `alarms`: how many entries it found that are not what the rules give.
+    """
 
     size: int
     root: bytes
+    alarms: int
 
 
 class Keeper(Protocol):
@@ -141,6 +152,12 @@ class Keeper(Protocol):
 
     def group_name(self, evidence: Evidence, key: Wrapped) -> str | Conflict:
         """The name of a hospital's group."""
+        ...
+
+    def follow(
+        self, since: int, entries: Sequence[bytes], checkpoint: bytes, proof: Sequence[bytes]
+    ) -> int:
+        """Read the entries from `since` on, which lie under a checkpoint (its note); gives how many were read by then."""
         ...
 
     def accept_restored(self, restored: Receipt, first: Receipt) -> None:

@@ -85,6 +85,13 @@ class RemoteKeeper:
         found: str | Conflict = self._ask("group_name", evidence, key)
         return found
 
+    def follow(
+        self, since: int, entries: Sequence[bytes], checkpoint: bytes, proof: Sequence[bytes]
+    ) -> int:
+        """Read the entries from `since` on."""
+        found: int = self._ask("follow", since, entries, checkpoint, proof)
+        return found
+
     def accept_restored(self, restored: Receipt, first: Receipt) -> None:
         """Follow a log that the operator declared restored."""
         self._ask("accept_restored", restored, first)

@@ -13,6 +13,7 @@ from keeper.protocol import Conflict, Evidence
 from ledger.entry import Entry
 from ledger.errors import LedgerError
 from ledger.receipt import Receipt
+from storage.feeding import feed
 from storage.ledger import Ledger
 from storage.log import CommittedBatch
 from storage.reader import LogReader
@@ -62,17 +63,21 @@ def of_entries(ledger: LogReader, *seqs: int) -> Proofs:
 def ask_keeper(ledger: Ledger, shown: Proofs, ask: Callable[[Evidence], A | Conflict]) -> A:
     """The keeper's answer to `ask`, which puts one question to it on the strength of evidence.
 
-    Other callers of the same keeper move it on, and a restart may set it back: then it tells where it stands, and the
-    question is put again from there. Raises KeeperRefused, after PROVING_TRIES too.
+    What it has not read yet it is given first. Other callers of the same keeper move it on, and a restart may set it
+    back: then it tells where it stands, and the question is put again from there. Raises KeeperRefused, after PROVING_TRIES too.
     """
-    # An older checkpoint than the keeper's last is most often one that it followed, and needs no proof then.
+    if ledger.keeper_size < shown.size:
+        feed(ledger, shown.size)
+    # An older checkpoint than the last one is most often one that the keeper read up to, and needs no proof then.
     size = min(ledger.keeper_size, shown.size)
     for _ in range(PROVING_TRIES):
         answer = ask(shown.since(size))
         if not isinstance(answer, Conflict):
-            ledger.keeper_size = max(ledger.keeper_size, shown.size)
             return answer
         ledger.keeper_size = size = answer.size
+        if answer.behind:
+            feed(ledger, max(shown.size, answer.size + 1))
+            size = ledger.keeper_size
     raise KeeperRefused(
         f"the keeper stood at another size of the log each of the {PROVING_TRIES} times that it was asked"
     )

@@ -1,5 +1,6 @@
 """One open ledger: what is read of its log, the log itself, and what opens records."""
 
+import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
@@ -29,7 +30,9 @@ class Ledger(LogReader):
     keeper: Keeper
     tokens: TokenStore
     keeper_size: int = 0
-    """The size of the log at which the keeper, as far as is known here, follows it; see `evidence`."""
+    """How many entries the keeper has read, as far as is known here; see `evidence` and `feeding`."""
+    feeding: threading.Lock = field(default_factory=threading.Lock)
+    """Held by the one who gives the keeper entries to read."""
     names: dict[str, str] = field(default_factory=dict)
     """Names of hospitals and their people that were shown before, by id."""
 

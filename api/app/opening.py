@@ -83,6 +83,7 @@ def open_ledger(
         _check_service(created, *service)
         keeper = keeper_at(keeper_place(settings, vkeys))
         opened.callback(keeper.close)
+        follows = keeper.standing().size
         tokens = TokenStore(settings.data / "passing.db")
         opened.callback(tokens.close)
         blobs = ready_blobs(settings)
@@ -105,6 +106,7 @@ def open_ledger(
             log=log,
             keeper=keeper,
             tokens=tokens,
+            keeper_size=follows,
         )
 
 

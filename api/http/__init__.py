@@ -24,6 +24,7 @@ from api.http.direct import Direct
 from api.http.shares import Addresses
 from api.http.uploads import Uploads
 from storage.ledger import Ledger
+from storage.feeding import feeding
 from storage.maintenance.garbage import GarbageCollector
 
 _ROUTED = (appending, readings, writing, views, signing_in, log, health)
@@ -49,7 +50,7 @@ def create_app(
         app.state.metrics = metrics
         app.state.bodies = Bodies()
         app.state.uploads = Uploads()
-        with _sweeping(ledger, data, metrics):
+        with _sweeping(ledger, data, metrics), feeding(ledger):
             yield
         if close:
             ledger.close()

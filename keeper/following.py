@@ -1,0 +1,298 @@
+"""The log as the keeper reads it itself: every entry hashed, folded, and judged by the same rules as the log's own.
+
+What changes somebody's rights (directory, keys, consent) must hold in every part, signature, signer and decision, or
+the keeper goes no further. A reading that the rules don't permit stands in the log and gets no key. Signatures of what
+fills records are checked before a key of theirs is first released. Chains of streams, refusals' limits and ids of
+events are the auditor's to check: no key hangs on them.
+"""
+
+import logging
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from consent.gate import gate
+from crypto.encoding import b64decode
+from crypto.errors import CryptoError
+from crypto.signing import verify
+from durable.ownfile import OwnFile
+from keeper.errors import KeeperRefused
+from keeper.protocol import FOLLOW_ENTRIES
+from keeper.rows import ROW_TABLES, TABLES, StoredRows
+from ledger.chain import ZERO
+from ledger.checkpoint import Checkpoint
+from ledger.digest import hashes_of
+from ledger.directory import Key
+from ledger.entry import Entry, nested_event
+from ledger.errors import LedgerError, ProofError
+from ledger.facts import Record
+from ledger.forms import parse_entry
+from ledger.merkle import Frontier, check_consistency, leaf_hash
+from ledger.signers import check_event
+from ledger.types import fold
+
+FILLING = frozenset({"record.amended", "record.uploaded"})
+"""The types that fill records: they are many, and nobody may do more for one of them."""
+REFUSED_KEPT = 1_000
+"""Alarms kept, after which those of entries that were not taken are only logged: whoever gives them could give many."""
+_STATE = (
+    "CREATE TABLE IF NOT EXISTS followed (id INTEGER PRIMARY KEY CHECK (id = 1), size INTEGER, tip BLOB, time INTEGER, "
+    "edge BLOB)",
+    "CREATE TABLE IF NOT EXISTS unverified (seq INTEGER PRIMARY KEY, raw BLOB)",
+    "CREATE TABLE IF NOT EXISTS alarms (seq INTEGER, what TEXT, taken INTEGER, PRIMARY KEY (seq, what, taken)) "
+    "WITHOUT ROWID",
+)
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """An entry of the log that is not what the rules give."""
+
+    seq: int
+    what: str
+    taken: bool = True
+    """Whether it stands in the log that the keeper reads; or else was given to be read, and refused."""
+
+
+class Wrong(Exception):
+    """An entry that changes rights and is not what the rules give."""
+
+    def __init__(self, alarm: Alarm) -> None:
+        """`alarm`: which, and why."""
+        super().__init__(f"entry {alarm.seq}: {alarm.what}")
+        self.alarm = alarm
+
+
+@dataclass
+class _Edge:
+    """How far the log was read, and what the next entry has to fit."""
+
+    size: int
+    tip: bytes
+    time: int
+    tree: Frontier
+    unverified: list[tuple[int, bytes]] = field(default_factory=list)
+    """Entries whose signature is to be checked before a key of theirs is released, not yet written."""
+
+
+class FollowedLog:
+    """The keeper's own reading of the log, which outlives its process. Thread-safe; several processes may have one.
+
+    Every method raises StorageError where the file can't be read or written.
+    """
+
+    def __init__(self, path: Path, origin: str) -> None:
+        """Opens the file, or makes it: an empty one is read anew, from entry 0 on."""
+        self._file = OwnFile(path, "NORMAL", (*_STATE, *TABLES))
+        self._origin = origin
+        self._rows = StoredRows()
+        self._edge: _Edge | None = None
+
+    def end(self) -> Checkpoint:
+        """How many entries were read, and their root: a checkpoint that nobody signed."""
+        with self._file.using() as connection:
+            self._rows.connection = connection
+            edge = self._at(connection)
+            return Checkpoint(self._origin, edge.size, edge.tree.root() if edge.size else b"")
+
+    def take(
+        self,
+        since: int,
+        raws: Sequence[bytes],
+        shown: Checkpoint,
+        proof: Sequence[bytes],
+        floor: Checkpoint,
+    ) -> int:
+        """Read the entries from `since` on, which lie under the checkpoint `shown`; gives how many were read by then.
+
+        Nothing is read where `since` isn't how many were read before. `proof`: the consistency proof from the last of
+        them to the checkpoint; `floor`: a checkpoint that the reading must come by. Raises ProofError for entries that are not under it, and KeeperRefused where one of them
+        changes rights and is wrong: none of them is read then.
+        """
+        if len(raws) > FOLLOW_ENTRIES:
+            raise ProofError(f"got {len(raws)} entries, expected at most {FOLLOW_ENTRIES}")
+        try:
+            with self._changing() as (connection, edge):
+                if since == edge.size and raws:
+                    for raw in raws:
+                        self._read(connection, edge, raw)
+                        if edge.size == floor.size and edge.tree.root() != floor.root:
+                            raise ProofError(
+                                "this is another log than the one that was seen before"
+                            )
+                    _check_under(edge, shown, proof)
+                    self._write(connection, edge)
+                return edge.size
+        except Wrong as wrong:
+            with self._changing() as (connection, _):
+                self._raise_alarm(connection, wrong.alarm)
+            raise KeeperRefused(f"the log can't be followed: {wrong}") from wrong
+
+    def check_reading(self, entry: Entry, records: Iterable[str]) -> None:
+        """The reading stands as the rules give it, and so does all that its decision and these records rest on.
+
+        It was proved to stand in the log that is read here. Raises KeeperRefused.
+        """
+        with self._changing() as (connection, edge):
+            if entry.link.seq >= edge.size:
+                raise KeeperRefused(f"entry {entry.link.seq} was not read yet")
+            rests = {entry.link.seq, *(entry.decision or {}).get("basis", ())}
+            for name in records:
+                record = self._rows.get(Record, name)
+                if record is not None:
+                    rests.update(version.seq for version in record.versions)
+            for seq in sorted(rests):
+                self._check_one(connection, seq)
+
+    def alarms(self) -> list[Alarm]:
+        """What was found that the rules don't give, in the log's order."""
+        with self._file.using() as connection:
+            found = connection.execute("SELECT * FROM alarms ORDER BY seq").fetchall()
+        return [Alarm(seq, what, bool(taken)) for seq, what, taken in found]
+
+    def forget(self) -> None:
+        """Read the log anew from entry 0 on, after the operator declared it restored; alarms stay."""
+        with self._changing() as (connection, _):
+            for table in (*ROW_TABLES, "followed", "unverified"):
+                connection.execute(f"DELETE FROM {table}")
+            self._edge = None
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    # One entry.
+
+    def _read(self, connection: sqlite3.Connection, edge: _Edge, raw: bytes) -> None:
+        """Judge and fold the next entry; raises Wrong for one that changes rights and isn't right."""
+        seq = edge.size
+        try:
+            entry = parse_entry(raw)
+            link = entry.link
+            if (link.seq, link.prev) != (seq, edge.tip) or entry.time < edge.time:
+                raise LedgerError("it doesn't follow the entry before it")
+            self._judge(connection, edge, entry, raw)
+            for row in fold(entry, self._rows):
+                self._rows.put(row)
+        except (LedgerError, CryptoError, LookupError) as error:
+            raise Wrong(Alarm(seq, str(error), taken=False)) from error
+        edge.tip, edge.time = leaf_hash(raw), entry.time
+        edge.tree.append(edge.tip)
+        edge.size += 1
+
+    def _judge(self, connection: sqlite3.Connection, edge: _Edge, entry: Entry, raw: bytes) -> None:
+        """Raises LedgerError or CryptoError for what changes rights; else what is wrong is an alarm."""
+        kind, seq = entry.event.type, entry.link.seq
+        if not kind.changes or kind.reading or kind.name in FILLING:
+            try:
+                self._check_decision(entry)
+            except (LedgerError, LookupError) as error:
+                self._raise_alarm(connection, Alarm(seq, str(error)))
+            if kind.name in FILLING:
+                edge.unverified.append((seq, raw))
+            return
+        self._check_decision(entry)
+        check_event(entry.event, entry.sig.key, seq, entry.time, self._origin, self._rows)
+        self._check_signature(entry)
+
+    def _check_decision(self, entry: Entry) -> None:
+        """The decision is the one that the rules give; raises LedgerError."""
+        if entry.decision is None:
+            return
+        event, sig = entry.event, entry.sig
+        if event.type.name == "access.refused":
+            event, sig = nested_event(event)
+        key = self._rows.get(Key, sig.key)
+        if key is None:
+            raise LedgerError(f"it is signed by {sig.key}, a key that no entry registers")
+        given = gate(event, key, entry.link.seq, entry.time, self._rows).decision
+        if given != entry.decision:
+            words = " ".join(
+                f"{part.get('effect')} {part.get('rule')}" for part in (entry.decision, given)
+            )
+            raise LedgerError(f"its decision is not the one that the rules give: {words}")
+
+    def _check_signature(self, entry: Entry) -> None:
+        event, sig = entry.event, entry.sig
+        if event.type.name == "ledger.created":
+            public = b64decode(event.body["operator"]["public_key"], 32)  # as `check_event` saw to
+        else:
+            key = self._rows.get(Key, sig.key)
+            if key is None or key.account != event.actor:
+                raise LedgerError(f"it is signed by {sig.key}, which is not a key of its actor")
+            public = key.public
+        verify(public, sig.value, sig.message(self._origin, event.raw))
+
+    def _check_one(self, connection: sqlite3.Connection, seq: int) -> None:
+        """An entry that a reading rests on: no alarm, and a signature that holds. Raises KeeperRefused."""
+        alarm = connection.execute(
+            "SELECT what FROM alarms WHERE seq = ? AND taken", (seq,)
+        ).fetchone()
+        if alarm is not None:
+            raise KeeperRefused(f"entry {seq} is not what the rules give: {alarm[0]}")
+        found = connection.execute("SELECT raw FROM unverified WHERE seq = ?", (seq,)).fetchone()
+        if found is None:
+            return
+        try:
+            self._check_signature(parse_entry(found[0]))
+        except (LedgerError, CryptoError) as error:
+            self._raise_alarm(connection, Alarm(seq, str(error)))
+            connection.execute("COMMIT")
+            connection.execute("BEGIN IMMEDIATE")
+            raise KeeperRefused(f"entry {seq} is not what the rules give: {error}") from error
+        connection.execute("DELETE FROM unverified WHERE seq = ?", (seq,))
+
+    def _raise_alarm(self, connection: sqlite3.Connection, alarm: Alarm) -> None:
+        _LOG.error("ALARM: entry %d: %s", alarm.seq, alarm.what)
+        connection.execute(
+            "INSERT OR IGNORE INTO alarms SELECT ?, ?, ? WHERE ? OR (SELECT count(*) FROM alarms) < ?",
+            (alarm.seq, alarm.what, alarm.taken, alarm.taken, REFUSED_KEPT),
+        )
+
+    # The file.
+
+    @contextmanager
+    def _changing(self) -> Iterator[tuple[sqlite3.Connection, _Edge]]:
+        """A transaction on what was read so far; rolled back, and nothing of it kept, where anything is raised."""
+        with self._file.using() as connection:
+            self._rows.connection = connection
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection, self._at(connection)
+            except BaseException:
+                self._edge = None
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+
+    def _at(self, connection: sqlite3.Connection) -> _Edge:
+        """Where the reading stands; what another process read since isn't taken from memory."""
+        row = connection.execute("SELECT size, tip, time, edge FROM followed").fetchone()
+        size, tip, time, edge = row or (0, ZERO, 0, b"")
+        if self._edge is None or (self._edge.size, self._edge.tip) != (size, tip):
+            self._rows.forget()
+            self._edge = _Edge(size, tip, time, Frontier(size))
+            self._edge.tree.stack = hashes_of(edge)
+        return self._edge
+
+    def _write(self, connection: sqlite3.Connection, edge: _Edge) -> None:
+        self._rows.write()
+        connection.executemany("INSERT INTO unverified VALUES (?, ?)", edge.unverified)
+        edge.unverified.clear()
+        state = (1, edge.size, edge.tip, edge.time, b"".join(edge.tree.stack))
+        connection.execute("INSERT OR REPLACE INTO followed VALUES (?, ?, ?, ?, ?)", state)
+
+
+def _check_under(edge: _Edge, shown: Checkpoint, proof: Sequence[bytes]) -> None:
+    """What was read lies under the checkpoint; raises ProofError."""
+    if edge.size > shown.size:
+        raise ProofError(f"got entries up to {edge.size}, and a checkpoint of {shown.size}")
+    root = edge.tree.root()
+    if edge.size == shown.size:
+        if root != shown.root:
+            raise ProofError("the entries are not those under the checkpoint")
+    else:
+        check_consistency(edge.size, root, shown.size, shown.root, proof)

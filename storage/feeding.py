@@ -1,0 +1,57 @@
+"""What the key keeper reads of the log: the entries that it has not yet, in order, under the newest checkpoint."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from keeper.errors import KeeperRefused, KeeperUnavailable
+from keeper.protocol import FOLLOW_ENTRIES
+from storage.ledger import Ledger
+
+FEED_SECONDS = 0.2
+"""How long what was appended may lie before the keeper is given it, while nobody asks it for anything."""
+FAILED_SECONDS = 5.0
+"""How long we wait after a failure before the keeper is given something again."""
+
+_LOG = logging.getLogger(__name__)
+
+
+def feed(ledger: Ledger, size: int) -> None:
+    """Let the keeper read the log up to `size` entries at least; raises KeeperRefused or KeeperUnavailable."""
+    with ledger.feeding:
+        while (stands := ledger.keeper_size) < size:
+            with ledger.database.read() as connection:
+                head = ledger.store.head(connection)
+                if head is None or head.size <= stands:
+                    return
+                end = min(stands + FOLLOW_ENTRIES, head.size)
+                entries = ledger.store.range(connection, stands, end)
+            proof = ledger.prove(end, head.size) if end < head.size else []
+            ledger.keeper_size = ledger.keeper.follow(stands, entries, head.checkpoint, proof)
+
+
+@contextmanager
+def feeding(ledger: Ledger) -> Iterator[None]:
+    """The keeper is given what is appended, by whichever process, until the end."""
+    stop = threading.Event()
+    thread = threading.Thread(target=_feed_on, args=(ledger, stop), name="keeper", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _feed_on(ledger: Ledger, stop: threading.Event) -> None:
+    wait = FEED_SECONDS
+    while not stop.wait(wait):
+        wait = FEED_SECONDS
+        try:
+            ledger.keeper_size = ledger.keeper.standing().size  # another process may have fed it
+            feed(ledger, ledger.head().size)
+        except Exception as error:  # told, and tried again: what isn't followed gets no key
+            wait = FAILED_SECONDS
+            known = isinstance(error, (KeeperRefused, KeeperUnavailable))
+            _LOG.error("the keeper can't follow", extra={"why": str(error)}, exc_info=not known)

@@ -1,0 +1,361 @@
+"""A stolen server: another program that holds the log's keys and the service's, and writes into the log what it likes.
+
+It goes on from the true log without its rules, gives the keeper its entries to read, and asks for a record's key. What
+it can't do is sign for others. It gets nothing, and the keeper goes on serving the true log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ledger.sequencer
+from consent.gate import gate
+from crypto.encoding import b64encode
+from crypto.signing import SigningKey
+from identity.actors import Actor, new_id, new_key
+from journeys.sealing import reserve
+from keeper.errors import KeeperRefused
+from keeper.protocol import KeyRequest, NewBlob
+from ledger.directory import Key
+from ledger.entry import Entry
+from ledger.event import Event, Signature, sign_event
+from ledger.rows import Look
+from ledger.sequencer import Judged, Proposal
+from ledger.signers import created_ids
+from ledger.times import DAY_MS, format_time
+from storage.feeding import feed
+from storage.ledger import Ledger
+from tests.integration.keeper.test_keeper import Ask, request
+from tests.support.copies import copy_ledger
+from tests.support.inside import keeper_of, opened
+from tests.support.ledger_fixture import LedgerFixture, entry_of
+from tests.support.people import People
+
+pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+
+NOT_SIGNED = bytes(64)
+
+
+@dataclass
+class Thief:
+    """The stolen server: it writes what it likes after the true log's end, and asks."""
+
+    people: People
+    true: Ledger
+    own: Ledger
+    """Its copy of the log, with the same keys, on which every event is permitted."""
+
+    @property
+    def now(self) -> int:
+        """The clock, Unix ms."""
+        return self.own.clock()
+
+    def write(self, event: dict[str, Any], key: SigningKey | None = None) -> Entry:
+        """An event, signed by a key that it has, or by nobody."""
+        made = Event.of(event)
+        if key is None:
+            sig = Signature(self.people.pat.actor.key.id, NOT_SIGNED)
+        else:
+            sig = sign_event(key, self.own.origin, made.raw)
+        return entry_of(self.own.append([Proposal(made, sig)])[0])
+
+    def ask(self, reading: Entry) -> Ask:
+        """What it asks of the true keeper, for the record's key."""
+        return request(self.people, self.own, reading)
+
+    def upload(self, **bent: Any) -> dict[str, Any]:
+        """An upload by the hospital that wrote the record, staged here."""
+        here = replace(self.people, fixture=replace(self.people.fixture, ledger=self.own))
+        return here.upload(**bent)
+
+    def opened(self, by: Actor | None = None, **bent: Any) -> Ask:
+        """A reading by somebody who really signed it, and the request for its key."""
+        who = by or self.people.doctor
+        return self.ask(self.write(self.people.reading(who, **bent), who.key))
+
+
+def permit(event: Event, key: Key, seq: int, time: int, look: Look) -> Judged:
+    """The gate of a server that follows no rule, and says what a true one says of what it permits."""
+    found = gate(event, key, seq, time, look)
+    decision = {**found.decision, "effect": "permit", "rule": "S9", "basis": [0]}
+    decision.pop("reason", None)
+    return found if found.decision["effect"] == "permit" else Judged(decision, found.shown)
+
+
+@pytest.fixture
+def thief(
+    fixture: LedgerFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Thief]:
+    """The people of a ledger, and the thief of its server."""
+    people = People.of(fixture)
+    feed(fixture.ledger, fixture.size())
+    fixture.ledger.close()
+    copy = copy_ledger(fixture.settings, tmp_path / "stolen")
+    fixture.ledger = opened(fixture.settings)
+    own = opened(copy, judge=permit)
+    monkeypatch.setattr(
+        ledger.sequencer,
+        "check_event",
+        lambda event, key, seq, time, origin, look: created_ids(event, look),
+    )
+    monkeypatch.setattr(
+        ledger.sequencer,
+        "known_key",
+        lambda event, key, look: look.get(Key, key),
+    )
+    yield Thief(people, fixture.ledger, own)
+    own.close()
+
+
+Lie = Callable[[Thief], Ask]
+LIES: dict[str, tuple[Lie, str]] = {}
+
+
+def lie(said: str) -> Callable[[Lie], Lie]:
+    """One of the lies, and what the keeper says to it."""
+
+    def add(made: Lie) -> Lie:
+        LIES[made.__name__.strip("_").replace("_", " ")] = made, said
+        return made
+
+    return add
+
+
+def granted(thief: Thief, key: SigningKey | None, **bent: Any) -> Entry:
+    """A grant to the doctor in the patient's name."""
+    return thief.write(thief.people.grant(**bent), key)
+
+
+@lie("is not what the rules give")
+def _a_permit_without_consent(thief: Thief) -> Ask:
+    return thief.opened()
+
+
+@lie("signature")
+def _a_grant_that_nobody_signed(thief: Thief) -> Ask:
+    granted(thief, None)
+    return thief.opened()
+
+
+@lie("not a key of|key")
+def _a_grant_signed_by_the_doctor(thief: Thief) -> Ask:
+    granted(thief, thief.people.doctor.key)
+    return thief.opened()
+
+
+@lie("rules give")
+def _a_grant_signed_by_the_service(thief: Thief) -> Ask:
+    granted(thief, thief.own.log._service[1])  # type: ignore[index]
+    return thief.opened()
+
+
+@lie("rules give")
+def _a_grant_by_the_doctor_in_their_own_name(thief: Thief) -> Ask:
+    doctor, grant = thief.people.doctor, thief.people.grant()
+    thief.write(
+        doctor.event("access.granted", grant["stream"], grant["body"], thief.now), doctor.key
+    )
+    return thief.opened()
+
+
+@lie("key")
+def _a_key_of_the_patient_that_nobody_vouched_for(thief: Thief) -> Ask:
+    return _with_a_new_key(thief, thief.people.pat.actor, new_key())
+
+
+@lie("vouch|role|key")
+def _a_key_of_the_patient_that_the_doctor_vouched_for(thief: Thief) -> Ask:
+    return _with_a_new_key(thief, thief.people.doctor, thief.people.doctor.key)
+
+
+def _with_a_new_key(thief: Thief, voucher: Actor, key: SigningKey) -> Ask:
+    from tests.support.histories import History
+
+    pat, made = thief.people.pat.actor, new_key()
+    body = History(thief.people.fixture, thief.people.pat).key_body(pat, made)
+    stream = f"account/{pat.account}"
+    thief.write(voucher.event("key.registered", stream, body, thief.now), key)
+    granted(thief, made)
+    return thief.opened()
+
+
+@lie("signature")
+def _a_reading_that_nobody_signed(thief: Thief) -> Ask:
+    granted(thief, thief.people.pat.actor.key)
+    event = Event.of(thief.people.reading())
+    sig = Signature(thief.people.doctor.key.id, NOT_SIGNED)
+    return thief.ask(entry_of(thief.own.append([Proposal(event, sig)])[0]))
+
+
+@lie("signature")
+def _a_reading_signed_for_another_log(thief: Thief) -> Ask:
+    granted(thief, thief.people.pat.actor.key)
+    event = Event.of(thief.people.reading())
+    sig = sign_event(thief.people.doctor.key, "heartwood.example/other", event.raw)
+    return thief.ask(entry_of(thief.own.append([Proposal(event, sig)])[0]))
+
+
+@lie("not signed by a key of its actor|rules give")
+def _a_reading_signed_by_another_doctor(thief: Thief) -> Ask:
+    granted(thief, thief.people.pat.actor.key)
+    return thief.ask(thief.write(thief.people.reading(), thief.people.fixture.south.admin.key))
+
+
+@lie("rules give")
+def _a_reading_for_a_purpose_that_was_not_granted(thief: Thief) -> Ask:
+    granted(thief, thief.people.pat.actor.key, purposes=["HRESCH"])
+    return thief.opened(purpose="TREAT")
+
+
+@lie("rules give")
+def _a_grant_of_another_record(thief: Thief) -> Ask:
+    other = thief.write(thief.upload(), thief.people.fixture.north.system.key)
+    bent = {"scope": "selective", "records": [other.event.body["record"]]}
+    granted(thief, thief.people.pat.actor.key, **bent)
+    return thief.opened()
+
+
+@lie("rules give")
+def _a_grant_that_is_used_up(thief: Thief) -> Ask:
+    granted(thief, thief.people.pat.actor.key, uses=1)
+    thief.opened()
+    return thief.opened()
+
+
+@lie("rules give")
+def _a_grant_that_ended(thief: Thief) -> Ask:
+    start, end = format_time(thief.now - 2 * DAY_MS), format_time(thief.now - DAY_MS)
+    granted(thief, thief.people.pat.actor.key, start=start, end=end)
+    return thief.opened()
+
+
+@lie("rules give")
+def _a_grant_that_the_patient_revoked(thief: Thief) -> Ask:
+    granted(thief, thief.people.pat.actor.key)
+    thief.write(thief.people.revocation(), thief.people.pat.actor.key)
+    return thief.opened()
+
+
+def _excluded(thief: Thief) -> str:
+    pat, body = thief.people.pat, {"purpose": "PATRQT", "reader": thief.people.doctor.account}
+    granted(thief, pat.actor.key)
+    thief.write(pat.actor.event("reader.excluded", pat.stream, body, thief.now), pat.actor.key)
+    return body["reader"]
+
+
+@lie("rules give")
+def _a_reader_whom_the_patient_excluded(thief: Thief) -> Ask:
+    _excluded(thief)
+    return thief.opened()
+
+
+@lie("signature")
+def _an_exclusion_that_is_lifted_by_nobody(thief: Thief) -> Ask:
+    body = {"purpose": "PATRQT", "reader": _excluded(thief)}
+    pat = thief.people.pat
+    thief.write(pat.actor.event("reader.included", pat.stream, body, thief.now))
+    return thief.opened()
+
+
+def _hidden(thief: Thief) -> dict[str, Any]:
+    pat, body = thief.people.pat, {"purpose": "PATRQT", "record": thief.people.record}
+    granted(thief, pat.actor.key)
+    thief.write(pat.actor.event("record.hidden", pat.stream, body, thief.now), pat.actor.key)
+    return body
+
+
+@lie("rules give")
+def _a_record_that_the_patient_hid(thief: Thief) -> Ask:
+    _hidden(thief)
+    return thief.opened()
+
+
+@lie("signature")
+def _a_record_that_nobody_shows_again(thief: Thief) -> Ask:
+    pat, body = thief.people.pat, _hidden(thief)
+    thief.write(pat.actor.event("record.shown", pat.stream, body, thief.now))
+    return thief.opened()
+
+
+@lie("signature")
+def _an_amendment_that_nobody_signed(thief: Thief) -> Ask:
+    granted(thief, thief.people.pat.actor.key)
+    people, system = thief.people, thief.people.fixture.north.system
+    body = thief.upload()["body"] | {"record": people.record, "version": 2}
+    blob = NewBlob(people.record, new_id("bl", thief.now), bytes(32), bytes(32))
+    reserve(
+        thief.own, system.account, [KeyRequest(people.pat.patient, (), (blob,))], {blob.blob: 21}
+    )
+    body |= {"blob": blob.blob, "sha256": b64encode(blob.sha256)}
+    event = system.event("record.amended", people.pat.stream, body, thief.now)
+    made = Event.of(event)
+    sig = Signature(thief.people.fixture.north.system.key.id, NOT_SIGNED)
+    entry_of(thief.own.append([Proposal(made, sig)])[0])
+    return thief.opened()
+
+
+@lie("role|rules give")
+def _a_doctor_whom_the_hospital_never_approved(thief: Thief) -> Ask:
+    doctor, south = thief.people.doctor, thief.people.fixture.south
+    body = {"account": doctor.account}
+    thief.write(
+        doctor.event("admin.appointed", f"hospital/{south.hospital}", body, thief.now), doctor.key
+    )
+    return thief.opened(replace(doctor, role="hospital_admin", hospital=south.hospital))
+
+
+@lie("role|key|rules give")
+def _a_policy_that_the_operator_never_signed(thief: Thief) -> Ask:
+    operator, doctor = thief.people.fixture.operator, thief.people.doctor
+    with thief.own.database.read() as connection:
+        created = Entry.parse(thief.own.store.entry(connection, 0)).event.body
+    policy = created["policy"] | {"custodian_reads": True, "refusals_per_hour": 21}
+    body = {"policy": policy, "registry": created["registry"]}
+    thief.write(operator.event("policy.changed", "ledger", body, thief.now), doctor.key)
+    return thief.opened()
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_a_stolen_server_gets_nothing(thief: Thief, name: str) -> None:
+    """Whatever it wrote, no key comes for it; and an honest reading of the true log still gets one."""
+    tell, said = LIES[name]
+    keeper = keeper_of(thief.true)
+    asked = tell(thief)
+    with pytest.raises(KeeperRefused, match=said):
+        asked.put(keeper)
+
+
+def test_a_permit_that_the_rules_do_not_give_is_an_alarm(thief: Thief) -> None:
+    """It stands in the log that was read, so it is there for all to see; the alarm outlives the keeper's process."""
+    with pytest.raises(KeeperRefused):
+        _a_permit_without_consent(thief).put(keeper_of(thief.true))
+    assert keeper_of(thief.true).standing().alarms == 1
+    thief.people.fixture.reopen()
+    (alarm,) = keeper_of(thief.people.fixture.ledger)._followed.alarms()
+    assert alarm.taken and alarm.seq == thief.own.head().size - 1
+
+
+def test_the_thief_gets_what_is_right(thief: Thief) -> None:
+    """The same ways lead to a key where all is as it should be: the lies fail for what is wrong with them."""
+    granted(thief, thief.people.pat.actor.key)
+    assert len(thief.opened().put(keeper_of(thief.true))) == 32
+
+
+def test_there_are_twenty_lies(fixture: LedgerFixture) -> None:
+    assert len(LIES) >= 20
+
+
+def test_what_was_refused_leaves_the_true_log_alone(thief: Thief) -> None:
+    """Entries that the keeper refused to read don't stand in its way where the true log goes on."""
+    asked = _a_grant_that_nobody_signed(thief)
+    with pytest.raises(KeeperRefused):
+        asked.put(keeper_of(thief.true))
+    people = thief.people
+    entry_of(people.fixture.answer(people.grant(), people.pat.actor.key))
+    reading = entry_of(people.fixture.answer(people.reading(), people.doctor.key))
+    assert len(request(people, thief.true, reading).put(keeper_of(thief.true))) == 32
