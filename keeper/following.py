@@ -33,6 +33,8 @@ from ledger.merkle import Frontier, check_consistency, leaf_hash
 from ledger.signers import check_event
 from ledger.types import fold
 
+FOLLOWED = "followed.db"
+"""Its file in the keeper's folder; where it is lost, the log is read anew."""
 FILLING = frozenset({"record.amended", "record.uploaded"})
 """The types that fill records: they are many, and nobody may do more for one of them."""
 REFUSED_KEPT = 1_000

@@ -10,7 +10,7 @@ from pathlib import Path
 from durable.errors import StorageError
 from durable.trusted import TrustedCheckpoint
 from keeper.child import HELD, READY, KeeperPlace
-from keeper.following import FollowedLog
+from keeper.following import FOLLOWED, FollowedLog
 from keeper.keeper import KeyKeeper
 from keeper.keks import KekStore
 from keeper.roots import load_root
@@ -21,8 +21,6 @@ KEKS = "keks.db"
 """The keeper's own store, in its folder."""
 CHECKPOINT = "checkpoint"
 """The last checkpoint that it saw."""
-FOLLOWED = "followed.db"
-"""Its own reading of the log; where it is lost, it is read anew."""
 WRITE_MS = 1_000
 """Least time between two writings of the last checkpoint seen."""
 SWITCH_SECONDS = 0.0005

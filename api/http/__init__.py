@@ -23,8 +23,8 @@ from api.http.callers import caller
 from api.http.direct import Direct
 from api.http.shares import Addresses
 from api.http.uploads import Uploads
-from storage.ledger import Ledger
 from storage.feeding import feeding
+from storage.ledger import Ledger
 from storage.maintenance.garbage import GarbageCollector
 
 _ROUTED = (appending, readings, writing, views, signing_in, log, health)

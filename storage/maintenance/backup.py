@@ -26,6 +26,7 @@ from crypto.encoding import b64decode, b64encode
 from crypto.errors import CryptoError
 from durable.errors import StartRefused
 from durable.files import DIRECTORY_MODE, create_file
+from keeper.following import FOLLOWED
 from keeper.keks import copy_store
 from ledger.errors import LedgerError
 from ledger.follower import Follower, Progress
@@ -252,14 +253,17 @@ def _copy_secrets(secrets: Secrets, apart: Path, now: int) -> None:
 
 
 def copy_secrets_folder(source: Path, target: Path) -> None:
-    """Copy one folder of secrets, the keeper's store by the online way; raises StartRefused without it."""
+    """Copy one folder of secrets, the keeper's store by the online way; raises StartRefused without it.
+
+    The keeper's reading of the log isn't copied: it reads the log anew.
+    """
     if not source.is_dir():
         raise StartRefused(f"the folder {source} is missing")
     target.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
     for path in sorted(source.iterdir()):
         if path.name == KEKS:
             copy_store(path, target / KEKS)
-        elif path.is_file() and not path.name.startswith((".", f"{KEKS}-")):
+        elif path.is_file() and not path.name.startswith((".", f"{KEKS}-", FOLLOWED)):
             manifest.copy_private(path, target / path.name)
 
 
