@@ -15,6 +15,7 @@ from crypto.texts import counted
 from demo.people import Story
 from demo.report import Found
 from demo.steps import DemoFailed, Steps, expect
+from keeper.errors import KeeperRefused
 from ledger.auditor import check_receipt, verify_export
 from ledger.directory import Key
 from ledger.entry import Entry
@@ -112,11 +113,12 @@ def lying(step: Steps, story: Story, settings: Settings, found: Found) -> Found:
     keys = list(found.vkeys)
     copy = Settings(data=story.place / "lying", database_url="", blobs="", root=None)
     shutil.copytree(settings.data, copy.data)
-    seq = step(
+    seq, refused = step(
         "a copy's server permits what it must not",
         lambda: permit_anything(copy, story),
-        lambda seq: f"entry {seq}: a stranger reads, and the log says by S9",
+        lambda lied: f"entry {lied[0]}: a stranger reads, and the log says by S9",
     )
+    step("and gets no key from the key keeper", lambda: refused, lambda said: said[:100])
     lied = step(
         "which verifies, being whole",
         lambda: verify_export(story.place / LIED, keys),
@@ -133,8 +135,8 @@ def lying(step: Steps, story: Story, settings: Settings, found: Found) -> Found:
     return replace(found, lied=lied, lying=audit, lie=lie)
 
 
-def permit_anything(settings: Settings, story: Story) -> int:
-    """Open the ledger with altered rules, and let a stranger read; the entry."""
+def permit_anything(settings: Settings, story: Story) -> tuple[int, str]:
+    """Open the ledger with altered rules, and let a stranger read: the entry, and what the key keeper said to it."""
     basis = story.granted
 
     def permit(event: Event, key: Key, seq: int, time: int, look: Look) -> Judged:
@@ -145,9 +147,12 @@ def permit_anything(settings: Settings, story: Story) -> int:
     ledger = open_ledger(settings, judge=permit)
     try:
         stranger = story.doctors[3]
-        _, shown = readings.read(LocalClient(ledger), stranger, story.letter.record, "TREAT")
-        expect(bool(b"".join(shown.content)), "a lying server that gave nothing")
+        readings.read(LocalClient(ledger), stranger, story.letter.record, "TREAT")
+        raise DemoFailed("a lying server was given a key")
+    except KeeperRefused as refused:
+        (alarm,) = ledger.keeper.alarms()
+        expect(alarm.seq == ledger.head().size - 1, f"an alarm of {alarm}")
         write_export(ledger, story.place / LIED)
-        return shown.entry.link.seq
+        return alarm.seq, str(refused)
     finally:
         ledger.close()

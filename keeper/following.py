@@ -19,7 +19,7 @@ from crypto.errors import CryptoError
 from crypto.signing import verify
 from durable.ownfile import OwnFile
 from keeper.errors import KeeperRefused
-from keeper.protocol import FOLLOW_ENTRIES
+from keeper.protocol import FOLLOW_ENTRIES, Alarm
 from keeper.rows import ROW_TABLES, TABLES, StoredRows
 from ledger.chain import ZERO
 from ledger.checkpoint import Checkpoint
@@ -47,16 +47,6 @@ _STATE = (
     "WITHOUT ROWID",
 )
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Alarm:
-    """An entry of the log that is not what the rules give."""
-
-    seq: int
-    what: str
-    taken: bool = True
-    """Whether it stands in the log that the keeper reads; or else was given to be read, and refused."""
 
 
 class Wrong(Exception):

@@ -23,6 +23,7 @@ from keeper.errors import KeeperRefused
 from keeper.following import FollowedLog
 from keeper.keks import KekStore
 from keeper.protocol import (
+    Alarm,
     Conflict,
     Evidence,
     KeyRequest,
@@ -94,6 +95,10 @@ class KeyKeeper:
         """How far it follows the log."""
         seen = self.seen
         return Standing(seen.size, seen.root, len(self._followed.alarms()))
+
+    def alarms(self) -> list[Alarm]:
+        """What it found that is not what the rules give, in the log's order."""
+        return self._followed.alarms()
 
     # Following the log.
 

@@ -109,6 +109,16 @@ class Standing:
     alarms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """An entry of the log that is not what the rules give, and why."""
+
+    seq: int
+    what: str
+    taken: bool = True
+    """Whether it stands in the log that the keeper reads; or else was given to be read, and refused."""
+
+
 class Keeper(Protocol):
     """What can be asked of the key keeper, wherever it runs: `keeper.KeyKeeper` says what each call does.
 
@@ -166,6 +176,10 @@ class Keeper(Protocol):
 
     def standing(self) -> Standing:
         """How far it follows the log."""
+        ...
+
+    def alarms(self) -> list[Alarm]:
+        """What it found that is not what the rules give, in the log's order."""
         ...
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from keeper import messages
 from keeper.errors import KeeperUnavailable
 from keeper.protocol import (
+    Alarm,
     Conflict,
     Evidence,
     KeyRequest,
@@ -99,6 +100,11 @@ class RemoteKeeper:
     def standing(self) -> Standing:
         """How far it follows the log."""
         found: Standing = self._ask("standing")
+        return found
+
+    def alarms(self) -> list[Alarm]:
+        """What it found that is not what the rules give."""
+        found: list[Alarm] = self._ask("alarms")
         return found
 
     def close(self) -> None:

@@ -2,11 +2,11 @@
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from keeper.errors import KeeperRefused, KeeperUnavailable
-from keeper.protocol import FOLLOW_ENTRIES
+from keeper.protocol import FOLLOW_ENTRIES, Standing
 from storage.ledger import Ledger
 
 FEED_SECONDS = 0.2
@@ -32,10 +32,12 @@ def feed(ledger: Ledger, size: int) -> None:
 
 
 @contextmanager
-def feeding(ledger: Ledger) -> Iterator[None]:
-    """The keeper is given what is appended, by whichever process, until the end."""
+def feeding(ledger: Ledger, tell: Callable[[Standing], object]) -> Iterator[None]:
+    """The keeper is given what is appended, by whichever process, until the end; `tell` is told how it stands."""
     stop = threading.Event()
-    thread = threading.Thread(target=_feed_on, args=(ledger, stop), name="keeper", daemon=True)
+    thread = threading.Thread(
+        target=_feed_on, args=(ledger, stop, tell), name="keeper", daemon=True
+    )
     thread.start()
     try:
         yield
@@ -44,14 +46,19 @@ def feeding(ledger: Ledger) -> Iterator[None]:
         thread.join()
 
 
-def _feed_on(ledger: Ledger, stop: threading.Event) -> None:
-    wait = FEED_SECONDS
+def _feed_on(ledger: Ledger, stop: threading.Event, tell: Callable[[Standing], object]) -> None:
+    wait, alarms = FEED_SECONDS, 0
     while not stop.wait(wait):
         wait = FEED_SECONDS
         try:
-            ledger.keeper_size = ledger.keeper.standing().size  # another process may have fed it
+            stands = ledger.keeper.standing()
+            ledger.keeper_size = stands.size  # another process may have fed it
+            tell(stands)
+            if stands.alarms > alarms:
+                alarms = stands.alarms
+                _LOG.error("the key keeper raised alarms", extra={"alarms": alarms})
             feed(ledger, ledger.head().size)
         except Exception as error:  # told, and tried again: what isn't followed gets no key
             wait = FAILED_SECONDS
             known = isinstance(error, (KeeperRefused, KeeperUnavailable))
-            _LOG.error("the keeper can't follow", extra={"why": str(error)}, exc_info=not known)
+            _LOG.error("the key keeper can't follow", extra={"why": str(error)}, exc_info=not known)

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from keeper.protocol import Standing
 from storage.maintenance.garbage import Collected
 
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
@@ -46,6 +47,18 @@ class Metrics:
         self.size = Gauge(
             "heartwood_log_entries", "Entries in the log", registry=own, multiprocess_mode="max"
         )
+        self.read = Gauge(
+            "heartwood_keeper_entries",
+            "Entries of the log that the key keeper has read",
+            registry=own,
+            multiprocess_mode="max",
+        )
+        self.alarms = Gauge(
+            "heartwood_keeper_alarms",
+            "Entries that are not what the rules give, as the key keeper found",
+            registry=own,
+            multiprocess_mode="max",
+        )
         self.sweeps = Counter(
             "heartwood_sweeps",
             "Runs of garbage collection",
@@ -71,6 +84,11 @@ class Metrics:
             self.removed.labels("staged").inc(len(found.blobs))
             self.removed.labels("stray").inc(len(found.strays))
             self.removed.labels("temporary").inc(len(found.files))
+
+    def followed(self, found: Standing) -> None:
+        """Say how far the key keeper has read, and what it found."""
+        self.read.set(found.size)
+        self.alarms.set(found.alarms)
 
     def text(self) -> bytes:
         """Prometheus text: of all workers, those that died too (but not what they were working on)."""

@@ -50,7 +50,7 @@ def create_app(
         app.state.metrics = metrics
         app.state.bodies = Bodies()
         app.state.uploads = Uploads()
-        with _sweeping(ledger, data, metrics), feeding(ledger):
+        with _sweeping(ledger, data, metrics), feeding(ledger, metrics.followed):
             yield
         if close:
             ledger.close()

@@ -45,7 +45,7 @@ def test_the_calls_are_those_of_the_design() -> None:
     """A new one is thought about: each that gives something out asks for evidence."""
     seal = {"label_codes", "new_key", "seal"}
     give = {"group_name", "open_fields", "release", "release_export", "staff_name"}
-    assert CALLS.keys() == seal | give | {"accept_restored", "follow", "standing"}
+    assert CALLS.keys() == seal | give | {"accept_restored", "alarms", "follow", "standing"}
     for name in give:
         assert "Conflict" in str(inspect.signature(CALLS[name])), name
 
