@@ -61,6 +61,26 @@ def unwrap(key: bytes, name: bytes, wrapped: bytes) -> bytes:
         raise SealError("got a wrap of another key, another name, or an altered one") from error
 
 
+class Rewrapping:
+    """From under one 32-byte key to under another, for many wraps: each key is set up once."""
+
+    def __init__(self, old: bytes, new: bytes) -> None:
+        """Raises SealError for a key of another length."""
+        for key in (old, new):
+            if len(key) != KEY_BYTES:
+                raise SealError(f"got a key of {len(key)} bytes, expected {KEY_BYTES}")
+        self._old, self._new = AESGCMSIV(old), AESGCMSIV(new)
+
+    def __call__(self, name: bytes, wrapped: bytes, to: bytes | None = None) -> bytes:
+        """The same secret under the new key, bound to `to` (by default to the same name); raises SealError."""
+        try:
+            secret = self._old.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], name)
+        except (InvalidTag, ValueError) as error:
+            raise SealError("got a wrap of another key, another name, or an altered one") from error
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + self._new.encrypt(nonce, secret, name if to is None else to)
+
+
 def seal_field(key: bytes, name: bytes, text: str) -> str:
     """`text` as a sealed field in base64; raises SealError over FIELD_LIMIT bytes."""
     try:

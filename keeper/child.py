@@ -21,12 +21,14 @@ class KeeperPlace:
     """What a keeper is made of."""
 
     folder: str
-    root: str
-    """The file of the record root."""
+    roots: str
+    """The folder of the record root."""
     vkeys: tuple[str, ...]
     """The log's verifier keys."""
     secret: str | None
     """The root's passphrase."""
+    pin: str | None = None
+    """The PIN of the token that wraps the root."""
 
     @property
     def socket(self) -> Path:

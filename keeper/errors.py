@@ -9,3 +9,10 @@ class KeeperRefused(StorageError):
 
 class KeeperUnavailable(StorageError):
     """The key keeper's process can't be asked, or did not answer; trying again later may help."""
+
+
+class KeyRenewed(KeeperRefused):
+    """The wrapped key that was shown is of a KEK that a newer version replaced: the key table has its successor.
+
+    Whoever meets it takes the wrapped key from the table again and repeats the call; nothing was given, nothing is used up.
+    """

@@ -26,6 +26,7 @@ from keeper.protocol import (
     Alarm,
     Conflict,
     Evidence,
+    KeptBlob,
     KeyRequest,
     ListedBlob,
     SealedField,
@@ -33,6 +34,8 @@ from keeper.protocol import (
     Standing,
     Wrapped,
 )
+from keeper.roots import RecordRoots
+from keeper.wrapping import Keks
 from ledger.checkpoint import Checkpoint
 from ledger.entry import Entry
 from ledger.errors import LedgerError, ProofError
@@ -43,7 +46,6 @@ from ledger.receipt import Receipt
 RELEASE_MS = 60_000
 """How long after its entry a reading may still get its key, by the keeper's own clock."""
 STAFF_EVENTS = frozenset({"admin.appointed", "doctor.approved", "system.added"})
-KEKS_CACHED = 1_024
 KEY_ENTRIES_CACHED = 4_096
 _ROOT_CHECK = "root"
 
@@ -57,25 +59,25 @@ class KeyKeeper:
 
     def __init__(
         self,
-        root: bytes,
+        roots: RecordRoots,
         store: KekStore,
         log_keys: Sequence[VerifierKey],
         trusted: TrustedCheckpoint,
         clock: Callable[[], int],
         followed: FollowedLog,
     ) -> None:
-        """`root`: 32 bytes; `log_keys`: pinned, not taken from the log; `clock`: Unix ms; `followed`: its reading of it."""
-        self._root, self._store, self._origin = root, store, log_keys[0].name
+        """`roots`: of the store's KEKs; `log_keys`: pinned, not taken from the log; `clock`: Unix ms; `followed`: its reading of it."""
+        self._keks, self._store, self._origin = Keks(store, roots), store, log_keys[0].name
         self._log_keys, self._clock = tuple(log_keys), clock
         self._followed = followed
         self._branch = Branch(log_keys, trusted, lambda: self._clock(), followed)
-        self._kek = lru_cache(maxsize=KEKS_CACHED)(self._load_kek)
         self._proved = lru_cache(maxsize=NOTES_CACHED)(self._prove)
 
     def check_root(self) -> None:
-        """Raises StartRefused unless the root is the one this store was made under."""
+        """Raises StartRefused unless the root can be had, and is the one this store was made under."""
+        self._keks.check_roots()
         try:
-            self._kek(_ROOT_CHECK, 1)
+            self._keks.kek(_ROOT_CHECK, 1)
         except (CryptoError, KeeperRefused) as error:
             raise StartRefused(
                 "the record root is not the one this ledger was made with: put the right record.root back "
@@ -84,7 +86,7 @@ class KeyKeeper:
 
     def create(self) -> None:
         """Begin a new store: a key that later tells whether the root is the right one."""
-        self._versions([_ROOT_CHECK])
+        self._keks.newest([_ROOT_CHECK])
 
     @property
     def seen(self) -> Checkpoint:
@@ -119,11 +121,11 @@ class KeyKeeper:
 
     def new_key(self, requests: Sequence[KeyRequest]) -> list[Wrapped]:
         """Make object keys and wrap data keys, a KEK for each subject that has none; in order."""
-        versions = self._versions([request.subject for request in requests])
+        newest = self._keks.newest([request.subject for request in requests])
         out = []
         for request in requests:
-            subject, version = request.subject, versions[request.subject]
-            kek = self._kek(subject, version)
+            subject = request.subject
+            version, kek = newest[subject]
             for name in request.objects:
                 key = os.urandom(wraps.KEY_BYTES)
                 wrapped = wraps.wrap(kek, wraps.object_name(subject, name, version), key)
@@ -190,17 +192,18 @@ class KeyKeeper:
         lines = [export_line(one.record, one.version, one.key.name) for one in listed]
         if len(lines) != body["count"] or export_root(lines) != b64decode(body["root"], 32):
             raise KeeperRefused(f"entry {entry.link.seq} exports another list than the one shown")
-        self._use(entry)
         try:
-            return [self._data_key(entry, one.key, one.record, one.sha256) for one in listed]
+            keys = [self._data_key(entry, one.key, one.record, one.sha256) for one in listed]
         except CryptoError as error:
             raise KeeperRefused(f"a key of the export can't be opened: {error}") from error
+        self._use(entry)
+        return keys
 
     def _data_key(self, entry: Entry, wrapped: Wrapped, record: str, sha256: bytes) -> bytes:
         if wrapped.subject != entry.event.subject:
             raise KeeperRefused(f"entry {entry.link.seq} exports {entry.event.subject} alone")
         name = wraps.dek_name(wrapped.subject, record, wrapped.name, sha256, wrapped.version)
-        return wraps.unwrap(self._kek(wrapped.subject, wrapped.version), name, wrapped.wrapped)
+        return wraps.unwrap(self._keks.kek(wrapped.subject, wrapped.version), name, wrapped.wrapped)
 
     def open_fields(
         self, evidence: Evidence, sealed: Sequence[SealedObject]
@@ -287,6 +290,51 @@ class KeyKeeper:
             return wraps.open_field(self._object(key), name, event.body["name"])
         except (LedgerError, CryptoError, LookupError) as error:
             raise KeeperRefused(f"the name can't be opened: {error}") from error
+
+    # Renewing KEKs: wraps go in and wraps come out. Older versions open until they are destroyed.
+
+    def versions(self, subjects: Sequence[str]) -> dict[str, list[int]]:
+        """The KEK versions that are kept of each subject, ascending."""
+        return self._store.versions(subjects)
+
+    def advance(self, above: dict[str, int]) -> None:
+        """Make a new KEK for each subject, in the version after the one said, unless there is one already."""
+        self._keks.advance(above)
+
+    def renew(self, objects: Sequence[Wrapped], blobs: Sequence[KeptBlob]) -> list[Wrapped]:
+        """The same object keys and data keys under the newest KEK of their subjects: objects, then blobs, in order.
+
+        Raises KeeperRefused for a wrap that opens under no KEK that is kept.
+        """
+        newest = self._keks.newest([key.subject for key in (*objects, *(b.key for b in blobs))])
+        wanted = [
+            (key, wraps.object_name(key.subject, key.name, key.version),
+             wraps.object_name(key.subject, key.name, newest[key.subject][0]))
+            for key in objects
+        ]  # fmt: skip
+        for blob in blobs:
+            key, place = blob.key, (blob.key.subject, blob.record, blob.key.name, blob.sha256)
+            name = wraps.dek_name(*place, key.version)
+            wanted.append((key, name, wraps.dek_name(*place, newest[key.subject][0])))
+        return [self._renewed(key, name, to, *newest[key.subject]) for key, name, to in wanted]
+
+    def _renewed(self, key: Wrapped, name: bytes, to: bytes, version: int, kek: bytes) -> Wrapped:
+        rewrap = wraps.Rewrapping(self._keks.kek(key.subject, key.version), kek)
+        try:
+            wrapped = rewrap(name, key.wrapped, to)
+        except CryptoError as error:
+            raise KeeperRefused(f"the key of {key.name} can't be renewed: {error}") from error
+        return Wrapped(key.subject, key.name, version, wrapped)
+
+    def destroy(self, keks: Sequence[tuple[str, int]]) -> None:
+        """Destroy KEKs by (subject, version), for every process at once; raises KeeperRefused for a subject's newest."""
+        latest = self._store.latest([subject for subject, _ in keks])
+        for subject, version in keks:
+            if subject in latest and version >= latest[subject].version:
+                raise KeeperRefused(
+                    f"version {version} is the newest key of {subject}: make the next one before it is destroyed"
+                )
+        self._store.remove(keks)
 
     # After a loss.
 
@@ -375,32 +423,9 @@ class KeyKeeper:
         if not self._store.use(entry.event.id, self._clock(), 2 * RELEASE_MS):
             raise KeeperRefused(f"entry {entry.link.seq} has already received its key")
 
-    def _versions(self, subjects: Sequence[str]) -> dict[str, int]:
-        """The newest KEK version of each subject; version 1 is made where there is none."""
-        wanted = list(dict.fromkeys(subjects))
-        versions = {subject: found[0] for subject, found in self._store.latest(wanted).items()}
-        fresh = [subject for subject in wanted if subject not in versions]
-        if fresh:
-            self._store.add(
-                [
-                    (s, 1, wraps.wrap(self._root, wraps.kek_name(s, 1), os.urandom(32)))
-                    for s in fresh
-                ]
-            )
-            versions.update(dict.fromkeys(fresh, 1))
-        return versions
-
-    def _load_kek(self, subject: str, version: int) -> bytes:
-        wrapped = self._store.get(subject, version)
-        if wrapped is None:
-            raise KeeperRefused(
-                f"no key is kept for {subject} in version {version}: it was erased, or never created"
-            )
-        return wraps.unwrap(self._root, wraps.kek_name(subject, version), wrapped)
-
     def _object(self, key: Wrapped) -> bytes:
         name = wraps.object_name(key.subject, key.name, key.version)
-        return wraps.unwrap(self._kek(key.subject, key.version), name, key.wrapped)
+        return wraps.unwrap(self._keks.kek(key.subject, key.version), name, key.wrapped)
 
 
 def _check_paths(receipts: Sequence[Receipt], checkpoint: Checkpoint, count: int) -> None:

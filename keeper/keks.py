@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 from durable.errors import StartRefused
 from durable.files import PRIVATE_MODE
@@ -12,17 +13,33 @@ from durable.ownfile import OwnFile
 
 _KEKS = (
     "CREATE TABLE IF NOT EXISTS keks (subject TEXT, version INTEGER, wrapped BLOB, "
-    "PRIMARY KEY (subject, version)) WITHOUT ROWID"
+    "root INTEGER NOT NULL DEFAULT 1, PRIMARY KEY (subject, version)) WITHOUT ROWID"
 )
+_ROOTS = (
+    "CREATE TABLE IF NOT EXISTS roots (id INTEGER PRIMARY KEY CHECK (id = 1), oldest INTEGER NOT NULL, "
+    "current INTEGER NOT NULL)"
+)
+_FIRST = "INSERT OR IGNORE INTO roots VALUES (1, 1, 1)"
 _RELEASED = (
     "CREATE TABLE IF NOT EXISTS released (event TEXT PRIMARY KEY, time INTEGER) WITHOUT ROWID"
 )
+_ROW = "subject, version, wrapped, root"
+
+
+class Kek(NamedTuple):
+    """A wrapped KEK; `root` is the generation of the record root that wraps it."""
+
+    subject: str
+    version: int
+    wrapped: bytes
+    root: int = 1
 
 
 class KekStore:
-    """Wrapped KEKs in a SQLite file of the keeper's own, durable when `add` returns.
+    """Wrapped KEKs in a SQLite file of the keeper's own, durable when a write returns.
 
-    Every method raises StorageError if the file can't be read or written.
+    Every process of the ledger has it open; what one has committed the next statement of another sees. Every method
+    raises StorageError if the file can't be read or written.
     """
 
     def __init__(self, path: Path, create: bool = False) -> None:
@@ -33,42 +50,121 @@ class KekStore:
                 "keeper's own backup; it is never created again for an existing ledger."
             )
         self._swept = 0
-        self._keks = OwnFile(path, "FULL", (_KEKS, _RELEASED), create)
+        # What is removed is overwritten: the wrap of a destroyed KEK opens nothing only while the root is kept safe.
+        tables = ("PRAGMA secure_delete = ON", _KEKS, _ROOTS, _FIRST, _RELEASED)
+        self._keks = OwnFile(path, "FULL", tables, create)
         # What was released is kept over crashes of processes, not of the machine: it counts for minutes,
         # and waiting for the disk at each reading would be the dearest part of it.
         try:
+            self._take_over()
             self._released = OwnFile(path, "NORMAL", (), create=False)
         except BaseException:
             self._keks.close()
             raise
 
-    def latest(self, subjects: Sequence[str]) -> dict[str, tuple[int, bytes]]:
-        """The newest (version, wrapped KEK) of those subjects that have one."""
-        found: dict[str, tuple[int, bytes]] = {}
+    def latest(self, subjects: Sequence[str]) -> dict[str, Kek]:
+        """The newest KEK of those subjects that have one."""
+        found: dict[str, Kek] = {}
+        statement = f"SELECT {_ROW} FROM keks WHERE subject = ? ORDER BY version DESC LIMIT 1"
         with self._keks.using() as connection:
             for subject in subjects:
-                row = connection.execute(
-                    "SELECT version, wrapped FROM keks WHERE subject = ? ORDER BY version DESC LIMIT 1",
-                    (subject,),
-                ).fetchone()
+                row = connection.execute(statement, (subject,)).fetchone()
                 if row is not None:
-                    found[subject] = (row[0], row[1])
+                    found[subject] = Kek._make(row)
         return found
 
-    def get(self, subject: str, version: int) -> bytes | None:
-        """One wrapped KEK, or None."""
+    def get(self, subject: str, version: int) -> Kek | None:
+        """One KEK, or None."""
+        statement = f"SELECT {_ROW} FROM keks WHERE subject = ? AND version = ?"
         with self._keks.using() as connection:
-            row = connection.execute(
-                "SELECT wrapped FROM keks WHERE subject = ? AND version = ?", (subject, version)
-            ).fetchone()
-        return None if row is None else bytes(row[0])
+            row = connection.execute(statement, (subject, version)).fetchone()
+        return None if row is None else Kek._make(row)
 
-    def add(self, keks: Sequence[tuple[str, int, bytes]]) -> None:
-        """Keep (subject, version, wrapped KEK); one that another process added first stays."""
+    def versions(self, subjects: Sequence[str]) -> dict[str, list[int]]:
+        """The versions that are kept of each subject, ascending."""
+        statement = "SELECT version FROM keks WHERE subject = ? ORDER BY version"
+        with self._keks.using() as connection:
+            return {
+                subject: [number for (number,) in connection.execute(statement, (subject,))]
+                for subject in subjects
+            }
+
+    def add(self, keks: Sequence[Kek]) -> bool:
+        """Keep KEKs; one that another process added first stays.
+
+        False, with nothing kept, if one is under another root than the current one: a rotation has begun meanwhile.
+        """
         with self._keks.using() as connection:
             connection.execute("BEGIN IMMEDIATE")
-            connection.executemany("INSERT OR IGNORE INTO keks VALUES (?, ?, ?)", keks)
+            (current,) = connection.execute("SELECT current FROM roots").fetchone()
+            if any(kek.root != current for kek in keks):
+                connection.execute("ROLLBACK")
+                return False
+            connection.executemany("INSERT OR IGNORE INTO keks VALUES (?, ?, ?, ?)", keks)
             connection.execute("COMMIT")
+        return True
+
+    def remove(self, keks: Sequence[tuple[str, int]]) -> None:
+        """Destroy (subject, version), in the file and, where no other process reads just now, in its log beside it."""
+        with self._keks.using() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany("DELETE FROM keks WHERE subject = ? AND version = ?", keks)
+            connection.execute("COMMIT")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    # The root that wraps them.
+
+    def roots(self) -> tuple[int, int]:
+        """(oldest, current): the oldest generation of the root that is needed, and the one that new KEKs are under."""
+        with self._keks.using() as connection:
+            oldest, current = connection.execute("SELECT oldest, current FROM roots").fetchone()
+        return oldest, current
+
+    def set_current_root(self, generation: int) -> None:
+        """From now on no process adds a KEK under another generation."""
+        with self._keks.using() as connection:
+            connection.execute("UPDATE roots SET current = ?", (generation,))
+
+    def retire_roots(self) -> int:
+        """Say that only the current generation is needed; gives how many KEKs are under others, in which case it isn't so."""
+        with self._keks.using() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            (left,) = connection.execute(
+                "SELECT count(*) FROM keks WHERE root <> (SELECT current FROM roots)"
+            ).fetchone()
+            if not left:
+                connection.execute("UPDATE roots SET oldest = current")
+            connection.execute("COMMIT")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        return int(left)
+
+    def under_roots(self) -> dict[int, int]:
+        """How many KEKs are under each generation; it looks at every one."""
+        with self._keks.using() as connection:
+            rows = connection.execute("SELECT root, count(*) FROM keks GROUP BY root ORDER BY root")
+            return dict(rows.fetchall())
+
+    def page(self, after: tuple[str, int], not_under: int, limit: int) -> list[Kek]:
+        """The next KEKs after (subject, version) that are under another root than `not_under`."""
+        statement = (
+            f"SELECT {_ROW} FROM keks WHERE (subject, version) > (?, ?) AND root <> ? "
+            "ORDER BY subject, version LIMIT ?"
+        )
+        with self._keks.using() as connection:
+            rows = connection.execute(statement, (*after, not_under, limit)).fetchall()
+        return [Kek._make(row) for row in rows]
+
+    def rewrap(self, keks: Sequence[tuple[bytes, int, str, int, int]]) -> None:
+        """Put (wrapped, root) in the place of (subject, version, root); what was removed or re-wrapped meanwhile stays so."""
+        with self._keks.using() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany(
+                "UPDATE keks SET wrapped = ?, root = ? WHERE subject = ? AND version = ? AND root = ?",
+                keks,
+            )
+            connection.execute("COMMIT")
+
+    # Readings.
 
     def use(self, event: str, now: int, keep_ms: int) -> bool:
         """Remember that the reading `event` had its key; False if it had it before.
@@ -86,6 +182,20 @@ class KekStore:
         """Close the file."""
         self._released.close()
         self._keks.close()
+
+    def _take_over(self) -> None:
+        """Bring a store of an older program to this one's form: all its KEKs are under generation 1."""
+        with self._keks.using() as connection:
+            if _has_roots(connection):
+                return
+            connection.execute("BEGIN IMMEDIATE")
+            if not _has_roots(connection):  # another process came first
+                connection.execute("ALTER TABLE keks ADD COLUMN root INTEGER NOT NULL DEFAULT 1")
+            connection.execute("COMMIT")
+
+
+def _has_roots(connection: sqlite3.Connection) -> bool:
+    return any(row[1] == "root" for row in connection.execute("PRAGMA table_info(keks)"))
 
 
 def copy_store(source: Path, target: Path) -> None:

@@ -13,7 +13,7 @@ from keeper.child import HELD, READY, KeeperPlace
 from keeper.following import FOLLOWED, FollowedLog
 from keeper.keeper import KeyKeeper
 from keeper.keks import KekStore
-from keeper.roots import load_root
+from keeper.roots import RecordRoots, Unlock
 from keeper.server import KeeperServer, OneKeeper
 from ledger.checkpoint import open_checkpoint, parse_keys
 
@@ -36,18 +36,15 @@ def open_keeper(
     place: KeeperPlace, clock: Callable[[], int] = wall_clock, create: bool = False
 ) -> KeyKeeper:
     """The keeper in this process, whose root is the right one; raises StartRefused. `create`: its store is new."""
-    root, keys, folder = (
-        load_root(Path(place.root), place.secret),
-        parse_keys(place.vkeys),
-        Path(place.folder),
-    )
+    roots = RecordRoots(Path(place.roots), Unlock(place.secret, place.pin))
+    keys, folder = parse_keys(place.vkeys), Path(place.folder)
     store = KekStore(folder / KEKS, create)
     try:
         trusted = TrustedCheckpoint(
             folder / CHECKPOINT, WRITE_MS, lambda note: open_checkpoint(note, keys).size
         )
         followed = FollowedLog(folder / FOLLOWED, keys[0].name)
-        keeper = KeyKeeper(root, store, keys, trusted, clock, followed)
+        keeper = KeyKeeper(roots, store, keys, trusted, clock, followed)
         if create:
             keeper.create()
         keeper.check_root()
@@ -60,7 +57,7 @@ def open_keeper(
 def be_child() -> int:
     """Be the keeper that standard input describes, until its last caller is gone; gives the exit code."""
     told = json.loads(sys.stdin.read())
-    place = KeeperPlace(told["folder"], told["root"], tuple(told["vkeys"]), told["secret"])
+    place = KeeperPlace(**told | {"vkeys": tuple(told["vkeys"])})
     if os.fork():
         return 0  # nobody's child any more, so that whoever started it need not wait for its end
     sys.setswitchinterval(SWITCH_SECONDS)

@@ -73,6 +73,15 @@ class ListedBlob:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptBlob:
+    """A wrapped data key as the key table keeps it; `sha256` is that of the ciphertext."""
+
+    record: str
+    sha256: bytes
+    key: Wrapped
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """What an answer rests on: entries by their receipts, and that the log they stand in is the one the keeper follows.
 

@@ -12,12 +12,14 @@ from api.app.blobs import adopt_blobs, fit, is_default
 from api.app.layout import (
     CHECKPOINT,
     CLOCK,
+    IDENTITY_ROOT,
     MARKER,
     SEEDS,
     VKEYS,
     database_of,
     identity_check,
     keeper_place,
+    record_roots,
     trusted_checkpoint,
 )
 from api.app.settings import Settings
@@ -30,7 +32,7 @@ from durable.errors import StartRefused, StorageError
 from durable.files import DIRECTORY_MODE, create_file, private_directory
 from identity.actors import Actor, new_id, new_key, write_keyfile
 from keeper.process import open_keeper
-from keeper.roots import create_root
+from keeper.roots import FIRST_ROOT, create_root
 from ledger.event import sign_event
 from ledger.policies import DEFAULT_POLICY
 from ledger.registry import registry_hash
@@ -62,6 +64,8 @@ def create_ledger(
     place = settings.blob_place()
     if not is_default(settings, place):
         fit(place)  # nothing is made where blobs can't be kept
+    roots, root_place = record_roots(settings), settings.root_place()
+    roots.check(root_place)  # or the record root
     private_directory(data)
     with closing(database_of(settings)) as database:
         _check_empty(database)
@@ -69,10 +73,8 @@ def create_ledger(
         kept = (place,) if isinstance(place, Path) else ()
         for folder in (*kept, *(data / n for n in ("keys", "people", "keeper")), settings.roots()):
             folder.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-        identity, _ = (
-            create_root(settings.roots() / name, secret)
-            for name in ("identity.root", "record.root")
-        )
+        roots.create(FIRST_ROOT, root_place)
+        identity = create_root(settings.roots() / IDENTITY_ROOT, secret)
         seeds = [create_root(data / "keys" / name, secret) for name in SEEDS]
         signer = LogSigner(origin, seeds[0], seeds[1])
         operator = Actor(origin, new_id("ac", now), "operator", "", new_key())

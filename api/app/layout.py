@@ -15,6 +15,7 @@ from durable.errors import StartRefused
 from durable.files import DIRECTORY_MODE
 from durable.trusted import TrustedCheckpoint
 from keeper.child import KeeperPlace
+from keeper.roots import RecordRoots
 from ledger.checkpoint import open_checkpoint, parse_keys
 from storage.log import PUBLISH_MS
 from storage.sql.database import Database
@@ -27,7 +28,7 @@ MARKER = "heartwood.json"
 """Written last by `init`; a folder without it holds no ledger."""
 VKEYS = "log.vkey"
 """The log's verifier keys."""
-ROOTS = ("record.root", "identity.root")
+IDENTITY_ROOT = "identity.root"
 SEEDS = ("log-ed25519.seed", "log-ml-dsa-44.seed", "service.seed")
 _CHECK = b"heartwood/identity-root-check/v1"
 
@@ -87,13 +88,23 @@ def trusted_checkpoint(path: Path, keys: tuple[VerifierKey, ...]) -> TrustedChec
     return TrustedCheckpoint(path, PUBLISH_MS, lambda note: open_checkpoint(note, keys).size)
 
 
+def keeper_folder(settings: Settings) -> Path:
+    """The keeper's own folder."""
+    return settings.data / "keeper"
+
+
+def record_roots(settings: Settings) -> RecordRoots:
+    """The record roots, of which nothing is read yet."""
+    return RecordRoots(settings.roots(), settings.unlock())
+
+
 def keeper_place(settings: Settings, vkeys: Sequence[VerifierKey]) -> KeeperPlace:
     """What the key keeper is made of."""
-    root = settings.roots() / "record.root"
-    keys = tuple(str(key) for key in vkeys)
+    unlock, keys = settings.unlock(), tuple(str(key) for key in vkeys)
     return KeeperPlace(
-        str(settings.data.resolve() / "keeper"), str(root.resolve()), keys, settings.secret()
-    )
+        str(keeper_folder(settings).resolve()), str(settings.roots().resolve()), keys,
+        unlock.passphrase, unlock.pin,
+    )  # fmt: skip
 
 
 def identity_check(root: bytes) -> str:

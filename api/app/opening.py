@@ -11,6 +11,7 @@ from api.app.blobs import ready_blobs
 from api.app.layout import (
     CHECKPOINT,
     CLOCK,
+    IDENTITY_ROOT,
     SEEDS,
     database_of,
     identity_check,
@@ -118,7 +119,7 @@ def tune_collector() -> None:
 
 def _identity_root(settings: Settings, marker: dict[str, Any]) -> bytes:
     """The identity root, which is the one that the marker knows."""
-    root = load_root(settings.roots() / "identity.root", settings.secret())
+    root = load_root(settings.roots() / IDENTITY_ROOT, settings.secret())
     if identity_check(root) != marker["identity_check"]:
         raise StartRefused(
             "the identity root is not the one this ledger was made with: put the right one back"

@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from keeper.roots import RootPlace, Unlock, parse_root_place, read_pin
 from storage.blobs.place import Place, parse_place
 
 
@@ -24,6 +25,12 @@ class Settings(BaseSettings):
     """HEARTWOOD_PASSPHRASE: opens root keys and key files that have one."""
     new_passphrase: SecretStr | None = None
     """HEARTWOOD_NEW_PASSPHRASE: what `heartwood passphrase` puts in its place."""
+    record_root: str = ""
+    """HEARTWOOD_RECORD_ROOT: how a new record root is kept: `file:`, `kms:KEY?…` or `pkcs11:MODULE?…`; empty is the file."""
+    pkcs11_pin: SecretStr | None = None
+    """HEARTWOOD_PKCS11_PIN: the PIN of the token that wraps the record root."""
+    pkcs11_pin_file: Path | None = None
+    """HEARTWOOD_PKCS11_PIN_FILE: a file of mode 600 with that PIN."""
     blobs: str = ""
     """HEARTWOOD_BLOBS: where the blobs are, `s3://bucket/prefix?…` or `file:/path`; empty is the data directory."""
     proxies: str = ""
@@ -40,6 +47,17 @@ class Settings(BaseSettings):
     def roots(self) -> Path:
         """The folder of the root keys."""
         return self.root or self.data / "roots"
+
+    def root_place(self) -> RootPlace:
+        """How a new record root is kept; raises StartRefused for what is no place."""
+        return parse_root_place(self.record_root)
+
+    def unlock(self) -> Unlock:
+        """What opens record roots; raises StartRefused for a PIN's file that can't be used."""
+        if self.pkcs11_pin or self.pkcs11_pin_file is None:
+            pin = self.pkcs11_pin.get_secret_value() if self.pkcs11_pin else None
+            return Unlock(self.secret(), pin)
+        return Unlock(self.secret(), read_pin(self.pkcs11_pin_file))
 
     def blob_place(self) -> Place:
         """Where the blobs are; raises StartRefused for what is no place."""

@@ -9,7 +9,8 @@ import typer
 from api.app.blobs import adopt_blobs, fit, is_ledgers
 from api.app.maintenance import opened_stores
 from api.cli.app import GOOD, WRONG, Data, Json, app, say, settings
-from api.cli.maintenance import bar, told
+from api.cli.maintenance import told
+from api.cli.progress import bar
 from crypto.texts import counted
 from durable.errors import StartRefused
 from storage.blobs.checking import check_place

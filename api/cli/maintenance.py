@@ -1,17 +1,15 @@
 """`scrub`, `sweep`, `backup`, `restore`: care of the data."""
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress
 
 from api.app.maintenance import opened_stores, secrets_of, target_of
-from api.cli.app import GOOD, WRONG, Data, Json, app, opened, progress_console, say, settings
+from api.cli.app import GOOD, WRONG, Data, Json, app, opened, say, settings
+from api.cli.progress import bar
 from crypto.texts import counted, printable
 from storage.blobs.files import BlobStore, FileBlobs
 from storage.blobs.place import open_place, parse_place
@@ -28,15 +26,6 @@ Keeper = Annotated[
     Path | None,
     typer.Option("--keeper", help="A separate folder for the keeper's store, roots and keys."),
 ]
-
-
-@contextmanager
-def bar(words: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on a terminal's standard error; call it with what is done, and of how much."""
-    shown = Progress(console=progress_console(), transient=True, disable=not sys.stderr.isatty())
-    with shown:
-        task = shown.add_task(words, total=None)
-        yield lambda done, size: shown.update(task, completed=done, total=size)
 
 
 @app.command()

@@ -12,6 +12,7 @@ from api.app.maintenance import believe_clock
 from api.app.opening import open_ledger
 from api.app.settings import Settings
 from api.cli.app import As, Data, Json, actor, app, count, say, settings
+from api.cli.progress import bar
 from api.operator.restoring import accept_restore
 from api.operator.rewrapping import change_passphrase
 from crypto.texts import counted
@@ -65,13 +66,19 @@ def passphrase(
     command is interrupted, run it again with both.
     """
     config = settings(data)
-    done = change_passphrase(config, None if none else _new_passphrase(config), keyfiles or ())
+    new = None if none else _new_passphrase(config)
+    with bar("changing the passphrase") as progress:
+        done = change_passphrase(config, new, keyfiles or (), progress)
     lines = [
         f"{count(len(done.changed), 'file')} now {'without a' if none else 'under the new'} passphrase",
         *(f"left as it is, it opens under neither: {path}" for path in done.left),
+        *(
+            f"no passphrase plays a part in {path}: see `heartwood root show`"
+            for path in done.elsewhere
+        ),
         "backups made before still need the old one",
     ]
-    fields = {"changed": list(map(str, done.changed)), "left": list(map(str, done.left))}
+    fields = {name: list(map(str, paths)) for name, paths in vars(done).items()}
     say(json_, fields, *lines)
 
 

@@ -1,19 +1,25 @@
-"""Another passphrase for all that has one: root keys, the log's and the service's keys, key files."""
+"""Another passphrase for all that has one: root keys, the log's and the service's keys, key files; and another record root."""
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from api.app.layout import ROOTS, SEEDS, read_marker
+from api.app.layout import IDENTITY_ROOT, SEEDS, keeper_folder, read_marker, record_roots
 from api.app.settings import Settings
 from durable.errors import StartRefused
 from identity.actors import read_keyfile, rewrap_keyfile
 from identity.errors import KeyFileError
-from keeper.roots import load_root, rewrap_root
+from keeper.keks import KekStore
+from keeper.process import KEKS
+from keeper.roots import RootPlace, load_root, rewrap_root
+from keeper.rotating import Rotated, rotate
 
 T = TypeVar("T")
+Progress = Callable[[int, int], None]
+"""What is done, and of how much."""
 
 
 @dataclass(frozen=True)
@@ -23,14 +29,21 @@ class Rewrapped:
     changed: list[Path]
     left: list[Path]
     """Key files that open under neither passphrase; they stay as they are."""
+    elsewhere: list[Path]
+    """Record roots that a service or a token wraps: no passphrase plays a part in them."""
 
 
-def change_passphrase(settings: Settings, new: str | None, others: Sequence[Path]) -> Rewrapped:
+def change_passphrase(
+    settings: Settings,
+    new: str | None,
+    others: Sequence[Path],
+    progress: Progress = lambda done, size: None,
+) -> Rewrapped:
     """Put everything under the passphrase `new` (None: under none).
 
     All is opened before anything is written, under the old passphrase or, where a change was cut off, under the
-    new one. Each file is replaced as a whole: after a crash run it again. `others`: key files kept elsewhere.
-    Raises StartRefused or KeyFileError, with nothing written.
+    new one. Each file is replaced as a whole: after a crash run it again. `others`: key files kept elsewhere;
+    `progress(files done, files)`. Raises StartRefused or KeyFileError, with nothing written.
     """
     read_marker(settings)
     old = settings.secret()
@@ -44,13 +57,41 @@ def change_passphrase(settings: Settings, new: str | None, others: Sequence[Path
             if path in others:
                 raise
             left.append(path)
-    folders = {settings.data / "keys": SEEDS, settings.roots(): ROOTS}
-    for path in [folder / name for folder, names in folders.items() for name in names]:
+    seeds = [settings.data / "keys" / name for name in SEEDS]
+    for path in [*seeds, settings.roots() / IDENTITY_ROOT]:
         root = _either(partial(load_root, path), old, new)
         rewrap[path] = partial(rewrap_root, path, root, new)
-    for replace in rewrap.values():
+    elsewhere = _record_roots(settings, new, rewrap)
+    for done, replace in enumerate(rewrap.values(), 1):
         replace()
-    return Rewrapped(list(rewrap), left)
+        progress(done, len(rewrap))
+    return Rewrapped(list(rewrap), left, elsewhere)
+
+
+def rotate_root(
+    settings: Settings, place: RootPlace, progress: Progress = lambda done, size: None
+) -> Rotated:
+    """Put every KEK under a new record root, kept at `place`, while the ledger is in use; see `keeper.rotating`."""
+    read_marker(settings)
+    folder = keeper_folder(settings)
+    with closing(KekStore(folder / KEKS)) as store:
+        return rotate(folder, store, record_roots(settings), place, progress)
+
+
+def _record_roots(
+    settings: Settings, new: str | None, rewrap: dict[Path, Callable[[], None]]
+) -> list[Path]:
+    """Add the record roots that are needed to `rewrap`; gives those that no passphrase opens."""
+    roots, elsewhere = record_roots(settings), []
+    with closing(KekStore(keeper_folder(settings) / KEKS)) as store:
+        oldest, current = store.roots()
+    for generation in range(oldest, current + 1):
+        path, replace = roots.path(generation), roots.under(generation, new)
+        if replace is None:
+            elsewhere.append(path)
+        else:
+            rewrap[path] = replace
+    return elsewhere
 
 
 def _either(load: Callable[[str | None], T], old: str | None, new: str | None) -> T:

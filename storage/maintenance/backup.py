@@ -28,6 +28,7 @@ from durable.errors import StartRefused
 from durable.files import DIRECTORY_MODE, create_file
 from keeper.following import FOLLOWED
 from keeper.keks import copy_store
+from keeper.rotating import copying
 from ledger.errors import LedgerError
 from ledger.follower import Follower, Progress
 from ledger.forms import parse_entry
@@ -246,9 +247,12 @@ def _check_root(frontier: Frontier, head: Head | None) -> None:
 def _copy_secrets(secrets: Secrets, apart: Path, now: int) -> None:
     """The keeper's store, roots and keys, as a snapshot of their own."""
     folder = manifest.begin(apart, now)
-    for name, source in vars(secrets).items():
-        if name != "people" or source.is_dir():  # the people may have taken their keys away
-            copy_secrets_folder(source, folder / name)
+    with copying(
+        secrets.keeper
+    ):  # the store first, and every root that it needs is still there afterwards
+        for name, source in vars(secrets).items():
+            if name != "people" or source.is_dir():  # the people may have taken their keys away
+                copy_secrets_folder(source, folder / name)
     manifest.finish(apart, folder)
 
 

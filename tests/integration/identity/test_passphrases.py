@@ -61,7 +61,7 @@ def test_the_same_word_opens_however_it_was_typed(tmp_path: Path, made: str, typ
 def test_what_an_older_program_sealed_under_the_bytes_opens(
     tmp_path: Path, typed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("keeper.roots.passphrase_bytes", lambda text: DECOMPOSED.encode())
+    monkeypatch.setattr("keeper.roots.file.passphrase_bytes", lambda text: DECOMPOSED.encode())
     monkeypatch.setattr("identity.actors.passphrase_bytes", lambda text: DECOMPOSED.encode())
     root = create_root(tmp_path / "root", DECOMPOSED)
     who = Actor("x.example/log", "ac_" + "0" * 26, "doctor", "", new_key())

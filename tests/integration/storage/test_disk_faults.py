@@ -11,11 +11,11 @@ from sqlalchemy.exc import DBAPIError
 import durable.trusted
 from api.app.settings import Settings
 from durable.errors import StartRefused, StorageError
-from keeper.keks import KekStore
+from keeper.keks import Kek, KekStore
 from storage.sql.database import Database
 from tests.support.ledger_fixture import LedgerFixture
 
-KEK = ("pt_x", 1, b"wrapped")
+KEK = Kek("pt_x", 1, b"wrapped")
 
 
 def test_an_own_file_is_opened_again_after_an_error(tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_an_own_file_is_opened_again_after_an_error(tmp_path: Path) -> None:
     with told, store._keks.using() as connection:
         break_off(connection)
     other.add([KEK])
-    assert store.get("pt_x", 1) == b"wrapped"
+    assert store.get("pt_x", 1) == KEK
     store.close()
     other.close()
 

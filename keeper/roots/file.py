@@ -1,4 +1,4 @@
-"""Root keys in files: 32 bytes each, mode 0600, optionally under a passphrase by Argon2id."""
+"""Root keys in files of their own: 32 bytes each, mode 0600, optionally under a passphrase by Argon2id."""
 
 import os
 import stat
@@ -12,7 +12,7 @@ from crypto.errors import CryptoError
 from crypto.passphrases import passphrase_bytes, passphrase_forms
 from crypto.wraps import unwrap, wrap
 from durable.errors import StartRefused
-from durable.files import PRIVATE_MODE, create_file, replace_file
+from durable.files import PRIVATE_MODE, create_file, replace_file, sync_directory
 
 ROOT_BYTES = 32
 ARGON2_MEMORY_KIB = 65_536
@@ -43,16 +43,7 @@ def _root_text(name: str, root: bytes, passphrase: str | None) -> bytes:
 
 def load_root(path: Path, passphrase: str | None) -> bytes:
     """The root key at `path`; raises StartRefused with the remedy if it can't be had."""
-    if not path.exists():
-        raise StartRefused(
-            f"the root key {path} is missing. Put it back from its backup (HEARTWOOD_ROOT names its "
-            "folder); without it no record can be opened, and it is never created again for an existing ledger."
-        )
-    if stat.S_IMODE(path.stat().st_mode) & 0o077:
-        raise StartRefused(
-            f"{path} is readable by others, expected mode {PRIVATE_MODE:o}: run chmod 600"
-        )
-    parts = path.read_text(errors="replace").split()
+    parts = read_root_file(path).split()
     try:
         if len(parts) == 2 and parts[0] == _PLAIN:
             return b64decode(parts[1], ROOT_BYTES)
@@ -66,6 +57,36 @@ def load_root(path: Path, passphrase: str | None) -> bytes:
             "was interrupted, run it again: `heartwood passphrase`"
         ) from error
     raise StartRefused(f"{path} is not a root key of Heartwood")
+
+
+def read_root_file(path: Path) -> str:
+    """The text of a root's file, which only its owner can read; raises StartRefused with the remedy."""
+    if not path.exists():
+        raise StartRefused(
+            f"the root key {path} is missing. Put it back from its backup (HEARTWOOD_ROOT names its "
+            "folder); without it no record can be opened, and it is never created again for an existing ledger."
+        )
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise StartRefused(
+            f"{path} is readable by others, expected mode {PRIVATE_MODE:o}: run chmod 600"
+        )
+    return path.read_text(errors="replace")
+
+
+def destroy_root_file(path: Path) -> None:
+    """Overwrite a root's file and remove it, durably; none there is fine.
+
+    On a disk that writes elsewhere what it overwrites (flash, a file system that copies on write, a snapshot) the old
+    bytes may stay: only what such a disk is encrypted with helps there.
+    """
+    if not path.exists():
+        return
+    with path.open("r+b") as file:
+        file.write(os.urandom(max(path.stat().st_size, ROOT_BYTES)))
+        file.flush()
+        os.fsync(file.fileno())
+    path.unlink()
+    sync_directory(path.parent)
 
 
 def _opened(name: str, passphrase: str, salt: bytes, sealed: bytes) -> bytes:
