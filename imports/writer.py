@@ -21,12 +21,11 @@ from imports.report import FileFindings
 from imports.standing import TAG_BYTES
 from imports.tried import Tried
 from journeys.errors import AccessDenied, RecordsError
-from journeys.sealing import object_key
+from journeys.labelling import codes_under
 from ledger.errors import Refused
 from ledger.facts import Record
 from ledger.policies import policy_at
 from records.uploads import Upload
-from storage.keytable import LABEL_KEY
 from storage.ledger import Ledger
 from storage.sql.identifiers import Kept
 
@@ -244,8 +243,7 @@ class Filing:
         labels = {label for unit in units for label in unit.labels}
         if not labels:
             return False
-        key = object_key(self._ledger.keys, chart.patient, LABEL_KEY)
-        return not set(self._ledger.keeper.label_codes(key, sorted(labels))) <= set(row.labels)
+        return not set(codes_under(self._ledger, chart.patient, sorted(labels))) <= set(row.labels)
 
     def _batch(
         self,

@@ -12,7 +12,7 @@ from identity.actors import Caller
 from journeys.errors import Forbidden, OverQuota
 from ledger.facts import Record
 from ledger.times import DAY_MS
-from storage.keytable import LABEL_KEY
+from storage.keytable import LABEL_KEY, with_keys
 from storage.ledger import Ledger
 
 LABELS_AN_HOUR = 4
@@ -35,10 +35,18 @@ def label_codes(
             f"got labels for {object_id}, of which nothing is staged by {caller.account}: codes are for the "
             "append that will name them. Stage its content first, then name its record"
         )
-    codes = ledger.keeper.label_codes(ledger.keys.object_key(patient, LABEL_KEY).key, labels)
+    codes = codes_under(ledger, patient, labels)
     if caller.role != "patient":
         _count(ledger, caller, patient, codes)
     return codes
+
+
+def codes_under(ledger: Ledger, patient: str, labels: Sequence[str]) -> list[str]:
+    """The codes of labels under a patient's label key, ascending, for whoever was found to get them; raises NotFound."""
+    return with_keys(
+        lambda: ledger.keys.object_key(patient, LABEL_KEY).key,
+        lambda key: ledger.keeper.label_codes(key, labels),
+    )
 
 
 def _stages(ledger: Ledger, caller: Caller, patient: str, record: str) -> bool:

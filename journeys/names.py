@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from journeys.sealing import object_key
 from ledger.directory import Account, Group, Hospital, Member
 from storage.evidence import ask_keeper, of_entries
+from storage.keytable import with_object_key
 from storage.ledger import Ledger
 
 NAMES_KEPT = 100_000
@@ -29,7 +30,13 @@ def group_name(ledger: Ledger, group: Group) -> str:
         return ""
     formed = of_entries(ledger, group.seq)
     key = object_key(ledger.keys, group.hospital, group.group)
-    name = ask_keeper(ledger, formed, lambda shown: ledger.keeper.group_name(shown, key))
+    name = with_object_key(
+        ledger.keys,
+        key,
+        lambda found: ask_keeper(
+            ledger, formed, lambda shown: ledger.keeper.group_name(shown, found)
+        ),
+    )
     return _keep(ledger, group.group, name)
 
 
@@ -49,7 +56,13 @@ def _person(ledger: Ledger, account: str) -> str:
     # Whichever role: having left doesn't take the name out of what was done.
     joined = of_entries(ledger, row.seq, roles[0].seq)
     key = object_key(ledger.keys, account, account)
-    name = ask_keeper(ledger, joined, lambda shown: ledger.keeper.staff_name(shown, key))
+    name = with_object_key(
+        ledger.keys,
+        key,
+        lambda found: ask_keeper(
+            ledger, joined, lambda shown: ledger.keeper.staff_name(shown, found)
+        ),
+    )
     return _keep(ledger, account, name)
 
 

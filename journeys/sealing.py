@@ -7,11 +7,12 @@ from durable.errors import NotFound
 from identity.actors import Caller
 from journeys.errors import Forbidden, NotThere, RecordsError
 from journeys.labelling import label_codes
+from keeper.errors import KeyRenewed
 from keeper.protocol import KeyRequest, Wrapped
 from ledger.codes import CATEGORIES, LABELS
 from ledger.directory import Patient
 from ledger.facts import Record
-from storage.keytable import BlobKey, KeyTable, ObjectKey
+from storage.keytable import RENEWED_TRIES, BlobKey, KeyTable, ObjectKey, with_object_key
 from storage.ledger import Ledger
 from storage.reader import LogReader
 
@@ -47,13 +48,20 @@ def seal_texts(
         key = ledger.keys.object_key(patient, object_id)
         if record is None and object_id != patient and key.author != caller.account:
             raise NotThere(f"{object_id} was reserved by somebody else")
-        sealed = (
-            ledger.keeper.seal(key.key, f"patient/{patient}", event, dict(texts)) if texts else {}
-        )
+        sealed = seal(ledger, key.key, f"patient/{patient}", event, texts) if texts else {}
         codes = label_codes(ledger, caller, patient, object_id, labels)
     except NotFound as error:
         raise NotThere(f"{error}: reserve it first") from error
     return sealed, codes
+
+
+def seal(
+    ledger: Ledger, key: Wrapped, stream: str, event: str, texts: Mapping[str, str]
+) -> dict[str, str]:
+    """Texts as sealed fields of an event, under an object key or its successor."""
+    return with_object_key(
+        ledger.keys, key, lambda found: ledger.keeper.seal(found, stream, event, dict(texts))
+    )
 
 
 def check_labels(labels: Sequence[str]) -> None:
@@ -90,13 +98,24 @@ def reserve(
 
     `sizes`: plaintext bytes of the blobs, by id. Open to `author` alone until an entry names them.
     """
+    for _ in range(RENEWED_TRIES):
+        try:
+            return _reserve(ledger, author, requests, sizes or {})
+        except KeyRenewed:  # the KEK was replaced between the wrapping and the staging
+            continue
+    return _reserve(ledger, author, requests, sizes or {})
+
+
+def _reserve(
+    ledger: Ledger, author: str, requests: Sequence[KeyRequest], sizes: Mapping[str, int]
+) -> dict[tuple[str, str], Wrapped]:
     made = ledger.keeper.new_key(requests)
     blobs = {b.blob: (r.subject, b) for r in requests for b in r.blobs}
     now, objects, blob_keys = ledger.clock(), [], []
     for w in made:
         if w.name in blobs:
             patient, blob = blobs[w.name]
-            size = (sizes or {})[w.name]
+            size = sizes[w.name]
             blob_keys.append(
                 BlobKey(
                     w.name, patient, blob.record, author, blob.sha256, size, w.version, w.wrapped, now

@@ -1,14 +1,15 @@
 """The keeper's own store: key-encryption keys under the record root. Never in the log's database."""
 
+import fcntl
 import os
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from durable.errors import StartRefused
-from durable.files import PRIVATE_MODE
+from durable.files import PRIVATE_MODE, private
 from durable.ownfile import OwnFile
 
 _KEKS = (
@@ -23,6 +24,8 @@ _FIRST = "INSERT OR IGNORE INTO roots VALUES (1, 1, 1)"
 _RELEASED = (
     "CREATE TABLE IF NOT EXISTS released (event TEXT PRIMARY KEY, time INTEGER) WITHOUT ROWID"
 )
+_COPYING = ".copying"
+"""The file beside the store whose lock keeps what a backup copies."""
 _ROW = "subject, version, wrapped, root"
 
 
@@ -49,7 +52,7 @@ class KekStore:
                 f"the keeper's store {path} is missing: without it no record can be opened. Restore it from the "
                 "keeper's own backup; it is never created again for an existing ledger."
             )
-        self._swept = 0
+        self._swept, self._folder = 0, path.parent
         # What is removed is overwritten: the wrap of a destroyed KEK opens nothing only while the root is kept safe.
         tables = ("PRAGMA secure_delete = ON", _KEKS, _ROOTS, _FIRST, _RELEASED)
         self._keks = OwnFile(path, "FULL", tables, create)
@@ -106,7 +109,7 @@ class KekStore:
 
     def remove(self, keks: Sequence[tuple[str, int]]) -> None:
         """Destroy (subject, version), in the file and, where no other process reads just now, in its log beside it."""
-        with self._keks.using() as connection:
+        with not_copied(self._folder), self._keks.using() as connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.executemany("DELETE FROM keks WHERE subject = ? AND version = ?", keks)
             connection.execute("COMMIT")
@@ -196,6 +199,23 @@ class KekStore:
 
 def _has_roots(connection: sqlite3.Connection) -> bool:
     return any(row[1] == "root" for row in connection.execute("PRAGMA table_info(keks)"))
+
+
+@contextmanager
+def copying(folder: Path) -> Iterator[None]:
+    """While the database, the keeper's store in `folder` and the roots are copied, nothing that opens a key is destroyed:
+    the copies fit each other."""
+    with open(folder / _COPYING, "ab", opener=private) as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        yield
+
+
+@contextmanager
+def not_copied(folder: Path) -> Iterator[None]:
+    """Wait until nobody copies, and let nobody begin to."""
+    with open(folder / _COPYING, "ab", opener=private) as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def copy_store(source: Path, target: Path) -> None:

@@ -21,13 +21,13 @@ from crypto import wraps
 from crypto.errors import CryptoError
 from durable.errors import StartRefused, StorageError
 from durable.files import private
-from keeper.keks import Kek, KekStore
+from keeper.keks import Kek, KekStore, not_copied
 from keeper.roots import FilePlace, RecordRoots, RootPlace
 
 PAGE_KEKS = 2_000
 """KEKs re-wrapped in one transaction: the store's other writers wait for some milliseconds."""
-_ROTATING, _COPYING = ".rotating", ".copying"
-"""Files in the keeper's folder whose locks let one rotation run, and no root go while the secrets are copied."""
+_ROTATING = ".rotating"
+"""The file in the keeper's folder whose lock lets one rotation run."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def rotate(
         if not begun:
             current = _begin(store, roots, current, place)
         rewrapped = _rewrap(store, roots, current, progress)
-        with _no_copy(folder):
+        with not_copied(folder):
             destroyed, left = _retire(store, roots, current)
         return Rotated(current, roots.place(current), rewrapped, destroyed, left, begun)
 
@@ -135,21 +135,6 @@ def _retire(
         if not isinstance(place, FilePlace) and place != roots.place(current):
             places.append(place)
     return files, places
-
-
-@contextmanager
-def copying(folder: Path) -> Iterator[None]:
-    """While the keeper's store and the roots are copied no root is destroyed: the copies fit each other."""
-    with open(folder / _COPYING, "ab", opener=private) as lock:
-        fcntl.flock(lock, fcntl.LOCK_SH)
-        yield
-
-
-@contextmanager
-def _no_copy(folder: Path) -> Iterator[None]:
-    with open(folder / _COPYING, "ab", opener=private) as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 @contextmanager

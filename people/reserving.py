@@ -9,7 +9,7 @@ from crypto.ids import is_id
 from identity.actors import Caller
 from journeys.errors import Forbidden, OverQuota, RecordsError
 from journeys.labelling import HOUR_MS
-from journeys.sealing import check_texts, reserve
+from journeys.sealing import check_texts, reserve, seal
 from keeper.protocol import KeyRequest, Wrapped
 from ledger.directory import Account, Group, Hospital, Patient
 from ledger.errors import Refused
@@ -146,4 +146,4 @@ def _seal_subject(
     # A key that somebody else reserved would be refused with the event; nothing is sealed under it either.
     if ledger.keys.object_key(owner, subject.id).author != caller.account:
         raise Forbidden(f"{subject.id} was reserved by somebody else")
-    return ledger.keeper.seal(made[owner, subject.id], stream, subject.event, dict(subject.texts))
+    return seal(ledger, made[owner, subject.id], stream, subject.event, subject.texts)

@@ -13,6 +13,7 @@ from ledger.facts import Exclusion, Grant, Record
 from ledger.sequencer import Proposal
 from records.opening import SettledReading, settle
 from storage.evidence import ask_keeper, of_reading
+from storage.keytable import with_keys
 from storage.ledger import Ledger
 
 
@@ -106,16 +107,21 @@ def _titles(ledger: Ledger, reading: SettledReading) -> dict[str, str]:
     """The titles of the latest versions, where they have one, by record."""
     entries = ledger.entries([record.versions[-1].seq for record in reading.shown])
     events = [entry.event for entry in entries.values() if "title" in entry.event.body]
-    sealed = [
-        SealedObject(
-            object_key(ledger.keys, event.subject, event.body["record"]),
-            (SealedField(event.stream, event.id, "title", event.body["title"]),),
-        )
-        for event in events
-    ]
-    texts = ask_keeper(
-        ledger,
-        of_reading(ledger, reading.committed, reading.entry),
-        lambda found: ledger.keeper.open_fields(found, sealed),
+    shown = of_reading(ledger, reading.committed, reading.entry)
+
+    def sealed() -> list[SealedObject]:
+        return [
+            SealedObject(
+                object_key(ledger.keys, event.subject, event.body["record"]),
+                (SealedField(event.stream, event.id, "title", event.body["title"]),),
+            )
+            for event in events
+        ]
+
+    texts = with_keys(
+        sealed,
+        lambda titles: ask_keeper(
+            ledger, shown, lambda found: ledger.keeper.open_fields(found, titles)
+        ),
     )
     return {event.body["record"]: text for event, (text,) in zip(events, texts, strict=True)}

@@ -20,6 +20,7 @@ from records.opening import (
 )
 from storage.blobs.files import BlobStore
 from storage.evidence import ask_keeper, of_reading
+from storage.keytable import with_keys
 from storage.ledger import Ledger
 from storage.reader import LogReader
 
@@ -91,14 +92,19 @@ def give_export(
     ledger: Ledger, reading: SettledReading, found: Sequence[tuple[Record, Version]]
 ) -> list[ExportedRecord]:
     """The content of all that a settled export lists; see `open_export`."""
-    asked = [
-        ListedBlob(r.record, v.version, sha256_of(v), ledger.keys.blob_key(v.blob).key)
-        for r, v in found
-    ]
-    released = ask_keeper(
-        ledger,
-        of_reading(ledger, reading.committed, reading.entry),
-        lambda shown: ledger.keeper.release_export(shown, asked),
+    evidence = of_reading(ledger, reading.committed, reading.entry)
+
+    def listed() -> list[ListedBlob]:
+        return [
+            ListedBlob(r.record, v.version, sha256_of(v), ledger.keys.blob_key(v.blob).key)
+            for r, v in found
+        ]
+
+    released = with_keys(
+        listed,
+        lambda asked: ask_keeper(
+            ledger, evidence, lambda shown: ledger.keeper.release_export(shown, asked)
+        ),
     )
     permission = Permission(ledger, reading.entry)
     return [

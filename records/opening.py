@@ -23,6 +23,7 @@ from ledger.sequencer import Proposal
 from records.explaining import check_still_permitted
 from records.ranges import read_token
 from storage.evidence import Proofs, ask_keeper, of_reading
+from storage.keytable import VersionKeys, with_keys, with_object_key
 from storage.ledger import Ledger
 from storage.log import CommittedBatch
 from storage.reader import LogReader
@@ -140,14 +141,24 @@ def used_before(ledger: LogReader, seq: int) -> AlreadyUsed:
 def release(ledger: Ledger, reading: SettledReading) -> ReleasedRecord:
     """The keys of the version that a reading names, against its receipt; raises KeeperRefused or NotFound."""
     record, version = reading.record, reading.version
-    keys = ledger.keys.of_version(version.blob, record.record, record.patient)
     shown = of_reading(ledger, reading.committed, reading.entry)
-    key = ask_keeper(
-        ledger,
-        shown,
-        lambda found: ledger.keeper.release(found, keys.blob, record.record, sha256_of(version)),
+
+    def released(keys: VersionKeys) -> tuple[bytes, Wrapped]:
+        sha256 = sha256_of(version)
+        key = ask_keeper(
+            ledger,
+            shown,
+            lambda found: ledger.keeper.release(found, keys.blob, record.record, sha256),
+        )
+        return key, keys.record
+
+    key, texts_key = with_keys(
+        lambda: ledger.keys.of_version(version.blob, record.record, record.patient), released
     )
-    return ReleasedRecord(reading, key, _texts(ledger, shown, reading, keys.record))
+    texts = with_object_key(
+        ledger.keys, texts_key, lambda found: _texts(ledger, shown, reading, found)
+    )
+    return ReleasedRecord(reading, key, texts)
 
 
 def _texts(ledger: Ledger, shown: Proofs, reading: SettledReading, key: Wrapped) -> dict[str, str]:

@@ -10,13 +10,13 @@ from crypto.blobs import KEY_BYTES, Sealer, blob_context, sealed_length
 from crypto.encoding import b64encode
 from identity.actors import Caller, new_id
 from journeys.errors import NotThere, RecordsError
-from journeys.sealing import check_appender, object_key, reserve
+from journeys.labelling import codes_under
+from journeys.sealing import check_appender, reserve, seal
 from keeper.protocol import KeyRequest, NewBlob
 from ledger.directory import Patient
 from ledger.facts import Record
 from storage.blobs.files import BlobStore
 from storage.errors import BlobError
-from storage.keytable import LABEL_KEY
 from storage.ledger import Ledger
 
 STAGING_THREADS = 8
@@ -113,7 +113,7 @@ def draft(ledger: Ledger, author: str, uploads: Sequence[Upload], purpose: str) 
         event_id, stream = new_id("ev", now), f"patient/{s.upload.patient}"
         texts = {"title": s.upload.title, "file_name": s.upload.file_name}
         fields = {name: text for name, text in texts.items() if text}
-        sealed = ledger.keeper.seal(made[s.upload.patient, s.record], stream, event_id, fields)
+        sealed = seal(ledger, made[s.upload.patient, s.record], stream, event_id, fields)
         kind = "record.uploaded" if s.upload.version == 1 else "record.amended"
         out.append(Draft(kind, stream, _body(ledger, s, purpose) | sealed, event_id, now, s))
     return out
@@ -203,6 +203,5 @@ def _body(ledger: Ledger, staged: _Staged, purpose: str) -> dict[str, Any]:
         "version": staged.upload.version,
     }
     if staged.upload.labels:
-        key = object_key(ledger.keys, staged.upload.patient, LABEL_KEY)
-        body["labels"] = ledger.keeper.label_codes(key, staged.upload.labels)
+        body["labels"] = codes_under(ledger, staged.upload.patient, staged.upload.labels)
     return body

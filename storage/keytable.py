@@ -3,8 +3,8 @@
 Whether a key is staged or live is not kept: it is live once an entry created what it belongs to.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 from sqlalchemy import Connection
 
@@ -12,6 +12,7 @@ from crypto.blobs import sealed_length
 from crypto.encoding import b64decode, b64encode
 from crypto.ids import timed_id
 from durable.errors import NotFound
+from keeper.errors import KeyRenewed
 from keeper.protocol import Wrapped
 from ledger.entry import Entry
 from ledger.errors import Refused
@@ -23,6 +24,10 @@ from storage.sql.database import Database
 
 LABEL_KEY = "labels"
 """The object whose key makes a patient's label codes."""
+A = TypeVar("A")
+K = TypeVar("K")
+RENEWED_TRIES = 8
+"""How often a question is put again because its keys were renewed meanwhile."""
 _BLOB_EVENTS = frozenset({"record.uploaded", "record.amended"})
 
 
@@ -68,6 +73,13 @@ class VersionKeys(NamedTuple):
     record: Wrapped
 
 
+class OlderKeys(NamedTuple):
+    """Keys under KEKs that are being replaced."""
+
+    objects: list[ObjectKey]
+    blobs: list[BlobKey]
+
+
 class KeyTable:
     """Wrapped keys in SQL."""
 
@@ -81,7 +93,8 @@ class KeyTable:
         One that is there already stays as it is, whoever made it.
 
         A blob comes with its record's object key or after it; raises NotFound otherwise. So whoever has
-        a blob's key has its record's too.
+        a blob's key has its record's too. Raises KeyRenewed for a key under a KEK that is being replaced: its
+        wrapping is done again, under the newest.
         """
         marks = ", ".join("?" for _ in ObjectKey._fields)
         statement = (
@@ -97,6 +110,10 @@ class KeyTable:
             if lost := named - kept.keys():
                 raise NotFound(f"no key is kept for the record {min(lost)[0]} of a blob")
             self.database.insert(connection, schema.blob_keys, list(blobs))
+            # Last: whoever raises a floor waits for this transaction, or this one sees it.
+            self._check_floors(
+                connection, [*(one.key for one in objects), *(one.key for one in blobs)]
+            )
         return [kept[name] for name in wanted]
 
     def object_key(self, subject: str, object_id: str) -> ObjectKey:
@@ -156,6 +173,100 @@ class KeyTable:
         if not found:
             raise NotFound(f"no key is kept for {blob}")
         return found[0]
+
+    # Renewing. One at a time does it, see `maintenance.renewing`.
+
+    def subjects(self, after: str, limit: int) -> list[str]:
+        """The next subjects that have keys, ascending."""
+        statement = (
+            "SELECT DISTINCT subject FROM object_keys WHERE subject > ? ORDER BY subject LIMIT ?"
+        )
+        return [str(subject) for (subject,) in self.database.fetch(statement, (after, limit))]
+
+    def count_subjects(self) -> int:
+        """How many subjects have keys."""
+        return int(self.database.fetch("SELECT count(DISTINCT subject) FROM object_keys", ())[0][0])
+
+    def raise_floors(self, versions: Mapping[str, int]) -> None:
+        """From now on no key of a subject is staged under an older version than this, by any process.
+
+        Whatever was staged under one before is in the tables when this returns.
+        """
+        with self.database.write() as connection:
+            self.database.hold(connection, "object_keys", "blob_keys")
+            self.database.upsert(connection, schema.kek_floors, list(versions.items()))
+
+    def below_floors(self, subjects: Sequence[str], limit: int) -> OlderKeys:
+        """Keys of these subjects under older versions than their floors; `limit`: of each kind."""
+        with self.database.read() as connection:
+            objects, blobs = (
+                self.database.select(
+                    connection, table, ", ".join(f'"{table}"."{name}"' for name in fields), (column,),
+                    [(subject,) for subject in subjects],
+                    f'JOIN kek_floors f ON f.subject = "{table}"."{column}"',
+                    f'"{table}".version < f.version LIMIT {limit}',
+                )
+                for table, column, fields in (
+                    ("object_keys", "subject", ObjectKey._fields),
+                    ("blob_keys", "patient", BlobKey._fields),
+                )
+            )  # fmt: skip
+        return OlderKeys(
+            [ObjectKey._make(row) for row in objects], [BlobKey._make(row) for row in blobs]
+        )
+
+    def replace(self, older: OlderKeys, renewed: Sequence[Wrapped]) -> None:
+        """Put renewed keys (of the objects, then of the blobs) in the place of older ones that are still the same."""
+        count = len(older.objects)
+        objects = [
+            (new.version, new.wrapped, old.object, old.subject, old.version, old.wrapped)
+            for old, new in zip(older.objects, renewed[:count], strict=True)
+        ]
+        blobs = [
+            (new.version, new.wrapped, old.blob, old.patient, old.version, old.wrapped)
+            for old, new in zip(older.blobs, renewed[count:], strict=True)
+        ]
+        sets = "SET version = ?, wrapped = ? WHERE"
+        same = "AND version = ? AND wrapped = ?"
+        with self.database.write() as connection:
+            self.database.run_many(
+                connection, f"UPDATE object_keys {sets} object = ? AND subject = ? {same}", objects
+            )
+            self.database.run_many(
+                connection, f"UPDATE blob_keys {sets} blob = ? AND patient = ? {same}", blobs
+            )
+
+    def _check_floors(self, connection: Connection, staged: Sequence[Wrapped]) -> None:
+        subjects = [(subject,) for subject in {key.subject for key in staged}]
+        rows = self.database.select(
+            connection, "kek_floors", "subject, version", ("subject",), subjects
+        )
+        floors = dict(row for row in map(tuple, rows))
+        for key in staged:
+            if key.version < floors.get(key.subject, 0):
+                raise KeyRenewed(
+                    f"the keys of {key.subject} were renewed: got one under version {key.version}, expected "
+                    f"{floors[key.subject]} at least"
+                )
+
+
+def with_keys(fetch: Callable[[], K], ask: Callable[[K], A], first: K | None = None) -> A:
+    """What `ask` answers for the keys that `fetch` takes from the table; fetched afresh where they were renewed meanwhile.
+
+    `first`: keys that were fetched already. A key is replaced in the table before its KEK goes.
+    """
+    keys = fetch() if first is None else first
+    for _ in range(RENEWED_TRIES):
+        try:
+            return ask(keys)
+        except KeyRenewed:
+            keys = fetch()
+    return ask(keys)
+
+
+def with_object_key(keys: KeyTable, key: Wrapped, ask: Callable[[Wrapped], A]) -> A:
+    """What `ask` answers for an object key, or for its successor if it was renewed since it was fetched."""
+    return with_keys(lambda: keys.object_key(key.subject, key.name).key, ask, key)
 
 
 class Claims:

@@ -3,7 +3,7 @@
 
 from api.cli.app import app, main, program
 from api.cli import (
-    setup, serving, operations, maintenance, blobs, keeper, roots, policies, people, staff, generating, imports, records, charts, consents, proofs, demo,
+    setup, serving, operations, maintenance, blobs, keeper, roots, keys, policies, people, staff, generating, imports, records, charts, consents, proofs, demo,
 )  # fmt: skip
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "generating",
     "imports",
     "keeper",
+    "keys",
     "main",
     "maintenance",
     "operations",

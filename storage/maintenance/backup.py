@@ -1,8 +1,8 @@
 """Backup: the database as of one instant, and the blobs it names, in a directory; the secrets in another.
 
 The database comes first: blobs are never overwritten and those that are named never removed, so whatever the
-copy names is there when its turn comes. The keeper's store comes last, as keys are made in it before they
-are used. The last checkpoint outside the database (`checkpoint`) is in neither: a restored one would say
+copy names is there when its turn comes. The keeper's store comes after the database, as keys are made in it before they
+are used, and before any is destroyed. The last checkpoint outside the database (`checkpoint`) is in neither: a restored one would say
 that nothing is missing.
 
     DIR/manifest, DIR/snapshot-…/{backup.json, heartwood.db, heartwood.json, log.vkey}
@@ -27,8 +27,7 @@ from crypto.errors import CryptoError
 from durable.errors import StartRefused
 from durable.files import DIRECTORY_MODE, create_file
 from keeper.following import FOLLOWED
-from keeper.keks import copy_store
-from keeper.rotating import copying
+from keeper.keks import copy_store, copying
 from ledger.errors import LedgerError
 from ledger.follower import Follower, Progress
 from ledger.forms import parse_entry
@@ -111,12 +110,15 @@ def back_up(
     with manifest.only_one(directory), locked:
         _check_extends(stores, directory)
         folder = manifest.begin(directory, now)
-        done = _copy_log(stores, folder / DATABASE, now)
+        # Between the two copies no key is destroyed that one of them needs of the other.
+        with copying(secrets[0].keeper) if secrets else nullcontext():
+            done = _copy_log(stores, folder / DATABASE, now)
+            kept = _copy_secrets(*secrets, now) if secrets else None
         create_file(folder / VKEYS, "".join(f"{key}\n" for key in stores.vkeys).encode())
         manifest.copy_private(marker, folder / MARKER)
         _copy_blobs(stores, folder / DATABASE, FileBlobs(directory / BLOBS), done, progress)
-        if secrets is not None:
-            _copy_secrets(*secrets, now)
+        if apart is not None and kept is not None:
+            manifest.finish(apart, kept)
         create_file(folder / ABOUT, json.dumps(done.about(), indent=1).encode() + b"\n")
         manifest.finish(directory, folder)
     return done
@@ -244,16 +246,13 @@ def _check_root(frontier: Frontier, head: Head | None) -> None:
         )
 
 
-def _copy_secrets(secrets: Secrets, apart: Path, now: int) -> None:
-    """The keeper's store, roots and keys, as a snapshot of their own."""
+def _copy_secrets(secrets: Secrets, apart: Path, now: int) -> Path:
+    """The keeper's store, roots and keys, as a snapshot of their own, to be finished with the backup; gives its folder."""
     folder = manifest.begin(apart, now)
-    with copying(
-        secrets.keeper
-    ):  # the store first, and every root that it needs is still there afterwards
-        for name, source in vars(secrets).items():
-            if name != "people" or source.is_dir():  # the people may have taken their keys away
-                copy_secrets_folder(source, folder / name)
-    manifest.finish(apart, folder)
+    for name, source in vars(secrets).items():
+        if name != "people" or source.is_dir():  # the people may have taken their keys away
+            copy_secrets_folder(source, folder / name)
+    return folder
 
 
 def copy_secrets_folder(source: Path, target: Path) -> None:

@@ -90,11 +90,15 @@ object_keys = _table(
     wrapped=LargeBinary, staged_at=BigInteger,
 )  # fmt: skip
 """Object keys under their subject's KEK, from before an entry names them."""
+Index("object_keys_of_subject", object_keys.c.subject)
 blob_keys = _table(
     "blob_keys", "blob", blob=Text, patient=Text, record=Text, author=Text, sha256=LargeBinary,
     size=BigInteger, version=Integer, wrapped=LargeBinary, staged_at=BigInteger,
 )  # fmt: skip
 """Data keys of blobs, from before an entry names the blob."""
+Index("blob_keys_of_patient", blob_keys.c.patient)
+kek_floors = _table("kek_floors", "subject", subject=Text, version=Integer)
+"""The oldest version of a subject's KEK under which a key is still taken into the two tables above."""
 identifiers = _table("identifiers", "hospital hash", hospital=Text, hash=LargeBinary, patient=Text)
 """A hospital's own identifier of a patient, as a keyed hash; of several patients: empty. Not in the log, not a view."""
 Index("identifiers_of_patient", identifiers.c.patient)
