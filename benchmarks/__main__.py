@@ -21,6 +21,7 @@ TARGETED = {
     "blobs": "upload of a large blob, with memory",
     "s3": "upload of a large blob to an S3 server, with memory",
     "receipts": "one receipt",
+    "rewrapping": "rotation of the record root with a million keys",
     "deciding": "decide with 1,000 grants; the audit of a log",
     "serving": "HTTP: one event a request, bundles, readings; SQLite and PostgreSQL",
     "hot": "charts that have had many grants, over HTTP",

@@ -44,6 +44,7 @@ TARGETS: dict[str, Target] = {
     "upload to S3": Target("upload of a large blob to S3 (versitygw on loopback)", "MB/s", "s3", 200, 0.60, aim="0.9 of the limit"),
     "upload to S3, memory": Target("upload of a large blob to S3, memory above idle", "MiB", "s3", 64, aim="≤ 64", most=True),
     "receipt": Target("one receipt, median", "ms", "receipts", 0.2, aim="0.05", most=True),
+    "rotation": Target("re-wrap a million KEKs under a new record root", "KEKs/s", "rewrapping", 20_000, aim="50,000"),
     "decide": Target("decide, 1,000 grants, facts by grantee, p99", "µs", "deciding", 20, aim="10", most=True),
     "audit": Target("audit, one thread", "decisions/s", "deciding", 20_000),
     "http single": Target("HTTP, one event a request, 32 clients (SQLite, two workers)", "events/s", "serving", 2_500, aim="4,500"),

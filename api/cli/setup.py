@@ -17,6 +17,7 @@ from api.operator.restoring import accept_restore
 from api.operator.rewrapping import change_passphrase
 from crypto.texts import counted
 from journeys.errors import RecordsError
+from keeper.roots import FilePlace
 from ledger.times import format_time
 
 Origin = Annotated[
@@ -42,7 +43,10 @@ def init(data: Data = None, origin: Origin = "heartwood.local/log", json_: Json 
         f"operator's key: {created.keyfile} (keep it safe; it admits hospitals)",
         f"verifier keys: {config.data / 'log.vkey'} (give them to auditors through another channel)",
     ]
-    if config.root is None:
+    place = config.root_place()
+    if not isinstance(place, FilePlace):
+        lines.append(f"record root: {place}; no record opens without it (`heartwood root show`)")
+    elif config.root is None:
         lines.append(
             f"note: the root keys are next to the data, in {config.roots()}: whoever steals this disk has everything. "
             "Set HEARTWOOD_ROOT to keep them elsewhere."
