@@ -19,7 +19,7 @@ from crypto.signing import verify
 from durable.errors import StartRefused
 from durable.trusted import TrustedCheckpoint
 from keeper.branch import NOTES_CACHED, Branch
-from keeper.errors import KeeperRefused
+from keeper.errors import KeeperRefused, KeeperUnavailable
 from keeper.following import FollowedLog
 from keeper.keks import KekStore
 from keeper.protocol import (
@@ -327,14 +327,22 @@ class KeyKeeper:
         return Wrapped(key.subject, key.name, version, wrapped)
 
     def destroy(self, keks: Sequence[tuple[str, int]]) -> None:
-        """Destroy KEKs by (subject, version), for every process at once; raises KeeperRefused for a subject's newest."""
+        """Destroy KEKs by (subject, version), for every process at once.
+
+        Raises KeeperRefused for a subject's newest, KeeperUnavailable while a backup copies the store.
+        """
         latest = self._store.latest([subject for subject, _ in keks])
         for subject, version in keks:
             if subject in latest and version >= latest[subject].version:
                 raise KeeperRefused(
                     f"version {version} is the newest key of {subject}: make the next one before it is destroyed"
                 )
-        self._store.remove(keks)
+        try:
+            self._store.remove(keks)
+        except BlockingIOError as error:
+            raise KeeperUnavailable(
+                "the keeper's store is being copied: try again later"
+            ) from error
 
     # After a loss.
 

@@ -12,6 +12,8 @@ from durable.errors import StartRefused
 from durable.files import PRIVATE_MODE, private
 from durable.ownfile import OwnFile
 
+KEKS = "keks.db"
+"""The store's file, in the keeper's folder."""
 _KEKS = (
     "CREATE TABLE IF NOT EXISTS keks (subject TEXT, version INTEGER, wrapped BLOB, "
     "root INTEGER NOT NULL DEFAULT 1, PRIMARY KEY (subject, version)) WITHOUT ROWID"
@@ -108,8 +110,11 @@ class KekStore:
         return True
 
     def remove(self, keks: Sequence[tuple[str, int]]) -> None:
-        """Destroy (subject, version), in the file and, where no other process reads just now, in its log beside it."""
-        with not_copied(self._folder), self._keks.using() as connection:
+        """Destroy (subject, version), in the file and, where no other process reads just now, in its log beside it.
+
+        Raises BlockingIOError while the store is copied.
+        """
+        with not_copied(self._folder, wait=False), self._keks.using() as connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.executemany("DELETE FROM keks WHERE subject = ? AND version = ?", keks)
             connection.execute("COMMIT")
@@ -211,10 +216,10 @@ def copying(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def not_copied(folder: Path) -> Iterator[None]:
-    """Wait until nobody copies, and let nobody begin to."""
+def not_copied(folder: Path, wait: bool = True) -> Iterator[None]:
+    """Wait until nobody copies, and let nobody begin to; without `wait` raises BlockingIOError where somebody does."""
     with open(folder / _COPYING, "ab", opener=private) as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
 
 

@@ -19,7 +19,7 @@ import msgspec
 
 from crypto.errors import CryptoError
 from durable.errors import StorageError
-from keeper.errors import KeeperRefused, KeeperUnavailable
+from keeper.errors import KeeperRefused, KeeperUnavailable, KeyRenewed
 from keeper.protocol import Keeper
 from ledger.errors import LedgerError
 
@@ -30,6 +30,7 @@ FRAME_BYTES = 64 * 1024 * 1024
 _LENGTH = struct.Struct(">I")
 _encode = msgspec.msgpack.Encoder().encode
 ERRORS: dict[str, type[Exception]] = {
+    "renewed": KeyRenewed,
     "refused": KeeperRefused,
     "unavailable": KeeperUnavailable,
     "storage": StorageError,

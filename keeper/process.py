@@ -12,13 +12,11 @@ from durable.trusted import TrustedCheckpoint
 from keeper.child import HELD, READY, KeeperPlace
 from keeper.following import FOLLOWED, FollowedLog
 from keeper.keeper import KeyKeeper
-from keeper.keks import KekStore
+from keeper.keks import KEKS, KekStore
 from keeper.roots import RecordRoots, Unlock
 from keeper.server import KeeperServer, OneKeeper
 from ledger.checkpoint import open_checkpoint, parse_keys
 
-KEKS = "keks.db"
-"""The keeper's own store, in its folder."""
 CHECKPOINT = "checkpoint"
 """The last checkpoint that it saw."""
 WRITE_MS = 1_000

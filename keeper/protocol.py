@@ -132,7 +132,7 @@ class Keeper(Protocol):
     """What can be asked of the key keeper, wherever it runs: `keeper.KeyKeeper` says what each call does.
 
     Calls that take evidence raise KeeperRefused for what it doesn't prove, and answer a `Conflict` where it begins at
-    another size than the keeper's. All raise KeeperUnavailable where the keeper's process can't be asked.
+    another size than the keeper's. Those that take a wrapped key raise KeyRenewed where its KEK was replaced. All raise KeeperUnavailable where the keeper's process can't be asked.
     """
 
     def new_key(self, requests: Sequence[KeyRequest]) -> list[Wrapped]:
@@ -171,6 +171,22 @@ class Keeper(Protocol):
 
     def group_name(self, evidence: Evidence, key: Wrapped) -> str | Conflict:
         """The name of a hospital's group."""
+        ...
+
+    def versions(self, subjects: Sequence[str]) -> dict[str, list[int]]:
+        """The KEK versions that are kept of each subject, ascending."""
+        ...
+
+    def advance(self, above: dict[str, int]) -> None:
+        """Make the KEK version after the one said of each subject, unless it is there."""
+        ...
+
+    def renew(self, objects: Sequence[Wrapped], blobs: Sequence[KeptBlob]) -> list[Wrapped]:
+        """The same keys under the newest KEK of their subjects."""
+        ...
+
+    def destroy(self, keks: Sequence[tuple[str, int]]) -> None:
+        """Destroy KEKs by (subject, version)."""
         ...
 
     def follow(

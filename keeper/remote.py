@@ -14,6 +14,7 @@ from keeper.protocol import (
     Alarm,
     Conflict,
     Evidence,
+    KeptBlob,
     KeyRequest,
     ListedBlob,
     SealedObject,
@@ -85,6 +86,24 @@ class RemoteKeeper:
         """The name of a hospital's group."""
         found: str | Conflict = self._ask("group_name", evidence, key)
         return found
+
+    def versions(self, subjects: Sequence[str]) -> dict[str, list[int]]:
+        """The KEK versions that are kept of each subject."""
+        found: dict[str, list[int]] = self._ask("versions", subjects)
+        return found
+
+    def advance(self, above: dict[str, int]) -> None:
+        """Make the KEK version after the one said of each subject, unless it is there."""
+        self._ask("advance", above)
+
+    def renew(self, objects: Sequence[Wrapped], blobs: Sequence[KeptBlob]) -> list[Wrapped]:
+        """The same keys under the newest KEK of their subjects."""
+        found: list[Wrapped] = self._ask("renew", objects, blobs)
+        return found
+
+    def destroy(self, keks: Sequence[tuple[str, int]]) -> None:
+        """Destroy KEKs by (subject, version)."""
+        self._ask("destroy", keks)
 
     def follow(
         self, since: int, entries: Sequence[bytes], checkpoint: bytes, proof: Sequence[bytes]

@@ -10,8 +10,7 @@ from api.cli.app import Data, Json, app, say, settings
 from api.cli.progress import bar
 from api.operator.rewrapping import rotate_root
 from crypto.texts import counted
-from keeper.keks import KekStore
-from keeper.process import KEKS
+from keeper.keks import KEKS, KekStore
 from keeper.roots import parse_root_place
 
 root_app = typer.Typer(help="The record root.", no_args_is_help=True)

@@ -12,8 +12,7 @@ from api.app.settings import Settings
 from durable.errors import StartRefused
 from identity.actors import read_keyfile, rewrap_keyfile
 from identity.errors import KeyFileError
-from keeper.keks import KekStore
-from keeper.process import KEKS
+from keeper.keks import KEKS, KekStore
 from keeper.roots import RootPlace, load_root, rewrap_root
 from keeper.rotating import Rotated, rotate
 

@@ -12,21 +12,23 @@ Whatever is cut off is gone on with by running it again.
 """
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from durable.errors import NotFound, StartRefused
 from durable.files import replace_file
-from keeper.errors import KeeperRefused
-from keeper.keeper import KeyKeeper
-from keeper.protocol import KeptBlob, Wrapped
+from keeper.errors import KeeperRefused, KeeperUnavailable
+from keeper.protocol import Keeper, KeptBlob, Wrapped
 from storage.keytable import KeyTable, OlderKeys
 
 SUBJECTS_AT_ONCE = 100
 """Subjects renewed together: each step waits for the disk once."""
 PAGE_KEYS = 1_000
 """Keys of each kind re-wrapped in one transaction."""
+COPY_SECONDS = 600
+"""How long a backup that copies the database and the keeper's store is waited for."""
 PLACE = "renewing"
 """The file of the data directory that says how far a renewal of all is."""
 ALONE = "renewing"
@@ -50,7 +52,7 @@ class Renewing:
     """The key table and the keeper."""
 
     keys: KeyTable
-    keeper: KeyKeeper
+    keeper: Keeper
 
     def one(self, subject: str) -> Renewed:
         """Renew the keys of one subject (patient, account or hospital); raises NotFound without any."""
@@ -90,9 +92,18 @@ class Renewing:
         self.keys.raise_floors({s: versions[-1] for s, versions in kept.items() if versions})
         lost = self._rewrap(subjects, done)
         old = [(s, v) for s, versions in kept.items() if s not in lost for v in versions[:-1]]
-        self.keeper.destroy(old)
+        self._destroy(old)
         done.subjects += len(subjects)
         done.destroyed += len(old)
+
+    def _destroy(self, old: Sequence[tuple[str, int]]) -> None:
+        """Destroy KEKs, after the backup that copies them just now."""
+        for _ in range(COPY_SECONDS):
+            try:
+                return self.keeper.destroy(old)
+            except KeeperUnavailable:
+                time.sleep(1)
+        self.keeper.destroy(old)
 
     def _rewrap(self, subjects: Sequence[str], done: Renewed) -> set[str]:
         """Re-wrap all keys of these subjects; gives the subjects of those that no KEK opens."""

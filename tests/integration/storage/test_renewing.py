@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from api.app.opening import open_ledger
 from durable.errors import NotFound, StartRefused
 from journeys.names import staff_names
 from journeys.sealing import reserve
@@ -25,6 +24,7 @@ from storage.keytable import KeyTable
 from storage.maintenance import backup, renewing
 from storage.maintenance.renewing import PLACE, Renewing
 from tests.support.commands import heartwood
+from tests.support.inside import opened
 from tests.support.ledger_fixture import CONTENT, LedgerFixture, signed
 from tests.support.people import People
 
@@ -185,7 +185,7 @@ KILLED = """
 import json, os, sys
 from api.app.opening import open_ledger
 from api.app.settings import Settings
-from keeper.keeper import KeyKeeper
+from keeper.remote import RemoteKeeper as KeyKeeper
 from storage.keytable import KeyTable
 from storage.maintenance import backup, renewing
 kind, name, after, left = *sys.argv[1:3], sys.argv[3] == "after", int(sys.argv[4])
@@ -322,7 +322,7 @@ def test_nothing_of_a_destroyed_kek_is_left_in_the_store(people: People) -> None
     assert kek is not None
     fixture.close()
     assert kek.wrapped in (folder / "keks.db").read_bytes()
-    fixture.ledger = open_ledger(fixture.settings)
+    fixture.ledger = opened(fixture.settings)
     renewing_of(fixture).one(people.pat.patient)
     for path in folder.glob("keks.db*"):
         assert kek.wrapped not in path.read_bytes(), path
