@@ -11,17 +11,18 @@ Whatever is cut off is gone on with by running it again: each step is done once,
 
 import fcntl
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
+from typing import NamedTuple
 
 from crypto import wraps
 from crypto.errors import CryptoError
 from durable.errors import StartRefused, StorageError
 from durable.files import private
-from keeper.keks import Kek, KekStore, not_copied
+from keeper.keks import KEKS, Kek, KekStore, not_copied
 from keeper.roots import FilePlace, RecordRoots, RootPlace
 
 PAGE_KEKS = 2_000
@@ -46,6 +47,43 @@ class Rotated:
     """What wrapped those roots in a service or a token, which is still there."""
     resumed: bool
     """Whether it ended a rotation that was begun before, and began none."""
+
+
+class RootStanding(NamedTuple):
+    """A generation of the record root that is needed: how it is kept, and how many KEKs are under it."""
+
+    generation: int
+    place: RootPlace
+    file: Path
+    keks: int
+
+
+def needed_roots(folder: Path) -> range:
+    """The generations of the record root that the store in the keeper's `folder` needs: several during a rotation."""
+    with closing(KekStore(folder / KEKS)) as store:
+        oldest, current = store.roots()
+    return range(oldest, current + 1)
+
+
+def standing_roots(folder: Path, roots: RecordRoots) -> list[RootStanding]:
+    """The same with all that is known of them; nothing is unwrapped."""
+    with closing(KekStore(folder / KEKS)) as store:
+        counts = store.under_roots()
+    return [
+        RootStanding(number, roots.place(number), roots.path(number), counts.get(number, 0))
+        for number in needed_roots(folder)
+    ]
+
+
+def rotate_store(
+    folder: Path,
+    roots: RecordRoots,
+    place: RootPlace,
+    progress: Callable[[int, int], None] = lambda done, size: None,
+) -> Rotated:
+    """`rotate`, of the store in the keeper's `folder`."""
+    with closing(KekStore(folder / KEKS)) as store:
+        return rotate(folder, store, roots, place, progress)
 
 
 def rotate(

@@ -1,16 +1,13 @@
 """`root`: how the record root is kept, and putting every KEK under a new one."""
 
-from contextlib import closing
 from typing import Annotated
 
 import typer
 
-from api.app.layout import keeper_folder, read_marker, record_roots
 from api.cli.app import Data, Json, app, say, settings
 from api.cli.progress import bar
-from api.operator.rewrapping import rotate_root
+from api.operator.rewrapping import rotate_root, show_roots
 from crypto.texts import counted
-from keeper.keks import KEKS, KekStore
 from keeper.roots import parse_root_place
 
 root_app = typer.Typer(help="The record root.", no_args_is_help=True)
@@ -20,27 +17,23 @@ app.add_typer(root_app, name="root")
 @root_app.command("show")
 def show(data: Data = None, json_: Json = False) -> None:
     """Show how the record root is kept, and how many keys are under it. Opens nothing."""
-    config = settings(data)
-    read_marker(config)
-    roots = record_roots(config)
-    with closing(KekStore(keeper_folder(config) / KEKS)) as store:
-        (oldest, current), counts = store.roots(), store.under_roots()
+    found = show_roots(settings(data))
+    lines = [
+        f"root {one.generation}: {one.place} ({one.file}), {counted(one.keks, 'key')}"
+        for one in found
+    ]
+    if len(found) > 1:
+        lines.append("a rotation was begun and has not ended: run `heartwood root rotate` again")
     shown = [
         {
-            "generation": generation,
-            "kept": str(roots.place(generation)),
-            "file": str(roots.path(generation)),
-            "keys": counts.get(generation, 0),
+            "generation": one.generation,
+            "kept": str(one.place),
+            "file": str(one.file),
+            "keys": one.keks,
         }
-        for generation in range(oldest, current + 1)
+        for one in found
     ]
-    lines = [
-        f"root {one['generation']}: {one['kept']} ({one['file']}), {counted(counts.get(int(str(one['generation'])), 0), 'key')}"
-        for one in shown
-    ]
-    if oldest < current:
-        lines.append("a rotation was begun and has not ended: run `heartwood root rotate` again")
-    say(json_, {"roots": shown, "rotating": oldest < current}, *lines)
+    say(json_, {"roots": shown, "rotating": len(found) > 1}, *lines)
 
 
 @root_app.command("rotate")

@@ -1,7 +1,6 @@
 """Another passphrase for all that has one: root keys, the log's and the service's keys, key files; and another record root."""
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,9 +11,8 @@ from api.app.settings import Settings
 from durable.errors import StartRefused
 from identity.actors import read_keyfile, rewrap_keyfile
 from identity.errors import KeyFileError
-from keeper.keks import KEKS, KekStore
 from keeper.roots import RootPlace, load_root, rewrap_root
-from keeper.rotating import Rotated, rotate
+from keeper.rotating import RootStanding, Rotated, needed_roots, rotate_store, standing_roots
 
 T = TypeVar("T")
 Progress = Callable[[int, int], None]
@@ -72,9 +70,13 @@ def rotate_root(
 ) -> Rotated:
     """Put every KEK under a new record root, kept at `place`, while the ledger is in use; see `keeper.rotating`."""
     read_marker(settings)
-    folder = keeper_folder(settings)
-    with closing(KekStore(folder / KEKS)) as store:
-        return rotate(folder, store, record_roots(settings), place, progress)
+    return rotate_store(keeper_folder(settings), record_roots(settings), place, progress)
+
+
+def show_roots(settings: Settings) -> list[RootStanding]:
+    """The record roots that are needed: two while a rotation goes on."""
+    read_marker(settings)
+    return standing_roots(keeper_folder(settings), record_roots(settings))
 
 
 def _record_roots(
@@ -82,9 +84,7 @@ def _record_roots(
 ) -> list[Path]:
     """Add the record roots that are needed to `rewrap`; gives those that no passphrase opens."""
     roots, elsewhere = record_roots(settings), []
-    with closing(KekStore(keeper_folder(settings) / KEKS)) as store:
-        oldest, current = store.roots()
-    for generation in range(oldest, current + 1):
+    for generation in needed_roots(keeper_folder(settings)):
         path, replace = roots.path(generation), roots.under(generation, new)
         if replace is None:
             elsewhere.append(path)
