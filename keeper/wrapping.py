@@ -32,17 +32,16 @@ class Keks:
 
     def kek(self, subject: str, version: int) -> bytes:
         """One KEK; raises KeyRenewed where a newer version took its place, KeeperRefused where none did."""
-        refused: StartRefused | None = None
-        for _ in range(TRIES):
+        while True:
             found = self.store.get(subject, version)
             if found is None:
                 raise self._gone(subject, version)
             try:
                 return self._open(found)
-            except StartRefused as error:  # the root was retired since the row was read; the next one is under the new
-                refused = error
-        assert refused is not None
-        raise refused
+            except StartRefused:
+                if self.store.get(subject, version) == found:
+                    raise
+                # Its root was retired since it was read: by now it is under the next one.
 
     def newest(self, subjects: Sequence[str]) -> dict[str, tuple[int, bytes]]:
         """(version, KEK) of each subject; version 1 is made where there is none."""

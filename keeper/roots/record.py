@@ -65,6 +65,10 @@ class RecordRoots:
 
     def get(self, generation: int) -> bytes:
         """A root, 32 bytes."""
+        if (
+            had := self._had.get(generation)
+        ) is not None:  # nobody waits for the loading of another
+            return had
         with self._lock:
             root = self._had.get(generation)
             if root is None:

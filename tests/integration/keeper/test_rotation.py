@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from api.operator.rewrapping import change_passphrase, rotate_root
+import api.app.opening
+from api.operator.rewrapping import change_passphrase, rotate_root, show_roots
 from crypto.errors import CryptoError
 from durable.errors import StartRefused, StorageError
 from keeper import rotating
@@ -294,6 +295,20 @@ def test_an_open_ledger_goes_on(fixture: LedgerFixture) -> None:
     fixture.person("Later")
     fixture.reopen()
     assert read(people) == CONTENT
+
+
+@pytest.mark.parametrize("engine", ["sqlite"])
+def test_a_keepers_own_process_goes_on(fixture: LedgerFixture) -> None:
+    """It was started under the old root, and loads the new one when it meets it."""
+    people = People.of(fixture)
+    fixture.close()
+    fixture.ledger = api.app.opening.open_ledger(fixture.settings)
+    assert read(people) == CONTENT
+    for _ in range(2):
+        assert heartwood(fixture.settings, "root", "rotate").code == 0
+    assert read(people) == CONTENT
+    fixture.person("Later")
+    assert [one.generation for one in show_roots(fixture.settings)] == [3]
 
 
 def read(people: People) -> bytes:
