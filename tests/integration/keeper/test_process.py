@@ -171,7 +171,7 @@ def test_killed_it_is_begun_again(people: People, when: str) -> None:
 def test_what_keeps_it_from_starting_is_told(people: People) -> None:
     """In its own words, to whoever would have opened the ledger."""
     people.fixture.ledger.close()
-    root = Path(place_of(people).root)
+    root = Path(place_of(people).roots) / "record.root"
     whole = root.read_bytes()
     root.write_text("heartwood-root AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n")
     with pytest.raises(StartRefused, match="the record root is not the one"):
