@@ -2,12 +2,14 @@
 
 import json
 import os
+import signal
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
-from durable.errors import StorageError
+from durable.errors import StartRefused, StorageError
 from durable.trusted import TrustedCheckpoint
 from keeper.child import HELD, READY, KeeperPlace
 from keeper.following import FOLLOWED, FollowedLog
@@ -74,6 +76,28 @@ def be_child() -> int:
     server.serve()
     del alone  # the lock is held up to here
     return 0
+
+
+def be_keeper(
+    place: KeeperPlace, path: Path, users: Collection[int], ready: Callable[[], object]
+) -> None:
+    """Keep a folder's keys for `users` (ids) until the process is told to stop (SIGTERM, SIGINT).
+
+    `path`: where it listens. `ready` is called when it does. Raises StartRefused, also where another process keeps them.
+    """
+    sys.setswitchinterval(SWITCH_SECONDS)
+    try:
+        alone = OneKeeper(Path(place.folder))
+    except BlockingIOError as error:
+        raise StartRefused(f"another process keeps the keys of {place.folder}") from error
+    origin = parse_keys(place.vkeys)[0].name
+    # Whoever may come to the socket is told apart by who they are, not by its mode.
+    server = KeeperServer(open_keeper(place), origin, path, {os.getuid(), *users}, 0o666)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: threading.Thread(target=server.stop).start())
+    ready()
+    server.serve()
+    del alone  # the lock is held up to here
 
 
 def _say(word: str) -> int:

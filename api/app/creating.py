@@ -64,16 +64,20 @@ def create_ledger(
     place = settings.blob_place()
     if not is_default(settings, place):
         fit(place)  # nothing is made where blobs can't be kept
+    kept_here = settings.keeper_socket() is None  # or by another user, who has the record root
     roots, root_place = record_roots(settings), settings.root_place()
-    roots.check(root_place)  # or the record root
+    if kept_here:
+        roots.check(root_place)  # nor where the record root can't
     private_directory(data)
     with closing(database_of(settings)) as database:
         _check_empty(database)
         secret, now = settings.secret(), clock()
         kept = (place,) if isinstance(place, Path) else ()
-        for folder in (*kept, *(data / n for n in ("keys", "people", "keeper")), settings.roots()):
+        names = ("keys", "people", *(("keeper",) if kept_here else ()))
+        for folder in (*kept, *(data / name for name in names), settings.roots()):
             folder.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-        roots.create(FIRST_ROOT, root_place)
+        if kept_here:
+            roots.create(FIRST_ROOT, root_place)
         identity = create_root(settings.roots() / IDENTITY_ROOT, secret)
         seeds = [create_root(data / "keys" / name, secret) for name in SEEDS]
         signer = LogSigner(origin, seeds[0], seeds[1])
@@ -84,7 +88,8 @@ def create_ledger(
         )
         with database.write() as connection:
             upgrade_schema(connection)
-        open_keeper(keeper_place(settings, signer.keys), create=True).close()
+        if kept_here:
+            open_keeper(keeper_place(settings, signer.keys), create=True).close()
         _append_first(data, database, signer, operator, service, clock, now)
     vkeys = tuple(str(key) for key in signer.keys)
     create_file(data / VKEYS, "".join(f"{key}\n" for key in vkeys).encode())

@@ -90,19 +90,36 @@ def trusted_checkpoint(path: Path, keys: tuple[VerifierKey, ...]) -> TrustedChec
 
 def keeper_folder(settings: Settings) -> Path:
     """The keeper's own folder."""
-    return settings.data / "keeper"
+    return settings.keeper_data or settings.data / "keeper"
+
+
+def check_kept(settings: Settings) -> None:
+    """Raises StartRefused unless this user keeps the keys: a keeper's folder that is set, or a ledger that has its own."""
+    if settings.keeper_data is None:
+        read_marker(settings)
+        if settings.keeper_socket() is not None:
+            raise StartRefused(
+                "the key keeper's folder is another user's: run this as that user, with HEARTWOOD_KEEPER_DATA"
+            )
 
 
 def record_roots(settings: Settings) -> RecordRoots:
     """The record roots, of which nothing is read yet."""
-    return RecordRoots(settings.roots(), settings.unlock())
+    return RecordRoots(_roots(settings), settings.unlock())
+
+
+def _roots(settings: Settings) -> Path:
+    """The folder of the record roots: a keeper that has a folder of its own has them there."""
+    if settings.root is None and settings.keeper_data is not None:
+        return settings.keeper_data / "roots"
+    return settings.roots()
 
 
 def keeper_place(settings: Settings, vkeys: Sequence[VerifierKey]) -> KeeperPlace:
     """What the key keeper is made of."""
     unlock, keys = settings.unlock(), tuple(str(key) for key in vkeys)
     return KeeperPlace(
-        str(keeper_folder(settings).resolve()), str(settings.roots().resolve()), keys,
+        str(keeper_folder(settings).resolve()), str(_roots(settings).resolve()), keys,
         unlock.passphrase, unlock.pin,
     )  # fmt: skip
 

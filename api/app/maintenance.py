@@ -12,6 +12,7 @@ from api.app.layout import (
     CHECKPOINT,
     CLOCK,
     database_of,
+    keeper_folder,
     pinned_keys,
     read_marker,
     trusted_checkpoint,
@@ -81,7 +82,8 @@ def believe_clock(settings: Settings, said: int) -> None:
 def secrets_of(settings: Settings) -> Secrets:
     """Where what opens records, and signs, lies."""
     data = settings.data
-    return Secrets(data / "keeper", data / "keys", data / "people", settings.roots())
+    kept = None if settings.keeper_socket() else keeper_folder(settings)
+    return Secrets(kept, data / "keys", data / "people", settings.roots())
 
 
 def target_of(settings: Settings) -> Target:

@@ -26,7 +26,9 @@ from crypto.notes import LogSigner, VerifierKey
 from crypto.signing import SigningKey
 from durable.errors import StartRefused
 from keeper.child import KeeperPlace, child_keeper
+from keeper.errors import KeeperUnavailable
 from keeper.protocol import Keeper
+from keeper.remote import RemoteKeeper
 from keeper.roots import load_root
 from ledger.entry import Entry
 from ledger.sequencer import Gate, Rules
@@ -52,14 +54,14 @@ def open_ledger(
     older: bool = False,
     judge: Gate = gate,
     boot: Callable[[], Boot] | None = None,
-    keeper_at: Callable[[KeeperPlace], Keeper] = child_keeper,
+    keeper_at: Callable[[KeeperPlace], Keeper] | None = None,
 ) -> Ledger:
     """Open the ledger, after every check; raises StartRefused with reason and remedy.
 
     `restored`: the operator accepts a database behind the last checkpoint (`accept-restore` alone).
     `judge`: another gate than the rules' own shows what an audit finds (`demo` alone).
     `older`: the log may name an older edition of the registry (`upgrade` alone, and `accept-restore`).
-    `keeper_at`: the key keeper, which is a process of its own but in tests.
+    `keeper_at`: the key keeper, where it isn't the process that the settings say (tests alone).
     `boot`: what another `clock` than the machine's is compared with; see `ClockWatch`.
     """
     marker, secret = read_marker(settings), settings.secret()
@@ -82,7 +84,11 @@ def open_ledger(
         except DBAPIError as error:
             raise StartRefused(f"the database does not answer: {error.orig}") from error
         _check_service(created, *service)
-        keeper = keeper_at(keeper_place(settings, vkeys))
+        keeper = (
+            _keeper(settings, vkeys)
+            if keeper_at is None
+            else keeper_at(keeper_place(settings, vkeys))
+        )
         opened.callback(keeper.close)
         follows = keeper.standing().size
         tokens = TokenStore(settings.data / "passing.db")
@@ -109,6 +115,19 @@ def open_ledger(
             tokens=tokens,
             keeper_size=follows,
         )
+
+
+def _keeper(settings: Settings, vkeys: tuple[VerifierKey, ...]) -> Keeper:
+    """The key keeper's process: of its own user, or one that starts by itself; raises StartRefused."""
+    path = settings.keeper_socket()
+    if path is None:
+        return child_keeper(keeper_place(settings, vkeys))
+    keeper = RemoteKeeper(path, vkeys[0].name, None)
+    try:
+        keeper.standing()
+    except KeeperUnavailable as error:
+        raise StartRefused(f"{error}. Start it: `heartwood keeper serve`") from error
+    return keeper
 
 
 def tune_collector() -> None:

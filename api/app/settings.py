@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from durable.errors import StartRefused
 from keeper.roots import RootPlace, Unlock, parse_root_place, read_pin
 from storage.blobs.place import Place, parse_place
 
@@ -13,7 +14,7 @@ from storage.blobs.place import Place, parse_place
 class Settings(BaseSettings):
     """Where a ledger is and what opens it."""
 
-    model_config = SettingsConfigDict(env_prefix="HEARTWOOD_")
+    model_config = SettingsConfigDict(env_prefix="HEARTWOOD_", env_ignore_empty=True)
 
     data: Path = Path("heartwood-data")
     """HEARTWOOD_DATA: the data directory."""
@@ -31,6 +32,12 @@ class Settings(BaseSettings):
     """HEARTWOOD_PKCS11_PIN: the PIN of the token that wraps the record root."""
     pkcs11_pin_file: Path | None = None
     """HEARTWOOD_PKCS11_PIN_FILE: a file of mode 600 with that PIN."""
+    keeper: str = ""
+    """HEARTWOOD_KEEPER: where a key keeper of its own user listens, `unix:/path`; empty: one that starts by itself."""
+    keeper_data: Path | None = None
+    """HEARTWOOD_KEEPER_DATA: the folder of such a keeper, which its own user alone can read."""
+    keeper_users: str = ""
+    """HEARTWOOD_KEEPER_USERS: the users, apart by commas, whom such a keeper answers beside its own."""
     blobs: str = ""
     """HEARTWOOD_BLOBS: where the blobs are, `s3://bucket/prefix?…` or `file:/path`; empty is the data directory."""
     proxies: str = ""
@@ -47,6 +54,17 @@ class Settings(BaseSettings):
     def roots(self) -> Path:
         """The folder of the root keys."""
         return self.root or self.data / "roots"
+
+    def keeper_socket(self) -> Path | None:
+        """Where a key keeper of its own user listens, or None; raises StartRefused for what is no such place."""
+        if not self.keeper:
+            return None
+        kind, _, path = self.keeper.partition(":")
+        if kind != "unix" or not Path(path).is_absolute():
+            raise StartRefused(
+                f"HEARTWOOD_KEEPER is {self.keeper[:200]!r}, expected unix: and an absolute path"
+            )
+        return Path(path)
 
     def root_place(self) -> RootPlace:
         """How a new record root is kept; raises StartRefused for what is no place."""

@@ -154,7 +154,7 @@ def restore(
     """Check a whole backup, then restore it into a new data directory (and an empty PostgreSQL database)."""
     config = settings(data)
     with bar("checking") as progress:
-        found = check_backup(directory, keeper, progress)
+        found = check_backup(directory, keeper, progress, apart=bool(config.keeper))
     if not check:
         with bar("restoring") as progress:
             write_restored(found, target_of(config), progress)

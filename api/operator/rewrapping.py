@@ -6,7 +6,14 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from api.app.layout import IDENTITY_ROOT, SEEDS, keeper_folder, read_marker, record_roots
+from api.app.layout import (
+    IDENTITY_ROOT,
+    SEEDS,
+    check_kept,
+    keeper_folder,
+    read_marker,
+    record_roots,
+)
 from api.app.settings import Settings
 from durable.errors import StartRefused
 from identity.actors import read_keyfile, rewrap_keyfile
@@ -69,13 +76,13 @@ def rotate_root(
     settings: Settings, place: RootPlace, progress: Progress = lambda done, size: None
 ) -> Rotated:
     """Put every KEK under a new record root, kept at `place`, while the ledger is in use; see `keeper.rotating`."""
-    read_marker(settings)
+    check_kept(settings)
     return rotate_store(keeper_folder(settings), record_roots(settings), place, progress)
 
 
 def show_roots(settings: Settings) -> list[RootStanding]:
     """The record roots that are needed: two while a rotation goes on."""
-    read_marker(settings)
+    check_kept(settings)
     return standing_roots(keeper_folder(settings), record_roots(settings))
 
 

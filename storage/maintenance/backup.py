@@ -57,7 +57,8 @@ _NAMING = re.compile(rb'"type":"record\.(?:uploaded|amended)"').search
 class Secrets:
     """Where what opens records, and signs, lies."""
 
-    keeper: Path
+    keeper: Path | None
+    """The key keeper's folder; None where another user's process keeps it, and backs it up."""
     keys: Path
     people: Path
     roots: Path
@@ -111,7 +112,8 @@ def back_up(
         _check_extends(stores, directory)
         folder = manifest.begin(directory, now)
         # Between the two copies no key is destroyed that one of them needs of the other.
-        with copying(secrets[0].keeper) if secrets else nullcontext():
+        kept_here = secrets[0].keeper if secrets else None
+        with copying(kept_here) if kept_here else nullcontext():
             done = _copy_log(stores, folder / DATABASE, now)
             kept = _copy_secrets(*secrets, now) if secrets else None
         create_file(folder / VKEYS, "".join(f"{key}\n" for key in stores.vkeys).encode())
@@ -250,7 +252,8 @@ def _copy_secrets(secrets: Secrets, apart: Path, now: int) -> Path:
     """The keeper's store, roots and keys, as a snapshot of their own, to be finished with the backup; gives its folder."""
     folder = manifest.begin(apart, now)
     for name, source in vars(secrets).items():
-        if name != "people" or source.is_dir():  # the people may have taken their keys away
+        # The people may have taken their keys away.
+        if source is not None and (name != "people" or source.is_dir()):
             copy_secrets_folder(source, folder / name)
     return folder
 

@@ -75,9 +75,14 @@ class Target:
 
 
 def check_backup(
-    directory: Path, keeper: Path | None, progress: Progress = lambda done, size: None
+    directory: Path,
+    keeper: Path | None,
+    progress: Progress = lambda done, size: None,
+    apart: bool = False,
 ) -> Checked:
     """Check every file and every blob of a backup; `keeper`: that of the secrets, or an old data directory.
+
+    `apart`: the key keeper's store is kept, and backed up, by another user.
 
     Raises BackupRefused for the first that is not what manifest or log say. Writes nothing.
     """
@@ -101,9 +106,10 @@ def check_backup(
         old = (keeper / MARKER).is_file()
         secrets = keeper if old else manifest.check(keeper)
         trusted = keeper / ANCHOR if old and (keeper / ANCHOR).is_file() else None
-        if not (secrets / "keeper" / KEKS).is_file():
+        if not (apart or (secrets / "keeper" / KEKS).is_file()):
             raise BackupRefused(f"{secrets / 'keeper'} has no keeper's store")
-    without = missing_keks(folder / DATABASE, secrets / "keeper" / KEKS) if secrets else []
+    kept = None if secrets is None or apart else secrets / "keeper" / KEKS
+    without = [] if kept is None else missing_keks(folder / DATABASE, kept)
     return Checked(directory, folder, found, secrets, trusted, without)
 
 
@@ -170,6 +176,8 @@ def _check_empty(target: Target) -> None:
 def _restore_secrets(source: Path, target: Secrets) -> None:
     """Put the folders where the ledger looks for them; roots that are kept elsewhere may be there."""
     for name, folder in vars(target).items():
+        if folder is None:
+            continue
         there = folder.is_dir() and any(folder.iterdir())
         if (source / name).is_dir() and not there:
             copy_secrets_folder(source / name, folder)
