@@ -7,6 +7,7 @@ from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from storage.blobs.place import Place, parse_place
+from storage.sql.postgres import read_url
 
 
 class Settings(BaseSettings):
@@ -46,11 +47,10 @@ class Settings(BaseSettings):
         return parse_place(self.blobs, self.data / "blobs")
 
     def url(self) -> str:
-        """The database's URL as SQLAlchemy writes it; `postgres://` and `postgresql://` are taken for it, too."""
-        scheme, found, rest = self.database_url.partition("://")
-        if found and scheme in ("postgres", "postgresql"):
-            return f"postgresql+psycopg://{rest}"
-        return self.database_url or f"sqlite:///{(self.data / 'heartwood.db').resolve()}"
+        """The database's URL as SQLAlchemy writes it; see `read_url`, which raises StartRefused."""
+        if self.database_url:
+            return read_url(self.database_url)
+        return f"sqlite:///{(self.data / 'heartwood.db').resolve()}"
 
     def secret(self) -> str | None:
         """The passphrase, or None."""

@@ -34,20 +34,14 @@ from sqlalchemy.pool import QueuePool
 
 from durable.errors import StartRefused
 from durable.files import make_private, private
+from storage.errors import OutcomeUnknown
+from storage.sql import postgres
 
 SQLITE_PAGE_BYTES = 8_192
 SQLITE_CACHE_KIB = 262_144
 SQLITE_CHECKPOINT_PAGES = 20_000
 SQLITE_ROWS = 100
 """Rows in one INSERT: each statement hands the interpreter lock over once, not once a row."""
-POSTGRES_OPTIONS = "-c lock_timeout=30s -c idle_in_transaction_session_timeout=60s"
-"""A client that went away half-way must not hold the head's lock for ever."""
-POSTGRES_WAITS = {
-    "connect_timeout": "10", "tcp_user_timeout": "30000", "keepalives_idle": "10",
-    "keepalives_interval": "5", "keepalives_count": "4",
-}  # fmt: skip
-"""How long a server that became unreachable is waited for (s, s, s and a count; `tcp_user_timeout` in ms): by
-itself the system gives up after a quarter of an hour. What the URL says goes before these."""
 PRIMARY_CODE = 0xFF
 """The part of SQLite's error codes that names the kind."""
 BUSY_MS = 30_000
@@ -85,20 +79,31 @@ class Database:
                 pool_size=8,
                 pool_pre_ping=True,
                 isolation_level="READ COMMITTED",
-                connect_args=_connecting(url),
+                connect_args=postgres.connecting(url),
             )
+            postgres.watch(self._writer)
             try:
-                self._check_durability()
+                self._check_answers()
             except BaseException:
                 self.close()
                 raise
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A write transaction: committed at the end, rolled back on an exception."""
+        """A write transaction: committed at the end, rolled back on an exception.
+
+        Raises OutcomeUnknown where PostgreSQL gave up waiting for a standby: it then commits, and only warns.
+        """
         if not self.sqlite:
-            with self._writer.begin() as connection:
-                yield connection
+            with self._writer.connect() as connection:
+                warned: list[str] = connection.info[postgres.WARNED]
+                with connection.begin():
+                    yield connection
+                    warned.clear()
+                if warned:
+                    raise OutcomeUnknown(
+                        f"PostgreSQL committed with a warning ({warned[0]}): a failover could lose it; send it again"
+                    )
             return
         with self._thread_lock, open(self._lock_path, "ab", opener=private) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -271,6 +276,10 @@ class Database:
         ).scalar()
         return int(row) if row is not None else None
 
+    def replication(self) -> postgres.Replication | None:
+        """How commits reach other servers; None for SQLite. Raises DBAPIError."""
+        return None if self.sqlite else postgres.replication(self.fetch, self.url)
+
     def close(self) -> None:
         """Close every connection; SQLite's writer last, which then folds its write-ahead log away."""
         for reader in self._raw:
@@ -278,16 +287,14 @@ class Database:
         self._reader.dispose()
         self._writer.dispose()
 
-    def _check_durability(self) -> None:
-        """Without these an acknowledgement would promise what a power cut takes back."""
-        with self._writer.connect() as connection:
-            for setting in ("fsync", "full_page_writes", "synchronous_commit"):
-                value = connection.exec_driver_sql(f"SHOW {setting}").scalar()
-                if value not in ("on", "remote_apply"):
-                    raise StartRefused(
-                        f"PostgreSQL has {setting} = {value}, expected on: an acknowledged event could "
-                        f"be lost. Set {setting} = on in postgresql.conf and restart it."
-                    )
+    def _check_answers(self) -> None:
+        """Raises StartRefused for a server that could lose what it acknowledged, DBAPIError if none answers."""
+        try:
+            self._writer.connect().close()
+        except DBAPIError as error:
+            if isinstance(error.orig, postgres.NotDurable):
+                raise StartRefused(f"{error.orig}") from error
+            raise
 
 
 def _sqlite(url: str) -> tuple[Engine, Engine]:
@@ -313,12 +320,6 @@ def _make_private(path: Path) -> None:
     make_private(path, create=True)
     for beside in ("-wal", "-shm"):
         make_private(path.with_name(path.name + beside))
-
-
-def _connecting(url: str) -> dict[str, str]:
-    said = make_url(url).query
-    waits = {name: value for name, value in POSTGRES_WAITS.items() if name not in said}
-    return {"options": POSTGRES_OPTIONS, **waits}
 
 
 def _begin_afresh(other: Engine, context: ExceptionContext) -> None:
