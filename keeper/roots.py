@@ -68,6 +68,11 @@ def load_root(path: Path, passphrase: str | None) -> bytes:
     raise StartRefused(f"{path} is not a root key of Heartwood")
 
 
+def is_sealed(path: Path) -> bool:
+    """Whether a root key's file is under a passphrase; nothing is opened. Raises OSError."""
+    return path.read_text(errors="replace").startswith(f"{_SEALED} ")
+
+
 def _opened(name: str, passphrase: str, salt: bytes, sealed: bytes) -> bytes:
     """The root, under whichever form of the passphrase; raises CryptoError."""
     *first, last = passphrase_forms(passphrase)

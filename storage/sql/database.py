@@ -62,16 +62,20 @@ _COPY_TYPES: dict[type, str] = {
 class Database:
     """One database; any number of threads and processes."""
 
-    def __init__(self, url: str, lock: Path) -> None:
-        """`url` as SQLAlchemy writes it; `lock`: the file whose flock orders SQLite's writers."""
+    def __init__(self, url: str, lock: Path, only_read: bool = False) -> None:
+        """`url` as SQLAlchemy writes it; `lock`: the file whose flock orders SQLite's writers.
+
+        `only_read`: no file is made or given another mode, not even beside SQLite's.
+        """
         self.sqlite = make_url(url).get_backend_name() == "sqlite"
         self.url = url
         self._thread_lock = threading.Lock()
         self._lock_path = lock
         self._own, self._raw = threading.local(), list[sqlite3.Connection]()
         if self.sqlite:
-            self._writer, self._reader = _sqlite(url)
-            make_private(lock)
+            self._writer, self._reader = _sqlite(url, only_read)
+            if not only_read:
+                make_private(lock)
         else:
             self._writer = self._reader = create_engine(
                 url,
@@ -297,13 +301,13 @@ class Database:
             raise
 
 
-def _sqlite(url: str) -> tuple[Engine, Engine]:
+def _sqlite(url: str, only_read: bool) -> tuple[Engine, Engine]:
     path = make_url(url).database
     if not path or path == ":memory:":
         raise StartRefused(f"got {url}, expected a SQLite file: a log in memory keeps nothing")
     writer = create_engine(f"sqlite:///{path}", poolclass=QueuePool, pool_size=1, max_overflow=0,
                            connect_args={"check_same_thread": False})  # fmt: skip
-    reader = create_engine(f"sqlite:///{_reading(path)}&uri=true", poolclass=QueuePool,
+    reader = create_engine(f"sqlite:///{_reading(path, only_read)}&uri=true", poolclass=QueuePool,
                            pool_size=8, connect_args={"check_same_thread": False})  # fmt: skip
     event.listen(writer, "handle_error", partial(_begin_afresh, reader))
     event.listen(reader, "handle_error", partial(_begin_afresh, writer))
@@ -339,15 +343,19 @@ def _begin_afresh(other: Engine, context: ExceptionContext) -> None:
         other.dispose()
 
 
-def _reading(path: str) -> str:
-    """The URI of a SQLite file for reading alone.
+def _reading(path: str, only_read: bool = False) -> str:
+    """The URI of a SQLite file for reading alone; `only_read`: as if the disk couldn't be written.
 
     On a disk that can't be written a file that was closed in good order is whole by itself (immutable); one with
     a write-ahead log beside it is not, and SQLite says whether it can be read.
     """
     whole = os.path.abspath(path)
     closed = not os.path.exists(f"{whole}-wal") or not os.path.getsize(f"{whole}-wal")
-    fixed = closed and os.path.exists(whole) and not os.access(os.path.dirname(whole), os.W_OK)
+    fixed = (
+        closed
+        and os.path.exists(whole)
+        and (only_read or not os.access(os.path.dirname(whole), os.W_OK))
+    )
     return f"file:{whole}?mode=ro{'&immutable=1' if fixed else ''}"
 
 
