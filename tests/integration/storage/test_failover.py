@@ -19,6 +19,7 @@ from storage.ledger import Ledger
 from tests.support.ledger_fixture import LedgerFixture, signed
 from tests.support.people import People
 from tests.support.postgres import Cluster, PostgresMissing
+from tests.support.server import Web, kind_of, serving, until
 from tests.support.standby import Standby, administrator, alter, both, caught_up
 
 PATIENCE_SECONDS = 60.0
@@ -140,6 +141,28 @@ def test_a_standby_without_the_last_commits(pair: Pair) -> None:
     pair.primary.restart()
     told(pair, [pair.proposal()])
     pair.fixture.verify()
+
+
+def test_workers_meet_a_standby_without_the_last_commits(pair: Pair) -> None:
+    """`serve` warns at its start; its workers say what is wrong, append nothing, and go on once it is right."""
+    pair.fixture.close()
+    with serving(pair.settings, workers=2) as served:
+        web = Web(served.url, pair.fixture.ledger.origin)
+        until(lambda: "commits wait for no standby" in served.log.read_text(), "it is warned")
+        caught_up(pair.primary)
+        pair.standby.kill()
+        pair.fixture.reopen()
+        pair.append()
+        pair.fixture.close()
+        pair.primary.kill()
+        pair.standby.restart()
+        pair.standby.promote()
+        until(lambda: kind_of(web.get("/readyz")) == "rolled_back", "a worker says so")
+        pair.standby.kill()
+        pair.primary.restart()
+        until(lambda: kind_of(web.get("/readyz")) == "200", "it goes on")
+        web.close()
+    pair.fixture.reopen()
 
 
 def test_what_a_neighbour_was_acknowledged(pair: Pair) -> None:
