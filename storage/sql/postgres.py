@@ -52,7 +52,10 @@ def read_url(text: str) -> str:
     scheme, _, rest = text.partition("://")
     try:
         if scheme not in _SCHEMES:
-            return make_url(text).render_as_string(hide_password=False)
+            other = make_url(text)
+            if other.get_backend_name() != "sqlite":
+                raise ValueError("neither PostgreSQL nor SQLite")
+            return other.render_as_string(hide_password=False)
         return _one_port_each(make_url(f"postgresql+psycopg://{_hosts_as_query(rest)}"))
     except (ValueError, ArgumentError):
         # Not chained: the cause quotes what it could not read.

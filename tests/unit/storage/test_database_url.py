@@ -24,6 +24,8 @@ REFUSED = (
     f"postgresql://u:p@h:{SECRET}/d",
     f"postgresql://{SECRET}:{SECRET}:{SECRET}",
     f"{SECRET}",
+    f"mysql://u:{SECRET}@h/d",
+    f"postgresql+asyncpg://u:{SECRET}@h/d",
 )
 
 
