@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from crypto.cosignatures import Checkpoint
+from crypto.errors import CryptoError
 from crypto.notes import VerifierKey
 from durable.errors import NotFound
 from durable.trusted import TrustedCheckpoint
@@ -58,12 +59,23 @@ class RollbackGuard:
                 self._told = None
 
     def acknowledged(self) -> Acknowledged:
-        """What counts now. Take it before the database is read, else a neighbour's append looks lost."""
+        """What counts now. Take it before the database is read, else a neighbour's append looks lost.
+
+        Raises Unavailable for a file that is no checkpoint of this log.
+        """
         with self._lock:
             size = max(self._head.size if self._head else 0, self._told.size if self._told else 0)
-            note = self._trusted.read_beyond(size) if self._trusted else None
-            if note is not None:
-                self._told = open_checkpoint(note, self._keys)
+            try:
+                note = self._trusted.read_beyond(size) if self._trusted else None
+                if note is not None:
+                    self._told = open_checkpoint(note, self._keys)
+            except CryptoError as error:
+                raise Unavailable(
+                    "rolled_back",
+                    f"the checkpoint outside the database is not valid ({error}), so whether the database is whole "
+                    "can't be told. Nothing is appended. Put the file `checkpoint` back; if it is lost, stop every "
+                    "process and run `heartwood accept-restore --as OPERATOR`",
+                ) from error
             return Acknowledged(self._head, self._told)
 
     def check(self, connection: Connection, head: Head, known: Acknowledged) -> None:

@@ -261,6 +261,22 @@ def _cancel(cluster: Cluster) -> None:
             time.sleep(0.01)
 
 
+def test_a_checkpoint_that_is_none(fixture: LedgerFixture) -> None:
+    """Altered under a running process: nothing is appended until it is put back."""
+    people = People.of(fixture)
+    file = fixture.settings.data / "checkpoint"
+    fixture.reopen()
+    good, later = file.read_bytes(), people.registration()
+    proposal = signed(fixture.ledger, later, fixture.north.system.key)
+    for bad in (b"", b"nonsense\n", good.replace(b"heartwood", b"heartwoed", 1)):
+        file.write_bytes(bad)
+        with pytest.raises(Unavailable, match=r"is not valid.*Put the file") as caught:
+            fixture.ledger.append([proposal])
+        assert caught.value.code == "rolled_back"
+    file.write_bytes(good)
+    assert isinstance(fixture.ledger.append([proposal])[0], Appended)
+
+
 @pytest.mark.parametrize("engine", ["sqlite"])
 def test_a_backup_put_back_below_a_running_process(fixture: LedgerFixture, tmp_path: Path) -> None:
     """On SQLite, too: whoever copies an older database into the file is noticed at the next batch."""
