@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CODE := demo api imports client people records journeys identity storage keeper consent ledger crypto durable synthetic tests benchmarks examples
 
-.PHONY: setup demo test lint unit integration deep bench compare lock clean
+.PHONY: setup demo test lint unit integration deep bench compare image lock clean
 
 setup: $(VENV)/.ready
 
@@ -47,6 +47,11 @@ $(VENV)/.compare: $(VENV)/.ready requirements/bench.lock
 	@echo "installing what Heartwood is compared with"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.lock
 	@touch $@
+
+ENGINE ?= podman
+
+image:
+	$(ENGINE) build -f deploy/container/Containerfile -t heartwood .
 
 lock: setup
 	$(BIN)/python -m pip install --quiet uv

@@ -4,7 +4,7 @@ from durable.errors import StorageError
 
 
 class Unavailable(StorageError):
-    """Nothing was appended; trying again later may help. `code`: clock, full, database, stopped."""
+    """Nothing was appended; trying again later may help. `code`: clock, database, full, rolled_back, stopped."""
 
     def __init__(self, code: str, message: str) -> None:
         """`code` is stable, the message is for people."""

@@ -16,7 +16,7 @@ from functools import cache, partial
 
 from psycopg import Error as DriverError
 from sqlalchemy import Connection
-from sqlalchemy.exc import DataError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
 from crypto.cosignatures import Checkpoint
 from crypto.encoding import b64decode
@@ -51,6 +51,7 @@ from ledger.tiles import (
 from storage.clock import CLOCK_BEHIND_MS, ClockWatch
 from storage.errors import Bug, OutcomeUnknown, Unavailable
 from storage.keytable import Claims, KeyTable
+from storage.rollback import RollbackGuard
 from storage.sql.entries import EntryStore, Head, StreamEnd, empty_head
 from storage.sql.rowcache import RowCache
 
@@ -74,6 +75,12 @@ PUBLISH_MS = 1_000
 _LOG = logging.getLogger(__name__)
 _OUTSIDE = (OSError, MemoryError, OperationalError, InterfaceError)
 """What the machine or the database lacks: every call of a batch meets it, so none is tried alone."""
+
+
+def _outside(error: Exception) -> bool:
+    """Whether every call of a batch would meet this error: none is tried alone."""
+    lost = isinstance(error, DBAPIError) and error.connection_invalidated
+    return lost or isinstance(error, (StorageError, *_OUTSIDE))
 
 
 def _failure(error: Exception) -> StorageError:
@@ -170,11 +177,16 @@ class Log:
         rules: Rules,
         trusted: TrustedCheckpoint,
         watch: ClockWatch,
+        restored: bool = False,
     ) -> None:
-        """`service`: account and key that sign refusals; None only while entry 0 is written."""
+        """`service`: account and key that sign refusals; None only while entry 0 is written.
+
+        `restored`: the operator declares a loss, so what is lost isn't asked for.
+        """
         self._store, self._keys, self._signer, self._service = store, keys, signer, service
         self._rules, self._trusted = rules, trusted
         self._watch, self._clock = watch, watch.wall
+        self._guard = RollbackGuard(store, None if restored else trusted, signer.keys)
         self._state: _State | None = None
         self._queue: queue.Queue[PendingAppend | None] = queue.Queue()
         self._waiting = 0
@@ -193,20 +205,26 @@ class Log:
         return self._waiting
 
     def unavailable(self) -> str | None:
-        """Why the clock lets nothing be appended now; None if it does."""
+        """Why nothing may be appended now, for the clock's sake or the database's state; None if it may."""
         try:
-            with self._store.database.read() as connection:
-                self._time(connection, self._store.head(connection) or self._no_head())
+            self._check_state()
         except Unavailable as error:
             return str(error)
         return None
+
+    def _check_state(self) -> None:
+        """Raises Unavailable if the clock can't be believed, or the database lacks what was acknowledged."""
+        known = self._guard.acknowledged()
+        with self._store.database.read() as connection:
+            head = self._store.head(connection) or self._no_head()
+            self._guard.check(connection, head, known)
+            self._time(connection, head)
 
     def check_takes(self) -> None:
         """Raises Unavailable with the reason if an append would be refused now, whatever it holds."""
         if self._stopping:
             raise Unavailable("stopped", "the server is stopping")
-        if doubt := self.unavailable():
-            raise Unavailable("clock", doubt)
+        self._check_state()
 
     def append(self, proposals: Sequence[Proposal]) -> list[Outcome]:
         """One outcome for each proposal, in order.
@@ -332,7 +350,11 @@ class Log:
             self._undo(pending[0], undone.outcomes)
         except Exception as error:  # a bug or a broken database: start from the database again
             self._state = None
-            if len(pending) > 1 and not isinstance(error, (StorageError, *_OUTSIDE)):
+            with suppress(
+                Exception
+            ):  # what was acknowledged is known outside before another server is met
+                self._trusted.write_now()
+            if len(pending) > 1 and not _outside(error):
                 _LOG.warning(
                     "batch failed; its calls are tried one by one", extra={"calls": len(pending)}
                 )
@@ -360,6 +382,7 @@ class Log:
             # 2. Lock the head: from here to the commit no other process appends.
             with self._store.database.write() as connection:
                 head = self._locked_head(connection)
+                self._guard.check(connection, head, self._guard.acknowledged())
                 now = self._time(connection, head)
                 state = self._state_at(connection, head)
                 # 3. Load what the batch needs in a few statements.
@@ -372,6 +395,7 @@ class Log:
                 # 5. The new root, signed. 6. Everything that must be true at once is written.
                 state = self._write(connection, state, batch)
                 committing = True
+            self._guard.saw(state.head)
             self._trusted.saw(state.head.size, state.head.checkpoint, self._clock())
             self._watch.saw(now)
         except Exception as error:

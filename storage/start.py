@@ -145,7 +145,8 @@ def _check_extends(
     if last.size > head.size:
         raise StartRefused(
             f"the database has {head.size} entries, and {last.size} were acknowledged: it is older than the "
-            "last checkpoint (a restored backup?). Restore a newer one; if none exists, the operator "
+            "last checkpoint (a restored backup, or a standby promoted without the last commits?). Restore a newer "
+            "one, or bring back the server that has them; if neither exists, the operator "
             "declares the loss for all to see: `heartwood accept-restore --as OPERATOR`."
         )
     if root != last.root:

@@ -63,6 +63,14 @@ def fit(place: Place) -> Sequence[Guarantee]:
     return found
 
 
+def recorded(settings: Settings) -> tuple[Place, dict[str, Any]]:
+    """The ledger's place, and what was found of it when it was tested last; nothing is opened or made.
+
+    Empty for the data directory. Raises StartRefused where the setting names another place than the ledger's.
+    """
+    return _theirs(settings)
+
+
 def is_default(settings: Settings, place: Place) -> bool:
     """Whether it is the folder in the data directory."""
     return not _name(settings, place)

@@ -19,6 +19,7 @@ from keeper.roots import RecordRoots
 from ledger.checkpoint import open_checkpoint, parse_keys
 from storage.log import PUBLISH_MS
 from storage.sql.database import Database
+from storage.sql.postgres import READ_ONLY_WORDS
 
 CHECKPOINT = "checkpoint"
 """The last acknowledged checkpoint."""
@@ -80,7 +81,12 @@ def database_of(settings: Settings) -> Database:
     try:
         return Database(settings.url(), settings.data / "lock")
     except DBAPIError as error:
-        raise StartRefused(f"the database does not answer: {error.orig}") from error
+        hint = (
+            "; no server that takes writes was found, only a standby"
+            if READ_ONLY_WORDS in f"{error.orig}"
+            else ""
+        )
+        raise StartRefused(f"the database does not answer: {error.orig}{hint}") from error
 
 
 def trusted_checkpoint(path: Path, keys: tuple[VerifierKey, ...]) -> TrustedCheckpoint:

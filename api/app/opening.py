@@ -98,7 +98,7 @@ def open_ledger(
             trusted.saw(head.size, head.checkpoint, clock())
         tune_collector()
         watch = ClockWatch(settings.data / CLOCK, clock, boot)
-        log = Log(store, keys, signer, service, Rules(origin, judge), trusted, watch)
+        log = Log(store, keys, signer, service, Rules(origin, judge), trusted, watch, restored)
         opened.pop_all()
         return Ledger(
             origin=origin,

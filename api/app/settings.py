@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from durable.errors import StartRefused
 from keeper.roots import RootPlace, Unlock, parse_root_place, read_pin
 from storage.blobs.place import Place, parse_place
+from storage.sql.postgres import read_url
 
 
 class Settings(BaseSettings):
@@ -37,7 +38,7 @@ class Settings(BaseSettings):
     keeper_data: Path | None = None
     """HEARTWOOD_KEEPER_DATA: the folder of such a keeper, which its own user alone can read."""
     keeper_users: str = ""
-    """HEARTWOOD_KEEPER_USERS: the users, apart by commas, whom such a keeper answers beside its own."""
+    """HEARTWOOD_KEEPER_USERS: the users (names or ids), apart by commas, whom such a keeper answers beside its own."""
     blobs: str = ""
     """HEARTWOOD_BLOBS: where the blobs are, `s3://bucket/prefix?…` or `file:/path`; empty is the data directory."""
     proxies: str = ""
@@ -82,11 +83,10 @@ class Settings(BaseSettings):
         return parse_place(self.blobs, self.data / "blobs")
 
     def url(self) -> str:
-        """The database's URL as SQLAlchemy writes it; `postgres://` and `postgresql://` are taken for it, too."""
-        scheme, found, rest = self.database_url.partition("://")
-        if found and scheme in ("postgres", "postgresql"):
-            return f"postgresql+psycopg://{rest}"
-        return self.database_url or f"sqlite:///{(self.data / 'heartwood.db').resolve()}"
+        """The database's URL as SQLAlchemy writes it; see `read_url`, which raises StartRefused."""
+        if self.database_url:
+            return read_url(self.database_url)
+        return f"sqlite:///{(self.data / 'heartwood.db').resolve()}"
 
     def secret(self) -> str | None:
         """The passphrase, or None."""

@@ -3,13 +3,15 @@
 
 from api.cli.app import app, main, program
 from api.cli import (
-    setup, serving, operations, maintenance, blobs, keeper, roots, keys, policies, people, staff, generating, imports, records, charts, consents, proofs, demo,
+    setup, checking, serving, operations, maintenance, blobs, keeper, roots, keys, policies, people, staff, generating, imports, records,
+    charts, consents, proofs, demo,
 )  # fmt: skip
 
 __all__ = [
     "app",
     "blobs",
     "charts",
+    "checking",
     "consents",
     "demo",
     "generating",

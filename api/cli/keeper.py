@@ -137,7 +137,8 @@ def _vkeys(path: Path) -> tuple[VerifierKey, ...]:
 
 
 def _user(name: str) -> int:
+    """The id of a user who is given by name, or by id."""
     try:
-        return pwd.getpwnam(name.strip()).pw_uid
+        return int(name) if name.strip().isdecimal() else pwd.getpwnam(name.strip()).pw_uid
     except KeyError as error:
         raise StartRefused(f"HEARTWOOD_KEEPER_USERS names {name!r}, who is no user here") from error

@@ -48,6 +48,8 @@ def serve(
     read_marker(config)
     check_blobs(config)
     ledger = open_ledger(config)  # so that what is wrong is said here, before a port is taken
+    replication = ledger.database.replication()
+    doubt = replication.doubt if replication else None
     listening = _listen(host, port)
     prepare()
     common = server_options() | {
@@ -59,6 +61,8 @@ def serve(
     def say() -> None:
         where = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         print(f"serving {ledger.origin} on {where} with {counted(workers, 'worker')}", flush=True)
+        if doubt:
+            print(f"heartwood: warning: {doubt}", file=sys.stderr, flush=True)
         if not config.proxies and not _loopback(listening):
             print(f"heartwood: warning: {_OPEN.format(host=host)}", file=sys.stderr, flush=True)
 

@@ -87,6 +87,11 @@ PROBLEMS: dict[str, Kind] = {
     "reading": Kind(400, "A reading was sent to a route that appends; it has a route of its own."),
     "registry": Kind(409, "The registry in force does not have this type."),
     "role": Kind(403, "The actor does not hold the role, or this type of event does not allow it."),
+    "rolled_back": Kind(
+        503,
+        "The database lacks what was acknowledged; nothing is appended until its operator acts.",
+        60,
+    ),
     "signature": Kind(403, "The signature does not match the key and the message."),
     "skew": Kind(400, "The event's `at` is too far from the log's time."),
     "slow": Kind(408, "The request arrived too slowly."),

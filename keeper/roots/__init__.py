@@ -4,7 +4,7 @@ The file of a root says how it is had: by itself (`file`), under a passphrase (`
 service (`kms`) or the token (`pkcs11`) opens. So nothing else has to be set where a root is read.
 """
 
-from keeper.roots.file import create_root, load_root, rewrap_root
+from keeper.roots.file import create_root, is_sealed, load_root, rewrap_root
 from keeper.roots.pkcs11 import read_pin
 from keeper.roots.place import FilePlace, KmsPlace, Pkcs11Place, RootPlace, parse_root_place
 from keeper.roots.record import FIRST_ROOT, RECORD_ROOT, RecordRoots, Unlock, root_path
@@ -19,6 +19,7 @@ __all__ = [
     "RootPlace",
     "Unlock",
     "create_root",
+    "is_sealed",
     "load_root",
     "parse_root_place",
     "read_pin",

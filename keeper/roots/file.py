@@ -89,6 +89,11 @@ def destroy_root_file(path: Path) -> None:
     sync_directory(path.parent)
 
 
+def is_sealed(path: Path) -> bool:
+    """Whether a root key's file is under a passphrase; nothing is opened. Raises OSError."""
+    return path.read_text(errors="replace").startswith(f"{_SEALED} ")
+
+
 def _opened(name: str, passphrase: str, salt: bytes, sealed: bytes) -> bytes:
     """The root, under whichever form of the passphrase; raises CryptoError."""
     *first, last = passphrase_forms(passphrase)

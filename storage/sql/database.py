@@ -34,20 +34,14 @@ from sqlalchemy.pool import QueuePool
 
 from durable.errors import StartRefused
 from durable.files import make_private, private
+from storage.errors import OutcomeUnknown
+from storage.sql import postgres
 
 SQLITE_PAGE_BYTES = 8_192
 SQLITE_CACHE_KIB = 262_144
 SQLITE_CHECKPOINT_PAGES = 20_000
 SQLITE_ROWS = 100
 """Rows in one INSERT: each statement hands the interpreter lock over once, not once a row."""
-POSTGRES_OPTIONS = "-c lock_timeout=30s -c idle_in_transaction_session_timeout=60s"
-"""A client that went away half-way must not hold the head's lock for ever."""
-POSTGRES_WAITS = {
-    "connect_timeout": "10", "tcp_user_timeout": "30000", "keepalives_idle": "10",
-    "keepalives_interval": "5", "keepalives_count": "4",
-}  # fmt: skip
-"""How long a server that became unreachable is waited for (s, s, s and a count; `tcp_user_timeout` in ms): by
-itself the system gives up after a quarter of an hour. What the URL says goes before these."""
 PRIMARY_CODE = 0xFF
 """The part of SQLite's error codes that names the kind."""
 BUSY_MS = 30_000
@@ -68,16 +62,20 @@ _COPY_TYPES: dict[type, str] = {
 class Database:
     """One database; any number of threads and processes."""
 
-    def __init__(self, url: str, lock: Path) -> None:
-        """`url` as SQLAlchemy writes it; `lock`: the file whose flock orders SQLite's writers."""
+    def __init__(self, url: str, lock: Path, only_read: bool = False) -> None:
+        """`url` as SQLAlchemy writes it; `lock`: the file whose flock orders SQLite's writers.
+
+        `only_read`: no file is made or given another mode, not even beside SQLite's.
+        """
         self.sqlite = make_url(url).get_backend_name() == "sqlite"
         self.url = url
         self._thread_lock = threading.Lock()
         self._lock_path = lock
         self._own, self._raw = threading.local(), list[sqlite3.Connection]()
         if self.sqlite:
-            self._writer, self._reader = _sqlite(url)
-            make_private(lock)
+            self._writer, self._reader = _sqlite(url, only_read)
+            if not only_read:
+                make_private(lock)
         else:
             self._writer = self._reader = create_engine(
                 url,
@@ -85,20 +83,31 @@ class Database:
                 pool_size=8,
                 pool_pre_ping=True,
                 isolation_level="READ COMMITTED",
-                connect_args=_connecting(url),
+                connect_args=postgres.connecting(url),
             )
+            postgres.watch(self._writer)
             try:
-                self._check_durability()
+                self._check_answers()
             except BaseException:
                 self.close()
                 raise
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A write transaction: committed at the end, rolled back on an exception."""
+        """A write transaction: committed at the end, rolled back on an exception.
+
+        Raises OutcomeUnknown where PostgreSQL gave up waiting for a standby: it then commits, and only warns.
+        """
         if not self.sqlite:
-            with self._writer.begin() as connection:
-                yield connection
+            with self._writer.connect() as connection:
+                warned: list[str] = connection.info[postgres.WARNED]
+                with connection.begin():
+                    yield connection
+                    warned.clear()
+                if warned:
+                    raise OutcomeUnknown(
+                        f"PostgreSQL committed with a warning ({warned[0]}): a failover could lose it; send it again"
+                    )
             return
         with self._thread_lock, open(self._lock_path, "ab", opener=private) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -271,6 +280,10 @@ class Database:
         ).scalar()
         return int(row) if row is not None else None
 
+    def replication(self) -> postgres.Replication | None:
+        """How commits reach other servers; None for SQLite. Raises DBAPIError."""
+        return None if self.sqlite else postgres.replication(self.fetch, self.url)
+
     def close(self) -> None:
         """Close every connection; SQLite's writer last, which then folds its write-ahead log away."""
         for reader in self._raw:
@@ -278,25 +291,23 @@ class Database:
         self._reader.dispose()
         self._writer.dispose()
 
-    def _check_durability(self) -> None:
-        """Without these an acknowledgement would promise what a power cut takes back."""
-        with self._writer.connect() as connection:
-            for setting in ("fsync", "full_page_writes", "synchronous_commit"):
-                value = connection.exec_driver_sql(f"SHOW {setting}").scalar()
-                if value not in ("on", "remote_apply"):
-                    raise StartRefused(
-                        f"PostgreSQL has {setting} = {value}, expected on: an acknowledged event could "
-                        f"be lost. Set {setting} = on in postgresql.conf and restart it."
-                    )
+    def _check_answers(self) -> None:
+        """Raises StartRefused for a server that could lose what it acknowledged, DBAPIError if none answers."""
+        try:
+            self._writer.connect().close()
+        except DBAPIError as error:
+            if isinstance(error.orig, postgres.NotDurable):
+                raise StartRefused(f"{error.orig}") from error
+            raise
 
 
-def _sqlite(url: str) -> tuple[Engine, Engine]:
+def _sqlite(url: str, only_read: bool) -> tuple[Engine, Engine]:
     path = make_url(url).database
     if not path or path == ":memory:":
         raise StartRefused(f"got {url}, expected a SQLite file: a log in memory keeps nothing")
     writer = create_engine(f"sqlite:///{path}", poolclass=QueuePool, pool_size=1, max_overflow=0,
                            connect_args={"check_same_thread": False})  # fmt: skip
-    reader = create_engine(f"sqlite:///{_reading(path)}&uri=true", poolclass=QueuePool,
+    reader = create_engine(f"sqlite:///{_reading(path, only_read)}&uri=true", poolclass=QueuePool,
                            pool_size=8, connect_args={"check_same_thread": False})  # fmt: skip
     event.listen(writer, "handle_error", partial(_begin_afresh, reader))
     event.listen(reader, "handle_error", partial(_begin_afresh, writer))
@@ -313,12 +324,6 @@ def _make_private(path: Path) -> None:
     make_private(path, create=True)
     for beside in ("-wal", "-shm"):
         make_private(path.with_name(path.name + beside))
-
-
-def _connecting(url: str) -> dict[str, str]:
-    said = make_url(url).query
-    waits = {name: value for name, value in POSTGRES_WAITS.items() if name not in said}
-    return {"options": POSTGRES_OPTIONS, **waits}
 
 
 def _begin_afresh(other: Engine, context: ExceptionContext) -> None:
@@ -338,15 +343,19 @@ def _begin_afresh(other: Engine, context: ExceptionContext) -> None:
         other.dispose()
 
 
-def _reading(path: str) -> str:
-    """The URI of a SQLite file for reading alone.
+def _reading(path: str, only_read: bool = False) -> str:
+    """The URI of a SQLite file for reading alone; `only_read`: as if the disk couldn't be written.
 
     On a disk that can't be written a file that was closed in good order is whole by itself (immutable); one with
     a write-ahead log beside it is not, and SQLite says whether it can be read.
     """
     whole = os.path.abspath(path)
     closed = not os.path.exists(f"{whole}-wal") or not os.path.getsize(f"{whole}-wal")
-    fixed = closed and os.path.exists(whole) and not os.access(os.path.dirname(whole), os.W_OK)
+    fixed = (
+        closed
+        and os.path.exists(whole)
+        and (only_read or not os.access(os.path.dirname(whole), os.W_OK))
+    )
     return f"file:{whole}?mode=ro{'&immutable=1' if fixed else ''}"
 
 

@@ -21,6 +21,7 @@ from tests.deep import finding, scarce
 from tests.deep.injection import ENGINES, Part, Tally
 from tests.deep.kinds import KINDS, run_part
 from tests.deep.tracing import StraceMissing, find_strace
+from tests.support.patroni import PatroniMissing, find_or_install_patroni
 from tests.support.postgres import PostgresMissing, find_or_install
 
 SEED = 20_261_120
@@ -80,6 +81,12 @@ def _left_out(names: list[str], engines: list[str]) -> list[str]:
     except PostgresMissing as missing:
         lines.append(f"{missing}")
         engines.remove("postgresql")
+    try:
+        if "failover" in names and "postgresql" in engines:
+            find_or_install_patroni()
+    except PatroniMissing as missing:
+        lines.append(f"{missing}")
+        names.remove("failover")
     if "scarce" in names and not scarce.may_mount():
         lines.append("no small disk can be mounted here: full disks are limits of files alone")
     return lines

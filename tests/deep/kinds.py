@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.deep import batches, calls, consent, finding, kills, mutants, scarce, server, torn
+from tests.deep import (
+    batches,
+    calls,
+    consent,
+    failover,
+    finding,
+    kills,
+    mutants,
+    scarce,
+    server,
+    torn,
+)
 from tests.deep.injection import ENGINES, Part, Tally, quiet
 
 
@@ -25,6 +36,7 @@ KINDS = {
     "kills": Kind(kills.run, ENGINES, kills.KILLS, kills.KILLS_A_PART, "kills an engine"),
     "calls": Kind(calls.run, ENGINES, calls.MOST, calls.FAULTS_A_PART, "faults an engine, at most", True),
     "server": Kind(server.run, ("postgresql",), server.KILLS, server.KILLS_A_PART, "kills"),
+    "failover": Kind(failover.run, ("postgresql",), failover.KILLS, failover.KILLS_A_PART, "kills of a leader"),
     "scarce": Kind(scarce.run, ENGINES, scarce.RUNS, scarce.RUNS_A_PART, "runs of each scarcity"),
     "torn": Kind(torn.run, ("sqlite",), torn.RUNS, torn.RUNS_A_PART, "runs of each tear"),
     "finding": Kind(finding.run, ENGINES, finding.RUNS, finding.RUNS_A_PART, "mutants of the append", True),

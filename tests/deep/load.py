@@ -47,6 +47,9 @@ PAUSE_SECONDS = 0.005
 TOLD = (StorageError, DBAPIError, OSError, MemoryError)
 """How a fault may be told to who asked; whatever else comes out is a fault of the program."""
 
+TOLD_CHARACTERS = 200
+"""Most of an error that is told: without its database a child meets thousands."""
+
 
 NO_THREAD = "can't start new thread"
 """How Python tells that there is no memory for another thread."""
@@ -125,7 +128,7 @@ def act(
                 try:
                     one(ledger, crowd, chance)
                 except told as error:
-                    report.say(f"told {type(error).__name__}: {error}")
+                    report.say(f"told {type(error).__name__}: {error}"[:TOLD_CHARACTERS])
                     time.sleep(PAUSE_SECONDS)
                 except RuntimeError as error:
                     if not told or f"{error}" != NO_THREAD:
@@ -235,6 +238,13 @@ class Acting:
     def lines(self) -> list[str]:
         """What all of them told, errors included."""
         return [line for report in self._reports for line in report.lines()]
+
+    def acknowledged_each(self) -> list[int]:
+        """How many events each of them was told are acknowledged; raises Wrong as `acknowledged`."""
+        self.acknowledged()
+        return [
+            sum(not line.startswith("told ") for line in report.lines()) for report in self._reports
+        ]
 
     def acknowledged(self) -> list[str]:
         """What they were told is acknowledged; raises Wrong at the first error of the program."""
