@@ -3,7 +3,8 @@
 
 from api.cli.app import app, main, program
 from api.cli import (
-    setup, serving, operations, maintenance, blobs, keeper, policies, people, staff, generating, imports, records, charts, consents, proofs, demo,
+    setup, serving, witnessing, operations, maintenance, blobs, keeper, policies, people, staff, generating, imports, records, charts, consents, proofs,
+    demo,
 )  # fmt: skip
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "serving",
     "setup",
     "staff",
+    "witnessing",
 ]

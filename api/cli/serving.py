@@ -48,7 +48,7 @@ def serve(
     read_marker(config)
     check_blobs(config)
     ledger = open_ledger(config)  # so that what is wrong is said here, before a port is taken
-    listening = _listen(host, port)
+    listening = listen(host, port)
     prepare()
     common = server_options() | {
         "backlog": BACKLOG,
@@ -66,7 +66,7 @@ def serve(
         # The server takes these for itself, and raises them again once it has stopped in good order.
         signal.signal(number, lambda *_: sys.exit(0))
     if workers == 1:
-        server = _server(
+        server = server_telling(
             uvicorn.Config(create_app(lambda: ledger, data=config.data), **common), say
         )
         server.run([listening])
@@ -82,7 +82,7 @@ def serve(
         Workers(each, [cast(socket.socket, _OwnSocket(host, port))], say).run()
 
 
-def _server(config: Any, serving: Callable[[], None]) -> Any:
+def server_telling(config: Any, serving: Callable[[], None]) -> Any:
     """A server that calls `serving` when it accepts connections."""
     import uvicorn
 
@@ -121,10 +121,10 @@ class _OwnSocket:
     port: int
 
     def __reduce__(self) -> tuple[Callable[..., socket.socket], tuple[Any, ...]]:
-        return _listen, (self.host, self.port, True)
+        return listen, (self.host, self.port, True)
 
 
-def _listen(host: str, port: int, shared: bool = False) -> socket.socket:
+def listen(host: str, port: int, shared: bool = False) -> socket.socket:
     """A listening socket, `shared` with others of this user; raises StartRefused."""
     with _refusing(host, port):
         return socket.create_server(
