@@ -3,7 +3,7 @@
 PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo /usr/bin/python3 || echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
-CODE := demo api imports client people records journeys identity storage keeper consent ledger crypto durable synthetic tests benchmarks examples
+CODE := demo api imports client people records journeys identity storage keeper witness consent ledger crypto durable synthetic tests benchmarks examples
 
 .PHONY: setup demo test lint unit integration deep bench compare image lock clean
 

@@ -45,10 +45,7 @@ class Connection:
         self._client = httpx2.Client(
             base_url=self.url, timeout=WAIT_SECONDS, headers={"Accept-Encoding": "identity"}
         )
-        for transport in (self._client._transport, *self._client._mounts.values()):
-            if isinstance(transport, httpx2.HTTPTransport):
-                pool = transport._pool
-                pool._network_backend = _Paced(pool._network_backend)
+        pace(self._client, ANSWER_SECONDS)
 
     def close(self) -> None:
         """Close the connection."""
@@ -100,6 +97,14 @@ class Connection:
                 "unreachable", f"got {response.status_code} from {path}, and no problem document"
             ) from error
         raise problem
+
+
+def pace(client: httpx2.Client, seconds: float) -> None:
+    """Let no answer to `client` take longer than `seconds` in the whole, beyond its bytes at ANSWER_RATE."""
+    for transport in (client._transport, *client._mounts.values()):
+        if isinstance(transport, httpx2.HTTPTransport):
+            pool = transport._pool
+            pool._network_backend = _Paced(pool._network_backend, seconds)
 
 
 @contextmanager
@@ -183,14 +188,14 @@ def error_of(problem: Mapping[str, Any]) -> Exception:
 class _Paced(httpcore2.NetworkBackend):
     """A network whose streams have a deadline for what follows a request, not only one for each read."""
 
-    def __init__(self, backend: httpcore2.NetworkBackend) -> None:
-        self._backend = backend
+    def __init__(self, backend: httpcore2.NetworkBackend, seconds: float) -> None:
+        self._backend, self._seconds = backend, seconds
 
     def connect_tcp(self, *arguments: Any, **options: Any) -> httpcore2.NetworkStream:
-        return _PacedStream(self._backend.connect_tcp(*arguments, **options))
+        return _PacedStream(self._backend.connect_tcp(*arguments, **options), self._seconds)
 
     def connect_unix_socket(self, *arguments: Any, **options: Any) -> httpcore2.NetworkStream:
-        return _PacedStream(self._backend.connect_unix_socket(*arguments, **options))
+        return _PacedStream(self._backend.connect_unix_socket(*arguments, **options), self._seconds)
 
     def sleep(self, seconds: float) -> None:
         self._backend.sleep(seconds)
@@ -199,8 +204,8 @@ class _Paced(httpcore2.NetworkBackend):
 class _PacedStream(httpcore2.NetworkStream):
     """A stream whose answer has so long in the whole; what its reader takes between two reads isn't counted."""
 
-    def __init__(self, stream: httpcore2.NetworkStream) -> None:
-        self._stream, self._left = stream, float(ANSWER_SECONDS)
+    def __init__(self, stream: httpcore2.NetworkStream, seconds: float) -> None:
+        self._stream, self._seconds, self._left = stream, seconds, seconds
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         wait = min(self._left, WAIT_SECONDS if timeout is None else timeout)
@@ -212,19 +217,19 @@ class _PacedStream(httpcore2.NetworkStream):
                 raise
             data = None
         if data is None:
-            raise httpcore2.ReadTimeout(f"it takes longer than {ANSWER_SECONDS} s in total")
+            raise httpcore2.ReadTimeout(f"it takes longer than {self._seconds:g} s in total")
         self._left += len(data) / ANSWER_RATE - (time.monotonic() - began)
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._stream.write(buffer, timeout)
-        self._left = float(ANSWER_SECONDS)
+        self._left = self._seconds
 
     def close(self) -> None:
         self._stream.close()
 
     def start_tls(self, *arguments: Any, **options: Any) -> httpcore2.NetworkStream:
-        return _PacedStream(self._stream.start_tls(*arguments, **options))
+        return _PacedStream(self._stream.start_tls(*arguments, **options), self._seconds)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)

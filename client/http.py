@@ -29,6 +29,7 @@ from client.trust import Kept, KeptInMemory, TrustedLog
 from client.verifying import Verifier
 from crypto.blobs import sealed_length
 from crypto.encoding import b64decode
+from crypto.errors import CryptoError
 from crypto.ids import is_id
 from crypto.notes import VerifierKey
 from identity.actors import Actor
@@ -40,6 +41,7 @@ from ledger.facts import Record, Version
 from ledger.layout import size_limit
 from ledger.policies import DEFAULT_POLICY, Policy
 from ledger.tiles import tile_path
+from ledger.witnesses import WitnessPolicy
 from people.lookups import Found
 from people.reserving import Reserved, Subject
 from records.charts import Chart
@@ -238,6 +240,15 @@ class HttpClient(LedgerClient):
         except NotThere as error:
             raise Tampered(f"{path}: {error}") from error
 
+    def cosigned_file(self, path: str) -> bytes:
+        """The same, with the newest cosigned checkpoint as `checkpoint`."""
+        if path != "checkpoint":
+            return self.file(path)
+        try:
+            return self._bytes(operations.COSIGNED.path.removeprefix("/"), kind=path)
+        except NotThere as error:
+            raise Tampered(f"{path}: {error}") from error
+
     def _bytes(self, path: str, headers: Mapping[str, str] | None = None, kind: str = "") -> bytes:
         """A file of the log, no longer than its kind (another path, if given) may be; raises Tampered."""
         with self._server.connection.sent("GET", f"/{path}", headers=headers) as response:
@@ -258,7 +269,7 @@ class HttpClient(LedgerClient):
         """What an export of the whole log is made of; fetching entries is itself an entry (`log.opened`)."""
         token = self.log_token(auditor)["token"]
         headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "gzip"}
-        note = self.file("checkpoint")
+        note, policy = self._newest()
         size = self._verifier.checkpoint(note).size
 
         def tile(level: int | str, number: int, width: int) -> bytes:
@@ -266,8 +277,30 @@ class HttpClient(LedgerClient):
 
         registry = self._bytes("v1/log/registry", kind="registry.json")
         return Source(
-            self.origin, note, size, self._server.vkeys, registry, partial(tile, "entries"), tile
+            self.origin,
+            note,
+            size,
+            self._server.vkeys,
+            registry,
+            partial(tile, "entries"),
+            tile,
+            policy,
         )
+
+    def _newest(self) -> tuple[bytes, bytes]:
+        """The checkpoint that an export ends at, and the witness policy that it meets; empty for none."""
+        try:
+            policy = str(self._server.ask(operations.WITNESSES)["policy"]).encode()
+            if WitnessPolicy.parse(policy).demands:
+                return self.cosigned_file("checkpoint"), policy
+        except (
+            NotThere,
+            Tampered,
+        ):  # a server without witnesses, or whose first checkpoint is not cosigned yet
+            pass
+        except (CryptoError, KeyError, TypeError) as error:
+            raise Tampered(f"the server's witness policy: {error}") from error
+        return self.file("checkpoint"), b""
 
     def receipt(self, actor: Actor, seq: int) -> tuple[bytes, bool]:
         """A receipt; see the port. It is checked."""

@@ -164,6 +164,19 @@ CHECKPOINT = Operation(
     "checkpoint", OPEN, "GET", "/checkpoint", "The newest checkpoint", "the newest signed checkpoint",
     "A signed note", gives=NOTE, kind=TEXT,
 )  # fmt: skip
+COSIGNED = Operation(
+    "cosigned", OPEN, "GET", "/v1/log/cosigned", "The newest cosigned checkpoint",
+    "the newest checkpoint whose cosignatures meet the log's witness policy; 404 without one", "A signed note",
+    gives=NOTE, kind=TEXT,
+)  # fmt: skip
+WITNESSES = Operation(
+    "witnesses", OPEN, "GET", "/v1/log/witnesses", "The log's witnesses",
+    "the log's witness policy, and how far each witness is", "Policy and witnesses",
+    gives={
+        "policy": f"log {ORIGIN}+…\nquorum none\n", "size": 12,
+        "witnesses": [{"behind": 0, "good": True, "name": "w1", "size": 12}],
+    },
+)  # fmt: skip
 TILE = Operation(
     "tile", OPEN, "GET", "/tile/{path}", "A tile", "a tile of hashes ([C2SP tlog-tiles](#the-log-for-auditors))",
     "Hashes or entries", gives="…", kind=BYTES, shown="/tile/<L>/<N>[.p/<W>]",
@@ -306,7 +319,7 @@ RECEIPT = Operation(
 )  # fmt: skip
 
 OPERATIONS = (
-    LOG, REGISTRY, CONSISTENCY, CHECKPOINT, TILE, ENTRIES, LOG_TOKEN, EVENTS, BUNDLES, CONTENT, RANGE, CHART, HISTORY, EXPORT,
+    LOG, REGISTRY, CONSISTENCY, CHECKPOINT, COSIGNED, WITNESSES, TILE, ENTRIES, LOG_TOKEN, EVENTS, BUNDLES, CONTENT, RANGE, CHART, HISTORY, EXPORT,
     CHALLENGE, SIGN_IN, SIGN_OUT, ME, HOSPITAL_SHOWN, GROUP_SHOWN, HOLDER, SUBJECTS, SEAL, STAGE, LOOKUP, ADDRESS, CONSENTS,
     DECISIONS, RECEIPT,
 )  # fmt: skip

@@ -26,11 +26,15 @@ class Checkpoint:
         return f"{self.origin}\n{self.size}\n{b64encode(self.root)}\n".encode()
 
     @classmethod
-    def parse(cls, text: bytes) -> "Checkpoint":
-        """Read exactly three lines; extension lines are refused; raises NoteError."""
-        lines = text.split(b"\n")
-        if len(lines) != 4 or lines[3]:
-            raise NoteError(f"got {len(lines) - 1} lines, expected origin, size and root only")
+    def parse(cls, text: bytes, extended: bool = False) -> "Checkpoint":
+        """Read exactly three lines; raises NoteError.
+
+        `extended`: other logs may add lines of their own behind these (tlog-checkpoint), none of them empty.
+        """
+        *lines, end = text.split(b"\n")
+        more = len(lines) > 3 and not (extended and all(lines[3:]))
+        if end or len(lines) < 3 or more:
+            raise NoteError(f"got {len(lines)} lines, expected origin, size and root only")
         try:
             origin = lines[0].decode()
             check_origin(origin)

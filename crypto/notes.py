@@ -89,7 +89,7 @@ class VerifierKey:
             )
         if self.kind == ED25519_COSIGNATURE:
             return verify(self.public, signature[8:], ed25519_message(timestamp, text))
-        message = ml_dsa_message(self.name, timestamp, Checkpoint.parse(text))
+        message = ml_dsa_message(self.name, timestamp, Checkpoint.parse(text, extended=True))
         try:
             _ml_dsa_public(self.public).verify(signature[8:], message)
         except (InvalidSignature, ValueError) as error:
@@ -132,6 +132,31 @@ class LogSigner:
             signature_line(self.keys[1], second),
         ]
         return text + b"\n" + b"".join(lines)
+
+
+class Cosigner:
+    """The two keys of a witness under one name: Ed25519 (0x04) and ML-DSA-44 (0x06) (tlog-cosignature)."""
+
+    def __init__(self, name: str, ed25519_seed: bytes, ml_dsa_seed: bytes) -> None:
+        """Both seeds have 32 bytes; raises NoteError for a name that no verifier key can have."""
+        self._ed25519 = SigningKey(ed25519_seed)
+        self._ml_dsa = MLDSA44PrivateKey.from_seed_bytes(ml_dsa_seed)
+        public = self._ml_dsa.public_key().public_bytes_raw()
+        self.keys = (
+            VerifierKey(name, ED25519_COSIGNATURE, self._ed25519.public),
+            VerifierKey(name, ML_DSA_44_COSIGNATURE, public),
+        )
+        VerifierKey.parse(str(self.keys[0]))
+
+    def cosign(self, text: bytes, timestamp: int) -> bytes:
+        """Both signature lines for the text of a checkpoint, at `timestamp` Unix seconds; raises NoteError."""
+        checkpoint = Checkpoint.parse(text, extended=True)
+        time = struct.pack(">Q", timestamp)
+        first = self._ed25519.sign(ed25519_message(timestamp, text))
+        second = self._ml_dsa.sign(ml_dsa_message(self.keys[1].name, timestamp, checkpoint))
+        return signature_line(self.keys[0], time + first) + signature_line(
+            self.keys[1], time + second
+        )
 
 
 def signature_line(key: VerifierKey, signature: bytes) -> bytes:

@@ -147,14 +147,28 @@ def check_consistency(
     old: int, old_root: bytes, new: int, new_root: bytes, proof: Sequence[bytes]
 ) -> None:
     """Check that a tree of `new` leaves extends that of `old` (RFC 9162, 2.1.4.2); raises ProofError."""
+    if len(new_root) != HASH_BYTES:
+        raise ProofError(f"got a hash that has not {HASH_BYTES} bytes")
+    if old == new and (proof or old_root != new_root):
+        raise ProofError(f"got two different trees of size {old}, or a needless proof")
+    if proved_roots(old, old_root, new, proof) != (old_root, new_root):
+        raise ProofError(f"the tree of size {new} does not extend that of size {old}")
+
+
+def proved_roots(
+    old: int, old_root: bytes, new: int, proof: Sequence[bytes]
+) -> tuple[bytes, bytes]:
+    """The roots of `old` and of `new` leaves that a consistency proof leads to; raises ProofError on its shape.
+
+    If the second is the root of a tree, the first is that of its first `old` leaves, whatever `old_root` is. (Where
+    `old` is a power of two the proof leaves it out, and `old_root` stands for it.)
+    """
     if not 0 < old <= new:
         raise ProofError(f"got sizes {old} and {new}: nothing to prove, expected 0 < old ≤ new")
-    if any(len(node) != HASH_BYTES for node in (*proof, old_root, new_root)):
+    if any(len(node) != HASH_BYTES for node in (*proof, old_root)):
         raise ProofError(f"got a hash that has not {HASH_BYTES} bytes")
     if old == new:
-        if proof or old_root != new_root:
-            raise ProofError(f"got two different trees of size {old}, or a needless proof")
-        return
+        return old_root, old_root
     steps = list(proof) if old & (old - 1) else [old_root, *proof]
     if not steps:
         raise ProofError("got an empty consistency proof")
@@ -172,8 +186,9 @@ def check_consistency(
         else:
             second = node_hash(second, node)
         left, right = left >> 1, right >> 1
-    if right or first != old_root or second != new_root:
-        raise ProofError(f"the tree of size {new} does not extend that of size {old}")
+    if right:
+        raise ProofError("got a consistency proof that is too short")
+    return first, second
 
 
 def perfect_root(leaves: Sequence[bytes]) -> bytes:

@@ -37,6 +37,8 @@ class WitnessPolicy:
 
     logs: list[VerifierKey] = field(default_factory=list)
     witnesses: dict[str, VerifierKey] = field(default_factory=dict)
+    urls: dict[str, str] = field(default_factory=dict)
+    """Where witnesses are asked, by name: the prefix before `/add-checkpoint`. Verifiers need none."""
     groups: dict[str, Group] = field(default_factory=dict)
     quorum: str = ""
     _members: set[str] = field(default_factory=set)
@@ -70,6 +72,8 @@ class WitnessPolicy:
         elif kind == "witness" and len(rest) in (2, 3):
             self._check_new(rest[0])
             self.witnesses[rest[0]] = _key(rest[1], _WITNESS_KINDS, self.witnesses.values())
+            if len(rest) == 3:
+                self.urls[rest[0]] = rest[2]
         elif kind == "group" and len(rest) > 2:
             self._check_new(rest[0])
             self.groups[rest[0]] = self._group(rest[1], tuple(rest[2:]))
@@ -100,6 +104,19 @@ class WitnessPolicy:
             raise FormError(f"wants {needed} of {len(members)} members")
         return Group(needed, members)
 
+    @property
+    def demands(self) -> bool:
+        """Whether a checkpoint needs any cosignature."""
+        return self.quorum != NONE
+
+    def text(self, log: str) -> bytes:
+        """The policy as a file for verifiers of one log, whose verifier key is `log`; without any URL."""
+        lines = [f"log {log}", *(f"witness {name} {key}" for name, key in self.witnesses.items())]
+        for name, group in self.groups.items():
+            lines.append(f"group {name} {group.needed} {' '.join(group.members)}")
+        lines.append(f"quorum {self.quorum}")
+        return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
+
     def met_by(self, signed: Collection[str]) -> bool:
         """Whether cosignatures of the witnesses of these names meet the quorum."""
         met = {NONE, *(name for name in signed if name in self.witnesses)}
@@ -114,9 +131,7 @@ class WitnessPolicy:
         `keys`: the log's, as far as they are known; none of them counts as a witness. Raises
         ProofError, also for a cosignature that does not fit.
         """
-        if own := {key.public for key in keys} & {key.public for key in self.witnesses.values()}:
-            names = [name for name, key in self.witnesses.items() if key.public in own]
-            raise ProofError(f"policy: the witness {names[0]} is the log itself")
+        self.check_apart(keys)
         try:
             good = Note.parse(note).signed_by([*keys, *self.witnesses.values()])
         except NoteError as error:
@@ -128,6 +143,12 @@ class WitnessPolicy:
                 f"policy: its quorum {self.quorum} is not met: {who} cosigned the checkpoint"
             )
         return signed
+
+    def check_apart(self, keys: Sequence[VerifierKey]) -> None:
+        """Raises ProofError where a witness has one of the log's own `keys`."""
+        own = {key.public for key in keys}
+        if names := [name for name, key in self.witnesses.items() if key.public in own]:
+            raise ProofError(f"policy: the witness {names[0]} is the log itself")
 
 
 def _key(text: str, kinds: Collection[int], others: Collection[VerifierKey]) -> VerifierKey:
@@ -158,3 +179,10 @@ def outside_policy(data: bytes, keys: Sequence[VerifierKey]) -> WitnessPolicy:
     if keys and policy.logs and not any(log in keys for log in policy.logs):
         raise ProofError(f"policy: is about other logs than {keys[0].name} with these keys")
     return policy
+
+
+def verifiers_policy(policy: WitnessPolicy | None, keys: Sequence[VerifierKey]) -> bytes:
+    """A log's policy as a file for its verifiers; without a policy: that it demands no cosignature."""
+    if policy is None:
+        policy = WitnessPolicy(quorum=NONE)
+    return policy.text(str(keys[0]))

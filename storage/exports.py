@@ -5,14 +5,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import Connection
+
+from crypto.encoding import b64decode
 from crypto.notes import VerifierKey
 from durable.errors import StorageError
 from ledger.editions import edition_of
+from ledger.entry import Entry
 from ledger.layout import KEY_FILES
 from ledger.merkle import HASH_BYTES
 from ledger.registry import registry_json
 from ledger.tiles import TILE_WIDTH, all_tiles, join_bundle, level_tiles, tile_path
-from storage.reader import LogReader
+from ledger.witnesses import WitnessPolicy
+from storage.reader import LogReader, cosigned_under
+from storage.sql.entries import EntryStore
 from storage.stores import Stores
 
 README = """This is an export of the transparency log {origin}: every act on every record, signed by its
@@ -45,16 +51,20 @@ class Source:
     """The entry bundle (number, width)."""
     tile: Callable[[int, int, int], bytes]
     """The hashes of a tile (level, number, width)."""
+    policy: bytes = b""
+    """The witness policy that the checkpoint meets; empty: none, as it demands no cosignature."""
 
 
 def write_export(
     log: LogReader | Stores,
     directory: Path,
     progress: Callable[[int, int], None] = lambda done, size: None,
+    policy: WitnessPolicy | None = None,
 ) -> int:
     """Write the whole log into `directory` (new or empty); gives its size in entries. Needs no secrets.
 
-    `manifest` comes last, so an export that was cut off does not verify.
+    `policy`: the log's witness policy. An export ends at the newest checkpoint that meets it, if there is one; what
+    was appended since is left out. `manifest` comes last, so an export that was cut off does not verify.
     """
     with log.database.read() as connection:
         head = log.store.head(connection)
@@ -69,10 +79,22 @@ def write_export(
             return log.store.tile(connection, level, number)[: width * HASH_BYTES]
 
         vkeys = [str(key) for key in log.vkeys]
-        edition = edition_of(head.registry)
+        size, note, demanded = head.size, head.checkpoint, b""
+        if policy is not None and (found := cosigned_under(log.store, policy, log.vkeys)):
+            size, note, demanded = found.size, found.note, policy.text(vkeys[0])
+        edition = edition_of(_registry(log.store, connection, size) or head.registry)
         registry = registry_json(edition) if edition else registry_json()
-        source = Source(head.origin, head.checkpoint, head.size, vkeys, registry, bundle, tile)
+        source = Source(head.origin, note, size, vkeys, registry, bundle, tile, demanded)
         return write_source(source, directory, progress)
+
+
+def _registry(store: EntryStore, connection: Connection, size: int) -> bytes:
+    """The hash of the registry that a log's first `size` entries name last."""
+    for raw in reversed(store.stream(connection, "ledger", size)):
+        event = Entry.stored(raw).event
+        if event.type.name in ("ledger.created", "policy.changed"):
+            return b64decode(event.body["registry"], HASH_BYTES)
+    return b""
 
 
 def check_empty(directory: Path) -> None:
@@ -104,7 +126,7 @@ def write_source(
     for kind, path in KEY_FILES.items():
         alone = [text for text in source.vkeys if VerifierKey.parse(text).kind == kind]
         put(path, "".join(f"{text}\n" for text in alone).encode())
-    put("policy", f"log {source.vkeys[0]}\nquorum none\n".encode())
+    put("policy", source.policy or f"log {source.vkeys[0]}\nquorum none\n".encode())
     put("registry.json", source.registry)
     for number, width in level_tiles(source.size, 0):
         put(tile_path("entries", number, width), source.bundle(number, width))

@@ -15,9 +15,10 @@ from ledger.policies import LOG, Policy, PolicyRow, policy_in_force
 from ledger.receipt import Receipt
 from ledger.rows import Rows
 from ledger.tiles import TILE_HEIGHT, TILE_WIDTH, join_bundle
+from ledger.witnesses import WitnessPolicy
 from storage.log import publication_due
 from storage.sql.database import Database
-from storage.sql.entries import EntryStore, Head
+from storage.sql.entries import EntryStore, Head, Published
 from storage.sql.rowcache import live_grants, records_of, select_rows
 from storage.sql.rows import shape
 from storage.stores import restorations
@@ -37,8 +38,12 @@ class LogReader:
     """Unix ms."""
     database: Database
     store: EntryStore
+    witnesses: WitnessPolicy | None = field(default=None, kw_only=True)
+    """Whose cosignatures make a checkpoint, and so a receipt, final; None: nobody's."""
     _entries: dict[int, Entry] = field(default_factory=dict, kw_only=True)
     _key_seqs: dict[str, int] = field(default_factory=dict, kw_only=True)
+    _cosigned: tuple[WitnessPolicy | None, bytes] = field(default=(None, b""), kw_only=True)
+    """The last note that was seen to meet the policy, and that policy."""
     _restored: tuple[int, tuple[Entry, ...]] = field(default=(0, ()), kw_only=True)
     """Up to which entry the log was looked at for restorations, and those that were found."""
 
@@ -109,15 +114,38 @@ class LogReader:
     def receipt(self, seq: int) -> tuple[Receipt, bool]:
         """The receipt of entry `seq`, and whether it is final.
 
-        Final under the first published checkpoint that covers it; before that, provisional, under the
-        newest one. A checkpoint that is due is published first.
+        Final under the first published checkpoint that covers it and, if there is a witness policy, was cosigned
+        as that demands; before that, provisional, under the newest one. A checkpoint that is due is published first.
         """
         self.publish()
         raw, found = self.store.covered(seq)
-        if found is None:
+        if found is None or (self._demands and not found.cosigned):
             head = self.head()
             return self._receipt(seq, raw, head.size, head.checkpoint), False
-        return self._receipt(seq, raw, *found), True
+        return self._receipt(seq, raw, found.size, found.note), True
+
+    @property
+    def _demands(self) -> bool:
+        return self.witnesses is not None and self.witnesses.demands
+
+    def cosigned(self) -> Published | None:
+        """The newest checkpoint whose cosignatures meet the policy; None without a policy, or before the first."""
+        if self.witnesses is None:
+            return None
+        found = self.store.cosigned_now() if self.witnesses.demands else None
+        policy, note = self._cosigned
+        if found is None or (found.note == note and policy is self.witnesses):
+            return found
+        if not meets(found.note, self.witnesses, self.vkeys):
+            return None
+        self._cosigned = self.witnesses, found.note
+        return found
+
+    def checkpoint(self) -> bytes:
+        """The newest checkpoint, with cosignatures if it has them by now."""
+        head = self.head()
+        found = self.cosigned()
+        return found.note if found is not None and found.size == head.size else head.checkpoint
 
     def receipts_now(self, seqs: Sequence[int]) -> list[Receipt]:
         """Receipts of several entries under the newest checkpoint."""
@@ -207,3 +235,23 @@ class LogReader:
 
     def _receipt(self, seq: int, raw: bytes, size: int, note: bytes) -> Receipt:
         return Receipt(raw, seq, tuple(inclusion_path(seq, size, self.store.tree(size))), note)
+
+
+def cosigned_under(
+    store: EntryStore, policy: WitnessPolicy, vkeys: Sequence[VerifierKey]
+) -> Published | None:
+    """The newest cosigned checkpoint; None if it doesn't meet this very policy, but another one before.
+
+    `vkeys`: the log's verifier keys.
+    """
+    found = store.cosigned_now() if policy.demands else None
+    return found if found is not None and meets(found.note, policy, vkeys) else None
+
+
+def meets(note: bytes, policy: WitnessPolicy, vkeys: Sequence[VerifierKey]) -> bool:
+    """Whether the cosignatures of a checkpoint meet a policy."""
+    try:
+        policy.check(note, vkeys)
+    except ProofError:
+        return False
+    return True

@@ -18,9 +18,11 @@ from api.app.layout import (
     trusted_checkpoint,
 )
 from api.app.settings import Settings
+from api.app.witnesses import witness_policy
 from storage.blobs.files import BlobStore
 from storage.blobs.place import open_place
 from storage.clock import accept_clock, this_boot, wall_clock
+from storage.cosigning import WitnessStanding, standings_under
 from storage.keytable import KeyTable
 from storage.maintenance.backup import Secrets
 from storage.maintenance.restore import Target
@@ -69,6 +71,18 @@ def status_of(settings: Settings, clock: Callable[[], int] = wall_clock) -> Stat
     database = database_of(settings)
     try:
         return status(EntryStore(database), settings.data, clock)
+    finally:
+        database.close()
+
+
+def witnesses_of(settings: Settings) -> list[WitnessStanding]:
+    """How the log's witnesses stand; none without a policy. Raises StartRefused."""
+    policy = witness_policy(settings, pinned_keys(settings))
+    if policy is None:
+        return []
+    database = database_of(settings)
+    try:
+        return standings_under(EntryStore(database), policy)
     finally:
         database.close()
 

@@ -68,6 +68,20 @@ class Metrics:
         self.removed = Counter(
             "heartwood_swept", "Orphans that garbage collection removed", ["kind"], registry=own
         )
+        self.asked = Counter(
+            "heartwood_witness_answers",
+            "Answers of the log's witnesses, cosigned or failed",
+            ["witness", "outcome"],
+            registry=own,
+        )
+        self.behind = Gauge(
+            "heartwood_witness_behind_entries", "Entries of the log that a witness has not cosigned",
+            ["witness"], registry=own, multiprocess_mode="mostrecent",
+        )  # fmt: skip
+        self.uncosigned = Gauge(
+            "heartwood_uncosigned_entries", "Entries under no checkpoint that meets the witness policy",
+            registry=own, multiprocess_mode="mostrecent",
+        )  # fmt: skip
         if (folder := os.environ.get(SHARED)) is not None:
             self.sweeps.labels("done")  # so that each of its files is there
             _reserve(Path(folder))
@@ -89,6 +103,10 @@ class Metrics:
         """Say how far the key keeper has read, and what it found."""
         self.read.set(found.size)
         self.alarms.set(found.alarms)
+
+    def witnessed(self, name: str, good: bool) -> None:
+        """Count an answer of a witness of the log."""
+        self.asked.labels(name, "cosigned" if good else "failed").inc()
 
     def text(self) -> bytes:
         """Prometheus text: of all workers, those that died too (but not what they were working on)."""

@@ -21,6 +21,7 @@ from api.app.layout import (
     trusted_checkpoint,
 )
 from api.app.settings import Settings
+from api.app.witnesses import witness_policy
 from consent.gate import gate
 from crypto.notes import LogSigner, VerifierKey
 from crypto.signing import SigningKey
@@ -70,6 +71,7 @@ def open_ledger(
     origin, vkeys = marker["origin"], pinned_keys(settings)
     signer = _signer(origin, seeds, vkeys)
     service = (str(marker["service"]), SigningKey(seeds[2]))
+    policy = witness_policy(settings, vkeys)
     trusted = trusted_checkpoint(settings.data / CHECKPOINT, vkeys)
     with ExitStack() as opened:  # what was opened is closed again if the start fails
         database = database_of(settings)
@@ -114,6 +116,7 @@ def open_ledger(
             keeper=keeper,
             tokens=tokens,
             keeper_size=follows,
+            witnesses=policy,
         )
 
 

@@ -41,6 +41,8 @@ class Settings(BaseSettings):
     """HEARTWOOD_KEEPER_USERS: the users (names or ids), apart by commas, whom such a keeper answers beside its own."""
     blobs: str = ""
     """HEARTWOOD_BLOBS: where the blobs are, `s3://bucket/prefix?…` or `file:/path`; empty is the data directory."""
+    witness_policy: Path | None = None
+    """HEARTWOOD_WITNESS_POLICY: the policy file (C2SP tlog-policy) of the witnesses that cosign the log's checkpoints."""
     proxies: str = ""
     """HEARTWOOD_PROXIES: addresses or networks of the reverse proxies ahead, apart by commas."""
 

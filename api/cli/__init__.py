@@ -3,8 +3,8 @@
 
 from api.cli.app import app, main, program
 from api.cli import (
-    setup, checking, serving, operations, maintenance, blobs, keeper, roots, keys, policies, people, staff, generating, imports, records,
-    charts, consents, proofs, demo,
+    setup, checking, serving, witnessing, operations, maintenance, blobs, keeper, roots, keys, policies, people, staff, generating, imports,
+    records, charts, consents, proofs, demo,
 )  # fmt: skip
 
 __all__ = [
@@ -30,4 +30,5 @@ __all__ = [
     "serving",
     "setup",
     "staff",
+    "witnessing",
 ]

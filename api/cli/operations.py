@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from api.app.maintenance import status_of, upgrade_schema_of
+from api.app.maintenance import status_of, upgrade_schema_of, witnesses_of
 from api.app.opening import open_ledger
 from api.app.settings import Settings
 from api.cli.app import COULD_NOT_RUN, GOOD, WRONG, Data, Json, actor, app, opened, say, settings
@@ -17,6 +17,7 @@ from durable.errors import StartRefused
 from identity.actors import Actor
 from journeys.errors import RecordsError
 from ledger.registry import EDITION
+from storage.cosigning import WitnessStanding
 from storage.ledger import Ledger
 from storage.sql.views import Rebuilt, rebuild
 
@@ -101,7 +102,9 @@ def status(data: Data = None, json_: Json = False) -> None:
     config = settings(data)
     now = status_of(config)
     refused, stopped = _refused(config)
+    witnesses = [] if refused else witnesses_of(config)
     fields = dataclasses.asdict(now) | {"lag": now.lag, "refused": refused, "stopped": stopped}
+    fields["witnesses"] = [dataclasses.asdict(one) for one in witnesses]
     database = "" if now.database_clock is None else f", the database's {now.database_clock:+} ms"
     lines = [
         f"{now.origin}: {counted(now.size, 'entry')}, the last {now.last_age / 1000:.1f} s ago",
@@ -109,10 +112,17 @@ def status(data: Data = None, json_: Json = False) -> None:
         f"clock: the last entry {_ago(now.last_age)}{database}",
         f"disk: {now.free / 1e9:.1f} GB free",
         f"schema {now.schema}, registry {now.edition or 'unknown'} (this program: {EDITION})",
+        *(_witness(one) for one in witnesses),
         _opens(refused, stopped),
     ]
     say(json_, fields, *lines)
     raise typer.Exit(COULD_NOT_RUN if refused or stopped else GOOD)
+
+
+def _witness(one: WitnessStanding) -> str:
+    """A witness of the log, in one line."""
+    far = f"{counted(one.size, 'entry')} cosigned, {one.behind} behind" if one.time else "none yet"
+    return f"witness {one.name}: {far}{f'; {one.problem}' if one.problem else ''}"
 
 
 def _opens(refused: str | None, stopped: str | None) -> str:

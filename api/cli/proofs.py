@@ -9,6 +9,7 @@ import typer
 from rich.progress import Progress
 
 from api.app.maintenance import opened_stores
+from api.app.witnesses import witness_policy
 from api.cli.app import (
     GOOD,
     UNPROVEN,
@@ -37,6 +38,7 @@ from ledger.files import export_reader, read_policy, read_receipt, read_vkeys
 from ledger.receipt import Receipt
 from ledger.remarks import parse_now
 from storage.exports import check_empty, write_export, write_source
+from storage.stores import Stores
 
 Export = Annotated[Path, typer.Argument(help="An export's folder.")]
 Policy = Annotated[
@@ -124,7 +126,8 @@ def _today(receipt: Receipt, against: str, vkeys: list[str] | None, policy: byte
     if "://" not in against:
         return check_against(receipt, export_reader(Path(against)), vkeys, policy).size
     with server(against) as far:
-        return check_against(receipt, far.file, vkeys, policy).size
+        read = far.file if policy is None else far.cosigned_file
+        return check_against(receipt, read, vkeys, policy).size
 
 
 @app.command()
@@ -133,6 +136,13 @@ def export(
     auditor: Annotated[
         Path | None, typer.Option("--as", help="From a server: the key file of an auditor.")
     ] = None,
+    newest: Annotated[
+        bool,
+        typer.Option(
+            "--newest",
+            help="Beside the data: all entries, also those that no witnesses cosigned yet.",
+        ),
+    ] = False,
     data: Data = None,
     url: Url = None,
     json_: Json = False,
@@ -146,15 +156,26 @@ def export(
             bar.update(task, completed=done, total=size)
 
         check_empty(directory)  # before the look at the log is signed
+        config, left = settings(data), 0
         if url is None:
-            with opened_stores(settings(data), anchored=True) as stores:
-                size = write_export(stores, directory, progress)
+            with opened_stores(config, anchored=True) as stores:
+                policy = None if newest else witness_policy(config, stores.vkeys)
+                size = write_export(stores, directory, progress, policy)
+                left = _left_out(stores, size)
         elif auditor is None:
             raise RecordsError("a server gives entries only to auditors: name a key file with --as")
         else:
             with server(url) as far:
                 size = write_source(far.source(actor(auditor)), directory, progress)
-    say(json_, {"directory": directory, "size": size}, f"{counted(size, 'entry')} in {directory}")
+    words = f"{counted(size, 'entry')} in {directory}"
+    if left:
+        words += f"; {counted(left, 'newer entry')} not cosigned by the witnesses yet left out (--newest takes all)"
+    say(json_, {"directory": directory, "size": size, "left_out": left}, words)
+
+
+def _left_out(stores: Stores, size: int) -> int:
+    head = stores.store.head_now()
+    return head.size - size if head else 0
 
 
 @app.command()

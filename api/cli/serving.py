@@ -50,7 +50,7 @@ def serve(
     ledger = open_ledger(config)  # so that what is wrong is said here, before a port is taken
     replication = ledger.database.replication()
     doubt = replication.doubt if replication else None
-    listening = _listen(host, port)
+    listening = listen(host, port)
     prepare()
     common = server_options() | {
         "backlog": BACKLOG,
@@ -70,7 +70,7 @@ def serve(
         # The server takes these for itself, and raises them again once it has stopped in good order.
         signal.signal(number, lambda *_: sys.exit(0))
     if workers == 1:
-        server = _server(
+        server = server_telling(
             uvicorn.Config(create_app(lambda: ledger, data=config.data), **common), say
         )
         server.run([listening])
@@ -86,7 +86,7 @@ def serve(
         Workers(each, [cast(socket.socket, _OwnSocket(host, port))], say).run()
 
 
-def _server(config: Any, serving: Callable[[], None]) -> Any:
+def server_telling(config: Any, serving: Callable[[], None]) -> Any:
     """A server that calls `serving` when it accepts connections."""
     import uvicorn
 
@@ -125,10 +125,10 @@ class _OwnSocket:
     port: int
 
     def __reduce__(self) -> tuple[Callable[..., socket.socket], tuple[Any, ...]]:
-        return _listen, (self.host, self.port, True)
+        return listen, (self.host, self.port, True)
 
 
-def _listen(host: str, port: int, shared: bool = False) -> socket.socket:
+def listen(host: str, port: int, shared: bool = False) -> socket.socket:
     """A listening socket, `shared` with others of this user; raises StartRefused."""
     with _refusing(host, port):
         return socket.create_server(

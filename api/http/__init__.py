@@ -1,7 +1,13 @@
 """HTTP: thin routes over the journeys. A route parses, calls one function and renders."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import (
+    AbstractContextManager,
+    asynccontextmanager,
+    closing,
+    contextmanager,
+    nullcontext,
+)
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +29,8 @@ from api.http.callers import caller
 from api.http.direct import Direct
 from api.http.shares import Addresses
 from api.http.uploads import Uploads
+from client.witnesses import WitnessConnection
+from storage.cosigning import WitnessFeed
 from storage.feeding import feeding
 from storage.ledger import Ledger
 from storage.maintenance.garbage import GarbageCollector
@@ -50,7 +58,11 @@ def create_app(
         app.state.metrics = metrics
         app.state.bodies = Bodies()
         app.state.uploads = Uploads()
-        with _sweeping(ledger, data, metrics), feeding(ledger, metrics.followed):
+        with (
+            _sweeping(ledger, data, metrics),
+            feeding(ledger, metrics.followed),
+            _witnessed(ledger, metrics),
+        ):
             yield
         if close:
             ledger.close()
@@ -96,6 +108,19 @@ def _sweeping(ledger: Ledger, data: Path | None, metrics: Metrics) -> AbstractCo
         return nullcontext()
     garbage = GarbageCollector(ledger.stores, data, ledger.clock, ledger.log.unavailable)
     return garbage.running(metrics.swept)
+
+
+@contextmanager
+def _witnessed(ledger: Ledger, metrics: Metrics) -> Iterator[None]:
+    """The feed of the log's witnesses until the end, if there is a policy that names any."""
+    if ledger.witnesses is None or not ledger.witnesses.urls:
+        yield
+        return
+    with (
+        closing(WitnessConnection()) as asked,
+        WitnessFeed(ledger, ledger.witnesses, asked.ask, metrics.witnessed).running(),
+    ):
+        yield
 
 
 def serving() -> FastAPI:

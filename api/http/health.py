@@ -9,6 +9,7 @@ from starlette.responses import Response
 from api.app.metrics import Metrics
 from api.http import examples
 from api.http.callers import TheLedger
+from storage.cosigning import witness_standings
 
 router = APIRouter(tags=["operation"])
 
@@ -38,5 +39,11 @@ async def get_metrics(request: Request, ledger: TheLedger) -> Response:
     """What all workers counted, as Prometheus text."""
     metrics: Metrics = request.app.state.metrics
     metrics.waiting.set(ledger.log.waiting)
-    metrics.size.set((await run_in_threadpool(ledger.head)).size)
+    size = (await run_in_threadpool(ledger.head)).size
+    metrics.size.set(size)
+    if ledger.witnesses is not None:
+        for one in await run_in_threadpool(witness_standings, ledger):
+            metrics.behind.labels(one.name).set(one.behind)
+        cosigned = await run_in_threadpool(ledger.cosigned)
+        metrics.uncosigned.set(size - (cosigned.size if cosigned else 0))
     return Response(metrics.text(), media_type="text/plain; version=0.0.4")

@@ -19,7 +19,9 @@ from identity.sessions import log_reader, open_log
 from ledger.registry import registry_json
 from ledger.tiles import TILE_WIDTH, tile_path
 from ledger.times import format_time
+from ledger.witnesses import verifiers_policy
 from records.opening import settled
+from storage.cosigning import witness_standings
 from storage.reader import LogReader
 
 router = APIRouter(tags=["log"])
@@ -63,11 +65,36 @@ async def get_registry() -> Response:
 
 @serves(router, operations.CHECKPOINT)
 async def get_checkpoint(ledger: TheLedger) -> Response:
-    """The newest signed checkpoint."""
-    head = await run_in_threadpool(ledger.head)
-    return Response(
-        head.checkpoint, 200, {"Cache-Control": "no-store"}, "text/plain; charset=utf-8"
-    )
+    """The newest signed checkpoint, with cosignatures if it has them by now."""
+    return _note(await run_in_threadpool(ledger.checkpoint))
+
+
+@serves(router, operations.COSIGNED)
+async def get_cosigned(ledger: TheLedger) -> Response:
+    """The newest checkpoint whose cosignatures meet the log's witness policy."""
+    found = await run_in_threadpool(ledger.cosigned)
+    if found is None:
+        raise Problem("not_found", "no checkpoint of this log is cosigned as a policy demands")
+    return _note(found.note)
+
+
+def _note(note: bytes) -> Response:
+    return Response(note, 200, {"Cache-Control": "no-store"}, "text/plain; charset=utf-8")
+
+
+@serves(router, operations.WITNESSES)
+async def get_witnesses(ledger: TheLedger) -> dict[str, Any]:
+    """The log's witness policy as verifiers take it, the size that was cosigned under it, and the witnesses."""
+    found = await run_in_threadpool(ledger.cosigned)
+    standings = await run_in_threadpool(witness_standings, ledger)
+    return {
+        "policy": verifiers_policy(ledger.witnesses, ledger.vkeys).decode("utf-8", "replace"),
+        "size": found.size if found else 0,
+        "witnesses": [
+            {"behind": one.behind, "good": not one.problem, "name": one.name, "size": one.size}
+            for one in standings
+        ],
+    }
 
 
 @serves(router, operations.CONSISTENCY)

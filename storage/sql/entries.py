@@ -1,6 +1,6 @@
 """The entry store: entries, stream ends, tiles, checkpoints and the head row, on both engines."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -48,6 +48,32 @@ def _as_head(row: Sequence[Any]) -> Head:
     for index in (2, 3, 5, 9):
         values[index] = bytes(values[index])
     return Head._make(values)
+
+
+class Published(NamedTuple):
+    """A published checkpoint."""
+
+    size: int
+    note: bytes
+    """Signed by the log, and by witnesses if it is `cosigned`."""
+    cosigned: bool
+    """Whether their cosignatures met the policy."""
+
+
+def _published(row: Sequence[Any]) -> Published:
+    size, note, lines = row
+    return Published(size, bytes(note) + bytes(lines or b""), lines is not None)
+
+
+class Standing(NamedTuple):
+    """How far a witness is."""
+
+    size: int
+    """Of the last checkpoint that it cosigned, as it told."""
+    time: int
+    """When it did, Unix ms; 0: never."""
+    problem: str
+    """What is wrong since, for people; empty if nothing is."""
 
 
 class StreamEnd(NamedTuple):
@@ -160,20 +186,52 @@ class EntryStore:
         """Keep a published checkpoint, for ever."""
         self.database.insert(connection, schema.checkpoints, [(size, note)])
 
-    def covered(self, seq: int) -> tuple[bytes, tuple[int, bytes] | None]:
-        """An entry's bytes; size and note of the first published checkpoint that covers it, if there is one.
+    def covered(self, seq: int) -> tuple[bytes, Published | None]:
+        """An entry's bytes; the first published checkpoint that covers it, if there is one.
 
-        On no connection of the caller's. Raises NotFound.
+        Before all others comes one that its witnesses cosigned: it was final under a policy. On no connection of
+        the caller's. Raises NotFound.
         """
         rows = self.database.fetch(
-            "SELECT e.raw, c.size, c.note FROM entries e LEFT JOIN checkpoints c "
-            "ON c.size = (SELECT min(size) FROM checkpoints WHERE size > e.seq) WHERE e.seq = ?",
+            "SELECT e.raw, c.size, c.note, w.lines FROM entries e LEFT JOIN checkpoints c ON c.size = COALESCE("
+            "(SELECT min(size) FROM cosignatures WHERE size > e.seq), "
+            "(SELECT min(size) FROM checkpoints WHERE size > e.seq)) "
+            "LEFT JOIN cosignatures w ON w.size = c.size WHERE e.seq = ?",
             (seq,),
         )
         if not rows:
             raise NotFound(f"entry {seq} is not in the log")
-        raw, size, note = rows[0]
-        return bytes(raw), None if size is None else (size, bytes(note))
+        raw, *found = rows[0]
+        return bytes(raw), None if found[0] is None else _published(found)
+
+    def published_now(self) -> Published | None:
+        """The newest published checkpoint."""
+        return self._newest("LEFT JOIN")
+
+    def cosigned_now(self) -> Published | None:
+        """The newest published checkpoint whose cosignatures met the policy; None if none ever did."""
+        return self._newest("JOIN")
+
+    def _newest(self, join: str) -> Published | None:
+        rows = self.database.fetch(
+            f"SELECT c.size, c.note, w.lines FROM checkpoints c {join} cosignatures w ON w.size = c.size "
+            "ORDER BY c.size DESC LIMIT 1",
+            (),
+        )
+        return _published(rows[0]) if rows else None
+
+    def standings(self) -> dict[str, Standing]:
+        """How far each witness is, by name and id of its key."""
+        rows = self.database.fetch("SELECT witness, size, time, problem FROM log_witnesses", ())
+        return {row[0]: Standing(*row[1:]) for row in rows}
+
+    def keep_cosigned(
+        self, connection: Connection, lines: Mapping[int, bytes], standings: Mapping[str, Standing]
+    ) -> None:
+        """Keep cosignatures by the size of their checkpoint, and how far witnesses are."""
+        self.database.upsert(connection, schema.cosignatures, list(lines.items()))
+        rows = [(name, *standing) for name, standing in standings.items()]
+        self.database.upsert(connection, schema.log_witnesses, rows)
 
     def entry(self, connection: Connection, seq: int) -> bytes:
         """The stored bytes of one entry; raises NotFound."""

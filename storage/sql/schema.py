@@ -114,3 +114,9 @@ unit_homes = _table(
 Index("unit_homes_of_patient", unit_homes.c.patient)
 witnesses = _table("witnesses", "patient", patient=Text, since=BigInteger, traits=Text)
 """Name, birth date and sex of a patient as keyed hashes, beside the identifiers. Not in the log, not a view."""
+cosignatures = _table("cosignatures", "size", size=BigInteger, lines=LargeBinary)
+"""The cosignatures, as signature lines, under which a published checkpoint met the policy; kept for ever, as it is."""
+log_witnesses = _table(
+    "log_witnesses", "witness", witness=Text, size=BigInteger, time=BigInteger, problem=Text
+)
+"""How far each witness of this log is, by name and id of its key: what it last cosigned and when, and what is wrong."""

@@ -36,6 +36,8 @@ def heartwood(settings: Settings, *arguments: object) -> Ran:
         "HEARTWOOD_BLOBS": settings.blobs, "XDG_STATE_HOME": settings.data.with_name("state"),
     }  # fmt: skip
     environment = {name: str(value) for name, value in names.items()}
+    if settings.witness_policy is not None:
+        environment["HEARTWOOD_WITNESS_POLICY"] = str(settings.witness_policy)
     with (
         patch.object(sys, "argv", ["heartwood", *map(str, arguments)]),
         patch.dict(os.environ, environment),

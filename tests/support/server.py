@@ -245,6 +245,8 @@ def serving(
         "HEARTWOOD_PROXIES": settings.proxies,
         "HEARTWOOD_PASSPHRASE": settings.secret() or "",
     }
+    if settings.witness_policy is not None:
+        environment["HEARTWOOD_WITNESS_POLICY"] = str(settings.witness_policy)
     path = log or settings.data.with_name("serve.log")
     with path.open("a+") as errors:
         process = subprocess.Popen(

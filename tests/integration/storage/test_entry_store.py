@@ -21,7 +21,7 @@ from ledger.rows import KEY_LENGTHS
 from storage.clock import wall_clock
 from storage.sql import schema
 from storage.sql.database import Database
-from storage.sql.entries import EntryStore, Head, StreamEnd
+from storage.sql.entries import EntryStore, Head, Published, Standing, StreamEnd
 from storage.sql.rowcache import select_rows
 from storage.sql.schema import TABLES
 from storage.sql.upgrade import upgrade_schema
@@ -287,6 +287,23 @@ def test_last_hashes(store: EntryStore, size: int, number: int, width: int) -> N
         assert store.last_hashes(connection, 0) == b""
 
 
+def test_cosigned_checkpoints(store: EntryStore) -> None:
+    """The first cosigned one that covers an entry goes before every other, with its cosignatures."""
+    batch = entries(31)
+    add(store, batch)
+    assert (store.published_now(), store.cosigned_now(), store.standings()) == (None, None, {})
+    with store.database.write() as connection:
+        for size in (10, 20, 30):
+            store.publish(connection, size, b"note %d\n" % size)
+        store.keep_cosigned(connection, {20: b"line\n"}, {"w": Standing(20, 7, "")})
+    cosigned = Published(20, b"note 20\nline\n", True)
+    assert store.covered(0)[1] == store.covered(19)[1] == store.cosigned_now() == cosigned
+    assert store.covered(20)[1] == store.published_now() == Published(30, b"note 30\n", False)
+    with store.database.write() as connection:
+        store.keep_cosigned(connection, {}, {"w": Standing(20, 7, "down"), "v": Standing(0, 0, "")})
+    assert store.standings() == {"w": Standing(20, 7, "down"), "v": Standing(0, 0, "")}
+
+
 def test_published_checkpoints(store: EntryStore) -> None:
     """The first one that covers an entry, and never another one for the same size."""
     batch = entries(31)
@@ -295,7 +312,9 @@ def test_published_checkpoints(store: EntryStore) -> None:
         for size in (10, 30, 20):
             store.publish(connection, size, b"note %d" % size)
     for seq, size in ((0, 10), (9, 10), (10, 20), (19, 20), (20, 30), (29, 30)):
-        assert store.covered(seq) == (batch[seq][1].raw, (size, b"note %d" % size))
+        assert store.covered(seq) == (
+            batch[seq][1].raw, Published(size, b"note %d" % size, False),
+        )  # fmt: skip
     assert store.covered(30) == (batch[30][1].raw, None)
     with pytest.raises(NotFound, match="entry 31 is not in the log"):
         store.covered(31)

@@ -29,6 +29,10 @@ PROTOCOL = {
     "shares": (1, "what is no address has a share, too"),
     "streamed": (1, "the blob's file is let go, also where nobody listens any more"),
     "uploads": (1, "a turn is given back"),
+    "witnessing": (
+        3,
+        "an application of its own, without the table: a share, a body's time, the disk",
+    ),
 }
 """What is no route and catches or cleans up: so many `try` by module, and why."""
 

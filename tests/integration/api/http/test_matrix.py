@@ -82,6 +82,8 @@ GET /checkpoint                           | 200      200      200      200      
 GET /v1/log                               | 200      200      200      200      200      200      200      200      200      200      200      200      200      200
 GET /v1/log/consistency/{old}/{new}       | 200      200      200      200      200      200      200      200      200      200      200      200      200      200
 GET /v1/log/registry                      | 200      200      200      200      200      200      200      200      200      200      200      200      200      200
+GET /v1/log/cosigned                      | 404      404      404      404      404      404      404      404      404      404      404      404      404      404
+GET /v1/log/witnesses                     | 200      200      200      200      200      200      200      200      200      200      200      200      200      200
 GET /healthz                              | 200      200      200      200      200      200      200      200      200      200      200      200      200      200
 GET /readyz                               | 200      200      200      200      200      200      200      200      200      200      200      200      200      200
 GET /metrics                              | 200      200      200      200      200      200      200      200      200      200      200      200      200      200
@@ -384,6 +386,8 @@ ACTS: dict[str, Act] = {
     "GET /v1/log": _plain("GET", "/v1/log"),
     "GET /v1/log/consistency/{old}/{new}": _plain("GET", "/v1/log/consistency/1/2"),
     "GET /v1/log/registry": _plain("GET", "/v1/log/registry"),
+    "GET /v1/log/cosigned": _plain("GET", "/v1/log/cosigned"),
+    "GET /v1/log/witnesses": _plain("GET", "/v1/log/witnesses"),
     "GET /healthz": _plain("GET", "/healthz"),
     "GET /readyz": _plain("GET", "/readyz"),
     "GET /metrics": _plain("GET", "/metrics"),

@@ -1,0 +1,1 @@
+"""The witness: its folder, its answers, its deaths."""
