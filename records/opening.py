@@ -11,7 +11,7 @@ Lists, histories and exports are settled alike, and released where they show wha
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from crypto.blobs import blob_context, open_stream
+from crypto.blobs import blob_context
 from identity.actors import Caller
 from journeys.appending import appended, check_reply
 from journeys.errors import AlreadyUsed, NotThere
@@ -20,6 +20,7 @@ from ledger.entry import Entry
 from ledger.facts import Record, Version, sha256_of
 from ledger.receipt import Receipt
 from ledger.sequencer import Proposal
+from records.contents import named_version, opened_blob, sealed_blob
 from records.explaining import check_still_permitted
 from records.ranges import read_token
 from storage.evidence import Proofs, ask_keeper, of_reading
@@ -172,10 +173,11 @@ def stream(ledger: Ledger, released: ReleasedRecord) -> Iterator[bytes]:
     """
     reading = released.reading
     record, blob = reading.record, reading.version.blob
-    content = ledger.blobs.read(blob)
-    if not released.sealed:
+    if released.sealed:
+        content = sealed_blob(ledger.blobs, named_version(record, reading.version))
+    else:
         context = blob_context(record.patient, record.record, blob)
-        content = open_stream(released.key, context, content)
+        content = opened_blob(ledger.blobs, blob, released.key, context)
     return while_permitted(Permission(ledger, reading.entry), content)
 
 

@@ -25,7 +25,10 @@ class Settings(BaseSettings):
     new_passphrase: SecretStr | None = None
     """HEARTWOOD_NEW_PASSPHRASE: what `heartwood passphrase` puts in its place."""
     blobs: str = ""
-    """HEARTWOOD_BLOBS: where the blobs are, `s3://bucket/prefix?…` or `file:/path`; empty is the data directory."""
+    """HEARTWOOD_BLOBS: where the blobs are, `s3://bucket/prefix?…` or `file:/path`, or several as `name=place
+    name=place`; empty is the data directory."""
+    blobs_quorum: int = 0
+    """HEARTWOOD_BLOBS_QUORUM: how many of several stores must have a blob before it counts; 0 is a majority."""
     proxies: str = ""
     """HEARTWOOD_PROXIES: addresses or networks of the reverse proxies ahead, apart by commas."""
 
@@ -43,7 +46,7 @@ class Settings(BaseSettings):
 
     def blob_place(self) -> Place:
         """Where the blobs are; raises StartRefused for what is no place."""
-        return parse_place(self.blobs, self.data / "blobs")
+        return parse_place(self.blobs, self.data / "blobs", self.blobs_quorum)
 
     def url(self) -> str:
         """The database's URL as SQLAlchemy writes it; `postgres://` and `postgresql://` are taken for it, too."""

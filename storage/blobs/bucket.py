@@ -1,6 +1,6 @@
 """Calls to one S3 bucket: time-outs, retries with back-off, and errors that say what was got and expected."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import boto3
 from botocore.config import Config
@@ -39,6 +39,17 @@ _WORDS = {
 """What a code means that concerns the whole bucket, not one object."""
 
 
+class Patience(NamedTuple):
+    """How long a call waits for the next byte, in seconds, and how often it is made at most."""
+
+    read_seconds: float
+    attempts: int
+
+
+HASTY = Patience(20, 2)
+"""With one of several stores: the others need not wait for it."""
+
+
 class Declined(BlobError):
     """An answer that concerns the one call. `code`: S3's word for it, or the status."""
 
@@ -61,8 +72,9 @@ class Declined(BlobError):
 class Bucket:
     """One bucket. Any number of threads."""
 
-    def __init__(self, place: S3Place) -> None:
+    def __init__(self, place: S3Place, patience: Patience | None = None) -> None:
         """Asks nothing of the server yet."""
+        patience = patience or Patience(READ_SECONDS, ATTEMPTS)
         session = boto3.session.Session()
         self._place, self._region = place, place.region or session.region_name or "us-east-1"
         self._common = {"Bucket": place.bucket}
@@ -75,8 +87,8 @@ class Bucket:
             config=Config(
                 signature_version="s3v4",
                 connect_timeout=CONNECT_SECONDS,
-                read_timeout=READ_SECONDS,
-                retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
+                read_timeout=patience.read_seconds,
+                retries={"total_max_attempts": patience.attempts, "mode": "standard"},
                 max_pool_connections=CONNECTIONS,
                 tcp_keepalive=True,
                 # SHA-256 is sent by us with every object; some servers fail over boto3's own CRC of ranges.
