@@ -80,9 +80,19 @@ class Bucket:
         self._common = {"Bucket": place.bucket}
         if place.owner:
             self._common["ExpectedBucketOwner"] = place.owner
-        self._client = session.client(
+        self._client = self._made(session, place.endpoint, patience)
+        # Signing is done here: of the other name, by which readers elsewhere know the server, nothing is asked.
+        self._public = (
+            self._made(session, place.public_endpoint, patience)
+            if place.public_endpoint
+            else self._client
+        )
+
+    def _made(self, session: boto3.session.Session, endpoint: str, patience: Patience) -> Any:
+        """boto3's client of an endpoint, "" for AWS."""
+        return session.client(
             "s3",
-            endpoint_url=place.endpoint or None,
+            endpoint_url=endpoint or None,
             region_name=self._region,
             config=Config(
                 signature_version="s3v4",
@@ -95,7 +105,7 @@ class Bucket:
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
                 s3={
-                    "addressing_style": "path" if place.endpoint else "auto",
+                    "addressing_style": "path" if endpoint else "auto",
                     # The signature covers that SHA-256 of the body: it need not be hashed once more for it.
                     "payload_signing_enabled": False,
                 },
@@ -113,6 +123,19 @@ class Bucket:
             return answer
         except ClientError as error:
             raise self._refused(operation, error) from error
+        except BotoCoreError as error:
+            raise self.unavailable(error) from error
+
+    def presigned(self, key: str, seconds: int) -> str:
+        """A URL that gives an object to whoever has it, for so many seconds; nothing is asked of the server."""
+        what = {
+            "Bucket": self._place.bucket,
+            "Key": key,
+            "ResponseCacheControl": "private, no-store",
+        }
+        try:
+            url: str = self._public.generate_presigned_url("get_object", what, seconds)
+            return url
         except BotoCoreError as error:
             raise self.unavailable(error) from error
 

@@ -73,6 +73,13 @@ class BlobStore(Protocol):
         """Remove what puts that never ended have left, untouched since `before` (Unix ms); gives its names."""
         ...
 
+    def link(self, blob: str, length: int, seconds: int) -> str:
+        """A URL that gives this ciphertext of `length` bytes to whoever has it, for so long; "" where there is none.
+
+        Raises BlobError if the blob isn't there, or of another length.
+        """
+        ...
+
     def members(self) -> "Sequence[Member]":
         """The stores that each are to hold every blob, the one to ask first ahead; of a single store itself.
 
@@ -185,6 +192,10 @@ class FileBlobs:
                 path.unlink(missing_ok=True)
                 swept.append(path.name)
         return swept
+
+    def link(self, blob: str, length: int, seconds: int) -> str:
+        """None: nobody else reads the disk; see the port."""
+        return ""
 
     def members(self) -> Sequence[Member]:
         """It is a single store; see the port."""

@@ -50,6 +50,8 @@ class S3Place:
     """How long each object is locked."""
     hold: bool = False
     """Whether each object is put under a legal hold."""
+    public_endpoint: str = ""
+    """By which readers elsewhere reach the server; empty: by `endpoint`."""
 
     def __str__(self) -> str:
         """The place as people write it, without how objects are put there."""
@@ -184,6 +186,7 @@ def _parse_s3(text: str) -> S3Place:
         fields.get("lock", "").upper(),
         int(fields.get("days", 0)),
         fields.get("hold") == "on",
+        fields.get("public-endpoint", "").rstrip("/"),
     )
 
 
@@ -210,6 +213,7 @@ _OPTIONS: dict[str, Callable[[str], object]] = {
     "lock": {"governance", "compliance"}.__contains__,
     "days": lambda value: value.isascii() and value.isdigit() and 0 < int(value[:9]) <= MOST_DAYS,
     "hold": {"on", "off"}.__contains__,
+    "public-endpoint": _endpoint,
 }
 _WANTED = {
     "endpoint": "https://host (http:// on this machine alone)",
@@ -220,6 +224,7 @@ _WANTED = {
     "lock": "governance or compliance",
     "days": f"a number from 1 to {MOST_DAYS}",
     "hold": "on or off",
+    "public-endpoint": "https://host (http:// on this machine alone)",
 }
 
 

@@ -118,6 +118,13 @@ class QuorumBlobs:
             raise self._unavailable(failed)
         return [f"{member.name}: {name}" for member, names in told for name in names]
 
+    def link(self, blob: str, length: int, seconds: int) -> str:
+        """That of the first store that has one, if any; see the port."""
+        told, failed = self._ask(lambda store: store.link(blob, length, seconds))
+        if not told and failed:
+            raise self._unavailable(failed)
+        return next((link for _, link in told if link), "")
+
     def members(self) -> Sequence[Member]:
         """The stores, those that failed lately behind the others; see the port."""
         now = time.monotonic()

@@ -24,6 +24,9 @@ TAKEN = {
     "s3://wards/x?owner=012345678901&encryption=aws:kms&kms-key=alias/h&lock=compliance&days=3650&hold=on": S3Place(
         "wards", "x/", "", "", "012345678901", "aws:kms", "alias/h", "COMPLIANCE", 3650, True
     ),
+    "s3://wards?endpoint=http://127.0.0.1:7070&public-endpoint=https://s3.example": S3Place(
+        "wards", "", "http://127.0.0.1:7070", public_endpoint="https://s3.example"
+    ),
 }
 REFUSED = {
     "/srv/blobs": "expected file:/path or s3://",
@@ -45,6 +48,7 @@ REFUSED = {
     "s3://wards?endpoint=ftp://s3.example": "https://host",
     "s3://wards?endpoint=https://key@s3.example": "https://host",
     "s3://wards?endpoint=https://s3.example/path": "https://host",
+    "s3://wards?public-endpoint=http://s3.example": "public-endpoint='http://s3.example', expected https://host",
     "s3://wards?owner=1234": "12 digits",
     "s3://wards?encryption=none": "AES256, aws:kms",
     "s3://wards?lock=governance": "lock and days together",
