@@ -3,14 +3,14 @@
 Whether a key is staged or live is not kept: it is live once an entry created what it belongs to.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from crypto.blobs import sealed_length
 from crypto.encoding import b64decode, b64encode
-from crypto.ids import timed_id
+from crypto.ids import time_of, timed_id
 from durable.errors import NotFound
 from keeper.protocol import Wrapped
 from ledger.entry import Entry
@@ -18,11 +18,14 @@ from ledger.errors import Refused
 from ledger.event import Event
 from ledger.facts import Record
 from ledger.rows import Look
+from storage.errors import BlobError
 from storage.sql import schema
 from storage.sql.database import Database
 
 LABEL_KEY = "labels"
 """The object whose key makes a patient's label codes."""
+KEYED_MS = 12 * 3_600_000
+"""How long after its birth a blob may get its key: half of what garbage collection waits, as clocks may differ."""
 _BLOB_EVENTS = frozenset({"record.uploaded", "record.amended"})
 
 
@@ -75,13 +78,16 @@ class KeyTable:
         """On the log's own database."""
         self.database = database
 
-    def stage(self, objects: Sequence[ObjectKey], blobs: Sequence[BlobKey] = ()) -> list[ObjectKey]:
-        """Keep staged keys, durable when this returns; gives the object keys that are kept.
+    def stage(
+        self, clock: Callable[[], int], objects: Sequence[ObjectKey], blobs: Sequence[BlobKey] = ()
+    ) -> list[ObjectKey]:
+        """Keep staged keys, durable when this returns; gives the object keys that are kept. `clock`: Unix ms.
 
         One that is there already stays as it is, whoever made it.
 
         A blob comes with its record's object key or after it; raises NotFound otherwise. So whoever has
-        a blob's key has its record's too.
+        a blob's key has its record's too. Raises BlobError for a blob older than KEYED_MS, by its id: garbage
+        collection, which sees a blob without a key a day later, may be about to remove it.
         """
         marks = ", ".join("?" for _ in ObjectKey._fields)
         statement = (
@@ -97,6 +103,12 @@ class KeyTable:
             if lost := named - kept.keys():
                 raise NotFound(f"no key is kept for the record {min(lost)[0]} of a blob")
             self.database.insert(connection, schema.blob_keys, list(blobs))
+            # Asked once the table is held: a look for blobs without a key comes before this time, or sees these keys.
+            oldest = clock() - KEYED_MS
+            if late := [key.blob for key in blobs if time_of(key.blob) < oldest]:
+                raise BlobError(
+                    f"the upload of {late[0]} took longer than {KEYED_MS // 3_600_000} hours: it is given up"
+                )
         return [kept[name] for name in wanted]
 
     def object_key(self, subject: str, object_id: str) -> ObjectKey:
