@@ -90,7 +90,7 @@ class Bucket:
 
     def _made(self, session: boto3.session.Session, endpoint: str, patience: Patience) -> Any:
         """boto3's client of an endpoint, "" for AWS."""
-        return session.client(
+        client = session.client(
             "s3",
             endpoint_url=endpoint or None,
             region_name=self._region,
@@ -111,6 +111,9 @@ class Bucket:
                 },
             ),
         )
+        if endpoint:
+            client.meta.events.register_last("before-parameter-build.s3", _stay)
+        return client
 
     def call(self, operation: str, **arguments: Any) -> dict[str, Any]:
         """What the server answers to one operation.
@@ -168,3 +171,8 @@ class Bucket:
         except BotoCoreError as error:
             raise self.unavailable(error) from error
         return "NoSuchKey" if code == "404" else code
+
+
+def _stay(context: dict[str, Any], **_: object) -> None:
+    """Let boto3 follow no redirect to AWS from a server of another; one that redirects everything would never end."""
+    context.setdefault("s3_redirect", {})["redirected"] = True
