@@ -74,13 +74,18 @@ class Bucket:
 
     def __init__(self, place: S3Place, patience: Patience | None = None) -> None:
         """Asks nothing of the server yet."""
-        patience = patience or Patience(READ_SECONDS, ATTEMPTS)
+        usual = Patience(READ_SECONDS, ATTEMPTS)
+        patience = patience or usual
         session = boto3.session.Session()
         self._place, self._region = place, place.region or session.region_name or "us-east-1"
         self._common = {"Bucket": place.bucket}
         if place.owner:
             self._common["ExpectedBucketOwner"] = place.owner
         self._client = self._made(session, place.endpoint, patience)
+        # A server puts a large object together for as long as it takes, without a byte; who writes to several stores
+        # waits no longer for one than for the others, whatever the call does.
+        hasty = patience != usual
+        self._patient = self._made(session, place.endpoint, usual) if hasty else self._client
         # Signing is done here: of the other name, by which readers elsewhere know the server, nothing is asked.
         self._public = (
             self._made(session, place.public_endpoint, patience)
@@ -122,7 +127,8 @@ class Bucket:
         then it isn't known whether it was carried out.
         """
         try:
-            answer: dict[str, Any] = getattr(self._client, operation)(**self._common, **arguments)
+            client = self._patient if operation == "complete_multipart_upload" else self._client
+            answer: dict[str, Any] = getattr(client, operation)(**self._common, **arguments)
             return answer
         except ClientError as error:
             raise self._refused(operation, error) from error
