@@ -21,6 +21,7 @@ from client.connection import (
     pieces,
     understood,
 )
+from client.downloads import download
 from client.operations import Query
 from client.port import AppendedEvent, Event, LedgerClient
 from client.server import Server, sent_of
@@ -48,7 +49,7 @@ from records.charts import Chart
 from records.explaining import Answer, Question
 from records.exporting import ExportedRecord
 from records.history import History
-from records.opening import OpenedRecord
+from records.opening import Link, OpenedRecord
 from records.uploads import StagedBlob
 from storage.errors import Unavailable
 from storage.exports import Source
@@ -56,6 +57,8 @@ from storage.exports import Source
 T = TypeVar("T")
 PART_BYTES = 4 * 1024 * 1024
 """Most event bytes in one request; the server takes bodies of twice that."""
+LINK_BYTES = 16 * 1024
+"""Longest answer that has a link: temporary credentials make one long."""
 INDEX_BYTES = 64 * 1024 * 1024
 """Longest index of an archive: 100,000 records take about 25 MB."""
 
@@ -142,14 +145,16 @@ class HttpClient(LedgerClient):
         with understood(path):
             return forms.STAGED.decode(staged)
 
-    def open(self, actor: Actor, event: Event) -> OpenedRecord:
+    def open(self, actor: Actor, event: Event, linked: bool = False) -> OpenedRecord:
         """Append a reading and give the content; see the port. The entry is proved before the content is given.
 
         The content itself proves nothing: the log has the hash of the ciphertext, and this is the plaintext.
+        `linked`: of a reading with `reply` the ciphertext may come from the blob store itself, compared with its hash.
         """
         path = operations.CONTENT.at(record=event["body"]["record"])
         signed = self._verifier.signed(actor, event)
-        response = self._server.connection.open("POST", path, orjson.dumps(sent_of(signed)))
+        asked = {"Heartwood-Download": "url"} if linked and "reply" in event["body"] else {}
+        response = self._server.connection.open("POST", path, orjson.dumps(sent_of(signed)), asked)
         headers = response.headers
         try:
             entry = self._verifier.told(actor, signed, headers)
@@ -157,9 +162,15 @@ class HttpClient(LedgerClient):
                 texts = _texts(headers.get("heartwood-texts", ""))
                 size, media_type = int(headers["heartwood-size"]), headers["content-type"]
                 share = b64decode(headers["heartwood-share"]) if "reply" in event["body"] else None
+                link = _link(response, path) if asked and "heartwood-download" in headers else None
         except BaseException:
             response.close()
             raise
+        if link is not None:
+            found, kind = link
+            if found.length != sealed_length(size):
+                raise Tampered(f"{path}: a link to {found.length} bytes for {size} of plaintext")
+            return OpenedRecord(entry, kind, size, texts, download(found), share=share, link=found)
         content = _whole(response, size if share is None else sealed_length(size), path)
         token = headers.get("heartwood-read-token", "")
         return OpenedRecord(entry, media_type, size, texts, content, share=share, token=token)
@@ -351,6 +362,15 @@ def _unpacked(archive: zipfile.ZipFile, name: str, size: int) -> Iterator[bytes]
         raise Tampered(
             f"{name[:80]!r}: does not have the {size} bytes that the archive's index states"
         )
+
+
+def _link(response: httpx2.Response, path: str) -> tuple[Link, str]:
+    """The link that came in place of the content, and the content's media type."""
+    told = orjson.loads(b"".join(pieces(response, LINK_BYTES, path)))
+    link = Link(
+        str(told["url"]), int(told["length"]), b64decode(told["sha256"], 32), int(told["seconds"])
+    )
+    return link, str(told["media_type"])
 
 
 def _whole(response: httpx2.Response, size: int, path: str) -> Iterator[bytes]:

@@ -8,6 +8,7 @@ from api.app.creating import create_ledger
 from api.app.opening import open_ledger
 from api.app.settings import Settings
 from crypto.texts import counted
+from demo.bucket import bucket
 from demo.consent import consent
 from demo.people import people
 from demo.proofs import lying, proofs
@@ -38,6 +39,7 @@ def run(place: Path, say: Callable[[str], None]) -> None:
         step.head = None
         ledger.close()
     found = lying(step, story, settings, found)
+    bucket(step, place)
     path = tell(step, story, seen, found)
     took = time.perf_counter() - began
     say(f"all of it held; {counted(step.count, 'step')} in {took:.1f} s. Open the story: {path}")

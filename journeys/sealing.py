@@ -123,7 +123,7 @@ def _reserve(
             )  # fmt: skip
         else:
             objects.append(ObjectKey(w.name, w.subject, author, w.version, w.wrapped, now))
-    kept = ledger.keys.stage(objects, blob_keys)
+    kept = ledger.keys.stage(ledger.clock, objects, blob_keys)
     new = {(w.subject, w.name): w for w in made if w.name in blobs}
     return new | {(key.subject, key.object): key.key for key in kept}
 

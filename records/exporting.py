@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from crypto.blobs import blob_context, open_stream
+from crypto.blobs import blob_context
 from crypto.encoding import b64encode
 from journeys.errors import NotThere, RecordsError
 from keeper.protocol import ListedBlob
@@ -11,6 +11,7 @@ from ledger.entry import Entry
 from ledger.exports import export_line, export_root
 from ledger.facts import Record, Version, sha256_of, version_of
 from ledger.sequencer import Proposal
+from records.contents import opened_blob
 from records.opening import (
     Permission,
     SettledReading,
@@ -120,4 +121,4 @@ def give_export(
 def _content(blobs: BlobStore, record: Record, version: Version, key: bytes) -> Iterator[bytes]:
     """Opened when it is read, so that an export of many keeps few files open."""
     context = blob_context(record.patient, record.record, version.blob)
-    yield from open_stream(key, context, blobs.read(version.blob))
+    yield from opened_blob(blobs, version.blob, key, context)

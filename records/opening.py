@@ -11,7 +11,7 @@ Lists, histories and exports are settled alike, and released where they show wha
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from crypto.blobs import blob_context, open_stream
+from crypto.blobs import blob_context, sealed_length
 from identity.actors import Caller
 from journeys.appending import appended, check_reply
 from journeys.errors import AlreadyUsed, NotThere
@@ -20,6 +20,7 @@ from ledger.entry import Entry
 from ledger.facts import Record, Version, sha256_of
 from ledger.receipt import Receipt
 from ledger.sequencer import Proposal
+from records.contents import named_version, opened_blob, sealed_blob
 from records.explaining import check_still_permitted
 from records.ranges import read_token
 from storage.evidence import Proofs, ask_keeper, of_reading
@@ -30,6 +31,24 @@ from storage.reader import LogReader
 
 RECHECK_MS = 60_000
 """How often an open stream is checked again; without a new entry."""
+
+
+LINK_SECONDS = 60
+"""How long the ciphertext of a reading can be fetched from the blob store itself, as an open stream is checked again
+after RECHECK_MS."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """Where a reader who opens at the own end gets the ciphertext from, without an entry or a check of its own."""
+
+    url: str
+    length: int
+    """Ciphertext bytes."""
+    sha256: bytes
+    """Of the ciphertext."""
+    seconds: int = LINK_SECONDS
+    """How long the URL gives it."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +67,8 @@ class OpenedRecord:
     """Of a reading with `reply`, the data key for that key alone."""
     token: str = ""
     """A read token for ranges; none where the content is opened at the reader's end."""
+    link: Link | None = None
+    """Where the ciphertext is instead of in `content`, if the reader asked for that and the store can."""
 
 
 @dataclass(frozen=True)
@@ -98,18 +119,20 @@ def open_record(ledger: Ledger, proposal: Proposal) -> OpenedRecord:
     return give_record(ledger, settle(ledger, proposal))
 
 
-def give_record(ledger: Ledger, reading: SettledReading) -> OpenedRecord:
-    """What a settled reading of a record gives; see `open_record`."""
+def give_record(ledger: Ledger, reading: SettledReading, linked: bool = False) -> OpenedRecord:
+    """What a settled reading of a record gives; see `open_record`. `linked`: ciphertext as a link, if there is one."""
     released, version = release(ledger, reading), reading.version
+    link = _link(ledger, released) if linked else None
     share = released.key if released.sealed else None
     token = ""
     if not released.sealed:
         token = read_token(
             ledger.tokens, ledger.clock(), reading.entry, reading.record, version, released.key
         )
-    content = stream(ledger, released)  # last: from here on a file is open
+    # Last: from here on a file is open.
+    content = iter(()) if link else stream(ledger, released)
     return OpenedRecord(
-        reading.entry, version.media_type, version.size, released.texts, content, share, token
+        reading.entry, version.media_type, version.size, released.texts, content, share, token, link
     )
 
 
@@ -183,11 +206,22 @@ def stream(ledger: Ledger, released: ReleasedRecord) -> Iterator[bytes]:
     """
     reading = released.reading
     record, blob = reading.record, reading.version.blob
-    content = ledger.blobs.read(blob)
-    if not released.sealed:
+    if released.sealed:
+        content = sealed_blob(ledger.blobs, named_version(record, reading.version))
+    else:
         context = blob_context(record.patient, record.record, blob)
-        content = open_stream(released.key, context, content)
+        content = opened_blob(ledger.blobs, blob, released.key, context)
     return while_permitted(Permission(ledger, reading.entry), content)
+
+
+def _link(ledger: Ledger, released: ReleasedRecord) -> Link | None:
+    """Of a reading with `reply` alone: whoever gets hold of the link has ciphertext, and no key."""
+    if not released.sealed:
+        return None
+    version = released.reading.version
+    length = sealed_length(version.size)
+    url = ledger.blobs.link(version.blob, length, LINK_SECONDS)
+    return Link(url, length, sha256_of(version)) if url else None
 
 
 class Permission:

@@ -15,6 +15,7 @@ from ledger.facts import Record, Version
 from records.explaining import check_still_permitted
 from storage.blobs.files import BlobStore
 from storage.reader import LogReader
+from storage.stores import first_good
 from storage.tokens import TokenStore
 
 TOKEN_BYTES = 32
@@ -68,11 +69,15 @@ def read_range(blobs: BlobStore, ticket: ReadTicket, start: int, end: int) -> by
             f"0 to {ticket.size}"
         )
 
-    def read(offset: int, length: int) -> bytes:
-        return b"".join(blobs.read(ticket.blob, offset, length))
-
     context = blob_context(ticket.patient, ticket.record, ticket.blob)
-    return open_range(ticket.key, context, read, ticket.size, start, end)
+
+    def opened(store: BlobStore) -> bytes:
+        def read(offset: int, length: int) -> bytes:
+            return b"".join(store.read(ticket.blob, offset, length))
+
+        return open_range(ticket.key, context, read, ticket.size, start, end)
+
+    return first_good(blobs, opened)
 
 
 def read_token(

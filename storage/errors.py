@@ -28,6 +28,10 @@ class BlobError(StorageError):
     """A blob that is missing, there already, too large or not what the log says."""
 
 
+class BlobExists(BlobError):
+    """A blob was to be created under an id that is taken; what is there stays."""
+
+
 class BadBlob(BlobError):
     """A blob that is not what its entry says. `what`: missing, altered or unreadable."""
 

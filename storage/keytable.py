@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from crypto.blobs import sealed_length
 from crypto.encoding import b64decode, b64encode
-from crypto.ids import timed_id
+from crypto.ids import time_of, timed_id
 from durable.errors import NotFound
 from keeper.errors import KeyRenewed
 from keeper.protocol import Wrapped
@@ -19,6 +19,7 @@ from ledger.errors import Refused
 from ledger.event import Event
 from ledger.facts import Record
 from ledger.rows import Look
+from storage.errors import BlobError
 from storage.sql import schema
 from storage.sql.database import Database
 
@@ -28,6 +29,8 @@ A = TypeVar("A")
 K = TypeVar("K")
 RENEWED_TRIES = 8
 """How often a question is put again because its keys were renewed meanwhile."""
+KEYED_MS = 12 * 3_600_000
+"""How long after its birth a blob may get its key: half of what garbage collection waits, as clocks may differ."""
 _BLOB_EVENTS = frozenset({"record.uploaded", "record.amended"})
 
 
@@ -87,14 +90,18 @@ class KeyTable:
         """On the log's own database."""
         self.database = database
 
-    def stage(self, objects: Sequence[ObjectKey], blobs: Sequence[BlobKey] = ()) -> list[ObjectKey]:
-        """Keep staged keys, durable when this returns; gives the object keys that are kept.
+    def stage(
+        self, clock: Callable[[], int], objects: Sequence[ObjectKey], blobs: Sequence[BlobKey] = ()
+    ) -> list[ObjectKey]:
+        """Keep staged keys, durable when this returns; gives the object keys that are kept. `clock`: Unix ms.
 
         One that is there already stays as it is, whoever made it.
 
         A blob comes with its record's object key or after it; raises NotFound otherwise. So whoever has
         a blob's key has its record's too. Raises KeyRenewed for a key under a KEK that is being replaced: its
         wrapping is done again, under the newest.
+        a blob's key has its record's too. Raises BlobError for a blob older than KEYED_MS, by its id: garbage
+        collection, which sees a blob without a key a day later, may be about to remove it.
         """
         marks = ", ".join("?" for _ in ObjectKey._fields)
         statement = (
@@ -114,6 +121,12 @@ class KeyTable:
             self._check_floors(
                 connection, [*(one.key for one in objects), *(one.key for one in blobs)]
             )
+            # Asked once the table is held: a look for blobs without a key comes before this time, or sees these keys.
+            oldest = clock() - KEYED_MS
+            if late := [key.blob for key in blobs if time_of(key.blob) < oldest]:
+                raise BlobError(
+                    f"the upload of {late[0]} took longer than {KEYED_MS // 3_600_000} hours: it is given up"
+                )
         return [kept[name] for name in wanted]
 
     def object_key(self, subject: str, object_id: str) -> ObjectKey:

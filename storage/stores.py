@@ -1,16 +1,20 @@
 """A ledger's data without its secrets: what caring for it needs, and nothing that opens a record."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
+from crypto.errors import CryptoError
 from crypto.notes import VerifierKey
 from ledger.entry import Entry
 from storage.blobs.files import BlobStore
-from storage.errors import BadBlob, BlobError
+from storage.errors import BadBlob, BlobError, BlobExists, BlobsUnavailable
 from storage.keytable import KeyTable, NamedBlob
 from storage.sql.database import Database
 from storage.sql.entries import EntryStore
+
+Got = TypeVar("Got")
 
 
 @dataclass(frozen=True)
@@ -39,18 +43,42 @@ def restorations(store: EntryStore, below: int, since: int = 0) -> list[Entry]:
     return [entry for entry in found if entry.event.type.name == "ledger.restored"]
 
 
-def bring(source: BlobStore, target: BlobStore, named: NamedBlob) -> bool:
-    """Let `target` have a blob as its entry says; gives whether it was copied. A bad one there is kept aside.
+def first_good(blobs: BlobStore, act: Callable[[BlobStore], Got]) -> Got:
+    """What `act` gives with the first of a store's members that has what is right; it raises where one hasn't.
 
-    Raises BadBlob if it is good in neither.
+    Raises BlobsUnavailable if a member that doesn't answer may be the one that has it, else what the first one raised.
     """
+    members, failed = blobs.members(), list[Exception]()
+    for member in members:
+        try:
+            return act(member.store)
+        except BlobExists:
+            raise
+        except (BlobError, BlobsUnavailable, CryptoError, OSError) as error:
+            if len(members) == 1:
+                raise
+            blobs.doubt(member)
+            failed.append(error)
+    raise next((error for error in failed if isinstance(error, BlobsUnavailable)), failed[0])
+
+
+def bring(source: BlobStore, target: BlobStore, named: NamedBlob) -> bool:
+    """Let every member of `target` have a blob as its entry says; gives whether it was copied to any.
+
+    A bad one there is kept aside. Raises BadBlob if it is good in neither.
+    """
+    copied = [_bring(source, member.store, named) for member in target.members()]
+    return any(copied)
+
+
+def _bring(source: BlobStore, target: BlobStore, named: NamedBlob) -> bool:
     try:
         for _ in checked(target, named):
             pass
         return False
     except BadBlob as error:
         put = target.put if error.what == "missing" else target.replace
-    put(named.blob, checked(source, named))
+    first_good(source, lambda member: put(named.blob, checked(member, named)))
     return True
 
 

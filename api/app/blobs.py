@@ -8,9 +8,9 @@ from typing import Any
 from api.app.settings import Settings
 from durable.errors import StartRefused
 from durable.files import replace_file
-from storage.blobs.checking import CHECKSUMS, Guarantee, check_place
+from storage.blobs.checking import ANSWERS, CHECKSUMS, Guarantee, check_place, sums_are_checked
 from storage.blobs.files import BlobStore
-from storage.blobs.place import Place, S3Place, open_place
+from storage.blobs.place import Place, open_place
 from storage.clock import wall_clock
 
 RECORD = "blobs.json"
@@ -20,7 +20,7 @@ RECORD = "blobs.json"
 def ready_blobs(settings: Settings) -> BlobStore:
     """The store to write to; one that was never tested is tested now. Raises StartRefused, BlobsUnavailable."""
     place, record = _theirs(settings)
-    if isinstance(place, S3Place) and "checked" not in record:
+    if not isinstance(place, Path) and "checked" not in record:
         return adopt_blobs(settings, place)
     return open_place(place, read_back=not record.get(CHECKSUMS, False))
 
@@ -32,18 +32,22 @@ def readable_blobs(settings: Settings) -> BlobStore:
 
 
 def check_blobs(settings: Settings) -> None:
-    """Test a remote store again before a server starts; raises StartRefused, BlobsUnavailable."""
+    """Test a remote store, or several, again before a server starts; raises StartRefused, BlobsUnavailable.
+
+    Of several stores a quorum will do: the server starts where one is down.
+    """
     place, _ = _theirs(settings)
-    if isinstance(place, S3Place):
-        adopt_blobs(settings, place)
+    if not isinstance(place, Path):
+        adopt_blobs(settings, place, every=False)
 
 
-def adopt_blobs(settings: Settings, place: Place) -> BlobStore:
-    """The store at `place`, which is the ledger's from now on; raises StartRefused if it must not be used."""
-    found = fit(place)
-    checksums = not isinstance(place, S3Place) or any(
-        one.name == CHECKSUMS and one.held for one in found
-    )
+def adopt_blobs(settings: Settings, place: Place, every: bool = True) -> BlobStore:
+    """The store at `place`, which is the ledger's from now on; raises StartRefused if it must not be used.
+
+    `every`: none of several stores may be missing.
+    """
+    found = fit(place, every)
+    checksums = sums_are_checked(place, found)
     record = {
         "place": _name(settings, place),
         "checked": wall_clock(),
@@ -53,10 +57,14 @@ def adopt_blobs(settings: Settings, place: Place) -> BlobStore:
     return open_place(place, read_back=not checksums)
 
 
-def fit(place: Place) -> Sequence[Guarantee]:
-    """What was found at a place; raises StartRefused where nothing is to be written."""
+def fit(place: Place, every: bool = True) -> Sequence[Guarantee]:
+    """What was found at a place; raises StartRefused where nothing is to be written. `every`: see `adopt_blobs`."""
     found = check_place(place)
-    if bad := [f"{one.name}: {one.words}" for one in found if one.fatal]:
+    if bad := [
+        f"{one.name}: {one.words}"
+        for one in found
+        if one.fatal or (every and not one.held and one.name.endswith(f": {ANSWERS}"))
+    ]:
         raise StartRefused(
             f"{place} must not be used for blobs: {'; '.join(bad)}. `heartwood blobs check` tests it again"
         )
@@ -95,7 +103,7 @@ def _theirs(settings: Settings) -> tuple[Place, dict[str, Any]]:
 
 def _name(settings: Settings, place: Place) -> str:
     """What is recorded of a place; nothing of the folder in the data directory, which may be moved."""
-    if isinstance(place, S3Place):
+    if not isinstance(place, Path):
         return str(place)
     path = place.resolve()
     return "" if path == (settings.data / "blobs").resolve() else f"file:{path}"

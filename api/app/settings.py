@@ -40,7 +40,10 @@ class Settings(BaseSettings):
     keeper_users: str = ""
     """HEARTWOOD_KEEPER_USERS: the users (names or ids), apart by commas, whom such a keeper answers beside its own."""
     blobs: str = ""
-    """HEARTWOOD_BLOBS: where the blobs are, `s3://bucket/prefix?…` or `file:/path`; empty is the data directory."""
+    """HEARTWOOD_BLOBS: where the blobs are, `s3://bucket/prefix?…` or `file:/path`, or several as `name=place
+    name=place`; empty is the data directory."""
+    blobs_quorum: int = 0
+    """HEARTWOOD_BLOBS_QUORUM: how many of several stores must have a blob before it counts; 0 is a majority."""
     witness_policy: Path | None = None
     """HEARTWOOD_WITNESS_POLICY: the policy file (C2SP tlog-policy) of the witnesses that cosign the log's checkpoints."""
     proxies: str = ""
@@ -82,7 +85,7 @@ class Settings(BaseSettings):
 
     def blob_place(self) -> Place:
         """Where the blobs are; raises StartRefused for what is no place."""
-        return parse_place(self.blobs, self.data / "blobs")
+        return parse_place(self.blobs, self.data / "blobs", self.blobs_quorum)
 
     def url(self) -> str:
         """The database's URL as SQLAlchemy writes it; see `read_url`, which raises StartRefused."""

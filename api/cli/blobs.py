@@ -1,20 +1,20 @@
 """`blobs`: testing a blob store, and moving all blobs to another."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from api.app.blobs import adopt_blobs, fit, is_ledgers
 from api.app.maintenance import opened_stores
+from api.app.settings import Settings
 from api.cli.app import GOOD, WRONG, Data, Json, app, say, settings
 from api.cli.maintenance import told
 from api.cli.progress import bar
 from crypto.texts import counted
 from durable.errors import StartRefused
 from storage.blobs.checking import check_place
-from storage.blobs.place import Place, open_place, parse_place
+from storage.blobs.place import Place, SeveralPlaces, open_place, parse_place
 from storage.maintenance.moving import move as move_blobs
 
 blobs_app = typer.Typer(help="The blob store.", no_args_is_help=True)
@@ -25,7 +25,9 @@ app.add_typer(blobs_app, name="blobs")
 def check(
     place: Annotated[
         str,
-        typer.Argument(help="s3://bucket/prefix?… or file:/path; by default HEARTWOOD_BLOBS."),
+        typer.Argument(
+            help="s3://bucket/prefix?…, file:/path or several as name=place; by default HEARTWOOD_BLOBS."
+        ),
     ] = "",
     data: Data = None,
     json_: Json = False,
@@ -35,7 +37,7 @@ def check(
     It needs no ledger. What it writes is under `check/`, and is removed again.
     """
     config = settings(data)
-    tried = parse_place(place, config.data / "blobs") if place else config.blob_place()
+    tried = _named(place, config) if place else config.blob_place()
     found = check_place(tried)
     lines = [f"{_state(one.held, one.needed)} {one.name}: {one.words}" for one in found]
     fatal = [one.name for one in found if one.fatal]
@@ -62,7 +64,10 @@ def move(
         typer.Argument(metavar="FROM", help="Where the blobs are; file: is the data directory."),
     ],
     target: Annotated[
-        str, typer.Argument(metavar="TO", help="Where they are to be: s3://… or file:/path.")
+        str,
+        typer.Argument(
+            metavar="TO", help="Where they are to be: s3://…, file:/path or several as name=place."
+        ),
     ],
     final: Annotated[
         bool,
@@ -76,7 +81,7 @@ def move(
 ) -> None:
     """Copy every blob, while the ledger is in use, and compare each copy with the log. Removes nothing."""
     config = settings(data)
-    here, there = _named(source, config.data), _named(target, config.data)
+    here, there = _named(source, config), _named(target, config)
     if here == there:
         raise StartRefused(f"{here} is both FROM and TO")
     if final and not is_ledgers(config, here) and not is_ledgers(config, there):
@@ -102,5 +107,9 @@ def move(
     raise typer.Exit(WRONG if done.findings else GOOD)
 
 
-def _named(text: str, data: Path) -> Place:
-    return parse_place("" if text == "file:" else text, data / "blobs")
+def _named(text: str, config: Settings) -> Place:
+    """A place as an argument names it; of several stores the quorum is that of the setting."""
+    place = parse_place("" if text == "file:" else text, config.data / "blobs")
+    if isinstance(place, SeveralPlaces) and config.blobs_quorum:
+        return parse_place(text, config.data / "blobs", config.blobs_quorum)
+    return place

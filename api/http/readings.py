@@ -28,13 +28,15 @@ from ledger.sequencer import Proposal
 from records.charts import list_chart
 from records.exporting import ExportedRecord, check_list, give_export
 from records.history import read_history
-from records.opening import OpenedRecord, SettledReading, give_record, used_before
+from records.opening import Link, OpenedRecord, SettledReading, give_record, used_before
 from records.ranges import RANGE_BYTES, read_range, ticket_of
 from storage.ledger import Ledger
 
 router = APIRouter(tags=["readings"])
 WHOLE_BYTES = 1024 * 1024
 """Content up to this is sent in one piece."""
+DOWNLOAD = "Heartwood-Download"
+"""The header by which a reader asks for a link to the ciphertext, and is told that it got one."""
 INLINE_BYTES = 64 * 1024
 """Content up to this is opened between two requests, without a thread."""
 _RANGE = re.compile(r"bytes=([0-9]{0,15})-([0-9]{0,15})").fullmatch
@@ -45,13 +47,15 @@ async def post_content(record: Record, request: Request, ledger: TheLedger) -> R
     """A signed `record.opened` in, the content out; the entry commits before the first byte leaves.
 
     The headers name the entry, the rule, the sealed texts (base64 of JSON) and a read token for ranges.
+    With `Heartwood-Download: url` a reading with `reply` gets a link to the ciphertext, where the blobs are in S3.
     """
+    linked = _wants_link(request.headers.get(DOWNLOAD))
     value = await json_body(request, READING_BYTES)
     reading = await _settle(ledger, _reading(ledger, value, "record.opened", "record", record))
     # Handing a small content to a thread costs more than giving it.
     if reading.version.size <= INLINE_BYTES:
-        return _content(ledger, reading)
-    return await run_in_threadpool(_content, ledger, reading)
+        return _content(ledger, reading, linked)
+    return await run_in_threadpool(_content, ledger, reading, linked)
 
 
 @serves(router, operations.RANGE)
@@ -128,8 +132,16 @@ def _receipt(reading: SettledReading) -> str:
     return reading.receipt().text().decode()
 
 
-def _content(ledger: Ledger, reading: SettledReading) -> Response:
-    shown = give_record(ledger, reading)
+def _wants_link(asked: str | None) -> bool:
+    if asked not in (None, "url"):
+        raise Problem(
+            "malformed", f"got {DOWNLOAD}: {asked[:20]!r}, expected url or no such header"
+        )
+    return asked is not None
+
+
+def _content(ledger: Ledger, reading: SettledReading, linked: bool) -> Response:
+    shown = give_record(ledger, reading, linked)
     headers = _headers(shown.entry) | _attachment(shown.entry.event.body["record"])
     headers["Content-Type"] = (
         shown.media_type
@@ -141,9 +153,24 @@ def _content(ledger: Ledger, reading: SettledReading) -> Response:
     if shown.token:
         headers["Heartwood-Read-Token"] = shown.token
     headers["Heartwood-Size"] = str(shown.size)
+    if shown.link is not None:
+        return _linked(shown, shown.link, headers)
     if shown.size <= WHOLE_BYTES:
         return Response(b"".join(shown.content), 200, headers)
     return Streamed(_started(shown), 200, headers)
+
+
+def _linked(shown: OpenedRecord, link: Link, headers: dict[str, str]) -> Response:
+    """Where the ciphertext is, in place of it."""
+    body = {
+        "length": link.length,
+        "media_type": shown.media_type,
+        "seconds": link.seconds,
+        "sha256": b64encode(link.sha256),
+        "url": link.url,
+    }
+    headers |= {"Content-Type": "application/json", DOWNLOAD: "url"}
+    return Response(orjson.dumps(body), 200, headers)
 
 
 def _started(shown: OpenedRecord) -> Generator[bytes]:

@@ -1,6 +1,6 @@
 """Calls to one S3 bucket: time-outs, retries with back-off, and errors that say what was got and expected."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import boto3
 from botocore.config import Config
@@ -39,6 +39,17 @@ _WORDS = {
 """What a code means that concerns the whole bucket, not one object."""
 
 
+class Patience(NamedTuple):
+    """How long a call waits for the next byte, in seconds, and how often it is made at most."""
+
+    read_seconds: float
+    attempts: int
+
+
+HASTY = Patience(20, 2)
+"""With one of several stores: the others need not wait for it."""
+
+
 class Declined(BlobError):
     """An answer that concerns the one call. `code`: S3's word for it, or the status."""
 
@@ -61,34 +72,53 @@ class Declined(BlobError):
 class Bucket:
     """One bucket. Any number of threads."""
 
-    def __init__(self, place: S3Place) -> None:
+    def __init__(self, place: S3Place, patience: Patience | None = None) -> None:
         """Asks nothing of the server yet."""
+        usual = Patience(READ_SECONDS, ATTEMPTS)
+        patience = patience or usual
         session = boto3.session.Session()
         self._place, self._region = place, place.region or session.region_name or "us-east-1"
         self._common = {"Bucket": place.bucket}
         if place.owner:
             self._common["ExpectedBucketOwner"] = place.owner
-        self._client = session.client(
+        self._client = self._made(session, place.endpoint, patience)
+        # A server puts a large object together for as long as it takes, without a byte; who writes to several stores
+        # waits no longer for one than for the others, whatever the call does.
+        hasty = patience != usual
+        self._patient = self._made(session, place.endpoint, usual) if hasty else self._client
+        # Signing is done here: of the other name, by which readers elsewhere know the server, nothing is asked.
+        self._public = (
+            self._made(session, place.public_endpoint, patience)
+            if place.public_endpoint
+            else self._client
+        )
+
+    def _made(self, session: boto3.session.Session, endpoint: str, patience: Patience) -> Any:
+        """boto3's client of an endpoint, "" for AWS."""
+        client = session.client(
             "s3",
-            endpoint_url=place.endpoint or None,
+            endpoint_url=endpoint or None,
             region_name=self._region,
             config=Config(
                 signature_version="s3v4",
                 connect_timeout=CONNECT_SECONDS,
-                read_timeout=READ_SECONDS,
-                retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
+                read_timeout=patience.read_seconds,
+                retries={"total_max_attempts": patience.attempts, "mode": "standard"},
                 max_pool_connections=CONNECTIONS,
                 tcp_keepalive=True,
                 # SHA-256 is sent by us with every object; some servers fail over boto3's own CRC of ranges.
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
                 s3={
-                    "addressing_style": "path" if place.endpoint else "auto",
+                    "addressing_style": "path" if endpoint else "auto",
                     # The signature covers that SHA-256 of the body: it need not be hashed once more for it.
                     "payload_signing_enabled": False,
                 },
             ),
         )
+        if endpoint:
+            client.meta.events.register_last("before-parameter-build.s3", _stay)
+        return client
 
     def call(self, operation: str, **arguments: Any) -> dict[str, Any]:
         """What the server answers to one operation.
@@ -97,10 +127,24 @@ class Bucket:
         then it isn't known whether it was carried out.
         """
         try:
-            answer: dict[str, Any] = getattr(self._client, operation)(**self._common, **arguments)
+            client = self._patient if operation == "complete_multipart_upload" else self._client
+            answer: dict[str, Any] = getattr(client, operation)(**self._common, **arguments)
             return answer
         except ClientError as error:
             raise self._refused(operation, error) from error
+        except BotoCoreError as error:
+            raise self.unavailable(error) from error
+
+    def presigned(self, key: str, seconds: int) -> str:
+        """A URL that gives an object to whoever has it, for so many seconds; nothing is asked of the server."""
+        what = {
+            "Bucket": self._place.bucket,
+            "Key": key,
+            "ResponseCacheControl": "private, no-store",
+        }
+        try:
+            url: str = self._public.generate_presigned_url("get_object", what, seconds)
+            return url
         except BotoCoreError as error:
             raise self.unavailable(error) from error
 
@@ -133,3 +177,8 @@ class Bucket:
         except BotoCoreError as error:
             raise self.unavailable(error) from error
         return "NoSuchKey" if code == "404" else code
+
+
+def _stay(context: dict[str, Any], **_: object) -> None:
+    """Let boto3 follow no redirect to AWS from a server of another; one that redirects everything would never end."""
+    context.setdefault("s3_redirect", {})["redirected"] = True

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from crypto.ids import timed_id
 from storage.blobs.files import BlobStore, FileBlobs
-from storage.blobs.place import Place
+from storage.blobs.place import Place, S3Place, SeveralPlaces
 from storage.clock import wall_clock
-from storage.errors import BlobError, BlobLocked
+from storage.errors import BlobError, BlobLocked, BlobsUnavailable
 
 RACERS = 8
 """Writers of one name at once."""
@@ -25,6 +25,8 @@ RACES = 3
 LEFT_MS = 3_600_000
 """What a check left, locked say, is taken away by one that comes later than this."""
 FAR_FUTURE_MS = 1 << 62
+ANSWERS = "answers"
+"""What is said of one of several stores that can't be used now."""
 CHECKSUMS = "checksums"
 """The guarantee without which whatever is written is read back."""
 
@@ -52,7 +54,42 @@ Trial = tuple[str, bool, Callable[[], str]]
 
 
 def check_place(place: Place) -> Sequence[Guarantee]:
-    """Try a store out; raises BlobsUnavailable or OSError where it can't be used at all."""
+    """Try a store out; raises BlobsUnavailable or OSError where it can't be used at all.
+
+    Of several stores each is tried by its name; without one that doesn't answer they do as long as a quorum is left.
+    """
+    if not isinstance(place, SeveralPlaces):
+        return _check_one(place)
+    with ThreadPoolExecutor(len(place.stores)) as pool:
+        found = list(pool.map(lambda one: _check_named(*one), place.stores))
+    missing = [guarantees for guarantees in found if guarantees[0].name.endswith(f": {ANSWERS}")]
+    needed = len(found) - len(missing) < place.quorum
+    return [
+        replace(one, needed=needed) if guarantees in missing else one
+        for guarantees in found
+        for one in guarantees
+    ]
+
+
+def sums_are_checked(place: Place, found: Sequence[Guarantee]) -> bool:
+    """Whether every store at a place refuses what has another SHA-256 than it is told; a folder is told none."""
+    held = {one.name for one in found if one.held}
+    if isinstance(place, SeveralPlaces):
+        stores = {f"{name}: {CHECKSUMS}": one for name, one in place.stores}
+    else:
+        stores = {CHECKSUMS: place}
+    return all(isinstance(one, Path) or name in held for name, one in stores.items())
+
+
+def _check_named(name: str, place: Path | S3Place) -> Sequence[Guarantee]:
+    """What was found of one of several stores; that it doesn't answer, if so."""
+    try:
+        return [replace(one, name=f"{name}: {one.name}") for one in _check_one(place)]
+    except (BlobsUnavailable, OSError) as error:
+        return [Guarantee(f"{name}: {ANSWERS}", False, False, str(error))]
+
+
+def _check_one(place: Path | S3Place) -> Sequence[Guarantee]:
     if isinstance(place, Path):
         with _apart(place) as store:
             return [_tried(*trial) for trial in _common(store)]

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from crypto.ids import ID_PATTERN
 from durable.files import (
@@ -16,7 +16,7 @@ from durable.files import (
     temporary_for,
     written_at,
 )
-from storage.errors import BlobError
+from storage.errors import BlobError, BlobExists
 
 READ_BYTES = 1024 * 1024
 """How much is read at a time."""
@@ -30,7 +30,7 @@ class BlobStore(Protocol):
     def put(self, blob: str, chunks: Iterable[bytes]) -> None:
         """Store a blob: durable and whole when this returns, else not there at all.
 
-        Never overwrites: raises BlobError if the id is taken. Where a remote store's answer was lost for good it
+        Never overwrites: raises BlobExists if the id is taken. Where a remote store's answer was lost for good it
         raises BlobsUnavailable; what may have come through then is found by nobody, and garbage collection removes it.
         """
         ...
@@ -55,7 +55,7 @@ class BlobStore(Protocol):
         ...
 
     def list(self) -> Iterator[str]:
-        """The ids of all whole blobs, in no order."""
+        """The ids of all whole blobs, by their last two digits, then as texts."""
         ...
 
     def written(self, blob: str) -> int:
@@ -72,6 +72,31 @@ class BlobStore(Protocol):
     def sweep(self, before: int) -> Sequence[str]:
         """Remove what puts that never ended have left, untouched since `before` (Unix ms); gives its names."""
         ...
+
+    def link(self, blob: str, length: int, seconds: int) -> str:
+        """A URL that gives this ciphertext of `length` bytes to whoever has it, for so long; "" where there is none.
+
+        Raises BlobError if the blob isn't there, or of another length.
+        """
+        ...
+
+    def members(self) -> "Sequence[Member]":
+        """The stores that each are to hold every blob, the one to ask first ahead; of a single store itself.
+
+        Who knows what a blob must be asks one after the other until one has it: `storage.stores.first_good`.
+        """
+        ...
+
+    def doubt(self, member: "Member") -> None:
+        """Ask this one of the members last for a while: it failed, or gave something else than was written."""
+        ...
+
+
+class Member(NamedTuple):
+    """One of the stores that each hold a copy of every blob. `name`: empty where there is but one."""
+
+    name: str
+    store: BlobStore
 
 
 def check_blob(blob: str) -> str:
@@ -97,7 +122,7 @@ class FileBlobs:
             try:
                 os.link(temporary, path)
             except FileExistsError as error:
-                raise BlobError(f"{blob} already exists; blobs are never overwritten") from error
+                raise BlobExists(f"{blob} already exists; blobs are never overwritten") from error
             except FileNotFoundError as error:
                 raise BlobError(
                     f"{blob} was removed before it was complete: the upload was too slow"
@@ -167,6 +192,17 @@ class FileBlobs:
                 path.unlink(missing_ok=True)
                 swept.append(path.name)
         return swept
+
+    def link(self, blob: str, length: int, seconds: int) -> str:
+        """None: nobody else reads the disk; see the port."""
+        return ""
+
+    def members(self) -> Sequence[Member]:
+        """It is a single store; see the port."""
+        return (Member("", self),)
+
+    def doubt(self, member: Member) -> None:
+        """There is none but this one to ask; see the port."""
 
     def _folders_there(self) -> Sequence[Path]:
         return sorted(path for path in self._directory.iterdir() if path.is_dir())

@@ -3,6 +3,7 @@
     file:/var/lib/heartwood/blobs
     s3://bucket/prefix?endpoint=https://s3.example&region=eu-central-1&owner=123456789012
                       &encryption=aws:kms&kms-key=alias/heartwood&lock=compliance&days=3650&hold=on
+    east=s3://bucket/prefix?… west=s3://other/prefix?… here=file:/var/lib/heartwood/blobs
 
 Credentials are never in it: boto3 finds them by its own chain (environment, files, the machine's role).
 """
@@ -15,12 +16,16 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from durable.errors import StartRefused
-from storage.blobs.files import BlobStore, FileBlobs
+from storage.blobs.files import BlobStore, FileBlobs, Member
+from storage.blobs.quorum import QuorumBlobs
 
 MOST_DAYS = 36_500
 """Longest retention of an object, in days."""
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]").fullmatch
 _PREFIX = re.compile(r"[A-Za-z0-9!_.*'()-]+(?:/[A-Za-z0-9!_.*'()-]+)*").fullmatch
+MOST_STORES = 7
+"""Stores that hold each blob together."""
+_NAMED = re.compile(r"([a-z][a-z0-9-]{0,19})=((?:file:|s3://).*)").fullmatch
 _WORD = re.compile(r"[A-Za-z0-9:/_.-]{1,300}").fullmatch
 
 
@@ -45,6 +50,8 @@ class S3Place:
     """How long each object is locked."""
     hold: bool = False
     """Whether each object is put under a legal hold."""
+    public_endpoint: str = ""
+    """By which readers elsewhere reach the server; empty: by `endpoint`."""
 
     def __str__(self) -> str:
         """The place as people write it, without how objects are put there."""
@@ -52,11 +59,66 @@ class S3Place:
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/") + at
 
 
-Place = Path | S3Place
+@dataclass(frozen=True)
+class SeveralPlaces:
+    """Stores that hold each blob together, by name, in the order in which they are asked."""
+
+    stores: tuple[tuple[str, Path | S3Place], ...]
+    quorum: int
+    """How many must have a blob before it counts: a majority."""
+
+    def __str__(self) -> str:
+        """The stores by name, without how objects are put there."""
+        return " ".join(
+            f"{name}={f'file:{place}' if isinstance(place, Path) else place}"
+            for name, place in self.stores
+        )
 
 
-def parse_place(text: str, default: Path) -> Place:
-    """The place that a setting names, `default` if it is empty; raises StartRefused."""
+Place = Path | S3Place | SeveralPlaces
+
+
+def parse_place(text: str, default: Path, quorum: int = 0) -> Place:
+    """The place that a setting names, `default` if it is empty; raises StartRefused.
+
+    `quorum`: of several stores; 0 for the smallest majority.
+    """
+    if _NAMED(text.split(" ")[0]):
+        return _parse_several(text, quorum)
+    if quorum:
+        raise StartRefused(
+            f"HEARTWOOD_BLOBS_QUORUM is {quorum} and HEARTWOOD_BLOBS names one store, expected several as "
+            "name=place name=place"
+        )
+    return _parse_one(text, default)
+
+
+def _parse_several(text: str, quorum: int) -> SeveralPlaces:
+    found: dict[str, Path | S3Place] = {}
+    for word in text.split():
+        match = _NAMED(word)
+        if match is None:
+            raise _refused(
+                word, "name=file:/path or name=s3://bucket/prefix for each of several stores"
+            )
+        place = _parse_one(match[2], Path())
+        if match[1] in found:
+            raise _refused(text, f"each store's name once, not {match[1]} twice")
+        if str(place) in {str(other) for other in found.values()}:
+            raise _refused(text, f"each store once: {match[1]} is another one's place")
+        found[match[1]] = place
+    if not 2 <= len(found) <= MOST_STORES:
+        raise _refused(text, f"2 to {MOST_STORES} stores with names, not {len(found)}")
+    majority = len(found) // 2 + 1
+    if not majority <= (quorum or majority) <= len(found):
+        raise StartRefused(
+            f"HEARTWOOD_BLOBS_QUORUM is {quorum}, expected {majority} to {len(found)} of {len(found)} stores: only of a "
+            "majority no two writers can have one each"
+        )
+    return SeveralPlaces(tuple(found.items()), quorum or majority)
+
+
+def _parse_one(text: str, default: Path) -> Path | S3Place:
     if not text:
         return default
     if text.startswith("file:"):
@@ -71,11 +133,20 @@ def parse_place(text: str, default: Path) -> Place:
 
 def open_place(place: Place, read_back: bool = True) -> BlobStore:
     """The store at a place; nothing is asked of it yet. `read_back`: see `S3Blobs`."""
+    if isinstance(place, SeveralPlaces):
+        found = [Member(name, _open_one(one, read_back, True)) for name, one in place.stores]
+        return QuorumBlobs(found, place.quorum)
+    return _open_one(place, read_back)
+
+
+def _open_one(place: Path | S3Place, read_back: bool, hasty: bool = False) -> BlobStore:
+    """`hasty`: it is one of several, and others go on if it is slow."""
     if isinstance(place, Path):
         return FileBlobs(place)
-    from storage.blobs.s3 import S3Blobs  # boto3 takes half a second, for S3 alone
+    from storage.blobs.bucket import HASTY  # boto3 takes half a second, for S3 alone
+    from storage.blobs.s3 import S3Blobs
 
-    return S3Blobs(place, read_back)
+    return S3Blobs(place, read_back, HASTY if hasty else None)
 
 
 def _parse_s3(text: str) -> S3Place:
@@ -115,6 +186,7 @@ def _parse_s3(text: str) -> S3Place:
         fields.get("lock", "").upper(),
         int(fields.get("days", 0)),
         fields.get("hold") == "on",
+        fields.get("public-endpoint", "").rstrip("/"),
     )
 
 
@@ -141,6 +213,7 @@ _OPTIONS: dict[str, Callable[[str], object]] = {
     "lock": {"governance", "compliance"}.__contains__,
     "days": lambda value: value.isascii() and value.isdigit() and 0 < int(value[:9]) <= MOST_DAYS,
     "hold": {"on", "off"}.__contains__,
+    "public-endpoint": _endpoint,
 }
 _WANTED = {
     "endpoint": "https://host (http:// on this machine alone)",
@@ -151,6 +224,7 @@ _WANTED = {
     "lock": "governance or compliance",
     "days": f"a number from 1 to {MOST_DAYS}",
     "hold": "on or off",
+    "public-endpoint": "https://host (http:// on this machine alone)",
 }
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError
 
-from storage.blobs.bucket import Bucket, Declined
-from storage.blobs.files import READ_BYTES, check_blob
+from storage.blobs.bucket import Bucket, Declined, Patience
+from storage.blobs.files import READ_BYTES, Member, check_blob
 from storage.blobs.place import S3Place
 from storage.blobs.uploading import Senders, Upload
 from storage.errors import BadBlob, BlobError, BlobLocked, BlobsUnavailable
@@ -28,9 +28,11 @@ PAUSE_SECONDS = 0.2
 class S3Blobs:
     """Blobs in a bucket: written only where nothing is, by `If-None-Match: *`, with their SHA-256."""
 
-    def __init__(self, place: S3Place, read_back: bool = True) -> None:
+    def __init__(
+        self, place: S3Place, read_back: bool = True, patience: Patience | None = None
+    ) -> None:
         """`read_back`: whatever is written is read again before it counts, as for a server that doesn't check sums."""
-        self.place, self.bucket, self._read_back = place, Bucket(place), read_back
+        self.place, self.bucket, self._read_back = place, Bucket(place, patience), read_back
         self._senders = Senders()
 
     def put(self, blob: str, chunks: Iterable[bytes]) -> None:
@@ -107,6 +109,19 @@ class S3Blobs:
                     self._ignoring_absent("abort_multipart_upload", upload)
                     swept.append(f"{found['Key']} (upload {found['UploadId']})")
         return swept
+
+    def link(self, blob: str, length: int, seconds: int) -> str:
+        """A presigned GET of the one object, ranges too; see the port. It ends earlier with the credentials."""
+        if (size := self.size(blob)) != length:
+            raise BadBlob("altered", f"{blob} has {size} bytes, its entry says {length}")
+        return self.bucket.presigned(self.key(blob), seconds)
+
+    def members(self) -> Sequence[Member]:
+        """It is a single store; see the port."""
+        return (Member("", self),)
+
+    def doubt(self, member: Member) -> None:
+        """There is none but this one to ask; see the port."""
 
     def key(self, blob: str) -> str:
         """The name of a blob's object; raises BlobError for what is no blob's id."""

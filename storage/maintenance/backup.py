@@ -40,7 +40,7 @@ from storage.maintenance.garbage import sweep_keys
 from storage.maintenance.scrub import Finding
 from storage.sql.entries import EntryStore, Head
 from storage.start import check_start
-from storage.stores import Stores, checked, read_apart
+from storage.stores import Stores, checked, first_good, read_apart
 
 DATABASE, ABOUT, MARKER, VKEYS = "heartwood.db", "backup.json", "heartwood.json", "log.vkey"
 KEKS = "keks.db"
@@ -210,9 +210,9 @@ def _copy_blob(source: BlobStore, target: FileBlobs, named: NamedBlob) -> bool:
         if target.size(named.blob) == named.length:
             return False
     except BlobError:
-        target.put(named.blob, checked(source, named))
+        first_good(source, lambda member: target.put(named.blob, checked(member, named)))
         return True
-    target.replace(named.blob, checked(source, named))
+    first_good(source, lambda member: target.replace(named.blob, checked(member, named)))
     return True
 
 

@@ -2,8 +2,9 @@
 
 A key goes first, under the head's lock, only while no entry names its blob; then the blob. So an append that
 names it at the same instant either comes first, and the key stays, or finds no key and is refused. A crash
-in between leaves a blob without a key, which the next sweep finds. What was reserved without a blob (the
-keys of patients, accounts and groups) stays: a text sealed under it may still come in an event.
+in between leaves a blob without a key, which the next sweep finds; a day after its birth no key comes any more
+(`KEYED_MS`). So no blob is removed under a lock: a store that hangs holds up nobody who appends. What was reserved
+without a blob (the keys of patients, accounts and groups) stays: a text sealed under it may still come in an event.
 """
 
 import fcntl
@@ -38,8 +39,6 @@ SWEEP_MS = 6 * 3_600_000
 """Time between two sweeps of a serving machine."""
 LOOK_SECONDS = 60.0
 """How often a serving process looks whether a sweep is due."""
-STRAYS_AT_ONCE = 20
-"""Blobs removed in one transaction: nobody appends meanwhile, and a remote store takes its time."""
 LAST_SWEEP = "sweep"
 """The file of the data directory that says when this machine swept last; its lock lets one process sweep."""
 
@@ -71,14 +70,8 @@ def sweep(stores: Stores, data: Path, now: int, check: Check = lambda: None) -> 
     restored = _restored_at(stores)
     for page in strays(stores, before, check):
         swept.kept += [one.blob for one in page.blobs if time_of(one.blob) <= restored]
-        later = [
-            one
-            for one in page.blobs
-            if time_of(one.blob) > restored and not _held(stores, one, swept.locked)
-        ]
-        for first in range(0, len(later), STRAYS_AT_ONCE):
-            some = later[first : first + STRAYS_AT_ONCE]
-            _remove_strays(stores, page._replace(blobs=some), swept)
+        later = [one for one in page.blobs if time_of(one.blob) > restored]
+        _remove_strays(stores, page._replace(blobs=later), swept)
     swept.files += stores.blobs.sweep(before)
     for folder in (data, data / "keeper", data / "people"):
         for path in leftovers(folder, before) if folder.is_dir() else ():
@@ -111,14 +104,14 @@ def _remove_staged(stores: Stores, page: Page, swept: Collected) -> None:
 
 
 def _remove_strays(stores: Stores, page: Page, swept: Collected) -> None:
-    """Remove blobs within the transaction that shows that they have no key: none can be staged meanwhile."""
+    """Remove blobs that have no key and, as old as they are, get none any more."""
     if not page.blobs:
         return
     with stores.database.write() as connection:
         gone = _unnamed_now(stores, connection, page)
         keyed = {k.blob for k in stores.keys.blob_keys(connection, [one.blob for one in gone])}
-        gone = [one for one in gone if one.blob not in keyed]
-        _remove(stores, gone, swept.strays, swept.locked)
+    gone = [one for one in gone if one.blob not in keyed]
+    _remove(stores, gone, swept.strays, swept.locked)
 
 
 def _remove(stores: Stores, gone: Sequence[Unnamed], removed: list[str], locked: list[str]) -> None:
@@ -129,14 +122,6 @@ def _remove(stores: Stores, gone: Sequence[Unnamed], removed: list[str], locked:
         except BlobLocked as error:
             if str(error) not in locked:
                 locked.append(str(error))
-
-
-def _held(stores: Stores, one: Unnamed, locked: list[str]) -> bool:
-    """Whether a lock holds a blob, asked before anybody has to wait; then it is told of once."""
-    words = stores.blobs.held(one.blob)
-    if words and words not in locked:
-        locked.append(words)
-    return bool(words)
 
 
 def _unnamed_now(stores: Stores, connection: Connection, page: Page) -> list[Unnamed]:

@@ -21,7 +21,7 @@ from storage.errors import BadBlob, BlobError
 from storage.keytable import NamedBlob, named_blob
 from storage.maintenance.orphans import PAGE
 from storage.maintenance.scrub import Finding
-from storage.stores import Stores, bring, checked, read_apart
+from storage.stores import Stores, bring, checked, first_good, read_apart
 
 THREADS = 8
 """Blobs copied at a time: each waits for the disk or the network."""
@@ -89,10 +89,12 @@ def move(
 
 def _bring(source: BlobStore, target: BlobStore, named: NamedBlob) -> bool:
     """`bring`, and whatever was copied is read back and compared."""
-    copied = bring(source, target, named)
-    if copied:
-        for _ in checked(target, named):
-            pass
+    copied = False
+    for member in target.members():
+        if bring(source, member.store, named):
+            copied = True
+            for _ in checked(member.store, named):
+                pass
     return copied
 
 
@@ -100,18 +102,26 @@ def _bring_unnamed(stores: Stores, source: BlobStore, target: BlobStore, done: M
     """Copy what is not named yet; of what is staged, the key's row says the SHA-256."""
     listed = iter(source.list())
     while names := list(islice(listed, PAGE)):
-        missing = [name for name in names if not _there(target, name)]
+        missing = [
+            (name, member.store)
+            for name in names
+            for member in target.members()
+            if not _there(member.store, name)
+        ]
         with stores.database.read() as connection:
-            rows = {key.blob: key.sha256 for key in stores.keys.blob_keys(connection, missing)}
-        for name in missing:
+            wanted = list({name for name, _ in missing})
+            rows = {key.blob: key.sha256 for key in stores.keys.blob_keys(connection, wanted)}
+        brought = set()
+        for name, store in missing:
             try:
-                target.put(name, _staged(source, name, rows.get(name)))
+                _put_staged(source, store, name, rows.get(name))
             except BlobError as error:
                 # Swept meanwhile, or brought by another run: no harm.
-                if _there(source, name) and not _there(target, name):
+                if _there(source, name) and not _there(store, name):
                     done.findings.append(Finding("altered", str(error), blob=name))
                 continue
-            done.unnamed += 1
+            brought.add(name)
+        done.unnamed += len(brought)
 
 
 def _there(store: BlobStore, blob: str) -> bool:
@@ -120,6 +130,10 @@ def _there(store: BlobStore, blob: str) -> bool:
     except BlobError:
         return False
     return True
+
+
+def _put_staged(source: BlobStore, target: BlobStore, blob: str, sha256: bytes | None) -> None:
+    first_good(source, lambda member: target.put(blob, _staged(member, blob, sha256)))
 
 
 def _staged(store: BlobStore, blob: str, sha256: bytes | None) -> Iterator[bytes]:

@@ -76,7 +76,7 @@ def staged(stores: Stores, before: int, check: Check = lambda: None) -> Iterator
 
 
 def strays(stores: Stores, before: int, check: Check = lambda: None) -> Iterator[Page]:
-    """Blobs written before `before` (Unix ms) that have no key, and that no entry names; by pages."""
+    """Blobs born and written before `before` (Unix ms) that have no key, and that no entry names; by pages."""
     size, listed = _size(stores), iter(stores.blobs.list())
     while names := list(islice(listed, PAGE)):
         check()
@@ -85,7 +85,7 @@ def strays(stores: Stores, before: int, check: Check = lambda: None) -> Iterator
         found = [
             Unnamed(name, "", "", _written(stores, name)) for name in names if name not in keyed
         ]
-        page = [one for one in found if one.since < before]
+        page = [one for one in found if max(one.since, time_of(one.blob)) < before]
         if page:
             yield Page(still_unnamed(stores, page, size, 0, check), size)
 

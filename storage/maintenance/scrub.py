@@ -1,10 +1,10 @@
 """Scrub: every blob, and every key's row, against what the log says of them. Reading ciphertext needs no key.
 
 It runs while others serve and append: entries below the size it began with never change, and what they name
-is never removed.
+is never removed. Of several stores each is compared, and one that lacks a blob gets it from another that is good.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -15,7 +15,7 @@ from ledger.errors import LedgerError
 from ledger.forms import parse_entry
 from ledger.merkle import Frontier, leaf_hash
 from ledger.tiles import TILE_WIDTH
-from storage.blobs.files import BlobStore
+from storage.blobs.files import BlobStore, Member
 from storage.errors import BadBlob, BlobsUnavailable
 from storage.keytable import NamedBlob, named_blob, named_objects
 from storage.maintenance.garbage import SWEEP_MS
@@ -34,7 +34,7 @@ class Finding:
     """Something that is not as the log says.
 
     `what`: missing, altered, unreadable, surplus, of a blob; `no key`, `other key`, of a key's row; `entry`,
-    of the log itself; `store`, of a blob store that can't be listed.
+    of the log itself; `store`, of a blob store that can't be listed, or of one of several that doesn't answer.
     """
 
     what: str
@@ -68,6 +68,8 @@ class Scrub:
     now: int
     good: BlobStore | None = None
     done: Scrubbed = field(default_factory=Scrubbed)
+    _silent: set[str] = field(default_factory=set)
+    """Of several stores those that didn't answer: they are asked no more."""
 
     def findings(
         self, progress: Callable[[int, int], None] = lambda done, size: None
@@ -104,7 +106,7 @@ class Scrub:
         self.done.entries += len(bundle)
         found += self._keys(entries)
         named = [one for entry in entries if (one := named_blob(entry)) is not None]
-        found += [finding for finding in pool.map(self._blob, named) if finding is not None]
+        found += [finding for findings in pool.map(self._blob, named) for finding in findings]
         self.done.blobs += len(named)
         yield from sorted(found, key=lambda finding: finding.seq or 0)
 
@@ -135,26 +137,57 @@ class Scrub:
                 yield Finding("other key", f"the key's row of {one.blob} does not match", *place)
         self.done.keys += len(objects) + len(named)
 
-    def _blob(self, named: NamedBlob) -> Finding | None:
-        """What is wrong with a blob, put right if a good copy is at hand."""
-        try:
-            for _ in checked(self.stores.blobs, named):
-                pass
-        except BadBlob as error:
-            place = (named.seq, named.patient, named.record, named.blob)
-            return Finding(error.what, str(error), *place, self._repair(named))
-        self.done.bytes += named.size
-        return None
+    def _blob(self, named: NamedBlob) -> list[Finding]:
+        """What is wrong with a blob in any store, put right if a good copy is at hand."""
+        members = self.stores.blobs.members()
+        found, good = list[Finding](), list[Member]()
+        bad = list[tuple[Member, BadBlob]]()
+        for member in members:
+            if member.name in self._silent:
+                continue
+            try:
+                for _ in checked(member.store, named):
+                    pass
+                good.append(member)
+            except BadBlob as error:
+                bad.append((member, error))
+            except BlobsUnavailable as error:
+                if len(members) == 1:
+                    raise
+                found += self._no_answer(member, error)
+        place = (named.seq, named.patient, named.record, named.blob)
+        for member, wrong in bad:
+            words = f"{member.name}: {wrong}" if member.name else str(wrong)
+            found.append(Finding(wrong.what, words, *place, self._repair(named, member, good)))
+        if not bad:
+            self.done.bytes += named.size
+        return found
 
-    def _repair(self, named: NamedBlob) -> str:
-        """Bring a good copy back; how, or "" if there is none."""
-        if self.good is None:
-            return ""
-        try:
-            aside = self.stores.blobs.replace(named.blob, checked(self.good, named))
-        except BadBlob:  # the copy isn't good, either: nothing was changed
-            return ""
-        return f"repaired from the copy; the bad one is {aside}" if aside else "restored"
+    def _no_answer(self, member: Member, error: BlobsUnavailable) -> list[Finding]:
+        """Told once of each store."""
+        if member.name in self._silent:
+            return []
+        self._silent.add(member.name)
+        return [Finding("store", f"{member.name} was not compared from here on: {error}")]
+
+    def _repair(self, named: NamedBlob, bad: Member, good: Sequence[Member]) -> str:
+        """Bring a good copy back from another store or from the copy at hand; how, or "" if there is none."""
+        sources = [(f" from {member.name}", member.store) for member in good]
+        if self.good is not None:
+            sources += [(" from the copy", member.store) for member in self.good.members()]
+        for words, source in sources:
+            try:
+                aside = bad.store.replace(named.blob, checked(source, named))
+            except BadBlob:  # the copy isn't good, either: nothing was changed
+                continue
+            except BlobsUnavailable:
+                if not bad.name:
+                    raise
+                continue
+            if aside:
+                return f"repaired{words}; the bad one is {aside}"
+            return f"restored{words}" if bad.name else "restored"
+        return ""
 
     def _surplus(self) -> Iterator[Finding]:
         before = self.now - UNSWEPT_MS

@@ -33,7 +33,8 @@ def heartwood(settings: Settings, *arguments: object) -> Ran:
     """Run one command on the ledger of these settings."""
     names = {
         "HEARTWOOD_DATA": settings.data, "HEARTWOOD_DATABASE_URL": settings.database_url,
-        "HEARTWOOD_BLOBS": settings.blobs, "XDG_STATE_HOME": settings.data.with_name("state"),
+        "HEARTWOOD_BLOBS": settings.blobs, "HEARTWOOD_BLOBS_QUORUM": str(settings.blobs_quorum),
+        "XDG_STATE_HOME": settings.data.with_name("state"),
     }  # fmt: skip
     environment = {name: str(value) for name, value in names.items()}
     if settings.witness_policy is not None:

@@ -242,6 +242,7 @@ def serving(
         "HEARTWOOD_DATA": str(settings.data),
         "HEARTWOOD_DATABASE_URL": settings.database_url,
         "HEARTWOOD_BLOBS": settings.blobs,
+        "HEARTWOOD_BLOBS_QUORUM": str(settings.blobs_quorum),
         "HEARTWOOD_PROXIES": settings.proxies,
         "HEARTWOOD_PASSPHRASE": settings.secret() or "",
     }

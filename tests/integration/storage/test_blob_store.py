@@ -31,6 +31,8 @@ class Kind(NamedTuple):
     piece: int = 64 * 1024
     """Of what a writer is killed over, in bytes: the third must have left something."""
     read_back: bool = False
+    copies: int = 1
+    """Stores behind it that each hold a blob."""
 
 
 def _file(request: pytest.FixtureRequest, folder: Path) -> str:
@@ -47,11 +49,22 @@ def _s3_versions(request: pytest.FixtureRequest, folder: Path) -> str:
     return gateway.setting(gateway.place(versions=True, prefix=""))
 
 
+def _two_files(request: pytest.FixtureRequest, folder: Path) -> str:
+    return f"east=file:{folder / 'east'} west=file:{folder / 'west'}"
+
+
+def _three_mixed(request: pytest.FixtureRequest, folder: Path) -> str:
+    places = (_s3(request, folder), f"file:{folder / 'blobs'}", _s3_versions(request, folder))
+    return " ".join(f"{name}={place}" for name, place in zip(("a", "b", "c"), places, strict=True))
+
+
 KINDS = {
     "files": Kind(_file),
     "s3": Kind(_s3, PART_BYTES),
     "s3 with versions": Kind(_s3_versions, PART_BYTES),
     "s3 read back": Kind(_s3, PART_BYTES, True),
+    "two folders": Kind(_two_files, PART_BYTES, copies=2),
+    "a folder and two buckets": Kind(_three_mixed, PART_BYTES, copies=3),
 }
 """Every store; what stands here keeps the whole contract."""
 RANGES = (
@@ -300,7 +313,7 @@ def test_sweep_removes_what_killed_writers_left(store: BlobStore, at: Opened) ->
     store.put(kept, [b"kept"])
     kill_a_writer(at, blob)
     assert list(store.sweep(0)) == []
-    assert len(store.sweep(wall_clock() + CLOCK_MS)) == 1
+    assert len(store.sweep(wall_clock() + CLOCK_MS)) == at.kind.copies
     assert list(store.sweep(wall_clock() + CLOCK_MS)) == []
     assert whole(store, kept) == b"kept"
     store.put(blob, [b"again"])

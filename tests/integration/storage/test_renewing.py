@@ -172,9 +172,9 @@ def test_a_key_staged_under_an_older_kek_is_refused_whole(people: People) -> Non
     reserve(ledger, people.doctor.account, [request], {blob: 1})
     old = ledger.keys.object_key(pat, record), ledger.keys.blob_key(blob)
     renewing_of(people.fixture).one(pat)
-    objects, blobs = [old[0]._replace(object="rc_new")], [old[1]._replace(blob="bl_new")]
+    objects, blobs = [old[0]._replace(object="rc_new")], [old[1]._replace(blob=people.id("bl"))]
     with pytest.raises(KeyRenewed, match="got one under version 1, expected 2 at least"):
-        ledger.keys.stage(objects, blobs)
+        ledger.keys.stage(ledger.clock, objects, blobs)
     with pytest.raises(NotFound):
         ledger.keys.object_key(pat, "rc_new")
 

@@ -176,6 +176,8 @@ CODES = {
     (403, "AccessDenied"): "access is denied",
     (404, "NoSuchBucket"): "there is no such bucket",
     (400, "AuthorizationHeaderMalformed"): "the bucket is in another region than us-east-1",
+    (301, "PermanentRedirect"): "the bucket is in another region than us-east-1",
+    (400, "InvalidToken"): "the session token is not valid there",
 }
 
 

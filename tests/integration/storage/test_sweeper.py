@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import threading
-import time
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -35,8 +34,6 @@ from tests.support.ledger_fixture import LedgerFixture, Person
 from tests.support.server import PATIENCE_SECONDS, until
 
 RACES = 40
-PAUSE_SECONDS = 0.3
-"""Long enough for a key that need not wait."""
 
 
 def caller(actor: Actor) -> Caller:
@@ -257,36 +254,61 @@ def test_an_append_between_look_and_lock(fixture: LedgerFixture) -> None:
 
 
 def test_a_key_that_comes_while_its_blob_is_swept(fixture: LedgerFixture) -> None:
-    """It waits for the sweep, and then finds no blob: told before any event."""
-    pat, sweeping = fixture.person(), threading.Event()
+    """A day after the blob's birth it is refused, whether or not the blob is gone yet: told before any event."""
+    pat, sweeping, told = fixture.person(), threading.Event(), threading.Event()
     folder = fixture.settings.data / "blobs"
 
     class Slow(FileBlobs):
-        """Lets others go on before it removes."""
+        """Removes once the key was refused."""
 
         def remove(self, blob: str) -> None:
             sweeping.set()
-            time.sleep(PAUSE_SECONDS)
+            assert told.wait(PATIENCE_SECONDS)
             super().remove(blob)
 
     stores = dataclasses.replace(fixture.ledger.stores, blobs=Slow(folder))
-    now = fixture.ledger.clock()
+    now = fixture.ledger.clock() + STAGED_MS + 60_000
     with ThreadPoolExecutor(1) as pool:
 
         class Watched(FileBlobs):
-            """Goes on when a sweep has found the new blob without a key."""
+            """Goes on a day later, when a sweep has found the new blob without a key."""
 
             def put(self, blob: str, chunks: Iterable[bytes]) -> None:
                 super().put(blob, chunks)
-                os.utime(folder / blob[-2:] / blob, (0, 0))
+                fixture.ledger.clock = lambda: now
                 swept.append(pool.submit(sweep, stores, fixture.settings.data, now))
                 assert sweeping.wait(PATIENCE_SECONDS)
 
         swept: list[Future[Collected]] = []
         fixture.ledger.blobs = Watched(folder)
-        with pytest.raises(BlobError, match="is not in the blob store"):
+        with pytest.raises(BlobError, match="took longer than 12 hours: it is given up"):
             fixture.record(pat)
+        told.set()
         assert len(swept[0].result().strays) == 1
+    fixture.ledger.clock = wall_clock
+
+
+def test_a_store_that_hangs_holds_up_nobody(fixture: LedgerFixture) -> None:
+    """While orphans, staged or without a key, are removed from a remote store, others append."""
+    pat, asked = fixture.person(), list[str]()
+    stray = new_id("bl", fixture.ledger.clock())
+    fixture.ledger.blobs.put(stray, [b"sealed"])
+    staged = stage(fixture, pat)
+
+    class Hanging(FileBlobs):
+        """Asks for a minute's patience, in which somebody else appends."""
+
+        def remove(self, blob: str) -> None:
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(fixture.record, pat).result(PATIENCE_SECONDS)
+            asked.append(blob)
+            super().remove(blob)
+
+    hanging = Hanging(fixture.settings.data / "blobs")
+    stores = dataclasses.replace(fixture.ledger.stores, blobs=hanging)
+    now = fixture.ledger.clock() + STAGED_MS + 60_000
+    found = sweep(stores, fixture.settings.data, now)
+    assert (found.blobs, found.strays) == ([staged.blob], [stray]) == (asked[:1], asked[1:])
 
 
 def test_the_walk_ends_at_the_birth(fixture: LedgerFixture) -> None:

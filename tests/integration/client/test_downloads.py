@@ -1,0 +1,195 @@
+"""Ciphertext straight from the blob store: only for who opens it at the own end, only of that blob, only for a minute."""
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from api.app.settings import Settings
+from client.downloads import download
+from client.http import HttpClient
+from crypto.blobs import blob_context, open_stream, sealed_length
+from crypto.encoding import b64encode
+from crypto.shares import open_share, share_info
+from identity.actors import new_id
+from journeys.errors import AccessDenied
+from ledger.errors import Tampered
+from records.opening import LINK_SECONDS, OpenedRecord
+from storage.blobs.files import FileBlobs
+from storage.blobs.place import open_place
+from storage.blobs.s3 import S3Blobs
+from storage.clock import wall_clock
+from storage.errors import BadBlob, BlobError, Unavailable
+from tests.support.ledger_fixture import LedgerFixture, Person
+from tests.support.server import serving
+from tests.support.versitygw import Gateway
+
+CONTENT = os.urandom(12_000_000)
+
+
+class Served:
+    """A ledger on S3 with a server over it, and one record."""
+
+    def __init__(self, fixture: LedgerFixture, client: HttpClient, url: str) -> None:
+        self.fixture, self.client, self.url = fixture, client, url
+        self.pat = fixture.person()
+        self.up = fixture.record(self.pat, CONTENT)
+        self.private = X25519PrivateKey.generate()
+
+    def event(self, person: Person, reply: bool = True) -> dict[str, Any]:
+        """A reading of the record."""
+        receiver = self.private.public_key().public_bytes_raw()
+        body = {"blob": self.up.blob, "purpose": "PATRQT", "record": self.up.record, "version": 1}
+        body |= {"reply": b64encode(receiver)} if reply else {}
+        return person.actor.event("record.opened", self.pat.stream, body, wall_clock())
+
+    def plain(self, event: dict[str, Any], shown: OpenedRecord) -> bytes:
+        """What the reader makes of it."""
+        assert shown.share is not None
+        receiver = self.private.public_key().public_bytes_raw()
+        info = share_info(self.pat.patient, event["id"], receiver, self.up.blob)
+        key = open_share(self.private.private_bytes_raw(), info, shown.share)
+        context = blob_context(self.pat.patient, self.up.record, self.up.blob)
+        return b"".join(open_stream(key, context, shown.content))
+
+
+def on(settings: Settings) -> Iterator[Served]:
+    """Found a ledger there and serve it."""
+    fixture = LedgerFixture.found(settings)
+    with serving(settings) as served:
+        client = HttpClient(served.url, vkeys=fixture.ledger.vkeys)
+        yield Served(fixture, client, served.url)
+        client.close()
+    fixture.verify()
+    fixture.close()
+
+
+@pytest.fixture
+def served(gateway: Gateway, tmp_path: Path) -> Iterator[Served]:
+    yield from on(Settings(data=tmp_path / "data", blobs=gateway.setting(gateway.place())))
+
+
+def test_the_ciphertext_comes_from_the_store(served: Served) -> None:
+    """It is what the entry says, by ranges too, and opens with the share alone."""
+    event = served.event(served.pat)
+    shown = served.client.open(served.pat.actor, event, linked=True)
+    link = shown.link
+    assert link is not None and link.seconds == LINK_SECONDS == 60
+    assert link.length == sealed_length(len(CONTENT)) and link.sha256 == served.up.sha256
+    part = httpx2.get(link.url, headers={"Range": "bytes=10-19"})
+    whole = httpx2.get(link.url)
+    assert (part.status_code, part.content) == (206, whole.content[10:20])
+    assert CONTENT[:1_000] not in whole.content
+    assert served.plain(event, shown) == CONTENT
+    assert shown.entry.event.id == event["id"]
+
+
+def test_nobody_else_gets_a_link(served: Served) -> None:
+    """Not without `reply`, not unasked, and not who has no consent; what isn't understood is refused, unwritten."""
+    shown = served.client.open(served.pat.actor, served.event(served.pat, reply=False), linked=True)
+    assert shown.link is None and b"".join(shown.content) == CONTENT
+    event = served.event(served.pat)
+    unasked = served.client.open(served.pat.actor, event)
+    assert unasked.link is None and served.plain(event, unasked) == CONTENT
+    other = served.fixture.person()
+    with pytest.raises(AccessDenied):
+        served.client.open(other.actor, served.event(other), linked=True)
+    size = served.fixture.size()
+    signed = {"event": served.event(served.pat), "sig": "x"}
+    answer = httpx2.post(
+        f"{served.url}/v1/records/{served.up.record}/content",
+        json=signed,
+        headers={"Heartwood-Download": "yes"},
+    )
+    assert answer.status_code == 400 and "expected url or no such header" in answer.text
+    assert served.fixture.size() == size
+
+
+def test_an_altered_link_gives_nothing(served: Served) -> None:
+    """Not another blob, not another time, not another method, not a listing."""
+    other = served.fixture.record(served.pat, b"another's")
+    shown = served.client.open(served.pat.actor, served.event(served.pat), linked=True)
+    assert shown.link is not None
+    url, blob = shown.link.url, served.up.blob
+    altered = (
+        url.replace(f"/{blob[-2:]}/{blob}", f"/{other.blob[-2:]}/{other.blob}"),
+        url.replace("X-Amz-Expires=60", "X-Amz-Expires=6000"),
+        url.replace("X-Amz-Signature=", "X-Amz-Signature=0"),
+        url.partition("?")[0],
+        url.replace(f"/{blob[-2:]}/{blob}", ""),
+    )
+    for bad in altered:
+        assert bad != url and httpx2.get(bad).status_code in (400, 403), bad
+    for method in ("PUT", "DELETE"):
+        assert httpx2.request(method, url).status_code in (400, 403)
+    assert httpx2.get(url).status_code == 200
+
+
+def test_a_link_ends(gateway: Gateway) -> None:
+    store, blob = open_place(gateway.place()), new_id("bl", wall_clock())
+    store.put(blob, [b"sealed"])
+    url = store.link(blob, 6, 1)
+    assert httpx2.get(url).content == b"sealed"
+    while httpx2.get(url).status_code == 200:
+        time.sleep(0.2)
+    assert httpx2.get(url).status_code in (400, 403)
+
+
+def test_a_link_is_for_what_is_there(gateway: Gateway, tmp_path: Path) -> None:
+    """Of an object of another length, or none, there is no link; of a folder never; its host may be another."""
+    place, blob = gateway.place(), new_id("bl", wall_clock())
+    store = open_place(place)
+    with pytest.raises(BlobError, match="is not in the blob store"):
+        store.link(blob, 6, 60)
+    store.put(blob, [b"sealed"])
+    with pytest.raises(BadBlob, match="has 6 bytes, its entry says 7"):
+        store.link(blob, 7, 60)
+    folder = FileBlobs(tmp_path)
+    folder.put(blob, [b"sealed"])
+    assert folder.link(blob, 6, 60) == ""
+    elsewhere = S3Blobs(replace(place, public_endpoint="https://blobs.hospital.example"))
+    assert elsewhere.link(blob, 6, 60).startswith(
+        f"https://blobs.hospital.example/{place.bucket}/w/"
+    )
+
+
+def test_a_folder_streams(tmp_path: Path) -> None:
+    """Where there are no links the content comes as ever, also to who would take one."""
+    for served in on(Settings(data=tmp_path / "data")):
+        event = served.event(served.pat)
+        shown = served.client.open(served.pat.actor, event, linked=True)
+        assert shown.link is None and served.plain(event, shown) == CONTENT
+
+
+def test_of_several_stores_the_first_that_has_links(gateway: Gateway, tmp_path: Path) -> None:
+    blobs = f"here=file:{tmp_path / 'here'} there={gateway.setting(gateway.place())}"
+    for served in on(Settings(data=tmp_path / "data", blobs=blobs)):
+        event = served.event(served.pat)
+        shown = served.client.open(served.pat.actor, event, linked=True)
+        assert shown.link is not None and served.plain(event, shown) == CONTENT
+
+
+def test_the_client_believes_no_link(served: Served) -> None:
+    """Another hash, another length, plain HTTP elsewhere, a link that ended: told, and without the link in the words."""
+    shown = served.client.open(served.pat.actor, served.event(served.pat), linked=True)
+    link = shown.link
+    assert link is not None
+    with pytest.raises(Tampered, match="does not have the SHA-256"):
+        b"".join(download(replace(link, sha256=bytes(32))))
+    with pytest.raises(Tampered, match="has more than"):
+        b"".join(download(replace(link, length=link.length - 1)))
+    with pytest.raises(Unavailable, match="was cut short"):
+        b"".join(download(replace(link, length=link.length + 1)))
+    for url in ("http://blobs.example/x", "file:///etc/passwd", "ftp://localhost/x"):
+        with pytest.raises(Tampered, match="expected https://"):
+            b"".join(download(replace(link, url=url)))
+    ended = replace(link, url=link.url.replace("X-Amz-Signature=", "X-Amz-Signature=0"))
+    with pytest.raises(Unavailable) as told:
+        b"".join(download(ended))
+    assert "Signature" not in str(told.value) and "did not give the download" in str(told.value)
