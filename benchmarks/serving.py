@@ -153,7 +153,7 @@ def figures() -> list[Figure]:
 
 def _measure(place: Path, url: str, where: str) -> list[Figure]:
     fixture = BenchFixture.build(place, 500, url)
-    doctor, records = _readable(fixture)
+    doctor, records = readable(fixture)
     with server(fixture, WORKERS) as port:
         one = _best(lambda: load(port, place, single(fixture, EVENTS)))
         many = _best(lambda: load(port, place, bundled(fixture, BUNDLES), 4))
@@ -171,7 +171,7 @@ def _measure(place: Path, url: str, where: str) -> list[Figure]:
     ]
 
 
-def _readable(fixture: BenchFixture) -> tuple[Actor, list[Any]]:
+def readable(fixture: BenchFixture) -> tuple[Actor, list[Any]]:
     """A doctor of the writing hospital, and records to read."""
     ledger = fixture.ledger
     doctor, _ = registering.add_member(

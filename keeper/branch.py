@@ -64,20 +64,23 @@ class Branch:
         """
         if not evidence.receipts:
             raise ProofError("got no receipt")
-        shown = self.opened(evidence.receipts[0].checkpoint)
+        return self.lies(evidence.receipts[0].checkpoint, evidence.since, evidence.proof)
+
+    def lies(self, note: bytes, since: int, proof: Sequence[bytes]) -> Checkpoint | Conflict:
+        """A checkpoint, once it is proved to lie on the branch; see `follow`."""
+        shown = self.opened(note)
         if self._known.get(shown.size) == shown.root:
             return shown
         end = self._read.end()
         if max(shown.size, self._floor.size) > end.size:
             return Conflict(end.size, behind=True)
         self._keep(end)
-        root = self._known.get(evidence.since)
+        root = self._known.get(since)
         # What is extended by a checkpoint of the branch lies on it, whatever came since. What extends an
         # older one than the last may leave the branch after it.
-        if root is None or shown.size > evidence.since:
+        if root is None or shown.size > since:
             return Conflict(end.size)
-        known = Checkpoint(shown.origin, evidence.since, root)
-        check_consistency(shown.size, shown.root, known.size, known.root, evidence.proof)
+        check_consistency(shown.size, shown.root, since, root, proof)
         self._keep(shown)
         return shown
 
@@ -87,6 +90,11 @@ class Branch:
         self._trusted.reset(note)  # first: what is read anew from here on must come by it
         self._floor, self._known = checkpoint, {}
         self._read.forget()
+
+    def hold_to(self, shown: Checkpoint, note: bytes) -> None:
+        """Have it on the disk that the branch goes through this checkpoint, which lies on it."""
+        self._trusted.saw(shown.size, note, self._clock())
+        self._trusted.write_now()
 
     def write_now(self) -> None:
         """Write the last checkpoint that was read up to to its file."""

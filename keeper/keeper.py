@@ -9,16 +9,18 @@ word about the log, and keeps the last checkpoint it saw in a file of its own (`
 import os
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from pathlib import Path
 
 from crypto import wraps
 from crypto.encoding import b64decode
 from crypto.errors import CryptoError
-from crypto.notes import VerifierKey
+from crypto.notes import Cosigner, Note, VerifierKey
 from crypto.shares import share_info, share_once
 from crypto.signing import verify
 from durable.errors import StartRefused
 from durable.trusted import TrustedCheckpoint
 from keeper.branch import NOTES_CACHED, Branch
+from keeper.cosigning import ENDED, end_cosigning
 from keeper.errors import KeeperRefused, KeeperUnavailable
 from keeper.following import FollowedLog
 from keeper.keks import KekStore
@@ -65,11 +67,14 @@ class KeyKeeper:
         trusted: TrustedCheckpoint,
         clock: Callable[[], int],
         followed: FollowedLog,
+        cosigner: Cosigner,
+        folder: Path,
     ) -> None:
-        """`roots`: of the store's KEKs; `log_keys`: pinned, not taken from the log; `clock`: Unix ms; `followed`: its reading of it."""
+        """`roots`: of the store's KEKs; `log_keys`: pinned, not taken from the log; `clock`: Unix ms; `followed`: its reading of it;
+        `cosigner`: its keys as a witness; `folder`: where it says that it cosigns no more."""
         self._keks, self._store, self._origin = Keks(store, roots), store, log_keys[0].name
         self._log_keys, self._clock = tuple(log_keys), clock
-        self._followed = followed
+        self._followed, self._cosigner, self._folder = followed, cosigner, folder
         self._branch = Branch(log_keys, trusted, lambda: self._clock(), followed)
         self._proved = lru_cache(maxsize=NOTES_CACHED)(self._prove)
 
@@ -116,6 +121,31 @@ class KeyKeeper:
             return self._branch.take(since, entries, checkpoint, proof)
         except (LedgerError, CryptoError) as error:
             raise KeeperRefused(f"the log can't be followed: {error}") from error
+
+    # A witness.
+
+    def vkeys(self) -> list[str]:
+        """Its verifier keys as a witness: Ed25519, ML-DSA-44."""
+        return [str(key) for key in self._cosigner.keys]
+
+    def cosign(self, since: int, checkpoint: bytes, proof: Sequence[bytes]) -> bytes | Conflict:
+        """Its cosignatures, as the lines of a note, of a checkpoint (its note) that it has read up to.
+
+        `proof`: the consistency proof to the size `since`, which it told last. What it cosigned it holds to, on the disk
+        before it answers. Raises KeeperRefused for another log's, and after a restoration.
+        """
+        if (self._folder / ENDED).exists():
+            raise KeeperRefused(
+                "the log was restored after it had been cosigned: the keeper cosigns no second history"
+            )
+        try:
+            shown = self._branch.lies(checkpoint, since, proof)
+            if isinstance(shown, Conflict):
+                return shown
+            self._branch.hold_to(shown, checkpoint)
+            return self._cosigner.cosign(Note.parse(checkpoint).text, self._clock() // 1000)
+        except (LedgerError, CryptoError) as error:
+            raise KeeperRefused(f"the checkpoint is not cosigned: {error}") from error
 
     # Encrypting: open to whoever may append.
 
@@ -365,6 +395,9 @@ class KeyKeeper:
                 f"ledger.restored speaks of {entry.event.body['last_size']} entries, and the keeper saw {self.seen.size}"
             )
         self._check_signature(entry, operator["account"], operator["key"], operator["public_key"])
+        end_cosigning(
+            self._folder, restored.checkpoint
+        )  # first: a crash leaves no witness of two histories
         self._branch.go_on_from(restored.checkpoint)
 
     def close(self) -> None:

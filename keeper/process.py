@@ -12,6 +12,7 @@ from pathlib import Path
 from durable.errors import StartRefused, StorageError
 from durable.trusted import TrustedCheckpoint
 from keeper.child import HELD, READY, KeeperPlace
+from keeper.cosigning import open_cosigner
 from keeper.following import FOLLOWED, FollowedLog
 from keeper.keeper import KeyKeeper
 from keeper.keks import KEKS, KekStore
@@ -44,7 +45,8 @@ def open_keeper(
             folder / CHECKPOINT, WRITE_MS, lambda note: open_checkpoint(note, keys).size
         )
         followed = FollowedLog(folder / FOLLOWED, keys[0].name)
-        keeper = KeyKeeper(roots, store, keys, trusted, clock, followed)
+        cosigner = open_cosigner(folder, keys[0].name, place.secret)
+        keeper = KeyKeeper(roots, store, keys, trusted, clock, followed, cosigner, folder)
         if create:
             keeper.create()
         keeper.check_root()

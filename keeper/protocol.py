@@ -203,6 +203,14 @@ class Keeper(Protocol):
         """How far it follows the log."""
         ...
 
+    def vkeys(self) -> list[str]:
+        """Its verifier keys as a witness."""
+        ...
+
+    def cosign(self, since: int, checkpoint: bytes, proof: Sequence[bytes]) -> bytes | Conflict:
+        """Its cosignatures of a checkpoint that it has read up to."""
+        ...
+
     def alarms(self) -> list[Alarm]:
         """What it found that is not what the rules give, in the log's order."""
         ...

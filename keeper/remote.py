@@ -121,6 +121,16 @@ class RemoteKeeper:
         found: Standing = self._ask("standing")
         return found
 
+    def vkeys(self) -> list[str]:
+        """Its verifier keys as a witness."""
+        found: list[str] = self._ask("vkeys")
+        return found
+
+    def cosign(self, since: int, checkpoint: bytes, proof: Sequence[bytes]) -> bytes | Conflict:
+        """Its cosignatures of a checkpoint that it has read up to."""
+        found: bytes | Conflict = self._ask("cosign", since, checkpoint, proof)
+        return found
+
     def alarms(self) -> list[Alarm]:
         """What it found that is not what the rules give."""
         found: list[Alarm] = self._ask("alarms")

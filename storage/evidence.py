@@ -60,6 +60,15 @@ def of_entries(ledger: LogReader, *seqs: int) -> Proofs:
     return Proofs(receipts, size, ledger.prove)
 
 
+def cosigned_by_keeper(ledger: Ledger, note: bytes) -> bytes:
+    """The keeper's cosignatures of a checkpoint of this log, as the lines of a note; raises KeeperRefused."""
+    size = Checkpoint.parse(Note.parse(note).text).size
+    shown = Proofs((), size, ledger.prove)
+    return ask_keeper(
+        ledger, shown, lambda found: ledger.keeper.cosign(found.since, note, found.proof)
+    )
+
+
 def ask_keeper(ledger: Ledger, shown: Proofs, ask: Callable[[Evidence], A | Conflict]) -> A:
     """The keeper's answer to `ask`, which puts one question to it on the strength of evidence.
 

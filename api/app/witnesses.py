@@ -3,12 +3,21 @@
 from collections.abc import Sequence
 
 from api.app.settings import Settings
+from client.witnesses import WitnessConnection
 from crypto.errors import FormError
 from crypto.notes import VerifierKey
-from durable.errors import StartRefused
+from durable.errors import StartRefused, StorageError
 from ledger.errors import ProofError
 from ledger.files import read_policy
+from ledger.submitting import Answered, WitnessFailed
 from ledger.witnesses import WitnessPolicy, outside_policy
+from ledger.witnessing import Submission
+from storage.cosigning import Ask
+from storage.evidence import cosigned_by_keeper
+from storage.ledger import Ledger
+
+KEEPER = "keeper:"
+"""Where the ledger's own key keeper is, as a policy says it."""
 
 
 def witness_policy(settings: Settings, keys: Sequence[VerifierKey]) -> WitnessPolicy | None:
@@ -25,9 +34,9 @@ def witness_policy(settings: Settings, keys: Sequence[VerifierKey]) -> WitnessPo
     except (OSError, FormError, ProofError) as error:
         raise StartRefused(f"HEARTWOOD_WITNESS_POLICY: {path}: {error}") from error
     for name, url in policy.urls.items():
-        if not url.startswith(("http://", "https://")):
+        if url != KEEPER and not url.startswith(("http://", "https://")):
             raise StartRefused(
-                f"HEARTWOOD_WITNESS_POLICY: {path}: the witness {name} has {url!r}, expected http://… or https://…"
+                f"HEARTWOOD_WITNESS_POLICY: {path}: the witness {name} has {url!r}, expected http://…, https://… or {KEEPER}"
             )
     if not policy.met_by(list(policy.urls)):
         raise StartRefused(
@@ -35,3 +44,17 @@ def witness_policy(settings: Settings, keys: Sequence[VerifierKey]) -> WitnessPo
             "have a URL (witness NAME VKEY URL)"
         )
     return policy
+
+
+def asking(ledger: Ledger, connection: WitnessConnection) -> Ask:
+    """Asks witnesses over HTTP, and the ledger's own key keeper where it is."""
+
+    def ask(url: str, body: bytes) -> Answered:
+        if url != KEEPER:
+            return connection.ask(url, body)
+        try:
+            return Answered(200, cosigned_by_keeper(ledger, Submission.parse(body).note))
+        except StorageError as error:
+            raise WitnessFailed(f"the key keeper: {error}") from error
+
+    return ask

@@ -117,6 +117,17 @@ def alarms(data: Data = None, json_: Json = False) -> None:
     raise typer.Exit(WRONG if found else GOOD)
 
 
+@keeper_app.command("vkeys")
+def vkeys(data: Data = None, json_: Json = False) -> None:
+    """Print the key keeper's verifier keys as a witness, for the policy of its own log (`witness NAME VKEY keeper:`)."""
+    ledger = open_ledger(settings(data))
+    try:
+        found = ledger.keeper.vkeys()
+    finally:
+        ledger.close()
+    say(json_, {"vkeys": found}, *found)
+
+
 def _where(taken: bool) -> str:
     return "" if taken else ", which the keeper was given to read and refused"
 

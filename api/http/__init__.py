@@ -22,6 +22,7 @@ from starlette.routing import Route
 from api.app.metrics import Metrics
 from api.app.opening import open_ledger
 from api.app.settings import Settings
+from api.app.witnesses import asking
 from api.http import appending, health, log, problems, readings, signing_in, views, writing
 from api.http.bodies import Bodies
 from api.http.bounded import Bounded
@@ -118,7 +119,7 @@ def _witnessed(ledger: Ledger, metrics: Metrics) -> Iterator[None]:
         return
     with (
         closing(WitnessConnection()) as asked,
-        WitnessFeed(ledger, ledger.witnesses, asked.ask, metrics.witnessed).running(),
+        WitnessFeed(ledger, ledger.witnesses, asking(ledger, asked), metrics.witnessed).running(),
     ):
         yield
 

@@ -18,6 +18,7 @@ from api.app.settings import Settings
 from durable.errors import StartRefused
 from identity.actors import read_keyfile, rewrap_keyfile
 from identity.errors import KeyFileError
+from keeper.cosigning import COSIGNING
 from keeper.roots import RootPlace, load_root, rewrap_root
 from keeper.rotating import RootStanding, Rotated, needed_roots, rotate_store, standing_roots
 
@@ -62,7 +63,9 @@ def change_passphrase(
                 raise
             left.append(path)
     seeds = [settings.data / "keys" / name for name in SEEDS]
-    for path in [*seeds, settings.roots() / IDENTITY_ROOT]:
+    kept = keeper_folder(settings)
+    cosigning = [kept / name for name in COSIGNING if (kept / name).exists()]
+    for path in [*seeds, *cosigning, settings.roots() / IDENTITY_ROOT]:
         root = _either(partial(load_root, path), old, new)
         rewrap[path] = partial(rewrap_root, path, root, new)
     elsewhere = _record_roots(settings, new, rewrap)

@@ -46,7 +46,7 @@ def test_the_calls_are_those_of_the_design() -> None:
     seal = {"label_codes", "new_key", "seal"}
     give = {"group_name", "open_fields", "release", "release_export", "staff_name"}
     renew = {"advance", "destroy", "renew", "versions"}
-    others = {"accept_restored", "alarms", "follow", "standing"}
+    others = {"accept_restored", "alarms", "cosign", "follow", "standing", "vkeys"}
     assert CALLS.keys() == seal | give | renew | others
     for name in give:
         assert "Conflict" in str(inspect.signature(CALLS[name])), name

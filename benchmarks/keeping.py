@@ -1,0 +1,102 @@
+"""The key keeper: releases by itself, what it costs appends to be read by it and by a witness, how far it is behind."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from api.app.layout import keeper_place
+from api.app.opening import open_ledger
+from benchmarks.append import BATCH, CALLERS, EVENTS, append_signed
+from benchmarks.fixture import BenchFixture
+from benchmarks.measure import Figure, workplace
+from benchmarks.serving import readable
+from client import beside
+from keeper.process import open_keeper
+from ledger.facts import sha256_of
+from ledger.sequencer import Appended
+from records.opening import SettledReading, find_record
+from storage.evidence import of_reading
+from storage.feeding import feed, feeding
+from storage.ledger import Ledger
+
+PATIENTS = 500
+RELEASES = 2_000
+ROUNDS = 3
+LOOK_SECONDS = 0.05
+"""How often it is looked how far the keeper has read."""
+
+
+def figures() -> list[Figure]:
+    """The rows of the keeper."""
+    with workplace() as place:
+        fixture = BenchFixture.build(place, PATIENTS)
+        fixture.ledger.close()
+        fixture.ledger = open_ledger(fixture.settings)  # whose keeper is a process of its own
+        feed(fixture.ledger, fixture.ledger.head().size)
+        alone = max(_appended(fixture) for _ in range(ROUNDS))
+        with _lag(fixture.ledger) as behind, feeding(fixture.ledger, lambda standing: None):
+            followed = max(_appended(fixture) for _ in range(ROUNDS))
+        out = [
+            Figure.of("append, followed", followed, alone),
+            Figure.of("keeper behind", max(behind)),
+        ]
+        fixture.ledger.close()
+    with workplace() as place:
+        fixture = BenchFixture.build(place, PATIENTS)
+        out.append(Figure.of("releases", _released(fixture)))
+        fixture.ledger.close()
+    return out
+
+
+def _appended(fixture: BenchFixture) -> float:
+    """Events a second, each signed."""
+    events = fixture.signed(fixture.uploads(EVENTS))
+    return EVENTS / append_signed(fixture, events, BATCH, CALLERS)
+
+
+@contextmanager
+def _lag(ledger: Ledger) -> Iterator[list[float]]:
+    """For how many seconds the oldest entry had lain that the keeper had not read, each time it was looked."""
+    stop, found, came = threading.Event(), [0.0], list[tuple[int, float]]()
+
+    def look() -> None:
+        while not stop.wait(LOOK_SECONDS):
+            now = time.monotonic()
+            came.append((ledger.head().size, now))
+            read = ledger.keeper.standing().size
+            while came and came[0][0] <= read:
+                came.pop(0)
+            found.append(now - came[0][1] if came else 0.0)
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield found
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _released(fixture: BenchFixture) -> float:
+    """Releases a second of processor time, by a keeper in this process: without messages, and without its callers."""
+    ledger = fixture.ledger
+    doctor, records = readable(fixture)
+    with closing(open_keeper(keeper_place(fixture.settings, ledger.vkeys))) as keeper:
+        asked = []
+        for number in range(RELEASES):
+            record = find_record(ledger, records[number % len(records)].record)
+            committed = ledger.submit([beside.reading(ledger, doctor, record, "TREAT")]).result()
+            (outcome,) = committed.outcomes
+            assert isinstance(outcome, Appended)
+            reading = SettledReading(outcome.entry, outcome.shown, committed)
+            keys = ledger.keys.of_version(reading.version.blob, record.record, record.patient)
+            asked.append((of_reading(ledger, committed, reading.entry), keys.blob, reading))
+        feed(ledger, ledger.head().size)
+        size = ledger.head().size
+        evidence = [shown.since(size) for shown, _, _ in asked]
+        began = time.process_time()
+        for given, (_, wrapped, reading) in zip(evidence, asked, strict=True):
+            key = keeper.release(given, wrapped, reading.record.record, sha256_of(reading.version))
+            assert isinstance(key, bytes), key
+        return RELEASES / (time.process_time() - began)
