@@ -48,9 +48,13 @@ def serve(
     read_marker(config)
     check_blobs(config)
     ledger = open_ledger(config)  # so that what is wrong is said here, before a port is taken
-    replication = ledger.database.replication()
-    doubt = replication.doubt if replication else None
-    listening = listen(host, port)
+    try:
+        replication = ledger.database.replication()
+        doubt = replication.doubt if replication else None
+        listening = listen(host, port)
+    except BaseException:
+        ledger.close()
+        raise
     prepare()
     common = server_options() | {
         "backlog": BACKLOG,
