@@ -61,7 +61,8 @@ class TrustedCheckpoint:
         """A checkpoint was acknowledged at `now` (Unix ms); write it if one is due."""
         if size:
             with self._lock:
-                self._pending = (size, note)
+                if self._pending is None or self._pending[0] <= size:
+                    self._pending = (size, note)
             self.write_due(now)
 
     def write_due(self, now: int) -> None:
@@ -81,6 +82,15 @@ class TrustedCheckpoint:
                 if there is None or self._size_of(there) < size:
                     replace_file(self._path, note)
             self._pending = None
+
+    def hold(self, size: int, note: bytes) -> bool:
+        """Write a checkpoint of `size` now, unless a larger one is there; gives whether the file holds at least so much."""
+        with self._lock, self._alone():
+            there = self.read()
+            if there is None or self._size_of(there) < size:
+                replace_file(self._path, note)
+            held = self.read()
+            return held is not None and self._size_of(held) >= size
 
     def advance(self, before: bytes | None, size: int, note: bytes) -> bool:
         """Put `note`, a checkpoint of `size`, in the place of `before` (None: of none), at once.

@@ -51,7 +51,8 @@ class Branch:
         """Read the entries from `since` on; see `FollowedLog.take`. Raises NoteError too."""
         shown = self.opened(note)
         size = self._read.take(since, raws, shown, proof, self._floor)
-        if size == shown.size:
+        end = self._read.end()
+        if (end.size, end.root) == (shown.size, shown.root):  # of as many entries there are others
             self._keep(shown)
             self._trusted.saw(size, note, self._clock())
         return size
@@ -93,8 +94,8 @@ class Branch:
 
     def hold_to(self, shown: Checkpoint, note: bytes) -> None:
         """Have it on the disk that the branch goes through this checkpoint, which lies on it."""
-        self._trusted.saw(shown.size, note, self._clock())
-        self._trusted.write_now()
+        if not self._trusted.hold(shown.size, note):
+            raise ProofError("another checkpoint took its place")
 
     def write_now(self) -> None:
         """Write the last checkpoint that was read up to to its file."""

@@ -1,9 +1,10 @@
 """The log as the keeper reads it itself: every entry hashed, folded, and judged by the same rules as the log's own.
 
-What changes somebody's rights (directory, keys, consent) must hold in every part, signature, signer and decision, or
-the keeper goes no further. A reading that the rules don't permit stands in the log and gets no key. Signatures of what
-fills records are checked before a key of theirs is first released. Chains of streams, refusals' limits and ids of
-events are the auditor's to check: no key hangs on them.
+What changes somebody's rights (directory, keys, consent) or fills records must hold in every part, signature, signer and
+decision, or the keeper goes no further. A reading that the rules don't permit stands in the log and gets no key.
+Signatures of what fills records are checked before a key of theirs is first released. What was signed counts once, and
+about when it was signed: else old acts could be put into the log again. Chains of streams and refusals' limits are the
+auditor's to check: no key hangs on them.
 """
 
 import logging
@@ -17,6 +18,7 @@ from consent.gate import gate
 from crypto.encoding import b64decode
 from crypto.errors import CryptoError
 from crypto.signing import verify
+from durable.files import create_file
 from durable.ownfile import OwnFile
 from keeper.errors import KeeperRefused
 from keeper.protocol import FOLLOW_ENTRIES, Alarm
@@ -30,11 +32,14 @@ from ledger.errors import LedgerError, ProofError
 from ledger.facts import Record
 from ledger.forms import parse_entry
 from ledger.merkle import Frontier, check_consistency, leaf_hash
+from ledger.policies import policy_at
 from ledger.signers import check_event
 from ledger.types import fold
 
 FOLLOWED = "followed.db"
 """Its file in the keeper's folder; where it is lost, the log is read anew."""
+FIRST = "log.first"
+"""The leaf hash of the log's entry 0, beside that file, hexadecimal: no other log is ever read. Backups hold it."""
 FILLING = frozenset({"record.amended", "record.uploaded"})
 """The types that fill records: they are many, and nobody may do more for one of them."""
 REFUSED_KEPT = 1_000
@@ -45,6 +50,8 @@ _STATE = (
     "CREATE TABLE IF NOT EXISTS unverified (seq INTEGER PRIMARY KEY, raw BLOB)",
     "CREATE TABLE IF NOT EXISTS alarms (seq INTEGER, what TEXT, taken INTEGER, PRIMARY KEY (seq, what, taken)) "
     "WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS ids (id TEXT PRIMARY KEY, time INTEGER) WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS ids_time ON ids (time)",
 )
 _LOG = logging.getLogger(__name__)
 
@@ -68,6 +75,10 @@ class _Edge:
     tree: Frontier
     unverified: list[tuple[int, bytes]] = field(default_factory=list)
     """Entries whose signature is to be checked before a key of theirs is released, not yet written."""
+    ids: dict[str, int] = field(default_factory=dict)
+    """Ids of events, and the times of their entries, not yet written."""
+    skew: int = 0
+    """The largest difference between an author's clock and the log's that a policy allowed lately, ms."""
 
 
 class FollowedLog:
@@ -79,6 +90,7 @@ class FollowedLog:
     def __init__(self, path: Path, origin: str) -> None:
         """Opens the file, or makes it: an empty one is read anew, from entry 0 on."""
         self._file = OwnFile(path, "NORMAL", (*_STATE, *TABLES))
+        self._pin = path.with_name(FIRST)
         self._origin = origin
         self._rows = StoredRows()
         self._edge: _Edge | None = None
@@ -139,6 +151,11 @@ class FollowedLog:
             for seq in sorted(rests):
                 self._check_one(connection, seq)
 
+    def count_alarms(self) -> int:
+        """How many there are."""
+        with self._file.using() as connection:
+            return int(connection.execute("SELECT count(*) FROM alarms").fetchone()[0])
+
     def alarms(self) -> list[Alarm]:
         """What was found that the rules don't give, in the log's order."""
         with self._file.using() as connection:
@@ -148,8 +165,10 @@ class FollowedLog:
     def forget(self) -> None:
         """Read the log anew from entry 0 on, after the operator declared it restored; alarms stay."""
         with self._changing() as (connection, _):
-            for table in (*ROW_TABLES, "followed", "unverified"):
+            for table in (*ROW_TABLES, "followed", "unverified", "ids"):
                 connection.execute(f"DELETE FROM {table}")
+            # What is read anew raises its alarms anew; entries of the same numbers may be others now.
+            connection.execute("UPDATE OR REPLACE alarms SET taken = 0")
             self._edge = None
 
     def close(self) -> None:
@@ -166,29 +185,80 @@ class FollowedLog:
             link = entry.link
             if (link.seq, link.prev) != (seq, edge.tip) or entry.time < edge.time:
                 raise LedgerError("it doesn't follow the entry before it")
-            self._judge(connection, edge, entry, raw)
-            for row in fold(entry, self._rows):
-                self._rows.put(row)
+            if not seq:
+                self._check_first(connection, raw)
+            if self._judge(connection, edge, entry, raw):
+                for row in fold(entry, self._rows):
+                    self._rows.put(row)
         except (LedgerError, CryptoError, LookupError) as error:
             raise Wrong(Alarm(seq, str(error), taken=False)) from error
         edge.tip, edge.time = leaf_hash(raw), entry.time
         edge.tree.append(edge.tip)
         edge.size += 1
 
-    def _judge(self, connection: sqlite3.Connection, edge: _Edge, entry: Entry, raw: bytes) -> None:
-        """Raises LedgerError or CryptoError for what changes rights; else what is wrong is an alarm."""
+    def _check_first(self, connection: sqlite3.Connection, raw: bytes) -> None:
+        """Entry 0 is the one that was read before, if any was: no other log is read here. Raises LedgerError."""
+        if not self.is_first(raw):
+            raise LedgerError("it is not the entry 0 that was read before: this is another log")
+        if not self._pin.exists():
+            create_file(self._pin, leaf_hash(raw).hex().encode() + b"\n")
+
+    def is_first(self, raw: bytes) -> bool:
+        """Whether an entry 0 is the one that was read before; any is, where none was."""
+        return not self._pin.exists() or self._pin.read_text().strip() == leaf_hash(raw).hex()
+
+    def _judge(self, connection: sqlite3.Connection, edge: _Edge, entry: Entry, raw: bytes) -> bool:
+        """Whether it counts: of what neither changes rights nor fills records, what is wrong is an alarm and doesn't.
+
+        Raises LedgerError or CryptoError for what changes rights or fills records.
+        """
         kind, seq = entry.event.type, entry.link.seq
-        if not kind.changes or kind.reading or kind.name in FILLING:
+        if not kind.changes or kind.reading:
             try:
+                self._check_once(connection, edge, entry)
                 self._check_decision(entry)
             except (LedgerError, LookupError) as error:
                 self._raise_alarm(connection, Alarm(seq, str(error)))
-            if kind.name in FILLING:
-                edge.unverified.append((seq, raw))
-            return
-        self._check_decision(entry)
+                return False
+            return True
+        self._check_once(connection, edge, entry)
         check_event(entry.event, entry.sig.key, seq, entry.time, self._origin, self._rows)
-        self._check_signature(entry)
+        if kind.name not in FILLING:
+            self._check_decision(entry)
+            self._check_signature(entry)
+            return True
+        try:
+            self._check_decision(entry)
+        except LedgerError as error:  # it bars its record; what comes after it names the record
+            self._raise_alarm(connection, Alarm(seq, str(error)))
+        edge.unverified.append((seq, raw))
+        return True
+
+    def _check_once(self, connection: sqlite3.Connection, edge: _Edge, entry: Entry) -> None:
+        """It was signed about when it was appended, and was not appended before; raises LedgerError.
+
+        So was the event inside a refusal. Ids are kept as long as an event could come again. Of what fills records
+        they aren't: it creates the record, or its next version, which can't be created again.
+        """
+        event, time = entry.event, entry.time
+        first = event.type.name == "ledger.created"
+        policy = event.body["policy"] if first else policy_at(self._rows, time).policy
+        edge.skew = max(edge.skew, policy["clock_skew_ms"])
+        signed = [event]
+        if event.type.name == "access.refused":
+            signed.append(nested_event(event)[0])
+        for one in signed:
+            if abs(one.at - time) > policy["clock_skew_ms"]:
+                raise LedgerError(f"{one.id} was signed {abs(one.at - time)} ms from its entry")
+            if event.type.name in FILLING:
+                continue
+            if (
+                one.id in edge.ids
+                or connection.execute("SELECT 1 FROM ids WHERE id = ?", (one.id,)).fetchone()
+            ):
+                raise LedgerError(f"{one.id} stands in the log already")
+        if event.type.name not in FILLING:
+            edge.ids.update((one.id, time) for one in signed)
 
     def _check_decision(self, entry: Entry) -> None:
         """The decision is the one that the rules give; raises LedgerError."""
@@ -273,7 +343,10 @@ class FollowedLog:
     def _write(self, connection: sqlite3.Connection, edge: _Edge) -> None:
         self._rows.write()
         connection.executemany("INSERT INTO unverified VALUES (?, ?)", edge.unverified)
+        connection.executemany("INSERT INTO ids VALUES (?, ?)", edge.ids.items())
+        connection.execute("DELETE FROM ids WHERE time < ?", (edge.time - 2 * edge.skew,))
         edge.unverified.clear()
+        edge.ids.clear()
         state = (1, edge.size, edge.tip, edge.time, b"".join(edge.tree.stack))
         connection.execute("INSERT OR REPLACE INTO followed VALUES (?, ?, ?, ?, ?)", state)
 

@@ -101,7 +101,9 @@ class KeyKeeper:
     def standing(self) -> Standing:
         """How far it follows the log."""
         seen = self.seen
-        return Standing(seen.size, seen.root, len(self._followed.alarms()))
+        return Standing(
+            seen.size, seen.root, self._followed.count_alarms(), self._followed.end().size
+        )
 
     def alarms(self) -> list[Alarm]:
         """What it found that is not what the rules give, in the log's order."""
@@ -143,6 +145,8 @@ class KeyKeeper:
             if isinstance(shown, Conflict):
                 return shown
             self._branch.hold_to(shown, checkpoint)
+            if (self._folder / ENDED).exists():  # restored meanwhile
+                raise KeeperRefused("the log was restored: the keeper cosigns no second history")
             return self._cosigner.cosign(Note.parse(checkpoint).text, self._clock() // 1000)
         except (LedgerError, CryptoError) as error:
             raise KeeperRefused(f"the checkpoint is not cosigned: {error}") from error
@@ -390,6 +394,8 @@ class KeyKeeper:
             or entry.event.type.name != "ledger.restored"
         ):
             raise KeeperRefused("expected the receipts of ledger.restored and of entry 0")
+        if not self._followed.is_first(first.entry):
+            raise KeeperRefused("entry 0 is not the one that was read before: this is another log")
         if entry.event.body["last_size"] < self.seen.size:
             raise KeeperRefused(
                 f"ledger.restored speaks of {entry.event.body['last_size']} entries, and the keeper saw {self.seen.size}"

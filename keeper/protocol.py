@@ -110,12 +110,14 @@ class Conflict:
 class Standing:
     """How far the keeper follows the log: `size` entries with this root; before the first none, with an empty root.
 
-    `alarms`: how many entries it found that are not what the rules give.
+    `alarms`: how many entries it found that are not what the rules give; `read`: how many entries it has read, fewer than
+    `size` where it reads anew what it had read before.
     """
 
     size: int
     root: bytes
     alarms: int
+    read: int
 
 
 @dataclass(frozen=True, slots=True)

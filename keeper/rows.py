@@ -86,20 +86,25 @@ class StoredRows:
             found = self.connection.execute(_GET[kind], (_encode(key),)).fetchone()
             if found is None:
                 return None
-            row = kept[key] = _DECODE[kind](found[0])
+            row = _DECODE[kind](found[0])
+            self._keep(kind, key, row)
         return row  # type: ignore[no-any-return]
 
     def put(self, row: Row) -> None:
         """Add a row or replace the one under its key."""
         kind, key = row_name(row)
-        kept = self._kept[kind]
-        if len(kept) >= ROWS_KEPT:
-            self._write(kind)
-            kept.clear()
-        kept[key] = self._unwritten[kind][key] = row
+        self._unwritten[kind][key] = row
+        self._keep(kind, key, row)
         fields = GROUPS.get(kind)
         if fields is not None:
             self._groups.pop((kind, row[fields]), None)
+
+    def _keep(self, kind: type, key: tuple[str, ...], row: Row) -> None:
+        kept = self._kept[kind]
+        if len(kept) >= ROWS_KEPT:
+            self._write(kind)  # what is not kept is found where it lies
+            kept.clear()
+        kept[key] = row
 
     def _write(self, kind: type) -> None:
         rows = self._unwritten[kind]

@@ -13,13 +13,17 @@ FEED_SECONDS = 0.2
 """How long what was appended may lie before the keeper is given it, while nobody asks it for anything."""
 FAILED_SECONDS = 5.0
 """How long we wait after a failure before the keeper is given something again."""
+TURN_SECONDS = 10.0
+"""How long whoever needs the keeper waits while another one gives it entries: not for a whole log to be read anew."""
 
 _LOG = logging.getLogger(__name__)
 
 
 def feed(ledger: Ledger, size: int) -> None:
     """Let the keeper read the log up to `size` entries at least; raises KeeperRefused or KeeperUnavailable."""
-    with ledger.feeding:
+    if not ledger.feeding.acquire(timeout=TURN_SECONDS):
+        raise KeeperUnavailable("the key keeper is still reading the log; ask again later")
+    try:
         while (stands := ledger.keeper_size) < size:
             with ledger.database.read() as connection:
                 head = ledger.store.head(connection)
@@ -29,6 +33,8 @@ def feed(ledger: Ledger, size: int) -> None:
                 entries = ledger.store.range(connection, stands, end)
             proof = ledger.prove(end, head.size) if end < head.size else []
             ledger.keeper_size = ledger.keeper.follow(stands, entries, head.checkpoint, proof)
+    finally:
+        ledger.feeding.release()
 
 
 @contextmanager
@@ -52,7 +58,7 @@ def _feed_on(ledger: Ledger, stop: threading.Event, tell: Callable[[Standing], o
         wait = FEED_SECONDS
         try:
             stands = ledger.keeper.standing()
-            ledger.keeper_size = stands.size  # another process may have fed it
+            ledger.keeper_size = stands.read  # another process may have fed it
             tell(stands)
             if stands.alarms > alarms:
                 alarms = stands.alarms

@@ -99,8 +99,7 @@ class KeyTable:
 
         A blob comes with its record's object key or after it; raises NotFound otherwise. So whoever has
         a blob's key has its record's too. Raises KeyRenewed for a key under a KEK that is being replaced: its
-        wrapping is done again, under the newest.
-        a blob's key has its record's too. Raises BlobError for a blob older than KEYED_MS, by its id: garbage
+        wrapping is done again, under the newest. Raises BlobError for a blob older than KEYED_MS, by its id: garbage
         collection, which sees a blob without a key a day later, may be about to remove it.
         """
         marks = ", ".join("?" for _ in ObjectKey._fields)

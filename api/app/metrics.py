@@ -101,7 +101,7 @@ class Metrics:
 
     def followed(self, found: Standing) -> None:
         """Say how far the key keeper has read, and what it found."""
-        self.read.set(found.size)
+        self.read.set(found.read)
         self.alarms.set(found.alarms)
 
     def witnessed(self, name: str, good: bool) -> None:

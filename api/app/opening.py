@@ -92,7 +92,7 @@ def open_ledger(
             else keeper_at(keeper_place(settings, vkeys))
         )
         opened.callback(keeper.close)
-        follows = keeper.standing().size
+        follows = keeper.standing().read
         tokens = TokenStore(settings.data / "passing.db")
         opened.callback(tokens.close)
         blobs = ready_blobs(settings)

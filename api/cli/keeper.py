@@ -112,8 +112,8 @@ def alarms(data: Data = None, json_: Json = False) -> None:
         if found
         else "no alarm"
     )
-    fields = {"size": stands.size, "alarms": [asdict(one) for one in found]}
-    say(json_, fields, f"the key keeper has read {counted(stands.size, 'entry')}", *lines, verdict)
+    fields = {"size": stands.read, "alarms": [asdict(one) for one in found]}
+    say(json_, fields, f"the key keeper has read {counted(stands.read, 'entry')}", *lines, verdict)
     raise typer.Exit(WRONG if found else GOOD)
 
 

@@ -30,6 +30,7 @@ from records.exporting import ExportedRecord, check_list, give_export
 from records.history import read_history
 from records.opening import Link, OpenedRecord, SettledReading, give_record, used_before
 from records.ranges import RANGE_BYTES, read_range, ticket_of
+from storage.blobs.files import FileBlobs
 from storage.ledger import Ledger
 
 router = APIRouter(tags=["readings"])
@@ -38,7 +39,7 @@ WHOLE_BYTES = 1024 * 1024
 DOWNLOAD = "Heartwood-Download"
 """The header by which a reader asks for a link to the ciphertext, and is told that it got one."""
 INLINE_BYTES = 64 * 1024
-"""Content up to this is opened between two requests, without a thread."""
+"""Content up to this is opened between two requests, without a thread, unless a remote store has it."""
 _RANGE = re.compile(r"bytes=([0-9]{0,15})-([0-9]{0,15})").fullmatch
 
 
@@ -52,8 +53,8 @@ async def post_content(record: Record, request: Request, ledger: TheLedger) -> R
     linked = _wants_link(request.headers.get(DOWNLOAD))
     value = await json_body(request, READING_BYTES)
     reading = await _settle(ledger, _reading(ledger, value, "record.opened", "record", record))
-    # Handing a small content to a thread costs more than giving it.
-    if reading.version.size <= INLINE_BYTES:
+    # Handing a small content to a thread costs more than giving it, from a disk of this machine.
+    if reading.version.size <= INLINE_BYTES and isinstance(ledger.blobs, FileBlobs):
         return _content(ledger, reading, linked)
     return await run_in_threadpool(_content, ledger, reading, linked)
 

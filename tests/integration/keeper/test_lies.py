@@ -14,26 +14,36 @@ from typing import Any
 import pytest
 
 import ledger.sequencer
+from api.app.settings import Settings
 from consent.gate import gate
+from consent.replay import Replay
 from crypto.encoding import b64encode
+from crypto.notes import LogSigner
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key
 from journeys.sealing import reserve
 from keeper.errors import KeeperRefused
-from keeper.protocol import KeyRequest, NewBlob
+from keeper.protocol import Evidence, KeyRequest, NewBlob, Wrapped
+from keeper.roots import load_root
+from ledger.chain import Link
+from ledger.checkpoint import Checkpoint
 from ledger.directory import Key
 from ledger.entry import Entry
 from ledger.event import Event, Signature, sign_event
+from ledger.facts import sha256_of
+from ledger.merkle import leaf_hash, tree_paths
+from ledger.receipt import Receipt
 from ledger.rows import Look
 from ledger.sequencer import Judged, Proposal
 from ledger.signers import created_ids
 from ledger.times import DAY_MS, format_time
+from records.opening import find_record
 from storage.feeding import feed
 from storage.ledger import Ledger
 from tests.integration.keeper.test_keeper import Ask, request
 from tests.support.copies import copy_ledger
 from tests.support.inside import keeper_of, opened
-from tests.support.ledger_fixture import LedgerFixture, entry_of
+from tests.support.ledger_fixture import LedgerFixture, entry_of, keys_of
 from tests.support.people import People
 
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
@@ -148,13 +158,13 @@ def _a_grant_signed_by_the_doctor(thief: Thief) -> Ask:
     return thief.opened()
 
 
-@lie("rules give")
+@lie("not registered for")
 def _a_grant_signed_by_the_service(thief: Thief) -> Ask:
     granted(thief, thief.own.log._service[1])  # type: ignore[index]
     return thief.opened()
 
 
-@lie("rules give")
+@lie("expected one of patient")
 def _a_grant_by_the_doctor_in_their_own_name(thief: Thief) -> Ask:
     doctor, grant = thief.people.doctor, thief.people.grant()
     thief.write(
@@ -359,3 +369,156 @@ def test_what_was_refused_leaves_the_true_log_alone(thief: Thief) -> None:
     entry_of(people.fixture.answer(people.grant(), people.pat.actor.key))
     reading = entry_of(people.fixture.answer(people.reading(), people.doctor.key))
     assert len(request(people, thief.true, reading).put(keeper_of(thief.true))) == 32
+
+
+class Forge:
+    """What such a server makes by hand: entries after the true log's, as its own program would never take them."""
+
+    def __init__(self, thief: Thief, upto: int | None = None) -> None:
+        """Goes on from the true log's first `upto` entries, or from all of them."""
+        self.ledger, self.keeper = thief.true, keeper_of(thief.true)
+        with self.ledger.database.read() as connection:
+            self.raws = self.ledger.store.range(connection, 0, upto or self.ledger.head().size)
+        self.rules = Replay()
+        for raw in self.raws:
+            self.rules.take(raw)
+        folder = keys_of(thief.people.fixture.settings)
+        seeds = [load_root(folder / f"log-{name}.seed", None) for name in ("ed25519", "ml-dsa-44")]
+        self._signer = LogSigner(self.ledger.origin, *seeds)
+
+    def add(self, event: Event, sig: Signature) -> int:
+        """Append an event, with the decision that the rules give on it; gives its number."""
+        seq, last = len(self.raws), Entry.parse(self.raws[-1])
+        link = Link(seq, leaf_hash(self.raws[-1]), last.link.stream_seq, last.link.stream_prev)
+        time, decision = max(self.ledger.clock(), last.time), None
+        if event.type.gated:
+            key = self.rules.rows.get(Key, sig.key)
+            assert key is not None
+            decision = gate(event, key, seq, time, self.rules.rows).decision
+        self.raws.append(Entry.make(event, sig, link, time, decision).raw)
+        self.rules.take(self.raws[-1])
+        return seq
+
+    def note(self) -> bytes:
+        """The checkpoint of it all, under the log's own keys."""
+        root = tree_paths([leaf_hash(raw) for raw in self.raws])[0]
+        shown = Checkpoint(self.ledger.origin, len(self.raws), root)
+        return self._signer.sign(shown, self.ledger.clock() // 1000)
+
+    def follow(self) -> None:
+        """Give the keeper to read what it has not; raises KeeperRefused."""
+        size = self.keeper.standing().read
+        assert self.keeper.follow(size, self.raws[size:], self.note(), ()) == len(self.raws)
+
+    def receipts(self, *seqs: int) -> list[Receipt]:
+        """The receipts of entries."""
+        paths, note = tree_paths([leaf_hash(raw) for raw in self.raws])[1], self.note()
+        return [Receipt(self.raws[n], n, paths[n], note) for n in seqs]
+
+    def key_of(self, people: People, seq: int) -> object:
+        """What the keeper gives for a reading of the record, which was read up to here."""
+        entry = Entry.parse(self.raws[seq])
+        shown = self.receipts(seq, self.ledger.key_entry(entry.sig.key))
+        wrapped = self.ledger.keys.blob_key(people.blob)
+        version = find_record(self.ledger, people.record).versions[0]
+        return self.keeper.release(
+            Evidence(tuple(shown), len(self.raws), ()),
+            Wrapped(wrapped.patient, wrapped.blob, wrapped.version, wrapped.wrapped),
+            people.record,
+            sha256_of(version),
+        )
+
+
+def test_no_entries_of_a_fork_make_it_the_branch(thief: Thief) -> None:
+    """A checkpoint of as many entries as were read, and none to read: nothing is followed, or cosigned."""
+    people = thief.people
+    entry_of(people.fixture.answer(people.grant(), people.pat.actor.key))
+    feed(thief.true, thief.true.head().size)
+    keeper, size = keeper_of(thief.true), thief.true.head().size
+    before = keeper.standing()
+    forge = Forge(thief, size - 1)
+    event = Event.of(people.grant())
+    forge.add(event, Signature(people.pat.actor.key.id, NOT_SIGNED))
+    for since in (0, size - 1, size):
+        keeper.follow(since, [], forge.note(), ())
+        keeper.follow(since, forge.raws[since + 1 :], forge.note(), ())
+        assert keeper.standing() == before
+    with pytest.raises(KeeperRefused):
+        keeper.cosign(size, forge.note(), ())
+    people.fixture.reopen()
+    assert keeper_of(people.fixture.ledger).standing() == before
+
+
+def test_another_log_is_not_this_one_restored(thief: Thief, tmp_path: Path) -> None:
+    """A log of the same name and keys, with an operator of the thief's own, who declares a restoration."""
+    other = LedgerFixture.found(Settings(data=tmp_path / "other"), origin=thief.true.origin)
+    forge = Forge(thief)
+    with other.ledger.database.read() as connection:
+        forge.raws = other.ledger.store.range(connection, 0, 2)
+    body = {
+        "last_root": b64encode(bytes(32)), "last_size": 1_000_000, "root": b64encode(bytes(32)), "size": 2
+    }  # fmt: skip
+    event = Event.of(other.operator.event("ledger.restored", "ledger", body, thief.now))
+    seq = forge.add(event, sign_event(other.operator.key, thief.true.origin, event.raw))
+    other.close()
+    before = keeper_of(thief.true).standing()
+    with pytest.raises(KeeperRefused, match="this is another log"):
+        keeper_of(thief.true).accept_restored(*forge.receipts(seq, 0))
+    assert keeper_of(thief.true).standing() == before
+
+
+def test_a_reading_that_stands_in_the_log_already(thief: Thief) -> None:
+    """It was signed once: written again, it is an alarm and gets nothing."""
+    people = thief.people
+    entry_of(people.fixture.answer(people.grant(), people.pat.actor.key))
+    old = entry_of(people.fixture.answer(people.reading(), people.doctor.key))
+    forge = Forge(thief)
+    seq = forge.add(old.event, old.sig)
+    forge.follow()
+    with pytest.raises(KeeperRefused, match="stands in the log already"):
+        forge.key_of(people, seq)
+
+
+def test_a_consent_that_stands_in_the_log_already(thief: Thief) -> None:
+    """An exclusion that was lifted once, and made again, is not lifted by the same words."""
+    people, pat = thief.people, thief.people.pat
+    body = {"purpose": "PATRQT", "reader": people.doctor.account}
+    done = [
+        entry_of(people.fixture.answer(pat.actor.event(f"reader.{what}", pat.stream, body, thief.now), pat.actor.key))
+        for what in ("excluded", "included", "excluded")
+    ]  # fmt: skip
+    forge = Forge(thief)
+    forge.add(done[1].event, done[1].sig)
+    with pytest.raises(KeeperRefused, match="stands in the log already"):
+        forge.follow()
+
+
+def test_a_grant_that_was_signed_long_ago(thief: Thief) -> None:
+    """It was never appended, or so long ago that its id is forgotten: it counts about when it was signed."""
+    people, forge = thief.people, Forge(thief)
+    event = Event.of(people.grant() | {"at": format_time(thief.now - 3_600_000)})
+    forge.add(event, sign_event(people.pat.actor.key, thief.true.origin, event.raw))
+    with pytest.raises(KeeperRefused, match="was signed"):
+        forge.follow()
+
+
+def test_a_reading_that_was_signed_long_ago(thief: Thief) -> None:
+    """And kept until there was a grant."""
+    people = thief.people
+    entry_of(people.fixture.answer(people.grant(), people.pat.actor.key))
+    forge = Forge(thief)
+    event = Event.of(people.reading() | {"at": format_time(thief.now - 3_600_000)})
+    seq = forge.add(event, sign_event(people.doctor.key, thief.true.origin, event.raw))
+    forge.follow()
+    with pytest.raises(KeeperRefused, match="was signed"):
+        forge.key_of(people, seq)
+
+
+def test_a_record_is_not_uploaded_twice(thief: Thief) -> None:
+    """By another hospital's doctor, who would have written it then, and may read it."""
+    people, forge = thief.people, Forge(thief)
+    body = thief.upload()["body"] | {"record": people.record, "blob": people.blob}
+    event = Event.of(people.doctor.event("record.uploaded", people.pat.stream, body, thief.now))
+    forge.add(event, sign_event(people.doctor.key, thief.true.origin, event.raw))
+    with pytest.raises(KeeperRefused, match="which an earlier entry created"):
+        forge.follow()
