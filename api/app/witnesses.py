@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from api.app.settings import Settings
-from client.witnesses import WitnessConnection
 from crypto.errors import FormError
 from crypto.notes import VerifierKey
 from durable.errors import StartRefused, StorageError
@@ -46,12 +45,12 @@ def witness_policy(settings: Settings, keys: Sequence[VerifierKey]) -> WitnessPo
     return policy
 
 
-def asking(ledger: Ledger, connection: WitnessConnection) -> Ask:
+def asking(ledger: Ledger, over_http: Ask) -> Ask:
     """Asks witnesses over HTTP, and the ledger's own key keeper where it is."""
 
     def ask(url: str, body: bytes) -> Answered:
         if url != KEEPER:
-            return connection.ask(url, body)
+            return over_http(url, body)
         try:
             return Answered(200, cosigned_by_keeper(ledger, Submission.parse(body).note))
         except StorageError as error:

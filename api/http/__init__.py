@@ -119,7 +119,9 @@ def _witnessed(ledger: Ledger, metrics: Metrics) -> Iterator[None]:
         return
     with (
         closing(WitnessConnection()) as asked,
-        WitnessFeed(ledger, ledger.witnesses, asking(ledger, asked), metrics.witnessed).running(),
+        WitnessFeed(
+            ledger, ledger.witnesses, asking(ledger, asked.ask), metrics.witnessed
+        ).running(),
     ):
         yield
 

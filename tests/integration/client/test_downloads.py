@@ -134,7 +134,7 @@ def test_an_altered_link_gives_nothing(served: Served) -> None:
 def test_a_link_ends(gateway: Gateway) -> None:
     store, blob = open_place(gateway.place()), new_id("bl", wall_clock())
     store.put(blob, [b"sealed"])
-    url = store.link(blob, 6, 1)
+    url = store.link(blob, 6, 5)
     assert httpx2.get(url).content == b"sealed"
     while httpx2.get(url).status_code == 200:
         time.sleep(0.2)

@@ -19,8 +19,8 @@ from tests.support.commands import heartwood
 from tests.support.inside import opened
 
 COMPOSED, DECOMPOSED = "Schl\u00fcssel", "Schlu\u0308ssel"
-FILES = 6
-"""Roots, the log's and the service's keys, and the operator's key file."""
+FILES = 8
+"""Roots, the keys of log, service and keeper, and the operator's key file."""
 KILLED = """
 import os, sys
 from pathlib import Path

@@ -120,7 +120,7 @@ def test_the_logs_feed_asks_it(people: People, tmp_path: Path) -> None:
     grown(people)
     with (
         closing(WitnessConnection()) as connection,
-        WitnessFeed(ledger, policy, asking(ledger, connection)).running(),
+        WitnessFeed(ledger, policy, asking(ledger, connection.ask)).running(),
     ):
         until(lambda: ledger.cosigned() is not None, "nothing was cosigned")
     found = ledger.cosigned()
