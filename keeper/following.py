@@ -113,8 +113,9 @@ class FollowedLog:
         """Read the entries from `since` on, which lie under the checkpoint `shown`; gives how many were read by then.
 
         Nothing is read where `since` isn't how many were read before. `proof`: the consistency proof from the last of
-        them to the checkpoint; `floor`: a checkpoint that the reading must come by. Raises ProofError for entries that are not under it, and KeeperRefused where one of them
-        changes rights and is wrong: none of them is read then.
+        them to the checkpoint; `floor`: a checkpoint that the reading must come by. Raises ProofError
+        for entries that are not under it, and KeeperRefused where one of them changes rights and is wrong: none of them
+        is read then.
         """
         if len(raws) > FOLLOW_ENTRIES:
             raise ProofError(f"got {len(raws)} entries, expected at most {FOLLOW_ENTRIES}")
@@ -128,6 +129,8 @@ class FollowedLog:
                                 "this is another log than the one that was seen before"
                             )
                     _check_under(edge, shown, proof)
+                    if not since and not self._pin.exists():  # not before it is proved
+                        create_file(self._pin, leaf_hash(raws[0]).hex().encode() + b"\n")
                     self._write(connection, edge)
                 return edge.size
         except Wrong as wrong:
@@ -185,8 +188,8 @@ class FollowedLog:
             link = entry.link
             if (link.seq, link.prev) != (seq, edge.tip) or entry.time < edge.time:
                 raise LedgerError("it doesn't follow the entry before it")
-            if not seq:
-                self._check_first(connection, raw)
+            if not seq and not self.is_first(raw):
+                raise LedgerError("it is not the entry 0 that was read before: this is another log")
             if self._judge(connection, edge, entry, raw):
                 for row in fold(entry, self._rows):
                     self._rows.put(row)
@@ -195,13 +198,6 @@ class FollowedLog:
         edge.tip, edge.time = leaf_hash(raw), entry.time
         edge.tree.append(edge.tip)
         edge.size += 1
-
-    def _check_first(self, connection: sqlite3.Connection, raw: bytes) -> None:
-        """Entry 0 is the one that was read before, if any was: no other log is read here. Raises LedgerError."""
-        if not self.is_first(raw):
-            raise LedgerError("it is not the entry 0 that was read before: this is another log")
-        if not self._pin.exists():
-            create_file(self._pin, leaf_hash(raw).hex().encode() + b"\n")
 
     def is_first(self, raw: bytes) -> bool:
         """Whether an entry 0 is the one that was read before; any is, where none was."""

@@ -522,3 +522,22 @@ def test_a_record_is_not_uploaded_twice(thief: Thief) -> None:
     forge.add(event, sign_event(people.doctor.key, thief.true.origin, event.raw))
     with pytest.raises(KeeperRefused, match="which an earlier entry created"):
         forge.follow()
+
+
+def test_an_entry_0_that_is_under_no_checkpoint_bars_no_other(
+    fixture: LedgerFixture, tmp_path: Path
+) -> None:
+    """A keeper that has read nothing yet is given another log's: what was not proved is not held to."""
+    other = LedgerFixture.found(Settings(data=tmp_path / "other"), origin=fixture.ledger.origin)
+    with other.ledger.database.read() as connection:
+        raws = other.ledger.store.range(connection, 0, 2)
+    other.close()
+    keeper = keeper_of(fixture.ledger)
+    for path in (fixture.settings.data / "keeper").glob("log.first"):
+        path.unlink()
+    keeper._followed.forget()
+    with pytest.raises(KeeperRefused, match="can't be followed"):
+        keeper.follow(0, raws, fixture.ledger.head().checkpoint, ())
+    fixture.ledger.keeper_size = 0
+    feed(fixture.ledger, fixture.ledger.head().size)
+    assert keeper.standing().read == fixture.ledger.head().size
