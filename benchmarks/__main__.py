@@ -50,15 +50,19 @@ def main() -> int:
         names = list(COMPARED)
     console, began, where = Console(stderr=True), time.perf_counter(), _where()
     figures: list[Figure] = []
-    for name in names:
-        console.print(f"measuring {name}: {(TARGETED | COMPARED)[name]}")
-        module = importlib.import_module(f"benchmarks.{name}")
-        if name in TARGETED:
-            figures += module.figures(*_sizes(name, arguments))
-        else:
-            _compare(name, module, arguments, where)
-    if figures:
-        _report(figures, where, whole=not arguments.name and not _resized(arguments))
+    whole = False
+    try:
+        for name in names:
+            console.print(f"measuring {name}: {(TARGETED | COMPARED)[name]}")
+            module = importlib.import_module(f"benchmarks.{name}")
+            if name in TARGETED:
+                figures += module.figures(*_sizes(name, arguments))
+            else:
+                _compare(name, module, arguments, where)
+        whole = not arguments.name and not _resized(arguments)
+    finally:  # what was measured before an error is told too
+        if figures:
+            _report(figures, where, whole)
     console.print(f"{time.perf_counter() - began:.0f} s")
     return int(any(figure.met is False for figure in figures))
 
