@@ -2,6 +2,7 @@
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 
 from crypto.encoding import b64decode, b64encode, decimal
 from crypto.errors import CanonicalError, NoteError
@@ -43,6 +44,7 @@ class Checkpoint:
             raise NoteError(f"checkpoint: {error}") from error
 
 
+@lru_cache(maxsize=256)
 def check_origin(origin: str) -> None:
     """Raises NoteError unless `origin` may name a log: no spaces, no `+`, ≤ 255 bytes, not ours."""
     if not origin or len(origin.encode()) > ORIGIN_LIMIT:

@@ -9,7 +9,7 @@ from durable.errors import StartRefused
 from durable.trusted import TrustedCheckpoint
 from keeper.following import FollowedLog
 from keeper.protocol import Conflict, Evidence
-from ledger.checkpoint import Checkpoint, open_checkpoint
+from ledger.checkpoint import Checkpoint, open_checkpoint, said_by
 from ledger.errors import ProofError
 from ledger.merkle import check_consistency
 
@@ -60,16 +60,22 @@ class Branch:
     def follow(self, evidence: Evidence) -> Checkpoint | Conflict:
         """The checkpoint of an evidence's receipts, once it is proved to lie on the branch.
 
-        A conflict where the entries under it were not all read yet, or where the proof begins at a size that doesn't
-        decide it. Raises NoteError, or ProofError for another branch.
+        Its signatures add nothing to that: the branch is what was read, under checkpoints that the log signed. A conflict
+        where the entries under it were not all read yet, or where the proof begins at a size that doesn't decide it.
+        Raises NoteError, or ProofError for another branch.
         """
         if not evidence.receipts:
             raise ProofError("got no receipt")
-        return self.lies(evidence.receipts[0].checkpoint, evidence.since, evidence.proof)
+        shown = said_by(evidence.receipts[0].checkpoint)
+        if shown.origin != self._log_keys[0].name:
+            raise ProofError(f"got a checkpoint of {shown.origin}, not of {self._log_keys[0].name}")
+        return self._lies(shown, evidence.since, evidence.proof)
 
     def lies(self, note: bytes, since: int, proof: Sequence[bytes]) -> Checkpoint | Conflict:
-        """A checkpoint, once it is proved to lie on the branch; see `follow`."""
-        shown = self.opened(note)
+        """A checkpoint that all of the log's keys signed, once it is proved to lie on the branch; see `follow`."""
+        return self._lies(self.opened(note), since, proof)
+
+    def _lies(self, shown: Checkpoint, since: int, proof: Sequence[bytes]) -> Checkpoint | Conflict:
         if self._known.get(shown.size) == shown.root:
             return shown
         end = self._read.end()

@@ -22,7 +22,7 @@ from durable.files import create_file
 from durable.ownfile import OwnFile
 from keeper.errors import KeeperRefused
 from keeper.protocol import FOLLOW_ENTRIES, Alarm
-from keeper.rows import ROW_TABLES, TABLES, StoredRows
+from keeper.rows import ROW_TABLES, TABLES, StoredRows, form_of
 from ledger.chain import ZERO
 from ledger.checkpoint import Checkpoint
 from ledger.digest import hashes_of
@@ -47,12 +47,16 @@ REFUSED_KEPT = 1_000
 _STATE = (
     "CREATE TABLE IF NOT EXISTS followed (id INTEGER PRIMARY KEY CHECK (id = 1), size INTEGER, tip BLOB, time INTEGER, "
     "edge BLOB)",
-    "CREATE TABLE IF NOT EXISTS unverified (seq INTEGER PRIMARY KEY, raw BLOB)",
+    "CREATE TABLE IF NOT EXISTS unchecked (seq INTEGER PRIMARY KEY, leaf BLOB)",
     "CREATE TABLE IF NOT EXISTS alarms (seq INTEGER, what TEXT, taken INTEGER, PRIMARY KEY (seq, what, taken)) "
     "WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS ids (id TEXT PRIMARY KEY, time INTEGER) WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS ids_time ON ids (time)",
 )
+ASKED_AT_ONCE = 500
+"""Most numbers in one question to the file."""
+FORM = form_of(*_STATE)
+"""What the file is told by: one that was written in another form is read anew."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -73,8 +77,8 @@ class _Edge:
     tip: bytes
     time: int
     tree: Frontier
-    unverified: list[tuple[int, bytes]] = field(default_factory=list)
-    """Entries whose signature is to be checked before a key of theirs is released, not yet written."""
+    unchecked: list[tuple[int, bytes]] = field(default_factory=list)
+    """Entries whose signature is to be checked before a key of theirs is released, by their leaf hash; not yet written."""
     ids: dict[str, int] = field(default_factory=dict)
     """Ids of events, and the times of their entries, not yet written."""
     skew: int = 0
@@ -94,6 +98,7 @@ class FollowedLog:
         self._origin = origin
         self._rows = StoredRows()
         self._edge: _Edge | None = None
+        self._drop_other_forms()
 
     def end(self) -> Checkpoint:
         """How many entries were read, and their root: a checkpoint that nobody signed."""
@@ -138,21 +143,37 @@ class FollowedLog:
                 self._raise_alarm(connection, wrong.alarm)
             raise KeeperRefused(f"the log can't be followed: {wrong}") from wrong
 
-    def check_reading(self, entry: Entry, records: Iterable[str]) -> None:
+    def check_reading(
+        self, entry: Entry, records: Iterable[str], shown: Sequence[bytes]
+    ) -> list[int]:
         """The reading stands as the rules give it, and so does all that its decision and these records rest on.
 
-        It was proved to stand in the log that is read here. Raises KeeperRefused.
+        It was proved to stand in the log that is read here. `shown`: entries whose signatures may not have been checked
+        yet. Gives the numbers of those that have to be shown for that; none where all is well. Raises KeeperRefused.
         """
-        with self._changing() as (connection, edge):
-            if entry.link.seq >= edge.size:
-                raise KeeperRefused(f"entry {entry.link.seq} was not read yet")
-            rests = {entry.link.seq, *(entry.decision or {}).get("basis", ())}
-            for name in records:
-                record = self._rows.get(Record, name)
-                if record is not None:
-                    rests.update(version.seq for version in record.versions)
-            for seq in sorted(rests):
-                self._check_one(connection, seq)
+        with self._file.using() as connection:
+            self._rows.connection = connection
+            connection.execute("BEGIN")
+            try:
+                if entry.link.seq >= self._at(connection).size:
+                    raise KeeperRefused(f"entry {entry.link.seq} was not read yet")
+                rests = {entry.link.seq, *(entry.decision or {}).get("basis", ())}
+                for name in records:
+                    record = self._rows.get(Record, name)
+                    if record is not None:
+                        rests.update(version.seq for version in record.versions)
+                unchecked = _unchecked(connection, rests)
+            finally:
+                connection.execute("ROLLBACK")
+        if not unchecked or not shown:
+            return sorted(unchecked)
+        raws = {leaf_hash(raw): raw for raw in shown}
+        with self._changing() as (connection, _):
+            return [
+                seq
+                for seq, leaf in sorted(_unchecked(connection, unchecked).items())
+                if leaf not in raws or not self._check(connection, seq, raws[leaf])
+            ]
 
     def count_alarms(self) -> int:
         """How many there are."""
@@ -168,7 +189,7 @@ class FollowedLog:
     def forget(self) -> None:
         """Read the log anew from entry 0 on, after the operator declared it restored; alarms stay."""
         with self._changing() as (connection, _):
-            for table in (*ROW_TABLES, "followed", "unverified", "ids"):
+            for table in (*ROW_TABLES, "followed", "unchecked", "ids"):
                 connection.execute(f"DELETE FROM {table}")
             # What is read anew raises its alarms anew; entries of the same numbers may be others now.
             connection.execute("UPDATE OR REPLACE alarms SET taken = 0")
@@ -178,11 +199,24 @@ class FollowedLog:
         """Close the file."""
         self._file.close()
 
+    def _drop_other_forms(self) -> None:
+        """Of what another edition of the program wrote, keep the alarms alone."""
+        with self._file.using() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            if connection.execute("PRAGMA user_version").fetchone() != (FORM,):
+                names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+                for (table,) in names.fetchall():
+                    if table != "alarms":
+                        connection.execute(f"DROP TABLE {table}")
+                for statement in (*_STATE, *TABLES, f"PRAGMA user_version = {FORM}"):
+                    connection.execute(statement)
+            connection.execute("COMMIT")
+
     # One entry.
 
     def _read(self, connection: sqlite3.Connection, edge: _Edge, raw: bytes) -> None:
         """Judge and fold the next entry; raises Wrong for one that changes rights and isn't right."""
-        seq = edge.size
+        seq, leaf = edge.size, leaf_hash(raw)
         try:
             entry = parse_entry(raw)
             link = entry.link
@@ -190,20 +224,22 @@ class FollowedLog:
                 raise LedgerError("it doesn't follow the entry before it")
             if not seq and not self.is_first(raw):
                 raise LedgerError("it is not the entry 0 that was read before: this is another log")
-            if self._judge(connection, edge, entry, raw):
+            if self._judge(connection, edge, entry, leaf):
                 for row in fold(entry, self._rows):
                     self._rows.put(row)
         except (LedgerError, CryptoError, LookupError) as error:
             raise Wrong(Alarm(seq, str(error), taken=False)) from error
-        edge.tip, edge.time = leaf_hash(raw), entry.time
-        edge.tree.append(edge.tip)
+        edge.tip, edge.time = leaf, entry.time
+        edge.tree.append(leaf)
         edge.size += 1
 
     def is_first(self, raw: bytes) -> bool:
         """Whether an entry 0 is the one that was read before; any is, where none was."""
         return not self._pin.exists() or self._pin.read_text().strip() == leaf_hash(raw).hex()
 
-    def _judge(self, connection: sqlite3.Connection, edge: _Edge, entry: Entry, raw: bytes) -> bool:
+    def _judge(
+        self, connection: sqlite3.Connection, edge: _Edge, entry: Entry, leaf: bytes
+    ) -> bool:
         """Whether it counts: of what neither changes rights nor fills records, what is wrong is an alarm and doesn't.
 
         Raises LedgerError or CryptoError for what changes rights or fills records.
@@ -227,7 +263,7 @@ class FollowedLog:
             self._check_decision(entry)
         except LedgerError as error:  # it bars its record; what comes after it names the record
             self._raise_alarm(connection, Alarm(seq, str(error)))
-        edge.unverified.append((seq, raw))
+        edge.unchecked.append((seq, leaf))
         return True
 
     def _check_once(self, connection: sqlite3.Connection, edge: _Edge, entry: Entry) -> None:
@@ -284,24 +320,17 @@ class FollowedLog:
             public = key.public
         verify(public, sig.value, sig.message(self._origin, event.raw))
 
-    def _check_one(self, connection: sqlite3.Connection, seq: int) -> None:
-        """An entry that a reading rests on: no alarm, and a signature that holds. Raises KeeperRefused."""
-        alarm = connection.execute(
-            "SELECT what FROM alarms WHERE seq = ? AND taken", (seq,)
-        ).fetchone()
-        if alarm is not None:
-            raise KeeperRefused(f"entry {seq} is not what the rules give: {alarm[0]}")
-        found = connection.execute("SELECT raw FROM unverified WHERE seq = ?", (seq,)).fetchone()
-        if found is None:
-            return
+    def _check(self, connection: sqlite3.Connection, seq: int, raw: bytes) -> bool:
+        """True: the signature of an entry holds, and is never looked at again. Raises KeeperRefused where it doesn't."""
         try:
-            self._check_signature(parse_entry(found[0]))
+            self._check_signature(parse_entry(raw))
         except (LedgerError, CryptoError) as error:
             self._raise_alarm(connection, Alarm(seq, str(error)))
             connection.execute("COMMIT")
             connection.execute("BEGIN IMMEDIATE")
             raise KeeperRefused(f"entry {seq} is not what the rules give: {error}") from error
-        connection.execute("DELETE FROM unverified WHERE seq = ?", (seq,))
+        connection.execute("DELETE FROM unchecked WHERE seq = ?", (seq,))
+        return True
 
     def _raise_alarm(self, connection: sqlite3.Connection, alarm: Alarm) -> None:
         _LOG.error("ALARM: entry %d: %s", alarm.seq, alarm.what)
@@ -338,13 +367,29 @@ class FollowedLog:
 
     def _write(self, connection: sqlite3.Connection, edge: _Edge) -> None:
         self._rows.write()
-        connection.executemany("INSERT INTO unverified VALUES (?, ?)", edge.unverified)
+        connection.executemany("INSERT INTO unchecked VALUES (?, ?)", edge.unchecked)
         connection.executemany("INSERT INTO ids VALUES (?, ?)", edge.ids.items())
         connection.execute("DELETE FROM ids WHERE time < ?", (edge.time - 2 * edge.skew,))
-        edge.unverified.clear()
+        edge.unchecked.clear()
         edge.ids.clear()
         state = (1, edge.size, edge.tip, edge.time, b"".join(edge.tree.stack))
         connection.execute("INSERT OR REPLACE INTO followed VALUES (?, ?, ?, ?, ?)", state)
+
+
+def _unchecked(connection: sqlite3.Connection, rests: Iterable[int]) -> dict[int, bytes]:
+    """Of entries that a reading rests on, those whose signature was not checked yet, with their leaf hash.
+
+    Raises KeeperRefused where there is an alarm about one of them.
+    """
+    found, seqs = dict[int, bytes](), sorted(rests)
+    for start in range(0, len(seqs), ASKED_AT_ONCE):
+        part = seqs[start : start + ASKED_AT_ONCE]
+        among = f"seq IN ({','.join('?' * len(part))})"
+        query = f"SELECT seq, what FROM alarms WHERE taken AND {among} ORDER BY seq LIMIT 1"
+        for seq, what in connection.execute(query, part):
+            raise KeeperRefused(f"entry {seq} is not what the rules give: {what}")
+        found.update(connection.execute(f"SELECT seq, leaf FROM unchecked WHERE {among}", part))
+    return found
 
 
 def _check_under(edge: _Edge, shown: Checkpoint, proof: Sequence[bytes]) -> None:

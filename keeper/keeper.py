@@ -427,7 +427,9 @@ class KeyKeeper:
             raise KeeperRefused(f"the receipt is not valid: {error}") from error
         if entry.event.type.name not in types:
             raise KeeperRefused(f"entry {entry.link.seq} is {entry.event.type.name}, not {types}")
-        self._followed.check_reading(entry, records)
+        unchecked = self._followed.check_reading(entry, records, evidence.shown)
+        if unchecked:
+            return Conflict(evidence.since, unchecked=tuple(unchecked))
         age = self._clock() - entry.time
         if abs(age) > RELEASE_MS:
             raise KeeperRefused(

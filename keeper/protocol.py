@@ -11,8 +11,10 @@ from typing import Protocol
 
 from ledger.receipt import Receipt
 
-FOLLOW_ENTRIES = 500
+FOLLOW_ENTRIES = 2_000
 """Most entries that the keeper reads at once: whoever asks it meanwhile waits so long."""
+FOLLOW_BYTES = 32 * 1024 * 1024
+"""Most bytes of them, which fit into a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,8 @@ class Evidence:
     receipts: tuple[Receipt, ...]
     since: int
     proof: tuple[bytes, ...]
+    shown: tuple[bytes, ...] = ()
+    """Entries whose signatures the keeper asked to see, see `Conflict.unchecked`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,9 @@ class Conflict:
 
     size: int
     behind: bool = False
+    unchecked: tuple[int, ...] = ()
+    """The proof holds, but these entries, on which the answer rests, have to be shown: it read them, and kept their hash
+    alone until somebody would need their signatures checked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
+from zlib import crc32
 
 import msgspec
 
@@ -42,6 +43,14 @@ TABLES = tuple(
     )
 )
 """A table for each kind of row."""
+
+
+def form_of(*statements: str) -> int:
+    """A number of these tables and of those of rows, for `PRAGMA user_version`: another one where any of them differs."""
+    fields = [(declared.table, kind._fields) for kind, declared in ROW_TYPES.items()]  # type: ignore[attr-defined]
+    return crc32(repr((statements, TABLES, sorted(fields))).encode()) >> 1 or 1
+
+
 _GET = {kind: f"SELECT value FROM {table} WHERE key = ?" for kind, table in _TABLES.items()}
 _PUT = {
     kind: f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?, ?)" for kind, table in _TABLES.items()

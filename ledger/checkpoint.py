@@ -7,7 +7,7 @@ from crypto.errors import NoteError
 from crypto.notes import Note, VerifierKey
 from ledger.merkle import EMPTY_ROOT
 
-__all__ = ["Checkpoint", "open_checkpoint", "parse_keys"]
+__all__ = ["Checkpoint", "open_checkpoint", "parse_keys", "said_by"]
 
 
 def parse_keys(lines: Sequence[str]) -> list[VerifierKey]:
@@ -33,3 +33,8 @@ def open_checkpoint(note: bytes, keys: Sequence[VerifierKey]) -> Checkpoint:
     if checkpoint.size == 0 and checkpoint.root != EMPTY_ROOT:
         raise NoteError("checkpoint: size 0 without the empty root")
     return checkpoint
+
+
+def said_by(note: bytes) -> Checkpoint:
+    """The checkpoint that a note's text says, whoever signed it, if anybody did; raises NoteError."""
+    return Checkpoint.parse(note.rpartition(b"\n\n")[0] + b"\n")

@@ -12,8 +12,10 @@ from functools import cache, lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
+from crypto import canonical
+from ledger.chain import Link
 from ledger.entry import BASIS_LIMIT, ENTRY_LIMIT, RULES, Entry
-from ledger.event import BUNDLE_LIMIT, EVENT_LIMIT, READING_LIMIT
+from ledger.event import BUNDLE_LIMIT, EVENT_LIMIT, READING_LIMIT, Event, Signature
 from ledger.merkle import path_lengths
 from ledger.patterns import NUMBER, PLAIN_TYPES, acting_of, event_text, plain_kind
 from ledger.schema import HASH, KEY_ID, TIME, base64_of
@@ -36,6 +38,8 @@ class Signer(NamedTuple):
     key: str
 
 
+_DECISION, _EVENT = b'{"decision":', b',"event":'
+"""Between these stands the decision of a plain entry, which holds neither."""
 Place = tuple[str, int, bytes, int, tuple[str, ...], Signer]
 """What is checked in order: stream, number in it, hash of its entry before, time (Unix ms), ids created,
 signer. A bare tuple: millions are made."""
@@ -115,7 +119,22 @@ KINDS = {kind_of(kind): kind for kind in REGISTRY.values()}
 
 def parse_entry(raw: bytes) -> Entry:
     """The entry of stored bytes, as `Entry.parse` gives it, plain ones at a glance; raises EventError."""
-    return Entry.parse(raw) if plain_form(raw) is None else Entry.stored(raw)
+    form = plain_form(raw)
+    if form is None:
+        return Entry.parse(raw)
+    _, stream_seq, stream_prev, time, _, signer = form.place
+    event = Event.checked(form.event, canonical.loads(form.event), form.kind, form.at)
+    value = a2b_base64(form.value)
+    if form.bundle is None:
+        sig = Signature(signer.key, value)
+    else:
+        index, path, size = form.bundle
+        hashes = tuple(map(a2b_base64, path[1:-1].split('","'))) if path else ()
+        sig = Signature(signer.key, value, int(index), int(size), hashes)
+    decision = canonical.loads(raw[len(_DECISION) : raw.index(_EVENT)])
+    return Entry(
+        raw, event, sig, Link(form.seq, form.prev, stream_seq, stream_prev), time, decision
+    )
 
 
 def _rests_before(seq: int, basis: str) -> bool:

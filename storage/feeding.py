@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from keeper.errors import KeeperRefused, KeeperUnavailable
-from keeper.protocol import FOLLOW_ENTRIES, Standing
+from keeper.protocol import FOLLOW_BYTES, FOLLOW_ENTRIES, Standing
 from storage.ledger import Ledger
 
 FEED_SECONDS = 0.2
@@ -30,11 +30,22 @@ def feed(ledger: Ledger, size: int) -> None:
                 if head is None or head.size <= stands:
                     return
                 end = min(stands + FOLLOW_ENTRIES, head.size)
-                entries = ledger.store.range(connection, stands, end)
+                entries = _fitting(ledger.store.range(connection, stands, end))
+            end = stands + len(entries)
             proof = ledger.prove(end, head.size) if end < head.size else []
             ledger.keeper_size = ledger.keeper.follow(stands, entries, head.checkpoint, proof)
     finally:
         ledger.feeding.release()
+
+
+def _fitting(entries: list[bytes]) -> list[bytes]:
+    """The first of them, as many as are given at once."""
+    size = 0
+    for number, entry in enumerate(entries):
+        size += len(entry)
+        if size > FOLLOW_BYTES:
+            return entries[:number]
+    return entries
 
 
 @contextmanager

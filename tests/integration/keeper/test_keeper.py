@@ -25,9 +25,9 @@ from durable.errors import StartRefused, StorageError
 from identity.actors import Actor
 from journeys.sealing import object_key
 from keeper.errors import KeeperRefused
-from keeper.following import FollowedLog
+from keeper.following import FOLLOWED, FollowedLog
 from keeper.keeper import RELEASE_MS, KeyKeeper
-from keeper.protocol import Conflict, Evidence, SealedField, SealedObject, Wrapped
+from keeper.protocol import Alarm, Conflict, Evidence, SealedField, SealedObject, Wrapped
 from ledger.directory import Account, Member
 from ledger.entry import Entry
 from ledger.facts import sha256_of
@@ -256,10 +256,6 @@ def _other_entry(bend: Callable[[bytes], bytes]) -> Callable[[People], Ask]:
     return _receipt(lambda receipt: replace(receipt, entry=bend(receipt.entry)))
 
 
-def _one_signature(note: bytes) -> bytes:
-    return b"".join(note.splitlines(keepends=True)[:-1])
-
-
 REFUSED: dict[str, tuple[str, Callable[[People], Ask]]] = {
     "a refused reading": ("is access.refused, not", _refused_reading),
     "a grant": ("is access.granted, not", _by_pat(People.grant)),
@@ -283,9 +279,9 @@ REFUSED: dict[str, tuple[str, Callable[[People], Ask]]] = {
         "the receipt is not valid",
         _note(lambda note: note.replace(b"\n", b"\nx", 1)),
     ),
-    "one of two signatures": (
-        "the receipt is not valid.*has not signed",
-        _note(_one_signature),
+    "a checkpoint of another log": (
+        "the receipt is not valid: got a checkpoint of other.example",
+        _note(lambda note: b"other.example/log" + note[note.index(b"\n"):]),
     ),
     "the reading as its own key": ("does not register the key", _no_key),
     "somebody else's key": ("does not register the key", _other_key),
@@ -440,6 +436,53 @@ def test_a_reading_of_the_log_that_was_lost(people: People, fork: Ledger) -> Non
     fork.append([signed(fork, people.grant(), people.pat.actor.key) for _ in range(5)])
     assert_refused(keeper, ask(people, fork), "another log than the one that was seen before")
     assert len(ask(people).put(keeper)) == 32
+
+
+def test_a_reading_of_the_log_in_another_form(people: People) -> None:
+    """What another edition of the program wrote is read anew; alarms stay."""
+    ask(people).put(keeper_of(people.fixture.ledger))
+    read = keeper_of(people.fixture.ledger).standing().read
+    people.fixture.ledger.close()
+    path = people.fixture.settings.data / "keeper" / FOLLOWED
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("ALTER TABLE unchecked RENAME TO unverified")
+        connection.execute("INSERT INTO alarms VALUES (3, 'planted', 0)")
+        connection.execute("PRAGMA user_version = 1")
+        connection.commit()
+    people.fixture.ledger = opened(people.fixture.settings)
+    keeper = keeper_of(people.fixture.ledger)
+    assert keeper.standing().read == 0 < read
+    assert keeper.alarms() == [Alarm(3, "planted", taken=False)]
+    assert len(ask(people).put(keeper)) == 32
+
+
+def test_an_upload_is_shown_once(people: People) -> None:
+    """The keeper kept the hash of the upload's entry alone: it asks for the entry, and not again once it has held."""
+    ledger, keeper = people.fixture.ledger, keeper_of(people.fixture.ledger)
+    first = ask(people)
+    feed(ledger, first.shown.size)
+    answer = first.answer(keeper, first.shown.since(keeper.seen.size))
+    assert isinstance(answer, Conflict)
+    (seq,) = answer.unchecked
+    assert ledger.entry(seq).event.type.name == "record.uploaded"
+    assert len(first.put(keeper)) == 32
+    again = ask(people)
+    feed(ledger, again.shown.size)
+    assert isinstance(again.answer(keeper, again.shown.since(keeper.seen.size)), bytes)
+
+
+def test_an_entry_that_is_not_the_one_that_was_read(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that gives other bytes under an upload's number proves nothing to the keeper."""
+    asked = ask(people)
+    other = asked.ledger.entry(0)
+    monkeypatch.setattr(
+        Ledger, "entries", lambda self, seqs: dict.fromkeys(seqs, other), raising=True
+    )
+    assert_refused(keeper_of(asked.ledger), asked, "is not the one that the keeper read")
+    monkeypatch.undo()
+    assert len(ask(people).put(keeper_of(asked.ledger))) == 32
 
 
 @pytest.mark.parametrize("orderly", [True, False], ids=["closed", "killed"])

@@ -134,3 +134,13 @@ def test_another_word_is_refused(people: People, tmp_path: Path) -> None:
     settings = people.fixture.settings.model_copy(update={"witness_policy": path})
     with pytest.raises(StartRefused, match=r"expected http://…, https://… or keeper:"):
         witness_policy(settings, people.fixture.ledger.vkeys)
+
+
+def test_a_checkpoint_that_one_of_the_logs_keys_did_not_sign(fixture: LedgerFixture) -> None:
+    """It lies on the branch all the same, and gets no cosignature."""
+    ledger = fixture.ledger
+    note = ledger.head().checkpoint
+    half = b"".join(note.splitlines(keepends=True)[:-1])
+    with pytest.raises(KeeperRefused, match="has not signed it"):
+        cosigned_by_keeper(ledger, half)
+    assert cosigned_by_keeper(ledger, note)
