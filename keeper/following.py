@@ -175,10 +175,20 @@ class FollowedLog:
                 if leaf not in raws or not self._check(connection, seq, raws[leaf])
             ]
 
-    def count_alarms(self) -> int:
-        """How many there are."""
+    def count_alarms(self) -> tuple[int, int]:
+        """How many there are of entries that stand in the log, and of those that were refused."""
         with self._file.using() as connection:
-            return int(connection.execute("SELECT count(*) FROM alarms").fetchone()[0])
+            rows = connection.execute("SELECT taken, count(*) FROM alarms GROUP BY taken")
+            found: dict[int, int] = dict(rows.fetchall())
+        return found.get(1, 0), found.get(0, 0)
+
+    def clear_refused(self) -> list[Alarm]:
+        """Forget the alarms of entries that were refused, for the keeper's operator alone; gives them."""
+        with self._file.using() as connection:
+            gone = connection.execute(
+                "DELETE FROM alarms WHERE NOT taken RETURNING seq, what"
+            ).fetchall()
+        return [Alarm(seq, what, taken=False) for seq, what in sorted(gone)]
 
     def alarms(self) -> list[Alarm]:
         """What was found that the rules don't give, in the log's order."""

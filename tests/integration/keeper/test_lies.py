@@ -41,6 +41,7 @@ from records.opening import find_record
 from storage.feeding import feed
 from storage.ledger import Ledger
 from tests.integration.keeper.test_keeper import Ask, request
+from tests.support.commands import heartwood
 from tests.support.copies import copy_ledger
 from tests.support.inside import keeper_of, opened
 from tests.support.ledger_fixture import LedgerFixture, entry_of, keys_of
@@ -369,6 +370,33 @@ def test_what_was_refused_leaves_the_true_log_alone(thief: Thief) -> None:
     entry_of(people.fixture.answer(people.grant(), people.pat.actor.key))
     reading = entry_of(people.fixture.answer(people.reading(), people.doctor.key))
     assert len(request(people, thief.true, reading).put(keeper_of(thief.true))) == 32
+
+
+def test_what_was_refused_is_told_apart_and_can_be_cleared(thief: Thief) -> None:
+    """By the keeper's operator alone; an alarm of an entry that stands in the log stays."""
+    fixture = thief.people.fixture
+    with pytest.raises(KeeperRefused):
+        _a_grant_that_nobody_signed(thief).put(keeper_of(thief.true))
+    stands = keeper_of(thief.true).standing()
+    assert (stands.alarms, stands.refused) == (0, 1)
+    fixture.ledger.close()
+    ran = heartwood(fixture.settings, "keeper", "alarms")
+    assert ran.code == 1 and "refused: entry" in ran.out and "ALARM" not in ran.out
+    assert "--clear-refused" in ran.out
+    cleared = heartwood(fixture.settings, "keeper", "alarms", "--clear-refused")
+    assert cleared.code == 0 and "cleared: entry" in cleared.out
+    ran = heartwood(fixture.settings, "keeper", "alarms")
+    assert ran.code == 0 and "no alarm" in ran.out
+    fixture.ledger = opened(fixture.settings)
+
+
+def test_an_alarm_of_the_log_is_not_cleared(thief: Thief) -> None:
+    """It is true for ever."""
+    with pytest.raises(KeeperRefused):
+        _a_permit_without_consent(thief).put(keeper_of(thief.true))
+    followed = keeper_of(thief.true)._followed
+    assert followed.clear_refused() == []
+    assert followed.count_alarms() == (1, 0)
 
 
 class Forge:
