@@ -32,7 +32,7 @@ from ledger.errors import LedgerError, ProofError
 from ledger.facts import Record
 from ledger.forms import parse_entry
 from ledger.merkle import Frontier, check_consistency, leaf_hash
-from ledger.policies import policy_at
+from ledger.policies import LOG, PolicyRow, policy_at
 from ledger.signers import check_event
 from ledger.types import fold
 
@@ -82,7 +82,7 @@ class _Edge:
     ids: dict[str, int] = field(default_factory=dict)
     """Ids of events, and the times of their entries, not yet written."""
     skew: int = 0
-    """The largest difference between an author's clock and the log's that a policy allowed lately, ms."""
+    """The largest difference between an author's clock and the log's that any policy of the log allows, ms."""
 
 
 class FollowedLog:
@@ -285,7 +285,9 @@ class FollowedLog:
         event, time = entry.event, entry.time
         first = event.type.name == "ledger.created"
         policy = event.body["policy"] if first else policy_at(self._rows, time).policy
-        edge.skew = max(edge.skew, policy["clock_skew_ms"])
+        # Of policies not in force yet, too: each waits for days once it is read, and no id is needed for so long.
+        known = [policy, *(row.policy for row in self._rows.group(PolicyRow, LOG))]
+        edge.skew = max(one["clock_skew_ms"] for one in known)
         signed = [event]
         if event.type.name == "access.refused":
             signed.append(nested_event(event)[0])

@@ -32,6 +32,7 @@ from ledger.entry import Entry
 from ledger.event import Event, Signature, sign_event
 from ledger.facts import sha256_of
 from ledger.merkle import leaf_hash, tree_paths
+from ledger.policies import POLICY_WAIT_MS, last_policy
 from ledger.receipt import Receipt
 from ledger.rows import Look
 from ledger.sequencer import Judged, Proposal
@@ -50,6 +51,7 @@ from tests.support.people import People
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 
 NOT_SIGNED = bytes(64)
+HOUR_MS, MINUTE_MS = 3_600_000, 60_000
 
 
 @dataclass
@@ -414,11 +416,11 @@ class Forge:
         seeds = [load_root(folder / f"log-{name}.seed", None) for name in ("ed25519", "ml-dsa-44")]
         self._signer = LogSigner(self.ledger.origin, *seeds)
 
-    def add(self, event: Event, sig: Signature) -> int:
-        """Append an event, with the decision that the rules give on it; gives its number."""
+    def add(self, event: Event, sig: Signature, at: int = 0) -> int:
+        """Append an event, with the decision that the rules give on it; gives its number. `at`: Unix ms, or 0 for now."""
         seq, last = len(self.raws), Entry.parse(self.raws[-1])
         link = Link(seq, leaf_hash(self.raws[-1]), last.link.stream_seq, last.link.stream_prev)
-        time, decision = max(self.ledger.clock(), last.time), None
+        time, decision = max(at or self.ledger.clock(), last.time), None
         if event.type.gated:
             key = self.rules.rows.get(Key, sig.key)
             assert key is not None
@@ -517,6 +519,35 @@ def test_a_consent_that_stands_in_the_log_already(thief: Thief) -> None:
     ]  # fmt: skip
     forge = Forge(thief)
     forge.add(done[1].event, done[1].sig)
+    with pytest.raises(KeeperRefused, match="stands in the log already"):
+        forge.follow()
+
+
+def test_a_consent_that_stands_in_the_log_already_once_the_policy_allows_more(thief: Thief) -> None:
+    """A policy that lets authors' clocks be further off counts a week later: what was put in just before it counts once."""
+    people, pat, fixture = thief.people, thief.people.pat, thief.people.fixture
+    last = last_policy(thief.own.policies())
+    start = thief.now
+    widens = start + POLICY_WAIT_MS
+    fixture.reopen(lambda: widens + 1)
+    forge = Forge(replace(thief, true=fixture.ledger))
+
+    def write(by: Actor, kind: str, stream: str, body: dict[str, Any], at: int) -> Entry:
+        event = Event.of(by.event(kind, stream, body, at))
+        seq = forge.add(event, sign_event(by.key, thief.true.origin, event.raw), at)
+        forge.follow()
+        return Entry.parse(forge.raws[seq])
+
+    wider = {"policy": last.policy | {"clock_skew_ms": HOUR_MS}, "registry": last.registry}
+    write(fixture.operator, "policy.changed", "ledger", wider, start)
+    body = {"purpose": "PATRQT", "reader": people.doctor.account}
+    times = {"excluded": 50, "included": 40}
+    done = {
+        what: write(pat.actor, f"reader.{what}", pat.stream, body, widens - minutes * MINUTE_MS)
+        for what, minutes in times.items()
+    }
+    write(pat.actor, "reader.excluded", pat.stream, body, widens - MINUTE_MS)
+    forge.add(done["included"].event, done["included"].sig, widens + 1)
     with pytest.raises(KeeperRefused, match="stands in the log already"):
         forge.follow()
 
