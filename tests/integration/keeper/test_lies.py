@@ -15,6 +15,7 @@ import pytest
 
 import ledger.sequencer
 from api.app.settings import Settings
+from client.signers import possession
 from consent.gate import gate
 from consent.replay import Replay
 from crypto.encoding import b64encode
@@ -23,6 +24,7 @@ from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key
 from journeys.sealing import reserve
 from keeper.errors import KeeperRefused
+from keeper.following import FollowedLog
 from keeper.protocol import Evidence, KeyRequest, NewBlob, Wrapped
 from keeper.roots import load_root
 from ledger.chain import Link
@@ -550,6 +552,72 @@ def test_a_consent_that_stands_in_the_log_already_once_the_policy_allows_more(th
     forge.add(done["included"].event, done["included"].sig, widens + 1)
     with pytest.raises(KeeperRefused, match="stands in the log already"):
         forge.follow()
+
+
+def test_an_entry_of_tomorrow(thief: Thief) -> None:
+    """A log whose time runs ahead of the keeper's clock is not followed there: what waits in it would have waited."""
+    people, forge = thief.people, Forge(thief)
+    event = Event.of(people.grant() | {"at": format_time(thief.now + 2 * HOUR_MS)})
+    forge.add(
+        event,
+        sign_event(people.pat.actor.key, thief.true.origin, event.raw),
+        thief.now + 2 * HOUR_MS,
+    )
+    before = forge.keeper.standing().read
+    with pytest.raises(KeeperRefused, match="more than an hour ahead of the keeper's clock"):
+        forge.follow()
+    assert forge.keeper.standing().read == before
+
+
+def put_in_by_recovery(thief: Thief, forge: Forge, at: int) -> Actor:
+    """The patient with a key of the thief's, which the hospital that registered them vouches for as after a loss."""
+    pat, system = thief.people.pat, thief.people.fixture.north.system
+    stolen = replace(pat.actor, key=new_key())
+    proof = possession(stolen.key, thief.true.origin, stolen.account)
+    body = {
+        "account": stolen.account, "algorithm": "ed25519", "custody": "device", "key": stolen.key.id, "proof": proof,
+        "public_key": b64encode(stolen.key.public), "recovery": True,
+    }  # fmt: skip
+    event = Event.of(system.event("key.registered", f"account/{stolen.account}", body, at))
+    forge.add(event, sign_event(system.key, thief.true.origin, event.raw), at)
+    return stolen
+
+
+def test_a_recovery_that_says_it_was_days_ago(thief: Thief) -> None:
+    """In a log where nothing else is written: by the keeper's clock its key waits all the same, over a restart too."""
+    fixture, days = thief.people.fixture, 3 * DAY_MS
+    begun = thief.now
+    fixture.reopen(lambda: begun + days)
+    forge = Forge(replace(thief, true=fixture.ledger))
+    stolen = put_in_by_recovery(thief, forge, begun + 1)
+    forge.follow()
+    grant = Event.of(thief.people.grant() | {"at": format_time(begun + days)})
+    forge.add(grant, sign_event(stolen.key, thief.true.origin, grant.raw), begun + days)
+    for _ in range(2):
+        with pytest.raises(
+            KeeperRefused, match="put in by recovery: by the keeper's clock it waits"
+        ):
+            forge.follow()
+        fixture.reopen(lambda: begun + days + HOUR_MS)
+        forge.keeper = keeper_of(fixture.ledger)
+    fixture.reopen(lambda: begun + days + DAY_MS)
+    forge.keeper = keeper_of(fixture.ledger)
+    forge.follow()
+
+
+def test_a_recovery_that_was_read_before_is_believed(thief: Thief, tmp_path: Path) -> None:
+    """A new keeper, or one whose reading was lost, reads a log that says that the key waited."""
+    fixture, days = thief.people.fixture, 3 * DAY_MS
+    begun = thief.now
+    forge = Forge(replace(thief, true=fixture.ledger))
+    recovered = put_in_by_recovery(thief, forge, begun)
+    grant = Event.of(thief.people.grant() | {"at": format_time(begun + days)})
+    forge.add(grant, sign_event(recovered.key, thief.true.origin, grant.raw), begun + days)
+    followed = FollowedLog(tmp_path / "new.db", thief.true.origin)
+    root = tree_paths([leaf_hash(raw) for raw in forge.raws])[0]
+    shown, nothing = (Checkpoint(thief.true.origin, len(forge.raws), root), Checkpoint("", 0, b""))
+    assert followed.take(0, forge.raws, shown, (), nothing, begun + days) == len(forge.raws)
+    followed.close()
 
 
 def test_a_grant_that_was_signed_long_ago(thief: Thief) -> None:
