@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from keeper.errors import KeeperRefused
-from keeper.protocol import Evidence, KeptBlob, KeyRequest, SealedObject, Wrapped
+from keeper.protocol import FOLLOW_ENTRIES, Evidence, KeptBlob, KeyRequest, SealedObject, Wrapped
 from ledger.receipt import PATH_LIMIT
 
 KEYS = 10_000
@@ -21,6 +21,8 @@ LABELS = 256
 """Most labels to give codes of, in one call."""
 NAME_BYTES = 1_024
 """Longest name in a call: of a subject, an object, a field, a label."""
+SHOWN = 10_000
+"""Most entries that an evidence shows for their signatures."""
 RECEIPTS = 8
 """Most receipts in an evidence; each call takes two at most."""
 
@@ -61,6 +63,7 @@ def _label_codes(key: Wrapped, labels: Sequence[str]) -> Iterator[Amount]:
 
 def _evidence(evidence: Evidence, *rest: Any) -> Iterator[Amount]:
     yield Amount("receipts", len(evidence.receipts), RECEIPTS)
+    yield Amount("entries that are shown", len(evidence.shown), SHOWN)
     paths = [evidence.proof, *(one.path for one in evidence.receipts)]
     # A consistency proof has one hash more than a path, at most.
     yield Amount("hashes of a proof", max(map(len, paths)), PATH_LIMIT + 1)
@@ -90,6 +93,11 @@ def _destroy(keks: Sequence[tuple[str, int]]) -> Iterator[Amount]:
     yield Amount("versions", len(keks), SUBJECTS)
 
 
+def _follow(since: int, entries: Sequence[bytes], *rest: Any) -> Iterator[Amount]:
+    yield Amount("entries", len(entries), FOLLOW_ENTRIES)
+    yield from _proof(since, *rest)
+
+
 def _proof(since: int, *rest: Any) -> Iterator[Amount]:
     yield Amount("hashes of a proof", len(rest[-1]), PATH_LIMIT + 1)
 
@@ -115,7 +123,7 @@ _AMOUNTS: Mapping[str, Callable[..., Iterator[Amount]]] = {
     "advance": _subjects,
     "renew": _renew,
     "destroy": _destroy,
-    "follow": _proof,
+    "follow": _follow,
     "cosign": _proof,
 }
 """By call; those that are missing take nothing that could be many (a test says so)."""

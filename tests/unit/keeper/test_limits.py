@@ -2,11 +2,16 @@
 
 import pytest
 
+from journeys.sealing import TEXT_BYTES
 from keeper import limits, messages
 from keeper.errors import KeeperRefused
 from keeper.limits import check_call
 from keeper.protocol import Evidence, SealedField, SealedObject, Wrapped
+from ledger.codes import LABELS_A_RECORD
 from ledger.receipt import Receipt
+from records.exporting import EXPORT_RECORDS
+from storage.evidence import SHOWN_ENTRIES
+from storage.maintenance.renewing import PAGE_KEYS, SUBJECTS_AT_ONCE
 
 SMALL = {"accept_restored", "alarms", "standing", "vkeys"}
 """Calls that take nothing, or receipts that are looked at one by one."""
@@ -43,6 +48,16 @@ def test_what_is_over_a_limit(name: str, arguments: tuple[object, ...], said: st
     """It says how much was got, and the limit."""
     with pytest.raises(KeeperRefused, match=f"{name} got {said}, expected at most"):
         check_call(name, arguments)
+
+
+def test_what_the_ledger_shows_is_within() -> None:
+    """The two are told apart by layers: neither may outgrow the other unnoticed."""
+    assert SHOWN_ENTRIES <= limits.SHOWN
+    assert SUBJECTS_AT_ONCE <= limits.SUBJECTS
+    assert 2 * PAGE_KEYS <= limits.KEYS
+    assert EXPORT_RECORDS <= limits.LISTED
+    assert LABELS_A_RECORD <= limits.LABELS
+    assert TEXT_BYTES <= limits.TEXT_BYTES
 
 
 def test_what_is_within() -> None:
