@@ -250,7 +250,7 @@ def test_the_database_shows_who_it_is() -> None:
 def test_metrics_stay_inside() -> None:
     """No proxy forwards them."""
     nginx, caddy = ((DEPLOY / "tls" / name).read_text() for name in ("nginx.conf", "Caddyfile"))
-    assert re.search(r"location /metrics \{\s*return 404;", nginx)
+    assert re.search(r"location ~ \^/metrics\(/\|\$\) \{\s*return 404;", nginx)
     assert re.search(r"@inside path /metrics /metrics/\*\s*respond @inside 404", caddy)
 
 
