@@ -65,12 +65,12 @@ def test_the_database_must_show_who_it_is(cluster: Cluster, tmp_path: Path) -> N
         "password": str(url.password), "dbname": url.path[1:], "sslmode": parse_qs(asked.query)["sslmode"][0],
         "sslrootcert": str(made),
     }  # fmt: skip
-    with psycopg.connect(**given) as connection:  # type: ignore[arg-type]
+    with psycopg.connect(**given) as connection:
         row = connection.execute("SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
         assert row.fetchone() == ("TLSv1.3",)
     with pytest.raises(psycopg.OperationalError, match="does not match host name"):
-        psycopg.connect(**given | {"host": "elsewhere"})  # type: ignore[arg-type]
+        psycopg.connect(**given | {"host": "elsewhere"})
     (tmp_path / "other").mkdir()
     other, _ = certificate(tmp_path / "other")
     with pytest.raises(psycopg.OperationalError, match="certificate verify failed"):
-        psycopg.connect(**given | {"sslrootcert": str(other)})  # type: ignore[arg-type]
+        psycopg.connect(**given | {"sslrootcert": str(other)})

@@ -1,5 +1,7 @@
 """The key keeper over TLS: who isn't let in, how soon, that others are served meanwhile, and that nothing else is tried."""
 
+import os
+import resource
 import shutil
 import socket
 import ssl
@@ -305,6 +307,22 @@ def test_many_handshakes_from_one_address(house: House) -> None:
     for line in lines:
         assert ended(line) < SOON_SECONDS
         line.close()
+    house.answers()
+
+
+def test_no_file_left_for_a_connection(house: House) -> None:
+    """The keeper lets nobody in just then, and goes on."""
+    pid = house.served.process.pid
+    files = [int(name) for name in os.listdir(f"/proc/{pid}/fd")]
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (max(files) + 3, before[1]))
+    lines = [house.plain("127.0.0.3") for _ in range(8)]
+    until(lambda: len(os.listdir(f"/proc/{pid}/fd")) >= max(files) + 3, "it has files left")
+    for line in lines:
+        line.close()
+    until(lambda: len(os.listdir(f"/proc/{pid}/fd")) <= len(files), "connections stay")
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+    assert house.served.process.poll() is None
     house.answers()
 
 
