@@ -3,10 +3,10 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import closing
-from ipaddress import ip_address
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from client.connection import Connection, pieces
+from client.reach import Reach, reach_of
 from ledger.errors import Tampered
 from records.opening import Link
 from storage.errors import Unavailable
@@ -14,14 +14,13 @@ from storage.errors import Unavailable
 _WHAT = "the download"
 
 
-def download(link: Link) -> Iterator[bytes]:
+def download(link: Link, server: str) -> Iterator[bytes]:
     """The ciphertext, piece by piece; raises Tampered, at the latest at its end, unless it is what the link says.
 
-    Raises Unavailable where the store doesn't answer, or gives nothing under this link (any more).
+    `server`: the URL of the server that gave the link; it can't send its reader to an address that is nearer to the reader
+    than its own. Raises Unavailable where the store doesn't answer, or gives nothing under this link (any more).
     """
-    url = urlsplit(link.url)
-    if not _safe(url.scheme, url.hostname or ""):
-        raise Tampered(f"{_WHAT} is at {url.scheme}://{url.hostname}, expected https://")
+    url = _checked(link.url, server)
     digest, count = hashlib.sha256(), 0
     with closing(Connection(f"{url.scheme}://{url.netloc}")) as connection:
         try:
@@ -40,10 +39,26 @@ def download(link: Link) -> Iterator[bytes]:
         raise Tampered(f"{_WHAT} does not have the SHA-256 that the server said")
 
 
-def _safe(scheme: str, host: str) -> bool:
-    """Whether it is HTTPS, or plain HTTP on this machine."""
+def _checked(text: str, server: str) -> SplitResult:
+    """A link's URL, which this reader may follow; raises Tampered, and Unavailable for a host that isn't known."""
     try:
-        here = host == "localhost" or ip_address(host).is_loopback
+        url = urlsplit(text)
+        host = url.hostname or ""
+        url.port  # noqa: B018 - raises for what is no port
     except ValueError:
-        here = False
-    return scheme == "https" or (scheme == "http" and here)
+        raise Tampered(f"{_WHAT} is at something that is not a URL") from None
+    plain = url.scheme == "http"
+    if not host or url.scheme not in ("http", "https") or url.username is not None:
+        raise Tampered(f"{_WHAT} is at {url.scheme}://{host}, expected https://")
+    try:
+        there = reach_of(host)
+        here = Reach.WORLD if there is Reach.WORLD else reach_of(urlsplit(server).hostname or "")
+    except OSError as error:
+        raise Unavailable("unreachable", f"{host} can't be found: {error.strerror}") from None
+    if plain and there is not Reach.MACHINE:
+        raise Tampered(f"{_WHAT} is at http://{host}, expected https://")
+    if there < here:
+        raise Tampered(
+            f"{_WHAT} is at {host}, an address inside this machine's own network, and the server that says so is not"
+        )
+    return url

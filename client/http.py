@@ -170,7 +170,8 @@ class HttpClient(LedgerClient):
             found, kind = link
             if found.length != sealed_length(size):
                 raise Tampered(f"{path}: a link to {found.length} bytes for {size} of plaintext")
-            return OpenedRecord(entry, kind, size, texts, download(found), share=share, link=found)
+            content = download(found, self._server.connection.url)
+            return OpenedRecord(entry, kind, size, texts, content, share=share, link=found)
         content = _whole(response, size if share is None else sealed_length(size), path)
         token = headers.get("heartwood-read-token", "")
         return OpenedRecord(entry, media_type, size, texts, content, share=share, token=token)

@@ -50,7 +50,7 @@ class Branch:
     def take(self, since: int, raws: Sequence[bytes], note: bytes, proof: Sequence[bytes]) -> int:
         """Read the entries from `since` on; see `FollowedLog.take`. Raises NoteError too."""
         shown = self.opened(note)
-        size = self._read.take(since, raws, shown, proof, self._floor)
+        size = self._read.take(since, raws, shown, proof, self._floor, self._clock())
         end = self._read.end()
         if (end.size, end.root) == (shown.size, shown.root):  # of as many entries there are others
             self._keep(shown)

@@ -1,17 +1,23 @@
 """The key keeper as a child: a process of its own that the first of its callers starts, and that ends with the last."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from durable.errors import StartRefused
+from keeper.endpoints import UnixEndpoint
 from keeper.remote import RemoteKeeper
 from ledger.checkpoint import parse_keys
 
 SOCKET = "socket"
 """Where it listens, in its folder."""
+START_SECONDS = 60.0
+"""How long it may take to start: Argon2id, a key service that answers slowly, a store to be brought to a newer form."""
 READY, HELD = "ready", "held"
 """What it says of its start: that it listens, or that another one keeps this folder's keys."""
 
@@ -41,7 +47,8 @@ def child_keeper(place: KeeperPlace) -> RemoteKeeper:
 
     Raises StartRefused where it can't start, with its reason.
     """
-    found = RemoteKeeper(place.socket, parse_keys(place.vkeys)[0].name, lambda: start_child(place))
+    where, origin = UnixEndpoint(place.socket), parse_keys(place.vkeys)[0].name
+    found = RemoteKeeper(where, origin, lambda: start_child(place))
     found.standing()
     return found
 
@@ -56,15 +63,14 @@ def start_child(place: KeeperPlace) -> None:
         start_new_session=True,  # it serves others too, whatever becomes of this process
         text=True,
     )
-    assert begun.stdin is not None
-    assert begun.stdout is not None
-    with begun.stdin as told, begun.stdout as says:
+    with begun:
         try:
-            told.write(json.dumps(asdict(place)))
-            told.close()
-        except BrokenPipeError:
-            pass  # it ended already, and its answer says why
-        said = says.readline().strip()
-    begun.wait()
+            said = begun.communicate(json.dumps(asdict(place)), START_SECONDS)[0].strip()
+        except subprocess.TimeoutExpired as error:
+            with suppress(ProcessLookupError):  # the group: what it forked is nobody's child
+                os.killpg(begun.pid, signal.SIGKILL)
+            raise StartRefused(
+                f"the key keeper did not start within {START_SECONDS:g} s: its root or its store did not answer"
+            ) from error
     if said not in (READY, HELD):
         raise StartRefused(said or "the key keeper ended as it started, without a word")

@@ -22,9 +22,20 @@ from durable.files import create_file
 from durable.ownfile import OwnFile
 from keeper.errors import KeeperRefused
 from keeper.protocol import FOLLOW_ENTRIES, Alarm
+from keeper.recovering import (
+    RECOVERED,
+    RECOVERED_TABLES,
+    believe,
+    believed,
+    check_waited,
+    recovered_key,
+    remember,
+    waiting,
+)
 from keeper.rows import ROW_TABLES, TABLES, StoredRows, form_of
 from ledger.chain import ZERO
 from ledger.checkpoint import Checkpoint
+from ledger.codes import CLOCK_SKEW_MOST_MS
 from ledger.digest import hashes_of
 from ledger.directory import Key
 from ledger.entry import Entry, nested_event
@@ -32,8 +43,9 @@ from ledger.errors import LedgerError, ProofError
 from ledger.facts import Record
 from ledger.forms import parse_entry
 from ledger.merkle import Frontier, check_consistency, leaf_hash
-from ledger.policies import policy_at
+from ledger.policies import LOG, PolicyRow, policy_at
 from ledger.signers import check_event
+from ledger.times import format_time
 from ledger.types import fold
 
 FOLLOWED = "followed.db"
@@ -82,7 +94,13 @@ class _Edge:
     ids: dict[str, int] = field(default_factory=dict)
     """Ids of events, and the times of their entries, not yet written."""
     skew: int = 0
-    """The largest difference between an author's clock and the log's that a policy allowed lately, ms."""
+    """The largest difference between an author's clock and the log's that any policy of the log allows, ms."""
+    now: int = 0
+    """The keeper's clock, Unix ms."""
+    believed: int = 0
+    """Of how many entries the times are believed: they were read before, or by a new keeper."""
+    waiting: dict[str, int] = field(default_factory=dict)
+    """Keys that were put in by recovery, and when they were first read of (Unix ms)."""
 
 
 class FollowedLog:
@@ -93,7 +111,7 @@ class FollowedLog:
 
     def __init__(self, path: Path, origin: str) -> None:
         """Opens the file, or makes it: an empty one is read anew, from entry 0 on."""
-        self._file = OwnFile(path, "NORMAL", (*_STATE, *TABLES))
+        self._file = OwnFile(path, "NORMAL", (*_STATE, *RECOVERED, *TABLES))
         self._pin = path.with_name(FIRST)
         self._origin = origin
         self._rows = StoredRows()
@@ -114,11 +132,12 @@ class FollowedLog:
         shown: Checkpoint,
         proof: Sequence[bytes],
         floor: Checkpoint,
+        now: int,
     ) -> int:
         """Read the entries from `since` on, which lie under the checkpoint `shown`; gives how many were read by then.
 
         Nothing is read where `since` isn't how many were read before. `proof`: the consistency proof from the last of
-        them to the checkpoint; `floor`: a checkpoint that the reading must come by. Raises ProofError
+        them to the checkpoint; `floor`: a checkpoint that the reading must come by; `now`: Unix ms. Raises ProofError
         for entries that are not under it, and KeeperRefused where one of them changes rights and is wrong: none of them
         is read then.
         """
@@ -127,6 +146,10 @@ class FollowedLog:
         try:
             with self._changing() as (connection, edge):
                 if since == edge.size and raws:
+                    if not since and not floor.size:  # a new keeper's
+                        believe(connection, shown.size)
+                    edge.now, edge.believed = now, max(floor.size, believed(connection))
+                    edge.waiting = waiting(connection)
                     for raw in raws:
                         self._read(connection, edge, raw)
                         if edge.size == floor.size and edge.tree.root() != floor.root:
@@ -175,10 +198,20 @@ class FollowedLog:
                 if leaf not in raws or not self._check(connection, seq, raws[leaf])
             ]
 
-    def count_alarms(self) -> int:
-        """How many there are."""
+    def count_alarms(self) -> tuple[int, int]:
+        """How many there are of entries that stand in the log, and of those that were refused."""
         with self._file.using() as connection:
-            return int(connection.execute("SELECT count(*) FROM alarms").fetchone()[0])
+            rows = connection.execute("SELECT taken, count(*) FROM alarms GROUP BY taken")
+            found: dict[int, int] = dict(rows.fetchall())
+        return found.get(1, 0), found.get(0, 0)
+
+    def clear_refused(self) -> list[Alarm]:
+        """Forget the alarms of entries that were refused, for the keeper's operator alone; gives them."""
+        with self._file.using() as connection:
+            gone = connection.execute(
+                "DELETE FROM alarms WHERE NOT taken RETURNING seq, what"
+            ).fetchall()
+        return [Alarm(seq, what, taken=False) for seq, what in sorted(gone)]
 
     def alarms(self) -> list[Alarm]:
         """What was found that the rules don't give, in the log's order."""
@@ -200,13 +233,13 @@ class FollowedLog:
         self._file.close()
 
     def _drop_other_forms(self) -> None:
-        """Of what another edition of the program wrote, keep the alarms alone."""
+        """Of what another edition of the program wrote, keep the alarms alone, and what can't be read anew: when it was read."""
         with self._file.using() as connection:
             connection.execute("BEGIN IMMEDIATE")
             if connection.execute("PRAGMA user_version").fetchone() != (FORM,):
                 names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
                 for (table,) in names.fetchall():
-                    if table != "alarms":
+                    if table not in ("alarms", *RECOVERED_TABLES):
                         connection.execute(f"DROP TABLE {table}")
                 for statement in (*_STATE, *TABLES, f"PRAGMA user_version = {FORM}"):
                     connection.execute(statement)
@@ -222,11 +255,19 @@ class FollowedLog:
             link = entry.link
             if (link.seq, link.prev) != (seq, edge.tip) or entry.time < edge.time:
                 raise LedgerError("it doesn't follow the entry before it")
+            if entry.time > edge.now + CLOCK_SKEW_MOST_MS:
+                raise LedgerError(
+                    f"its time {format_time(entry.time)} is more than an hour ahead of the keeper's clock"
+                )
             if not seq and not self.is_first(raw):
                 raise LedgerError("it is not the entry 0 that was read before: this is another log")
             if self._judge(connection, edge, entry, leaf):
                 for row in fold(entry, self._rows):
                     self._rows.put(row)
+            key = recovered_key(entry)
+            if key is not None and seq >= edge.believed:
+                edge.waiting.setdefault(key, edge.now)
+                remember(connection, key, edge.now)
         except (LedgerError, CryptoError, LookupError) as error:
             raise Wrong(Alarm(seq, str(error), taken=False)) from error
         edge.tip, edge.time = leaf, entry.time
@@ -247,12 +288,14 @@ class FollowedLog:
         kind, seq = entry.event.type, entry.link.seq
         if not kind.changes or kind.reading:
             try:
+                check_waited(entry.sig.key, edge.waiting.get(entry.sig.key), edge.now)
                 self._check_once(connection, edge, entry)
                 self._check_decision(entry)
             except (LedgerError, LookupError) as error:
                 self._raise_alarm(connection, Alarm(seq, str(error)))
                 return False
             return True
+        check_waited(entry.sig.key, edge.waiting.get(entry.sig.key), edge.now)
         self._check_once(connection, edge, entry)
         check_event(entry.event, entry.sig.key, seq, entry.time, self._origin, self._rows)
         if kind.name not in FILLING:
@@ -275,7 +318,9 @@ class FollowedLog:
         event, time = entry.event, entry.time
         first = event.type.name == "ledger.created"
         policy = event.body["policy"] if first else policy_at(self._rows, time).policy
-        edge.skew = max(edge.skew, policy["clock_skew_ms"])
+        # Of policies not in force yet, too: each waits for days once it is read, and no id is needed for so long.
+        known = [policy, *(row.policy for row in self._rows.group(PolicyRow, LOG))]
+        edge.skew = max(one["clock_skew_ms"] for one in known)
         signed = [event]
         if event.type.name == "access.refused":
             signed.append(nested_event(event)[0])

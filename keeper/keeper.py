@@ -128,10 +128,8 @@ class KeyKeeper:
 
     def standing(self) -> Standing:
         """How far it follows the log."""
-        seen = self.seen
-        return Standing(
-            seen.size, seen.root, self._followed.count_alarms(), self._followed.end().size
-        )
+        seen, (taken, refused) = self.seen, self._followed.count_alarms()
+        return Standing(seen.size, seen.root, taken, self._followed.end().size, refused)
 
     def alarms(self) -> list[Alarm]:
         """What it found that is not what the rules give, in the log's order."""

@@ -6,11 +6,11 @@ the other. What comes is decoded into exactly the types that `protocol.Keeper` d
 """
 
 import inspect
-import os
 import struct
+import time
 import typing
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from socket import socket
 from types import GenericAlias
 from typing import Any
@@ -72,6 +72,9 @@ CALLS = {name: _call(name) for name in vars(Keeper) if not name.startswith("_") 
 _raw = msgspec.msgpack.Decoder(tuple[str, msgspec.Raw])
 _answer = msgspec.msgpack.Decoder(tuple[str | None, msgspec.Raw])
 _words = msgspec.msgpack.Decoder(str)
+_told = msgspec.msgpack.Decoder(tuple[str, str])
+BUSY, UNWANTED = "busy", "unwanted"
+"""Why a caller is turned away: there is no room just now, or it is nobody who may call."""
 _greeting = msgspec.msgpack.Decoder(Greeting)
 
 
@@ -79,35 +82,40 @@ class Malformed(Exception):
     """A message that is none; the connection is of no use any more."""
 
 
-class Address:
-    """A socket's short address, as long as it is used."""
-
-    def __init__(self, path: Path) -> None:
-        """Raises OSError where its folder isn't there."""
-        self._folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-        self.name = f"/proc/self/fd/{self._folder}/{path.name}"
-
-    def __enter__(self) -> str:
-        """The address, which has 107 bytes at most whatever the path has."""
-        return self.name
-
-    def __exit__(self, *error: object) -> None:
-        """Give the folder back."""
-        os.close(self._folder)
-
-
 def greet(line: socket, origin: str) -> None:
-    """Say who we are and hear the same; raises Malformed, OSError, or KeeperUnavailable for another log or version."""
+    """Say who we are and hear the same; raises Malformed, OSError, or KeeperUnavailable for another log or version.
+
+    A caller who was turned away hears why instead: raises ConnectionRefusedError where there is no room just now, and
+    KeeperUnavailable where no other try will help.
+    """
     send(line, _encode(Greeting(VERSION, origin)))
+    raw = _received(line)
     try:
-        other = _greeting.decode(_received(line))
+        other = _greeting.decode(raw)
     except msgspec.MsgspecError as error:
-        raise Malformed(f"the greeting is none: {error}") from error
+        raise _refusal(raw) or Malformed(f"the greeting is none: {error}") from error
     if other != Greeting(VERSION, origin):
         raise KeeperUnavailable(
             f"the other end speaks version {other.version} of the keeper's messages about {other.origin!r}, expected "
             f"version {VERSION} about {origin!r}"
         )
+
+
+def turn_away(line: socket, kind: str, words: str) -> None:
+    """Say why in place of a greeting, once the caller's was heard; `kind`: BUSY or UNWANTED. Raises OSError."""
+    with suppress(Malformed):
+        _received(line)
+    send(line, _encode((kind, words)))
+
+
+def _refusal(raw: bytes) -> Exception | None:
+    with suppress(msgspec.MsgspecError):
+        kind, words = _told.decode(raw)
+        if kind == BUSY:
+            return ConnectionRefusedError(words)
+        if kind == UNWANTED:
+            return KeeperUnavailable(f"the key keeper turned this caller away: {words}")
+    return None
 
 
 def ask(line: socket, name: str, arguments: tuple[Any, ...]) -> Any:
@@ -123,11 +131,21 @@ def ask(line: socket, name: str, arguments: tuple[Any, ...]) -> Any:
     raise ERRORS.get(kind, KeeperUnavailable)(words)
 
 
-def asked(line: socket) -> tuple[str, tuple[Any, ...]] | None:
-    """The next call and its arguments, or None at the end of the connection; raises Malformed or OSError."""
-    frame = _received(line, may_end=True)
-    if frame is None:
+def asked(
+    line: socket, idle: float | None = None, seconds: float | None = None
+) -> tuple[str, tuple[Any, ...]] | None:
+    """The next call and its arguments, or None at the end of the connection; raises Malformed or OSError.
+
+    `idle`: how long a caller may ask nothing; `seconds`: how long its message may take, and then each that is sent here.
+    """
+    line.settimeout(idle)
+    head = line.recv(_LENGTH.size)
+    if not head:
         return None
+    line.settimeout(seconds)
+    if len(head) < _LENGTH.size:
+        head += _bytes(line, _LENGTH.size - len(head))
+    frame = _bytes(line, _length(head))
     try:
         name, raw = _raw.decode(frame)
         if name == ENDS:
@@ -159,40 +177,45 @@ def send(line: socket, message: bytes) -> None:
         raise StorageError(
             f"got a message of {len(message)} bytes to the keeper, expected at most {FRAME_BYTES}"
         )
-    line.sendall(_LENGTH.pack(len(message)) + message)
+    data = memoryview(_LENGTH.pack(len(message)) + message)
+    sent = line.send(data)
+    if sent == len(data):
+        return
+    deadline = _deadline(line)
+    while sent < len(data):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the other end took {sent} bytes of {len(data)} in time")
+        sent += line.send(data[sent:])
 
 
-@typing.overload
-def _received(line: socket) -> bytes: ...
-@typing.overload
-def _received(line: socket, may_end: typing.Literal[True]) -> bytes | None: ...
-def _received(line: socket, may_end: bool = False) -> bytes | None:
-    head = _bytes(line, _LENGTH.size, may_end)
-    if head is None:
-        return None
+def _received(line: socket) -> bytes:
+    return _bytes(line, _length(_bytes(line, _LENGTH.size)))
+
+
+def _length(head: bytes) -> int:
     (length,) = _LENGTH.unpack(head)
     if length > FRAME_BYTES:
         raise Malformed(f"got a message of {length} bytes, expected at most {FRAME_BYTES}")
-    return _bytes(line, length)
+    return int(length)
 
 
-@typing.overload
-def _bytes(line: socket, count: int) -> bytes: ...
-@typing.overload
-def _bytes(line: socket, count: int, may_end: bool) -> bytes | None: ...
-def _bytes(line: socket, count: int, may_end: bool = False) -> bytes | None:
+def _bytes(line: socket, count: int) -> bytes:
+    """So many bytes, within about twice the connection's timeout: whoever sends one now and then gains nothing."""
     data = line.recv(min(count, 65_536)) if count else b""
-    if not data and count:
-        if may_end:
-            return None
-        raise ConnectionResetError("the other end closed the connection")
     if len(data) == count:
         return data
-    parts, got = [data], len(data)
-    while got < count:
+    parts, got, deadline = [data], len(data), _deadline(line)
+    while data and got < count:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the other end sent {got} bytes of {count} in time")
         data = line.recv(min(count - got, 1_048_576))
-        if not data:
-            raise ConnectionResetError("the other end closed the connection")
         parts.append(data)
         got += len(data)
+    if not data:
+        raise ConnectionResetError("the other end closed the connection")
     return b"".join(parts)
+
+
+def _deadline(line: socket) -> float:
+    seconds = line.gettimeout()
+    return float("inf") if seconds is None else time.monotonic() + seconds

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 
 from durable.errors import StartRefused, StorageError
@@ -17,6 +17,7 @@ from keeper.following import FOLLOWED, FollowedLog
 from keeper.keeper import KeyKeeper
 from keeper.keks import KEKS, KekStore
 from keeper.releases import Releases, open_signer
+from keeper.listening import Listener, UnixListener
 from keeper.roots import RecordRoots, Unlock
 from keeper.server import KeeperServer, OneKeeper
 from ledger.checkpoint import open_checkpoint, parse_keys
@@ -74,7 +75,8 @@ def be_child() -> int:
         alone = OneKeeper(Path(place.folder))
         keeper = open_keeper(place)
         origin = parse_keys(place.vkeys)[0].name
-        server = KeeperServer(keeper, origin, place.socket, {os.getuid()}, with_callers=True)
+        listener = UnixListener(place.socket, {os.getuid()})
+        server = KeeperServer(keeper, origin, listener, with_callers=True)
     except BlockingIOError:
         return _say(HELD)
     except (StorageError, OSError) as error:
@@ -87,11 +89,12 @@ def be_child() -> int:
 
 
 def be_keeper(
-    place: KeeperPlace, path: Path, users: Collection[int], ready: Callable[[], object]
+    place: KeeperPlace, listening: Callable[[], Listener], ready: Callable[[], object]
 ) -> None:
-    """Keep a folder's keys for `users` (ids) until the process is told to stop (SIGTERM, SIGINT).
+    """Keep a folder's keys until the process is told to stop (SIGTERM, SIGINT).
 
-    `path`: where it listens. `ready` is called when it does. Raises StartRefused, also where another process keeps them.
+    `listening`: lets callers in, from when it is called, which is after every check. `ready` is called then. Raises
+    StartRefused, also where another process keeps them.
     """
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
@@ -99,8 +102,12 @@ def be_keeper(
     except BlockingIOError as error:
         raise StartRefused(f"another process keeps the keys of {place.folder}") from error
     origin = parse_keys(place.vkeys)[0].name
-    # Whoever may come to the socket is told apart by who they are, not by its mode.
-    server = KeeperServer(open_keeper(place), origin, path, {os.getuid(), *users}, 0o666)
+    keeper = open_keeper(place)
+    try:
+        server = KeeperServer(keeper, origin, listening())
+    except BaseException:
+        keeper.close()
+        raise
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: threading.Thread(target=server.stop).start())
     ready()

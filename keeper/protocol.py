@@ -117,14 +117,16 @@ class Conflict:
 class Standing:
     """How far the keeper follows the log: `size` entries with this root; before the first none, with an empty root.
 
-    `alarms`: how many entries it found that are not what the rules give; `read`: how many entries it has read, fewer than
-    `size` where it reads anew what it had read before.
+    `alarms`: how many entries of the log it found that are not what the rules give; `read`: how many entries it has read,
+    fewer than `size` where it reads anew what it had read before; `refused`: how many wrong entries it was given to read
+    and didn't take, which its operator has not cleared yet.
     """
 
     size: int
     root: bytes
     alarms: int
     read: int
+    refused: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from keeper import messages
+from keeper.endpoints import Endpoint
 from keeper.errors import KeeperUnavailable
 from keeper.protocol import (
     Alarm,
@@ -30,15 +30,18 @@ CONNECT_SECONDS = 10
 """How long a keeper that starts, or ends, is waited for."""
 RETRY_SECONDS = 0.01
 """The first of the waits between two tries to connect; each is twice the one before."""
+IDLE_SECONDS = 60
+"""How long a connection is kept that no call needs; the last one stays, since a keeper that is a child ends without it."""
 
 
 class RemoteKeeper:
     """Thread-safe: a connection for each call that runs at a time, kept for the next."""
 
-    def __init__(self, path: Path, origin: str, start: Callable[[], None] | None) -> None:
-        """`path`: the keeper's socket; `start`: starts it where it doesn't run (raises StartRefused), or None."""
-        self._path, self._origin, self._start = path, origin, start
-        self._idle: list[socket.socket] = []
+    def __init__(self, where: Endpoint, origin: str, start: Callable[[], None] | None) -> None:
+        """`where`: it listens; `start`: starts it where it doesn't run (raises StartRefused), or None."""
+        self._where, self._origin, self._start = where, origin, start
+        self._idle: list[tuple[float, socket.socket]] = []
+        """Connections that no call has now, and since when: the one that was used last is last."""
         self._lock = threading.Lock()
         self._closed = False
 
@@ -152,7 +155,7 @@ class RemoteKeeper:
         with self._lock:
             self._closed = True
             lines, self._idle = self._idle, []
-        for line in lines:
+        for _, line in lines:
             with suppress(OSError, messages.Malformed):
                 messages.ask(line, messages.ENDS, ())
             line.close()
@@ -187,14 +190,20 @@ class RemoteKeeper:
 
     def _kept(self) -> socket.socket | None:
         with self._lock:
-            return self._idle.pop() if self._idle else None
+            return self._idle.pop()[1] if self._idle else None
 
     def _keep(self, line: socket.socket) -> None:
+        now = time.monotonic()
         with self._lock:
-            if not self._closed:
-                self._idle.append(line)
-                return
-        line.close()
+            if self._closed:
+                old = [line]
+            else:
+                self._idle.append((now, line))
+                old = []
+                while len(self._idle) > 1 and self._idle[0][0] < now - IDLE_SECONDS:
+                    old.append(self._idle.pop(0)[1])
+        for one in old:
+            one.close()
 
     def _connected(self) -> socket.socket:
         """A new connection; raises KeeperUnavailable, or StartRefused where it can't be started."""
@@ -205,7 +214,7 @@ class RemoteKeeper:
             except (OSError, messages.Malformed) as error:
                 if time.monotonic() > deadline:
                     raise KeeperUnavailable(
-                        f"the key keeper can't be reached at {self._path}: {error}"
+                        f"the key keeper can't be reached at {self._where}: {error}"
                     ) from error
             if self._start is not None:
                 self._start()
@@ -213,13 +222,16 @@ class RemoteKeeper:
             wait *= 2
 
     def _connect(self) -> socket.socket:
-        line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        line.settimeout(CALL_SECONDS)
+        line = None
         try:
-            with messages.Address(self._path) as name:
-                line.connect(name)
+            line = self._where.connect(CALL_SECONDS)
             messages.greet(line, self._origin)
-        except BaseException:
-            line.close()
+            return line
+        except BaseException as error:
+            if line is not None:
+                line.close()
+            if isinstance(error, OSError) and (why := self._where.verdict(error)):
+                raise KeeperUnavailable(
+                    f"the key keeper can't be reached at {self._where}: {why}"
+                ) from error
             raise
-        return line

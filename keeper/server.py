@@ -1,12 +1,12 @@
-"""The key keeper as a process: it listens on a Unix socket for callers of the same user, or of those that are named."""
+"""The key keeper as a process: it answers callers, each in a thread of its own, as long as they behave."""
 
 import fcntl
 import logging
 import os
 import socket
-import struct
 import threading
-from collections.abc import Callable, Collection
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,18 +14,28 @@ from durable.errors import StartRefused
 from durable.files import PRIVATE_MODE
 from keeper import messages
 from keeper.errors import KeeperUnavailable
+from keeper.limits import check_call
+from keeper.listening import Listener, TurnedAway, end
 from keeper.protocol import Keeper
+from keeper.tls import Caller
 
 CONNECTIONS = 256
 """Most callers at a time; each of them asks one thing after the other."""
+ARRIVING = 128
+"""Most connections at a time that have not shown yet who they are; they take no caller's place."""
 GREETING_SECONDS = 5
-"""How long a caller may take to say who it is."""
+"""How long a caller may take to show who it is, and then to greet."""
 ANSWER_SECONDS = 30
-"""How long a caller may take to hear an answer."""
+"""How long a caller may take to send a call that it began, and to hear an answer."""
+IDLE_SECONDS = 600
+"""How long a caller may ask nothing; whoever then asks something connects again."""
 FIRST_SECONDS = 10
 """A keeper that ends with its last caller waits so long for the first one."""
+GOODBYE_SECONDS = 1
+"""How long a connection that was turned away is kept, so that the other end hears why."""
+AGAIN_SECONDS = 0.1
+"""How long nobody is let in where the process has no file left for it."""
 LOCK = ".keeper.lock"
-_PEER = struct.Struct("3i")
 
 _LOG = logging.getLogger(__name__)
 
@@ -48,64 +58,41 @@ class OneKeeper:
             raise
 
 
-def listen(path: Path, mode: int) -> socket.socket:
-    """A socket at `path` for users as its `mode` lets them; in the place of one that nobody listens to any more.
-
-    To be called under the lock of the folder's one keeper. Raises StartRefused.
-    """
-    line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        with suppress(FileNotFoundError):
-            path.unlink()
-        before = os.umask(0o777)  # nobody connects before it has its mode
-        try:
-            with messages.Address(path) as name:
-                line.bind(name)
-        finally:
-            os.umask(before)
-        path.chmod(mode)
-        line.listen(CONNECTIONS)
-    except OSError as error:
-        line.close()
-        raise StartRefused(f"the keeper can't listen at {path}: {error.strerror}") from error
-    return line
-
-
 class KeeperServer:
     """Answers callers, each in a thread of its own, until it is stopped."""
 
     def __init__(
-        self,
-        keeper: Keeper,
-        origin: str,
-        path: Path,
-        users: Collection[int],
-        mode: int = 0o600,
-        with_callers: bool = False,
+        self, keeper: Keeper, origin: str, listener: Listener, with_callers: bool = False
     ) -> None:
-        """`users`: the ids of those who may ask; `with_callers`: it ends with its last caller. Raises StartRefused."""
-        self._keeper, self._origin, self._path, self._users = keeper, origin, path, users
+        """`with_callers`: it ends with its last caller, whom it lets ask nothing for as long as they like."""
+        self._keeper, self._origin, self._listener = keeper, origin, listener
         self._with_callers = with_callers
-        self._listening = listen(path, mode)
+        self._idle = None if with_callers else IDLE_SECONDS
         self._place = threading.Lock()
+        self._arriving: dict[socket.socket, str] = {}
+        """Connections that have not shown yet who they are, and the addresses they come from."""
         self._lines: set[socket.socket] = set()
         self._ending = False
 
     def serve(self) -> None:
         """Accept callers until `stop`; then the keeper is closed."""
         if self._with_callers:
-            self._listening.settimeout(FIRST_SECONDS)
+            self._listener.line.settimeout(FIRST_SECONDS)
         try:
             while not self._ending:
                 try:
-                    line, _ = self._listening.accept()
+                    line, address = self._listener.line.accept()
                 except TimeoutError:
-                    if not self._lines:
+                    if not self._lines and not self._arriving:
                         break
                     continue
-                except OSError:
-                    break  # it was stopped
-                self._take(line)
+                except OSError as error:
+                    if self._ending:
+                        break  # it was stopped
+                    _LOG.warning("no caller can be let in", extra={"reason": error.strerror})
+                    time.sleep(AGAIN_SECONDS)
+                    continue
+                self._take(line, address[0] if isinstance(address, tuple) else "")
         finally:
             self.stop()
             self._keeper.close()
@@ -114,48 +101,75 @@ class KeeperServer:
         """Take no callers any more, and leave those that are there."""
         with self._place:
             self._end()
-            for line in self._lines:
-                with suppress(OSError):
-                    line.shutdown(socket.SHUT_RDWR)
+            for line in (*self._arriving, *self._lines):
+                end(line)
 
     def _end(self) -> None:
         if not self._ending:
             self._ending = True
-            with suppress(FileNotFoundError):
-                self._path.unlink()
-            with suppress(OSError):
-                self._listening.shutdown(socket.SHUT_RDWR)  # wakes the one that accepts
-            self._listening.close()
+            self._listener.close()
 
-    def _take(self, line: socket.socket) -> None:
-        user = _PEER.unpack(line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))[1]
+    def _take(self, accepted: socket.socket, address: str) -> None:
+        """Let a connection show who it is, in a thread of its own, unless too many do."""
+        try:
+            line = self._listener.wrap(accepted)
+        except (OSError, StartRefused) as error:
+            _LOG.warning("a caller was turned away", extra={"reason": str(error)})
+            accepted.close()
+            return
         with self._place:
-            if user not in self._users or len(self._lines) >= CONNECTIONS or self._ending:
-                _LOG.warning("a caller was turned away", extra={"user": user})
+            same = sum(one == address for one in self._arriving.values())
+            if self._ending or len(self._arriving) >= ARRIVING or same >= self._listener.each:
+                _LOG.warning("a caller was turned away", extra={"reason": "too many are arriving"})
                 line.close()
                 return
-            self._lines.add(line)
+            self._arriving[line] = address
         threading.Thread(target=self._answer_all, args=(line,), daemon=True).start()
 
     def _answer_all(self, line: socket.socket) -> None:
         try:
             line.settimeout(GREETING_SECONDS)
-            messages.greet(line, self._origin)
-            line.settimeout(None)
-            self._answers(line)
+            caller = self._admitted(line)
+            if caller is not None:
+                messages.greet(line, self._origin)
+                self._answers(line, caller)
         except (OSError, messages.Malformed, KeeperUnavailable) as error:
-            _LOG.warning("a caller's connection ended", extra={"why": str(error)})
+            _LOG.warning("a caller's connection ended", extra={"reason": type(error).__name__})
         finally:
             self._leave(line)
 
-    def _answers(self, line: socket.socket) -> None:
-        while (call := messages.asked(line)) is not None:
+    def _admitted(self, line: socket.socket) -> Caller | None:
+        """Who calls, and has a caller's place now; None for who is turned away."""
+        try:
+            caller = self._listener.admit(line)
+        except TurnedAway as away:
+            _LOG.warning("a caller was turned away", extra={"reason": str(away)})
+            if away.tell:
+                messages.turn_away(line, messages.UNWANTED, str(away))
+            _say_goodbye(line)
+            return None
+        with self._place:
+            if len(self._lines) < CONNECTIONS and not self._ending:
+                del self._arriving[line]
+                self._lines.add(line)
+                return caller
+        words = f"the key keeper has {CONNECTIONS} callers and takes no more"
+        _LOG.warning("a caller was turned away", extra={"reason": words})
+        messages.turn_away(line, messages.BUSY, words)
+        _say_goodbye(line)
+        return None
+
+    def _answers(self, line: socket.socket, caller: Caller) -> None:
+        while (call := messages.asked(line, self._idle, ANSWER_SECONDS)) is not None:
+            if time.time() >= caller.until:
+                raise KeeperUnavailable(f"the certificate of {caller.name} has ended")
             name, arguments = call
             if name == messages.ENDS:
                 self._leave(line, told=True)
                 return
             act: Callable[..., object] = getattr(self._keeper, name)
             try:
+                check_call(name, arguments)
                 value = act(*arguments)
             except Exception as error:
                 if not isinstance(error, tuple(messages.ERRORS.values())):
@@ -167,13 +181,24 @@ class KeeperServer:
     def _leave(self, line: socket.socket, told: bool = False) -> None:
         """Forget a caller; with the last one the keeper ends, and who ended it so is told when it has."""
         with self._place:
-            if line not in self._lines:
-                return
-            self._lines.discard(line)
-            if self._with_callers and not self._lines and not self._ending:
-                self._end()
-                self._keeper.close()
+            self._arriving.pop(line, None)
+            if line in self._lines:
+                self._lines.discard(line)
+                last = self._with_callers and not self._lines and not self._arriving
+                if last and not self._ending:
+                    self._end()
+                    self._keeper.close()
         if told:
             with suppress(OSError):
                 messages.answer(line, None)
         line.close()
+
+
+def _say_goodbye(line: socket.socket) -> None:
+    """Let the other end read what it was told: a connection that is closed with something unread is reset instead."""
+    deadline = time.monotonic() + GOODBYE_SECONDS
+    with suppress(OSError):
+        socket.socket.shutdown(line, socket.SHUT_WR)
+        line.settimeout(GOODBYE_SECONDS)
+        while time.monotonic() < deadline and socket.socket.recv(line, 65_536):
+            pass

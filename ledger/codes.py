@@ -59,6 +59,8 @@ READER = id_of("ac", "gp", "hs")
 LABEL = id_of("l")
 TRUE = Boolean(only=True)
 
+CLOCK_SKEW_MOST_MS = 3_600_000
+"""The largest difference between an author's clock and the log's that a policy can allow."""
 POLICY = Object(
     {
         "assurance": Object(
@@ -66,7 +68,7 @@ POLICY = Object(
             frozenset(ACTIONS),
         ),
         "care_link": code("off", "basic"),
-        "clock_skew_ms": Integer(0, 3_600_000),
+        "clock_skew_ms": Integer(0, CLOCK_SKEW_MOST_MS),
         "custodian_reads": Boolean(),
         "emergency_hours": Integer(1, 72),
         "grant_days_max": Integer(1, 3_650),

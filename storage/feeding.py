@@ -71,9 +71,12 @@ def _feed_on(ledger: Ledger, stop: threading.Event, tell: Callable[[Standing], o
             stands = ledger.keeper.standing()
             ledger.keeper_size = stands.read  # another process may have fed it
             tell(stands)
-            if stands.alarms > alarms:
-                alarms = stands.alarms
-                _LOG.error("the key keeper raised alarms", extra={"alarms": alarms})
+            if stands.alarms + stands.refused > alarms:
+                _LOG.error(
+                    "the key keeper raised alarms",
+                    extra={"alarms": stands.alarms, "refused": stands.refused},
+                )
+            alarms = stands.alarms + stands.refused
             feed(ledger, ledger.head().size)
         except Exception as error:  # told, and tried again: what isn't followed gets no key
             wait = FAILED_SECONDS

@@ -10,11 +10,13 @@ from durable.errors import StartRefused
 from durable.files import replace_file
 from storage.blobs.checking import ANSWERS, CHECKSUMS, Guarantee, check_place, sums_are_checked
 from storage.blobs.files import BlobStore
-from storage.blobs.place import Place, open_place
+from storage.blobs.place import Place, SeveralPlaces, open_place
 from storage.clock import wall_clock
 
 RECORD = "blobs.json"
 """Where the blobs are, and what was found there; there is none while they are in the data directory."""
+STORES = "stores"
+"""In that file, of several stores: when each was tested last, by name; one that did not answer keeps its time before."""
 
 
 def ready_blobs(settings: Settings) -> BlobStore:
@@ -48,11 +50,16 @@ def adopt_blobs(settings: Settings, place: Place, every: bool = True) -> BlobSto
     """
     found = fit(place, every)
     checksums = sums_are_checked(place, found)
-    record = {
+    record: dict[str, Any] = {
         "place": _name(settings, place),
         "checked": wall_clock(),
         CHECKSUMS: checksums,
     }
+    if isinstance(place, SeveralPlaces):
+        silent = {one.name for one in found if not one.held and one.name.endswith(f": {ANSWERS}")}
+        before = dict(_read(settings).get(STORES, {})) if is_ledgers(settings, place) else {}
+        now = {n: wall_clock() for n, _ in place.stores if f"{n}: {ANSWERS}" not in silent}
+        record[STORES] = before | now
     replace_file(settings.data / RECORD, json.dumps(record, indent=1).encode() + b"\n")
     return open_place(place, read_back=not checksums)
 

@@ -64,7 +64,7 @@ def create_ledger(
     place = settings.blob_place()
     if not is_default(settings, place):
         fit(place)  # nothing is made where blobs can't be kept
-    kept_here = settings.keeper_socket() is None  # or by another user, who has the record root
+    kept_here = settings.keeper_endpoint() is None  # or by another user, who has the record root
     roots, root_place = record_roots(settings), settings.root_place()
     if kept_here:
         roots.check(root_place)  # nor where the record root can't

@@ -103,7 +103,7 @@ def check_kept(settings: Settings) -> None:
     """Raises StartRefused unless this user keeps the keys: a keeper's folder that is set, or a ledger that has its own."""
     if settings.keeper_data is None:
         read_marker(settings)
-        if settings.keeper_socket() is not None:
+        if settings.keeper:
             raise StartRefused(
                 "the key keeper's folder is another user's: run this as that user, with HEARTWOOD_KEEPER_DATA"
             )

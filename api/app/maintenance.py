@@ -96,7 +96,7 @@ def believe_clock(settings: Settings, said: int) -> None:
 def secrets_of(settings: Settings) -> Secrets:
     """Where what opens records, and signs, lies."""
     data = settings.data
-    kept = None if settings.keeper_socket() else keeper_folder(settings)
+    kept = None if settings.keeper else keeper_folder(settings)
     return Secrets(kept, data / "keys", data / "people", settings.roots())
 
 

@@ -59,6 +59,12 @@ class Metrics:
             registry=own,
             multiprocess_mode="max",
         )
+        self.refused = Gauge(
+            "heartwood_keeper_refused",
+            "Wrong entries that the key keeper was given to read and refused, until they are cleared",
+            registry=own,
+            multiprocess_mode="mostrecent",
+        )
         self.sweeps = Counter(
             "heartwood_sweeps",
             "Runs of garbage collection",
@@ -103,6 +109,7 @@ class Metrics:
         """Say how far the key keeper has read, and what it found."""
         self.read.set(found.read)
         self.alarms.set(found.alarms)
+        self.refused.set(found.refused)
 
     def witnessed(self, name: str, good: bool) -> None:
         """Count an answer of a witness of the log."""

@@ -27,6 +27,7 @@ from crypto.notes import LogSigner, VerifierKey
 from crypto.signing import SigningKey
 from durable.errors import StartRefused
 from keeper.child import KeeperPlace, child_keeper
+from keeper.endpoints import TlsEndpoint
 from keeper.errors import KeeperUnavailable
 from keeper.protocol import Keeper
 from keeper.remote import RemoteKeeper
@@ -121,11 +122,13 @@ def open_ledger(
 
 
 def found_keeper(settings: Settings, vkeys: tuple[VerifierKey, ...]) -> Keeper:
-    """The key keeper's process: of its own user, or one that starts by itself; raises StartRefused."""
-    path = settings.keeper_socket()
-    if path is None:
+    """The key keeper's process: of its own user or machine, or one that starts by itself; raises StartRefused."""
+    where = settings.keeper_endpoint()
+    if where is None:
         return child_keeper(keeper_place(settings, vkeys))
-    keeper = RemoteKeeper(path, vkeys[0].name, None)
+    if isinstance(where, TlsEndpoint):
+        where.credentials.check()
+    keeper = RemoteKeeper(where, vkeys[0].name, None)
     try:
         keeper.standing()
     except KeeperUnavailable as error:

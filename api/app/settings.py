@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from durable.errors import StartRefused
+from keeper.endpoints import TlsEndpoint, UnixEndpoint, parse_endpoint
 from keeper.roots import RootPlace, Unlock, parse_root_place, read_pin
 from storage.blobs.place import Place, parse_place
 from storage.sql.postgres import read_url
@@ -34,11 +34,16 @@ class Settings(BaseSettings):
     pkcs11_pin_file: Path | None = None
     """HEARTWOOD_PKCS11_PIN_FILE: a file of mode 600 with that PIN."""
     keeper: str = ""
-    """HEARTWOOD_KEEPER: where a key keeper of its own user listens, `unix:/path`; empty: one that starts by itself."""
+    """HEARTWOOD_KEEPER: where a key keeper of its own user or machine is called, `unix:/path` or `tls:HOST:PORT`; empty:
+    one that starts by itself."""
     keeper_data: Path | None = None
     """HEARTWOOD_KEEPER_DATA: the folder of such a keeper, which its own user alone can read."""
     keeper_users: str = ""
     """HEARTWOOD_KEEPER_USERS: the users (names or ids), apart by commas, whom such a keeper answers beside its own."""
+    keeper_tls: Path | None = None
+    """HEARTWOOD_KEEPER_TLS: the folder of this end's certificate for `tls:`: `ca.crt`, `tls.crt`, `tls.key`."""
+    keeper_names: str = ""
+    """HEARTWOOD_KEEPER_NAMES: the names in certificates, apart by commas, whom a keeper answers over TLS."""
     blobs: str = ""
     """HEARTWOOD_BLOBS: where the blobs are, `s3://bucket/prefix?…` or `file:/path`, or several as `name=place
     name=place`; empty is the data directory."""
@@ -61,16 +66,11 @@ class Settings(BaseSettings):
         """The folder of the root keys."""
         return self.root or self.data / "roots"
 
-    def keeper_socket(self) -> Path | None:
-        """Where a key keeper of its own user listens, or None; raises StartRefused for what is no such place."""
+    def keeper_endpoint(self) -> UnixEndpoint | TlsEndpoint | None:
+        """Where a key keeper of its own user or machine is called, or None; raises StartRefused for what is no such place."""
         if not self.keeper:
             return None
-        kind, _, path = self.keeper.partition(":")
-        if kind != "unix" or not Path(path).is_absolute():
-            raise StartRefused(
-                f"HEARTWOOD_KEEPER is {self.keeper[:200]!r}, expected unix: and an absolute path"
-            )
-        return Path(path)
+        return parse_endpoint(self.keeper, self.keeper_tls, "HEARTWOOD_KEEPER")
 
     def root_place(self) -> RootPlace:
         """How a new record root is kept; raises StartRefused for what is no place."""

@@ -4,12 +4,19 @@ import os
 import pwd
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from api.app import logs
-from api.app.layout import VKEYS, keeper_place, record_roots
+from api.app.layout import (
+    VKEYS,
+    check_kept,
+    keeper_folder,
+    keeper_place,
+    pinned_keys,
+    record_roots,
+)
 from api.app.opening import open_ledger
 from api.app.process import PRIVATE_UMASK
 from api.app.settings import Settings
@@ -18,11 +25,15 @@ from crypto.notes import VerifierKey
 from crypto.texts import counted
 from durable.errors import StartRefused
 from durable.files import create_file, private_directory
+from keeper.endpoints import EXPECTED, TlsEndpoint, UnixEndpoint, parse_endpoint
 from keeper.keks import KEKS
 from keeper.roots import FIRST_ROOT
 from ledger.checkpoint import parse_keys
 from storage.feeding import feed
 from storage.maintenance.backup import copy_secrets_folder
+
+if TYPE_CHECKING:
+    from keeper.listening import Listener
 
 keeper_app = typer.Typer(help="The key keeper.", no_args_is_help=True)
 app.add_typer(keeper_app, name="keeper")
@@ -56,23 +67,71 @@ def init(
 
 
 @keeper_app.command("serve")
-def serve() -> None:
-    """Keep the keys in HEARTWOOD_KEEPER_DATA for HEARTWOOD_KEEPER_USERS, at HEARTWOOD_KEEPER, until it is stopped."""
+def serve(
+    listen: Annotated[
+        str,
+        typer.Option(
+            metavar="PLACE",
+            help="Where to listen, unix:/path or tls:HOST:PORT; by default where HEARTWOOD_KEEPER says that it is called.",
+        ),
+    ] = "",
+) -> None:
+    """Keep the keys in HEARTWOOD_KEEPER_DATA until stopped: over unix: for HEARTWOOD_KEEPER_USERS, over tls: for HEARTWOOD_KEEPER_NAMES."""
     from keeper.process import be_keeper
 
     config = settings(None)
-    folder, path = _folder(config), config.keeper_socket()
-    if path is None:
-        raise StartRefused("HEARTWOOD_KEEPER is not set, expected unix: and the path of the socket")
-    users = [_user(name) for name in config.keeper_users.split(",") if name.strip()]
+    folder = _folder(config)
+    where = _listened(config, listen)
+    users = {os.getuid(), *(_user(name) for name in _words(config.keeper_users))}
     os.umask(PRIVATE_UMASK)
     logs.configure()
     vkeys = _vkeys(folder / VKEYS)
 
-    def ready() -> None:
-        print(f"keeping the keys of {vkeys[0].name} at {path}", flush=True)
+    def listening() -> "Listener":
+        from keeper.listening import TlsListener, UnixListener
 
-    be_keeper(keeper_place(config, vkeys), path, users, ready)
+        if isinstance(where, TlsEndpoint):
+            return TlsListener(where, _words(config.keeper_names))
+        # Whoever may come to the socket is told apart by who they are, not by its mode.
+        return UnixListener(where.path, users, 0o666)
+
+    def ready() -> None:
+        place = where if isinstance(where, TlsEndpoint) else where.path
+        print(f"keeping the keys of {vkeys[0].name} at {place}", flush=True)
+
+    be_keeper(keeper_place(config, vkeys), listening, ready)
+
+
+@keeper_app.command("certificates")
+def certificates(
+    folder: Annotated[Path, typer.Argument(help="The folder of the CA and of each end's files.")],
+    keeper: Annotated[
+        list[str] | None,
+        typer.Option(help="A keeper's host name or address, as HEARTWOOD_KEEPER names it."),
+    ] = None,
+    caller: Annotated[
+        list[str] | None, typer.Option(help="A caller's name, as HEARTWOOD_KEEPER_NAMES lists it.")
+    ] = None,
+    days: Annotated[int, typer.Option(help="How long the certificates last.")] = 365,
+    json_: Json = False,
+) -> None:
+    """Make, or renew, certificates for a keeper over TLS and its callers, by a private CA in FOLDER that is made at first."""
+    from keeper.certificates import CA_FOLDER, make_certificates
+
+    made = make_certificates(folder, keeper or (), caller or (), days)
+    lines = [f"{one.folder}: until {one.ends:%Y-%m-%dT%H:%M:%SZ}" for one in made]
+    fields = {
+        "ca": folder / CA_FOLDER,
+        "made": [
+            {"folder": str(one.folder), "ends": f"{one.ends:%Y-%m-%dT%H:%M:%SZ}"} for one in made
+        ],
+    }
+    say(
+        json_,
+        fields,
+        *lines,
+        f"take each folder to its machine and name it in HEARTWOOD_KEEPER_TLS; keep {folder / CA_FOLDER} on neither",
+    )
 
 
 @keeper_app.command("backup")
@@ -97,24 +156,70 @@ def backup(
 
 
 @keeper_app.command("alarms")
-def alarms(data: Data = None, json_: Json = False) -> None:
+def alarms(
+    clear_refused: Annotated[
+        bool,
+        typer.Option(
+            "--clear-refused",
+            help="As the keeper's user: forget the entries that were refused, once it is known who gave them.",
+        ),
+    ] = False,
+    data: Data = None,
+    json_: Json = False,
+) -> None:
     """Let the keeper read the log to its end, and say what it found that the rules don't give; then it ends with 1."""
+    if clear_refused:
+        return _clear_refused(settings(data), json_)
     ledger = open_ledger(settings(data))
     try:
         feed(ledger, ledger.head().size)
         stands, found = ledger.keeper.standing(), ledger.keeper.alarms()
     finally:
         ledger.close()
-    lines = [f"ALARM: entry {one.seq}{_where(one.taken)}: {one.what}" for one in found]
-    verdict = (
-        f"{counted(len(found), 'alarm')}: somebody wrote into the log what the rules don't give. `heartwood audit` of an "
-        "export says what the log holds"
-        if found
-        else "no alarm"
-    )
+    taken = [one for one in found if one.taken]
+    refused = [one for one in found if not one.taken]
+    lines = [
+        *(f"ALARM: entry {one.seq}: {one.what}" for one in taken),
+        *(f"refused: entry {one.seq}: {one.what}" for one in refused),
+    ]
+    if taken:
+        lines.append(
+            f"{counted(len(taken), 'alarm')}: somebody wrote into the log what the rules don't give. `heartwood audit` of an "
+            "export says what the log holds"
+        )
+    if refused:
+        lines.append(
+            f"{counted(len(refused), 'entry')} refused: somebody gave the keeper what the rules don't give, and it was not "
+            "taken. Find out who, then: `heartwood keeper alarms --clear-refused`"
+        )
     fields = {"size": stands.read, "alarms": [asdict(one) for one in found]}
-    say(json_, fields, f"the key keeper has read {counted(stands.read, 'entry')}", *lines, verdict)
+    read = f"the key keeper has read {counted(stands.read, 'entry')}"
+    say(json_, fields, read, *(lines or ["no alarm"]))
     raise typer.Exit(WRONG if found else GOOD)
+
+
+def _clear_refused(config: Settings, json_: bool) -> None:
+    """In the keeper's own file, which no caller of the keeper's can ask for: what was refused tells of a stolen server."""
+    from keeper.following import FOLLOWED, FollowedLog
+
+    check_kept(config)
+    folder = keeper_folder(config)
+    if not (folder / FOLLOWED).is_file():
+        raise StartRefused(f"{folder} is not a key keeper's folder")
+    vkeys = _vkeys(folder / VKEYS) if config.keeper_data else pinned_keys(config)
+    followed = FollowedLog(folder / FOLLOWED, vkeys[0].name)
+    try:
+        gone = followed.clear_refused()
+    finally:
+        followed.close()
+    lines = [f"cleared: entry {one.seq}: {one.what}" for one in gone]
+    fields = {"cleared": [asdict(one) for one in gone]}
+    say(
+        json_,
+        fields,
+        *lines,
+        f"{counted(len(gone), 'entry')} cleared; alarms of the log's own entries stay",
+    )
 
 
 @keeper_app.command("vkeys")
@@ -135,16 +240,26 @@ def vkeys(
     say(json_, {"vkeys": found}, *found)
 
 
-def _where(taken: bool) -> str:
-    return "" if taken else ", which the keeper was given to read and refused"
-
-
 def _folder(config: Settings) -> Path:
     if config.keeper_data is None:
         raise StartRefused(
             "HEARTWOOD_KEEPER_DATA is not set, expected the folder of a key keeper that runs as a user of its own"
         )
     return config.keeper_data
+
+
+def _listened(config: Settings, listen: str) -> UnixEndpoint | TlsEndpoint:
+    """Where a keeper listens; raises StartRefused."""
+    if listen:
+        return parse_endpoint(listen, config.keeper_tls, "--listen")
+    where = config.keeper_endpoint()
+    if where is None:
+        raise StartRefused(f"HEARTWOOD_KEEPER is not set, expected {EXPECTED}")
+    return where
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _vkeys(path: Path) -> tuple[VerifierKey, ...]:

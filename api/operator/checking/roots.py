@@ -70,7 +70,7 @@ def _files(settings: Settings) -> list[Path]:
 
 def _record_files(settings: Settings) -> list[Path]:
     """Those of record roots; none where the key keeper's own user has them."""
-    if settings.keeper_socket() is not None:
+    if settings.keeper:
         return []
     roots = record_roots(settings)
     there = roots.there()

@@ -2,19 +2,19 @@
 
 import difflib
 import os
-import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from api.app.blobs import recorded
+from api.app.blobs import STORES, recorded
 from api.app.settings import Settings
-from api.operator.checking.files import OTHERS
 from api.operator.checking.findings import Finding, ok, unsafe, warning
+from api.operator.checking.keeper import check_keeper
+from api.operator.checking.witnesses import check_witnesses
 from crypto.texts import counted
 from durable.errors import StorageError
 from ledger.times import DAY_MS, format_time
 from storage.blobs.checking import CHECKSUMS
-from storage.blobs.place import S3Place
+from storage.blobs.place import S3Place, SeveralPlaces
 from storage.clock import wall_clock
 from storage.errors import BackupRefused
 from storage.maintenance.manifest import current
@@ -30,8 +30,8 @@ def check_surroundings(settings: Settings) -> Iterator[Finding]:
     """What is beside the data directory and the database."""
     yield from _blobs(settings)
     yield from _proxies(settings.proxies)
-    yield from _keeper(settings)
-    yield from _witnesses(settings)
+    yield from check_keeper(settings)
+    yield from check_witnesses(settings)
     yield from _environment()
 
 
@@ -41,16 +41,26 @@ def _blobs(settings: Settings) -> Iterator[Finding]:
     except StorageError as error:
         yield unsafe("blobs", f"{error}", "the ledger does not start")
         return
+    if isinstance(place, SeveralPlaces):
+        for name, one in place.stores:
+            yield _store(
+                f"blobs, store {name}", one, dict(record.get(STORES, {})).get(name), record
+            )
+    else:
+        yield _store("blobs", place, record.get("checked"), record)
+
+
+def _store(
+    about: str, place: Path | S3Place, checked: object, record: Mapping[str, object]
+) -> Finding:
+    """One store; `checked`: when it was tested last (Unix ms), if it was."""
     if isinstance(place, Path):
         if place.is_dir():
-            yield ok("blobs", f"in the folder {place}")
-        else:
-            yield unsafe("blobs", f"the folder {place} is missing", "mount it, or restore a backup")
-        return
-    if not isinstance(place, S3Place) or "checked" not in record:
-        yield warning("blobs", f"{place} was never tested", "run `heartwood blobs check`")
-        return
-    age = (wall_clock() - int(record["checked"])) // DAY_MS
+            return ok(about, f"in the folder {place}")
+        return unsafe(about, f"the folder {place} is missing", "mount it, or restore a backup")
+    if not isinstance(checked, int):
+        return warning(about, f"{place} was never tested", "run `heartwood blobs check`")
+    age = (wall_clock() - checked) // DAY_MS
     held = (
         "enforces checksums"
         if record.get(CHECKSUMS)
@@ -58,9 +68,8 @@ def _blobs(settings: Settings) -> Iterator[Finding]:
     )
     words = f"{place} was tested {counted(age, 'day')} ago and {held}"
     if age > CHECKED_DAYS:
-        yield warning("blobs", words, "test it again: `heartwood blobs check`")
-    else:
-        yield ok("blobs", words)
+        return warning(about, words, "test it again: `heartwood blobs check`")
+    return ok(about, words)
 
 
 def check_backup(folder: Path | None) -> Finding:
@@ -103,53 +112,6 @@ def _proxies(proxies: str) -> Iterator[Finding]:
             "no TLS proxy is named: `serve` speaks plain HTTP, and behind a proxy all clients share one limit",
             "put a TLS proxy ahead (deploy/tls) and name its address in HEARTWOOD_PROXIES",
         )
-
-
-def _keeper(settings: Settings) -> Iterator[Finding]:
-    """The socket of a keeper that is a process of another user; without the setting it is a child of the service."""
-    place = settings.keeper
-    if not place.startswith("unix:"):
-        return
-    path = Path(place.removeprefix("unix:"))
-    try:
-        found = path.stat()
-    except OSError as error:
-        yield unsafe(
-            "key keeper",
-            f"its socket {path} can't be reached: {error.strerror}",
-            "start the keeper: no record opens",
-        )
-        return
-    if not stat.S_ISSOCK(found.st_mode):
-        yield unsafe("key keeper", f"{path} is not a socket", "set HEARTWOOD_KEEPER right")
-    elif stat.S_IMODE(found.st_mode) & OTHERS & 0o007 and path.parent.stat().st_mode & 0o001:
-        yield unsafe(
-            "key keeper", f"every user can reach its socket {path}", f"chmod o= {path.parent}"
-        )
-    elif found.st_uid == settings.data.stat().st_uid:
-        yield warning(
-            "key keeper",
-            "it runs as the service's own user: whoever takes the service over can read the keeper's memory and files",
-            "run it as a user of its own (deploy/systemd/heartwood-keeper.service)",
-        )
-    else:
-        yield ok("key keeper", f"listens on {path} as user {found.st_uid}")
-
-
-def _witnesses(settings: Settings) -> Iterator[Finding]:
-    if "witness_policy" not in type(settings).model_fields:
-        return
-    path: Path | None = getattr(settings, "witness_policy", None)
-    if path is None:
-        yield warning(
-            "witnesses",
-            "nobody outside watches this log: a second history could be shown to somebody unnoticed",
-            "name a policy of witnesses in HEARTWOOD_WITNESS_POLICY",
-        )
-    elif os.access(path, os.R_OK):
-        yield ok("witnesses", f"the policy is {path}")
-    else:
-        yield unsafe("witnesses", f"the policy {path} can't be read", "put it back")
 
 
 def _environment() -> Iterator[Finding]:

@@ -181,15 +181,15 @@ def test_the_client_believes_no_link(served: Served) -> None:
     link = shown.link
     assert link is not None
     with pytest.raises(Tampered, match="does not have the SHA-256"):
-        b"".join(download(replace(link, sha256=bytes(32))))
+        b"".join(download(replace(link, sha256=bytes(32)), served.url))
     with pytest.raises(Tampered, match="has more than"):
-        b"".join(download(replace(link, length=link.length - 1)))
+        b"".join(download(replace(link, length=link.length - 1), served.url))
     with pytest.raises(Unavailable, match="was cut short"):
-        b"".join(download(replace(link, length=link.length + 1)))
-    for url in ("http://blobs.example/x", "file:///etc/passwd", "ftp://localhost/x"):
+        b"".join(download(replace(link, length=link.length + 1), served.url))
+    for url in ("http://192.0.2.1/x", "file:///etc/passwd", "ftp://localhost/x"):
         with pytest.raises(Tampered, match="expected https://"):
-            b"".join(download(replace(link, url=url)))
+            b"".join(download(replace(link, url=url), served.url))
     ended = replace(link, url=link.url.replace("X-Amz-Signature=", "X-Amz-Signature=0"))
     with pytest.raises(Unavailable) as told:
-        b"".join(download(ended))
+        b"".join(download(ended, served.url))
     assert "Signature" not in str(told.value) and "did not give the download" in str(told.value)

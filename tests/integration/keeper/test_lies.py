@@ -15,6 +15,7 @@ import pytest
 
 import ledger.sequencer
 from api.app.settings import Settings
+from client.signers import possession
 from consent.gate import gate
 from consent.replay import Replay
 from crypto.encoding import b64encode
@@ -23,6 +24,7 @@ from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key
 from journeys.sealing import reserve
 from keeper.errors import KeeperRefused
+from keeper.following import FollowedLog
 from keeper.protocol import Evidence, KeyRequest, NewBlob, Wrapped
 from keeper.roots import load_root
 from ledger.chain import Link
@@ -32,6 +34,7 @@ from ledger.entry import Entry
 from ledger.event import Event, Signature, sign_event
 from ledger.facts import sha256_of
 from ledger.merkle import leaf_hash, tree_paths
+from ledger.policies import POLICY_WAIT_MS, last_policy
 from ledger.receipt import Receipt
 from ledger.rows import Look
 from ledger.sequencer import Judged, Proposal
@@ -41,6 +44,7 @@ from records.opening import find_record
 from storage.feeding import feed
 from storage.ledger import Ledger
 from tests.integration.keeper.test_keeper import Ask, request
+from tests.support.commands import heartwood
 from tests.support.copies import copy_ledger
 from tests.support.inside import keeper_of, opened
 from tests.support.ledger_fixture import LedgerFixture, entry_of, keys_of
@@ -49,6 +53,7 @@ from tests.support.people import People
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 
 NOT_SIGNED = bytes(64)
+HOUR_MS, MINUTE_MS = 3_600_000, 60_000
 
 
 @dataclass
@@ -371,6 +376,33 @@ def test_what_was_refused_leaves_the_true_log_alone(thief: Thief) -> None:
     assert len(request(people, thief.true, reading).put(keeper_of(thief.true))) == 32
 
 
+def test_what_was_refused_is_told_apart_and_can_be_cleared(thief: Thief) -> None:
+    """By the keeper's operator alone; an alarm of an entry that stands in the log stays."""
+    fixture = thief.people.fixture
+    with pytest.raises(KeeperRefused):
+        _a_grant_that_nobody_signed(thief).put(keeper_of(thief.true))
+    stands = keeper_of(thief.true).standing()
+    assert (stands.alarms, stands.refused) == (0, 1)
+    fixture.ledger.close()
+    ran = heartwood(fixture.settings, "keeper", "alarms")
+    assert ran.code == 1 and "refused: entry" in ran.out and "ALARM" not in ran.out
+    assert "--clear-refused" in ran.out
+    cleared = heartwood(fixture.settings, "keeper", "alarms", "--clear-refused")
+    assert cleared.code == 0 and "cleared: entry" in cleared.out
+    ran = heartwood(fixture.settings, "keeper", "alarms")
+    assert ran.code == 0 and "no alarm" in ran.out
+    fixture.ledger = opened(fixture.settings)
+
+
+def test_an_alarm_of_the_log_is_not_cleared(thief: Thief) -> None:
+    """It is true for ever."""
+    with pytest.raises(KeeperRefused):
+        _a_permit_without_consent(thief).put(keeper_of(thief.true))
+    followed = keeper_of(thief.true)._followed
+    assert followed.clear_refused() == []
+    assert followed.count_alarms() == (1, 0)
+
+
 class Forge:
     """What such a server makes by hand: entries after the true log's, as its own program would never take them."""
 
@@ -386,11 +418,11 @@ class Forge:
         seeds = [load_root(folder / f"log-{name}.seed", None) for name in ("ed25519", "ml-dsa-44")]
         self._signer = LogSigner(self.ledger.origin, *seeds)
 
-    def add(self, event: Event, sig: Signature) -> int:
-        """Append an event, with the decision that the rules give on it; gives its number."""
+    def add(self, event: Event, sig: Signature, at: int = 0) -> int:
+        """Append an event, with the decision that the rules give on it; gives its number. `at`: Unix ms, or 0 for now."""
         seq, last = len(self.raws), Entry.parse(self.raws[-1])
         link = Link(seq, leaf_hash(self.raws[-1]), last.link.stream_seq, last.link.stream_prev)
-        time, decision = max(self.ledger.clock(), last.time), None
+        time, decision = max(at or self.ledger.clock(), last.time), None
         if event.type.gated:
             key = self.rules.rows.get(Key, sig.key)
             assert key is not None
@@ -491,6 +523,101 @@ def test_a_consent_that_stands_in_the_log_already(thief: Thief) -> None:
     forge.add(done[1].event, done[1].sig)
     with pytest.raises(KeeperRefused, match="stands in the log already"):
         forge.follow()
+
+
+def test_a_consent_that_stands_in_the_log_already_once_the_policy_allows_more(thief: Thief) -> None:
+    """A policy that lets authors' clocks be further off counts a week later: what was put in just before it counts once."""
+    people, pat, fixture = thief.people, thief.people.pat, thief.people.fixture
+    last = last_policy(thief.own.policies())
+    start = thief.now
+    widens = start + POLICY_WAIT_MS
+    fixture.reopen(lambda: widens + 1)
+    forge = Forge(replace(thief, true=fixture.ledger))
+
+    def write(by: Actor, kind: str, stream: str, body: dict[str, Any], at: int) -> Entry:
+        event = Event.of(by.event(kind, stream, body, at))
+        seq = forge.add(event, sign_event(by.key, thief.true.origin, event.raw), at)
+        forge.follow()
+        return Entry.parse(forge.raws[seq])
+
+    wider = {"policy": last.policy | {"clock_skew_ms": HOUR_MS}, "registry": last.registry}
+    write(fixture.operator, "policy.changed", "ledger", wider, start)
+    body = {"purpose": "PATRQT", "reader": people.doctor.account}
+    times = {"excluded": 50, "included": 40}
+    done = {
+        what: write(pat.actor, f"reader.{what}", pat.stream, body, widens - minutes * MINUTE_MS)
+        for what, minutes in times.items()
+    }
+    write(pat.actor, "reader.excluded", pat.stream, body, widens - MINUTE_MS)
+    forge.add(done["included"].event, done["included"].sig, widens + 1)
+    with pytest.raises(KeeperRefused, match="stands in the log already"):
+        forge.follow()
+
+
+def test_an_entry_of_tomorrow(thief: Thief) -> None:
+    """A log whose time runs ahead of the keeper's clock is not followed there: what waits in it would have waited."""
+    people, forge = thief.people, Forge(thief)
+    event = Event.of(people.grant() | {"at": format_time(thief.now + 2 * HOUR_MS)})
+    forge.add(
+        event,
+        sign_event(people.pat.actor.key, thief.true.origin, event.raw),
+        thief.now + 2 * HOUR_MS,
+    )
+    before = forge.keeper.standing().read
+    with pytest.raises(KeeperRefused, match="more than an hour ahead of the keeper's clock"):
+        forge.follow()
+    assert forge.keeper.standing().read == before
+
+
+def put_in_by_recovery(thief: Thief, forge: Forge, at: int) -> Actor:
+    """The patient with a key of the thief's, which the hospital that registered them vouches for as after a loss."""
+    pat, system = thief.people.pat, thief.people.fixture.north.system
+    stolen = replace(pat.actor, key=new_key())
+    proof = possession(stolen.key, thief.true.origin, stolen.account)
+    body = {
+        "account": stolen.account, "algorithm": "ed25519", "custody": "device", "key": stolen.key.id, "proof": proof,
+        "public_key": b64encode(stolen.key.public), "recovery": True,
+    }  # fmt: skip
+    event = Event.of(system.event("key.registered", f"account/{stolen.account}", body, at))
+    forge.add(event, sign_event(system.key, thief.true.origin, event.raw), at)
+    return stolen
+
+
+def test_a_recovery_that_says_it_was_days_ago(thief: Thief) -> None:
+    """In a log where nothing else is written: by the keeper's clock its key waits all the same, over a restart too."""
+    fixture, days = thief.people.fixture, 3 * DAY_MS
+    begun = thief.now
+    fixture.reopen(lambda: begun + days)
+    forge = Forge(replace(thief, true=fixture.ledger))
+    stolen = put_in_by_recovery(thief, forge, begun + 1)
+    forge.follow()
+    grant = Event.of(thief.people.grant() | {"at": format_time(begun + days)})
+    forge.add(grant, sign_event(stolen.key, thief.true.origin, grant.raw), begun + days)
+    for _ in range(2):
+        with pytest.raises(
+            KeeperRefused, match="put in by recovery: by the keeper's clock it waits"
+        ):
+            forge.follow()
+        fixture.reopen(lambda: begun + days + HOUR_MS)
+        forge.keeper = keeper_of(fixture.ledger)
+    fixture.reopen(lambda: begun + days + DAY_MS)
+    forge.keeper = keeper_of(fixture.ledger)
+    forge.follow()
+
+
+def test_a_recovery_that_was_read_before_is_believed(thief: Thief, tmp_path: Path) -> None:
+    """A new keeper, or one whose reading was lost, reads a log that says that the key waited."""
+    fixture, days = thief.people.fixture, 3 * DAY_MS
+    begun = thief.now
+    forge = Forge(replace(thief, true=fixture.ledger))
+    recovered = put_in_by_recovery(thief, forge, begun)
+    grant = Event.of(thief.people.grant() | {"at": format_time(begun + days)})
+    forge.add(grant, sign_event(recovered.key, thief.true.origin, grant.raw), begun + days)
+    followed = FollowedLog(tmp_path / "new.db", thief.true.origin)
+    root = tree_paths([leaf_hash(raw) for raw in forge.raws])[0]
+    shown, nothing = (Checkpoint(thief.true.origin, len(forge.raws), root), Checkpoint("", 0, b""))
+    assert followed.take(0, forge.raws, shown, (), nothing, begun + days) == len(forge.raws)
+    followed.close()
 
 
 def test_a_grant_that_was_signed_long_ago(thief: Thief) -> None:

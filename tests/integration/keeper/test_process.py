@@ -7,8 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,15 +17,12 @@ from api.app.layout import keeper_place, pinned_keys
 from api.app.opening import open_ledger
 from client import readings
 from client.local import LocalClient
-from crypto.errors import CryptoError
 from durable.errors import StartRefused
-from journeys.sealing import object_key
-from keeper import messages, remote
+from keeper import child
 from keeper.child import HELD, KeeperPlace, child_keeper
-from keeper.errors import KeeperRefused, KeeperUnavailable
+from keeper.errors import KeeperRefused
 from keeper.protocol import KeyRequest
 from keeper.remote import RemoteKeeper
-from keeper.server import CONNECTIONS
 from storage.ledger import Ledger
 from tests.integration.keeper.test_keeper import Ask, ask
 from tests.support.inside import opened
@@ -147,7 +143,7 @@ def test_it_dies_with_no_orphan_when_its_callers_are_killed(people: People) -> N
     """Nobody said goodbye: the connections end, and so does the keeper."""
     pid = pid_of(people)
     keeper = keeper_of(people.fixture.ledger)
-    for line in keeper._idle:
+    for _, line in keeper._idle:
         line.close()
     keeper._idle.clear()
     until(lambda: gone(pid), "the keeper goes on")
@@ -203,52 +199,6 @@ def test_the_server_never_loads_the_record_root(people: People) -> None:
     assert "keeper.keeper" not in loaded and "keeper.process" not in loaded
 
 
-# Its answers.
-
-
-def test_one_release_for_two_processes_that_ask_at_once(people: People) -> None:
-    """A reading's key goes to one of them."""
-    asked, other = ask(people), open_ledger(people.fixture.settings)
-    given: list[bytes | KeeperRefused] = []
-
-    def take(ledger: Ledger) -> None:
-        from dataclasses import replace
-
-        try:
-            given.append(put(replace(asked, ledger=ledger)))
-        except KeeperRefused as refused:
-            given.append(refused)
-
-    threads = [threading.Thread(target=take, args=(one,)) for one in (asked.ledger, other)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    other.close()
-    assert sorted(type(one).__name__ for one in given) == ["KeeperRefused", "bytes"]
-
-
-def test_errors_come_as_what_they_are(people: People) -> None:
-    """A wrap that was altered is refused by the keeper's process as by an object here."""
-    ledger = people.fixture.ledger
-    key = object_key(ledger.keys, people.pat.patient, people.record)
-    bad = type(key)(key.subject, key.name, key.version, bytes(60))
-    with pytest.raises(CryptoError) as met:
-        ledger.keeper.seal(bad, people.pat.stream, "ev_x", {"title": "x"})
-    with (
-        closing(opened_keeper(people)) as here,
-        pytest.raises(type(met.value), match=str(met.value)),
-    ):
-        here.seal(bad, people.pat.stream, "ev_x", {"title": "x"})
-
-
-def opened_keeper(people: People):  # type: ignore[no-untyped-def]
-    """The same keeper as an object in this process."""
-    from keeper.process import open_keeper
-
-    return open_keeper(place_of(people))
-
-
 # Who asks.
 
 
@@ -276,90 +226,23 @@ print(line.recv(1))
     assert read(people) == CONTENT
 
 
-@pytest.mark.parametrize(
-    "sent",
-    [
-        b"",
-        b"\0",
-        b"\0\0\0\0",
-        b"\xff\xff\xff\xff" + bytes(100),
-        b"\0\0\0\4\xc1\xc1\xc1\xc1",
-        b"\0\0\0\1\xc0",
-        os.urandom(200),
-    ],
-    ids=["nothing", "a byte", "an empty message", "a huge one", "no MessagePack", "null", "noise"],
-)
-@pytest.mark.parametrize("greeted", [False, True], ids=["at once", "after the greeting"])
-def test_what_is_no_message(people: People, sent: bytes, greeted: bool) -> None:
-    """The connection ends, and the others go on."""
-    line = keeper_of(people.fixture.ledger)._connect()
-    if not greeted:
-        line.close()
-        line = socket.socket(socket.AF_UNIX)
-        with messages.Address(place_of(people).socket) as name:
-            line.connect(name)
-    line.settimeout(10)
-    line.sendall(sent)
-    line.shutdown(socket.SHUT_WR)
-    with suppress(ConnectionResetError):
-        while line.recv(65_536):
-            pass
-    line.close()
-    assert read(people) == CONTENT
-
-
-@pytest.mark.parametrize(
-    "call",
-    [("unwrap", ()), ("__init__", ()), ("release", ()), ("seal", (1, 2, 3, 4)), ("new_key", "x"), (7, ())],
-    ids=str,
-)  # fmt: skip
-def test_what_is_no_call(people: People, call: tuple[object, object]) -> None:
-    """No name but those of the calls, and no value of another type."""
-    import msgspec
-
-    line = keeper_of(people.fixture.ledger)._connect()
-    messages.send(line, msgspec.msgpack.encode(call))
-    with suppress(ConnectionResetError):
-        assert line.recv(1) == b""
-    line.close()
-    assert read(people) == CONTENT
-
-
-def test_a_caller_for_another_log_is_told(people: People) -> None:
-    """Each end names the log that it means."""
-    other = RemoteKeeper(place_of(people).socket, "heartwood.example/other", None)
-    with pytest.raises(KeeperUnavailable, match=r"about 'heartwood\.example"):
-        other.standing()
-
-
-def test_more_callers_than_it_takes(people: People) -> None:
-    """The next one is turned away; those that are there are served."""
-    keeper = keeper_of(people.fixture.ledger)
-    lines = [keeper._connect() for _ in range(CONNECTIONS - 1)]
-    with pytest.raises((OSError, KeeperUnavailable)):
-        keeper._connect()
-    for line in lines:
-        line.close()
-    assert read(people) == CONTENT
-
-
 # A keeper that is slow, or gone for good.
 
 
-def test_a_keeper_that_does_not_answer(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The reading stands in the log, no content comes, and the reader is told."""
-    monkeypatch.setattr(remote, "CALL_SECONDS", 1)
-    monkeypatch.setattr(remote, "CONNECT_SECONDS", 1)
+def test_a_start_that_does_not_end(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for it is told, and nothing of it is left: here its root is on a disk that never answers."""
     people.fixture.ledger.close()
+    root = Path(place_of(people).roots) / "record.root"
+    whole = root.read_bytes()
+    root.unlink()
+    os.mkfifo(root, 0o600)
+    monkeypatch.setattr(child, "START_SECONDS", 3.0)
+    with pytest.raises(StartRefused, match="did not start within 3 s"):
+        open_ledger(people.fixture.settings)
+    root.unlink()
+    root.touch(0o600)
+    root.write_bytes(whole)
     people.fixture.ledger = open_ledger(people.fixture.settings)
-    size, pid = people.fixture.size(), pid_of(people)
-    os.kill(pid, signal.SIGSTOP)
-    began = time.monotonic()
-    with pytest.raises(KeeperUnavailable):
-        read(people)
-    assert time.monotonic() - began < 60
-    os.kill(pid, signal.SIGCONT)
-    assert people.fixture.size() == size + 1
     assert read(people) == CONTENT
 
 

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml  # type: ignore[import-untyped]
@@ -168,13 +169,100 @@ def test_the_containers_share_no_more_than_a_socket() -> None:
         for name, one in services.items()
     }
     assert volumes["service"] & volumes["keeper"] == {"keeper-socket"}
-    assert services["keeper"]["network_mode"] == "none"
+    assert_apart(compose())
+    assert services["keeper"]["networks"] == ["alone"]
+    assert compose()["networks"]["alone"] == {"internal": True}
     assert services["service"]["user"].split(":")[0] != services["keeper"]["user"].split(":")[0]
     assert not volumes["db"] & (volumes["service"] | volumes["keeper"])
     assert set().union(*volumes.values()) == compose()["volumes"].keys()
     proxy = services["proxy"]["networks"]["front"]["ipv4_address"]
     assert services["service"]["environment"]["HEARTWOOD_PROXIES"] == proxy
     assert [n for n, one in services.items() if "ports" in one] == ["proxy"]
+
+
+def assert_apart(made: dict[str, Any]) -> None:
+    """No service but the proxy and the keeper has a way out, and nobody shares the keeper's."""
+    ways_out = {name for name, one in made["networks"].items() if not (one or {}).get("internal")}
+    for name, one in made["services"].items():
+        if name not in ("proxy", "keeper"):
+            assert not ways_out & set(one["networks"]), name
+    shared = ways_out & set(made["services"]["proxy"]["networks"])
+    assert not shared & set(made["services"]["keeper"]["networks"])
+
+
+def merged(name: str) -> dict[str, Any]:
+    """The compose file with another one over it, as far as these files need: lists are joined, maps are merged."""
+
+    def over(base: Any, more: Any) -> Any:
+        if isinstance(base, dict) and isinstance(more, dict):
+            return base | {
+                key: over(base[key], value) if key in base and key != "command" else value
+                for key, value in more.items()
+            }
+        return [*base, *more] if isinstance(base, list) and isinstance(more, list) else more
+
+    more = yaml.safe_load((DEPLOY / "container" / name).read_text())
+    joined: dict[str, Any] = over(compose(), more)
+    return joined
+
+
+def test_a_keeper_reaches_kms_and_nobody_else_does() -> None:
+    """The root's service is outside; the service that serves people has no way there."""
+    made = merged("keeper-kms.yml")
+    assert_apart(made)
+    assert set(made["services"]["keeper"]["networks"]) == {"alone", "kms"}
+    assert not (made["networks"]["kms"] or {}).get("internal")
+    assert not any("kms" in one["networks"] for n, one in made["services"].items() if n != "keeper")
+    assert made["services"]["keeper"]["environment"]["HEARTWOOD_RECORD_ROOT"].startswith("kms:")
+
+
+def test_a_keeper_over_tls() -> None:
+    """Both ends name the same place and have certificates; their one common network leads nowhere else."""
+    made = merged("keeper-tls.yml")
+    assert_apart(made)
+    service, keeper = (made["services"][name] for name in ("service", "keeper"))
+    assert set(service["networks"]) & set(keeper["networks"]) == {"line"}
+    place = service["environment"]["HEARTWOOD_KEEPER"]
+    assert keeper["environment"]["HEARTWOOD_KEEPER"] == place
+    assert keeper["environment"]["HEARTWOOD_KEEPER_NAMES"] == "service"
+    port = place.rpartition(":")[2]
+    assert keeper["command"] == ["keeper", "serve", "--listen", f"tls:0.0.0.0:{port}"]
+    for one in (service, keeper):
+        folder = one["environment"]["HEARTWOOD_KEEPER_TLS"]
+        assert any(volume.endswith(f":{folder}:ro") for volume in one["volumes"])
+
+
+def test_the_database_shows_who_it_is() -> None:
+    """Its certificate is asked for, and its key is nobody else's."""
+    services = compose()["services"]
+    url = urlsplit(services["service"]["environment"]["HEARTWOOD_DATABASE_URL"])
+    asked = parse_qs(url.query)
+    assert asked["sslmode"] == ["verify-full"]
+    certificate = asked["sslrootcert"][0].removeprefix("/run/secrets/")
+    assert certificate in services["service"]["secrets"]
+    assert f"-cssl_cert_file=/run/secrets/{certificate}" in services["db"]["command"]
+    assert [n for n, one in services.items() if "db-key" in one.get("secrets", ())] == ["db"]
+    assert {n for one in services.values() for n in one.get("secrets", ())} == compose()[
+        "secrets"
+    ].keys()
+
+
+def test_metrics_stay_inside() -> None:
+    """No proxy forwards them."""
+    nginx, caddy = ((DEPLOY / "tls" / name).read_text() for name in ("nginx.conf", "Caddyfile"))
+    assert re.search(r"location ~ \^/metrics\(/\|\$\) \{\s*return 404;", nginx)
+    assert re.search(r"@inside path /metrics /metrics/\*\s*respond @inside 404", caddy)
+
+
+def test_a_keeper_on_a_machine_of_its_own() -> None:
+    """The unit's addition opens the network to named addresses alone, and takes nothing else away."""
+    found = unit(DEPLOY / "systemd" / "keeper-tls.conf")
+    assert set(found) == {"Service"}
+    assert set(found["Service"]) == {
+        "PrivateNetwork", "RestrictAddressFamilies", "IPAddressDeny", "IPAddressAllow"
+    }  # fmt: skip
+    assert found["Service"]["IPAddressDeny"] == ["any"]
+    assert "any" not in found["Service"]["IPAddressAllow"][0].split()
 
 
 def test_no_image_names_a_host() -> None:

@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from api.app.settings import Settings
-from api.operator.checking import surroundings
 from api.operator.checking.database import _encrypted
 from api.operator.checking.files import file_system
 from api.operator.checking.findings import Finding, Level
+from api.operator.checking.keeper import check_keeper
 from api.operator.checking.machine import TIME_ERROR, _files, _synchronized
 from storage.clock import wall_clock
 from storage.sql.postgres import Replication
@@ -284,22 +284,15 @@ def test_the_machine() -> None:
     assert not list(_synchronized(None))
 
 
-class WithKeeper(Settings):
-    """Settings that name a keeper's socket and a policy of witnesses."""
-
-    keeper: str = ""
-    witness_policy: Path | None = None
-
-
 def test_the_keepers_socket(tmp_path: Path) -> None:
     """Missing, no socket, open to all, of the service's own user."""
     folder = tmp_path / "run"
     folder.mkdir(mode=0o700)
     path = folder / "k.sock"
-    settings = WithKeeper(data=tmp_path, keeper=f"unix:{path}")
+    settings = Settings(data=tmp_path, keeper=f"unix:{path}")
 
     def said() -> Finding:
-        (one,) = surroundings._keeper(settings)
+        (one,) = check_keeper(settings)
         return one
 
     assert "can't be reached" in said().words
@@ -313,18 +306,7 @@ def test_the_keepers_socket(tmp_path: Path) -> None:
         path.chmod(0o777)
         folder.chmod(0o755)
         assert "every user can reach" in said().words
-    assert not list(surroundings._keeper(Settings(data=tmp_path)))
-
-
-def test_the_policy_of_witnesses(tmp_path: Path) -> None:
-    """None, one that is missing, one that is there."""
-    policy = tmp_path / "policy"
-    for given, level in ((None, Level.WARNING), (policy, Level.UNSAFE)):
-        (one,) = surroundings._witnesses(WithKeeper(data=tmp_path, witness_policy=given))
-        assert one.level is level
-    policy.write_text("quorum none\n")
-    (one,) = surroundings._witnesses(WithKeeper(data=tmp_path, witness_policy=policy))
-    assert one.level is Level.OK
+    assert not list(check_keeper(Settings(data=tmp_path)))
 
 
 def test_several_servers() -> None:

@@ -134,8 +134,14 @@ except ConnectionError:
 @pytest.mark.parametrize(
     ("bent", "said"),
     [
-        ({"HEARTWOOD_KEEPER": "/run/x.sock"}, "expected unix: and an absolute path"),
-        ({"HEARTWOOD_KEEPER": "unix:run/x.sock"}, "expected unix: and an absolute path"),
+        (
+            {"HEARTWOOD_KEEPER": "/run/x.sock"},
+            "expected unix:/path of the socket, or tls:HOST:PORT",
+        ),
+        (
+            {"HEARTWOOD_KEEPER": "unix:run/x.sock"},
+            "expected unix:/path of the socket, or tls:HOST:PORT",
+        ),
         ({"HEARTWOOD_KEEPER": ""}, "HEARTWOOD_KEEPER is not set"),
         ({"HEARTWOOD_KEEPER_DATA": ""}, "HEARTWOOD_KEEPER_DATA"),
         ({"HEARTWOOD_KEEPER_DATA": "/nowhere/at/all"}, "/nowhere/at/all"),
