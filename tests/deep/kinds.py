@@ -11,11 +11,15 @@ from tests.deep import (
     consent,
     failover,
     finding,
+    keeper,
     kills,
     mutants,
+    rotation,
+    s3,
     scarce,
     server,
     torn,
+    witnesses,
 )
 from tests.deep.injection import ENGINES, Part, Tally, quiet
 
@@ -37,6 +41,10 @@ KINDS = {
     "calls": Kind(calls.run, ENGINES, calls.MOST, calls.FAULTS_A_PART, "faults an engine, at most", True),
     "server": Kind(server.run, ("postgresql",), server.KILLS, server.KILLS_A_PART, "kills"),
     "failover": Kind(failover.run, ("postgresql",), failover.KILLS, failover.KILLS_A_PART, "kills of a leader"),
+    "keeper": Kind(keeper.run, ENGINES, keeper.RUNS, keeper.RUNS_A_PART, "kills an engine, and 2 faults each", True),
+    "witness": Kind(witnesses.run, (*ENGINES, "none"), witnesses.RUNS, witnesses.RUNS_A_PART, "kills"),
+    "rotation": Kind(rotation.run, ENGINES, rotation.MOST, rotation.KILLS_A_PART, "kills of each command, at most", True),
+    "s3": Kind(s3.run, ("sqlite",), s3.KILLS, s3.KILLS_A_PART, "kills, blobs in S3"),
     "scarce": Kind(scarce.run, ENGINES, scarce.RUNS, scarce.RUNS_A_PART, "runs of each scarcity"),
     "torn": Kind(torn.run, ("sqlite",), torn.RUNS, torn.RUNS_A_PART, "runs of each tear"),
     "finding": Kind(finding.run, ENGINES, finding.RUNS, finding.RUNS_A_PART, "mutants of the append", True),
