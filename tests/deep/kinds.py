@@ -9,6 +9,7 @@ from tests.deep import (
     batches,
     calls,
     consent,
+    decisions,
     failover,
     finding,
     keeper,
@@ -50,6 +51,7 @@ KINDS = {
     "finding": Kind(finding.run, ENGINES, finding.RUNS, finding.RUNS_A_PART, "mutants of the append", True),
     "batches": Kind(batches.run, ENGINES, batches.SEQUENCES, batches.SEQUENCES_A_PART, "sequences an engine"),
     "mutants": Kind(mutants.run, ("none",), len(mutants.MUTANTS), mutants.MUTANTS_A_PART, "mutants of declared types"),
+    "decisions": Kind(decisions.run, ("none",), decisions.SEQUENCES, decisions.SEQUENCES_A_PART, "sequences, 100,000 decisions in all"),
     "consent": Kind(consent.run, ("none",), consent.CASES, consent.CASES_A_PART, "cases"),
 }  # fmt: skip
 
