@@ -107,8 +107,12 @@ def quiet_keepers(mutant: str = "") -> Iterator[None]:
 
 def act_and_tell(settings: Settings, crowd: Crowd, path: Path, seed: int, mutant: str = "") -> None:
     """Act for ever beside a keeper in a process of its own, telling what fails, and each key that it gives."""
-    with quiet_keepers(mutant):
-        _act_and_tell(settings, crowd, Report(path), seed)
+    report = Report(path)
+    try:
+        with quiet_keepers(mutant):
+            _act_and_tell(settings, crowd, report, seed)
+    except BaseException as error:
+        report.say(f"error {error!r}")
 
 
 def _act_and_tell(settings: Settings, crowd: Crowd, report: Report, seed: int) -> None:
@@ -194,6 +198,8 @@ def _gives_again(acting: Acting) -> None:
     before, deadline = _given(acting), time.monotonic() + AGAIN_SECONDS
     while _given(acting) == before:
         acting.acknowledged()  # raises what is an error of the program
+        if any(child.exitcode is not None for child in acting.children):
+            raise Wrong(f"a child ended by itself: {acting.lines[-1:]}")
         if time.monotonic() > deadline:
             raise Wrong(f"no key is given for {AGAIN_SECONDS:.0f} s: {acting.lines[-1:]}")
         time.sleep(0.005)
