@@ -2,8 +2,9 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 from api.app.layout import keeper_place
 from api.app.opening import open_ledger
@@ -12,13 +13,17 @@ from benchmarks.fixture import BenchFixture
 from benchmarks.measure import Figure, workplace
 from benchmarks.serving import readable
 from client import beside
+from client.witnesses import WitnessConnection
 from keeper.process import open_keeper
 from ledger.facts import sha256_of
 from ledger.sequencer import Appended
+from ledger.witnesses import WitnessPolicy
 from records.opening import SettledReading, find_record
+from storage.cosigning import WitnessFeed
 from storage.evidence import of_reading
 from storage.feeding import feed, feeding
 from storage.ledger import Ledger
+from tests.support.witnesses import new_witness, witness_serving
 
 PATIENTS = 500
 RELEASES = 2_000
@@ -35,10 +40,15 @@ def figures() -> list[Figure]:
         fixture.ledger = open_ledger(fixture.settings)  # whose keeper is a process of its own
         feed(fixture.ledger, fixture.ledger.head().size)
         alone = max(_appended(fixture) for _ in range(ROUNDS))
-        with _lag(fixture.ledger) as behind, feeding(fixture.ledger, lambda standing: None):
-            followed = max(_appended(fixture) for _ in range(ROUNDS))
+        with feeding(fixture.ledger, lambda standing: None):
+            with _lag(fixture.ledger) as behind:
+                followed = max(_appended(fixture) for _ in range(ROUNDS))
+            with _witnessed(fixture.ledger, place) as cosigned:
+                witnessed = max(_appended(fixture) for _ in range(ROUNDS))
+        note = f", {cosigned():,} entries cosigned"
         out = [
             Figure.of("append, followed", followed, alone),
+            Figure.of("append, witnessed", witnessed, alone, note),
             Figure.of("keeper behind", max(behind)),
         ]
         fixture.ledger.close()
@@ -76,6 +86,22 @@ def _lag(ledger: Ledger) -> Iterator[list[float]]:
     finally:
         stop.set()
         thread.join()
+
+
+@contextmanager
+def _witnessed(ledger: Ledger, place: Path) -> Iterator[Callable[[], int]]:
+    """The log is cosigned by `heartwood witness serve`, a process of its own; gives what tells how far it was.
+
+    Raises RuntimeError where nothing was cosigned by the end.
+    """
+    vkeys = new_witness(place / "witness", ledger.vkeys)
+    with witness_serving(place / "witness") as url, closing(WitnessConnection()) as connection:
+        policy = f"log {ledger.vkeys[0]}\nwitness one {vkeys[0]} {url}\nquorum one\n"
+        ledger.witnesses = WitnessPolicy.parse(policy.encode())
+        with WitnessFeed(ledger, ledger.witnesses, connection.ask).running():
+            yield lambda: found.size if (found := ledger.cosigned()) else 0
+        if ledger.cosigned() is None:
+            raise RuntimeError("the witness cosigned nothing")
 
 
 def _released(fixture: BenchFixture) -> float:

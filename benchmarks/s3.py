@@ -9,6 +9,7 @@ from rich.console import Console
 
 from benchmarks.blobs import PIECE, pieces
 from benchmarks.measure import Figure, workplace
+from storage.blobs.uploading import PART_BYTES
 from tests.support.versitygw import CREDENTIALS, Gateway, GatewayMissing
 
 GIB = 1
@@ -41,9 +42,10 @@ def figures() -> list[Figure]:
         rate, above = _ours(gateway)
         limit = _plain(gateway)
     note = f", {GIB} GiB"
+    parts = f"{note} in parts of {PART_BYTES // 1024**2} MiB"
     return [
         Figure.of("upload to S3", rate / 1e6, limit / 1e6, note),
-        Figure.of("upload to S3, memory", above, None, note),
+        Figure.of("upload to S3, memory", above, None, parts),
     ]
 
 

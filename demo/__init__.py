@@ -15,6 +15,7 @@ from demo.proofs import lying, proofs
 from demo.remote import over_http
 from demo.steps import MARKER, DemoFailed, Steps, prepare
 from demo.telling import look_back, tell
+from demo.witnessed import outside, two_faces, witnessed
 
 __all__ = ["MARKER", "DemoFailed", "run"]
 
@@ -27,18 +28,21 @@ def run(place: Path, say: Callable[[str], None]) -> None:
     settings = Settings(data=place / "ledger", database_url="", blobs="", root=None)
     created = step("a ledger is created", lambda: create_ledger(settings, "heartwood.example/demo"),
                    lambda c: f"{c.origin}, signed with Ed25519 and ML-DSA-44")  # fmt: skip
-    ledger = open_ledger(settings)
+    ledger, vkey = open_ledger(settings), settings.data / "log.vkey"
     step.head = ledger.head
-    try:
-        story = people(step, place, ledger, created.operator)
-        consent(step, story)
-        over_http(step, story)
-        seen = look_back(step, story)
-        found = proofs(step, story, settings.data / "log.vkey")
-    finally:
-        step.head = None
-        ledger.close()
-    found = lying(step, story, settings, found)
+    with outside(place, vkey) as witness:
+        try:
+            story = people(step, place, ledger, created.operator)
+            consent(step, story)
+            over_http(step, story)
+            seen = look_back(step, story)
+            watched = witnessed(step, story, settings, witness)
+            found = proofs(step, story, vkey, watched.policy)
+        finally:
+            step.head = None
+            ledger.close()
+        found = lying(step, story, settings, found)
+        two_faces(step, story, settings, watched)
     bucket(step, place)
     path = tell(step, story, seen, found)
     took = time.perf_counter() - began

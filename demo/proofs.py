@@ -23,6 +23,7 @@ from ledger.errors import Tampered
 from ledger.event import Event
 from ledger.files import read_vkeys
 from ledger.merkle import leaf_hash
+from ledger.receipt import Receipt
 from ledger.rows import Look
 from ledger.sequencer import Judged
 from ledger.tiles import TILE_WIDTH, split_bundle, tile_path
@@ -32,29 +33,36 @@ FORGED, LIED = "forged", "lied"
 """Folders of a copy that was altered, and of a lying server's export."""
 
 
-def proofs(step: Steps, story: Story, vkey: Path) -> Found:
-    """Receipt, export, verification, and two alterations that are found."""
-    ledger, keys = story.ledger, read_vkeys(vkey) or []
+def proofs(step: Steps, story: Story, vkey: Path, policy: Path) -> Found:
+    """Receipt, export, verification, and two alterations that are found.
+
+    `policy`: the file of the witness policy, whose quorum each of them must meet.
+    """
+    ledger, keys, demanded = story.ledger, read_vkeys(vkey) or [], policy.read_bytes()
     target, seq = story.place / "export", story.letter.seq
     receipt = step(
         "a receipt of the letter is checked",
-        lambda: check_receipt(LocalClient(ledger).receipt(story.patient, seq)[0], keys),
-        lambda receipt: f"entry {receipt.index}, {len(receipt.path)} hashes to the root",
+        lambda: final_receipt(story, seq, keys, demanded),
+        lambda receipt: (
+            f"entry {receipt.index}, {len(receipt.path)} hashes to the root, final under both cosignatures"
+        ),
     )
     size = step(
         "the log is exported",
-        lambda: write_export(ledger, target),
+        lambda: write_export(ledger, target, policy=ledger.witnesses),
         lambda n: f"{counted(n, 'entry')} in {target}",
     )
     report = step(
         "and verified, offline",
-        lambda: verify_export(target, keys),
-        lambda r: f"{counted(r.counts.entries, 'entry')}, every hash, chain, signature and tile",
+        lambda: verify_export(target, keys, policy=demanded),
+        lambda r: (
+            f"{counted(r.counts.entries, 'entry')}, every hash, chain, signature and tile; cosigned by {' and '.join(r.cosigned)}"
+        ),
     )
     expect(report.proven and report.counts.entries == size, "a verification of something else")
     audit = step(
         "every decision is made again",
-        lambda: audit_export(target, keys),
+        lambda: audit_export(target, keys, policy=demanded),
         lambda a: f"{counted(a.decisions, 'decision')} from the log alone, without a key",
     )
     expect(audit.good, f"wrong decisions or releases: {audit.lines()[-3:]}")
@@ -71,6 +79,13 @@ def proofs(step: Steps, story: Story, vkey: Path) -> Found:
     altered = leaf_hash(_raw(story.place / FORGED, size, seq)).hex()
     note = (target / "checkpoint").read_bytes()
     return Found(receipt, tuple(keys), size, note, report, audit, altered, damaged, forged)
+
+
+def final_receipt(story: Story, seq: int, keys: list[str], policy: bytes) -> Receipt:
+    """The receipt of an entry, whose checkpoint meets the policy."""
+    text, final = LocalClient(story.ledger).receipt(story.patient, seq)
+    expect(final, "a receipt that isn't final")
+    return check_receipt(text, keys, policy)
 
 
 def _raw(export: Path, size: int, seq: int) -> bytes:

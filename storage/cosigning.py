@@ -64,6 +64,10 @@ class Asked:
     failures: int = 0
     told: int = 0
     """How often it told another size, in a row."""
+    ahead: int = 0
+    """It told that it has cosigned so many entries, more than it was asked for; it isn't asked for fewer."""
+    times_ahead: int = 0
+    """How often it told so since it last cosigned."""
 
     @property
     def id(self) -> str:
@@ -115,6 +119,11 @@ class Round:
     began: float
     done: bool = False
     """Its cosignatures meet the policy and are kept."""
+
+
+def _still_newest(target: Published, newest: Published) -> bool:
+    """Whether a round's checkpoint is the log's newest: not one that a failover took back."""
+    return newest.size == target.size and newest.note.startswith(target.note)
 
 
 Answers: TypeAlias = "queue.SimpleQueue[tuple[Asked, Published, Submission, Answered | Exception]]"
@@ -182,7 +191,7 @@ class WitnessFeed:
         if now is not None and not now.done and moment - now.began < ROUND_SECONDS:
             return now
         newest = self.log.store.published_now()
-        if newest is None or (now is not None and newest.size <= now.target.size):
+        if newest is None or (now is not None and _still_newest(now.target, newest)):
             return now
         for one in witnesses:
             one.line = b""
@@ -198,7 +207,7 @@ class WitnessFeed:
             return
         size = now.target.size
         enough = now.done and one.standing.size >= size and not one.standing.problem
-        if one.line or moment < one.next or enough:
+        if one.line or moment < one.next or size < one.ahead or enough:
             return
         old = min(one.standing.size, size)
         proof = self.log.prove(old, size) if 0 < old < size else []
@@ -226,18 +235,19 @@ class WitnessFeed:
             if one.told:
                 self._send(one, now, answers)
         changed = {one.id: one.standing for one in witnesses if before[one.id] != one.standing}
-        lines = {} if now.done else self._met(now, witnesses)
+        lines = b"" if now.done else self._met(witnesses)
         if changed or lines:
             with self.log.database.write() as connection:
-                self.log.store.keep_cosigned(connection, lines, changed)
-        now.done = now.done or bool(lines)
+                self.log.store.keep_standings(connection, changed)
+                if lines and self.log.store.keep_cosigned(connection, now.target, lines):
+                    now.done = True
 
-    def _met(self, now: Round, witnesses: list[Asked]) -> dict[int, bytes]:
-        """The cosignatures of the round's checkpoint, by its size, if they meet the policy."""
+    def _met(self, witnesses: list[Asked]) -> bytes:
+        """The cosignatures of the round's checkpoint, if they meet the policy."""
         signed = [one for one in witnesses if one.line]
         if not self.policy.demands or not self.policy.met_by([one.name for one in signed]):
-            return {}
-        return {now.target.size: b"".join(one.line for one in signed)}
+            return b""
+        return b"".join(one.line for one in signed)
 
     def _understand(
         self, one: Asked, target: Published, submission: Submission,
@@ -254,7 +264,7 @@ class WitnessFeed:
         except WitnessFailed as failed:
             self._failed(one, str(failed), failed.refused)
             return
-        one.failures, one.told, one.next = 0, 0, 0.0
+        one.failures, one.told, one.times_ahead, one.ahead, one.next = 0, 0, 0, 0, 0.0
         one.standing = Standing(target.size, self.log.clock(), "")
         if target == now.target:  # else it was asked in a round that is over
             one.line = found
@@ -272,12 +282,26 @@ class WitnessFeed:
                     "is at work, or this database is an old one",
                     refused=True,
                 )
-            one.told = 0
-            now.began = -math.inf  # it has cosigned a newer one: the next round is for that
+            self._ahead(one, size, now)
             return
         if size < one.standing.size:
             _LOG.error("witness went back", extra={"witness": one.name})
         one.standing = one.standing._replace(size=size)
+
+    def _ahead(self, one: Asked, size: int, now: Round) -> None:
+        """It has cosigned a newer checkpoint, it says: let it be until the rounds are there.
+
+        The first time it is believed, and the next round begins at once; the others aren't hurried for it again until
+        it has cosigned. Raises WitnessFailed where it says so again and again.
+        """
+        one.told, one.ahead, one.times_ahead = 0, size, one.times_ahead + 1
+        if one.times_ahead == 1:
+            now.began = -math.inf
+        if one.times_ahead > TOLD_TRIES:
+            one.ahead = 0
+            raise WitnessFailed(
+                f"it told {one.times_ahead} times in a row that it has cosigned a newer checkpoint, and then cosigned none"
+            )
 
     def _failed(self, one: Asked, words: str, grave: bool) -> None:
         """Leave a witness alone for a while, and tell what is wrong."""

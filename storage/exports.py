@@ -126,7 +126,10 @@ def write_export(
 
         vkeys = [str(key) for key in log.vkeys]
         size, note, demanded = head.size, head.checkpoint, b""
-        if policy is not None and (found := cosigned_under(log.store, policy, log.vkeys)):
+        # What was appended and cosigned since this transaction began is none of what it reads.
+        if policy is not None and (
+            found := cosigned_under(log.store, policy, log.vkeys, head.size)
+        ):
             size, note, demanded = found.size, found.note, policy.text(vkeys[0])
         edition = edition_of(_registry(log.store, connection, size) or head.registry)
         registry = registry_json(edition) if edition else registry_json()

@@ -238,13 +238,13 @@ class LogReader:
 
 
 def cosigned_under(
-    store: EntryStore, policy: WitnessPolicy, vkeys: Sequence[VerifierKey]
+    store: EntryStore, policy: WitnessPolicy, vkeys: Sequence[VerifierKey], within: int
 ) -> Published | None:
     """The newest cosigned checkpoint; None if it doesn't meet this very policy, but another one before.
 
-    `vkeys`: the log's verifier keys.
+    `vkeys`: the log's verifier keys; `within`: of so many entries at most.
     """
-    found = store.cosigned_now() if policy.demands else None
+    found = store.cosigned_now(within) if policy.demands else None
     return found if found is not None and meets(found.note, policy, vkeys) else None
 
 

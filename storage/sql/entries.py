@@ -12,6 +12,7 @@ from ledger.chain import ZERO
 from ledger.entry import Entry
 from ledger.merkle import HASH_BYTES, Node, leaf_hash
 from ledger.tiles import TILE_WIDTH, edge_nodes, right_edge_of, tile_nodes
+from ledger.witnessing import SIZE_LIMIT
 from storage.sql import schema
 from storage.sql.database import Database
 from storage.sql.rows import shape
@@ -208,15 +209,18 @@ class EntryStore:
         """The newest published checkpoint."""
         return self._newest("LEFT JOIN")
 
-    def cosigned_now(self) -> Published | None:
-        """The newest published checkpoint whose cosignatures met the policy; None if none ever did."""
-        return self._newest("JOIN")
+    def cosigned_now(self, within: int = SIZE_LIMIT) -> Published | None:
+        """The newest published checkpoint whose cosignatures met the policy; None if none ever did.
 
-    def _newest(self, join: str) -> Published | None:
+        `within`: of so many entries at most.
+        """
+        return self._newest("JOIN", within)
+
+    def _newest(self, join: str, within: int = SIZE_LIMIT) -> Published | None:
         rows = self.database.fetch(
             f"SELECT c.size, c.note, w.lines FROM checkpoints c {join} cosignatures w ON w.size = c.size "
-            "ORDER BY c.size DESC LIMIT 1",
-            (),
+            "WHERE c.size <= ? ORDER BY c.size DESC LIMIT 1",
+            (within,),
         )
         return _published(rows[0]) if rows else None
 
@@ -225,11 +229,20 @@ class EntryStore:
         rows = self.database.fetch("SELECT witness, size, time, problem FROM log_witnesses", ())
         return {row[0]: Standing(*row[1:]) for row in rows}
 
-    def keep_cosigned(
-        self, connection: Connection, lines: Mapping[int, bytes], standings: Mapping[str, Standing]
-    ) -> None:
-        """Keep cosignatures by the size of their checkpoint, and how far witnesses are."""
-        self.database.upsert(connection, schema.cosignatures, list(lines.items()))
+    def keep_cosigned(self, connection: Connection, checkpoint: Published, lines: bytes) -> bool:
+        """Keep the cosignatures of a published checkpoint; False, with nothing kept, where the log has it no more.
+
+        A standby that was promoted without the last commits has lost it, and may have published another one of its size.
+        """
+        statement = self.database.sql("SELECT note FROM checkpoints WHERE size = ?")
+        row = connection.exec_driver_sql(statement, (checkpoint.size,)).first()
+        if row is None or not checkpoint.note.startswith(bytes(row[0])):
+            return False
+        self.database.upsert(connection, schema.cosignatures, [(checkpoint.size, lines)])
+        return True
+
+    def keep_standings(self, connection: Connection, standings: Mapping[str, Standing]) -> None:
+        """Keep how far witnesses are."""
         rows = [(name, *standing) for name, standing in standings.items()]
         self.database.upsert(connection, schema.log_witnesses, rows)
 

@@ -17,12 +17,13 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.table import Table
 
-from tests.deep import finding, scarce
+from tests.deep import finding, keeper, scarce
 from tests.deep.injection import ENGINES, Part, Tally
 from tests.deep.kinds import KINDS, run_part
 from tests.deep.tracing import StraceMissing, find_strace
 from tests.support.patroni import PatroniMissing, find_or_install_patroni
 from tests.support.postgres import PostgresMissing, find_or_install
+from tests.support.versitygw import GatewayMissing, built
 
 SEED = 20_261_120
 COLUMNS = ("fault", "engine", "runs", "met", "acknowledged", "lost", "wrong")
@@ -87,6 +88,16 @@ def _left_out(names: list[str], engines: list[str]) -> list[str]:
     except PatroniMissing as missing:
         lines.append(f"{missing}")
         names.remove("failover")
+    try:
+        if "s3" in names:
+            built()
+    except GatewayMissing as missing:
+        lines.append(f"{missing}")
+        names.remove("s3")
+    if "keeper" in names and not keeper.may_trace():
+        lines.append(
+            "no process may be traced here: faults at the keeper's system calls are left out"
+        )
     if "scarce" in names and not scarce.may_mount():
         lines.append("no small disk can be mounted here: full disks are limits of files alone")
     return lines

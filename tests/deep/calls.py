@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -51,9 +52,20 @@ class Traced:
 
 def traced(trial: Trial, thread: str, options: list[str], mutant: str = "") -> Traced:
     """One journey in a child whose `thread` is traced; raises Wrong if it hangs or errs."""
+    return run_traced(trial, travel, options, thread, mutant)
+
+
+def run_traced(
+    trial: Trial, target: Callable[..., None], options: list[str], *given: object
+) -> Traced:
+    """What `target` does in a child, one thread of which is traced; raises Wrong if it hangs or errs.
+
+    `target` gets settings, crowd, the report's path and what else is given. It tells `ready` with the thread's number,
+    waits until it may go on, and tells `done` in the end.
+    """
     with TemporaryDirectory() as folder:
         report, log = Report(Path(folder) / "report"), Path(folder) / "strace"
-        child = start(travel, trial.settings, trial.crowd, Path(folder) / "report", thread, mutant)
+        child = start(target, trial.settings, trial.crowd, Path(folder) / "report", *given)
         try:
             while not (ready := report.lines()):
                 child.join(0.001)

@@ -102,11 +102,14 @@ class Trial:
     witness: Witness
 
     @classmethod
-    def found(cls, engine: str, patients: int = PATIENTS, folder: Path | None = None) -> Trial:
-        """A new one on a database of its own; `folder`: where, by default a temporary one."""
+    def found(
+        cls, engine: str, patients: int = PATIENTS, folder: Path | None = None, blobs: str = ""
+    ) -> Trial:
+        """A new one on a database of its own; `folder`: where, by default a temporary one; `blobs`: as HEARTWOOD_BLOBS."""
         url = cluster().database() if engine == "postgresql" else ""
         place = folder or Path(tempfile.mkdtemp(prefix="heartwood-deep-"))
-        fixture, crowd = found(Settings(data=place / "data", database_url=url), patients)
+        settings = Settings(data=place / "data", database_url=url, blobs=blobs)
+        fixture, crowd = found(settings, patients)
         return cls(place, fixture, crowd, Witness())
 
     @property

@@ -78,7 +78,7 @@ def travel(settings: Settings, crowd: Crowd, path: Path, thread: str, mutant: st
     report = Report(path)
     threading.excepthook = lambda hooked: report.say(f"error in a thread: {hooked.exc_value!r}")
     try:
-        _let_trace()
+        let_trace()
         walk(settings, crowd, report, thread)
         report.say("done")
     except BaseException as error:
@@ -102,7 +102,7 @@ def _ready(report: Report, number: int) -> None:
     report.wait()
 
 
-def _let_trace() -> None:
+def let_trace() -> None:
     """Where only ancestors may trace (Yama), let others; elsewhere it is refused and not needed."""
     ctypes.CDLL(None).prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0)
 

@@ -9,13 +9,18 @@ from tests.deep import (
     batches,
     calls,
     consent,
+    decisions,
     failover,
     finding,
+    keeper,
     kills,
     mutants,
+    rotation,
+    s3,
     scarce,
     server,
     torn,
+    witnesses,
 )
 from tests.deep.injection import ENGINES, Part, Tally, quiet
 
@@ -37,11 +42,16 @@ KINDS = {
     "calls": Kind(calls.run, ENGINES, calls.MOST, calls.FAULTS_A_PART, "faults an engine, at most", True),
     "server": Kind(server.run, ("postgresql",), server.KILLS, server.KILLS_A_PART, "kills"),
     "failover": Kind(failover.run, ("postgresql",), failover.KILLS, failover.KILLS_A_PART, "kills of a leader"),
+    "keeper": Kind(keeper.run, ENGINES, keeper.RUNS, keeper.RUNS_A_PART, "kills an engine, and 2 faults each", True),
+    "witness": Kind(witnesses.run, (*ENGINES, "none"), witnesses.RUNS, witnesses.RUNS_A_PART, "kills"),
+    "rotation": Kind(rotation.run, ENGINES, rotation.MOST, rotation.KILLS_A_PART, "kills of each command, at most", True),
+    "s3": Kind(s3.run, ("sqlite",), s3.KILLS, s3.KILLS_A_PART, "kills, blobs in S3"),
     "scarce": Kind(scarce.run, ENGINES, scarce.RUNS, scarce.RUNS_A_PART, "runs of each scarcity"),
     "torn": Kind(torn.run, ("sqlite",), torn.RUNS, torn.RUNS_A_PART, "runs of each tear"),
     "finding": Kind(finding.run, ENGINES, finding.RUNS, finding.RUNS_A_PART, "mutants of the append", True),
     "batches": Kind(batches.run, ENGINES, batches.SEQUENCES, batches.SEQUENCES_A_PART, "sequences an engine"),
     "mutants": Kind(mutants.run, ("none",), len(mutants.MUTANTS), mutants.MUTANTS_A_PART, "mutants of declared types"),
+    "decisions": Kind(decisions.run, ("none",), decisions.SEQUENCES, decisions.SEQUENCES_A_PART, "sequences, 100,000 decisions in all"),
     "consent": Kind(consent.run, ("none",), consent.CASES, consent.CASES_A_PART, "cases"),
 }  # fmt: skip
 

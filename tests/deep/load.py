@@ -263,12 +263,13 @@ class Acting:
 
 
 def run_and_kill(
-    settings: Settings, crowd: Crowd, chance: random.Random, children: int = 1, mutant: str = ""
-) -> list[str]:
+    settings: Settings, crowd: Crowd, chance: random.Random, children: int = 1, mutant: str = "",
+    target: Callable[..., None] = act_for_ever,
+) -> list[str]:  # fmt: skip
     """Let children act, kill them some time after their first acknowledgements; what was acknowledged."""
     with Acting() as acting:
         for _ in range(children):
-            acting.child(act_for_ever, settings, crowd, chance.getrandbits(32), mutant)
+            acting.child(target, settings, crowd, chance.getrandbits(32), mutant)
         acting.wait()
         time.sleep(chance.random() * LONGEST_MS / 1000)
         acting.kill()

@@ -12,7 +12,7 @@ import storage.cosigning
 from api.app.opening import open_ledger
 from api.app.witnesses import witness_policy
 from client.witnesses import WitnessConnection
-from crypto.notes import VerifierKey
+from crypto.notes import Note, VerifierKey
 from durable.errors import StartRefused
 from ledger.auditor import check_receipt, verify_export
 from ledger.checkpoint import Checkpoint
@@ -20,6 +20,7 @@ from ledger.witnesses import WitnessPolicy
 from ledger.witnessing import Submission
 from storage.cosigning import WitnessFeed, WitnessStanding, standings_under
 from storage.exports import write_export
+from storage.sql.entries import EntryStore, Published
 from tests.support.copies import copy_ledger
 from tests.support.ledger_fixture import LedgerFixture, vkeys
 from tests.support.server import good, in_process, until
@@ -230,6 +231,64 @@ def test_one_that_forgot_all_is_proved_it_anew(fixture: LedgerFixture) -> None:
         until(lambda: one.size == fixture.size(), "it follows again")
 
 
+def test_one_that_is_always_ahead_hurries_nobody(
+    fixture: LedgerFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It tells a size above that of the round, each time: the others, one of them slow, have their whole round."""
+    monkeypatch.setattr(storage.cosigning, "ROUND_SECONDS", 10.0)
+    done = threading.Event()
+
+    def slow(sent: bytes, answer: Answer) -> Answer:
+        done.wait(1.5)
+        return answer
+
+    def ahead(sent: bytes, answer: Answer) -> Answer:
+        return Answer(409, b"%d\n" % fixture.size())
+
+    def grow() -> None:
+        while not done.wait(0.05):
+            made.grow()
+
+    with witnessed(fixture) as made:
+        made.wait()
+        size, growing = fixture.size(), threading.Thread(target=grow)
+        made.witnesses[0].bend, made.witnesses[1].bend = ahead, slow
+        growing.start()
+        try:
+            until(lambda: made.cosigned() > size, "two of three have cosigned", seconds=15)
+            made.problem(0, "has cosigned a newer checkpoint")
+        finally:
+            done.set()
+            growing.join()
+        made.witnesses[0].bend = lambda sent, answer: answer
+        until(lambda: not made.standing(0).problem, "it is asked again, and good")
+
+
+def test_what_the_database_lost_meanwhile_is_kept_nowhere(fixture: LedgerFixture) -> None:
+    """While witnesses answer, the checkpoint is taken back, as by a standby without the last commits."""
+    lost = list[int]()
+
+    def loses(sent: bytes, answer: Answer) -> Answer:
+        size = Checkpoint.parse(Note.parse(Submission.parse(sent).note).text).size
+        if not lost or lost[0] == size:
+            with fixture.ledger.database.write() as connection:
+                connection.exec_driver_sql(f"DELETE FROM checkpoints WHERE size = {size}")
+            lost.append(size)
+        return answer
+
+    with witnessed(fixture) as made:
+        made.wait()
+        for one in made.witnesses:
+            one.bend = loses
+        made.grow()
+        until(lambda: all(one.size == fixture.size() for one in made.witnesses), "all answered")
+        made.grow()
+        made.wait()
+    kept = fixture.ledger.database.fetch("SELECT size FROM cosignatures", ())
+    there = fixture.ledger.database.fetch("SELECT size FROM checkpoints", ())
+    assert lost and set(kept) <= set(there)
+
+
 def test_where_the_quorum_is_not_met_nothing_is_final(fixture: LedgerFixture) -> None:
     with witnessed(fixture, needed=3) as made:
         made.wait()
@@ -331,6 +390,30 @@ def test_it_is_served_exported_and_checked(fixture: LedgerFixture, tmp_path: Pat
     with in_process(fixture.ledger) as web:
         assert web.get("/v1/log/cosigned").content == note != web.get("/checkpoint").content
     fixture.ledger.witnesses = None
+
+
+def test_an_export_names_no_checkpoint_beyond_what_it_holds(
+    fixture: LedgerFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is appended and cosigned while it is written comes with the next one."""
+    true, later, me = EntryStore.cosigned_now, [False], threading.current_thread()
+    with witnessed(fixture) as made:
+        made.wait()
+        size = fixture.size()
+
+        def grown_meanwhile(store: EntryStore, *given: int) -> Published | None:
+            if not later[0] and threading.current_thread() is me:  # and not the feed
+                later[0] = True
+                made.grow()
+                made.wait()
+            return true(store, *given)
+
+        monkeypatch.setattr(EntryStore, "cosigned_now", grown_meanwhile)
+        assert write_export(fixture.ledger, tmp_path / "export", policy=made.policy) == size
+        monkeypatch.setattr(EntryStore, "cosigned_now", true)
+    assert later[0] and fixture.size() > size
+    policy = made.file.read_bytes()
+    assert verify_export(tmp_path / "export", vkeys(fixture.settings), policy=policy).size == size
 
 
 @pytest.mark.parametrize(

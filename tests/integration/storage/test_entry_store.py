@@ -295,13 +295,30 @@ def test_cosigned_checkpoints(store: EntryStore) -> None:
     with store.database.write() as connection:
         for size in (10, 20, 30):
             store.publish(connection, size, b"note %d\n" % size)
-        store.keep_cosigned(connection, {20: b"line\n"}, {"w": Standing(20, 7, "")})
+        assert store.keep_cosigned(connection, Published(20, b"note 20\n", False), b"line\n")
+        store.keep_standings(connection, {"w": Standing(20, 7, "")})
     cosigned = Published(20, b"note 20\nline\n", True)
     assert store.covered(0)[1] == store.covered(19)[1] == store.cosigned_now() == cosigned
+    assert (store.cosigned_now(20), store.cosigned_now(19)) == (cosigned, None)
     assert store.covered(20)[1] == store.published_now() == Published(30, b"note 30\n", False)
     with store.database.write() as connection:
-        store.keep_cosigned(connection, {}, {"w": Standing(20, 7, "down"), "v": Standing(0, 0, "")})
+        store.keep_standings(connection, {"w": Standing(20, 7, "down"), "v": Standing(0, 0, "")})
     assert store.standings() == {"w": Standing(20, 7, "down"), "v": Standing(0, 0, "")}
+
+
+@pytest.mark.parametrize(
+    "lost", [Published(40, b"note 40\n", False), Published(30, b"another 30\n", False)]
+)
+def test_a_checkpoint_that_the_log_has_no_more_gets_no_cosignatures(
+    store: EntryStore, lost: Published
+) -> None:
+    """It was lost in a failover, and perhaps another one of its size published since."""
+    add(store, entries(31))
+    with store.database.write() as connection:
+        store.publish(connection, 30, b"note 30\n")
+        assert not store.keep_cosigned(connection, lost, b"line\n")
+    assert store.cosigned_now() is None
+    assert store.database.fetch("SELECT size FROM cosignatures", ()) == []
 
 
 def test_published_checkpoints(store: EntryStore) -> None:
