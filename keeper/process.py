@@ -16,8 +16,8 @@ from keeper.cosigning import open_cosigner
 from keeper.following import FOLLOWED, FollowedLog
 from keeper.keeper import KeyKeeper
 from keeper.keks import KEKS, KekStore
-from keeper.releases import Releases, open_signer
 from keeper.listening import Listener, UnixListener
+from keeper.releases import Releases, open_signer
 from keeper.roots import RecordRoots, Unlock
 from keeper.server import KeeperServer, OneKeeper
 from ledger.checkpoint import open_checkpoint, parse_keys

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,8 +27,9 @@ from api.app.opening import open_ledger
 from api.app.settings import Settings
 from client import beside
 from keeper import messages
+from keeper.endpoints import Address
 from keeper.errors import KeeperRefused
-from keeper.keks import KekStore
+from keeper.releases import Releases
 from ledger.entry import Entry
 from ledger.facts import sha256_of
 from records import opening
@@ -65,14 +67,18 @@ _PTRACE_SCOPE = Path("/proc/sys/kernel/yama/ptrace_scope")
 
 
 def _used_in_memory() -> None:
-    known = set[str]()
+    known, true = set[str](), Releases._put
 
-    def use(store: KekStore, event: str, now: int, keep_ms: int) -> bool:
-        fresh = event not in known
-        known.add(event)
-        return fresh
+    def put(log: Releases, connection: Any, edge: Any, asked: Any) -> None:
+        event = asked.reading.event
+        if asked.once and event in known:
+            asked.error = KeeperRefused(USED)
+            return
+        if asked.once:
+            known.add(event)
+        true(log, connection, edge, replace(asked, once=False))
 
-    KekStore.use = use  # type: ignore[method-assign, assignment]
+    Releases._put = put  # type: ignore[method-assign]
 
 
 MUTANTS: dict[str, Callable[[], None]] = {"releases are remembered in memory": _used_in_memory}
@@ -138,7 +144,7 @@ def keeper_pid(settings: Settings) -> int | None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
         line.settimeout(AGAIN_SECONDS)
         try:
-            with messages.Address(keeper_place(settings, keys).socket) as name:
+            with Address(keeper_place(settings, keys).socket) as name:
                 line.connect(name)
             raw = line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER_BYTES)
             messages.greet(line, keys[0].name)
