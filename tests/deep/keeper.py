@@ -78,7 +78,7 @@ def _used_in_memory() -> None:
             known.add(event)
         true(log, connection, edge, replace(asked, once=False))
 
-    Releases._put = put  # type: ignore[method-assign]
+    Releases._put = put  # type: ignore[method-assign, assignment]
 
 
 MUTANTS: dict[str, Callable[[], None]] = {"releases are remembered in memory": _used_in_memory}
