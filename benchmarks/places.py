@@ -71,7 +71,7 @@ READING = (
     Place("keeper: entry parsed", "keeper.keeper:parse_entry"),
     Place("keeper: event's signature", "keeper.keeper:KeyKeeper._check_signature"),
     Place("keeper: unwrap", "crypto.wraps:unwrap"),
-    Place("keeper: once only, on its own disk", "keeper.keeper:KeyKeeper._use"),
+    Place("keeper: once only, on its own disk", "keeper.releases:Releases.record"),
     Place("keeper, the rest", "keeper.keeper:KeyKeeper.release"),
     Place("texts", "records.opening:_texts"),
     Place("read token", "records.opening:read_token"),

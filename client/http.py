@@ -41,7 +41,7 @@ from ledger.event import Event as Parsed
 from ledger.facts import Record, Version
 from ledger.layout import size_limit
 from ledger.policies import DEFAULT_POLICY, Policy
-from ledger.tiles import tile_path
+from ledger.tiles import TILE_WIDTH, split_bundle, tile_path
 from ledger.witnesses import WitnessPolicy
 from people.lookups import Found
 from people.reserving import Reserved, Subject
@@ -52,7 +52,7 @@ from records.history import History
 from records.opening import Link, OpenedRecord
 from records.uploads import StagedBlob
 from storage.errors import Unavailable
-from storage.exports import Source
+from storage.exports import Releases, Source
 
 T = TypeVar("T")
 PART_BYTES = 4 * 1024 * 1024
@@ -276,10 +276,15 @@ class HttpClient(LedgerClient):
         self._verifier.entry(auditor, signed, seq)
         return given
 
-    def source(self, auditor: Actor) -> Source:
-        """What an export of the whole log is made of; fetching entries is itself an entry (`log.opened`)."""
+    def source(self, auditor: Actor, releases: bool = True) -> Source:
+        """What an export of the whole log is made of; fetching entries is itself an entry (`log.opened`).
+
+        `releases`: with the key keeper's log of what it gave out.
+        """
         token = self.log_token(auditor)["token"]
         headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "gzip"}
+        # First: then each release has its reading in what is fetched after it.
+        released = self._releases(headers) if releases else None
         note, policy = self._newest()
         size = self._verifier.checkpoint(note).size
 
@@ -296,7 +301,24 @@ class HttpClient(LedgerClient):
             partial(tile, "entries"),
             tile,
             policy,
+            released,
         )
+
+    def _releases(self, headers: Mapping[str, str]) -> Releases:
+        """The key keeper's log, page by page."""
+        path = operations.RELEASES.path.removeprefix("/")
+        told = self._bytes(path, headers, kind="log.vkey")
+        with understood("releases"):
+            head = orjson.loads(told)
+            note, vkeys = str(head["checkpoint"]).encode(), [str(key) for key in head["vkeys"]]
+
+        def entries(start: int, end: int) -> list[bytes]:
+            number = start // TILE_WIDTH
+            raw = self._bytes(f"{path}/{number}", headers, kind=tile_path("entries", number))
+            with understood("releases"):
+                return split_bundle(raw)[: end - start]
+
+        return Releases(note, vkeys, entries)
 
     def _newest(self) -> tuple[bytes, bytes]:
         """The checkpoint that an export ends at, and the witness policy that it meets; empty for none."""

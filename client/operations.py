@@ -31,6 +31,7 @@ SIGNATURE = "A" * 86 + "=="
 TIME = "2026-11-20T07:24:00.123Z"
 ORIGIN = "hospital.example/log"
 NOTE = f"{ORIGIN}\n12\n{HASH}\n\n— {ORIGIN} AAAA…\n"
+RELEASES_NOTE = f"{ORIGIN}/releases\n5\n{HASH}\n\n— {ORIGIN}/releases AAAA…\n"
 RECEIPT_TEXT = "c2sp.org/tlog-proof@v1\n…"
 
 OPEN, SESSION, READ_TOKEN, AUDITORS_TOKEN = "open", "session", "read token", "auditor's token"
@@ -190,6 +191,15 @@ LOG_TOKEN = Operation(
     "the token for entry bundles", "The token", _signed("log.opened", {}, "auditor", "ledger"),
     {"end": TIME, "seq": 12, "token": HASH},
 )  # fmt: skip
+RELEASES = Operation(
+    "releases", AUDITORS_TOKEN, "GET", "/v1/log/releases", "The key keeper's log of releases",
+    "the checkpoint of what the key keeper gave out, and the keys that sign it", "Checkpoint and keys",
+    gives={"checkpoint": RELEASES_NOTE, "vkeys": [f"{ORIGIN}/releases+…"]},
+)  # fmt: skip
+RELEASED = Operation(
+    "released", AUDITORS_TOKEN, "GET", "/v1/log/releases/{number}", "A bundle of releases",
+    "a bundle of up to 256 releases, as tiles of entries are", "Entries", gives="…", kind=BYTES,
+)  # fmt: skip
 EVENTS = Operation(
     "events", "signed", "POST", "/v1/events", "Append signed events", "append one event, or a list of up to 1,000",
     _STOOD, _EXCLUDED, _STANDS, limit=APPENDED_BYTES,
@@ -319,7 +329,7 @@ RECEIPT = Operation(
 )  # fmt: skip
 
 OPERATIONS = (
-    LOG, REGISTRY, CONSISTENCY, CHECKPOINT, COSIGNED, WITNESSES, TILE, ENTRIES, LOG_TOKEN, EVENTS, BUNDLES, CONTENT, RANGE, CHART, HISTORY, EXPORT,
+    LOG, REGISTRY, CONSISTENCY, CHECKPOINT, COSIGNED, WITNESSES, TILE, ENTRIES, LOG_TOKEN, RELEASES, RELEASED, EVENTS, BUNDLES, CONTENT, RANGE, CHART, HISTORY, EXPORT,
     CHALLENGE, SIGN_IN, SIGN_OUT, ME, HOSPITAL_SHOWN, GROUP_SHOWN, HOLDER, SUBJECTS, SEAL, STAGE, LOOKUP, ADDRESS, CONSENTS,
     DECISIONS, RECEIPT,
 )  # fmt: skip

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from consent.released import Compared, Comparison
 from consent.replay import Replay, Wrong
 from crypto.texts import counted
 from ledger.auditor import check_witnesses, older_checkpoint
@@ -16,15 +17,19 @@ from ledger.checkpoint import Checkpoint
 from ledger.commands import moment, run_tool, tell
 from ledger.entry import Entry
 from ledger.errors import Tampered
-from ledger.files import export_reader, read_file, read_policy, read_vkeys
+from ledger.files import export_reader, list_files, read_file, read_policy, read_vkeys
 from ledger.follower import Follower
 from ledger.merkle import Frontier, leaf_hash
+from ledger.release_log import RELEASES, ReleaseLog, check_releases
 from ledger.remarks import Restored, future_warning, restored_of
 from ledger.tiles import TILE_WIDTH, split_bundle, tile_path
 from ledger.verifier import read_checkpoint
 
 WRONG_SHOWN = 100
-"""Most wrong decisions named in a report; all are counted."""
+"""Most wrong decisions, and most wrong releases, named in a report; all are counted."""
+NOT_COMPARED = (
+    "this export holds no log of the key keeper's releases: readings were not compared with them",
+)
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,13 @@ class Audit:
     """What the log says it lost when a backup was restored."""
     warnings: tuple[str, ...] = ()
     """What is not wrong and should be looked into."""
+    releases: Compared | None = None
+    """How the key keeper's releases fit the readings; None where the export holds none."""
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing was found that the rules don't give."""
+        return not self.wrong and (self.releases is None or not self.releases.wrong)
 
     def lines(self) -> list[str]:
         """The report for people."""
@@ -55,12 +67,21 @@ class Audit:
             f"{counted(self.decisions, 'decision')} evaluated again from the log alone, in {self.seconds:.1f} s "
             f"({rate:,.0f}/s):",
             *(f"  {count:>8} {words}" for words, count in sorted(self.by_rule.items())),
+            *(NOT_COMPARED if self.releases is None else self.releases.lines()),
             *(f"RESTORED: {said}" for said in self.restored),
             *(f"WARNING: {words}" for words in self.warnings),
             *(f"WRONG: {wrong}" for wrong in self.wrong[:WRONG_SHOWN]),
         ]
+        released = self.releases.wrong if self.releases else ()
+        out += [f"WRONG: {wrong}" for wrong in released[:WRONG_SHOWN]]
         if self.wrong:
-            return [*out, f"{counted(len(self.wrong), 'decision')} are not those of the rules"]
+            out.append(f"{counted(len(self.wrong), 'decision')} are not those of the rules")
+        if released:
+            out.append(
+                f"{counted(len(released), 'release')} without a permitted reading that gives this"
+            )
+        if not self.good:
+            return out
         if not self.proven:
             return [*out, "consistent, origin unproven: give the log's keys with --vkey"]
         return [*out, "good: every decision is the one that the rules give"]
@@ -68,14 +89,15 @@ class Audit:
 
 def audit_export(
     directory: Path, vkeys: Sequence[str] | None, since: Path | None = None,
-    policy: bytes | None = None, now: int | None = None,
+    policy: bytes | None = None, now: int | None = None, releases: Sequence[str] | None = None,
 ) -> Audit:  # fmt: skip
-    """Decide every gated entry and every refusal of an export again.
+    """Decide every gated entry and every refusal of an export again, and compare the keeper's releases with the readings.
 
     `since`: an older export of the same log whose audit was good; its part is folded only. `policy`: a
     witness policy from outside, which the checkpoint must meet as well as the export's own. `now`: Unix
-    ms, by default this machine's clock. Raises Tampered if the entries are not those under the
-    checkpoint, or don't extend the older export.
+    ms, by default this machine's clock. `releases`: the verifier keys of the keeper's log of releases, from
+    outside. Raises Tampered if the entries are not those under the checkpoint, or don't extend the older
+    export, and likewise for the releases.
     """
     began = time.perf_counter()
     now = time.time_ns() // 1_000_000 if now is None else now
@@ -88,15 +110,18 @@ def audit_export(
             f"the older export has {counted(older.size, 'entry')}, this one {checkpoint.size}"
         )
     replay, restored, raw = Replay(), list[Restored](), b""
+    comparison = Comparison()
     follower = Follower("the audit", partial(_bundle, directory))
     collecting = gc.isenabled()
     gc.disable()  # nothing made here refers to itself, and millions are made
     try:
         _check_tree(directory, checkpoint, older)
+        released = _releases(directory, checkpoint.origin, releases, since, comparison)
         for bundle in follower.bundles(checkpoint.size):
             for raw in bundle:
                 take = replay.take if replay.entries >= older.size else replay.skip
-                take(raw)
+                if (entry := take(raw)) is not None:
+                    comparison.entry(entry)
                 if said := restored_of(raw):
                     restored.append(said)
     finally:
@@ -107,7 +132,21 @@ def audit_export(
     return Audit(
         checkpoint.origin, vkeys is not None, checkpoint.size, older.size, replay.decisions,
         replay.by_rule, tuple(replay.wrong), seconds, tuple(restored), tuple(warnings),
+        None if released is None else comparison.finish(released),
     )  # fmt: skip
+
+
+def _releases(
+    directory: Path, origin: str, vkeys: Sequence[str] | None, since: Path | None, into: Comparison
+) -> ReleaseLog | None:
+    """The keeper's log in an export, which is good; each of its entries is taken `into` the comparison."""
+    paths = [f"{RELEASES}{path}" for path in _files(directory / RELEASES)]
+    older = None if since is None else export_reader(since)
+    return check_releases(export_reader(directory), paths, origin, vkeys, older, into.release)
+
+
+def _files(folder: Path) -> list[str]:
+    return list_files(folder)[0] if folder.is_dir() else []
 
 
 def _check_tree(directory: Path, checkpoint: Checkpoint, older: Checkpoint) -> None:
@@ -145,6 +184,7 @@ def main(arguments: Sequence[str]) -> int:
     audit.add_argument("--vkey", type=Path, help="the log's verifier keys, from elsewhere")
     audit.add_argument("--since", type=Path, help="an older export whose audit was good")
     audit.add_argument("--policy", type=Path, help="the witness policy, from elsewhere")
+    audit.add_argument("--releases-vkey", type=Path, help="the key keeper's, from elsewhere")
     audit.add_argument("--now", type=moment, help="the time to judge by, as 2026-11-20T07:24:00Z")
     options = parser.parse_args(arguments)
     return run_tool(lambda: _audit(options))
@@ -153,9 +193,9 @@ def main(arguments: Sequence[str]) -> int:
 def _audit(options: argparse.Namespace) -> int:
     found = audit_export(
         options.directory, read_vkeys(options.vkey), options.since, read_policy(options.policy),
-        options.now,
+        options.now, read_vkeys(options.releases_vkey),
     )  # fmt: skip
     tell(found.lines())
-    if found.wrong:
+    if not found.good:
         return 1
     return 0 if found.proven else 3

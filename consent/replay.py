@@ -36,9 +36,9 @@ class Replay:
     """How many decisions by `permit S9`, `deny S12 no_consent`, …"""
     wrong: list[Wrong] = field(default_factory=list)
 
-    def take(self, raw: bytes) -> None:
-        """Decide the next entry anew and fold it; what is wrong goes into `wrong`."""
-        seq = self.entries
+    def take(self, raw: bytes) -> Entry | None:
+        """Decide the next entry anew and fold it; what is wrong goes into `wrong`. Gives the entry, if it is one."""
+        seq, entry = self.entries, None
         try:
             entry = parse_entry(raw)
             if entry.link.seq != seq:
@@ -49,11 +49,14 @@ class Replay:
         except (LedgerError, LookupError) as error:
             self.wrong.append(Wrong(seq, str(error)))
         self.entries += 1
+        return entry
 
-    def skip(self, raw: bytes) -> None:
-        """Fold the next entry without deciding it: an earlier audit did."""
-        self._fold(Entry.stored(raw))
+    def skip(self, raw: bytes) -> Entry:
+        """Fold the next entry without deciding it: an earlier audit did. Gives the entry."""
+        entry = Entry.stored(raw)
+        self._fold(entry)
         self.entries += 1
+        return entry
 
     def _judge(self, entry: Entry, found: dict[str, Any]) -> None:
         self.decisions += 1

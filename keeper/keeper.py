@@ -10,11 +10,13 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from crypto import wraps
 from crypto.encoding import b64decode
 from crypto.errors import CryptoError
-from crypto.notes import Cosigner, Note, VerifierKey
+from crypto.ids import prefix_of
+from crypto.notes import Cosigner, LogSigner, Note, VerifierKey
 from crypto.shares import share_info, share_once
 from crypto.signing import verify
 from durable.errors import StartRefused
@@ -33,9 +35,11 @@ from keeper.protocol import (
     ListedBlob,
     SealedField,
     SealedObject,
+    SignedReleases,
     Standing,
     Wrapped,
 )
+from keeper.releases import Reading, Releases
 from keeper.roots import RecordRoots
 from keeper.wrapping import Keks
 from ledger.checkpoint import Checkpoint
@@ -44,12 +48,32 @@ from ledger.errors import LedgerError, ProofError
 from ledger.exports import export_line, export_root
 from ledger.forms import parse_entry
 from ledger.receipt import Receipt
+from ledger.releases import (
+    EXPORT,
+    KEY,
+    RELEASE_MS,
+    RELEASED_FOR,
+    TEXTS,
+    export_given,
+    key_given,
+    texts_given,
+)
 
-RELEASE_MS = 60_000
-"""How long after its entry a reading may still get its key, by the keeper's own clock."""
 STAFF_EVENTS = frozenset({"admin.appointed", "doctor.approved", "system.added"})
 KEY_ENTRIES_CACHED = 4_096
 _ROOT_CHECK = "root"
+
+
+class _Permitted(NamedTuple):
+    """A reading that may get something, and when the keeper looked at it, Unix ms."""
+
+    entry: Entry
+    time: int
+
+    @property
+    def reading(self) -> Reading:
+        """What the log of releases says of it."""
+        return Reading(self.entry.link.seq, self.entry.event.id, self.time)
 
 
 class KeyKeeper:
@@ -69,12 +93,16 @@ class KeyKeeper:
         followed: FollowedLog,
         cosigner: Cosigner,
         folder: Path,
+        releases: Releases,
+        releases_signer: LogSigner,
     ) -> None:
         """`roots`: of the store's KEKs; `log_keys`: pinned, not taken from the log; `clock`: Unix ms; `followed`: its reading of it;
-        `cosigner`: its keys as a witness; `folder`: where it says that it cosigns no more."""
+        `cosigner`: its keys as a witness; `folder`: where it says that it cosigns no more;
+        `releases`: its log of what it gave out, and `releases_signer` the keys of that."""
         self._keks, self._store, self._origin = Keks(store, roots), store, log_keys[0].name
         self._log_keys, self._clock = tuple(log_keys), clock
         self._followed, self._cosigner, self._folder = followed, cosigner, folder
+        self._releases, self._releases_signer = releases, releases_signer
         self._branch = Branch(log_keys, trusted, lambda: self._clock(), followed)
         self._proved = lru_cache(maxsize=NOTES_CACHED)(self._prove)
 
@@ -151,6 +179,17 @@ class KeyKeeper:
         except (LedgerError, CryptoError) as error:
             raise KeeperRefused(f"the checkpoint is not cosigned: {error}") from error
 
+    # Its own log, of what it gave out.
+
+    def signed_releases(self) -> SignedReleases:
+        """The checkpoint of all that it gave out so far, and the keys that sign it."""
+        note = self._releases.checkpoint(self._releases_signer)
+        return SignedReleases(note, tuple(str(key) for key in self._releases_signer.keys))
+
+    def releases(self, since: int, count: int) -> list[bytes]:
+        """Its log's entries from `since` on, at most `count`; raises KeeperRefused for more than a page."""
+        return self._releases.page(since, count)
+
     # Encrypting: open to whoever may append.
 
     def new_key(self, requests: Sequence[KeyRequest]) -> list[Wrapped]:
@@ -194,23 +233,26 @@ class KeyKeeper:
 
         With `reply` in the reading, the key as an HPKE share for that key instead. Raises KeeperRefused.
         """
-        entry = self._permitted(evidence, ("record.carried", "record.opened"), (record,))
-        if isinstance(entry, Conflict):
-            return entry
+        permitted = self._permitted(evidence, RELEASED_FOR[KEY], (record,))
+        if isinstance(permitted, Conflict):
+            return permitted
+        entry = permitted.entry
         event, body = entry.event, entry.event.body
         named = (event.subject, body["record"], body["blob"])
         if named != (wrapped.subject, record, wrapped.name):
             raise KeeperRefused(f"entry {entry.link.seq} opens {body['blob']}, not {wrapped.name}")
         try:
             key = self._data_key(entry, wrapped, record, sha256)
-            self._use(entry)
-            if "reply" not in body:
-                return key
-            receiver = b64decode(body["reply"], 32)
-            info = share_info(event.subject, event.id, receiver, wrapped.name)
-            return share_once(receiver, info, key)
+            if "reply" in body:
+                receiver = b64decode(body["reply"], 32)
+                key = share_once(
+                    receiver, share_info(event.subject, event.id, receiver, wrapped.name), key
+                )
         except CryptoError as error:
             raise KeeperRefused(f"the key of {wrapped.name} can't be opened: {error}") from error
+        given = key_given(record, body["version"], wrapped.name)
+        self._releases.record(permitted.reading, [given], once=True)
+        return key
 
     def release_export(
         self, evidence: Evidence, listed: Sequence[ListedBlob]
@@ -219,18 +261,21 @@ class KeyKeeper:
 
         The list is checked against the count and root that the export's event names. Raises KeeperRefused.
         """
-        entry = self._permitted(evidence, ("chart.exported",), {one.record for one in listed})
-        if isinstance(entry, Conflict):
-            return entry
+        records = {one.record for one in listed}
+        permitted = self._permitted(evidence, RELEASED_FOR[EXPORT], records)
+        if isinstance(permitted, Conflict):
+            return permitted
+        entry = permitted.entry
         body = entry.event.body
         lines = [export_line(one.record, one.version, one.key.name) for one in listed]
-        if len(lines) != body["count"] or export_root(lines) != b64decode(body["root"], 32):
+        root = export_root(lines)
+        if len(lines) != body["count"] or root != b64decode(body["root"], 32):
             raise KeeperRefused(f"entry {entry.link.seq} exports another list than the one shown")
         try:
             keys = [self._data_key(entry, one.key, one.record, one.sha256) for one in listed]
         except CryptoError as error:
             raise KeeperRefused(f"a key of the export can't be opened: {error}") from error
-        self._use(entry)
+        self._releases.record(permitted.reading, [export_given(len(lines), root)], once=True)
         return keys
 
     def _data_key(self, entry: Entry, wrapped: Wrapped, record: str, sha256: bytes) -> bytes:
@@ -243,13 +288,11 @@ class KeyKeeper:
         self, evidence: Evidence, sealed: Sequence[SealedObject]
     ) -> list[list[str]] | Conflict:
         """The texts of sealed fields that a permitted reading shows, of each object in order; never for an auditor."""
-        entry = self._permitted(
-            evidence,
-            ("record.opened", "history.opened", "chart.opened"),
-            {one.key.name for one in sealed},
-        )
-        if isinstance(entry, Conflict):
-            return entry
+        names = {one.key.name for one in sealed}
+        permitted = self._permitted(evidence, RELEASED_FOR[TEXTS], names)
+        if isinstance(permitted, Conflict):
+            return permitted
+        entry = permitted.entry
         event = entry.event
         if event.role == "auditor":
             raise KeeperRefused("auditors verify without reading; no field is opened for them")
@@ -257,7 +300,10 @@ class KeyKeeper:
             raise KeeperRefused(
                 "a list shows its titles to the patient only; a reading shows its own"
             )
-        return [self._texts(entry, one.key, one.fields) for one in sealed]
+        texts = [self._texts(entry, one.key, one.fields) for one in sealed]
+        if names:
+            self._releases.record(permitted.reading, texts_given(names), once=False)
+        return texts
 
     def _texts(self, entry: Entry, key: Wrapped, fields: Sequence[SealedField]) -> list[str]:
         event = entry.event
@@ -268,6 +314,7 @@ class KeyKeeper:
         if key.subject != event.subject or any(f.stream != event.stream for f in fields):
             raise KeeperRefused(f"entry {entry.link.seq} shows fields of {event.stream} only")
         try:
+            prefix_of(key.name)  # what stands in the log of releases is ids alone
             object_key = self._object(key)
             return [
                 wraps.open_field(
@@ -413,11 +460,12 @@ class KeyKeeper:
         finally:
             self._followed.close()
             self._store.close()
+            self._releases.close()
 
     def _permitted(
         self, evidence: Evidence, types: tuple[str, ...], records: Iterable[str]
-    ) -> Entry | Conflict:
-        """The entry of a permitted, fresh reading of these records, after every check; raises KeeperRefused."""
+    ) -> _Permitted | Conflict:
+        """A permitted, fresh reading of these records, after every check; raises KeeperRefused."""
         try:
             checkpoint = self._branch.follow(evidence)
             if isinstance(checkpoint, Conflict):
@@ -430,12 +478,13 @@ class KeyKeeper:
         unchecked = self._followed.check_reading(entry, records, evidence.shown)
         if unchecked:
             return Conflict(evidence.since, unchecked=tuple(unchecked))
-        age = self._clock() - entry.time
+        now = self._clock()
+        age = now - entry.time
         if abs(age) > RELEASE_MS:
             raise KeeperRefused(
                 f"entry {entry.link.seq} is {age} ms old, expected at most {RELEASE_MS}"
             )
-        return entry
+        return _Permitted(entry, now)
 
     def _prove(self, receipts: tuple[Receipt, ...], checkpoint: Checkpoint) -> Entry:
         """The permitted reading of a receipt, signed by the key that the other receipt puts in.
@@ -466,11 +515,6 @@ class KeyKeeper:
             raise KeeperRefused(f"entry {entry.link.seq} is not signed by a key of its actor")
         message = entry.sig.message(self._origin, entry.event.raw)
         verify(b64decode(public, 32), entry.sig.value, message)
-
-    def _use(self, entry: Entry) -> None:
-        """One release for each reading, over all processes and restarts."""
-        if not self._store.use(entry.event.id, self._clock(), 2 * RELEASE_MS):
-            raise KeeperRefused(f"entry {entry.link.seq} has already received its key")
 
     def _object(self, key: Wrapped) -> bytes:
         name = wraps.object_name(key.subject, key.name, key.version)

@@ -23,9 +23,6 @@ _ROOTS = (
     "current INTEGER NOT NULL)"
 )
 _FIRST = "INSERT OR IGNORE INTO roots VALUES (1, 1, 1)"
-_RELEASED = (
-    "CREATE TABLE IF NOT EXISTS released (event TEXT PRIMARY KEY, time INTEGER) WITHOUT ROWID"
-)
 _COPYING = ".copying"
 """The file beside the store whose lock keeps what a backup copies."""
 _ROW = "subject, version, wrapped, root"
@@ -54,15 +51,12 @@ class KekStore:
                 f"the keeper's store {path} is missing: without it no record can be opened. Restore it from the "
                 "keeper's own backup; it is never created again for an existing ledger."
             )
-        self._swept, self._folder = 0, path.parent
+        self._folder = path.parent
         # What is removed is overwritten: the wrap of a destroyed KEK opens nothing only while the root is kept safe.
-        tables = ("PRAGMA secure_delete = ON", _KEKS, _ROOTS, _FIRST, _RELEASED)
+        tables = ("PRAGMA secure_delete = ON", _KEKS, _ROOTS, _FIRST)
         self._keks = OwnFile(path, "FULL", tables, create)
-        # What was released is kept over crashes of processes, not of the machine: it counts for minutes,
-        # and waiting for the disk at each reading would be the dearest part of it.
         try:
             self._take_over()
-            self._released = OwnFile(path, "NORMAL", (), create=False)
         except BaseException:
             self._keks.close()
             raise
@@ -172,23 +166,15 @@ class KekStore:
             )
             connection.execute("COMMIT")
 
-    # Readings.
-
-    def use(self, event: str, now: int, keep_ms: int) -> bool:
-        """Remember that the reading `event` had its key; False if it had it before.
-
-        What is older than `keep_ms` is forgotten: it would not get a key any more.
-        """
-        with self._released.using() as connection:
-            if now - self._swept > keep_ms:
-                connection.execute("DELETE FROM released WHERE time < ?", (now - keep_ms,))
-                self._swept = now
-            done = connection.execute("INSERT OR IGNORE INTO released VALUES (?, ?)", (event, now))
-        return done.rowcount == 1
+    def old_used(self) -> list[tuple[str, int]]:
+        """What a program before 0.2.0 kept here: readings that had their key, and when (Unix ms)."""
+        with self._keks.using() as connection:
+            if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'released'").fetchone():
+                return connection.execute("SELECT event, time FROM released").fetchall()
+        return []
 
     def close(self) -> None:
         """Close the file."""
-        self._released.close()
         self._keks.close()
 
     def _take_over(self) -> None:

@@ -16,6 +16,7 @@ from keeper.cosigning import open_cosigner
 from keeper.following import FOLLOWED, FollowedLog
 from keeper.keeper import KeyKeeper
 from keeper.keks import KEKS, KekStore
+from keeper.releases import Releases, open_signer
 from keeper.roots import RecordRoots, Unlock
 from keeper.server import KeeperServer, OneKeeper
 from ledger.checkpoint import open_checkpoint, parse_keys
@@ -46,7 +47,12 @@ def open_keeper(
         )
         followed = FollowedLog(folder / FOLLOWED, keys[0].name)
         cosigner = open_cosigner(folder, keys[0].name, place.secret)
-        keeper = KeyKeeper(roots, store, keys, trusted, clock, followed, cosigner, folder)
+        releases = Releases(folder, clock)
+        releases.take_over(store.old_used())
+        signer = open_signer(folder, keys[0].name, place.secret, begun=releases.size > 0)
+        keeper = KeyKeeper(
+            roots, store, keys, trusted, clock, followed, cosigner, folder, releases, signer
+        )
         if create:
             keeper.create()
         keeper.check_root()

@@ -137,6 +137,16 @@ class Alarm:
     """Whether it stands in the log that the keeper reads; or else was given to be read, and refused."""
 
 
+@dataclass(frozen=True, slots=True)
+class SignedReleases:
+    """The end of the keeper's own log of what it gave out."""
+
+    checkpoint: bytes
+    """Its note."""
+    vkeys: tuple[str, ...]
+    """The keys that sign it, Ed25519 first."""
+
+
 class Keeper(Protocol):
     """What can be asked of the key keeper, wherever it runs: `keeper.KeyKeeper` says what each call does.
 
@@ -222,6 +232,14 @@ class Keeper(Protocol):
 
     def alarms(self) -> list[Alarm]:
         """What it found that is not what the rules give, in the log's order."""
+        ...
+
+    def signed_releases(self) -> SignedReleases:
+        """The checkpoint of all that it gave out so far, and the keys that sign it."""
+        ...
+
+    def releases(self, since: int, count: int) -> list[bytes]:
+        """Its log's entries from `since` on, at most `count`."""
         ...
 
     def close(self) -> None:

@@ -18,6 +18,7 @@ from keeper.protocol import (
     KeyRequest,
     ListedBlob,
     SealedObject,
+    SignedReleases,
     Standing,
     Wrapped,
 )
@@ -134,6 +135,16 @@ class RemoteKeeper:
     def alarms(self) -> list[Alarm]:
         """What it found that is not what the rules give."""
         found: list[Alarm] = self._ask("alarms")
+        return found
+
+    def signed_releases(self) -> SignedReleases:
+        """The checkpoint of all that it gave out so far."""
+        found: SignedReleases = self._ask("signed_releases")
+        return found
+
+    def releases(self, since: int, count: int) -> list[bytes]:
+        """Its log's entries from `since` on, at most `count`."""
+        found: list[bytes] = self._ask("releases", since, count)
         return found
 
     def close(self) -> None:

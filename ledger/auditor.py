@@ -34,6 +34,7 @@ from ledger.layout import (
     size_limit,
 )
 from ledger.receipt import Receipt
+from ledger.release_log import ReleaseLog, check_releases
 from ledger.remarks import Restored, future_warning
 from ledger.tiles import TILE_WIDTH, level_tiles, tile_path
 from ledger.verifier import Counts, LogVerifier, check_at_least, check_extends, read_checkpoint
@@ -66,6 +67,8 @@ class Report:
     """What the log says it lost when a backup was restored."""
     warnings: tuple[str, ...] = ()
     """What is not wrong and should be looked into."""
+    releases: ReleaseLog | None = None
+    """The key keeper's log of what it gave out, if the export holds it."""
 
     def lines(self) -> list[str]:
         """The report for people."""
@@ -78,6 +81,8 @@ class Report:
             f"tree of {self.size} leaves, every tile, checkpoint of {self.origin}",
             f"took {self.seconds:.1f} s, {c.entries / max(self.seconds, 1e-9):,.0f} entries/s",
         ]
+        if self.releases is not None:
+            out[-1:-1] = self.releases.lines()
         if self.cosigned:
             out.insert(-1, f"cosigned by {', '.join(self.cosigned)}, as the policy demands")
         if self.since is not None:
@@ -105,11 +110,13 @@ def verify_export(
     since: Path | None = None,
     policy: bytes | None = None,
     now: int | None = None,
+    releases: Sequence[str] | None = None,
 ) -> Report:
     """Verify a whole export; raises Tampered, whose message names the first place that is wrong.
 
     `since`: an older export that this one must extend. `policy`: a witness policy from outside, which the
     checkpoint must meet as well as the export's own. `now`: Unix ms, by default this machine's clock.
+    `releases`: the verifier keys of the key keeper's log of releases, from outside.
     """
     began = time.perf_counter()
     now = time.time_ns() // 1_000_000 if now is None else now
@@ -145,6 +152,8 @@ def verify_export(
     older = None if since is None else older_checkpoint(since, keys)
     if older is not None:
         check_extends(read, checkpoint, older, "the older export")
+    earlier = None if since is None else export_reader(since)
+    released = check_releases(read, paths, checkpoint.origin, releases, earlier)
     return Report(
         checkpoint.origin,
         vkeys is not None,
@@ -157,6 +166,7 @@ def verify_export(
         tuple(cosigned),
         tuple(verifier.restored),
         tuple(future_warning(verifier.time, now)),
+        released,
     )
 
 

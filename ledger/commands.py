@@ -80,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--at-least", type=Path, help="an older receipt that must still stand")
     verify.add_argument("--since", type=Path, help="an older export that this one must extend")
     verify.add_argument("--policy", type=Path, help="the witness policy, from elsewhere")
+    verify.add_argument("--releases-vkey", type=Path, help="the key keeper's, from elsewhere")
     verify.add_argument("--now", type=moment, help="the time to judge by, as 2026-11-20T07:24:00Z")
     verify.add_argument("--no-signatures", action="store_true", help="leave events' signatures out")
     verify.set_defaults(run=_verify)
@@ -101,7 +102,7 @@ def _verify(options: argparse.Namespace) -> int:
     report = verify_export(
         options.directory, read_vkeys(options.vkey), read_receipt(options.at_least),
         not options.no_signatures, since=options.since, policy=read_policy(options.policy),
-        now=options.now,
+        now=options.now, releases=read_vkeys(options.releases_vkey),
     )  # fmt: skip
     tell(report.lines())
     return 0 if report.proven else 3

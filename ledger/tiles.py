@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from crypto.texts import counted
 from ledger.errors import EventError, ProofError
-from ledger.merkle import HASH_BYTES, Node, node_hash
+from ledger.merkle import HASH_BYTES, Frontier, Node, node_hash
 
 TILE_HEIGHT = 8
 TILE_WIDTH = 256
@@ -96,6 +96,39 @@ def tile_nodes(read: Callable[[int, int], bytes], cached: int = 64) -> Callable[
         return rows[height][offset]
 
     return node
+
+
+class GrowingTiles:
+    """The hash tiles of a log whose leaf hashes come in order: each when it is full, the others at the end."""
+
+    def __init__(self) -> None:
+        """No leaves so far."""
+        self.tree = Frontier()
+        self._open: dict[int, list[bytes]] = {}
+
+    def append(self, leaf: bytes) -> list[tuple[int, int, bytes]]:
+        """Take the next leaf hash; gives (level, number, hashes) of the tiles that are full now."""
+        nodes: list[tuple[int, bytes]] = []
+        self.tree.append(leaf, nodes)
+        full = []
+        for height, node in nodes[::TILE_HEIGHT]:
+            level = height // TILE_HEIGHT
+            hashes = self._open.setdefault(level, [])
+            hashes.append(node)
+            if len(hashes) == TILE_WIDTH:
+                number = (self.tree.size >> (TILE_HEIGHT * (level + 1))) - 1
+                full.append((level, number, b"".join(hashes)))
+                hashes.clear()
+        return full
+
+    def rest(self) -> list[tuple[int, int, bytes]]:
+        """(level, number, hashes) of the tiles that are not full."""
+        size = self.tree.size
+        return [
+            (level, size >> (TILE_HEIGHT * (level + 1)), b"".join(hashes))
+            for level, hashes in sorted(self._open.items())
+            if hashes
+        ]
 
 
 RightEdge = dict[int, list[list[bytes]]]

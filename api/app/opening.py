@@ -87,7 +87,7 @@ def open_ledger(
             raise StartRefused(f"the database does not answer: {error.orig}") from error
         _check_service(created, *service)
         keeper = (
-            _keeper(settings, vkeys)
+            found_keeper(settings, vkeys)
             if keeper_at is None
             else keeper_at(keeper_place(settings, vkeys))
         )
@@ -120,7 +120,7 @@ def open_ledger(
         )
 
 
-def _keeper(settings: Settings, vkeys: tuple[VerifierKey, ...]) -> Keeper:
+def found_keeper(settings: Settings, vkeys: tuple[VerifierKey, ...]) -> Keeper:
     """The key keeper's process: of its own user, or one that starts by itself; raises StartRefused."""
     path = settings.keeper_socket()
     if path is None:

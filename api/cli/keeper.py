@@ -118,11 +118,18 @@ def alarms(data: Data = None, json_: Json = False) -> None:
 
 
 @keeper_app.command("vkeys")
-def vkeys(data: Data = None, json_: Json = False) -> None:
+def vkeys(
+    releases: Annotated[
+        bool, typer.Option("--releases", help="Those of its log of releases instead.")
+    ] = False,
+    data: Data = None,
+    json_: Json = False,
+) -> None:
     """Print the key keeper's verifier keys as a witness, for the policy of its own log (`witness NAME VKEY keeper:`)."""
     ledger = open_ledger(settings(data))
     try:
-        found = ledger.keeper.vkeys()
+        keeper = ledger.keeper
+        found = list(keeper.signed_releases().vkeys) if releases else keeper.vkeys()
     finally:
         ledger.close()
     say(json_, {"vkeys": found}, *found)

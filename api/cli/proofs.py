@@ -1,6 +1,8 @@
 """`receipt`, `check`, `export`, `log-token`, `verify`, `audit`: proofs, and their checks without trusting the server."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +10,10 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
+from api.app.layout import pinned_keys
 from api.app.maintenance import opened_stores
+from api.app.opening import found_keeper
+from api.app.settings import Settings
 from api.app.witnesses import witness_policy
 from api.cli.app import (
     GOOD,
@@ -30,8 +35,10 @@ from api.cli.app import (
 )
 from consent.auditor import audit_export
 from crypto.texts import counted
+from durable.errors import StorageError
 from durable.files import replace_file
 from journeys.errors import RecordsError
+from keeper.protocol import Keeper
 from ledger.auditor import check_against, check_receipt, verify_export
 from ledger.errors import EventError, ProofError
 from ledger.files import export_reader, read_policy, read_receipt, read_vkeys
@@ -43,6 +50,13 @@ from storage.stores import Stores
 Export = Annotated[Path, typer.Argument(help="An export's folder.")]
 Policy = Annotated[
     Path | None, typer.Option("--policy", help="The witness policy, obtained independently.")
+]
+ReleasesVkey = Annotated[
+    Path | None,
+    typer.Option(
+        "--releases-vkey",
+        help="The verifier keys of the key keeper's log of releases, obtained independently.",
+    ),
 ]
 Now = Annotated[
     str | None,
@@ -143,6 +157,13 @@ def export(
             help="Beside the data: all entries, also those that no witnesses cosigned yet.",
         ),
     ] = False,
+    without_releases: Annotated[
+        bool,
+        typer.Option(
+            "--without-releases",
+            help="Without the key keeper's log of what it gave out, where the keeper can't be asked.",
+        ),
+    ] = False,
     data: Data = None,
     url: Url = None,
     json_: Json = False,
@@ -160,17 +181,38 @@ def export(
         if url is None:
             with opened_stores(config, anchored=True) as stores:
                 policy = None if newest else witness_policy(config, stores.vkeys)
-                size = write_export(stores, directory, progress, policy)
+                with _asked_keeper(config, without_releases) as keeper:
+                    size = write_export(stores, directory, progress, policy, keeper)
                 left = _left_out(stores, size)
         elif auditor is None:
             raise RecordsError("a server gives entries only to auditors: name a key file with --as")
         else:
             with server(url) as far:
-                size = write_source(far.source(actor(auditor)), directory, progress)
+                source = far.source(actor(auditor), releases=not without_releases)
+                size = write_source(source, directory, progress)
     words = f"{counted(size, 'entry')} in {directory}"
     if left:
         words += f"; {counted(left, 'newer entry')} not cosigned by the witnesses yet left out (--newest takes all)"
     say(json_, {"directory": directory, "size": size, "left_out": left}, words)
+
+
+@contextmanager
+def _asked_keeper(config: Settings, left_out: bool) -> Iterator[Keeper | None]:
+    """The key keeper, which is asked what it gave out; None where that is left out. Raises StorageError."""
+    if left_out:
+        yield None
+        return
+    try:
+        keeper = found_keeper(config, pinned_keys(config))
+    except StorageError as error:
+        raise StorageError(
+            f"the key keeper can't be asked for its log of releases: {error}. Nothing was written; --without-releases "
+            "exports the log alone"
+        ) from error
+    try:
+        yield keeper
+    finally:
+        keeper.close()
 
 
 def _left_out(stores: Stores, size: int) -> int:
@@ -200,6 +242,7 @@ def verify(
         Path | None, typer.Option(help="An older export that this one must extend.")
     ] = None,
     policy: Policy = None,
+    releases_vkey: ReleasesVkey = None,
     now: Now = None,
     signatures: Annotated[bool, typer.Option(help="Check the events' signatures.")] = True,
     json_: Json = False,
@@ -207,12 +250,13 @@ def verify(
     """Verify an export offline: every hash, chain, signature, signer, tile and the checkpoint."""
     report = verify_export(
         directory, read_vkeys(vkey), read_receipt(at_least), signatures, since=since,
-        policy=read_policy(policy), now=_moment(now),
+        policy=read_policy(policy), now=_moment(now), releases=read_vkeys(releases_vkey),
     )  # fmt: skip
     fields = {
         "size": report.size, "proven": report.proven, "seconds": round(report.seconds, 3),
         "cosigned": report.cosigned, "restored": [asdict(said) for said in report.restored],
         "warnings": report.warnings,
+        "releases": asdict(report.releases) if report.releases else None,
     }  # fmt: skip
     say(json_, fields | vars(report.counts), *report.lines())
     raise typer.Exit(GOOD if report.proven else UNPROVEN)
@@ -227,10 +271,14 @@ def audit(
         typer.Option(help="An older export whose audit was good: what it covers is skipped."),
     ] = None,
     policy: Policy = None,
+    releases_vkey: ReleasesVkey = None,
     now: Now = None,
     json_: Json = False,
 ) -> None:
     """Evaluate every decision of an export again, offline, using only the rules and the log."""
-    found = audit_export(directory, read_vkeys(vkey), since, read_policy(policy), _moment(now))
+    found = audit_export(
+        directory, read_vkeys(vkey), since, read_policy(policy), _moment(now),
+        read_vkeys(releases_vkey),
+    )  # fmt: skip
     say(json_, asdict(found) | {"by_rule": dict(found.by_rule)}, *found.lines())
-    raise typer.Exit(WRONG if found.wrong else GOOD if found.proven else UNPROVEN)
+    raise typer.Exit(WRONG if not found.good else GOOD if found.proven else UNPROVEN)

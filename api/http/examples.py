@@ -144,6 +144,8 @@ _PATHS = {"tile": "/tile/{path:path}"}
 """Paths whose names take slashes."""
 _DOORS: dict[str, list[Extra]] = {
     "range": [{"readToken": []}],
+    "released": [{"logToken": []}],
+    "releases": [{"logToken": []}],
     "sign_out": [{"session": []}],
     "tile": [{}, {"logToken": []}],
 }

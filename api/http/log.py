@@ -17,7 +17,7 @@ from client import operations
 from crypto.encoding import b64encode
 from identity.sessions import log_reader, open_log
 from ledger.registry import registry_json
-from ledger.tiles import TILE_WIDTH, tile_path
+from ledger.tiles import TILE_WIDTH, join_bundle, tile_path
 from ledger.times import format_time
 from ledger.witnesses import verifiers_policy
 from records.opening import settled
@@ -147,6 +147,27 @@ async def post_token(request: Request, ledger: TheLedger) -> dict[str, Any]:
         open_log, ledger.tokens, entry.event.actor, entry.sig.key, ledger.clock()
     )
     return {"end": format_time(given.end), "seq": entry.link.seq, "token": given.token}
+
+
+@serves(router, operations.RELEASES)
+async def get_releases(request: Request, ledger: TheLedger) -> dict[str, Any]:
+    """The end of the key keeper's own log of what it gave out."""
+    await run_in_threadpool(log_reader, ledger, ledger.tokens, bearer(request))
+    found = await run_in_threadpool(ledger.keeper.signed_releases)
+    return {"checkpoint": found.checkpoint.decode(), "vkeys": list(found.vkeys)}
+
+
+@serves(router, operations.RELEASED)
+async def get_released(number: Size, request: Request, ledger: TheLedger) -> Response:
+    """A bundle of the entries of that log, as many as there are by now."""
+    await run_in_threadpool(log_reader, ledger, ledger.tokens, bearer(request))
+    start = int(number) * TILE_WIDTH
+    raws = await run_in_threadpool(ledger.keeper.releases, start, TILE_WIDTH)
+    if not raws:
+        raise Problem("not_found", f"there is no release {start}")
+    return Response(
+        join_bundle(raws), 200, {"Cache-Control": "private, no-store"}, "application/octet-stream"
+    )
 
 
 def _entries(ledger: LogReader, number: int, width: int, zipped: bool) -> bytes:

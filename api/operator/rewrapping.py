@@ -19,6 +19,7 @@ from durable.errors import StartRefused
 from identity.actors import read_keyfile, rewrap_keyfile
 from identity.errors import KeyFileError
 from keeper.cosigning import COSIGNING
+from keeper.releases import RELEASES_SEEDS
 from keeper.roots import RootPlace, load_root, rewrap_root
 from keeper.rotating import RootStanding, Rotated, needed_roots, rotate_store, standing_roots
 
@@ -64,8 +65,8 @@ def change_passphrase(
             left.append(path)
     seeds = [settings.data / "keys" / name for name in SEEDS]
     kept = keeper_folder(settings)
-    cosigning = [kept / name for name in COSIGNING if (kept / name).exists()]
-    for path in [*seeds, *cosigning, settings.roots() / IDENTITY_ROOT]:
+    signing = [kept / name for name in COSIGNING + RELEASES_SEEDS if (kept / name).exists()]
+    for path in [*seeds, *signing, settings.roots() / IDENTITY_ROOT]:
         root = _either(partial(load_root, path), old, new)
         rewrap[path] = partial(rewrap_root, path, root, new)
     elsewhere = _record_roots(settings, new, rewrap)

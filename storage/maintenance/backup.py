@@ -28,6 +28,7 @@ from durable.errors import StartRefused
 from durable.files import DIRECTORY_MODE, create_file
 from keeper.following import FOLLOWED
 from keeper.keks import copy_store, copying
+from keeper.releases import LAST, RELEASES
 from ledger.errors import LedgerError
 from ledger.follower import Follower, Progress
 from ledger.forms import parse_entry
@@ -48,6 +49,8 @@ BLOBS = "blobs"
 FORMAT = 1
 THREADS = 8
 """Blobs copied at a time: each waits for the disk twice."""
+_NOT_COPIED = (".", f"{KEKS}-", f"{RELEASES}-", LAST, FOLLOWED)
+"""How the names of files begin that no backup of the keeper's folder holds."""
 FAR_FUTURE_MS = 1 << 62
 _NAMING = re.compile(rb'"type":"record\.(?:uploaded|amended)"').search
 """Whether an entry may name a blob; the others need not be parsed."""
@@ -259,17 +262,18 @@ def _copy_secrets(secrets: Secrets, apart: Path, now: int) -> Path:
 
 
 def copy_secrets_folder(source: Path, target: Path) -> None:
-    """Copy one folder of secrets, the keeper's store by the online way; raises StartRefused without it.
+    """Copy one folder of secrets, the keeper's store and its log by the online way; raises StartRefused without it.
 
-    The keeper's reading of the log isn't copied: it reads the log anew.
+    The keeper's reading of the log isn't copied: it reads the log anew. Nor is what tells whether its own log of releases
+    is the last one: where that is missing, the log says that it was restored.
     """
     if not source.is_dir():
         raise StartRefused(f"the folder {source} is missing")
     target.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
     for path in sorted(source.iterdir()):
-        if path.name == KEKS:
-            copy_store(path, target / KEKS)
-        elif path.is_file() and not path.name.startswith((".", f"{KEKS}-", FOLLOWED)):
+        if path.name in (KEKS, RELEASES):
+            copy_store(path, target / path.name)
+        elif path.is_file() and not path.name.startswith(_NOT_COPIED):
             manifest.copy_private(path, target / path.name)
 
 

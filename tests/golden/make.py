@@ -27,6 +27,7 @@ from ledger.exports import export_line, export_root
 from ledger.merkle import leaf_hash, tree_paths
 from ledger.messages import bundle_message, event_message, possession_message, session_message
 from ledger.receipt import Receipt
+from ledger.releases import RESTORED, Release, export_given, key_given, releases_origin, texts_given
 from ledger.types import REGISTRY, TYPES
 from ledger.types.declaration import EventType
 
@@ -215,6 +216,27 @@ def head() -> tuple[Checkpoint, tuple[bytes, ...]]:
     return Checkpoint(ORIGIN, SIZE, root), paths[INDEX]
 
 
+def releases() -> list[bytes]:
+    """The key keeper's log of releases: one entry of each kind, chained."""
+    whats = [
+        (key_given(RECORD, 2, BLOB), 7, fixed_id("ev", 300)),
+        *((what, 7, fixed_id("ev", 300)) for what in texts_given({RECORD})),
+        (export_given(2, seed("a root")), 9, fixed_id("ev", 301)),
+        ({"kind": RESTORED}, -1, ""),
+    ]
+    out, tip = list[bytes](), bytes(32)
+    for seq, (what, reading, id_) in enumerate(whats):
+        out.append(Release(seq, tip, TIME + seq, what, reading, id_).raw())
+        tip = leaf_hash(out[-1])
+    return out
+
+
+def releases_head() -> Checkpoint:
+    """The checkpoint of that log."""
+    root, _ = tree_paths([leaf_hash(raw) for raw in releases()])
+    return Checkpoint(releases_origin(ORIGIN), len(releases()), root)
+
+
 def signing() -> dict[str, Any]:
     """What a client in another language must be able to make, as `docs/http.md` shows it."""
     key, raw = KEYS["doctor"], canonical.encode(EVENTS["chart.opened", 1])
@@ -256,6 +278,8 @@ def deterministic() -> dict[str, bytes]:
     lines = [canonical.encode({"event": one.value, "sig": sig.json()}) for one, sig in pairs]
     return files | {
         "bundle.jsonl": b"".join(line + b"\n" for line in lines),
+        "releases.jsonl": b"".join(raw + b"\n" for raw in releases()),
+        "releases.checkpoint.txt": releases_head().text(),
         "checkpoint.txt": head()[0].text(),
         "entry.json": entry().raw,
         "label": wraps.label_code(seed("labels"), "HIV").encode() + b"\n",

@@ -26,12 +26,13 @@ from identity.actors import Actor
 from journeys.sealing import object_key
 from keeper.errors import KeeperRefused
 from keeper.following import FOLLOWED, FollowedLog
-from keeper.keeper import RELEASE_MS, KeyKeeper
+from keeper.keeper import KeyKeeper
 from keeper.protocol import Alarm, Conflict, Evidence, SealedField, SealedObject, Wrapped
 from ledger.directory import Account, Member
 from ledger.entry import Entry
 from ledger.facts import sha256_of
 from ledger.receipt import Receipt
+from ledger.releases import RELEASE_MS
 from ledger.times import DAY_MS, format_time
 from records import opening
 from storage.evidence import PROVING_TRIES, Proofs, ask_keeper, of_entries

@@ -40,7 +40,10 @@ def test_what_reads_works_and_writes_nothing(fixture: LedgerFixture, tmp_path: P
     status = run(data, "status", "--json")
     assert status.returncode == 4 and json.loads(status.stdout)["size"] == size, status
     assert "read-only" in json.loads(status.stdout)["refused"]
-    for arguments in (("export", home / "export"), ("scrub",), ("backup", home / "backup")):
+    refused = run(data, "export", home / "export")
+    assert refused.returncode == 4 and "--without-releases" in refused.stderr, refused
+    alone = ("export", home / "export", "--without-releases")
+    for arguments in (alone, ("scrub",), ("backup", home / "backup")):
         done = run(data, *arguments)
         assert done.returncode == 0, done
     (home / "vkey").write_text("\n".join(vkeys(fixture.settings)))

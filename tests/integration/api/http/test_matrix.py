@@ -77,6 +77,8 @@ POST /v1/sessions                         | 401      200      200      200      
 DELETE /v1/sessions                       | 401      204      204      204      204      204      204      204      204      204      204      204      204      204
 POST /v1/log/token                        | key      role     role     role     role     role     role     role     role     role     role     role     role     200
 GET /tile/{path}: entries                 | 401      401      401      401      401      401      401      401      401      401      401      401      401      200
+GET /v1/log/releases                     | 401      401      401      401      401      401      401      401      401      401      401      401      401      200
+GET /v1/log/releases/{number}            | 401      401      401      401      401      401      401      401      401      401      401      401      401      404
 GET /tile/{path}: hashes                  | 200      200      200      200      200      200      200      200      200      200      200      200      200      200
 GET /checkpoint                           | 200      200      200      200      200      200      200      200      200      200      200      200      200      200
 GET /v1/log                               | 200      200      200      200      200      200      200      200      200      200      200      200      200      200
@@ -304,6 +306,18 @@ def _entries(server: Everybody, name: str) -> httpx2.Response:
     return server.asks(name, "GET", "/tile/entries/000.p/1")
 
 
+def _releases(path: str) -> Callable[[Everybody, str], httpx2.Response]:
+    """With the token for entries where one is given, else in the session; there is no second bundle."""
+
+    def send(server: Everybody, name: str) -> httpx2.Response:
+        answer = _log_token(server, name)
+        if answer.status_code == 200:
+            return server.web.get(path, headers=bearer(answer.json()["token"]))
+        return server.asks(name, "GET", path)
+
+    return send
+
+
 def _receipt(server: Everybody, name: str) -> httpx2.Response:
     """Of the entry that uploaded the record."""
     return server.asks(
@@ -381,6 +395,8 @@ ACTS: dict[str, Act] = {
     "DELETE /v1/sessions": _sign_out,
     "POST /v1/log/token": _log_token,
     "GET /tile/{path}: entries": _entries,
+    "GET /v1/log/releases": _releases("/v1/log/releases"),
+    "GET /v1/log/releases/{number}": _releases("/v1/log/releases/1"),
     "GET /tile/{path}: hashes": _plain("GET", "/tile/0/000.p/1"),
     "GET /checkpoint": _plain("GET", "/checkpoint"),
     "GET /v1/log": _plain("GET", "/v1/log"),
