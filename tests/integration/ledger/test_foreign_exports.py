@@ -143,7 +143,7 @@ def empty_folder(place: Path) -> None:
 
 
 def empty_releases(place: Path) -> None:
-    (place / "releases").mkdir()
+    (place / "releases" / "later").mkdir()
 
 
 @pytest.mark.parametrize("bend", [empty_folder, empty_releases])

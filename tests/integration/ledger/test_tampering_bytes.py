@@ -148,7 +148,6 @@ def test_readme_and_foreign_signatures_are_committed_to_by_nothing(
         changes = {
             "README": b"Another text, %d.\n" % number,
             "checkpoint": small.files["checkpoint"] + line,
-            "releases/checkpoint": b"of another log",
         }
         write_files(replaced(small, changes), place)
         assert verify_export(place, small.vkeys).proven
