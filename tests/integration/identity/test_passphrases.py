@@ -19,7 +19,7 @@ from tests.support.commands import heartwood
 from tests.support.inside import opened
 
 COMPOSED, DECOMPOSED = "Schl\u00fcssel", "Schlu\u0308ssel"
-FILES = 8
+FILES = 10
 """Roots, the keys of log, service and keeper, and the operator's key file."""
 KILLED = """
 import os, sys

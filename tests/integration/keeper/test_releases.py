@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -20,20 +20,23 @@ from crypto.cosignatures import Checkpoint
 from crypto.encoding import b64encode
 from crypto.notes import Note
 from durable.errors import StartRefused, StorageError
+from journeys.sealing import object_key
 from keeper import releases
 from keeper.child import child_keeper
 from keeper.errors import KeeperRefused
 from keeper.keks import KEKS
-from keeper.protocol import Keeper
+from keeper.protocol import Keeper, SealedField, SealedObject
 from keeper.releases import LAST, PAGE, RELEASES, RELEASES_SEEDS, Releases
 from ledger.checkpoint import open_checkpoint, parse_keys
 from ledger.merkle import leaf_hash, tree_paths
 from ledger.releases import RELEASE_MS, Release, key_given
+from storage.evidence import ask_keeper
+from storage.keytable import LABEL_KEY
 from storage.maintenance.backup import copy_secrets_folder
-from tests.integration.keeper.test_keeper import Ask, ask, people, request
+from tests.integration.keeper.test_keeper import Ask, ask, people, request, shown_to_keeper
 from tests.integration.keeper.test_release_files import GIVEN, check_whole, in_file, reading
 from tests.support.inside import keeper_of, opened
-from tests.support.ledger_fixture import CONTENT
+from tests.support.ledger_fixture import CONTENT, entry_of, signed
 from tests.support.people import People
 
 __all__ = ["people"]
@@ -104,6 +107,21 @@ def test_what_is_refused_leaves_no_entry(people: People) -> None:
     with pytest.raises(KeeperRefused, match="ms old"):
         late.put(keeper)
     assert len(kept(keeper)) == 1
+
+
+def test_what_has_no_id_never_stands_in_it(people: People) -> None:
+    """A stolen server seals a text under the label key and asks for it: it opens nothing, and the log stays what it is."""
+    ledger, pat = people.fixture.ledger, people.pat
+    key = object_key(ledger.keys, pat.patient, LABEL_KEY)
+    looked = pat.actor.event("chart.opened", pat.stream, {"purpose": "PATRQT"}, ledger.clock())
+    entry = entry_of(ledger.append([signed(ledger, looked, pat.actor.key)])[0])
+    field = SealedField(pat.stream, entry.event.id, "title", "")
+    text = ledger.keeper.seal(key, pat.stream, entry.event.id, {"title": "Pat"})["title"]
+    sealed = [SealedObject(key, (replace(field, text=text),))]
+    shown = shown_to_keeper(ledger, entry)
+    with pytest.raises(KeeperRefused, match="expected <prefix>_"):
+        ask_keeper(ledger, shown, lambda found: ledger.keeper.open_fields(found, sealed))
+    assert kept(keeper_of(ledger)) == []
 
 
 def test_its_keys_are_its_own_and_sign_its_checkpoint(people: People) -> None:
