@@ -13,8 +13,8 @@ from records.exporting import EXPORT_RECORDS
 from storage.evidence import SHOWN_ENTRIES
 from storage.maintenance.renewing import PAGE_KEYS, SUBJECTS_AT_ONCE
 
-SMALL = {"accept_restored", "alarms", "standing", "vkeys"}
-"""Calls that take nothing, or receipts that are looked at one by one."""
+SMALL = {"accept_restored", "alarms", "releases", "signed_releases", "standing", "vkeys"}
+"""Calls that take nothing, receipts that are looked at one by one, or a number that is looked at."""
 KEY = Wrapped("pt_x", "rc_x", 1, bytes(60))
 
 
