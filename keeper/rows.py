@@ -27,7 +27,11 @@ _encode = msgspec.msgpack.Encoder().encode
 _DECODE: dict[type, Callable[[bytes], Any]] = {
     kind: msgspec.msgpack.Decoder(kind).decode for kind in ROW_TYPES
 }
-_TABLES = {kind: f"row_{declared.table}" for kind, declared in ROW_TYPES.items()}
+# By their names: in which order their modules were loaded differs from program to program.
+_TABLES = {
+    kind: f"row_{one.table}"
+    for kind, one in sorted(ROW_TYPES.items(), key=lambda item: item[1].table)
+}
 ROW_TABLES = tuple(_TABLES.values())
 TABLES = tuple(
     statement
