@@ -129,7 +129,7 @@ def test_several_stores(closed: Settings, tmp_path: Path) -> None:
     assert record[STORES].keys() == {"near", "far"}
     assert by_about(_blobs(settings)).keys() == {"blobs, store near", "blobs, store far"}
     assert {level for level, _ in by_about(_blobs(settings)).values()} == {Level.OK}
-    far.rmdir()
+    shutil.rmtree(far)
     assert by_about(_blobs(settings))["blobs, store far"][0] is Level.UNSAFE
 
 
