@@ -59,9 +59,14 @@ class Clinic:
         return self.fixture.ledger
 
     @classmethod
-    def build(cls, place: Path, charts: int, records: int) -> "Clinic":
-        """A new ledger with `charts` patients and `records` records of RECORD_BYTES each."""
-        fixture = BenchFixture.build(place, 0)
+    def build(
+        cls, place: Path, charts: int, records: int, url: str = "", blobs: str = ""
+    ) -> "Clinic":
+        """A new ledger with `charts` patients and `records` records of RECORD_BYTES each.
+
+        `url` of its database and `blobs` as HEARTWOOD_BLOBS says it; empty: SQLite and files in `place`.
+        """
+        fixture = BenchFixture.build(place, 0, url, blobs)
         ledger, client = fixture.ledger, LocalClient(fixture.ledger)
         away = add_hospital(client, fixture.operator, "Away", "Etc/UTC")
         doctor, _ = add_member(client, away.admin, "doctor", away.hospital, "Dr. Bench", new_key())

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.fixture import Signed
+from keeper.errors import KeeperUnavailable
 from ledger.errors import Refused
 from storage.errors import Unavailable
 from storage.ledger import Ledger
@@ -130,6 +131,10 @@ class _Run:
                     self.end(due, "done")
                 else:
                     self.checking.put((following, due))
+            except (
+                KeeperUnavailable
+            ):  # it is behind the log, so that nothing is given out: a client would come again
+                self.end(due, "turned away")
             except BaseException as error:
                 self.fail(error)
 

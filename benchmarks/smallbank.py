@@ -7,14 +7,14 @@ touches, what it reads, what it writes, and what must hold together.
 
 import random
 from collections.abc import Callable, Iterator
-from typing import Any
+from functools import partial
 
 from benchmarks.clinic import Chart, Clinic
-from benchmarks.measure import workplace
 from benchmarks.page import Part, markdown
 from benchmarks.plots import Line, Panel, chart
 from benchmarks.rising import RATES, SECONDS, Operation, rise
-from benchmarks.ycsb import HEAD, latencies, rows, throughput
+from benchmarks.surroundings import FIRST, surroundings
+from benchmarks.ycsb import HEAD, Measured, latencies, rows, throughput
 
 CHARTS, RECORDS = 1_000, 1
 HOT_PART, HOT_SHARE = 0.1, 0.9
@@ -86,37 +86,41 @@ class Bank:
     }  # fmt: skip
 
 
-def measure(quick: bool) -> dict[str, list[dict[str, Any]]]:
-    """For the mix and for each transaction alone a row a rate."""
+def measure(quick: bool) -> Measured:
+    """On each engine with each store, for the mix and for each transaction alone, a row a rate."""
     charts, rates, seconds = (40, (250, 4_000), 1.0) if quick else (CHARTS, RATES, SECONDS)
-    out = {}
-    with workplace() as place:
-        clinic = Clinic.build(place, charts, RECORDS)
-        bank = Bank(clinic)
-        for which in (MIX, *TRANSACTIONS):
-
-            def make(count: int, which: str = which) -> Iterator[Operation]:
-                return bank.make(which, count)
-
-            out[which] = rise(clinic.ledger, make, rates, seconds)
-        clinic.ledger.close()
+    out: Measured = {}
+    with surroundings() as each:
+        for on in each:
+            with on.fresh() as (place, url, blobs):
+                clinic = Clinic.build(place, charts, RECORDS, url, blobs)
+                bank, out[on.name] = Bank(clinic), {}
+                for which in (MIX, *TRANSACTIONS):
+                    make = partial(bank.make, which)
+                    out[on.name][which] = rise(clinic.ledger, make, rates, seconds)
+                clinic.ledger.close()
     return out
 
 
-def part(data: dict[str, list[dict[str, Any]]]) -> Part:
-    """The table, and the plot: the mix's percentiles, and every transaction's latest hundredth."""
-    table = markdown(HEAD, [line for which in data for line in rows(which, data[which])])
+def part(data: Measured) -> Part:
+    """The table, and the plots: the mix's percentiles, every transaction's latest hundredth, what was done."""
+    table = [
+        line
+        for which in (MIX, *TRANSACTIONS)
+        for on, by in data.items()
+        for line in rows(which, on, by[which])
+    ]
     lines = [
         Line(which, [(r["offered"], r["p99"]) for r in measured], color)
-        for color, (which, measured) in enumerate(data.items())
+        for color, (which, measured) in enumerate(data[FIRST].items())
     ]
     panels = [
-        latencies("The mix", data[MIX]),
+        latencies("The mix", data[FIRST][MIX]),
         Panel("Each by itself, p99", "offered, transactions/s", "latency, ms", lines),
     ]
-    subtitle = "from the instant a transaction was due to its answer; the last point is past what the log follows"  # fmt: skip
+    subtitle = f"{FIRST}; from the instant a transaction was due to its answer; the last point is past what the log follows"  # fmt: skip
     plots = {
         "smallbank.svg": chart("SmallBank: latency at rising load", subtitle, panels, 2),
         "smallbank-throughput.svg": throughput("SmallBank: throughput at rising load", data, "transactions"),
     }  # fmt: skip
-    return Part({"smallbank": table}, plots)
+    return Part({"smallbank": markdown(HEAD, table)}, plots)

@@ -7,14 +7,15 @@ a read, then an update that expects that nothing came in between.
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from benchmarks.clinic import Clinic, shuffled, zipfian
-from benchmarks.measure import workplace
 from benchmarks.page import Part, markdown, number
 from benchmarks.plots import Line, Panel, chart
 from benchmarks.rising import RATES, SECONDS, Operation, rise
+from benchmarks.surroundings import FIRST, surroundings
 
 CHARTS, RECORDS = 500, 10
 WORKLOADS = {
@@ -27,7 +28,7 @@ WORKLOADS = {
     "updates": "update alone",
     "views": "C without the trace: look-ups in a view",
 }
-HEAD = ("workload", ">offered/s", ">done/s", ">p50, ms", ">p95, ms", ">p99, ms", ">conflicts")
+HEAD = ("workload", "on", ">offered/s", ">done/s", ">p50, ms", ">p95, ms", ">p99, ms", ">conflicts")
 
 
 class Workloads:
@@ -86,33 +87,39 @@ class Workloads:
         return self._clinic.insert(self._draw.choice(self._clinic.charts).patient)
 
 
-def measure(quick: bool) -> dict[str, list[dict[str, Any]]]:
-    """For each workload a row a rate."""
+Rows = list[dict[str, Any]]
+"""What came of one rising load: a row a rate."""
+Measured = dict[str, dict[str, Rows]]
+"""Surroundings → workload → rows."""
+
+
+def measure(quick: bool) -> Measured:
+    """On each engine with each store, for each workload, a row a rate."""
     charts, rates, seconds = (20, (250, 4_000), 1.0) if quick else (CHARTS, RATES, SECONDS)
-    out = {}
-    for workload in WORKLOADS:
-        with workplace() as place:
-            clinic = Clinic.build(place, charts, RECORDS)
-            workloads = Workloads(clinic)
-
-            def make(count: int, workload: str = workload) -> Iterator[Operation]:
-                return workloads.make(workload, count)  # noqa: B023 - used before the next one
-
-            out[workload] = rise(clinic.ledger, make, rates, seconds)
-            clinic.ledger.close()
+    out: Measured = {}
+    with surroundings() as each:
+        for on in each:
+            out[on.name] = {}
+            for workload in WORKLOADS:
+                with on.fresh() as (place, url, blobs):
+                    clinic = Clinic.build(place, charts, RECORDS, url, blobs)
+                    make = partial(Workloads(clinic).make, workload)
+                    out[on.name][workload] = rise(clinic.ledger, make, rates, seconds)
+                    clinic.ledger.close()
     return out
 
 
-def rows(name: str, measured: list[dict[str, Any]]) -> list[list[str]]:
-    """The table's lines of one workload."""
+def rows(name: str, on: str, measured: Rows) -> list[list[str]]:
+    """The table's lines of one workload on one engine and store."""
     return [
-        [name, number(r["offered"]), number(r["done"]), *(number(r[p]) for p in ("p50", "p95", "p99")),
+        [name, on, number(r["offered"]), number(r["done"]),
+         *(number(r[p]) for p in ("p50", "p95", "p99")),
          f"{r['conflicts']:.1%}" if r["conflicts"] else ""]
         for r in measured
     ]  # fmt: skip
 
 
-def latencies(title: str, measured: list[dict[str, Any]]) -> Panel:
+def latencies(title: str, measured: Rows) -> Panel:
     """The three percentiles against the offered rate."""
     lines = [
         Line(p, [(r["offered"], r[p]) for r in measured], color)
@@ -121,23 +128,33 @@ def latencies(title: str, measured: list[dict[str, Any]]) -> Panel:
     return Panel(title, "offered, operations/s", "latency, ms", lines)
 
 
-def throughput(title: str, data: dict[str, list[dict[str, Any]]], unit: str) -> str:
-    """What was done against what was offered, a line for each workload."""
-    lines = [
-        Line(name, [(r["offered"], r["done"]) for r in measured], color)
-        for color, (name, measured) in enumerate(data.items())
+def throughput(title: str, data: Measured, unit: str) -> str:
+    """What was done against what was offered: a panel for each engine and store, a line for each workload."""
+    panels = [
+        Panel(on, f"offered, {unit}/s", f"done, {unit}/s", _lines(by)) for on, by in data.items()
     ]
-    panel = Panel("Done by offered", f"offered, {unit}/s", f"done, {unit}/s", lines)
-    return chart(title, "a line ends where less than nine tenths of the offered were done", [panel], 1)  # fmt: skip
+    return chart(title, "a line ends where less than nine tenths of the offered were done", panels, 2)  # fmt: skip
 
 
-def part(data: dict[str, list[dict[str, Any]]]) -> Part:
-    """The table and two plots."""
-    table = markdown(HEAD, [line for w in data for line in rows(f"{w}: {WORKLOADS[w]}", data[w])])
-    panels = [latencies(f"{w}: {WORKLOADS[w]}", data[w]) for w in data]
-    subtitle = "from the instant an operation was due to its answer; the last point is past what the log follows"  # fmt: skip
+def _lines(by: Mapping[str, Rows]) -> list[Line]:
+    return [
+        Line(name, [(r["offered"], r["done"]) for r in measured], color)
+        for color, (name, measured) in enumerate(by.items())
+    ]
+
+
+def part(data: Measured) -> Part:
+    """The table and two plots; latencies are drawn for SQLite with files."""
+    lines = [
+        line
+        for w in WORKLOADS
+        for on, by in data.items()
+        for line in rows(f"{w}: {WORKLOADS[w]}", on, by[w])
+    ]
+    panels = [latencies(f"{w}: {WORKLOADS[w]}", data[FIRST][w]) for w in WORKLOADS]
+    subtitle = f"{FIRST}; from the instant an operation was due to its answer; the last point is past what the log follows"  # fmt: skip
     plots = {
         "ycsb.svg": chart("YCSB: latency at rising load", subtitle, panels, 2),
         "ycsb-throughput.svg": throughput("YCSB: throughput at rising load", data, "operations"),
     }
-    return Part({"ycsb": table}, plots)
+    return Part({"ycsb": markdown(HEAD, lines)}, plots)

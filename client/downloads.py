@@ -1,8 +1,11 @@
 """Ciphertext from the blob store itself, by the link that a reading with `reply` gave; neither is believed."""
 
 import hashlib
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
+from typing import IO
 from urllib.parse import SplitResult, urlsplit
 
 from client.connection import Connection, pieces
@@ -12,14 +15,50 @@ from records.opening import Link
 from storage.errors import Unavailable
 
 _WHAT = "the download"
+MOST_OTHERS = 6
+"""Stores that are tried after the first one: a ledger has at most seven."""
+PIECE_BYTES = 1024 * 1024
 
 
 def download(link: Link, server: str) -> Iterator[bytes]:
     """The ciphertext, piece by piece; raises Tampered, at the latest at its end, unless it is what the link says.
 
+    Of several stores nothing is given before all of it is known to be right; until then it lies in a temporary file.
     `server`: the URL of the server that gave the link; it can't send its reader to an address that is nearer to the reader
-    than its own. Raises Unavailable where the store doesn't answer, or gives nothing under this link (any more).
+    than its own. Raises Unavailable where no store answers, or gives anything under this link (any more).
     """
+    if not link.others:
+        yield from _streamed(link, server)
+        return
+    with tempfile.TemporaryFile() as file:
+        _first_right(link, server, file)
+        file.seek(0)
+        while piece := file.read(PIECE_BYTES):
+            yield piece
+
+
+def _first_right(link: Link, server: str, file: IO[bytes]) -> None:
+    """Write what the first store gives that is right; raises Tampered if one was wrong and none right, else Unavailable."""
+    wrong, silent = list[Tampered](), list[Unavailable]()
+    for url in (link.url, *link.others[:MOST_OTHERS]):
+        file.seek(0)
+        file.truncate()
+        try:
+            for piece in _streamed(replace(link, url=url), server):
+                file.write(piece)
+            return
+        except Tampered as error:
+            wrong.append(error)
+        except Unavailable as error:
+            silent.append(error)
+    words = "no store gave it right: read again without asking for a link"
+    if wrong:
+        raise Tampered(f"{wrong[0]}; {words}") from wrong[0]
+    raise Unavailable(silent[0].code, f"{silent[0]}; {words}") from silent[0]
+
+
+def _streamed(link: Link, server: str) -> Iterator[bytes]:
+    """What the store at one URL gives; see `download`."""
     url = _checked(link.url, server)
     digest, count = hashlib.sha256(), 0
     with closing(Connection(f"{url.scheme}://{url.netloc}")) as connection:

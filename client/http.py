@@ -57,7 +57,7 @@ from storage.exports import Releases, Source
 T = TypeVar("T")
 PART_BYTES = 4 * 1024 * 1024
 """Most event bytes in one request; the server takes bodies of twice that."""
-LINK_BYTES = 16 * 1024
+LINK_BYTES = 32 * 1024
 """Longest answer that has a link: temporary credentials make one long."""
 INDEX_BYTES = 64 * 1024 * 1024
 """Longest index of an archive: 100,000 records take about 25 MB."""
@@ -391,7 +391,11 @@ def _link(response: httpx2.Response, path: str) -> tuple[Link, str]:
     """The link that came in place of the content, and the content's media type."""
     told = orjson.loads(b"".join(pieces(response, LINK_BYTES, path)))
     link = Link(
-        str(told["url"]), int(told["length"]), b64decode(told["sha256"], 32), int(told["seconds"])
+        str(told["url"]),
+        int(told["length"]),
+        b64decode(told["sha256"], 32),
+        int(told["seconds"]),
+        tuple(map(str, told.get("others", ()))),
     )
     return link, str(told["media_type"])
 

@@ -150,6 +150,10 @@ class KeyTable:
         rows = self.database.select(connection, "blob_keys", columns, ("blob",), keys)
         return [BlobKey._make(row) for row in rows]
 
+    def has_blobs(self) -> bool:
+        """Whether there is a key of any blob."""
+        return bool(self.database.fetch("SELECT blob FROM blob_keys LIMIT 1", ()))
+
     def staged_by(self, author: str, patient: str, record: str, since: int) -> list[str]:
         """The blobs that an author staged for a record since `since` (Unix ms), named or not.
 

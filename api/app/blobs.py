@@ -1,10 +1,11 @@
 """The ledger's blob store: the one that its data directory says, tested before anything is written to it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from api.app.layout import read_marker
 from api.app.settings import Settings
 from durable.errors import StartRefused
 from durable.files import replace_file
@@ -14,59 +15,117 @@ from storage.blobs.place import Place, SeveralPlaces, open_place
 from storage.clock import wall_clock
 
 RECORD = "blobs.json"
-"""Where the blobs are, and what was found there; there is none while they are in the data directory."""
+"""Where the blobs are, what was found there, and that the store has its marker; a ledger of an older program, whose
+blobs are in the data directory, has none."""
+MARKED = "marked"
 STORES = "stores"
 """In that file, of several stores: when each was tested last, by name; one that did not answer keeps its time before."""
 
 
-def ready_blobs(settings: Settings) -> BlobStore:
-    """The store to write to; one that was never tested is tested now. Raises StartRefused, BlobsUnavailable."""
+def ledger_blobs(settings: Settings) -> BlobStore:
+    """The ledger's store, which must have the marker.
+
+    Raises StartRefused where the setting names another, and for a ledger of an older program, whose store never got one.
+    """
     place, record = _theirs(settings)
-    if not isinstance(place, Path) and "checked" not in record:
-        return adopt_blobs(settings, place)
-    return open_place(place, read_back=not record.get(CHECKSUMS, False))
+    if not record.get(MARKED):
+        raise StartRefused(
+            f"{place} has no marker yet, as of an older program: run `heartwood upgrade`"
+        )
+    return open_place(place, not record.get(CHECKSUMS, False), read_marker(settings)["origin"])
 
 
 def readable_blobs(settings: Settings) -> BlobStore:
-    """The store to read from, or to repair, without a trial; raises StartRefused where it isn't the ledger's."""
+    """The same to read from, or to repair: an older ledger is backed up before it is upgraded."""
     place, record = _theirs(settings)
-    return open_place(place, read_back=not record.get(CHECKSUMS, False))
+    origin = read_marker(settings)["origin"] if record.get(MARKED) else ""
+    return open_place(place, not record.get(CHECKSUMS, False), origin)
 
 
 def check_blobs(settings: Settings) -> None:
-    """Test a remote store, or several, again before a server starts; raises StartRefused, BlobsUnavailable.
+    """Test a store again before a server starts; raises StartRefused, BlobsUnavailable.
 
-    Of several stores a quorum will do: the server starts where one is down.
+    Of several stores a quorum will do: the server starts where one is down, or isn't mounted.
     """
     place, _ = _theirs(settings)
-    if not isinstance(place, Path):
-        adopt_blobs(settings, place, every=False)
+    origin = read_marker(settings)["origin"]
+    if isinstance(place, Path):
+        open_place(place, origin=origin).check_marked()
+    else:
+        _record(settings, place, fit(place, every=False, origin=origin))
 
 
-def adopt_blobs(settings: Settings, place: Place, every: bool = True) -> BlobStore:
-    """The store at `place`, which is the ledger's from now on; raises StartRefused if it must not be used.
+def make_blobs(settings: Settings, place: Place, origin: str) -> BlobStore:
+    """The store at `place`, which is this log's from now on and gets its marker.
 
-    `every`: none of several stores may be missing.
+    Raises StartRefused if it must not be used, BlobsUnavailable if it is another log's.
     """
-    found = fit(place, every)
+    found = () if is_default(settings, place) else fit(place)
+    open_place(place, not sums_are_checked(place, found)).mark(origin)
+    read_back = not _record(settings, place, found)
+    return open_place(place, read_back, origin)
+
+
+def check_free(place: Place, origin: str) -> None:
+    """Raises StartRefused where a store is another log's already."""
+    for member in open_place(place).members():
+        if (found := member.store.ledger()) not in ("", origin):
+            raise StartRefused(
+                f"{member.name + ' of ' if member.name else ''}{place} holds blobs of the ledger {found}: choose another place"
+            )
+
+
+def mark_older(settings: Settings, names_blobs: Callable[[], bool]) -> bool:
+    """Let the store of a ledger that an older program made have its marker; gives whether it had none so far.
+
+    `names_blobs`: whether the ledger has any. Raises StartRefused if it has, and the store none: it isn't mounted, say.
+    """
+    place, record = _theirs(settings)
+    if record.get(MARKED):
+        return False
+    store = open_place(place, not record.get(CHECKSUMS, False))
+    if names_blobs() and next(iter(store.list()), None) is None:
+        raise StartRefused(
+            f"{place} holds no blobs, and the ledger has some: is it mounted, and the right place?"
+        )
+    store.mark(read_marker(settings)["origin"])
+    record |= {
+        "place": _name(settings, place),
+        CHECKSUMS: record.get(CHECKSUMS, False),
+        MARKED: True,
+    }
+    _write(settings, record)
+    return True
+
+
+def _record(settings: Settings, place: Place, found: Sequence[Guarantee]) -> bool:
+    """Keep what was found of the ledger's store, which has its marker; gives whether it checks sums."""
     checksums = sums_are_checked(place, found)
     record: dict[str, Any] = {
         "place": _name(settings, place),
         "checked": wall_clock(),
         CHECKSUMS: checksums,
+        MARKED: True,
     }
     if isinstance(place, SeveralPlaces):
         silent = {one.name for one in found if not one.held and one.name.endswith(f": {ANSWERS}")}
         before = dict(_read(settings).get(STORES, {})) if is_ledgers(settings, place) else {}
         now = {n: wall_clock() for n, _ in place.stores if f"{n}: {ANSWERS}" not in silent}
         record[STORES] = before | now
+    _write(settings, record)
+    return checksums
+
+
+def _write(settings: Settings, record: dict[str, Any]) -> None:
     replace_file(settings.data / RECORD, json.dumps(record, indent=1).encode() + b"\n")
-    return open_place(place, read_back=not checksums)
 
 
-def fit(place: Place, every: bool = True) -> Sequence[Guarantee]:
-    """What was found at a place; raises StartRefused where nothing is to be written. `every`: see `adopt_blobs`."""
-    found = check_place(place)
+def fit(place: Place, every: bool = True, origin: str = "") -> Sequence[Guarantee]:
+    """What was found at a place; raises StartRefused where nothing is to be written.
+
+    `every`: none of several stores may be missing; `origin`: the log whose marker must be there.
+    """
+    found = check_place(place, origin)
     if bad := [
         f"{one.name}: {one.words}"
         for one in found

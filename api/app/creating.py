@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
-from api.app.blobs import adopt_blobs, fit, is_default
+from api.app.blobs import check_free, fit, is_default, make_blobs
 from api.app.layout import (
     CHECKPOINT,
     CLOCK,
@@ -64,6 +64,7 @@ def create_ledger(
     place = settings.blob_place()
     if not is_default(settings, place):
         fit(place)  # nothing is made where blobs can't be kept
+        check_free(place, origin)
     kept_here = settings.keeper_endpoint() is None  # or by another user, who has the record root
     roots, root_place = record_roots(settings), settings.root_place()
     if kept_here:
@@ -72,9 +73,8 @@ def create_ledger(
     with closing(database_of(settings)) as database:
         _check_empty(database)
         secret, now = settings.secret(), clock()
-        kept = (place,) if isinstance(place, Path) else ()
         names = ("keys", "people", *(("keeper",) if kept_here else ()))
-        for folder in (*kept, *(data / name for name in names), settings.roots()):
+        for folder in (*(data / name for name in names), settings.roots()):
             folder.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
         if kept_here:
             roots.create(FIRST_ROOT, root_place)
@@ -101,8 +101,7 @@ def create_ledger(
         "origin": origin,
         "service": service[0],
     }
-    if not is_default(settings, place):
-        adopt_blobs(settings, place)
+    make_blobs(settings, place, origin)
     create_file(data / MARKER, json.dumps(marker, indent=1).encode() + b"\n")
     return Created(origin, vkeys, operator, keyfile)
 

@@ -1,13 +1,13 @@
 """What keeps a ledger going without its secrets, whether or not it would open; and where a backup's parts lie."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
-from api.app.blobs import adopt_blobs, is_default, readable_blobs
+from api.app.blobs import make_blobs, mark_older, readable_blobs
 from api.app.layout import (
     CHECKPOINT,
     CLOCK,
@@ -20,7 +20,6 @@ from api.app.layout import (
 from api.app.settings import Settings
 from api.app.witnesses import witness_policy
 from storage.blobs.files import BlobStore
-from storage.blobs.place import open_place
 from storage.clock import accept_clock, this_boot, wall_clock
 from storage.cosigning import WitnessStanding, standings_under
 from storage.keytable import KeyTable
@@ -65,6 +64,13 @@ def upgrade_schema_of(settings: Settings) -> tuple[str, str]:
         database.close()
 
 
+def mark_older_store(settings: Settings) -> bool:
+    """Let the blob store of a ledger that an older program made have its marker; see `mark_older`."""
+    read_marker(settings)
+    with closing(database_of(settings)) as database:
+        return mark_older(settings, lambda: KeyTable(database).has_blobs())
+
+
 def status_of(settings: Settings, clock: Callable[[], int] = wall_clock) -> Status:
     """How a ledger stands, whether or not it would open."""
     read_marker(settings)
@@ -104,8 +110,5 @@ def target_of(settings: Settings) -> Target:
     """Where a backup is restored to."""
     url = make_url(settings.url())
     file = Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
-    place = settings.blob_place()
-    blobs = partial(open_place, place)
-    if not is_default(settings, place):
-        blobs = partial(adopt_blobs, settings, place)
+    blobs = partial(make_blobs, settings, settings.blob_place())
     return Target(settings.data, file, partial(database_of, settings), secrets_of(settings), blobs)

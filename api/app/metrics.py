@@ -74,6 +74,13 @@ class Metrics:
         self.removed = Counter(
             "heartwood_swept", "Orphans that garbage collection removed", ["kind"], registry=own
         )
+        self.owed = Gauge(
+            "heartwood_sweep_owed_blobs",
+            "Blobs that one of several stores, which didn't answer, has still to remove",
+            ["store"],
+            registry=own,
+            multiprocess_mode="mostrecent",
+        )
         self.asked = Counter(
             "heartwood_witness_answers",
             "Answers of the log's witnesses, cosigned or failed",
@@ -104,6 +111,8 @@ class Metrics:
             self.removed.labels("staged").inc(len(found.blobs))
             self.removed.labels("stray").inc(len(found.strays))
             self.removed.labels("temporary").inc(len(found.files))
+            for store, blobs in found.owed.items():
+                self.owed.labels(store).set(len(blobs))
 
     def followed(self, found: Standing) -> None:
         """Say how far the key keeper has read, and what it found."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from api.app.blobs import ready_blobs
+from api.app.blobs import ledger_blobs
 from api.app.layout import (
     CHECKPOINT,
     CLOCK,
@@ -96,7 +96,7 @@ def open_ledger(
         follows = keeper.standing().read
         tokens = TokenStore(settings.data / "passing.db")
         opened.callback(tokens.close)
-        blobs = ready_blobs(settings)
+        blobs = ledger_blobs(settings)
         if not restored:
             trusted.saw(head.size, head.checkpoint, clock())
         tune_collector()

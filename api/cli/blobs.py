@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from api.app.blobs import adopt_blobs, fit, is_ledgers
+from api.app.blobs import fit, is_ledgers, make_blobs
+from api.app.layout import MARKER, read_marker
 from api.app.maintenance import opened_stores
 from api.app.settings import Settings
 from api.cli.app import GOOD, WRONG, Data, Json, app, say, settings
@@ -29,16 +30,29 @@ def check(
             help="s3://bucket/prefix?…, file:/path or several as name=place; by default HEARTWOOD_BLOBS."
         ),
     ] = "",
+    adopt: Annotated[
+        bool,
+        typer.Option(
+            "--adopt",
+            help="Put the ledger's marker into its store: one that is new in its place, or that lost its marker.",
+        ),
+    ] = False,
     data: Data = None,
     json_: Json = False,
 ) -> None:
     """Test what a blob store guarantees; ends with 1 if it must not be used.
 
-    It needs no ledger. What it writes is under `check/`, and is removed again.
+    It needs no ledger; of a ledger's own store the marker must be there, too. What it writes is under `check/`, and is
+    removed again.
     """
     config = settings(data)
     tried = _named(place, config) if place else config.blob_place()
-    found = check_place(tried)
+    origin = ""
+    if adopt or ((config.data / MARKER).exists() and is_ledgers(config, tried)):
+        origin = read_marker(config)["origin"]
+    if adopt:
+        _adopt(config, tried, origin)
+    found = check_place(tried, origin)
     lines = [f"{_state(one.held, one.needed)} {one.name}: {one.words}" for one in found]
     fatal = [one.name for one in found if one.fatal]
     verdict = (
@@ -51,6 +65,15 @@ def check(
     }
     say(json_, fields, *lines, f"{tried}: {verdict}")
     raise typer.Exit(WRONG if fatal else GOOD)
+
+
+def _adopt(config: Settings, place: Place, origin: str) -> None:
+    """Make a place that the ledger names its store again; raises StartRefused for any other."""
+    if not is_ledgers(config, place):
+        raise StartRefused(
+            f"{place} is not where this ledger's blobs are: `heartwood blobs move FROM TO --final` moves them"
+        )
+    make_blobs(config, place, origin)
 
 
 def _state(held: bool, needed: bool) -> str:
@@ -86,8 +109,12 @@ def move(
         raise StartRefused(f"{here} is both FROM and TO")
     if final and not is_ledgers(config, here) and not is_ledgers(config, there):
         raise StartRefused(f"{here} is not where this ledger's blobs are: nothing was moved")
+    origin = read_marker(config)["origin"]
+    old = open_place(here, origin=origin)
+    old.check_marked()
     fit(there)
-    old, new = open_place(here), open_place(there)
+    new = open_place(there)
+    new.mark(origin)
     with opened_stores(config, blobs=old) as stores, bar("moving") as progress:
         done = move_blobs(stores, old, new, progress)
     lines = [f"{told(finding)}: not in {there}" for finding in done.findings]
@@ -96,7 +123,7 @@ def move(
         f"them new; {done.unnamed} more that no entry names yet"
     )
     if final and not done.findings:
-        adopt_blobs(config, there)
+        make_blobs(config, there, origin)
         lines.append("the ledger uses them from now on: set HEARTWOOD_BLOBS to that place")
     elif not final:
         lines.append(

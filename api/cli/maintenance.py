@@ -97,6 +97,11 @@ def sweep(data: Data = None, json_: Json = False) -> None:
         *(f"removed {blob}, which had no key" for blob in swept.strays),
         *(f"removed {name}, left behind by an interrupted write" for name in swept.files),
         *(f"kept: {words}" for words in swept.locked),
+        *(f"not swept: {name or 'the stores'}: {why}" for name, why in swept.silent.items()),
+        *(
+            f"{name} may still have {counted(len(blobs), 'blob')} of these: run it again when that store answers"
+            for name, blobs in swept.owed.items()
+        ),
         *(
             f"kept {blob}, which has no key: it may be of an entry that was lost"
             for blob in swept.kept

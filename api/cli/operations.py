@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from api.app.maintenance import status_of, upgrade_schema_of, witnesses_of
+from api.app.maintenance import mark_older_store, status_of, upgrade_schema_of, witnesses_of
 from api.app.opening import open_ledger
 from api.app.settings import Settings
 from api.cli.app import COULD_NOT_RUN, GOOD, WRONG, Data, Json, actor, app, opened, say, settings
@@ -39,6 +39,8 @@ def upgrade(
     before, after = upgrade_schema_of(config)
     schema = f"schema {before} → {after}, all views rebuilt from the log"
     done = [schema if before != after else f"schema {after} already"]
+    if mark_older_store(config):
+        done.append("the blob store has its marker now")
     try:
         ledger = open_ledger(config, older=True)
     except StartRefused as error:

@@ -166,6 +166,7 @@ def _linked(shown: OpenedRecord, link: Link, headers: dict[str, str]) -> Respons
     body = {
         "length": link.length,
         "media_type": shown.media_type,
+        "others": list(link.others),
         "seconds": link.seconds,
         "sha256": b64encode(link.sha256),
         "url": link.url,

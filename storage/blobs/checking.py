@@ -15,7 +15,7 @@ from pathlib import Path
 
 from crypto.ids import timed_id
 from storage.blobs.files import BlobStore, FileBlobs
-from storage.blobs.place import Place, S3Place, SeveralPlaces
+from storage.blobs.place import Place, S3Place, SeveralPlaces, open_place
 from storage.clock import wall_clock
 from storage.errors import BlobError, BlobLocked, BlobsUnavailable
 
@@ -53,15 +53,16 @@ class Guarantee:
 Trial = tuple[str, bool, Callable[[], str]]
 
 
-def check_place(place: Place) -> Sequence[Guarantee]:
+def check_place(place: Place, origin: str = "") -> Sequence[Guarantee]:
     """Try a store out; raises BlobsUnavailable or OSError where it can't be used at all.
 
     Of several stores each is tried by its name; without one that doesn't answer they do as long as a quorum is left.
+    `origin`: the log whose marker must be there; one that has none is as one that doesn't answer.
     """
     if not isinstance(place, SeveralPlaces):
-        return _check_one(place)
+        return _check_one(place, origin)
     with ThreadPoolExecutor(len(place.stores)) as pool:
-        found = list(pool.map(lambda one: _check_named(*one), place.stores))
+        found = list(pool.map(lambda one: _check_named(one[0], one[1], origin), place.stores))
     missing = [guarantees for guarantees in found if guarantees[0].name.endswith(f": {ANSWERS}")]
     needed = len(found) - len(missing) < place.quorum
     return [
@@ -81,15 +82,17 @@ def sums_are_checked(place: Place, found: Sequence[Guarantee]) -> bool:
     return all(isinstance(one, Path) or name in held for name, one in stores.items())
 
 
-def _check_named(name: str, place: Path | S3Place) -> Sequence[Guarantee]:
+def _check_named(name: str, place: Path | S3Place, origin: str) -> Sequence[Guarantee]:
     """What was found of one of several stores; that it doesn't answer, if so."""
     try:
-        return [replace(one, name=f"{name}: {one.name}") for one in _check_one(place)]
+        return [replace(one, name=f"{name}: {one.name}") for one in _check_one(place, origin)]
     except (BlobsUnavailable, OSError) as error:
         return [Guarantee(f"{name}: {ANSWERS}", False, False, str(error))]
 
 
-def _check_one(place: Path | S3Place) -> Sequence[Guarantee]:
+def _check_one(place: Path | S3Place, origin: str) -> Sequence[Guarantee]:
+    if origin:
+        open_place(place, origin=origin).check_marked()
     if isinstance(place, Path):
         with _apart(place) as store:
             return [_tried(*trial) for trial in _common(store)]
@@ -107,13 +110,17 @@ def _check_one(place: Path | S3Place) -> Sequence[Guarantee]:
 
 @contextmanager
 def _apart(directory: Path) -> Iterator[FileBlobs]:
-    """A directory store of its own on the same disk; gone in the end."""
+    """A directory store of its own on the same disk; gone in the end, and so is what wasn't there before it."""
+    missing = [path for path in (directory, *directory.parents) if not path.exists()]
     directory.mkdir(parents=True, exist_ok=True)
     folder = tempfile.mkdtemp(prefix=".check.", dir=directory)
     try:
         yield FileBlobs(Path(folder))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # somebody else put something there meanwhile
+            for path in missing:
+                path.rmdir()
 
 
 def _tried(name: str, needed: bool, trial: Callable[[], str]) -> Guarantee:

@@ -11,12 +11,14 @@ from crypto.ids import ID_PATTERN
 from durable.files import (
     DIRECTORY_MODE,
     PRIVATE_MODE,
+    create_file,
     leftovers,
     sync_directory,
     temporary_for,
     written_at,
 )
-from storage.errors import BlobError, BlobExists
+from storage.blobs.marker import MOST_BYTES, NAME, Watch, marker_of, named
+from storage.errors import BlobError, BlobExists, BlobsUnavailable
 
 READ_BYTES = 1024 * 1024
 """How much is read at a time."""
@@ -73,10 +75,11 @@ class BlobStore(Protocol):
         """Remove what puts that never ended have left, untouched since `before` (Unix ms); gives its names."""
         ...
 
-    def link(self, blob: str, length: int, seconds: int) -> str:
-        """A URL that gives this ciphertext of `length` bytes to whoever has it, for so long; "" where there is none.
+    def links(self, blob: str, length: int, seconds: int, ask: bool = True) -> Sequence[str]:
+        """URLs that each give this ciphertext of `length` bytes to whoever has them, for so long; empty where there are none.
 
-        Raises BlobError if the blob isn't there, or of another length.
+        The first leads to what is there: raises BlobError if it isn't, or of another length. Of several stores the
+        others are not asked, for whoever finds the first one's bytes wrong. Without `ask` none is.
         """
         ...
 
@@ -89,6 +92,18 @@ class BlobStore(Protocol):
 
     def doubt(self, member: "Member") -> None:
         """Ask this one of the members last for a while: it failed, or gave something else than was written."""
+        ...
+
+    def ledger(self) -> str:
+        """The log that its marker names, of several stores that of all; "" where one has none. See `marker`."""
+        ...
+
+    def mark(self, origin: str) -> None:
+        """Make it that log's store, durably; raises BlobsUnavailable if it is another's."""
+        ...
+
+    def check_marked(self) -> None:
+        """Raises BlobsUnavailable unless it is the store of its ledger; of several stores: unless a quorum is."""
         ...
 
 
@@ -106,18 +121,30 @@ def check_blob(blob: str) -> str:
     return blob
 
 
+def check_ledger(store: BlobStore, origin: str, where: str) -> None:
+    """Raises BlobsUnavailable unless a store's marker names this log."""
+    if (found := store.ledger()) != origin:
+        raise BlobsUnavailable(f"{where} holds blobs of the ledger {found}, expected {origin}")
+
+
 class FileBlobs:
     """Blobs as files: temporary file, fsync, link, fsync of the directory."""
 
-    def __init__(self, directory: Path) -> None:
-        """Blobs go into `directory`, spread by the last two digits of their ids."""
+    def __init__(self, directory: Path, origin: str = "") -> None:
+        """Blobs go into `directory`, spread by the last two digits of their ids.
+
+        `origin`: the log whose marker must be there; "": any folder will do, and it is made if it isn't there.
+        """
         self._directory = directory
-        directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        if not origin:
+            directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        self._watch = Watch(origin, f"file:{directory}", self._marker, 0.0)
         self._folders: set[str] = set()
 
     def put(self, blob: str, chunks: Iterable[bytes]) -> None:
         """Store a blob; see the port."""
         path = self._path(blob)
+        self._watch.check()
         with self._written(path, chunks) as temporary:
             try:
                 os.link(temporary, path)
@@ -131,10 +158,12 @@ class FileBlobs:
 
     def read(self, blob: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """The bytes from `start`; see the port."""
+        name = self._name(blob)
+        self._watch.check_read()
         try:
-            file = open(self._name(blob), "rb")  # noqa: SIM115 - closed by the generator
+            file = open(name, "rb")  # noqa: SIM115 - closed by the generator
         except FileNotFoundError as error:
-            raise BlobError(f"{blob} is not in the blob store") from error
+            raise self._absent(blob) from error
         return _pieces(file, start, length)
 
     def size(self, blob: str) -> int:
@@ -142,11 +171,12 @@ class FileBlobs:
         try:
             return self._path(blob).stat().st_size
         except FileNotFoundError as error:
-            raise BlobError(f"{blob} is not in the blob store") from error
+            raise self._absent(blob) from error
 
     def remove(self, blob: str) -> None:
         """Delete a blob; see the port."""
         path = self._path(blob)
+        self._watch.check()
         path.unlink(missing_ok=True)
         if path.parent.exists():
             sync_directory(path.parent)
@@ -158,6 +188,7 @@ class FileBlobs:
 
     def list(self) -> Iterator[str]:
         """The ids of all whole blobs; see the port."""
+        self._watch.look()
         for folder in self._folders_there():
             yield from (name for name in sorted(os.listdir(folder)) if _BLOB(name))
 
@@ -166,7 +197,7 @@ class FileBlobs:
         try:
             return written_at(self._path(blob))
         except FileNotFoundError as error:
-            raise BlobError(f"{blob} is not in the blob store") from error
+            raise self._absent(blob) from error
 
     def replace(self, blob: str, chunks: Iterable[bytes]) -> str:
         """Put the good content in place of a bad blob; see the port.
@@ -175,6 +206,7 @@ class FileBlobs:
         under other names.
         """
         path = self._path(blob)
+        self._watch.check()
         aside = path.with_name(f"bad.{blob}.{os.urandom(4).hex()}")
         with self._written(path, chunks) as temporary:
             there = os.path.lexists(path)
@@ -186,6 +218,7 @@ class FileBlobs:
 
     def sweep(self, before: int) -> Sequence[str]:
         """Remove temporary files of writers that were killed; see the port."""
+        self._watch.look()
         swept = []
         for folder in self._folders_there():
             for path in leftovers(folder, before):
@@ -193,9 +226,9 @@ class FileBlobs:
                 swept.append(path.name)
         return swept
 
-    def link(self, blob: str, length: int, seconds: int) -> str:
+    def links(self, blob: str, length: int, seconds: int, ask: bool = True) -> Sequence[str]:
         """None: nobody else reads the disk; see the port."""
-        return ""
+        return ()
 
     def members(self) -> Sequence[Member]:
         """It is a single store; see the port."""
@@ -203,6 +236,34 @@ class FileBlobs:
 
     def doubt(self, member: Member) -> None:
         """There is none but this one to ask; see the port."""
+
+    def ledger(self) -> str:
+        """The log that its marker names; see the port."""
+        return named(self._marker(), f"file:{self._directory}")
+
+    def mark(self, origin: str) -> None:
+        """Make it that log's store, and the folder if it isn't there; see the port."""
+        self._directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        try:
+            create_file(self._directory / NAME, marker_of(origin))
+        except FileExistsError:
+            check_ledger(self, origin, f"file:{self._directory}")
+
+    def check_marked(self) -> None:
+        """Raises BlobsUnavailable unless it is the store of its ledger; see the port."""
+        self._watch.look()
+
+    def _marker(self) -> bytes | None:
+        try:
+            with (self._directory / NAME).open("rb") as file:
+                return file.read(MOST_BYTES)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def _absent(self, blob: str) -> BlobError:
+        """That a blob isn't there, if this is the store where it should be."""
+        self._watch.look()
+        return BlobError(f"{blob} is not in the blob store")
 
     def _folders_there(self) -> Sequence[Path]:
         return sorted(path for path in self._directory.iterdir() if path.is_dir())

@@ -131,22 +131,29 @@ def _parse_one(text: str, default: Path) -> Path | S3Place:
     raise _refused(text, "file:/path or s3://bucket/prefix?endpoint=https://…")
 
 
-def open_place(place: Place, read_back: bool = True) -> BlobStore:
-    """The store at a place; nothing is asked of it yet. `read_back`: see `S3Blobs`."""
+def open_place(place: Place, read_back: bool = True, origin: str = "") -> BlobStore:
+    """The store at a place; nothing is asked of it yet. `read_back`: see `S3Blobs`.
+
+    `origin`: the log whose marker each store must have; "" where there is no ledger, or the store is about to be its.
+    """
     if isinstance(place, SeveralPlaces):
-        found = [Member(name, _open_one(one, read_back, True)) for name, one in place.stores]
+        found = [
+            Member(name, _open_one(one, read_back, origin, True)) for name, one in place.stores
+        ]
         return QuorumBlobs(found, place.quorum)
-    return _open_one(place, read_back)
+    return _open_one(place, read_back, origin)
 
 
-def _open_one(place: Path | S3Place, read_back: bool, hasty: bool = False) -> BlobStore:
+def _open_one(
+    place: Path | S3Place, read_back: bool, origin: str, hasty: bool = False
+) -> BlobStore:
     """`hasty`: it is one of several, and others go on if it is slow."""
     if isinstance(place, Path):
-        return FileBlobs(place)
+        return FileBlobs(place, origin)
     from storage.blobs.bucket import HASTY  # boto3 takes half a second, for S3 alone
     from storage.blobs.s3 import S3Blobs
 
-    return S3Blobs(place, read_back, HASTY if hasty else None)
+    return S3Blobs(place, read_back, HASTY if hasty else None, origin)
 
 
 def _parse_s3(text: str) -> S3Place:

@@ -15,6 +15,10 @@ from storage.errors import BadBlob, BlobError, BlobLocked, BlobsUnavailable
 
 REST_SECONDS = 30.0
 """A store that failed is asked last for so long, and not written to where the others are a quorum."""
+PROVED_SECONDS = 3_600.0
+"""How long a copy that was compared with its hash is taken for right before its first byte is given."""
+PROVED = 4_096
+"""Copies that are remembered as such."""
 
 Got = TypeVar("Got")
 Failed = list[tuple[Member, Exception]]
@@ -28,6 +32,7 @@ class QuorumBlobs:
         """`quorum`: how many must have a blob, a majority of the stores."""
         self._members, self._quorum = tuple(members), quorum
         self._resting: dict[str, float] = {}
+        self._proved: dict[tuple[BlobStore, str], float] = {}
 
     def put(self, blob: str, chunks: Iterable[bytes]) -> None:
         """Store a blob in a quorum of the stores, and in the rest where they keep up; see the port."""
@@ -118,12 +123,21 @@ class QuorumBlobs:
             raise self._unavailable(failed)
         return [f"{member.name}: {name}" for member, names in told for name in names]
 
-    def link(self, blob: str, length: int, seconds: int) -> str:
-        """That of the first store that has one, if any; see the port."""
-        told, failed = self._ask(lambda store: store.link(blob, length, seconds))
-        if not told and failed:
+    def links(self, blob: str, length: int, seconds: int, ask: bool = True) -> Sequence[str]:
+        """Those of all stores that have any, of which only the first one is asked; see the port."""
+        found = list[str]()
+        failed: Failed = []
+        for member in self.members():
+            try:
+                found += member.store.links(blob, length, seconds, ask and not found)
+            except (BadBlob, BlobsUnavailable, OSError) as error:
+                self.doubt(member)
+                failed.append((member, error))
+            except BlobError:  # it has none
+                continue
+        if not found and failed:
             raise self._unavailable(failed)
-        return next((link for _, link in told if link), "")
+        return found
 
     def members(self) -> Sequence[Member]:
         """The stores, those that failed lately behind the others; see the port."""
@@ -131,8 +145,46 @@ class QuorumBlobs:
         return sorted(self._members, key=lambda one: self._resting.get(one.name, 0.0) > now)
 
     def doubt(self, member: Member) -> None:
-        """Ask this one last for REST_SECONDS; see the port."""
+        """Ask this one last for REST_SECONDS, and take none of its copies for right; see the port."""
         self._resting[member.name] = time.monotonic() + REST_SECONDS
+        for proved in [one for one in list(self._proved) if one[0] is member.store]:
+            self._proved.pop(proved, None)
+
+    def prove(self, store: BlobStore, blob: str) -> None:
+        """Remember that this one of the stores has just given the blob as its entry says."""
+        if len(self._proved) >= PROVED:
+            self._proved.clear()
+        self._proved[store, blob] = time.monotonic() + PROVED_SECONDS
+
+    def proved(self, store: BlobStore, blob: str) -> bool:
+        """Whether it did so lately, and nothing was wrong with that store since."""
+        return self._proved.get((store, blob), 0.0) > time.monotonic()
+
+    def ledger(self) -> str:
+        """The log that the markers of all stores name; see the port."""
+        found = {member.name: member.store.ledger() for member in self._members}
+        logs = {log for log in found.values() if log}
+        if len(logs) > 1:
+            told = ", ".join(f"{name}: {log}" for name, log in found.items() if log)
+            raise BlobsUnavailable(f"the stores are those of different ledgers: {told}")
+        return logs.pop() if logs and all(found.values()) else ""
+
+    def mark(self, origin: str) -> None:
+        """Make each of them that log's store; see the port."""
+        for member in self._members:
+            member.store.mark(origin)
+
+    def check_marked(self) -> None:
+        """Raises BlobsUnavailable unless a quorum are stores of their ledger; see the port."""
+        failed: Failed = []
+        for member in self._members:
+            try:
+                member.store.check_marked()
+            except (BlobsUnavailable, OSError) as error:
+                self.doubt(member)
+                failed.append((member, error))
+        if len(self._members) - len(failed) < self._quorum:
+            raise self._unavailable(failed)
 
     def _spread(
         self,

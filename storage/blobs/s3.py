@@ -8,16 +8,18 @@ So another blob's bytes, altered or cut short, are found by whoever reads them, 
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError
 
 from storage.blobs.bucket import Bucket, Declined, Patience
-from storage.blobs.files import READ_BYTES, Member, check_blob
+from storage.blobs.files import READ_BYTES, Member, check_blob, check_ledger
+from storage.blobs.marker import FRESH_SECONDS, MOST_BYTES, NAME, Watch, marker_of, named
 from storage.blobs.place import S3Place
 from storage.blobs.uploading import Senders, Upload
-from storage.errors import BadBlob, BlobError, BlobLocked, BlobsUnavailable
+from storage.errors import BadBlob, BlobError, BlobExists, BlobLocked, BlobsUnavailable
 
 RESUMES = 5
 """How often a read that broke off goes on, without a MiB of progress, before it is given up."""
@@ -29,19 +31,30 @@ class S3Blobs:
     """Blobs in a bucket: written only where nothing is, by `If-None-Match: *`, with their SHA-256."""
 
     def __init__(
-        self, place: S3Place, read_back: bool = True, patience: Patience | None = None
+        self,
+        place: S3Place,
+        read_back: bool = True,
+        patience: Patience | None = None,
+        origin: str = "",
     ) -> None:
-        """`read_back`: whatever is written is read again before it counts, as for a server that doesn't check sums."""
+        """`read_back`: whatever is written is read again before it counts, as for a server that doesn't check sums.
+
+        `origin`: the log whose marker must be there; "" demands none.
+        """
         self.place, self.bucket, self._read_back = place, Bucket(place, patience), read_back
+        self._watch = Watch(origin, str(place), self._marker, FRESH_SECONDS)
         self._senders = Senders()
 
     def put(self, blob: str, chunks: Iterable[bytes]) -> None:
         """Store a blob; see the port."""
         upload = self._upload(blob, only_new=True)
+        self._watch.check()
         upload.store(chunks)
 
     def read(self, blob: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """The bytes from `start`; see the port. One that breaks off goes on where it was."""
+        check_blob(blob)
+        self._watch.check_read()
         if length == 0:
             self._head(blob)
             return iter(())
@@ -54,7 +67,9 @@ class S3Blobs:
 
     def remove(self, blob: str) -> None:
         """Delete a blob in all its versions, the oldest first; see the port."""
-        self.remove_object(self.key(blob), blob)
+        key = self.key(blob)
+        self._watch.check()
+        self.remove_object(key, blob)
 
     def remove_object(self, key: str, name: str) -> None:
         """Delete an object of the bucket in all its versions; raises BlobLocked, which calls it `name`."""
@@ -78,6 +93,7 @@ class S3Blobs:
 
     def list(self) -> Iterator[str]:
         """The ids of all whole blobs, by pages of a thousand; see the port."""
+        self._watch.look()
         for page in self._pages("list_objects_v2", {}, ("ContinuationToken",)):
             for entry in page.get("Contents", ()):
                 name = str(entry["Key"]).rpartition("/")[2]
@@ -95,11 +111,13 @@ class S3Blobs:
         """
         aside: list[str] = []
         upload = self._upload(blob, only_new=False)
+        self._watch.check()
         upload.store(chunks, lambda: aside.append(self._set_aside(blob)))
         return aside[0]
 
     def sweep(self, before: int) -> Sequence[str]:
         """Abort uploads in parts that nobody goes on with; see the port."""
+        self._watch.look()
         swept = []
         markers = ("KeyMarker", "UploadIdMarker")
         for page in list(self._pages("list_multipart_uploads", {}, markers)):
@@ -110,11 +128,11 @@ class S3Blobs:
                     swept.append(f"{found['Key']} (upload {found['UploadId']})")
         return swept
 
-    def link(self, blob: str, length: int, seconds: int) -> str:
+    def links(self, blob: str, length: int, seconds: int, ask: bool = True) -> Sequence[str]:
         """A presigned GET of the one object, ranges too; see the port. It ends earlier with the credentials."""
-        if (size := self.size(blob)) != length:
+        if ask and (size := self.size(blob)) != length:
             raise BadBlob("altered", f"{blob} has {size} bytes, its entry says {length}")
-        return self.bucket.presigned(self.key(blob), seconds)
+        return (self.bucket.presigned(self.key(blob), seconds),)
 
     def members(self) -> Sequence[Member]:
         """It is a single store; see the port."""
@@ -122,6 +140,36 @@ class S3Blobs:
 
     def doubt(self, member: Member) -> None:
         """There is none but this one to ask; see the port."""
+
+    def ledger(self) -> str:
+        """The log that its marker names; see the port."""
+        return named(self._marker(), str(self.place))
+
+    def mark(self, origin: str) -> None:
+        """Make it that log's store, by an object that is never locked; see the port."""
+        place = replace(self.place, lock="", days=0, hold=False)
+        key = f"{place.prefix}{NAME}"
+        try:
+            Upload(self.bucket, self._senders, place, key, NAME, True, self._read_back).store(
+                [marker_of(origin)]
+            )
+        except BlobExists:
+            check_ledger(self, origin, str(place))
+
+    def check_marked(self) -> None:
+        """Raises BlobsUnavailable unless it is the store of its ledger; see the port."""
+        self._watch.look()
+
+    def _marker(self) -> bytes | None:
+        try:
+            answer = self.bucket.call("get_object", Key=f"{self.place.prefix}{NAME}")
+            return bytes(answer["Body"].read(MOST_BYTES))
+        except Declined as error:
+            if error.absent:
+                return None
+            raise BlobsUnavailable(f"the marker {NAME} can't be read: {error}") from error
+        except BotoCoreError as error:
+            raise self.bucket.unavailable(error) from error
 
     def key(self, blob: str) -> str:
         """The name of a blob's object; raises BlobError for what is no blob's id."""
@@ -293,6 +341,7 @@ class S3Blobs:
             words = (
                 ": a deletion marker hides it, and an older version may be there" if hidden else ""
             )
+            self._watch.look()
             return BlobError(f"{blob} is not in the blob store{words}")
         if error.code in ("PreconditionFailed", "412"):
             return BadBlob("unreadable", f"{blob} was replaced while it was read")

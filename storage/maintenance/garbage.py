@@ -3,7 +3,8 @@
 A key goes first, under the head's lock, only while no entry names its blob; then the blob. So an append that
 names it at the same instant either comes first, and the key stays, or finds no key and is refused. A crash
 in between leaves a blob without a key, which the next sweep finds; a day after its birth no key comes any more
-(`KEYED_MS`). So no blob is removed under a lock: a store that hangs holds up nobody who appends. What was reserved
+(`KEYED_MS`). So no blob is removed under a lock: a store that hangs holds up nobody who appends. One of several that
+doesn't answer is asked once in a sweep: what it owes is remembered (`owed`) and tried again apart. What was reserved
 without a blob (the keys of patients, accounts and groups) stays: a text sealed under it may still come in an event.
 """
 
@@ -11,19 +12,21 @@ import fcntl
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import TypeVar
 
 from sqlalchemy import Connection, delete, select
 
 from crypto.ids import time_of
 from durable.errors import StorageError
 from durable.files import PRIVATE_MODE, leftovers
-from storage.errors import BlobLocked, Unavailable
+from storage.blobs.files import BlobStore, Member
+from storage.errors import BlobError, BlobLocked, BlobsUnavailable, Unavailable
 from storage.maintenance.orphans import (
+    PAGE,
     STAGED_MS,
     Check,
     Page,
@@ -32,15 +35,16 @@ from storage.maintenance.orphans import (
     still_unnamed,
     strays,
 )
+from storage.maintenance.owed import LAST_SWEEP, Owed, SweepState
 from storage.sql import schema
 from storage.stores import Stores, restorations
 
+Got = TypeVar("Got")
+JUST_WRITTEN = 1 << 62
 SWEEP_MS = 6 * 3_600_000
 """Time between two sweeps of a serving machine."""
 LOOK_SECONDS = 60.0
 """How often a serving process looks whether a sweep is due."""
-LAST_SWEEP = "sweep"
-"""The file of the data directory that says when this machine swept last; its lock lets one process sweep."""
 
 
 @dataclass
@@ -57,26 +61,65 @@ class Collected:
     """What a lock of the store still holds, in words that say until when; a later sweep removes it."""
     kept: list[str] = field(default_factory=list)
     """Blobs without a key from before a restored backup: their entries may be among those that were lost."""
+    owed: dict[str, list[str]] = field(default_factory=dict)
+    """Of several stores those that don't answer, and what they may still have of what was removed elsewhere; of
+    one that owed something and answers again: nothing."""
+    silent: dict[str, str] = field(default_factory=dict)
+    """Why they don't."""
 
 
 def sweep(stores: Stores, data: Path, now: int, check: Check = lambda: None) -> Collected:
     """Remove what was staged a day before `now` (Unix ms) and is named by no entry; see the module.
 
-    `data`: the data directory, whose leftover temporary files go, too.
+    `data`: the data directory, whose leftover temporary files go, too. Raises BlobsUnavailable where a single store
+    doesn't answer; of several, the others are swept.
     """
     before, swept = now - STAGED_MS, Collected()
     for page in staged(stores, before, check):
         _remove_staged(stores, page, swept)
-    restored = _restored_at(stores)
-    for page in strays(stores, before, check):
-        swept.kept += [one.blob for one in page.blobs if time_of(one.blob) <= restored]
-        later = [one for one in page.blobs if time_of(one.blob) > restored]
-        _remove_strays(stores, page._replace(blobs=later), swept)
-    swept.files += stores.blobs.sweep(before)
+    try:
+        _sweep_strays(stores, before, swept, check)
+    except BlobsUnavailable as error:
+        if len(stores.blobs.members()) == 1:
+            raise
+        swept.silent.setdefault("", str(error))
+    for member in stores.blobs.members():
+        found = _asked(member, swept, lambda store: store.sweep(before))
+        swept.files += [f"{member.name}: {one}" if member.name else one for one in found or ()]
     for folder in (data, data / "keeper", data / "people"):
         for path in leftovers(folder, before) if folder.is_dir() else ():
             path.unlink(missing_ok=True)
             swept.files.append(path.name)
+    return swept
+
+
+def _sweep_strays(stores: Stores, before: int, swept: Collected, check: Check) -> None:
+    restored = _restored_at(stores)
+
+    def written(blob: str) -> int:
+        return _written(stores, blob, swept)
+
+    for page in strays(stores, before, check, written):
+        swept.kept += [one.blob for one in page.blobs if time_of(one.blob) <= restored]
+        later = [one for one in page.blobs if time_of(one.blob) > restored]
+        _remove_strays(stores, page._replace(blobs=later), swept)
+
+
+def sweep_owed(stores: Stores, owed: Mapping[str, Sequence[str]]) -> Collected:
+    """Remove from stores what they owe since they didn't answer, each looked at again: no key, and named by no entry."""
+    swept, restored = Collected(), _restored_at(stores)
+    head = stores.store.head_now()
+    size = head.size if head else 0
+    for member in stores.blobs.members():
+        blobs = [blob for blob in owed.get(member.name, ()) if time_of(blob) > restored]
+        for start in range(0, len(blobs), PAGE):
+            part = [Unnamed(blob, "", "", time_of(blob)) for blob in blobs[start : start + PAGE]]
+            page = Page(
+                still_unnamed(stores, part, size, 0), size
+            )  # the long look, without the lock
+            _remove_from([member], _gone_strays(stores, page), swept)
+    for name in owed:
+        swept.owed.setdefault(name, [])
     return swept
 
 
@@ -100,28 +143,74 @@ def _remove_staged(stores: Stores, page: Page, swept: Collected) -> None:
     with stores.database.write() as connection:
         gone = _unnamed_now(stores, connection, page)
         _remove_keys(connection, gone)
-    _remove(stores, gone, swept.blobs, swept.locked)
+    swept.blobs += _remove_from(stores.blobs.members(), gone, swept)
 
 
 def _remove_strays(stores: Stores, page: Page, swept: Collected) -> None:
-    """Remove blobs that have no key and, as old as they are, get none any more."""
-    if not page.blobs:
-        return
+    if page.blobs:
+        gone = _gone_strays(stores, page)
+        swept.strays += _remove_from(stores.blobs.members(), gone, swept)
+
+
+def _gone_strays(stores: Stores, page: Page) -> list[Unnamed]:
+    """Those of a page that have no key and, as old as they are, get none any more."""
     with stores.database.write() as connection:
         gone = _unnamed_now(stores, connection, page)
         keyed = {k.blob for k in stores.keys.blob_keys(connection, [one.blob for one in gone])}
-    gone = [one for one in gone if one.blob not in keyed]
-    _remove(stores, gone, swept.strays, swept.locked)
+    return [one for one in gone if one.blob not in keyed]
 
 
-def _remove(stores: Stores, gone: Sequence[Unnamed], removed: list[str], locked: list[str]) -> None:
+def _remove_from(members: Sequence[Member], gone: Sequence[Unnamed], swept: Collected) -> list[str]:
+    """Remove blobs from stores; gives those that are in none of them any more, and notes what is owed or locked."""
+    removed = []
     for one in gone:
-        try:
-            stores.blobs.remove(one.blob)
+        left = [member for member in members if not _removed(member, one.blob, swept)]
+        if not left:
             removed.append(one.blob)
-        except BlobLocked as error:
-            if str(error) not in locked:
-                locked.append(str(error))
+    return removed
+
+
+def _removed(member: Member, blob: str, swept: Collected) -> bool:
+    def remove(store: BlobStore) -> bool:
+        store.remove(blob)
+        return True
+
+    try:
+        if _asked(member, swept, remove):
+            return True
+        swept.owed.setdefault(member.name, []).append(blob)
+    except BlobLocked as error:
+        words = f"{member.name}: {error}" if member.name else str(error)
+        if words not in swept.locked:
+            swept.locked.append(words)
+    return False
+
+
+def _asked(member: Member, swept: Collected, ask: Callable[[BlobStore], Got]) -> Got | None:
+    """What a store says; None of one of several that doesn't answer, which is asked no more in this sweep."""
+    if member.name in swept.silent:
+        return None
+    try:
+        return ask(member.store)
+    except (BlobsUnavailable, OSError) as error:
+        if not member.name:
+            raise
+        swept.silent[member.name] = str(error)
+        return None
+
+
+def _written(stores: Stores, blob: str, swept: Collected) -> int:
+    """When the last copy of a blob was written; one that is gone, or that a silent store may have, as just written."""
+    newest = 0
+    for member in stores.blobs.members():
+        try:
+            moment = _asked(member, swept, lambda store: store.written(blob))
+        except BlobError:  # this one has none
+            continue
+        if moment is None:
+            return JUST_WRITTEN
+        newest = max(newest, moment)
+    return newest or JUST_WRITTEN
 
 
 def _unnamed_now(stores: Stores, connection: Connection, page: Page) -> list[Unnamed]:
@@ -130,7 +219,7 @@ def _unnamed_now(stores: Stores, connection: Connection, page: Page) -> list[Unn
     if head is None:
         raise StorageError("there is no log to ask what it names")
     stores.database.hold(connection, "object_keys", "blob_keys")
-    return still_unnamed(stores, page.blobs, head.size, page.size)
+    return still_unnamed(stores, page.blobs, head.size, page.size, within=connection)
 
 
 def _remove_keys(connection: Connection, gone: list[Unnamed]) -> None:
@@ -184,22 +273,47 @@ class GarbageCollector:
             thread.join()
 
     def due(self) -> Collected | None:
-        """Sweep if the last one is long enough ago; None if it isn't, or another process is at it."""
+        """Sweep if the last one is long enough ago, or a store owes something and was left alone long enough.
+
+        None if nothing is due, or another process is at it. What fails is tried again later and later.
+        """
         path = self._data / LAST_SWEEP
         with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_MODE), "r+") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return None
-            now = self._clock()
-            if 0 <= now - _last(file) < SWEEP_MS:
+            state, now = SweepState.read(file), self._clock()
+            owed = {name: one.blobs for name, one in state.stores.items() if not one.waits(now)}
+            whole = not 0 <= now - state.swept < SWEEP_MS and not state.whole.waits(now)
+            if not owed and not whole:
                 return None
             check_clock(self._doubt())
+            try:
+                return self._owed(state, owed, now) if owed else self._whole(state, now)
+            finally:
+                state.write(file)
+
+    def _owed(self, state: SweepState, owed: Mapping[str, Sequence[str]], now: int) -> Collected:
+        """Try those stores again; a whole sweep that is due, too, has its turn at the next look."""
+        swept = sweep_owed(self._stores, owed)
+        state.remember(swept.owed, now)
+        return swept
+
+    def _whole(self, state: SweepState, now: int) -> Collected:
+        try:
             swept = sweep(self._stores, self._data, now, self._check)
-            file.seek(0)
-            file.truncate()
-            file.write(f"{now}\n")
-            return swept
+        except _Stopping:
+            raise
+        except Exception:
+            state.whole.failed(now)
+            raise
+        for name, blobs in swept.owed.items():
+            before = state.stores[name].blobs if name in state.stores else []
+            swept.owed[name] = list(dict.fromkeys((*before, *blobs)))
+        state.remember(swept.owed, now)
+        state.swept, state.whole = now, Owed()
+        return swept
 
     def _run(self, tell: Callable[[Collected | Exception], None]) -> None:
         while not self._stop.is_set():
@@ -217,9 +331,3 @@ class GarbageCollector:
     def _check(self) -> None:
         if self._stop.is_set():
             raise _Stopping
-
-
-def _last(file: TextIO) -> int:
-    """When the last sweep was, Unix ms; 0 if there was none, or the file doesn't tell."""
-    text = file.read().strip()
-    return int(text) if text.isdecimal() else 0

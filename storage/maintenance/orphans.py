@@ -6,10 +6,11 @@ themselves, so a bent or lost view never makes a blob look forgotten.
 
 import re
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
-from sqlalchemy import literal, or_, select
+from sqlalchemy import Connection, literal, or_, select
 
 from crypto.ids import time_of
 from ledger.entry import Entry
@@ -19,7 +20,7 @@ from ledger.times import DAY_MS
 from storage.errors import BlobError
 from storage.sql import schema
 from storage.sql.entries import EntryStore
-from storage.stores import Stores
+from storage.stores import Stores, read_apart
 
 STAGED_MS = DAY_MS
 """How long what was staged waits for its entry, at least."""
@@ -75,28 +76,43 @@ def staged(stores: Stores, before: int, check: Check = lambda: None) -> Iterator
         yield Page(still_unnamed(stores, page, size, 0, check), size)
 
 
-def strays(stores: Stores, before: int, check: Check = lambda: None) -> Iterator[Page]:
-    """Blobs born and written before `before` (Unix ms) that have no key, and that no entry names; by pages."""
+def strays(
+    stores: Stores,
+    before: int,
+    check: Check = lambda: None,
+    written: Callable[[str], int] | None = None,
+) -> Iterator[Page]:
+    """Blobs born and written before `before` (Unix ms) that have no key, and that no entry names; by pages.
+
+    `written`: when a blob was written, Unix ms, where not the store is to be asked.
+    """
+    tell = written or partial(_written, stores)
     size, listed = _size(stores), iter(stores.blobs.list())
     while names := list(islice(listed, PAGE)):
         check()
         with stores.database.read() as connection:
             keyed = {key.blob for key in stores.keys.blob_keys(connection, names)}
-        found = [
-            Unnamed(name, "", "", _written(stores, name)) for name in names if name not in keyed
-        ]
+        found = [Unnamed(name, "", "", tell(name)) for name in names if name not in keyed]
         page = [one for one in found if max(one.since, time_of(one.blob)) < before]
         if page:
             yield Page(still_unnamed(stores, page, size, 0, check), size)
 
 
 def still_unnamed(
-    stores: Stores, page: list[Unnamed], size: int, low: int, check: Check = lambda: None
+    stores: Stores,
+    page: list[Unnamed],
+    size: int,
+    low: int,
+    check: Check = lambda: None,
+    within: Connection | None = None,
 ) -> list[Unnamed]:
-    """Those of a page whose blob no entry from `low` on and below `size` names."""
+    """Those of a page whose blob no entry from `low` on and below `size` names.
+
+    `within`: the transaction that holds the head's lock; asking for another connection in it could wait for ever.
+    """
     since = min((min(one.since, time_of(one.blob)) for one in page), default=0) - SKEW_MS
     wanted = {name for one in page for name in (one.blob, one.record)}
-    known = named(stores.store, wanted, since, size, low, check)
+    known = named(stores.store, wanted, since, size, low, check, within)
     left = [one for one in page if one.blob not in known]
     return [one if _own_record(one, known) else one._replace(record="") for one in left]
 
@@ -115,18 +131,18 @@ def named(
     size: int,
     low: int = 0,
     check: Check = lambda: None,
+    within: Connection | None = None,
 ) -> set[str]:
     """Those of the ids of blobs and records that stand anywhere in an entry from `low` on and below `size`.
 
-    The log is walked backwards, to entries before `since` (Unix ms).
+    The log is walked backwards, to entries before `since` (Unix ms); `within`: see `still_unnamed`.
     """
     wanted, found = {name.encode() for name in names}, set[bytes]()
     end = size
     while end > low and found != wanted:
         check()
         start = max(low, end - TILE_WIDTH)
-        with store.database.read() as connection:
-            raws = store.range(connection, start, end)
+        raws = store.range(within, start, end) if within else read_apart(store, start, end)
         found.update(name for raw in raws for name in _IDS(raw) if name in wanted)
         if raws and Entry.stored(raws[0]).time < since:
             break

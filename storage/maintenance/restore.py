@@ -70,8 +70,8 @@ class Target:
     database: Callable[[], Database]
     """Opens the database; a PostgreSQL one is empty."""
     secrets: Secrets
-    blobs: Callable[[], BlobStore]
-    """Opens the blob store; what lies in a remote one already is compared, and kept if it is good."""
+    blobs: Callable[[str], BlobStore]
+    """Makes the blob store of a log, by its origin; what lies in one already is compared, and kept if it is good."""
 
 
 def check_backup(
@@ -117,7 +117,7 @@ def restore(backup: Checked, target: Target, progress: Progress = lambda done, s
     """Write a checked backup to `target`, `heartwood.json` last; raises StartRefused unless it is empty."""
     _check_empty(target)
     private_directory(target.data)
-    source, blobs = _blobs(backup.directory), target.blobs()
+    source, blobs = _blobs(backup.directory), target.blobs(backup.about["origin"])
     absent = frozenset(backup.about["absent"])
 
     def copy(named: NamedBlob) -> None:

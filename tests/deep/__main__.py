@@ -23,6 +23,7 @@ from tests.deep.kinds import KINDS, run_part
 from tests.deep.tracing import StraceMissing, find_strace
 from tests.support.patroni import PatroniMissing, find_or_install_patroni
 from tests.support.postgres import PostgresMissing, find_or_install
+from tests.support.radosgw import RadosgwMissing, find_or_install_radosgw
 from tests.support.versitygw import GatewayMissing, built
 
 SEED = 20_261_120
@@ -98,6 +99,12 @@ def _left_out(names: list[str], engines: list[str]) -> list[str]:
         lines.append(
             "no process may be traced here: faults at the keeper's system calls are left out"
         )
+    try:
+        if "radosgw" in names and "none" in engines:
+            find_or_install_radosgw()
+    except RadosgwMissing as missing:
+        lines.append(f"{missing}")
+        names.remove("radosgw")
     if "scarce" in names and not scarce.may_mount():
         lines.append("no small disk can be mounted here: full disks are limits of files alone")
     return lines

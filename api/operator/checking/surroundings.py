@@ -14,10 +14,12 @@ from crypto.texts import counted
 from durable.errors import StorageError
 from ledger.times import DAY_MS, format_time
 from storage.blobs.checking import CHECKSUMS
+from storage.blobs.marker import NAME
 from storage.blobs.place import S3Place, SeveralPlaces
 from storage.clock import wall_clock
 from storage.errors import BackupRefused
 from storage.maintenance.manifest import current
+from storage.maintenance.owed import owed_of
 
 BACKUP_DAYS = 2
 """A backup is older than a night's if it is older than this."""
@@ -41,6 +43,12 @@ def _blobs(settings: Settings) -> Iterator[Finding]:
     except StorageError as error:
         yield unsafe("blobs", f"{error}", "the ledger does not start")
         return
+    for name, count in owed_of(settings.data).items():
+        yield warning(
+            "blobs",
+            f"{name} doesn't answer, and has still to remove {counted(count, 'blob')}",
+            "look after that store: `heartwood blobs check`",
+        )
     if isinstance(place, SeveralPlaces):
         for name, one in place.stores:
             yield _store(
@@ -55,9 +63,13 @@ def _store(
 ) -> Finding:
     """One store; `checked`: when it was tested last (Unix ms), if it was."""
     if isinstance(place, Path):
-        if place.is_dir():
+        if (place / NAME).is_file():
             return ok(about, f"in the folder {place}")
-        return unsafe(about, f"the folder {place} is missing", "mount it, or restore a backup")
+        return unsafe(
+            about,
+            f"the folder {place} is missing, or has no marker {NAME}",
+            "mount it, or restore a backup; `heartwood upgrade` after an older program",
+        )
     if not isinstance(checked, int):
         return warning(about, f"{place} was never tested", "run `heartwood blobs check`")
     age = (wall_clock() - checked) // DAY_MS

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,14 @@ from identity.actors import new_id
 from journeys.errors import AccessDenied
 from ledger.errors import Tampered
 from records.opening import LINK_SECONDS, OpenedRecord
-from storage.blobs.files import FileBlobs
+from storage.blobs.files import FileBlobs, Member
 from storage.blobs.place import open_place
+from storage.blobs.quorum import QuorumBlobs
 from storage.blobs.s3 import S3Blobs
 from storage.clock import wall_clock
 from storage.errors import BadBlob, BlobError, Unavailable
 from tests.support.ledger_fixture import LedgerFixture, Person
+from tests.support.lying_s3 import LyingS3
 from tests.support.server import serving
 from tests.support.versitygw import Gateway
 
@@ -134,7 +136,7 @@ def test_an_altered_link_gives_nothing(served: Served) -> None:
 def test_a_link_ends(gateway: Gateway) -> None:
     store, blob = open_place(gateway.place()), new_id("bl", wall_clock())
     store.put(blob, [b"sealed"])
-    url = store.link(blob, 6, 5)
+    (url,) = store.links(blob, 6, 5)
     assert httpx2.get(url).content == b"sealed"
     while httpx2.get(url).status_code == 200:
         time.sleep(0.2)
@@ -146,17 +148,16 @@ def test_a_link_is_for_what_is_there(gateway: Gateway, tmp_path: Path) -> None:
     place, blob = gateway.place(), new_id("bl", wall_clock())
     store = open_place(place)
     with pytest.raises(BlobError, match="is not in the blob store"):
-        store.link(blob, 6, 60)
+        store.links(blob, 6, 60)
     store.put(blob, [b"sealed"])
     with pytest.raises(BadBlob, match="has 6 bytes, its entry says 7"):
-        store.link(blob, 7, 60)
+        store.links(blob, 7, 60)
     folder = FileBlobs(tmp_path)
     folder.put(blob, [b"sealed"])
-    assert folder.link(blob, 6, 60) == ""
+    assert folder.links(blob, 6, 60) == ()
     elsewhere = S3Blobs(replace(place, public_endpoint="https://blobs.hospital.example"))
-    assert elsewhere.link(blob, 6, 60).startswith(
-        f"https://blobs.hospital.example/{place.bucket}/w/"
-    )
+    (url,) = elsewhere.links(blob, 6, 60)
+    assert url.startswith(f"https://blobs.hospital.example/{place.bucket}/w/")
 
 
 def test_a_folder_streams(tmp_path: Path) -> None:
@@ -193,3 +194,49 @@ def test_the_client_believes_no_link(served: Served) -> None:
     with pytest.raises(Unavailable) as told:
         b"".join(download(ended, served.url))
     assert "Signature" not in str(told.value) and "did not give the download" in str(told.value)
+
+
+def _altered(body: bytes) -> bytes:
+    return body[:-1] + bytes([body[-1] ^ 1])
+
+
+def _cut(body: bytes) -> bytes:
+    return body[:-1]
+
+
+@pytest.mark.parametrize("wrong", [_altered, _cut, None], ids=["altered", "cut short", "gone"])
+def test_a_link_to_wrong_bytes_leads_on_to_another_store(
+    gateway: Gateway, tmp_path: Path, wrong: Callable[[bytes], bytes] | None
+) -> None:
+    """The reader finds it by the hash, gets the right bytes elsewhere, and none of the wrong ones; no second entry."""
+    first, second = gateway.place(), gateway.place()
+    blobs = f"one={gateway.setting(first)} two={gateway.setting(second)}"
+    for served in on(Settings(data=tmp_path / "data", blobs=blobs)):
+        event, s3 = served.event(served.pat), gateway.client()
+        shown = served.client.open(served.pat.actor, event, linked=True)
+        link, size = shown.link, served.fixture.size()
+        assert link is not None and len(link.others) == 1
+        assert first.bucket in link.url and second.bucket in link.others[0]
+        key = f"{first.prefix}{served.up.blob[-2:]}/{served.up.blob}"
+        body = s3.get_object(Bucket=first.bucket, Key=key)["Body"].read()
+        if wrong is None:
+            s3.delete_object(Bucket=first.bucket, Key=key)
+        else:
+            s3.put_object(Bucket=first.bucket, Key=key, Body=wrong(body))
+        assert served.plain(event, shown) == CONTENT and served.fixture.size() == size
+        s3.put_object(Bucket=second.bucket, Key=key, Body=_altered(body))
+        s3.put_object(Bucket=first.bucket, Key=key, Body=_altered(body))
+        with pytest.raises(Tampered, match="does not have the SHA-256"):
+            next(download(link, served.url))
+
+
+def test_a_link_asks_one_store(tmp_path: Path) -> None:
+    with LyingS3() as one, LyingS3() as two:
+        stores = [Member("one", S3Blobs(one.place)), Member("two", S3Blobs(two.place))]
+        both, blob = QuorumBlobs(stores, 2), new_id("bl", wall_clock())
+        both.put(blob, [b"sealed"])
+        asked = (len(one.asked), len(two.asked))
+        assert len(both.links(blob, 6, 60)) == 2
+        assert (len(one.asked), len(two.asked)) == (asked[0] + 1, asked[1])
+        one.objects.clear()
+        assert len(both.links(blob, 6, 60)) == 1

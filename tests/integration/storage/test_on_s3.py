@@ -168,7 +168,8 @@ def test_what_was_staged_goes_with_all_its_versions(
     assert swept_later(fixture) == Collected(blobs=[staged.blob])
     place = store_of(fixture).place
     left = gateway.client().list_object_versions(Bucket=place.bucket)
-    assert [one["Key"] for one in left["Versions"]] == [store_of(fixture).key(kept.blob)]
+    keys = [store_of(fixture).key(kept.blob), f"{place.prefix}heartwood.store"]
+    assert sorted(one["Key"] for one in left["Versions"]) == sorted(keys)
     assert "DeleteMarkers" not in left
 
 
@@ -314,7 +315,7 @@ def test_places_are_opened_lazily(tmp_path: Path) -> None:
 def test_an_import_is_taken_whole_and_comes_back_from_a_directory(
     on_s3: Settings, tmp_path: Path
 ) -> None:
-    """Imported into S3, read, scrubbed, moved to a directory, read again: byte for byte the same."""
+    """Imported into S3, read, scrubbed, moved to a directory, read again, and back: byte for byte the same."""
     fixture = LedgerFixture.found(on_s3, origin=ORIGIN, zone="Etc/UTC")
     clinic = Clinic(fixture)
     made = generate(tmp_path / "run", Order(seed=5, patients=2, years=1))
@@ -329,5 +330,15 @@ def test_an_import_is_taken_whole_and_comes_back_from_a_directory(
     fixture.reopen()
     clinic = Clinic(fixture)
     assert [b"".join(clinic.contents(chart)) for chart in clinic.charts()] == first
-    fixture.verify()
     fixture.close()
+    assert heartwood(fixture.settings, "scrub").code == 0
+    assert heartwood(fixture.settings, "blobs", "move", "file:", on_s3.blobs, "--final").code == 0
+    fixture.settings = on_s3
+    fixture.reopen()
+    clinic = Clinic(fixture)
+    assert [b"".join(clinic.contents(chart)) for chart in clinic.charts()] == first
+    fixture.close()
+    log, keys = tmp_path / "log", on_s3.data / "log.vkey"
+    assert heartwood(on_s3, "scrub").code == 0 and heartwood(on_s3, "export", log).code == 0
+    for judge in ("verify", "audit"):
+        assert heartwood(on_s3, judge, log, "--vkey", keys).code == 0

@@ -1,16 +1,21 @@
 """Garbage collection: what was staged and never named goes after a day, and nothing else, whatever happens at once."""
 
 import dataclasses
+import json
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
+from api.app.metrics import Metrics
 from api.app.settings import Settings
+from api.operator.checking.surroundings import check_surroundings
 from api.operator.restoring import accept_restore
 from client.beside import propose
 from crypto.encoding import b64encode
@@ -23,11 +28,21 @@ from ledger.sequencer import Appended
 from ledger.times import DAY_MS
 from records import uploads
 from records.uploads import StagedBlob
-from storage.blobs.files import FileBlobs
+from storage.blobs.files import FileBlobs, Member
+from storage.blobs.quorum import QuorumBlobs
 from storage.clock import wall_clock
-from storage.errors import BlobError
-from storage.maintenance.garbage import SWEEP_MS, Collected, GarbageCollector, sweep
+from storage.errors import BlobError, BlobsUnavailable
+from storage.maintenance.garbage import (
+    SWEEP_MS,
+    Collected,
+    GarbageCollector,
+    _remove_staged,
+    sweep,
+    sweep_owed,
+)
 from storage.maintenance.orphans import STAGED_MS, named
+from storage.maintenance.orphans import staged as unnamed_staged
+from storage.maintenance.owed import owed_of
 from tests.deep.witness import assert_keys
 from tests.support.commands import heartwood
 from tests.support.ledger_fixture import LedgerFixture, Person
@@ -337,7 +352,7 @@ def test_one_process_at_a_time_and_seldom(fixture: LedgerFixture) -> None:
     assert garbage.due() == Collected()
     assert garbage.due() is None
     last = fixture.settings.data / "sweep"
-    assert now <= int(last.read_text()) <= fixture.ledger.clock()
+    assert now <= json.loads(last.read_text())["swept"] <= fixture.ledger.clock()
     assert oct(last.stat().st_mode & 0o777) == "0o600"
     last.write_text(f"{now - SWEEP_MS}\n")
     assert garbage.due() == Collected()
@@ -381,5 +396,134 @@ def test_by_hand(settings: Settings) -> None:
     again = heartwood(settings, "sweep", "--json")
     none: list[str] = []
     fields = ("blobs", "strays", "files", "locked", "kept")
-    assert again.json == dict.fromkeys(fields, none)
+    assert again.json == dict.fromkeys(fields, none) | {"owed": {}, "silent": {}}
     assert heartwood(settings, "sweep").out == "nothing to remove\n"
+
+
+class Asked(FileBlobs):
+    """A store that counts what it is asked, and may be dead."""
+
+    dead = False
+    asked = 0
+
+    def remove(self, blob: str) -> None:
+        self._answer()
+        super().remove(blob)
+
+    def list(self) -> Iterator[str]:
+        self._answer()
+        yield from super().list()
+
+    def written(self, blob: str) -> int:
+        self._answer()
+        return super().written(blob)
+
+    def sweep(self, before: int) -> Sequence[str]:
+        self._answer()
+        return super().sweep(before)
+
+    def _answer(self) -> None:
+        self.asked += 1
+        if self.dead:
+            raise BlobsUnavailable("it is down")
+
+
+@pytest.mark.parametrize("engine", ["sqlite"])
+def test_a_dead_store_of_several_is_left_alone_and_what_it_owes_remembered(
+    fixture: LedgerFixture, tmp_path: Path
+) -> None:
+    """Asked once in a sweep, then later and later; the others are swept. When it answers, what it owes goes."""
+    stores = {name: Asked(tmp_path / name) for name in "abc"}
+    fixture.ledger.blobs = QuorumBlobs([Member(*one) for one in stores.items()], 2)
+    pat = fixture.person()
+    blobs = sorted(stage(fixture, pat).blob for _ in range(20))
+    stores["b"].dead, now = True, fixture.ledger.clock() + STAGED_MS + 60_000
+    garbage = GarbageCollector(fixture.ledger.stores, fixture.settings.data, lambda: now)
+    swept = garbage.due()
+    assert swept is not None
+    assert (sorted(swept.owed["b"]), swept.silent) == (blobs, {"b": "it is down"})
+    assert [set(store.list()) for name, store in stores.items() if name != "b"] == [set(), set()]
+    metrics = Metrics()
+    metrics.swept(swept)
+    assert b'heartwood_sweep_owed_blobs{store="b"} 20.0' in metrics.text()
+    assert owed_of(fixture.settings.data) == {"b": 20}
+    assert any(
+        "has still to remove 20 blobs" in one.words for one in check_surroundings(fixture.settings)
+    )
+    begun, asked, tries = now, stores["b"].asked, 0
+    assert asked <= 3
+    for _ in range(180):  # three hours of looks
+        now += 60_000
+        tries += garbage.due() is not None
+    assert tries <= 9 and stores["b"].asked == asked + tries
+    stores["b"].dead, now = False, now + 3_600_000
+    garbage = GarbageCollector(fixture.ledger.stores, fixture.settings.data, lambda: now)
+    settled = garbage.due()
+    assert settled is not None and settled.owed == {"b": []} and now - begun < SWEEP_MS
+    metrics.swept(settled)
+    assert b'heartwood_sweep_owed_blobs{store="b"} 0.0' in metrics.text()
+    assert list(stores["b"].list()) == [] and owed_of(fixture.settings.data) == {}
+    assert garbage.due() is None
+
+
+@pytest.mark.parametrize("engine", ["sqlite"])
+def test_what_is_owed_is_looked_at_again(fixture: LedgerFixture) -> None:
+    """A blob that has a key, or an entry, is not removed because a file says that it is owed."""
+    pat = fixture.person()
+    named, staged = fixture.record(pat), stage(fixture, pat)
+    swept = sweep_owed(fixture.ledger.stores, {"": [named.blob, staged.blob], "gone": [named.blob]})
+    assert swept.owed == {"": [], "gone": []}
+    assert set(fixture.ledger.blobs.list()) == {named.blob, staged.blob}
+
+
+@pytest.mark.parametrize("engine", ["sqlite"])
+def test_a_sweep_that_fails_is_not_begun_again_each_minute(
+    fixture: LedgerFixture, tmp_path: Path
+) -> None:
+    """The one store is dead: later and later, an hour apart at the most, and the same after a restart."""
+    store = Asked(tmp_path / "one")
+    store.dead, fixture.ledger.blobs = True, store
+    now, failed = fixture.ledger.clock(), 0
+    for _ in range(120):
+        now += 60_000
+        at = now
+        garbage = GarbageCollector(fixture.ledger.stores, fixture.settings.data, lambda: at)  # noqa: B023
+        try:
+            assert garbage.due() is None
+        except BlobsUnavailable:
+            failed += 1
+    assert 5 <= failed <= 8
+    store.dead, at = False, now + 3_600_000
+    assert (
+        GarbageCollector(fixture.ledger.stores, fixture.settings.data, lambda: at).due() is not None
+    )
+
+
+def test_under_the_heads_lock_one_connection_is_enough(
+    fixture: LedgerFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each sweep that wanted another while it holds the lock would wait for ever once all are taken."""
+    pat = fixture.person()
+    stage(fixture, pat)
+    database = fixture.ledger.database
+    holding, write, read = [False], database.write, database.read
+
+    @contextmanager
+    def watched() -> Iterator[Connection]:
+        with write() as connection:
+            holding[0] = True
+            try:
+                yield connection
+            finally:
+                holding[0] = False
+
+    def asked() -> AbstractContextManager[Connection]:
+        assert not holding[0], "a second connection within the lock"
+        return read()
+
+    fixture.record(pat)
+    monkeypatch.setattr(database, "write", watched)
+    monkeypatch.setattr(database, "read", asked)
+    page = next(unnamed_staged(fixture.ledger.stores, fixture.ledger.clock() + STAGED_MS))
+    _remove_staged(fixture.ledger.stores, page._replace(size=0), swept := Collected())
+    assert len(swept.blobs) == 1

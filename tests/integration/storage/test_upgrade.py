@@ -16,7 +16,7 @@ from sqlalchemy import Boolean, Connection, MetaData, Table, inspect, select, te
 
 import storage.sql.migrations
 from api.app.creating import create_ledger
-from api.app.maintenance import upgrade_schema_of
+from api.app.maintenance import mark_older_store, upgrade_schema_of
 from api.app.settings import Settings
 from client import beside, groups, registering
 from client.beside import append, propose
@@ -141,7 +141,9 @@ def granted(pat: Person, grantee: str, now: int, v: int = 1, **members: Any) -> 
 
 
 def go_back(settings: Settings) -> None:
-    """The database as its first schema has it: the same rows, without the columns that came later."""
+    """The database as its first schema has it, without the columns that came later; the blob store without its marker."""
+    for path in (settings.data / "blobs.json", settings.data / "blobs" / "heartwood.store"):
+        path.unlink(missing_ok=True)
     config = Config()
     config.set_main_option("script_location", str(Path(storage.sql.migrations.__file__).parent))
     with sql(settings) as connection:
@@ -230,6 +232,7 @@ def test_only_the_operator_names_a_registry(old: Old, tmp_path: Path) -> None:
     assert ran.code == 2 and old.schema() == OLD
     admin = old.north.admin
     upgrade_schema_of(old.settings)
+    mark_older_store(old.settings)
     ledger = opened(old.settings, older=True)
     body: dict[str, Any] = {"policy": last_policy(ledger.policies()).policy}
     for registry in (registry_hash(), bytes(32)):
@@ -242,6 +245,7 @@ def test_only_the_operator_names_a_registry(old: Old, tmp_path: Path) -> None:
 
 def test_before_the_registry_is_named_no_newer_event_is_taken(old: Old) -> None:
     upgrade_schema_of(old.settings)
+    mark_older_store(old.settings)
     ledger = opened(old.settings, older=True)
     with pytest.raises(Refused, match=r"group\.formed, which the registry in force does not have"):
         groups.form(LocalClient(ledger), old.south.admin, "Kardiologie")

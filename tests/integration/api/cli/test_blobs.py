@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from api.app.settings import Settings
 from durable.errors import StartRefused
 from records import opening
 from storage.blobs.place import S3Place, open_place
-from storage.errors import BlobError
+from storage.errors import BlobError, BlobsUnavailable
 from tests.support.commands import heartwood
 from tests.support.inside import opened
 from tests.support.ledger_fixture import CONTENT, LedgerFixture, Person
@@ -74,7 +75,7 @@ def test_check_of_a_folder(tmp_path: Path) -> None:
     config = Settings(data=tmp_path, blobs=f"file:{tmp_path / 'there'}")
     ran = heartwood(config, "blobs", "check")
     assert ran.code == 0 and "yes races" in ran.out and "can be used for blobs" in ran.out
-    assert list((tmp_path / "there").iterdir()) == []
+    assert not (tmp_path / "there").exists(), "what wasn't there is not left behind"
 
 
 def test_nothing_is_made_or_started_on_a_store_that_overwrites(
@@ -202,3 +203,99 @@ def test_a_move_to_a_store_that_does_not_answer(server: LyingS3, tmp_path: Path)
     ran = heartwood(config, "blobs", "move", "file:", setting(server.place), "--final", "--json")
     assert (ran.code, ran.json["problem"]) == (4, "blob_store")
     assert "there is no such bucket" in ran.json["message"]
+
+
+def refused(config: Settings, *arguments: object) -> None:
+    """A command ends with 4 and asks whether the store is mounted."""
+    ran = heartwood(config, *arguments, "--json")
+    assert (ran.code, ran.json["problem"]) == (4, "blob_store"), ran
+    assert "has no marker heartwood.store: is it mounted" in ran.json["message"]
+
+
+@pytest.mark.parametrize("where", ["", "elsewhere"], ids=["data directory", "elsewhere"])
+def test_a_folder_that_is_not_mounted(tmp_path: Path, where: str) -> None:
+    """Nothing is read from it, written to it or started on it; a new disk is told so, and filled from a backup."""
+    blobs = f"file:{tmp_path / where}" if where else ""
+    config = Settings(data=tmp_path / "data", blobs=blobs)
+    folder = tmp_path / where if where else config.data / "blobs"
+    fixture = LedgerFixture.found(config)
+    pat = fixture.person()
+    up = fixture.record(pat)
+    assert heartwood(config, "backup", tmp_path / "backup").code == 0
+    folder.rename(tmp_path / "unmounted")
+    folder.mkdir()
+    with pytest.raises(BlobsUnavailable, match="is it mounted"):
+        content(fixture, pat, up.record)
+    with pytest.raises(BlobsUnavailable, match="is it mounted"):
+        fixture.record(pat)
+    fixture.close()
+    ran = heartwood(config, "serve", "--port", "0")
+    assert ran.code == 4 and "is it mounted" in ran.err
+    refused(config, "scrub")
+    refused(config, "blobs", "check")
+    refused(config, "blobs", "move", blobs or "file:", f"file:{tmp_path / 'other'}")
+    unsafe = [
+        one
+        for one in heartwood(config, "check-setup", "--json").json["findings"]
+        if one["about"] == "blobs"
+    ]
+    assert [one["level"] for one in unsafe] == ["unsafe"]
+    assert list(folder.iterdir()) == [] and not (tmp_path / "other").exists()
+    assert heartwood(config, "blobs", "check", "--adopt").code == 0
+    ran = heartwood(config, "scrub", "--repair-from", tmp_path / "backup")
+    assert ran.code == 0 and f"{up.blob}" in ran.out
+    fixture.reopen()
+    assert content(fixture, pat, up.record) == CONTENT
+    fixture.close()
+
+
+def test_a_store_of_another_ledger_is_not_taken(tmp_path: Path) -> None:
+    """Neither by a new ledger nor by a move: nothing is made or copied there."""
+    first = Settings(data=tmp_path / "first", blobs=f"file:{tmp_path / 'blobs'}")
+    assert heartwood(first, "init", "--origin", "first.example/log").code == 0
+    second = Settings(data=tmp_path / "second", blobs=first.blobs)
+    ran = heartwood(second, "init", "--origin", "second.example/log")
+    assert ran.code == 4 and "holds blobs of the ledger first.example/log" in ran.err
+    assert not second.data.exists()
+    here = Settings(data=second.data)
+    assert heartwood(here, "init", "--origin", "second.example/log").code == 0
+    ran = heartwood(here, "blobs", "move", "file:", first.blobs, "--final")
+    assert ran.code == 4 and "holds blobs of the ledger first.example/log" in ran.err
+    assert [path.name for path in (tmp_path / "blobs").iterdir()] == ["heartwood.store"]
+
+
+def test_only_the_ledgers_own_store_is_adopted(tmp_path: Path) -> None:
+    config = Settings(data=tmp_path / "data")
+    LedgerFixture.found(config).close()
+    ran = heartwood(config, "blobs", "check", f"file:{tmp_path / 'x'}", "--adopt")
+    assert ran.code == 4 and "is not where this ledger's blobs are" in ran.err
+    assert not (tmp_path / "x").exists()
+
+
+def test_the_store_of_an_older_program_gets_its_marker_by_upgrade(tmp_path: Path) -> None:
+    """Once, and only if it has blobs or the ledger has none."""
+    config = Settings(data=tmp_path / "data")
+    fixture = LedgerFixture.found(config)
+    pat = fixture.person()
+    up = fixture.record(pat)
+    fixture.close()
+    folder = config.data / "blobs"
+    for path in (config.data / "blobs.json", folder / "heartwood.store"):
+        path.unlink()
+    with pytest.raises(StartRefused, match=r"has no marker yet.*run `heartwood upgrade`"):
+        fixture.reopen()
+    assert heartwood(config, "backup", tmp_path / "backup").code == 0
+    folder.rename(tmp_path / "unmounted")
+    ran = heartwood(config, "upgrade")
+    assert ran.code == 4 and "holds no blobs, and the ledger has some: is it mounted" in ran.err
+    shutil.rmtree(folder)
+    (tmp_path / "unmounted").rename(folder)
+    ran = heartwood(config, "upgrade")
+    assert ran.code == 0 and "the blob store has its marker now" in ran.out
+    assert "marker" not in heartwood(config, "upgrade").out
+    fixture.reopen()
+    assert content(fixture, pat, up.record) == CONTENT
+    fixture.close()
+    (folder / "heartwood.store").unlink()
+    assert "marker" not in heartwood(config, "upgrade").out
+    refused(config, "scrub")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from api.app.blobs import RECORD, STORES, adopt_blobs
+from api.app.blobs import RECORD, STORES, make_blobs
 from api.app.layout import pinned_keys
 from api.app.opening import open_ledger
 from api.app.settings import Settings
@@ -124,12 +124,12 @@ def test_several_stores(closed: Settings, tmp_path: Path) -> None:
     shutil.rmtree(closed.data / "blobs")
     (closed.data / RECORD).unlink(missing_ok=True)
     settings = closed.model_copy(update={"blobs": f"near=file:{near} far=file:{far}"})
-    adopt_blobs(settings, settings.blob_place())
+    make_blobs(settings, settings.blob_place(), "heartwood.example/log")
     record = json.loads((settings.data / RECORD).read_text())
     assert record[STORES].keys() == {"near", "far"}
     assert by_about(_blobs(settings)).keys() == {"blobs, store near", "blobs, store far"}
     assert {level for level, _ in by_about(_blobs(settings)).values()} == {Level.OK}
-    far.rmdir()
+    shutil.rmtree(far)
     assert by_about(_blobs(settings))["blobs, store far"][0] is Level.UNSAFE
 
 
