@@ -21,7 +21,7 @@ from ledger.files import export_reader, list_files, read_file, read_policy, read
 from ledger.follower import Follower
 from ledger.merkle import Frontier, leaf_hash
 from ledger.release_log import RELEASES, ReleaseLog, check_releases
-from ledger.remarks import Restored, future_warning, restored_of
+from ledger.remarks import Raised, Restored, future_warning, raised_of, restored_of
 from ledger.tiles import TILE_WIDTH, split_bundle, tile_path
 from ledger.verifier import read_checkpoint
 
@@ -52,6 +52,8 @@ class Audit:
     """What is not wrong and should be looked into."""
     releases: Compared | None = None
     """How the key keeper's releases fit the readings; None where the export holds none."""
+    alarms: tuple[Raised, ...] = ()
+    """What the key keeper found, as the log says; a wrong decision that stands in the log is in `wrong` as well."""
 
     @property
     def good(self) -> bool:
@@ -69,6 +71,7 @@ class Audit:
             *(f"  {count:>8} {words}" for words, count in sorted(self.by_rule.items())),
             *(NOT_COMPARED if self.releases is None else self.releases.lines()),
             *(f"RESTORED: {said}" for said in self.restored),
+            *(f"ALARM: {said}" for said in self.alarms),
             *(f"WARNING: {words}" for words in self.warnings),
             *(f"WRONG: {wrong}" for wrong in self.wrong[:WRONG_SHOWN]),
         ]
@@ -109,7 +112,7 @@ def audit_export(
         raise Tampered(
             f"the older export has {counted(older.size, 'entry')}, this one {checkpoint.size}"
         )
-    replay, restored, raw = Replay(), list[Restored](), b""
+    replay, restored, alarms, raw = Replay(), list[Restored](), list[Raised](), b""
     comparison = Comparison()
     follower = Follower("the audit", partial(_bundle, directory))
     collecting = gc.isenabled()
@@ -124,6 +127,8 @@ def audit_export(
                     comparison.entry(entry)
                 if said := restored_of(raw):
                     restored.append(said)
+                if alarm := raised_of(raw):
+                    alarms.append(alarm)
     finally:
         if collecting:
             gc.enable()
@@ -133,6 +138,7 @@ def audit_export(
         checkpoint.origin, vkeys is not None, checkpoint.size, older.size, replay.decisions,
         replay.by_rule, tuple(replay.wrong), seconds, tuple(restored), tuple(warnings),
         None if released is None else comparison.finish(released),
+        tuple(alarms),
     )  # fmt: skip
 
 

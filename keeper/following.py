@@ -20,6 +20,7 @@ from crypto.errors import CryptoError
 from crypto.signing import verify
 from durable.files import create_file
 from durable.ownfile import OwnFile
+from keeper.alarms import Misfit, alarm_about
 from keeper.errors import KeeperRefused
 from keeper.protocol import FOLLOW_ENTRIES, Alarm
 from keeper.recovering import (
@@ -60,8 +61,8 @@ _STATE = (
     "CREATE TABLE IF NOT EXISTS followed (id INTEGER PRIMARY KEY CHECK (id = 1), size INTEGER, tip BLOB, time INTEGER, "
     "edge BLOB)",
     "CREATE TABLE IF NOT EXISTS unchecked (seq INTEGER PRIMARY KEY, leaf BLOB)",
-    "CREATE TABLE IF NOT EXISTS alarms (seq INTEGER, what TEXT, taken INTEGER, PRIMARY KEY (seq, what, taken)) "
-    "WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS wrongs (seq INTEGER, wrong TEXT, what TEXT, taken INTEGER, "
+    "PRIMARY KEY (seq, wrong, taken)) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS ids (id TEXT PRIMARY KEY, time INTEGER) WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS ids_time ON ids (time)",
 )
@@ -201,7 +202,7 @@ class FollowedLog:
     def count_alarms(self) -> tuple[int, int]:
         """How many there are of entries that stand in the log, and of those that were refused."""
         with self._file.using() as connection:
-            rows = connection.execute("SELECT taken, count(*) FROM alarms GROUP BY taken")
+            rows = connection.execute("SELECT taken, count(*) FROM wrongs GROUP BY taken")
             found: dict[int, int] = dict(rows.fetchall())
         return found.get(1, 0), found.get(0, 0)
 
@@ -209,15 +210,15 @@ class FollowedLog:
         """Forget the alarms of entries that were refused, for the keeper's operator alone; gives them."""
         with self._file.using() as connection:
             gone = connection.execute(
-                "DELETE FROM alarms WHERE NOT taken RETURNING seq, what"
+                "DELETE FROM wrongs WHERE NOT taken RETURNING seq, wrong, what"
             ).fetchall()
-        return [Alarm(seq, what, taken=False) for seq, what in sorted(gone)]
+        return [Alarm(seq, wrong, what, False) for seq, wrong, what in sorted(gone)]
 
     def alarms(self) -> list[Alarm]:
         """What was found that the rules don't give, in the log's order."""
         with self._file.using() as connection:
-            found = connection.execute("SELECT * FROM alarms ORDER BY seq").fetchall()
-        return [Alarm(seq, what, bool(taken)) for seq, what, taken in found]
+            found = connection.execute("SELECT * FROM wrongs ORDER BY seq").fetchall()
+        return [Alarm(seq, wrong, what, bool(taken)) for seq, wrong, what, taken in found]
 
     def forget(self) -> None:
         """Read the log anew from entry 0 on, after the operator declared it restored; alarms stay."""
@@ -225,7 +226,7 @@ class FollowedLog:
             for table in (*ROW_TABLES, "followed", "unchecked", "ids"):
                 connection.execute(f"DELETE FROM {table}")
             # What is read anew raises its alarms anew; entries of the same numbers may be others now.
-            connection.execute("UPDATE OR REPLACE alarms SET taken = 0")
+            connection.execute("UPDATE OR REPLACE wrongs SET taken = 0")
             self._edge = None
 
     def close(self) -> None:
@@ -238,11 +239,17 @@ class FollowedLog:
             connection.execute("BEGIN IMMEDIATE")
             if connection.execute("PRAGMA user_version").fetchone() != (FORM,):
                 names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-                for (table,) in names.fetchall():
-                    if table not in ("alarms", *RECOVERED_TABLES):
+                there = [table for (table,) in names.fetchall()]
+                for table in there:
+                    if table not in ("alarms", "wrongs", *RECOVERED_TABLES):
                         connection.execute(f"DROP TABLE {table}")
                 for statement in (*_STATE, *TABLES, f"PRAGMA user_version = {FORM}"):
                     connection.execute(statement)
+                if "alarms" in there:  # they had no codes
+                    connection.execute(
+                        "INSERT OR IGNORE INTO wrongs SELECT seq, 'rules', what, taken FROM alarms"
+                    )
+                    connection.execute("DROP TABLE alarms")
             connection.execute("COMMIT")
 
     # One entry.
@@ -254,13 +261,16 @@ class FollowedLog:
             entry = parse_entry(raw)
             link = entry.link
             if (link.seq, link.prev) != (seq, edge.tip) or entry.time < edge.time:
-                raise LedgerError("it doesn't follow the entry before it")
+                raise Misfit("chain", "it doesn't follow the entry before it")
             if entry.time > edge.now + CLOCK_SKEW_MOST_MS:
-                raise LedgerError(
-                    f"its time {format_time(entry.time)} is more than an hour ahead of the keeper's clock"
+                raise Misfit(
+                    "clock",
+                    f"its time {format_time(entry.time)} is more than an hour ahead of the keeper's clock",
                 )
             if not seq and not self.is_first(raw):
-                raise LedgerError("it is not the entry 0 that was read before: this is another log")
+                raise Misfit(
+                    "log", "it is not the entry 0 that was read before: this is another log"
+                )
             if self._judge(connection, edge, entry, leaf):
                 for row in fold(entry, self._rows):
                     self._rows.put(row)
@@ -269,7 +279,7 @@ class FollowedLog:
                 edge.waiting.setdefault(key, edge.now)
                 remember(connection, key, edge.now)
         except (LedgerError, CryptoError, LookupError) as error:
-            raise Wrong(Alarm(seq, str(error), taken=False)) from error
+            raise Wrong(alarm_about(seq, error, taken=False)) from error
         edge.tip, edge.time = leaf, entry.time
         edge.tree.append(leaf)
         edge.size += 1
@@ -292,7 +302,7 @@ class FollowedLog:
                 self._check_once(connection, edge, entry)
                 self._check_decision(entry)
             except (LedgerError, LookupError) as error:
-                self._raise_alarm(connection, Alarm(seq, str(error)))
+                self._raise_alarm(connection, alarm_about(seq, error))
                 return False
             return True
         check_waited(entry.sig.key, edge.waiting.get(entry.sig.key), edge.now)
@@ -305,7 +315,7 @@ class FollowedLog:
         try:
             self._check_decision(entry)
         except LedgerError as error:  # it bars its record; what comes after it names the record
-            self._raise_alarm(connection, Alarm(seq, str(error)))
+            self._raise_alarm(connection, alarm_about(seq, error))
         edge.unchecked.append((seq, leaf))
         return True
 
@@ -326,14 +336,14 @@ class FollowedLog:
             signed.append(nested_event(event)[0])
         for one in signed:
             if abs(one.at - time) > policy["clock_skew_ms"]:
-                raise LedgerError(f"{one.id} was signed {abs(one.at - time)} ms from its entry")
+                raise Misfit("clock", f"{one.id} was signed {abs(one.at - time)} ms from its entry")
             if event.type.name in FILLING:
                 continue
             if (
                 one.id in edge.ids
                 or connection.execute("SELECT 1 FROM ids WHERE id = ?", (one.id,)).fetchone()
             ):
-                raise LedgerError(f"{one.id} stands in the log already")
+                raise Misfit("repeated", f"{one.id} stands in the log already")
         if event.type.name not in FILLING:
             edge.ids.update((one.id, time) for one in signed)
 
@@ -346,13 +356,13 @@ class FollowedLog:
             event, sig = nested_event(event)
         key = self._rows.get(Key, sig.key)
         if key is None:
-            raise LedgerError(f"it is signed by {sig.key}, a key that no entry registers")
+            raise Misfit("signer", f"it is signed by {sig.key}, a key that no entry registers")
         given = gate(event, key, entry.link.seq, entry.time, self._rows).decision
         if given != entry.decision:
             words = " ".join(
                 f"{part.get('effect')} {part.get('rule')}" for part in (entry.decision, given)
             )
-            raise LedgerError(f"its decision is not the one that the rules give: {words}")
+            raise Misfit("decision", f"its decision is not the one that the rules give: {words}")
 
     def _check_signature(self, entry: Entry) -> None:
         event, sig = entry.event, entry.sig
@@ -361,7 +371,9 @@ class FollowedLog:
         else:
             key = self._rows.get(Key, sig.key)
             if key is None or key.account != event.actor:
-                raise LedgerError(f"it is signed by {sig.key}, which is not a key of its actor")
+                raise Misfit(
+                    "signer", f"it is signed by {sig.key}, which is not a key of its actor"
+                )
             public = key.public
         verify(public, sig.value, sig.message(self._origin, event.raw))
 
@@ -370,7 +382,7 @@ class FollowedLog:
         try:
             self._check_signature(parse_entry(raw))
         except (LedgerError, CryptoError) as error:
-            self._raise_alarm(connection, Alarm(seq, str(error)))
+            self._raise_alarm(connection, alarm_about(seq, error))
             connection.execute("COMMIT")
             connection.execute("BEGIN IMMEDIATE")
             raise KeeperRefused(f"entry {seq} is not what the rules give: {error}") from error
@@ -380,8 +392,8 @@ class FollowedLog:
     def _raise_alarm(self, connection: sqlite3.Connection, alarm: Alarm) -> None:
         _LOG.error("ALARM: entry %d: %s", alarm.seq, alarm.what)
         connection.execute(
-            "INSERT OR IGNORE INTO alarms SELECT ?, ?, ? WHERE ? OR (SELECT count(*) FROM alarms) < ?",
-            (alarm.seq, alarm.what, alarm.taken, alarm.taken, REFUSED_KEPT),
+            "INSERT OR IGNORE INTO wrongs SELECT ?, ?, ?, ? WHERE ? OR (SELECT count(*) FROM wrongs) < ?",
+            (alarm.seq, alarm.wrong, alarm.what, alarm.taken, alarm.taken, REFUSED_KEPT),
         )
 
     # The file.
@@ -430,7 +442,7 @@ def _unchecked(connection: sqlite3.Connection, rests: Iterable[int]) -> dict[int
     for start in range(0, len(seqs), ASKED_AT_ONCE):
         part = seqs[start : start + ASKED_AT_ONCE]
         among = f"seq IN ({','.join('?' * len(part))})"
-        query = f"SELECT seq, what FROM alarms WHERE taken AND {among} ORDER BY seq LIMIT 1"
+        query = f"SELECT seq, what FROM wrongs WHERE taken AND {among} ORDER BY seq LIMIT 1"
         for seq, what in connection.execute(query, part):
             raise KeeperRefused(f"entry {seq} is not what the rules give: {what}")
         found.update(connection.execute(f"SELECT seq, leaf FROM unchecked WHERE {among}", part))

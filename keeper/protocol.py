@@ -134,6 +134,8 @@ class Alarm:
     """An entry of the log that is not what the rules give, and why."""
 
     seq: int
+    wrong: str
+    """One of `ledger.codes.WRONGS`."""
     what: str
     taken: bool = True
     """Whether it stands in the log that the keeper reads; or else was given to be read, and refused."""

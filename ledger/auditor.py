@@ -35,7 +35,7 @@ from ledger.layout import (
 )
 from ledger.receipt import Receipt
 from ledger.release_log import ReleaseLog, check_releases
-from ledger.remarks import Restored, future_warning
+from ledger.remarks import Raised, Restored, future_warning
 from ledger.tiles import TILE_WIDTH, level_tiles, tile_path
 from ledger.verifier import Counts, LogVerifier, check_at_least, check_extends, read_checkpoint
 from ledger.witnesses import outside_policy, own_policy
@@ -69,6 +69,8 @@ class Report:
     """What is not wrong and should be looked into."""
     releases: ReleaseLog | None = None
     """The key keeper's log of what it gave out, if the export holds it."""
+    alarms: tuple[Raised, ...] = ()
+    """What the key keeper found, as the log says."""
 
     def lines(self) -> list[str]:
         """The report for people."""
@@ -90,6 +92,7 @@ class Report:
                 -1, f"it continues from the {counted(self.since, 'entry')} of the older export"
             )
         out += [f"RESTORED: {said}" for said in self.restored]
+        out += [f"ALARM: {said}" for said in self.alarms]
         out += [f"WARNING: {words}" for words in self.warnings]
         if not self.signatures:
             return [*out, "good as far as it was checked: the events' signatures were left out"]
@@ -167,6 +170,7 @@ def verify_export(
         tuple(verifier.restored),
         tuple(future_warning(verifier.time, now)),
         released,
+        tuple(verifier.alarms),
     )
 
 

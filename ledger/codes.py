@@ -51,6 +51,19 @@ CRITERIA = 64
 EXCEPTIONS = 16
 """Most exceptions beside each other."""
 
+WRONGS: Mapping[str, str] = {
+    "chain": "it doesn't follow the entry before it",
+    "clock": "it was signed at another time than it was appended",
+    "decision": "its decision is not the one that the rules give",
+    "form": "its bytes are no entry",
+    "log": "it begins another log",
+    "repeated": "what was signed stands in the log already",
+    "rules": "it breaks a rule of its type",
+    "signature": "its signature is not valid",
+    "signer": "whoever signed it may not",
+}
+"""What an alarm says is wrong with an entry, and what that means."""
+
 PURPOSE = code(*PURPOSES)
 PATIENT, HOSPITAL, ACCOUNT, RECORD = id_of("pt"), id_of("hs"), id_of("ac"), id_of("rc")
 BLOB, GRANT, EPISODE, GROUP = id_of("bl"), id_of("gr"), id_of("ep"), id_of("gp")

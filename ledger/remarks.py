@@ -1,14 +1,16 @@
-"""What a report tells beside good and wrong: losses that the log declares, and times that can't be yet."""
+"""What a report tells beside good and wrong: losses and alarms that the log declares, and times that can't be yet."""
 
 from dataclasses import dataclass
 
 from crypto.texts import counted
+from ledger.codes import WRONGS
 from ledger.entry import Entry
 from ledger.times import format_time, parse_time
 
 FUTURE_MS = 300_000
 """How far the last entry may lie ahead of the verifier's clock, in milliseconds: the clocks are two."""
 _MARK = b'"type":"ledger.restored"'
+_ALARM = b'"type":"alarm.raised"'
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,42 @@ def restored_of(raw: bytes) -> Restored | None:
         return None
     entry = Entry.parse(raw)
     return Restored.of(entry) if entry.event.type.name == "ledger.restored" else None
+
+
+@dataclass(frozen=True)
+class Raised:
+    """An `alarm.raised`: what the key keeper found wrong with entry `entry`."""
+
+    seq: int
+    time: str
+    entry: int
+    wrong: str
+    """One of `WRONGS`."""
+    taken: bool
+    """Whether that entry stands in the log that the keeper reads; or else it was given to be read, and refused."""
+
+    @classmethod
+    def of(cls, entry: Entry) -> "Raised":
+        """What an `alarm.raised` says."""
+        body, time = entry.event.body, format_time(entry.time)
+        return cls(entry.link.seq, time, body["entry"], body["wrong"], body["taken"])
+
+    def __str__(self) -> str:
+        """As reports say it."""
+        where = (
+            ""
+            if self.taken
+            else ". The keeper was given it to read and refused; it need not be the entry of this number here"
+        )
+        return f"entry {self.seq} of {self.time}: the key keeper says of entry {self.entry}: {WRONGS[self.wrong]}{where}"
+
+
+def raised_of(raw: bytes) -> Raised | None:
+    """What the entry of these stored bytes says of an alarm; None of nearly all. Raises EventError."""
+    if _ALARM not in raw:
+        return None
+    entry = Entry.parse(raw)
+    return Raised.of(entry) if entry.event.type.name == "alarm.raised" else None
 
 
 def future_warning(last: int, now: int) -> list[str]:

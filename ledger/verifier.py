@@ -32,7 +32,7 @@ from ledger.merkle import (
 from ledger.policies import LOG, PolicyRow, last_policy, policy_at
 from ledger.receipt import Receipt
 from ledger.refusals import RefusalCounter
-from ledger.remarks import Restored
+from ledger.remarks import Raised, Restored
 from ledger.rows import Rows
 from ledger.signers import check_edition, check_event, check_signer, created_ids, known_key
 from ledger.tiles import (
@@ -91,6 +91,8 @@ class LogVerifier:
     """Entry 0's event."""
     restored: list[Restored] = field(default_factory=list)
     """What the log says it lost."""
+    alarms: list[Raised] = field(default_factory=list)
+    """What the key keeper found, as the log says."""
 
     def __post_init__(self) -> None:
         """Nothing taken so far."""
@@ -263,6 +265,8 @@ class LogVerifier:
             said = Restored.of(entry)
             self.restored.append(said)
             self._roots.append((said, b64decode(event.body["root"], 32)))
+        if event.type.name == "alarm.raised":
+            self.alarms.append(Raised.of(entry))
         if event.type.name == "access.refused":
             self._refused(entry)
         self.counts.accounts_keys += event.type.name == "key.registered"

@@ -1,12 +1,19 @@
-"""What the key keeper reads of the log: the entries that it has not yet, in order, under the newest checkpoint."""
+"""What the key keeper reads of the log: the entries that it has not yet, in order, under the newest checkpoint.
+
+What it finds wrong with them goes into the log (`alarms`).
+"""
 
 import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
-from keeper.errors import KeeperRefused, KeeperUnavailable
+from durable.errors import StorageError
+from keeper.errors import KeeperUnavailable
 from keeper.protocol import FOLLOW_BYTES, FOLLOW_ENTRIES, Standing
+from ledger.errors import LedgerError
+from storage.alarms import Alarms
 from storage.ledger import Ledger
 
 FEED_SECONDS = 0.2
@@ -64,21 +71,47 @@ def feeding(ledger: Ledger, tell: Callable[[Standing], object]) -> Iterator[None
 
 
 def _feed_on(ledger: Ledger, stop: threading.Event, tell: Callable[[Standing], object]) -> None:
-    wait, alarms = FEED_SECONDS, 0
+    wait, alarms = FEED_SECONDS, _Telling(ledger)
+    # A log that can't be followed has its alarms all the same: one doesn't wait for the other.
+    steps: tuple[tuple[str, Callable[[], object]], ...] = (
+        ("the key keeper can't follow", partial(_feed_all, ledger, tell)),
+        ("alarms can't be put into the log", alarms.tell),
+    )
     while not stop.wait(wait):
         wait = FEED_SECONDS
-        try:
-            stands = ledger.keeper.standing()
-            ledger.keeper_size = stands.read  # another process may have fed it
-            tell(stands)
-            if stands.alarms + stands.refused > alarms:
-                _LOG.error(
-                    "the key keeper raised alarms",
-                    extra={"alarms": stands.alarms, "refused": stands.refused},
-                )
-            alarms = stands.alarms + stands.refused
-            feed(ledger, ledger.head().size)
-        except Exception as error:  # told, and tried again: what isn't followed gets no key
-            wait = FAILED_SECONDS
-            known = isinstance(error, (KeeperRefused, KeeperUnavailable))
-            _LOG.error("the key keeper can't follow", extra={"why": str(error)}, exc_info=not known)
+        for what, step in steps:
+            try:
+                step()
+            except Exception as error:  # told, and tried again: what isn't followed gets no key
+                wait = FAILED_SECONDS
+                known = isinstance(error, (StorageError, LedgerError))
+                _LOG.error(what, extra={"why": str(error)}, exc_info=not known)
+
+
+def _feed_all(ledger: Ledger, tell: Callable[[Standing], object]) -> None:
+    stands = ledger.keeper.standing()
+    ledger.keeper_size = stands.read  # another process may have fed it
+    tell(stands)
+    feed(ledger, ledger.head().size)
+
+
+class _Telling:
+    """Tells of the keeper's alarms: in the server's log as they rise, and in the ledger's."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        """None is told yet; those that an earlier process told stand in the log."""
+        self._ledger, self._alarms = ledger, Alarms(ledger)
+        self._told = self._put = 0
+
+    def tell(self) -> None:
+        """Tell what isn't told; raises StorageError or LedgerError, and then the next call tries it again."""
+        stands = self._ledger.keeper.standing()
+        count = stands.alarms + stands.refused
+        if count > self._told:
+            _LOG.error(
+                "the key keeper raised alarms",
+                extra={"alarms": stands.alarms, "refused": stands.refused},
+            )
+        self._told = count
+        if count != self._put and not self._alarms.put():
+            self._put = count  # not while there was something to put: there may be more

@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
+from typing import Any
 
 from psycopg import Error as DriverError
 from sqlalchemy import Connection
@@ -29,6 +30,7 @@ from ledger.chain import Chain
 from ledger.editions import edition_of
 from ledger.entry import Entry
 from ledger.errors import Refused
+from ledger.event import Event, sign_event
 from ledger.merkle import (
     HASH_BYTES,
     Frontier,
@@ -48,6 +50,8 @@ from ledger.tiles import (
     right_edge_of,
     tile_nodes,
 )
+from ledger.times import format_time
+from ledger.types.declaration import EventType
 from storage.clock import CLOCK_BEHIND_MS, ClockWatch
 from storage.errors import Bug, OutcomeUnknown, Unavailable
 from storage.keytable import Claims, KeyTable
@@ -225,6 +229,29 @@ class Log:
         if self._stopping:
             raise Unavailable("stopped", "the server is stopping")
         self._check_state()
+
+    def by_service(
+        self, kind: EventType, stream: str, body: dict[str, Any], expect: int | None = None
+    ) -> Proposal:
+        """An event of the service's own, dated now and signed, to be appended; raises EventError.
+
+        `expect`: how many entries its stream has then.
+        """
+        assert self._service is not None  # entry 0, which names it, stands
+        (account, key), now = self._service, self._clock()
+        event = Event.of(
+            {
+                "actor": account,
+                "as": {"role": "service"},
+                "at": format_time(now),
+                "body": body,
+                "id": timed_id("ev", now, os.urandom(10)),
+                "stream": stream,
+                "type": kind.name,
+                "v": kind.v,
+            }
+        )
+        return Proposal(event, sign_event(key, self._rules.origin, event.raw), expect)
 
     def append(self, proposals: Sequence[Proposal]) -> list[Outcome]:
         """One outcome for each proposal, in order.

@@ -26,9 +26,11 @@ from crypto.texts import counted
 from durable.errors import StartRefused
 from durable.files import create_file, private_directory
 from keeper.endpoints import EXPECTED, TlsEndpoint, UnixEndpoint, parse_endpoint
+from keeper.errors import KeeperRefused
 from keeper.keks import KEKS
 from keeper.roots import FIRST_ROOT
 from ledger.checkpoint import parse_keys
+from storage.alarms import Alarms, Said
 from storage.feeding import feed
 from storage.maintenance.backup import copy_secrets_folder
 
@@ -171,17 +173,23 @@ def alarms(
     if clear_refused:
         return _clear_refused(settings(data), json_)
     ledger = open_ledger(settings(data))
+    stopped = None
     try:
-        feed(ledger, ledger.head().size)
+        try:
+            feed(ledger, ledger.head().size)
+        except KeeperRefused as error:  # what it doesn't read on for is among the alarms
+            stopped = error
         stands, found = ledger.keeper.standing(), ledger.keeper.alarms()
+        there = Alarms(ledger).entries()
     finally:
         ledger.close()
-    taken = [one for one in found if one.taken]
-    refused = [one for one in found if not one.taken]
-    lines = [
-        *(f"ALARM: entry {one.seq}: {one.what}" for one in taken),
-        *(f"refused: entry {one.seq}: {one.what}" for one in refused),
-    ]
+    if stopped is not None and not found:
+        raise stopped
+    said = [there.get(Said(one.seq, one.wrong, one.taken)) for one in found]
+    told = list(zip(found, said, strict=True))
+    taken = [f"ALARM: entry {a.seq}: {a.what}{_in_log(seq)}" for a, seq in told if a.taken]
+    refused = [f"refused: entry {a.seq}: {a.what}{_in_log(seq)}" for a, seq in told if not a.taken]
+    lines = [*taken, *refused]
     if taken:
         lines.append(
             f"{counted(len(taken), 'alarm')}: somebody wrote into the log what the rules don't give. `heartwood audit` of an "
@@ -192,7 +200,7 @@ def alarms(
             f"{counted(len(refused), 'entry')} refused: somebody gave the keeper what the rules don't give, and it was not "
             "taken. Find out who, then: `heartwood keeper alarms --clear-refused`"
         )
-    fields = {"size": stands.read, "alarms": [asdict(one) for one in found]}
+    fields = {"size": stands.read, "alarms": [{**asdict(one), "said_by": seq} for one, seq in told]}
     read = f"the key keeper has read {counted(stands.read, 'entry')}"
     say(json_, fields, read, *(lines or ["no alarm"]))
     raise typer.Exit(WRONG if found else GOOD)
@@ -238,6 +246,12 @@ def vkeys(
     finally:
         ledger.close()
     say(json_, {"vkeys": found}, *found)
+
+
+def _in_log(seq: int | None) -> str:
+    return (
+        " (not in the log yet: `serve` puts it there)" if seq is None else f" (entry {seq} says so)"
+    )
 
 
 def _folder(config: Settings) -> Path:

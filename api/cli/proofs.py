@@ -255,6 +255,7 @@ def verify(
     fields = {
         "size": report.size, "proven": report.proven, "seconds": round(report.seconds, 3),
         "cosigned": report.cosigned, "restored": [asdict(said) for said in report.restored],
+        "alarms": [asdict(said) for said in report.alarms],
         "warnings": report.warnings,
         "releases": asdict(report.releases) if report.releases else None,
     }  # fmt: skip

@@ -1,10 +1,10 @@
-"""The log itself: how it began, went on from a copy, changed its policy, and was read by an auditor."""
+"""The log itself: how it began, went on from a copy, changed its policy, was read by an auditor, and raised alarms."""
 
 from typing import TYPE_CHECKING
 
 from crypto import canonical
 from crypto.encoding import b64decode
-from ledger.codes import ACCOUNT, POLICY, body
+from ledger.codes import ACCOUNT, POLICY, WRONGS, body
 from ledger.directory import Account, Key, Member
 from ledger.editions import edition_of
 from ledger.errors import Refused
@@ -18,7 +18,17 @@ from ledger.policies import (
     widened,
 )
 from ledger.rows import Look, Row, Wanted, row_named
-from ledger.schema import HASH, KEY_ID, ORIGIN, VERIFIER_KEY, Integer, List, base64_of
+from ledger.schema import (
+    HASH,
+    KEY_ID,
+    ORIGIN,
+    VERIFIER_KEY,
+    Boolean,
+    Integer,
+    List,
+    base64_of,
+    code,
+)
 from ledger.types.declaration import EventType, nothing
 from ledger.types.examples import Example
 
@@ -150,4 +160,17 @@ LOG_OPENED = EventType(
     changes=(),
     wants=nothing,
     example=Example("auditor", lambda sample: {}),
+)
+
+ALARM_RAISED = EventType(
+    "alarm.raised",
+    "ledger",
+    ("service",),
+    body(entry=Integer(), taken=Boolean(), wrong=code(*WRONGS)),
+    since=4,
+    rule=nothing,  # what the key keeper says it found is for people to look at, and for audits to bear out
+    fold=nothing,
+    changes=(),
+    wants=nothing,
+    example=Example("service", lambda sample: {"entry": 7, "taken": True, "wrong": "decision"}),
 )

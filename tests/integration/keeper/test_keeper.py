@@ -447,13 +447,18 @@ def test_a_reading_of_the_log_in_another_form(people: People) -> None:
     path = people.fixture.settings.data / "keeper" / FOLLOWED
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("ALTER TABLE unchecked RENAME TO unverified")
-        connection.execute("INSERT INTO alarms VALUES (3, 'planted', 0)")
+        connection.execute("INSERT INTO wrongs VALUES (3, 'chain', 'planted', 0)")
+        connection.execute("CREATE TABLE alarms (seq INTEGER, what TEXT, taken INTEGER)")
+        connection.execute("INSERT INTO alarms VALUES (4, 'without a code', 0)")
         connection.execute("PRAGMA user_version = 1")
         connection.commit()
     people.fixture.ledger = opened(people.fixture.settings)
     keeper = keeper_of(people.fixture.ledger)
     assert keeper.standing().read == 0 < read
-    assert keeper.alarms() == [Alarm(3, "planted", taken=False)]
+    assert keeper.alarms() == [
+        Alarm(3, "chain", "planted", taken=False),
+        Alarm(4, "rules", "without a code", taken=False),
+    ]
     assert len(ask(people).put(keeper)) == 32
 
 
