@@ -32,14 +32,15 @@ from crypto.blobs import sealed_length
 from crypto.encoding import b64decode
 from crypto.errors import CryptoError
 from crypto.ids import is_id
-from crypto.notes import VerifierKey
+from crypto.notes import Note, VerifierKey
 from identity.actors import Actor
 from journeys.errors import NotThere, RecordsError
-from ledger.errors import ProofError, Tampered
+from ledger.errors import LedgerError, ProofError, Tampered
 from ledger.event import BUNDLE_LIMIT
 from ledger.event import Event as Parsed
 from ledger.facts import Record, Version
-from ledger.layout import size_limit
+from ledger.handovers import HANDOVERS_LIMIT, HandOver
+from ledger.layout import HANDOVER, HANDOVER_PARTS, handover_path, size_limit
 from ledger.policies import DEFAULT_POLICY, Policy
 from ledger.tiles import TILE_WIDTH, split_bundle, tile_path
 from ledger.witnesses import WitnessPolicy
@@ -80,8 +81,27 @@ class HttpClient(LedgerClient):
         self._spools: list[IO[bytes]] = []
         self.origin = origin = self._server.origin
         keeping = KeptInMemory() if kept is None else kept(origin)
-        trusted = TrustedLog(origin, self._server.vkeys, keeping, vkeys)
+        trusted = TrustedLog(origin, self._server.vkeys, keeping, vkeys, self._handovers)
         self._verifier = Verifier(self._server, trusted)
+
+    def _signers_of(self, note: bytes) -> list[VerifierKey]:
+        """Which of the keys that the server names signed a checkpoint, which was checked."""
+        keys = [VerifierKey.parse(text) for text in self._server.vkeys]
+        signed = Note.parse(note).signed_by(keys)
+        return [key for key in keys if key in signed]
+
+    def _handovers(self) -> list[HandOver]:
+        """The hand-overs of the log's keys, as the server shows them; none of a server that knows no such thing."""
+        try:
+            shown = self._server.ask(operations.HANDOVERS)["handovers"]
+            return [
+                HandOver.parse([str(one[part]).encode() for part in HANDOVER_PARTS])
+                for one in shown[:HANDOVERS_LIMIT]
+            ]
+        except NotThere:
+            return []
+        except (LedgerError, KeyError, TypeError) as error:
+            raise Tampered(f"the server's hand-overs of the log's keys: {error}") from error
 
     def close(self) -> None:
         """Close the connection, and let go of what exports left in temporary files."""
@@ -247,6 +267,8 @@ class HttpClient(LedgerClient):
         """A file of the log as an export has it, but for entries; raises Tampered if it isn't there."""
         if path == "log.vkey":
             return "".join(f"{key}\n" for key in self._server.vkeys).encode()
+        if path.startswith(HANDOVER):
+            return self._handover_file(path)
         try:
             return self._bytes(path)
         except NotThere as error:
@@ -260,6 +282,13 @@ class HttpClient(LedgerClient):
             return self._bytes(operations.COSIGNED.path.removeprefix("/"), kind=path)
         except NotThere as error:
             raise Tampered(f"{path}: {error}") from error
+
+    def _handover_file(self, path: str) -> bytes:
+        for number, one in enumerate(self._handovers(), 1):
+            for part, data in zip(HANDOVER_PARTS, one.parts(), strict=True):
+                if path == handover_path(number, part):
+                    return data
+        raise Tampered(f"{path}: the server has no such hand-over")
 
     def _bytes(self, path: str, headers: Mapping[str, str] | None = None, kind: str = "") -> bytes:
         """A file of the log, no longer than its kind (another path, if given) may be; raises Tampered."""
@@ -297,12 +326,13 @@ class HttpClient(LedgerClient):
             self.origin,
             note,
             size,
-            self._server.vkeys,
+            [str(key) for key in self._signers_of(note)],
             registry,
             partial(tile, "entries"),
             tile,
             policy,
             released,
+            [one for one in self._handovers() if one.added.index < size],
         )
 
     def _releases(self, headers: Mapping[str, str]) -> Releases:

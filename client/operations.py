@@ -178,6 +178,12 @@ WITNESSES = Operation(
         "witnesses": [{"behind": 0, "good": True, "name": "w1", "size": 12}],
     },
 )  # fmt: skip
+HANDOVERS = Operation(
+    "handovers", OPEN, "GET", "/v1/log/handovers", "Hand-overs of the log's keys",
+    "the receipts by which whoever has older keys of the log comes to its present ones; none where there is one pair",
+    "The hand-overs, in order",
+    gives={"handovers": [{"added": RECEIPT_TEXT, "first": RECEIPT_TEXT, "key": RECEIPT_TEXT}]},
+)  # fmt: skip
 TILE = Operation(
     "tile", OPEN, "GET", "/tile/{path}", "A tile", "a tile of hashes ([C2SP tlog-tiles](#the-log-for-auditors))",
     "Hashes or entries", gives="…", kind=BYTES, shown="/tile/<L>/<N>[.p/<W>]",
@@ -329,7 +335,7 @@ RECEIPT = Operation(
 )  # fmt: skip
 
 OPERATIONS = (
-    LOG, REGISTRY, CONSISTENCY, CHECKPOINT, COSIGNED, WITNESSES, TILE, ENTRIES, LOG_TOKEN, RELEASES, RELEASED, EVENTS, BUNDLES, CONTENT, RANGE, CHART, HISTORY, EXPORT,
+    LOG, REGISTRY, CONSISTENCY, CHECKPOINT, COSIGNED, WITNESSES, HANDOVERS, TILE, ENTRIES, LOG_TOKEN, RELEASES, RELEASED, EVENTS, BUNDLES, CONTENT, RANGE, CHART, HISTORY, EXPORT,
     CHALLENGE, SIGN_IN, SIGN_OUT, ME, HOSPITAL_SHOWN, GROUP_SHOWN, HOLDER, SUBJECTS, SEAL, STAGE, LOOKUP, ADDRESS, CONSENTS,
     DECISIONS, RECEIPT,
 )  # fmt: skip

@@ -12,11 +12,13 @@ from typing import Protocol
 from crypto.cosignatures import Checkpoint
 from crypto.errors import NoteError
 from crypto.notes import Note, VerifierKey
-from durable.files import create_file, private_directory
+from durable.files import create_file, private_directory, replace_file
 from durable.trusted import TrustedCheckpoint
 from journeys.errors import NotThere
 from ledger.checkpoint import open_checkpoint, parse_keys
-from ledger.errors import ProofError, Tampered
+from ledger.errors import LedgerError, ProofError, Tampered
+from ledger.handovers import HandOver, generations_known, reached
+from ledger.logkeys import Generation, newest_at
 from ledger.merkle import check_consistency
 
 Prove = Callable[[int, int], Sequence[bytes]]
@@ -35,6 +37,10 @@ class Kept(Protocol):
 
     def keep_keys(self, keys: Sequence[str], pinned: bool) -> None:
         """Keep the keys of the first contact, unless some are kept by now; `pinned`: they were got from elsewhere."""
+        ...
+
+    def hand_over(self, keys: Sequence[str]) -> None:
+        """Keep these keys in the place of those that handed over to them."""
         ...
 
     def checkpoint(self) -> bytes | None:
@@ -63,6 +69,10 @@ class KeptInMemory:
     def keep_keys(self, keys: Sequence[str], pinned: bool) -> None:
         """See the port."""
         self._keys = self._keys or tuple(keys)
+
+    def hand_over(self, keys: Sequence[str]) -> None:
+        """See the port."""
+        self._keys = tuple(keys)
 
     def checkpoint(self) -> bytes | None:
         """See the port."""
@@ -107,6 +117,10 @@ class KeptInFiles:
                     f"others from now on; compare {path} with the operator's log.vkey"
                 )
 
+    def hand_over(self, keys: Sequence[str]) -> None:
+        """See the port."""
+        replace_file(self._folder / "log.vkey", "".join(f"{key}\n" for key in keys).encode())
+
     def checkpoint(self) -> bytes | None:
         """See the port."""
         return self._trusted.read()
@@ -120,11 +134,21 @@ class TrustedLog:
     """One log, by its keys: each checkpoint must be signed by all of them and fit the last one kept."""
 
     def __init__(
-        self, origin: str, told: Sequence[str], kept: Kept, pinned: Sequence[VerifierKey] = ()
+        self,
+        origin: str,
+        told: Sequence[str],
+        kept: Kept,
+        pinned: Sequence[VerifierKey] = (),
+        handovers: Callable[[], Sequence[HandOver]] = tuple,
     ) -> None:
-        """`told`: the keys that the server names, taken only where none are `pinned` or kept."""
+        """`told`: the keys that the server names, taken only where none are `pinned` or kept.
+
+        `handovers`: the hand-overs of the log's keys that the server shows; each is proved.
+        """
         self.origin, self._told, self._kept, self._pinned = origin, told, kept, tuple(pinned)
+        self._handovers = handovers
         self._keys: tuple[VerifierKey, ...] = ()
+        self._generations: list[Generation] = []
 
     def size(self) -> int:
         """The size of the last checkpoint that was kept; 0 before the first."""
@@ -133,10 +157,7 @@ class TrustedLog:
 
     def check(self, note: bytes, prove: Prove) -> Checkpoint:
         """The checkpoint of a note, after it is kept (if it is the largest so far); raises Tampered."""
-        try:
-            checkpoint = open_checkpoint(note, self.keys())
-        except NoteError as error:
-            raise Tampered(f"the server's {_named(error)}") from error
+        checkpoint = self._opened(note, prove)
         while True:
             before = self._kept.checkpoint()
             if before is not None:
@@ -148,6 +169,38 @@ class TrustedLog:
                     return checkpoint
             if self._kept.advance(before, checkpoint.size, note):
                 return checkpoint
+
+    def _opened(self, note: bytes, prove: Prove) -> Checkpoint:
+        """The checkpoint of a note that the log's keys signed, or those that they handed over to."""
+        keys = self.keys()
+        try:
+            return self._signed(note)
+        except NoteError as error:
+            try:
+                self._learn(keys, prove)
+                return self._signed(note)
+            except (NoteError, ProofError, LedgerError):
+                raise Tampered(f"the server's {_named(error)}") from error
+
+    def _signed(self, note: bytes) -> Checkpoint:
+        if not self._generations:
+            return open_checkpoint(note, self.keys())
+        one = newest_at(self._generations, Checkpoint.parse(Note.parse(note).text).size)
+        return open_checkpoint(note, one.keys if one else self.keys())
+
+    def _learn(self, keys: tuple[VerifierKey, ...], prove: Prove) -> None:
+        """Learn the log's other keys from the hand-overs that the server shows; raises ProofError or Tampered."""
+
+        def check(signed: Checkpoint, shown: Checkpoint) -> None:
+            self._compare(signed, shown, prove)
+            if (before := self._kept.checkpoint()) is not None:
+                self._compare(self._last(before), shown, prove)
+
+        self._generations = generations_known(keys, self._handovers(), check)
+        newest = self._generations[-1].keys
+        if not set(newest) <= set(keys):
+            self._keys = newest
+            self._kept.hand_over([str(key) for key in newest])
 
     def keys(self) -> tuple[VerifierKey, ...]:
         """The log's verifier keys: pinned, or kept at the first contact. Raises Tampered."""
@@ -167,12 +220,30 @@ class TrustedLog:
             )
         self._kept.keep_keys(given, bool(self._pinned))
         if set(self._kept.keys()) != set(given):
+            if (found := self._handed_over(keys)) is not None:
+                return found
             whose = "given" if self._pinned else "named by the server"
             raise Tampered(
                 f"the verifier keys {whose} for {self.origin} are not those kept at the first contact in "
                 f"{self._kept.place}; if you know from elsewhere that they are the log's, remove that and try again"
             )
         return keys
+
+    def _handed_over(self, given: tuple[VerifierKey, ...]) -> tuple[VerifierKey, ...] | None:
+        """The newer of the kept and the `given` keys, where the one was handed over to the other; None where it wasn't.
+
+        Keys that only the server names are never taken for it.
+        """
+        try:
+            kept, shown = tuple(parse_keys(self._kept.keys())), self._handovers()
+            if set(given) <= reached(kept, shown):
+                if not self._pinned:
+                    return kept
+                self._kept.hand_over([str(key) for key in given])
+                return given
+            return kept if set(kept) <= reached(given, shown) else None
+        except (NoteError, LedgerError):
+            return None
 
     def _last(self, note: bytes) -> Checkpoint:
         try:

@@ -12,13 +12,14 @@ from pathlib import Path
 from consent.released import Compared, Comparison
 from consent.replay import Replay, Wrong
 from crypto.texts import counted
-from ledger.auditor import check_witnesses, older_checkpoint
+from ledger.auditor import check_witnesses, given_keys, older_checkpoint, unproven_checkpoint
 from ledger.checkpoint import Checkpoint
 from ledger.commands import moment, run_tool, tell
 from ledger.entry import Entry
 from ledger.errors import Tampered
 from ledger.files import export_reader, list_files, read_file, read_policy, read_vkeys
 from ledger.follower import Follower
+from ledger.logkeys import LOG, LogKeyRow, LogKeys, generations_of
 from ledger.merkle import Frontier, leaf_hash
 from ledger.release_log import RELEASES, ReleaseLog, check_releases
 from ledger.remarks import Raised, Restored, future_warning, raised_of, restored_of
@@ -106,8 +107,8 @@ def audit_export(
     now = time.time_ns() // 1_000_000 if now is None else now
     read = export_reader(directory)
     checkpoint, keys = read_checkpoint(read, vkeys)
-    check_witnesses(read, keys, policy)
-    older = older_checkpoint(since, keys) if since else Checkpoint(checkpoint.origin, 0, b"")
+    check_witnesses(read, [*keys, *given_keys(vkeys, keys)], policy)
+    older = unproven_checkpoint(since) if since else Checkpoint(checkpoint.origin, 0, b"")
     if older.size > checkpoint.size:
         raise Tampered(
             f"the older export has {counted(older.size, 'entry')}, this one {checkpoint.size}"
@@ -132,6 +133,8 @@ def audit_export(
     finally:
         if collecting:
             gc.enable()
+    if since:
+        older_checkpoint(since, LogKeys(generations_of(replay.rows.group(LogKeyRow, LOG))))
     warnings = future_warning(Entry.parse(raw).time, now) if raw and not replay.wrong else []
     seconds = time.perf_counter() - began
     return Audit(

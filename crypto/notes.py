@@ -124,14 +124,15 @@ class LogSigner:
 
     def sign(self, checkpoint: Checkpoint, timestamp: int) -> bytes:
         """The note of `checkpoint` with both signatures, at `timestamp` Unix seconds."""
+        return checkpoint.text() + b"\n" + self.lines(checkpoint, timestamp)
+
+    def lines(self, checkpoint: Checkpoint, timestamp: int) -> bytes:
+        """Both signature lines alone."""
         text = checkpoint.text()
         message = ml_dsa_message(self.keys[1].name, timestamp, checkpoint)
         second = struct.pack(">Q", timestamp) + self._ml_dsa.sign(message)
-        lines = [
-            signature_line(self.keys[0], self._ed25519.sign(text)),
-            signature_line(self.keys[1], second),
-        ]
-        return text + b"\n" + b"".join(lines)
+        first = signature_line(self.keys[0], self._ed25519.sign(text))
+        return first + signature_line(self.keys[1], second)
 
 
 class Cosigner:

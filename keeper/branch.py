@@ -8,9 +8,11 @@ from crypto.notes import VerifierKey
 from durable.errors import StartRefused
 from durable.trusted import TrustedCheckpoint
 from keeper.following import FollowedLog
+from keeper.logkeys import open_followed
 from keeper.protocol import Conflict, Evidence
-from ledger.checkpoint import Checkpoint, open_checkpoint, said_by
+from ledger.checkpoint import Checkpoint, said_by
 from ledger.errors import ProofError
+from ledger.logkeys import Generation
 from ledger.merkle import check_consistency
 
 NOTES_CACHED = 64
@@ -35,11 +37,15 @@ class Branch:
         """Goes on from what `trusted` holds; raises StartRefused where that is not signed by `log_keys`."""
         self._log_keys, self._trusted, self._clock = tuple(log_keys), trusted, clock
         self._read = followed
-        self.opened = lru_cache(maxsize=NOTES_CACHED)(self._open)
-        """The checkpoint of a note that all of the log's keys signed; raises NoteError."""
+        self._opened = lru_cache(maxsize=NOTES_CACHED)(self._open)
         self._floor = self._last_seen()
         self._known: dict[int, bytes] = {}
         """Roots by size, all of the one branch."""
+
+    def opened(self, note: bytes) -> Checkpoint:
+        """The checkpoint of a note that the log's keys signed, as `open_followed` says; raises NoteError."""
+        generations, read = self._read.log_keys()
+        return self._opened(note, generations, min(read, said_by(note).size))
 
     @property
     def seen(self) -> Checkpoint:
@@ -50,7 +56,15 @@ class Branch:
     def take(self, since: int, raws: Sequence[bytes], note: bytes, proof: Sequence[bytes]) -> int:
         """Read the entries from `since` on; see `FollowedLog.take`. Raises NoteError too."""
         shown = self.opened(note)
-        size = self._read.take(since, raws, shown, proof, self._floor, self._clock())
+        size = self._read.take(
+            since,
+            raws,
+            shown,
+            proof,
+            self._floor,
+            self._clock(),
+            lambda keys, read: self._opened(note, tuple(keys), read),
+        )
         end = self._read.end()
         if (end.size, end.root) == (shown.size, shown.root):  # of as many entries there are others
             self._keep(shown)
@@ -112,15 +126,15 @@ class Branch:
             self._known.pop(next(iter(self._known)), None)
         self._known[shown.size] = shown.root
 
-    def _open(self, note: bytes) -> Checkpoint:
-        return open_checkpoint(note, self._log_keys)
+    def _open(self, note: bytes, generations: tuple[Generation, ...], read: int) -> Checkpoint:
+        return open_followed(note, self._log_keys, generations, read)
 
     def _last_seen(self) -> Checkpoint:
         note = self._trusted.read()
         if note is None:
             return Checkpoint(self._log_keys[0].name, 0, b"")
         try:
-            return self._open(note)
+            return self.opened(note)
         except CryptoError as error:
             raise StartRefused(
                 f"the keeper's last checkpoint is not valid: {error}. Restore it from the keeper's backup."

@@ -9,7 +9,7 @@ auditor's to check: no key hangs on them.
 
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +43,7 @@ from ledger.entry import Entry, nested_event
 from ledger.errors import LedgerError, ProofError
 from ledger.facts import Record
 from ledger.forms import parse_entry
+from ledger.logkeys import Generation, LogKeyRow, generations_of
 from ledger.merkle import Frontier, check_consistency, leaf_hash
 from ledger.policies import LOG, PolicyRow, policy_at
 from ledger.signers import check_event
@@ -126,6 +127,16 @@ class FollowedLog:
             edge = self._at(connection)
             return Checkpoint(self._origin, edge.size, edge.tree.root() if edge.size else b"")
 
+    def log_keys(self) -> tuple[tuple[Generation, ...], int]:
+        """The generations of the log's keys that the entries name which were read, and how many those are."""
+        with self._file.using() as connection:
+            self._rows.connection = connection
+            size = self._at(connection).size
+            return self._generations(), size
+
+    def _generations(self) -> tuple[Generation, ...]:
+        return generations_of(self._rows.group(LogKeyRow, LOG))
+
     def take(
         self,
         since: int,
@@ -134,11 +145,14 @@ class FollowedLog:
         proof: Sequence[bytes],
         floor: Checkpoint,
         now: int,
+        signed: Callable[[Sequence[Generation], int], object] = lambda generations, size: None,
     ) -> int:
         """Read the entries from `since` on, which lie under the checkpoint `shown`; gives how many were read by then.
 
         Nothing is read where `since` isn't how many were read before. `proof`: the consistency proof from the last of
-        them to the checkpoint; `floor`: a checkpoint that the reading must come by; `now`: Unix ms. Raises ProofError
+        them to the checkpoint; `floor`: a checkpoint that the reading must come by; `now`: Unix ms;
+        `signed(generations, size)` raises NoteError unless the log's keys, as the first `size` entries name them, signed the
+        checkpoint. Raises ProofError
         for entries that are not under it, and KeeperRefused where one of them changes rights and is wrong: none of them
         is read then.
         """
@@ -158,6 +172,7 @@ class FollowedLog:
                                 "this is another log than the one that was seen before"
                             )
                     _check_under(edge, shown, proof)
+                    signed(self._generations(), edge.size)
                     if not since and not self._pin.exists():  # not before it is proved
                         create_file(self._pin, leaf_hash(raws[0]).hex().encode() + b"\n")
                     self._write(connection, edge)

@@ -8,6 +8,7 @@ word about the log, and keeps the last checkpoint it saw in a file of its own (`
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -430,11 +431,11 @@ class KeyKeeper:
 
         It extends nothing that was seen, so nothing proves it but the operator's signature. Raises KeeperRefused.
         """
-        checkpoint = restored.verify(self._log_keys)
+        checkpoint = self._under_any(restored)
         entry, created = Entry.parse(restored.entry), Entry.parse(first.entry)
         operator = created.event.body["operator"]
         if (
-            first.verify(self._log_keys) != checkpoint
+            self._under_any(first) != checkpoint
             or first.index
             or entry.event.type.name != "ledger.restored"
         ):
@@ -450,6 +451,14 @@ class KeyKeeper:
             self._folder, restored.checkpoint
         )  # first: a crash leaves no witness of two histories
         self._branch.go_on_from(restored.checkpoint)
+
+    def _under_any(self, receipt: Receipt) -> Checkpoint:
+        """The checkpoint of a receipt, signed by a generation of the log's keys: which of them count isn't known after a loss."""
+        generations = self._followed.log_keys()[0]
+        for one in reversed(generations):
+            with suppress(CryptoError):
+                return receipt.verify(one.keys)
+        return receipt.verify(self._log_keys)
 
     def close(self) -> None:
         """Write the last checkpoint seen, close the store."""

@@ -17,10 +17,11 @@ from keeper.following import FOLLOWED, FollowedLog
 from keeper.keeper import KeyKeeper
 from keeper.keks import KEKS, KekStore
 from keeper.listening import Listener, UnixListener
+from keeper.logkeys import open_followed
 from keeper.releases import Releases, open_signer
 from keeper.roots import RecordRoots, Unlock
 from keeper.server import KeeperServer, OneKeeper
-from ledger.checkpoint import open_checkpoint, parse_keys
+from ledger.checkpoint import parse_keys
 
 CHECKPOINT = "checkpoint"
 """The last checkpoint that it saw."""
@@ -43,10 +44,12 @@ def open_keeper(
     keys, folder = parse_keys(place.vkeys), Path(place.folder)
     store = KekStore(folder / KEKS, create)
     try:
-        trusted = TrustedCheckpoint(
-            folder / CHECKPOINT, WRITE_MS, lambda note: open_checkpoint(note, keys).size
-        )
         followed = FollowedLog(folder / FOLLOWED, keys[0].name)
+        trusted = TrustedCheckpoint(
+            folder / CHECKPOINT,
+            WRITE_MS,
+            lambda note: open_followed(note, keys, *followed.log_keys()).size,
+        )
         cosigner = open_cosigner(folder, keys[0].name, place.secret)
         releases = Releases(folder, clock)
         releases.take_over(store.old_used())

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from crypto.errors import CryptoError, FormError
-from crypto.notes import VerifierKey
+from crypto.notes import Note, VerifierKey
 from crypto.texts import counted
 from ledger.checkpoint import Checkpoint, open_checkpoint, parse_keys
 from ledger.digest import BundleDigest, digest_bundle, registered_keys
@@ -137,7 +137,7 @@ def verify_export(
     checkpoint, keys = read_checkpoint(read, vkeys)
     check_layout(paths, checkpoint.size)
     check_key_files(read, set(paths), keys)
-    cosigned = check_witnesses(read, keys, policy)
+    cosigned = check_witnesses(read, [*keys, *given_keys(vkeys, keys)], policy)
     bundles = {path for path in paths if path.startswith("tile/entries/")}
     for path in sums.keys() - early - bundles:
         check_sum(path, read(path), sums[path])
@@ -151,8 +151,8 @@ def verify_export(
             verifier.take(bundle)
     verifier.finish(checkpoint, read("registry.json"), keys)
     if at_least is not None:
-        check_at_least(read, checkpoint, at_least, keys)
-    older = None if since is None else older_checkpoint(since, keys)
+        check_at_least(read, checkpoint, at_least, verifier.log_keys)
+    older = None if since is None else older_checkpoint(since, verifier.log_keys)
     if older is not None:
         check_extends(read, checkpoint, older, "the older export")
     earlier = None if since is None else export_reader(since)
@@ -172,6 +172,11 @@ def verify_export(
         released,
         tuple(verifier.alarms),
     )
+
+
+def given_keys(vkeys: Sequence[str] | None, keys: Sequence[VerifierKey]) -> list[VerifierKey]:
+    """The keys given from outside that are not among the log's present ones: those that were handed over."""
+    return [key for key in parse_keys(vkeys) if key not in keys] if vkeys else []
 
 
 def check_witnesses(
@@ -292,6 +297,15 @@ def older_checkpoint(directory: Path, keys: Sequence[VerifierKey]) -> Checkpoint
         raise Tampered(f"the older export's checkpoint: {words}") from error
 
 
+def unproven_checkpoint(directory: Path) -> Checkpoint:
+    """The same of whatever log, before it is known by whose keys it must be signed; raises Tampered."""
+    try:
+        return Checkpoint.parse(Note.parse(export_reader(directory)("checkpoint")).text)
+    except CryptoError as error:
+        words = str(error).removeprefix("checkpoint: ")
+        raise Tampered(f"the older export's checkpoint: {words}") from error
+
+
 def check_receipt(data: bytes, vkeys: Sequence[str] | None, policy: bytes | None = None) -> Receipt:
     """A receipt that holds under the given keys (without keys: whose path is of the right shape).
 
@@ -323,7 +337,10 @@ def check_against(
     a witness policy from outside. Gives the checkpoint; raises Tampered, ProofError and FormError.
     """
     checkpoint, keys = read_checkpoint(read, vkeys)
+    known = [*keys, *given_keys(vkeys, keys)]
     if policy is not None:
-        outside_policy(policy, keys).check(read("checkpoint"), keys)
-    check_at_least(read, checkpoint, receipt.text(), keys)
+        outside_policy(policy, known).check(read("checkpoint"), known)
+    if vkeys is None:
+        receipt.verify(keys)
+    check_extends(read, checkpoint, receipt.verify_path(), "the older receipt")
     return checkpoint

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from crypto.cosignatures import Checkpoint
 from crypto.errors import NoteError
 from crypto.notes import Note, VerifierKey
+from ledger.logkeys import LogKeys
 from ledger.merkle import EMPTY_ROOT
 
 __all__ = ["Checkpoint", "open_checkpoint", "parse_keys", "said_by"]
@@ -19,8 +20,15 @@ def parse_keys(lines: Sequence[str]) -> list[VerifierKey]:
 
 
 def open_checkpoint(note: bytes, keys: Sequence[VerifierKey]) -> Checkpoint:
-    """The checkpoint of `note`; every one of the log's `keys` must have signed it; raises NoteError."""
+    """The checkpoint of `note`; every one of the log's `keys` must have signed it; raises NoteError.
+
+    Of keys whose generations are known (`LogKeys`): every one that counts at its size.
+    """
     parsed = Note.parse(note)
+    if isinstance(keys, LogKeys):
+        keys = keys.at(Checkpoint.parse(parsed.text).size)
+        if not keys:
+            raise NoteError("checkpoint: no key of the log counts at its size")
     signed = parsed.verify(keys)
     missing = [key for key in keys if key not in signed]
     if missing:

@@ -19,6 +19,10 @@ Read = Callable[[str], bytes]
 FIXED_FILES = ("README", "checkpoint", "log.vkey", "policy", "registry.json")
 KEY_FILES = {ED25519: "log.ed25519.vkey", ML_DSA_44_COSIGNATURE: "log.mldsa44.vkey"}
 """The files that hold one key of the log each, by its type; exports of 0.1.0 have none."""
+HANDOVER = "handover/"
+"""The folder of hand-overs of the log's keys, numbered from 1."""
+HANDOVER_PARTS = ("added", "key", "first")
+"""The receipts of a hand-over; see `ledger.handovers`."""
 BUNDLE_BYTES_LIMIT = TILE_WIDTH * (2 + ENTRY_LIMIT)
 """Longest entry bundle in bytes."""
 TILE_BYTES_LIMIT = TILE_WIDTH * HASH_BYTES
@@ -49,12 +53,19 @@ def size_limit(path: str) -> int:
     name = path.removeprefix("releases/")
     if name.startswith("tile/entries/"):
         return BUNDLE_BYTES_LIMIT
+    if name.startswith(HANDOVER):
+        return 2 * NOTE_LIMIT
     return TILE_BYTES_LIMIT if name.startswith("tile/") else _LIMITS.get(name, TEXT_LIMIT)
 
 
 def manifest_limit(paths: Iterable[str]) -> int:
     """Most bytes that the manifest may have beside the files that are there."""
     return MANIFEST_SPARE + 2 * sum(_MANIFEST_LINE + 4 * len(path) for path in paths)
+
+
+def handover_path(number: int, part: str) -> str:
+    """The file of a receipt of a hand-over, from 1."""
+    return f"{HANDOVER}{number}/{part}.tlog-proof"
 
 
 def check_manifest(
@@ -96,11 +107,11 @@ def check_folders(folders: Iterable[str], paths: Iterable[str]) -> None:
 
 
 def check_layout(paths: Iterable[str], size: int) -> None:
-    """Exactly the files that an export of `size` entries has (beside `releases/`).
+    """Exactly the files that an export of `size` entries has (beside `releases/`, and hand-overs of keys).
 
     The first that is missing ends it, so the work is bounded by the files that are there.
     """
-    there = {path for path in paths if not path.startswith("releases/")}
+    there = {path for path in paths if not path.startswith(("releases/", HANDOVER))}
     known = {"manifest"}
     for expected in (FIXED_FILES, tree_paths_of(size)):
         for path in expected:

@@ -20,7 +20,9 @@ from ledger.entry import Entry, nested_event
 from ledger.errors import LedgerError, ProofError, Tampered
 from ledger.event import Event
 from ledger.forms import KINDS, Signer
+from ledger.handovers import followed, read_handovers
 from ledger.layout import Read, check_tile
+from ledger.logkeys import LogKeyRow, LogKeys, generations_of
 from ledger.merkle import (
     HASH_BYTES,
     Frontier,
@@ -51,21 +53,57 @@ _READINGS = frozenset(name for name, kind in KINDS.items() if kind.reading)
 def read_checkpoint(
     read: Read, vkeys: Sequence[str] | None
 ) -> tuple[Checkpoint, list[VerifierKey]]:
-    """The checkpoint, signed by every key of the log; `vkeys` from outside, else those of the export."""
+    """The checkpoint, signed by every key of the log, and those keys.
+
+    `vkeys` from outside are among them, or handed over to them in the log.
+    """
     *own, end = read("log.vkey").decode("utf-8", "replace").split("\n")
     if end:
         raise Tampered("log.vkey: expected verifier keys, each on a line of its own")
+    keys = _keys(own, "log.vkey")
+    outside = keys if vkeys is None else _keys(vkeys, "the keys given from outside")
+    apart = Tampered("log.vkey: holds other keys than those given from outside")
+    if outside[0].name != keys[0].name or {k.kind for k in outside} != {k.kind for k in keys}:
+        raise apart
     try:
-        keys = parse_keys(own if vkeys is None else vkeys)
+        checkpoint = open_checkpoint(read("checkpoint"), keys)
     except CryptoError as error:
-        place = "log.vkey" if vkeys is None else "the keys given from outside"
-        raise Tampered(f"{place}: {error}") from error
-    if vkeys is not None and sorted(own) != sorted(vkeys):
-        raise Tampered("log.vkey: holds other keys than those given from outside")
-    try:
-        return open_checkpoint(read("checkpoint"), keys), keys
-    except CryptoError as error:
+        if not set(outside) <= set(keys):
+            raise apart from error
         raise Tampered(f"checkpoint: {str(error).removeprefix('checkpoint: ')}") from error
+    if not set(outside) <= set(_followed(read, outside, checkpoint, keys)):
+        raise apart
+    return checkpoint, keys
+
+
+def _keys(texts: Sequence[str], place: str) -> list[VerifierKey]:
+    try:
+        return parse_keys(texts)
+    except CryptoError as error:
+        raise Tampered(f"{place}: {error}") from error
+
+
+def _followed(
+    read: Read, outside: Sequence[VerifierKey], now: Checkpoint, keys: Sequence[VerifierKey]
+) -> Sequence[VerifierKey]:
+    """`outside` itself where it is among the `keys` of the checkpoint `now`, or is handed over to them; else nothing."""
+    if set(outside) <= set(keys):
+        return outside
+
+    def there(path: str) -> bool:
+        try:
+            return bool(read(path))
+        except Tampered:
+            return False
+
+    def check(shown: Checkpoint) -> None:
+        check_extends(read, now, shown, "the hand-over of the log's keys")
+
+    try:
+        last = followed(outside, read_handovers(read, there), check)
+    except ProofError as error:
+        raise Tampered(f"handover: {error}") from error
+    return outside if set(last) <= set(keys) else ()
 
 
 @dataclass
@@ -96,6 +134,7 @@ class LogVerifier:
 
     def __post_init__(self) -> None:
         """Nothing taken so far."""
+        self.log_keys = LogKeys(())
         self._chain = Chain()
         self._rows = Rows()
         self._upper = Frontier()
@@ -230,8 +269,34 @@ class LogVerifier:
             )
         if b64decode(last_policy(self._rows).registry, 32) != hashlib.sha256(registry).digest():
             raise Tampered("registry.json: its SHA-256 is not the one that the log named last")
-        if sorted(body["log_keys"]) != sorted(str(key) for key in keys):
-            raise Tampered("log.vkey: its keys are not those that entry 0 names")
+        self.log_keys = LogKeys(generations_of(self._rows.group(LogKeyRow, LOG)))
+        if set(self.log_keys.at(checkpoint.size)) != set(keys):
+            which = "entry 0 names" if len(self.log_keys.generations) == 1 else "the log names"
+            raise Tampered(f"log.vkey: its keys are not those that {which}")
+        self._check_handovers(checkpoint)
+
+    def _check_handovers(self, now: Checkpoint) -> None:
+        """There is a hand-over for each pair of generations, signed by the one and naming the other."""
+        read, there = self.read, list(read_handovers(self.read, self._is_there))
+        generations = self.log_keys.generations
+        if len(there) != len(generations) - 1:
+            raise Tampered(
+                f"handover: got {len(there)}, expected {len(generations) - 1}, as the log names them"
+            )
+        for one, before, after in zip(there, generations, generations[1:], strict=False):
+            try:
+                shown, fresh = one.follow(before.keys)
+            except (CryptoError, LedgerError) as error:
+                raise Tampered(f"handover: {error}") from error
+            if fresh != after.keys:
+                raise Tampered(f"handover: names other keys than entry {after.added}")
+            check_extends(read, now, shown, "the hand-over of the log's keys")
+
+    def _is_there(self, path: str) -> bool:
+        try:
+            return bool(self.read(path))
+        except Tampered:
+            return False
 
     def _sign(self, seq: int, signer: Signer, stream: str, number: int, time: int) -> None:
         """A plain entry's signer, who stays good until the directory changes (an auditor's term ends by

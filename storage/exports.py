@@ -15,7 +15,8 @@ from durable.errors import StorageError
 from keeper.protocol import Keeper
 from ledger.editions import edition_of
 from ledger.entry import Entry
-from ledger.layout import KEY_FILES
+from ledger.handovers import HandOver
+from ledger.layout import HANDOVER_PARTS, KEY_FILES, handover_path
 from ledger.merkle import HASH_BYTES, leaf_hash
 from ledger.registry import registry_json
 from ledger.release_log import RELEASES
@@ -29,6 +30,7 @@ from ledger.tiles import (
 )
 from ledger.witnesses import WitnessPolicy
 from storage.ledger import Ledger
+from storage.logkeys import hand_overs, keys_in
 from storage.reader import LogReader, cosigned_under
 from storage.sql.entries import EntryStore
 from storage.stores import Stores
@@ -95,6 +97,8 @@ class Source:
     """The witness policy that the checkpoint meets; empty: none, as it demands no cosignature."""
     releases: Releases | None = None
     """What the key keeper gave out; None where that is left out."""
+    handovers: Sequence[HandOver] = ()
+    """The hand-overs of the log's keys, in order."""
 
 
 def write_export(
@@ -124,16 +128,22 @@ def write_export(
         def tile(level: int, number: int, width: int) -> bytes:
             return log.store.tile(connection, level, number)[: width * HASH_BYTES]
 
-        vkeys = [str(key) for key in log.vkeys]
         size, note, demanded = head.size, head.checkpoint, b""
         # What was appended and cosigned since this transaction began is none of what it reads.
         if policy is not None and (
             found := cosigned_under(log.store, policy, log.vkeys, head.size)
         ):
-            size, note, demanded = found.size, found.note, policy.text(vkeys[0])
+            size, note = found.size, found.note
+        keys = keys_in(log.store, connection)
+        vkeys = [str(key) for key in keys.at(size)]
+        if policy is not None and note != head.checkpoint:
+            demanded = policy.text(vkeys[0])
         edition = edition_of(_registry(log.store, connection, size) or head.registry)
         registry = registry_json(edition) if edition else registry_json()
-        source = Source(head.origin, note, size, vkeys, registry, bundle, tile, demanded, releases)
+        handovers = hand_overs(log.store, keys, size)
+        source = Source(
+            head.origin, note, size, vkeys, registry, bundle, tile, demanded, releases, handovers
+        )
         return write_source(source, directory, progress)
 
 
@@ -174,6 +184,9 @@ def write_source(
     _put_keys(put, source.vkeys)
     put("policy", source.policy or f"log {source.vkeys[0]}\nquorum none\n".encode())
     put("registry.json", source.registry)
+    for number, one in enumerate(source.handovers, 1):
+        for part, data in zip(HANDOVER_PARTS, one.parts(), strict=True):
+            put(handover_path(number, part), data)
     for number, width in level_tiles(source.size, 0):
         put(tile_path("entries", number, width), source.bundle(number, width))
         progress(number * TILE_WIDTH + width, source.size)

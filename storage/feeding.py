@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from functools import partial
 
 from durable.errors import StorageError
-from keeper.errors import KeeperUnavailable
+from keeper.errors import KeeperRefused, KeeperUnavailable
 from keeper.protocol import FOLLOW_BYTES, FOLLOW_ENTRIES, Standing
 from ledger.errors import LedgerError
 from storage.alarms import Alarms
 from storage.ledger import Ledger
+from storage.logkeys import hand_over_note
 
 FEED_SECONDS = 0.2
 """How long what was appended may lie before the keeper is given it, while nobody asks it for anything."""
@@ -36,11 +37,14 @@ def feed(ledger: Ledger, size: int) -> None:
                 head = ledger.store.head(connection)
                 if head is None or head.size <= stands:
                     return
-                end = min(stands + FOLLOW_ENTRIES, head.size)
-                entries = _fitting(ledger.store.range(connection, stands, end))
-            end = stands + len(entries)
-            proof = ledger.prove(end, head.size) if end < head.size else []
-            ledger.keeper_size = ledger.keeper.follow(stands, entries, head.checkpoint, proof)
+            handed = _handed_over(ledger, stands)
+            newest = head.size, head.checkpoint
+            try:
+                _give(ledger, stands, *(handed or newest))
+            except KeeperRefused:
+                if handed is None:
+                    raise
+                _give(ledger, stands, *newest)  # it was made with later keys than that has
     finally:
         ledger.feeding.release()
 
@@ -53,6 +57,27 @@ def _fitting(entries: list[bytes]) -> list[bytes]:
         if size > FOLLOW_BYTES:
             return entries[:number]
     return entries
+
+
+def _give(ledger: Ledger, stands: int, under: int, note: bytes) -> None:
+    """Give the keeper the next entries, which lie under a checkpoint of `under` entries."""
+    end = min(stands + FOLLOW_ENTRIES, under)
+    with ledger.database.read() as connection:
+        entries = _fitting(ledger.store.range(connection, stands, end))
+    end = stands + len(entries)
+    proof = ledger.prove(end, under) if end < under else []
+    ledger.keeper_size = ledger.keeper.follow(stands, entries, note, proof)
+
+
+def _handed_over(ledger: Ledger, stands: int) -> tuple[int, bytes] | None:
+    """The checkpoint in which keys of the log are handed over that the keeper hasn't read of; None for the newest.
+
+    It knows no other keys than those that signed that one.
+    """
+    for one in ledger.vkeys.generations[1:]:
+        if one.added >= stands:
+            return hand_over_note(ledger.database, one.added)
+    return None
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from ledger.sequencer import Outcome, Proposal
 from storage.blobs.files import BlobStore
 from storage.keytable import KeyTable
 from storage.log import CommittedBatch, Log
+from storage.logkeys import StoredKeys
 from storage.reader import LogReader
 from storage.signatures import SignatureChecks
 from storage.sql.identifiers import Identifiers
@@ -22,6 +23,7 @@ from storage.tokens import TokenStore
 class Ledger(LogReader):
     """What the journeys work with. Thread-safe; `close` finishes what was accepted."""
 
+    vkeys: StoredKeys
     keys: KeyTable
     blobs: BlobStore
     identifiers: Identifiers

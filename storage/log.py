@@ -22,7 +22,7 @@ from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalErr
 from crypto.cosignatures import Checkpoint
 from crypto.encoding import b64decode
 from crypto.ids import timed_id
-from crypto.notes import LogSigner
+from crypto.notes import VerifierKey
 from crypto.signing import SigningKey
 from durable.errors import StorageError
 from durable.trusted import TrustedCheckpoint
@@ -55,6 +55,7 @@ from ledger.types.declaration import EventType
 from storage.clock import CLOCK_BEHIND_MS, ClockWatch
 from storage.errors import Bug, OutcomeUnknown, Unavailable
 from storage.keytable import Claims, KeyTable
+from storage.logkeys import Signers, keys_of
 from storage.rollback import RollbackGuard
 from storage.sql.entries import EntryStore, Head, StreamEnd, empty_head
 from storage.sql.rowcache import RowCache
@@ -75,6 +76,9 @@ ERROR_CHARACTERS = 300
 """Most of another's error that is told."""
 PUBLISH_MS = 1_000
 """Least time between two published checkpoints, and most between two anchors."""
+
+HANDING_OVER = frozenset({"log_key.added", "log_key.retired"})
+"""The types whose batch is published whatever its time: readers learn of the log's keys from its checkpoint."""
 
 _LOG = logging.getLogger(__name__)
 _OUTSIDE = (OSError, MemoryError, OperationalError, InterfaceError)
@@ -176,21 +180,22 @@ class Log:
         self,
         store: EntryStore,
         keys: KeyTable,
-        signer: LogSigner,
+        signers: Signers,
+        log_keys: Sequence[VerifierKey],
         service: tuple[str, SigningKey] | None,
         rules: Rules,
         trusted: TrustedCheckpoint,
         watch: ClockWatch,
         restored: bool = False,
     ) -> None:
-        """`service`: account and key that sign refusals; None only while entry 0 is written.
+        """`log_keys`: by which checkpoints that others wrote are judged; `service`: account and key that sign refusals; None only while entry 0 is written.
 
         `restored`: the operator declares a loss, so what is lost isn't asked for.
         """
-        self._store, self._keys, self._signer, self._service = store, keys, signer, service
+        self._store, self._keys, self._signers, self._service = store, keys, signers, service
         self._rules, self._trusted = rules, trusted
         self._watch, self._clock = watch, watch.wall
-        self._guard = RollbackGuard(store, None if restored else trusted, signer.keys)
+        self._guard = RollbackGuard(store, None if restored else trusted, log_keys)
         self._state: _State | None = None
         self._queue: queue.Queue[PendingAppend | None] = queue.Queue()
         self._waiting = 0
@@ -506,10 +511,19 @@ class Log:
             now=now,
             service=self._service,
             new_event_id=lambda: timed_id("ev", now, os.urandom(10)),
-            claim=claims.claim,
+            claim=lambda event: self._claim(claims, event),
             known=known.get,
         )
         return batch
+
+    def _claim(self, claims: Claims, event: Event) -> None:
+        """Raises Refused unless the keys that an event names are here: those of records, and the log's own."""
+        claims.claim(event)
+        if event.type.name == "log_key.added":
+            keys = tuple(map(VerifierKey.parse, event.body["log_keys"]))
+            if not self._signers.has(keys):
+                raise Refused("key", "got keys of the log whose private keys are not here: run `heartwood log-key "
+                              "rotate` at the server")  # fmt: skip
 
     def _write(self, connection: Connection, state: _State, batch: Batch) -> _State:
         store, head = self._store, state.head
@@ -531,12 +545,14 @@ class Log:
         store.add(connection, [(ends[e.event.stream].id, e) for e in batch.entries], batch.ids)
         edge = self._write_tiles(connection, state.edge, batch)
         checkpoint = Checkpoint(self._rules.origin, batch.chain.size, batch.frontier.root())
-        note = self._signer.sign(checkpoint, batch.chain.time // 1000)
+        note = self._signers.sign(keys_of(batch.look), checkpoint, batch.chain.time // 1000)
         new = head._replace(
             size=checkpoint.size, tip=batch.chain.tip, root=checkpoint.root, time=batch.chain.time,
             checkpoint=note, streams=count, registry=self._registry(head, batch),
         )  # fmt: skip
-        if publication_due(head, new.time):
+        if publication_due(head, new.time) or any(
+            entry.event.type.name in HANDING_OVER for entry in batch.entries
+        ):
             store.publish(connection, new.size, note)
             new = new._replace(published=new.size, published_time=new.time)
         store.write_head(connection, new)

@@ -10,6 +10,7 @@ from ledger.directory import Key
 from ledger.entry import Entry
 from ledger.errors import ProofError
 from ledger.facts import Grant, Record
+from ledger.handovers import HandOver
 from ledger.merkle import HASH_BYTES, consistency_proof, inclusion_path, root_of
 from ledger.policies import LOG, Policy, PolicyRow, policy_in_force
 from ledger.receipt import Receipt
@@ -17,6 +18,7 @@ from ledger.rows import Rows
 from ledger.tiles import TILE_HEIGHT, TILE_WIDTH, join_bundle
 from ledger.witnesses import WitnessPolicy
 from storage.log import publication_due
+from storage.logkeys import hand_overs, keys_in
 from storage.sql.database import Database
 from storage.sql.entries import EntryStore, Head, Published
 from storage.sql.rowcache import live_grants, records_of, select_rows
@@ -33,7 +35,8 @@ class LogReader:
     """What whoever only asks gets. Thread-safe."""
 
     origin: str
-    vkeys: tuple[VerifierKey, ...]
+    vkeys: Sequence[VerifierKey]
+    """The log's verifier keys: of an open ledger all generations (`StoredKeys`)."""
     clock: Callable[[], int]
     """Unix ms."""
     database: Database
@@ -146,6 +149,13 @@ class LogReader:
         head = self.head()
         found = self.cosigned()
         return found.note if found is not None and found.size == head.size else head.checkpoint
+
+    def handovers(self) -> list[HandOver]:
+        """The hand-overs of the log's keys, in order."""
+        size = self.head().size
+        with self.database.read() as connection:
+            keys = keys_in(self.store, connection)
+        return hand_overs(self.store, keys, size)
 
     def receipts_now(self, seqs: Sequence[int]) -> list[Receipt]:
         """Receipts of several entries under the newest checkpoint."""

@@ -1,16 +1,19 @@
 """What must fit before a ledger is opened: head and entries, tiles, checkpoint, trusted, registry."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection
 
 from crypto.encoding import b64encode
-from crypto.errors import CryptoError
+from crypto.errors import CryptoError, NoteError
 from crypto.notes import VerifierKey
 from durable.errors import NotFound, StartRefused
 from durable.trusted import Acknowledged
 from ledger.checkpoint import Checkpoint, open_checkpoint
 from ledger.editions import edition_of
+from ledger.entry import Entry
+from ledger.errors import LedgerError
+from ledger.logkeys import Generation, LogKeys
 from ledger.merkle import (
     HASH_BYTES,
     Node,
@@ -21,6 +24,7 @@ from ledger.merkle import (
 )
 from ledger.registry import registry_hash
 from ledger.tiles import TILE_WIDTH
+from storage.logkeys import hand_over_note, keys_in
 from storage.sql.entries import EntryStore, Head
 
 
@@ -49,10 +53,64 @@ def check_start(
             "Check --data and HEARTWOOD_DATABASE_URL."
         )
     _check_registry(head, older)
-    _check_head(store, connection, head, vkeys)
+    try:
+        keys = keys_in(store, connection)
+    except (CryptoError, LedgerError, NotFound, LookupError) as error:
+        raise StartRefused(
+            f"the head is not valid: the log's keys can't be told: {error}. The database was altered or badly restored: "
+            "restore a good backup, then `heartwood accept-restore`."
+        ) from error
+    _check_head(store, connection, head, keys)
+    _check_keys(store, connection, head, keys, vkeys)
     if last is not None:
-        _check_extends(store, connection, head, vkeys, last.note)
+        _check_extends(store, connection, head, keys, last.note)
     return head
+
+
+def _check_keys(
+    store: EntryStore,
+    connection: Connection,
+    head: Head,
+    keys: LogKeys,
+    pinned: Sequence[VerifierKey],
+) -> None:
+    """The database's generations of the log's keys are those of its entries, and handed over from the pinned ones."""
+    remedy = "The database was altered, or log.vkey is another log's: restore the right one."
+    node, known = _nodes(store, connection), set(pinned)
+    try:
+        for one in keys.generations:
+            raw = store.entry(connection, one.added)
+            path = inclusion_path(one.added, head.size, node)
+            named = Entry.parse(raw).event
+            kind = "log_key.added" if one.added else "ledger.created"
+            if (
+                root_from_path(one.added, head.size, leaf_hash(raw), path) != head.root
+                or named.type.name != kind
+                or named.body["log_keys"] != [str(key) for key in one.keys]
+            ):
+                raise StartRefused(f"entry {one.added} names other keys of the log. {remedy}")
+        for before, after in zip(keys.generations, keys.generations[1:], strict=False):
+            if known.issuperset(before.keys) and not known.issuperset(after.keys):
+                _check_hand_over(store, before, after, lambda size: root_of(size, node))
+                known.update(after.keys)
+    except (LedgerError, CryptoError, NotFound, LookupError) as error:
+        raise StartRefused(f"the log's keys can't be told: {error}. {remedy}") from error
+    if not known.issuperset(keys.at(head.size)):
+        raise StartRefused(
+            f"the head is not valid: its keys are not those of log.vkey, nor handed over from them. {remedy}"
+        )
+
+
+def _check_hand_over(
+    store: EntryStore, before: Generation, after: Generation, root_at: Callable[[int], bytes]
+) -> None:
+    """A checkpoint that the generation `before` signed covers the entry that named the one `after`; raises NoteError."""
+    found = hand_over_note(store.database, after.added)
+    if found is None:
+        raise NoteError(f"no published checkpoint covers entry {after.added}")
+    shown = open_checkpoint(found[1], before.keys)
+    if shown.size <= after.added or shown.root != root_at(shown.size):
+        raise NoteError(f"the checkpoint of {shown.size} entries is not the log's")
 
 
 def _check_registry(head: Head, older: bool) -> None:

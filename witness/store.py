@@ -111,9 +111,12 @@ class WitnessStore:
             rows = connection.execute("SELECT vkey FROM logs WHERE origin = ?", (origin,))
             return [VerifierKey.parse(vkey) for (vkey,) in rows.fetchall()]
 
-    def add(self, keys: Sequence[VerifierKey]) -> None:
-        """Know these keys as their logs'; those that are known stay."""
+    def add(self, keys: Sequence[VerifierKey], only: bool = False) -> None:
+        """Know these keys as their logs'; those that are known stay, unless they are to be the `only` ones."""
         with self._alone() as connection:
+            if only:
+                names = [(name,) for name in {key.name for key in keys}]
+                connection.executemany("DELETE FROM logs WHERE origin = ?", names)
             rows = [(str(key), key.name) for key in keys]
             connection.executemany("INSERT OR IGNORE INTO logs VALUES (?, ?)", rows)
 

@@ -39,14 +39,14 @@ class Witness:
         """`clock`: Unix ms."""
         self.store, self._cosigner, self._clock = store, cosigner, clock
 
-    def add_log(self, keys: list[VerifierKey]) -> None:
-        """Witness these logs from here on; raises CryptoError for keys that no log may have."""
+    def add_log(self, keys: list[VerifierKey], only: bool = False) -> None:
+        """Witness these logs from here on; `only`: and by no other keys of theirs. Raises CryptoError for keys that no log may have."""
         own = {key.public for key in self._cosigner.keys}
         for key in keys:
             check_origin(key.name)
             if key.public in own:
                 raise FormError(f"{key.name}: is the witness's own key, which no log may have")
-        self.store.add(keys)
+        self.store.add(keys, only)
 
     def add_checkpoint(self, body: bytes) -> Answer:
         """The answer to a submission; raises StorageError where the state can't be read or kept."""

@@ -40,6 +40,7 @@ from ledger.sequencer import Appended, Proposal, Rules, ledger_created
 from storage.clock import ClockWatch, wall_clock
 from storage.keytable import KeyTable
 from storage.log import Log
+from storage.logkeys import only
 from storage.sql.database import Database
 from storage.sql.entries import EntryStore
 from storage.sql.upgrade import revision, upgrade_schema
@@ -143,7 +144,7 @@ def _append_first(
         registry_hash(), new_id("ev", now), now,
     )  # fmt: skip
     log = Log(
-        EntryStore(database), KeyTable(database), signer, None, Rules(origin, gate),
+        EntryStore(database), KeyTable(database), only(signer), signer.keys, None, Rules(origin, gate),
         trusted_checkpoint(data / CHECKPOINT, signer.keys), ClockWatch(data / CLOCK, clock),
     )  # fmt: skip
     outcome = log.append([Proposal(event, sign_event(operator.key, origin, event.raw))])[0]

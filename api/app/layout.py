@@ -12,12 +12,13 @@ from sqlalchemy.exc import DBAPIError
 from api.app.settings import Settings
 from crypto.notes import VerifierKey
 from durable.errors import StartRefused
-from durable.files import DIRECTORY_MODE
+from durable.files import DIRECTORY_MODE, replace_file
 from durable.trusted import TrustedCheckpoint
 from keeper.child import KeeperPlace
 from keeper.roots import RecordRoots
 from ledger.checkpoint import open_checkpoint, parse_keys
 from storage.log import PUBLISH_MS
+from storage.logkeys import standing
 from storage.sql.database import Database
 from storage.sql.postgres import READ_ONLY_WORDS
 
@@ -31,6 +32,8 @@ VKEYS = "log.vkey"
 """The log's verifier keys."""
 IDENTITY_ROOT = "identity.root"
 SEEDS = ("log-ed25519.seed", "log-ml-dsa-44.seed", "service.seed")
+"""The private keys that a new ledger has; those of the log's later keys see `logkeys`."""
+SERVICE_SEED = SEEDS[2]
 _CHECK = b"heartwood/identity-root-check/v1"
 
 
@@ -75,6 +78,13 @@ def pinned_keys(settings: Settings) -> tuple[VerifierKey, ...]:
         ) from error
 
 
+def pin_keys(settings: Settings, keys: Sequence[VerifierKey]) -> None:
+    """Write the log's verifier keys that aren't retired, which were handed over from those that were written before."""
+    text = standing(keys).encode()
+    if (settings.data / VKEYS).read_bytes() != text:
+        replace_file(settings.data / VKEYS, text)
+
+
 def database_of(settings: Settings) -> Database:
     """The database, opened; raises StartRefused if it does not answer."""
     settings.data.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
@@ -89,7 +99,7 @@ def database_of(settings: Settings) -> Database:
         raise StartRefused(f"the database does not answer: {error.orig}{hint}") from error
 
 
-def trusted_checkpoint(path: Path, keys: tuple[VerifierKey, ...]) -> TrustedCheckpoint:
+def trusted_checkpoint(path: Path, keys: Sequence[VerifierKey]) -> TrustedCheckpoint:
     """A checkpoint file outside the database, whose note must be signed by `keys`."""
     return TrustedCheckpoint(path, PUBLISH_MS, lambda note: open_checkpoint(note, keys).size)
 

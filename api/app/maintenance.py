@@ -23,6 +23,7 @@ from storage.blobs.files import BlobStore
 from storage.clock import accept_clock, this_boot, wall_clock
 from storage.cosigning import WitnessStanding, standings_under
 from storage.keytable import KeyTable
+from storage.logkeys import StoredKeys
 from storage.maintenance.backup import Secrets
 from storage.maintenance.restore import Target
 from storage.sql.entries import EntryStore
@@ -42,13 +43,15 @@ def opened_stores(
     """
     read_marker(settings)
     kept = readable_blobs(settings) if blobs is None else blobs
-    vkeys, database = pinned_keys(settings), database_of(settings)
-    store, trusted = EntryStore(database), trusted_checkpoint(settings.data / CHECKPOINT, vkeys)
+    pinned, database = pinned_keys(settings), database_of(settings)
+    store = EntryStore(database)
+    vkeys = StoredKeys(store)
+    trusted = trusted_checkpoint(settings.data / CHECKPOINT, vkeys)
     last = trusted.acknowledged() if anchored else None
     try:
         with database.read() as connection:
             revisions(connection)
-            check_start(store, connection, vkeys, last, older=True)
+            check_start(store, connection, pinned, last, older=True)
         yield Stores(database, store, KeyTable(database), kept, vkeys)
     finally:
         database.close()

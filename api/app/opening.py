@@ -1,7 +1,7 @@
 """Opening the ledger that is there, after every check."""
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -12,18 +12,20 @@ from api.app.layout import (
     CHECKPOINT,
     CLOCK,
     IDENTITY_ROOT,
-    SEEDS,
+    SERVICE_SEED,
     database_of,
     identity_check,
     keeper_place,
+    pin_keys,
     pinned_keys,
     read_marker,
     trusted_checkpoint,
 )
+from api.app.logkeys import check_there, signer_in
 from api.app.settings import Settings
 from api.app.witnesses import witness_policy
 from consent.gate import gate
-from crypto.notes import LogSigner, VerifierKey
+from crypto.notes import VerifierKey
 from crypto.signing import SigningKey
 from durable.errors import StartRefused
 from keeper.child import KeeperPlace, child_keeper
@@ -38,6 +40,7 @@ from storage.clock import Boot, ClockWatch, wall_clock
 from storage.keytable import KeyTable
 from storage.ledger import Ledger
 from storage.log import Log
+from storage.logkeys import Signers, StoredKeys
 from storage.signatures import SignatureChecks
 from storage.sql.entries import EntryStore
 from storage.sql.identifiers import Identifiers
@@ -68,25 +71,29 @@ def open_ledger(
     """
     marker, secret = read_marker(settings), settings.secret()
     identity = _identity_root(settings, marker)
-    seeds = [load_root(settings.data / "keys" / name, secret) for name in SEEDS]
-    origin, vkeys = marker["origin"], pinned_keys(settings)
-    signer = _signer(origin, seeds, vkeys)
-    service = (str(marker["service"]), SigningKey(seeds[2]))
-    policy = witness_policy(settings, vkeys)
-    trusted = trusted_checkpoint(settings.data / CHECKPOINT, vkeys)
+    folder = settings.data / "keys"
+    service = (str(marker["service"]), SigningKey(load_root(folder / SERVICE_SEED, secret)))
+    origin, pinned = marker["origin"], pinned_keys(settings)
+    check_there(folder, secret)
+    signers = Signers(signer_in(folder, origin, secret))
     with ExitStack() as opened:  # what was opened is closed again if the start fails
         database = database_of(settings)
         opened.callback(database.close)
         store, keys = EntryStore(database), KeyTable(database)
+        vkeys = StoredKeys(store)
+        trusted = trusted_checkpoint(settings.data / CHECKPOINT, vkeys)
         last = None if restored else trusted.acknowledged()
         try:
             with database.read() as connection:
                 check_schema(connection)
-                head = check_start(store, connection, vkeys, last, older or restored)
+                head = check_start(store, connection, pinned, last, older or restored)
                 created = Entry.parse(store.entry(connection, 0))
         except DBAPIError as error:
             raise StartRefused(f"the database does not answer: {error.orig}") from error
         _check_service(created, *service)
+        signers.check(vkeys, head.size)
+        pin_keys(settings, vkeys)
+        policy = witness_policy(settings, vkeys.ever())
         keeper = (
             found_keeper(settings, vkeys)
             if keeper_at is None
@@ -101,7 +108,9 @@ def open_ledger(
             trusted.saw(head.size, head.checkpoint, clock())
         tune_collector()
         watch = ClockWatch(settings.data / CLOCK, clock, boot)
-        log = Log(store, keys, signer, service, Rules(origin, judge), trusted, watch, restored)
+        log = Log(
+            store, keys, signers, vkeys, service, Rules(origin, judge), trusted, watch, restored
+        )
         opened.pop_all()
         return Ledger(
             origin=origin,
@@ -121,7 +130,7 @@ def open_ledger(
         )
 
 
-def found_keeper(settings: Settings, vkeys: tuple[VerifierKey, ...]) -> Keeper:
+def found_keeper(settings: Settings, vkeys: Sequence[VerifierKey]) -> Keeper:
     """The key keeper's process: of its own user or machine, or one that starts by itself; raises StartRefused."""
     where = settings.keeper_endpoint()
     if where is None:
@@ -150,16 +159,6 @@ def _identity_root(settings: Settings, marker: dict[str, Any]) -> bytes:
             "the identity root is not the one this ledger was made with: put the right one back"
         )
     return root
-
-
-def _signer(origin: str, seeds: list[bytes], vkeys: tuple[VerifierKey, ...]) -> LogSigner:
-    """What signs checkpoints: the private keys that belong to the verifier keys."""
-    signer = LogSigner(origin, seeds[0], seeds[1])
-    if tuple(signer.keys) != vkeys:
-        raise StartRefused(
-            "the log's private keys are not those of log.vkey: put the right keys back"
-        )
-    return signer
 
 
 def _check_service(created: Entry, account: str, key: SigningKey) -> None:

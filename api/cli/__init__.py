@@ -3,7 +3,7 @@
 
 from api.cli.app import app, main, program
 from api.cli import (
-    setup, checking, serving, witnessing, operations, maintenance, blobs, keeper, roots, keys, policies, people, staff, generating, imports,
+    setup, checking, serving, witnessing, operations, maintenance, blobs, keeper, roots, logkeys, keys, policies, people, staff, generating, imports,
     records, charts, consents, proofs, demo,
 )  # fmt: skip
 
@@ -18,6 +18,7 @@ __all__ = [
     "imports",
     "keeper",
     "keys",
+    "logkeys",
     "main",
     "maintenance",
     "operations",

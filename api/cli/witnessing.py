@@ -46,6 +46,9 @@ def add_log(
     policy: Annotated[
         Path | None, typer.Option("--policy", help="A policy file, all of whose logs are meant.")
     ] = None,
+    only: Annotated[
+        bool, typer.Option("--only", help="Forget all other keys of the log, which it has retired.")
+    ] = False,
     json_: Json = False,
 ) -> None:
     """Witness a log from now on. Get its keys from its operator, and not only from its server."""
@@ -55,7 +58,7 @@ def add_log(
     if not keys:
         raise typer.BadParameter("name at least one key of a log, or a policy with log lines")
     with opened_witness(folder, Settings().secret()) as witness:
-        witness.add_log(keys)
+        witness.add_log(keys, only)
     names = sorted({key.name for key in keys})
     say(json_, {"logs": names}, *(f"witnesses {name}" for name in names))
 

@@ -16,6 +16,7 @@ from api.http.problems import Problem
 from client import operations
 from crypto.encoding import b64encode
 from identity.sessions import log_reader, open_log
+from ledger.layout import HANDOVER_PARTS
 from ledger.registry import registry_json
 from ledger.tiles import TILE_WIDTH, join_bundle, tile_path
 from ledger.times import format_time
@@ -95,6 +96,14 @@ async def get_witnesses(ledger: TheLedger) -> dict[str, Any]:
             for one in standings
         ],
     }
+
+
+@serves(router, operations.HANDOVERS)
+async def get_handovers(ledger: TheLedger) -> dict[str, Any]:
+    """The hand-overs of the log's keys, each by its receipts."""
+    found = await run_in_threadpool(ledger.handovers)
+    parts = [[part.decode() for part in one.parts()] for one in found]
+    return {"handovers": [dict(zip(HANDOVER_PARTS, texts, strict=True)) for texts in parts]}
 
 
 @serves(router, operations.CONSISTENCY)

@@ -1,10 +1,12 @@
 """Going on after a restored backup: the operator declares the loss in the log, for all to see."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from client.beside import append
 from crypto.encoding import b64encode
+from crypto.errors import NoteError
 from crypto.texts import counted
 from durable.errors import NotFound
 from durable.trusted import TrustedCheckpoint
@@ -12,6 +14,7 @@ from identity.actors import Actor
 from journeys.errors import RecordsError
 from keeper.protocol import Keeper
 from ledger.checkpoint import Checkpoint, open_checkpoint
+from ledger.logkeys import LogKeys
 from ledger.merkle import root_of
 from storage.ledger import Ledger
 from storage.stores import Stores
@@ -32,7 +35,7 @@ def accept_restore(ledger: Ledger, operator: Actor, trusted: Path) -> Restored:
     What was known last is the trusted checkpoint's checkpoint, or the keeper's if that is larger; if neither is there,
     the head itself. Raises RecordsError if the database extends what was known and the trusted checkpoint is there.
     """
-    outside = TrustedCheckpoint(trusted, 0, lambda note: open_checkpoint(note, ledger.vkeys).size)
+    outside = TrustedCheckpoint(trusted, 0, lambda note: _signed(note, ledger.stores).size)
     head, last = _compared(ledger.stores, ledger.keeper, outside)
     body = {
         "last_root": b64encode(last.root),
@@ -46,6 +49,19 @@ def accept_restore(ledger: Ledger, operator: Actor, trusted: Path) -> Restored:
     ledger.keeper.accept_restored(restored, first)
     outside.reset(restored.checkpoint)
     return Restored(seq, head.size, last.size)
+
+
+def _signed(note: bytes, stores: Stores) -> Checkpoint:
+    """The checkpoint of a note that the keys of one of the log's generations signed; raises NoteError.
+
+    Those that count at its size aren't known: the entries that named or retired them may be lost.
+    """
+    keys = stores.vkeys
+    pairs = [one.keys for one in keys.generations] if isinstance(keys, LogKeys) else [keys]
+    for pair in pairs[1:]:
+        with suppress(NoteError):
+            return open_checkpoint(note, pair)
+    return open_checkpoint(note, pairs[0])
 
 
 def _compared(
@@ -65,7 +81,7 @@ def _compared(
         last = Checkpoint(locked.origin, seen.size, seen.root)
         note = outside.read()
         if note is not None:
-            kept = open_checkpoint(note, stores.vkeys)
+            kept = _signed(note, stores)
             last = kept if kept.size >= last.size else last
         if last.size > head.size:
             return head, last

@@ -8,12 +8,13 @@ from typing import TypeVar
 
 from api.app.layout import (
     IDENTITY_ROOT,
-    SEEDS,
+    SERVICE_SEED,
     check_kept,
     keeper_folder,
     read_marker,
     record_roots,
 )
+from api.app.logkeys import seed_files
 from api.app.settings import Settings
 from durable.errors import StartRefused
 from identity.actors import read_keyfile, rewrap_keyfile
@@ -63,7 +64,8 @@ def change_passphrase(
             if path in others:
                 raise
             left.append(path)
-    seeds = [settings.data / "keys" / name for name in SEEDS]
+    folder = settings.data / "keys"
+    seeds = [*seed_files(folder), folder / SERVICE_SEED]
     kept = keeper_folder(settings)
     signing = [kept / name for name in COSIGNING + RELEASES_SEEDS if (kept / name).exists()]
     for path in [*seeds, *signing, settings.roots() / IDENTITY_ROOT]:

@@ -1,13 +1,18 @@
-"""The log itself: how it began, went on from a copy, changed its policy, was read by an auditor, and raised alarms."""
+"""The log itself: how it began, went on from a copy, changed its policy, was read by an auditor, raised alarms, and
+handed its keys over."""
 
 from typing import TYPE_CHECKING
 
 from crypto import canonical
 from crypto.encoding import b64decode
+from crypto.errors import CryptoError
+from crypto.notes import ED25519, ML_DSA_44_COSIGNATURE
+from ledger.checkpoint import parse_keys
 from ledger.codes import ACCOUNT, POLICY, WRONGS, body
 from ledger.directory import Account, Key, Member
 from ledger.editions import edition_of
 from ledger.errors import Refused
+from ledger.logkeys import LogKeyRow, in_order
 from ledger.policies import (
     LOG,
     POLICY_WAIT_MS,
@@ -17,7 +22,7 @@ from ledger.policies import (
     policy_at,
     widened,
 )
-from ledger.rows import Look, Row, Wanted, row_named
+from ledger.rows import Look, Row, Wanted, row_named, rows_in
 from ledger.schema import (
     HASH,
     KEY_ID,
@@ -58,9 +63,9 @@ def _founders_ids(event: "Event", look: Look) -> list[str]:
 
 
 def _created(entry: "Entry", look: Look) -> list[Row]:
-    """The first policy, and the operator and the service with their keys."""
+    """The first policy, the log's first keys, and the operator and the service with theirs."""
     body, seq, time = entry.event.body, entry.link.seq, entry.time
-    rows: list[Row] = [_policy_row(entry, time)]
+    rows: list[Row] = [_policy_row(entry, time), _key_row(entry)]
     for role, custody in _FOUNDERS:
         named = body[role]
         account, public = named["account"], b64decode(named["public_key"], 32)
@@ -70,6 +75,11 @@ def _created(entry: "Entry", look: Look) -> list[Row]:
         )
         rows.append(Member(account, role, "", seq, True, 0, 0))
     return rows
+
+
+def _key_row(entry: "Entry") -> LogKeyRow:
+    event = entry.event
+    return LogKeyRow(event.id, LOG, entry.link.seq, 0, " ".join(event.body["log_keys"]))
 
 
 def _policy_row(entry: "Entry", since: int) -> PolicyRow:
@@ -89,7 +99,7 @@ LEDGER_CREATED = EventType(
     ids=_founders_ids,
     rule=nothing,  # as entry 0 it is checked before anybody is known: `ledger.signers.check_first`
     fold=_created,
-    changes=(PolicyRow, Account, Key, Member),
+    changes=(PolicyRow, LogKeyRow, Account, Key, Member),
     wants=nothing,  # there is no row yet
     example=Example("operator", lambda sample: {
         "log_keys": sample.log_keys, "operator": sample.key("operator"), "origin": sample.origin,
@@ -173,4 +183,81 @@ ALARM_RAISED = EventType(
     changes=(),
     wants=nothing,
     example=Example("service", lambda sample: {"entry": 7, "taken": True, "wrong": "decision"}),
+)
+
+_PAIR = (ED25519, ML_DSA_44_COSIGNATURE)
+"""The types of a generation's keys, in order."""
+
+
+def _generations(look: Look) -> list[LogKeyRow]:
+    return in_order(look.group(LogKeyRow, LOG))
+
+
+def _handing_over(rows: list[LogKeyRow]) -> bool:
+    """Whether the generation before the newest one still counts."""
+    return len(rows) > 1 and not rows[-2].retired
+
+
+def _next_keys(event: "Event", time: int, origin: str, look: Look) -> None:
+    """One key of each type, of this log's name, new; and no other hand-over is on its way."""
+    texts, rows = event.body["log_keys"], _generations(look)
+    try:
+        keys = parse_keys(texts)
+    except CryptoError as error:
+        raise Refused("malformed", f"log_keys: {error}") from error
+    if keys[0].name != origin or tuple(key.kind for key in keys) != _PAIR:
+        raise Refused("malformed", f"got {len(keys)} keys of {keys[0].name}, expected one of Ed25519 and one of "
+                      f"ML-DSA-44 of {origin}")  # fmt: skip
+    if not {text for row in rows for text in row.keys.split()}.isdisjoint(texts):
+        raise Refused("conflict", "got a key that the log has or had already, expected new ones")
+    if _handing_over(rows):
+        raise Refused("conflict", f"the keys of entry {rows[-1].seq} were added and those before them are not "
+                      "retired yet")  # fmt: skip
+
+
+def _added(entry: "Entry", look: Look) -> list[Row]:
+    return [_key_row(entry)]
+
+
+def _of_log(event: "Event") -> list[Wanted]:
+    return [rows_in(LogKeyRow, LOG)]
+
+
+LOG_KEY_ADDED = EventType(
+    "log_key.added",
+    "ledger",
+    ("operator",),
+    body(log_keys=List(VERIFIER_KEY, 2, low=2)),
+    since=4,
+    rule=_next_keys,
+    fold=_added,
+    changes=(LogKeyRow,),
+    wants=_of_log,
+    example=Example("operator", lambda sample: {"log_keys": sample.log_keys}),
+)
+
+
+def _last_added(event: "Event", time: int, origin: str, look: Look) -> None:
+    """It names the `log_key.added` whose keys alone are to count."""
+    rows = _generations(look)
+    if not _handing_over(rows) or rows[-1].seq != event.body["added"]:
+        raise Refused("conflict", f"got the log_key.added of entry {event.body['added']}, expected the newest, whose "
+                      "predecessors are not retired yet")  # fmt: skip
+
+
+def _retired(entry: "Entry", look: Look) -> list[Row]:
+    return [_generations(look)[-2]._replace(retired=entry.link.seq)]
+
+
+LOG_KEY_RETIRED = EventType(
+    "log_key.retired",
+    "ledger",
+    ("operator",),
+    body(added=Integer(1)),
+    since=4,
+    rule=_last_added,
+    fold=_retired,
+    changes=(LogKeyRow,),
+    wants=_of_log,
+    example=Example("operator", lambda sample: {"added": 7}),
 )

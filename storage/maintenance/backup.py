@@ -14,7 +14,7 @@ import json
 import re
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
@@ -24,6 +24,7 @@ from typing import Any
 
 from crypto.encoding import b64decode, b64encode
 from crypto.errors import CryptoError
+from crypto.notes import VerifierKey
 from durable.errors import StartRefused
 from durable.files import DIRECTORY_MODE, create_file
 from keeper.following import FOLLOWED
@@ -36,6 +37,7 @@ from ledger.merkle import Frontier, leaf_hash, root_of
 from storage.blobs.files import BlobStore, FileBlobs
 from storage.errors import BackupRefused, BadBlob, BlobError
 from storage.keytable import KeyTable, NamedBlob, named_blob
+from storage.logkeys import keys_in, keys_there, standing
 from storage.maintenance import manifest, snapshot
 from storage.maintenance.garbage import sweep_keys
 from storage.maintenance.scrub import Finding
@@ -117,9 +119,9 @@ def back_up(
         # Between the two copies no key is destroyed that one of them needs of the other.
         kept_here = secrets[0].keeper if secrets else None
         with copying(kept_here) if kept_here else nullcontext():
-            done = _copy_log(stores, folder / DATABASE, now)
+            done, vkeys = _copy_log(stores, folder / DATABASE, now)
             kept = _copy_secrets(*secrets, now) if secrets else None
-        create_file(folder / VKEYS, "".join(f"{key}\n" for key in stores.vkeys).encode())
+        create_file(folder / VKEYS, standing(vkeys).encode())
         manifest.copy_private(marker, folder / MARKER)
         _copy_blobs(stores, folder / DATABASE, FileBlobs(directory / BLOBS), done, progress)
         if apart is not None and kept is not None:
@@ -167,20 +169,21 @@ def _check_extends(stores: Stores, directory: Path) -> None:
         )
 
 
-def _copy_log(stores: Stores, path: Path, now: int) -> BackedUp:
-    """The database as of one instant, without what is only staged; checked as at a start."""
+def _copy_log(stores: Stores, path: Path, now: int) -> tuple[BackedUp, Sequence[VerifierKey]]:
+    """The database as of one instant, without what is only staged, and the log's keys; checked as at a start."""
     snapshot.take(stores.database, path)
     copy = snapshot.opened(path)
     try:
         log = EntryStore(copy)
         sweep_keys(Stores(copy, log, KeyTable(copy), stores.blobs, stores.vkeys), FAR_FUTURE_MS)
         with copy.read() as connection:
-            head = check_start(log, connection, stores.vkeys, None, older=True)
+            head = check_start(log, connection, keys_there(stores.vkeys), None, older=True)
+            vkeys = keys_in(log, connection)
             schema = snapshot.revision_of(connection)
     finally:
         copy.close()
     snapshot.seal(path)
-    return BackedUp(head.origin, head.size, b64encode(head.root), schema, now)
+    return BackedUp(head.origin, head.size, b64encode(head.root), schema, now), list(vkeys)
 
 
 def _copy_blobs(

@@ -9,6 +9,7 @@ from consent.gate import duty
 from ledger.directory import Account, Group, GroupMember, Hospital, Key, Member, Patient
 from ledger.event import Event
 from ledger.facts import Exclusion, Grant, Record
+from ledger.logkeys import LogKeyRow
 from ledger.policies import LOG, PolicyRow
 from ledger.refusals import Refusals
 from ledger.rows import (
@@ -115,7 +116,11 @@ class RowCache(Rows):
         self._rows[Refusals].clear()
         actors = {p.event.actor for p in proposals}
         asking = [p.event for p in proposals if not _duty(p.event)]
-        wanted: set[Name] = {(PolicyRow, (LOG,)), *((GroupMember, (actor,)) for actor in actors)}
+        wanted: set[Name] = {
+            (PolicyRow, (LOG,)),
+            (LogKeyRow, (LOG,)),
+            *((GroupMember, (actor,)) for actor in actors),
+        }
         wanted.update(n for event in asking for n in group_needs(event))
         self._ask_groups(wanted)
         # Who is in which group tells which grants and exclusions may count.

@@ -13,6 +13,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+from api.operator.logkeys import retire_keys, rotate_keys
 from client.signers import possession
 from crypto.encoding import b64encode
 from crypto.signing import SigningKey
@@ -192,6 +193,8 @@ def _others(history: History) -> None:
         named = third | {"name": "Westklinik", "time_zone": "Europe/Berlin"}
         history.do(fixture.operator, "hospital.approved", named, "ledger")
         history.do(fixture.operator, "hospital.suspended", third, "ledger")
+    for step in (rotate_keys, retire_keys):
+        step(fixture.settings, fixture.ledger, fixture.operator)
     fourth = new_id("hs", history.now)
     named = {"hospital": fourth, "name": "Ostklinik", "time_zone": "Europe/Berlin"}
     history.do(fixture.operator, "hospital.approved", named, "ledger")

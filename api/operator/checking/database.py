@@ -13,6 +13,7 @@ from crypto.texts import counted
 from durable.errors import StartRefused
 from storage.clock import ClockWatch
 from storage.errors import Unavailable
+from storage.logkeys import StoredKeys
 from storage.sql.database import Database
 from storage.sql.entries import EntryStore, Head
 from storage.sql.postgres import hosts_of
@@ -51,9 +52,8 @@ def check_database(settings: Settings) -> Iterator[Finding]:
 
 
 def _opened(settings: Settings, database: Database) -> Iterator[Finding]:
-    vkeys = pinned_keys(settings)
-    store = EntryStore(database)
-    last = trusted_checkpoint(settings.data / CHECKPOINT, vkeys).acknowledged()
+    vkeys, store = pinned_keys(settings), EntryStore(database)
+    last = trusted_checkpoint(settings.data / CHECKPOINT, StoredKeys(store)).acknowledged()
     with database.read() as connection:
         check_schema(connection)
         head = check_start(store, connection, vkeys, last)

@@ -5,16 +5,16 @@ from pathlib import Path
 
 from api.app.layout import (
     IDENTITY_ROOT,
-    SEEDS,
+    SERVICE_SEED,
     identity_check,
     pinned_keys,
     read_marker,
     record_roots,
 )
+from api.app.logkeys import seed_files, signer_in
 from api.app.settings import Settings
 from api.operator.checking.files import same_disk
 from api.operator.checking.findings import Finding, ok, unsafe, warning
-from crypto.notes import LogSigner
 from durable.errors import StartRefused
 from keeper.roots import FilePlace, is_sealed, load_root
 
@@ -64,7 +64,8 @@ def _files(settings: Settings) -> list[Path]:
     return [
         *_record_files(settings),
         settings.roots() / IDENTITY_ROOT,
-        *(settings.data / "keys" / name for name in SEEDS),
+        *seed_files(settings.data / "keys"),
+        settings.data / "keys" / SERVICE_SEED,
     ]
 
 
@@ -90,7 +91,9 @@ def _open(settings: Settings, marker: dict[str, object]) -> None:
     identity = load_root(settings.roots() / IDENTITY_ROOT, secret)
     if identity_check(identity) != marker["identity_check"]:
         raise StartRefused("the identity root is not the one this ledger was made with")
-    seeds = [load_root(settings.data / "keys" / name, secret) for name in SEEDS]
-    signer = LogSigner(str(marker["origin"]), seeds[0], seeds[1])
-    if tuple(signer.keys) != pinned_keys(settings):
+    folder, pinned = settings.data / "keys", list(pinned_keys(settings))
+    load_root(folder / SERVICE_SEED, secret)
+    find = signer_in(folder, str(marker["origin"]), secret)
+    # The file has a generation's two keys side by side.
+    if not all(find((one, other)) for one, other in zip(pinned[::2], pinned[1::2], strict=True)):
         raise StartRefused("the log's private keys are not those of log.vkey")

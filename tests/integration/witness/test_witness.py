@@ -253,3 +253,18 @@ class Histories(RuleBasedStateMachine):
 
 TestHistories = Histories.TestCase
 TestHistories.settings = hypothesis_settings(max_examples=15, stateful_step_count=20, deadline=None)
+
+
+def test_a_log_hands_its_keys_over(folder: Path, witness: Witness) -> None:
+    """Its operator's new keys are added while the old ones still sign; then they are the only ones."""
+    new = SmallLog(LOG.origin, bytes(32), LOG.entries)
+    cosigned(witness, 0, 3)
+    assert witness.add_checkpoint(new.submission(3, 5).text()).status == 403
+    witness.add_log([LOG.key, new.key])
+    cosigned(witness, 3, 5)
+    cosigned(witness, 5, 7, new)
+    witness.add_log([new.key], only=True)
+    cosigned(witness, 7, 9, new)
+    assert witness.add_checkpoint(LOG.submission(9, 11).text()).status == 403
+    (state,) = witness.store.logs()
+    assert state.vkeys == (str(new.key),) and state.size == 9

@@ -12,6 +12,7 @@ from keeper.following import FollowedLog
 from keeper.protocol import Conflict, Evidence
 from ledger.checkpoint import Checkpoint, open_checkpoint
 from ledger.errors import ProofError
+from ledger.logkeys import Generation
 from ledger.merkle import consistency_proof, leaf_hash, perfect_root, root_of
 from ledger.receipt import Receipt
 
@@ -27,6 +28,10 @@ class Read(FollowedLog):
 
     def __init__(self, log: Sequence[bytes], size: int) -> None:
         self.log, self.size = log, size
+
+    def log_keys(self) -> tuple[tuple[Generation, ...], int]:
+        """No entry names a key."""
+        return (), self.size
 
     def end(self) -> Checkpoint:
         """What was read."""

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from crypto.encoding import b64encode
+from crypto.notes import LogSigner
 from ledger.directory import GroupMember, Patient
 from ledger.errors import Refused
 from ledger.facts import Exclusion, Grant, Record
@@ -67,6 +68,21 @@ def carried(c: MemoryPeople, **members: Any) -> str:
     return c.log.answer(c.system, "record.carried", body, c.patient)
 
 
+def added_keys(
+    c: MemoryPeople, seed: int = 1, origin: str = "", turned: bool = False, by: Person | None = None
+) -> str:
+    """New keys of the log."""
+    keys = LogSigner(origin or c.log.origin, bytes([seed] * 32), bytes([seed] * 32)).keys
+    texts = [str(key) for key in keys][:: -1 if turned else 1]
+    return c.log.answer(by or c.operator, "log_key.added", {"log_keys": texts})
+
+
+def retired_keys(c: MemoryPeople, off: int = 0) -> str:
+    """The keys before those of the last entry are retired."""
+    seq = c.log.batch.entries[-1].link.seq
+    return c.log.answer(c.operator, "log_key.retired", {"added": seq + off})
+
+
 RULES: dict[str, tuple[str, Scenario]] = {
     "a partial grant of nothing": (
         "malformed",
@@ -97,6 +113,21 @@ RULES: dict[str, tuple[str, Scenario]] = {
         lambda c: c.log.answer(c.operator, "policy.changed", {
             "policy": c.log.batch.policies[c.log.now], "registry": b64encode(registry_hash(2))}),
     ),
+    "new keys of the log": ("appended", lambda c: added_keys(c)),
+    "new keys of the log, of another name": ("malformed", lambda c: added_keys(c, origin="other.example/log")),
+    "new keys of the log, in another order": ("malformed", lambda c: added_keys(c, turned=True)),
+    "new keys of the log, which it has": (
+        "conflict", lambda c: c.log.answer(c.operator, "log_key.added", {"log_keys": c.log.vkeys})),
+    "new keys of the log, before the ones before are retired": (
+        "conflict", lambda c: after(added_keys(c), added_keys(c, seed=2))),
+    "new keys of the log, signed by the service": ("role", lambda c: added_keys(c, by=c.service)),
+    "retiring the only keys of the log": (
+        "conflict", lambda c: c.log.answer(c.operator, "log_key.retired", {"added": 1})),
+    "retiring the log's keys for others than the newest": (
+        "conflict", lambda c: after(added_keys(c), retired_keys(c, off=1))),
+    "retiring the log's older keys": ("appended", lambda c: after(added_keys(c), retired_keys(c))),
+    "retiring the log's keys twice": (
+        "conflict", lambda c: after(added_keys(c), retired_keys(c), retired_keys(c, off=-1))),
     "whoever is excluded already": (
         "conflict",
         lambda c: after(
