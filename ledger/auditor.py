@@ -301,7 +301,7 @@ def unproven_checkpoint(directory: Path) -> Checkpoint:
     """The same of whatever log, before it is known by whose keys it must be signed; raises Tampered."""
     try:
         return Checkpoint.parse(Note.parse(export_reader(directory)("checkpoint")).text)
-    except CryptoError as error:
+    except (CryptoError, Tampered) as error:
         words = str(error).removeprefix("checkpoint: ")
         raise Tampered(f"the older export's checkpoint: {words}") from error
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from api.app.layout import MARKER, SEEDS
+from api.app.logkeys import pairs
 from api.app.settings import Settings
 from client import beside, grants, readings
 from client.beside import append
@@ -150,7 +151,8 @@ def _made(place: Path, more: Callable[[Ledger, KeyHolders], None]) -> Export:
 def forgeable(ledger: Ledger, data: Path, place: Path) -> Export:
     """Any ledger's export for the forger, if `ORIGIN` is its origin; nobody's keys but the log's."""
     write_export(ledger, place)
-    signer = LogSigner(ORIGIN, *(load_root(data / "keys" / name, None) for name in SEEDS[:2]))
+    *_, newest = pairs(data / "keys")
+    signer = LogSigner(ORIGIN, *(load_root(path, None) for path in newest))
     keys = [str(key) for key in signer.keys]
     return Export(files_of(place), keys, signer, cast(KeyHolders, None), b"", [], data)
 

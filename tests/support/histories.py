@@ -127,7 +127,9 @@ def reading(body: Body, purpose: str = "TREAT") -> Body:
 
 
 def rich_history(fixture: LedgerFixture) -> History:
-    """All of it, on a fresh ledger."""
+    """All of it, on a fresh ledger, whose keys are rotated first: what is cut off later is signed by the newest."""
+    for step in (rotate_keys, retire_keys):
+        step(fixture.settings, fixture.ledger, fixture.operator)
     history = History(fixture, fixture.person())
     staff = _staff(history)
     group = _groups(history, staff)
@@ -193,8 +195,6 @@ def _others(history: History) -> None:
         named = third | {"name": "Westklinik", "time_zone": "Europe/Berlin"}
         history.do(fixture.operator, "hospital.approved", named, "ledger")
         history.do(fixture.operator, "hospital.suspended", third, "ledger")
-    for step in (rotate_keys, retire_keys):
-        step(fixture.settings, fixture.ledger, fixture.operator)
     fourth = new_id("hs", history.now)
     named = {"hospital": fourth, "name": "Ostklinik", "time_zone": "Europe/Berlin"}
     history.do(fixture.operator, "hospital.approved", named, "ledger")

@@ -20,6 +20,7 @@ from durable.trusted import TrustedCheckpoint
 from identity.actors import Actor
 from journeys.errors import RecordsError
 from keeper.keks import KekStore
+from keeper.releases import Releases
 from ledger.errors import Refused
 from records.uploads import Upload
 from storage.blobs.files import FileBlobs
@@ -79,7 +80,7 @@ POINTS: dict[str, tuple[type, str]] = {
     "head": (EntryStore, "write_head"),
     "commit": (Database, "write"),
     "trusted": (TrustedCheckpoint, "saw"),
-    "release": (KekStore, "use"),
+    "release": (Releases, "record"),
     "read token": (TokenStore, "put"),
 }
 """Every write, by what it writes."""

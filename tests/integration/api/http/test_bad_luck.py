@@ -31,6 +31,7 @@ from identity.actors import Actor, new_id
 from ledger.auditor import verify_export
 from ledger.times import DAY_MS, format_time
 from records.uploads import Upload
+from storage.blobs.marker import NAME
 from storage.clock import wall_clock
 from storage.exports import write_export
 from storage.sql import schema
@@ -79,8 +80,9 @@ def grant_of(person: Person, grantee: str) -> dict[str, Any]:
 
 
 def blobs_below(settings: Settings) -> list[Path]:
-    """Every file below the blob store, those that are being written too."""
-    return sorted(p for p in (settings.data / "blobs").rglob("*") if p.is_file())
+    """Every file below the blob store but its marker, those that are being written too."""
+    found = (settings.data / "blobs").rglob("*")
+    return sorted(p for p in found if p.is_file() and p.name != NAME)
 
 
 def connected(url: str) -> socket.socket:

@@ -86,6 +86,7 @@ GET /v1/log/consistency/{old}/{new}       | 200      200      200      200      
 GET /v1/log/registry                      | 200      200      200      200      200      200      200      200      200      200      200      200      200      200
 GET /v1/log/cosigned                      | 404      404      404      404      404      404      404      404      404      404      404      404      404      404
 GET /v1/log/witnesses                     | 200      200      200      200      200      200      200      200      200      200      200      200      200      200
+GET /v1/log/handovers                     | 200      200      200      200      200      200      200      200      200      200      200      200      200      200
 GET /healthz                              | 200      200      200      200      200      200      200      200      200      200      200      200      200      200
 GET /readyz                               | 200      200      200      200      200      200      200      200      200      200      200      200      200      200
 GET /metrics                              | 200      200      200      200      200      200      200      200      200      200      200      200      200      200
@@ -404,6 +405,7 @@ ACTS: dict[str, Act] = {
     "GET /v1/log/registry": _plain("GET", "/v1/log/registry"),
     "GET /v1/log/cosigned": _plain("GET", "/v1/log/cosigned"),
     "GET /v1/log/witnesses": _plain("GET", "/v1/log/witnesses"),
+    "GET /v1/log/handovers": _plain("GET", "/v1/log/handovers"),
     "GET /healthz": _plain("GET", "/healthz"),
     "GET /readyz": _plain("GET", "/readyz"),
     "GET /metrics": _plain("GET", "/metrics"),
