@@ -22,6 +22,7 @@ from durable.files import replace_file
 from keeper.errors import KeeperRefused, KeeperUnavailable
 from keeper.protocol import Keeper, KeptBlob, Wrapped
 from storage.keytable import KeyTable, OlderKeys
+from storage.sql.database import CRASHED_SECONDS
 
 SUBJECTS_AT_ONCE = 100
 """Subjects renewed together: each step waits for the disk once."""
@@ -57,7 +58,7 @@ class Renewing:
     def one(self, subject: str) -> Renewed:
         """Renew the keys of one subject (patient, account or hospital); raises NotFound without any."""
         done = Renewed()
-        with self.keys.database.alone(ALONE) as alone:
+        with self.keys.database.alone(ALONE, CRASHED_SECONDS) as alone:
             _check_alone(alone)
             if not self.keeper.versions([subject])[subject]:
                 raise NotFound(f"no key is kept for {subject}")
@@ -72,7 +73,7 @@ class Renewing:
         `data`: the data directory.
         """
         done, place = Renewed(), data / PLACE
-        with self.keys.database.alone(ALONE) as alone:
+        with self.keys.database.alone(ALONE, CRASHED_SECONDS) as alone:
             _check_alone(alone)
             after, size = _read(place), self.keys.count_subjects()
             while subjects := self.keys.subjects(after, SUBJECTS_AT_ONCE):

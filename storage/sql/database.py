@@ -8,6 +8,7 @@ import json
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -46,6 +47,10 @@ PRIMARY_CODE = 0xFF
 """The part of SQLite's error codes that names the kind."""
 BUSY_MS = 30_000
 """How long a SQLite connection waits for another one's lock."""
+CRASHED_SECONDS = 3.0
+"""How long PostgreSQL may take to learn that a process is gone which did something alone."""
+ALONE_RETRY_SECONDS = 0.05
+"""How often it is asked meanwhile."""
 
 
 _COPY_TYPES: dict[type, str] = {
@@ -115,8 +120,11 @@ class Database:
                 yield connection
 
     @contextmanager
-    def alone(self, name: str) -> Iterator[bool]:
-        """Whether this process alone does `name` (letters and `_`) now; given up at the end, and by a crash."""
+    def alone(self, name: str, wait: float = 0.0) -> Iterator[bool]:
+        """Whether this process alone does `name` (letters and `_`) now; given up at the end, and by a crash.
+
+        `wait`: for how many seconds PostgreSQL is asked again, which may learn late that a process is gone.
+        """
         if self.sqlite:
             with open(self._lock_path.with_name(f"{name}.lock"), "ab", opener=private) as lock:
                 try:
@@ -128,9 +136,16 @@ class Database:
             return
         # A lock of the session, on a connection that stays in no transaction.
         with self._writer.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            took = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
+            statement = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
+            deadline = time.monotonic() + wait
+
+            def took() -> bool:
+                return bool(connection.exec_driver_sql(statement, (f"heartwood {name}",)).scalar())
+
             try:
-                yield bool(connection.exec_driver_sql(took, (f"heartwood {name}",)).scalar())
+                while not (alone := took()) and time.monotonic() < deadline:
+                    time.sleep(ALONE_RETRY_SECONDS)
+                yield alone
             finally:
                 connection.exec_driver_sql("SELECT pg_advisory_unlock_all()")
 

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from storage.sql import schema
-from storage.sql.database import Database
+from storage.sql.database import CRASHED_SECONDS, Database
 
 _KEY_LABEL = b"heartwood/identifiers/v1"
 _IMPORTED_LABEL = b"heartwood/imported/v1"
@@ -133,7 +133,7 @@ class Imported:
 
     def alone(self, hospital: str) -> AbstractContextManager[bool]:
         """Whether no other process imports for the hospital; none does until the end."""
-        return self._database.alone(f"import_{hospital}")
+        return self._database.alone(f"import_{hospital}", CRASHED_SECONDS)
 
     def of(self, patient: str) -> dict[bytes, Kept]:
         """What is kept of a patient, of all hospitals, by `name`."""
