@@ -400,6 +400,10 @@ def _parts(events: Sequence[Event]) -> Iterator[list[Event]]:
 
 def _taken(archive: zipfile.ZipFile, patient: str, line: dict[str, Any]) -> ExportedRecord:
     version = Version(line["version"], 0, "", "", line["size"], line["media_type"])
+    if not 0 <= line["size"] <= BLOB_LIMIT:
+        raise Tampered(
+            f"the archive's index states {line['size']} bytes of a record, expected at most {BLOB_LIMIT}"
+        )
     record = Record(
         line["record"], patient, 0, "", "", line["category"], line["clinical_date"], "", "", (), False, False,
         "live", 0, (version,),

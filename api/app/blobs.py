@@ -43,7 +43,7 @@ def ledger_blobs(settings: Settings) -> BlobStore:
 
 
 def readable_blobs(settings: Settings) -> BlobStore:
-    """The same to read from, or to repair: an older ledger is backed up before it is upgraded."""
+    """The same to read from: an older ledger is backed up before it is upgraded."""
     place, record = _theirs(settings)
     origin = read_marker(settings)["origin"] if record.get(MARKED) else ""
     return open_place(place, not record.get(CHECKSUMS, False), origin)

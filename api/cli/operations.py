@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from api.app.blobs import ONLY
 from api.app.maintenance import mark_older_stores, status_of, upgrade_schema_of, witnesses_of
 from api.app.opening import open_ledger
 from api.app.settings import Settings
@@ -41,7 +42,8 @@ def upgrade(
     done = [schema if before != after else f"schema {after} already"]
     stores = mark_older_stores(config)
     if stores.marked:
-        done.append(f"the blob store has its marker now ({', '.join(stores.marked)})")
+        names = "" if stores.marked == [ONLY] else f" ({', '.join(stores.marked)})"
+        done.append(f"the blob store has its marker now{names}")
     done += [
         f"the store {name} has NO marker: {why}. Once it is there: `heartwood blobs check --adopt {name}`"
         for name, why in stores.skipped.items()

@@ -303,7 +303,7 @@ def test_the_store_of_an_older_program_gets_its_marker_by_upgrade(tmp_path: Path
     shutil.rmtree(folder)
     (tmp_path / "unmounted").rename(folder)
     ran = heartwood(config, "upgrade")
-    assert ran.code == 0 and "the blob store has its marker now" in ran.out
+    assert ran.code == 0 and "the blob store has its marker now\n" in ran.out
     assert "marker" not in heartwood(config, "upgrade").out
     fixture.reopen()
     assert content(fixture, pat, up.record) == CONTENT
@@ -457,3 +457,19 @@ def test_a_move_to_a_longer_list_marks_no_store_of_the_shorter_one(tmp_path: Pat
     (tmp_path / "a").mkdir()
     refused(config, "blobs", "move", config.blobs, f"{config.blobs} d=file:{tmp_path / 'd'}")
     assert list((tmp_path / "a").iterdir()) == []
+
+
+def test_nothing_is_repaired_before_a_store_is_known(tmp_path: Path) -> None:
+    """Of an older ledger with several stores `scrub` would fill a mount point, and `upgrade` then find the blobs there."""
+    config = three(tmp_path)
+    fixture = LedgerFixture.found(config)
+    fixture.record(fixture.person())
+    fixture.close()
+    older(config, *(tmp_path / name for name in "abc"))
+    shutil.rmtree(tmp_path / "b")
+    (tmp_path / "b").mkdir()
+    for arguments in ((), ("--repair-from", f"file:{tmp_path / 'a'}")):
+        ran = heartwood(config, "scrub", *arguments)
+        assert ran.code == 4 and "has no marker yet" in ran.err
+    assert list((tmp_path / "b").iterdir()) == []
+    assert heartwood(config, "backup", tmp_path / "backup").code == 0
