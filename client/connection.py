@@ -107,6 +107,13 @@ def pace(client: httpx2.Client, seconds: float) -> None:
             pool._network_backend = _Paced(pool._network_backend, seconds)
 
 
+def peer_of(response: httpx2.Response) -> str:
+    """The address that an open answer comes from, "" where it isn't known; of a proxy its own."""
+    stream = response.extensions.get("network_stream")
+    found = stream.get_extra_info("server_addr") if stream is not None else None
+    return str(found[0]).partition("%")[0] if isinstance(found, tuple) else ""
+
+
 @contextmanager
 def understood(path: str) -> Iterator[None]:
     """Reading an answer; raises Unavailable where it isn't of the form that docs/http.md gives."""

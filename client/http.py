@@ -18,6 +18,7 @@ from client import forms, operations
 from client.connection import (
     PIECE_BYTES,
     bounded,
+    peer_of,
     pieces,
     understood,
 )
@@ -51,7 +52,7 @@ from records.explaining import Answer, Question
 from records.exporting import ExportedRecord
 from records.history import History
 from records.opening import Link, OpenedRecord
-from records.uploads import StagedBlob
+from records.uploads import BLOB_LIMIT, StagedBlob
 from storage.errors import Unavailable
 from storage.exports import Releases, Source
 
@@ -175,12 +176,17 @@ class HttpClient(LedgerClient):
         signed = self._verifier.signed(actor, event)
         asked = {"Heartwood-Download": "url"} if linked and "reply" in event["body"] else {}
         response = self._server.connection.open("POST", path, orjson.dumps(sent_of(signed)), asked)
-        headers = response.headers
+        headers, peer = response.headers, peer_of(response)
         try:
             entry = self._verifier.told(actor, signed, headers)
             with understood(path):
                 texts = _texts(headers.get("heartwood-texts", ""))
                 size, media_type = int(headers["heartwood-size"]), headers["content-type"]
+            if not 0 <= size <= BLOB_LIMIT:
+                raise Tampered(
+                    f"{path}: the server says {size} bytes of content, expected at most {BLOB_LIMIT}"
+                )
+            with understood(path):
                 share = b64decode(headers["heartwood-share"]) if "reply" in event["body"] else None
                 link = _link(response, path) if asked and "heartwood-download" in headers else None
         except BaseException:
@@ -190,7 +196,7 @@ class HttpClient(LedgerClient):
             found, kind = link
             if found.length != sealed_length(size):
                 raise Tampered(f"{path}: a link to {found.length} bytes for {size} of plaintext")
-            content = download(found, self._server.connection.url)
+            content = download(found, self._server.connection.url, peer)
             return OpenedRecord(entry, kind, size, texts, content, share=share, link=found)
         content = _whole(response, size if share is None else sealed_length(size), path)
         token = headers.get("heartwood-read-token", "")
@@ -394,6 +400,10 @@ def _parts(events: Sequence[Event]) -> Iterator[list[Event]]:
 
 def _taken(archive: zipfile.ZipFile, patient: str, line: dict[str, Any]) -> ExportedRecord:
     version = Version(line["version"], 0, "", "", line["size"], line["media_type"])
+    if not 0 <= line["size"] <= BLOB_LIMIT:
+        raise Tampered(
+            f"the archive's index states {line['size']} bytes of a record, expected at most {BLOB_LIMIT}"
+        )
     record = Record(
         line["record"], patient, 0, "", "", line["category"], line["clinical_date"], "", "", (), False, False,
         "live", 0, (version,),

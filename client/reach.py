@@ -19,15 +19,26 @@ class Reach(IntEnum):
     """Everybody."""
 
 
-def reach_of(host: str) -> Reach:
-    """Of the nearest address that a host has; raises OSError where it has none that is known."""
+def reaches_of(host: str) -> set[Reach]:
+    """Of each address that a host has; raises OSError where it has none that is known."""
     found: Sequence[IPv4Address | IPv6Address]
     try:
         found = [ip_address(host)]
     except ValueError:
-        told = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        try:
+            told = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        except UnicodeError as error:  # no name at all, as one with an empty part
+            raise OSError(0, "this is not the name of a host") from error
         found = [ip_address(str(one[4][0]).partition("%")[0]) for one in told]
-    return min(map(_reach, found))
+    return set(map(_reach, found))
+
+
+def farthest(*hosts: str) -> Reach:
+    """Of all addresses of these hosts; of one that isn't known, as of a name that only a proxy looks up, everybody's."""
+    try:
+        return max(reach for host in hosts for reach in reaches_of(host))
+    except (OSError, ValueError):
+        return Reach.WORLD
 
 
 def _reach(address: IPv4Address | IPv6Address) -> Reach:

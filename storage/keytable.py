@@ -150,9 +150,11 @@ class KeyTable:
         rows = self.database.select(connection, "blob_keys", columns, ("blob",), keys)
         return [BlobKey._make(row) for row in rows]
 
-    def has_blobs(self) -> bool:
-        """Whether there is a key of any blob."""
-        return bool(self.database.fetch("SELECT blob FROM blob_keys LIMIT 1", ()))
+    def oldest_blobs(self, limit: int) -> dict[str, int]:
+        """The blobs that have had a key longest, at most so many, and their ciphertexts' lengths in bytes."""
+        statement = "SELECT blob, size FROM blob_keys ORDER BY blob LIMIT ?"
+        rows = self.database.fetch(statement, (limit,))
+        return {str(blob): sealed_length(size) for blob, size in rows}
 
     def staged_by(self, author: str, patient: str, record: str, since: int) -> list[str]:
         """The blobs that an author staged for a record since `since` (Unix ms), named or not.

@@ -1,7 +1,8 @@
 """The ledger's blob store: the one that its data directory says, tested before anything is written to it."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from durable.errors import StartRefused
 from durable.files import replace_file
 from storage.blobs.checking import ANSWERS, CHECKSUMS, Guarantee, check_place, sums_are_checked
 from storage.blobs.files import BlobStore
-from storage.blobs.place import Place, SeveralPlaces, open_place
+from storage.blobs.marker import ADOPT
+from storage.blobs.place import Place, S3Place, SeveralPlaces, open_place
 from storage.clock import wall_clock
+from storage.errors import BlobError, BlobsUnavailable
 
 RECORD = "blobs.json"
 """Where the blobs are, what was found there, and that the store has its marker; a ledger of an older program, whose
@@ -20,6 +23,10 @@ blobs are in the data directory, has none."""
 MARKED = "marked"
 STORES = "stores"
 """In that file, of several stores: when each was tested last, by name; one that did not answer keeps its time before."""
+ONLY = "only"
+"""How the one store of a ledger is named where a store's name is asked for."""
+SAMPLE = 8
+"""Blobs by which a store without a marker is known: the oldest of the ledger, which each of its stores has had longest."""
 
 
 def ledger_blobs(settings: Settings) -> BlobStore:
@@ -36,7 +43,7 @@ def ledger_blobs(settings: Settings) -> BlobStore:
 
 
 def readable_blobs(settings: Settings) -> BlobStore:
-    """The same to read from, or to repair: an older ledger is backed up before it is upgraded."""
+    """The same to read from: an older ledger is backed up before it is upgraded."""
     place, record = _theirs(settings)
     origin = read_marker(settings)["origin"] if record.get(MARKED) else ""
     return open_place(place, not record.get(CHECKSUMS, False), origin)
@@ -75,27 +82,141 @@ def check_free(place: Place, origin: str) -> None:
             )
 
 
-def mark_older(settings: Settings, names_blobs: Callable[[], bool]) -> bool:
-    """Let the store of a ledger that an older program made have its marker; gives whether it had none so far.
+@dataclass
+class Marked:
+    """What became of the stores of a ledger of an older program."""
 
-    `names_blobs`: whether the ledger has any. Raises StartRefused if it has, and the store none: it isn't mounted, say.
+    marked: list[str] = field(default_factory=list)
+    """By name; a single store is `ONLY`."""
+    skipped: dict[str, str] = field(default_factory=dict)
+    """Those that got no marker, and why."""
+
+
+def mark_older(settings: Settings, oldest: Callable[[], Mapping[str, int]]) -> Marked:
+    """Let each store of a ledger that an older program made have its marker; nothing where it has been done.
+
+    `oldest`: the ledger's oldest blobs and their ciphertexts' lengths in bytes, as its key table says. A store that doesn't
+    answer, or doesn't hold them, is skipped. Raises StartRefused below the quorum: they aren't mounted, say.
     """
     place, record = _theirs(settings)
+    done = Marked()
     if record.get(MARKED):
-        return False
-    store = open_place(place, not record.get(CHECKSUMS, False))
-    if names_blobs() and next(iter(store.list()), None) is None:
+        return done
+    origin, sample = read_marker(settings)["origin"], oldest()
+    for name, one in _stores(place):
+        try:
+            _check_holds(one, sample, origin)
+            open_place(one, not record.get(CHECKSUMS, False)).mark(origin)
+            done.marked.append(name)
+        except (StartRefused, BlobsUnavailable, OSError) as error:
+            done.skipped[name] = str(error)
+    if len(done.marked) < (place.quorum if isinstance(place, SeveralPlaces) else 1):
         raise StartRefused(
-            f"{place} holds no blobs, and the ledger has some: is it mounted, and the right place?"
+            "; ".join(done.skipped.values())
+            + ": is it mounted, and the right place? Then run `heartwood upgrade` again; a store that is to be filled anew: "
+            f"{ADOPT}"
         )
-    store.mark(read_marker(settings)["origin"])
     record |= {
         "place": _name(settings, place),
         CHECKSUMS: record.get(CHECKSUMS, False),
         MARKED: True,
     }
     _write(settings, record)
-    return True
+    return done
+
+
+def adopt(
+    settings: Settings, place: Place, name: str, oldest: Mapping[str, int], empty: bool
+) -> None:
+    """Make one store of a place the ledger's again, whatever is with the others; `oldest`: see `mark_older`.
+
+    `empty`: one that doesn't hold them will do. Raises StartRefused for a place that isn't the ledger's, a store that it
+    doesn't have, and one that must not be used; BlobsUnavailable for one that doesn't answer or is another ledger's.
+    """
+    if not is_ledgers(settings, place):
+        raise StartRefused(
+            f"{place} is not where this ledger's blobs are: `heartwood blobs move FROM TO --final` moves them"
+        )
+    stores = dict(_stores(place))
+    if name not in stores:
+        raise StartRefused(f"got {name!r} as the store to adopt, expected {' or '.join(stores)}")
+    origin, one = read_marker(settings)["origin"], stores[name]
+    if not empty:
+        try:
+            _check_holds(one, oldest, origin)
+        except StartRefused as error:
+            raise StartRefused(
+                f"{error}: is it mounted, and the right place? One that is new, and is to be filled by `heartwood scrub`: "
+                "say --empty"
+            ) from error
+    found = () if is_default(settings, one) else fit(one)
+    checks = sums_are_checked(one, found)
+    open_place(one, not checks).mark(origin)
+    record = _read(settings)
+    record |= {
+        "place": _name(settings, place),
+        # Of several, all must check sums; what is known of the others stays.
+        CHECKSUMS: checks and (one == place or record.get(CHECKSUMS, False)),
+    }
+    if one == place:
+        record |= {"checked": wall_clock(), MARKED: True}
+    else:
+        record[STORES] = {**record.get(STORES, {}), name: wall_clock()}
+    _write(settings, record)
+
+
+def mark_new(place: Place, before: Place, origin: str) -> None:
+    """Make the stores of a place that log's; those that are in its place `before`, too, must be already.
+
+    Raises BlobsUnavailable if one is another's, isn't there, or doesn't answer.
+    """
+    known = [one for _, one in _stores(before)]
+    for _, one in _stores(place):
+        if one in known:
+            open_place(one, origin=origin).check_marked()
+        else:
+            open_place(one).mark(origin)
+
+
+def take_moved(
+    settings: Settings, place: Place, found: Sequence[Guarantee], store: BlobStore
+) -> None:
+    """Let the ledger use a place from now on that has all its blobs, and was found fit; `store` demands its marker.
+
+    Raises BlobsUnavailable unless each of its stores is still the ledger's.
+    """
+    for member in store.members():
+        member.store.check_marked()
+    _record(settings, place, found)
+
+
+def _stores(place: Place) -> Iterator[tuple[str, Path | S3Place]]:
+    """The stores of a place, by name."""
+    yield from place.stores if isinstance(place, SeveralPlaces) else ((ONLY, place),)
+
+
+def _check_holds(place: Path | S3Place, oldest: Mapping[str, int], origin: str) -> None:
+    """Raises StartRefused for a store without the marker that lacks most of these blobs; makes nothing there.
+
+    Whatever was written to a mount point while no disk was mounted is newer than these.
+    """
+    if not oldest:
+        return
+    if isinstance(place, Path) and not place.is_dir():
+        raise StartRefused(f"{place} is not there, and the ledger has blobs")
+    store = open_place(place)
+    if store.ledger() == origin:
+        return
+    held = 0
+    for blob, length in oldest.items():
+        try:
+            held += store.size(blob) == length
+        except BlobError:  # it has none
+            continue
+    if held * 2 < len(oldest):
+        raise StartRefused(
+            f"{place} holds {held} of the {len(oldest)} oldest blobs of this ledger, expected at least half of them"
+        )
 
 
 def _record(settings: Settings, place: Place, found: Sequence[Guarantee]) -> bool:

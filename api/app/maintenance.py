@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
-from api.app.blobs import make_blobs, mark_older, readable_blobs
+from api.app.blobs import SAMPLE, Marked, adopt, make_blobs, mark_older, readable_blobs
 from api.app.layout import (
     CHECKPOINT,
     CLOCK,
@@ -20,6 +20,7 @@ from api.app.layout import (
 from api.app.settings import Settings
 from api.app.witnesses import witness_policy
 from storage.blobs.files import BlobStore
+from storage.blobs.place import Place
 from storage.clock import accept_clock, this_boot, wall_clock
 from storage.cosigning import WitnessStanding, standings_under
 from storage.keytable import KeyTable
@@ -67,11 +68,18 @@ def upgrade_schema_of(settings: Settings) -> tuple[str, str]:
         database.close()
 
 
-def mark_older_store(settings: Settings) -> bool:
-    """Let the blob store of a ledger that an older program made have its marker; see `mark_older`."""
+def mark_older_stores(settings: Settings) -> Marked:
+    """Let the blob stores of a ledger that an older program made have their markers; see `mark_older`."""
     read_marker(settings)
     with closing(database_of(settings)) as database:
-        return mark_older(settings, lambda: KeyTable(database).has_blobs())
+        return mark_older(settings, lambda: KeyTable(database).oldest_blobs(SAMPLE))
+
+
+def adopt_store(settings: Settings, place: Place, name: str, empty: bool) -> None:
+    """Make one store of a ledger's place its own again; see `adopt`."""
+    read_marker(settings)
+    with closing(database_of(settings)) as database:
+        adopt(settings, place, name, KeyTable(database).oldest_blobs(SAMPLE), empty)
 
 
 def status_of(settings: Settings, clock: Callable[[], int] = wall_clock) -> Status:

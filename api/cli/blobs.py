@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from api.app.blobs import fit, is_ledgers, make_blobs
+from api.app.blobs import fit, is_ledgers, mark_new, take_moved
 from api.app.layout import MARKER, read_marker
-from api.app.maintenance import opened_stores
+from api.app.maintenance import adopt_store, opened_stores
 from api.app.settings import Settings
 from api.cli.app import GOOD, WRONG, Data, Json, app, say, settings
 from api.cli.maintenance import told
@@ -31,10 +31,18 @@ def check(
         ),
     ] = "",
     adopt: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Put the ledger's marker into this one of its stores, which is new in its place, or lost its marker; "
+            "a ledger's one store is `only`.",
+        ),
+    ] = "",
+    empty: Annotated[
         bool,
         typer.Option(
-            "--adopt",
-            help="Put the ledger's marker into its store: one that is new in its place, or that lost its marker.",
+            "--empty",
+            help="With --adopt: the store is new and lacks the ledger's blobs; `heartwood scrub` fills it.",
         ),
     ] = False,
     data: Data = None,
@@ -50,8 +58,10 @@ def check(
     origin = ""
     if adopt or ((config.data / MARKER).exists() and is_ledgers(config, tried)):
         origin = read_marker(config)["origin"]
+    if empty and not adopt:
+        raise StartRefused("got --empty alone, expected it with --adopt NAME")
     if adopt:
-        _adopt(config, tried, origin)
+        adopt_store(config, tried, adopt, empty)
     found = check_place(tried, origin)
     lines = [f"{_state(one.held, one.needed)} {one.name}: {one.words}" for one in found]
     fatal = [one.name for one in found if one.fatal]
@@ -65,15 +75,6 @@ def check(
     }
     say(json_, fields, *lines, f"{tried}: {verdict}")
     raise typer.Exit(WRONG if fatal else GOOD)
-
-
-def _adopt(config: Settings, place: Place, origin: str) -> None:
-    """Make a place that the ledger names its store again; raises StartRefused for any other."""
-    if not is_ledgers(config, place):
-        raise StartRefused(
-            f"{place} is not where this ledger's blobs are: `heartwood blobs move FROM TO --final` moves them"
-        )
-    make_blobs(config, place, origin)
 
 
 def _state(held: bool, needed: bool) -> str:
@@ -112,9 +113,10 @@ def move(
     origin = read_marker(config)["origin"]
     old = open_place(here, origin=origin)
     old.check_marked()
-    fit(there)
-    new = open_place(there)
-    new.mark(origin)
+    found = fit(there)
+    mark_new(there, here, origin)
+    # With its marker looked at: a disk that is unmounted meanwhile leaves a folder that must get nothing.
+    new = open_place(there, origin=origin)
     with opened_stores(config, blobs=old) as stores, bar("moving") as progress:
         done = move_blobs(stores, old, new, progress)
     lines = [f"{told(finding)}: not in {there}" for finding in done.findings]
@@ -123,7 +125,7 @@ def move(
         f"them new; {done.unnamed} more that no entry names yet"
     )
     if final and not done.findings:
-        make_blobs(config, there, origin)
+        take_moved(config, there, found, new)
         lines.append("the ledger uses them from now on: set HEARTWOOD_BLOBS to that place")
     elif not final:
         lines.append(

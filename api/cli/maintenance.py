@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
+from api.app.blobs import ledger_blobs
 from api.app.maintenance import opened_stores, secrets_of, target_of
 from api.cli.app import GOOD, WRONG, Data, Json, app, opened, say, settings
 from api.cli.progress import bar
 from crypto.texts import counted, printable
 from storage.blobs.files import BlobStore, FileBlobs
-from storage.blobs.place import open_place, parse_place
+from storage.blobs.place import SeveralPlaces, open_place, parse_place
 from storage.clock import wall_clock
 from storage.errors import BackupRefused
 from storage.maintenance.backup import BLOBS, back_up
@@ -41,10 +42,13 @@ def scrub(
     json_: Json = False,
 ) -> None:
     """Compare every blob and every key with the log; ends with 1 if anything is wrong and not repaired."""
-    good = _source(repair_from) if repair_from else None
+    config, good = settings(data), _source(repair_from) if repair_from else None
+    # Of several stores it fills one from another: never a folder of which nobody knows whether it is the ledger's.
+    writes = bool(repair_from) or isinstance(config.blob_place(), SeveralPlaces)
     found: list[Finding] = []
     wrong = put_right = 0
-    with opened_stores(settings(data)) as stores, bar("scrubbing") as progress:
+    blobs = ledger_blobs(config) if writes else None
+    with opened_stores(config, blobs=blobs) as stores, bar("scrubbing") as progress:
         scrubbing = Scrub(stores, wall_clock(), good)
         for finding in scrubbing.findings(progress):
             wrong += not finding.repaired

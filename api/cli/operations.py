@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from api.app.maintenance import mark_older_store, status_of, upgrade_schema_of, witnesses_of
+from api.app.blobs import ONLY
+from api.app.maintenance import mark_older_stores, status_of, upgrade_schema_of, witnesses_of
 from api.app.opening import open_ledger
 from api.app.settings import Settings
 from api.cli.app import COULD_NOT_RUN, GOOD, WRONG, Data, Json, actor, app, opened, say, settings
@@ -39,8 +40,14 @@ def upgrade(
     before, after = upgrade_schema_of(config)
     schema = f"schema {before} → {after}, all views rebuilt from the log"
     done = [schema if before != after else f"schema {after} already"]
-    if mark_older_store(config):
-        done.append("the blob store has its marker now")
+    stores = mark_older_stores(config)
+    if stores.marked:
+        names = "" if stores.marked == [ONLY] else f" ({', '.join(stores.marked)})"
+        done.append(f"the blob store has its marker now{names}")
+    done += [
+        f"the store {name} has NO marker: {why}. Once it is there: `heartwood blobs check --adopt {name}`"
+        for name, why in stores.skipped.items()
+    ]
     try:
         ledger = open_ledger(config, older=True)
     except StartRefused as error:
@@ -52,7 +59,11 @@ def upgrade(
         ledger.close()
     registry = f"registry {old} → {EDITION}, the policy unchanged: entry {seq}"
     done.append(registry if seq is not None else f"registry {EDITION} already")
-    fields = {"schema": [before, after], "registry": [old, EDITION], "seq": seq}
+    fields = {
+        "schema": [before, after],
+        "registry": [old, EDITION],
+        "seq": seq,
+    } | dataclasses.asdict(stores)
     say(json_, fields, *done)
 
 

@@ -2,7 +2,7 @@
 
 Where a disk isn't mounted there is an empty folder, and another bucket is empty, too: both would count as a store
 that lacks everything, and take new blobs. So whatever makes a store puts a marker into it, which names the ledger
-(`init`, `restore`, `blobs move`, `blobs check --adopt`, and `upgrade` of a ledger that has none yet); reading and
+(`init`, `restore`, `blobs move`, `blobs check --adopt NAME`, and `upgrade` of a ledger that has none yet); reading and
 writing never do, and nothing is read or written without it.
 """
 
@@ -17,7 +17,7 @@ NAME = "heartwood.store"
 MOST_BYTES = 4_096
 FRESH_SECONDS = 60.0
 """How long a store that had its marker may be read, and a bucket written to, without another look, which is a request."""
-ADOPT = "`heartwood blobs check --adopt`"
+ADOPT = "`heartwood blobs check --adopt NAME`"
 
 
 def marker_of(origin: str) -> bytes:

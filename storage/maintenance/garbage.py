@@ -183,6 +183,11 @@ def _removed(member: Member, blob: str, swept: Collected) -> bool:
         words = f"{member.name}: {error}" if member.name else str(error)
         if words not in swept.locked:
             swept.locked.append(words)
+    except BlobError as error:  # declined: of several, the others are swept
+        if not member.name:
+            raise
+        swept.silent[member.name] = str(error)
+        swept.owed.setdefault(member.name, []).append(blob)
     return False
 
 
@@ -295,8 +300,13 @@ class GarbageCollector:
                 state.write(file)
 
     def _owed(self, state: SweepState, owed: Mapping[str, Sequence[str]], now: int) -> Collected:
-        """Try those stores again; a whole sweep that is due, too, has its turn at the next look."""
-        swept = sweep_owed(self._stores, owed)
+        """Try those stores again; a whole sweep that is due, too, has its turn at the next look, also where this fails."""
+        try:
+            swept = sweep_owed(self._stores, owed)
+        except Exception:
+            for name in owed:
+                state.stores[name].failed(now)
+            raise
         state.remember(swept.owed, now)
         return swept
 

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+from crypto.ids import is_id
+
 LAST_SWEEP = "sweep"
 """The file of the data directory that says when this machine swept last; its lock lets one process sweep."""
 FIRST_PAUSE_MS = 60_000
@@ -27,6 +29,12 @@ class Owed:
     """When it was asked last, Unix ms."""
     failures: int = 0
     """How often in a row it failed."""
+
+    @classmethod
+    def of(cls, told: dict[str, Any]) -> "Owed":
+        """What a file tells, without what are no blobs' ids; raises KeyError, TypeError or ValueError for other forms."""
+        blobs = [blob for blob in told["blobs"] if isinstance(blob, str) and is_id("bl", blob)]
+        return cls(blobs, int(told["tried"]), int(told["failures"]))
 
     def waits(self, now: int) -> bool:
         """Whether it is left alone for now."""
@@ -57,8 +65,8 @@ class SweepState:
             return cls(int(text))
         try:
             told: dict[str, Any] = json.loads(text)
-            stores = {name: Owed(**one) for name, one in told["stores"].items()}
-            return cls(int(told["swept"]), Owed(**told["whole"]), stores)
+            stores = {name: Owed.of(one) for name, one in told["stores"].items()}
+            return cls(int(told["swept"]), Owed.of(told["whole"]), stores)
         except (ValueError, KeyError, TypeError, AttributeError):
             return cls()
 

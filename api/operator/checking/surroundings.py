@@ -14,7 +14,7 @@ from crypto.texts import counted
 from durable.errors import StorageError
 from ledger.times import DAY_MS, format_time
 from storage.blobs.checking import CHECKSUMS
-from storage.blobs.marker import NAME
+from storage.blobs.marker import ADOPT, NAME
 from storage.blobs.place import S3Place, SeveralPlaces
 from storage.clock import wall_clock
 from storage.errors import BackupRefused
@@ -68,7 +68,7 @@ def _store(
         return unsafe(
             about,
             f"the folder {place} is missing, or has no marker {NAME}",
-            "mount it, or restore a backup; `heartwood upgrade` after an older program",
+            f"mount it, or restore a backup; `heartwood upgrade` after an older program, later {ADOPT}",
         )
     if not isinstance(checked, int):
         return warning(about, f"{place} was never tested", "run `heartwood blobs check`")

@@ -1,5 +1,7 @@
 """Ciphertext straight from the blob store: only for who opens it at the own end, only of that blob, only for a minute."""
 
+import hashlib
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from api.app.settings import Settings
+from client.connection import Connection
 from client.downloads import download
 from client.http import HttpClient
 from crypto.blobs import blob_context, open_stream, sealed_length
@@ -20,7 +23,8 @@ from crypto.shares import open_share, share_info
 from identity.actors import new_id
 from journeys.errors import AccessDenied
 from ledger.errors import Tampered
-from records.opening import LINK_SECONDS, OpenedRecord
+from records.opening import LINK_SECONDS, Link, OpenedRecord
+from records.uploads import BLOB_LIMIT
 from storage.blobs.files import FileBlobs, Member
 from storage.blobs.place import open_place
 from storage.blobs.quorum import QuorumBlobs
@@ -28,7 +32,7 @@ from storage.blobs.s3 import S3Blobs
 from storage.clock import wall_clock
 from storage.errors import BadBlob, BlobError, Unavailable
 from tests.support.ledger_fixture import LedgerFixture, Person
-from tests.support.lying_s3 import LyingS3
+from tests.support.lying_s3 import LyingS3, Reply
 from tests.support.server import serving
 from tests.support.versitygw import Gateway
 
@@ -228,6 +232,58 @@ def test_a_link_to_wrong_bytes_leads_on_to_another_store(
         s3.put_object(Bucket=first.bucket, Key=key, Body=_altered(body))
         with pytest.raises(Tampered, match="does not have the SHA-256"):
             next(download(link, served.url))
+
+
+def _problem(kind: str, **members: Any) -> Reply:
+    """A store's answer that looks like the ledger's."""
+    told = {"type": f"urn:heartwood:problem:{kind}", "detail": "so it is", **members}
+    return Reply(403, json.dumps(told).encode())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        _problem("denied", rule="R1", reason="nobody"), _problem("already_used", seq=1), _problem("not_signed_in"),
+        _problem("outcome_unknown"), _problem("blob_store"), _problem("keeper_unavailable"), _problem("not_found"),
+        _problem("quota"), _problem("denied"), Reply(302, b"", {"Location": "http://127.0.0.1:1/"}),
+        Reply(500, b" " * 20_000_000),
+    ],
+)  # fmt: skip
+def test_no_store_speaks_for_the_ledger(answer: Reply) -> None:
+    """Whatever the first one answers, the reader goes on to the next; without one it is told that the store failed."""
+    with LyingS3() as one, LyingS3() as two:
+        stores = [Member("one", S3Blobs(one.place)), Member("two", S3Blobs(two.place))]
+        both, blob = QuorumBlobs(stores, 2), new_id("bl", wall_clock())
+        both.put(blob, [b"sealed"])
+        first, second = both.links(blob, 6, 60)
+        link = Link(first, 6, hashlib.sha256(b"sealed").digest(), 60, (second,))
+        one.always[""] = lambda server, request: answer
+        assert b"".join(download(link, "http://127.0.0.1")) == b"sealed"
+        two.always[""] = one.always[""]
+        with pytest.raises(Unavailable, match="did not give the download; no store gave it right"):
+            next(download(link, "http://127.0.0.1"))
+        with pytest.raises(Unavailable, match="did not give the download"):
+            next(download(replace(link, others=()), "http://127.0.0.1"))
+
+
+@pytest.mark.parametrize("size", [BLOB_LIMIT + 1, 1 << 60, -1])
+@pytest.mark.parametrize("linked", [False, True])
+def test_no_content_is_larger_than_a_record_may_be(
+    served: Served, monkeypatch: pytest.MonkeyPatch, size: int, linked: bool
+) -> None:
+    """What a server says of it is no bound: it and its store would fill the reader's disk."""
+    opened = Connection.open
+
+    def lie(self: Connection, *arguments: Any, **options: Any) -> httpx2.Response:
+        response = opened(self, *arguments, **options)
+        response.headers["Heartwood-Size"] = str(size)
+        return response
+
+    monkeypatch.setattr(Connection, "open", lie)
+    with pytest.raises(
+        Tampered, match=f"the server says {size} bytes of content, expected at most"
+    ):
+        served.client.open(served.pat.actor, served.event(served.pat), linked=linked)
 
 
 def test_a_link_asks_one_store(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from crypto.notes import LogSigner
 from identity.actors import write_keyfile
 from ledger.chain import ZERO
 from ledger.merkle import leaf_hash
+from records.uploads import BLOB_LIMIT
 from tests.support.commands import Ran, heartwood
 from tests.support.ledger_fixture import LedgerFixture
 from tests.support.lying_server import Lie, lying
@@ -92,6 +93,26 @@ def test_no_path_is_taken_from_a_server(told: Told, name: str) -> None:
         ran = told.run(lie, "chart", "--export", place)
         assert ran.code == 1 and "server" in ran.err and "\x1b" not in ran.out + ran.err, ran
         assert not place.exists() and sorted(told.folder.parent.rglob("*")) == outside
+
+
+@ONE_ENGINE
+@pytest.mark.parametrize("size", [BLOB_LIMIT + 1, -1, "1"])
+def test_no_record_of_an_archive_is_larger_than_one_may_be(told: Told, size: object) -> None:
+    """Compressed, a small archive would fill the reader's disk."""
+    place = told.folder / "copy"
+
+    def lie(path: str, body: bytes) -> bytes:
+        if not path.endswith("/export"):
+            return body
+        with zipfile.ZipFile(io.BytesIO(body)) as archive:
+            index = json.loads(archive.read("index.json"))
+            content = archive.read(index[0]["file"])
+        index[0]["size"] = size
+        return zipped(index, index[0]["file"], content)
+
+    ran = told.run(lie, "chart", "--export", place)
+    assert ran.code != 0 and "Traceback" not in ran.err and not place.exists(), ran
+    assert "form" in ran.err if size == "1" else f"states {size} bytes of a record" in ran.err
 
 
 def test_a_name_made_from_a_text_is_safe() -> None:

@@ -1,10 +1,12 @@
 """The proxies' samples, run ahead of a server: what they forward, and whom they say they saw."""
 
+import json
 import re
 import shutil
 import signal
 import subprocess
 import threading
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,15 +20,23 @@ from tests.support.paths import ROOT
 from tests.support.server import until
 
 TLS = ROOT / "deploy" / "tls"
+LONG = "/v1/records/long/content"
+TEXT_BYTES = 4_096
+"""Most plaintext of a sealed field, by its form; a record has two of them."""
+LONGEST = b64encode(
+    json.dumps({"file_name": '"' * TEXT_BYTES, "title": '"' * TEXT_BYTES}).encode()
+).decode()
 
 
 class Upstream(BaseHTTPRequestHandler):
     """Answers every path with the client's address, as the proxy tells it."""
 
     def do_GET(self) -> None:
-        """Whatever is asked."""
+        """Whatever is asked; under LONG with the longest headers that a reading has."""
         told = (self.headers["X-Forwarded-For"] or "").encode()
         self.send_response(200)
+        if self.path == LONG:
+            self.send_header("Heartwood-Texts", LONGEST)
         self.send_header("Content-Length", str(len(told)))
         self.end_headers()
         self.wfile.write(told)
@@ -139,3 +149,6 @@ def test_what_a_proxy_forwards(proxy: object, tmp_path: Path, upstream: int) -> 
         for path in ("/v1/log/checkpoint", "/readyz", "/metricsome"):
             answer = httpx2.get(f"{url}{path}", headers={"X-Forwarded-For": "203.0.113.9"})
             assert (answer.status_code, answer.text) == (200, HOST), path
+        # A proxy whose buffer is too small for an answer's headers makes a 502 of it: the reading is used up.
+        answer = httpx2.get(f"{url}{LONG}")
+        assert (answer.status_code, answer.headers.get("Heartwood-Texts")) == (200, LONGEST)

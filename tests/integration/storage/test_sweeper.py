@@ -6,7 +6,8 @@ import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ from storage.maintenance.garbage import (
 )
 from storage.maintenance.orphans import STAGED_MS, named
 from storage.maintenance.orphans import staged as unnamed_staged
-from storage.maintenance.owed import owed_of
+from storage.maintenance.owed import Owed, owed_of
 from tests.deep.witness import assert_keys
 from tests.support.commands import heartwood
 from tests.support.ledger_fixture import LedgerFixture, Person
@@ -474,6 +475,53 @@ def test_what_is_owed_is_looked_at_again(fixture: LedgerFixture) -> None:
     swept = sweep_owed(fixture.ledger.stores, {"": [named.blob, staged.blob], "gone": [named.blob]})
     assert swept.owed == {"": [], "gone": []}
     assert set(fixture.ledger.blobs.list()) == {named.blob, staged.blob}
+
+
+class Declining(FileBlobs):
+    """A store that declines to remove anything, with whatever it raises."""
+
+    error: Exception = BlobError("declined")
+    asked = 0
+
+    def remove(self, blob: str) -> None:
+        self.asked += 1
+        raise self.error
+
+
+@pytest.mark.parametrize("engine", ["sqlite"])
+@pytest.mark.parametrize("error", [BlobError("declined"), RuntimeError("broken")])
+def test_what_is_owed_and_declined_keeps_no_whole_sweep_waiting(
+    fixture: LedgerFixture, tmp_path: Path, error: Exception
+) -> None:
+    """Later and later, as a store that is dead; and the whole sweep has its turn."""
+    declining = Declining(tmp_path / "b")
+    declining.error = error
+    members = [Member("a", FileBlobs(tmp_path / "a")), Member("b", declining)]
+    owing = fixture.ledger.blobs = QuorumBlobs(members, 2)
+    now, blob = fixture.ledger.clock() + 2 * STAGED_MS, new_id("bl", fixture.ledger.clock())
+    owing.put(blob, [b"x"])
+    file = fixture.settings.data / "sweep"
+    state = {"swept": 0, "whole": asdict(Owed()), "stores": {"b": asdict(Owed([blob]))}}
+    file.write_text(json.dumps(state))
+    for _ in range(180):
+        now += 60_000
+        with suppress(RuntimeError):
+            GarbageCollector(fixture.ledger.stores, fixture.settings.data, lambda: now).due()  # noqa: B023
+    told = json.loads(file.read_text())
+    assert told["swept"] > 0 or told["whole"]["failures"] > 0
+    assert told["stores"]["b"]["failures"] >= 5
+    assert declining.asked <= 20
+
+
+@pytest.mark.parametrize("engine", ["sqlite"])
+def test_what_is_no_blob_is_not_owed(fixture: LedgerFixture) -> None:
+    """The file is damaged: what can't be read of it is let go, and the rest is done."""
+    owed = asdict(Owed(["bl_x", "", "rc_00000000000000000000000000"]))
+    state = {"swept": 0, "whole": asdict(Owed()), "stores": {"b": owed}}
+    (fixture.settings.data / "sweep").write_text(json.dumps(state))
+    assert owed_of(fixture.settings.data) == {"b": 0}
+    garbage = collector(fixture)
+    assert garbage.due() is not None and garbage.due() is not None and garbage.due() is None
 
 
 @pytest.mark.parametrize("engine", ["sqlite"])

@@ -16,7 +16,7 @@ from sqlalchemy import Boolean, Connection, MetaData, Table, inspect, select, te
 
 import storage.sql.migrations
 from api.app.creating import create_ledger
-from api.app.maintenance import mark_older_store, upgrade_schema_of
+from api.app.maintenance import mark_older_stores, upgrade_schema_of
 from api.app.settings import Settings
 from client import beside, groups, registering
 from client.beside import append, propose
@@ -186,7 +186,8 @@ def test_an_older_ledger_is_not_opened_but_upgraded(old: Old) -> None:
         last = last_policy(ledger.policies())
         assert last.policy == ledger.entry(0).event.body["policy"]
     again = heartwood(old.settings, "upgrade", "--as", old.operator, "--json")
-    assert again.json == {"schema": [NEW, NEW], "registry": [EDITION, EDITION], "seq": None}
+    fields = {"schema": [NEW, NEW], "registry": [EDITION, EDITION], "seq": None}
+    assert again.json == fields | {"marked": [], "skipped": {}}
     assert heartwood(old.settings, "upgrade").code == 0
     with old.opened() as ledger:
         assert ledger.head().size == size
@@ -232,7 +233,7 @@ def test_only_the_operator_names_a_registry(old: Old, tmp_path: Path) -> None:
     assert ran.code == 2 and old.schema() == OLD
     admin = old.north.admin
     upgrade_schema_of(old.settings)
-    mark_older_store(old.settings)
+    mark_older_stores(old.settings)
     ledger = opened(old.settings, older=True)
     body: dict[str, Any] = {"policy": last_policy(ledger.policies()).policy}
     for registry in (registry_hash(), bytes(32)):
@@ -245,7 +246,7 @@ def test_only_the_operator_names_a_registry(old: Old, tmp_path: Path) -> None:
 
 def test_before_the_registry_is_named_no_newer_event_is_taken(old: Old) -> None:
     upgrade_schema_of(old.settings)
-    mark_older_store(old.settings)
+    mark_older_stores(old.settings)
     ledger = opened(old.settings, older=True)
     with pytest.raises(Refused, match=r"group\.formed, which the registry in force does not have"):
         groups.form(LocalClient(ledger), old.south.admin, "Kardiologie")

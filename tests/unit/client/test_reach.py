@@ -1,18 +1,36 @@
 """Where a server may send its reader: nowhere nearer to the reader than it is itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from client import downloads
 from client.downloads import _checked, download
-from client.reach import Reach, reach_of
+from client.reach import Reach, farthest, reaches_of
 from ledger.errors import Tampered
 from records.opening import Link
 from storage.errors import Unavailable
 
 PUBLIC, PRIVATE, HERE = "https://9.9.9.9", "https://10.1.2.3", "http://127.0.0.1:8420"
+
+
+def checked(text: str, server: str) -> str:
+    """A link that may be followed, of a server at this URL."""
+    return _checked(text, farthest(urlsplit(server).hostname or "")).geturl()
+
+
+def told(**hosts: Sequence[str]) -> Any:
+    """`getaddrinfo` that knows the addresses of `NAME.example` alone."""
+
+    def look(host: str, *_: Any, **__: Any) -> Any:
+        name = host.removesuffix(".example")
+        if name not in hosts:
+            raise OSError(-2, "Name or service not known")
+        return [(0, 0, 0, "", (one, 0)) for one in hosts[name]]
+
+    return look
 
 
 @pytest.mark.parametrize(
@@ -30,7 +48,7 @@ PUBLIC, PRIVATE, HERE = "https://9.9.9.9", "https://10.1.2.3", "http://127.0.0.1
 )  # fmt: skip
 def test_how_near_an_address_is(host: str, reach: Reach) -> None:
     """However it is written."""
-    assert reach_of(host) is reach
+    assert reaches_of(host) == {reach} and farthest(host) is reach
 
 
 @pytest.mark.parametrize(
@@ -60,10 +78,10 @@ def test_how_near_an_address_is(host: str, reach: Reach) -> None:
 def test_where_a_server_may_send_its_reader(server: str, link: str, may: bool) -> None:
     """As near as it is itself, or further away; in the clear on this machine alone."""
     if may:
-        assert _checked(link, server).geturl() == link
+        assert checked(link, server) == link
     else:
         with pytest.raises(Tampered, match="the download is at "):
-            _checked(link, server)
+            checked(link, server)
 
 
 @pytest.mark.parametrize(
@@ -73,25 +91,41 @@ def test_where_a_server_may_send_its_reader(server: str, link: str, may: bool) -
 def test_what_is_no_address(text: str) -> None:
     """A lie of the server's, told as one."""
     with pytest.raises(Tampered, match="the download is at "):
-        _checked(text, PUBLIC)
+        checked(text, PUBLIC)
 
 
 def test_a_name_with_a_near_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The nearest of its addresses counts; a host that isn't known is no reason to believe it."""
-
-    def told(*addresses: str) -> Any:
-        return lambda *_, **__: [(0, 0, 0, "", (one, 0)) for one in addresses]
-
-    monkeypatch.setattr("client.reach.socket.getaddrinfo", told("9.9.9.9", "10.0.0.1"))
+    """The nearest of a link's addresses counts; a host that isn't known is no reason to believe it."""
+    names = told(store=["9.9.9.9", "10.0.0.1"], plain=["127.0.0.1", "9.9.9.9"])
+    monkeypatch.setattr("client.reach.socket.getaddrinfo", names)
     with pytest.raises(Tampered, match="inside this machine's own network"):
-        _checked("https://store.example/x", PUBLIC)
+        checked("https://store.example/x", PUBLIC)
+    with pytest.raises(Tampered, match=r"at http://plain\.example, expected https://"):
+        checked("http://plain.example/x", HERE)
+    for text in ("https://other.example/x", "https://a..b/x", f"https://{'x' * 70}/y"):
+        with pytest.raises(Unavailable, match="can't be found"):
+            checked(text, PUBLIC)
 
-    def unknown(*_: Any, **__: Any) -> Any:
-        raise OSError(-2, "Name or service not known")
 
-    monkeypatch.setattr("client.reach.socket.getaddrinfo", unknown)
-    with pytest.raises(Unavailable, match=r"store\.example can't be found"):
-        _checked("https://store.example/x", PUBLIC)
+@pytest.mark.parametrize(
+    ("addresses", "peer"),
+    [
+        (["9.9.9.9", "127.0.0.1"], ""),
+        (["127.0.0.1"], "9.9.9.9"),
+        (["10.0.0.1", "127.0.0.1"], "10.0.0.1"),
+        ([], "127.0.0.1"),
+    ],
+    ids=["one more address", "rebound", "both", "known to a proxy alone"],
+)
+def test_a_servers_name_brings_it_no_nearer(
+    monkeypatch: pytest.MonkeyPatch, addresses: Sequence[str], peer: str
+) -> None:
+    """What its own name says that it is, counts by the farthest address, and so does where it was connected to."""
+    names = told(server=addresses) if addresses else told()
+    monkeypatch.setattr("client.reach.socket.getaddrinfo", names)
+    link = Link("http://127.0.0.1:9/x", 10, bytes(32))
+    with pytest.raises(Tampered, match="inside this machine's own network"):
+        b"".join(download(link, "https://server.example", peer))
 
 
 def test_nothing_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

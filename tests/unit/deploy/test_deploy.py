@@ -257,12 +257,33 @@ def test_metrics_stay_inside() -> None:
 def test_a_keeper_on_a_machine_of_its_own() -> None:
     """The unit's addition opens the network to named addresses alone, and takes nothing else away."""
     found = unit(DEPLOY / "systemd" / "keeper-tls.conf")
-    assert set(found) == {"Service"}
+    assert set(found) == {"Unit", "Service"}
     assert set(found["Service"]) == {
-        "PrivateNetwork", "RestrictAddressFamilies", "IPAddressDeny", "IPAddressAllow"
+        "ExecStart", "PrivateNetwork", "RestrictAddressFamilies", "IPAddressDeny", "IPAddressAllow"
     }  # fmt: skip
+    assert found["Unit"] == {name: ["network-online.target"] for name in ("Wants", "After")}
+    before, command = found["Service"]["ExecStart"]
+    assert before == "" and shlex.split(command)[1:] == [
+        "keeper", "serve", "--listen", "tls:0.0.0.0:8421"
+    ]  # fmt: skip
     assert found["Service"]["IPAddressDeny"] == ["any"]
     assert "any" not in found["Service"]["IPAddressAllow"][0].split()
+
+
+def test_what_is_restarted_is_not_given_up() -> None:
+    """A database, a network or a keeper that is away for ten seconds leaves no unit failed."""
+    for path in UNITS:
+        found = unit(path)
+        if "Restart" in found["Service"]:
+            assert found["Unit"].get("StartLimitIntervalSec") == ["0"], path.name
+
+
+def test_a_backup_goes_to_a_disk_of_its_own() -> None:
+    """Where it isn't mounted the unit fails, instead of filling the machine's own disk."""
+    found = unit(DEPLOY / "systemd" / "heartwood-backup.service")
+    folder = shlex.split(found["Service"]["ExecStart"][0])[-1]
+    assert found["Unit"]["RequiresMountsFor"] == [folder]
+    assert found["Unit"]["AssertPathIsMountPoint"] == [folder]
 
 
 def test_no_image_names_a_host() -> None:

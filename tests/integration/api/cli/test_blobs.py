@@ -5,14 +5,19 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from api.app.settings import Settings
 from durable.errors import StartRefused
+from identity.actors import new_id
 from records import opening
+from storage.blobs.files import FileBlobs
 from storage.blobs.place import S3Place, open_place
+from storage.clock import wall_clock
 from storage.errors import BlobError, BlobsUnavailable
+from storage.maintenance.moving import Moved, move
 from tests.support.commands import heartwood
 from tests.support.inside import opened
 from tests.support.ledger_fixture import CONTENT, LedgerFixture, Person
@@ -241,7 +246,10 @@ def test_a_folder_that_is_not_mounted(tmp_path: Path, where: str) -> None:
     ]
     assert [one["level"] for one in unsafe] == ["unsafe"]
     assert list(folder.iterdir()) == [] and not (tmp_path / "other").exists()
-    assert heartwood(config, "blobs", "check", "--adopt").code == 0
+    ran = heartwood(config, "blobs", "check", "--adopt", "only")
+    assert ran.code == 4 and "holds 0 of the 1 oldest blobs of this ledger" in ran.err
+    assert list(folder.iterdir()) == []
+    assert heartwood(config, "blobs", "check", "--adopt", "only", "--empty").code == 0
     ran = heartwood(config, "scrub", "--repair-from", tmp_path / "backup")
     assert ran.code == 0 and f"{up.blob}" in ran.out
     fixture.reopen()
@@ -267,7 +275,7 @@ def test_a_store_of_another_ledger_is_not_taken(tmp_path: Path) -> None:
 def test_only_the_ledgers_own_store_is_adopted(tmp_path: Path) -> None:
     config = Settings(data=tmp_path / "data")
     LedgerFixture.found(config).close()
-    ran = heartwood(config, "blobs", "check", f"file:{tmp_path / 'x'}", "--adopt")
+    ran = heartwood(config, "blobs", "check", f"file:{tmp_path / 'x'}", "--adopt", "only")
     assert ran.code == 4 and "is not where this ledger's blobs are" in ran.err
     assert not (tmp_path / "x").exists()
 
@@ -287,11 +295,15 @@ def test_the_store_of_an_older_program_gets_its_marker_by_upgrade(tmp_path: Path
     assert heartwood(config, "backup", tmp_path / "backup").code == 0
     folder.rename(tmp_path / "unmounted")
     ran = heartwood(config, "upgrade")
-    assert ran.code == 4 and "holds no blobs, and the ledger has some: is it mounted" in ran.err
+    assert ran.code == 4 and "is not there, and the ledger has blobs: is it mounted" in ran.err
+    assert not folder.exists()
+    folder.mkdir()
+    ran = heartwood(config, "upgrade")
+    assert ran.code == 4 and "holds 0 of the 1 oldest blobs of this ledger" in ran.err
     shutil.rmtree(folder)
     (tmp_path / "unmounted").rename(folder)
     ran = heartwood(config, "upgrade")
-    assert ran.code == 0 and "the blob store has its marker now" in ran.out
+    assert ran.code == 0 and "the blob store has its marker now\n" in ran.out
     assert "marker" not in heartwood(config, "upgrade").out
     fixture.reopen()
     assert content(fixture, pat, up.record) == CONTENT
@@ -299,3 +311,165 @@ def test_the_store_of_an_older_program_gets_its_marker_by_upgrade(tmp_path: Path
     (folder / "heartwood.store").unlink()
     assert "marker" not in heartwood(config, "upgrade").out
     refused(config, "scrub")
+
+
+def three(tmp_path: Path, dead: str = "") -> Settings:
+    """A ledger on three stores, of which two are a quorum; `dead`: where the third one is, if it isn't a folder."""
+    third = dead or f"file:{tmp_path / 'c'}"
+    blobs = f"a=file:{tmp_path / 'a'} b=file:{tmp_path / 'b'} c={third}"
+    return Settings(data=tmp_path / "data", blobs=blobs)
+
+
+def older(config: Settings, *folders: Path) -> None:
+    """Let a ledger be one of an older program, that made no markers."""
+    record = json.loads((config.data / "blobs.json").read_text())
+    del record["marked"]
+    (config.data / "blobs.json").write_text(json.dumps(record))
+    for folder in folders:
+        (folder / "heartwood.store").unlink()
+
+
+@pytest.mark.parametrize("there", ["empty", "missing", "another's", "written to unmounted"])
+def test_upgrade_marks_no_store_that_lacks_the_blobs(tmp_path: Path, there: str) -> None:
+    """The mount point of one of several: nothing is made there, it is named, and the others get their markers."""
+    config, folder = three(tmp_path), tmp_path / "b"
+    fixture = LedgerFixture.found(config)
+    pat = fixture.person()
+    up = [fixture.record(pat) for _ in range(9)]
+    older(config, *(tmp_path / name for name in "abc"))
+    folder.rename(tmp_path / "unmounted")
+    if there != "missing":
+        folder.mkdir()
+    if there == "another's":
+        FileBlobs(folder).put(new_id("bl", wall_clock()), [b"another's"])
+    if there == "written to unmounted":
+        shutil.copytree(tmp_path / "unmounted" / up[-1].blob[-2:], folder / up[-1].blob[-2:])
+    before = sorted(folder.rglob("*"))
+    ran = heartwood(config, "upgrade")
+    assert ran.code == 0 and "has its marker now (a, c)\n" in ran.out
+    assert "the store b has NO marker" in ran.out and "--adopt b`" in ran.out
+    assert sorted(folder.rglob("*")) == before and folder.exists() == (there != "missing")
+    fixture.reopen()
+    assert content(fixture, pat, up[0].record) == CONTENT
+    fixture.close()
+    shutil.rmtree(folder, ignore_errors=True)
+    (tmp_path / "unmounted").rename(folder)
+    ran = heartwood(config, "blobs", "check", "--adopt", "b")
+    assert ran.code == 0 and "b: answers" not in ran.out
+
+
+def test_upgrade_needs_a_quorum_of_stores(tmp_path: Path) -> None:
+    """Below it, each is named; what was marked stays, and the command does the rest later."""
+    config = three(tmp_path)
+    fixture = LedgerFixture.found(config)
+    fixture.record(fixture.person())
+    fixture.close()
+    older(config, *(tmp_path / name for name in "abc"))
+    for name in "bc":
+        (tmp_path / name).rename(tmp_path / f"{name}.disk")
+    ran = heartwood(config, "upgrade")
+    assert ran.code == 4 and "is not there, and the ledger has blobs" in ran.err
+    assert not (tmp_path / "b").exists() and not (tmp_path / "c").exists()
+    (tmp_path / "b.disk").rename(tmp_path / "b")
+    ran = heartwood(config, "upgrade", "--json")
+    assert (ran.code, ran.json["marked"], list(ran.json["skipped"])) == (0, ["a", "b"], ["c"])
+
+
+def test_upgrade_goes_on_without_a_dead_bucket(server: LyingS3, tmp_path: Path) -> None:
+    config = three(tmp_path, setting(server.place))
+    fixture = LedgerFixture.found(config)
+    fixture.record(fixture.person())
+    fixture.close()
+    older(config, tmp_path / "a", tmp_path / "b")
+    server.always[""] = status(404, "NoSuchBucket")
+    ran = heartwood(config, "upgrade", "--json")
+    assert (ran.code, ran.json["marked"]) == (0, ["a", "b"])
+    assert "there is no such bucket" in ran.json["skipped"]["c"]
+
+
+def test_one_store_of_several_is_adopted(server: LyingS3, tmp_path: Path) -> None:
+    """Only that one: another, which isn't mounted, gets nothing; nor does a dead one stop it. An empty one, said so."""
+    blobs = three(tmp_path).blobs + f" d={setting(server.place)} e=file:{tmp_path / 'e'}"
+    config = Settings(data=tmp_path / "data", blobs=blobs)
+    fixture = LedgerFixture.found(config)
+    pat = fixture.person()
+    up = fixture.record(pat)
+    fixture.close()
+    for name in "ab":
+        (tmp_path / name).rename(tmp_path / f"{name}.disk")
+    (tmp_path / "a").mkdir()
+    server.always[""] = status(404, "NoSuchBucket")
+    ran = heartwood(config, "blobs", "check", "--adopt", "a")
+    assert ran.code == 4 and "say --empty" in ran.err
+    ran = heartwood(config, "blobs", "check", "--adopt", "x", "--empty")
+    assert ran.code == 4 and "got 'x' as the store to adopt, expected a or b or c" in ran.err
+    assert list((tmp_path / "a").iterdir()) == []
+    ran = heartwood(config, "blobs", "check", "--adopt", "a", "--empty")
+    assert ran.code == 0, ran
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["heartwood.store"]
+    assert not (tmp_path / "b").exists() and "no b: answers" in ran.out
+    heartwood(config, "scrub")
+    assert (tmp_path / "a" / up.blob[-2:] / up.blob).exists()
+    ran = heartwood(config, "blobs", "check", "--empty")
+    assert ran.code == 4 and "expected it with --adopt" in ran.err
+
+
+def test_a_move_never_fills_a_folder_that_is_unmounted_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not by a copy, and at the end each store must still be the ledger's."""
+    config, there = Settings(data=tmp_path / "data"), tmp_path / "there"
+    fixture = LedgerFixture.found(config)
+    fixture.record(fixture.person())
+    fixture.close()
+
+    def unmount() -> None:
+        there.rename(tmp_path / "there.disk")
+        there.mkdir()
+
+    def before(*arguments: Any) -> Moved:
+        unmount()
+        return move(*arguments)
+
+    def after(*arguments: Any) -> Moved:
+        done = move(*arguments)
+        unmount()
+        return done
+
+    for moving in (before, after):
+        monkeypatch.setattr("api.cli.blobs.move_blobs", moving)
+        refused(config, "blobs", "move", "file:", f"file:{there}", "--final")
+        assert list(there.iterdir()) == []
+        assert json.loads((config.data / "blobs.json").read_text())["place"] == ""
+        there.rmdir()
+        (tmp_path / "there.disk").rename(there)
+    monkeypatch.undo()
+    assert heartwood(config, "blobs", "move", "file:", f"file:{there}", "--final").code == 0
+
+
+def test_a_move_to_a_longer_list_marks_no_store_of_the_shorter_one(tmp_path: Path) -> None:
+    """One of the old stores isn't mounted: the quorum does for reading, and its folder gets nothing."""
+    config = three(tmp_path)
+    fixture = LedgerFixture.found(config)
+    fixture.record(fixture.person())
+    fixture.close()
+    (tmp_path / "a").rename(tmp_path / "a.disk")
+    (tmp_path / "a").mkdir()
+    refused(config, "blobs", "move", config.blobs, f"{config.blobs} d=file:{tmp_path / 'd'}")
+    assert list((tmp_path / "a").iterdir()) == []
+
+
+def test_nothing_is_repaired_before_a_store_is_known(tmp_path: Path) -> None:
+    """Of an older ledger with several stores `scrub` would fill a mount point, and `upgrade` then find the blobs there."""
+    config = three(tmp_path)
+    fixture = LedgerFixture.found(config)
+    fixture.record(fixture.person())
+    fixture.close()
+    older(config, *(tmp_path / name for name in "abc"))
+    shutil.rmtree(tmp_path / "b")
+    (tmp_path / "b").mkdir()
+    for arguments in ((), ("--repair-from", f"file:{tmp_path / 'a'}")):
+        ran = heartwood(config, "scrub", *arguments)
+        assert ran.code == 4 and "has no marker yet" in ran.err
+    assert list((tmp_path / "b").iterdir()) == []
+    assert heartwood(config, "backup", tmp_path / "backup").code == 0
