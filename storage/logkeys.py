@@ -10,7 +10,7 @@ from crypto.notes import LogSigner, VerifierKey
 from durable.errors import NotFound, StartRefused, StorageError
 from ledger.directory import Key
 from ledger.entry import Entry
-from ledger.handovers import HandOver
+from ledger.handovers import CHAIN_LIMIT, HandOver
 from ledger.logkeys import (
     LOG,
     NAMING,
@@ -180,8 +180,17 @@ def _hand_over(store: EntryStore, added: int) -> HandOver:
             raw = store.entry(connection, seq)
         return Receipt(raw, seq, tuple(inclusion_path(seq, size, tree)), note)
 
-    named = receipt(added)
-    with store.database.read() as connection:
-        key = Entry.stored(named.entry).sig.key
-        (row,) = select_rows(store.database, connection, Key, [(key,)])
-    return HandOver(named, receipt(row.seq), receipt(0))
+    named, chain = receipt(added), list[Receipt]()
+    signed = Entry.stored(named.entry)
+    while len(chain) < CHAIN_LIMIT:
+        with store.database.read() as connection:
+            (row,) = select_rows(store.database, connection, Key, [(signed.sig.key,)])
+        if row.seq == 0 and chain:
+            break
+        chain.insert(0, receipt(row.seq))
+        signed = Entry.stored(chain[0].entry)
+        if (
+            signed.event.role != "person"
+        ):  # entry 0's key, or one that no other of the operator's put in
+            break
+    return HandOver(named, tuple(chain), receipt(0))

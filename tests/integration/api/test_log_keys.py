@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +20,30 @@ from api.app.settings import Settings
 from api.operator.logkeys import retire_keys, rotate_keys
 from client import readings
 from client.http import HttpClient
+from client.local import LocalClient
+from client.registering import register_key
+from client.signers import possession
 from client.trust import KeptInFiles, KeptInMemory
 from consent.auditor import audit_export
+from crypto.encoding import b64decode, b64encode
 from crypto.notes import LogSigner
-from identity.actors import write_keyfile
+from identity.actors import new_key, write_keyfile
 from keeper.roots import is_sealed
 from ledger.auditor import check_against, check_receipt, verify_export
 from ledger.checkpoint import parse_keys
+from ledger.directory import RECOVERY_WAIT_MS
 from ledger.errors import Tampered
 from ledger.files import export_reader
+from ledger.types.accounts import KEY_REGISTERED
 from storage.exports import write_export
 from tests.support.child_processes import start
 from tests.support.commands import heartwood
 from tests.support.inside import opened
-from tests.support.ledger_fixture import LedgerFixture, vkeys
+from tests.support.ledger_fixture import LedgerFixture, entry_of, vkeys
 from tests.support.memory_log import with_manifest
 from tests.support.people import People
 from tests.support.server import in_process
+from tests.support.server_fixture import Clock
 
 
 @pytest.fixture
@@ -307,3 +315,61 @@ def test_all_private_keys_get_the_new_passphrase(
     monkeypatch.delenv("HEARTWOOD_NEW_PASSPHRASE")
     assert heartwood(fixture.settings, "passphrase", "--none").code == 0
     fixture.ledger = opened(fixture.settings)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_later_key_of_the_operator_hands_over(
+    fixture: LedgerFixture, tmp_path: Path, count: int
+) -> None:
+    """Each was put in with the one before, and that is shown from entry 0 on."""
+    local, operator, old = LocalClient(fixture.ledger), fixture.operator, vkeys(fixture.settings)
+    for _ in range(count):
+        key = new_key()
+        proof = b64decode(possession(key, operator.origin, operator.account))
+        register_key(local, operator, operator.account, "device", key.public, proof)
+        operator = replace(operator, key=key)
+    for step in (rotate_keys, retire_keys):
+        step(fixture.settings, fixture.ledger, operator)
+    (shown,) = fixture.ledger.handovers()
+    assert len(shown.keys) == count
+    write_export(fixture.ledger, tmp_path / "export")
+    assert verify_export(tmp_path / "export", old).proven
+    fixture.ledger.publish()
+    with (
+        in_process(fixture.ledger) as web,
+        closing(HttpClient(web.url, vkeys=parse_keys(old))) as far,
+    ):
+        assert far.receipt(fixture.operator, 0)[1]
+
+
+def test_a_recovered_key_of_the_operator_hands_over_by_hand_alone(
+    fixture: LedgerFixture, tmp_path: Path
+) -> None:
+    """Who has the old keys alone can't know that it is the operator's; the log itself is whole, and the new keys show it."""
+    clock = Clock()
+    fixture.reopen(clock)
+    operator, old, key = fixture.operator, vkeys(fixture.settings), new_key()
+    proof = possession(key, operator.origin, operator.account)
+    body = {
+        "account": operator.account, "algorithm": "ed25519", "custody": "device",
+        "key": key.id, "proof": proof, "public_key": b64encode(key.public), "recovery": True,
+    }  # fmt: skip
+    log, stream = fixture.ledger.log, f"account/{operator.account}"
+    (entered,) = log.append([log.by_service(KEY_REGISTERED, stream, body)])
+    entry_of(entered)
+    clock.ahead += RECOVERY_WAIT_MS
+    fixture.reopen(clock)
+    for step in (rotate_keys, retire_keys):
+        step(fixture.settings, fixture.ledger, replace(operator, key=key))
+    write_export(fixture.ledger, tmp_path / "export")
+    assert verify_export(tmp_path / "export", vkeys(fixture.settings)).proven
+    with pytest.raises(
+        Tampered, match=r"is not signed by the operator's key|no key that the operator"
+    ):
+        verify_export(tmp_path / "export", old)
+    fixture.ledger.publish()
+    with (
+        in_process(fixture.ledger) as web,
+        closing(HttpClient(web.url, vkeys=tuple(fixture.ledger.vkeys))) as far,
+    ):
+        assert far.receipt(fixture.operator, 0)[1]
