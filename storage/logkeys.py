@@ -69,8 +69,12 @@ def keys_there(keys: Sequence[VerifierKey]) -> list[VerifierKey]:
 def keys_in(store: EntryStore, connection: Connection) -> LogKeys:
     """The generations as of a transaction, by the entries themselves: a view may be damaged."""
     head = store.head(connection)
-    found = _naming(store, connection, 0, 0 if head is None else head.size)
-    return LogKeys(generations_named(found))
+    return keys_below(store, connection, 0 if head is None else head.size)
+
+
+def keys_below(store: EntryStore, connection: Connection, size: int) -> LogKeys:
+    """The generations that the first `size` entries name; raises LookupError where they fit no rule."""
+    return LogKeys(generations_named(_naming(store, connection, 0, size)))
 
 
 def _naming(store: EntryStore, connection: Connection, since: int, below: int) -> list[Entry]:

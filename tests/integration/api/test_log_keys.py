@@ -17,7 +17,7 @@ import api.app.logkeys
 import api.operator.logkeys
 from api.app.logkeys import seed_files
 from api.app.settings import Settings
-from api.operator.logkeys import retire_keys, rotate_keys
+from api.operator.logkeys import forget_keys, retire_keys, rotate_keys
 from client import readings
 from client.http import HttpClient
 from client.local import LocalClient
@@ -28,6 +28,7 @@ from consent.auditor import audit_export
 from crypto.encoding import b64decode, b64encode
 from crypto.notes import LogSigner
 from identity.actors import new_key, write_keyfile
+from journeys.errors import RecordsError
 from keeper.roots import is_sealed
 from ledger.auditor import check_against, check_receipt, verify_export
 from ledger.checkpoint import parse_keys
@@ -65,8 +66,9 @@ STEPS = [
     ("rotate", api.operator.logkeys, "pin_keys", 1),
     ("retire", api.operator.logkeys, "append", 1),
     ("retire", api.operator.logkeys, "pin_keys", 1),
-    ("retire", api.app.logkeys, "destroy_root_file", 1),
-    ("retire", api.app.logkeys, "destroy_root_file", 2),
+    ("forget", api.app.logkeys, "sync_directory", 1),
+    ("forget", api.app.logkeys, "destroy_root_file", 1),
+    ("forget", api.app.logkeys, "destroy_root_file", 2),
 ]
 
 
@@ -98,18 +100,22 @@ def test_killed_at_each_step_it_goes_on(
     command, module, name, nth = step
     settings = fixture.settings
     old = vkeys(settings)
-    if command == "retire":
+    acting = ["--as", str(operator)]
+    commands = {"rotate": acting, "retire": acting, "forget": list[str]()}
+    if command != "rotate":
         rotate_keys(settings, fixture.ledger, fixture.operator)
+    if command == "forget":
+        retire_keys(settings, fixture.ledger, fixture.operator)
     fixture.ledger.close()
-    words = ["log-key", command, "--as", str(operator)]
+    words = ["log-key", command, *commands[command]]
     child = start(_killed, settings, module.__name__, name, nth, after, words)
     child.join()
     assert child.exitcode == -signal.SIGKILL
     fixture.ledger = opened(settings)  # a server starts meanwhile, and appends
     fixture.person()
     fixture.ledger.close()
-    for again in ("rotate", "retire") if command == "rotate" else ("retire",):
-        ran = heartwood(settings, "log-key", again, "--as", operator)
+    for again in list(commands)[list(commands).index(command) :]:
+        ran = heartwood(settings, "log-key", again, *commands[again])
         assert ran.code == 0, ran
     fixture.ledger = opened(settings)
     fixture.person()
@@ -117,6 +123,37 @@ def test_killed_at_each_step_it_goes_on(
     assert first.retired and not second.retired
     assert set(vkeys(settings)) == {str(key) for key in second.keys} != set(old)
     assert len(seed_files(settings.data / "keys")) == 2
+    assert not list((settings.data / "keys").glob("*.gone"))
+
+
+def test_a_half_overwritten_key_keeps_nobody_from_starting(
+    fixture: LedgerFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = fixture.settings
+    for step in (rotate_keys, retire_keys):
+        step(settings, fixture.ledger, fixture.operator)
+
+    def failing(path: Path, missing_ok: bool = False) -> None:
+        raise OSError("the machine stops here")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", failing)
+        with pytest.raises(OSError, match="stops here"):
+            forget_keys(settings, fixture.ledger)
+    fixture.reopen()
+    fixture.person()
+    assert len(forget_keys(settings, fixture.ledger).destroyed) == 1
+    fixture.reopen()
+    assert len(list((settings.data / "keys").glob("log-*"))) == 2
+
+
+def test_keys_that_are_not_retired_are_not_forgotten(fixture: LedgerFixture) -> None:
+    settings = fixture.settings
+    for _ in range(2):
+        with pytest.raises(RecordsError, match="no keys of the log are retired"):
+            forget_keys(settings, fixture.ledger)
+        rotate_keys(settings, fixture.ledger, fixture.operator)
+    assert len(seed_files(settings.data / "keys")) == 4
 
 
 def test_without_new_keys_none_are_retired(fixture: LedgerFixture, operator: Path) -> None:
