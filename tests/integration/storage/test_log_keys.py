@@ -99,27 +99,36 @@ def test_keys_that_are_not_here_are_not_added(fixture: LedgerFixture) -> None:
     assert isinstance(answer, Refused) and answer.code == "key"
 
 
+@pytest.mark.parametrize("lacks", ["the retirement", "the hand-over"])
 def test_a_standby_that_lacks_the_retirement_is_gone_on_with(
-    fixture: LedgerFixture, tmp_path: Path
+    fixture: LedgerFixture, tmp_path: Path, lacks: str
 ) -> None:
     """As long as the old private keys aren't forgotten: they still sign there."""
     settings, first = fixture.settings, tuple(fixture.ledger.vkeys)
-    rotate_keys(settings, fixture.ledger, fixture.operator)
+    if lacks == "the retirement":
+        rotate_keys(settings, fixture.ledger, fixture.operator)
     feed(fixture.ledger, fixture.size())
     fixture.ledger.close()
     standby = copy_ledger(settings, tmp_path / "standby")
     fixture.ledger = opened(settings)
+    rotate_keys(settings, fixture.ledger, fixture.operator)
+    fixture.person()
     retire_keys(settings, fixture.ledger, fixture.operator)
     feed(fixture.ledger, fixture.size())
     fixture.ledger.close()
     fixture.settings = settings = put_database(standby, settings)
-    with pytest.raises(StartRefused, match="accept-restore"):
+    with pytest.raises(StartRefused):
+        opened(settings)
+    if lacks == "the hand-over":  # as the docs say
+        (settings.data / VKEYS).write_bytes((standby.data / VKEYS).read_bytes())
+    with pytest.raises(StartRefused, match="heartwood accept-restore"):
         opened(settings)
     fixture.ledger = opened(settings, restored=True)
     accept_restore(fixture.ledger, fixture.operator, settings.data / CHECKPOINT)
     fixture.reopen()
     fixture.person()
     assert signed(fixture, first) and signed(fixture, fixture.ledger.vkeys)
+    rotate_keys(settings, fixture.ledger, fixture.operator)
     retire_keys(settings, fixture.ledger, fixture.operator)
     forget_keys(settings, fixture.ledger)
     fixture.reopen()
