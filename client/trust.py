@@ -158,17 +158,22 @@ class TrustedLog:
     def check(self, note: bytes, prove: Prove) -> Checkpoint:
         """The checkpoint of a note, after it is kept (if it is the largest so far); raises Tampered."""
         checkpoint = self._opened(note, prove)
+        self._keep(checkpoint, note, prove)
+        return checkpoint
+
+    def _keep(self, checkpoint: Checkpoint, note: bytes, prove: Prove) -> None:
+        """Keep a checkpoint, if it is the largest so far; raises Tampered where it doesn't fit the last one kept."""
         while True:
             before = self._kept.checkpoint()
             if before is not None:
                 last = self._last(before)
                 if (last.size, last.root) == (checkpoint.size, checkpoint.root):
-                    return checkpoint
+                    return
                 self._compare(last, checkpoint, prove)
                 if checkpoint.size < last.size:
-                    return checkpoint
+                    return
             if self._kept.advance(before, checkpoint.size, note):
-                return checkpoint
+                return
 
     def _opened(self, note: bytes, prove: Prove) -> Checkpoint:
         """The checkpoint of a note that the log's keys signed, or those that they handed over to."""
@@ -189,14 +194,22 @@ class TrustedLog:
         return open_checkpoint(note, one.keys if one else self.keys())
 
     def _learn(self, keys: tuple[VerifierKey, ...], prove: Prove) -> None:
-        """Learn the log's other keys from the hand-overs that the server shows; raises ProofError or Tampered."""
+        """Learn the log's other keys from the hand-overs that the server shows; raises ProofError or Tampered.
 
-        def check(signed: Checkpoint, shown: Checkpoint) -> None:
-            self._compare(signed, shown, prove)
+        The last hand-over's checkpoint is kept: what older keys signed, which a thief may have by now, must fit it.
+        """
+        shown = self._handovers()
+
+        def check(signed: Checkpoint, other: Checkpoint) -> None:
+            self._compare(signed, other, prove)
             if (before := self._kept.checkpoint()) is not None:
-                self._compare(self._last(before), shown, prove)
+                self._compare(self._last(before), other, prove)
 
-        self._generations = generations_known(keys, self._handovers(), check)
+        generations = generations_known(keys, shown, check)
+        if len(generations) > 1:
+            note = shown[-1].added.checkpoint
+            self._keep(self._last(note), note, prove)
+        self._generations = generations
         newest = self._generations[-1].keys
         if not set(newest) <= set(keys):
             self._keys = newest

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from crypto.errors import CryptoError
+from crypto.errors import CryptoError, NoteError
 from crypto.notes import VerifierKey
 from durable.errors import StartRefused
 from durable.trusted import TrustedCheckpoint
@@ -34,7 +34,7 @@ class Branch:
         clock: Callable[[], int],
         followed: FollowedLog,
     ) -> None:
-        """Goes on from what `trusted` holds; raises StartRefused where that is not signed by `log_keys`."""
+        """Goes on from what `trusted` holds; raises StartRefused where that is no checkpoint of the log."""
         self._log_keys, self._trusted, self._clock = tuple(log_keys), trusted, clock
         self._read = followed
         self._opened = lru_cache(maxsize=NOTES_CACHED)(self._open)
@@ -105,9 +105,11 @@ class Branch:
         self._keep(shown)
         return shown
 
-    def go_on_from(self, note: bytes) -> None:
-        """Follow the branch of this checkpoint from now on, whatever was seen; raises NoteError."""
-        checkpoint = self.opened(note)
+    def go_on_from(self, checkpoint: Checkpoint, note: bytes) -> None:
+        """Follow the branch of this checkpoint, which `note` holds, from now on, whatever was seen.
+
+        The caller has checked who signed it: of a log that was restored, what was read of its keys says nothing.
+        """
         self._trusted.reset(note)  # first: what is read anew from here on must come by it
         self._floor, self._known = checkpoint, {}
         self._read.forget()
@@ -130,12 +132,19 @@ class Branch:
         return open_followed(note, self._log_keys, generations, read)
 
     def _last_seen(self) -> Checkpoint:
-        note = self._trusted.read()
+        """What the keeper's own file says, whoever signed it: it can only restrict what is read.
+
+        By now the log's keys may be others than those that signed it, and whoever doesn't know these would never start.
+        """
+        note, origin = self._trusted.read(), self._log_keys[0].name
         if note is None:
-            return Checkpoint(self._log_keys[0].name, 0, b"")
+            return Checkpoint(origin, 0, b"")
         try:
-            return self.opened(note)
+            seen = said_by(note)
+            if seen.origin != origin:
+                raise NoteError(f"got a checkpoint of {seen.origin}, expected one of {origin}")
         except CryptoError as error:
             raise StartRefused(
                 f"the keeper's last checkpoint is not valid: {error}. Restore it from the keeper's backup."
             ) from error
+        return seen

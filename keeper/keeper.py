@@ -450,7 +450,7 @@ class KeyKeeper:
         end_cosigning(
             self._folder, restored.checkpoint
         )  # first: a crash leaves no witness of two histories
-        self._branch.go_on_from(restored.checkpoint)
+        self._branch.go_on_from(checkpoint, restored.checkpoint)
 
     def _under_any(self, receipt: Receipt) -> Checkpoint:
         """The checkpoint of a receipt, signed by a generation of the log's keys: which of them count isn't known after a loss."""

@@ -17,11 +17,10 @@ from keeper.following import FOLLOWED, FollowedLog
 from keeper.keeper import KeyKeeper
 from keeper.keks import KEKS, KekStore
 from keeper.listening import Listener, UnixListener
-from keeper.logkeys import open_followed
 from keeper.releases import Releases, open_signer
 from keeper.roots import RecordRoots, Unlock
 from keeper.server import KeeperServer, OneKeeper
-from ledger.checkpoint import parse_keys
+from ledger.checkpoint import parse_keys, said_by
 
 CHECKPOINT = "checkpoint"
 """The last checkpoint that it saw."""
@@ -46,10 +45,8 @@ def open_keeper(
     try:
         followed = FollowedLog(folder / FOLLOWED, keys[0].name)
         trusted = TrustedCheckpoint(
-            folder / CHECKPOINT,
-            WRITE_MS,
-            lambda note: open_followed(note, keys, *followed.log_keys()).size,
-        )
+            folder / CHECKPOINT, WRITE_MS, lambda note: said_by(note).size
+        )  # its own file, so what it says counts, whichever keys signed it
         cosigner = open_cosigner(folder, keys[0].name, place.secret)
         releases = Releases(folder, clock)
         releases.take_over(store.old_used())

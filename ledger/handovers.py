@@ -1,6 +1,6 @@
 """Hand-overs of the log's keys: how whoever has the old ones, and no whole log, comes to the new ones. Pure."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from crypto.encoding import b64decode
@@ -12,10 +12,16 @@ from ledger.entry import Entry
 from ledger.errors import LedgerError, ProofError, Tampered
 from ledger.layout import HANDOVER_PARTS, Read, handover_path
 from ledger.logkeys import Generation
-from ledger.receipt import Receipt
+from ledger.receipt import RECEIPT_HEAD, Receipt
 
 HANDOVERS_LIMIT = 1_000
 """Most hand-overs of one log that are read."""
+
+
+CHAIN_LIMIT = 100
+"""Most keys of the operator, each put in with the one before, that lead to the one that hands over."""
+_NEXT = b"\n" + RECEIPT_HEAD + b"\n"
+"""Where the next of several receipts begins."""
 
 
 @dataclass(frozen=True)
@@ -24,35 +30,50 @@ class HandOver:
 
     added: Receipt
     """Of the `log_key.added`."""
-    key: Receipt
-    """Of the entry that put the key in that signed it: entry 0 or a `key.registered`."""
+    keys: tuple[Receipt, ...]
+    """Of the entries that put in keys of the operator, each signed with the one before: from the first that entry 0's key
+    signed to the one whose key signed `added`. Of entry 0 alone, where that is its own key."""
     first: Receipt
     """Of entry 0, which names the operator."""
 
     @classmethod
     def parse(cls, parts: Sequence[bytes]) -> "HandOver":
-        """Read the three receipts; raises ProofError."""
-        added, key, first = map(Receipt.parse, parts)
-        return cls(added, key, first)
+        """Read the receipts, those of the operator's keys one after the other; raises ProofError."""
+        added, keys, first = parts
+        texts = [RECEIPT_HEAD + b"\n" + text for text in (b"\n" + keys).split(_NEXT)[1:]]
+        if not 0 < len(texts) <= CHAIN_LIMIT or not keys.startswith(_NEXT[1:]):
+            raise ProofError(
+                f"got {len(texts)} receipts of the operator's keys, expected 1 to {CHAIN_LIMIT}"
+            )
+        whole = [text + b"\n" for text in texts[:-1]] + texts[-1:]
+        return cls(Receipt.parse(added), tuple(map(Receipt.parse, whole)), Receipt.parse(first))
 
     def parts(self) -> tuple[bytes, bytes, bytes]:
-        """The bytes of the three receipts."""
-        return self.added.text(), self.key.text(), self.first.text()
+        """The bytes of the receipts."""
+        return self.added.text(), b"".join(one.text() for one in self.keys), self.first.text()
 
-    def follow(self, keys: Sequence[VerifierKey]) -> tuple[Checkpoint, tuple[VerifierKey, ...]]:
+    def follow(
+        self, keys: Sequence[VerifierKey], whole: bool = False
+    ) -> tuple[Checkpoint, tuple[VerifierKey, ...]]:
         """The checkpoint that `keys` signed, and the keys that they hand over to.
 
-        Raises NoteError where they did not sign it, and ProofError for what is no hand-over by the operator.
+        `whole`: the reader has checked that log, or has keys that came later, so the operator's signature need not be
+        proved here.
+        Raises NoteError where `keys` did not sign it, and ProofError for what is no hand-over by the operator.
         """
         checkpoint = open_checkpoint(self.added.checkpoint, keys)
         try:
-            added, key, first = (
-                self._entry(one, checkpoint) for one in (self.added, self.key, self.first)
-            )
-            operator = first.event.body["operator"]
-            self._check_operator(added, key, operator["account"], operator)
+            added, first = proved(self.added, checkpoint), proved(self.first, checkpoint)
+            chain = [proved(one, checkpoint) for one in self.keys]
+            kinds = first.event.type.name, added.event.type.name
+            if self.first.index or kinds != ("ledger.created", "log_key.added"):
+                raise ProofError("expected the receipts of log_key.added and of entry 0")
+            if (origin := first.event.body["origin"]) != checkpoint.origin:
+                raise ProofError(f"entry 0 is of the log {origin}, not of {checkpoint.origin}")
+            if not whole:
+                _check_operator(added, chain if self.keys[0].index else [], first)
             fresh = tuple(parse_keys(added.event.body["log_keys"]))
-        except (LedgerError, CryptoError, KeyError) as error:
+        except (LedgerError, CryptoError, LookupError) as error:
             raise ProofError(f"the hand-over of the log's keys is not valid: {error}") from error
         if fresh[0].name != checkpoint.origin:
             raise ProofError(
@@ -60,33 +81,53 @@ class HandOver:
             )
         return checkpoint, fresh
 
-    def _entry(self, receipt: Receipt, checkpoint: Checkpoint) -> Entry:
-        receipt.check_under(checkpoint)
-        entry = Entry.parse(receipt.entry)
-        if entry.link.seq != receipt.index:
-            raise ProofError(f"holds entry {entry.link.seq} as number {receipt.index}")
-        return entry
 
-    def _check_operator(
-        self, added: Entry, key: Entry, account: str, named: dict[str, str]
-    ) -> None:
-        """The operator of entry 0 signed it, with a key that is theirs."""
-        event = added.event
-        if self.first.index or event.type.name != "log_key.added":
-            raise ProofError("expected the receipts of log_key.added and of entry 0")
-        if self.key.index:
-            named = key.event.body
-            if key.event.type.name != "key.registered" or named["account"] != account:
-                raise ProofError("expected the entry that registered a key of the operator")
-        if (event.actor, event.role) != (account, "operator") or added.sig.key != named["key"]:
-            raise ProofError("log_key.added is not signed by the operator")
-        public = b64decode(named["public_key"], 32)
-        verify(public, added.sig.value, added.sig.message(first_origin(self.first), event.raw))
+def proved(receipt: Receipt, checkpoint: Checkpoint) -> Entry:
+    """The entry of a receipt, which stands under the checkpoint; raises ProofError or EventError."""
+    receipt.check_under(checkpoint)
+    entry = Entry.parse(receipt.entry)
+    if entry.link.seq != receipt.index:
+        raise ProofError(f"holds entry {entry.link.seq} as number {receipt.index}")
+    return entry
 
 
-def first_origin(first: Receipt) -> str:
-    """The origin that entry 0 names."""
-    return str(Entry.parse(first.entry).event.body["origin"])
+def _check_operator(added: Entry, chain: Sequence[Entry], first: Entry) -> None:
+    """The operator of entry 0 signed it: with the key of entry 0, or with one that this one put in, and so on.
+
+    That is all that can be told without the whole log. A key that somebody else put in (by recovery) proves nothing here.
+    Raises LedgerError, CryptoError or KeyError.
+    """
+    origin, named = first.event.body["origin"], first.event.body["operator"]
+    account, last = named["account"], 0
+    for entry in chain:
+        body = entry.event.body
+        if entry.event.type.name != "key.registered" or body["account"] != account:
+            raise ProofError("expected the entries that registered keys of the operator")
+        if (entry.event.role, body["algorithm"], "recovery" in body) != (
+            "person",
+            "ed25519",
+            False,
+        ):
+            raise ProofError(
+                f"entry {entry.link.seq}: no key that the operator put in to sign with"
+            )
+        if entry.link.seq <= last:
+            raise ProofError(f"entry {entry.link.seq}: expected the operator's keys in their order")
+        _check_signed(entry, account, named, origin)
+        named, last = body, entry.link.seq
+    if added.event.role != "operator" or added.link.seq <= last:
+        raise ProofError("log_key.added is not signed by the operator")
+    _check_signed(added, account, named, origin)
+
+
+def _check_signed(entry: Entry, account: str, named: Mapping[str, str], origin: str) -> None:
+    """An account's event, signed with the key that is named."""
+    if entry.event.actor != account or entry.sig.key != named["key"]:
+        raise ProofError(
+            f"entry {entry.link.seq} is not signed by the operator's key {named['key']}"
+        )
+    public = b64decode(named["public_key"], 32)
+    verify(public, entry.sig.value, entry.sig.message(origin, entry.event.raw))
 
 
 def followed(
@@ -124,17 +165,32 @@ def generations_known(
     if at is None:
         return [Generation(tuple(keys), 0)]
     signed, here = open_checkpoint(handovers[at].added.checkpoint, keys), tuple(keys)
-    first = Entry.parse(handovers[0].first.entry).event.body["log_keys"]
-    found = [Generation(tuple(parse_keys(first)), 0)]
+    found = [Generation(_first_keys(handovers[at].first, signed), 0)]
     for number, one in enumerate(handovers):
         try:
-            shown, fresh = one.follow(here if number >= at else found[-1].keys)
+            signers = here if number >= at else found[-1].keys
+            shown, fresh = one.follow(signers, whole=True)
+            if number >= at and not set(fresh) <= set(
+                keys
+            ):  # what `keys` sign vouches for the rest
+                one.follow(signers)
         except NoteError as error:
             raise ProofError(f"the hand-over of the log's keys is not valid: {error}") from error
         check(signed, shown)
         found.append(Generation(fresh, one.added.index))
         here = fresh if number >= at else here
     return found
+
+
+def _first_keys(first: Receipt, signed: Checkpoint) -> tuple[VerifierKey, ...]:
+    """The keys that entry 0 names, which is proved first; raises ProofError."""
+    try:
+        entry = proved(first, signed)
+        if first.index or entry.event.type.name != "ledger.created":
+            raise ProofError(f"got entry {first.index}, expected entry 0")
+        return tuple(parse_keys(entry.event.body["log_keys"]))
+    except (LedgerError, CryptoError) as error:
+        raise ProofError(f"the hand-over of the log's keys is not valid: {error}") from error
 
 
 def reached(keys: Sequence[VerifierKey], handovers: Sequence[HandOver]) -> set[VerifierKey]:

@@ -285,7 +285,7 @@ class LogVerifier:
             )
         for one, before, after in zip(there, generations, generations[1:], strict=False):
             try:
-                shown, fresh = one.follow(before.keys)
+                shown, fresh = one.follow(before.keys, whole=True)
             except (CryptoError, LedgerError) as error:
                 raise Tampered(f"handover: {error}") from error
             if fresh != after.keys:

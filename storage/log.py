@@ -31,6 +31,7 @@ from ledger.editions import edition_of
 from ledger.entry import Entry
 from ledger.errors import Refused
 from ledger.event import Event, sign_event
+from ledger.logkeys import Generation, LogKeys
 from ledger.merkle import (
     HASH_BYTES,
     Frontier,
@@ -55,7 +56,7 @@ from ledger.types.declaration import EventType
 from storage.clock import CLOCK_BEHIND_MS, ClockWatch
 from storage.errors import Bug, OutcomeUnknown, Unavailable
 from storage.keytable import Claims, KeyTable
-from storage.logkeys import Signers, keys_of
+from storage.logkeys import Signers, keys_below, keys_of
 from storage.rollback import RollbackGuard
 from storage.sql.entries import EntryStore, Head, StreamEnd, empty_head
 from storage.sql.rowcache import RowCache
@@ -197,6 +198,8 @@ class Log:
         self._watch, self._clock = watch, watch.wall
         self._guard = RollbackGuard(store, None if restored else trusted, log_keys)
         self._state: _State | None = None
+        self._compared: tuple[Generation, ...] = ()
+        """The generations of the log's keys for which view and entries were compared."""
         self._queue: queue.Queue[PendingAppend | None] = queue.Queue()
         self._waiting = 0
         self._gate = threading.Lock()
@@ -545,7 +548,8 @@ class Log:
         store.add(connection, [(ends[e.event.stream].id, e) for e in batch.entries], batch.ids)
         edge = self._write_tiles(connection, state.edge, batch)
         checkpoint = Checkpoint(self._rules.origin, batch.chain.size, batch.frontier.root())
-        note = self._signers.sign(keys_of(batch.look), checkpoint, batch.chain.time // 1000)
+        keys = self._counting(connection, batch)
+        note = self._signers.sign(keys, checkpoint, batch.chain.time // 1000)
         new = head._replace(
             size=checkpoint.size, tip=batch.chain.tip, root=checkpoint.root, time=batch.chain.time,
             checkpoint=note, streams=count, registry=self._registry(head, batch),
@@ -557,6 +561,23 @@ class Log:
             new = new._replace(published=new.size, published_time=new.time)
         store.write_head(connection, new)
         return _State(new, batch.frontier, edge, ends, state.rows)
+
+    def _counting(self, connection: Connection, batch: Batch) -> LogKeys:
+        """The generations of the log's keys with the batch, whose entries are written.
+
+        By the view, which is compared with the entries once a process and whenever it changes: a damaged one must not say
+        who signs.
+        """
+        keys = keys_of(batch.look)
+        if keys.generations != self._compared:
+            named = keys_below(self._store, connection, batch.chain.size)
+            if named.generations != keys.generations:
+                raise Unavailable(
+                    "stopped",
+                    "the view of the log's keys isn't what the entries name; nothing was appended: `heartwood rebuild --swap`",
+                )
+            self._compared = keys.generations
+        return keys
 
     def _registry(self, head: Head, batch: Batch) -> bytes:
         """The hash of the registry named last, 32 bytes."""

@@ -10,7 +10,7 @@ from crypto.notes import LogSigner, VerifierKey
 from durable.errors import NotFound, StartRefused, StorageError
 from ledger.directory import Key
 from ledger.entry import Entry
-from ledger.handovers import HandOver
+from ledger.handovers import CHAIN_LIMIT, HandOver
 from ledger.logkeys import (
     LOG,
     NAMING,
@@ -69,8 +69,12 @@ def keys_there(keys: Sequence[VerifierKey]) -> list[VerifierKey]:
 def keys_in(store: EntryStore, connection: Connection) -> LogKeys:
     """The generations as of a transaction, by the entries themselves: a view may be damaged."""
     head = store.head(connection)
-    found = _naming(store, connection, 0, 0 if head is None else head.size)
-    return LogKeys(generations_named(found))
+    return keys_below(store, connection, 0 if head is None else head.size)
+
+
+def keys_below(store: EntryStore, connection: Connection, size: int) -> LogKeys:
+    """The generations that the first `size` entries name; raises LookupError where they fit no rule."""
+    return LogKeys(generations_named(_naming(store, connection, 0, size)))
 
 
 def _naming(store: EntryStore, connection: Connection, since: int, below: int) -> list[Entry]:
@@ -180,8 +184,17 @@ def _hand_over(store: EntryStore, added: int) -> HandOver:
             raw = store.entry(connection, seq)
         return Receipt(raw, seq, tuple(inclusion_path(seq, size, tree)), note)
 
-    named = receipt(added)
-    with store.database.read() as connection:
-        key = Entry.stored(named.entry).sig.key
-        (row,) = select_rows(store.database, connection, Key, [(key,)])
-    return HandOver(named, receipt(row.seq), receipt(0))
+    named, chain = receipt(added), list[Receipt]()
+    signed = Entry.stored(named.entry)
+    while len(chain) < CHAIN_LIMIT:
+        with store.database.read() as connection:
+            (row,) = select_rows(store.database, connection, Key, [(signed.sig.key,)])
+        if row.seq == 0 and chain:
+            break
+        chain.insert(0, receipt(row.seq))
+        signed = Entry.stored(chain[0].entry)
+        if (
+            signed.event.role != "person"
+        ):  # entry 0's key, or one that no other of the operator's put in
+            break
+    return HandOver(named, tuple(chain), receipt(0))

@@ -1,6 +1,7 @@
 """What must fit before a ledger is opened: head and entries, tiles, checkpoint, trusted, registry."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -9,11 +10,11 @@ from crypto.errors import CryptoError, NoteError
 from crypto.notes import VerifierKey
 from durable.errors import NotFound, StartRefused
 from durable.trusted import Acknowledged
-from ledger.checkpoint import Checkpoint, open_checkpoint
+from ledger.checkpoint import Checkpoint, open_checkpoint, said_by
 from ledger.editions import edition_of
 from ledger.entry import Entry
-from ledger.errors import LedgerError
-from ledger.logkeys import Generation, LogKeys
+from ledger.errors import LedgerError, ProofError
+from ledger.logkeys import Generation, LogKeys, newest_at
 from ledger.merkle import (
     HASH_BYTES,
     Node,
@@ -63,6 +64,7 @@ def check_start(
     _check_head(store, connection, head, keys)
     _check_keys(store, connection, head, keys, vkeys)
     if last is not None:
+        _check_known(keys, vkeys)
         _check_extends(store, connection, head, keys, last.note)
     return head
 
@@ -78,27 +80,55 @@ def _check_keys(
     remedy = "The database was altered, or log.vkey is another log's: restore the right one."
     node, known = _nodes(store, connection), set(pinned)
     try:
-        for one in keys.generations:
-            raw = store.entry(connection, one.added)
-            path = inclusion_path(one.added, head.size, node)
-            named = Entry.parse(raw).event
-            kind = "log_key.added" if one.added else "ledger.created"
-            if (
-                root_from_path(one.added, head.size, leaf_hash(raw), path) != head.root
-                or named.type.name != kind
-                or named.body["log_keys"] != [str(key) for key in one.keys]
-            ):
-                raise StartRefused(f"entry {one.added} names other keys of the log. {remedy}")
+        _check_generations(store, connection, head, keys, node)
         for before, after in zip(keys.generations, keys.generations[1:], strict=False):
             if known.issuperset(before.keys) and not known.issuperset(after.keys):
                 _check_hand_over(store, before, after, lambda size: root_of(size, node))
                 known.update(after.keys)
     except (LedgerError, CryptoError, NotFound, LookupError) as error:
         raise StartRefused(f"the log's keys can't be told: {error}. {remedy}") from error
-    if not known.issuperset(keys.at(head.size)):
+    # All that count have signed the head. The newest of them are enough to know it by: it names those before.
+    newest = newest_at(keys.generations, head.size)
+    if newest is None or not known.issuperset(newest.keys):
         raise StartRefused(
             f"the head is not valid: its keys are not those of log.vkey, nor handed over from them. {remedy}"
         )
+
+
+def _check_known(keys: LogKeys, pinned: Sequence[VerifierKey]) -> None:
+    """The log names all keys of log.vkey: else it doesn't hold a hand-over that this server knows of."""
+    if not set(pinned) <= set(keys.ever()):
+        raise StartRefused(
+            "the log doesn't name all keys of log.vkey: the database is older than that, or was altered. Restore a newer one; "
+            "if there is none, the operator declares the loss for all to see: `heartwood accept-restore --as OPERATOR`."
+        )
+
+
+def _check_generations(
+    store: EntryStore, connection: Connection, head: Head, keys: LogKeys, node: Node
+) -> None:
+    """The entries that add and retire generations stand under the head's root; raises StartRefused or as `Entry.parse`."""
+
+    def standing(seq: int, kind: str) -> Mapping[str, Any]:
+        raw = store.entry(connection, seq)
+        path, entry = inclusion_path(seq, head.size, node), Entry.parse(raw)
+        if (
+            root_from_path(seq, head.size, leaf_hash(raw), path) != head.root
+            or (entry.link.seq, entry.event.type.name) != (seq, kind)
+        ):  # fmt: skip
+            raise ProofError(f"entry {seq} is no {kind} of the log")
+        return entry.event.body
+
+    for number, one in enumerate(keys.generations):
+        named = standing(one.added, "log_key.added" if number else "ledger.created")
+        if named["log_keys"] != [str(key) for key in one.keys]:
+            raise ProofError(f"entry {one.added} names other keys of the log")
+        if one.retired:
+            added = standing(one.retired, "log_key.retired")["added"]
+            if added != keys.generations[number + 1].added:
+                raise ProofError(
+                    f"entry {one.retired} retires the keys before those of entry {added}"
+                )
 
 
 def _check_hand_over(
@@ -190,7 +220,11 @@ def _check_extends(
             "all to see: `heartwood accept-restore --as OPERATOR`."
         )
     try:
-        last = open_checkpoint(note, vkeys)
+        last = said_by(note)
+        if (
+            last.size <= head.size
+        ):  # of a larger one the database doesn't tell whose signatures it needs
+            last = open_checkpoint(note, vkeys)
         root = root_of(last.size, _nodes(store, connection)) if last.size <= head.size else b""
     except NotFound as error:
         raise StartRefused(

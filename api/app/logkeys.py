@@ -4,11 +4,15 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from crypto.notes import LogSigner, VerifierKey
+from durable.files import sync_directory
 from keeper.roots import create_root, load_root
 from keeper.roots.file import destroy_root_file
 
 STEMS = ("log-ed25519", "log-ml-dsa-44")
 """How the files of a pair begin; those of the first are called just so, those of later ones have a number."""
+
+GONE = ".gone"
+"""What follows the name of a private key's file while it is destroyed."""
 
 
 def pair(folder: Path, number: int) -> tuple[Path, Path]:
@@ -86,14 +90,22 @@ def draw(
 def destroy(
     folder: Path, origin: str, secret: str | None, retired: Collection[VerifierKey]
 ) -> list[Path]:
-    """Overwrite and delete the private keys of retired generations; gives the files that were."""
+    """Overwrite and delete the private keys of retired generations; gives the files that were.
+
+    Each is renamed first: a crash while it is overwritten leaves nothing that somebody would try to open. What such a
+    crash left is removed too.
+    """
     gone = []
+    for left in folder.glob(f"log-*.seed{GONE}"):
+        destroy_root_file(left)
     for number in numbers(folder):
         files = pair(folder, number)
         keys = _keys(files, origin, secret)
         if keys and all(key in retired for key in keys):
             for path in filter(Path.exists, files):
-                destroy_root_file(path)
+                left = path.rename(path.with_name(path.name + GONE))
+                sync_directory(folder)
+                destroy_root_file(left)
                 gone.append(path)
     return gone
 

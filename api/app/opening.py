@@ -81,7 +81,7 @@ def open_ledger(
         opened.callback(database.close)
         store, keys = EntryStore(database), KeyTable(database)
         vkeys = StoredKeys(store)
-        trusted = trusted_checkpoint(settings.data / CHECKPOINT, vkeys)
+        trusted = trusted_checkpoint(settings.data / CHECKPOINT, vkeys, restored)
         last = None if restored else trusted.acknowledged()
         try:
             with database.read() as connection:

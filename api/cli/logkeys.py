@@ -7,7 +7,7 @@ import typer
 
 from api.app.opening import open_ledger
 from api.cli.app import Data, Json, actor, app, say, settings
-from api.operator.logkeys import HandedOver, retire_keys, rotate_keys
+from api.operator.logkeys import HandedOver, forget_keys, retire_keys, rotate_keys
 
 keys_app = typer.Typer(help="The keys that sign the log's checkpoints.", no_args_is_help=True)
 app.add_typer(keys_app, name="log-key")
@@ -57,9 +57,10 @@ def rotate(operator: Operator, data: Data = None, json_: Json = False) -> None:
 
 @keys_app.command("retire")
 def retire(operator: Operator, data: Data = None, json_: Json = False) -> None:
-    """Retire the keys before the newest ones: those sign alone from the operator's entry on. The old ones are destroyed.
+    """Retire the keys before the newest ones: those sign alone from the operator's entry on.
 
-    If the command is interrupted, run it again: it continues where it was.
+    The old private keys stay until `heartwood log-key forget`. If the command is interrupted, run it again: it continues
+    where it was.
     """
     config, acting = settings(data), actor(operator)
     ledger = open_ledger(config)
@@ -67,9 +68,26 @@ def retire(operator: Operator, data: Data = None, json_: Json = False) -> None:
         done = retire_keys(config, ledger, acting)
     finally:
         ledger.close()
-    lines = [f"entry {done.seq} retires the keys before; the newest sign alone from there on"]
-    lines += [f"destroyed: {path}" for path in done.destroyed]
-    _say(json_, done, *lines)
+    _say(
+        json_, done, f"entry {done.seq} retires the keys before; the newest sign alone from there on",
+        "then, when every standby has that entry and a new backup is made: `heartwood log-key forget`",
+    )  # fmt: skip
+
+
+@keys_app.command("forget")
+def forget(data: Data = None, json_: Json = False) -> None:
+    """Destroy the private keys that are retired. A database that lacks the entry that retired them can't go on then.
+
+    Run it when every standby has that entry and a backup was made since.
+    """
+    config = settings(data)
+    ledger = open_ledger(config)
+    try:
+        done = forget_keys(config, ledger)
+    finally:
+        ledger.close()
+    lines = [f"destroyed: {path}" for path in done.destroyed]
+    _say(json_, done, *(lines or ["no private key of a retired pair is left in `keys`"]))
 
 
 def _say(json_: bool, done: HandedOver, *lines: str) -> None:

@@ -13,7 +13,7 @@ from durable.trusted import TrustedCheckpoint
 from identity.actors import Actor
 from journeys.errors import RecordsError
 from keeper.protocol import Keeper
-from ledger.checkpoint import Checkpoint, open_checkpoint
+from ledger.checkpoint import Checkpoint, open_checkpoint, said_by
 from ledger.logkeys import LogKeys
 from ledger.merkle import root_of
 from storage.ledger import Ledger
@@ -35,7 +35,7 @@ def accept_restore(ledger: Ledger, operator: Actor, trusted: Path) -> Restored:
     What was known last is the trusted checkpoint's checkpoint, or the keeper's if that is larger; if neither is there,
     the head itself. Raises RecordsError if the database extends what was known and the trusted checkpoint is there.
     """
-    outside = TrustedCheckpoint(trusted, 0, lambda note: _signed(note, ledger.stores).size)
+    outside = TrustedCheckpoint(trusted, 0, lambda note: said_by(note).size)
     head, last = _compared(ledger.stores, ledger.keeper, outside)
     body = {
         "last_root": b64encode(last.root),
@@ -81,7 +81,9 @@ def _compared(
         last = Checkpoint(locked.origin, seen.size, seen.root)
         note = outside.read()
         if note is not None:
-            kept = _signed(note, stores)
+            kept = said_by(note)  # beyond the head by keys that the database may not know of
+            if kept.size <= head.size:
+                kept = _signed(note, stores)
             last = kept if kept.size >= last.size else last
         if last.size > head.size:
             return head, last

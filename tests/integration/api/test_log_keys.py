@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +17,34 @@ import api.app.logkeys
 import api.operator.logkeys
 from api.app.logkeys import seed_files
 from api.app.settings import Settings
-from api.operator.logkeys import retire_keys, rotate_keys
+from api.operator.logkeys import forget_keys, retire_keys, rotate_keys
 from client import readings
 from client.http import HttpClient
+from client.local import LocalClient
+from client.registering import register_key
+from client.signers import possession
 from client.trust import KeptInFiles, KeptInMemory
 from consent.auditor import audit_export
+from crypto.encoding import b64decode, b64encode
 from crypto.notes import LogSigner
-from identity.actors import write_keyfile
+from identity.actors import new_key, write_keyfile
+from journeys.errors import RecordsError
 from keeper.roots import is_sealed
 from ledger.auditor import check_against, check_receipt, verify_export
 from ledger.checkpoint import parse_keys
+from ledger.directory import RECOVERY_WAIT_MS
 from ledger.errors import Tampered
 from ledger.files import export_reader
+from ledger.types.accounts import KEY_REGISTERED
 from storage.exports import write_export
 from tests.support.child_processes import start
 from tests.support.commands import heartwood
 from tests.support.inside import opened
-from tests.support.ledger_fixture import LedgerFixture, vkeys
+from tests.support.ledger_fixture import LedgerFixture, entry_of, vkeys
 from tests.support.memory_log import with_manifest
 from tests.support.people import People
 from tests.support.server import in_process
+from tests.support.server_fixture import Clock
 
 
 @pytest.fixture
@@ -57,8 +66,9 @@ STEPS = [
     ("rotate", api.operator.logkeys, "pin_keys", 1),
     ("retire", api.operator.logkeys, "append", 1),
     ("retire", api.operator.logkeys, "pin_keys", 1),
-    ("retire", api.app.logkeys, "destroy_root_file", 1),
-    ("retire", api.app.logkeys, "destroy_root_file", 2),
+    ("forget", api.app.logkeys, "sync_directory", 1),
+    ("forget", api.app.logkeys, "destroy_root_file", 1),
+    ("forget", api.app.logkeys, "destroy_root_file", 2),
 ]
 
 
@@ -90,18 +100,22 @@ def test_killed_at_each_step_it_goes_on(
     command, module, name, nth = step
     settings = fixture.settings
     old = vkeys(settings)
-    if command == "retire":
+    acting = ["--as", str(operator)]
+    commands = {"rotate": acting, "retire": acting, "forget": list[str]()}
+    if command != "rotate":
         rotate_keys(settings, fixture.ledger, fixture.operator)
+    if command == "forget":
+        retire_keys(settings, fixture.ledger, fixture.operator)
     fixture.ledger.close()
-    words = ["log-key", command, "--as", str(operator)]
+    words = ["log-key", command, *commands[command]]
     child = start(_killed, settings, module.__name__, name, nth, after, words)
     child.join()
     assert child.exitcode == -signal.SIGKILL
     fixture.ledger = opened(settings)  # a server starts meanwhile, and appends
     fixture.person()
     fixture.ledger.close()
-    for again in ("rotate", "retire") if command == "rotate" else ("retire",):
-        ran = heartwood(settings, "log-key", again, "--as", operator)
+    for again in list(commands)[list(commands).index(command) :]:
+        ran = heartwood(settings, "log-key", again, *commands[again])
         assert ran.code == 0, ran
     fixture.ledger = opened(settings)
     fixture.person()
@@ -109,6 +123,37 @@ def test_killed_at_each_step_it_goes_on(
     assert first.retired and not second.retired
     assert set(vkeys(settings)) == {str(key) for key in second.keys} != set(old)
     assert len(seed_files(settings.data / "keys")) == 2
+    assert not list((settings.data / "keys").glob("*.gone"))
+
+
+def test_a_half_overwritten_key_keeps_nobody_from_starting(
+    fixture: LedgerFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = fixture.settings
+    for step in (rotate_keys, retire_keys):
+        step(settings, fixture.ledger, fixture.operator)
+
+    def failing(path: Path, missing_ok: bool = False) -> None:
+        raise OSError("the machine stops here")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", failing)
+        with pytest.raises(OSError, match="stops here"):
+            forget_keys(settings, fixture.ledger)
+    fixture.reopen()
+    fixture.person()
+    assert len(forget_keys(settings, fixture.ledger).destroyed) == 1
+    fixture.reopen()
+    assert len(list((settings.data / "keys").glob("log-*"))) == 2
+
+
+def test_keys_that_are_not_retired_are_not_forgotten(fixture: LedgerFixture) -> None:
+    settings = fixture.settings
+    for _ in range(2):
+        with pytest.raises(RecordsError, match="no keys of the log are retired"):
+            forget_keys(settings, fixture.ledger)
+        rotate_keys(settings, fixture.ledger, fixture.operator)
+    assert len(seed_files(settings.data / "keys")) == 4
 
 
 def test_without_new_keys_none_are_retired(fixture: LedgerFixture, operator: Path) -> None:
@@ -307,3 +352,61 @@ def test_all_private_keys_get_the_new_passphrase(
     monkeypatch.delenv("HEARTWOOD_NEW_PASSPHRASE")
     assert heartwood(fixture.settings, "passphrase", "--none").code == 0
     fixture.ledger = opened(fixture.settings)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_later_key_of_the_operator_hands_over(
+    fixture: LedgerFixture, tmp_path: Path, count: int
+) -> None:
+    """Each was put in with the one before, and that is shown from entry 0 on."""
+    local, operator, old = LocalClient(fixture.ledger), fixture.operator, vkeys(fixture.settings)
+    for _ in range(count):
+        key = new_key()
+        proof = b64decode(possession(key, operator.origin, operator.account))
+        register_key(local, operator, operator.account, "device", key.public, proof)
+        operator = replace(operator, key=key)
+    for step in (rotate_keys, retire_keys):
+        step(fixture.settings, fixture.ledger, operator)
+    (shown,) = fixture.ledger.handovers()
+    assert len(shown.keys) == count
+    write_export(fixture.ledger, tmp_path / "export")
+    assert verify_export(tmp_path / "export", old).proven
+    fixture.ledger.publish()
+    with (
+        in_process(fixture.ledger) as web,
+        closing(HttpClient(web.url, vkeys=parse_keys(old))) as far,
+    ):
+        assert far.receipt(fixture.operator, 0)[1]
+
+
+def test_a_recovered_key_of_the_operator_hands_over_by_hand_alone(
+    fixture: LedgerFixture, tmp_path: Path
+) -> None:
+    """Who has the old keys alone can't know that it is the operator's; the log itself is whole, and the new keys show it."""
+    clock = Clock()
+    fixture.reopen(clock)
+    operator, old, key = fixture.operator, vkeys(fixture.settings), new_key()
+    proof = possession(key, operator.origin, operator.account)
+    body = {
+        "account": operator.account, "algorithm": "ed25519", "custody": "device",
+        "key": key.id, "proof": proof, "public_key": b64encode(key.public), "recovery": True,
+    }  # fmt: skip
+    log, stream = fixture.ledger.log, f"account/{operator.account}"
+    (entered,) = log.append([log.by_service(KEY_REGISTERED, stream, body)])
+    entry_of(entered)
+    clock.ahead += RECOVERY_WAIT_MS
+    fixture.reopen(clock)
+    for step in (rotate_keys, retire_keys):
+        step(fixture.settings, fixture.ledger, replace(operator, key=key))
+    write_export(fixture.ledger, tmp_path / "export")
+    assert verify_export(tmp_path / "export", vkeys(fixture.settings)).proven
+    with pytest.raises(
+        Tampered, match=r"is not signed by the operator's key|no key that the operator"
+    ):
+        verify_export(tmp_path / "export", old)
+    fixture.ledger.publish()
+    with (
+        in_process(fixture.ledger) as web,
+        closing(HttpClient(web.url, vkeys=tuple(fixture.ledger.vkeys))) as far,
+    ):
+        assert far.receipt(fixture.operator, 0)[1]
