@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -14,15 +15,19 @@ if TYPE_CHECKING:
 EXPECTED = "unix:/path of the socket, or tls:HOST:PORT"
 KEEPALIVE_SECONDS = (30, 10, 3)
 """TCP: silence before the first probe, between two probes, and how many go unanswered before the other end is gone."""
-UNACKNOWLEDGED_MS = 30_000
-"""TCP: how long what was sent may stay unacknowledged."""
+UNACKNOWLEDGED_MS = 5_000
+"""TCP: how long what was sent may stay unacknowledged; a machine that takes packets acknowledges them, however slow it is."""
+
+
+LEAST_SECONDS = 0.1
+"""How long one step of a connection may take, at least."""
 
 
 class Endpoint(Protocol):
     """Where a key keeper is called."""
 
     def connect(self, seconds: float) -> socket.socket:
-        """A connection, whose every message may take so long; raises OSError, or StartRefused for what can't be used."""
+        """A connection, made in so long, whose every message may take as long; raises OSError, or StartRefused for what can't be used."""
         ...
 
     def verdict(self, error: OSError) -> str | None:
@@ -93,9 +98,11 @@ class TlsEndpoint:
     def connect(self, seconds: float) -> socket.socket:
         """See `Endpoint`; the keeper has shown its certificate when this returns."""
         context = self.credentials.calling()
-        line = socket.create_connection((self.host, self.port), seconds)
+        deadline = time.monotonic() + seconds
+        line = _first_of(self.host, self.port, deadline)
         try:
             tune(line)
+            line.settimeout(max(deadline - time.monotonic(), LEAST_SECONDS))
             return context.wrap_socket(line, server_hostname=self.host)
         except BaseException:
             line.close()
@@ -106,6 +113,19 @@ class TlsEndpoint:
         from keeper.tls import verdict
 
         return verdict(error)
+
+
+def _first_of(host: str, port: int, deadline: float) -> socket.socket:
+    """A connection to the first of a host's addresses that takes one; those that don't answer share the time."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    for number, (_, _, _, _, address) in enumerate(found):
+        left = (deadline - time.monotonic()) / (len(found) - number)
+        try:
+            return socket.create_connection(address[:2], max(left, LEAST_SECONDS))  # type: ignore[arg-type]
+        except OSError:
+            if number + 1 == len(found):
+                raise
+    raise OSError(f"{host} has no address")
 
 
 def tune(line: socket.socket) -> None:
