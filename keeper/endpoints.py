@@ -34,6 +34,10 @@ class Endpoint(Protocol):
         """Why no other try will help, in words; None where one may."""
         ...
 
+    def ends(self, line: socket.socket) -> float | None:
+        """When the certificate ends that the other end of a connection showed, Unix s; None without one."""
+        ...
+
 
 class Address:
     """A socket's short address, as long as it is used."""
@@ -78,6 +82,10 @@ class UnixEndpoint:
         """A keeper that doesn't listen may be about to."""
         return None
 
+    def ends(self, line: socket.socket) -> float | None:
+        """The kernel says who it is."""
+        return None
+
 
 @dataclass(frozen=True)
 class TlsEndpoint:
@@ -113,6 +121,12 @@ class TlsEndpoint:
         from keeper.tls import verdict
 
         return verdict(error)
+
+    def ends(self, line: socket.socket) -> float | None:
+        """See `Endpoint`."""
+        from keeper.tls import ends_of
+
+        return ends_of(line)
 
 
 def _first_of(host: str, port: int, deadline: float) -> socket.socket:

@@ -22,7 +22,7 @@ from durable.files import create_file
 from durable.ownfile import OwnFile
 from keeper.alarms import Misfit, alarm_about
 from keeper.errors import KeeperRefused
-from keeper.protocol import FOLLOW_ENTRIES, Alarm
+from keeper.protocol import ALARMS_PAGE, FOLLOW_ENTRIES, Alarm
 from keeper.recovering import (
     RECOVERED,
     RECOVERED_TABLES,
@@ -273,10 +273,20 @@ class FollowedLog:
         with self._file.using() as connection:
             believe_restored(connection, floor, size)
 
-    def alarms(self) -> list[Alarm]:
-        """What was found that the rules don't give, in the log's order."""
+    def alarms(self, since: int = 0) -> list[Alarm]:
+        """What was found that the rules don't give, in the log's order, from entry `since` on.
+
+        All of each entry that is there, and about ALARMS_PAGE at most; none where there are no more.
+        """
+        select = "SELECT seq, wrong, what, taken FROM wrongs"
         with self._file.using() as connection:
-            found = connection.execute("SELECT * FROM wrongs ORDER BY seq").fetchall()
+            found = connection.execute(
+                f"{select} WHERE seq >= ? ORDER BY seq LIMIT ?", (since, ALARMS_PAGE)
+            ).fetchall()
+            if len(found) == ALARMS_PAGE:
+                last = found[-1][0]
+                found = [row for row in found if row[0] != last]
+                found += connection.execute(f"{select} WHERE seq = ?", (last,)).fetchall()
         return [Alarm(seq, wrong, what, bool(taken)) for seq, wrong, what, taken in found]
 
     def forget(self) -> None:

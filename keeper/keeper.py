@@ -132,9 +132,9 @@ class KeyKeeper:
         seen, (taken, refused) = self.seen, self._followed.count_alarms()
         return Standing(seen.size, seen.root, taken, self._followed.end().size, refused)
 
-    def alarms(self) -> list[Alarm]:
-        """What it found that is not what the rules give, in the log's order."""
-        return self._followed.alarms()
+    def alarms(self, since: int = 0) -> list[Alarm]:
+        """What it found that is not what the rules give, in the log's order: the first page of it from entry `since` on."""
+        return self._followed.alarms(since)
 
     # Following the log.
 

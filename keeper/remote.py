@@ -143,9 +143,9 @@ class RemoteKeeper:
         found: bytes | Conflict = self._ask("cosign", since, checkpoint, proof)
         return found
 
-    def alarms(self) -> list[Alarm]:
-        """What it found that is not what the rules give."""
-        found: list[Alarm] = self._ask("alarms")
+    def alarms(self, since: int = 0) -> list[Alarm]:
+        """What it found that is not what the rules give, from entry `since` on."""
+        found: list[Alarm] = self._ask("alarms", since)
         return found
 
     def signed_releases(self) -> SignedReleases:
@@ -157,6 +157,12 @@ class RemoteKeeper:
         """Its log's entries from `since` on, at most `count`."""
         found: list[bytes] = self._ask("releases", since, count)
         return found
+
+    def ends(self) -> float | None:
+        """When the certificate ends that the keeper showed on the last connection, Unix s; None over a Unix socket."""
+        self.vkeys()
+        with self._lock:
+            return self._where.ends(self._idle[-1][1]) if self._idle else None
 
     def close(self) -> None:
         """End the connections; a keeper that this was the last caller of has ended when this returns."""

@@ -122,7 +122,10 @@ def _feed_on(ledger: Ledger, stop: threading.Event, tell: Callable[[Standing], o
             except Exception as error:  # told, and tried again: what isn't followed gets no key
                 wait = FAILED_SECONDS
                 known = isinstance(error, (StorageError, LedgerError))
-                _LOG.error(what, extra={"why": str(error)}, exc_info=not known)
+                why = (
+                    str(error) if known else type(error).__name__
+                )  # what others say may be anything
+                _LOG.error(what, extra={"why": why}, exc_info=not known)
 
 
 def _feed_all(ledger: Ledger, tell: Callable[[Standing], object]) -> None:

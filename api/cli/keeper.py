@@ -25,6 +25,7 @@ from crypto.notes import VerifierKey
 from crypto.texts import counted
 from durable.errors import StartRefused
 from durable.files import create_file, private_directory
+from keeper.alarms import every_alarm
 from keeper.endpoints import EXPECTED, TlsEndpoint, UnixEndpoint, parse_endpoint
 from keeper.errors import KeeperRefused
 from keeper.keks import KEKS
@@ -180,7 +181,7 @@ def alarms(
             feed(ledger, ledger.head().size)
         except KeeperRefused as error:  # what it doesn't read on for is among the alarms
             stopped = error
-        stands, found = ledger.keeper.standing(), ledger.keeper.alarms()
+        stands, found = ledger.keeper.standing(), list(every_alarm(ledger.keeper))
         there = Alarms(ledger).entries()
     finally:
         ledger.close()

@@ -23,9 +23,10 @@ from crypto.notes import LogSigner
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key
 from journeys.sealing import reserve
+from keeper.alarms import every_alarm
 from keeper.errors import KeeperRefused
 from keeper.following import FollowedLog
-from keeper.protocol import Evidence, KeyRequest, NewBlob, Wrapped
+from keeper.protocol import Alarm, Evidence, KeyRequest, NewBlob, Wrapped
 from keeper.roots import load_root
 from ledger.chain import Link
 from ledger.checkpoint import Checkpoint
@@ -44,6 +45,7 @@ from records.opening import find_record
 from storage.feeding import feed
 from storage.ledger import Ledger
 from tests.integration.keeper.test_keeper import Ask, request
+from tests.support.alarms import raise_alarms
 from tests.support.commands import heartwood
 from tests.support.copies import copy_ledger
 from tests.support.inside import keeper_of, opened
@@ -401,6 +403,32 @@ def test_an_alarm_of_the_log_is_not_cleared(thief: Thief) -> None:
     followed = keeper_of(thief.true)._followed
     assert followed.clear_refused() == []
     assert followed.count_alarms() == (1, 0)
+
+
+def test_many_alarms_are_given_in_pages(
+    fixture: LedgerFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each once, those of one entry together; so many fit into no message."""
+    keeper = keeper_of(fixture.ledger)
+    raise_alarms(
+        keeper, *(Alarm(n // 2, f"wrong {n}", "it is not signed", taken=n != 7) for n in range(40))
+    )
+    monkeypatch.setattr("keeper.following.ALARMS_PAGE", 5)
+    assert 5 <= len(keeper.alarms()) <= 6 and keeper.alarms(20) == []
+    assert [one.wrong for one in every_alarm(keeper)] == [f"wrong {n}" for n in range(40)]
+    assert [one.seq for one in keeper.alarms(18)] == [18, 18, 19, 19]
+
+
+def test_alarms_of_the_log_leave_room_for_what_is_refused(
+    thief: Thief, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there are: only what was refused counts in its limit."""
+    monkeypatch.setattr("keeper.following.REFUSED_KEPT", 3)
+    raise_alarms(keeper_of(thief.true), *(Alarm(n, "clock", "late") for n in range(5)))
+    with pytest.raises(KeeperRefused):
+        _a_grant_that_nobody_signed(thief).put(keeper_of(thief.true))
+    stands = keeper_of(thief.true).standing()
+    assert (stands.alarms, stands.refused) == (5, 1)
 
 
 class Forge:
