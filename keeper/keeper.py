@@ -128,7 +128,8 @@ class KeyKeeper:
         return self._branch.seen
 
     def standing(self) -> Standing:
-        """How far it follows the log."""
+        """How far it follows the log. Asked by every server several times a second, it sees to its log of releases, too."""
+        self._releases.catch_up()
         seen, (taken, refused) = self.seen, self._followed.count_alarms()
         return Standing(seen.size, seen.root, taken, self._followed.end().size, refused)
 
