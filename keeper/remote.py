@@ -4,7 +4,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 from keeper import messages
@@ -189,8 +188,12 @@ class RemoteKeeper:
         line = self._kept()
         try:
             if line is not None:
-                with suppress(ConnectionError, EOFError, messages.Malformed):
+                try:
                     return self._over(line, name, arguments)
+                except TimeoutError:
+                    raise
+                except (OSError, messages.Malformed):
+                    pass  # it was closed
             return self._over(self._connected(), name, arguments)
         except (OSError, messages.Malformed) as error:
             if isinstance(error, TimeoutError):
