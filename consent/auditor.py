@@ -140,7 +140,7 @@ def audit_export(
     return Audit(
         checkpoint.origin, vkeys is not None, checkpoint.size, older.size, replay.decisions,
         replay.by_rule, tuple(replay.wrong), seconds, tuple(restored), tuple(warnings),
-        None if released is None else comparison.finish(released),
+        None if released is None else comparison.finish(released, now),
         tuple(alarms),
     )  # fmt: skip
 

@@ -21,7 +21,8 @@ from ledger.releases import (
     export_given,
     key_given,
 )
-from ledger.remarks import Restored
+from ledger.remarks import FUTURE_MS, Restored
+from ledger.times import format_time
 
 NEVER = 1 << 62
 """A number that no entry has."""
@@ -122,8 +123,8 @@ class Comparison:
         if event.type.name in KEYED and key is None:
             self._keyless.append(seq)
 
-    def finish(self, log: ReleaseLog) -> Compared:
-        """What was found, once all is taken."""
+    def finish(self, log: ReleaseLog, now: int) -> Compared:
+        """What was found, once all is taken. `now`: the auditor's clock, Unix ms: nothing was released after it."""
         beyond = lost = 0
         for release, words in self._others:
             if self._is_lost(release):
@@ -133,6 +134,9 @@ class Comparison:
         for release in (one for given in self._releases.values() for one in given):
             if self._is_lost(release):
                 lost += 1
+            elif release.time > now + FUTURE_MS:
+                words = f"it says {format_time(release.time)}, which lies in the future"
+                self._wrong.append(WrongRelease(release.seq, release.reading, words))
             elif release.time >= self._time - RELEASE_MS:
                 beyond += 1
             else:

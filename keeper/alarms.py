@@ -1,7 +1,9 @@
 """What an alarm of the keeper calls an entry: a code of a closed list, for the log, and words, for people."""
 
+from collections.abc import Iterator
+
 from crypto.errors import CryptoError
-from keeper.protocol import Alarm
+from keeper.protocol import Alarm, Keeper
 from ledger.errors import EventError, LedgerError, Refused
 
 _SIGNERS = frozenset({"key", "role"})
@@ -15,6 +17,14 @@ class Misfit(LedgerError):
         """`code` is for the log, the message for people."""
         super().__init__(message)
         self.code = code
+
+
+def every_alarm(keeper: Keeper) -> Iterator[Alarm]:
+    """All alarms that a keeper has, in the log's order, page by page."""
+    since = 0
+    while page := keeper.alarms(since):
+        yield from page
+        since = page[-1].seq + 1
 
 
 def alarm_about(seq: int, error: Exception, taken: bool = True) -> Alarm:

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -14,19 +15,27 @@ if TYPE_CHECKING:
 EXPECTED = "unix:/path of the socket, or tls:HOST:PORT"
 KEEPALIVE_SECONDS = (30, 10, 3)
 """TCP: silence before the first probe, between two probes, and how many go unanswered before the other end is gone."""
-UNACKNOWLEDGED_MS = 30_000
-"""TCP: how long what was sent may stay unacknowledged."""
+UNACKNOWLEDGED_MS = 5_000
+"""TCP: how long what was sent may stay unacknowledged; a machine that takes packets acknowledges them, however slow it is."""
+
+
+LEAST_SECONDS = 0.1
+"""How long one step of a connection may take, at least."""
 
 
 class Endpoint(Protocol):
     """Where a key keeper is called."""
 
     def connect(self, seconds: float) -> socket.socket:
-        """A connection, whose every message may take so long; raises OSError, or StartRefused for what can't be used."""
+        """A connection, made in so long, whose every message may take as long; raises OSError, or StartRefused for what can't be used."""
         ...
 
     def verdict(self, error: OSError) -> str | None:
         """Why no other try will help, in words; None where one may."""
+        ...
+
+    def ends(self, line: socket.socket) -> float | None:
+        """When the certificate ends that the other end of a connection showed, Unix s; None without one."""
         ...
 
 
@@ -73,6 +82,10 @@ class UnixEndpoint:
         """A keeper that doesn't listen may be about to."""
         return None
 
+    def ends(self, line: socket.socket) -> float | None:
+        """The kernel says who it is."""
+        return None
+
 
 @dataclass(frozen=True)
 class TlsEndpoint:
@@ -93,9 +106,11 @@ class TlsEndpoint:
     def connect(self, seconds: float) -> socket.socket:
         """See `Endpoint`; the keeper has shown its certificate when this returns."""
         context = self.credentials.calling()
-        line = socket.create_connection((self.host, self.port), seconds)
+        deadline = time.monotonic() + seconds
+        line = _first_of(self.host, self.port, deadline)
         try:
             tune(line)
+            line.settimeout(max(deadline - time.monotonic(), LEAST_SECONDS))
             return context.wrap_socket(line, server_hostname=self.host)
         except BaseException:
             line.close()
@@ -106,6 +121,25 @@ class TlsEndpoint:
         from keeper.tls import verdict
 
         return verdict(error)
+
+    def ends(self, line: socket.socket) -> float | None:
+        """See `Endpoint`."""
+        from keeper.tls import ends_of
+
+        return ends_of(line)
+
+
+def _first_of(host: str, port: int, deadline: float) -> socket.socket:
+    """A connection to the first of a host's addresses that takes one; those that don't answer share the time."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    for number, (_, _, _, _, address) in enumerate(found):
+        left = (deadline - time.monotonic()) / (len(found) - number)
+        try:
+            return socket.create_connection(address[:2], max(left, LEAST_SECONDS))  # type: ignore[arg-type]
+        except OSError:
+            if number + 1 == len(found):
+                raise
+    raise OSError(f"{host} has no address")
 
 
 def tune(line: socket.socket) -> None:

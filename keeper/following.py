@@ -22,15 +22,20 @@ from durable.files import create_file
 from durable.ownfile import OwnFile
 from keeper.alarms import Misfit, alarm_about
 from keeper.errors import KeeperRefused
-from keeper.protocol import FOLLOW_ENTRIES, Alarm
+from keeper.protocol import ALARMS_PAGE, FOLLOW_ENTRIES, Alarm
 from keeper.recovering import (
     RECOVERED,
     RECOVERED_TABLES,
+    accept,
     believe,
+    believe_more,
+    believe_restored,
     believed,
     check_waited,
+    is_accepted,
     recovered_key,
     remember,
+    stop_waiting,
     waiting,
 )
 from keeper.rows import ROW_TABLES, TABLES, StoredRows, form_of
@@ -104,6 +109,12 @@ class _Edge:
     waiting: dict[str, int] = field(default_factory=dict)
     """Keys that were put in by recovery, and when they were first read of (Unix ms)."""
 
+    def add(self, raws: Sequence[bytes]) -> None:
+        """Put entries into the tree, whatever they say."""
+        for raw in raws:
+            self.tree.append(leaf_hash(raw))
+        self.size += len(raws)
+
 
 class FollowedLog:
     """The keeper's own reading of the log, which outlives its process. Thread-safe; several processes may have one.
@@ -153,8 +164,8 @@ class FollowedLog:
         them to the checkpoint; `floor`: a checkpoint that the reading must come by; `now`: Unix ms;
         `signed(generations, size)` raises NoteError unless the log's keys, as the first `size` entries name them, signed the
         checkpoint. Raises ProofError
-        for entries that are not under it, and KeeperRefused where one of them changes rights and is wrong: none of them
-        is read then.
+        for entries that are not under it, and KeeperRefused where one of them changes rights and is wrong, which is an
+        alarm: none of them is read then.
         """
         if len(raws) > FOLLOW_ENTRIES:
             raise ProofError(f"got {len(raws)} entries, expected at most {FOLLOW_ENTRIES}")
@@ -163,10 +174,16 @@ class FollowedLog:
                 if since == edge.size and raws:
                     if not since and not floor.size:  # a new keeper's
                         believe(connection, shown.size)
-                    edge.now, edge.believed = now, max(floor.size, believed(connection))
+                    edge.now, edge.believed = now, believed(connection, floor.size)
                     edge.waiting = waiting(connection)
-                    for raw in raws:
-                        self._read(connection, edge, raw)
+                    for number, raw in enumerate(raws):
+                        try:
+                            self._read(connection, edge, raw)
+                        except Wrong:
+                            # An alarm is raised only of what the log's keys signed: others could make up many.
+                            edge.add(raws[number:])
+                            _check_under(edge, shown, proof)
+                            raise
                         if edge.size == floor.size and edge.tree.root() != floor.root:
                             raise ProofError(
                                 "this is another log than the one that was seen before"
@@ -229,10 +246,47 @@ class FollowedLog:
             ).fetchall()
         return [Alarm(seq, wrong, what, False) for seq, wrong, what in sorted(gone)]
 
-    def alarms(self) -> list[Alarm]:
-        """What was found that the rules don't give, in the log's order."""
+    def believe(self, size: int) -> list[str]:
+        """Believe that the first `size` entries are as old as they say, for the keeper's operator alone.
+
+        Gives the keys put in by recovery that were read of, and wait no more for that.
+        """
+        with self._changing() as (connection, _):
+            believe_more(connection, size)
+            rows = {key: self._rows.get(Key, key) for key in sorted(waiting(connection))}
+            keys = [key for key, row in rows.items() if row is not None and row.seq < size]
+            stop_waiting(connection, keys)
+        return keys
+
+    def is_accepted(self, restored: str) -> bool:
+        """Whether this `ledger.restored` (its event's id) was accepted before."""
         with self._file.using() as connection:
-            found = connection.execute("SELECT * FROM wrongs ORDER BY seq").fetchall()
+            return is_accepted(connection, restored)
+
+    def accept(self, restored: str) -> None:
+        """Remember that this `ledger.restored` (its event's id) was accepted."""
+        with self._file.using() as connection:
+            accept(connection, restored)
+
+    def believe_restored(self, floor: int, size: int) -> None:
+        """Of the restored log under a checkpoint of `floor` entries, believe that the first `size` are as old as they say."""
+        with self._file.using() as connection:
+            believe_restored(connection, floor, size)
+
+    def alarms(self, since: int = 0) -> list[Alarm]:
+        """What was found that the rules don't give, in the log's order, from entry `since` on.
+
+        All of each entry that is there, and about ALARMS_PAGE at most; none where there are no more.
+        """
+        select = "SELECT seq, wrong, what, taken FROM wrongs"
+        with self._file.using() as connection:
+            found = connection.execute(
+                f"{select} WHERE seq >= ? ORDER BY seq LIMIT ?", (since, ALARMS_PAGE)
+            ).fetchall()
+            if len(found) == ALARMS_PAGE:
+                last = found[-1][0]
+                found = [row for row in found if row[0] != last]
+                found += connection.execute(f"{select} WHERE seq = ?", (last,)).fetchall()
         return [Alarm(seq, wrong, what, bool(taken)) for seq, wrong, what, taken in found]
 
     def forget(self) -> None:
@@ -407,7 +461,8 @@ class FollowedLog:
     def _raise_alarm(self, connection: sqlite3.Connection, alarm: Alarm) -> None:
         _LOG.error("ALARM: entry %d: %s", alarm.seq, alarm.what)
         connection.execute(
-            "INSERT OR IGNORE INTO wrongs SELECT ?, ?, ?, ? WHERE ? OR (SELECT count(*) FROM wrongs) < ?",
+            "INSERT OR IGNORE INTO wrongs SELECT ?, ?, ?, ? WHERE ? "
+            "OR (SELECT count(*) FROM wrongs WHERE NOT taken) < ?",
             (alarm.seq, alarm.wrong, alarm.what, alarm.taken, alarm.taken, REFUSED_KEPT),
         )
 

@@ -128,13 +128,14 @@ class KeyKeeper:
         return self._branch.seen
 
     def standing(self) -> Standing:
-        """How far it follows the log."""
+        """How far it follows the log. Asked by every server several times a second, it sees to its log of releases, too."""
+        self._releases.catch_up()
         seen, (taken, refused) = self.seen, self._followed.count_alarms()
         return Standing(seen.size, seen.root, taken, self._followed.end().size, refused)
 
-    def alarms(self) -> list[Alarm]:
-        """What it found that is not what the rules give, in the log's order."""
-        return self._followed.alarms()
+    def alarms(self, since: int = 0) -> list[Alarm]:
+        """What it found that is not what the rules give, in the log's order: the first page of it from entry `since` on."""
+        return self._followed.alarms(since)
 
     # Following the log.
 
@@ -429,7 +430,9 @@ class KeyKeeper:
     def accept_restored(self, restored: Receipt, first: Receipt) -> None:
         """Follow a log that the operator declared restored: `ledger.restored`, with entry 0's receipt.
 
-        It extends nothing that was seen, so nothing proves it but the operator's signature. Raises KeeperRefused.
+        It extends nothing that was seen, so nothing proves it but the operator's signature. That signs for the entries
+        before it: only they are believed to be as old as they say. What was accepted once is no second restoration: it
+        changes nothing, whatever follows it. Raises KeeperRefused.
         """
         checkpoint = self._under_any(restored)
         entry, created = Entry.parse(restored.entry), Entry.parse(first.entry)
@@ -442,15 +445,25 @@ class KeyKeeper:
             raise KeeperRefused("expected the receipts of ledger.restored and of entry 0")
         if not self._followed.is_first(first.entry):
             raise KeeperRefused("entry 0 is not the one that was read before: this is another log")
-        if entry.event.body["last_size"] < self.seen.size:
-            raise KeeperRefused(
-                f"ledger.restored speaks of {entry.event.body['last_size']} entries, and the keeper saw {self.seen.size}"
-            )
+        event, seen = entry.event, self.seen
         self._check_signature(entry, operator["account"], operator["key"], operator["public_key"])
-        end_cosigning(
-            self._folder, restored.checkpoint
-        )  # first: a crash leaves no witness of two histories
+        if self._followed.is_accepted(event.id):
+            same = checkpoint.size == seen.size and checkpoint.root == seen.root
+            if not same and checkpoint.size <= seen.size:
+                raise KeeperRefused(
+                    f"{event.id} was accepted before, and {seen.size} entries were read since: nothing goes back behind them"
+                )
+            return  # what is appended to it is followed as ever
+        if event.body["last_size"] < seen.size:
+            raise KeeperRefused(
+                f"ledger.restored speaks of {event.body['last_size']} entries, and the keeper saw {seen.size}"
+            )
+        # First: a crash leaves no witness of two histories.
+        end_cosigning(self._folder, restored.checkpoint)
+        signed_for = min(restored.index, event.body["size"])
+        self._followed.believe_restored(checkpoint.size, signed_for)
         self._branch.go_on_from(checkpoint, restored.checkpoint)
+        self._followed.accept(event.id)  # last: after a crash it can be said again
 
     def _under_any(self, receipt: Receipt) -> Checkpoint:
         """The checkpoint of a receipt, signed by a generation of the log's keys: which of them count isn't known after a loss."""

@@ -9,6 +9,7 @@ import inspect
 import struct
 import time
 import typing
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from socket import socket
@@ -23,10 +24,12 @@ from keeper.errors import KeeperRefused, KeeperUnavailable, KeyRenewed
 from keeper.protocol import Keeper
 from ledger.errors import LedgerError
 
-VERSION = 3
+VERSION = 4
 """Of the messages; keeper and caller have the same."""
 FRAME_BYTES = 64 * 1024 * 1024
 """Longest message: an export's list of 100,000 lines, or a batch of entries, with room."""
+GREETING_BYTES = 4_096
+"""Longest greeting, or word to who is turned away: it comes from anybody."""
 _LENGTH = struct.Struct(">I")
 _encode = msgspec.msgpack.Encoder().encode
 ERRORS: dict[str, type[Exception]] = {
@@ -89,7 +92,7 @@ def greet(line: socket, origin: str) -> None:
     KeeperUnavailable where no other try will help.
     """
     send(line, _encode(Greeting(VERSION, origin)))
-    raw = _received(line)
+    raw = _received(line, GREETING_BYTES)
     try:
         other = _greeting.decode(raw)
     except msgspec.MsgspecError as error:
@@ -104,7 +107,7 @@ def greet(line: socket, origin: str) -> None:
 def turn_away(line: socket, kind: str, words: str) -> None:
     """Say why in place of a greeting, once the caller's was heard; `kind`: BUSY or UNWANTED. Raises OSError."""
     with suppress(Malformed):
-        _received(line)
+        _received(line, GREETING_BYTES)
     send(line, _encode((kind, words)))
 
 
@@ -132,11 +135,15 @@ def ask(line: socket, name: str, arguments: tuple[Any, ...]) -> Any:
 
 
 def asked(
-    line: socket, idle: float | None = None, seconds: float | None = None
+    line: socket,
+    idle: float | None = None,
+    seconds: float | None = None,
+    room: Callable[[int], object] = lambda count: None,
 ) -> tuple[str, tuple[Any, ...]] | None:
     """The next call and its arguments, or None at the end of the connection; raises Malformed or OSError.
 
     `idle`: how long a caller may ask nothing; `seconds`: how long its message may take, and then each that is sent here.
+    `room(bytes)` is called before so long a message is read, and may wait or raise.
     """
     line.settimeout(idle)
     head = line.recv(_LENGTH.size)
@@ -145,7 +152,9 @@ def asked(
     line.settimeout(seconds)
     if len(head) < _LENGTH.size:
         head += _bytes(line, _LENGTH.size - len(head))
-    frame = _bytes(line, _length(head))
+    length = _length(head)
+    room(length)
+    frame = _bytes(line, length)
     try:
         name, raw = _raw.decode(frame)
         if name == ENDS:
@@ -188,14 +197,14 @@ def send(line: socket, message: bytes) -> None:
         sent += line.send(data[sent:])
 
 
-def _received(line: socket) -> bytes:
-    return _bytes(line, _length(_bytes(line, _LENGTH.size)))
+def _received(line: socket, most: int = FRAME_BYTES) -> bytes:
+    return _bytes(line, _length(_bytes(line, _LENGTH.size), most))
 
 
-def _length(head: bytes) -> int:
+def _length(head: bytes, most: int = FRAME_BYTES) -> int:
     (length,) = _LENGTH.unpack(head)
-    if length > FRAME_BYTES:
-        raise Malformed(f"got a message of {length} bytes, expected at most {FRAME_BYTES}")
+    if length > most:
+        raise Malformed(f"got a message of {length} bytes, expected at most {most}")
     return int(length)
 
 

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from durable.errors import StartRefused, StorageError
@@ -41,14 +42,17 @@ def open_keeper(
     """The keeper in this process, whose root is the right one; raises StartRefused. `create`: its store is new."""
     roots = RecordRoots(Path(place.roots), Unlock(place.secret, place.pin))
     keys, folder = parse_keys(place.vkeys), Path(place.folder)
-    store = KekStore(folder / KEKS, create)
-    try:
+    with ExitStack() as opened:
+        store = KekStore(folder / KEKS, create)
+        opened.callback(store.close)
         followed = FollowedLog(folder / FOLLOWED, keys[0].name)
+        opened.callback(followed.close)
         trusted = TrustedCheckpoint(
             folder / CHECKPOINT, WRITE_MS, lambda note: said_by(note).size
         )  # its own file, so what it says counts, whichever keys signed it
         cosigner = open_cosigner(folder, keys[0].name, place.secret)
         releases = Releases(folder, clock)
+        opened.callback(releases.close)
         releases.take_over(store.old_used())
         signer = open_signer(folder, keys[0].name, place.secret, begun=releases.size > 0)
         keeper = KeyKeeper(
@@ -57,9 +61,7 @@ def open_keeper(
         if create:
             keeper.create()
         keeper.check_root()
-    except BaseException:
-        store.close()
-        raise
+        opened.pop_all()  # they are the keeper's
     return keeper
 
 

@@ -13,6 +13,8 @@ from ledger.receipt import Receipt
 
 FOLLOW_ENTRIES = 2_000
 """Most entries that the keeper reads at once: whoever asks it meanwhile waits so long."""
+ALARMS_PAGE = 1_000
+"""Most alarms that are given at once, or a few more: there is no end to those of a log that somebody else writes."""
 FOLLOW_BYTES = 32 * 1024 * 1024
 """Most bytes of them, which fit into a message."""
 
@@ -234,8 +236,8 @@ class Keeper(Protocol):
         """Its cosignatures of a checkpoint that it has read up to."""
         ...
 
-    def alarms(self) -> list[Alarm]:
-        """What it found that is not what the rules give, in the log's order."""
+    def alarms(self, since: int = 0) -> list[Alarm]:
+        """What it found that is not what the rules give, in the log's order: a page of it from entry `since` on."""
         ...
 
     def signed_releases(self) -> SignedReleases:

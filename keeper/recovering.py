@@ -2,7 +2,8 @@
 
 The log's time never goes back, but in a log where nothing else is written whoever holds its keys can date an entry days
 back, and the key it puts in would count at once. What was read before, and is read anew, is believed to be as old as it
-says: so is all that a new keeper is given first, which has nothing to compare it with.
+says: so is all that a new keeper is given first, which has nothing to compare it with, what the operator signed for when the
+log was restored, and what the keeper's own operator says.
 """
 
 import sqlite3
@@ -12,10 +13,12 @@ from ledger.directory import RECOVERY_WAIT_MS
 from ledger.entry import Entry
 from ledger.errors import LedgerError
 
-RECOVERED_TABLES = ("recovered", "began")
+RECOVERED_TABLES = ("recovered", "began", "restored", "restorations")
 RECOVERED = (
     "CREATE TABLE IF NOT EXISTS recovered (key TEXT PRIMARY KEY, read INTEGER) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS began (id INTEGER PRIMARY KEY CHECK (id = 1), size INTEGER)",
+    "CREATE TABLE IF NOT EXISTS restored (id INTEGER PRIMARY KEY CHECK (id = 1), floor INTEGER, size INTEGER)",
+    "CREATE TABLE IF NOT EXISTS restorations (event TEXT PRIMARY KEY) WITHOUT ROWID",
 )
 WAIT_MS = RECOVERY_WAIT_MS - CLOCK_SKEW_MOST_MS
 """How long such a key waits here: an hour less than in the log, for a keeper that was down or whose clock is behind."""
@@ -26,10 +29,42 @@ def believe(connection: sqlite3.Connection, size: int) -> None:
     connection.execute("INSERT OR IGNORE INTO began VALUES (1, ?)", (size,))
 
 
-def believed(connection: sqlite3.Connection) -> int:
-    """Of how many entries the times are believed, because the keeper was new."""
-    row = connection.execute("SELECT size FROM began").fetchone()
-    return int(row[0]) if row else 0
+def believe_more(connection: sqlite3.Connection, size: int) -> None:
+    """Believe the times of the first `size` entries, because the keeper's operator says so."""
+    connection.execute(
+        "INSERT INTO began VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET size = max(size, excluded.size)",
+        (size,),
+    )
+
+
+def believe_restored(connection: sqlite3.Connection, floor: int, size: int) -> None:
+    """Of a log that was restored believe the first `size` entries alone, which the operator signed for.
+
+    `floor`: the size of the checkpoint that it was shown under. What lies between the two was never read.
+    """
+    connection.execute("INSERT OR REPLACE INTO restored VALUES (1, ?, ?)", (floor, size))
+    connection.execute("UPDATE began SET size = min(size, ?)", (size,))
+
+
+def believed(connection: sqlite3.Connection, floor: int) -> int:
+    """Of how many entries the times are believed: they were read before, or by a new keeper.
+
+    `floor`: the size of the last checkpoint that was seen, up to which all was read, unless a restoration put it there.
+    """
+    row = connection.execute("SELECT size FROM restored WHERE floor = ?", (floor,)).fetchone()
+    began = connection.execute("SELECT size FROM began").fetchone()
+    return max(int(row[0]) if row else floor, int(began[0]) if began else 0)
+
+
+def is_accepted(connection: sqlite3.Connection, event: str) -> bool:
+    """Whether a `ledger.restored`, by its id, was accepted before."""
+    statement = "SELECT 1 FROM restorations WHERE event = ?"
+    return connection.execute(statement, (event,)).fetchone() is not None
+
+
+def accept(connection: sqlite3.Connection, event: str) -> None:
+    """Remember that a `ledger.restored` was accepted: the same words are no second restoration."""
+    connection.execute("INSERT OR IGNORE INTO restorations VALUES (?)", (event,))
 
 
 def waiting(connection: sqlite3.Connection) -> dict[str, int]:
@@ -48,6 +83,11 @@ def recovered_key(entry: Entry) -> str | None:
 def remember(connection: sqlite3.Connection, key: str, now: int) -> None:
     """Write down when such a key was first read of."""
     connection.execute("INSERT OR IGNORE INTO recovered VALUES (?, ?)", (key, now))
+
+
+def stop_waiting(connection: sqlite3.Connection, keys: list[str]) -> None:
+    """Let these keys wait no more."""
+    connection.executemany("DELETE FROM recovered WHERE key = ?", [(key,) for key in keys])
 
 
 def check_waited(key: str, read: int | None, now: int) -> None:

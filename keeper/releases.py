@@ -102,6 +102,8 @@ class Releases:
         self._waiting: deque[_Asked] = deque()
         self._writing, self._signing = threading.Lock(), threading.Lock()
         self._swept, self._told, self._signed_at = 0, 0.0, -SIGN_SECONDS
+        self._behind = False
+        """Whether `LAST` lacks entries that this process wrote."""
         self._signed: tuple[int, bytes] | None = None
         try:
             self._check(before)
@@ -149,6 +151,12 @@ class Releases:
                 self._signed, self._signed_at = (size, note), time.monotonic()
             return self._signed[1]
 
+    def catch_up(self) -> None:
+        """Write `LAST` if it lacks entries for LAST_SECONDS; to be called now and then, by whoever asks the keeper how it stands."""
+        if self._behind and time.monotonic() - self._told >= LAST_SECONDS:
+            with self._writing:
+                self._write_last()
+
     def take_over(self, used: Sequence[tuple[str, int]]) -> None:
         """Remember what an older program had written elsewhere: readings that had their key, and when (Unix ms)."""
         with self._changing() as (connection, _):
@@ -173,6 +181,7 @@ class Releases:
                 for asked in batch:
                     self._put(connection, edge, asked)
                 self._sweep(connection, batch[-1].reading.time)
+            self._behind = True
             if time.monotonic() - self._told >= LAST_SECONDS:
                 self._write_last()
             failed = ""
@@ -240,7 +249,7 @@ class Releases:
         with self._file.using() as connection:
             size, tip, _ = _state(connection)
         replace_file(self._last, f"{size} {tip.hex()}\n".encode())
-        self._told = time.monotonic()
+        self._told, self._behind = time.monotonic(), False
 
     def _read_last(self) -> tuple[int, bytes] | None:
         if not self._last.exists():

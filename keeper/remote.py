@@ -4,7 +4,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 from keeper import messages
@@ -26,8 +25,12 @@ from ledger.receipt import Receipt
 
 CALL_SECONDS = 30
 """How long a call may take, from its first byte to the last of its answer."""
-CONNECT_SECONDS = 10
-"""How long a keeper that starts, or ends, is waited for."""
+CONNECT_SECONDS = 5.0
+"""How long a keeper is waited for that can't be reached, or just starts or ends; its own start may take longer."""
+LEAST_SECONDS = 0.5
+"""How long the last try to connect may take, at least."""
+DOWN_SECONDS = 1.0
+"""How long nobody tries to connect after that failed; then one caller tries, and the others are told at once till it has."""
 RETRY_SECONDS = 0.01
 """The first of the waits between two tries to connect; each is twice the one before."""
 IDLE_SECONDS = 60
@@ -44,6 +47,10 @@ class RemoteKeeper:
         """Connections that no call has now, and since when: the one that was used last is last."""
         self._lock = threading.Lock()
         self._closed = False
+        self._down = ""
+        """Why the last connection could not be made; empty when it was."""
+        self._try_at = 0.0
+        """When the next caller may try."""
 
     def new_key(self, requests: Sequence[KeyRequest]) -> list[Wrapped]:
         """See `protocol.Keeper`, as of all calls."""
@@ -135,9 +142,9 @@ class RemoteKeeper:
         found: bytes | Conflict = self._ask("cosign", since, checkpoint, proof)
         return found
 
-    def alarms(self) -> list[Alarm]:
-        """What it found that is not what the rules give."""
-        found: list[Alarm] = self._ask("alarms")
+    def alarms(self, since: int = 0) -> list[Alarm]:
+        """What it found that is not what the rules give, from entry `since` on."""
+        found: list[Alarm] = self._ask("alarms", since)
         return found
 
     def signed_releases(self) -> SignedReleases:
@@ -150,28 +157,47 @@ class RemoteKeeper:
         found: list[bytes] = self._ask("releases", since, count)
         return found
 
+    def ends(self) -> float | None:
+        """When the certificate ends that the keeper showed on the last connection, Unix s; None over a Unix socket."""
+        self.vkeys()
+        with self._lock:
+            return self._where.ends(self._idle[-1][1]) if self._idle else None
+
     def close(self) -> None:
         """End the connections; a keeper that this was the last caller of has ended when this returns."""
         with self._lock:
             self._closed = True
             lines, self._idle = self._idle, []
+        silent = False
         for _, line in lines:
-            with suppress(OSError, messages.Malformed):
-                messages.ask(line, messages.ENDS, ())
+            if not silent:
+                try:
+                    messages.ask(line, messages.ENDS, ())
+                except TimeoutError:
+                    silent = True  # one wait is enough
+                except (OSError, messages.Malformed):
+                    pass
             line.close()
 
     def _ask(self, name: str, *arguments: Any) -> Any:
         """One call. On a connection that was kept the keeper may have ended since: then once more, on a new one.
 
-        Asked twice, the keeper gives a reading's key to one of the two at most, and says so to the other.
+        A keeper that doesn't answer in time may still do what it was asked, and isn't asked again. Asked twice, it gives a
+        reading's key to one of the two at most, and says so to the other.
         """
         line = self._kept()
-        if line is not None:
-            with suppress(OSError, messages.Malformed):
-                return self._over(line, name, arguments)
         try:
+            if line is not None:
+                try:
+                    return self._over(line, name, arguments)
+                except TimeoutError:
+                    raise
+                except (OSError, messages.Malformed):
+                    pass  # it was closed
             return self._over(self._connected(), name, arguments)
         except (OSError, messages.Malformed) as error:
+            if isinstance(error, TimeoutError):
+                self._drop_kept()  # to the same machine
             raise KeeperUnavailable(f"the key keeper did not answer: {error}") from error
 
     def _over(self, line: socket.socket, name: str, arguments: tuple[Any, ...]) -> Any:
@@ -205,12 +231,37 @@ class RemoteKeeper:
         for one in old:
             one.close()
 
+    def _drop_kept(self) -> None:
+        """Close what no call has now: the other end says nothing there either."""
+        with self._lock:
+            lines, self._idle = self._idle, []
+        for _, line in lines:
+            line.close()
+
     def _connected(self) -> socket.socket:
         """A new connection; raises KeeperUnavailable, or StartRefused where it can't be started."""
+        with self._lock:
+            if self._down:
+                if time.monotonic() < self._try_at:
+                    raise KeeperUnavailable(self._down)
+                self._try_at = float("inf")  # for the others
+        down = ""
+        try:
+            return self._reached()
+        except KeeperUnavailable as error:
+            down = str(error)
+            raise
+        finally:
+            with self._lock:
+                self._down, self._try_at = down, time.monotonic() + DOWN_SECONDS
+
+    def _reached(self) -> socket.socket:
+        """A new connection, after as many tries as there is time for; raises as `_connected` does."""
         deadline, wait = time.monotonic() + CONNECT_SECONDS, RETRY_SECONDS
         while True:
+            left = deadline - time.monotonic()
             try:
-                return self._connect()
+                return self._connect(max(left, LEAST_SECONDS))
             except (OSError, messages.Malformed) as error:
                 if time.monotonic() > deadline:
                     raise KeeperUnavailable(
@@ -221,11 +272,13 @@ class RemoteKeeper:
             time.sleep(wait)
             wait *= 2
 
-    def _connect(self) -> socket.socket:
+    def _connect(self, seconds: float = CONNECT_SECONDS) -> socket.socket:
+        """A connection that is made and greeted in about so long."""
         line = None
         try:
-            line = self._where.connect(CALL_SECONDS)
+            line = self._where.connect(seconds)
             messages.greet(line, self._origin)
+            line.settimeout(CALL_SECONDS)
             return line
         except BaseException as error:
             if line is not None:

@@ -17,10 +17,13 @@ from keeper.errors import KeeperUnavailable
 from keeper.limits import check_call
 from keeper.listening import Listener, TurnedAway, end
 from keeper.protocol import Keeper
+from keeper.sharing import InFlight
 from keeper.tls import Caller
 
 CONNECTIONS = 256
 """Most callers at a time; each of them asks one thing after the other."""
+CALLER_CONNECTIONS = 192
+"""Most of them by one name: it can't keep the others out."""
 ARRIVING = 128
 """Most connections at a time that have not shown yet who they are; they take no caller's place."""
 GREETING_SECONDS = 5
@@ -71,7 +74,9 @@ class KeeperServer:
         self._place = threading.Lock()
         self._arriving: dict[socket.socket, str] = {}
         """Connections that have not shown yet who they are, and the addresses they come from."""
-        self._lines: set[socket.socket] = set()
+        self._lines: dict[socket.socket, str] = {}
+        """Connections of callers, and whose they are."""
+        self._in_flight = InFlight()
         self._ending = False
 
     def serve(self) -> None:
@@ -124,7 +129,11 @@ class KeeperServer:
                 line.close()
                 return
             self._arriving[line] = address
-        threading.Thread(target=self._answer_all, args=(line,), daemon=True).start()
+        try:
+            threading.Thread(target=self._answer_all, args=(line,), daemon=True).start()
+        except RuntimeError as error:  # no more threads for this user or its cgroup, just now
+            _LOG.warning("no caller can be let in", extra={"reason": str(error)})
+            self._leave(line)
 
     def _answer_all(self, line: socket.socket) -> None:
         try:
@@ -149,41 +158,55 @@ class KeeperServer:
             _say_goodbye(line)
             return None
         with self._place:
-            if len(self._lines) < CONNECTIONS and not self._ending:
+            same = sum(one == caller.name for one in self._lines.values())
+            room = len(self._lines) < CONNECTIONS and same < CALLER_CONNECTIONS
+            if room and not self._ending:
                 del self._arriving[line]
-                self._lines.add(line)
+                self._lines[line] = caller.name
                 return caller
         words = f"the key keeper has {CONNECTIONS} callers and takes no more"
+        if same >= CALLER_CONNECTIONS:
+            words = f"the key keeper has {same} connections of {caller.name} and takes no more"
         _LOG.warning("a caller was turned away", extra={"reason": words})
         messages.turn_away(line, messages.BUSY, words)
         _say_goodbye(line)
         return None
 
     def _answers(self, line: socket.socket, caller: Caller) -> None:
-        while (call := messages.asked(line, self._idle, ANSWER_SECONDS)) is not None:
-            if time.time() >= caller.until:
-                raise KeeperUnavailable(f"the certificate of {caller.name} has ended")
-            name, arguments = call
-            if name == messages.ENDS:
-                self._leave(line, told=True)
-                return
-            act: Callable[..., object] = getattr(self._keeper, name)
-            try:
-                check_call(name, arguments)
-                value = act(*arguments)
-            except Exception as error:
-                if not isinstance(error, tuple(messages.ERRORS.values())):
-                    _LOG.exception("a call met an error", extra={"call": name})
-                messages.answer_error(line, error)
-            else:
-                messages.answer(line, value)
+        goes_on = True
+        while goes_on:
+            with self._in_flight.of(caller.name) as room:
+                goes_on = self._answered(line, caller, room)
+
+    def _answered(self, line: socket.socket, caller: Caller, room: Callable[[int], object]) -> bool:
+        """Hear one call and answer it; False at the end of the connection."""
+        call = messages.asked(line, self._idle, ANSWER_SECONDS, room)
+        if call is None:
+            return False
+        if time.time() >= caller.until:
+            raise KeeperUnavailable(f"the certificate of {caller.name} has ended")
+        name, arguments = call
+        if name == messages.ENDS:
+            self._leave(line, told=True)
+            return False
+        act: Callable[..., object] = getattr(self._keeper, name)
+        try:
+            check_call(name, arguments)
+            value = act(*arguments)
+        except Exception as error:
+            if not isinstance(error, tuple(messages.ERRORS.values())):
+                _LOG.exception("a call met an error", extra={"call": name})
+            messages.answer_error(line, error)
+        else:
+            messages.answer(line, value)
+        return True
 
     def _leave(self, line: socket.socket, told: bool = False) -> None:
         """Forget a caller; with the last one the keeper ends, and who ended it so is told when it has."""
         with self._place:
             self._arriving.pop(line, None)
             if line in self._lines:
-                self._lines.discard(line)
+                del self._lines[line]
                 last = self._with_callers and not self._lines and not self._arriving
                 if last and not self._ending:
                     self._end()

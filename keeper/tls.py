@@ -1,5 +1,7 @@
 """TLS between key keeper and callers: 1.3 alone, both ends show a certificate, one private CA vouches for both."""
 
+import logging
+import socket
 import ssl
 import stat
 import threading
@@ -7,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from durable.errors import StartRefused
 from durable.files import PRIVATE_MODE
@@ -15,18 +17,30 @@ from durable.files import PRIVATE_MODE
 CA, CERTIFICATE, KEY = "ca.crt", "tls.crt", "tls.key"
 """The files of one end, PEM: whom it believes, what it shows (with what is between it and the CA), and its private key."""
 
+_LOG = logging.getLogger(__name__)
+
+
+class _Read(NamedTuple):
+    """What was read of the files, in which state they were, and until when it is good."""
+
+    state: tuple[int, ...]
+    context: ssl.SSLContext
+    ends: datetime
+
 
 class Credentials:
     """One end's certificate and key, and the CA that the other end's must come from. Thread-safe.
 
-    The files are read again when they change: a renewal needs no restart.
+    The files are read again when they change: a renewal needs no restart. While they are being copied over, or don't fit each
+    other, it goes on with those that were read last, until that certificate ends, and says so in the log.
     """
 
     def __init__(self, folder: Path) -> None:
         """Nothing is read yet."""
         self.folder = folder
         self._lock = threading.Lock()
-        self._read: dict[int, tuple[tuple[int, ...], ssl.SSLContext]] = {}
+        self._read: dict[int, _Read] = {}
+        self._told = ""
 
     def calling(self) -> ssl.SSLContext:
         """For a caller, who checks the keeper's name; raises StartRefused for files that can't be used."""
@@ -38,7 +52,8 @@ class Credentials:
 
     def check(self) -> None:
         """Raises StartRefused unless the files can be used now."""
-        self.calling()
+        self._state()
+        self._load(ssl.PROTOCOL_TLS_CLIENT)
         ends = self.ends()
         if ends <= datetime.now(UTC):
             raise StartRefused(
@@ -63,11 +78,19 @@ class Credentials:
 
     def _context(self, protocol: int) -> ssl.SSLContext:
         with self._lock:
-            state = self._state()
             known = self._read.get(protocol)
-            if known is None or known[0] != state:
-                known = self._read[protocol] = (state, self._load(protocol))
-            return known[1]
+            try:
+                state = self._state()
+                if known is None or known.state != state:
+                    known = self._read[protocol] = _Read(state, self._load(protocol), self.ends())
+                self._told = ""
+            except StartRefused as error:
+                if known is None or known.ends <= datetime.now(UTC):
+                    raise
+                if self._told != str(error):
+                    self._told = str(error)
+                    _LOG.error("new certificates can't be used yet", extra={"reason": self._told})
+            return known.context
 
     def _state(self) -> tuple[int, ...]:
         found: list[int] = []
@@ -126,6 +149,14 @@ def caller_of(line: ssl.SSLSocket, names: frozenset[str]) -> tuple[Caller, bool]
     until = ssl.cert_time_to_seconds(shown["notAfter"])
     listed = sorted(names.intersection(found))
     return Caller((listed or found or ["without a name"])[0], until), bool(listed)
+
+
+def ends_of(line: socket.socket) -> float | None:
+    """When the certificate ends that the other end showed, Unix s; None where it shows none."""
+    if not isinstance(line, ssl.SSLSocket):
+        return None
+    shown: Mapping[str, Any] = line.getpeercert() or {}
+    return ssl.cert_time_to_seconds(shown["notAfter"])
 
 
 def verdict(error: OSError) -> str | None:

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from keeper.alarms import every_alarm
 from keeper.protocol import Alarm
 from ledger.editions import edition_of
 from ledger.entry import Entry
@@ -53,7 +54,7 @@ class Alarms:
         Raises StorageError where nothing can be appended, or the keeper can't be asked, and LedgerError for what the log
         refuses. Calling it again is safe, whatever came of it.
         """
-        found, put = self._ledger.keeper.alarms(), 0
+        found, put = list(every_alarm(self._ledger.keeper)), 0
         if not found or not self._takes():
             return 0
         for _ in range(ATTEMPTS):

@@ -60,13 +60,25 @@ def _fitting(entries: list[bytes]) -> list[bytes]:
 
 
 def _give(ledger: Ledger, stands: int, under: int, note: bytes) -> None:
-    """Give the keeper the next entries, which lie under a checkpoint of `under` entries."""
-    end = min(stands + FOLLOW_ENTRIES, under)
-    with ledger.database.read() as connection:
-        entries = _fitting(ledger.store.range(connection, stands, end))
-    end = stands + len(entries)
-    proof = ledger.prove(end, under) if end < under else []
-    ledger.keeper_size = ledger.keeper.follow(stands, entries, note, proof)
+    """Give the keeper the next entries, which lie under a checkpoint of `under` entries.
+
+    Of entries that it refuses it gets the first half, down to one: those before the one that it refuses are read, and what
+    it remembers of them stays, such as when it first read of a key put in by recovery.
+    """
+    most = FOLLOW_ENTRIES
+    while True:
+        with ledger.database.read() as connection:
+            found = ledger.store.range(connection, stands, min(stands + most, under))
+        entries = _fitting(found)
+        end = stands + len(entries)
+        proof = ledger.prove(end, under) if end < under else []
+        try:
+            ledger.keeper_size = ledger.keeper.follow(stands, entries, note, proof)
+            return
+        except KeeperRefused:
+            if len(entries) <= 1:
+                raise
+            most = len(entries) // 2
 
 
 def _handed_over(ledger: Ledger, stands: int) -> tuple[int, bytes] | None:
@@ -110,7 +122,10 @@ def _feed_on(ledger: Ledger, stop: threading.Event, tell: Callable[[Standing], o
             except Exception as error:  # told, and tried again: what isn't followed gets no key
                 wait = FAILED_SECONDS
                 known = isinstance(error, (StorageError, LedgerError))
-                _LOG.error(what, extra={"why": str(error)}, exc_info=not known)
+                why = (
+                    str(error) if known else type(error).__name__
+                )  # what others say may be anything
+                _LOG.error(what, extra={"why": why}, exc_info=not known)
 
 
 def _feed_all(ledger: Ledger, tell: Callable[[Standing], object]) -> None:

@@ -25,6 +25,7 @@ from crypto.notes import VerifierKey
 from crypto.texts import counted
 from durable.errors import StartRefused
 from durable.files import create_file, private_directory
+from keeper.alarms import every_alarm
 from keeper.endpoints import EXPECTED, TlsEndpoint, UnixEndpoint, parse_endpoint
 from keeper.errors import KeeperRefused
 from keeper.keks import KEKS
@@ -35,6 +36,7 @@ from storage.feeding import feed
 from storage.maintenance.backup import copy_secrets_folder
 
 if TYPE_CHECKING:
+    from keeper.following import FollowedLog
     from keeper.listening import Listener
 
 keeper_app = typer.Typer(help="The key keeper.", no_args_is_help=True)
@@ -179,7 +181,7 @@ def alarms(
             feed(ledger, ledger.head().size)
         except KeeperRefused as error:  # what it doesn't read on for is among the alarms
             stopped = error
-        stands, found = ledger.keeper.standing(), ledger.keeper.alarms()
+        stands, found = ledger.keeper.standing(), list(every_alarm(ledger.keeper))
         there = Alarms(ledger).entries()
     finally:
         ledger.close()
@@ -206,8 +208,25 @@ def alarms(
     raise typer.Exit(WRONG if found else GOOD)
 
 
-def _clear_refused(config: Settings, json_: bool) -> None:
-    """In the keeper's own file, which no caller of the keeper's can ask for: what was refused tells of a stolen server."""
+@keeper_app.command("believe")
+def believe(
+    size: Annotated[int, typer.Argument(min=1, help="How many entries, from the first one on.")],
+    data: Data = None,
+    json_: Json = False,
+) -> None:
+    """As the keeper's user: believe that the log's first SIZE entries are as old as they say, after the keeper was down."""
+    followed = _followed(settings(data))
+    try:
+        keys = followed.believe(size)
+    finally:
+        followed.close()
+    lines = [f"{key}, put in by recovery, waits no more" for key in keys]
+    told = f"the key keeper believes the times of the first {counted(size, 'entry')}"
+    say(json_, {"size": size, "keys": keys}, *lines, told)
+
+
+def _followed(config: Settings) -> "FollowedLog":
+    """The keeper's own file of what it read, on its machine."""
     from keeper.following import FOLLOWED, FollowedLog
 
     check_kept(config)
@@ -215,7 +234,12 @@ def _clear_refused(config: Settings, json_: bool) -> None:
     if not (folder / FOLLOWED).is_file():
         raise StartRefused(f"{folder} is not a key keeper's folder")
     vkeys = _vkeys(folder / VKEYS) if config.keeper_data else pinned_keys(config)
-    followed = FollowedLog(folder / FOLLOWED, vkeys[0].name)
+    return FollowedLog(folder / FOLLOWED, vkeys[0].name)
+
+
+def _clear_refused(config: Settings, json_: bool) -> None:
+    """In the keeper's own file, which no caller of the keeper's can ask for: what was refused tells of a stolen server."""
+    followed = _followed(config)
     try:
         gone = followed.clear_refused()
     finally:

@@ -57,15 +57,7 @@ def _tls(settings: Settings, where: TlsEndpoint) -> Iterator[Finding]:
     except StartRefused as error:
         yield unsafe("key keeper's certificate", f"{error}", "no record opens: put it right")
         return
-    left = (ends - datetime.now(UTC)).days
-    words = f"{credentials.folder} is good for {counted(left, 'day')} more, until {ends:%Y-%m-%d}"
-    if left < RENEW_DAYS:
-        yield warning(
-            "key keeper's certificate", words,
-            "renew it (`heartwood keeper certificates`), on both ends; neither needs a restart",
-        )  # fmt: skip
-    else:
-        yield ok("key keeper's certificate", words)
+    yield _good_until("key keeper's certificate", f"{credentials.folder}", ends)
     for path in (credentials.folder / CA_KEY, credentials.folder.parent / "ca" / CA_KEY):
         if path.exists():
             yield unsafe(
@@ -75,11 +67,25 @@ def _tls(settings: Settings, where: TlsEndpoint) -> Iterator[Finding]:
             )
     try:
         with closing(RemoteKeeper(where, pinned_keys(settings)[0].name, None)) as keeper:
-            keeper.standing()
+            its = keeper.ends()
     except StorageError as error:
         yield unsafe("key keeper", f"{error}", "no record opens: see the keeper's own log")
-    else:
-        yield ok("key keeper", f"answers at {where}")
+        return
+    yield ok("key keeper", f"answers at {where}")
+    if its is not None:
+        about = "key keeper's own certificate"
+        yield _good_until(about, f"what {where} shows", datetime.fromtimestamp(its, UTC))
+
+
+def _good_until(about: str, what: str, ends: datetime) -> Finding:
+    """How long a certificate lasts, of either end."""
+    left = (ends - datetime.now(UTC)).days
+    words = f"{what} is good for {counted(left, 'day')} more, until {ends:%Y-%m-%d}"
+    if left >= RENEW_DAYS:
+        return ok(about, words)
+    return warning(
+        about, words, "renew it (`heartwood keeper certificates`), on both ends; neither needs a restart",
+    )  # fmt: skip
 
 
 def _socket(settings: Settings, path: Path) -> Finding:

@@ -23,9 +23,10 @@ from crypto.notes import LogSigner
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key
 from journeys.sealing import reserve
+from keeper.alarms import every_alarm
 from keeper.errors import KeeperRefused
 from keeper.following import FollowedLog
-from keeper.protocol import Evidence, KeyRequest, NewBlob, Wrapped
+from keeper.protocol import Alarm, Evidence, KeyRequest, NewBlob, Wrapped
 from keeper.roots import load_root
 from ledger.chain import Link
 from ledger.checkpoint import Checkpoint
@@ -44,6 +45,7 @@ from records.opening import find_record
 from storage.feeding import feed
 from storage.ledger import Ledger
 from tests.integration.keeper.test_keeper import Ask, request
+from tests.support.alarms import raise_alarms
 from tests.support.commands import heartwood
 from tests.support.copies import copy_ledger
 from tests.support.inside import keeper_of, opened
@@ -403,6 +405,32 @@ def test_an_alarm_of_the_log_is_not_cleared(thief: Thief) -> None:
     assert followed.count_alarms() == (1, 0)
 
 
+def test_many_alarms_are_given_in_pages(
+    fixture: LedgerFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each once, those of one entry together; so many fit into no message."""
+    keeper = keeper_of(fixture.ledger)
+    raise_alarms(
+        keeper, *(Alarm(n // 2, f"wrong {n}", "it is not signed", taken=n != 7) for n in range(40))
+    )
+    monkeypatch.setattr("keeper.following.ALARMS_PAGE", 5)
+    assert 5 <= len(keeper.alarms()) <= 6 and keeper.alarms(20) == []
+    assert [one.wrong for one in every_alarm(keeper)] == [f"wrong {n}" for n in range(40)]
+    assert [one.seq for one in keeper.alarms(18)] == [18, 18, 19, 19]
+
+
+def test_alarms_of_the_log_leave_room_for_what_is_refused(
+    thief: Thief, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there are: only what was refused counts in its limit."""
+    monkeypatch.setattr("keeper.following.REFUSED_KEPT", 3)
+    raise_alarms(keeper_of(thief.true), *(Alarm(n, "clock", "late") for n in range(5)))
+    with pytest.raises(KeeperRefused):
+        _a_grant_that_nobody_signed(thief).put(keeper_of(thief.true))
+    stands = keeper_of(thief.true).standing()
+    assert (stands.alarms, stands.refused) == (5, 1)
+
+
 class Forge:
     """What such a server makes by hand: entries after the true log's, as its own program would never take them."""
 
@@ -603,6 +631,130 @@ def test_a_recovery_that_says_it_was_days_ago(thief: Thief) -> None:
     fixture.reopen(lambda: begun + days + DAY_MS)
     forge.keeper = keeper_of(fixture.ledger)
     forge.follow()
+
+
+def recovered_while_it_was_down(fixture: LedgerFixture) -> tuple[int, int]:
+    """An honest log, in which a patient's key of a recovery signs a grant 25 hours later; the keeper read neither.
+
+    Gives the grant's number, and when it was made (Unix ms).
+    """
+    people = People.of(fixture)
+    feed(fixture.ledger, fixture.size())
+    begun, pat, system = fixture.ledger.clock(), people.pat, fixture.north.system
+    anew = replace(pat.actor, key=new_key())
+    proof = possession(anew.key, fixture.ledger.origin, anew.account)
+    body = {
+        "account": anew.account, "algorithm": "ed25519", "custody": "device", "key": anew.key.id, "proof": proof,
+        "public_key": b64encode(anew.key.public), "recovery": True,
+    }  # fmt: skip
+    event = system.event("key.registered", f"account/{anew.account}", body, begun)
+    entry_of(fixture.answer(event, system.key))
+    later = begun + 25 * HOUR_MS
+    fixture.reopen(lambda: later)
+    grant = people.grant() | {"at": format_time(later)}
+    return entry_of(fixture.answer(grant, anew.key)).link.seq, later
+
+
+def test_a_keeper_that_was_down_over_a_recovery_goes_on(fixture: LedgerFixture) -> None:
+    """It is given the key and what the key signed at once: it reads up to that, and 23 hours later on."""
+    seq, later = recovered_while_it_was_down(fixture)
+    with pytest.raises(KeeperRefused, match="by the keeper's clock it waits"):
+        feed(fixture.ledger, fixture.size())
+    assert keeper_of(fixture.ledger).standing().read == seq
+    fixture.reopen(lambda: later + 22 * HOUR_MS)
+    with pytest.raises(KeeperRefused, match="by the keeper's clock it waits"):
+        feed(fixture.ledger, fixture.size())
+    fixture.reopen(lambda: later + 23 * HOUR_MS)
+    feed(fixture.ledger, fixture.size())
+    assert keeper_of(fixture.ledger).standing().read == fixture.size() == seq + 1
+
+
+@pytest.mark.parametrize("tried", [True, False])
+def test_a_keeper_that_was_down_over_a_recovery_is_told_to_believe(
+    fixture: LedgerFixture, tried: bool
+) -> None:
+    """By its operator, on its machine, before or after it met the log."""
+    seq, later = recovered_while_it_was_down(fixture)
+    if tried:
+        with pytest.raises(KeeperRefused):
+            feed(fixture.ledger, fixture.size())
+    size = fixture.size()
+    fixture.ledger.close()
+    ran = heartwood(fixture.settings, "keeper", "believe", str(size))
+    assert ran.code == 0 and f"the first {size} entries" in ran.out
+    assert ("waits no more" in ran.out) is tried
+    fixture.ledger = opened(fixture.settings, clock=lambda: later)
+    feed(fixture.ledger, size)
+    assert keeper_of(fixture.ledger).standing().read == size == seq + 1
+
+
+def restored_with_a_recovery(thief: Thief) -> tuple[Forge, Forge, list[int]]:
+    """Two logs that go on differently from one `ledger.restored` that the operator signed, and its numbers there.
+
+    The second one has a key of a recovery after it, and days later an act of that key.
+    """
+    fixture, days = thief.people.fixture, 3 * DAY_MS
+    begun = thief.now
+    fixture.reopen(lambda: begun + days)
+    here = replace(thief, true=fixture.ledger)
+    feed(fixture.ledger, fixture.size())
+    forges = Forge(here, fixture.size() - 1), Forge(here, fixture.size() - 1)
+    head = len(forges[0].raws)
+    root = tree_paths([leaf_hash(raw) for raw in forges[0].raws])[0]
+    body = {
+        "last_root": b64encode(keeper_of(fixture.ledger).seen.root), "last_size": fixture.size() + 10,
+        "root": b64encode(root), "size": head,
+    }  # fmt: skip
+    event = Event.of(fixture.operator.event("ledger.restored", "ledger", body, begun))
+    sig = sign_event(fixture.operator.key, thief.true.origin, event.raw)
+    seqs = [forge.add(event, sig, begun) for forge in forges]
+    stolen = put_in_by_recovery(here, forges[1], begun + 1)
+    grant = Event.of(thief.people.grant() | {"at": format_time(begun + days)})
+    forges[1].add(grant, sign_event(stolen.key, thief.true.origin, grant.raw), begun + days)
+    return *forges, seqs
+
+
+def test_what_comes_after_a_restoration_waits(thief: Thief) -> None:
+    """The operator signed for what is before it: a key of a recovery that was put in after it was never read of."""
+    _, forge, (_, seq) = restored_with_a_recovery(thief)
+    forge.keeper.accept_restored(*forge.receipts(seq, 0))
+    with pytest.raises(KeeperRefused, match="by the keeper's clock it waits"):
+        forge.follow()
+
+
+def test_a_restoration_is_accepted_once(thief: Thief) -> None:
+    """The same words, in a log that goes on differently, take nothing back that was read since."""
+    true, forge, (first, second) = restored_with_a_recovery(thief)
+    true.keeper.accept_restored(*true.receipts(first, 0))
+    true.follow()
+    before = true.keeper.standing()
+    forge.raws = forge.raws[: second + 1]
+    other = put_in_by_recovery(replace(thief, true=forge.ledger), true, forge.ledger.clock())
+    assert other.key is not None
+    true.follow()
+    before = true.keeper.standing()
+    with pytest.raises(KeeperRefused, match="was accepted before"):
+        forge.keeper.accept_restored(*forge.receipts(second, 0))
+    assert true.keeper.standing() == before
+    true.keeper.accept_restored(*true.receipts(first, 0))
+    assert true.keeper.standing() == before
+
+
+def test_what_the_log_did_not_sign_raises_no_alarm(thief: Thief) -> None:
+    """Whoever may call can say anything: only entries under a checkpoint of the log's are told of as wrong."""
+    keeper, head = keeper_of(thief.true), thief.true.head()
+    size = keeper.standing().read
+    for raws in ([b"{}"], [b"{}", b"[]"]):
+        with pytest.raises(KeeperRefused):
+            keeper.follow(size, raws, head.checkpoint, ())
+    forge = Forge(thief)
+    forge.raws.append(b"{}")
+    with pytest.raises(KeeperRefused):
+        keeper.follow(size, [b"[]"], forge.note(), ())
+    assert keeper.standing().refused == 0
+    with pytest.raises(KeeperRefused):
+        keeper.follow(size, [b"{}"], forge.note(), ())
+    assert keeper.standing().refused == 1
 
 
 def test_a_recovery_that_was_read_before_is_believed(thief: Thief, tmp_path: Path) -> None:

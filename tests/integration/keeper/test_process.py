@@ -21,7 +21,9 @@ from durable.errors import StartRefused
 from keeper import child
 from keeper.child import HELD, KeeperPlace, child_keeper
 from keeper.errors import KeeperRefused
+from keeper.process import open_keeper
 from keeper.protocol import KeyRequest
+from keeper.releases import LAST
 from keeper.remote import RemoteKeeper
 from storage.ledger import Ledger
 from tests.integration.keeper.test_keeper import Ask, ask
@@ -259,3 +261,19 @@ def test_a_child_is_asked_without_a_ledger(people: People) -> None:
     """A keeper's place is all that is needed."""
     with closing(child_keeper(place_of(people))) as keeper:
         assert keeper.standing().size <= people.fixture.size()
+
+
+def test_what_does_not_open_leaves_no_file_open(people: People) -> None:
+    """Whatever of the keeper's folder was opened before: here the log of releases is not the one that was there."""
+    people.fixture.ledger.close()
+    place = place_of(people)
+    last = Path(place.folder) / LAST
+    before = last.read_bytes()
+    last.write_text(f"7 {bytes(32).hex()}\n")
+    with pytest.raises(StartRefused, match="was put back, cut short or altered") as refused:
+        open_keeper(place)
+    names = [os.readlink(one.path) for one in os.scandir("/proc/self/fd") if os.path.islink(one)]
+    assert not [name for name in names if name.startswith(place.folder)]
+    assert refused.value
+    last.write_bytes(before)
+    people.fixture.ledger = open_ledger(people.fixture.settings)

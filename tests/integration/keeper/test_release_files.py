@@ -4,12 +4,13 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 
 from keeper import releases
 from keeper.errors import KeeperRefused
-from keeper.releases import RELEASES, Reading, Releases
+from keeper.releases import LAST, RELEASES, Reading, Releases
 from ledger.merkle import leaf_hash
 from ledger.releases import RELEASE_MS, Release, key_given
 from tests.golden import make
@@ -53,6 +54,23 @@ def test_many_at_once_stand_in_one_order(tmp_path: Path) -> None:
     assert {log.size for log in logs} == {200}
     for log in logs:
         log.close()
+
+
+def test_the_number_beside_it_does_not_lag(tmp_path: Path) -> None:
+    """After two releases at once, and silence: whoever asks how the keeper stands has it written."""
+    log = Releases(tmp_path, lambda: make.TIME)
+    log._told = time.monotonic()
+    for number in range(2):
+        log.record(reading(number), [GIVEN], once=True)
+    assert (tmp_path / LAST).read_text().startswith("0 ")
+    log._told -= releases.LAST_SECONDS
+    log.catch_up()
+    assert (tmp_path / LAST).read_text().startswith("2 ")
+    (tmp_path / LAST).unlink()
+    log._told -= releases.LAST_SECONDS
+    log.catch_up()
+    assert not (tmp_path / LAST).exists()  # there was nothing new
+    log.close()
 
 
 GIVING = """

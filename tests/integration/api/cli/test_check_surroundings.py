@@ -172,7 +172,8 @@ def test_a_keeper_over_tls(served: Served, monkeypatch: pytest.MonkeyPatch) -> N
     alone = folder.parent.parent / "tls"
     shutil.move(folder, alone)
     settings = settings.model_copy(update={"keeper_tls": alone})
-    assert by_about(check_keeper(settings)).keys() == {"key keeper", "key keeper's certificate"}
+    keeper = {"key keeper", "key keeper's own certificate"}
+    assert by_about(check_keeper(settings)).keys() == keeper | {"key keeper's certificate"}
     make_certificates(folder.parent, [], [API], RENEW_DAYS - 1)
     shutil.copytree(folder, alone, dirs_exist_ok=True)
     words = by_about(check_keeper(settings))["key keeper's certificate"]
@@ -183,6 +184,10 @@ def test_a_keeper_over_tls(served: Served, monkeypatch: pytest.MonkeyPatch) -> N
     found = by_about(check_keeper(settings))
     assert found["key keeper's certificate"][0] is Level.UNSAFE
     assert "ended at" in found["key keeper's certificate"][1]
+    make_certificates(folder.parent, [HOST], [API], RENEW_DAYS - 1)  # the keeper's own
+    shutil.copytree(folder, alone, dirs_exist_ok=True)
+    own = by_about(check_keeper(settings))["key keeper's own certificate"]
+    assert own[0] is Level.WARNING and "is good for 28 days more" in own[1]
     unlisted = settings.model_copy(update={"keeper": f"tls:{HOST}:1", "keeper_tls": folder})
     make_certificates(folder.parent, [], [API])
     assert by_about(check_keeper(unlisted))["key keeper"][0] is Level.UNSAFE
