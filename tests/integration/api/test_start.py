@@ -111,9 +111,10 @@ def opens(settings: Settings) -> int:
 
 
 def _files(data: Path) -> set[str]:
-    """The files of a data directory but those that SQLite and the locks make in passing."""
+    """The files of a data directory but those that SQLite, the locks and a keeper that just ends make in passing."""
     passing = ("-wal", "-shm", "lock")
-    return {str(p) for p in data.rglob("*") if p.is_file() and not p.name.endswith(passing)}
+    found = (p for p in data.rglob("*") if p.is_file())
+    return {str(p) for p in found if not p.name.endswith(passing) and not p.name.startswith(".")}
 
 
 # Files.
