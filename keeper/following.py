@@ -21,7 +21,7 @@ from crypto.signing import verify
 from durable.files import create_file
 from durable.ownfile import OwnFile
 from keeper.alarms import Misfit, alarm_about
-from keeper.errors import KeeperRefused
+from keeper.errors import KeeperRefused, WrongEntry
 from keeper.protocol import ALARMS_PAGE, FOLLOW_ENTRIES, Alarm
 from keeper.recovering import (
     RECOVERED,
@@ -163,12 +163,12 @@ class FollowedLog:
         Nothing is read where `since` isn't how many were read before. `proof`: the consistency proof from the last of
         them to the checkpoint; `floor`: a checkpoint that the reading must come by; `now`: Unix ms;
         `signed(generations, size)` raises NoteError unless the log's keys, as the first `size` entries name them, signed the
-        checkpoint. Raises ProofError
-        for entries that are not under it, and KeeperRefused where one of them changes rights and is wrong, which is an
-        alarm: none of them is read then.
+        checkpoint. Raises ProofError for entries that are not under it; where one of them changes rights and is wrong, which
+        is an alarm, none of them is read: raises WrongEntry, or KeeperRefused where they don't come by `floor`.
         """
         if len(raws) > FOLLOW_ENTRIES:
             raise ProofError(f"got {len(raws)} entries, expected at most {FOLLOW_ENTRIES}")
+        known = since >= floor.size
         try:
             with self._changing() as (connection, edge):
                 if since == edge.size and raws:
@@ -184,10 +184,12 @@ class FollowedLog:
                             edge.add(raws[number:])
                             _check_under(edge, shown, proof)
                             raise
-                        if edge.size == floor.size and edge.tree.root() != floor.root:
-                            raise ProofError(
-                                "this is another log than the one that was seen before"
-                            )
+                        if edge.size == floor.size:
+                            if edge.tree.root() != floor.root:
+                                raise ProofError(
+                                    "this is another log than the one that was seen before"
+                                )
+                            known = True
                     _check_under(edge, shown, proof)
                     signed(self._generations(), edge.size)
                     if not since and not self._pin.exists():  # not before it is proved
@@ -197,7 +199,8 @@ class FollowedLog:
         except Wrong as wrong:
             with self._changing() as (connection, _):
                 self._raise_alarm(connection, wrong.alarm)
-            raise KeeperRefused(f"the log can't be followed: {wrong}") from wrong
+            kind = WrongEntry if known else KeeperRefused
+            raise kind(f"the log can't be followed: {wrong}") from wrong
 
     def check_reading(
         self, entry: Entry, records: Iterable[str], shown: Sequence[bytes]

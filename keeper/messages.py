@@ -20,7 +20,7 @@ import msgspec
 
 from crypto.errors import CryptoError
 from durable.errors import StorageError
-from keeper.errors import KeeperRefused, KeeperUnavailable, KeyRenewed
+from keeper.errors import KeeperRefused, KeeperUnavailable, KeyRenewed, WrongEntry
 from keeper.protocol import Keeper
 from ledger.errors import LedgerError
 
@@ -34,6 +34,7 @@ _LENGTH = struct.Struct(">I")
 _encode = msgspec.msgpack.Encoder().encode
 ERRORS: dict[str, type[Exception]] = {
     "renewed": KeyRenewed,
+    "wrong": WrongEntry,
     "refused": KeeperRefused,
     "unavailable": KeeperUnavailable,
     "storage": StorageError,

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from durable.errors import StorageError
-from keeper.errors import KeeperRefused, KeeperUnavailable
+from keeper.errors import KeeperRefused, KeeperUnavailable, WrongEntry
 from keeper.protocol import FOLLOW_BYTES, FOLLOW_ENTRIES, Standing
 from ledger.errors import LedgerError
 from storage.alarms import Alarms
@@ -62,7 +62,7 @@ def _fitting(entries: list[bytes]) -> list[bytes]:
 def _give(ledger: Ledger, stands: int, under: int, note: bytes) -> None:
     """Give the keeper the next entries, which lie under a checkpoint of `under` entries.
 
-    Of entries that it refuses it gets the first half, down to one: those before the one that it refuses are read, and what
+    Where one of them is wrong it gets the first half, down to one: those before the wrong one are read, and what
     it remembers of them stays, such as when it first read of a key put in by recovery.
     """
     most = FOLLOW_ENTRIES
@@ -75,7 +75,7 @@ def _give(ledger: Ledger, stands: int, under: int, note: bytes) -> None:
         try:
             ledger.keeper_size = ledger.keeper.follow(stands, entries, note, proof)
             return
-        except KeeperRefused:
+        except WrongEntry:
             if len(entries) <= 1:
                 raise
             most = len(entries) // 2
