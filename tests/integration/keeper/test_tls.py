@@ -317,7 +317,8 @@ def test_no_file_left_for_a_connection(house: House) -> None:
     before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     most = max(files) + 3  # of the numbers below it some may be free
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, before[1]))
-    lines = [house.plain("127.0.0.3") for _ in range(most - len(files) + 5)]
+    # From many addresses: one of them may have a few arriving at a time.
+    lines = [house.plain(f"127.0.0.{n + 3}") for n in range(most - len(files) + 5)]
     until(lambda: len(os.listdir(f"/proc/{pid}/fd")) >= most, "it has files left")
     for line in lines:
         line.close()
