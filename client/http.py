@@ -362,11 +362,9 @@ class HttpClient(LedgerClient):
         try:
             policy = str(self._server.ask(operations.WITNESSES)["policy"]).encode()
             if WitnessPolicy.parse(policy).demands:
-                return self.cosigned_file("checkpoint"), policy
-        except (
-            NotThere,
-            Tampered,
-        ):  # a server without witnesses, or whose first checkpoint is not cosigned yet
+                path = operations.COSIGNED.path.removeprefix("/")
+                return self._bytes(path, kind="checkpoint"), policy
+        except NotThere:  # a server without witnesses, or whose first checkpoint isn't cosigned yet
             pass
         except (CryptoError, KeyError, TypeError) as error:
             raise Tampered(f"the server's witness policy: {error}") from error

@@ -51,6 +51,7 @@ from ledger.forms import parse_entry
 from ledger.logkeys import Generation, LogKeyRow, generations_of
 from ledger.merkle import Frontier, check_consistency, leaf_hash
 from ledger.policies import LOG, PolicyRow, policy_at
+from ledger.rows import kind_of_id
 from ledger.signers import check_event
 from ledger.times import format_time
 from ledger.types import fold
@@ -108,12 +109,19 @@ class _Edge:
     """Of how many entries the times are believed: they were read before, or by a new keeper."""
     waiting: dict[str, int] = field(default_factory=dict)
     """Keys that were put in by recovery, and when they were first read of (Unix ms)."""
+    _rooted: tuple[int, bytes] = (-1, b"")
 
     def add(self, raws: Sequence[bytes]) -> None:
         """Put entries into the tree, whatever they say."""
         for raw in raws:
             self.tree.append(leaf_hash(raw))
         self.size += len(raws)
+
+    def root(self) -> bytes:
+        """The root over what was read, worked out once for each size."""
+        if self._rooted[0] != self.tree.size:
+            self._rooted = self.tree.size, self.tree.root()
+        return self._rooted[1]
 
 
 class FollowedLog:
@@ -136,7 +144,7 @@ class FollowedLog:
         with self._file.using() as connection:
             self._rows.connection = connection
             edge = self._at(connection)
-            return Checkpoint(self._origin, edge.size, edge.tree.root() if edge.size else b"")
+            return Checkpoint(self._origin, edge.size, edge.root() if edge.size else b"")
 
     def log_keys(self) -> tuple[tuple[Generation, ...], int]:
         """The generations of the log's keys that the entries name which were read, and how many those are."""
@@ -202,6 +210,16 @@ class FollowedLog:
             kind = WrongEntry if known else KeeperRefused
             raise kind(f"the log can't be followed: {wrong}") from wrong
 
+    def check_signed(self, entry: Entry) -> None:
+        """An entry that was proved to stand in what was read is signed by a key of its actor.
+
+        Raises LedgerError, or CryptoError for a signature that doesn't hold.
+        """
+        with self._file.using() as connection:
+            self._rows.connection = connection
+            self._at(connection)
+            self._check_signature(entry)
+
     def check_reading(
         self, entry: Entry, records: Iterable[str], shown: Sequence[bytes]
     ) -> list[int]:
@@ -221,6 +239,8 @@ class FollowedLog:
                     record = self._rows.get(Record, name)
                     if record is not None:
                         rests.update(version.seq for version in record.versions)
+                    elif kind_of_id(name) is Record:
+                        raise KeeperRefused(f"{name} is no record of the log")
                 unchecked = _unchecked(connection, rests)
             finally:
                 connection.execute("ROLLBACK")
@@ -515,10 +535,14 @@ def _unchecked(connection: sqlite3.Connection, rests: Iterable[int]) -> dict[int
     for start in range(0, len(seqs), ASKED_AT_ONCE):
         part = seqs[start : start + ASKED_AT_ONCE]
         among = f"seq IN ({','.join('?' * len(part))})"
-        query = f"SELECT seq, what FROM wrongs WHERE taken AND {among} ORDER BY seq LIMIT 1"
-        for seq, what in connection.execute(query, part):
-            raise KeeperRefused(f"entry {seq} is not what the rules give: {what}")
-        found.update(connection.execute(f"SELECT seq, leaf FROM unchecked WHERE {among}", part))
+        query = (
+            f"SELECT seq, what, NULL FROM wrongs WHERE taken AND {among} "
+            f"UNION ALL SELECT seq, NULL, leaf FROM unchecked WHERE {among}"
+        )
+        for seq, what, leaf in connection.execute(query, (*part, *part)):
+            if what is not None:
+                raise KeeperRefused(f"entry {seq} is not what the rules give: {what}")
+            found[seq] = leaf
     return found
 
 
@@ -526,7 +550,7 @@ def _check_under(edge: _Edge, shown: Checkpoint, proof: Sequence[bytes]) -> None
     """What was read lies under the checkpoint; raises ProofError."""
     if edge.size > shown.size:
         raise ProofError(f"got entries up to {edge.size}, and a checkpoint of {shown.size}")
-    root = edge.tree.root()
+    root = edge.root()
     if edge.size == shown.size:
         if root != shown.root:
             raise ProofError("the entries are not those under the checkpoint")

@@ -105,7 +105,7 @@ class KeyKeeper:
         self._followed, self._cosigner, self._folder = followed, cosigner, folder
         self._releases, self._releases_signer = releases, releases_signer
         self._branch = Branch(log_keys, trusted, lambda: self._clock(), followed)
-        self._proved = lru_cache(maxsize=NOTES_CACHED)(self._prove)
+        self._signed = lru_cache(maxsize=NOTES_CACHED)(self._check_signed)
 
     def check_root(self) -> None:
         """Raises StartRefused unless the root can be had, and is the one this store was made under."""
@@ -223,8 +223,7 @@ class KeyKeeper:
         object_key = self._object(key)
         return sorted(wraps.label_code(object_key, label) for label in labels)
 
-    # Decrypting: only against a reading. Its evidence: its receipt, and that of the `key.registered` (or
-    # `ledger.created`) that put in the signing key.
+    # Decrypting: only against a reading, whose evidence is its receipt.
 
     def release(
         self, evidence: Evidence, wrapped: Wrapped, record: str, sha256: bytes
@@ -446,7 +445,7 @@ class KeyKeeper:
         if not self._followed.is_first(first.entry):
             raise KeeperRefused("entry 0 is not the one that was read before: this is another log")
         event, seen = entry.event, self.seen
-        self._check_signature(entry, operator["account"], operator["key"], operator["public_key"])
+        self._check_operator(entry, **operator)
         if self._followed.is_accepted(event.id):
             same = checkpoint.size == seen.size and checkpoint.root == seen.root
             if not same and checkpoint.size <= seen.size:
@@ -490,7 +489,9 @@ class KeyKeeper:
             checkpoint = self._branch.follow(evidence)
             if isinstance(checkpoint, Conflict):
                 return checkpoint
-            entry = self._proved(evidence.receipts, checkpoint)
+            _check_paths(evidence.receipts, checkpoint, 1)
+            entry = self._signed(evidence.receipts[0].entry)
+            _check_permitted(entry, evidence.receipts[0].index)
         except (LedgerError, CryptoError, LookupError) as error:
             raise KeeperRefused(f"the receipt is not valid: {error}") from error
         if entry.event.type.name not in types:
@@ -506,20 +507,10 @@ class KeyKeeper:
             )
         return _Permitted(entry, now)
 
-    def _prove(self, receipts: tuple[Receipt, ...], checkpoint: Checkpoint) -> Entry:
-        """The permitted reading of a receipt, signed by the key that the other receipt puts in.
-
-        Kept by the receipts' bytes: the same reading is shown for its key and for its texts.
-        """
-        _check_paths(receipts, checkpoint, 2)
-        receipt, key = receipts
-        entry = parse_entry(receipt.entry)
-        if entry.decision is None or entry.decision["effect"] != "permit":
-            name = entry.event.type.name
-            raise KeeperRefused(f"entry {entry.link.seq} is {name}, not a permitted reading")
-        if entry.link.seq != receipt.index:
-            raise KeeperRefused(f"entry {entry.link.seq} permits nothing")
-        self._check_signature(entry, *_registered(_parsed(key.entry), entry.sig.key))
+    def _check_signed(self, raw: bytes) -> Entry:
+        """The entry of these bytes, which was read, signed by a key of its actor; kept: it is shown for its key and its texts."""
+        entry = parse_entry(raw)
+        self._followed.check_signed(entry)
         return entry
 
     def _stood(self, evidence: Evidence, count: int) -> list[Entry] | Conflict:
@@ -530,11 +521,12 @@ class KeyKeeper:
         _check_paths(evidence.receipts, checkpoint, count)
         return [_parsed(receipt.entry) for receipt in evidence.receipts]
 
-    def _check_signature(self, entry: Entry, account: str, key: str, public: str) -> None:
+    def _check_operator(self, entry: Entry, account: str, key: str, public_key: str) -> None:
+        """Signed by the operator whom entry 0 names; raises KeeperRefused or CryptoError."""
         if (entry.event.actor, entry.sig.key) != (account, key):
             raise KeeperRefused(f"entry {entry.link.seq} is not signed by a key of its actor")
         message = entry.sig.message(self._origin, entry.event.raw)
-        verify(b64decode(public, 32), entry.sig.value, message)
+        verify(b64decode(public_key, 32), entry.sig.value, message)
 
     def _object(self, key: Wrapped) -> bytes:
         name = wraps.object_name(key.subject, key.name, key.version)
@@ -551,18 +543,15 @@ def _check_paths(receipts: Sequence[Receipt], checkpoint: Checkpoint, count: int
         receipt.check_under(checkpoint)
 
 
+def _check_permitted(entry: Entry, index: int) -> None:
+    """Raises KeeperRefused unless the entry, which stands at `index`, permits a reading."""
+    if entry.decision is None or entry.decision["effect"] != "permit":
+        name = entry.event.type.name
+        raise KeeperRefused(f"entry {entry.link.seq} is {name}, not a permitted reading")
+    if entry.link.seq != index:
+        raise KeeperRefused(f"entry {entry.link.seq} permits nothing")
+
+
 @lru_cache(maxsize=KEY_ENTRIES_CACHED)
 def _parsed(raw: bytes) -> Entry:
     return parse_entry(raw)
-
-
-def _registered(entry: Entry, key: str) -> tuple[str, str, str]:
-    """(account, key, public key) that `entry` put into the log under the key id `key`."""
-    body = entry.event.body
-    if entry.event.type.name == "key.registered" and body["key"] == key:
-        return body["account"], key, body["public_key"]
-    if entry.event.type.name == "ledger.created":
-        for role in ("operator", "service"):
-            if body[role]["key"] == key:
-                return body[role]["account"], key, body[role]["public_key"]
-    raise KeeperRefused(f"entry {entry.link.seq} does not register the key {key}")

@@ -58,4 +58,4 @@ def _is_day(text: str) -> bool:
 def format_time(milliseconds: int) -> str:
     """The text of Unix `milliseconds`."""
     seconds, rest = divmod(milliseconds, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{rest:03d}Z"

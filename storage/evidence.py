@@ -49,10 +49,8 @@ class Proofs:
 
 
 def of_reading(ledger: LogReader, committed: CommittedBatch, entry: Entry) -> Proofs:
-    """The receipts of a reading and of the key that signed it, from the memory of the batch that committed it."""
-    key = ledger.kept_entry(ledger.key_entry(entry.sig.key))
-    receipts = (committed.receipt(entry), committed.receipt(key))
-    return Proofs(receipts, committed.size, partial(_prove, ledger, committed))
+    """The receipt of a reading, from the memory of the batch that committed it."""
+    return Proofs((committed.receipt(entry),), committed.size, partial(_prove, ledger, committed))
 
 
 def of_entries(ledger: LogReader, *seqs: int) -> Proofs:

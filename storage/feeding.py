@@ -5,6 +5,7 @@ What it finds wrong with them goes into the log (`alarms`).
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -21,6 +22,14 @@ FEED_SECONDS = 0.2
 """How long what was appended may lie before the keeper is given it, while nobody asks it for anything."""
 FAILED_SECONDS = 5.0
 """How long we wait after a failure before the keeper is given something again."""
+BEHIND_ENTRIES = 8_000
+"""How many entries the keeper may be behind before appends wait for it."""
+AWAY_ENTRIES = 50_000
+"""With so many it reads a whole log anew, or was away: appends don't wait for that."""
+PACE_SECONDS = 0.5
+"""How long each batch waits for it at most: one that reads nothing at all meanwhile isn't waited for again until it does."""
+PACE_LOOK_SECONDS = 0.002
+"""How often it is looked meanwhile how far it has read."""
 TURN_SECONDS = 10.0
 """How long whoever needs the keeper waits while another one gives it entries: not for a whole log to be read anew."""
 
@@ -100,11 +109,33 @@ def feeding(ledger: Ledger, tell: Callable[[Standing], object]) -> Iterator[None
         target=_feed_on, args=(ledger, stop, tell), name="keeper", daemon=True
     )
     thread.start()
+    ledger.log.pace = _Pace(ledger, stop).wait
     try:
         yield
     finally:
         stop.set()
         thread.join()
+
+
+class _Pace:
+    """Lets appends wait a little for a keeper that is behind and reads on: at full load the thread that feeds it gets too
+    little of the interpreter, and whoever reads would wait instead."""
+
+    def __init__(self, ledger: Ledger, stop: threading.Event) -> None:
+        """`stop`: set when nobody feeds the keeper any more."""
+        self._ledger, self._stop = ledger, stop
+        self._stuck = -1
+
+    def wait(self, size: int) -> None:
+        """Wait, PACE_SECONDS at most, until the keeper is no more than BEHIND_ENTRIES behind a log of `size` entries."""
+        ledger, began = self._ledger, self._ledger.keeper_size
+        if not BEHIND_ENTRIES < size - began < AWAY_ENTRIES or began == self._stuck:
+            return
+        until = time.monotonic() + PACE_SECONDS
+        while size - ledger.keeper_size > BEHIND_ENTRIES and time.monotonic() < until:
+            if self._stop.wait(PACE_LOOK_SECONDS):
+                return
+        self._stuck = began if ledger.keeper_size == began else -1
 
 
 def _feed_on(ledger: Ledger, stop: threading.Event, tell: Callable[[Standing], object]) -> None:

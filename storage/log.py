@@ -8,7 +8,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -206,6 +206,8 @@ class Log:
         self._enough = threading.Condition(self._gate)
         self._wanted = 0
         self._stopping = False
+        self.pace: Callable[[int], object] = lambda size: None
+        """Called with the log's size after each batch, before the next is taken; see `feeding`."""
         self.unforeseen = 0
         """Rows that a batch asked for and that were not loaded with it (see `RowCache`)."""
         self._thread = threading.Thread(target=self._drain, name="log", daemon=True)
@@ -335,6 +337,8 @@ class Log:
             events = sum(len(one.proposals) for one in batch)
             self._wanted = 0 if len(batch) == 1 else min(events, GATHER_EVENTS)
             self._answer(batch)
+            if self._state is not None and not self._stopping:
+                self.pace(self._state.head.size)
             if last is None and self._stopping and self._queue.empty():
                 break
 

@@ -6,7 +6,6 @@ from typing import Any, TypeVar, cast
 
 from crypto.notes import VerifierKey
 from durable.errors import NotFound
-from ledger.directory import Key
 from ledger.entry import Entry
 from ledger.errors import ProofError
 from ledger.facts import Grant, Record
@@ -44,7 +43,6 @@ class LogReader:
     witnesses: WitnessPolicy | None = field(default=None, kw_only=True)
     """Whose cosignatures make a checkpoint, and so a receipt, final; None: nobody's."""
     _entries: dict[int, Entry] = field(default_factory=dict, kw_only=True)
-    _key_seqs: dict[str, int] = field(default_factory=dict, kw_only=True)
     _cosigned: tuple[WitnessPolicy | None, bytes] = field(default=(None, b""), kw_only=True)
     """The last note that was seen to meet the policy, and that policy."""
     _restored: tuple[int, tuple[Entry, ...]] = field(default=(0, ()), kw_only=True)
@@ -176,18 +174,6 @@ class LogReader:
             with self.database.read() as connection:
                 entry = self._entries[seq] = Entry.stored(self.store.entry(connection, seq))
         return entry
-
-    def key_entry(self, key: str) -> int:
-        """The number of the entry that put a key into the log; raises NotFound."""
-        seq = self._key_seqs.get(key)
-        if seq is None:
-            row = self.row(Key, key)
-            if row is None:
-                raise NotFound(f"the key {key} is not in the log")
-            if len(self._key_seqs) >= ENTRIES_KEPT:
-                self._key_seqs.clear()
-            seq = self._key_seqs[key] = row.seq
-        return seq
 
     def prove(self, old: int, new: int) -> list[bytes]:
         """The consistency proof between two sizes."""

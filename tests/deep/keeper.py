@@ -244,10 +244,7 @@ def check_keeper(ledger: Ledger, given: Sequence[str]) -> None:
 
 def asked_again(ledger: Ledger, entry: Entry) -> bool:
     """Whether a reading, which is an entry, gets a key when it is asked for once more; it may have been used."""
-    body, shown = (
-        entry.event.body,
-        of_entries(ledger, entry.link.seq, ledger.key_entry(entry.sig.key)),
-    )
+    body, shown = entry.event.body, of_entries(ledger, entry.link.seq)
     record = opening.find_record(ledger, body["record"])
     version = record.versions[body["version"] - 1]
     key = ledger.keys.of_version(version.blob, record.record, record.patient).blob

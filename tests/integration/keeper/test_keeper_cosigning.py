@@ -1,14 +1,20 @@
 """The key keeper as a witness of its own log."""
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from api.app.witnesses import KEEPER, asking, witness_policy
+from client import staff
+from client.http import HttpClient
+from client.local import LocalClient
 from client.witnesses import WitnessConnection
 from durable.errors import StartRefused
+from identity.actors import new_key
 from keeper.errors import KeeperRefused
+from ledger.errors import Tampered
 from ledger.witnesses import WitnessPolicy
 from storage.cosigning import WitnessFeed
 from storage.evidence import cosigned_by_keeper
@@ -16,8 +22,9 @@ from storage.ledger import Ledger
 from tests.support.copies import copy_ledger
 from tests.support.inside import keeper_of, opened
 from tests.support.ledger_fixture import LedgerFixture, entry_of, signed
+from tests.support.lying_server import lying
 from tests.support.people import People
-from tests.support.server import until
+from tests.support.server import in_process, until
 
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 
@@ -107,24 +114,53 @@ def test_after_a_restoration_it_cosigns_no_more(people: People) -> None:
         cosigned_by_keeper(people.fixture.ledger, note)
 
 
-def test_the_logs_feed_asks_it(people: People, tmp_path: Path) -> None:
-    """As one of the policy's witnesses, by the word that stands for its address."""
+@contextmanager
+def _cosigned(people: People, path: Path) -> Iterator[Ledger]:
+    """The ledger with a policy that demands the keeper, of which a checkpoint is cosigned."""
     ledger = people.fixture.ledger
-    path = tmp_path / "policy"
     path.write_bytes(policy_of(ledger, KEEPER))
     settings = people.fixture.settings.model_copy(update={"witness_policy": path})
     policy = witness_policy(settings, ledger.vkeys)
     assert policy is not None
     people.fixture.ledger.close()
     people.fixture.ledger = ledger = opened(settings)
-    grown(people)
+    ledger.witnesses = policy
     with (
         closing(WitnessConnection()) as connection,
         WitnessFeed(ledger, policy, asking(ledger, connection.ask)).running(),
     ):
         until(lambda: ledger.cosigned() is not None, "nothing was cosigned")
-    found = ledger.cosigned()
-    assert found is not None
+        yield ledger
+
+
+def test_a_lie_about_what_was_cosigned_is_no_log_without_witnesses(
+    people: People, tmp_path: Path
+) -> None:
+    """An export goes on without a policy only where nothing is cosigned yet."""
+    auditor, _ = staff.appoint_auditor(
+        LocalClient(people.fixture.ledger), people.fixture.operator, "Aud", 1, new_key()
+    )
+
+    def longer(path: str, body: bytes) -> bytes:
+        return body * 1_000 if path == "/v1/log/cosigned" else body
+
+    with (
+        _cosigned(people, tmp_path / "policy") as ledger,
+        in_process(ledger) as web,
+        lying(web.url, longer) as url,
+        closing(HttpClient(url)) as far,
+        closing(HttpClient(web.url)) as near,
+    ):
+        with pytest.raises(Tampered, match="cosigned: has more than"):
+            far.source(auditor)
+        assert near.source(auditor).policy
+
+
+def test_the_logs_feed_asks_it(people: People, tmp_path: Path) -> None:
+    """As one of the policy's witnesses, by the word that stands for its address."""
+    with _cosigned(people, tmp_path / "policy") as ledger:
+        found, policy = ledger.cosigned(), ledger.witnesses
+    assert found is not None and policy is not None
     assert policy.check(found.note, ledger.vkeys) == ["k0", "k1"]
 
 
