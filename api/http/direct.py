@@ -1,10 +1,11 @@
-"""The three routes that carry the load, without the framework's detours.
+"""The routes that carry the load, without the framework's detours.
 
 They stand in the application too, which documents them; what comes here takes the same functions.
 """
 
 import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,11 +13,20 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.http.appending import post_bundle, post_events
 from api.http.problems import problem_met, response_of
-from api.http.readings import post_content
+from api.http.readings import post_chart, post_content
 from crypto.ids import ID_PATTERN
 from storage.ledger import Ledger
 
-_CONTENT = re.compile(f"/v1/records/(rc_{ID_PATTERN})/content").fullmatch
+_READINGS = {
+    "/v1/records/{record}/content": (
+        re.compile(f"/v1/records/(rc_{ID_PATTERN})/content"),
+        post_content,
+    ),
+    "/v1/patients/{patient}/chart": (
+        re.compile(f"/v1/patients/(pt_{ID_PATTERN})/chart"),
+        post_chart,
+    ),
+}
 _QUERY = re.compile("(?:atomic=(false|true)(?:&|$))?(?:since=(0|[1-9][0-9]{0,14}))?").fullmatch
 
 
@@ -50,11 +60,12 @@ def _act(scope: Scope) -> Callable[[Request, Ledger], Awaitable[Response]] | Non
         scope["heartwood.route"] = path
         atomic, since = query[1] == "true", None if query[2] is None else int(query[2])
         return lambda request, ledger: _APPENDING[path](request, ledger, atomic, since)
-    match = _CONTENT(path)
-    if match is None:
-        return None
-    scope["heartwood.route"] = "/v1/records/{record}/content"
-    return lambda request, ledger: post_content(match[1], request, ledger)
+    for route, (pattern, read) in _READINGS.items():
+        match = pattern.fullmatch(path)
+        if match is not None:
+            scope["heartwood.route"] = route
+            return partial(read, match[1])
+    return None
 
 
 _APPENDING = {"/v1/events": post_events, "/v1/bundles": post_bundle}
