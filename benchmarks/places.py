@@ -69,7 +69,7 @@ READING = (
     Place("keeper: checkpoint's signatures", "crypto.notes:Note.verify"),
     Place("keeper: paths to the root", "ledger.receipt:Receipt.check_under"),
     Place("keeper: entry parsed", "keeper.keeper:parse_entry"),
-    Place("keeper: event's signature", "keeper.keeper:KeyKeeper._check_signature"),
+    Place("keeper: event's signature", "keeper.following:FollowedLog.check_signed"),
     Place("keeper: unwrap", "crypto.wraps:unwrap"),
     Place("keeper: once only, on its own disk", "keeper.releases:Releases.record"),
     Place("keeper, the rest", "keeper.keeper:KeyKeeper.release"),
