@@ -22,7 +22,7 @@ from ledger.policies import (
     policy_at,
     widened,
 )
-from ledger.rows import Look, Row, Wanted, row_named, rows_in
+from ledger.rows import Look, Row, Wanted, row_named
 from ledger.schema import (
     HASH,
     KEY_ID,
@@ -219,10 +219,6 @@ def _added(entry: "Entry", look: Look) -> list[Row]:
     return [_key_row(entry)]
 
 
-def _of_log(event: "Event") -> list[Wanted]:
-    return [rows_in(LogKeyRow, LOG)]
-
-
 LOG_KEY_ADDED = EventType(
     "log_key.added",
     "ledger",
@@ -232,7 +228,7 @@ LOG_KEY_ADDED = EventType(
     rule=_next_keys,
     fold=_added,
     changes=(LogKeyRow,),
-    wants=_of_log,
+    wants=nothing,  # every batch has these rows: they say who signs its checkpoint
     example=Example("operator", lambda sample: {"log_keys": sample.log_keys}),
 )
 
@@ -258,6 +254,6 @@ LOG_KEY_RETIRED = EventType(
     rule=_last_added,
     fold=_retired,
     changes=(LogKeyRow,),
-    wants=_of_log,
+    wants=nothing,  # every batch has these rows: they say who signs its checkpoint
     example=Example("operator", lambda sample: {"added": 7}),
 )
