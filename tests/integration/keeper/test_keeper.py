@@ -587,6 +587,21 @@ def test_a_fork_opens_no_name(people: People, fork: Ledger) -> None:
     assert name(people.fixture.ledger) == "Dr. Ö"
 
 
+def test_a_name_is_shown_under_one_checkpoint(people: People) -> None:
+    """What two checkpoints hold, each by itself, says nothing of one log."""
+    ledger, account = people.fixture.ledger, people.doctor.account
+    keeper, key = keeper_of(ledger), object_key(ledger.keys, account, account)
+    (role,) = (row for row in ledger.rows(Member, "account", account) if row.hospital)
+    row = ledger.row(Account, account)
+    assert row is not None
+    older = of_entries(ledger, row.seq, role.seq)
+    people.fixture.doctor()
+    newer = of_entries(ledger, row.seq, role.seq)
+    mixed = replace(newer, receipts=(newer.receipts[0], older.receipts[1]))
+    with pytest.raises(KeeperRefused, match="under different checkpoints"):
+        ask_keeper(asking(ledger, keeper), mixed, lambda found: keeper.staff_name(found, key))
+
+
 @pytest.mark.parametrize("told", [0, 1, 1_000_000])
 @pytest.mark.parametrize("far", [False, True], ids=["beside the data", "over HTTP"])
 def test_a_reader_hears_of_no_conflict(people: People, told: int, far: bool) -> None:
