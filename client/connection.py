@@ -13,7 +13,14 @@ import orjson
 
 from client.operations import ANSWER_BYTES
 from identity.errors import NotSignedIn
-from journeys.errors import AccessDenied, AlreadyUsed, NotThere, RecordsError
+from journeys.errors import (
+    AccessDenied,
+    AlreadyUsed,
+    NotClaimed,
+    NotThere,
+    RecordsError,
+    TooManyTries,
+)
 from keeper.errors import KeeperUnavailable
 from ledger.errors import ProofError, Refused, Tampered
 from storage.errors import BlobsUnavailable, OutcomeUnknown, Unavailable
@@ -30,6 +37,7 @@ PIECE_BYTES = 256 * 1024
 """Most bytes that are decompressed at a time."""
 _UNAVAILABLE = frozenset({"clock", "database", "full", "stopped"})
 _NOT_THERE = frozenset({"not_found", "method"})
+_CLAIMS: Mapping[str, type[RecordsError]] = {"claim": NotClaimed, "too_many_claims": TooManyTries}
 
 
 class Connection:
@@ -181,6 +189,8 @@ def error_of(problem: Mapping[str, Any]) -> Exception:
         return AlreadyUsed(problem["seq"])
     if kind == "not_signed_in":
         return NotSignedIn(detail)
+    if kind in _CLAIMS:
+        return _CLAIMS[kind](detail)
     if kind == "outcome_unknown":
         return OutcomeUnknown(detail)
     if kind == "blob_store":

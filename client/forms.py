@@ -7,8 +7,12 @@ from typing import Any
 from client.codec import codec_of
 from consent.decide import Decision
 from consent.explain import Explanation
+from identity.own import BegunCode
 from ledger.entry import Entry
 from ledger.facts import Record
+from people.alone import OwnChart
+from people.contacts import ContactShown
+from people.joining import Registered, Registration
 from people.lookups import Found
 from people.reserving import Reserved, Subject
 from records.charts import Chart, Line
@@ -17,8 +21,10 @@ from records.history import History
 from records.uploads import StagedBlob
 
 RECORD = codec_of(Record)
+REGISTRATION, REGISTERED = codec_of(Registration), codec_of(Registered)
 STAGED, RESERVED, SUBJECT = codec_of(StagedBlob), codec_of(Reserved), codec_of(Subject)
-QUESTION = codec_of(Question)
+QUESTION, OWN_CHART, BEGUN_CODE = codec_of(Question), codec_of(OwnChart), codec_of(BegunCode)
+CONTACT = codec_of(ContactShown)
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ from crypto.errors import CryptoError
 from crypto.ids import is_id
 from crypto.notes import Note, VerifierKey
 from identity.actors import Actor
+from identity.own import BegunCode
 from journeys.errors import NotThere, RecordsError
 from ledger.errors import LedgerError, ProofError, Tampered
 from ledger.event import BUNDLE_LIMIT
@@ -45,6 +46,9 @@ from ledger.layout import HANDOVER, HANDOVER_PARTS, handover_path, size_limit
 from ledger.policies import DEFAULT_POLICY, Policy
 from ledger.tiles import TILE_WIDTH, split_bundle, tile_path
 from ledger.witnesses import WitnessPolicy
+from people.alone import OwnChart
+from people.contacts import ContactShown
+from people.joining import Registered, Registration
 from people.lookups import Found
 from people.reserving import Reserved, Subject
 from records.charts import Chart
@@ -136,12 +140,44 @@ class HttpClient(LedgerClient):
         """Append what was signed; see the port."""
         return self._verifier.append(signed, atomic)
 
+    def register(self, wanted: Registration) -> Registered:
+        """Register oneself; see the port. Raises Tampered where the answer doesn't prove that the key is in the log."""
+        return self._verifier.registered(wanted)
+
     def reserve(self, actor: Actor, subjects: Sequence[Subject]) -> list[Reserved]:
         """Reserve ids; see the port."""
         sent = {"subjects": [forms.SUBJECT.encode(subject) for subject in subjects]}
         answer = self._server.ask(operations.SUBJECTS, sent, actor)
         with understood("reserve"):
             return [forms.RESERVED.decode(one) for one in answer["subjects"]]
+
+    def verifier_keys(self) -> tuple[str, ...]:
+        """The log's verifier keys; see the port."""
+        return self._verifier.keys()
+
+    def offer(self, actor: Actor, event: Event, born: str) -> int:
+        """Append a `claim.offered`; see the port."""
+        patient, beside = event["body"]["patient"], {"born": born} if born else {}
+        signed = self._verifier.signed(actor, event)
+        return self._verifier.append_beside(operations.OFFER, signed, beside, patient=patient)
+
+    def claim(self, actor: Actor, event: Event, born: str) -> int:
+        """Append a `patient.claimed`; see the port."""
+        signed = self._verifier.signed(actor, event)
+        return self._verifier.append_beside(operations.CLAIM, signed, {"born": born})
+
+    def own_chart(self, actor: Actor, name: str, born: str) -> OwnChart:
+        """A chart for a person who registers alone; see the port. That it stands in the log is proved."""
+        given = self._server.ask(operations.OWN_CHART, {"born": born, "name": name}, actor)
+        with understood("own_chart"):
+            chart = forms.OWN_CHART.decode(given)
+        event = self._verifier.stands(actor, chart.seq).event
+        said = (event.type.name, event.role, event.body.get("patient"), event.body.get("account"))
+        if said != ("patient.registered", "service", chart.patient, actor.account):
+            raise Tampered(
+                f"entry {chart.seq} is not the registration of {chart.patient} for {actor.account}"
+            )
+        return chart
 
     def seal(
         self, actor: Actor, patient: str, object_id: str, event: str, texts: Mapping[str, str],
@@ -253,9 +289,25 @@ class HttpClient(LedgerClient):
 
     def ask(self, actor: Actor, query: Query[T], **names: str) -> T:
         """The answer to a question; see the port."""
-        found = self._server.ask(query, None, actor, None, **names)
+        params = {name: names.pop(name) for name in query.asks if name in names}
+        found = self._server.ask(query, None, actor, params, **names)
         with understood(query.name):
             return query.codec.decode(found)
+
+    def give_contact(self, actor: Actor, address: str, language: str) -> ContactShown:
+        """Give an address; see the port."""
+        sent = {"address": address, "language": language}
+        answer = self._server.ask(operations.GIVE_CONTACT, sent, actor)
+        with understood("contact"):
+            return forms.CONTACT.decode(answer)
+
+    def remove_contact(self, actor: Actor) -> None:
+        """Remove the address; see the port."""
+        self._server.ask(operations.REMOVE_CONTACT, None, actor)
+
+    def prove_contact(self, code: str) -> None:
+        """Prove an address; see the port."""
+        self._server.ask(operations.PROVE_CONTACT, {"code": code})
 
     def lookup(self, actor: Actor, identifiers: Sequence[str]) -> dict[str, Found]:
         """Patients by identifier; see the port."""
@@ -268,6 +320,31 @@ class HttpClient(LedgerClient):
         answer = self._server.ask(operations.DECISIONS, forms.QUESTION.encode(question), actor)
         with understood("why"):
             return forms.answer_of(answer)
+
+    def set_password(self, actor: Actor, new: str, old: str = "", code: str = "") -> None:
+        """Set or change a password; see the port."""
+        self._server.tell(operations.PASSWORD, actor, _said(new=new, old=old, code=code))
+
+    def begin_code(self, actor: Actor) -> BegunCode:
+        """A seed of one-time codes; see the port."""
+        found = self._server.ask(operations.CODE, None, actor)
+        with understood("begin_code"):
+            return forms.BEGUN_CODE.decode(found)
+
+    def confirm_code(self, actor: Actor, code: str) -> tuple[str, ...]:
+        """Let one-time codes count; see the port."""
+        found = self._server.ask(operations.CODE_CONFIRMED, {"code": code}, actor)
+        with understood("confirm_code"):
+            return tuple(str(one) for one in found["recovery"])
+
+    def remove_code(self, actor: Actor, password: str, code: str = "", recovery: str = "") -> None:
+        """Remove one-time codes; see the port."""
+        sent = _said(password=password, code=code, recovery=recovery)
+        self._server.tell(operations.CODE_REMOVED, actor, sent)
+
+    def end_session(self, actor: Actor, session: str) -> None:
+        """End a session; see the port."""
+        self._server.tell(operations.SESSION_END, actor, session=session)
 
     def file(self, path: str) -> bytes:
         """A file of the log as an export has it, but for entries; raises Tampered if it isn't there."""
@@ -436,6 +513,11 @@ def _link(response: httpx2.Response, path: str) -> tuple[Link, str]:
         tuple(map(str, told.get("others", ()))),
     )
     return link, str(told["media_type"])
+
+
+def _said(**texts: str) -> dict[str, str]:
+    """The texts that aren't empty."""
+    return {name: text for name, text in texts.items() if text}
 
 
 def _whole(response: httpx2.Response, size: int, path: str) -> Iterator[bytes]:

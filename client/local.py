@@ -7,13 +7,18 @@ from client import beside
 from client.operations import Query
 from client.port import AppendedEvent, Event, LedgerClient
 from client.signers import Signed, Signer, signer_of
+from identity import sessions
 from identity.actors import Actor
+from identity.own import BegunCode
 from journeys import sealing
-from journeys.appending import submit
+from journeys.appending import appended, submit
 from ledger.policies import Policy
 from ledger.sequencer import Proposal
-from people import lookups, reserving
+from people import alone, claiming, contacts, joining, lookups, reserving
+from people.alone import OwnChart
+from people.contacts import ContactShown
 from people.hospitals import zone_of
+from people.joining import Registered, Registration
 from people.lookups import Found
 from people.reserving import Reserved, Subject
 from records import charts, explaining, exporting, history, opening, receipts
@@ -24,8 +29,11 @@ from records.history import History
 from records.opening import OpenedRecord
 from records.uploads import StagedBlob, stage
 from storage.ledger import Ledger
+from storage.log import CommittedBatch
 
 T = TypeVar("T")
+HERE = "local"
+"""Whence whoever stands beside the data comes, as throttles count it."""
 
 
 class LocalClient(LedgerClient):
@@ -56,12 +64,32 @@ class LocalClient(LedgerClient):
         entries = submit(self.ledger, beside.proposals_of(self.ledger, signed), atomic)
         return [entry.link.seq for entry in entries]
 
-    def _reading(self, actor: Actor, event: Event) -> Proposal:
+    def _proposal(self, actor: Actor, event: Event) -> Proposal:
         return beside.propose(self.ledger, actor, [event], self._signer(actor))[0]
+
+    def register(self, wanted: Registration) -> Registered:
+        """Register oneself; see the port."""
+        return joining.register_alone(self.ledger, wanted)
 
     def reserve(self, actor: Actor, subjects: Sequence[Subject]) -> list[Reserved]:
         """Reserve ids; see the port."""
         return reserving.reserve_subjects(self.ledger, actor.caller, subjects)
+
+    def verifier_keys(self) -> tuple[str, ...]:
+        """The log's verifier keys; see the port."""
+        return tuple(str(key) for key in self.ledger.vkeys)
+
+    def offer(self, actor: Actor, event: Event, born: str) -> int:
+        """Append a `claim.offered`; see the port."""
+        return _seq(claiming.offer_claim(self.ledger, self._proposal(actor, event), born))
+
+    def claim(self, actor: Actor, event: Event, born: str) -> int:
+        """Append a `patient.claimed`; see the port."""
+        return _seq(claiming.claim_chart(self.ledger, self._proposal(actor, event), born))
+
+    def own_chart(self, actor: Actor, name: str, born: str) -> OwnChart:
+        """A chart for a person who registers alone; see the port."""
+        return alone.register_alone(self.ledger, actor.caller, name, born)
 
     def seal(
         self, actor: Actor, patient: str, object_id: str, event: str, texts: Mapping[str, str],
@@ -80,21 +108,21 @@ class LocalClient(LedgerClient):
 
     def open(self, actor: Actor, event: Event) -> OpenedRecord:
         """Append a reading and give the content; see the port."""
-        return opening.open_record(self.ledger, self._reading(actor, event))
+        return opening.open_record(self.ledger, self._proposal(actor, event))
 
     def chart(self, actor: Actor, event: Event) -> Chart:
         """Append a `chart.opened` and give the list; see the port."""
-        return charts.open_chart(self.ledger, self._reading(actor, event))
+        return charts.open_chart(self.ledger, self._proposal(actor, event))
 
     def history(self, actor: Actor, event: Event) -> History:
         """Append a `history.opened` and give the stream; see the port."""
-        return history.open_history(self.ledger, self._reading(actor, event))
+        return history.open_history(self.ledger, self._proposal(actor, event))
 
     def export(
         self, actor: Actor, event: Event, wanted: Sequence[tuple[str, int]]
     ) -> list[ExportedRecord]:
         """Append a `chart.exported` and give the content; see the port."""
-        proposal = self._reading(actor, event)
+        proposal = self._proposal(actor, event)
         return exporting.open_export(self.ledger, proposal, wanted)[1]
 
     def ask(self, actor: Actor, query: Query[T], **names: str) -> T:
@@ -104,6 +132,18 @@ class LocalClient(LedgerClient):
     def time_zone(self, actor: Actor, hospital: str) -> str:
         """A hospital's time zone, without the names of its people; see the port."""
         return zone_of(self.ledger, hospital)
+
+    def give_contact(self, actor: Actor, address: str, language: str) -> ContactShown:
+        """Give an address; see the port."""
+        return contacts.give_contact(self.ledger, actor.caller, address, language)
+
+    def remove_contact(self, actor: Actor) -> None:
+        """Remove the address; see the port."""
+        contacts.remove_contact(self.ledger, actor.caller)
+
+    def prove_contact(self, code: str) -> None:
+        """Prove an address; see the port."""
+        contacts.prove_contact(self.ledger, code)
 
     def lookup(self, actor: Actor, identifiers: Sequence[str]) -> dict[str, Found]:
         """Patients by identifier; see the port."""
@@ -117,3 +157,39 @@ class LocalClient(LedgerClient):
         """A receipt; see the port."""
         receipt, final = receipts.receipt(self.ledger, actor.caller, seq)
         return receipt.text(), final
+
+    def set_password(self, actor: Actor, new: str, old: str = "", code: str = "") -> None:
+        """Set or change a password; see the port."""
+        from identity import factors  # Argon2, which other commands don't need
+        from identity.proving import Proof
+
+        factors.set_password(self.ledger, actor.caller, new, Proof(old, code), HERE)
+
+    def begin_code(self, actor: Actor) -> BegunCode:
+        """A seed of one-time codes; see the port."""
+        from identity import factors
+
+        return factors.begin_code(self.ledger, actor.caller)
+
+    def confirm_code(self, actor: Actor, code: str) -> tuple[str, ...]:
+        """Let one-time codes count; see the port."""
+        from identity import factors
+        from identity.proving import Proof
+
+        return factors.confirm_code(self.ledger, actor.caller, Proof(code=code), HERE)
+
+    def remove_code(self, actor: Actor, password: str, code: str = "", recovery: str = "") -> None:
+        """Remove one-time codes; see the port."""
+        from identity import factors
+        from identity.proving import Proof
+
+        factors.remove_code(self.ledger, actor.caller, Proof(password, code, recovery), HERE)
+
+    def end_session(self, actor: Actor, session: str) -> None:
+        """End a session; see the port."""
+        sessions.end_session(self.ledger, actor.caller, session)
+
+
+def _seq(committed: CommittedBatch) -> int:
+    """The number of the one entry."""
+    return appended(committed.outcomes[0]).entry.link.seq

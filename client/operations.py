@@ -13,7 +13,11 @@ from inspect import signature
 from typing import Any, Generic, TypeVar, get_type_hints
 
 from client.codec import Codec, codec_of
+from identity.own import factors_of, sessions_of, sign_ins_of
+from ledger.codes import HOSPITAL_ROLES
 from ledger.entry import ENTRY_LIMIT
+from people.applications import doctors_of, hospitals_in, own_applications
+from people.contacts import contact_of
 from people.hospitals import directory, holder_of, owner_of
 from records.charts import consents, me
 from records.opening import address_of
@@ -25,9 +29,11 @@ HOSPITAL = "hs_01jd3q8m5c0000000000000004"
 GROUP = "gp_01jd3q8m5c0000000000000006"
 KEY = "k_2v4c9m1h6s3t8w5x7y0z1a2b3c"
 PATIENT = "pt_5k2m9q7x1c3v8b6n4z0f2h9j7r"
+SESSION_ID = "ss_01jd3q8m5c0000000000000007"
 RECORD = "rc_01jd3q8m5c0000000000000005"
 HASH = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 SIGNATURE = "A" * 86 + "=="
+BORN = "1958-03-14"
 TIME = "2026-11-20T07:24:00.123Z"
 ORIGIN = "hospital.example/log"
 NOTE = f"{ORIGIN}\n12\n{HASH}\n\n— {ORIGIN} AAAA…\n"
@@ -99,12 +105,15 @@ class Query(Operation, Generic[T]):
     """A question that leaves no entry, asked in a session: `LedgerClient.ask` asks it, here or over HTTP."""
 
     answer: Callable[..., T]
-    """Answers it, given the ledger, the caller and what the path names. Whether the caller may know is its to check."""
+    """Answers it, given the ledger, the caller, what the path names and what `asks` does. Whether the caller may know is
+    its to check."""
+    asks: tuple[str, ...] = ()
+    """What may follow the path, as `?name=…`: texts that narrow the answer."""
 
     def __post_init__(self) -> None:
         """Raises ValueError where the function doesn't fit the path, or no session is asked for."""
         names = list(signature(self.answer).parameters)
-        expected = ["ledger", "caller", *re.findall(r"{(\w+)}", self.path)]
+        expected = ["ledger", "caller", *re.findall(r"{(\w+)}", self.path), *self.asks]
         if names != expected:
             raise ValueError(f"{self.name}: its answer takes {names}, expected {expected}")
         if (self.method, self.door) != ("GET", SESSION):
@@ -122,7 +131,7 @@ def example_event(
     kind: str, stream: str, body: dict[str, Any], role: str = "doctor"
 ) -> dict[str, Any]:
     """An event as an example."""
-    acting = {"role": role} | ({"hospital": HOSPITAL} if role == "doctor" else {})
+    acting = {"role": role} | ({"hospital": HOSPITAL} if role in HOSPITAL_ROLES else {})
     return {
         "actor": ACCOUNT, "as": acting, "at": TIME, "body": body, "id": EVENT_ID, "stream": stream,
         "type": kind, "v": 1,
@@ -249,17 +258,131 @@ CHALLENGE = Operation(
     gives={"challenge": HASH, "origin": ORIGIN},
 )  # fmt: skip
 SIGN_IN = Operation(
-    "sign_in", "signed challenge", "POST", "/v1/sessions", "Sign in", "a bearer token for 15 minutes", "The session",
+    "sign_in", "signed challenge, or password and code", "POST", "/v1/sessions", "Sign in",
+    "a bearer token: for 15 minutes by key; by password as long as it is used, 12 hours at most", "The session",
     {"challenge": HASH, "hospital": HOSPITAL, "key": KEY, "role": "doctor", "value": SIGNATURE},
     {"account": ACCOUNT, "end": TIME, "token": HASH},
 )  # fmt: skip
 SIGN_OUT = Operation(
     "sign_out", SESSION, "DELETE", "/v1/sessions", "Sign out", "sign out", "Signed out", kind="", status=204,
 )  # fmt: skip
+_GIVEN = {"account": ACCOUNT, "assurance": 3, "end": TIME, "session": SESSION_ID, "token": HASH}
+_PASSWORD, _CODE = "correct horse battery staple", "123456"
+STEP_UP = Operation(
+    "step_up", SESSION, "POST", "/v1/sessions/current/step-up", "Step up",
+    "the same session by password with assurance 3 for 5 minutes, by a code or a recovery code, and another token",
+    "The session", {"code": _CODE}, _GIVEN,
+)  # fmt: skip
+RENEW = Operation(
+    "renew", SESSION, "POST", "/v1/sessions/current/renewal", "Renew the token",
+    "the same session by password with another token; the one before is dead", "The session", gives=_GIVEN,
+)  # fmt: skip
+OWN_FACTORS = Query(
+    "factors", SESSION, "GET", "/v1/me/factors", "One's own factors",
+    "whether one has a password and one-time codes, and how many recovery codes are left", "The factors",
+    gives={"code": True, "password": True, "recovery": 10}, answer=factors_of,
+)  # fmt: skip
+PASSWORD = Operation(
+    "set_password", SESSION, "PUT", "/v1/me/password", "Set one's password",
+    "set the first password, in a session by key, or change it with the one before, and a code where codes count; all "
+    "other sessions by password end", "Set",
+    {"new": _PASSWORD}, kind="", status=204,
+)  # fmt: skip
+CODE = Operation(
+    "begin_code", SESSION, "POST", "/v1/me/factors/code", "Begin one-time codes",
+    "the seed of one-time codes, and as an `otpauth://` URI; they count once a code was shown", "The seed",
+    gives={"seed": "A" * 32, "uri": f"otpauth://totp/…?secret={'A' * 32}"},
+)  # fmt: skip
+CODE_CONFIRMED = Operation(
+    "confirm_code", SESSION, "POST", "/v1/me/factors/code/confirm", "Let one-time codes count",
+    "let them count, by a code, and in a session by password the password; ten recovery codes, this once; all other "
+    "sessions by password end", "The recovery codes",
+    {"code": _CODE}, {"recovery": ["0123-4567-89ab-cdef"]},
+)  # fmt: skip
+CODE_REMOVED = Operation(
+    "remove_code", SESSION, "DELETE", "/v1/me/factors/code", "Remove one-time codes",
+    "remove them and the recovery codes, by the password and a code or a recovery code; all other sessions by password "
+    "end", "Removed", {"code": _CODE, "password": _PASSWORD}, kind="", status=204,
+)  # fmt: skip
+OWN_SESSIONS = Query(
+    "sessions", SESSION, "GET", "/v1/me/sessions", "One's own sessions", "one's own sessions by password",
+    "The sessions",
+    gives=[{
+        "assurance": 2, "created": TIME, "current": True, "hospital": HOSPITAL, "means": "password_code",
+        "role": "doctor", "session": SESSION_ID, "used": TIME,
+    }],
+    answer=sessions_of,
+)  # fmt: skip
+SESSION_END = Operation(
+    "end_session", SESSION, "DELETE", "/v1/me/sessions/{session}", "End one's own session",
+    "end one of one's own sessions by password", "Ended", kind="", status=204,
+)  # fmt: skip
+SIGN_INS = Query(
+    "sign_ins", SESSION, "GET", "/v1/me/sign-ins", "One's own sign-ins",
+    "the newest 200 entries of one's account that are about sessions, lock-outs and factors", "The entries",
+    gives=[{"body": {"account": ACCOUNT, "factor": "code"}, "seq": 12, "time": TIME, "type": "factor.added"}],
+    answer=sign_ins_of,
+)  # fmt: skip
 ME = Query(
     "me", SESSION, "GET", "/v1/me", "Who is signed in", "account, role, hospital, and the charts whose patient one is",
     "The caller", gives={"account": ACCOUNT, "hospital": "", "patients": [PATIENT], "role": "patient"},
     answer=me,
+)  # fmt: skip
+_CONTACT = {
+    "address": "ada.lind@example.com", "language": "en", "pending": "", "pending_until": "", "proved": TIME,
+}  # fmt: skip
+CONTACT = Query(
+    "contact", SESSION, "GET", "/v1/me/contact", "How one is reached",
+    "one's own e-mail address and language, and the address that waits to be proved", "What is kept", gives=_CONTACT,
+    answer=contact_of,
+)  # fmt: skip
+GIVE_CONTACT = Operation(
+    "give_contact", SESSION, "PUT", "/v1/me/contact", "Give an address",
+    "give an e-mail address (a code goes there), or another language for the one that is proved", "What is kept",
+    {"address": "ada.lind@example.com", "language": "en"},
+    {"address": "", "language": "", "pending": "ada.lind@example.com", "pending_until": TIME, "proved": ""},
+)  # fmt: skip
+REMOVE_CONTACT = Operation(
+    "remove_contact", SESSION, "DELETE", "/v1/me/contact", "Remove the address", "remove one's e-mail address", "Removed",
+    kind="", status=204,
+)  # fmt: skip
+PROVE_CONTACT = Operation(
+    "prove_contact", OPEN, "POST", "/v1/contact/proofs", "Prove an address",
+    "prove an address by the code that went there; 404 for any other", "Proved",
+    {"code": "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}, kind="", status=204,
+)  # fmt: skip
+REGISTER = Operation(
+    "register", OPEN, "POST", "/v1/accounts", "Register alone",
+    "an account of one's own with its first key, of which the private half stays with whoever registers; a few an hour "
+    "from one address", "The account, and the receipt of its key's entry",
+    {"account": ACCOUNT, "name": "Dr. Ada Nord", "proof": SIGNATURE, "public_key": HASH},
+    {"account": ACCOUNT, "key": KEY, "receipt": RECEIPT_TEXT, "seq": 12},
+)  # fmt: skip
+_STANDS_AS_DOCTOR = {
+    "account": ACCOUNT, "end": "", "groups": [GROUP], "hospital": HOSPITAL, "name": "Dr. Ada Nord",
+    "profession": "physician", "reason": "", "seq": 14, "state": "approved",
+}  # fmt: skip
+_STANDS_AS_HOSPITAL = {
+    "applicant": ACCOUNT, "contact": "Ada Nord, +49 30 1234", "hospital": HOSPITAL, "name": "Nordklinik", "reason": "",
+    "seq": 13, "state": "pending", "time_zone": "Europe/Berlin",
+}  # fmt: skip
+APPLICATIONS = Query(
+    "applications", SESSION, "GET", "/v1/me/applications", "One's own applications",
+    "one's own applications, each with its state and reason, and where one is a doctor", "The applications",
+    gives={"doctor": [_STANDS_AS_DOCTOR | {"name": "Nordklinik"}], "hospitals": [_STANDS_AS_HOSPITAL | {"contact": ""}]},
+    answer=own_applications,
+)  # fmt: skip
+HOSPITALS_LISTED = Query(
+    "hospitals", SESSION, "GET", "/v1/hospitals", "Hospitals by state",
+    "hospitals with `?state=` `pending`, `approved`, `declined` or `suspended` (or all), and who applied; for the operator",
+    "The hospitals", gives={"hospitals": [_STANDS_AS_HOSPITAL]},
+    answer=hospitals_in, asks=("state",),
+)  # fmt: skip
+DOCTORS_LISTED = Query(
+    "doctors", SESSION, "GET", "/v1/hospitals/{hospital}/doctors", "A hospital's doctors by state",
+    "doctors and applicants with `?state=` `pending`, `approved`, `declined`, `suspended` or `ended` (or all); for the hospital's "
+    "admins", "The doctors", gives={"doctors": [_STANDS_AS_DOCTOR]},
+    answer=doctors_of, asks=("state",),
 )  # fmt: skip
 HOSPITAL_SHOWN = Query(
     "hospital", SESSION, "GET", "/v1/hospitals/{hospital}", "A hospital's people",
@@ -291,6 +414,25 @@ SUBJECTS = Operation(
     "reserve ids of patients, accounts, groups, hospitals; seal texts for their first event", "The sealed fields",
     {"subjects": [{"id": PATIENT, "event": EVENT_ID, "texts": {"name": "Ada Lind"}, "identifier": "urn:nord|4711"}]},
     {"subjects": [{"id": PATIENT, "known": False, "sealed": {"name": "AAAA…"}}]},
+)  # fmt: skip
+OFFER = Operation(
+    "offer", "signed `claim.offered`", "POST", "/v1/patients/{patient}/claims", "Offer a claim code",
+    "offer the code by which a patient claims the chart; the birth date, if none is known, beside it", _STOOD,
+    _signed("claim.offered", {"claim": HASH, "patient": PATIENT, "purpose": "TREAT"}, "hospital_admin") | {"born": BORN},
+    _STANDS, limit=APPENDED_BYTES,
+)  # fmt: skip
+CLAIM = Operation(
+    "claim", "signed `patient.claimed`", "POST", "/v1/claims", "Claim a chart",
+    "claim a chart by the letter's code and the birth date", _STOOD,
+    _signed(
+        "patient.claimed", {"account": ACCOUNT, "patient": PATIENT, "proof": SIGNATURE, "purpose": "PATRQT"}, "person"
+    ) | {"born": BORN},
+    _STANDS, limit=APPENDED_BYTES,
+)  # fmt: skip
+OWN_CHART = Operation(
+    "own_chart", SESSION, "POST", "/v1/patients", "Register alone",
+    "a chart of one's own, for a person whose account registered itself", "The chart",
+    {"born": BORN, "name": "Ada Lind"}, {"patient": PATIENT, "seq": 12},
 )  # fmt: skip
 SEAL = Operation(
     "seal", SESSION, "POST", "/v1/patients/{patient}/seal", "Seal texts", "seal texts and labels for an event on a chart",
@@ -336,7 +478,10 @@ RECEIPT = Operation(
 
 OPERATIONS = (
     LOG, REGISTRY, CONSISTENCY, CHECKPOINT, COSIGNED, WITNESSES, HANDOVERS, TILE, ENTRIES, LOG_TOKEN, RELEASES, RELEASED, EVENTS, BUNDLES, CONTENT, RANGE, CHART, HISTORY, EXPORT,
-    CHALLENGE, SIGN_IN, SIGN_OUT, ME, HOSPITAL_SHOWN, GROUP_SHOWN, HOLDER, SUBJECTS, SEAL, STAGE, LOOKUP, ADDRESS, CONSENTS,
+    REGISTER, APPLICATIONS, HOSPITALS_LISTED, DOCTORS_LISTED,
+    CHALLENGE, SIGN_IN, SIGN_OUT, STEP_UP, RENEW, ME, OWN_FACTORS, PASSWORD, CODE, CODE_CONFIRMED, CODE_REMOVED,
+    OWN_SESSIONS, SESSION_END, SIGN_INS, CONTACT, GIVE_CONTACT, REMOVE_CONTACT, PROVE_CONTACT,
+    HOSPITAL_SHOWN, GROUP_SHOWN, HOLDER, SUBJECTS, OFFER, CLAIM, OWN_CHART, SEAL, STAGE, LOOKUP, ADDRESS, CONSENTS,
     DECISIONS, RECEIPT,
 )  # fmt: skip
 """All of them, in the order of the guide."""

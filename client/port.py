@@ -12,9 +12,14 @@ from client import operations
 from client.operations import Query
 from client.signers import Signed
 from identity.actors import Actor
+from identity.own import BegunCode
 from ledger.facts import Exclusion, Grant
 from ledger.policies import Policy
+from people.alone import OwnChart
+from people.applications import Doctors, Hospitals, OwnApplications
+from people.contacts import ContactShown
 from people.hospitals import Directory, Holder
+from people.joining import Registered, Registration
 from people.lookups import Found
 from people.reserving import Reserved, Subject
 from records.charts import Chart
@@ -63,8 +68,28 @@ class LedgerClient(Protocol):
         """Append what was proposed and signed; gives the entries' numbers, or raises as `append` does."""
         ...
 
+    def register(self, wanted: Registration) -> Registered:
+        """Register oneself, without anybody's key but the one that is registered; see `joining.register_alone`."""
+        ...
+
     def reserve(self, actor: Actor, subjects: Sequence[Subject]) -> list[Reserved]:
         """Reserve ids with their keys; see `reserving.reserve_subjects`."""
+        ...
+
+    def verifier_keys(self) -> tuple[str, ...]:
+        """The log's verifier keys, as far as they are trusted here."""
+        ...
+
+    def offer(self, actor: Actor, event: Event, born: str) -> int:
+        """Append a `claim.offered`, and keep the birth date (unless empty) where none is known; gives the entry."""
+        ...
+
+    def claim(self, actor: Actor, event: Event, born: str) -> int:
+        """Append a `patient.claimed` with the birth date beside it; see `claiming.claim_chart`. Gives the entry."""
+        ...
+
+    def own_chart(self, actor: Actor, name: str, born: str) -> OwnChart:
+        """A chart for a person who registers alone; see `alone.register_alone`."""
         ...
 
     def seal(
@@ -99,8 +124,20 @@ class LedgerClient(Protocol):
         ...
 
     def ask(self, actor: Actor, query: Query[T], **names: str) -> T:
-        """The answer to a question of `operations.QUERIES`, with what its path names; raises NotThere."""
+        """The answer to a question of `operations.QUERIES`, with what its path names and what it asks; raises NotThere."""
         ...
+
+    def applications(self, actor: Actor) -> OwnApplications:
+        """The actor's own applications."""
+        return self.ask(actor, operations.APPLICATIONS)
+
+    def hospitals(self, operator: Actor, state: str = "") -> Hospitals:
+        """The hospitals in a state (empty: in any)."""
+        return self.ask(operator, operations.HOSPITALS_LISTED, state=state)
+
+    def doctors(self, admin: Actor, hospital: str, state: str = "") -> Doctors:
+        """A hospital's doctors and applicants in a state (empty: in any)."""
+        return self.ask(admin, operations.DOCTORS_LISTED, hospital=hospital, state=state)
 
     def address(self, actor: Actor, record: str) -> Address:
         """What a reading of a record must name."""
@@ -133,6 +170,22 @@ class LedgerClient(Protocol):
         """An account's roles, as far as the actor may see them."""
         return self.ask(actor, operations.HOLDER, account=account)
 
+    def contact(self, actor: Actor) -> ContactShown:
+        """How the actor is reached."""
+        return self.ask(actor, operations.CONTACT)
+
+    def give_contact(self, actor: Actor, address: str, language: str) -> ContactShown:
+        """Give an address, to which a code goes; see `contacts.give_contact`."""
+        ...
+
+    def remove_contact(self, actor: Actor) -> None:
+        """Remove the actor's address."""
+        ...
+
+    def prove_contact(self, code: str) -> None:
+        """Prove an address by its code; raises NotThere."""
+        ...
+
     def lookup(self, actor: Actor, identifiers: Sequence[str]) -> dict[str, Found]:
         """Patients by the hospital's own identifiers; see `lookups.lookup`."""
         ...
@@ -143,4 +196,24 @@ class LedgerClient(Protocol):
 
     def receipt(self, actor: Actor, seq: int) -> tuple[bytes, bool]:
         """The receipt of an entry that concerns the actor, and whether it is final."""
+        ...
+
+    def set_password(self, actor: Actor, new: str, old: str = "", code: str = "") -> None:
+        """Set the actor's first password, or change it; see `identity.factors.set_password`."""
+        ...
+
+    def begin_code(self, actor: Actor) -> BegunCode:
+        """The seed of the actor's one-time codes, which count once a code was shown."""
+        ...
+
+    def confirm_code(self, actor: Actor, code: str) -> tuple[str, ...]:
+        """Let them count; gives the recovery codes, this once."""
+        ...
+
+    def remove_code(self, actor: Actor, password: str, code: str = "", recovery: str = "") -> None:
+        """Remove them, by the password and a code or a recovery code."""
+        ...
+
+    def end_session(self, actor: Actor, session: str) -> None:
+        """End one of the actor's own sessions by password."""
         ...

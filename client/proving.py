@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from crypto.cosignatures import Checkpoint
+from crypto.encoding import b64encode
 from crypto.errors import CryptoError, SignatureError
 from crypto.signing import verify
 from ledger.entry import Entry
 from ledger.errors import EventError, ProofError, Tampered
 from ledger.event import Signature
 from ledger.receipt import Receipt
+from people.joining import Registered, Registration
 
 
 def proved(receipt: Receipt, seq: int, checkpoint: Checkpoint) -> Entry:
@@ -52,6 +54,20 @@ def check_event(
         verify(public, entry.sig.value, entry.sig.message(origin, event))
     except (SignatureError, ProofError, EventError, CryptoError) as error:
         raise Tampered(f"{place}: the event's signature is not valid: {error}") from error
+
+
+def check_registered(entry: Entry, told: Registered, wanted: Registration) -> None:
+    """Raises Tampered unless the entry puts in the key that was to be registered, for that account."""
+    event, body = entry.event, entry.event.body
+    put_in = (event.type.name, body.get("account"), body.get("public_key"), body.get("custody"))
+    key = b64encode(wanted.public_key)
+    if put_in != ("key.registered", wanted.account, key, "device") or (told.account, told.key) != (
+        wanted.account,
+        body["key"],
+    ):
+        raise Tampered(
+            f"entry {entry.link.seq}: a {event.type.name}, expected the key of {wanted.account} that was sent"
+        )
 
 
 def check_decision(entry: Entry, told: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ from crypto.encoding import b64decode, b64encode
 from crypto.ids import ALGORITHM_ED25519, key_id
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key
-from journeys.days import check_zone, day_in
+from journeys.days import birthday, check_zone, day_in, today
 from journeys.errors import RecordsError
 from ledger.directory import Patient
 from ledger.times import format_time
@@ -50,6 +50,10 @@ class NewPatient:
     key: SigningKey | None
     identifier: str = ""
     """The hospital's own, `<system>|<value>`; kept as a keyed hash, outside the log."""
+    claim: bytes = b""
+    """The public key of the code by which the patient claims the chart; empty without one."""
+    born: str = ""
+    """What who claims the chart has to know, `YYYY-MM-DD`; kept as keyed hashes, outside the log."""
 
 
 class NewKeys(Protocol):
@@ -195,7 +199,7 @@ def _register(
         subject
         for p, event_id in zip(patients, events_ids, strict=True)
         for subject in (
-            Subject(p.patient, event_id, {"name": p.name}, p.identifier),
+            Subject(p.patient, event_id, {"name": p.name}, p.identifier, p.born),
             Subject(p.account, event_id),
         )
     ]
@@ -208,7 +212,9 @@ def _register(
         body = {"account": p.account, "patient": reserved.id, "purpose": "TREAT", **reserved.sealed}
         body |= ages(client, p.birth_date, local) | ({"deceased": True} if p.deceased else {})
         stream = f"patient/{reserved.id}"
-        events.append(actor.event("patient.registered", stream, body, now, event_id))
+        body |= {"claim": b64encode(p.claim)} if p.claim else {}
+        event = actor.event("patient.registered", stream, body, now, event_id)
+        events.append(event | ({"v": 2} if p.claim else {}))
         if p.key is not None:
             events.append(_key_event(client, actor, p.account, "device", p.key))
     stood = client.append(actor, events, atomic=len(patients) == 1 and len(events) > 1)
@@ -322,19 +328,6 @@ def today_at(client: LedgerClient, actor: Actor) -> date:
     """The day it is now at the hospital the actor acts for; without one, in UTC."""
     name = client.time_zone(actor, actor.hospital) if actor.hospital else "Etc/UTC"
     return day_in(name, client.now())
-
-
-def today(now: int) -> date:
-    """The day of the instant `now` (Unix ms), by which ages are counted."""
-    return date.fromisoformat(format_time(now)[:10])
-
-
-def birthday(birth: date, years: int) -> date:
-    """The birthday after `years`; 29 February counts as 1 March in years that have none."""
-    try:
-        return birth.replace(year=birth.year + years)
-    except ValueError:
-        return date(birth.year + years, 3, 1)
 
 
 def public_key(text: str) -> bytes:

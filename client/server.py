@@ -34,10 +34,19 @@ class Server:
         self, asked: Operation, value: Any = None, actor: Actor | None = None,
         params: Mapping[str, str] | None = None, **names: object,
     ) -> Any:  # fmt: skip
-        """The JSON that an operation gives; in a session of the actor, if one is named."""
+        """The JSON that an operation gives, None of one that gives none; in a session of the actor, if one is named."""
         content = b"" if value is None else orjson.dumps(value)
         headers, path = self.bearer(actor), asked.at(**names)
+        if not asked.kind:
+            with self.connection.sent(asked.method, path, content, headers, params):
+                return None
         return self.connection.json(asked.method, path, content, headers, params, asked.limit)
+
+    def tell(self, asked: Operation, actor: Actor, value: Any = None, **names: object) -> None:
+        """Ask for an operation that gives nothing, in a session of the actor."""
+        content = b"" if value is None else orjson.dumps(value)
+        path = asked.at(**names)
+        self.connection.open(asked.method, path, content, self.bearer(actor)).close()
 
     def signed(self, actor: Actor, *events: Mapping[str, Any]) -> Signed:
         """Events of an actor, signed for this log."""

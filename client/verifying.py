@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from client import operations
+from client import forms, operations
 from client.connection import error_of, pieces, understood
 from client.operations import Operation
-from client.proving import check_decision, check_event, proved
+from client.proving import check_decision, check_event, check_registered, proved
 from client.server import Server, sent_of
 from client.signers import Signed
 from client.trust import TrustedLog
@@ -19,6 +19,7 @@ from ledger.entry import Entry
 from ledger.errors import ProofError, Tampered
 from ledger.merkle import HASH_BYTES
 from ledger.receipt import Receipt
+from people.joining import Registered, Registration
 
 
 class Verifier:
@@ -53,6 +54,26 @@ class Verifier:
             raise min(problems, key=lambda error: getattr(error, "code", "") == "atomic")
         return self._appended(signed, size, answer)
 
+    def append_beside(
+        self, asked: Operation, signed: Signed, beside: Mapping[str, Any], **names: str
+    ) -> int:
+        """Append one event by an operation of its own, with what doesn't belong into the log `beside` it."""
+        size = self._trusted.size()
+        sent, params = sent_of(signed) | dict(beside), {"since": str(size)}
+        answer = self._server.ask(asked, sent, None, params, **names)
+        return self._appended(signed, size, answer)[0]
+
+    def registered(self, wanted: Registration) -> Registered:
+        """Register; the account's key is in the log, as the receipt in the answer proves."""
+        self._trusted.keys()
+        answer = self._server.ask(operations.REGISTER, forms.REGISTRATION.encode(wanted))
+        with understood(operations.REGISTER.name):
+            text, found = str(answer["receipt"]).encode(), forms.REGISTERED.decode(answer)
+        receipt = _parsed(text)
+        entry = proved(receipt, found.seq, self.checkpoint(receipt.checkpoint))
+        check_registered(entry, found, wanted)
+        return found
+
     def read(self, asked: Operation, actor: Actor, event: Mapping[str, Any]) -> tuple[Entry, Any]:
         """The entry of a reading of a patient's stream, by the receipt in its answer, and the answer."""
         signed = self.signed(actor, event)
@@ -80,6 +101,15 @@ class Verifier:
         receipt, final = self._receipt(actor, seq)
         proved(receipt, seq, self.checkpoint(receipt.checkpoint))
         return receipt, final
+
+    def stands(self, actor: Actor, seq: int) -> Entry:
+        """An entry that concerns the actor, by its receipt."""
+        receipt, _ = self._receipt(actor, seq)
+        return proved(receipt, seq, self.checkpoint(receipt.checkpoint))
+
+    def keys(self) -> tuple[str, ...]:
+        """The log's verifier keys that are trusted."""
+        return tuple(map(str, self._trusted.keys()))
 
     def checkpoint(self, note: bytes) -> Checkpoint:
         """A checkpoint, once it is signed by the log and fits the last one kept."""

@@ -57,6 +57,12 @@ class Request(NamedTuple):
     now: int
     as_of: int
     record: Record | None = None
+    step: str = ""
+    """Of `register`: OFFER, CLAIM, or nothing of those: registering and correcting."""
+
+
+OFFER, CLAIM = "offer", "claim"
+"""Offering the code by which a chart is claimed, and claiming it."""
 
 
 class Facts(NamedTuple):
@@ -71,6 +77,8 @@ class Facts(NamedTuple):
     """The groups that the actor is in."""
     exclusions: tuple[Exclusion, ...] = ()
     """The patient's exclusions of the actor, the hospital and the groups; others do no harm."""
+    keeps: bool = False
+    """Whether the actor's hospital has a record of the patient; asked where a code is offered."""
 
 
 class Decision(NamedTuple):
@@ -147,7 +155,8 @@ def told(decision: dict[str, Any], purpose: str = "") -> dict[str, Any]:
 
 def _sanity(request: Request, facts: Facts, policy: Policy) -> Decision | None:
     """S0: actor, role, hospital, key, patient and codes are known, who acts is active."""
-    known = facts.patient is not None or request.action == "register"
+    registers = request.action == "register" and not request.step
+    known = facts.patient is not None or registers
     known = known and request.action in ACTIONS and request.purpose in PURPOSES
     record = request.record
     if request.held and known and (record is None or record.patient == request.patient):
@@ -165,15 +174,20 @@ def _role(request: Request, facts: Facts, policy: Policy) -> Decision | None:
 
 
 def _state(request: Request, facts: Facts, policy: Policy) -> Decision | None:
-    """S2: shredded and retracted records, and the dead."""
+    """S2: charts that nobody has claimed yet, shredded and retracted records, and the dead."""
     record, patient = request.record, facts.patient
+    if patient is not None and patient.offered and _is_patient(request, patient):
+        # Whoever has the keys of the account that was registered for somebody isn't shown to be them.
+        return Decision("deny", "S2", (patient.offered,), "unclaimed")
     if record is not None and record.state == "shredded":
         return Decision("deny", "S2", (record.state_seq,), "gone")
     if record is not None and record.state == "retracted":
         at_home = bool(request.hospital) and request.hospital == record.hospital
         if not (at_home or _is_patient(request, patient)):
             return Decision("deny", "S2", (record.state_seq,), "retracted")
-    if request.action == "grant" and patient is not None and patient.deceased:
+    # Nobody claims for the dead either. That they are is told to no one else who asks about a code.
+    anew = request.action == "grant" or (request.role == "person" and request.step == CLAIM)
+    if anew and patient is not None and patient.deceased:
         return Decision("deny", "S2", (patient.deceased,), "deceased")
     return None
 
@@ -199,18 +213,20 @@ def _self(request: Request, facts: Facts, policy: Policy) -> Decision | None:
         allowed -= MINOR_EXCEPT
     if request.now < patient.teen_from or request.action not in allowed:
         return None
-    return Decision("permit", "S5", (patient.seq,))
+    return Decision("permit", "S5", (patient.claimed or patient.seq,))
 
 
 def _custodian(request: Request, facts: Facts, policy: Policy) -> Decision | None:
-    """S6: the hospital that wrote a record; the duty to keep records; registering and correcting."""
-    if request.on_behalf_of or facts.member is None:
+    """S6: the hospital that wrote a record; the duty to keep records; registering, correcting and claiming."""
+    if request.on_behalf_of:
+        return None
+    if request.action == "register" and request.step == CLAIM:
+        return _claiming(request, facts)
+    if facts.member is None:
         return None
     entered = _entered(facts)
     if request.action == "register":
-        # A chart that is there already is corrected by the hospital that registered it.
-        ours = facts.patient is None or "" != request.hospital == facts.patient.hospital
-        return Decision("permit", "S6", entered) if ours else None
+        return Decision("permit", "S6", entered) if _registers(request, facts) else None
     if request.action == "append" and request.hospital:
         return Decision("permit", "S6", entered)
     record = request.record
@@ -222,6 +238,27 @@ def _custodian(request: Request, facts: Facts, policy: Policy) -> Decision | Non
     if custodian or request.action in OWN_RECORD_ACTIONS.get(request.role, frozenset()):
         return Decision("permit", "S6", (*entered, record.seq))
     return None
+
+
+def _registers(request: Request, facts: Facts) -> bool:
+    """A chart that is there already is corrected by the hospital that registered it. A claim code is offered by that
+    one too, and by one that has a record of the patient (Grants 7); for who registered alone by the service.
+    """
+    patient = facts.patient
+    if patient is None:
+        return True
+    ours = "" != request.hospital == patient.hospital
+    if request.step != OFFER:
+        return ours
+    return ours or facts.keeps or (not patient.hospital and request.role == "service")
+
+
+def _claiming(request: Request, facts: Facts) -> Decision | None:
+    """A person may claim while a code is offered; whether they prove it, the type of the event checks."""
+    patient = facts.patient
+    if request.role != "person" or patient is None or not patient.offered:
+        return None
+    return Decision("permit", "S6", (patient.offered,))
 
 
 def _exclusion(request: Request, facts: Facts, policy: Policy) -> Decision | None:

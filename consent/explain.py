@@ -23,6 +23,7 @@ WORDS = {
     "gone": "the record was erased",
     "retracted": "the record was retracted by those who wrote it",
     "legal_hold": "the record is kept for a court",
+    "unclaimed": "the chart waits for the patient to claim it, and until then nobody acts as the patient",
     "deceased": "nothing new can be granted in the name of the dead",
     "step_up": "this needs a stronger sign-in, or a key of one's own",
     "excluded": "the patient has excluded this person, hospital or group",
@@ -167,6 +168,8 @@ def _changes(
         return ("sign with a device key or a system's key, or give the second factor again",)
     if reason == "excluded":
         return (f"the patient would have to lift the exclusion of entry {decision.basis[0]}",)
+    if reason == "unclaimed":
+        return ("the patient would have to claim the chart with the code of the hospital's letter",)
     if reason == "emergency_needed":
         return ("a doctor would have to declare an emergency for this patient",)
     if reason == "no_consent":

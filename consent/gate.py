@@ -1,6 +1,6 @@
 """The gate: from an event about to be appended to the decision its entry holds."""
 
-from consent.decide import Decision, Facts, Request, decide, decide_list
+from consent.decide import CLAIM, OFFER, Decision, Facts, Request, decide, decide_list
 from ledger.directory import Group, GroupMember, Key, Member, Patient
 from ledger.errors import Refused
 from ledger.event import Event
@@ -12,6 +12,9 @@ from ledger.signers import holds_role, key_counts
 
 ASSURANCE = {"device": 3, "system": 3, "service": 1}
 """Level of a signature by the key's custody; a service-held key gets more from a sign-in entry only."""
+
+STEPS = {"claim.offered": OFFER, "patient.claimed": CLAIM}
+"""Which step of registering a type is, where it isn't the first one or a correction."""
 
 
 def gate(event: Event, key: Key, seq: int, time: int, look: Look) -> Judged:
@@ -53,6 +56,7 @@ def request_of(event: Event, key: Key, seq: int, time: int, look: Look) -> Reque
         now=time,
         as_of=seq - 1,
         record=_named_record(event, look),
+        step=STEPS.get(event.type.name, ""),
     )
 
 
@@ -77,6 +81,15 @@ def gather(request: Request, look: Look) -> Facts:
         ),
         tuple(groups),
         tuple(filter(None, exclusions)),
+        request.step == OFFER and _keeps(request, look),
+    )
+
+
+def _keeps(request: Request, look: Look) -> bool:
+    """Whether the actor's hospital has a record of the patient that it stands by."""
+    records = look.group(Record, request.patient)
+    return bool(request.hospital) and any(
+        r.hospital == request.hospital and r.state == "live" for r in records
     )
 
 

@@ -9,7 +9,9 @@ from api.app.opening import open_ledger
 from api.app.settings import Settings
 from crypto.texts import counted
 from demo.bucket import bucket
+from demo.claims import claims
 from demo.consent import consent
+from demo.joining import joining
 from demo.people import people
 from demo.proofs import lying, proofs
 from demo.remote import over_http
@@ -34,7 +36,9 @@ def run(place: Path, say: Callable[[str], None]) -> None:
         try:
             story = people(step, place, ledger, created.operator)
             consent(step, story)
+            claims(step, story)
             over_http(step, story)
+            joining(step, story)
             seen = look_back(step, story)
             watched = witnessed(step, story, settings, witness)
             found = proofs(step, story, vkey, watched.policy)

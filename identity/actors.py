@@ -28,13 +28,25 @@ _MEMBERS = {"origin", "account", "role", "hospital", "key", "private_key"}
 
 
 @dataclass(frozen=True)
+class SignedIn:
+    """A session by password: its id, and how sure it is who that is."""
+
+    id: str
+    assurance: int
+    """1 by password, 2 with a second factor, 3 for some minutes after that was shown once more."""
+
+
+@dataclass(frozen=True)
 class Caller:
-    """Who calls without signing each call: account, role, for which hospital, and the key's id."""
+    """Who calls without signing each call: account, role, and for which hospital."""
 
     account: str
     role: str
     hospital: str
-    key: str
+    key: str | None
+    """The id of the key that signed in; None of whoever signed in by password, in whose name nothing can be signed."""
+    session: SignedIn | None = None
+    """The session by password; None of whoever signed in by key."""
 
 
 @dataclass(frozen=True)

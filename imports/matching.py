@@ -8,6 +8,7 @@ from client.registering import NewPatient, correct_death, register_patients, tod
 from crypto.ids import is_id
 from identity.actors import Actor, new_id
 from imports.drafts import PatientDraft, Person, Unit, plain_name
+from imports.letters import Letters
 from imports.witnesses import Witnesses
 from ledger.directory import Patient
 from people.comparing import Verdict, compare, listed
@@ -23,12 +24,15 @@ class Unclear(Exception):
 class Charts:
     """Finds and registers the patients of one hospital."""
 
-    def __init__(self, ledger: Ledger, actor: Actor, dry: bool) -> None:
-        """`dry`: nothing is registered or kept; who would be registered is remembered."""
+    def __init__(
+        self, ledger: Ledger, actor: Actor, dry: bool, letters: Letters | None = None
+    ) -> None:
+        """`dry`: nothing is registered or kept; who would be registered is remembered. `letters`: where each who is
+        registered gets a claim code."""
         self._ledger = ledger
         self._identifiers, self._imported = ledger.identifiers, ledger.identifiers.imported
         self._actor = actor
-        self._dry = dry
+        self._dry, self._letters = dry, letters
         self._witnesses = Witnesses(ledger, ledger.identifiers, dry)
         self._would: dict[str, str] = {}
         self._new: set[str] = set()
@@ -163,7 +167,10 @@ class Charts:
         birth = date.fromisoformat(person.birth_date) if person.birth_date else born
         account = new_id("ac", self._ledger.clock())
         new = NewPatient(patient, account, person.name, min(birth, born), person.deceased, None)
-        register_patients(LocalClient(self._ledger), self._actor, [new])
+        if self._letters is None:
+            register_patients(LocalClient(self._ledger), self._actor, [new])
+        else:
+            self._letters.register(self._actor, new)
         return patient
 
     def _tell_death(self, patient: str, person: Person) -> None:

@@ -16,6 +16,7 @@ from imports.drafts import Origin, PatientDraft, RecordDraft
 from imports.fhir.read import read_bundle, reference_resources
 from imports.hl7 import read_messages
 from imports.labels import Labels
+from imports.letters import Letters
 from imports.matching import Charts, Unclear
 from imports.references import SpooledIndex
 from imports.report import FileFindings, Report, report
@@ -54,6 +55,8 @@ class Options:
     """Go on where a folder cannot be entered; it is then a reject."""
     dry: bool = False
     """Say what would happen and write nothing to the ledger."""
+    claim_codes: Path | None = None
+    """A folder for letters with claim codes, one for each patient who is registered; None: nobody gets one."""
     report: Path | None = None
     """A folder for the lists of what was rejected and corrected; None keeps no lists."""
 
@@ -105,7 +108,9 @@ class _Import:
             options.placeholders or Placeholders.default(),
             today_at(LocalClient(ledger), actor),
         )
-        self._charts = Charts(ledger, actor, options.dry)
+        folder = None if options.dry else options.claim_codes
+        letters = None if folder is None else Letters(ledger, folder)
+        self._charts = Charts(ledger, actor, options.dry, letters)
         self._filing = Filing(ledger, actor, options.dry)
         self._index = index
         self._files = self._done = 0

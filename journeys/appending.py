@@ -12,12 +12,20 @@ from ledger.event import Event
 from ledger.sequencer import Appended, Outcome, Proposal
 from storage.ledger import Ledger
 
+ASKED_BESIDE = frozenset({"patient.claimed"})
+"""Types with a route of their own, which asks for more than what is signed: the birth date."""
+
 
 def check_plain(proposals: Sequence[Proposal]) -> None:
-    """Raises Refused for a reading (readings have routes of their own, which give what they permit), and for
-    what no later entry could put right: a time zone that doesn't exist."""
+    """Raises Refused for a reading (readings have routes of their own, which give what they permit), for what is asked
+    more than is signed, and for what no later entry could put right: a time zone that doesn't exist."""
     for proposal in proposals:
         check_event_zone(proposal.event)
+        if proposal.event.type.name in ASKED_BESIDE:
+            raise Refused(
+                "claim",
+                f"got {proposal.event.type.name}, which has a route of its own: POST /v1/claims",
+            )
         if proposal.event.type.reading:
             raise Refused(
                 "reading", f"got {proposal.event.type.name}, a reading: send it to its own route"

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from ledger.errors import Refused
 from ledger.event import Event
+from ledger.times import format_time
 
 UTC_NAMES = frozenset({"Etc/UTC", "UTC"})
 """Known even where the machine has no time zone database."""
@@ -28,7 +29,7 @@ def check_zone(name: str) -> None:
 
 def check_event_zone(event: Event) -> None:
     """Raises Refused for an event that names a time zone that doesn't exist."""
-    if event.type.name == "hospital.approved":
+    if event.type.name in ("hospital.applied", "hospital.approved"):
         check_zone(event.body["time_zone"])
 
 
@@ -40,6 +41,19 @@ def zone(name: str) -> tzinfo:
 def day_in(zone_name: str, now: int) -> date:
     """The day it is at `now` (Unix ms) in a time zone."""
     return datetime.fromtimestamp(now / 1000, zone(zone_name)).date()
+
+
+def today(now: int) -> date:
+    """The day of the instant `now` (Unix ms) in UTC, by which ages are counted."""
+    return date.fromisoformat(format_time(now)[:10])
+
+
+def birthday(birth: date, years: int) -> date:
+    """The birthday after `years`; 29 February counts as 1 March in years that have none."""
+    try:
+        return birth.replace(year=birth.year + years)
+    except ValueError:
+        return date(birth.year + years, 3, 1)
 
 
 def minute_in(zone_name: str, when: int) -> str:

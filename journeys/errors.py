@@ -23,6 +23,14 @@ class OverQuota(RecordsError):
     """More was asked for within an hour than one actor gets."""
 
 
+class NotClaimed(RecordsError):
+    """A claim that was not accepted; which of chart, code and birth date was wrong is told nobody."""
+
+
+class TooManyTries(RecordsError):
+    """Too many claims failed; the message says when to come back."""
+
+
 class AlreadyUsed(RecordsError):
     """A reading that stands in the log already: its receipt can be had, its content never again."""
 

@@ -40,10 +40,29 @@ def group_name(ledger: Ledger, group: Group) -> str:
     return _keep(ledger, group.group, name)
 
 
+def applicant_name(ledger: Ledger, account: str, applied: int) -> str:
+    """The name of whoever applied to a hospital by entry `applied`; for that hospital's admins alone.
+
+    Kept apart from the names that anybody signed in is shown.
+    """
+    kept = f"applied {account}"
+    if kept in ledger.names:
+        return ledger.names[kept]
+    row = ledger.row(Account, account)
+    if row is None or not _named(ledger, row):
+        return ""
+    return _keep(ledger, kept, _opened(ledger, account, row.seq, applied))
+
+
 def _hospital(ledger: Ledger, hospital: str) -> str:
-    if hospital not in ledger.names and (row := ledger.row(Hospital, hospital)) is not None:
-        _keep(ledger, hospital, str(ledger.entry(row.seq).event.body["name"]))
-    return ledger.names.get(hospital, "")
+    if hospital in ledger.names:
+        return ledger.names[hospital]
+    row = ledger.row(Hospital, hospital)
+    if row is None:
+        return ""
+    name = str(ledger.entry(row.seq).event.body["name"])
+    # Until it is approved the name is what the applicant says; then it is the operator's.
+    return _keep(ledger, hospital, name) if row.active else name
 
 
 def _person(ledger: Ledger, account: str) -> str:
@@ -51,19 +70,27 @@ def _person(ledger: Ledger, account: str) -> str:
         return ledger.names[account]
     row = ledger.row(Account, account)
     roles = [member for member in ledger.rows(Member, "account", account) if member.hospital]
-    if row is None or not roles or "name" not in ledger.entry(row.seq).event.body:
+    if row is None or not roles or not _named(ledger, row):
         return ""
     # Whichever role: having left doesn't take the name out of what was done.
-    joined = of_entries(ledger, row.seq, roles[0].seq)
+    return _keep(ledger, account, _opened(ledger, account, row.seq, roles[0].seq))
+
+
+def _named(ledger: Ledger, row: Account) -> bool:
+    """Whether the account has a name of its own: a patient's, registered with a chart, is the chart's."""
+    event = ledger.entry(row.seq).event
+    return event.type.name == "account.registered" and "name" in event.body
+
+
+def _opened(ledger: Ledger, account: str, registered: int, joined: int) -> str:
+    """The name in entry `registered`, on the strength of it and of entry `joined`."""
+    shown = of_entries(ledger, registered, joined)
     key = object_key(ledger.keys, account, account)
-    name = with_object_key(
+    return with_object_key(
         ledger.keys,
         key,
-        lambda found: ask_keeper(
-            ledger, joined, lambda shown: ledger.keeper.staff_name(shown, found)
-        ),
+        lambda found: ask_keeper(ledger, shown, lambda e: ledger.keeper.staff_name(e, found)),
     )
-    return _keep(ledger, account, name)
 
 
 def _keep(ledger: Ledger, whose: str, name: str) -> str:

@@ -84,7 +84,7 @@ def check_appender(ledger: LogReader, caller: Caller, patient: str) -> None:
     row = ledger.row(Patient, patient)
     if row is None:
         raise NotThere(f"there is no patient {patient}")
-    own = caller.role == "patient" and row.account == caller.account
+    own = caller.role == "patient" and row.is_of(caller.account)
     if caller.role not in SEALING or (caller.role == "patient" and not own):
         raise Forbidden(f"the role {caller.role} may not append to {patient}")
 

@@ -60,7 +60,8 @@ from ledger.releases import (
     texts_given,
 )
 
-STAFF_EVENTS = frozenset({"admin.appointed", "doctor.approved", "system.added"})
+STAFF_EVENTS = frozenset({"admin.appointed", "doctor.applied", "doctor.approved", "system.added"})
+"""What makes an account's name one that is opened: whoever applies to a hospital is to be known there."""
 KEY_ENTRIES_CACHED = 4_096
 _ROOT_CHECK = "root"
 
@@ -327,10 +328,10 @@ class KeyKeeper:
     # Decrypting names: for anybody signed in.
 
     def staff_name(self, evidence: Evidence, key: Wrapped) -> str | Conflict:
-        """The name of somebody who works or worked at a hospital.
+        """The name of somebody who works or worked at a hospital, or applied to one.
 
-        `evidence`: the receipts of the account's entry and of one that gave it a role at a hospital; `key`: the account's
-        object key. Raises KeeperRefused.
+        `evidence`: the receipts of the account's entry and of one that gave it a role at a hospital, or by which it asked
+        for one; `key`: the account's object key. Raises KeeperRefused.
         """
         try:
             stood = self._stood(evidence, 2)
@@ -370,6 +371,29 @@ class KeyKeeper:
             return wraps.open_field(self._object(key), name, event.body["name"])
         except (LedgerError, CryptoError, LookupError) as error:
             raise KeeperRefused(f"the name can't be opened: {error}") from error
+
+    def contact(self, evidence: Evidence, key: Wrapped) -> str | Conflict:
+        """The contact that a hospital's application holds.
+
+        `evidence`: the receipt of the application; `key`: the hospital's object key. Raises KeeperRefused.
+        """
+        try:
+            stood = self._stood(evidence, 1)
+            if isinstance(stood, Conflict):
+                return stood
+            (event,) = (entry.event for entry in stood)
+            hospital = event.body.get("hospital")
+            if event.type.name != "hospital.applied" or (key.subject, key.name) != (
+                hospital,
+                hospital,
+            ):
+                raise KeeperRefused(
+                    f"got {event.type.name} and the key of {key.name}, not a hospital's application"
+                )
+            name = wraps.field_name(event.stream, key.name, event.id, "contact")
+            return wraps.open_field(self._object(key), name, event.body["contact"])
+        except (LedgerError, CryptoError, LookupError) as error:
+            raise KeeperRefused(f"the contact can't be opened: {error}") from error
 
     # Renewing KEKs: wraps go in and wraps come out. Older versions open until they are destroyed.
 

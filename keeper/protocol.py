@@ -191,11 +191,15 @@ class Keeper(Protocol):
         ...
 
     def staff_name(self, evidence: Evidence, key: Wrapped) -> str | Conflict:
-        """The name of somebody who works or worked at a hospital."""
+        """The name of somebody who works or worked at a hospital, or applied to one."""
         ...
 
     def group_name(self, evidence: Evidence, key: Wrapped) -> str | Conflict:
         """The name of a hospital's group."""
+        ...
+
+    def contact(self, evidence: Evidence, key: Wrapped) -> str | Conflict:
+        """The contact that a hospital's application holds."""
         ...
 
     def versions(self, subjects: Sequence[str]) -> dict[str, list[int]]:

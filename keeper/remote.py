@@ -89,13 +89,18 @@ class RemoteKeeper:
         return found
 
     def staff_name(self, evidence: Evidence, key: Wrapped) -> str | Conflict:
-        """The name of somebody who works or worked at a hospital."""
+        """The name of somebody who works or worked at a hospital, or applied to one."""
         found: str | Conflict = self._ask("staff_name", evidence, key)
         return found
 
     def group_name(self, evidence: Evidence, key: Wrapped) -> str | Conflict:
         """The name of a hospital's group."""
         found: str | Conflict = self._ask("group_name", evidence, key)
+        return found
+
+    def contact(self, evidence: Evidence, key: Wrapped) -> str | Conflict:
+        """The contact that a hospital's application holds."""
+        found: str | Conflict = self._ask("contact", evidence, key)
         return found
 
     def versions(self, subjects: Sequence[str]) -> dict[str, list[int]]:

@@ -64,7 +64,22 @@ WRONGS: Mapping[str, str] = {
 }
 """What an alarm says is wrong with an entry, and what that means."""
 
+PROFESSIONS = ("laboratory", "nurse", "pharmacist", "physician", "trainee")
+"""What an approval as a doctor may be for; one that names none is a physician's."""
+DECLINED: Mapping[str, str] = {
+    "duplicate": "there is one already",
+    "incomplete": "what was sent in doesn't suffice to decide",
+    "not_eligible": "whoever applied doesn't meet the conditions",
+    "not_known": "nobody there knows whoever applied",
+    "not_verified": "who applied could not be verified",
+    "other": "another reason, which is told elsewhere",
+}
+"""Why an application may be declined, and what that means."""
+PENDING_APPLICATIONS = 16
+"""Most applications of one account to hospitals, and most for hospitals, that wait for a decision at a time."""
+
 PURPOSE = code(*PURPOSES)
+PROFESSION, REASON = code(*PROFESSIONS), code(*DECLINED)
 PATIENT, HOSPITAL, ACCOUNT, RECORD = id_of("pt"), id_of("hs"), id_of("ac"), id_of("rc")
 BLOB, GRANT, EPISODE, GROUP = id_of("bl"), id_of("gr"), id_of("ep"), id_of("gp")
 READER = id_of("ac", "gp", "hs")

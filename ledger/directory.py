@@ -52,7 +52,7 @@ class Key(NamedTuple):
 class Member(NamedTuple):
     """Who acts for a hospital in a role (of an auditor or the operator, `hospital` is empty).
 
-    `start` and `end` (Unix ms) bound an auditor's term; 0 is no bound.
+    `start` and `end` (Unix ms) bound an auditor's term, `end` a doctor's approval too, where 0 is no bound.
     """
 
     account: str
@@ -62,6 +62,58 @@ class Member(NamedTuple):
     active: bool
     start: int
     end: int
+    profession: str = ""
+    """Of a doctor, as approved; empty where none was named, which counts as a physician."""
+    suspended: bool = False
+    """Of a doctor who isn't active: suspended, and not ended."""
+
+    def holds(self, time: int) -> bool:
+        """Whether the role is held at `time` (Unix ms), as far as this row tells: the end is excluded."""
+        unbounded = not self.end and self.role != "auditor"
+        return self.active and self.start <= time and (unbounded or time < self.end)
+
+
+@row_type(
+    "hospital_applications",
+    key=1,
+    group=("account",),
+    indexes={"hospital_applications_of_account": "account"},
+)
+class HospitalApplication(NamedTuple):
+    """That somebody applied for a hospital, by entry `seq`."""
+
+    hospital: str
+    account: str
+    """Who applied."""
+    seq: int
+    state: str
+    """`pending`, `approved` or `declined`."""
+    decided: int
+    """The entry that approved or declined; 0 while pending."""
+    reason: str
+    """Why it was declined, a code of `ledger.codes.DECLINED`; else empty."""
+
+
+@row_type(
+    "doctor_applications",
+    key=2,
+    group=("account",),
+    indexes={"doctor_applications_of_hospital": "hospital"},
+)
+class DoctorApplication(NamedTuple):
+    """That an account applied to a hospital as a doctor, last by entry `seq`."""
+
+    account: str
+    hospital: str
+    seq: int
+    profession: str
+    """As applied for."""
+    state: str
+    """`pending`, `approved` or `declined`."""
+    decided: int
+    """The entry that approved or declined; 0 while pending."""
+    reason: str
+    """Why it was declined, a code of `ledger.codes.DECLINED`; else empty."""
 
 
 @row_type("patients", key=1, prefix="pt", indexes={"patients_of_account": "account"})
@@ -73,10 +125,23 @@ class Patient(NamedTuple):
     hospital: str
     """The hospital that registered; empty for the service."""
     seq: int
+    """The entry that registered."""
     teen_from: int
     adult_from: int
     deceased: int
     """The entry that says the patient has died; 0 while alive."""
+    offered: int = 0
+    """The entry that offered the claim code that counts; 0 where the chart waits for nobody to claim it."""
+    offerer: str = ""
+    """The hospital that offered it; empty for the service."""
+    claim: bytes = b""
+    """The public key of that code; empty without one."""
+    claimed: int = 0
+    """The entry by which a person claimed the chart; 0 where its account is the one that it was registered for."""
+
+    def is_of(self, account: str) -> bool:
+        """Whether an account is this patient: of a chart that waits to be claimed nobody's is."""
+        return self.account == account and not self.offered
 
 
 @row_type("groups", key=1, prefix="gp", indexes={"groups_of_hospital": "hospital"})
@@ -98,9 +163,17 @@ class GroupMember(NamedTuple):
     active: bool
 
 
-def is_staff(account: str, look: Look) -> bool:
-    """Whether an account holds a role at a hospital, active or suspended as a whole; from STRICTER on such an
-    account is no auditor."""
+def was_approved(hospital: Hospital, look: Look) -> bool:
+    """Whether a hospital was ever approved: one that somebody applied for is there before it is."""
+    if hospital.active:
+        return True
+    applied = look.get(HospitalApplication, hospital.hospital)
+    return applied is None or applied.state == "approved"
+
+
+def is_staff(account: str, time: int, look: Look) -> bool:
+    """Whether an account holds a role at a hospital at `time` (Unix ms), active or suspended as a whole; from
+    STRICTER on such an account is no auditor."""
     if edition_in_force(look) < STRICTER:
         return False
-    return any(m.active and m.role in HOSPITAL_ROLES for m in look.group(Member, account))
+    return any(m.holds(time) and m.role in HOSPITAL_ROLES for m in look.group(Member, account))

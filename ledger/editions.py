@@ -6,6 +6,9 @@ STRICTER = 3
 """The edition from which every attempt that can be attributed is recorded, and some rules and folds are stricter
 (docs/formats.md, Editions)."""
 
+PEOPLE = 5
+"""The edition that brought applications, claims, sign-ins and factors, and the rules that go with them."""
+
 _TELLS: list[Callable[[], Mapping[bytes, int]]] = []
 
 

@@ -21,3 +21,8 @@ def possession_message(origin: str, account: str, key: str) -> bytes:
 def session_message(origin: str, key: str, nonce: bytes) -> bytes:
     """What `key` signs to open a session on the server's 32 bytes."""
     return f"heartwood/session/v1\n{origin}\n{key}\n{b64encode(nonce)}\n".encode()
+
+
+def claim_message(origin: str, patient: str, account: str) -> bytes:
+    """What the key of a claim code signs: that `account` claims the chart of `patient`."""
+    return f"heartwood/claim/v1\n{origin}\n{patient}\n{account}\n".encode()

@@ -120,14 +120,12 @@ def holds_role(event: Event, time: int, look: Look) -> bool:
         patient = look.get(Patient, event.subject)
         return patient is not None and patient.account == event.actor
     member = look.get(Member, event.actor, role, event.hospital)
-    if member is None or not member.active:
+    if member is None or not member.holds(time):
         return False
     if role in HOSPITAL_ROLES:
         hospital = look.get(Hospital, event.hospital)
         return hospital is not None and hospital.active
-    if role != "auditor":
-        return True
-    return member.start <= time < member.end and not is_staff(event.actor, look)
+    return role != "auditor" or not is_staff(event.actor, time, look)
 
 
 def created_ids(event: Event, look: Look) -> list[str]:

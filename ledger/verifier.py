@@ -15,6 +15,7 @@ from crypto.texts import counted
 from ledger.chain import Chain
 from ledger.checkpoint import Checkpoint, open_checkpoint, parse_keys
 from ledger.digest import BundleDigest, hashes_of
+from ledger.directory import Member
 from ledger.editions import edition_of
 from ledger.entry import Entry, nested_event
 from ledger.errors import LedgerError, ProofError, Tampered
@@ -299,8 +300,8 @@ class LogVerifier:
             return False
 
     def _sign(self, seq: int, signer: Signer, stream: str, number: int, time: int) -> None:
-        """A plain entry's signer, who stays good until the directory changes (an auditor's term ends by
-        itself, so an auditor is looked at each time)."""
+        """A plain entry's signer, who stays good until the directory changes (a term, an auditor's or a doctor's, ends by
+        itself, so whoever has one is looked at each time)."""
         try:
             event = _as_signed(signer, stream, time)
             check_edition(event, self._rows)
@@ -309,7 +310,8 @@ class LogVerifier:
             raise Tampered(f"entry {seq}: {error}") from error
         if number == 0:
             raise Tampered(f"entry {seq}: {stream} begins without patient.registered")
-        if signer.role != "auditor":
+        member = self._rows.get(Member, event.actor, event.role, event.hospital)
+        if member is None or not member.end:
             self._signers.add(signer)
 
     def _in_order(self, seq: int, raw: bytes) -> None:

@@ -1,11 +1,20 @@
 """Hospitals and accounts as anybody signed in may see them: public names, active doctors, groups, roles."""
 
+from collections.abc import Set
 from dataclasses import dataclass
 
 from identity.actors import Caller
 from journeys.errors import NotThere
 from journeys.names import group_name, hospital_names, staff_names
-from ledger.directory import Account, Group, GroupMember, Hospital, Member, Patient
+from ledger.directory import (
+    Account,
+    Group,
+    GroupMember,
+    Hospital,
+    HospitalApplication,
+    Member,
+    Patient,
+)
 from storage.ledger import Ledger
 
 
@@ -43,11 +52,14 @@ def directory(ledger: Ledger, caller: Caller, hospital: str) -> Directory:
 
 def directory_of(ledger: Ledger, hospital: str) -> Directory:
     """A hospital's directory as of now; raises NotThere."""
-    row = ledger.row(Hospital, hospital)
-    if row is None:
+    row = _known(ledger, hospital)
+    applied = None if row.active else ledger.row(HospitalApplication, hospital)
+    if applied is not None and applied.state != "approved":  # the operator's to see, until then
         raise NotThere(f"there is no hospital {hospital}")
     members = ledger.rows(Member, "hospital", hospital)
-    doctors = sorted(m.account for m in members if m.role == "doctor" and m.active)
+    now = ledger.clock()
+    doctors = sorted(m.account for m in members if m.role == "doctor" and m.holds(now))
+    over = {m.account for m in members if m.role == "doctor" and m.active and not m.holds(now)}
     names = staff_names(ledger, doctors)
     groups = sorted(ledger.rows(Group, "hospital", hospital), key=lambda group: group.seq)
     return Directory(
@@ -57,17 +69,15 @@ def directory_of(ledger: Ledger, hospital: str) -> Directory:
         zone_of(ledger, hospital),
         {account: names.get(account, "") for account in doctors},
         tuple(
-            Department(g.group, group_name(ledger, g), g.seq, _accounts(ledger, g.group))
+            Department(g.group, group_name(ledger, g), g.seq, _accounts(ledger, g.group, over))
             for g in groups
         ),
     )
 
 
 def zone_of(ledger: Ledger, hospital: str) -> str:
-    """The time zone that the hospital was approved with; raises NotThere."""
-    row = ledger.row(Hospital, hospital)
-    if row is None:
-        raise NotThere(f"there is no hospital {hospital}")
+    """The time zone that the hospital was approved with, or applied with; raises NotThere."""
+    row = _known(ledger, hospital)
     return str(ledger.kept_entry(row.seq).event.body["time_zone"])
 
 
@@ -119,12 +129,20 @@ def holder_of(ledger: Ledger, caller: Caller, account: str) -> Holder:
     if ledger.row(Account, account) is None:
         raise NotThere(f"there is no account {account}")
     members = sorted(ledger.rows(Member, "account", account), key=lambda member: member.seq)
-    roles = [Role(m.role, m.hospital, m.active and _runs(ledger, m.hospital)) for m in members]
+    now = ledger.clock()
+    roles = [Role(m.role, m.hospital, m.holds(now) and _runs(ledger, m.hospital)) for m in members]
     for chart in ledger.rows(Patient, "account", account):
         if account == caller.account or (chart.hospital and chart.hospital == caller.hospital):
-            roles.append(Role("patient", "", True))
+            roles.append(Role("patient", "", chart.is_of(account)))
             break
     return Holder(account, staff_names(ledger, [account]).get(account, ""), tuple(roles))
+
+
+def _known(ledger: Ledger, hospital: str) -> Hospital:
+    row = ledger.row(Hospital, hospital)
+    if row is None:
+        raise NotThere(f"there is no hospital {hospital}")
+    return row
 
 
 def _runs(ledger: Ledger, hospital: str) -> bool:
@@ -132,6 +150,7 @@ def _runs(ledger: Ledger, hospital: str) -> bool:
     return not hospital or (row is not None and row.active)
 
 
-def _accounts(ledger: Ledger, group: str) -> tuple[str, ...]:
+def _accounts(ledger: Ledger, group: str, over: Set[str]) -> tuple[str, ...]:
+    """Who is in a group; `over`: those whose approval at its hospital has run out."""
     members = ledger.rows(GroupMember, "group", group)
-    return tuple(sorted(member.account for member in members if member.active))
+    return tuple(sorted(m.account for m in members if m.active and m.account not in over))

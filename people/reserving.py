@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 
 import orjson
 
@@ -21,6 +22,8 @@ SUBJECTS = 1_000
 """Most subjects reserved by one call."""
 RESERVED_AN_HOUR = 20_000
 """Most ids that one account reserves over HTTP within an hour: 10,000 patients with their accounts."""
+APPLYING_AN_HOUR = 16
+"""Most ids that somebody without a role reserves within an hour: of hospitals to apply for."""
 RESERVING = frozenset({"doctor", "hospital_admin", "hospital_system", "operator"})
 
 
@@ -34,6 +37,8 @@ class Subject:
     """Field name → text."""
     identifier: str = ""
     """Of a patient, the hospital's own identifier, `<system>|<value>`."""
+    birth: str = ""
+    """Of a patient, the birth date, `YYYY-MM-DD`: who claims the chart has to know it. Kept as keyed hashes alone."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,8 @@ def reserve_subjects(ledger: Ledger, caller: Caller, subjects: Sequence[Subject]
 
     A hospital's identifier that is kept already gives the patient it is kept for. Raises RecordsError.
     """
-    if caller.role not in RESERVING:
+    applying = caller.role == "person" and all(s.id.startswith("hs_") for s in subjects)
+    if caller.role not in RESERVING and not applying:
         raise Forbidden(
             f"got the role {caller.role}, expected one of {', '.join(sorted(RESERVING))}"
         )
@@ -75,15 +81,15 @@ def reserve_counted(ledger: Ledger, caller: Caller, subjects: Sequence[Subject])
 
     Raises OverQuota as well, and reserves nothing then.
     """
-    now = ledger.clock()
+    now, most = ledger.clock(), APPLYING_AN_HOUR if caller.role == "person" else RESERVED_AN_HOUR
 
     def counted(before: bytes | None) -> bytes:
         count, end = orjson.loads(before) if before else (0, now + HOUR_MS)
         if end <= now:
             count, end = 0, now + HOUR_MS
-        if count + len(subjects) > RESERVED_AN_HOUR:
+        if count + len(subjects) > most:
             raise OverQuota(
-                f"got {count + len(subjects):,} ids within an hour, expected at most {RESERVED_AN_HOUR:,}: "
+                f"got {count + len(subjects):,} ids within an hour, expected at most {most:,}: "
                 f"try again in {(end - now) // 60_000 + 1} minutes, or import next to the data"
             )
         return orjson.dumps([count + len(subjects), end])
@@ -96,15 +102,19 @@ _KINDS: dict[str, type] = {"ac": Account, "gp": Group, "hs": Hospital, "pt": Pat
 
 
 def _keep_witnesses(ledger: Ledger, fresh: Sequence[Subject]) -> None:
-    """Keep the names of patients who get an identifier: imports compare whom it finds with them."""
+    """Keep the names of patients who get an identifier, with which imports compare whom it finds, and birth dates."""
     from people.demographics import Demographics
     from people.traits import witness
 
     since = ledger.head().size
-    named = [s for s in fresh if s.identifier and s.texts.get("name")]
+    said = {
+        s.id: Demographics(text=s.texts.get("name", "") if s.identifier else "", birth=s.birth)
+        for s in fresh
+    }
     kept = {
-        s.id: witness(ledger.identifiers, s.id, Demographics(text=s.texts["name"]), since)
-        for s in named
+        patient: witness(ledger.identifiers, patient, one, since)
+        for patient, one in said.items()
+        if one
     }
     if kept:
         ledger.identifiers.keep_witnesses(kept)
@@ -119,16 +129,34 @@ def _check_subject(ledger: LogReader, caller: Caller, subject: Subject) -> None:
         raise Refused("duplicate_id", f"got {subject.id}, which an entry created already")
     if subject.identifier and (kind != "pt" or not caller.hospital):
         raise RecordsError("an identifier is a hospital's own, and of a patient")
+    if subject.birth:
+        if kind != "pt":
+            raise RecordsError("a birth date is a patient's")
+        check_birth(subject.birth)
     if subject.identifier.startswith("#"):  # kept for numbers without a system
         raise RecordsError(f"got {subject.identifier[:40]!r}, expected <system>|<value>")
     check_texts(subject.texts)
+
+
+def check_birth(birth: str) -> None:
+    """Raises RecordsError unless `birth` is a day of the calendar, `YYYY-MM-DD`; the message doesn't repeat it."""
+    try:
+        if date.fromisoformat(birth).isoformat() == birth:
+            return
+    except ValueError:
+        pass
+    raise RecordsError("expected a birth date like 1958-03-14, a day of the calendar")
 
 
 def _place(caller: Caller, subject: Subject) -> tuple[str, str]:
     """The key's subject and the stream of the event that creates an id."""
     if subject.id.startswith("gp_"):
         return caller.hospital, f"hospital/{caller.hospital}"
-    kind = {"ac": "account", "hs": "hospital", "pt": "patient"}[subject.id[:2]]
+    if subject.id.startswith(
+        "hs_"
+    ):  # what creates it, `hospital.applied`, is in the log's own stream
+        return subject.id, "ledger"
+    kind = {"ac": "account", "pt": "patient"}[subject.id[:2]]
     return subject.id, f"{kind}/{subject.id}"
 
 

@@ -99,7 +99,7 @@ def consents(ledger: Ledger, caller: Caller, patient: str) -> Consents:
 def check_own_chart(ledger: Ledger, caller: Caller, patient: str) -> None:
     """Raises NotThere unless the caller is the patient of the chart."""
     row = ledger.row(Patient, patient)
-    if row is None or row.account != caller.account:
+    if row is None or not row.is_of(caller.account):
         raise NotThere(f"{patient} is not your chart")
 
 

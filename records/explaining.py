@@ -54,7 +54,7 @@ def why(ledger: LogReader, caller: Caller, question: Question) -> Answer:
         raise RecordsError(f"got {question.action[:40]!r} for {question.purpose[:40]!r}, expected an action and a "
                            "purpose of the registry")  # fmt: skip
     patient = ledger.row(Patient, question.patient)
-    own = patient is not None and caller.role == "patient" and patient.account == caller.account
+    own = patient is not None and caller.role == "patient" and patient.is_of(caller.account)
     whole = own or caller.role == "auditor"
     asker = (question.actor, question.role, question.hospital)
     if not whole and asker != (caller.account, caller.role, caller.hospital):
@@ -122,7 +122,7 @@ def _held(ledger: LogReader, question: Question, now: int) -> bool:
     if question.role == "patient":
         patient = ledger.row(Patient, question.patient)
         return patient is not None and patient.account == question.actor and not question.hospital
-    return active_role(ledger, Caller(question.actor, question.role, question.hospital, ""), now)
+    return active_role(ledger, Caller(question.actor, question.role, question.hospital, None), now)
 
 
 def _assurance(ledger: LogReader, account: str) -> int:

@@ -26,13 +26,12 @@ def receipt(ledger: LogReader, caller: Caller, seq: int) -> tuple[Receipt, bool]
 
 
 def _concerns(ledger: LogReader, caller: Caller, entry: Entry) -> bool:
-    key = ledger.row(Key, caller.key)
-    if key is None or not key.active or key.account != caller.account:
+    if not _known(ledger, caller):
         return False
     event = entry.event
     if event.type.stream == "patient":
         patient = ledger.row(Patient, event.subject)
-        if patient is not None and patient.account == caller.account:
+        if patient is not None and patient.is_of(caller.account):
             return True
     active = active_role(ledger, caller, ledger.clock())
     if active and caller.role == "auditor":
@@ -41,3 +40,11 @@ def _concerns(ledger: LogReader, caller: Caller, entry: Entry) -> bool:
         return False
     own_hospital = active and bool(caller.hospital) and caller.hospital == event.hospital
     return event.actor == caller.account or own_hospital
+
+
+def _known(ledger: LogReader, caller: Caller) -> bool:
+    """Whether it is the account's: by a session by password, which was checked, or by a key that counts."""
+    if caller.session is not None:
+        return True
+    key = None if caller.key is None else ledger.row(Key, caller.key)
+    return key is not None and key.active and key.account == caller.account

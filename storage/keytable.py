@@ -364,6 +364,8 @@ def named_objects(event: Event) -> list[tuple[str, str]]:
     if name == "patient.registered":
         patient, account = body["patient"], body["account"]
         return [(patient, patient), (LABEL_KEY, patient), (account, account)]
+    if name == "hospital.applied":
+        return [(body["hospital"], body["hospital"])]
     if name == "group.formed" and "name" in body:
         return [(body["group"], event.subject)]
     return []

@@ -6,14 +6,18 @@ from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
+from crypto.identity import IdentityRoot
 from keeper.protocol import Keeper
 from ledger.sequencer import Outcome, Proposal
 from storage.blobs.files import BlobStore
+from storage.contacts import Contacts
 from storage.keytable import KeyTable
 from storage.log import CommittedBatch, Log
 from storage.logkeys import StoredKeys
+from storage.outbox import Outbox
 from storage.reader import LogReader
 from storage.signatures import SignatureChecks
+from storage.sql.credentials import Credentials
 from storage.sql.identifiers import Identifiers
 from storage.stores import Stores
 from storage.tokens import TokenStore
@@ -31,6 +35,10 @@ class Ledger(LogReader):
     log: Log
     keeper: Keeper
     tokens: TokenStore
+    identity: IdentityRoot
+    credentials: Credentials
+    outbox: Outbox
+    contacts: Contacts
     keeper_size: int = 0
     """How many entries the keeper has read, as far as is known here; see `evidence` and `feeding`."""
     feeding: threading.Lock = field(default_factory=threading.Lock)

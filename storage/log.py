@@ -57,6 +57,7 @@ from storage.clock import CLOCK_BEHIND_MS, ClockWatch
 from storage.errors import Bug, OutcomeUnknown, Unavailable
 from storage.keytable import Claims, KeyTable
 from storage.logkeys import Signers, keys_below, keys_of
+from storage.outbox import Outbox
 from storage.rollback import RollbackGuard
 from storage.sql.entries import EntryStore, Head, StreamEnd, empty_head
 from storage.sql.rowcache import RowCache
@@ -188,11 +189,14 @@ class Log:
         trusted: TrustedCheckpoint,
         watch: ClockWatch,
         restored: bool = False,
+        outbox: Outbox | None = None,
     ) -> None:
         """`log_keys`: by which checkpoints that others wrote are judged; `service`: account and key that sign refusals; None only while entry 0 is written.
 
-        `restored`: the operator declares a loss, so what is lost isn't asked for.
+        `restored`: the operator declares a loss, so what is lost isn't asked for. `outbox`: takes what entries tell people;
+        None: nobody is told.
         """
+        self._outbox = outbox
         self._store, self._keys, self._signers, self._service = store, keys, signers, service
         self._rules, self._trusted = rules, trusted
         self._watch, self._clock = watch, watch.wall
@@ -240,12 +244,23 @@ class Log:
             raise Unavailable("stopped", "the server is stopping")
         self._check_state()
 
+    @property
+    def service(self) -> str:
+        """The service's account."""
+        assert self._service is not None  # entry 0, which names it, stands
+        return self._service[0]
+
     def by_service(
-        self, kind: EventType, stream: str, body: dict[str, Any], expect: int | None = None
+        self,
+        kind: EventType,
+        stream: str,
+        body: dict[str, Any],
+        expect: int | None = None,
+        event_id: str | None = None,
     ) -> Proposal:
         """An event of the service's own, dated now and signed, to be appended; raises EventError.
 
-        `expect`: how many entries its stream has then.
+        `expect`: how many entries its stream has then; `event_id`: where texts were sealed for it, else a fresh one.
         """
         assert self._service is not None  # entry 0, which names it, stands
         (account, key), now = self._service, self._clock()
@@ -255,7 +270,7 @@ class Log:
                 "as": {"role": "service"},
                 "at": format_time(now),
                 "body": body,
-                "id": timed_id("ev", now, os.urandom(10)),
+                "id": event_id or timed_id("ev", now, os.urandom(10)),
                 "stream": stream,
                 "type": kind.name,
                 "v": kind.v,
@@ -550,6 +565,8 @@ class Log:
                 count += 1
         store.add_streams(connection, new_streams)
         store.add(connection, [(ends[e.event.stream].id, e) for e in batch.entries], batch.ids)
+        if self._outbox is not None:
+            self._outbox.tell(connection, batch.entries, batch.look, batch.now)
         edge = self._write_tiles(connection, state.edge, batch)
         checkpoint = Checkpoint(self._rules.origin, batch.chain.size, batch.frontier.root())
         keys = self._counting(connection, batch)

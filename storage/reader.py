@@ -70,7 +70,7 @@ class LogReader:
             found = select_rows(self.database, connection, kind, [key])
         return found[0] if found else None
 
-    def rows(self, kind: type[R], column: str, value: str) -> list[R]:
+    def rows(self, kind: type[R], column: str, value: str | bool) -> list[R]:
         """The rows of a kind with `value` in `column`, in no order that counts."""
         form = shape(cast(Any, kind))
         statement = f'SELECT {form.columns} FROM "{form.table.name}" WHERE "{form.table.c[column].name}" = ?'
@@ -103,6 +103,11 @@ class LogReader:
         """A stream's entries with numbers below `below`, in order."""
         with self.database.read() as connection:
             return [Entry.parse(raw) for raw in self.store.stream(connection, name, below)]
+
+    def tail(self, name: str, count: int) -> list[Entry]:
+        """A stream's last entries, at most `count`, the newest first."""
+        with self.database.read() as connection:
+            return [Entry.stored(raw) for raw in self.store.tail(connection, name, count)]
 
     def restorations(self, below: int) -> list[Entry]:
         """Every `ledger.restored` with a number below `below`, in order; no entry is looked at twice for it."""

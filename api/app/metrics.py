@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from keeper.protocol import Standing
+from people.mailing import Round
 from storage.maintenance.garbage import Collected
 
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
@@ -95,6 +96,25 @@ class Metrics:
             "heartwood_uncosigned_entries", "Entries under no checkpoint that meets the witness policy",
             registry=own, multiprocess_mode="mostrecent",
         )  # fmt: skip
+        self.mail = Counter(
+            "heartwood_mail",
+            "Messages to people, by what came of a try",
+            ["outcome"],
+            registry=own,
+        )
+        self.mail_rounds = Counter(
+            "heartwood_mail_rounds_failed",
+            "Rounds of sending in which the mail server or the database failed",
+            registry=own,
+        )
+        self.mail_waiting = Gauge(
+            "heartwood_mail_waiting", "Messages that wait to be sent", registry=own,
+            multiprocess_mode="mostrecent",
+        )  # fmt: skip
+        self.mail_oldest = Gauge(
+            "heartwood_mail_oldest_seconds", "Age of the oldest message that waits", registry=own,
+            multiprocess_mode="mostrecent",
+        )  # fmt: skip
         if (folder := os.environ.get(SHARED)) is not None:
             self.sweeps.labels("done")  # so that each of its files is there
             _reserve(Path(folder))
@@ -123,6 +143,14 @@ class Metrics:
     def witnessed(self, name: str, good: bool) -> None:
         """Count an answer of a witness of the log."""
         self.asked.labels(name, "cosigned" if good else "failed").inc()
+
+    def mailed(self, done: Round | Exception) -> None:
+        """Count what came of a round of sending mail."""
+        if isinstance(done, Exception) or done.problem:
+            self.mail_rounds.inc()
+        if not isinstance(done, Exception):
+            for outcome in ("sent", "unreachable", "refused", "later"):
+                self.mail.labels(outcome).inc(getattr(done, outcome))
 
     def text(self) -> bytes:
         """Prometheus text: of all workers, those that died too (but not what they were working on)."""

@@ -25,6 +25,7 @@ from api.app.logkeys import check_there, signer_in
 from api.app.settings import Settings
 from api.app.witnesses import witness_policy
 from consent.gate import gate
+from crypto.identity import IdentityRoot
 from crypto.notes import VerifierKey
 from crypto.signing import SigningKey
 from durable.errors import StartRefused
@@ -36,12 +37,16 @@ from keeper.remote import RemoteKeeper
 from keeper.roots import load_root
 from ledger.entry import Entry
 from ledger.sequencer import Gate, Rules
+from people.telling import telling
 from storage.clock import Boot, ClockWatch, wall_clock
+from storage.contacts import Contacts
 from storage.keytable import KeyTable
 from storage.ledger import Ledger
 from storage.log import Log
 from storage.logkeys import Signers, StoredKeys
+from storage.outbox import Outbox
 from storage.signatures import SignatureChecks
+from storage.sql.credentials import Credentials
 from storage.sql.entries import EntryStore
 from storage.sql.identifiers import Identifiers
 from storage.sql.upgrade import check_schema
@@ -108,8 +113,18 @@ def open_ledger(
             trusted.saw(head.size, head.checkpoint, clock())
         tune_collector()
         watch = ClockWatch(settings.data / CLOCK, clock, boot)
+        outbox, root = Outbox(database, telling(str(marker["operator"]))), IdentityRoot(identity)
         log = Log(
-            store, keys, signers, vkeys, service, Rules(origin, judge), trusted, watch, restored
+            store,
+            keys,
+            signers,
+            vkeys,
+            service,
+            Rules(origin, judge),
+            trusted,
+            watch,
+            restored,
+            outbox,
         )
         opened.pop_all()
         return Ledger(
@@ -125,6 +140,10 @@ def open_ledger(
             log=log,
             keeper=keeper,
             tokens=tokens,
+            identity=root,
+            credentials=Credentials(database),
+            outbox=outbox,
+            contacts=Contacts(database, root, outbox),
             keeper_size=follows,
             witnesses=policy,
         )

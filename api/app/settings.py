@@ -51,6 +51,13 @@ class Settings(BaseSettings):
     """HEARTWOOD_BLOBS_QUORUM: how many of several stores must have a blob before it counts; 0 is a majority."""
     witness_policy: Path | None = None
     """HEARTWOOD_WITNESS_POLICY: the policy file (C2SP tlog-policy) of the witnesses that cosign the log's checkpoints."""
+    mail: str = ""
+    """HEARTWOOD_MAIL: the mail server, `smtp://[USER@]HOST[:PORT]` (STARTTLS) or `smtps://…` (TLS from the first byte), with
+    `?ca=FILE` or `?tls=none`; empty: mail lands in the data directory."""
+    mail_from: str = ""
+    """HEARTWOOD_MAIL_FROM: the address that mail comes from."""
+    mail_password_file: Path | None = None
+    """HEARTWOOD_MAIL_PASSWORD_FILE: a file of mode 600 with the password of the mail server's user."""
     proxies: str = ""
     """HEARTWOOD_PROXIES: addresses or networks of the reverse proxies ahead, apart by commas."""
 

@@ -3,22 +3,28 @@
 
 from api.cli.app import app, main, program
 from api.cli import (
-    setup, checking, serving, witnessing, operations, maintenance, blobs, keeper, roots, logkeys, keys, policies, people, staff, generating, imports,
+    setup, checking, serving, witnessing, operations, maintenance, blobs, keeper, roots, logkeys, keys, policies, people, accounts, applying, claims, factors, contacts, mail, staff, generating, imports,
     records, charts, consents, proofs, demo,
 )  # fmt: skip
 
 __all__ = [
+    "accounts",
     "app",
+    "applying",
     "blobs",
     "charts",
     "checking",
+    "claims",
     "consents",
+    "contacts",
     "demo",
+    "factors",
     "generating",
     "imports",
     "keeper",
     "keys",
     "logkeys",
+    "mail",
     "main",
     "maintenance",
     "operations",

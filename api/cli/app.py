@@ -29,9 +29,23 @@ from crypto.ids import is_id
 from crypto.texts import printable
 from durable.errors import NotFound, StartRefused, StorageError
 from identity.actors import Actor, read_keyfile
-from identity.errors import IdentityError
+from identity.errors import (
+    BadPassword,
+    FactorConflict,
+    IdentityError,
+    Throttled,
+    WrongProof,
+)
 from imports.errors import FhirError
-from journeys.errors import AccessDenied, AlreadyUsed, Forbidden, OverQuota, RecordsError
+from journeys.errors import (
+    AccessDenied,
+    AlreadyUsed,
+    Forbidden,
+    NotClaimed,
+    OverQuota,
+    RecordsError,
+    TooManyTries,
+)
 from keeper.errors import KeeperRefused, KeeperUnavailable
 from ledger.checkpoint import parse_keys
 from ledger.errors import EventError, LedgerError, ProofError, Refused, Tampered
@@ -105,10 +119,16 @@ _CODES: tuple[tuple[type[Exception], int, str], ...] = (
     (LedgerError, WRONG, "malformed"),
     (FormError, USAGE, "form"),
     (CryptoError, WRONG, "crypto"),
+    (BadPassword, USAGE, "password"),
+    (FactorConflict, WRONG, "conflict"),
+    (Throttled, COULD_NOT_RUN, "throttled"),
+    (WrongProof, WRONG, "proof"),
     (IdentityError, USAGE, "key_file"),
     (FhirError, USAGE, "fhir"),
     (Forbidden, WRONG, "forbidden"),
+    (NotClaimed, WRONG, "claim"),
     (OverQuota, COULD_NOT_RUN, "quota"),
+    (TooManyTries, COULD_NOT_RUN, "too_many_claims"),
     (RecordsError, USAGE, "not_there"),
     (NotFound, USAGE, "not_there"),
     (StartRefused, COULD_NOT_RUN, "start_refused"),

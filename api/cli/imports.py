@@ -44,6 +44,12 @@ def import_(
             help="Which numbers identify nobody (one per line); by default the built-in list."
         ),
     ] = None,
+    claim_codes: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder for letters with claim codes (PDF), one for each patient who is registered."
+        ),
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option(
@@ -86,6 +92,7 @@ def import_(
         source=source,
         placeholders=Placeholders.read(placeholders) if placeholders else None,
         accept=accept_rejects,
+        claim_codes=claim_codes,
         dry=dry_run,
         report=folder,
     )

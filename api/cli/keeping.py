@@ -95,11 +95,22 @@ class KeyFiles:
 
     def draft(self, actor: Actor) -> None:
         """Write an actor's key file beside its place; raises RecordsError."""
-        path = self._folder / f"{actor.role}-{actor.account}-{actor.key.id[-6:]}.key"
+        path = self._place(actor)
         with _before(path):
             self._folder.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
             draft = self._drafts[actor.key.id] = Draft.beside(path)
             draft.write([keyfile_bytes(actor, self._passphrase)])
+
+    def also(self, actor: Actor) -> Path:
+        """The file of a key that has one already, under another of its roles; made unless it is there."""
+        path = self._place(actor)
+        if not path.exists():
+            self.draft(actor)
+            self.stands(actor)
+        return path
+
+    def _place(self, actor: Actor) -> Path:
+        return self._folder / f"{actor.role}-{actor.account}-{actor.key.id[-6:]}.key"
 
     def stands(self, actor: Actor) -> None:
         """Give it its name; raises OSError, which says where it is."""
@@ -117,10 +128,21 @@ class KeyFiles:
                 )
 
 
+class KeyFileAt(KeyFiles):
+    """One new key file, where whoever makes it says."""
+
+    def __init__(self, path: Path, passphrase: str | None) -> None:
+        """Its folder is made where it is missing."""
+        super().__init__(path.parent, passphrase)
+        self._path = path
+
+    def _place(self, actor: Actor) -> Path:
+        return self._path
+
+
 @contextmanager
-def key_files(folder: Path, passphrase: str | None) -> Iterator[KeyFiles]:
+def key_files(files: KeyFiles) -> Iterator[KeyFiles]:
     """Where the keys that a command makes are kept."""
-    files = KeyFiles(folder, passphrase)
     try:
         yield files
     except BaseException as error:

@@ -1,7 +1,7 @@
 """`hospital`, `system`, `doctor`, `patient`, `key`: who is in the log, and with which keys."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
@@ -9,12 +9,15 @@ from typing import Annotated
 import typer
 
 from api.cli.app import As, Data, Json, Url, actor, app, at, check_patient, say, settings
-from api.cli.keeping import KeyFiles, key_files
+from api.cli.keeping import KeyFiles, key_files, place_for
 from client import registering
+from client.claiming import new_code
+from client.letters import letter_bytes, letter_of
 from client.port import LedgerClient
 from client.signers import possession
 from crypto.encoding import b64decode, b64encode
 from crypto.ids import is_id
+from durable.files import Draft
 from identity.actors import Actor, new_id, new_key
 from journeys.errors import RecordsError
 from ledger.directory import RECOVERY_WAIT_MS
@@ -125,7 +128,7 @@ def patient_add(
         typer.Option(
             "--birth-date",
             formats=["%Y-%m-%d"],
-            help="For a minor; by default the patient is of age.",
+            help="By default the patient is of age. Who claims the chart has to know it.",
         ),
     ] = None,
     deceased: Annotated[bool, typer.Option("--deceased", help="The patient has died.")] = False,
@@ -133,23 +136,41 @@ def patient_add(
         str, typer.Option(help="The hospital's own, <system>|<value>; `lookup` finds it.")
     ] = "",
     no_key: NoKey = False,
+    claim_letter: Annotated[
+        Path | None,
+        typer.Option(
+            help="Create no key but a claim code, and write the letter with it: .pdf, or text by any other ending."
+        ),
+    ] = None,
     data: Data = None,
     url: Url = None,
     json_: Json = False,
 ) -> None:
     """Register a patient's chart and account (as a hospital's system or admin; as a doctor with --no-key)."""
     acting = actor(system)
-    key = None if no_key else new_key()
-    with at(data, url) as client, keeping(data) as files:
+    key = None if no_key or claim_letter else new_key()
+    with at(data, url) as client, keeping(data) as files, _letter(claim_letter) as draft:
         now = client.now()
         born: date | None = birth.date() if birth else None
+        code = new_code(new_id("pt", now))
         new = registering.NewPatient(
-            new_id("pt", now), new_id("ac", now), name, born, deceased, key, identifier
-        )
+            code.patient, new_id("ac", now), name, born, deceased, key, identifier,
+            claim=code.public if draft else b"", born=f"{born}" if born else "",
+        )  # fmt: skip
+        if draft is not None:
+            draft.write([letter_bytes(letter_of(client, code), draft.path)])
         patient, seq = registering.add_patient(client, acting, new, files)
         person = Actor(client.origin, new.account, "patient", "", key) if key else None
     fields = {"patient": patient, "account": new.account, "seq": seq}
+    if claim_letter is not None:
+        said = (f"{name} is {patient} (entry {seq})", f"the letter: {claim_letter}")
+        say(json_, fields | {"letter": claim_letter}, *said)
+        return
     _say_person(files, json_, fields, name, person)
+
+
+def _letter(path: Path | None) -> AbstractContextManager[Draft | None]:
+    return nullcontext() if path is None else place_for(path)
 
 
 @key_app.command("new")
@@ -249,7 +270,7 @@ def keeping(data: Path | None) -> Iterator[KeyFiles]:
     """Where the keys that a command makes are kept: `people` in the data directory, or in what is named so
     beside a server."""
     config = settings(data)
-    with key_files(config.data / "people", config.secret()) as files:
+    with key_files(KeyFiles(config.data / "people", config.secret())) as files:
         yield files
 
 

@@ -14,6 +14,7 @@ import typer
 
 from api.app.blobs import check_blobs
 from api.app.layout import read_marker
+from api.app.mail import mail_of
 from api.app.opening import open_ledger
 from api.cli.app import Data, app, settings
 from crypto.texts import counted
@@ -47,6 +48,7 @@ def serve(
     _check_proxies(config.proxies)
     read_marker(config)
     check_blobs(config)
+    mail = mail_of(config)
     ledger = open_ledger(config)  # so that what is wrong is said here, before a port is taken
     try:
         replication = ledger.database.replication()
@@ -75,7 +77,7 @@ def serve(
         signal.signal(number, lambda *_: sys.exit(0))
     if workers == 1:
         server = server_telling(
-            uvicorn.Config(create_app(lambda: ledger, data=config.data), **common), say
+            uvicorn.Config(create_app(lambda: ledger, data=config.data, mail=mail), **common), say
         )
         server.run([listening])
         return

@@ -19,37 +19,71 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from api.app.mail import mail_of
 from api.app.metrics import Metrics
 from api.app.opening import open_ledger
 from api.app.settings import Settings
 from api.app.witnesses import asking
-from api.http import appending, health, log, problems, readings, signing_in, views, writing
+from api.http import (
+    appending,
+    claims,
+    contacts,
+    health,
+    joining,
+    log,
+    own,
+    problems,
+    readings,
+    signing_in,
+    views,
+    writing,
+)
 from api.http.bodies import Bodies
 from api.http.bounded import Bounded
-from api.http.callers import caller
+from api.http.callers import caller, key_holder
 from api.http.direct import Direct
+from api.http.proofs import Proofs
 from api.http.shares import Addresses
 from api.http.uploads import Uploads
 from client.witnesses import WitnessConnection
+from people.mailing import MailSender
 from storage.cosigning import WitnessFeed
 from storage.feeding import feeding
 from storage.ledger import Ledger
+from storage.mail.port import Mail
 from storage.maintenance.garbage import GarbageCollector
 
-_ROUTED = (appending, readings, writing, views, signing_in, log, health)
+_ROUTED = (
+    appending,
+    readings,
+    writing,
+    claims,
+    views,
+    signing_in,
+    joining,
+    own,
+    contacts,
+    log,
+    health,
+)
 _FORMS = (
-    signing_in.SignInSent, views.LookupSent, views.QuestionSent, writing.SealSent, writing.SubjectsSent,
+    claims.OwnChartSent, contacts.ContactSent, contacts.ProofSent, joining.RegisterSent, *signing_in.FORMS, *own.FORMS, views.LookupSent,
+    views.QuestionSent, writing.SealSent, writing.SubjectsSent,
 )  # fmt: skip
 _ERRORS: tuple[type[Exception], ...] = (Exception, *(kind for kind, _ in problems.ERRORS))
 
 
 def create_app(
-    opening: Callable[[], Ledger], close: bool = True, data: Path | None = None
+    opening: Callable[[], Ledger],
+    close: bool = True,
+    data: Path | None = None,
+    mail: Mail | None = None,
 ) -> FastAPI:
     """The application; `opening` opens the ledger when it starts.
 
     It is closed when the application stops, unless it is somebody else's; closing finishes what was
-    accepted. `data`: the ledger's data directory, if what was staged there and never named is to be swept.
+    accepted. `data`: the ledger's data directory, if what was staged there and never named is to be swept. `mail`: where
+    mail goes, if it is to be sent.
     """
     metrics = Metrics()
 
@@ -59,10 +93,12 @@ def create_app(
         app.state.metrics = metrics
         app.state.bodies = Bodies()
         app.state.uploads = Uploads()
+        app.state.proofs = Proofs()
         with (
             _sweeping(ledger, data, metrics),
             feeding(ledger, metrics.followed),
             _witnessed(ledger, metrics),
+            nullcontext() if mail is None else MailSender(ledger, mail).running(metrics.mailed),
         ):
             yield
         if close:
@@ -129,7 +165,7 @@ def _witnessed(ledger: Ledger, metrics: Metrics) -> Iterator[None]:
 def serving() -> FastAPI:
     """The application by the settings of the environment."""
     settings = Settings()
-    return create_app(lambda: open_ledger(settings), data=settings.data)
+    return create_app(lambda: open_ledger(settings), data=settings.data, mail=mail_of(settings))
 
 
 def _by_session() -> list[tuple[str, str]]:
@@ -139,7 +175,7 @@ def _by_session() -> list[tuple[str, str]]:
         (route.path, method.lower())
         for route in routes
         for method in route.methods or ()
-        if any(one.call is caller for one in route.dependant.dependencies)
+        if any(one.call in (caller, key_holder) for one in route.dependant.dependencies)
     ]
 
 

@@ -2,12 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from api.http.problems import Problem
 from api.http.told import acting
 from identity.actors import Caller
+from identity.errors import KeyNeeded
 from identity.sessions import caller_of
 from storage.ledger import Ledger
 
@@ -19,6 +20,11 @@ def ledger_of(request: Request) -> Ledger:
 
 
 TheLedger = Annotated[Ledger, Depends(ledger_of)]
+
+
+def unstored(response: Response) -> None:
+    """Nobody on the way keeps the answer: it holds a token, a seed or codes."""
+    response.headers["Cache-Control"] = "no-store"
 
 
 def bearer(request: Request) -> str:
@@ -37,3 +43,13 @@ async def caller(request: Request, ledger: TheLedger) -> Caller:
 
 
 TheCaller = Annotated[Caller, Depends(caller)]
+
+
+async def key_holder(found: TheCaller) -> Caller:
+    """Who is signed in by a key; raises KeyNeeded for a session by password, in whose name nothing can be signed."""
+    if found.key is None:
+        raise KeyNeeded("what is to be signed is prepared in a session by key, got one by password")
+    return found
+
+
+TheKeyHolder = Annotated[Caller, Depends(key_holder)]

@@ -9,8 +9,8 @@ from client.operations import ACCOUNT, GROUP, HOSPITAL, PATIENT, RECORD, Operati
 from crypto.ids import ID_PATTERN
 from ledger.codes import HOSPITAL_ROLES, ROLES
 from ledger.event import BUNDLE_LIMIT
+from ledger.schema import DATE, base64_of
 from ledger.schema import TIME as TIME_TEXT
-from ledger.schema import base64_of
 from ledger.types import TYPES
 
 __all__ = [
@@ -166,15 +166,25 @@ _LISTED = {"type": "array", "items": _OBJECT}
 _MANY = {"minItems": 1, "maxItems": BUNDLE_LIMIT}
 _BODIES: dict[str, Extra] = {
     **dict.fromkeys(("chart", "content", "history", "log_token"), _SIGNED),
+    "claim": _object({"expect": _EXPECT}, born=_text(DATE.pattern), event=_EVENT, sig=_SIG),
+    "offer": _object({"born": _text(DATE.pattern), "expect": _EXPECT}, event=_EVENT, sig=_SIG),
+    "own_chart": _form("OwnChartSent"),
     "bundles": _object(events={"type": "array", "items": _EVENT, **_MANY}, sig=_SIG),
     "events": {"oneOf": [_SIGNED, {"type": "array", "items": _SIGNED, **_MANY}]},
     "export": _object(event=_EVENT, sig=_SIG, list={"type": "array", "items": {
         "type": "array", "prefixItems": [_text(f"rc_{ID_PATTERN}"), _VERSION], "minItems": 2, "maxItems": 2,
     }}),
+    "give_contact": _form("ContactSent"),
     "lookup": _form("LookupSent"),
+    "prove_contact": _form("ProofSent"),
+    "register": _form("RegisterSent"),
     "reserve": _form("SubjectsSent"),
+    "confirm_code": _form("ConfirmSent"),
+    "remove_code": _form("ProofSent"),
     "seal": _form("SealSent"),
-    "sign_in": _form("SignInSent"),
+    "set_password": _form("NewPasswordSent"),
+    "step_up": _form("StepUpSent"),
+    "sign_in": {"oneOf": [_form("SignInSent"), _form("PasswordSent")]},
     "stage": _BINARY,
     "why": _form("QuestionSent"),
 }  # fmt: skip
@@ -183,7 +193,7 @@ _APPENDED = _some(
     "appended", "entries", appended={"type": "integer"}, checkpoint={"type": "string"}, consistency=_TEXTS, entries=_LISTED
 )  # fmt: skip
 _ANSWERS: dict[str, Extra] = {
-    **dict.fromkeys(("bundles", "events"), _APPENDED),
+    **dict.fromkeys(("bundles", "claim", "events", "offer"), _APPENDED),
     "content": {},
     **dict.fromkeys(("holder", "hospital", "log"), _OBJECT),
     "history": _some(entries=_TEXTS, names=_OBJECT, receipt={"type": "string"}, restored=_TEXTS, seq={"type": "integer"}),
@@ -191,6 +201,10 @@ _ANSWERS: dict[str, Extra] = {
     "range": {},
     "reserve": _some(subjects=_LISTED),
     "seal": _some(labels={"type": "array"}, sealed=_OBJECT),
+    "sign_in": _some("account", "end", "token", **{
+        name: {"type": "string"} for name in ("account", "end", "session", "token")
+    }, assurance={"type": "integer"}),
+    "sign_ins": _LISTED,
 }  # fmt: skip
 """Forms of answers that their example alone doesn't show."""
 

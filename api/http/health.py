@@ -41,6 +41,9 @@ async def get_metrics(request: Request, ledger: TheLedger) -> Response:
     metrics.waiting.set(ledger.log.waiting)
     size = (await run_in_threadpool(ledger.head)).size
     metrics.size.set(size)
+    waiting, oldest = await run_in_threadpool(ledger.outbox.waiting)
+    metrics.mail_waiting.set(waiting)
+    metrics.mail_oldest.set(max(0, ledger.clock() - oldest) / 1000 if waiting else 0)
     if ledger.witnesses is not None:
         for one in await run_in_threadpool(witness_standings, ledger):
             metrics.behind.labels(one.name).set(one.behind)

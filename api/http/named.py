@@ -1,17 +1,21 @@
-"""What the path of a route names, by the name between its braces: ids of one kind each."""
+"""What the path of a route names, by the name between its braces: ids of one kind each. And what may follow it."""
 
 from typing import Annotated, Any
 
-from fastapi import Path
+from fastapi import Path, Query
 
-from client.operations import ACCOUNT, GROUP, HOSPITAL, PATIENT, RECORD
+from client.operations import ACCOUNT, GROUP, HOSPITAL, PATIENT, RECORD, SESSION_ID
 from crypto.ids import ID_PATTERN
+from people.applications import DOCTOR_STATES
 
 Account = Annotated[str, Path(pattern=f"^ac_{ID_PATTERN}$", examples=[ACCOUNT])]
 Group = Annotated[str, Path(pattern=f"^gp_{ID_PATTERN}$", examples=[GROUP])]
 Hospital = Annotated[str, Path(pattern=f"^hs_{ID_PATTERN}$", examples=[HOSPITAL])]
 Patient = Annotated[str, Path(pattern=f"^pt_{ID_PATTERN}$", examples=[PATIENT])]
 Record = Annotated[str, Path(pattern=f"^rc_{ID_PATTERN}$", examples=[RECORD])]
+Session = Annotated[str, Path(pattern=f"^ss_{ID_PATTERN}$", examples=[SESSION_ID])]
+State = Annotated[str, Query(pattern=f"^(|{'|'.join(DOCTOR_STATES)})$", examples=["pending"])]
 NAMED: dict[str, Any] = {
     "account": Account, "group": Group, "hospital": Hospital, "patient": Patient, "record": Record,
+    "session": Session, "state": State,
 }  # fmt: skip

@@ -20,8 +20,25 @@ from consent.explain import WORDS
 from consent.rules import named
 from crypto.errors import CryptoError
 from durable.errors import NotFound, StorageError
-from identity.errors import NotSignedIn
-from journeys.errors import AccessDenied, AlreadyUsed, Forbidden, NotThere, OverQuota, RecordsError
+from identity.errors import (
+    BadPassword,
+    FactorConflict,
+    KeyNeeded,
+    NotSignedIn,
+    SecondFactorNeeded,
+    Throttled,
+    WrongProof,
+)
+from journeys.errors import (
+    AccessDenied,
+    AlreadyUsed,
+    Forbidden,
+    NotClaimed,
+    NotThere,
+    OverQuota,
+    RecordsError,
+    TooManyTries,
+)
 from keeper.errors import KeeperRefused, KeeperUnavailable
 from ledger.errors import EventError, LedgerError, Refused
 from storage.errors import BlobError, BlobsUnavailable, Bug, OutcomeUnknown, Unavailable
@@ -54,6 +71,9 @@ PROBLEMS: dict[str, Kind] = {
         5,
     ),
     "bug": Kind(500, "Internal error; the server's log says more."),
+    "claim": Kind(
+        403, "The claim was not accepted; which of chart, code and birth date is wrong is not told."
+    ),
     "clock": Kind(503, "The server's clock is not trusted now; nothing was appended.", 5),
     "conflict": Kind(
         409, "Something is not as the event expects it to be, or another event has its id."
@@ -82,6 +102,8 @@ PROBLEMS: dict[str, Kind] = {
     "outcome_unknown": Kind(
         503, "It may or may not have been appended: send the same event again.", 1
     ),
+    "password": Kind(400, "This can't be a password."),
+    "proof": Kind(403, "The password, the code or the recovery code is wrong or was used already."),
     "quota": Kind(429, "This exceeds what one account may request within an hour.", 600),
     "range": Kind(416, "The range is not within this content."),
     "reading": Kind(400, "A reading was sent to a route that appends; it has a route of its own."),
@@ -92,12 +114,17 @@ PROBLEMS: dict[str, Kind] = {
         "The database lacks what was acknowledged; nothing is appended until its operator acts.",
         60,
     ),
+    "second_factor": Kind(403, "This role needs a second factor."),
     "signature": Kind(403, "The signature does not match the key and the message."),
     "skew": Kind(400, "The event's `at` is too far from the log's time."),
     "slow": Kind(408, "The request arrived too slowly."),
     "stopped": Kind(503, "The server is stopping; nothing was appended.", 2),
     "stream": Kind(400, "The event is in the wrong stream."),
+    "throttled": Kind(429, "Too many sign-ins failed; `seconds` says how long to wait."),
     "too_large": Kind(413, "The request is too large."),
+    "too_many_claims": Kind(
+        429, "Too many claims have failed; the detail says when to try again.", 60
+    ),
     "too_many_refusals": Kind(
         429, "Too many refused readings of this patient within an hour.", 600
     ),
@@ -117,10 +144,18 @@ class Problem(Exception):
 
 ERRORS: tuple[tuple[type[Exception], str], ...] = (
     (NotSignedIn, "not_signed_in"),
+    (Throttled, "throttled"),
+    (BadPassword, "password"),
+    (WrongProof, "proof"),
+    (SecondFactorNeeded, "second_factor"),
+    (FactorConflict, "conflict"),
+    (KeyNeeded, "forbidden"),
     (NotThere, "not_found"),
     (NotFound, "not_found"),
     (Forbidden, "forbidden"),
+    (NotClaimed, "claim"),
     (OverQuota, "quota"),
+    (TooManyTries, "too_many_claims"),
     (RecordsError, "malformed"),
     (EventError, "malformed"),
     (LedgerError, "malformed"),
@@ -156,6 +191,8 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, AlreadyUsed):
         receipt = {"receipt": error.receipt.decode()} if error.receipt else {}
         return Problem("already_used", str(error), seq=error.seq, **receipt)
+    if isinstance(error, Throttled):
+        return Problem("throttled", str(error), seconds=error.seconds)
     if isinstance(error, Refused):
         return Problem("skew" if error.code == "clock" else error.code, str(error))
     if isinstance(error, Unavailable) and error.code != "database":
@@ -202,8 +239,9 @@ def response_of(problem: Problem) -> Response:
     """The problem as a response."""
     kind = PROBLEMS[problem.kind]
     headers = {"Cache-Control": "no-store"}
-    if kind.retry_after:
-        headers["Retry-After"] = str(math.ceil(kind.retry_after))
+    wait = problem.members.get("seconds", kind.retry_after)
+    if wait:
+        headers["Retry-After"] = str(math.ceil(wait))
     if kind.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return Response(orjson.dumps(document(problem)), kind.status, headers, MEDIA_TYPE)

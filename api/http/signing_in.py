@@ -1,26 +1,37 @@
-"""Sessions: a challenge signed by a key gives a bearer token for what isn't an event. They leave no entry."""
+"""Sessions: a signed challenge, or a password and a code, gives a bearer token for what isn't an event."""
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from api.http.bodies import Sent, received
-from api.http.callers import TheLedger, bearer
+from api.http.bodies import Sent, json_body, received
+from api.http.callers import TheCaller, TheLedger, bearer, unstored
 from api.http.examples import serves
+from api.http.proofs import address_of, proofs_of
 from api.http.told import acting
 from client import operations
 from crypto.encoding import b64decode, b64encode
 from crypto.ids import ID_PATTERN
 from crypto.signing import SIGNATURE_BYTES
-from identity.sessions import CHALLENGE_BYTES, challenge, sign_in, sign_out
+from identity.proving import Proof
+from identity.sessions import CHALLENGE_BYTES, Session, challenge, sign_in, sign_out
+from identity.signing_in import SignIn, renew, sign_in_by_password, step_up
 from ledger.codes import ROLES
 from ledger.schema import HASH, base64_of
 from ledger.times import format_time
+from storage.ledger import Ledger
 
-router = APIRouter(tags=["sessions"])
+router = APIRouter(tags=["sessions"], dependencies=[Depends(unstored)])
+PASSWORD_CHARACTERS = 1_024
+"""Longest text that is looked at as a password; what is longer than a password may be is wrong, and tells no more."""
+Role = Annotated[str, Field(pattern=f"^({'|'.join(ROLES)})$")]
+Hospital = Annotated[str, Field(pattern=f"^(|hs_{ID_PATTERN})$")]
+Password = Annotated[str, Field(max_length=PASSWORD_CHARACTERS)]
+Code = Annotated[str, Field(pattern="^(|[0-9]{6})$")]
+Recovery = Annotated[str, Field(pattern="^(|[0-9A-Za-z -]{16,32})$")]
 
 
 class SignInSent(Sent):
@@ -29,8 +40,30 @@ class SignInSent(Sent):
     key: Annotated[str, Field(pattern=f"^k_{ID_PATTERN}$")]
     challenge: Annotated[str, Field(pattern=f"^{HASH.pattern}$")]
     value: Annotated[str, Field(pattern=f"^{base64_of(SIGNATURE_BYTES).pattern}$")]
-    role: Annotated[str, Field(pattern=f"^({'|'.join(ROLES)})$")]
-    hospital: Annotated[str, Field(pattern=f"^(|hs_{ID_PATTERN})$")] = ""
+    role: Role
+    hospital: Hospital = ""
+
+
+class PasswordSent(Sent):
+    """An account (its id or its e-mail address), a password, a code or recovery code, and the role in which to act."""
+
+    account: Annotated[str, Field(max_length=320)]
+    password: Password
+    code: Code = ""
+    recovery: Recovery = ""
+    role: Role
+    hospital: Hospital = ""
+
+
+class StepUpSent(Sent):
+    """A code or a recovery code."""
+
+    code: Code = ""
+    recovery: Recovery = ""
+
+
+FORMS = (SignInSent, PasswordSent, StepUpSent)
+"""The forms that the OpenAPI document names."""
 
 
 @serves(router, operations.CHALLENGE)
@@ -42,25 +75,60 @@ async def post_challenge(ledger: TheLedger) -> dict[str, str]:
 
 @serves(router, operations.SIGN_IN)
 async def post_session(request: Request, ledger: TheLedger) -> dict[str, Any]:
-    """A bearer token for 15 minutes, for whoever signed the challenge with a registered key."""
-    sent = await received(request, SignInSent)
-    nonce, value = (
-        b64decode(sent.challenge, CHALLENGE_BYTES),
-        b64decode(sent.value, SIGNATURE_BYTES),
-    )
-    session = await run_in_threadpool(
+    """A bearer token, for whoever signed the challenge with a registered key, or shows password and code."""
+    value = await json_body(request)
+    if isinstance(value, dict) and "password" in value:
+        sent = PasswordSent.model_validate(value)
+        proof = Proof(sent.password, sent.code, sent.recovery)
+        wanted = SignIn(sent.account, proof, sent.role, sent.hospital)
+        session = await proofs_of(request).beside(
+            sign_in_by_password, ledger, wanted, address_of(request)
+        )
+    else:
+        session = await _by_key(ledger, SignInSent.model_validate(value))
+    acting(session.caller.account)
+    return session_json(session)
+
+
+async def _by_key(ledger: Ledger, sent: SignInSent) -> Session:
+    nonce = b64decode(sent.challenge, CHALLENGE_BYTES)
+    value = b64decode(sent.value, SIGNATURE_BYTES)
+    return await run_in_threadpool(
         sign_in, ledger, ledger.tokens, sent.key, nonce, value, sent.role, sent.hospital
     )
-    acting(session.caller.account)
-    return {
-        "account": session.caller.account,
-        "end": format_time(session.end),
-        "token": session.token,
-    }
+
+
+def session_json(session: Session) -> dict[str, Any]:
+    """A session with its token; of one by password also its id, and how sure it is."""
+    caller = session.caller
+    told: dict[str, Any] = {
+        "account": caller.account, "end": format_time(session.end), "token": session.token,
+    }  # fmt: skip
+    if caller.session is not None:
+        told |= {"assurance": caller.session.assurance, "session": caller.session.id}
+    return told
 
 
 @serves(router, operations.SIGN_OUT)
 async def delete_session(request: Request, ledger: TheLedger) -> Response:
     """End the session of the bearer token."""
-    await run_in_threadpool(sign_out, ledger.tokens, bearer(request), ledger.clock())
+    await run_in_threadpool(sign_out, ledger, ledger.tokens, bearer(request))
     return Response(status_code=204)
+
+
+@serves(router, operations.STEP_UP)
+async def post_step_up(request: Request, ledger: TheLedger, caller: TheCaller) -> dict[str, Any]:
+    """The same session by password, sure of its owner for five minutes, with another token."""
+    sent = await received(request, StepUpSent)
+    proof = Proof(code=sent.code, recovery=sent.recovery)
+    return session_json(
+        await proofs_of(request).beside(
+            step_up, ledger, caller, bearer(request), proof, address_of(request)
+        )
+    )
+
+
+@serves(router, operations.RENEW)
+async def post_renewal(request: Request, ledger: TheLedger, caller: TheCaller) -> dict[str, Any]:
+    """The same session by password with another token; the one that was sent is dead."""
+    return session_json(await run_in_threadpool(renew, ledger, caller, bearer(request)))

@@ -58,8 +58,12 @@ def _answering(query: Query[Any]) -> Callable[..., Any]:
     needed = {"ledger": TheLedger, "caller": TheCaller}
     needed |= {name: NAMED[name] for name in list(signature(query.answer).parameters)[2:]}
     told = [
-        Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind) for name, kind in needed.items()
-    ]
+        Parameter(
+            name, Parameter.KEYWORD_ONLY, annotation=kind,
+            default="" if name in query.asks else Parameter.empty,
+        )
+        for name, kind in needed.items()
+    ]  # fmt: skip
     answer.__signature__ = Signature(told)  # type: ignore[attr-defined]
     answer.__name__ = f"get_{query.path.rpartition('/')[2].strip('{}')}"
     answer.__doc__ = f"{query.what[0].upper()}{query.what[1:]}."

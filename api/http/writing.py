@@ -7,7 +7,7 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from api.http.bodies import Sent, received, upload_pieces
-from api.http.callers import TheCaller, TheLedger
+from api.http.callers import TheKeyHolder, TheLedger
 from api.http.examples import serves
 from api.http.named import Patient
 from api.http.uploads import Uploads, waiting
@@ -15,6 +15,7 @@ from client import forms, operations
 from crypto.ids import ID_PATTERN
 from journeys.sealing import TEXT_BYTES, seal_texts
 from ledger.codes import LABELS
+from ledger.schema import DATE
 from people.reserving import SUBJECTS, Subject, reserve_counted
 from records.uploads import BLOB_LIMIT, stage
 
@@ -33,6 +34,7 @@ class SubjectSent(Sent):
     event: EventId
     texts: Texts = {}
     identifier: Annotated[str, Field(max_length=512)] = ""
+    birth: Annotated[str, Field(pattern=f"^(|{DATE.pattern})$")] = ""
 
 
 class SubjectsSent(Sent):
@@ -54,21 +56,21 @@ class SealSent(Sent):
 
 @serves(router, operations.SUBJECTS)
 async def post_subjects(
-    request: Request, ledger: TheLedger, caller: TheCaller
+    request: Request, ledger: TheLedger, caller: TheKeyHolder
 ) -> dict[str, list[dict[str, object]]]:
     """Reserve ids of patients, accounts, groups or hospitals with their keys; sealed fields come back.
 
     A patient whose `identifier` the hospital has registered already comes back as `known`, under that id.
     """
     sent = await received(request, SubjectsSent)
-    subjects = [Subject(s.id, s.event, s.texts, s.identifier) for s in sent.subjects]
+    subjects = [Subject(s.id, s.event, s.texts, s.identifier, s.birth) for s in sent.subjects]
     made = await run_in_threadpool(reserve_counted, ledger, caller, subjects)
     return {"subjects": [forms.RESERVED.encode(one) for one in made]}
 
 
 @serves(router, operations.SEAL)
 async def post_seal(
-    patient: Patient, request: Request, ledger: TheLedger, caller: TheCaller
+    patient: Patient, request: Request, ledger: TheLedger, caller: TheKeyHolder
 ) -> dict[str, object]:
     """Sealed fields and label codes for an event that is about to be signed; sealing only, never opening.
 
@@ -86,7 +88,7 @@ async def post_blob(
     patient: Patient,
     request: Request,
     ledger: TheLedger,
-    caller: TheCaller,
+    caller: TheKeyHolder,
     record: Annotated[str, Query(pattern=f"^(|rc_{ID_PATTERN})$")] = "",
 ) -> Any:
     """Content in, encrypted on the way; what the event must say of it comes back.

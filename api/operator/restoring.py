@@ -43,6 +43,7 @@ def accept_restore(ledger: Ledger, operator: Actor, trusted: Path) -> Restored:
         "root": b64encode(head.root),
         "size": head.size,
     }
+    ledger.outbox.forget()  # what waited in it may have been sent since it was copied
     event = operator.event("ledger.restored", "ledger", body, ledger.clock())
     seq = append(ledger, operator, [event])[0].link.seq
     restored, first = ledger.receipts_now((seq, 0))

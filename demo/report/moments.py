@@ -200,6 +200,8 @@ _TELLERS: dict[str, Callable[[_Telling, Mapping[str, Any]], str]] = {
     "record.shown": _Telling.shown,
     "record.carried": lambda told, body: "opens a record to correct it",
     "patient.registered": lambda told, body: "opens the chart",
+    "claim.offered": lambda told, body: "sends a code to claim the chart with",
+    "patient.claimed": lambda told, body: "claims the chart",
     "chart.opened": lambda told, body: "looks at the list of records",
     "history.opened": lambda told, body: "looks at everything that was done",
     "chart.exported": lambda told, body: "downloads a copy of the whole chart",

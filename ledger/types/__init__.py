@@ -11,6 +11,8 @@ from ledger.rows import ROW_TYPES, Look, Row
 from ledger.types import (
     access,
     accounts,
+    applications,
+    claims,
     groups,
     hospitals,
     log,
@@ -18,6 +20,7 @@ from ledger.types import (
     readers,
     readings,
     records,
+    sessions,
     staff,
 )
 from ledger.types.declaration import EventType
@@ -25,7 +28,21 @@ from ledger.types.declaration import EventType
 if TYPE_CHECKING:  # made of the registry, as that is of the types
     from ledger.entry import Entry
 
-AREAS = (access, accounts, groups, hospitals, log, patients, readers, readings, records, staff)
+AREAS = (
+    access,
+    accounts,
+    applications,
+    claims,
+    groups,
+    hospitals,
+    log,
+    patients,
+    readers,
+    readings,
+    records,
+    sessions,
+    staff,
+)
 """The modules of this package that declare types."""
 
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from ledger.directory import Account, Member
+from ledger.directory import Account, Hospital, Member, was_approved
 from ledger.errors import Refused
 from ledger.rows import Look, kind_of_id
 from ledger.times import parse_time
@@ -34,16 +34,19 @@ def known_account(event: "Event", look: Look) -> Account:
 
 
 def known_reader(reader: str, look: Look) -> None:
-    """A person, a group or a hospital that an entry registered."""
+    """A person, a group or a hospital that an entry registered; of hospitals that applied, one that was approved."""
     kind = kind_of_id(reader)
-    if kind is None or look.get(kind, reader) is None:
+    row: object = None if kind is None else look.get(kind, reader)
+    if row is None or (isinstance(row, Hospital) and not was_approved(row, look)):
         raise Refused("unknown", f"got {reader}, which no entry registered")
 
 
-def active_member(event: "Event", role: str, hospital: str, look: Look) -> None:
-    """The account that the body names holds the role there."""
+def active_member(
+    event: "Event", role: str, hospital: str, look: Look, time: int | None = None
+) -> None:
+    """The account that the body names holds the role there: at `time` (Unix ms), or unless it was ended."""
     member = look.get(Member, event.body["account"], role, hospital)
-    if member is None or not member.active:
+    if member is None or not member.active or (time is not None and not member.holds(time)):
         raise Refused("unknown", f"got {event.body['account']}, who is not an active {role} here")
 
 

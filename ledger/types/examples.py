@@ -19,6 +19,8 @@ class Sample(Protocol):
     """32 bytes, base64; so is `reply`, a public key to seal an answer with."""
     reply: str
     labels: list[str]
+    claim: str
+    """The public key of a claim code."""
 
     def id(self, prefix: str, number: int = 1) -> str:
         """A fixed id; the first of each kind is the one that examples are about."""
@@ -34,6 +36,10 @@ class Sample(Protocol):
 
     def proof(self, role: str) -> str:
         """The proof of possession of that key."""
+        ...
+
+    def claimed(self, role: str) -> str:
+        """That code's signature for the account that acts in this role, on the chart of the first patient."""
         ...
 
     def refused(self, name: str) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def _may_join(event: "Event", time: int, origin: str, look: Look) -> None:
     if member is not None and member.active:
         raise Refused("conflict", f"{account} is already in {member.group}")
     doctor = look.get(Member, account, "doctor", event.subject)
-    if doctor is None or not doctor.active:
+    if doctor is None or not doctor.holds(time):
         raise Refused("unknown", f"got {account}, who is not an active doctor here")
 
 

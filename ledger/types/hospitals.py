@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING
 
 from ledger.codes import HOSPITAL, body
-from ledger.directory import Hospital
+from ledger.directory import Hospital, HospitalApplication
 from ledger.errors import Refused
-from ledger.rows import Look, Row, Wanted, row_of_id
+from ledger.rows import Look, Row, Wanted, row_named, row_of_id
 from ledger.schema import PUBLIC_NAME, TIME_ZONE
-from ledger.types.declaration import EventType, nothing
+from ledger.types.declaration import EventType
 from ledger.types.examples import Example
 
 if TYPE_CHECKING:
@@ -16,16 +16,32 @@ if TYPE_CHECKING:
 
 
 def _approved_ids(event: "Event", look: Look) -> list[str]:
-    """A suspended hospital is approved again, under its id."""
+    """A suspended hospital is approved again, and one that applied for the first time, under its id."""
     hospital = event.body["hospital"]
     known = look.get(Hospital, hospital)
     return [] if known and not known.active else [hospital]
 
 
+def _may_approve(event: "Event", time: int, origin: str, look: Look) -> None:
+    applied = look.get(HospitalApplication, event.body["hospital"])
+    if applied is not None and applied.state == "declined":
+        raise Refused(
+            "conflict", f"{event.body['hospital']} was declined by entry {applied.decided}; whoever "
+            "applied may apply again, which makes a new id"
+        )  # fmt: skip
+
+
 def _approved(entry: "Entry", look: Look) -> list[Row]:
-    hospital = entry.event.body["hospital"]
-    before = look.get(Hospital, hospital)
-    return [Hospital(hospital, entry.link.seq, True, bool(before and before.has_admin))]
+    hospital, seq = entry.event.body["hospital"], entry.link.seq
+    before, applied = look.get(Hospital, hospital), look.get(HospitalApplication, hospital)
+    rows: list[Row] = [Hospital(hospital, seq, True, bool(before and before.has_admin))]
+    if applied is not None and applied.state == "pending":
+        rows.append(applied._replace(state="approved", decided=seq))
+    return rows
+
+
+def _applied_for(event: "Event") -> list[Wanted]:
+    return [row_named(HospitalApplication, event.body["hospital"])]
 
 
 HOSPITAL_APPROVED = EventType(
@@ -35,10 +51,10 @@ HOSPITAL_APPROVED = EventType(
     body(hospital=HOSPITAL, name=PUBLIC_NAME, time_zone=TIME_ZONE),
     creates=("hospital",),
     ids=_approved_ids,
-    rule=nothing,
+    rule=_may_approve,
     fold=_approved,
-    changes=(Hospital,),
-    wants=nothing,
+    changes=(Hospital, HospitalApplication),
+    wants=_applied_for,
     example=Example("operator", lambda sample: {
         "hospital": sample.id("hs"), "name": "Charité № 1", "time_zone": "Europe/Berlin",
     }),

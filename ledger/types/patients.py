@@ -2,13 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
+from crypto.encoding import b64decode
 from ledger.codes import ACCOUNT, PATIENT, PURPOSE, TRUE, body
 from ledger.directory import Account, Patient
-from ledger.editions import STRICTER
+from ledger.editions import PEOPLE, STRICTER
 from ledger.errors import Refused
 from ledger.policies import Policy, edition_in_force
 from ledger.rows import Look, Row, Wanted, row_of_id
-from ledger.schema import MIDNIGHT, SEALED, Kind
+from ledger.schema import MIDNIGHT, SEALED, Kind, base64_of
 from ledger.times import parse_time
 from ledger.types.checks import own_stream, rising
 from ledger.types.declaration import EventType, nothing
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from ledger.entry import Entry
     from ledger.event import Event
 
+CLAIM = base64_of(32)
+"""The public key of a claim code."""
 _AGES: dict[str, Kind] = {
     "adult": TRUE, "adult_from": MIDNIGHT, "deceased": TRUE, "name": SEALED, "teen_from": MIDNIGHT,
 }  # fmt: skip
@@ -62,8 +65,16 @@ def _registered(entry: "Entry", look: Look) -> list[Row]:
     rows: list[Row] = []
     if event.role != "service":
         rows.append(Account(body["account"], seq, event.hospital))
-    rows.append(Patient(body["patient"], body["account"], event.hospital, seq, *_ages(body, seq)))
+    row = Patient(body["patient"], body["account"], event.hospital, seq, *_ages(body, seq))
+    rows.append(with_claim(row, event, seq) if "claim" in body else row)
     return rows
+
+
+def with_claim(row: Patient, event: "Event", seq: int) -> Patient:
+    """A chart whose claim code is, from entry `seq` on, the one that the event names."""
+    return row._replace(
+        offered=seq, offerer=event.hospital, claim=b64decode(event.body["claim"], 32)
+    )
 
 
 def _account(event: "Event") -> list[Wanted]:
@@ -92,10 +103,44 @@ PATIENT_REGISTERED = EventType(
 )  # fmt: skip
 
 
+PATIENT_REGISTERED_2 = EventType(
+    "patient.registered",
+    "patient",
+    ("doctor", "hospital_admin", "hospital_system", "service"),
+    body(_AGES | {"claim": CLAIM}, account=ACCOUNT, patient=PATIENT, purpose=PURPOSE),
+    v=2,
+    since=PEOPLE,
+    action="register",
+    about="chart",
+    gate_rule=nothing,
+    creates=("patient",),
+    ids=_registered_ids,
+    rule=_may_register,
+    fold=_registered,
+    changes=(Account, Patient),
+    wants=_account,
+    example=Example("doctor", lambda sample: {
+        "account": sample.account("person"), "adult": True, "claim": sample.claim,
+        "name": sample.sealed, "patient": sample.id("pt"), "purpose": "TREAT",
+    }),
+)  # fmt: skip
+
+
 def _known(event: "Event", policy: Policy, look: Look) -> None:
-    """Before STRICTER, a correction of a chart that nobody registered was permitted and changed nothing."""
-    if look.get(Patient, event.subject) is None and edition_in_force(look) >= STRICTER:
+    """Before STRICTER, a correction of a chart that nobody registered was permitted and changed nothing.
+
+    Of a chart that was claimed, no hospital makes the patient younger: nobody is locked out of the own chart.
+    """
+    patient = look.get(Patient, event.subject)
+    if patient is None and edition_in_force(look) >= STRICTER:
         raise Refused("unknown", f"there is no patient {event.subject} to correct")
+    if patient is None or not patient.claimed:
+        return
+    teen, adult, _ = _ages(event.body, 0)
+    if teen > patient.teen_from or adult > patient.adult_from:
+        raise Refused(
+            "conflict", f"{event.subject} was claimed: a correction makes its patient no younger"
+        )
 
 
 def _may_correct(event: "Event", time: int, origin: str, look: Look) -> None:

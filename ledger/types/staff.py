@@ -2,9 +2,18 @@
 
 from typing import TYPE_CHECKING
 
-from ledger.codes import ACCOUNT, body
-from ledger.directory import Group, GroupMember, Hospital, Member, is_staff
-from ledger.editions import STRICTER
+from ledger.codes import ACCOUNT, GROUP, PROFESSION, body
+from ledger.directory import (
+    DoctorApplication,
+    Group,
+    GroupMember,
+    Hospital,
+    HospitalApplication,
+    Member,
+    is_staff,
+    was_approved,
+)
+from ledger.editions import PEOPLE, STRICTER
 from ledger.errors import Refused
 from ledger.policies import edition_in_force
 from ledger.rows import Look, Row, Wanted, row_named, row_of_id, rows_in
@@ -35,7 +44,7 @@ def _ended(role: str) -> Fold:
 def _may_audit(event: "Event", time: int, origin: str, look: Look) -> None:
     known_account(event, look)
     rising(event, "start", "end")
-    if is_staff(event.body["account"], look):
+    if is_staff(event.body["account"], time, look):
         raise Refused("role", f"got {event.body['account']}, who acts for a hospital; an auditor acts "
                       "for none")  # fmt: skip
 
@@ -90,9 +99,9 @@ AUDITOR_ENDED = EventType(
 def _may_join(event: "Event", time: int, origin: str, look: Look) -> None:
     """Somebody gets a role at the hospital whose stream this is."""
     known_account(event, look)
-    _no_auditor(event, time, look)
+    no_auditor(event, time, look)
     hospital = look.get(Hospital, event.subject)
-    if hospital is None:
+    if hospital is None or not was_approved(hospital, look):
         raise Refused("unknown", f"got the hospital {event.subject}, which no entry approved")
     if event.role == "operator":
         if hospital.has_admin:
@@ -101,7 +110,7 @@ def _may_join(event: "Event", time: int, origin: str, look: Look) -> None:
         own_hospital(event, time, origin, look)
 
 
-def _no_auditor(event: "Event", time: int, look: Look) -> None:
+def no_auditor(event: "Event", time: int, look: Look) -> None:
     """From STRICTER on, nobody whose term as an auditor lasts or is to come joins a hospital."""
     if edition_in_force(look) < STRICTER:
         return
@@ -116,7 +125,7 @@ def _may_end(role: str) -> Rule:
 
     def rule(event: "Event", time: int, origin: str, look: Look) -> None:
         own_hospital(event, time, origin, look)
-        active_member(event, role, event.subject, look)
+        active_member(event, role, event.subject, look, time)
 
     return rule
 
@@ -138,7 +147,8 @@ def _joining(role: str) -> Wants:
 
 def _first_admin(event: "Event") -> list[Wanted]:
     """And the hospital, which the operator who appoints isn't of."""
-    return [row_of_id(event.subject), *_joining("hospital_admin")(event)]
+    applied = row_named(HospitalApplication, event.subject)
+    return [row_of_id(event.subject), applied, *_joining("hospital_admin")(event)]
 
 
 def _joined(role: str) -> Fold:
@@ -207,15 +217,49 @@ SYSTEM_ENDED = EventType(
 )
 
 
+def _may_approve(event: "Event", time: int, origin: str, look: Look) -> None:
+    """And the department is one of the hospital's, and the end is yet to come."""
+    _may_join(event, time, origin, look)
+    body = event.body
+    group = look.get(Group, body["group"]) if "group" in body else None
+    if "group" in body and (group is None or group.hospital != event.subject):
+        raise Refused(
+            "unknown", f"got the group {body['group']}, which is not one of {event.subject}"
+        )
+    if "end" in body and parse_time(body["end"]) <= time:
+        raise Refused(
+            "malformed", f"got the end {body['end']}, expected one after {format_time(time)}"
+        )
+
+
 def _doctor_approved(entry: "Entry", look: Look) -> list[Row]:
-    """Whoever is approved again is in no group any more: neither whoever left, nor whoever was suspended."""
-    event = entry.event
-    before = look.get(Member, event.body["account"], "doctor", event.subject)
-    rows = list(_joined("doctor")(entry, look))
-    return rows if before is None or before.active else [*rows, *_groups_left(entry, look)]
+    """Whoever is approved again is in no group any more but the one that is named: neither whoever left, nor
+    whoever was suspended or whose approval ran out."""
+    event, body, seq = entry.event, entry.event.body, entry.link.seq
+    account, hospital = body["account"], event.subject
+    before = look.get(Member, account, "doctor", hospital)
+    end = parse_time(body["end"]) if "end" in body else 0
+    member = Member(
+        account, "doctor", hospital, seq, True, 0, end, body.get("profession", ""), False
+    )
+    again = before is not None and not before.holds(entry.time)
+    groups = {row.group: row for row in (_groups_left(entry, look) if again else ())}
+    if "group" in body:
+        groups[body["group"]] = GroupMember(account, body["group"], seq, True)
+    return [member, *groups.values(), *decided(entry, look, "approved")]
 
 
-def _groups_left(entry: "Entry", look: Look) -> list[Row]:
+def decided(entry: "Entry", look: Look, state: str) -> list[Row]:
+    """The account's application to the hospital whose stream it is, as decided, where one waits."""
+    body = entry.event.body
+    applied = look.get(DoctorApplication, body["account"], entry.event.subject)
+    if applied is None or applied.state != "pending":
+        return []
+    reason = body.get("reason", "")
+    return [applied._replace(state=state, decided=entry.link.seq, reason=reason)]
+
+
+def _groups_left(entry: "Entry", look: Look) -> list[GroupMember]:
     """The memberships in this hospital's groups that end with this event; before STRICTER they stayed."""
     if edition_in_force(look) < STRICTER:
         return []
@@ -233,17 +277,46 @@ def _and_groups(wants: Wants) -> Wants:
     return lambda event: [*wants(event), rows_in(GroupMember, event.body["account"])]
 
 
-DOCTOR_APPROVED = EventType(
+def _approving(event: "Event") -> list[Wanted]:
+    """And the application that it answers, and the department."""
+    applied = row_named(DoctorApplication, event.body["account"], event.subject)
+    group = [row_named(Group, event.body["group"])] if "group" in event.body else []
+    return [*_and_groups(_joining("doctor"))(event), applied, *group]
+
+
+DOCTOR_APPROVED_V1 = EventType(
     "doctor.approved",
     "hospital",
     ("hospital_admin",),
     _ACCOUNT,
     rule=_may_join,
     fold=_doctor_approved,
-    changes=(Member, GroupMember),
-    wants=_and_groups(_joining("doctor")),
+    changes=(Member, GroupMember, DoctorApplication),
+    wants=_approving,
     example=_DOCTOR,
 )
+
+DOCTOR_APPROVED = EventType(
+    "doctor.approved",
+    "hospital",
+    ("hospital_admin",),
+    body({"end": TIME, "group": GROUP}, account=ACCOUNT, profession=PROFESSION),
+    v=2,
+    since=PEOPLE,
+    rule=_may_approve,
+    fold=_doctor_approved,
+    changes=(Member, GroupMember, DoctorApplication),
+    wants=_approving,
+    example=Example("hospital_admin", lambda sample: {
+        "account": sample.account("doctor"), "end": TERM["end"], "group": sample.id("gp"),
+        "profession": "nurse",
+    }),
+)  # fmt: skip
+
+
+def _doctor_suspended(entry: "Entry", look: Look) -> list[Row]:
+    return [row._replace(suspended=True) for row in _ended("doctor")(entry, look)]
+
 
 DOCTOR_SUSPENDED = EventType(
     "doctor.suspended",
@@ -251,16 +324,25 @@ DOCTOR_SUSPENDED = EventType(
     ("hospital_admin",),
     _ACCOUNT,
     rule=_may_end("doctor"),
-    fold=_ended("doctor"),
+    fold=_doctor_suspended,
     changes=(Member,),
     wants=_held("doctor"),
     example=_DOCTOR,
 )
 
 
+def _may_leave(event: "Event", time: int, origin: str, look: Look) -> None:
+    """From PEOPLE on, whoever is suspended or whose approval ran out can be ended, too."""
+    own_hospital(event, time, origin, look)
+    member = look.get(Member, event.body["account"], "doctor", event.subject)
+    if member is None or not member.suspended or edition_in_force(look) < PEOPLE:
+        active_member(event, "doctor", event.subject, look)
+
+
 def _doctor_ended(entry: "Entry", look: Look) -> list[Row]:
     """Whoever leaves a hospital leaves its groups."""
-    return [*_ended("doctor")(entry, look), *_groups_left(entry, look)]
+    gone = [row._replace(suspended=False) for row in _ended("doctor")(entry, look)]
+    return [*gone, *_groups_left(entry, look)]
 
 
 DOCTOR_ENDED = EventType(
@@ -268,7 +350,7 @@ DOCTOR_ENDED = EventType(
     "hospital",
     ("hospital_admin",),
     _ACCOUNT,
-    rule=_may_end("doctor"),
+    rule=_may_leave,
     fold=_doctor_ended,
     changes=(Member, GroupMember),
     wants=_and_groups(_held("doctor")),

@@ -41,7 +41,11 @@ from storage.logkeys import keys_in, keys_there, standing
 from storage.maintenance import manifest, snapshot
 from storage.maintenance.garbage import sweep_keys
 from storage.maintenance.scrub import Finding
+from storage.outbox import Outbox
+from storage.sql import schema
+from storage.sql.database import Database
 from storage.sql.entries import EntryStore, Head
+from storage.sql.sessions import Sessions
 from storage.start import check_start
 from storage.stores import Stores, checked, first_good, read_apart
 
@@ -176,14 +180,24 @@ def _copy_log(stores: Stores, path: Path, now: int) -> tuple[BackedUp, Sequence[
     try:
         log = EntryStore(copy)
         sweep_keys(Stores(copy, log, KeyTable(copy), stores.blobs, stores.vkeys), FAR_FUTURE_MS)
+        _leave_out_sessions(copy)
+        Outbox(copy).forget()
         with copy.read() as connection:
             head = check_start(log, connection, keys_there(stores.vkeys), None, older=True)
             vkeys = keys_in(log, connection)
-            schema = snapshot.revision_of(connection)
+            revision = snapshot.revision_of(connection)
     finally:
         copy.close()
     snapshot.seal(path)
-    return BackedUp(head.origin, head.size, b64encode(head.root), schema, now), list(vkeys)
+    return BackedUp(head.origin, head.size, b64encode(head.root), revision, now), list(vkeys)
+
+
+def _leave_out_sessions(copy: Database) -> None:
+    """Whoever signed out stays out of what is restored; an older schema has none."""
+    with copy.read() as connection:
+        there = {table.name for table in snapshot.tables(connection)}
+    if schema.sessions.name in there:
+        Sessions(copy).sweep(FAR_FUTURE_MS, FAR_FUTURE_MS)
 
 
 def _copy_blobs(

@@ -86,7 +86,7 @@ def sweep(stores: Stores, data: Path, now: int, check: Check = lambda: None) -> 
     for member in stores.blobs.members():
         found = _asked(member, swept, lambda store: store.sweep(before))
         swept.files += [f"{member.name}: {one}" if member.name else one for one in found or ()]
-    for folder in (data, data / "keeper", data / "people"):
+    for folder in (data, data / "keeper", data / "people", data / "mail"):
         for path in leftovers(folder, before) if folder.is_dir() else ():
             path.unlink(missing_ok=True)
             swept.files.append(path.name)

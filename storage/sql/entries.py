@@ -269,6 +269,14 @@ class EntryStore:
         found = connection.exec_driver_sql(statement, (name, since, below))
         return [bytes(row[0]) for row in found]
 
+    def tail(self, connection: Connection, name: str, count: int) -> list[bytes]:
+        """The stored bytes of a stream's last entries, at most `count`, the newest first."""
+        statement = self.database.sql(
+            "SELECT e.raw FROM streams s JOIN entries e ON e.stream = s.id "
+            "WHERE s.name = ? ORDER BY e.stream_seq DESC LIMIT ?"
+        )
+        return [bytes(row[0]) for row in connection.exec_driver_sql(statement, (name, count))]
+
     def last_hashes(self, connection: Connection, size: int) -> bytes:
         """The hashes of the last level-0 tile of a log of `size`; empty for an empty log."""
         if not size:

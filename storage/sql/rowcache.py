@@ -21,6 +21,7 @@ from ledger.rows import (
     Name,
     Row,
     Rows,
+    Wanted,
     kind_of_id,
     row_name,
 )
@@ -130,7 +131,9 @@ class RowCache(Rows):
         rows.update(n for p in proposals for n in needs(p.event))
         rows.update(n for event in asking for n in consent_needs(event, groups[event.actor]))
         self._ask(rows)
-        self._ask({name for p in proposals for name in next_needs(p.event, self._rows)})
+        nexts = {one for p in proposals for one in next_needs(p.event, self._rows)}
+        self._ask({one[:2] for one in nexts if not one.together})
+        self._ask_groups({one[:2] for one in nexts if one.together})
         self._ask_live({n for event in asking for n in live_needs(event, groups[event.actor])})
 
     def _forget(self) -> None:
@@ -230,11 +233,13 @@ def needs(event: Event) -> Iterator[Name]:
     yield from (one[:2] for one in event.type.wants(event) if not one.together)
 
 
-def next_needs(event: Event, rows: Mapping[type, Mapping[tuple[str, ...], Row]]) -> Iterator[Name]:
-    """The rows to which those that `event` wants lead, as far as `rows` has these."""
+def next_needs(
+    event: Event, rows: Mapping[type, Mapping[tuple[str, ...], Row]]
+) -> Iterator[Wanted]:
+    """The rows, and groups of rows, to which those that `event` wants lead, as far as `rows` has these."""
     for one in event.type.wants(event):
         if one.then is not None and (known := rows[one.kind].get(one.fields)) is not None:
-            yield one.then(known)[:2]
+            yield one.then(known)
 
 
 def _duty(event: Event) -> bool:

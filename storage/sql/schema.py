@@ -114,9 +114,55 @@ unit_homes = _table(
 Index("unit_homes_of_patient", unit_homes.c.patient)
 witnesses = _table("witnesses", "patient", patient=Text, since=BigInteger, traits=Text)
 """Name, birth date and sex of a patient as keyed hashes, beside the identifiers. Not in the log, not a view."""
+credentials = _table("credentials", "account", account=Text, password=Text, version=BigInteger)
+"""An account's password, hashed, and how often its factors have changed. This and what follows up to `throttles` is
+neither in the log nor a view."""
+factors = _table(
+    "factors", "account", account=Text, seed=LargeBinary, step=BigInteger, since=BigInteger
+)
+"""The seed of an account's one-time codes, sealed; the last step whose code was used; 0 as long as no code was shown."""
+recovery_codes = _table("recovery_codes", "account hash", account=Text, hash=LargeBinary)
+"""An account's recovery codes that are left, as keyed hashes."""
+sessions = _table(
+    "sessions", "session", session=Text, token=LargeBinary, account=Text, role=Text, hospital=Text,
+    assurance=Integer, means=Text, created=BigInteger, used=BigInteger, strong_until=BigInteger,
+    address=LargeBinary,
+)  # fmt: skip
+"""Sessions by password, under the SHA-256 of their tokens; of the address a keyed hash."""
+Index("sessions_by_token", sessions.c.token, unique=True)
+Index("sessions_of_account", sessions.c.account)
+throttles = _table(
+    "throttles", "kind name", kind=Text, name=LargeBinary, failures=Integer, counted=BigInteger,
+    until=BigInteger, locked=Boolean,
+)  # fmt: skip
+"""Failed sign-ins by account, by address, and by both, under keyed hashes of their names."""
 cosignatures = _table("cosignatures", "size", size=BigInteger, lines=LargeBinary)
 """The cosignatures, as signature lines, under which a published checkpoint met the policy; kept for ever, as it is."""
 log_witnesses = _table(
     "log_witnesses", "witness", witness=Text, size=BigInteger, time=BigInteger, problem=Text
 )
 """How far each witness of this log is, by name and id of its key: what it last cosigned and when, and what is wrong."""
+contacts = _table("contacts", "account", account=Text, sealed=LargeBinary, proved_at=BigInteger)
+"""The proved e-mail address and language of an account, sealed under the identity root. Not in the log, not a view."""
+addresses = _table("addresses", "hash", hash=LargeBinary, account=Text)
+"""Whose a proved address is, by its keyed hash: one account an address."""
+Index("addresses_of_account", addresses.c.account)
+contact_proofs = _table(
+    "contact_proofs", "code", code=LargeBinary, account=Text, sealed=LargeBinary,
+    address=LargeBinary, ending=BigInteger,
+)  # fmt: skip
+"""Addresses that wait to be proved, by the SHA-256 of the code that was sent there; one an account."""
+Index("contact_proofs_of_account", contact_proofs.c.account)
+outbox = _table(
+    "outbox", "id", id=Text, account=Text, kind=Text, params=Text, sealed=LargeBinary,
+    address=LargeBinary, created=BigInteger, tries=Integer, next_try=BigInteger, outcome=Text, ended=BigInteger,
+)  # fmt: skip
+"""What people are to be told, from the act to some days after it was sent; see `storage.outbox`. Not a view."""
+WAITING = text("outcome = ''")
+Index("outbox_waiting", outbox.c.next_try, sqlite_where=WAITING, postgresql_where=WAITING)
+Index("outbox_ended", outbox.c.ended)
+Index("outbox_of_account", outbox.c.account)
+ELSEWHERE = text("length(address) > 0")
+Index("outbox_elsewhere", outbox.c.address, sqlite_where=ELSEWHERE, postgresql_where=ELSEWHERE)
+told_once = _table("told_once", "what", what=Text)
+"""What was told and is never told again, by ids; see `storage.outbox.Message.once`. Not a view."""

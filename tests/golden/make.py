@@ -14,6 +14,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from crypto import blobs, canonical, shares, wraps
+from crypto.claims import claim_code, claim_key
 from crypto.encoding import b64encode
 from crypto.ids import digits
 from crypto.notes import LogSigner
@@ -25,7 +26,13 @@ from ledger.entry import Entry
 from ledger.event import Event, Signature, sign_bundle, sign_event
 from ledger.exports import export_line, export_root
 from ledger.merkle import leaf_hash, tree_paths
-from ledger.messages import bundle_message, event_message, possession_message, session_message
+from ledger.messages import (
+    bundle_message,
+    claim_message,
+    event_message,
+    possession_message,
+    session_message,
+)
 from ledger.receipt import Receipt
 from ledger.releases import RESTORED, Release, export_given, key_given, releases_origin, texts_given
 from ledger.types import REGISTRY, TYPES
@@ -61,6 +68,7 @@ OPERATOR, SERVICE, ADMIN, DOCTOR, PERSON, AUDITOR = (fixed_id("ac", n) for n in 
 HOSPITAL, PATIENT, RECORD, BLOB, GRANT, EPISODE, GROUP = (
     fixed_id(prefix, 1) for prefix in ("hs", "pt", "rc", "bl", "gr", "ep", "gp")
 )
+CODE = seed("claim code")[:16]
 LABELS = [fixed_id("l", 1), fixed_id("l", 2)]
 SEALED = b64encode(hashlib.shake_128(b"a sealed field").digest(92))
 HASH = b64encode(seed("a hash"))
@@ -132,6 +140,7 @@ class Sample:
     origin, sealed, hash, labels = ORIGIN, SEALED, HASH, LABELS
     log_keys = [str(key) for key in SIGNER.keys]
     reply = b64encode(REPLY_PUBLIC)
+    claim = b64encode(claim_key(CODE, PATIENT).public)
 
     def id(self, prefix: str, number: int = 1) -> str:
         """A fixed id."""
@@ -150,6 +159,11 @@ class Sample:
         """That the account holds the key."""
         key = KEYS[role]
         return b64encode(key.sign(possession_message(ORIGIN, AUTHORS[role], key.id)))
+
+    def claimed(self, role: str) -> str:
+        """The code's signature for the account that acts in this role."""
+        message = claim_message(ORIGIN, PATIENT, AUTHORS[role])
+        return b64encode(claim_key(CODE, PATIENT).sign(message))
 
     def refused(self, name: str) -> dict[str, Any]:
         """An event as it nests in its refusal, and its signature."""
@@ -254,6 +268,8 @@ def signing() -> dict[str, Any]:
         name: {"message": message.decode(), "value": b64encode(key.sign(message))}
         for name, message in messages.items()
     }
+    claim = claim_key(CODE, PATIENT)
+    claimed = claim_message(ORIGIN, PATIENT, DOCTOR)
     return {
         "origin": ORIGIN,
         "seed": key.seed.hex(),
@@ -264,6 +280,14 @@ def signing() -> dict[str, Any]:
         "challenge": b64encode(nonce),
         "account": DOCTOR,
         "signed": signed,
+        "claim": {
+            "code": claim_code(CODE),
+            "patient": PATIENT,
+            "seed": claim.seed.hex(),
+            "public_key": b64encode(claim.public),
+            "message": claimed.decode(),
+            "value": b64encode(claim.sign(claimed)),
+        },
         "export": {"lines": [line.decode() for line in lines], "root": b64encode(export_root(lines))},
     }  # fmt: skip
 

@@ -15,16 +15,19 @@ from typing import Any
 
 from api.operator.logkeys import retire_keys, rotate_keys
 from client.signers import possession
+from crypto.claims import claim_key
 from crypto.encoding import b64encode
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key
 from journeys.sealing import reserve
 from keeper.protocol import KeyRequest, NewBlob
 from ledger.entry import Entry
+from ledger.messages import claim_message
 from ledger.policies import last_policy
 from ledger.times import DAY_MS, format_time
 from storage.keytable import LABEL_KEY
 from tests.support.ledger_fixture import LedgerFixture, Person, denied, entry_of
+from tests.support.memory_log import SEALED
 
 Body = dict[str, Any]
 
@@ -138,6 +141,7 @@ def rich_history(fixture: LedgerFixture) -> History:
     _permits(history, staff, group, lab, letter, hidden)
     _refusals(history, staff, lab, letter, hidden, retracted)
     _ends(history, staff, group, lab)
+    _sign_ins(history)
     return history
 
 
@@ -172,6 +176,30 @@ def _groups(history: History, staff: Staff) -> str:
     return group
 
 
+def _sign_ins(history: History) -> None:
+    """What the service says of the patient's account, signed by its own key."""
+    ledger, account, session = (
+        history.fixture.ledger,
+        history.pat.actor.account,
+        new_id("ss", history.now),
+    )
+    assert ledger.log._service is not None
+    service = Actor(ledger.origin, ledger.log._service[0], "service", "", ledger.log._service[1])
+    opened = {"assurance": 2, "means": "password_code", "role": "patient", "session": session}
+    acts: list[tuple[str, Body]] = [
+        ("factor.added", {"factor": "password"}),
+        ("factor.added", {"factor": "code"}),
+        ("session.locked", {"until": format_time(history.now)}),
+        ("session.opened", opened),
+        ("session.stepped_up", {"means": "recovery", "session": session}),
+        ("recovery.used", {"left": 9}),
+        ("session.ended", {"reason": "signed_out", "session": session}),
+        ("factor.removed", {"factor": "code"}),
+    ]
+    for kind, body in acts:
+        history.do(service, kind, {"account": account} | body, f"account/{account}")
+
+
 def _others(history: History) -> None:
     """Who comes and goes: admins, systems, doctors, a hospital, keys, a patient whose data is corrected."""
     fixture, admin, stream = (
@@ -190,6 +218,7 @@ def _others(history: History) -> None:
         history.do(admin, leaves, body, stream)
         if leaves == "doctor.suspended":
             history.do(admin, joins, body, stream)
+    _applications(history)
     third = {"hospital": new_id("hs", history.now)}
     for _ in range(2):
         named = third | {"name": "Westklinik", "time_zone": "Europe/Berlin"}
@@ -213,10 +242,55 @@ def _others(history: History) -> None:
     reserve(fixture.ledger, system.account, [own, KeyRequest(new["account"], (new["account"],))])
     registered = new | {"adult": True, "purpose": "TREAT"}
     history.do(system, "patient.registered", registered, f"patient/{new['patient']}")
+    _claimed(history)
     kim = fixture.person("Kim")
     corrected = {"deceased": True, "patient": kim.patient, "purpose": "TREAT"}
     ages: Body = {"adult_from": "2040-01-01T00:00:00.000Z", "teen_from": "2034-01-01T00:00:00.000Z"}
     history.do(fixture.north.system, "patient.corrected", corrected | ages, kim.stream)
+
+
+def _claimed(history: History) -> None:
+    """A chart with a code, then with another one, then claimed."""
+    fixture, system = history.fixture, history.fixture.north.system
+    person = history.account(fixture.operator)
+    patient, made, secret = new_id("pt", history.now), new_id("ac", history.now), os.urandom(16)
+    own = KeyRequest(patient, (patient, LABEL_KEY))
+    reserve(fixture.ledger, system.account, [own, KeyRequest(made, (made,))])
+    stream, named = f"patient/{patient}", {"patient": patient, "purpose": "TREAT"}
+    first, second = (b64encode(claim_key(code, patient).public) for code in (bytes(16), secret))
+    registered = named | {"account": made, "adult": True, "claim": first}
+    history.do(system, "patient.registered", registered, stream, v=2)
+    history.do(system, "claim.offered", named | {"claim": second}, stream)
+    message = claim_message(fixture.ledger.origin, patient, person.account)
+    proof = b64encode(claim_key(secret, patient).sign(message))
+    claimed = named | {"account": person.account, "proof": proof}
+    history.do(person.in_role("person"), "patient.claimed", claimed, stream)
+
+
+def _applications(history: History) -> None:
+    """Who applies: one is declined, one approved for a while into a group, two wait; and the same of hospitals."""
+    fixture = history.fixture
+    admin, stream = fixture.north.admin, f"hospital/{fixture.north.hospital}"
+    people = [history.account(fixture.operator) for _ in range(3)]
+    for one in people:
+        body = {"account": one.account, "profession": "physician"}
+        history.do(one, "doctor.applied", body, stream)
+    group = new_id("gp", history.now)
+    history.do(admin, "group.formed", {"group": group}, stream)
+    end = format_time(history.now + DAY_MS)
+    approved = {"account": people[0].account, "end": end, "group": group, "profession": "nurse"}
+    history.do(admin, "doctor.approved", approved, stream, v=2)
+    declined = {"account": people[1].account, "reason": "not_known"}
+    history.do(admin, "doctor.declined", declined, stream)
+    hospitals = [new_id("hs", history.now) for _ in range(3)]
+    for hospital in hospitals:
+        named = {"hospital": hospital, "name": "Kurklinik", "time_zone": "Europe/Berlin"}
+        reserve(fixture.ledger, people[0].account, [KeyRequest(hospital, (hospital,))])
+        history.do(people[0], "hospital.applied", named | {"contact": SEALED}, "ledger")
+    named = {"hospital": hospitals[0], "name": "Kurklinik", "time_zone": "Europe/Berlin"}
+    history.do(fixture.operator, "hospital.approved", named, "ledger")
+    said = {"hospital": hospitals[1], "reason": "not_verified"}
+    history.do(fixture.operator, "hospital.declined", said, "ledger")
 
 
 def _records(history: History, staff: Staff) -> tuple[Body, Body, Body, Body]:

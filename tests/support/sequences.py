@@ -23,6 +23,7 @@ from ledger.times import DAY_MS, format_time
 from tests.support.chart_drawing import Charts
 from tests.support.drawing import HOUR_MS, Hospital
 from tests.support.ledger_fixture import LedgerFixture
+from tests.support.memory_log import SEALED
 
 DOCTORS, HOSPITALS, GROUPS = 7, 3, 3
 """Most of each; the fewer there are, the more often they meet."""
@@ -106,6 +107,40 @@ class Sequence(Charts):
             at, doctor = self.left.pop()
             self.approve(at, doctor)
             self.read(doctor)
+
+    def apply(self) -> None:
+        """Somebody applies to a hospital, perhaps twice, and is declined or approved, perhaps for a moment only."""
+        at = self.rng.choice(self.hospitals)
+        person = self.rng.choice((*self.doctors, *self.auditors)).in_role("person")
+        body = {"account": person.account, "profession": "nurse"}
+        for _ in range(self.rng.randint(1, 2)):
+            self.do(person, "doctor.applied", at.stream, body)
+        self.read(person.in_role("doctor", at.hospital))
+        if self.maybe(0.3):
+            said = {"account": person.account, "reason": "not_known"}
+            self.do(at.admin, "doctor.declined", at.stream, said)
+        if self.maybe(0.7):
+            end = format_time(self.now + self.rng.choice((1, 10, 1_000, DAY_MS)))
+            groups = {"group": self.rng.choice(at.groups)} if at.groups and self.maybe(0.5) else {}
+            self.do(at.admin, "doctor.approved", at.stream, {**body, **groups, "end": end}, 2)
+        for _ in range(2):
+            self.read(person.in_role("doctor", at.hospital))
+
+    def apply_for_hospital(self) -> None:
+        """Somebody applies for a hospital, which is declined or approved, or both; another acts for it too early."""
+        person, hospital = self.rng.choice(self.doctors).in_role("person"), self.id("hs")
+        self.objects[hospital, hospital] = person.account
+        named = {"hospital": hospital, "name": "Klinik", "time_zone": "Europe/Berlin"}
+        self.do(person, "hospital.applied", "ledger", named | {"contact": SEALED})
+        first, stream = {"account": person.account}, f"hospital/{hospital}"
+        for _ in range(2):
+            if self.maybe(0.3):
+                said = {"hospital": hospital, "reason": "other"}
+                self.do(self.operator, "hospital.declined", "ledger", said)
+            elif self.maybe(0.7):
+                self.do(self.operator, "hospital.approved", "ledger", named)
+            self.do(self.operator, "admin.appointed", stream, first)
+        self.do(person.in_role("hospital_admin", hospital), "doctor.approved", stream, first)
 
     def change_staff(self) -> None:
         """A second admin or system comes, and goes at once."""
@@ -246,6 +281,7 @@ _WEIGHED: Final[tuple[tuple[Step, int], ...]] = (
     (Sequence.form_group, 2), (Sequence.upload, 10), (Sequence.change_record, 8),
     (Sequence.correct, 3), (Sequence.add_chart, 1), (Sequence.add_doctor, 3),
     (Sequence.end_doctor, 4), (Sequence.approve_again, 6), (Sequence.change_staff, 1),
+    (Sequence.apply, 4), (Sequence.apply_for_hospital, 1),
     (Sequence.change_keys, 2), (Sequence.add_hospital, 1), (Sequence.suspend_hospital, 2),
     (Sequence.appoint_auditor, 1), (Sequence.mix_roles, 2), (Sequence.change_policy, 1), (Sequence.insist, 2),
 )  # fmt: skip

@@ -9,11 +9,13 @@ from sqlalchemy.exc import DBAPIError
 from api.app.layout import CHECKPOINT, CLOCK, pinned_keys, read_marker, trusted_checkpoint
 from api.app.settings import Settings
 from api.operator.checking.findings import Finding, ok, unsafe, warning
+from api.operator.checking.mail import late_messages
 from crypto.texts import counted
 from durable.errors import StartRefused
 from storage.clock import ClockWatch
 from storage.errors import Unavailable
 from storage.logkeys import StoredKeys
+from storage.outbox import Outbox
 from storage.sql.database import Database
 from storage.sql.entries import EntryStore, Head
 from storage.sql.postgres import hosts_of
@@ -58,6 +60,7 @@ def _opened(settings: Settings, database: Database) -> Iterator[Finding]:
         check_schema(connection)
         head = check_start(store, connection, vkeys, last)
         there = database.clock(connection)
+    yield from late_messages(Outbox(database))
     yield ok(
         "log",
         f"{counted(head.size, 'entry')}; the database extends the last checkpoint outside of it",

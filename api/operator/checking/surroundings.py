@@ -9,6 +9,7 @@ from api.app.blobs import STORES, recorded
 from api.app.settings import Settings
 from api.operator.checking.findings import Finding, ok, unsafe, warning
 from api.operator.checking.keeper import check_keeper
+from api.operator.checking.mail import check_mail
 from api.operator.checking.witnesses import check_witnesses
 from crypto.texts import counted
 from durable.errors import StorageError
@@ -34,6 +35,7 @@ def check_surroundings(settings: Settings) -> Iterator[Finding]:
     yield from _proxies(settings.proxies)
     yield from check_keeper(settings)
     yield from check_witnesses(settings)
+    yield from check_mail(settings)
     yield from _environment()
 
 

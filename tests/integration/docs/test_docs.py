@@ -163,20 +163,30 @@ LIMITS = {
     "api.http.bodies": "ADDRESS_BODIES_BYTES BODIES_BYTES BODY_SECONDS EVENTS_BYTES INLINE_BYTES INLINE_EVENTS JSON_BYTES PARSES READING_BYTES UPLOAD_RATE UPLOAD_SECONDS VALUE_BYTES",
     "api.http.bounded": "ADDRESS_REQUESTS REQUESTS_LIMIT",
     "api.http.protocol": "ADDRESS_CONNECTIONS CONNECTIONS HEAD_BYTES HEAD_SECONDS IDLE_SECONDS PIPELINED PIPELINE_PAUSE_SECONDS REST_PAUSE_SECONDS REST_SECONDS WRITE_BYTES WRITE_SECONDS",
+    "api.http.proofs": "PROOFS PROOFS_WAITING",
     "api.http.uploads": "ACCOUNT_UPLOADS UPLOADS UPLOAD_WAITING",
     "client.connection": "ANSWER_RATE ANSWER_SECONDS ANSWER_VALUE_BYTES PIECE_BYTES WAIT_SECONDS",
     "client.http": "INDEX_BYTES",
     "client.operations": "ANSWER_BYTES APPENDED_BYTES CHART_BYTES EXPORT_ARCHIVE_BYTES HISTORY_BYTES RECEIPT_BYTES",
-    "identity.sessions": "CHALLENGE_MS LOG_TOKEN_MS SESSION_MS",
+    "identity.codes": "STEP_SECONDS WINDOW_STEPS",
+    "identity.own": "SIGN_INS_SHOWN",
+    "identity.passwords": "HASHES HASH_WAIT_SECONDS LENGTH_LEAST LENGTH_MOST",
+    "identity.sessions": "CHALLENGE_MS LOG_TOKEN_MS PERSON_IDLE_MS SESSIONS_MOST SESSION_MOST_MS SESSION_MS STAFF_IDLE_MS STRONG_MS TOUCH_MS",
+    "identity.throttles": "ACCOUNT_FORGIVEN_MS ACCOUNT_FREE ADDRESS_FORGIVEN_MS ADDRESS_FREE FIRST_WAIT_MS WAIT_MOST_MS",
     "ledger.event": "BUNDLE_LIMIT EVENT_LIMIT READING_DEPTH READING_LIMIT",
-    "ledger.codes": "CRITERIA EXCEPTIONS GRANT_RECORDS LABELS_A_RECORD",
+    "ledger.types.sessions": "RECOVERY_CODES",
+    "ledger.codes": "CRITERIA EXCEPTIONS GRANT_RECORDS LABELS_A_RECORD PENDING_APPLICATIONS",
     "records.ranges": "RANGE_BYTES TOKEN_MS",
     "records.exporting": "EXPORT_RECORDS",
+    "people.applications": "LISTED",
+    "people.claiming": "CLAIM_ADDRESS_TRIES CLAIM_FIRST_WAIT_MS CLAIM_FORGOTTEN_MS CLAIM_FREE_TRIES CLAIM_LONGEST_WAIT_MS",
+    "people.joining": "REGISTERED_AN_HOUR",
     "people.lookups": "IDENTIFIERS",
     "journeys.labelling": "LABELS_AN_HOUR",
     "journeys.sealing": "TEXT_BYTES",
-    "people.reserving": "RESERVED_AN_HOUR SUBJECTS",
+    "people.reserving": "APPLYING_AN_HOUR RESERVED_AN_HOUR SUBJECTS",
     "records.uploads": "BLOB_LIMIT",
+    "storage.contacts": "ADDRESS_CHARACTERS LOCAL_CHARACTERS PROOFS_AN_ACCOUNT PROOF_MS",
     "storage.log": "QUEUE_EVENTS",
 }
 """The names of the limits that docs/http.md says, by where they are kept."""
@@ -258,3 +268,10 @@ def test_the_http_guide_shows_the_golden_vectors() -> None:
     values.append(golden["signed"]["bundle"]["message"].split("\n")[3])
     for value in values:
         assert value in GUIDE, value
+
+
+def test_the_formats_show_the_vector_of_a_claim() -> None:
+    claim = json.loads((ROOT / "tests" / "golden" / "signing.json").read_text())["claim"]
+    page = (ROOT / "docs" / "formats.md").read_text()
+    for value in claim.values():
+        assert value.replace("\n", "\\n") in page, value

@@ -15,11 +15,11 @@ from api.app.creating import create_ledger
 from api.app.settings import Settings
 from client.authoring import retract
 from client.local import LocalClient
-from client.registering import NewPatient, correct_patient, register_patients, today
+from client.registering import NewPatient, correct_patient, register_patients
 from identity.actors import new_id
 from imports.mapping import Mapping
 from imports.report import Summary
-from journeys.days import day_in
+from journeys.days import day_in, today
 from ledger.directory import Patient
 from records.opening import find_records
 from storage.sql.identifiers import Kept, Witness

@@ -35,6 +35,7 @@ from ledger.entry import Entry
 from ledger.event import Event, Signature, sign_event
 from ledger.facts import sha256_of
 from ledger.merkle import leaf_hash, tree_paths
+from ledger.messages import claim_message
 from ledger.policies import POLICY_WAIT_MS, last_policy
 from ledger.receipt import Receipt
 from ledger.rows import Look
@@ -43,6 +44,7 @@ from ledger.signers import created_ids
 from ledger.times import DAY_MS, format_time
 from records.opening import find_record
 from storage.feeding import feed
+from storage.keytable import LABEL_KEY
 from storage.ledger import Ledger
 from tests.integration.keeper.test_keeper import Ask, request
 from tests.support.alarms import raise_alarms
@@ -334,6 +336,47 @@ def _a_policy_that_the_operator_never_signed(thief: Thief) -> Ask:
     policy = created["policy"] | {"custodian_reads": True, "refusals_per_hour": 21}
     body = {"policy": policy, "registry": created["registry"]}
     thief.write(operator.event("policy.changed", "ledger", body, thief.now), doctor.key)
+    return thief.opened()
+
+
+def _claim(thief: Thief, patient: str, code: SigningKey, account: str) -> None:
+    """The doctor, who is in league with the thief, claims a chart; `code` signs for `account`."""
+    doctor = thief.people.doctor.in_role("person")
+    proof = b64encode(code.sign(claim_message(thief.own.origin, patient, account)))
+    body = {"account": doctor.account, "patient": patient, "proof": proof, "purpose": "PATRQT"}
+    thief.write(doctor.event("patient.claimed", f"patient/{patient}", body, thief.now), doctor.key)
+
+
+def _waiting(thief: Thief, code: SigningKey) -> str:
+    """A chart that the hospital really registered with a code, which waits for its patient."""
+    event = thief.people.registration(claim=b64encode(code.public)) | {"v": 2}
+    patient = event["body"]["patient"]
+    own = KeyRequest(patient, (patient, LABEL_KEY))
+    account = KeyRequest(event["body"]["account"], (event["body"]["account"],))
+    system = thief.people.fixture.north.system
+    reserve(thief.own, system.account, [own, account])
+    thief.write(event, system.key)
+    return str(patient)
+
+
+@lie("not to be claimed")
+def _a_claim_of_a_chart_that_waits_for_nobody(thief: Thief) -> Ask:
+    doctor = thief.people.doctor
+    _claim(thief, thief.people.pat.patient, new_key(), doctor.account)
+    return thief.opened(replace(doctor, role="patient", hospital=""))
+
+
+@lie("not to be claimed with this code")
+def _a_claim_by_a_code_that_the_thief_made_up(thief: Thief) -> Ask:
+    _claim(thief, _waiting(thief, new_key()), new_key(), thief.people.doctor.account)
+    return thief.opened()
+
+
+@lie("not to be claimed with this code")
+def _a_claim_that_was_signed_for_another_account(thief: Thief) -> Ask:
+    """What the thief saw of the true patient's claim."""
+    code = new_key()
+    _claim(thief, _waiting(thief, code), code, thief.people.kim.actor.account)
     return thief.opened()
 
 

@@ -1,12 +1,12 @@
 """What a batch loads beforehand is for speed alone: enough for everyday acts, and nothing hangs on it."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from api.app.settings import Settings
-from client import authoring, grants, groups, readings, registering
+from client import applying, authoring, grants, groups, readings, registering
 from client.local import LocalClient
 from client.registering import NewPatient
 from client.staff import suspend_doctor
@@ -133,6 +133,19 @@ def a_day(day: Everyday) -> None:
     groups.leave(day.act("leave a group"), south.admin, group, doctor.account)
     authoring.retract(day.act("retract"), north.system, record, "TREAT")
     suspend_doctor(day.act("suspend a doctor"), south.admin, doctor.account)
+    person = applying.register(day.act("register alone"), "Ada")[0]
+    client = day.act("apply for a hospital")
+    hospital, _ = applying.apply_for_hospital(client, person, "Ostklinik", "Etc/UTC", "Ada")
+    applying.approve_hospital(day.act("approve a hospital"), fixture.operator, hospital)
+    decisions: tuple[Callable[[LocalClient], int], ...] = (
+        lambda client: applying.decline_doctor(client, south.admin, person.account, "not_known"),
+        lambda client: applying.approve_doctor(client, south.admin, person.account),
+        lambda client: applying.end_doctor(client, south.admin, person.account),
+    )
+    for decide in decisions:
+        if decide is not decisions[-1]:
+            applying.apply_as_doctor(day.act("apply as a doctor"), person, south.hospital)
+        decide(day.act("decide on a doctor"))
     day.count()
 
 

@@ -216,6 +216,18 @@ def test_after_the_upgrade_all_goes_on(old: Old, tmp_path: Path) -> None:
     assert audit.wrong == () and audit.by_rule["permit S9"] == 3
 
 
+def test_nothing_is_told_of_what_was_before(old: Old) -> None:
+    """Neither by the upgrade itself, nor when a hospital writes again that wrote before; of another one it is."""
+    assert heartwood(old.settings, "upgrade", "--as", old.operator).code == 0
+    one = Upload(old.pat.patient, "laboratory", "text/plain", [CONTENT])
+    with old.opened() as ledger:
+        assert ledger.outbox.rows(10) == []
+        beside.upload(ledger, old.north.system, [one])
+        assert ledger.outbox.rows(10) == []
+        beside.upload(ledger, old.south.system, [one])
+        assert [row.kind for row in ledger.outbox.rows(10)] == ["hospital_wrote"]
+
+
 def test_without_the_operator_the_schema_alone_is_upgraded(old: Old) -> None:
     ran = heartwood(old.settings, "upgrade")
     assert ran.code == 2 and f"schema {OLD} → {NEW}" in ran.err

@@ -84,9 +84,26 @@ def patient_entries(patient: Ask | None, stream: str) -> Iterator[Entry]:
     dead, by = patient["deceased"], ("ac_registrar", patient["hospital"])
     told = {"deceased": True}
     at_once = told if dead == patient["seq"] else {}
-    yield entry_of("patient.registered", patient["seq"], body | at_once, stream, by)
+    claims = patient.get("claims", [])
+    with_code = {"claim": CLAIM} if claims and claims[0]["seq"] == patient["seq"] else {}
+    registered = body | at_once | with_code
+    yield entry_of("patient.registered", patient["seq"], registered, stream, by, v=2)
+    yield from claim_entries(claims[bool(with_code) :], stream)
     if dead and not at_once:
         yield entry_of("patient.corrected", dead, body | told, stream, by)
+
+
+CLAIM: Final = b64encode(bytes(32))
+"""The public key of every code: whether it is proved, no fold and no stage asks."""
+
+
+def claim_entries(claims: Iterable[Ask], stream: str) -> Iterator[Entry]:
+    for one in claims:
+        if one["code"]:
+            by = ("ac_offerer", one["hospital"])
+            yield entry_of("claim.offered", one["seq"], {"claim": CLAIM}, stream, by)
+        else:
+            yield entry_of("patient.claimed", one["seq"], {}, stream, (one["account"], None))
 
 
 def record_entries(record: Ask, stream: str) -> Iterator[Entry]:
@@ -225,6 +242,7 @@ class Case:
             now=ask["now"],
             as_of=AS_OF,
             record=None if ask["record"] is None else self.record(ask["record"]),
+            step=ask.get("step") or "",
         )
         live = gate.gather(request, self.rows)
         whole = live._replace(grants=tuple(self.rows.all(Grant).values()))

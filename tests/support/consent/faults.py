@@ -81,6 +81,20 @@ def hidden_not_exported(
     return true(request, facts, policy)
 
 
+def claimed_already(true: Stage, request: Request, facts: Facts, policy: Policy) -> Decision | None:
+    patient = facts.patient and facts.patient._replace(offered=0)
+    return true(request, facts._replace(patient=patient), policy)
+
+
+def as_registering(request: Request) -> Request:
+    return request._replace(step="") if request.step == engine.OFFER else request
+
+
+def always_offered(true: Stage, request: Request, facts: Facts, policy: Policy) -> Decision | None:
+    patient = facts.patient and facts.patient._replace(offered=facts.patient.offered or 1)
+    return true(request, facts._replace(patient=patient), policy)
+
+
 FIRST: Final = [
     Fault("S0 lets everybody pass", skipped("_sanity"), "P8 P20"),
     Fault("S0 takes every role as held", asked("_sanity", lambda r: r._replace(held=True)), "P20"),
@@ -89,6 +103,7 @@ FIRST: Final = [
     Fault("S1 lets auditors do all", stage("_role", auditors_do_all), "P15 P20"),
     Fault("S1 fails on unknown roles", stage("_role", known_roles_only), "P1"),
     Fault("S2 is left out", skipped("_state"), "P20"),
+    Fault("S2 lets act who has not claimed", stage("_state", claimed_already), "P20"),
     Fault("S3 is left out", skipped("_assurance"), "P20"),
     Fault("S5 counts ages a millisecond late",
           asked("_self", lambda r: r._replace(now=r.now - 1)), "P17 P20"),
@@ -96,6 +111,9 @@ FIRST: Final = [
     Fault("S5 retracts what a doctor wrote", asked("_self", of_no_hospital), "P20"),
     Fault("S5 does not export what was hidden", stage("_self", hidden_not_exported), "P12 P20"),
     Fault("S6 takes every hospital as author", asked("_custodian", of_every_hospital), "P20"),
+    Fault("S6 lets anybody offer a code", asked("_custodian", as_registering), "P20"),
+    Fault("S6 lets claim without an offer", stage("_custodian", always_offered), "P20"),
+    Fault("a claim moves nobody", forgotten("patient.claimed"), "P20"),
     Fault("S6 ignores the switch", stage("_custodian", switch_ignored), "P20"),
     Fault("S6 permits delegates",
           asked("_custodian", lambda r: r._replace(on_behalf_of="")), "P20"),

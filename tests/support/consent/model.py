@@ -8,7 +8,9 @@ by looking through all that happened. `tests/support/consent/random_cases.py` dr
     situation
              patient      {"id", "account", "hospital" that registered it (None: the service), "seq",
                           "teen_from" and "adult_from" (ms, None of age), "deceased": the number of
-                          the entry that told of it or 0} or None
+                          the entry that told of it or 0, "claims": [{"seq", "code": True where a
+                          code is offered, by "hospital" (None: the service); False where "account"
+                          claims with it}]} or None
              accounts     [account]
              hospitals    {hospital: active?}
              members      [{"account", "role", "hospital", "seq", "active", "start", "end"}]; of
@@ -32,14 +34,13 @@ by looking through all that happened. `tests/support/consent/random_cases.py` dr
              "clinical_date", "episode", "labels", "sensitive", "confidentiality", "hidings": numbers
              of the entries that hid it and showed it by turns, "retracted" and "gone": seq or None}
     ask      actor, role, hospital, assurance, on_behalf_of, action, purpose, now (ms),
-             record or None
+             record or None, "step" of a register: "offer" of a claim code, "claim" by whoever proves it
     policy   custodian_reads, assurance {action: level, "read_sensitive": level}, 1 if not named
     answer   (effect, rule, reason or None, basis)
 
 Of a situation without groups, exclusions or exceptions, and of a record without categories, these members
-may be left out. `register` is `patient.registered`, and `patient.corrected` if the patient is there;
-of a person it is a claim whose code is not proved, of a patient the linking of charts: nothing here
-permits either. Open emergencies, harm holds, delegations and care links are facts that nobody has.
+may be left out, and so may `claims` and `step`. `register` without a step is `patient.registered`, and
+`patient.corrected` if the patient is there; of a patient it is the linking of charts, which nothing here permits. Open emergencies, harm holds, delegations and care links are facts that nobody has.
 """
 
 from collections.abc import Callable
@@ -171,7 +172,19 @@ def holds_role(situation: Situation, ask: Ask) -> bool:
 
 def is_patient(situation: Situation, ask: Ask) -> bool:
     patient = situation["patient"]
-    return patient is not None and ask["role"] == "patient" and ask["actor"] == patient["account"]
+    return patient is not None and ask["role"] == "patient" and ask["actor"] == account_of(patient)
+
+
+def account_of(patient: Ask) -> str:
+    """Whoever claimed it last, else the account that it was registered for."""
+    claims = [entry for entry in patient.get("claims", []) if not entry["code"]]
+    return str(latest(claims)["account"] if claims else patient["account"])
+
+
+def waits_for(patient: Ask | None) -> int | None:
+    """The entry that offered the code for which the chart waits: the newest, unless somebody claimed since."""
+    said = patient.get("claims", []) if patient else []
+    return int(latest(said)["seq"]) if said and latest(said)["code"] else None
 
 
 def age(situation: Situation, now: int) -> str:
@@ -186,7 +199,7 @@ def age(situation: Situation, now: int) -> str:
 
 def s0_sanity(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
     sane = (
-        (situation["patient"] is not None or ask["action"] == "register")
+        (situation["patient"] is not None or (ask["action"] == "register" and not ask.get("step")))
         and ask["actor"] in situation["accounts"]
         and ask["role"] in ROLES
         and ask["action"] in ACTIONS
@@ -208,13 +221,17 @@ def s1_role(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
 
 def s2_state(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
     patient, record = situation["patient"], ask["record"]
+    offer = waits_for(patient)
+    if offer is not None and is_patient(situation, ask):
+        return deny("S2", "unclaimed", offer)
     if record and record["gone"] is not None:
         return deny("S2", "gone", record["gone"])
     if record and record["retracted"] is not None:
         ours = record["hospital"] is not None and ask["hospital"] == record["hospital"]
         if not ours and not is_patient(situation, ask):
             return deny("S2", "retracted", record["retracted"])
-    if patient and patient["deceased"] and ask["action"] == "grant":
+    claims = ask["action"] == "register" and ask.get("step") == "claim" and ask["role"] == "person"
+    if patient and patient["deceased"] and (ask["action"] == "grant" or claims):
         return deny("S2", "deceased", patient["deceased"])
     return None
 
@@ -234,7 +251,8 @@ def s5_self(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
         return None
     if ask["action"] == "retract" and not wrote_as_patient(ask):
         return None
-    return permit("S5", situation["patient"]["seq"])
+    claims = [one for one in situation["patient"].get("claims", []) if not one["code"]]
+    return permit("S5", latest(claims)["seq"] if claims else situation["patient"]["seq"])
 
 
 def wrote_as_patient(ask: Ask) -> bool:
@@ -247,6 +265,10 @@ def s6_custodian(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
     """Of the service, which is in no hospital, the entry that made it the service is taken."""
     if ask["on_behalf_of"]:
         return None
+    if ask["action"] == "register" and ask.get("step") == "claim":
+        offer = waits_for(situation["patient"])
+        proved = ask["role"] == "person" and offer is not None
+        return permit("S6", offer or 0) if proved else None
     member = membership(situation, ask)
     if member is None or ask["role"] not in (*IN_HOSPITAL, "service"):
         return None
@@ -273,7 +295,18 @@ def s6_registering(situation: Situation, ask: Ask, entered: int) -> Answer | Non
         return permit("S6", entered)
     registrar = patient.get("hospital")
     ours = registrar is not None and registrar == ask["hospital"]
+    if ask.get("step") == "offer":
+        alone = registrar is None and ask["role"] == "service"
+        ours = ours or alone or stands_by_a_record(situation, ask["hospital"])
     return permit("S6", entered) if ours else None
+
+
+def stands_by_a_record(situation: Situation, hospital: str | None) -> bool:
+    """Grants 7: a hospital that has a record of the patient, neither retracted nor erased."""
+    return hospital is not None and any(
+        record["hospital"] == hospital and record["retracted"] is None and record["gone"] is None
+        for record in situation["records"]
+    )
 
 
 def s7_exclusion(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:

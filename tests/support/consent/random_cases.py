@@ -104,7 +104,22 @@ def random_patient(rng: Random, seqs: Iterator[int]) -> Ask:
     }
     seq, told = next(seqs), next(seqs)
     named = {"id": PATIENT, "account": ACCOUNTS[0], "hospital": rng.choice((*HOSPITALS, None))}
-    return named | ages | {"seq": seq, "deceased": rng.choice((0, 0, 0, 0, 0, 0, seq, told))}
+    dead = rng.choice((0, 0, 0, 0, 0, 0, seq, told))
+    return named | ages | {"seq": seq, "deceased": dead, "claims": random_claims(rng, seqs, seq)}
+
+
+def random_claims(rng: Random, seqs: Iterator[int], registered: int) -> list[Ask]:
+    """Mostly none; else codes, the first of them perhaps with the registration, and perhaps who claimed."""
+    if rng.random() < 0.7:
+        return []
+    claims: list[Ask] = []
+    for number in range(rng.choice((1, 1, 2))):
+        seq = registered if not number and rng.random() < 0.5 else next(seqs)
+        claims.append({"seq": seq, "code": True, "hospital": rng.choice((*HOSPITALS, None))})
+    if rng.random() < 0.6:
+        account = rng.choice((ACCOUNTS[0], ACCOUNTS[1]))
+        claims.append({"seq": next(seqs), "code": False, "account": account})
+    return claims
 
 
 def random_record(rng: Random, seqs: Iterator[int]) -> Ask:
@@ -307,7 +322,9 @@ def any_ask(rng: Random, situation: Situation) -> Ask:
         action = rng.choice(("list", "read", "list", "read", "declare_emergency"))
     if role == "patient" and rng.random() < 0.5:
         action = rng.choice(("read", "export", "retract", "grant"))
+    step = rng.choice((None, "offer", "claim")) if action == "register" else None
     return {
+        "step": step,
         "actor": actor,
         "role": role,
         "hospital": hospital,

@@ -18,6 +18,7 @@ ANSWERS: Final = {
     ("deny", "S0", "invalid"),
     ("permit", "S1", None),
     ("deny", "S1", "role"),
+    ("deny", "S2", "unclaimed"),
     ("deny", "S2", "gone"),
     ("deny", "S2", "retracted"),
     ("deny", "S2", "deceased"),
@@ -34,7 +35,7 @@ ANSWERS: Final = {
 """Every answer that these stages have."""
 CHARTS: Final = {
     *(("chart", "permit", rule) for rule in ("S5", "S6", "S9")),
-    *(("chart", "deny", rule) for rule in ("S0", "S1", "S7", "S8", "S12")),
+    *(("chart", "deny", rule) for rule in ("S0", "S1", "S2", "S7", "S8", "S12")),
 }
 """Every answer to opening a chart, but for a seldom demand of more assurance."""
 FEATURES: Final = {

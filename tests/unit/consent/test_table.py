@@ -86,6 +86,12 @@ OWN: Final = RECORD | {"author": "ac_0", "hospital": None}
 AS_DOCTOR: Final = RECORD | {"author": "ac_0"}
 ALONE: Final = example(patient=example()["patient"] | {"hospital": None})
 """The patient was registered by the service."""
+OFFERED: Final = [{"seq": 12, "code": True, "hospital": "hs_0"}]
+CLAIMED: Final = [*OFFERED, {"seq": 13, "code": False, "account": "ac_2"}]
+WAITING: Final = example(patient=example()["patient"] | {"claims": OFFERED})
+TAKEN: Final = example(patient=example()["patient"] | {"claims": CLAIMED})
+"""The stranger is the patient."""
+UNKEPT: Final = example(records=[])
 CLOSED: Final = example(hospitals={"hs_0": False, "hs_1": True, "hs_2": True})
 
 S0: Final = [
@@ -126,6 +132,13 @@ S1: Final = [
     ("the operator does nothing", example(), question("operator", "list"), "deny S1 role []"),
 ]  # fmt: skip
 S2: Final = [
+    *((f"nobody may {action} before a claim", WAITING, question("patient", action, record=None),
+       "deny S2 unclaimed [12]") for action in ("grant", "exclude", "export", "list", "read_history")),
+    ("of a retracted record too", WAITING, question("patient", "read", record=RETRACTED),
+     "deny S2 unclaimed [12]"),
+    ("the hospital goes on", WAITING, question("doctor", "read"), "permit S6 [1, 11]"),
+    ("nobody claims for the dead", example(patient=DEAD | {"deceased": 10, "claims": OFFERED}),
+     question("person", "register", step="claim", record=None), "deny S2 deceased [10]"),
     ("erased, for the doctor", example(), question("doctor", "read", record=GONE), "deny S2 gone [12]"),
     ("erased, for the patient", example(), question("patient", "read", record=GONE),
      "deny S2 gone [12]"),
@@ -201,6 +214,32 @@ S5: Final = [
 ]  # fmt: skip
 CLOSED_BOOK: Final = POLICY | {"custodian_reads": False}
 S6: Final = [
+    ("whoever proves the code claims", WAITING, question("person", "register", step="claim", record=None),
+     "permit S6 [12]"),
+    ("not where no code is offered", example(),
+     question("person", "register", step="claim", record=None), "deny S12 no_consent []"),
+    ("nor once it is used", TAKEN, question("person", "register", step="claim", record=None),
+     "deny S12 no_consent []"),
+    ("nor as a doctor", WAITING, question("stranger", "register", step="claim", record=None),
+     "deny S12 no_consent []"),
+    ("the claimant is the patient", TAKEN,
+     question("person", "grant", role="patient", record=None), "permit S5 [13]"),
+    ("and the account made for the chart is not", TAKEN, question("patient", "list", record=None),
+     "deny S0 invalid []"),
+    ("the hospital that registered offers a code", UNKEPT,
+     question("admin", "register", step="offer", record=None), "permit S6 [4]"),
+    ("one that has a record does", ALONE, question("system", "register", step="offer", record=None),
+     "permit S6 [3]"),
+    ("not by one that it retracted", ALONE | {"records": [RETRACTED]},
+     question("system", "register", step="offer", record=None), "deny S12 no_consent []"),
+    ("another one doesn't", example(), question("stranger", "register", step="offer", record=None),
+     "deny S12 no_consent []"),
+    ("the service does for whom it registered", ALONE,
+     question("service", "register", step="offer", record=None), "permit S6 [0]"),
+    ("and for nobody else", example(), question("service", "register", step="offer", record=None),
+     "deny S12 no_consent []"),
+    ("nobody offers for a chart that isn't there", example(patient=None),
+     question("admin", "register", step="offer", record=None), "deny S0 invalid []"),
     *((f"a doctor where it was written may {action}", example(), question("doctor", action),
        "permit S6 [1, 11]")
       for action in ("list", "read", "amend", "retract", "hold", "refer")),

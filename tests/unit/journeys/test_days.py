@@ -6,8 +6,8 @@ from typing import Any, cast
 import pytest
 
 from client.port import LedgerClient
-from client.registering import ages, birthday
-from journeys.days import day_in, minute_in, zone_names
+from client.registering import ages
+from journeys.days import birthday, day_in, minute_in, zone_names
 from journeys.errors import RecordsError
 from ledger.policies import DEFAULT_POLICY, Policy
 from ledger.times import parse_time

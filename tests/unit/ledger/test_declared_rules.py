@@ -8,11 +8,12 @@ import pytest
 from crypto.encoding import b64encode
 from crypto.notes import LogSigner
 from ledger.directory import GroupMember, Patient
+from ledger.editions import PEOPLE
 from ledger.errors import Refused
 from ledger.facts import Exclusion, Grant, Record
 from ledger.registry import registry_hash
 from ledger.signers import check_rules, created_ids
-from tests.support.memory_log import Body, Person, reading
+from tests.support.memory_log import Body, MemoryLog, Person, reading
 from tests.support.memory_people import MemoryPeople, Scenario, after, say
 
 
@@ -81,6 +82,34 @@ def retired_keys(c: MemoryPeople, off: int = 0) -> str:
     """The keys before those of the last entry are retired."""
     seq = c.log.batch.entries[-1].link.seq
     return c.log.answer(c.operator, "log_key.retired", {"added": seq + off})
+
+
+SIGN_INS: dict[str, Body] = {
+    "factor.added": {"factor": "code"},
+    "factor.removed": {"factor": "code"},
+    "recovery.used": {"left": 9},
+    "session.ended": {"reason": "owner"},
+    "session.locked": {"until": "2026-11-20T07:39:00.123Z"},
+    "session.opened": {"assurance": 1, "means": "password", "role": "person"},
+    "session.stepped_up": {"means": "code"},
+}
+"""The types of sign-ins, and their bodies but for account and session."""
+
+
+def signs_in(
+    c: MemoryPeople, kind: str, by: Person | None = None, of: str = "", on: str = "", **members: Any
+) -> str:
+    """The service says of the patient's account, or of another, that somebody signed in."""
+    body = {"account": of or c.patient.account} | SIGN_INS[kind] | members
+    if kind in ("session.ended", "session.opened", "session.stepped_up"):
+        body = {"session": c.log.id("ss")} | body
+    return c.log.answer(by or c.service, kind, body, on)
+
+
+def opened_twice(c: MemoryPeople) -> str:
+    """Two sessions of one id."""
+    session = c.log.id("ss")
+    return after(*(signs_in(c, "session.opened", session=session) for _ in range(2)))
 
 
 RULES: dict[str, tuple[str, Scenario]] = {
@@ -163,7 +192,36 @@ RULES: dict[str, tuple[str, Scenario]] = {
         lambda c: c.log.answer(
             c.doctor, "record.amended", c.log.record_body(record=record(c), version=2), c.patient),
     ),
+    "a session in a role that a hospital gives, without one": (
+        "malformed", lambda c: signs_in(c, "session.opened", role="doctor")),
+    "a session in a role that no hospital gives, at one": (
+        "malformed", lambda c: signs_in(c, "session.opened", hospital=c.hospital)),
+    "a session at a hospital": (
+        "appended",
+        lambda c: signs_in(
+            c, "session.opened", role="doctor", hospital=c.hospital, assurance=2, means="password_code"),
+    ),
+    "a session of two factors by one": ("malformed", lambda c: signs_in(c, "session.opened", assurance=2)),
+    "a session of one factor by two": (
+        "malformed", lambda c: signs_in(c, "session.opened", means="password_recovery")),
+    "a session twice": ("duplicate_id", opened_twice),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", SIGN_INS)
+def test_sign_ins_are_said_by_the_service_of_accounts_that_are_there(kind: str) -> None:
+    """In their own stream."""
+    c = MemoryPeople()
+    assert signs_in(c, kind) == "appended"
+    assert signs_in(c, kind, by=c.person) == "role"
+    assert signs_in(c, kind, by=c.operator) == "role"
+    assert signs_in(c, kind, of=c.log.id("ac")) == "unknown"
+    assert signs_in(c, kind, on=c.doctor.account) == "stream"
+
+
+def test_no_earlier_edition_has_sign_ins() -> None:
+    c = MemoryPeople(MemoryLog(edition=PEOPLE - 1))
+    assert {signs_in(c, kind) for kind in SIGN_INS} == {"registry"}
 
 
 @pytest.mark.parametrize(("answer", "scenario"), RULES.values(), ids=RULES)

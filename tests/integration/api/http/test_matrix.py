@@ -9,14 +9,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
+import pyotp
 import pytest
 
 from api.app.settings import Settings
-from client import authoring, grants, registering
+from client import applying, authoring, claiming, grants, registering
 from client.local import LocalClient
-from client.operations import QUERIES
+from client.operations import QUERIES, SESSION_ID
+from client.signers import possession
+from crypto.claims import claim_key, read_claim_code
 from crypto.encoding import b64encode
 from identity.actors import Actor, new_id, new_key
+from ledger.messages import claim_message
 from ledger.times import DAY_MS, format_time
 from records.exporting import commitment, listed
 from records.opening import find_record
@@ -24,6 +28,7 @@ from records.uploads import Upload
 from tests.support.people import People
 from tests.support.server import bearer, kind_of, problem
 from tests.support.server_fixture import ServerFixture, served_people
+from tests.support.sign_ins import PASSWORD, Account
 
 WHO = {
     "nobody": "without a token; signs with a key that is registered nowhere",
@@ -53,6 +58,11 @@ POST /v1/events: upload                   | key      200      S1       S0       
 POST /v1/events: register a patient       | key      S0       S12      S0       200      200      200      200      200      200      200      200      S1       S1
 POST /v1/events: approve a doctor at north| key      role     role     role     role     role     role     role     200      stream   role     role     role     role
 POST /v1/events: approve a hospital       | key      role     role     role     role     role     role     role     role     role     role     role     200      role
+POST /v1/events: apply for a hospital     | key      role     200      role     role     role     role     role     role     role     role     role     role     role
+POST /v1/events: decline a hospital       | key      role     role     role     role     role     role     role     role     role     role     role     200      role
+POST /v1/events: apply to north           | key      role     200      role     role     role     role     role     role     role     role     role     role     role
+POST /v1/events: approve for a while      | key      role     role     role     role     role     role     role     200      stream   role     role     role     role
+POST /v1/events: decline who applied      | key      role     role     role     role     role     role     role     200      stream   role     role     role     role
 POST /v1/bundles: grant                   | key      200      S1       S0       S1       S1       S1       S1       S1       S1       S1       S1       S1       S1
 POST /v1/records/{record}/content         | key      200      S1       S0       200      S12      200      S12      S1       S1       S1       S1       S1       S1
 GET /v1/records/{record}/content          | 401      206      404      404      206      404      206      404      404      404      404      404      404      404
@@ -60,21 +70,44 @@ POST /v1/patients/{patient}/chart         | key      200      S1       S0       
 POST /v1/patients/{patient}/history       | key      200      S1       S0       S1       S1       S1       S1       S1       S1       S1       S1       S1       200
 POST /v1/patients/{patient}/export        | key      200      S1       S0       S1       S1       S1       S1       S1       S1       S1       S1       S1       S1
 POST /v1/subjects                         | 401      403      403      403      200      200      200      200      200      200      200      200      200      403
+POST /v1/patients/{patient}/claims        | key      S0       S12      S0       S1       S12      S12      S12      200      S12      200      S12      S1       S1
+POST /v1/claims                           | key      claim    200      claim    claim    claim    claim    claim    claim    claim    claim    claim    claim    claim
+POST /v1/patients                         | 401      403      403      403      403      403      403      403      403      403      403      403      403      403
 POST /v1/patients/{patient}/seal          | 401      200      403      403      200      200      200      200      403      403      200      200      403      403
 POST /v1/patients/{patient}/blobs         | 401      200      403      403      200      200      200      200      403      403      200      200      403      403
 POST /v1/patients/lookup                  | 401      403      403      403      200      200      200      200      200      200      200      200      403      403
 POST /v1/decisions: of oneself            | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 POST /v1/decisions: of others             | 401      200      403      403      403      403      403      403      403      403      403      200      403      200
 GET /v1/me                                | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
+GET /v1/me/contact                        | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
+PUT /v1/me/contact                        | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
+DELETE /v1/me/contact                     | 401      204      204      204      204      204      204      204      204      204      204      204      204      204
+POST /v1/contact/proofs                   | 404      404      404      404      404      404      404      404      404      404      404      404      404      404
+GET /v1/me/applications                   | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
+GET /v1/hospitals                         | 401      403      403      403      403      403      403      403      403      403      403      403      200      403
+GET /v1/hospitals/{hospital}/doctors      | 401      403      403      403      403      403      403      403      200      403      403      403      403      403
 GET /v1/hospitals/{hospital}              | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 GET /v1/groups/{group}                    | 401      404      404      404      404      404      404      404      404      404      404      404      404      404
 GET /v1/accounts/{account}                | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 GET /v1/records/{record}                  | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 GET /v1/patients/{patient}/grants         | 401      200      200      404      404      404      404      404      404      404      404      404      404      404
 GET /v1/receipts/{seq}                    | 401      200      200      404      200      404      404      404      200      404      200      404      404      200
+POST /v1/accounts                         | 200      200      200      200      200      200      200      200      200      200      200      200      200      200
 POST /v1/sessions/challenge               | 200      200      200      200      200      200      200      200      200      200      200      200      200      200
 POST /v1/sessions                         | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
+POST /v1/sessions: by password            | 401      200      200      200      second_factor second_factor second_factor second_factor second_factor second_factor second_factor second_factor second_factor second_factor
+POST /v1/sessions: by password and code   | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 DELETE /v1/sessions                       | 401      204      204      204      204      204      204      204      204      204      204      204      204      204
+POST /v1/sessions/current/step-up         | 401      403      403      403      403      403      403      403      403      403      403      403      403      403
+POST /v1/sessions/current/renewal         | 401      403      403      403      403      403      403      403      403      403      403      403      403      403
+GET /v1/me/factors                        | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
+PUT /v1/me/password                       | 401      204      204      204      204      204      204      204      204      204      204      204      204      204
+POST /v1/me/factors/code                  | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
+POST /v1/me/factors/code/confirm          | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
+DELETE /v1/me/factors/code                | 401      204      204      204      204      204      204      204      204      204      204      204      204      204
+GET /v1/me/sessions                       | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
+DELETE /v1/me/sessions/{session}          | 401      204      204      204      204      204      204      204      204      204      204      204      204      204
+GET /v1/me/sign-ins                       | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 POST /v1/log/token                        | key      role     role     role     role     role     role     role     role     role     role     role     role     200
 GET /tile/{path}: entries                 | 401      401      401      401      401      401      401      401      401      401      401      401      401      200
 GET /v1/log/releases                     | 401      401      401      401      401      401      401      401      401      401      401      401      401      200
@@ -294,6 +327,58 @@ def _hospital(server: Everybody, name: str) -> dict[str, Any]:
     return {"hospital": server.people.id("hs"), "name": "Ostklinik", "time_zone": "Europe/Berlin"}
 
 
+def _applies_for_hospital(server: Everybody, name: str) -> httpx2.Response:
+    """With an id of its own reserving where it may reserve one."""
+    event_id, hospital = server.people.id("ev"), server.people.id("hs")
+    subject = {"event": event_id, "id": hospital, "texts": {"contact": "Ada"}}
+    asked = server.asks(name, "POST", "/v1/subjects", json={"subjects": [subject]})
+    sealed = (
+        asked.json()["subjects"][0]["sealed"]
+        if asked.status_code == 200
+        else {"contact": "A" * 124}
+    )
+    body = {"hospital": hospital, "name": "Westklinik", "time_zone": "Europe/Berlin", **sealed}
+    event = server.who[name].event("hospital.applied", "ledger", body, server.now(), event_id)
+    return server.signs(name, "/v1/events", event)
+
+
+def _declined_hospital(server: Everybody, name: str) -> dict[str, Any]:
+    """One that waits for a decision."""
+    client = LocalClient(server.fixture.ledger)
+    person = applying.register(client, "Ada")[0]
+    hospital, _ = applying.apply_for_hospital(client, person, "Westklinik", "Etc/UTC", "Ada")
+    return {"hospital": hospital, "reason": "not_verified"}
+
+
+def _own_application(server: Everybody, name: str) -> dict[str, Any]:
+    return {"account": server.who[name].account, "profession": "physician"}
+
+
+def _declined(server: Everybody, name: str) -> dict[str, Any]:
+    """Somebody who waits for a decision of the north hospital."""
+    client = LocalClient(server.fixture.ledger)
+    person = applying.register(client, "Ada")[0]
+    applying.apply_as_doctor(client, person, server.fixture.north.hospital)
+    return {"account": person.account, "reason": "not_known"}
+
+
+def _approved_for_a_while(server: Everybody, name: str) -> httpx2.Response:
+    now, stream = server.now(), f"hospital/{server.fixture.north.hospital}"
+    body = _account(server, name) | {"end": format_time(now + DAY_MS), "profession": "nurse"}
+    event = server.who[name].event("doctor.approved", stream, body, now) | {"v": 2}
+    return server.signs(name, "/v1/events", event)
+
+
+def _register(server: Everybody, name: str) -> httpx2.Response:
+    """A new account of one's own, in no session."""
+    key, account = new_key(), server.people.id("ac")
+    sent = {
+        "account": account, "name": "Ada", "public_key": b64encode(key.public),
+        "proof": possession(key, server.web.origin, account),
+    }  # fmt: skip
+    return server.web.post("/v1/accounts", sent)
+
+
 def _log_token(server: Everybody, name: str) -> httpx2.Response:
     event = server.who[name].event("log.opened", "ledger", {}, server.now())
     return server.signs(name, "/v1/log/token", event)
@@ -357,6 +442,103 @@ def _sign_out(server: Everybody, name: str) -> httpx2.Response:
     return server.web.client.delete("/v1/sessions", headers=bearer(token))
 
 
+def _waiting(server: Everybody) -> claiming.Code:
+    """A fresh chart of the north hospital's, without a key, and the code for which it waits."""
+    client, now = LocalClient(server.fixture.ledger), server.now()
+    code = claiming.new_code(new_id("pt", now))
+    new = registering.NewPatient(
+        code.patient, new_id("ac", now), "Ida", None, False, None, claim=code.public
+    )
+    registering.register_patients(client, server.fixture.north.system, [new])
+    return code
+
+
+def _offer(server: Everybody, name: str) -> httpx2.Response:
+    patient = _waiting(server).patient
+    body = {
+        "claim": b64encode(claiming.new_code(patient).public),
+        "patient": patient,
+        "purpose": "TREAT",
+    }
+    event = server.who[name].event("claim.offered", f"patient/{patient}", body, server.now())
+    return server.signs(name, f"/v1/patients/{patient}/claims", event)
+
+
+def _claim(server: Everybody, name: str) -> httpx2.Response:
+    """By the right code, of a chart of whose birth date nothing is known."""
+    code, who = _waiting(server), server.who[name]
+    key = claim_key(read_claim_code(code.text), code.patient)
+    proof = key.sign(claim_message(server.fixture.ledger.origin, code.patient, who.account))
+    body = {
+        "account": who.account,
+        "patient": code.patient,
+        "proof": b64encode(proof),
+        "purpose": "PATRQT",
+    }
+    event = who.event("patient.claimed", f"patient/{code.patient}", body, server.now())
+    return server.signs(name, "/v1/claims", event, born="1958-03-14")
+
+
+def _fresh(server: Everybody, name: str) -> Account:
+    """The account of a column in its role, without any factor: what it had is forgotten, as no command does."""
+    found = Account(server.web, server.now, server.who[name])
+    with server.fixture.ledger.database.write() as connection:
+        for table in ("credentials", "factors", "recovery_codes"):
+            connection.exec_driver_sql(f"DELETE FROM {table}")
+    return found
+
+
+def _password(server: Everybody, name: str) -> httpx2.Response:
+    if name == "nobody":
+        return server.asks(name, "PUT", "/v1/me/password", json={"new": PASSWORD})
+    return _fresh(server, name).set_password()
+
+
+def _begun(server: Everybody, name: str) -> httpx2.Response:
+    if name != "nobody":
+        _password(server, name)
+    return server.asks(name, "POST", "/v1/me/factors/code")
+
+
+def _confirmed(server: Everybody, name: str) -> httpx2.Response:
+    path, begun = "/v1/me/factors/code/confirm", _begun(server, name)
+    if name == "nobody":
+        return server.asks(name, "POST", path, json={"code": "123456"})
+    code = pyotp.TOTP(begun.json()["seed"]).at(server.now() // 1_000)
+    return server.asks(name, "POST", path, json={"code": code})
+
+
+def _with_factors(method: str, path: str, value: Callable[[Account], Any]) -> Act:
+    """In the session by key of whoever has a password and codes."""
+
+    def act(server: Everybody, name: str) -> httpx2.Response:
+        if name == "nobody":
+            return server.asks(name, method, path, json={"password": "", "code": ""})
+        who = _fresh(server, name)
+        who.set_password()
+        who.enrol()
+        return who.send(method, path, value(who))
+
+    return act
+
+
+def _by_password(server: Everybody, name: str) -> httpx2.Response:
+    who = _fresh(server, name)
+    if name != "nobody":
+        who.set_password()
+    return who.sign_in()
+
+
+def _by_password_and_code(server: Everybody, name: str) -> httpx2.Response:
+    """By a code of the next step, as the one now was shown at the enrolment."""
+    who = _fresh(server, name)
+    if name == "nobody":
+        return who.sign_in(code="123456")
+    who.set_password()
+    who.enrol()
+    return who.sign_in(code=who.code(1))
+
+
 ACTS: dict[str, Act] = {
     "POST /v1/events: grant": _event("access.granted", _grant),
     "POST /v1/events: exclude": _event("reader.excluded", _exclusion),
@@ -368,6 +550,17 @@ ACTS: dict[str, Act] = {
         "doctor.approved", _account, "hospital/{north}"
     ),
     "POST /v1/events: approve a hospital": _event("hospital.approved", _hospital, "ledger"),
+    "POST /v1/events: apply for a hospital": _applies_for_hospital,
+    "POST /v1/events: decline a hospital": _event(
+        "hospital.declined", _declined_hospital, "ledger"
+    ),
+    "POST /v1/events: apply to north": _event(
+        "doctor.applied", _own_application, "hospital/{north}"
+    ),
+    "POST /v1/events: approve for a while": _approved_for_a_while,
+    "POST /v1/events: decline who applied": _event(
+        "doctor.declined", _declined, "hospital/{north}"
+    ),
     "POST /v1/bundles: grant": _bundle,
     "POST /v1/records/{record}/content": _reading("record.opened", "/v1/records/{record}/content"),
     "GET /v1/records/{record}/content": _range,
@@ -377,6 +570,11 @@ ACTS: dict[str, Act] = {
     ),
     "POST /v1/patients/{patient}/export": _export,
     "POST /v1/subjects": _sent("/v1/subjects", _subject),
+    "POST /v1/patients/{patient}/claims": _offer,
+    "POST /v1/claims": _claim,
+    "POST /v1/patients": _sent(
+        "/v1/patients", lambda server, name: {"born": "1958-03-14", "name": "Ida"}
+    ),
     "POST /v1/patients/{patient}/seal": _sent("/v1/patients/{patient}/seal", _seal),
     "POST /v1/patients/{patient}/blobs": lambda server, name: server.asks(
         name, "POST", f"/v1/patients/{server.people.pat.patient}/blobs", content=b"x"
@@ -391,9 +589,30 @@ ACTS: dict[str, Act] = {
         "/v1/decisions", lambda server, name: _about(server, server.fixture.south.system)
     ),
     "GET /v1/receipts/{seq}": _receipt,
+    "POST /v1/accounts": _register,
     "POST /v1/sessions/challenge": lambda server, name: server.web.post("/v1/sessions/challenge"),
     "POST /v1/sessions": _sign_in,
+    "POST /v1/sessions: by password": _by_password,
+    "POST /v1/sessions: by password and code": _by_password_and_code,
+    "POST /v1/sessions/current/step-up": _with_factors(
+        "POST", "/v1/sessions/current/step-up", lambda who: {"code": who.code()}
+    ),
+    "POST /v1/sessions/current/renewal": _plain("POST", "/v1/sessions/current/renewal"),
+    "PUT /v1/me/password": _password,
+    "POST /v1/me/factors/code": _begun,
+    "POST /v1/me/factors/code/confirm": _confirmed,
+    "DELETE /v1/me/factors/code": _with_factors(
+        "DELETE",
+        "/v1/me/factors/code",
+        lambda who: {"password": who.password, "recovery": who.recovery[0]},
+    ),
+    "DELETE /v1/me/sessions/{session}": _plain("DELETE", f"/v1/me/sessions/{SESSION_ID}"),
     "DELETE /v1/sessions": _sign_out,
+    "PUT /v1/me/contact": lambda server, name: server.asks(
+        name, "PUT", "/v1/me/contact", json={"address": "ada@example.com", "language": "de"}
+    ),
+    "DELETE /v1/me/contact": _plain("DELETE", "/v1/me/contact"),
+    "POST /v1/contact/proofs": _sent("/v1/contact/proofs", lambda server, name: {"code": "A" * 26}),
     "POST /v1/log/token": _log_token,
     "GET /tile/{path}: entries": _entries,
     "GET /v1/log/releases": _releases("/v1/log/releases"),

@@ -1,0 +1,246 @@
+"""`account register`, `apply`, `approve`, `decline`, `suspend`, `end`, `list`: becoming somebody at a hospital."""
+
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.cli.accounts import account_app
+from api.cli.app import As, Data, Json, Url, actor, at, count, say, settings
+from api.cli.keeping import KeyFileAt, key_files, place_for
+from client import applying, staff
+from crypto.ids import is_id
+from identity.actors import Actor, keyfile_bytes
+from journeys.errors import RecordsError
+from ledger.codes import DECLINED, PROFESSIONS
+from ledger.times import DAY_MS
+from people.applications import DOCTOR_STATES, DoctorStanding, HospitalStanding
+
+Whom = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID",
+        help="A doctor's account ac_… (as the hospital's admin), or a hospital hs_… (as the operator).",
+    ),
+]
+Profession = Annotated[
+    str, typer.Option(help=f"One of {', '.join(PROFESSIONS)}; of doctors alone.")
+]
+
+
+@account_app.command("register")
+def account_register(
+    name: Annotated[
+        str, typer.Argument(help="Your name; it is sealed, and never readable in the log.")
+    ],
+    out: Annotated[
+        Path, typer.Option(help="Where to put the key file; the key never leaves this machine.")
+    ],
+    data: Data = None,
+    url: Url = None,
+    json_: Json = False,
+) -> None:
+    """Register yourself, with a key that is made here. The key file acts for you as a person, without any role."""
+    files = KeyFileAt(out, settings(data).secret())
+    with at(data, url) as client, key_files(files):
+        person, stood = applying.register(client, name, keys=files)
+    fields = {"account": person.account, "key": stood.key, "keyfile": out, "seq": stood.seq}
+    lines = [f"{name} is {person.account} (entry {stood.seq})", f"key file: {out}"]
+    say(json_, fields, *lines, "next: heartwood account apply HOSPITAL --as " + str(out))
+
+
+@account_app.command("apply")
+def account_apply(
+    person: As,
+    hospital: Annotated[
+        str, typer.Argument(help="The hospital's id hs_…, to apply there as a doctor.")
+    ] = "",
+    profession: Profession = "physician",
+    name: Annotated[
+        str, typer.Option("--hospital-name", help="To apply for a new hospital: its public name.")
+    ] = "",
+    contact: Annotated[
+        str, typer.Option(help="Of a new hospital: whom the operator can ask; it is sealed.")
+    ] = "",
+    time_zone: Annotated[
+        str, typer.Option(help="Of a new hospital: its IANA time zone.")
+    ] = "Etc/UTC",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="A key file of the same key in the new role, for when it is approved."),
+    ] = None,
+    data: Data = None,
+    url: Url = None,
+    json_: Json = False,
+) -> None:
+    """Apply to a hospital as a doctor, or for a new hospital with --hospital-name and --contact."""
+    acting = actor(person)
+    if bool(hospital) == bool(name) or bool(name) != bool(contact):
+        raise RecordsError(
+            "name a hospital to apply to as a doctor, or give --hospital-name and --contact for a new one"
+        )
+    if hospital and not is_id("hs", hospital):
+        raise RecordsError(f"{hospital[:60]!r} is not a hospital id")
+    with at(data, url) as client, ExitStack() as drafts:
+        draft = drafts.enter_context(place_for(out)) if out else None
+        if hospital:
+            seq, role = applying.apply_as_doctor(client, acting, hospital, profession), "doctor"
+        else:
+            hospital, seq = applying.apply_for_hospital(client, acting, name, time_zone, contact)
+            role = "hospital_admin"
+        if draft is not None:
+            draft.write([keyfile_bytes(acting.in_role(role, hospital), settings(data).secret())])
+    fields = {"account": acting.account, "hospital": hospital, "state": "pending", "seq": seq}
+    fields |= {"keyfile": out} if out else {}
+    what = f"as a {profession} at" if role == "doctor" else "for"
+    say(json_, fields, f"Applied {what} {hospital}: entry {seq}; it is pending until it is decided")
+
+
+@account_app.command("approve")
+def account_approve(
+    whom: Whom,
+    who: As,
+    profession: Profession = "physician",
+    group: Annotated[str, typer.Option(help="Of a doctor: the group (department) to join.")] = "",
+    days: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of a doctor: how long, from now; by default without an end."),
+    ] = None,
+    no_admin: Annotated[
+        bool,
+        typer.Option(
+            "--no-admin", help="Of a hospital: don't appoint who applied its first admin."
+        ),
+    ] = False,
+    data: Data = None,
+    url: Url = None,
+    json_: Json = False,
+) -> None:
+    """Approve a doctor, who applied or not, or a hospital that applied; who applied for it becomes its first admin."""
+    acting = actor(who)
+    with at(data, url) as client:
+        if _is_hospital(whom):
+            found, seq = applying.approve_hospital(client, acting, whom, not no_admin)
+            what, fields = (
+                f"{found.name} ({whom})",
+                {"hospital": whom, "applicant": found.applicant},
+            )
+        else:
+            end = client.now() + days * DAY_MS if days else 0
+            seq = applying.approve_doctor(client, acting, whom, profession, group, end)
+            what = f"{whom} as a {profession} at {acting.hospital}"
+            fields = {"account": whom, "hospital": acting.hospital, "profession": profession}
+    say(json_, fields | {"seq": seq}, f"Approved {what}: entry {seq}")
+
+
+@account_app.command("decline")
+def account_decline(
+    whom: Whom,
+    who: As,
+    reason: Annotated[str, typer.Option(help=f"Why: one of {', '.join(DECLINED)}.")],
+    data: Data = None,
+    url: Url = None,
+    json_: Json = False,
+) -> None:
+    """Decline an application, with a reason that whoever applied can see."""
+    acting = actor(who)
+    if reason not in DECLINED:
+        raise RecordsError(f"unknown reason {reason[:40]!r}; choose one of {', '.join(DECLINED)}")
+    with at(data, url) as client:
+        decline = applying.decline_hospital if _is_hospital(whom) else applying.decline_doctor
+        seq = decline(client, acting, whom, reason)
+    fields = {"id": whom, "reason": reason, "seq": seq}
+    say(json_, fields, f"Declined {whom}, {DECLINED[reason]}: entry {seq}")
+
+
+@account_app.command("suspend")
+def account_suspend(
+    whom: Whom, who: As, data: Data = None, url: Url = None, json_: Json = False
+) -> None:
+    """Suspend a doctor, or a hospital as a whole; it counts from the next decision on, until approved again."""
+    acting = actor(who)
+    with at(data, url) as client:
+        suspend = staff.suspend_hospital if _is_hospital(whom) else staff.suspend_doctor
+        seq = suspend(client, acting, whom)
+    say(json_, {"id": whom, "seq": seq}, f"Suspended {whom}: entry {seq}")
+
+
+@account_app.command("end")
+def account_end(
+    account: Annotated[str, typer.Argument(help="The doctor's account ac_….")],
+    admin: As,
+    data: Data = None,
+    url: Url = None,
+    json_: Json = False,
+) -> None:
+    """End what a doctor is at the admin's hospital, with its groups; the doctor may apply again."""
+    acting = actor(admin)
+    with at(data, url) as client:
+        seq = applying.end_doctor(client, acting, account)
+    fields = {"account": account, "hospital": acting.hospital, "seq": seq}
+    say(json_, fields, f"{account} is no longer a doctor at {acting.hospital}: entry {seq}")
+
+
+@account_app.command("list")
+def account_list(
+    who: As,
+    state: Annotated[
+        str, typer.Option(help=f"One of {', '.join(DOCTOR_STATES)}; by default all.")
+    ] = "",
+    data: Data = None,
+    url: Url = None,
+    json_: Json = False,
+) -> None:
+    """List doctors by state (as a hospital's admin), hospitals (as the operator), or else your own applications."""
+    acting = actor(who)
+    if state and state not in DOCTOR_STATES:
+        raise RecordsError(
+            f"unknown state {state[:40]!r}; choose one of {', '.join(DOCTOR_STATES)}"
+        )
+    doctors: tuple[DoctorStanding, ...] = ()
+    hospitals: tuple[HospitalStanding, ...] = ()
+    with at(data, url) as client:
+        if acting.role == "operator":
+            hospitals = client.hospitals(acting, state).hospitals
+        elif acting.role == "hospital_admin":
+            doctors = client.doctors(acting, acting.hospital, state).doctors
+        else:
+            own = client.applications(acting)
+            doctors = tuple(one for one in own.doctor if state in ("", one.state))
+            hospitals = tuple(one for one in own.hospitals if state in ("", one.state))
+    fields = {
+        "doctors": [asdict(one) for one in doctors],
+        "hospitals": [asdict(one) for one in hospitals],
+    }
+    lines = [*(_doctor_row(one, acting) for one in doctors), *map(_hospital_row, hospitals)]
+    say(
+        json_,
+        fields,
+        *lines,
+        f"{count(len(doctors), 'doctor')}, {count(len(hospitals), 'hospital')}",
+    )
+
+
+def _is_hospital(whom: str) -> bool:
+    """Whether it is a hospital's id, and not an account's; raises RecordsError for neither."""
+    if not (is_id("hs", whom) or is_id("ac", whom)):
+        raise RecordsError(f"{whom[:60]!r} is neither an account id nor a hospital id")
+    return is_id("hs", whom)
+
+
+def _doctor_row(one: DoctorStanding, acting: Actor) -> str:
+    whose = one.hospital if one.account == acting.account else one.account
+    end = f", until {one.end[:10]}" if one.end else ""
+    reason = f": {DECLINED.get(one.reason, one.reason)}" if one.reason else ""
+    return f"{whose}  {one.state:<9}  {one.name}, {one.profession}{end}{reason} (entry {one.seq})"
+
+
+def _hospital_row(one: HospitalStanding) -> str:
+    contact = f", contact {one.contact}" if one.contact else ""
+    reason = f": {DECLINED.get(one.reason, one.reason)}" if one.reason else ""
+    applicant = f", applied for by {one.applicant}" if one.applicant else ""
+    return (
+        f"{one.hospital}  {one.state:<9}  {one.name}{applicant}{contact}{reason} (entry {one.seq})"
+    )

@@ -1,0 +1,88 @@
+"""What people see of their own: a seed that they begin, their factors, their sessions by password, and what the log says of their sign-ins."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from identity.actors import Caller
+from identity.sessions import is_over
+from ledger.times import format_time
+from storage.ledger import Ledger
+
+SIGN_INS_SHOWN = 200
+"""Entries of one's own sign-in history that are shown, the newest ones."""
+
+
+@dataclass(frozen=True)
+class BegunCode:
+    """One-time codes that don't count yet: what an app reads, and the seed for typing it in."""
+
+    uri: str
+    seed: str
+
+
+@dataclass(frozen=True)
+class Factors:
+    """What an account can sign in by."""
+
+    code: bool
+    password: bool
+    recovery: int
+    """How many recovery codes are left."""
+
+
+def factors_of(ledger: Ledger, caller: Caller) -> Factors:
+    """The caller's own factors."""
+    kept = ledger.credentials.of(caller.account)
+    if kept is None:
+        return Factors(False, False, 0)
+    return Factors(kept.confirmed, True, kept.recovery)
+
+
+@dataclass(frozen=True)
+class OwnSession:
+    """A session by password as its owner sees it; times as texts."""
+
+    assurance: int
+    created: str
+    current: bool
+    """Whether it is the one that asks."""
+    hospital: str
+    means: str
+    role: str
+    session: str
+    used: str
+
+
+def sessions_of(ledger: Ledger, caller: Caller) -> tuple[OwnSession, ...]:
+    """The caller's own sessions by password, the one that was used last first."""
+    now, current = ledger.clock(), caller.session.id if caller.session else ""
+    return tuple(
+        OwnSession(
+            3 if now < row.strong_until else row.assurance, format_time(row.created), row.session == current,
+            row.hospital, row.means, row.role, row.session, format_time(row.used),
+        )
+        for row in ledger.credentials.sessions.of(caller.account)
+        if not is_over(row, now)
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SignInEntry:
+    """An entry about one's own sign-ins and factors."""
+
+    body: dict[str, Any]
+    seq: int
+    time: str
+    type: str
+
+
+def sign_ins_of(ledger: Ledger, caller: Caller) -> tuple[SignInEntry, ...]:
+    """What stands in the log of the caller's sign-ins and factors, the newest first, at most SIGN_INS_SHOWN."""
+    shown = ("factor", "recovery", "session")
+    return tuple(
+        SignInEntry(
+            dict(entry.event.body), entry.link.seq, format_time(entry.time), entry.event.type.name
+        )
+        for entry in ledger.tail(f"account/{caller.account}", SIGN_INS_SHOWN)
+        if entry.event.type.name.partition(".")[0] in shown
+    )

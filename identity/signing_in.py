@@ -1,0 +1,160 @@
+"""Signing in by password: a session for whoever proves an account, its renewal, and stepping up.
+
+A session exists only once its entry stands. Its token changes with each step; the one before is dead at once.
+"""
+
+import os
+from dataclasses import dataclass
+
+from crypto.encoding import b64encode
+from identity import onrecord, passwords
+from identity.actors import Caller, SignedIn, new_id
+from identity.addresses import account_named
+from identity.errors import FactorConflict, KeyNeeded, NotSignedIn, SecondFactorNeeded, WrongProof
+from identity.factors import recovery_act
+from identity.onrecord import Act
+from identity.proving import Proof, Proved, prove
+from identity.sessions import (
+    ADDRESS,
+    PERSON_IDLE_MS,
+    SESSION_MOST_MS,
+    SESSIONS_MOST,
+    STRONG_MS,
+    TOKEN_BYTES,
+    Session,
+    check_role,
+    end_of,
+    is_over,
+    token_hash,
+)
+from storage.ledger import Ledger
+from storage.sql.sessions import SessionRow
+
+ALONE_ROLES = frozenset({"patient", "person"})
+"""Roles that a password alone lets in."""
+TWO_FACTOR_ROLES = frozenset({"auditor", "doctor", "hospital_admin", "hospital_system", "operator"})
+"""Roles that nobody takes up without a second factor: they may read charts, or decide on those who do."""
+WRONG = (
+    "account, password or code is wrong, or the code was used already; an account with a second factor needs its code "
+    "or a recovery code"
+)
+"""What everybody is told whose proof proves nothing, whatever is wrong with it."""
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """Who wants in: an account's id or e-mail address, what they show, and the role in which they act."""
+
+    who: str
+    proof: Proof
+    role: str
+    hospital: str = ""
+
+
+def sign_in_by_password(ledger: Ledger, wanted: SignIn, address: str) -> Session:
+    """A session for whoever shows what the account demands; `address`: whence they come.
+
+    Raises NotSignedIn, SecondFactorNeeded, Throttled; Unavailable where too many wait or nothing can go on record.
+    """
+    onrecord.check_takes(ledger)
+    account = account_named(ledger, wanted.who)
+    proved = prove(ledger, account, wanted.proof, address, named=wanted.who)
+    if proved is None:
+        raise NotSignedIn(WRONG)
+    _rehash(ledger, account, proved.kept.password, wanted.proof.password)
+    _check_role(ledger, account, wanted, proved)
+    return _open(ledger, account, wanted, proved, address)
+
+
+def _check_role(ledger: Ledger, account: str, wanted: SignIn, proved: Proved) -> None:
+    """Who holds the role, and has shown enough for it."""
+    if wanted.role not in ALONE_ROLES | TWO_FACTOR_ROLES:
+        raise NotSignedIn(f"nobody signs in as {wanted.role} by password")
+    check_role(ledger, Caller(account, wanted.role, wanted.hospital, None), ledger.clock())
+    if not proved.second and wanted.role in TWO_FACTOR_ROLES:
+        raise SecondFactorNeeded(
+            f"the role {wanted.role} needs a second factor: set up one-time codes first, in the role person or in a "
+            "session by key"
+        )
+
+
+def _open(ledger: Ledger, account: str, wanted: SignIn, proved: Proved, address: str) -> Session:
+    now, token = ledger.clock(), os.urandom(TOKEN_BYTES)
+    assurance = 2 if proved.second else 1
+    means = f"password_{proved.second}" if proved.second else "password"
+    row = SessionRow(
+        new_id("ss", now), token_hash(token), account, wanted.role, wanted.hospital, assurance, means, now, now, 0,
+        ledger.identity.index(ADDRESS, address),
+    )  # fmt: skip
+    said = {"assurance": assurance, "means": means, "role": wanted.role, "session": row.session}
+    said |= {"hospital": wanted.hospital} if wanted.hospital else {}
+    ledger.credentials.sessions.sweep_due(now, SESSION_MOST_MS, PERSON_IDLE_MS)
+    too_many = ledger.credentials.sessions.of(account)[SESSIONS_MOST - 1 :]
+    acts: list[Act] = [*recovery_act(proved), ("session.opened", said)]
+    acts += [_ended(one.session, "replaced") for one in too_many if not is_over(one, now)]
+    onrecord.put_on_record(ledger, account, acts)
+    for one in too_many:
+        ledger.credentials.sessions.end(account, one.session)
+    if not ledger.credentials.sessions.add(row, proved.kept.version):
+        onrecord.put_on_record(ledger, account, [_ended(row.session, "factor_changed")])
+        raise NotSignedIn("a factor of the account was changed meanwhile; sign in again")
+    return _given(row, token, now)
+
+
+def renew(ledger: Ledger, caller: Caller, token: str) -> Session:
+    """Another token for a session by password; the one that was sent is dead. Its end stays. Raises KeyNeeded, NotSignedIn."""
+    return _replace(ledger, _row_of(ledger, caller, token), {})
+
+
+def step_up(ledger: Ledger, caller: Caller, token: str, proof: Proof, address: str) -> Session:
+    """The same session, sure of its owner for STRONG_MS, by a code or a recovery code; with another token.
+
+    Raises FactorConflict without a second factor, NotSignedIn, Throttled, WrongProof.
+    """
+    onrecord.check_takes(ledger)
+    row, kept = _row_of(ledger, caller, token), ledger.credentials.of(caller.account)
+    if kept is None or not kept.confirmed:
+        raise FactorConflict("the account has no second factor; set up one-time codes first")
+    proved = prove(ledger, caller.account, proof, address, password=False)
+    if proved is None or not proved.second:
+        raise WrongProof("the code or the recovery code is wrong, or was used already")
+    said = {"means": proved.second, "session": row.session}
+    onrecord.put_on_record(
+        ledger, caller.account, [*recovery_act(proved), ("session.stepped_up", said)]
+    )
+    return _replace(ledger, row, {"assurance": 2, "strong_until": ledger.clock() + STRONG_MS})
+
+
+def _row_of(ledger: Ledger, caller: Caller, token: str) -> SessionRow:
+    if caller.session is None:
+        raise KeyNeeded(
+            "a session by key is neither renewed nor stepped up: sign another challenge"
+        )
+    row = ledger.credentials.sessions.find(token_hash(token))
+    if row is None:
+        raise NotSignedIn("the session has ended: sign in again")
+    return row
+
+
+def _replace(ledger: Ledger, row: SessionRow, changes: dict[str, int]) -> Session:
+    now, token = ledger.clock(), os.urandom(TOKEN_BYTES)
+    new = row._replace(token=token_hash(token), used=now, **changes)  # type: ignore[arg-type]
+    if not ledger.credentials.sessions.replace(row.token, new):
+        raise NotSignedIn("the session has ended, or has another token by now: sign in again")
+    return _given(new, token, now)
+
+
+def _given(row: SessionRow, token: bytes, now: int) -> Session:
+    assurance = 3 if now < row.strong_until else row.assurance
+    caller = Caller(row.account, row.role, row.hospital, None, SignedIn(row.session, assurance))
+    return Session(b64encode(token), end_of(row), caller)
+
+
+def _ended(session: str, reason: str) -> Act:
+    return "session.ended", {"reason": reason, "session": session}
+
+
+def _rehash(ledger: Ledger, account: str, kept: str, password: str) -> None:
+    """The password that was just right, under today's parameters."""
+    if passwords.outdated(kept):
+        ledger.credentials.rehashed(account, kept, passwords.rehash(password))

@@ -1,0 +1,155 @@
+"""What people do to sign in, as the service saw it: sessions, lock-outs, factors, recovery codes. No secret, no address.
+
+The service signs all of it; attempts that failed are counted outside the log.
+"""
+
+from typing import TYPE_CHECKING
+
+from ledger.codes import ACCOUNT, HOSPITAL, HOSPITAL_ROLES, ROLES, TRUE, body
+from ledger.editions import PEOPLE
+from ledger.errors import Refused
+from ledger.rows import Look, Wanted, row_of_id
+from ledger.schema import TIME, Integer, code, id_of
+from ledger.types.checks import known_account, own_stream
+from ledger.types.declaration import EventType, nothing
+from ledger.types.examples import Example
+
+if TYPE_CHECKING:
+    from ledger.event import Event
+
+SESSION = id_of("ss")
+RECOVERY_CODES = 10
+"""How many recovery codes an account is given at a time."""
+FACTORS = ("code", "password")
+MEANS = ("password", "password_code", "password_recovery")
+"""By what a session was opened."""
+ENDS = ("factor_changed", "owner", "replaced", "signed_out")
+"""Why a session ended before its time: a factor changed, its owner ended it elsewhere, a newer one took its place, or
+it was signed out."""
+
+
+def _of_account(event: "Event", time: int, origin: str, look: Look) -> None:
+    """It stands in the stream of the account that it is about, which an entry registered."""
+    own_stream(event, "account")
+    known_account(event, look)
+
+
+def _account(event: "Event") -> list[Wanted]:
+    return [row_of_id(event.body["account"])]
+
+
+def _opened(event: "Event", time: int, origin: str, look: Look) -> None:
+    """A hospital is named for the roles that are held at one, and for no other; two factors are two."""
+    _of_account(event, time, origin, look)
+    said = event.body
+    if (said["role"] in HOSPITAL_ROLES) != ("hospital" in said):
+        raise Refused("malformed", f"session.opened: got the role {said['role']} "
+                      f"{'with' if 'hospital' in said else 'without'} a hospital")  # fmt: skip
+    if (said["means"] == "password") != (said["assurance"] == 1):
+        raise Refused("malformed", f"session.opened: got assurance {said['assurance']} by {said['means']}, expected 1 "
+                      "for a password alone and 2 with a second factor")  # fmt: skip
+
+
+SESSION_OPENED = EventType(
+    "session.opened",
+    "account",
+    ("service",),
+    body(
+        {"hospital": HOSPITAL}, account=ACCOUNT, assurance=Integer(1, 2), means=code(*MEANS),
+        role=code(*sorted(set(ROLES) - {"relative", "service"})), session=SESSION,
+    ),
+    since=PEOPLE,
+    creates=("session",),
+    rule=_opened,
+    fold=nothing,  # which sessions live is told outside the log: they end by themselves
+    changes=(),
+    wants=_account,
+    example=Example("service", lambda sample: {
+        "account": sample.account("person"), "assurance": 2, "hospital": sample.id("hs"), "means": "password_code",
+        "role": "doctor", "session": sample.id("ss"),
+    }),
+)  # fmt: skip
+SESSION_STEPPED_UP = EventType(
+    "session.stepped_up",
+    "account",
+    ("service",),
+    body(account=ACCOUNT, means=code("code", "recovery"), session=SESSION),
+    since=PEOPLE,
+    rule=_of_account,
+    fold=nothing,
+    changes=(),
+    wants=_account,
+    example=Example("service", lambda sample: {
+        "account": sample.account("person"), "means": "code", "session": sample.id("ss"),
+    }),
+)  # fmt: skip
+SESSION_ENDED = EventType(
+    "session.ended",
+    "account",
+    ("service",),
+    body(account=ACCOUNT, reason=code(*ENDS), session=SESSION),
+    since=PEOPLE,
+    rule=_of_account,
+    fold=nothing,
+    changes=(),
+    wants=_account,
+    example=Example("service", lambda sample: {
+        "account": sample.account("person"), "reason": "owner", "session": sample.id("ss"),
+    }),
+)  # fmt: skip
+SESSION_LOCKED = EventType(
+    "session.locked",
+    "account",
+    ("service",),
+    body(account=ACCOUNT, until=TIME),
+    since=PEOPLE,
+    rule=_of_account,
+    fold=nothing,
+    changes=(),
+    wants=_account,
+    example=Example("service", lambda sample: {
+        "account": sample.account("person"), "until": "2026-11-20T07:39:00.123Z",
+    }),
+)  # fmt: skip
+FACTOR_ADDED = EventType(
+    "factor.added",
+    "account",
+    ("service",),
+    body({"replaces": TRUE}, account=ACCOUNT, factor=code(*FACTORS)),
+    since=PEOPLE,
+    rule=_of_account,
+    fold=nothing,
+    changes=(),
+    wants=_account,
+    example=Example("service", lambda sample: {
+        "account": sample.account("person"), "factor": "password", "replaces": True,
+    }),
+)  # fmt: skip
+FACTOR_REMOVED = EventType(
+    "factor.removed",
+    "account",
+    ("service",),
+    body(account=ACCOUNT, factor=code("code")),
+    since=PEOPLE,
+    rule=_of_account,
+    fold=nothing,
+    changes=(),
+    wants=_account,
+    example=Example("service", lambda sample: {
+        "account": sample.account("person"), "factor": "code",
+    }),
+)  # fmt: skip
+RECOVERY_USED = EventType(
+    "recovery.used",
+    "account",
+    ("service",),
+    body(account=ACCOUNT, left=Integer(0, RECOVERY_CODES - 1)),
+    since=PEOPLE,
+    rule=_of_account,
+    fold=nothing,
+    changes=(),
+    wants=_account,
+    example=Example("service", lambda sample: {
+        "account": sample.account("person"), "left": 9,
+    }),
+)  # fmt: skip

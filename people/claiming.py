@@ -1,0 +1,199 @@
+"""Claiming a chart: the code proves it in the log, the birth date is asked beside it, and guesses have to wait.
+
+A birth date never stands in the log, nor in clear outside it: what the hospital said of it lies there as keyed hashes of
+that patient alone (`Identifiers.trait`). Where nothing was said, the letter with the code is all that is asked.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+
+import orjson
+
+from crypto.encoding import b64decode
+from crypto.errors import CryptoError
+from crypto.signing import verify
+from crypto.texts import counted
+from journeys.appending import appended
+from journeys.errors import AccessDenied, NotClaimed, TooManyTries
+from ledger.directory import Key, Patient
+from ledger.errors import Refused
+from ledger.event import Event
+from ledger.messages import claim_message
+from ledger.sequencer import Proposal
+from ledger.signers import key_counts
+from people.demographics import Demographics, Traits
+from people.reserving import check_birth
+from people.traits import hashed, read, written
+from storage.ledger import Ledger
+from storage.log import CommittedBatch
+from storage.sql.identifiers import Witness
+
+CLAIM_FREE_TRIES = 3
+"""Claims that may fail, on one chart under one code or by one account, before the next has to wait."""
+CLAIM_ADDRESS_TRIES = 20
+"""The same of one address, behind which may be a whole clinic."""
+CLAIM_FIRST_WAIT_MS = 60_000
+"""How long the one after them waits; each that fails then doubles it."""
+CLAIM_LONGEST_WAIT_MS = 86_400_000
+"""So nobody is locked out for good; a new code from the hospital begins anew at once."""
+CLAIM_FORGOTTEN_MS = 7 * 86_400_000
+"""After how long without a try the failed ones are forgotten."""
+_KIND = "claim-tries"
+_REFUSED = (
+    "the claim was not accepted: compare patient, code and birth date with the letter. A code counts once, and "
+    "only until the hospital sends a new one"
+)
+
+
+def claim_chart(ledger: Ledger, proposal: Proposal, born: str, address: str = "") -> CommittedBatch:
+    """Append a signed `patient.claimed` if its code and the birth date `born` (`YYYY-MM-DD`) are right.
+
+    `address`: whose tries these are, beside the account's, and the chart's once the code is right: else whoever has no letter
+    could keep out who has. Raises NotClaimed, whichever was wrong, and TooManyTries.
+    """
+    event = proposal.event
+    if event.type.name != "patient.claimed":
+        raise Refused("stream", f"got {event.type.name}, expected patient.claimed")
+    check_birth(born)
+    if _stands(ledger, event):  # the answer to it was lost
+        return _append(ledger, proposal)
+    _check_own_key(ledger, proposal)
+    patient = ledger.row(Patient, event.subject)
+    # Both are looked at, whatever the first one gives: nothing tells which was wrong, not the time either.
+    proved, born_then = _proves(ledger, event, patient), _born(ledger, event.subject, born)
+    with _trying(ledger, _names(event, patient if proved else None, address)):
+        if not (proved and born_then):
+            raise NotClaimed(_REFUSED)
+        try:
+            return _append(ledger, proposal)
+        except AccessDenied as error:  # somebody else was first
+            raise NotClaimed(_REFUSED) from error
+        except Refused as error:
+            if error.code == "claim":
+                raise NotClaimed(_REFUSED) from error
+            raise
+
+
+def offer_claim(ledger: Ledger, proposal: Proposal, born: str) -> CommittedBatch:
+    """Append a signed `claim.offered`.
+
+    `born`: the birth date that the hospital knows, or nothing; it is kept where none is known yet, once the offer stands.
+    """
+    event = proposal.event
+    if event.type.name != "claim.offered":
+        raise Refused("stream", f"got {event.type.name}, expected claim.offered")
+    if born:
+        check_birth(born)
+    committed = ledger.submit([proposal]).result()
+    fresh = appended(committed.outcomes[0]).fresh
+    patient = ledger.row(Patient, event.subject)
+    # Not of an offer that is sent again, nor from a hospital that didn't register the chart: it would choose the second fact.
+    if born and fresh and patient is not None and patient.hospital == event.hospital:
+        keep_birth(ledger, event.subject, born)
+    return committed
+
+
+def _append(ledger: Ledger, proposal: Proposal) -> CommittedBatch:
+    """Append one event; raises what refused it."""
+    committed = ledger.submit([proposal]).result()
+    appended(committed.outcomes[0])
+    return committed
+
+
+def keep_birth(ledger: Ledger, patient: str, born: str) -> None:
+    """Keep the birth date of a patient of whom none is known yet: who is registered goes before who offers."""
+    check_birth(born)
+    kept = ledger.identifiers.witness(patient)
+    known = read(kept.traits) if kept else Traits()
+    if known.day:
+        return
+    said = hashed(ledger.identifiers, patient, Demographics(birth=born))
+    dated = replace(known, day=said.day, swapped=said.swapped, month=said.month, year=said.year)
+    since = kept.since if kept else ledger.head().size
+    ledger.identifiers.keep_witnesses({patient: Witness(since, written(dated))})
+
+
+def _check_own_key(ledger: Ledger, proposal: Proposal) -> None:
+    """The claim is signed by a key of its actor that counts, or it is nobody's try; raises Refused."""
+    key = ledger.row(Key, proposal.sig.key)
+    if key is None or key.account != proposal.event.actor or not key_counts(key, ledger.clock()):
+        raise Refused(
+            "key",
+            f"got the key {proposal.sig.key}, which is no key of {proposal.event.actor} that counts",
+        )
+
+
+def _stands(ledger: Ledger, event: Event) -> bool:
+    """Whether this very event is what claimed the chart."""
+    row = ledger.row(Patient, event.subject)
+    return (
+        row is not None
+        and bool(row.claimed)
+        and row.account == event.actor
+        and ledger.entry(row.claimed).event.raw == event.raw
+    )
+
+
+def _proves(ledger: Ledger, event: Event, patient: Patient | None) -> bool:
+    """Whether the code's signature fits, as the log will check again."""
+    public = patient.claim if patient is not None and patient.offered else bytes(32)
+    message = claim_message(ledger.origin, event.subject, event.body["account"])
+    try:
+        verify(public, b64decode(event.body["proof"], 64), message)
+    except CryptoError:
+        return False
+    return patient is not None and bool(patient.offered)
+
+
+def _born(ledger: Ledger, patient: str, born: str) -> bool:
+    """Whether the birth date agrees with all that is kept of it; of whom nothing is, any does."""
+    kept = ledger.identifiers.witness(patient)
+    known = read(kept.traits) if kept else Traits()
+    said = hashed(ledger.identifiers, patient, Demographics(birth=born))
+    pairs = ((known.day, said.day), (known.month, said.month), (known.year, said.year))
+    return all(not was or was == now for was, now in pairs)
+
+
+def _names(event: Event, patient: Patient | None, address: str) -> dict[str, int]:
+    """Whose tries count, and how many are free: the account's, the address's, and under its present code the `patient`'s."""
+    named = {f"account {event.actor}": CLAIM_FREE_TRIES}
+    if patient is not None:
+        named[f"chart {event.subject} {patient.claim.hex()}"] = CLAIM_FREE_TRIES
+    return named | ({f"address {address}": CLAIM_ADDRESS_TRIES} if address else {})
+
+
+@contextmanager
+def _trying(ledger: Ledger, names: Mapping[str, int]) -> Iterator[None]:
+    """One try, counted before it is made, so that many at once are many. What succeeds forgets those that failed."""
+    now = ledger.clock()
+    for name in names:  # none is counted where one has to wait
+        _check(ledger.tokens.get(_KIND, name.encode(), now), now)
+    for name, free in names.items():
+        _change(ledger, name, partial(_counted, now=now, free=free))
+    yield
+    for name in names:
+        _change(ledger, name, lambda _: orjson.dumps((0, 0)))
+
+
+def _counted(value: bytes | None, now: int, free: int) -> bytes:
+    """One more try: how many failed, and until when the next one waits; raises TooManyTries."""
+    failed = 1 + _check(value, now)
+    over = failed - free
+    wait = min(CLAIM_FIRST_WAIT_MS << min(over, 20), CLAIM_LONGEST_WAIT_MS) if over >= 0 else 0
+    return orjson.dumps((failed, now + wait))
+
+
+def _check(value: bytes | None, now: int) -> int:
+    """How many failed before; raises TooManyTries while the next one has to wait."""
+    failed, until = orjson.loads(value) if value else (0, 0)
+    if now < until:
+        minutes = counted(-(-(until - now) // 60_000), "minute")
+        raise TooManyTries(f"too many claims have failed; try again in {minutes}")
+    return int(failed)
+
+
+def _change(ledger: Ledger, name: str, change: Callable[[bytes | None], bytes]) -> None:
+    now = ledger.clock()
+    ledger.tokens.change(_KIND, name.encode(), change, now, now + CLAIM_FORGOTTEN_MS)

@@ -1,0 +1,126 @@
+"""Somebody registers alone: the service vouches for the account and its first key, whose private half it never sees."""
+
+from dataclasses import dataclass
+
+import orjson
+
+from crypto.encoding import b64encode
+from crypto.errors import CryptoError
+from crypto.ids import ALGORITHM_ED25519, is_id, key_id
+from crypto.signing import verify
+from identity.actors import new_id
+from journeys.appending import submit
+from journeys.errors import OverQuota, RecordsError
+from journeys.labelling import HOUR_MS
+from journeys.sealing import check_texts, reserve, seal
+from keeper.protocol import KeyRequest
+from ledger.directory import Account, Key
+from ledger.errors import Refused
+from ledger.messages import possession_message
+from ledger.types import REGISTRY
+from storage.ledger import Ledger
+
+REGISTERED_AN_HOUR = 20
+"""Most accounts that one address tries to register over HTTP within an hour; IPv6 addresses count by their /64."""
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What whoever registers brings. The account's id is theirs to choose, as the proof names it."""
+
+    account: str
+    name: str
+    """Sealed under the account's key before anything of it is kept."""
+    public_key: bytes
+    """Raw Ed25519, 32 bytes."""
+    proof: bytes
+    """The key's signature over the proof of possession, 64 bytes."""
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A registered account, its first key and the entry that put that in."""
+
+    account: str
+    key: str
+    seq: int
+
+
+def register_counted(ledger: Ledger, address: str, wanted: Registration) -> Registered:
+    """`register_alone` for whoever asks from `address`; raises OverQuota as well, and registers nothing then.
+
+    Every try counts: keys are made for each, and the log keeps each for ever.
+    """
+    now = ledger.clock()
+
+    def counted(before: bytes | None) -> bytes:
+        count, end = orjson.loads(before) if before else (0, now + HOUR_MS)
+        if end <= now:
+            count, end = 0, now + HOUR_MS
+        if count >= REGISTERED_AN_HOUR:
+            raise OverQuota(
+                f"got more than {REGISTERED_AN_HOUR} registrations from your address within an hour: try again in "
+                f"{(end - now) // 60_000 + 1} minutes"
+            )
+        return orjson.dumps([count + 1, end])
+
+    ledger.tokens.change("registering", address.encode(), counted, now, now + HOUR_MS)
+    return register_alone(ledger, wanted)
+
+
+def register_alone(ledger: Ledger, wanted: Registration) -> Registered:
+    """Append `account.registered` and `key.registered` by the service, both or neither.
+
+    A retry of what stands already gives the same again. Raises RecordsError for what isn't of the form, Refused for an
+    id that is taken or a proof that doesn't hold.
+    """
+    key = _checked(ledger, wanted)
+    stood = ledger.row(Key, key)
+    if stood is not None and stood.account == wanted.account:
+        return Registered(wanted.account, key, stood.seq)
+    if stood is not None or ledger.row(Account, wanted.account) is not None:
+        raise Refused(
+            "duplicate_id", "the account or the key is registered already; choose new ones"
+        )
+    account, event_id = wanted.account, new_id("ev", ledger.clock())
+    body = {"account": account, "name": _sealed(ledger, wanted, event_id)}
+    stream = f"account/{account}"
+    put_in = {
+        "account": account,
+        "algorithm": "ed25519",
+        "custody": "device",
+        "key": key,
+        "proof": b64encode(wanted.proof),
+        "public_key": b64encode(wanted.public_key),
+    }
+    proposals = [
+        ledger.log.by_service(REGISTRY["account.registered", 1], stream, body, event_id=event_id),
+        ledger.log.by_service(REGISTRY["key.registered", 1], stream, put_in),
+    ]
+    return Registered(account, key, submit(ledger, proposals, atomic=True)[1].link.seq)
+
+
+def _checked(ledger: Ledger, wanted: Registration) -> str:
+    """The key's id, of a registration whose form and proof are good; before any key is made for it."""
+    if not is_id("ac", wanted.account):
+        raise RecordsError(f"got {wanted.account[:40]!r}, expected an account's id ac_…")
+    if not wanted.name.strip():
+        raise RecordsError("expected a name; it is sealed, and never readable in the log")
+    check_texts({"name": wanted.name})
+    key = key_id(ALGORITHM_ED25519, wanted.public_key)
+    try:
+        message = possession_message(ledger.origin, wanted.account, key)
+        verify(wanted.public_key, wanted.proof, message)
+    except CryptoError as error:
+        raise Refused("key", f"proof of possession: {error}") from error
+    return key
+
+
+def _sealed(ledger: Ledger, wanted: Registration, event_id: str) -> str:
+    """The name, sealed under a key that is made for the account; raises Refused for an id that somebody else reserved."""
+    account, service = wanted.account, ledger.log.service
+    made = reserve(ledger, service, [KeyRequest(account, (account,))])
+    if ledger.keys.object_key(account, account).author != service:
+        raise Refused("no_key", f"{account} was reserved by somebody else")
+    stream = f"account/{account}"
+    return seal(ledger, made[account, account], stream, event_id, {"name": wanted.name})["name"]

@@ -1,0 +1,98 @@
+"""What is told of which entry, and to whom: for each type of event that is told, a function from entry to messages.
+
+They run in the transaction that appends, so they are pure and look only at rows that the type's rule or fold looks at, too.
+To tell something new, write such a function below, name its parameters in `texts.KINDS`, and its text in every language.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
+from ledger.directory import RECOVERY_WAIT_MS, Key, Patient
+from ledger.entry import Entry
+from ledger.rows import Look
+from storage.outbox import HOSPITAL_WROTE, Message, Tells, once_wrote
+
+Tell = Callable[[Entry, Look, str], Iterable[Message]]
+"""Gives the messages of one entry, by the rows as of its batch's end and the operator's account."""
+
+
+def _message(
+    entry: Entry, kind: str, account: str, once: str = "", /, **params: str | int
+) -> Message:
+    """A message of `kind` about an entry; every text may name when it happened."""
+    return Message(entry.event.id, kind, account, {"at": entry.time, **params}, once)
+
+
+def _key_registered(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
+    """A key after the first, to whom it speaks for; by recovery it counts later, and can be stopped."""
+    body, account = entry.event.body, entry.event.body["account"]
+    if all(key.seq >= entry.link.seq for key in look.group(Key, account)):
+        return
+    if body.get("recovery"):
+        counts = entry.time + RECOVERY_WAIT_MS
+        yield _message(entry, "key_recovered", account, key=body["key"], counts_at=counts)
+    else:
+        yield _message(entry, "key_registered", account, key=body["key"])
+
+
+def _key_revoked(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
+    body = entry.event.body
+    yield _message(entry, "key_revoked", body["account"], key=body["key"])
+
+
+def _hospital_approved(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
+    yield _message(entry, "hospital_approved", operator, hospital=entry.event.body["hospital"])
+
+
+def _staff(kind: str) -> Tell:
+    """A role at the hospital whose stream it is, to whoever gets or loses it."""
+
+    def tell(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
+        yield _message(entry, kind, entry.event.body["account"], hospital=entry.event.subject)
+
+    return tell
+
+
+def _record_uploaded(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
+    """The first that a hospital writes into a chart, to its patient: once for a hospital and a patient."""
+    event = entry.event
+    patient = look.get(Patient, event.subject)
+    if event.hospital and patient is not None:
+        once = once_wrote(patient.patient, event.hospital)
+        yield _message(
+            entry, HOSPITAL_WROTE, patient.account, once,
+            hospital=event.hospital, patient=patient.patient,
+        )  # fmt: skip
+
+
+def _alarm_raised(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
+    number = entry.event.body["entry"]
+    yield _message(entry, "alarm_raised", operator, entry=number, alarm=entry.link.seq)
+
+
+TOLD: dict[str, Tell] = {
+    "admin.appointed": _staff("admin_appointed"),
+    "alarm.raised": _alarm_raised,
+    "doctor.approved": _staff("doctor_approved"),
+    "doctor.ended": _staff("doctor_ended"),
+    "doctor.suspended": _staff("doctor_suspended"),
+    "hospital.approved": _hospital_approved,
+    "key.registered": _key_registered,
+    "key.revoked": _key_revoked,
+    "record.uploaded": _record_uploaded,
+}
+"""By type of event."""
+
+
+def telling(operator: str) -> Tells:
+    """What entries tell whom; `operator`: the account of the log's operator."""
+    return partial(_told, operator)
+
+
+def _told(operator: str, entries: Sequence[Entry], look: Look) -> Sequence[Message]:
+    found: list[Message] = []
+    for entry in entries:
+        tell = TOLD.get(entry.event.type.name)
+        if tell is not None:
+            found += tell(entry, look, operator)
+    return found

@@ -1,0 +1,79 @@
+"""What people are told, in English: subject and body by kind."""
+
+MOMENT = "%Y-%m-%d, %H:%M UTC"
+FOOTER = """This message was written by the patient record service {log}. Please do not reply to it.
+It never asks for a password, a code or a key."""
+
+_STOP = "If this was not you, or if you do not expect it, tell the hospital that registered you, or the service, at once."
+
+TEXTS: dict[str, tuple[str, str]] = {
+    "admin_appointed": (
+        "You are now an administrator of a hospital",
+        "Since {at} your account {account} has been an administrator of the hospital {hospital}.\n\n" + _STOP,
+    ),
+    "alarm_raised": (
+        "ALARM: the log has an entry that the rules do not give",
+        "The key keeper found that entry {entry} of the log is not what the rules give. The alarm is entry {alarm}, of "
+        "{at}.\n\nRun `heartwood status` and `heartwood audit`, and see the section on alarms in docs/operations.md.",
+    ),
+    "contact_changed": (
+        "We write to another address from now on",
+        "Another e-mail address was proved for your account {account}. From now on we write to that one, and no more to "
+        "this.\n\n" + _STOP,
+    ),
+    "contact_proof": (
+        "Your code",
+        "Somebody gave this e-mail address for the account {account}. If it was you, confirm the address with this "
+        "code:\n\n    {code}\n\nIt counts once, until {ending_at}: with `heartwood account contact --prove CODE`, or where "
+        "you gave the address.\n\nIf it was not you, do nothing: without the code nothing is ever sent here again.",
+    ),
+    "contact_removed": (
+        "We do not write to this address any more",
+        "This e-mail address was removed from your account {account}. We do not write to it any more.\n\n" + _STOP,
+    ),
+    "contact_taken": (
+        "Your address was given once more",
+        "Somebody gave this e-mail address for another account than yours. It stays with your account, and nothing was "
+        "changed.\n\nIf it was you: remove the address from the other account of yours first.",
+    ),
+    "doctor_approved": (
+        "You were approved as a doctor",
+        "Since {at} your account {account} has acted as a doctor for the hospital {hospital}.\n\n" + _STOP,
+    ),
+    "doctor_ended": (
+        "Your work for a hospital has ended",
+        "Since {at} your account {account} no longer acts as a doctor for the hospital {hospital}. Its administrators "
+        "know why.",
+    ),
+    "doctor_suspended": (
+        "You were suspended",
+        "Since {at} your account {account} has been suspended as a doctor of the hospital {hospital}. Its administrators "
+        "know why.",
+    ),
+    "hospital_approved": (
+        "A hospital was approved",
+        "At {at} the hospital {hospital} was approved by the operator's key.\n\nIf this was not you, somebody else has that "
+        "key: revoke it, and suspend the hospital.",
+    ),
+    "hospital_wrote": (
+        "A hospital has written to your record for the first time",
+        "At {at} the hospital {hospital} wrote to your record {patient} for the first time. You will get this message once "
+        "for each hospital.\n\nYou can see in your history who wrote and who read. If you do not know this hospital, ask it "
+        "or the service.",
+    ),
+    "key_recovered": (
+        "A new key was asked for, for your account",
+        "At {at} a new key, {key}, was put in for your account {account}, because yours was said to be lost. It counts from "
+        "{counts_at}; until then it can do nothing.\n\nIf you did not ask for this, revoke it before then with one of your "
+        "keys: `heartwood key revoke {key}`. If you have none any more, tell the hospital that registered you, or the "
+        "service, at once.",
+    ),
+    "key_registered": (
+        "A new key was added to your account",
+        "At {at} the key {key} was added to your account {account}. Whoever has it can act as you.\n\n" + _STOP,
+    ),
+    "key_revoked": (
+        "A key of your account was revoked",
+        "At {at} the key {key} of your account {account} was revoked. It signs nothing any more.\n\n" + _STOP,
+    ),
+}  # fmt: skip

@@ -1,0 +1,84 @@
+"""What people are told, in German: subject and body by kind."""
+
+MOMENT = "%d.%m.%Y, %H:%M UTC"
+FOOTER = """Diese Nachricht hat der Dienst für Patientenakten {log} geschrieben. Bitte antworten Sie nicht darauf.
+Er fragt Sie nie nach einem Passwort, einem Code oder einem Schlüssel."""
+
+_STOP = (
+    "Wenn Sie das nicht waren oder nicht erwarten, melden Sie es sofort dem Krankenhaus, das Sie registriert hat, oder dem "
+    "Dienst."
+)
+
+TEXTS: dict[str, tuple[str, str]] = {
+    "admin_appointed": (
+        "Sie verwalten jetzt ein Krankenhaus",
+        "Seit {at} verwaltet Ihr Konto {account} das Krankenhaus {hospital}.\n\n" + _STOP,
+    ),
+    "alarm_raised": (
+        "ALARM: Das Protokoll hat einen Eintrag, den die Regeln nicht ergeben",
+        "Der Schlüsselverwahrer hat gefunden, dass der Eintrag {entry} des Protokolls nicht das ist, was die Regeln ergeben. "
+        "Der Alarm ist der Eintrag {alarm}, vom {at}.\n\nRufen Sie `heartwood status` und `heartwood audit` auf, und lesen "
+        "Sie den Abschnitt über Alarme in docs/operations.md.",
+    ),
+    "contact_changed": (
+        "Wir schreiben ab jetzt an eine andere Adresse",
+        "Für Ihr Konto {account} wurde eine andere E-Mail-Adresse bestätigt. Ab jetzt schreiben wir an jene und nicht mehr "
+        "an diese.\n\n" + _STOP,
+    ),
+    "contact_proof": (
+        "Ihr Code",
+        "Jemand hat diese E-Mail-Adresse für das Konto {account} angegeben. Wenn Sie das waren, bestätigen Sie die Adresse "
+        "mit diesem Code:\n\n    {code}\n\nEr gilt einmal, bis {ending_at}: mit `heartwood account contact --prove CODE` "
+        "oder dort, wo Sie die Adresse angegeben haben.\n\nWenn Sie es nicht waren, tun Sie nichts: Ohne den Code wird nie "
+        "wieder etwas hierher geschickt.",
+    ),
+    "contact_removed": (
+        "Wir schreiben nicht mehr an diese Adresse",
+        "Diese E-Mail-Adresse wurde von Ihrem Konto {account} entfernt. Wir schreiben nicht mehr an sie.\n\n" + _STOP,
+    ),
+    "contact_taken": (
+        "Ihre Adresse wurde noch einmal angegeben",
+        "Jemand hat diese E-Mail-Adresse für ein anderes Konto als Ihres angegeben. Sie bleibt bei Ihrem Konto, und nichts "
+        "wurde geändert.\n\nWenn Sie das waren: Entfernen Sie die Adresse zuerst von Ihrem anderen Konto.",
+    ),
+    "doctor_approved": (
+        "Sie sind als Ärztin oder Arzt zugelassen",
+        "Seit {at} handelt Ihr Konto {account} als Ärztin oder Arzt für das Krankenhaus {hospital}.\n\n" + _STOP,
+    ),
+    "doctor_ended": (
+        "Ihre Tätigkeit für ein Krankenhaus ist beendet",
+        "Seit {at} handelt Ihr Konto {account} nicht mehr als Ärztin oder Arzt für das Krankenhaus {hospital}. Dessen "
+        "Verwaltung weiß, warum.",
+    ),
+    "doctor_suspended": (
+        "Ihre Zulassung ruht",
+        "Seit {at} ruht die Zulassung Ihres Kontos {account} als Ärztin oder Arzt des Krankenhauses {hospital}. Dessen "
+        "Verwaltung weiß, warum.",
+    ),
+    "hospital_approved": (
+        "Ein Krankenhaus wurde zugelassen",
+        "Am {at} wurde das Krankenhaus {hospital} mit dem Schlüssel des Betreibers zugelassen.\n\nWenn Sie das nicht waren, "
+        "hat jemand anderes diesen Schlüssel: Widerrufen Sie ihn, und sperren Sie das Krankenhaus.",
+    ),
+    "hospital_wrote": (
+        "Ein Krankenhaus hat zum ersten Mal in Ihre Akte geschrieben",
+        "Am {at} hat das Krankenhaus {hospital} zum ersten Mal in Ihre Akte {patient} geschrieben. Diese Nachricht bekommen "
+        "Sie für jedes Krankenhaus einmal.\n\nIn Ihrem Verlauf sehen Sie, wer geschrieben und wer gelesen hat. Wenn Sie das "
+        "Krankenhaus nicht kennen, fragen Sie dort oder beim Dienst nach.",
+    ),
+    "key_recovered": (
+        "Für Ihr Konto wurde ein neuer Schlüssel verlangt",
+        "Am {at} wurde für Ihr Konto {account} ein neuer Schlüssel eingesetzt, {key}, weil Ihrer als verloren gemeldet "
+        "wurde. Er gilt ab {counts_at}; bis dahin kann er nichts.\n\nWenn Sie das nicht verlangt haben, widerrufen Sie ihn "
+        "vorher mit einem Ihrer Schlüssel: `heartwood key revoke {key}`. Wenn Sie keinen mehr haben, melden Sie es sofort "
+        "dem Krankenhaus, das Sie registriert hat, oder dem Dienst.",
+    ),
+    "key_registered": (
+        "Ihr Konto hat einen neuen Schlüssel",
+        "Am {at} kam der Schlüssel {key} zu Ihrem Konto {account} hinzu. Wer ihn hat, kann als Sie handeln.\n\n" + _STOP,
+    ),
+    "key_revoked": (
+        "Ein Schlüssel Ihres Kontos wurde widerrufen",
+        "Am {at} wurde der Schlüssel {key} Ihres Kontos {account} widerrufen. Er unterschreibt nichts mehr.\n\n" + _STOP,
+    ),
+}  # fmt: skip

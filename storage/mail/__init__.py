@@ -1,0 +1,1 @@
+"""Mail, as bytes on their way: to a mail server, or into a folder."""

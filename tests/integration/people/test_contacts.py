@@ -1,0 +1,248 @@
+"""How people are reached: an address counts once it is proved, is one account's, and stands nowhere in clear."""
+
+import os
+import threading
+
+import pytest
+from sqlalchemy import inspect
+
+from client import authoring
+from client.local import LocalClient
+from crypto.errors import FormError
+from journeys.errors import NotThere, OverQuota, RecordsError
+from people.contacts import contact_of, give_contact, prove_contact, remove_contact
+from records.uploads import Upload
+from storage.clock import wall_clock
+from storage.contacts import PROOF_MS, PROOFS_AN_ACCOUNT, PROOFS_AN_ADDRESS
+from storage.ledger import Ledger
+from tests.support.inbox import code_for, inbox, mails_to, reach, send, told
+from tests.support.inside import opened
+from tests.support.ledger_fixture import LedgerFixture, Person
+
+
+def later(fixture: LedgerFixture, monkeypatch: pytest.MonkeyPatch, by: int) -> None:
+    """Let the ledger's clock, as what isn't an append asks it, be `by` ms ahead."""
+    monkeypatch.setattr(fixture.ledger, "clock", lambda: wall_clock() + by)
+
+
+def test_an_address_counts_once_it_is_proved(fixture: LedgerFixture) -> None:
+    pat = fixture.person()
+    who, ledger = pat.actor.caller, fixture.ledger
+    shown = give_contact(ledger, who, "Pat@Example.com", "de")
+    assert (shown.address, shown.pending) == ("", "Pat@Example.com")
+    fixture.record(pat)
+    assert send(fixture).sent == 1, "the code alone goes to an address that isn't proved"
+    (mail,) = mails_to(fixture, "Pat@Example.com")
+    code = code_for(fixture, pat.actor.account)
+    assert code in mail
+    prove_contact(ledger, f" {code.lower()}\n")
+    shown = contact_of(ledger, who)
+    assert (shown.address, shown.language, shown.pending) == ("Pat@Example.com", "de", "")
+    assert shown.proved
+    with pytest.raises(NotThere, match="unknown, was used or has expired"):
+        prove_contact(ledger, code)
+    fixture.reopen()
+    assert contact_of(fixture.ledger, who) == shown
+
+
+@pytest.mark.parametrize(
+    "code", ["", "A", "A" * 26, "a-b", "é" * 26, "A" * 64, "=" * 26, "\0" * 26]
+)
+def test_codes_that_are_none(fixture: LedgerFixture, code: str) -> None:
+    give_contact(fixture.ledger, fixture.person().actor.caller, "pat@example.com", "en")
+    with pytest.raises(NotThere):
+        prove_contact(fixture.ledger, code)
+
+
+def test_a_code_counts_for_a_day(fixture: LedgerFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    pat = fixture.person()
+    give_contact(fixture.ledger, pat.actor.caller, "pat@example.com", "en")
+    send(fixture)
+    code = code_for(fixture, pat.actor.account)
+    later(fixture, monkeypatch, PROOF_MS + 1)
+    assert contact_of(fixture.ledger, pat.actor.caller).pending == ""
+    with pytest.raises(NotThere):
+        prove_contact(fixture.ledger, code)
+    give_contact(fixture.ledger, pat.actor.caller, "pat@example.com", "en")
+    later(fixture, monkeypatch, 3 * PROOF_MS)
+    done = send(fixture)
+    assert (done.sent, done.unreachable) == (0, 1), "a code that counts no more isn't sent"
+    monkeypatch.undo()
+
+
+def test_a_new_address_takes_the_place_of_the_last(fixture: LedgerFixture) -> None:
+    """The code of the one before counts no more; the proved one stays until the new one is proved, and is told then."""
+    pat = fixture.person()
+    who, ledger, account = pat.actor.caller, fixture.ledger, pat.actor.account
+    give_contact(ledger, who, "wrong@example.com", "en")
+    send(fixture)
+    old = code_for(fixture, account)
+    reach(fixture, pat.actor, "first@example.com")
+    with pytest.raises(NotThere):
+        prove_contact(ledger, old)
+    give_contact(ledger, who, "second@example.com", "de")
+    shown = contact_of(ledger, who)
+    assert (shown.address, shown.pending) == ("first@example.com", "second@example.com")
+    fixture.record(pat)
+    send(fixture)
+    assert any("first time" in mail for mail in mails_to(fixture, "first@example.com"))
+    assert len(mails_to(fixture, "second@example.com")) == 1
+    prove_contact(ledger, code_for(fixture, account))
+    send(fixture)
+    assert "Another e-mail address was proved" in mails_to(fixture, "first@example.com")[0]
+    assert contact_of(ledger, who).address == "second@example.com"
+    remove_contact(ledger, who)
+    send(fixture)
+    assert any("entfernt" in mail for mail in mails_to(fixture, "second@example.com"))
+    assert contact_of(ledger, who).address == ""
+    before = len(inbox(fixture).names())
+    _another_hospital(fixture, pat)
+    send(fixture)
+    assert len(inbox(fixture).names()) == before
+
+
+def _another_hospital(fixture: LedgerFixture, pat: Person) -> None:
+    one = Upload(pat.patient, "document", "text/plain", [b"x"])
+    authoring.upload(LocalClient(fixture.ledger), fixture.south.system, one)
+    assert told(fixture, "hospital_wrote")
+
+
+def test_an_address_is_one_accounts(fixture: LedgerFixture) -> None:
+    """Another one that gives it sees the very same, and gets no code; its owner is told."""
+    pat, kim = fixture.person(), fixture.person()
+    reach(fixture, pat.actor, "pat@example.com")
+    free = give_contact(fixture.ledger, kim.actor.caller, "free@example.com", "en")
+    taken = give_contact(fixture.ledger, kim.actor.caller, "PAT@example.COM", "en")
+    assert (taken.address, taken.pending) == ("", "PAT@example.COM")
+    assert {**vars(free), "pending": "", "pending_until": ""} == {
+        **vars(taken), "pending": "", "pending_until": ""
+    }  # fmt: skip
+    send(fixture)
+    (mail,) = mails_to(fixture, "PAT@example.COM")
+    assert "for another account than yours" in mail
+    assert "counts once" not in mail
+    assert contact_of(fixture.ledger, pat.actor.caller).address == "pat@example.com"
+
+
+def test_of_two_that_wait_the_first_proved_wins(fixture: LedgerFixture) -> None:
+    """The other gets the answer of every code that is none. At once from two processes: one wins."""
+    people = [fixture.person().actor for _ in range(2)]
+    for one in people:
+        give_contact(fixture.ledger, one.caller, "both@example.com", "en")
+    send(fixture)
+    codes = [code_for(fixture, one.account) for one in people]
+    other = opened(fixture.settings)
+    begin, answers = threading.Barrier(2), list[str]()
+
+    def prove(ledger: Ledger, code: str) -> None:
+        begin.wait()
+        try:
+            prove_contact(ledger, code)
+            answers.append("proved")
+        except NotThere as error:
+            answers.append(str(error))
+
+    threads = [
+        threading.Thread(target=prove, args=(ledger, code))
+        for ledger, code in zip((fixture.ledger, other), codes, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    other.close()
+    assert sorted(answers) == [
+        "proved",
+        "the code is unknown, was used or has expired: give the address again",
+    ]
+    reached = [contact_of(fixture.ledger, one.caller).address for one in people]
+    assert sorted(reached) == ["", "both@example.com"]
+
+
+def test_nobody_is_flooded(fixture: LedgerFixture) -> None:
+    """Neither by one account, nor at one address by several; and who floods isn't told about others."""
+    pat = fixture.person()
+    for number in range(PROOFS_AN_ACCOUNT):
+        give_contact(fixture.ledger, pat.actor.caller, f"a{number}@example.com", "en")
+    with pytest.raises(OverQuota):
+        give_contact(fixture.ledger, pat.actor.caller, "one.more@example.com", "en")
+    fixture.ledger.outbox.forget()
+    for _ in range(PROOFS_AN_ADDRESS + 2):
+        one = fixture.person().actor
+        assert give_contact(fixture.ledger, one.caller, "all@example.com", "en").pending
+    send(fixture)
+    assert len(mails_to(fixture, "all@example.com")) == PROOFS_AN_ADDRESS
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "", "pat", "pat@", "@example.com", "pat@example", "pat@example.com\n", "pat@example.com\r\nBcc: eve@example.com",
+        "pat@example.com, eve@example.com", "Pat <pat@example.com>", '"pat"@example.com', "pat @example.com", "pat..x@example.com",
+        ".pat@example.com", "pat@-example.com", "pat@example..com", "pat@[127.0.0.1]", "pät@example.com", "pat@exämple.com",
+        "pat@example.com\0", "a" * 65 + "@example.com", "a@" + "b." * 130 + "com", "pat@example.com\u2028", "pat\t@example.com",
+        "pat@example.com>", "pat@example.com RCPT TO:<eve@example.com>", "=?utf-8?q?pat?=@example.com\r\n x",
+    ],
+)  # fmt: skip
+def test_what_is_no_address(fixture: LedgerFixture, address: str) -> None:
+    """And what it was isn't repeated, as an error may land in a log."""
+    who = fixture.person().actor.caller
+    with pytest.raises(FormError) as refused:
+        give_contact(fixture.ledger, who, address, "en")
+    assert len(address) < 4 or address not in str(refused.value)
+    assert contact_of(fixture.ledger, who).pending == ""
+
+
+def test_a_language_has_texts(fixture: LedgerFixture) -> None:
+    with pytest.raises(RecordsError, match="expected one of de, en"):
+        give_contact(fixture.ledger, fixture.person().actor.caller, "pat@example.com", "fr")
+
+
+def test_addresses_and_codes_stand_nowhere_in_clear(fixture: LedgerFixture) -> None:
+    """Not in the database's files, its write-ahead log, the log or its export; what was sent lies in the mail folder alone."""
+    pat = fixture.person()
+    planted = "planted.address.4711@example.com"
+    give_contact(fixture.ledger, pat.actor.caller, planted, "en")
+    send(fixture)
+    code = code_for(fixture, pat.actor.account)
+    assert not everywhere(fixture, planted, code)
+    prove_contact(fixture.ledger, code)
+    fixture.record(pat)
+    assert not everywhere(fixture, planted, code)
+    send(fixture)
+    remove_contact(fixture.ledger, pat.actor.caller)
+    send(fixture)
+    assert not everywhere(fixture, planted, code)
+
+
+def everywhere(fixture: LedgerFixture, *planted: str) -> list[str]:
+    """Where one of the texts stands, in any case: in which file of the data directory, or table of the database."""
+    needles = [text.lower().encode() for text in planted]
+    places = list[str]()
+    for path in fixture.settings.data.rglob("*"):
+        if path.is_file() and path.parent.name != "mail":
+            data = path.read_bytes().lower()
+            places += [str(path) for needle in needles if needle in data]
+    with fixture.ledger.database.read() as connection:
+        for table in inspect(connection).get_table_names():
+            for row in connection.exec_driver_sql(f'SELECT * FROM "{table}"'):
+                for value in row:
+                    data = (
+                        bytes(value)
+                        if isinstance(value, bytes | memoryview)
+                        else str(value).encode()
+                    ).lower()
+                    places += [table for needle in needles if needle in data]
+    return places
+
+
+def test_the_mail_folder_is_its_owners_alone(fixture: LedgerFixture) -> None:
+    give_contact(fixture.ledger, fixture.person().actor.caller, "pat@example.com", "en")
+    old = os.umask(0)
+    try:
+        send(fixture)
+    finally:
+        os.umask(old)
+    folder = inbox(fixture).folder
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert [path.stat().st_mode & 0o777 for path in folder.iterdir()] == [0o600]

@@ -1,0 +1,241 @@
+"""Being told: which act tells whom, in the transaction of the act, once."""
+
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from api.operator.restoring import accept_restore
+from client import authoring, beside, registering
+from client.local import LocalClient
+from crypto.signing import SigningKey
+from identity.actors import Actor, new_key
+from keeper.protocol import Alarm
+from ledger.directory import Key
+from ledger.errors import Refused
+from ledger.messages import possession_message
+from ledger.times import DAY_MS
+from people.contacts import give_contact, remove_contact
+from people.mailing import Round
+from records.uploads import Upload
+from storage.alarms import Alarms
+from storage.clock import wall_clock
+from storage.errors import Unavailable
+from storage.maintenance.backup import back_up
+from storage.outbox import KEEP_MS
+from storage.sql.entries import EntryStore
+from storage.sql.views import rebuild
+from tests.support.alarms import raise_alarms
+from tests.support.inbox import inbox, mails_to, reach, rows, send, told
+from tests.support.inside import keeper_of
+from tests.support.ledger_fixture import LedgerFixture, Person
+
+
+def _since(fixture: LedgerFixture, act: Callable[[], object]) -> set[tuple[str, str]]:
+    """What an act told whom."""
+    before = {one.id for one in rows(fixture)}
+    act()
+    return {(one.kind, one.account) for one in rows(fixture) if one.id not in before}
+
+
+def _upload(fixture: LedgerFixture, who: Actor, person: Person) -> None:
+    one = Upload(person.patient, "document", "text/plain", [b"x"])
+    authoring.upload(LocalClient(fixture.ledger), who, one)
+
+
+def test_each_act_tells_whom_it_concerns(fixture: LedgerFixture) -> None:
+    client, admin = LocalClient(fixture.ledger), fixture.south.admin
+    doctor, pat = fixture.doctor(), fixture.person()
+    assert ("hospital_approved", fixture.operator.account) in told(fixture)
+    assert ("admin_appointed", admin.account) in told(fixture)
+    assert ("doctor_approved", doctor.account) in told(fixture)
+
+    def act(who: Actor, kind: str, stream: str, body: dict[str, object]) -> Callable[[], object]:
+        return lambda: client.append(who, [who.event(kind, stream, body, client.now())])
+
+    at_south, account = f"hospital/{fixture.south.hospital}", {"account": doctor.account}
+    for kind in ("doctor.suspended", "doctor.approved", "doctor.ended"):
+        told_now = _since(fixture, act(admin, kind, at_south, dict(account)))
+        assert told_now == {(kind.replace(".", "_"), doctor.account)}
+    own, another = pat.actor.account, new_key()
+    assert ("key_registered", own) not in told(fixture), "the first key is told nobody"
+    assert _since(fixture, lambda: _key(fixture, pat.actor, own, another)) == {
+        ("key_registered", own)
+    }
+    assert _since(fixture, lambda: registering.revoke_key(client, pat.actor, own, another.id)) == {
+        ("key_revoked", own)
+    }
+    assert _since(fixture, lambda: _key(fixture, fixture.north.admin, own, new_key(), True)) == {
+        ("key_recovered", own)
+    }
+
+
+def _key(
+    fixture: LedgerFixture, who: Actor, account: str, key: SigningKey, recovery: bool = False
+) -> None:
+    client = LocalClient(fixture.ledger)
+    proof = key.sign(possession_message(client.origin, account, key.id))
+    registering.register_key(client, who, account, "device", key.public, proof, recovery)
+
+
+def test_a_recovery_says_what_can_be_done_against_it(fixture: LedgerFixture) -> None:
+    pat, key = fixture.person(), new_key()
+    reach(fixture, pat.actor, "pat@example.com")
+    _key(fixture, fixture.north.admin, pat.actor.account, key, recovery=True)
+    send(fixture)
+    mail = mails_to(fixture, "pat@example.com")[0]
+    assert f"heartwood key revoke {key.id}" in mail
+    row = fixture.ledger.row(Key, key.id)
+    assert row is not None
+    counts = time.strftime("%Y-%m-%d, %H:%M UTC", time.gmtime(row.counts_from / 1000))
+    assert counts in mail
+
+
+def test_the_operator_is_told_of_an_alarm(fixture: LedgerFixture) -> None:
+    raise_alarms(keeper_of(fixture.ledger), Alarm(7, "signature", "it is not signed", taken=False))
+    assert Alarms(fixture.ledger).put() == 1
+    assert told(fixture, "alarm_raised") == [("alarm_raised", fixture.operator.account)]
+
+
+def test_each_hospital_is_told_of_once(fixture: LedgerFixture) -> None:
+    """In one batch, in several, after a restart, and after the row itself is gone."""
+    pat, kim = fixture.person(), fixture.person()
+    reach(fixture, pat.actor, "pat@example.com")
+    one = Upload(pat.patient, "document", "text/plain", [b"x"])
+    beside.upload(fixture.ledger, fixture.north.system, [one] * 3)
+    fixture.record(pat)
+    assert told(fixture, "hospital_wrote") == [("hospital_wrote", pat.actor.account)]
+    fixture.reopen()
+    fixture.record(pat)
+    _upload(fixture, pat.actor, pat)
+    assert len(told(fixture, "hospital_wrote")) == 1
+    _upload(fixture, fixture.doctor(), pat)
+    _upload(fixture, fixture.south.system, kim)
+    assert len(told(fixture, "hospital_wrote")) == 3
+    send(fixture)
+    (first, second) = mails_to(fixture, "pat@example.com")[:2]
+    assert {fixture.north.hospital in first, fixture.north.hospital in second} == {True, False}
+    assert fixture.ledger.outbox.remove_old(wall_clock() + KEEP_MS - DAY_MS) == 0
+    assert fixture.ledger.outbox.remove_old(wall_clock() + KEEP_MS + DAY_MS) > 0
+    assert rows(fixture) == []
+    fixture.record(pat)
+    assert told(fixture, "hospital_wrote") == []
+
+
+def test_people_are_written_to_in_their_language(fixture: LedgerFixture) -> None:
+    pat, kim = fixture.person(), fixture.person()
+    reach(fixture, pat.actor, "pat@example.com", "de")
+    reach(fixture, kim.actor, "kim@example.com", "en")
+    for person in (pat, kim):
+        fixture.record(person)
+    assert send(fixture).sent == 2
+    german, english = (mails_to(fixture, f"{who}@example.com")[0] for who in ("pat", "kim"))
+    assert "Content-Language: de" in german
+    assert "zum ersten Mal in Ihre Akte" in german
+    assert "wrote to your record" in english
+    reach_again = give_contact(fixture.ledger, pat.actor.caller, "pat@example.com", "en")
+    assert (reach_again.language, reach_again.pending) == ("en", "")
+    _upload(fixture, fixture.doctor(), pat)
+    send(fixture)
+    assert "wrote to your record" in mails_to(fixture, "pat@example.com")[0]
+
+
+def test_who_has_no_address_is_counted_and_holds_nothing_up(fixture: LedgerFixture) -> None:
+    """And isn't told of it later, once there is an address."""
+    pat = fixture.person()
+    before = fixture.ledger.outbox.ended()["unreachable"]
+    fixture.record(pat)
+    assert fixture.ledger.outbox.waiting() == (0, 0)
+    assert fixture.ledger.outbox.ended()["unreachable"] == before + 1
+    reach(fixture, pat.actor, "pat@example.com")
+    fixture.record(pat)
+    assert send(fixture) == Round()
+    assert len(inbox(fixture).names()) == 1, "the code alone"
+
+
+def test_an_address_that_is_removed_gets_nothing_that_waits(fixture: LedgerFixture) -> None:
+    pat = fixture.person()
+    reach(fixture, pat.actor, "pat@example.com")
+    fixture.record(pat)
+    remove_contact(fixture.ledger, pat.actor.caller)
+    done = send(fixture)
+    assert (done.sent, done.unreachable) == (1, 1)
+    assert "was removed" in mails_to(fixture, "pat@example.com")[0]
+
+
+def test_nothing_is_told_of_what_was_refused(fixture: LedgerFixture) -> None:
+    """Neither alone, nor with something good in a call that is all or nothing."""
+    client, admin = LocalClient(fixture.ledger), fixture.south.admin
+    doctor, before = fixture.doctor(), rows(fixture)
+    stream = f"hospital/{fixture.south.hospital}"
+    good = admin.event("doctor.suspended", stream, {"account": doctor.account}, client.now())
+    bad = admin.event(
+        "doctor.suspended", stream, {"account": fixture.operator.account}, client.now()
+    )
+    with pytest.raises(Refused):
+        client.append(admin, [bad])
+    with pytest.raises(Refused):
+        client.append(admin, [good, bad], atomic=True)
+    assert rows(fixture) == before
+
+
+def test_a_batch_that_fails_tells_nothing(
+    fixture: LedgerFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message is there with its entry, or neither is; the next try tells."""
+    client, admin, doctor = LocalClient(fixture.ledger), fixture.south.admin, fixture.doctor()
+    stream, before = f"hospital/{fixture.south.hospital}", rows(fixture)
+    event = admin.event("doctor.suspended", stream, {"account": doctor.account}, client.now())
+
+    def fail(*_: object) -> None:
+        raise OSError("planted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EntryStore, "write_head", fail)
+        with pytest.raises(Unavailable, match="planted"):
+            client.append(admin, [event])
+    assert rows(fixture) == before
+    client.append(admin, [event])
+    assert len(rows(fixture)) == len(before) + 1
+
+
+def test_nothing_is_told_twice(fixture: LedgerFixture) -> None:
+    """The same event again, the views made anew, and a restart tell nobody anything."""
+    client, admin, doctor = LocalClient(fixture.ledger), fixture.south.admin, fixture.doctor()
+    reach(fixture, doctor, "doc@example.com")
+    stream = f"hospital/{fixture.south.hospital}"
+    event = admin.event("doctor.suspended", stream, {"account": doctor.account}, client.now())
+    for _ in range(2):
+        client.append(admin, [event])
+    assert len(told(fixture, "doctor_suspended")) == 1
+    send(fixture)
+    before = rows(fixture)
+    client.append(admin, [event])
+    rebuild(fixture.ledger.store, swap=True)
+    fixture.reopen()
+    client = LocalClient(fixture.ledger)
+    client.append(admin, [event])
+    assert rows(fixture) == before
+    assert send(fixture) == Round()
+
+
+def test_a_backup_sends_nothing(fixture: LedgerFixture, tmp_path: Path) -> None:
+    """It holds no message, but the addresses; and a database that was put back sends none of its own."""
+    pat = fixture.person()
+    reach(fixture, pat.actor, "pat@example.com")
+    fixture.record(pat)
+    assert fixture.ledger.outbox.waiting()[0]
+    data = fixture.settings.data
+    back_up(fixture.ledger.stores, data / "heartwood.json", tmp_path / "backup", wall_clock())
+    (path,) = (tmp_path / "backup").glob("snapshot-*/heartwood.db")
+    with sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True) as copy:
+        counts = [
+            copy.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            for table in ("outbox", "contacts", "addresses", "told_once")
+        ]
+    assert counts[0] == 0
+    assert all(counts[1:])
+    accept_restore(fixture.ledger, fixture.operator, tmp_path / "checkpoint")
+    assert fixture.ledger.outbox.waiting() == (0, 0)
