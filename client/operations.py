@@ -19,6 +19,7 @@ from ledger.entry import ENTRY_LIMIT
 from people.applications import doctors_of, hospitals_in, own_applications
 from people.contacts import contact_of
 from people.hospitals import directory, holder_of, owner_of
+from people.intake import intake_forms
 from records.charts import consents, me
 from records.opening import address_of
 
@@ -434,6 +435,22 @@ OWN_CHART = Operation(
     "a chart of one's own, for a person whose account registered itself", "The chart",
     {"born": BORN, "name": "Ada Lind"}, {"patient": PATIENT, "seq": 12},
 )  # fmt: skip
+INTAKE = Query(
+    "intake", SESSION, "GET", "/v1/intake", "Intake forms",
+    "what hospitals ask for at registration: each form's fields, and the FHIR resource that it becomes", "The forms",
+    gives=[{
+        "category": "billing", "fields": [{"codes": [], "kind": "line", "name": "insurer", "needed": True, "what": "who insures"}],
+        "name": "insurance", "resource": "Coverage", "what": "who pays",
+    }],
+    answer=intake_forms,
+)  # fmt: skip
+INTAKE_FILLED = Operation(
+    "intake_filled", SESSION, "POST", "/v1/intake/{form}", "Fill an intake form",
+    "a filled form as a FHIR resource, to be uploaded like any record; the server keeps nothing of it", "The resource",
+    {"patient": PATIENT, "values": {"insurer": "Example Mutual", "number": "A123456789"}},
+    {"beneficiary": {}, "payor": [{"display": "Example Mutual"}], "resourceType": "Coverage", "status": "active",
+     "subscriberId": "A123456789"},
+)  # fmt: skip
 SEAL = Operation(
     "seal", SESSION, "POST", "/v1/patients/{patient}/seal", "Seal texts", "seal texts and labels for an event on a chart",
     "Sealed fields and label codes",
@@ -481,7 +498,7 @@ OPERATIONS = (
     REGISTER, APPLICATIONS, HOSPITALS_LISTED, DOCTORS_LISTED,
     CHALLENGE, SIGN_IN, SIGN_OUT, STEP_UP, RENEW, ME, OWN_FACTORS, PASSWORD, CODE, CODE_CONFIRMED, CODE_REMOVED,
     OWN_SESSIONS, SESSION_END, SIGN_INS, CONTACT, GIVE_CONTACT, REMOVE_CONTACT, PROVE_CONTACT,
-    HOSPITAL_SHOWN, GROUP_SHOWN, HOLDER, SUBJECTS, OFFER, CLAIM, OWN_CHART, SEAL, STAGE, LOOKUP, ADDRESS, CONSENTS,
+    HOSPITAL_SHOWN, GROUP_SHOWN, HOLDER, SUBJECTS, OFFER, CLAIM, OWN_CHART, INTAKE, INTAKE_FILLED, SEAL, STAGE, LOOKUP, ADDRESS, CONSENTS,
     DECISIONS, RECEIPT,
 )  # fmt: skip
 """All of them, in the order of the guide."""

@@ -4,7 +4,7 @@
 from api.cli.app import app, main, program
 from api.cli import (
     setup, checking, serving, witnessing, operations, maintenance, blobs, keeper, roots, logkeys, keys, policies, people, accounts, applying, claims, factors, contacts, mail, staff, generating, imports,
-    records, charts, consents, proofs, demo,
+    intake, records, charts, consents, proofs, demo,
 )  # fmt: skip
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "factors",
     "generating",
     "imports",
+    "intake",
     "keeper",
     "keys",
     "logkeys",

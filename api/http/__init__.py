@@ -29,6 +29,7 @@ from api.http import (
     claims,
     contacts,
     health,
+    intake,
     joining,
     log,
     own,
@@ -63,11 +64,12 @@ _ROUTED = (
     joining,
     own,
     contacts,
+    intake,
     log,
     health,
 )
 _FORMS = (
-    claims.OwnChartSent, contacts.ContactSent, contacts.ProofSent, joining.RegisterSent, *signing_in.FORMS, *own.FORMS, views.LookupSent,
+    claims.OwnChartSent, contacts.ContactSent, contacts.ProofSent, intake.FilledSent, joining.RegisterSent, *signing_in.FORMS, *own.FORMS, views.LookupSent,
     views.QuestionSent, writing.SealSent, writing.SubjectsSent,
 )  # fmt: skip
 _ERRORS: tuple[type[Exception], ...] = (Exception, *(kind for kind, _ in problems.ERRORS))

@@ -175,6 +175,7 @@ _BODIES: dict[str, Extra] = {
         "type": "array", "prefixItems": [_text(f"rc_{ID_PATTERN}"), _VERSION], "minItems": 2, "maxItems": 2,
     }}),
     "give_contact": _form("ContactSent"),
+    "intake_filled": _form("FilledSent"),
     "lookup": _form("LookupSent"),
     "prove_contact": _form("ProofSent"),
     "register": _form("RegisterSent"),

@@ -184,6 +184,7 @@ LIMITS = {
     "people.lookups": "IDENTIFIERS",
     "journeys.labelling": "LABELS_AN_HOUR",
     "journeys.sealing": "TEXT_BYTES",
+    "people.intake": "LINE_CHARACTERS TEXT_CHARACTERS",
     "people.reserving": "APPLYING_AN_HOUR RESERVED_AN_HOUR SUBJECTS",
     "records.uploads": "BLOB_LIMIT",
     "storage.contacts": "ADDRESS_CHARACTERS LOCAL_CHARACTERS PROOFS_AN_ACCOUNT PROOF_MS",

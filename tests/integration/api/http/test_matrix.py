@@ -73,6 +73,8 @@ POST /v1/subjects                         | 401      403      403      403      
 POST /v1/patients/{patient}/claims        | key      S0       S12      S0       S1       S12      S12      S12      200      S12      200      S12      S1       S1
 POST /v1/claims                           | key      claim    200      claim    claim    claim    claim    claim    claim    claim    claim    claim    claim    claim
 POST /v1/patients                         | 401      403      403      403      403      403      403      403      403      403      403      403      403      403
+GET /v1/intake                            | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
+POST /v1/intake/{form}                    | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 POST /v1/patients/{patient}/seal          | 401      200      403      403      200      200      200      200      403      403      200      200      403      403
 POST /v1/patients/{patient}/blobs         | 401      200      403      403      200      200      200      200      403      403      200      200      403      403
 POST /v1/patients/lookup                  | 401      403      403      403      200      200      200      200      200      200      200      200      403      403
@@ -207,6 +209,10 @@ def named(server: Everybody) -> dict[str, str]:
 
 def _plain(method: str, path: str) -> Act:
     return lambda server, name: server.asks(name, method, path.format(**named(server)))
+
+
+def _intake(server: Everybody, name: str) -> dict[str, Any]:
+    return {"patient": server.people.pat.patient, "values": {"insurer": "Mutual", "number": "A1"}}
 
 
 def _sent(path: str, make: Callable[[Everybody, str], Any]) -> Act:
@@ -575,6 +581,7 @@ ACTS: dict[str, Act] = {
     "POST /v1/patients": _sent(
         "/v1/patients", lambda server, name: {"born": "1958-03-14", "name": "Ida"}
     ),
+    "POST /v1/intake/{form}": _sent("/v1/intake/insurance", _intake),
     "POST /v1/patients/{patient}/seal": _sent("/v1/patients/{patient}/seal", _seal),
     "POST /v1/patients/{patient}/blobs": lambda server, name: server.asks(
         name, "POST", f"/v1/patients/{server.people.pat.patient}/blobs", content=b"x"
