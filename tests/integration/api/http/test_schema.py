@@ -133,7 +133,7 @@ def test_every_operation_has_its_examples(
 
 def test_what_the_document_shows_as_examples_is_taken_as_its_form(server: ServerFixture) -> None:
     """Each example is of the right form: refused only for who signs, what is there, and when."""
-    fine = {"claim", "forbidden", "key", "not_found", "not_signed_in", "proof", "quota"}
+    fine = {"claim", "conflict", "forbidden", "key", "not_found", "not_signed_in", "proof", "quota"}
     web, system = server.web, server.people.fixture.north.system
     for method, path, operation in OPERATIONS:
         for kind, content in operation.get("requestBody", {}).get("content", {}).items():
