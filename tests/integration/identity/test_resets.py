@@ -10,6 +10,7 @@ import pytest
 from client import registering
 from client.local import LocalClient
 from crypto.signing import SigningKey
+from durable.errors import StorageError
 from identity import factors, onrecord, own, passwords, sessions, signing_in
 from identity.actors import Actor, Caller, new_key
 from identity.errors import (
@@ -26,7 +27,6 @@ from identity.sessions import Session
 from identity.signing_in import SignIn
 from ledger.messages import possession_message
 from storage import reader
-from storage.errors import StorageError
 from storage.sql.credentials import Kept
 from tests.support.inbox import told
 from tests.support.ledger_fixture import LedgerFixture
@@ -420,10 +420,11 @@ def test_a_begun_enrolment_ends_with_the_key_and_the_password(fixture: LedgerFix
     """A seed that somebody else saw never comes to count."""
     owner = Owner(fixture)
     owner.sets()
-    for ends in (
+    acts: list[Callable[[], None]] = [
         lambda: owner.sets(new=NEW),
         lambda: owner.revokes(str(owner.adds(new_key()).key)),
-    ):
+    ]
+    for ends in acts:
         owner.seed = factors.begin_code(owner.ledger, owner.by_key).seed
         ends()
         proof = Proof(NEW, owner.code())
