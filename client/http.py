@@ -331,13 +331,17 @@ class HttpClient(LedgerClient):
         with understood("begin_code"):
             return forms.BEGUN_CODE.decode(found)
 
-    def confirm_code(self, actor: Actor, code: str) -> tuple[str, ...]:
+    def confirm_code(self, actor: Actor, code: str, password: str) -> tuple[str, ...]:
         """Let one-time codes count; see the port."""
-        found = self._server.ask(operations.CODE_CONFIRMED, {"code": code}, actor)
+        found = self._server.ask(
+            operations.CODE_CONFIRMED, {"code": code, "password": password}, actor
+        )
         with understood("confirm_code"):
             return tuple(str(one) for one in found["recovery"])
 
-    def remove_code(self, actor: Actor, password: str, code: str = "", recovery: str = "") -> None:
+    def remove_code(
+        self, actor: Actor, password: str = "", code: str = "", recovery: str = ""
+    ) -> None:
         """Remove one-time codes; see the port."""
         sent = _said(password=password, code=code, recovery=recovery)
         self._server.tell(operations.CODE_REMOVED, actor, sent)

@@ -171,14 +171,16 @@ class LocalClient(LedgerClient):
 
         return factors.begin_code(self.ledger, actor.caller)
 
-    def confirm_code(self, actor: Actor, code: str) -> tuple[str, ...]:
+    def confirm_code(self, actor: Actor, code: str, password: str) -> tuple[str, ...]:
         """Let one-time codes count; see the port."""
         from identity import factors
         from identity.proving import Proof
 
-        return factors.confirm_code(self.ledger, actor.caller, Proof(code=code), HERE)
+        return factors.confirm_code(self.ledger, actor.caller, Proof(password, code), HERE)
 
-    def remove_code(self, actor: Actor, password: str, code: str = "", recovery: str = "") -> None:
+    def remove_code(
+        self, actor: Actor, password: str = "", code: str = "", recovery: str = ""
+    ) -> None:
         """Remove one-time codes; see the port."""
         from identity import factors
         from identity.proving import Proof

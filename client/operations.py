@@ -285,8 +285,8 @@ OWN_FACTORS = Query(
 )  # fmt: skip
 PASSWORD = Operation(
     "set_password", SESSION, "PUT", "/v1/me/password", "Set one's password",
-    "set the first password, in a session by key, or change it with the one before, and a code where codes count; all "
-    "other sessions by password end", "Set",
+    "set the first password, in a session by key, or change it with the one before, and a code where codes count; in a "
+    "session by key also without; all other sessions by password end", "Set",
     {"new": _PASSWORD}, kind="", status=204,
 )  # fmt: skip
 CODE = Operation(
@@ -296,14 +296,13 @@ CODE = Operation(
 )  # fmt: skip
 CODE_CONFIRMED = Operation(
     "confirm_code", SESSION, "POST", "/v1/me/factors/code/confirm", "Let one-time codes count",
-    "let them count, by a code, and in a session by password the password; ten recovery codes, this once; all other "
-    "sessions by password end", "The recovery codes",
-    {"code": _CODE}, {"recovery": ["0123-4567-89ab-cdef"]},
+    "let them count, by a code and the password; ten recovery codes, this once; all other sessions by password end",
+    "The recovery codes", {"code": _CODE, "password": _PASSWORD}, {"recovery": ["0123-4567-89ab-cdef"]},
 )  # fmt: skip
 CODE_REMOVED = Operation(
     "remove_code", SESSION, "DELETE", "/v1/me/factors/code", "Remove one-time codes",
-    "remove them and the recovery codes, by the password and a code or a recovery code; all other sessions by password "
-    "end", "Removed", {"code": _CODE, "password": _PASSWORD}, kind="", status=204,
+    "remove them and the recovery codes, by the password and a code or a recovery code; in a session by key also without; "
+    "all other sessions by password end", "Removed", {"code": _CODE, "password": _PASSWORD}, kind="", status=204,
 )  # fmt: skip
 OWN_SESSIONS = Query(
     "sessions", SESSION, "GET", "/v1/me/sessions", "One's own sessions", "one's own sessions by password",

@@ -199,19 +199,21 @@ class LedgerClient(Protocol):
         ...
 
     def set_password(self, actor: Actor, new: str, old: str = "", code: str = "") -> None:
-        """Set the actor's first password, or change it; see `identity.factors.set_password`."""
+        """Set the actor's first password, change it, or reset it (without `old`); see `identity.factors.set_password`."""
         ...
 
     def begin_code(self, actor: Actor) -> BegunCode:
         """The seed of the actor's one-time codes, which count once a code was shown."""
         ...
 
-    def confirm_code(self, actor: Actor, code: str) -> tuple[str, ...]:
-        """Let them count; gives the recovery codes, this once."""
+    def confirm_code(self, actor: Actor, code: str, password: str) -> tuple[str, ...]:
+        """Let them count, by a code and the password; gives the recovery codes, this once."""
         ...
 
-    def remove_code(self, actor: Actor, password: str, code: str = "", recovery: str = "") -> None:
-        """Remove them, by the password and a code or a recovery code."""
+    def remove_code(
+        self, actor: Actor, password: str = "", code: str = "", recovery: str = ""
+    ) -> None:
+        """Remove them, by the password and a code or a recovery code; or reset them, by the actor's key alone."""
         ...
 
     def end_session(self, actor: Actor, session: str) -> None:

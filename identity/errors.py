@@ -26,17 +26,17 @@ class FactorConflict(IdentityError):
 
 
 class SecondFactorNeeded(IdentityError):
-    """A role that nobody takes up with a password alone."""
+    """What nobody does with a password alone: take up a role of staff, fetch a receipt."""
 
 
 class KeyNeeded(IdentityError):
-    """What prepares something to be signed is for a session by key."""
+    """What is for a session by key: to prepare something to be signed, to set up codes for staff."""
 
 
 class Throttled(IdentityError):
-    """Too many sign-ins failed. `seconds`: how long nothing more is tried."""
+    """Too many sign-ins failed, or too much was done. `seconds`: how long nothing more is tried."""
 
-    def __init__(self, seconds: int) -> None:
+    def __init__(self, seconds: int, why: str = "too many sign-ins failed") -> None:
         """In whole seconds, at least 1."""
-        super().__init__(f"too many sign-ins failed; try again in {seconds} s")
+        super().__init__(f"{why}; try again in {seconds} s")
         self.seconds = seconds

@@ -1,20 +1,39 @@
 """What people do to sign in goes on record in their account's stream, signed by the service."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, NamedTuple
 
+from sqlalchemy import Connection
+
+from identity.errors import Throttled
 from ledger.editions import PEOPLE, edition_of
 from ledger.errors import Refused
 from ledger.sequencer import Proposal
 from ledger.types import REGISTRY
 from storage.ledger import Ledger
 from storage.log import CommittedBatch
+from storage.sql.credentials import Kept
 
 _LOG = logging.getLogger(__name__)
+ACTS_AN_HOUR = 60
+"""Sessions opened and factors changed of an account within an hour: a right password doesn't fill the log."""
+RESETS_AN_HOUR = 2 * ACTS_AN_HOUR
+"""Up to so many acts a key still changes factors: who has the password doesn't keep the key's owner from it."""
+ACTS_MS = 3_600_000
+"""The hour in which acts are counted; it begins with an account's first act after the one before."""
 Act = tuple[str, dict[str, Any]]
 """The type of an event, and its body but for the account."""
+
+
+class Change(NamedTuple):
+    """Something that changes outside the log with what is appended."""
+
+    make: Callable[[Connection], bool]
+    """Makes it in that transaction, quickly; False where it can't be."""
+    otherwise: Exception
+    """What is raised then; nothing of it all stands."""
 
 
 def check_takes(ledger: Ledger) -> None:
@@ -29,13 +48,41 @@ def check_takes(ledger: Ledger) -> None:
         )
 
 
-def put_on_record(ledger: Ledger, account: str, acts: Sequence[Act]) -> None:
-    """Append all acts of an account, or none; when this returns they stand. Raises Refused or StorageError."""
-    outcomes = ledger.submit(_signed(ledger, account, acts), atomic=True).result().outcomes
+def put_on_record(
+    ledger: Ledger, account: str, acts: Sequence[Act], changes: Sequence[Change] = ()
+) -> None:
+    """Append all acts of an account and make the changes, in one transaction; when this returns they stand.
+
+    None of it stands where this raises: Refused, StorageError (but for OutcomeUnknown), or what a change says.
+    """
+    failed: list[Exception] = []
+
+    def beside(connection: Connection) -> bool:
+        for one in changes:
+            if not one.make(connection):
+                failed[:] = [one.otherwise]
+                return False
+        return True
+
+    proposals = _signed(ledger, account, acts)
+    outcomes = ledger.submit(proposals, atomic=True, beside=beside).result().outcomes
+    if failed:
+        raise failed[0]
     # What was undone only because of another one comes last: the reason is the other one's.
     refused = [outcome for outcome in outcomes if isinstance(outcome, Refused)]
     for outcome in sorted(refused, key=lambda one: one.code == "atomic"):
         raise outcome
+
+
+def counted(ledger: Ledger, kept: Kept, account: str, most: int = ACTS_AN_HOUR) -> Change:
+    """That an account opens a session or changes a factor; Throttled for one more than `most` within an hour."""
+    now = ledger.clock()
+    wait = max(1, -(-(kept.acts_since + ACTS_MS - now) // 1_000))
+    make = ledger.credentials.count
+    return Change(
+        lambda connection: make(connection, account, now, ACTS_MS, most),
+        Throttled(wait, "too many sessions were opened and factors changed"),
+    )
 
 
 def put_without_waiting(ledger: Ledger, account: str, act: Act) -> None:

@@ -1,6 +1,7 @@
 """What people see of their own: a seed that they begin, their factors, their sessions by password, and what the log says of their sign-ins."""
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from identity.actors import Caller
@@ -10,6 +11,10 @@ from storage.ledger import Ledger
 
 SIGN_INS_SHOWN = 200
 """Entries of one's own sign-in history that are shown, the newest ones."""
+SIGN_INS_LOOKED = 20_000
+"""The newest entries of an account among which they are looked for."""
+_SHOWN = ("factor", "recovery", "session")
+"""How the types begin that are about sign-ins."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +83,11 @@ class SignInEntry:
 
 def sign_ins_of(ledger: Ledger, caller: Caller) -> tuple[SignInEntry, ...]:
     """What stands in the log of the caller's sign-ins and factors, the newest first, at most SIGN_INS_SHOWN."""
-    shown = ("factor", "recovery", "session")
-    return tuple(
+    found = (
         SignInEntry(
             dict(entry.event.body), entry.link.seq, format_time(entry.time), entry.event.type.name
         )
-        for entry in ledger.tail(f"account/{caller.account}", SIGN_INS_SHOWN)
-        if entry.event.type.name.partition(".")[0] in shown
+        for entry in ledger.backwards(f"account/{caller.account}", SIGN_INS_LOOKED)
+        if entry.event.type.name.partition(".")[0] in _SHOWN
     )
+    return tuple(islice(found, SIGN_INS_SHOWN))

@@ -41,9 +41,20 @@ _NOBODYS = f"$argon2id$v=19$m={MEMORY_KIB},t={ITERATIONS},p={LANES}${_SALT}${_NO
 _GATE = threading.BoundedSemaphore(HASHES)
 
 
+def check(password: str, account: str) -> None:
+    """Raises BadPassword for a new password that nobody should have."""
+    if not _fits(password):
+        raise BadPassword(
+            f"got a password of {len(_normal(password))} characters, expected {LENGTH_LEAST} to {LENGTH_MOST}"
+        )
+    plain = _normal(password).casefold()
+    if plain in _common() or secrets.compare_digest(plain.encode(), account.encode()):
+        raise BadPassword("this is one of the passwords that are tried first; choose another")
+
+
 def hash_new(password: str, account: str) -> str:
     """A new password's hash, as Argon2 encodes it; raises BadPassword, or Unavailable where too many wait."""
-    _check(password, account)
+    check(password, account)
     with _turn():
         return _HASHER.hash(passphrase_bytes(password))
 
@@ -68,16 +79,6 @@ def rehash(password: str) -> str:
     """The hash, with these parameters, of a password that was just seen to match."""
     with _turn():
         return _HASHER.hash(passphrase_bytes(password))
-
-
-def _check(password: str, account: str) -> None:
-    if not _fits(password):
-        raise BadPassword(
-            f"got a password of {len(_normal(password))} characters, expected {LENGTH_LEAST} to {LENGTH_MOST}"
-        )
-    plain = _normal(password).casefold()
-    if plain in _common() or secrets.compare_digest(plain.encode(), account.encode()):
-        raise BadPassword("this is one of the passwords that are tried first; choose another")
 
 
 @cache

@@ -1,6 +1,12 @@
-"""Proving who one is by what is kept of an account: the password, then a code or a recovery code, each of which works once."""
+"""Proving who one is by what is kept of an account: the password, then a code or a recovery code, each of which works once.
+
+What is proved is used up by what it is shown for, in the transaction of its entries: a code is never lost to something that
+comes to nothing, and never counts twice.
+"""
 
 from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
 
 from identity import codes, passwords
 from identity.throttles import Attempt
@@ -30,27 +36,42 @@ class Proved:
     """As it was when it was compared."""
     second: str
     """`code`, `recovery`, or empty where no second factor is set up."""
-    left: int
-    """How many recovery codes are left now."""
+    step: int = field(default=0, repr=False)
+    """The step of the code that was shown."""
+    recovery: bytes = field(default=b"", repr=False)
+    """The keyed hash of the recovery code that was shown."""
+
+    @property
+    def left(self) -> int:
+        """How many recovery codes are left once this is used up."""
+        return self.kept.recovery - (self.second == "recovery")
+
+    def use(self, ledger: Ledger, account: str, connection: Connection) -> bool:
+        """Use up what was shown, in the transaction of what it is shown for; False where somebody else did."""
+        if self.second == "code":
+            return ledger.credentials.use_step(connection, account, self.kept.seed, self.step)
+        if self.second == "recovery":
+            return ledger.credentials.use_recovery(connection, account, self.recovery)
+        return True
 
 
 def prove(
     ledger: Ledger, account: str, proof: Proof, address: str, *, password: bool = True, named: str = ""
 ) -> Proved | None:  # fmt: skip
-    """What the proof proves of an account; None where anything of it is wrong, used or missing. Raises Throttled.
+    """What the proof proves of an account; None where anything of it is wrong, used or missing. Nothing is used up.
 
     A second factor is asked for wherever one counts. `password`: whether a password is, too. `address`: whence it comes.
-    `named`: what was given as the account, where there is none by that name.
+    `named`: what was given as the account, where there is none by that name. Raises Throttled.
     """
     attempt = Attempt(ledger, account, address, named)
     kept = ledger.credentials.of(account)
     right = not password or passwords.matches(kept.password if kept else None, proof.password)
-    second = _second(ledger, account, kept, proof, right)
-    if kept is None or not right or second is None:
+    proved = _proved(ledger, account, kept, proof, right)
+    if proved is None:
         attempt.failed(kept is not None)
         return None
     attempt.passed()
-    return Proved(kept, second, kept.recovery - (second == "recovery"))
+    return proved
 
 
 def opened_seed(ledger: Ledger, account: str, kept: Kept) -> bytes:
@@ -63,12 +84,12 @@ def recovery_hash(ledger: Ledger, account: str, code: str) -> bytes:
     return ledger.identity.index(RECOVERY, f"{account}\0{codes.plain_recovery(code)}")
 
 
-def _second(
+def _proved(
     ledger: Ledger, account: str, kept: Kept | None, proof: Proof, right: bool
-) -> str | None:
-    """By what the second factor was shown, empty where none counts; None where it is wrong.
+) -> Proved | None:
+    """What is proved, with the second factor where one counts; None where that is wrong, was used, or is missing.
 
-    Nothing is used up unless the rest is `right`, and a wrong password costs what a wrong code does.
+    A wrong password costs what a wrong code does.
     """
     counts = kept is not None and kept.confirmed
     seed = opened_seed(ledger, account, kept) if kept is not None and counts else None
@@ -77,9 +98,9 @@ def _second(
     if not right or kept is None:
         return None
     if not counts:
-        return None if proof.code or proof.recovery else ""
+        return None if proof.code or proof.recovery else Proved(kept, "")
     if step is not None:
-        return "code" if ledger.credentials.use_step(account, kept.seed, step) else None
-    if proof.recovery and not proof.code:
-        return "recovery" if ledger.credentials.use_recovery(account, hashed) else None
+        return Proved(kept, "code", step=step) if step > kept.step else None
+    if proof.recovery and not proof.code and ledger.credentials.recovers(account, hashed):
+        return Proved(kept, "recovery", recovery=hashed)
     return None

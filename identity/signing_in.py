@@ -1,18 +1,26 @@
 """Signing in by password: a session for whoever proves an account, its renewal, and stepping up.
 
-A session exists only once its entry stands. Its token changes with each step; the one before is dead at once.
+A session and its entry stand in one transaction, and so does what was used up for it. Its token changes with each step; the one before is dead at once.
 """
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 
 from crypto.encoding import b64encode
 from identity import onrecord, passwords
 from identity.actors import Caller, SignedIn, new_id
 from identity.addresses import account_named
-from identity.errors import FactorConflict, KeyNeeded, NotSignedIn, SecondFactorNeeded, WrongProof
+from identity.errors import (
+    FactorConflict,
+    IdentityError,
+    KeyNeeded,
+    NotSignedIn,
+    SecondFactorNeeded,
+    WrongProof,
+)
 from identity.factors import recovery_act
-from identity.onrecord import Act
+from identity.onrecord import Act, Change, counted
 from identity.proving import Proof, Proved, prove
 from identity.sessions import (
     ADDRESS,
@@ -27,6 +35,7 @@ from identity.sessions import (
     is_over,
     token_hash,
 )
+from storage.errors import Unavailable
 from storage.ledger import Ledger
 from storage.sql.sessions import SessionRow
 
@@ -39,6 +48,11 @@ WRONG = (
     "or a recovery code"
 )
 """What everybody is told whose proof proves nothing, whatever is wrong with it."""
+_WRONG_CODE = "the code or the recovery code is wrong, or was used already"
+_ENDED = "the session has ended, or has another token by now: sign in again"
+_MEANWHILE = "a factor of the account was changed meanwhile; sign in again"
+SIGN_IN_TRIES = 3
+"""How often a sign-in is tried anew because another session was opened or ended meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +75,18 @@ def sign_in_by_password(ledger: Ledger, wanted: SignIn, address: str) -> Session
     proved = prove(ledger, account, wanted.proof, address, named=wanted.who)
     if proved is None:
         raise NotSignedIn(WRONG)
-    _rehash(ledger, account, proved.kept.password, wanted.proof.password)
     _check_role(ledger, account, wanted, proved)
-    return _open(ledger, account, wanted, proved, address)
+    _rehash(ledger, account, proved.kept.password, wanted.proof.password)
+    for _ in range(SIGN_IN_TRIES):
+        with suppress(_Raced):
+            return _open(ledger, account, wanted, proved, address)
+    raise Unavailable(
+        "full", "sessions of the account come and go all the time; try again in a second"
+    )
+
+
+class _Raced(IdentityError):
+    """Another session was opened or ended meanwhile."""
 
 
 def _check_role(ledger: Ledger, account: str, wanted: SignIn, proved: Proved) -> None:
@@ -88,22 +111,30 @@ def _open(ledger: Ledger, account: str, wanted: SignIn, proved: Proved, address:
     )  # fmt: skip
     said = {"assurance": assurance, "means": means, "role": wanted.role, "session": row.session}
     said |= {"hospital": wanted.hospital} if wanted.hospital else {}
-    ledger.credentials.sessions.sweep_due(now, SESSION_MOST_MS, PERSON_IDLE_MS)
-    too_many = ledger.credentials.sessions.of(account)[SESSIONS_MOST - 1 :]
+    credentials = ledger.credentials
+    credentials.sessions.sweep_due(now, SESSION_MOST_MS, PERSON_IDLE_MS)
+    too_many = credentials.sessions.of(account)[SESSIONS_MOST - 1 :]
+    names = [one.session for one in too_many]
     acts: list[Act] = [*recovery_act(proved), ("session.opened", said)]
     acts += [_ended(one.session, "replaced") for one in too_many if not is_over(one, now)]
-    onrecord.put_on_record(ledger, account, acts)
-    for one in too_many:
-        ledger.credentials.sessions.end(account, one.session)
-    if not ledger.credentials.sessions.add(row, proved.kept.version):
-        onrecord.put_on_record(ledger, account, [_ended(row.session, "factor_changed")])
-        raise NotSignedIn("a factor of the account was changed meanwhile; sign in again")
+    version = proved.kept.version
+    changes = [
+        Change(lambda c: credentials.unchanged(c, account, version), NotSignedIn(_MEANWHILE)),
+        counted(ledger, proved.kept, account),
+        Change(lambda c: proved.use(ledger, account, c), NotSignedIn(WRONG)),
+        Change(lambda c: credentials.sessions.add(c, row, names, SESSIONS_MOST), _Raced()),
+    ]
+    onrecord.put_on_record(ledger, account, acts, changes)
     return _given(row, token, now)
 
 
 def renew(ledger: Ledger, caller: Caller, token: str) -> Session:
     """Another token for a session by password; the one that was sent is dead. Its end stays. Raises KeyNeeded, NotSignedIn."""
-    return _replace(ledger, _row_of(ledger, caller, token), {})
+    row, now, new = _row_of(ledger, caller, token), ledger.clock(), os.urandom(TOKEN_BYTES)
+    after = row._replace(token=token_hash(new), used=now)
+    if not ledger.credentials.sessions.replace(row.token, after):
+        raise NotSignedIn(_ENDED)
+    return _given(after, new, now)
 
 
 def step_up(ledger: Ledger, caller: Caller, token: str, proof: Proof, address: str) -> Session:
@@ -117,12 +148,23 @@ def step_up(ledger: Ledger, caller: Caller, token: str, proof: Proof, address: s
         raise FactorConflict("the account has no second factor; set up one-time codes first")
     proved = prove(ledger, caller.account, proof, address, password=False)
     if proved is None or not proved.second:
-        raise WrongProof("the code or the recovery code is wrong, or was used already")
-    said = {"means": proved.second, "session": row.session}
-    onrecord.put_on_record(
-        ledger, caller.account, [*recovery_act(proved), ("session.stepped_up", said)]
+        raise WrongProof(_WRONG_CODE)
+    said, now, new = (
+        {"means": proved.second, "session": row.session},
+        ledger.clock(),
+        os.urandom(TOKEN_BYTES),
     )
-    return _replace(ledger, row, {"assurance": 2, "strong_until": ledger.clock() + STRONG_MS})
+    strong = {"assurance": 2, "strong_until": now + STRONG_MS}
+    after = row._replace(token=token_hash(new), used=now, **strong)  # type: ignore[arg-type]
+    credentials, version = ledger.credentials, proved.kept.version
+    changes = [
+        Change(lambda c: credentials.unchanged(c, row.account, version), NotSignedIn(_MEANWHILE)),
+        Change(lambda c: proved.use(ledger, row.account, c), WrongProof(_WRONG_CODE)),
+        Change(lambda c: credentials.sessions.replace_in(c, row.token, after), NotSignedIn(_ENDED)),
+    ]
+    acts = [*recovery_act(proved), ("session.stepped_up", said)]
+    onrecord.put_on_record(ledger, row.account, acts, changes)
+    return _given(after, new, now)
 
 
 def _row_of(ledger: Ledger, caller: Caller, token: str) -> SessionRow:
@@ -134,14 +176,6 @@ def _row_of(ledger: Ledger, caller: Caller, token: str) -> SessionRow:
     if row is None:
         raise NotSignedIn("the session has ended: sign in again")
     return row
-
-
-def _replace(ledger: Ledger, row: SessionRow, changes: dict[str, int]) -> Session:
-    now, token = ledger.clock(), os.urandom(TOKEN_BYTES)
-    new = row._replace(token=token_hash(token), used=now, **changes)  # type: ignore[arg-type]
-    if not ledger.credentials.sessions.replace(row.token, new):
-        raise NotSignedIn("the session has ended, or has another token by now: sign in again")
-    return _given(new, token, now)
 
 
 def _given(row: SessionRow, token: bytes, now: int) -> Session:

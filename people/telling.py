@@ -10,6 +10,7 @@ from functools import partial
 from ledger.directory import RECOVERY_WAIT_MS, Key, Patient
 from ledger.entry import Entry
 from ledger.rows import Look
+from ledger.times import parse_time
 from storage.outbox import HOSPITAL_WROTE, Message, Tells, once_wrote
 
 Tell = Callable[[Entry, Look, str], Iterable[Message]]
@@ -38,6 +39,35 @@ def _key_registered(entry: Entry, look: Look, operator: str) -> Iterable[Message
 def _key_revoked(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
     body = entry.event.body
     yield _message(entry, "key_revoked", body["account"], key=body["key"])
+
+
+def _factor_added(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
+    """A password or codes set up; a password changed; or reset, by a key alone."""
+    body = entry.event.body
+    if body.get("reset"):
+        yield _message(entry, "factors_reset", body["account"], key=body["key"])
+    else:
+        kind = "password_changed" if body.get("replaces") else "factor_added"
+        yield _message(entry, kind, body["account"])
+
+
+def _factor_removed(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
+    body = entry.event.body
+    if body.get("reset"):
+        yield _message(entry, "factors_reset", body["account"], key=body["key"])
+    else:
+        yield _message(entry, "factor_removed", body["account"])
+
+
+def _recovery_used(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
+    body = entry.event.body
+    yield _message(entry, "recovery_used", body["account"], left=body["left"])
+
+
+def _session_locked(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
+    body = entry.event.body
+    until = parse_time(body["until"])
+    yield _message(entry, "sign_ins_locked", body["account"], until_at=until)
 
 
 def _hospital_approved(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
@@ -76,10 +106,14 @@ TOLD: dict[str, Tell] = {
     "doctor.approved": _staff("doctor_approved"),
     "doctor.ended": _staff("doctor_ended"),
     "doctor.suspended": _staff("doctor_suspended"),
+    "factor.added": _factor_added,
+    "factor.removed": _factor_removed,
     "hospital.approved": _hospital_approved,
     "key.registered": _key_registered,
     "key.revoked": _key_revoked,
     "record.uploaded": _record_uploaded,
+    "recovery.used": _recovery_used,
+    "session.locked": _session_locked,
 }
 """By type of event."""
 

@@ -2,6 +2,7 @@
 
 from durable.errors import NotFound
 from identity.actors import Caller
+from identity.errors import KeyNeeded, SecondFactorNeeded
 from identity.sessions import active_role
 from journeys.errors import NotThere
 from ledger.directory import Key, Patient
@@ -11,11 +12,13 @@ from storage.reader import LogReader
 
 
 def receipt(ledger: LogReader, caller: Caller, seq: int) -> tuple[Receipt, bool]:
-    """The receipt of entry `seq`, and whether it is final; raises NotThere.
+    """The receipt of entry `seq`, and whether it is final; raises NotThere, SecondFactorNeeded, KeyNeeded.
 
     For the entry's actor, its hospital, its patient and auditors in term; a refusal is for the patient
-    and auditors only, because it holds the true reason.
+    and auditors only, because it holds the true reason. It is evidence that leaves the ledger: a session by password gets
+    one with a second factor, as the patient, and none otherwise.
     """
+    _check_sure(caller)
     try:
         entry = ledger.entry(seq)
     except NotFound as error:
@@ -23,6 +26,20 @@ def receipt(ledger: LogReader, caller: Caller, seq: int) -> tuple[Receipt, bool]
     if not _concerns(ledger, caller, entry):
         raise NotThere(f"there is no entry {seq} that concerns you")
     return ledger.receipt(seq)
+
+
+def _check_sure(caller: Caller) -> None:
+    """Raises KeyNeeded or SecondFactorNeeded in a session by password that gets no receipt."""
+    if caller.session is None:
+        return
+    if caller.role != "patient":
+        raise KeyNeeded(
+            "receipts are for a session by key, or by password with a second factor as a patient"
+        )
+    if caller.session.assurance < 2:
+        raise SecondFactorNeeded(
+            "a receipt needs a session by key, or by password with a second factor"
+        )
 
 
 def _concerns(ledger: LogReader, caller: Caller, entry: Entry) -> bool:

@@ -146,6 +146,11 @@ class Contacts:
             with self._database.write() as connection:
                 self._run(connection, "DELETE FROM contact_proofs WHERE ending <= ?", now)
 
+    def forget_proofs(self) -> None:
+        """Forget every address that wasn't proved yet, with its code."""
+        with self._database.write() as connection:
+            self._run(connection, "DELETE FROM contact_proofs")
+
     def _tell_old(self, connection: Connection, account: str, kind: str, now: int) -> None:
         statement = self._database.sql("SELECT sealed FROM contacts WHERE account = ?")
         before = connection.exec_driver_sql(statement, (account,)).first()

@@ -12,7 +12,7 @@ from ledger.sequencer import Outcome, Proposal
 from storage.blobs.files import BlobStore
 from storage.contacts import Contacts
 from storage.keytable import KeyTable
-from storage.log import CommittedBatch, Log
+from storage.log import Beside, CommittedBatch, Log
 from storage.logkeys import StoredKeys
 from storage.outbox import Outbox
 from storage.reader import LogReader
@@ -56,10 +56,13 @@ class Ledger(LogReader):
         return self.log.append(proposals)
 
     def submit(
-        self, proposals: Sequence[Proposal], atomic: bool = False
+        self,
+        proposals: Sequence[Proposal],
+        atomic: bool = False,
+        beside: Beside | None = None,
     ) -> "Future[CommittedBatch]":
         """Queue proposals without waiting; see `Log.submit`."""
-        return self.log.submit(proposals, atomic)
+        return self.log.submit(proposals, atomic, beside)
 
     def close(self) -> None:
         """Finish what was accepted and close everything; raises OSError if the trusted checkpoint can't be written."""

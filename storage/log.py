@@ -61,6 +61,7 @@ from storage.outbox import Outbox
 from storage.rollback import RollbackGuard
 from storage.sql.entries import EntryStore, Head, StreamEnd, empty_head
 from storage.sql.rowcache import RowCache
+from storage.sql.sessions import Sessions
 
 BATCH_EVENTS = 1_000
 """Most events in a batch."""
@@ -146,6 +147,13 @@ class CommittedBatch:
         return consistency_proof(old, self.size, self.node)
 
 
+Beside = Callable[[Connection], bool]
+"""Changes something outside the log in the transaction of an atomic call, in the log's thread: quick, and it calls no log.
+False where it can't; then nothing of the call stands."""
+UNDONE = "beside"
+"""The code of the refusal where what was to be changed beside a call could not be."""
+
+
 @dataclass(frozen=True)
 class PendingAppend:
     """Proposals of one caller, and what comes of them."""
@@ -153,6 +161,8 @@ class PendingAppend:
     proposals: Sequence[Proposal]
     atomic: bool = False
     """All of them become entries, or none."""
+    beside: "Beside | None" = None
+    """What is to stand with them, or they don't."""
     committed: "Future[CommittedBatch]" = field(default_factory=Future)
 
 
@@ -190,13 +200,14 @@ class Log:
         watch: ClockWatch,
         restored: bool = False,
         outbox: Outbox | None = None,
+        sessions: Sessions | None = None,
     ) -> None:
         """`log_keys`: by which checkpoints that others wrote are judged; `service`: account and key that sign refusals; None only while entry 0 is written.
 
         `restored`: the operator declares a loss, so what is lost isn't asked for. `outbox`: takes what entries tell people;
-        None: nobody is told.
+        None: nobody is told. `sessions`: those by password, of which some end with what is appended.
         """
-        self._outbox = outbox
+        self._outbox, self._sessions = outbox, sessions
         self._store, self._keys, self._signers, self._service = store, keys, signers, service
         self._rules, self._trusted = rules, trusted
         self._watch, self._clock = watch, watch.wall
@@ -297,18 +308,23 @@ class Log:
         return outcomes
 
     def submit(
-        self, proposals: Sequence[Proposal], atomic: bool = False
+        self,
+        proposals: Sequence[Proposal],
+        atomic: bool = False,
+        beside: Beside | None = None,
     ) -> "Future[CommittedBatch]":
         """Queue at most a batch's worth of proposals, which stay together; never blocks.
 
-        `atomic`: all or nothing; what would have been appended then answers `atomic`. Raises Unavailable;
-        so may the future, or OutcomeUnknown.
+        `atomic`: all or nothing; what would have been appended then answers `atomic`. `beside`: is run in the transaction
+        of an atomic call; if it gives False, nothing stands, and the answers are refusals UNDONE. Raises Unavailable; so
+        may the future, or OutcomeUnknown.
         """
+        assert atomic or beside is None
         if len(proposals) > BATCH_EVENTS:
             raise Refused(
                 "too_large", f"got {len(proposals)} events, expected at most {BATCH_EVENTS}"
             )
-        one = PendingAppend(proposals, atomic)
+        one = PendingAppend(proposals, atomic, beside)
         one.committed.set_running_or_notify_cancel()  # a caller who goes away takes nothing back
         with self._gate:
             if self._stopping:
@@ -446,6 +462,10 @@ class Log:
                 unforeseen = self._count_unforeseen(state.rows)
                 if pending[0].atomic and not all(isinstance(o, Appended) for o in outcomes):
                     raise _Undone(outcomes)
+                beside = pending[0].beside
+                if beside is not None and not beside(connection):
+                    words = "not appended: what was to be changed with it was changed meanwhile"
+                    raise _Undone([Refused(UNDONE, words)] * len(outcomes))
                 # 5. The new root, signed. 6. Everything that must be true at once is written.
                 state = self._write(connection, state, batch)
                 committing = True
@@ -567,6 +587,8 @@ class Log:
         store.add(connection, [(ends[e.event.stream].id, e) for e in batch.entries], batch.ids)
         if self._outbox is not None:
             self._outbox.tell(connection, batch.entries, batch.look, batch.now)
+        if self._sessions is not None:
+            self._sessions.end_with(connection, batch.entries)
         edge = self._write_tiles(connection, state.edge, batch)
         checkpoint = Checkpoint(self._rules.origin, batch.chain.size, batch.frontier.root())
         keys = self._counting(connection, batch)

@@ -1,6 +1,6 @@
 """Reading one log: its head, its entries and views as of now, and the proofs of them. Nothing here opens a record."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
@@ -27,6 +27,8 @@ from storage.stores import restorations
 R = TypeVar("R")
 ENTRIES_KEPT = 4_096
 """Entries, and numbers of keys' entries, kept in memory."""
+BACKWARDS = 500
+"""Entries of a stream read at a time, from its end."""
 
 
 @dataclass
@@ -108,6 +110,18 @@ class LogReader:
         """A stream's last entries, at most `count`, the newest first."""
         with self.database.read() as connection:
             return [Entry.stored(raw) for raw in self.store.tail(connection, name, count)]
+
+    def backwards(self, name: str, most: int) -> Iterator[Entry]:
+        """A stream's last entries, at most `most`, the newest first, read as they are asked for."""
+        below = 2**63 - 1
+        while most > 0:
+            with self.database.read() as connection:
+                raws = self.store.tail(connection, name, min(most, BACKWARDS), below)
+            found = [Entry.stored(raw) for raw in raws]
+            yield from found
+            if len(found) < BACKWARDS:
+                return
+            most, below = most - len(found), found[-1].link.stream_seq
 
     def restorations(self, below: int) -> list[Entry]:
         """Every `ledger.restored` with a number below `below`, in order; no entry is looked at twice for it."""

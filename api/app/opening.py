@@ -114,6 +114,7 @@ def open_ledger(
         tune_collector()
         watch = ClockWatch(settings.data / CLOCK, clock, boot)
         outbox, root = Outbox(database, telling(str(marker["operator"]))), IdentityRoot(identity)
+        credentials = Credentials(database)
         log = Log(
             store,
             keys,
@@ -125,6 +126,7 @@ def open_ledger(
             watch,
             restored,
             outbox,
+            credentials.sessions,
         )
         opened.pop_all()
         return Ledger(
@@ -141,7 +143,7 @@ def open_ledger(
             keeper=keeper,
             tokens=tokens,
             identity=root,
-            credentials=Credentials(database),
+            credentials=credentials,
             outbox=outbox,
             contacts=Contacts(database, root, outbox),
             keeper_size=follows,

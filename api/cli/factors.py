@@ -1,4 +1,4 @@
-"""`account password`, `code`, `recovery`, `sessions`, `end`, `sign-ins`: what one signs in by, and who did."""
+"""`account password`, `code`, `recovery`, `sessions`, `sign-out`, `sign-ins`: what one signs in by, and who did."""
 
 import sys
 from typing import Annotated
@@ -24,18 +24,26 @@ def _secret(words: str) -> str:
 
 
 @account_app.command()
-def password(who: As, data: Data = None, url: Url = None, json_: Json = False) -> None:
+def password(
+    who: As,
+    reset: Annotated[
+        bool, typer.Option("--reset", help="By your key alone, if you don't know the present one.")
+    ] = False,
+    data: Data = None,
+    url: Url = None,
+    json_: Json = False,
+) -> None:
     """Set your password, or change it; read from the terminal or as lines of standard input.
 
-    A change asks for the password before, and for a code if you have one-time codes.
+    A change asks for the password before, and for a code if you have one-time codes. All your other sessions by password end.
     """
     acting = actor(who)
     with at(data, url) as client:
         has = client.ask(acting, operations.OWN_FACTORS)
-        old = _secret("Present password") if has.password else ""
-        code = _secret("Code") if has.code else ""
+        old = _secret("Present password") if has.password and not reset else ""
+        code = _secret("Code") if has.code and not reset else ""
         client.set_password(acting, _secret("New password"), old, code)
-    done = "Changed" if has.password else "Set"
+    done = ("Reset" if reset else "Changed") if has.password else "Set"
     say(json_, {"account": acting.account}, f"{done} the password of {acting.account}")
 
 
@@ -46,23 +54,34 @@ def code(
     recovery: Annotated[
         bool, typer.Option("--recovery", help="Remove them by a recovery code, not by a code.")
     ] = False,
+    reset: Annotated[
+        bool, typer.Option("--reset", help="Remove them by your key alone, if you have lost them.")
+    ] = False,
     data: Data = None,
     url: Url = None,
     json_: Json = False,
 ) -> None:
-    """Set up one-time codes: shows a QR code for an app, asks for a code, and prints ten recovery codes once."""
+    """Set up one-time codes: shows a QR code for an app, asks for the password and a code, and prints ten recovery codes once."""
+    if ((reset or recovery) and not remove) or (reset and recovery):
+        raise RecordsError(
+            "--reset and --recovery say how codes are removed: give one of them, with --remove"
+        )
     acting = actor(who)
     with at(data, url) as client:
         if remove:
-            proof = _secret("Password"), _secret("Recovery code" if recovery else "Code")
-            client.remove_code(
-                acting, proof[0], "" if recovery else proof[1], proof[1] if recovery else ""
-            )
+            if reset:
+                client.remove_code(acting)
+            else:
+                proof = _secret("Password"), _secret("Recovery code" if recovery else "Code")
+                client.remove_code(
+                    acting, proof[0], "" if recovery else proof[1], proof[1] if recovery else ""
+                )
             say(json_, {"account": acting.account}, f"Removed the codes of {acting.account}")
             return
         begun = client.begin_code(acting)
         print(f"{_qr(begun.uri)}\nor by hand: {begun.seed}\n", file=sys.stderr)
-        codes = client.confirm_code(acting, _secret("Code"))
+        secret = _secret("Password")
+        codes = client.confirm_code(acting, _secret("Code"), secret)
     say(
         json_,
         {"account": acting.account, "recovery": list(codes)},
@@ -112,21 +131,26 @@ def sessions(who: As, data: Data = None, url: Url = None, json_: Json = False) -
     say(json_, {"sessions": rows}, *(lines or ["no session"]))
 
 
-@account_app.command()
-def end(
-    session: Annotated[str, typer.Argument(help="The session's id, see `account sessions`.")],
+@account_app.command("sign-out")
+def sign_out(
     who: As,
+    session: Annotated[
+        str | None, typer.Argument(help="The session's id, see `account sessions`; without: all.")
+    ] = None,
     data: Data = None,
     url: Url = None,
     json_: Json = False,
 ) -> None:
-    """End one of your sessions by password."""
-    if not is_id("ss", session):
+    """End one of your sessions by password, or all of them."""
+    if session is not None and not is_id("ss", session):
         raise RecordsError(f"{session[:60]!r} is not a session id")
     acting = actor(who)
     with at(data, url) as client:
-        client.end_session(acting, session)
-    say(json_, {"session": session}, f"{session} has ended")
+        own = client.ask(acting, operations.OWN_SESSIONS) if session is None else ()
+        ended = [one.session for one in own] if session is None else [session]
+        for one in ended:
+            client.end_session(acting, one)
+    say(json_, {"sessions": ended}, *([f"{one} has ended" for one in ended] or ["no session"]))
 
 
 @account_app.command("sign-ins")

@@ -24,7 +24,7 @@ router = APIRouter(tags=["sessions"], dependencies=[Depends(unstored)])
 
 
 class NewPasswordSent(Sent):
-    """A new password; to change one also the one before, and a code or recovery code where codes count."""
+    """A new password; to change one also the one before, and a code or recovery code where codes count; without, by key, a reset."""
 
     new: Password
     old: Password = ""
@@ -33,16 +33,16 @@ class NewPasswordSent(Sent):
 
 
 class ConfirmSent(Sent):
-    """A code of the new seed; in a session by password also the password."""
+    """A code of the new seed, and the password."""
 
     code: Code
-    password: Password = ""
+    password: Password
 
 
 class ProofSent(Sent):
-    """The password, and a code or a recovery code."""
+    """The password, and a code or a recovery code; nothing of it, in a session by key, for a reset."""
 
-    password: Password
+    password: Password = ""
     code: Code = ""
     recovery: Recovery = ""
 

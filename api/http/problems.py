@@ -120,7 +120,10 @@ PROBLEMS: dict[str, Kind] = {
     "slow": Kind(408, "The request arrived too slowly."),
     "stopped": Kind(503, "The server is stopping; nothing was appended.", 2),
     "stream": Kind(400, "The event is in the wrong stream."),
-    "throttled": Kind(429, "Too many sign-ins failed; `seconds` says how long to wait."),
+    "throttled": Kind(
+        429,
+        "Too many sign-ins failed, or too much was done by one account; `seconds` says how long to wait.",
+    ),
     "too_large": Kind(413, "The request is too large."),
     "too_many_claims": Kind(
         429, "Too many claims have failed; the detail says when to try again.", 60

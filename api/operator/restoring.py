@@ -44,6 +44,10 @@ def accept_restore(ledger: Ledger, operator: Actor, trusted: Path) -> Restored:
         "size": head.size,
     }
     ledger.outbox.forget()  # what waited in it may have been sent since it was copied
+    # What was ended, proved or confirmed since the copy was made isn't known: nothing half done goes on.
+    ledger.credentials.sessions.forget()
+    ledger.credentials.forget_begun()
+    ledger.contacts.forget_proofs()
     event = operator.event("ledger.restored", "ledger", body, ledger.clock())
     seq = append(ledger, operator, [event])[0].link.seq
     restored, first = ledger.receipts_now((seq, 0))

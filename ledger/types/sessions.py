@@ -9,7 +9,7 @@ from ledger.codes import ACCOUNT, HOSPITAL, HOSPITAL_ROLES, ROLES, TRUE, body
 from ledger.editions import PEOPLE
 from ledger.errors import Refused
 from ledger.rows import Look, Wanted, row_of_id
-from ledger.schema import TIME, Integer, code, id_of
+from ledger.schema import KEY_ID, TIME, Integer, code, id_of
 from ledger.types.checks import known_account, own_stream
 from ledger.types.declaration import EventType, nothing
 from ledger.types.examples import Example
@@ -111,32 +111,46 @@ SESSION_LOCKED = EventType(
         "account": sample.account("person"), "until": "2026-11-20T07:39:00.123Z",
     }),
 )  # fmt: skip
+
+
+def _changed(event: "Event", time: int, origin: str, look: Look) -> None:
+    """What is reset, without what it replaces being shown, is reset in a session by a key, which is named."""
+    _of_account(event, time, origin, look)
+    said = event.body
+    if said.get("reset") and "key" not in said:
+        raise Refused("malformed", f"{event.type.name}: got a reset without the key that signed in")
+    if said.get("reset") and event.type.name == "factor.added" and not said.get("replaces"):
+        raise Refused("malformed", "factor.added: got a reset of what was not there before")
+
+
 FACTOR_ADDED = EventType(
     "factor.added",
     "account",
     ("service",),
-    body({"replaces": TRUE}, account=ACCOUNT, factor=code(*FACTORS)),
+    body({"key": KEY_ID, "replaces": TRUE, "reset": TRUE}, account=ACCOUNT, factor=code(*FACTORS)),
     since=PEOPLE,
-    rule=_of_account,
+    rule=_changed,
     fold=nothing,
     changes=(),
     wants=_account,
     example=Example("service", lambda sample: {
-        "account": sample.account("person"), "factor": "password", "replaces": True,
+        "account": sample.account("person"), "factor": "password", "key": sample.key("patient")["key"],
+        "replaces": True, "reset": True,
     }),
 )  # fmt: skip
 FACTOR_REMOVED = EventType(
     "factor.removed",
     "account",
     ("service",),
-    body(account=ACCOUNT, factor=code("code")),
+    body({"key": KEY_ID, "reset": TRUE}, account=ACCOUNT, factor=code("code")),
     since=PEOPLE,
-    rule=_of_account,
+    rule=_changed,
     fold=nothing,
     changes=(),
     wants=_account,
     example=Example("service", lambda sample: {
-        "account": sample.account("person"), "factor": "code",
+        "account": sample.account("person"), "factor": "code", "key": sample.key("patient")["key"],
+        "reset": True,
     }),
 )  # fmt: skip
 RECOVERY_USED = EventType(

@@ -24,11 +24,17 @@ KINDS: dict[str, frozenset[str]] = {
         "doctor_approved": "at hospital",
         "doctor_ended": "at hospital",
         "doctor_suspended": "at hospital",
+        "factor_added": "at",
+        "factor_removed": "at",
+        "factors_reset": "at key",
         "hospital_approved": "at hospital",
         "hospital_wrote": "at hospital patient",
         "key_recovered": "at key counts_at",
         "key_registered": "at key",
         "key_revoked": "at key",
+        "password_changed": "at",
+        "recovery_used": "at left",
+        "sign_ins_locked": "at until_at",
     }.items()
 }
 """Each kind of message, and what its text may name beside the account."""

@@ -5,6 +5,10 @@ FOOTER = """This message was written by the patient record service {log}. Please
 It never asks for a password, a code or a key."""
 
 _STOP = "If this was not you, or if you do not expect it, tell the hospital that registered you, or the service, at once."
+_SIGN_INS = (
+    "If this was not you, reset your password with your key (`heartwood account password --reset`) and look at your "
+    "sign-ins (`heartwood account sign-ins`), or tell the hospital that registered you, or the service, at once."
+)
 
 TEXTS: dict[str, tuple[str, str]] = {
     "admin_appointed": (
@@ -50,6 +54,23 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Since {at} your account {account} has been suspended as a doctor of the hospital {hospital}. Its administrators "
         "know why.",
     ),
+    "factor_added": (
+        "Your account can be signed in to in a new way",
+        "At {at} a password or one-time codes were set up for your account {account}. All other sessions by password have "
+        "ended.\n\n" + _SIGN_INS,
+    ),
+    "factor_removed": (
+        "Your one-time codes were removed",
+        "At {at} the one-time codes and recovery codes of your account {account} were removed. From now on its password "
+        "alone lets in. All other sessions by password have ended.\n\n" + _SIGN_INS,
+    ),
+    "factors_reset": (
+        "Your password or your one-time codes were reset",
+        "At {at} the password of your account {account} was replaced, or its one-time codes were removed, by the key {key} "
+        "alone: nobody showed the old ones. All sessions by password have ended.\n\nIf this was not you, somebody else has "
+        "that key. Revoke it at once with another one, `heartwood key revoke {key}`, and reset your password with that. If "
+        "you have no other key, tell the hospital that registered you, or the service.",
+    ),
     "hospital_approved": (
         "A hospital was approved",
         "At {at} the hospital {hospital} was approved by the operator's key.\n\nIf this was not you, somebody else has that "
@@ -74,6 +95,22 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "key_revoked": (
         "A key of your account was revoked",
-        "At {at} the key {key} of your account {account} was revoked. It signs nothing any more.\n\n" + _STOP,
+        "At {at} the key {key} of your account {account} was revoked. It signs nothing any more, and all sessions by password "
+        "have ended. If somebody else had the key, reset your password, too: they may have set it.\n\n" + _STOP,
+    ),
+    "password_changed": (
+        "Your password was changed",
+        "At {at} the password of your account {account} was changed, by somebody who showed the old one. All other sessions "
+        "by password have ended.\n\n" + _SIGN_INS,
+    ),
+    "recovery_used": (
+        "A recovery code of your account was used",
+        "At {at} somebody used a recovery code of your account {account} in place of a one-time code. {left} of them are "
+        "left.\n\n" + _SIGN_INS,
+    ),
+    "sign_ins_locked": (
+        "Somebody keeps failing to sign in to your account",
+        "At {at} so many tries to sign in to your account {account} had failed that it takes no further ones from places it "
+        "does not know until {until_at}. Where you have signed in before, and with your key, you still can.\n\n" + _SIGN_INS,
     ),
 }  # fmt: skip

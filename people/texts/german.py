@@ -8,6 +8,11 @@ _STOP = (
     "Wenn Sie das nicht waren oder nicht erwarten, melden Sie es sofort dem Krankenhaus, das Sie registriert hat, oder dem "
     "Dienst."
 )
+_SIGN_INS = (
+    "Wenn Sie das nicht waren, setzen Sie Ihr Passwort mit Ihrem Schlüssel zurück (`heartwood account password --reset`) und "
+    "sehen Sie Ihre Anmeldungen durch (`heartwood account sign-ins`), oder melden Sie es sofort dem Krankenhaus, das Sie "
+    "registriert hat, oder dem Dienst."
+)
 
 TEXTS: dict[str, tuple[str, str]] = {
     "admin_appointed": (
@@ -55,6 +60,24 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Seit {at} ruht die Zulassung Ihres Kontos {account} als Ärztin oder Arzt des Krankenhauses {hospital}. Dessen "
         "Verwaltung weiß, warum.",
     ),
+    "factor_added": (
+        "An Ihrem Konto kann man sich auf neue Art anmelden",
+        "Am {at} wurden für Ihr Konto {account} ein Passwort oder Einmalcodes eingerichtet. Alle anderen Sitzungen mit "
+        "Passwort sind beendet.\n\n" + _SIGN_INS,
+    ),
+    "factor_removed": (
+        "Ihre Einmalcodes wurden entfernt",
+        "Am {at} wurden die Einmalcodes und Wiederherstellungscodes Ihres Kontos {account} entfernt. Ab jetzt genügt das "
+        "Passwort allein. Alle anderen Sitzungen mit Passwort sind beendet.\n\n" + _SIGN_INS,
+    ),
+    "factors_reset": (
+        "Ihr Passwort oder Ihre Einmalcodes wurden zurückgesetzt",
+        "Am {at} wurde das Passwort Ihres Kontos {account} ersetzt, oder seine Einmalcodes wurden entfernt, allein mit dem "
+        "Schlüssel {key}: Niemand hat das alte Passwort oder einen Code gezeigt. Alle Sitzungen mit Passwort sind "
+        "beendet.\n\nWenn Sie das nicht waren, hat jemand anderes diesen Schlüssel. Widerrufen Sie ihn sofort mit einem "
+        "anderen, `heartwood key revoke {key}`, und setzen Sie mit jenem Ihr Passwort zurück. Wenn Sie keinen anderen "
+        "haben, melden Sie es dem Krankenhaus, das Sie registriert hat, oder dem Dienst.",
+    ),
     "hospital_approved": (
         "Ein Krankenhaus wurde zugelassen",
         "Am {at} wurde das Krankenhaus {hospital} mit dem Schlüssel des Betreibers zugelassen.\n\nWenn Sie das nicht waren, "
@@ -79,6 +102,24 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "key_revoked": (
         "Ein Schlüssel Ihres Kontos wurde widerrufen",
-        "Am {at} wurde der Schlüssel {key} Ihres Kontos {account} widerrufen. Er unterschreibt nichts mehr.\n\n" + _STOP,
+        "Am {at} wurde der Schlüssel {key} Ihres Kontos {account} widerrufen. Er unterschreibt nichts mehr, "
+        "und alle Sitzungen mit Passwort sind beendet. Wenn jemand anderes den Schlüssel hatte, setzen Sie auch Ihr Passwort "
+        "zurück: Er kann es gesetzt haben.\n\n" + _STOP,
+    ),
+    "password_changed": (
+        "Ihr Passwort wurde geändert",
+        "Am {at} wurde das Passwort Ihres Kontos {account} geändert, von jemandem, der das alte kannte. Alle anderen "
+        "Sitzungen mit Passwort sind beendet.\n\n" + _SIGN_INS,
+    ),
+    "recovery_used": (
+        "Ein Wiederherstellungscode Ihres Kontos wurde benutzt",
+        "Am {at} hat jemand statt eines Einmalcodes einen Wiederherstellungscode Ihres Kontos {account} benutzt. Davon sind "
+        "noch {left} übrig.\n\n" + _SIGN_INS,
+    ),
+    "sign_ins_locked": (
+        "Jemand versucht vergeblich, sich an Ihrem Konto anzumelden",
+        "Am {at} waren so viele Anmeldungen an Ihrem Konto {account} gescheitert, dass es von unbekannten Orten bis "
+        "{until_at} keine weiteren annimmt. Wo Sie sich schon angemeldet haben, und mit Ihrem Schlüssel, können Sie es "
+        "weiterhin.\n\n" + _SIGN_INS,
     ),
 }  # fmt: skip

@@ -1,7 +1,8 @@
 """What people sign in by: passwords, seeds of one-time codes and recovery codes, outside the log.
 
-Whatever changes a factor counts `version` up and ends the account's other sessions in the same transaction; a session is
-added only under the version that its sign-in saw.
+What goes on record changes in the transaction of its entries (`Log.submit`, `beside`): both are there, or neither. A change
+of a factor counts `version` up and ends the account's other sessions; a session is added only under the version that its
+sign-in saw.
 """
 
 from collections.abc import Sequence
@@ -24,14 +25,20 @@ class Kept:
     """How often its factors have changed."""
     seed: bytes
     """Of the one-time codes, sealed; empty where none was begun."""
+    step: int
+    """The last step whose code was used."""
     confirmed: bool
     """Whether a code was shown, so that the seed counts."""
     recovery: int
     """How many recovery codes are left."""
+    acts: int
+    """How many sessions were opened and factors changed since `acts_since`."""
+    acts_since: int
+    """Unix ms."""
 
 
 class Credentials:
-    """The credentials of all accounts, their sessions and throttles. Each method is a transaction of its own."""
+    """The credentials of all accounts, their sessions and throttles."""
 
     def __init__(self, database: Database) -> None:
         """Nothing is read yet."""
@@ -42,40 +49,27 @@ class Credentials:
     def of(self, account: str) -> Kept | None:
         """What is kept of an account; None for one without a password."""
         found = self._database.fetch(
-            "SELECT c.password, c.version, f.seed, f.since, "
+            "SELECT c.password, c.version, f.seed, f.step, f.since, c.acts, c.acts_since, "
             "(SELECT count(*) FROM recovery_codes r WHERE r.account = c.account) "
             "FROM credentials c LEFT JOIN factors f ON f.account = c.account WHERE c.account = ?",
             (account,),
         )
         if not found:
             return None
-        password, version, seed, since, left = found[0]
-        return Kept(password, version, bytes(seed or b""), bool(since), left)
+        password, version, seed, step, since, acts, acts_since, left = found[0]
+        return Kept(
+            password, version, bytes(seed or b""), step or 0, bool(since), left, acts, acts_since
+        )
 
     def account_at(self, address: bytes) -> str:
         """The account of an e-mail address, by the keyed hash of that; empty if there is none."""
         found = self._database.fetch("SELECT account FROM addresses WHERE hash = ?", (address,))
         return str(found[0][0]) if found else ""
 
-    def set_first(self, account: str, password: str) -> bool:
-        """Keep the first password of an account; whether it had none."""
-        with self._database.write() as connection:
-            return self._did(
-                connection,
-                "INSERT INTO credentials (account, password, version) VALUES (?, ?, 1) ON CONFLICT (account) DO NOTHING",
-                (account, password),
-            )
-
-    def change_password(self, account: str, password: str, version: int, session: str) -> bool:
-        """Keep another password, if no factor has changed since `version`; all sessions but `session` end."""
-        with self._database.write() as connection:
-            if not self._changed(connection, account, version, session):
-                return False
-            return self._did(
-                connection,
-                "UPDATE credentials SET password = ? WHERE account = ?",
-                (password, account),
-            )
+    def recovers(self, account: str, code: bytes) -> bool:
+        """Whether a recovery code is left; `code`: its keyed hash."""
+        statement = "SELECT 1 FROM recovery_codes WHERE account = ? AND hash = ?"
+        return bool(self._database.fetch(statement, (account, code)))
 
     def rehashed(self, account: str, old: str, new: str) -> None:
         """Keep the same password under other parameters, unless it was changed meanwhile."""
@@ -96,67 +90,109 @@ class Credentials:
                 (account, seed),
             )
 
-    def use_step(self, account: str, seed: bytes, step: int) -> bool:
+    def forget_begun(self) -> None:
+        """Forget every seed that doesn't count yet."""
+        with self._database.write() as connection:
+            self._did(connection, "DELETE FROM factors WHERE since = 0", ())
+
+    # What follows happens in the transaction of the entries that say so.
+
+    def key_counts(self, connection: Connection, key: str, account: str, now: int) -> bool:
+        """Whether a key is an account's and counts at `now` (Unix ms)."""
+        return self._there(
+            connection,
+            "SELECT 1 FROM keys WHERE key = ? AND account = ? AND active AND counts_from <= ?",
+            (key, account, now),
+        )
+
+    def unchanged(self, connection: Connection, account: str, version: int) -> bool:
+        """Whether no factor has changed since `version`; none does until the end of the transaction."""
+        lock = "" if self._database.sqlite else " FOR UPDATE"
+        statement = f"SELECT 1 FROM credentials WHERE account = ? AND version = ?{lock}"
+        return self._there(connection, statement, (account, version))
+
+    def count(self, connection: Connection, account: str, now: int, lasts: int, most: int) -> bool:
+        """Count one more act at `now` (Unix ms), if it is one of the first `most` within `lasts` ms."""
+        return self._did(
+            connection,
+            "UPDATE credentials SET acts = CASE WHEN acts_since <= ? THEN 1 ELSE acts + 1 END, "
+            "acts_since = CASE WHEN acts_since <= ? THEN ? ELSE acts_since END "
+            "WHERE account = ? AND (acts_since <= ? OR acts < ?)",
+            (now - lasts, now - lasts, now, account, now - lasts, most),
+        )
+
+    def use_step(self, connection: Connection, account: str, seed: bytes, step: int) -> bool:
         """Take the code of a step, for the one who comes first; never a step before one that was taken."""
-        with self._database.write() as connection:
-            return self._did(
-                connection,
-                "UPDATE factors SET step = ? WHERE account = ? AND seed = ? AND step < ?",
-                (step, account, seed, step),
-            )
+        return self._did(
+            connection,
+            "UPDATE factors SET step = ? WHERE account = ? AND seed = ? AND step < ?",
+            (step, account, seed, step),
+        )
 
-    def use_recovery(self, account: str, code: bytes) -> bool:
+    def use_recovery(self, connection: Connection, account: str, code: bytes) -> bool:
         """Take a recovery code, for the one who comes first; `code`: its keyed hash."""
-        with self._database.write() as connection:
-            return self._did(
-                connection,
-                "DELETE FROM recovery_codes WHERE account = ? AND hash = ?",
-                (account, code),
-            )
+        return self._did(
+            connection,
+            "DELETE FROM recovery_codes WHERE account = ? AND hash = ?",
+            (account, code),
+        )
 
-    def confirm_code(
-        self, account: str, seed: bytes, recovery: Sequence[bytes], now: int, version: int, session: str
-    ) -> bool:  # fmt: skip
-        """Let a seed count from `now` (Unix ms) on, with these recovery codes (keyed hashes); as `change_password`."""
-        with self._database.write() as connection:
-            if not self._changed(connection, account, version, session):
-                return False
-            counts = self._did(
-                connection,
-                "UPDATE factors SET since = ? WHERE account = ? AND seed = ? AND since = 0",
-                (now, account, seed),
-            )
-            if counts:
-                self._did(connection, "DELETE FROM recovery_codes WHERE account = ?", (account,))
-                self._database.run_many(
-                    connection,
-                    "INSERT INTO recovery_codes (account, hash) VALUES (?, ?)",
-                    [(account, code) for code in recovery],
-                )
-            return counts
+    def set_first(self, connection: Connection, account: str, password: str, now: int) -> bool:
+        """Keep the first password of an account at `now` (Unix ms); whether it had none."""
+        return self._did(
+            connection,
+            "INSERT INTO credentials (account, password, version, acts, acts_since) VALUES (?, ?, 1, 1, ?) "
+            "ON CONFLICT (account) DO NOTHING",
+            (account, password, now),
+        )
 
-    def remove_code(self, account: str, version: int, session: str) -> bool:
-        """Forget the seed and the recovery codes; as `change_password`."""
-        with self._database.write() as connection:
-            if not self._changed(connection, account, version, session):
-                return False
-            self._did(connection, "DELETE FROM recovery_codes WHERE account = ?", (account,))
-            return self._did(connection, "DELETE FROM factors WHERE account = ?", (account,))
-
-    def _changed(self, connection: Connection, account: str, version: int, session: str) -> bool:
-        """Count a change of factors, whose row is locked from here on, and end all sessions but one."""
-        counted = self._did(
+    def changes(self, connection: Connection, account: str, version: int) -> bool:
+        """Count a change of factors, if none came since `version`; the account's row is locked from here on."""
+        return self._did(
             connection,
             "UPDATE credentials SET version = version + 1 WHERE account = ? AND version = ?",
             (account, version),
         )
-        if counted:
-            self._did(
+
+    def change_password(self, connection: Connection, account: str, password: str) -> bool:
+        """Keep another password; what was begun of one-time codes is forgotten."""
+        statement = "DELETE FROM factors WHERE account = ? AND since = 0"
+        self._did(connection, statement, (account,))
+        statement = "UPDATE credentials SET password = ? WHERE account = ?"
+        return self._did(connection, statement, (password, account))
+
+    def confirm_code(
+        self, connection: Connection, account: str, seed: bytes, step: int, recovery: Sequence[bytes], now: int
+    ) -> bool:  # fmt: skip
+        """Let a seed that was begun count from `now` (Unix ms) on, with these recovery codes (keyed hashes).
+
+        `step`: whose code was shown; it is used up.
+        """
+        counts = self._did(
+            connection,
+            "UPDATE factors SET since = ?, step = ? WHERE account = ? AND seed = ? AND since = 0 AND step < ?",
+            (now, step, account, seed, step),
+        )
+        if counts:
+            self._did(connection, "DELETE FROM recovery_codes WHERE account = ?", (account,))
+            self._database.run_many(
                 connection,
-                "DELETE FROM sessions WHERE account = ? AND session <> ?",
-                (account, session),
+                "INSERT INTO recovery_codes (account, hash) VALUES (?, ?)",
+                [(account, code) for code in recovery],
             )
-        return counted
+        return counts
+
+    def remove_code(self, connection: Connection, account: str) -> bool:
+        """Forget the seed and the recovery codes; whether a seed counted."""
+        self._did(connection, "DELETE FROM recovery_codes WHERE account = ?", (account,))
+        return self._did(
+            connection, "DELETE FROM factors WHERE account = ? AND since > 0", (account,)
+        )
+
+    def _there(self, connection: Connection, statement: str, values: tuple[object, ...]) -> bool:
+        """Whether a query finds a row."""
+        found = connection.exec_driver_sql(self._database.sql(statement), values)
+        return found.first() is not None
 
     def _did(self, connection: Connection, statement: str, values: tuple[object, ...]) -> bool:
         """Run a statement; whether it found a row."""

@@ -269,13 +269,16 @@ class EntryStore:
         found = connection.exec_driver_sql(statement, (name, since, below))
         return [bytes(row[0]) for row in found]
 
-    def tail(self, connection: Connection, name: str, count: int) -> list[bytes]:
-        """The stored bytes of a stream's last entries, at most `count`, the newest first."""
+    def tail(
+        self, connection: Connection, name: str, count: int, below: int = 2**63 - 1
+    ) -> list[bytes]:
+        """The stored bytes of a stream's last entries, at most `count`, the newest first; `below` such a place in it."""
         statement = self.database.sql(
             "SELECT e.raw FROM streams s JOIN entries e ON e.stream = s.id "
-            "WHERE s.name = ? ORDER BY e.stream_seq DESC LIMIT ?"
+            "WHERE s.name = ? AND e.stream_seq < ? ORDER BY e.stream_seq DESC LIMIT ?"
         )
-        return [bytes(row[0]) for row in connection.exec_driver_sql(statement, (name, count))]
+        found = connection.exec_driver_sql(statement, (name, below, count))
+        return [bytes(row[0]) for row in found]
 
     def last_hashes(self, connection: Connection, size: int) -> bytes:
         """The hashes of the last level-0 tile of a log of `size`; empty for an empty log."""

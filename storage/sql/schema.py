@@ -114,8 +114,11 @@ unit_homes = _table(
 Index("unit_homes_of_patient", unit_homes.c.patient)
 witnesses = _table("witnesses", "patient", patient=Text, since=BigInteger, traits=Text)
 """Name, birth date and sex of a patient as keyed hashes, beside the identifiers. Not in the log, not a view."""
-credentials = _table("credentials", "account", account=Text, password=Text, version=BigInteger)
-"""An account's password, hashed, and how often its factors have changed. This and what follows up to `throttles` is
+credentials = _table(
+    "credentials", "account", account=Text, password=Text, version=BigInteger, acts=Integer,
+    acts_since=BigInteger,
+)  # fmt: skip
+"""An account's password, hashed; how often its factors have changed; how many sessions and changes it had since. This and what follows up to `throttles` is
 neither in the log nor a view."""
 factors = _table(
     "factors", "account", account=Text, seed=LargeBinary, step=BigInteger, since=BigInteger

@@ -1,9 +1,11 @@
 """Sessions by password: rows that whoever has the token finds by its SHA-256, in every process at once."""
 
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from ledger.entry import Entry
 from storage.sql import schema
 from storage.sql.database import Database
 
@@ -40,17 +42,52 @@ class Sessions:
         """Nothing is read yet."""
         self._database, self._swept = database, 0
 
-    def add(self, row: SessionRow, version: int) -> bool:
-        """Keep a new session, unless the account's factors have changed since `version`."""
-        with self._database.write() as connection:
-            # The row stays locked to the end: a change of factors comes before, or ends this session, too.
-            lock = "" if self._database.sqlite else " FOR UPDATE"
-            statement = f"SELECT version FROM credentials WHERE account = ?{lock}"
-            sql = self._database.sql(statement)
-            if connection.exec_driver_sql(sql, (row.account,)).scalar() != version:
+    def add(
+        self, connection: Connection, row: SessionRow, replaced: Sequence[str], most: int
+    ) -> bool:
+        """Keep a new session in place of those `replaced`, in the transaction of its entry.
+
+        False where one of those has ended by now, or the account would have more than `most`.
+        """
+        for one in replaced:
+            statement = "DELETE FROM sessions WHERE session = ? AND account = ?"
+            if self._run(connection, statement, (one, row.account)) != 1:
                 return False
-            self._database.upsert(connection, schema.sessions, [row])
-            return True
+        self._database.upsert(connection, schema.sessions, [row])
+        statement = self._database.sql("SELECT count(*) FROM sessions WHERE account = ?")
+        return bool(connection.exec_driver_sql(statement, (row.account,)).scalar_one() <= most)
+
+    def lives(self, connection: Connection, account: str, session: str) -> bool:
+        """Whether there is such a session; it stays until the end of the transaction."""
+        lock = "" if self._database.sqlite else " FOR UPDATE"
+        statement = f"SELECT 1 FROM sessions WHERE session = ? AND account = ?{lock}"
+        sql = self._database.sql(statement)
+        return connection.exec_driver_sql(sql, (session, account)).first() is not None
+
+    def end_others(
+        self, connection: Connection, account: str, kept: str, ended: Collection[str]
+    ) -> bool:
+        """End all sessions of an account but one, in the transaction of the entries that say so of `ended`.
+
+        False where those aren't all the others there are.
+        """
+        statement = self._database.sql(
+            "DELETE FROM sessions WHERE account = ? AND session <> ? RETURNING session"
+        )
+        found = connection.exec_driver_sql(statement, (account, kept)).fetchall()
+        return {row[0] for row in found} == set(ended)
+
+    def end_with(self, connection: Connection, entries: Sequence[Entry]) -> None:
+        """End every session of the accounts of which a key is revoked, in the transaction of those entries.
+
+        Whoever had the key may have set what those were opened by. What was begun of one-time codes is forgotten, too.
+        """
+        for entry in entries:
+            if entry.event.type.name == "key.revoked":
+                account = (entry.event.body["account"],)
+                self._run(connection, "DELETE FROM sessions WHERE account = ?", account)
+                statement = "DELETE FROM factors WHERE account = ? AND since = 0"
+                self._run(connection, statement, account)
 
     def find(self, token: bytes) -> SessionRow | None:
         """The session under the SHA-256 of a token."""
@@ -70,12 +107,16 @@ class Sessions:
     def replace(self, old: bytes, row: SessionRow) -> bool:
         """Put `row` in the place of the session whose token was `old`; False if that has no session any more."""
         with self._database.write() as connection:
-            statement = (
-                "UPDATE sessions SET token = ?, assurance = ?, used = ?, strong_until = ? "
-                "WHERE token = ? AND session = ?"
-            )
-            values = (row.token, row.assurance, row.used, row.strong_until, old, row.session)
-            return self._run(connection, statement, values) == 1
+            return self.replace_in(connection, old, row)
+
+    def replace_in(self, connection: Connection, old: bytes, row: SessionRow) -> bool:
+        """As `replace`, in the transaction of the entry that says so."""
+        statement = (
+            "UPDATE sessions SET token = ?, assurance = ?, used = ?, strong_until = ? "
+            "WHERE token = ? AND session = ?"
+        )
+        values = (row.token, row.assurance, row.used, row.strong_until, old, row.session)
+        return self._run(connection, statement, values) == 1
 
     def end(self, account: str, session: str) -> bool:
         """End a session of an account; whether there was one."""
@@ -94,6 +135,11 @@ class Sessions:
         with self._database.write() as connection:
             statement = "DELETE FROM sessions WHERE created <= ? OR used <= ?"
             self._run(connection, statement, (created, used))
+
+    def forget(self) -> None:
+        """Forget all of them."""
+        with self._database.write() as connection:
+            self._run(connection, "DELETE FROM sessions", ())
 
     def _run(self, connection: Connection, statement: str, values: tuple[object, ...]) -> int:
         return connection.exec_driver_sql(self._database.sql(statement), values).rowcount

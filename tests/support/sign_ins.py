@@ -62,7 +62,7 @@ class Account:
     def enrol(self) -> None:
         """Set up one-time codes, in the session by key."""
         self.seed = good(self.send("POST", "/v1/me/factors/code"))["seed"]
-        sent = {"code": self.code()}
+        sent = {"code": self.code(), "password": self.password}
         confirmed = self.send("POST", "/v1/me/factors/code/confirm", sent)
         self.recovery = list(good(confirmed)["recovery"])
 

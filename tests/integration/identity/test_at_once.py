@@ -45,7 +45,7 @@ def _with_codes(fixture: LedgerFixture, actor: Actor) -> tuple[pyotp.TOTP, tuple
     totp = pyotp.TOTP(factors.begin_code(ledger, caller).seed)
     # Shown a step late, so that the codes of now and of the next step are still good.
     code = totp.at(ledger.clock() // 1_000 - codes.STEP_SECONDS)
-    return totp, factors.confirm_code(ledger, caller, Proof(code=code), "")
+    return totp, factors.confirm_code(ledger, caller, Proof(PASSWORD, code), "")
 
 
 def _at_once(fixture: LedgerFixture, account: str, proofs: list[Proof]) -> list[list[str]]:

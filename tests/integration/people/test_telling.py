@@ -5,18 +5,25 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pyotp
 import pytest
 
 from api.operator.restoring import accept_restore
 from client import authoring, beside, registering
 from client.local import LocalClient
 from crypto.signing import SigningKey
+from identity import factors
 from identity.actors import Actor, new_key
+from identity.errors import NotSignedIn
+from identity.onrecord import put_on_record
+from identity.proving import Proof
+from identity.sessions import caller_of
+from identity.signing_in import SignIn, sign_in_by_password
 from keeper.protocol import Alarm
 from ledger.directory import Key
 from ledger.errors import Refused
 from ledger.messages import possession_message
-from ledger.times import DAY_MS
+from ledger.times import DAY_MS, format_time
 from people.contacts import give_contact, remove_contact
 from people.mailing import Round
 from records.uploads import Upload
@@ -28,9 +35,10 @@ from storage.outbox import KEEP_MS
 from storage.sql.entries import EntryStore
 from storage.sql.views import rebuild
 from tests.support.alarms import raise_alarms
-from tests.support.inbox import inbox, mails_to, reach, rows, send, told
+from tests.support.inbox import code_for, inbox, mails_to, reach, rows, send, told
 from tests.support.inside import keeper_of
 from tests.support.ledger_fixture import LedgerFixture, Person
+from tests.support.sign_ins import PASSWORD
 
 
 def _since(fixture: LedgerFixture, act: Callable[[], object]) -> set[tuple[str, str]]:
@@ -70,6 +78,47 @@ def test_each_act_tells_whom_it_concerns(fixture: LedgerFixture) -> None:
     assert _since(fixture, lambda: _key(fixture, fixture.north.admin, own, new_key(), True)) == {
         ("key_recovered", own)
     }
+
+
+def test_what_changes_of_sign_ins_is_told(fixture: LedgerFixture) -> None:
+    """Factors added, changed, removed, reset; recovery codes used; lock-outs. Sessions are not."""
+    pat, ledger = fixture.person(), fixture.ledger
+    caller, own = pat.actor.caller, pat.actor.account
+    reach(fixture, pat.actor, "pat@example.com")
+
+    def sets(new: str, *proof: str) -> Callable[[], object]:
+        return lambda: factors.set_password(ledger, caller, new, Proof(*proof), "")
+
+    def enrols() -> object:
+        totp = pyotp.TOTP(factors.begin_code(ledger, caller).seed)
+        proof = Proof(PASSWORD, totp.at(ledger.clock() // 1_000))
+        recovery.extend(factors.confirm_code(ledger, caller, proof, ""))
+        return None
+
+    def signs_in() -> object:
+        wanted = SignIn(own, Proof(PASSWORD, recovery=recovery.pop()), "patient")
+        return sign_in_by_password(ledger, wanted, "192.0.2.1")
+
+    def removes() -> object:
+        factors.remove_code(ledger, caller, Proof(PASSWORD, recovery=recovery.pop()), "")
+        return None
+
+    def locks() -> object:
+        until = {"until": format_time(ledger.clock() + DAY_MS)}
+        put_on_record(ledger, own, [("session.locked", until)])
+        return None
+
+    recovery: list[str] = []
+    for act, kinds in (
+        (sets("another horse"), {"factor_added"}), (sets(PASSWORD, "another horse"), {"password_changed"}),
+        (enrols, {"factor_added"}), (signs_in, {"recovery_used"}), (removes, {"recovery_used", "factor_removed"}),
+        (sets("another horse"), {"factors_reset"}), (locks, {"sign_ins_locked"}),
+    ):  # fmt: skip
+        assert _since(fixture, act) == {(kind, own) for kind in kinds}
+    send(fixture)
+    mails = mails_to(fixture, "pat@example.com")
+    assert sum(f"heartwood key revoke {pat.actor.key.id}" in mail for mail in mails) == 1
+    assert not [mail for mail in mails if "horse" in mail]
 
 
 def _key(
@@ -239,3 +288,29 @@ def test_a_backup_sends_nothing(fixture: LedgerFixture, tmp_path: Path) -> None:
     assert all(counts[1:])
     accept_restore(fixture.ledger, fixture.operator, tmp_path / "checkpoint")
     assert fixture.ledger.outbox.waiting() == (0, 0)
+
+
+def test_what_was_half_done_does_not_outlive_a_restore(
+    fixture: LedgerFixture, tmp_path: Path
+) -> None:
+    """Sessions that may have been ended since, enrolments, and addresses that wait for their code; what counts stays."""
+    pat, ledger = fixture.person(), fixture.ledger
+    caller, account = pat.actor.caller, pat.actor.account
+    reach(fixture, pat.actor, "pat@example.com")
+    give_contact(ledger, caller, "new@example.com", "en")
+    send(fixture)
+    code = code_for(fixture, account)
+    factors.set_password(ledger, caller, PASSWORD, Proof(), "")
+    factors.begin_code(ledger, caller)
+    wanted = SignIn(account, Proof(PASSWORD), "patient")
+    session = sign_in_by_password(ledger, wanted, "192.0.2.1")
+    accept_restore(ledger, fixture.operator, tmp_path / "checkpoint")
+    with pytest.raises(NotSignedIn):
+        caller_of(ledger, ledger.tokens, session.token)
+    kept, reached = ledger.credentials.of(account), ledger.contacts.of(account)
+    assert kept is not None
+    assert not kept.seed
+    assert not ledger.contacts.prove(code, wall_clock())
+    assert reached is not None
+    assert reached[0].address == "pat@example.com"
+    assert sign_in_by_password(ledger, wanted, "192.0.2.1").caller.account == account

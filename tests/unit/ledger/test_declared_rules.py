@@ -201,6 +201,15 @@ RULES: dict[str, tuple[str, Scenario]] = {
         lambda c: signs_in(
             c, "session.opened", role="doctor", hospital=c.hospital, assurance=2, means="password_code"),
     ),
+    "a reset by a key": ("appended", lambda c: signs_in(c, "factor.removed", key=c.patient.key.id, reset=True)),
+    "a reset by no key": ("malformed", lambda c: signs_in(c, "factor.removed", reset=True)),
+    "a password reset by a key": (
+        "appended", lambda c: signs_in(
+            c, "factor.added", factor="password", key=c.patient.key.id, replaces=True, reset=True)),
+    "a password reset by no key": (
+        "malformed", lambda c: signs_in(c, "factor.added", factor="password", replaces=True, reset=True)),
+    "a reset of nothing": (
+        "malformed", lambda c: signs_in(c, "factor.added", factor="password", key=c.patient.key.id, reset=True)),
     "a session of two factors by one": ("malformed", lambda c: signs_in(c, "session.opened", assurance=2)),
     "a session of one factor by two": (
         "malformed", lambda c: signs_in(c, "session.opened", means="password_recovery")),

@@ -13,7 +13,15 @@ depends_on = None
 
 def upgrade() -> None:
     """Make the tables, empty: nobody had a password before."""
-    _table("credentials", "account", account=sa.Text, password=sa.Text, version=sa.BigInteger)
+    _table(
+        "credentials",
+        "account",
+        account=sa.Text,
+        password=sa.Text,
+        version=sa.BigInteger,
+        acts=sa.Integer,
+        acts_since=sa.BigInteger,
+    )
     _table(
         "factors",
         "account",

@@ -73,10 +73,13 @@ def _code(steps: int = 0) -> str:
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_a_password_and_codes(run: Callable[..., Ran], fixture: LedgerFixture) -> None:
     """Set, shown, used, removed; what is asked for is read as lines, and none of it is printed."""
-    said = [run("password", typed=(PASSWORD,)), run("password", typed=("wrong", "x"), code=1)]
+    said = [
+        run("password", typed=(PASSWORD,)),
+        run("password", typed=("wrong horse", "another horse"), code=1),
+    ]
     said.append(run("password", typed=(PASSWORD, "another horse")))
     assert run("password", code=2).err.count("expected it as a line") == 1
-    enrolled = run("code", "--json", typed=(_code,))
+    enrolled = run("code", "--json", typed=("another horse", _code))
     assert "█" in enrolled.err or "▄" in enrolled.err
     recovery = enrolled.json["recovery"]
     assert len(recovery) == 10
@@ -88,7 +91,7 @@ def test_a_password_and_codes(run: Callable[..., Ran], fixture: LedgerFixture) -
     assert session.caller.session is not None
     (one,) = run("sessions", "--json").json["sessions"]
     assert (one["session"], one["assurance"]) == (session.caller.session.id, 2)
-    run("end", one["session"])
+    run("sign-out", one["session"])
     assert run("sessions", "--json").json == {"sessions": []}
     run("code", "--remove", "--recovery", typed=("another horse", recovery[1]))
     assert run("recovery", "--json").json == {"code": False, "password": True, "recovery": 0}
@@ -99,3 +102,21 @@ def test_a_password_and_codes(run: Callable[..., Ran], fixture: LedgerFixture) -
     ]  # fmt: skip
     for ran in said:
         assert "horse" not in ran.out + ran.err
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_a_key_resets_password_and_codes(run: Callable[..., Ran], fixture: LedgerFixture) -> None:
+    """Asked for nothing but the new password; and all sessions are ended in one command."""
+    run("password", typed=(PASSWORD,))
+    account = run("code", "--json", typed=(PASSWORD, _code)).json["account"]
+    run("code", "--remove", "--reset")
+    assert run("password", "--reset", typed=("another horse",)).out.startswith("Reset")
+    wanted = SignIn(account, Proof("another horse"), "person")
+    made = [sign_in_by_password(fixture.ledger, wanted, "192.0.2.1") for _ in range(2)]
+    ended = run("sign-out", "--json").json["sessions"]
+    assert set(ended) == {one.caller.session.id for one in made if one.caller.session}
+    assert run("sign-out").out.strip() == "no session"
+    assert run("sessions", "--json").json == {"sessions": []}
+    for words in (("--reset",), ("--recovery",), ("--remove", "--reset", "--recovery")):
+        assert "with --remove" in run("code", *words, code=2).err
+    assert "not a session id" in run("sign-out", "ss_1", code=2).err

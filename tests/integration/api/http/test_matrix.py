@@ -509,9 +509,9 @@ def _begun(server: Everybody, name: str) -> httpx2.Response:
 def _confirmed(server: Everybody, name: str) -> httpx2.Response:
     path, begun = "/v1/me/factors/code/confirm", _begun(server, name)
     if name == "nobody":
-        return server.asks(name, "POST", path, json={"code": "123456"})
+        return server.asks(name, "POST", path, json={"code": "123456", "password": PASSWORD})
     code = pyotp.TOTP(begun.json()["seed"]).at(server.now() // 1_000)
-    return server.asks(name, "POST", path, json={"code": code})
+    return server.asks(name, "POST", path, json={"code": code, "password": PASSWORD})
 
 
 def _with_factors(method: str, path: str, value: Callable[[Account], Any]) -> Act:

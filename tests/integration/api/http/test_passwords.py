@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from api.app.settings import Settings
+from client import registering
 from client.local import LocalClient
-from identity import sessions, throttles
-from identity.actors import Actor
-from tests.support.ledger_fixture import LedgerFixture
+from identity import onrecord, sessions, throttles
+from identity.actors import Actor, new_key
+from ledger.messages import possession_message
+from tests.support.ledger_fixture import LedgerFixture, Person
 from tests.support.server import Web, bearer, good, in_process, kind_of, problem
 from tests.support.sign_ins import STEP_MS, Account, Later, reopened
 
@@ -230,23 +232,23 @@ def test_a_changed_factor_ends_all_other_sessions(home: Home) -> None:
 
 
 def test_a_change_needs_the_factors_that_count(home: Home) -> None:
-    """The old password, and a code once there are codes, even in a session by key; an enrolment counts when shown."""
+    """The old password, and a code once there are codes; what is shown is compared also by key. An enrolment counts when shown."""
     doctor = home.account(home.fixture.doctor())
+    token, password = doctor.token(role="person", hospital=""), ("PUT", "/v1/me/password")
     for sent in ({}, {"old": "wrong horse"}):
-        assert kind_of(doctor.set_password(**sent)) == "proof"
-    assert kind_of(doctor.send("POST", "/v1/me/factors/code/confirm", {"code": "123456"})) == (
-        "conflict"
-    )
-    doctor.seed = good(doctor.send("POST", "/v1/me/factors/code"))["seed"]
-    assert kind_of(doctor.send("POST", "/v1/me/factors/code/confirm", {"code": "000000"})) == (
-        "proof"
-    )
-    token = doctor.token(role="person", hospital="")  # not yet
-    sent = {"code": doctor.code()}  # without the password, in a session by password
-    answer = doctor.send("POST", "/v1/me/factors/code/confirm", sent, token=token)
-    assert kind_of(answer) == "proof"
+        answer = doctor.send(*password, {"new": "another horse", **sent}, token)
+        assert kind_of(answer) == "proof"
+    assert kind_of(doctor.set_password(old="wrong horse")) == "proof"
+    begin, confirm = ("POST", "/v1/me/factors/code"), ("POST", "/v1/me/factors/code/confirm")
+    shown = {"code": "123456", "password": doctor.password}
+    assert kind_of(doctor.send(*confirm, shown)) == "conflict"
+    doctor.seed = good(doctor.send(*begin))["seed"]
+    assert kind_of(doctor.send(*confirm, shown | {"code": "000000"})) == "proof"
+    assert kind_of(doctor.send(*confirm, {"code": doctor.code(), "password": "x"})) == "proof"
+    assert kind_of(doctor.send(*confirm, {"code": doctor.code()})) == "malformed"
+    home.clock.ahead += STEP_MS
     doctor.enrol()
-    assert kind_of(doctor.send("POST", "/v1/me/factors/code")) == "conflict"
+    assert kind_of(doctor.send(*begin)) == "conflict"
     home.clock.ahead += STEP_MS
     old = {"old": doctor.password, "new": "another horse"}
     assert kind_of(doctor.set_password(**old)) == "proof"
@@ -257,6 +259,81 @@ def test_a_change_needs_the_factors_that_count(home: Home) -> None:
     sent = {"password": "another horse", "recovery": doctor.recovery[3]}
     assert kind_of(doctor.send(*remove, sent)) == "204"
     assert kind_of(doctor.send(*remove, sent)) == "conflict"
+
+
+def test_a_key_resets_what_its_owner_can_not_show(home: Home) -> None:
+    """Without the old ones; every session by password ends, and none of those resets anything."""
+    doctor = home.doctor()
+    token = doctor.token(code=doctor.code())
+    remove = "DELETE", "/v1/me/factors/code"
+    assert kind_of(doctor.send(*remove, {}, token)) == "proof"
+    assert kind_of(doctor.send("PUT", "/v1/me/password", {"new": "another horse"}, token)) == (
+        "proof"
+    )
+    assert kind_of(doctor.set_password(new="another horse")) == "204"
+    assert kind_of(doctor.me(token)) == "not_signed_in"
+    assert kind_of(doctor.send(*remove, {})) == "204"
+    assert kind_of(doctor.sign_in(role="person", hospital="")) == "not_signed_in"
+    doctor.password = "another horse"
+    assert kind_of(doctor.sign_in(role="person", hospital="")) == "200"
+    resets = [e["body"] for e in on_record(doctor) if e["body"].get("reset")]
+    assert [body["key"] for body in resets] == [doctor.actor.key.id] * 2
+
+
+def test_staff_set_up_codes_by_key(home: Home) -> None:
+    """Whoever has stolen a doctor's password sets up none; a patient does by password."""
+    doctor, pat = home.account(home.fixture.doctor()), home.account()
+    token = doctor.token(role="person", hospital="")
+    begin = "POST", "/v1/me/factors/code"
+    assert kind_of(doctor.send(*begin, token=token)) == "forbidden"
+    doctor.seed = good(doctor.send(*begin))["seed"]
+    sent = {"code": doctor.code(), "password": doctor.password}
+    assert kind_of(doctor.send("POST", f"{begin[1]}/confirm", sent, token)) == "forbidden"
+    assert kind_of(pat.send(*begin, token=pat.token())) == "200"
+
+
+def test_a_revoked_key_ends_sessions_by_password(home: Home) -> None:
+    """At once, all of them: whoever had the key may have set what they were opened by."""
+    pat, key = home.account(), new_key()
+    client, actor = LocalClient(home.fixture.ledger), pat.actor.in_role("person")
+    proof = key.sign(possession_message(client.origin, actor.account, key.id))
+    registering.register_key(client, actor, actor.account, "device", key.public, proof)
+    tokens = [pat.token(), pat.token(role="person")]
+    registering.revoke_key(client, actor, actor.account, key.id)
+    assert [kind_of(pat.me(token)) for token in tokens] == ["not_signed_in"] * 2
+    assert good(pat.send("GET", "/v1/me/sessions")) == []
+    assert kind_of(pat.me(pat.token())) == "200"
+
+
+def test_a_receipt_needs_more_than_a_password(home: Home) -> None:
+    """A key, or a second factor as the patient: it is evidence that leaves the ledger."""
+    pat, doctor = home.account(), home.doctor()
+    seq = home.fixture.record(Person(good(pat.me(pat.token()))["patients"][0], pat.actor)).seq
+    place = "GET", f"/v1/receipts/{seq}"
+    assert kind_of(pat.send(*place)) == "200"
+    assert kind_of(pat.send(*place, token=pat.token())) == "second_factor"
+    assert kind_of(pat.send("GET", "/v1/receipts/999999", token=pat.token())) == "second_factor"
+    pat.enrol()
+    home.clock.ahead += STEP_MS
+    assert kind_of(pat.send(*place, token=pat.token(code=pat.code()))) == "200"
+    home.clock.ahead += STEP_MS
+    token = pat.token(code=pat.code(), role="person")
+    assert kind_of(pat.send(*place, token=token)) == "forbidden"
+    assert kind_of(doctor.send(*place, token=doctor.token(code=doctor.code()))) == "forbidden"
+
+
+def test_sessions_of_an_hour_are_counted(home: Home) -> None:
+    """With a right password, too; it is said when there may be more."""
+    pat = home.account()
+    statement = "UPDATE credentials SET acts = ? WHERE account = ?"
+    with home.fixture.ledger.database.write() as connection:
+        connection.exec_driver_sql(statement, (onrecord.ACTS_AN_HOUR - 1, pat.actor.account))
+    assert kind_of(pat.sign_in()) == "200"
+    answer = pat.sign_in()
+    assert kind_of(answer) == "throttled"
+    assert 3_000 < answer.json()["seconds"] <= 3_600
+    home.clock.ahead += onrecord.ACTS_MS
+    assert kind_of(pat.sign_in()) == "200"
 
 
 def test_passwords_that_nobody_should_have(home: Home) -> None:
@@ -307,8 +384,6 @@ def test_a_session_by_password_signs_nothing(home: Home) -> None:
     patient = good(pat.me(token))["patients"][0]
     headers = bearer(token)
     assert kind_of(home.web.get(f"/v1/patients/{patient}/grants", headers=headers)) == "200"
-    seq = on_record(pat, token)[0]["seq"]
-    assert kind_of(home.web.get(f"/v1/receipts/{seq}", headers=headers)) == "not_found"
     subjects = {"subjects": [{"id": "pt_" + "0" * 26, "event": "ev_" + "0" * 26}]}
     seal = {"object": patient, "event": "ev_" + "0" * 26, "texts": {}}
     for path, sent in (
