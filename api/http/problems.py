@@ -104,7 +104,9 @@ PROBLEMS: dict[str, Kind] = {
     ),
     "password": Kind(400, "This can't be a password."),
     "proof": Kind(403, "The password, the code or the recovery code is wrong or was used already."),
-    "quota": Kind(429, "This exceeds what one account may request within an hour.", 600),
+    "quota": Kind(
+        429, "This exceeds what one account or address may request within an hour or a day.", 600
+    ),
     "range": Kind(416, "The range is not within this content."),
     "reading": Kind(400, "A reading was sent to a route that appends; it has a route of its own."),
     "registry": Kind(409, "The registry in force does not have this type."),
