@@ -78,6 +78,9 @@ PROBLEMS: dict[str, Kind] = {
     "conflict": Kind(
         409, "Something is not as the event expects it to be, or another event has its id."
     ),
+    "cross_site": Kind(
+        403, "A session by cookie counts for this site's own pages, with their CSRF token."
+    ),
     "database": Kind(503, "The database does not answer.", 2),
     "denied": Kind(403, "The consent rules deny this; see `rule` and `reason`."),
     "duplicate_id": Kind(409, "An id is created twice."),
