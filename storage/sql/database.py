@@ -89,6 +89,7 @@ class Database:
                 pool_pre_ping=True,
                 isolation_level="READ COMMITTED",
                 connect_args=postgres.connecting(url),
+                hide_parameters=True,
             )
             postgres.watch(self._writer)
             try:
@@ -321,9 +322,9 @@ def _sqlite(url: str, only_read: bool) -> tuple[Engine, Engine]:
     if not path or path == ":memory:":
         raise StartRefused(f"got {url}, expected a SQLite file: a log in memory keeps nothing")
     writer = create_engine(f"sqlite:///{path}", poolclass=QueuePool, pool_size=1, max_overflow=0,
-                           connect_args={"check_same_thread": False})  # fmt: skip
-    reader = create_engine(f"sqlite:///{_reading(path, only_read)}&uri=true", poolclass=QueuePool,
-                           pool_size=8, connect_args={"check_same_thread": False})  # fmt: skip
+                           connect_args={"check_same_thread": False}, hide_parameters=True)  # fmt: skip
+    reader = create_engine(f"sqlite:///{_reading(path, only_read)}&uri=true", poolclass=QueuePool, pool_size=8,
+                           connect_args={"check_same_thread": False}, hide_parameters=True)  # fmt: skip
     event.listen(writer, "handle_error", partial(_begin_afresh, reader))
     event.listen(reader, "handle_error", partial(_begin_afresh, writer))
     event.listen(writer, "do_connect", lambda *_: _make_private(Path(path)))
