@@ -73,7 +73,7 @@ class Database:
         `only_read`: no file is made or given another mode, not even beside SQLite's.
         """
         self.sqlite = make_url(url).get_backend_name() == "sqlite"
-        self.url = url
+        self.url, self._only_read = url, only_read
         self._thread_lock = threading.Lock()
         self._lock_path = lock
         self._own, self._raw = threading.local(), list[sqlite3.Connection]()
@@ -182,7 +182,7 @@ class Database:
     def _fetch_sqlite(self, statement: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         reader = getattr(self._own, "reader", None)
         if reader is None:
-            reader = self._own.reader = _raw_reader(self.url)
+            reader = self._own.reader = _raw_reader(self.url, self._only_read)
             self._raw.append(reader)
         try:
             return list(reader.execute(statement, parameters))
@@ -375,9 +375,9 @@ def _reading(path: str, only_read: bool = False) -> str:
     return f"file:{whole}?mode=ro{'&immutable=1' if fixed else ''}"
 
 
-def _raw_reader(url: str) -> sqlite3.Connection:
+def _raw_reader(url: str, only_read: bool) -> sqlite3.Connection:
     """A connection of one thread's own for single statements."""
-    path = _reading(str(make_url(url).database))
+    path = _reading(str(make_url(url).database), only_read)
     connection = sqlite3.connect(path, uri=True, check_same_thread=False)
     _reader_pragmas(connection, None)
     return connection
