@@ -32,7 +32,7 @@ Role = Annotated[str, Field(pattern=f"^({'|'.join(ROLES)})$")]
 Hospital = Annotated[str, Field(pattern=f"^(|hs_{ID_PATTERN})$")]
 Password = Annotated[str, Field(max_length=PASSWORD_CHARACTERS)]
 Code = Annotated[str, Field(pattern="^(|[0-9]{6})$")]
-AskedBy = Annotated[Literal["cookie"] | None, Header(alias=cookies.ASKED_BY)]
+AskedBy = Annotated[Literal["cookie"] | None, Header(alias=cookies.ASKED_BY, examples=["cookie"])]
 Recovery = Annotated[str, Field(pattern="^(|[0-9A-Za-z -]{16,32})$")]
 
 
