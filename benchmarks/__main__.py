@@ -27,6 +27,7 @@ TARGETED = {
     "serving": "HTTP: one event a request, bundles, readings; SQLite and PostgreSQL",
     "hot": "charts that have had many grants, over HTTP",
     "attacked": "a well-behaved client's latency while others attack the server",
+    "signing_in": "sign-ins by password and code, others beside them, a session's check, wrong ones' times",
     "growing": "one log of a million entries: growth, views built anew, start after a crash",
     "importing": "import of sample or generated data",
 }

@@ -21,6 +21,16 @@ def write_requests(path: Path, requests: Sequence[bytes]) -> None:
     path.write_bytes(b"".join(struct.pack(">I", len(r)) + r for r in requests))
 
 
+def read_requests(path: Path) -> list[bytes]:
+    """What `write_requests` kept."""
+    data, requests, at = path.read_bytes(), list[bytes](), 0
+    while at < len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        requests.append(data[at + 4 : at + 4 + length])
+        at += 4 + length
+    return requests
+
+
 def request(method: str, path: str, body: bytes, headers: str = "") -> bytes:
     """The bytes of one HTTP/1.1 request with a JSON body."""
     head = (
@@ -101,12 +111,7 @@ async def run(port: int, clients: int, requests: Sequence[bytes]) -> dict[str, o
 def main() -> None:
     """Run as a process of its own."""
     port, clients, path = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
-    data, requests, at = path.read_bytes(), [], 0
-    while at < len(data):
-        (length,) = struct.unpack_from(">I", data, at)
-        requests.append(data[at + 4 : at + 4 + length])
-        at += 4 + length
-    print(json.dumps(uvloop.run(run(port, clients, requests))))
+    print(json.dumps(uvloop.run(run(port, clients, read_requests(path)))))
 
 
 if __name__ == "__main__":

@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from crypto.ids import timed_id
 from identity.errors import Throttled
 from ledger.editions import PEOPLE, edition_of
 from ledger.errors import Refused
 from ledger.sequencer import Proposal
+from ledger.times import format_time
 from ledger.types import REGISTRY
 from storage.ledger import Ledger
 from storage.log import CommittedBatch
@@ -85,9 +87,30 @@ def counted(ledger: Ledger, kept: Kept, account: str, most: int = ACTS_AN_HOUR) 
     )
 
 
-def put_without_waiting(ledger: Ledger, account: str, act: Act) -> None:
-    """Let an act be appended; nobody waits, so that the time of an answer doesn't tell of it. Raises Unavailable."""
-    ledger.submit(_signed(ledger, account, [act])).add_done_callback(_look)
+def put_lock_out_without_waiting(ledger: Ledger, account: str, until: int) -> None:
+    """Let a lock-out until `until` (Unix ms) be appended; nobody waits, so that the time of an answer doesn't tell of it.
+
+    Raises Unavailable.
+    """
+    ledger.submit([_lock_out(ledger, account, until)]).add_done_callback(_look)
+
+
+def put_lock_out(ledger: Ledger, account: str, until: int) -> None:
+    """Append a lock-out, unless it stands already. Raises Refused or StorageError."""
+    if refused := _refused(ledger.submit([_lock_out(ledger, account, until)]).result()):
+        raise refused
+
+
+def _lock_out(ledger: Ledger, account: str, until: int) -> Proposal:
+    """Its event has the same id each time, so that the log takes it once and says `conflict` then."""
+    hashed = ledger.identity.index("lock-out", f"{account}\0{until}")
+    said = {"account": account, "until": format_time(until)}
+    return ledger.log.by_service(
+        REGISTRY["session.locked", 1],
+        f"account/{account}",
+        said,
+        event_id=timed_id("ev", until, hashed[:10]),
+    )
 
 
 def _signed(ledger: Ledger, account: str, acts: Sequence[Act]) -> list[Proposal]:
@@ -98,6 +121,11 @@ def _signed(ledger: Ledger, account: str, acts: Sequence[Act]) -> list[Proposal]
 
 
 def _look(done: "Future[CommittedBatch]") -> None:
-    error = done.exception()
-    if error is not None or any(isinstance(one, Refused) for one in done.result().outcomes):
-        _LOG.error("a lock-out began and is not on record", extra={"error": type(error).__name__})
+    if error := done.exception() or _refused(done.result()):
+        _LOG.error("a lock-out is not on record yet", extra={"error": type(error).__name__})
+
+
+def _refused(committed: CommittedBatch) -> Refused | None:
+    """What refused a lock-out; that it stands already is fine."""
+    (outcome,) = committed.outcomes
+    return outcome if isinstance(outcome, Refused) and outcome.code != "conflict" else None

@@ -2,26 +2,28 @@
 
 from dataclasses import dataclass
 
-import orjson
-
 from crypto.encoding import b64encode
 from crypto.errors import CryptoError
 from crypto.ids import ALGORITHM_ED25519, is_id, key_id
 from crypto.signing import verify
 from identity.actors import new_id
 from journeys.appending import submit
-from journeys.errors import OverQuota, RecordsError
-from journeys.labelling import HOUR_MS
+from journeys.errors import RecordsError
+from journeys.quotas import HOUR_MS, Quota, take
 from journeys.sealing import check_texts, reserve, seal
 from keeper.protocol import KeyRequest
 from ledger.directory import Account, Key
 from ledger.errors import Refused
 from ledger.messages import possession_message
+from ledger.times import DAY_MS
 from ledger.types import REGISTRY
 from storage.ledger import Ledger
 
 REGISTERED_AN_HOUR = 20
 """Most accounts that one address tries to register over HTTP within an hour; IPv6 addresses count by their /64."""
+REGISTERED_A_DAY = 100
+"""The same within a day."""
+REGISTERED = (Quota(REGISTERED_AN_HOUR, HOUR_MS), Quota(REGISTERED_A_DAY, DAY_MS))
 
 
 @dataclass(frozen=True)
@@ -51,20 +53,7 @@ def register_counted(ledger: Ledger, address: str, wanted: Registration) -> Regi
 
     Every try counts: keys are made for each, and the log keeps each for ever.
     """
-    now = ledger.clock()
-
-    def counted(before: bytes | None) -> bytes:
-        count, end = orjson.loads(before) if before else (0, now + HOUR_MS)
-        if end <= now:
-            count, end = 0, now + HOUR_MS
-        if count >= REGISTERED_AN_HOUR:
-            raise OverQuota(
-                f"got more than {REGISTERED_AN_HOUR} registrations from your address within an hour: try again in "
-                f"{(end - now) // 60_000 + 1} minutes"
-            )
-        return orjson.dumps([count + 1, end])
-
-    ledger.tokens.change("registering", address.encode(), counted, now, now + HOUR_MS)
+    take(ledger, "registering", address, 1, REGISTERED, "registrations from your address")
     return register_alone(ledger, wanted)
 
 

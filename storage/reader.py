@@ -20,7 +20,7 @@ from storage.log import publication_due
 from storage.logkeys import hand_overs, keys_in
 from storage.sql.database import Database
 from storage.sql.entries import EntryStore, Head, Published
-from storage.sql.rowcache import live_grants, records_of, select_rows
+from storage.sql.rowcache import live_grants, records_of
 from storage.sql.rows import shape
 from storage.stores import restorations
 
@@ -67,10 +67,10 @@ class LogReader:
         return self._head(self.store.head_now())
 
     def row(self, kind: type[R], *key: str) -> R | None:
-        """One row of directory or facts as of now, or None."""
-        with self.database.read() as connection:
-            found = select_rows(self.database, connection, kind, [key])
-        return found[0] if found else None
+        """One row of directory or facts as of now, or None; cheap, as it is asked for with each request in a session."""
+        form = shape(cast(Any, kind))
+        found = self.database.fetch(form.one, key)
+        return form.decode(found[0]) if found else None
 
     def rows(self, kind: type[R], column: str, value: str | bool) -> list[R]:
         """The rows of a kind with `value` in `column`, in no order that counts."""

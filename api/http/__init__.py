@@ -42,6 +42,7 @@ from api.http import (
 from api.http.bodies import Bodies
 from api.http.bounded import Bounded
 from api.http.callers import caller, key_holder
+from api.http.cookies import COOKIE
 from api.http.direct import Direct
 from api.http.proofs import Proofs
 from api.http.shares import Addresses
@@ -206,12 +207,15 @@ def _document(app: FastAPI) -> None:
         components = schema.setdefault("components", {})
         components["schemas"] = forms["$defs"]
         bearer = {"type": "http", "scheme": "bearer"}
-        components["securitySchemes"] = {"logToken": bearer, "readToken": bearer, "session": bearer}
+        components["securitySchemes"] = {
+            "cookie": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+            "logToken": bearer, "readToken": bearer, "session": bearer,
+        }  # fmt: skip
         for operations in schema["paths"].values():
             for operation in operations.values():
                 operation["responses"] = _coming(operation["responses"])
         for path, method in _by_session():
-            schema["paths"][path][method]["security"] = [{"session": []}]
+            schema["paths"][path][method]["security"] = [{"session": []}, {"cookie": []}]
         app.openapi_schema = schema
         return schema
 

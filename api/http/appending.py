@@ -23,6 +23,7 @@ from api.http.problems import Problem, attempted, document
 from client import operations
 from crypto.encoding import b64encode
 from journeys.appending import appended, check_plain
+from journeys.quotas import check_keys, check_persons, is_limited
 from ledger.event import BUNDLE_LIMIT
 from ledger.sent import count_of
 from ledger.sequencer import Outcome, Proposal
@@ -105,8 +106,16 @@ def plain(ledger: Ledger, value: Any) -> Proposal:
 async def append(
     ledger: Ledger, proposals: Sequence[Proposal], atomic: bool = False
 ) -> CommittedBatch:
-    """Queue proposals and wait without holding a thread; raises what the log raises."""
+    """Queue proposals and wait without holding a thread; raises what the log raises, OverQuota for what is too much, and
+    Refused for too many keys."""
+    if limited := [one for one in proposals if is_limited(one)]:
+        await run_in_threadpool(_check_limited, ledger, limited)
     return await asyncio.wrap_future(ledger.submit(proposals, atomic))
+
+
+def _check_limited(ledger: Ledger, proposals: Sequence[Proposal]) -> None:
+    check_keys(ledger, proposals)
+    check_persons(ledger, proposals)
 
 
 async def answer(

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from api.http import cookies
 from api.http.problems import Problem
 from api.http.told import acting
 from identity.actors import Caller
@@ -35,9 +36,14 @@ def bearer(request: Request) -> str:
     return token.strip()
 
 
+def session_token(request: Request) -> str:
+    """The token of a session, of a program or of a browser (`cookies`); raises Problem without one."""
+    return cookies.token_of(request) if cookies.by_cookie(request) else bearer(request)
+
+
 async def caller(request: Request, ledger: TheLedger) -> Caller:
     """Who is signed in; raises NotSignedIn."""
-    found = await run_in_threadpool(caller_of, ledger, ledger.tokens, bearer(request))
+    found = await run_in_threadpool(caller_of, ledger, ledger.tokens, session_token(request))
     acting(found.account)
     return found
 

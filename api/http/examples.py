@@ -146,7 +146,7 @@ _DOORS: dict[str, list[Extra]] = {
     "range": [{"readToken": []}],
     "released": [{"logToken": []}],
     "releases": [{"logToken": []}],
-    "sign_out": [{"session": []}],
+    "sign_out": [{"session": []}, {"cookie": []}],
     "tile": [{}, {"logToken": []}],
 }
 _BINARY = {"type": "string", "format": "binary"}
@@ -202,9 +202,9 @@ _ANSWERS: dict[str, Extra] = {
     "range": {},
     "reserve": _some(subjects=_LISTED),
     "seal": _some(labels={"type": "array"}, sealed=_OBJECT),
-    "sign_in": _some("account", "end", "token", **{
-        name: {"type": "string"} for name in ("account", "end", "session", "token")
-    }, assurance={"type": "integer"}),
+    **dict.fromkeys(("renew", "sign_in", "step_up"), _some("account", "end", **{
+        name: {"type": "string"} for name in ("account", "csrf", "end", "session", "token")
+    }, assurance={"type": "integer"})),
     "sign_ins": _LISTED,
 }  # fmt: skip
 """Forms of answers that their example alone doesn't show."""

@@ -78,6 +78,9 @@ PROBLEMS: dict[str, Kind] = {
     "conflict": Kind(
         409, "Something is not as the event expects it to be, or another event has its id."
     ),
+    "cross_site": Kind(
+        403, "A session by cookie counts for this site's own pages, with their CSRF token."
+    ),
     "database": Kind(503, "The database does not answer.", 2),
     "denied": Kind(403, "The consent rules deny this; see `rule` and `reason`."),
     "duplicate_id": Kind(409, "An id is created twice."),
@@ -104,7 +107,9 @@ PROBLEMS: dict[str, Kind] = {
     ),
     "password": Kind(400, "This can't be a password."),
     "proof": Kind(403, "The password, the code or the recovery code is wrong or was used already."),
-    "quota": Kind(429, "This exceeds what one account may request within an hour.", 600),
+    "quota": Kind(
+        429, "This exceeds what one account or address may request within an hour or a day.", 600
+    ),
     "range": Kind(416, "The range is not within this content."),
     "reading": Kind(400, "A reading was sent to a route that appends; it has a route of its own."),
     "registry": Kind(409, "The registry in force does not have this type."),

@@ -1,14 +1,15 @@
-"""Sessions: a signed challenge, or a password and a code, gives a bearer token for what isn't an event."""
+"""Sessions: a signed challenge, or a password and a code, gives a bearer token or a cookie for what isn't an event."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Header, Request
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from api.http import cookies
 from api.http.bodies import Sent, json_body, received
-from api.http.callers import TheCaller, TheLedger, bearer, unstored
+from api.http.callers import TheCaller, TheLedger, session_token, unstored
 from api.http.examples import serves
 from api.http.proofs import address_of, proofs_of
 from api.http.told import acting
@@ -31,6 +32,7 @@ Role = Annotated[str, Field(pattern=f"^({'|'.join(ROLES)})$")]
 Hospital = Annotated[str, Field(pattern=f"^(|hs_{ID_PATTERN})$")]
 Password = Annotated[str, Field(max_length=PASSWORD_CHARACTERS)]
 Code = Annotated[str, Field(pattern="^(|[0-9]{6})$")]
+AskedBy = Annotated[Literal["cookie"] | None, Header(alias=cookies.ASKED_BY, examples=["cookie"])]
 Recovery = Annotated[str, Field(pattern="^(|[0-9A-Za-z -]{16,32})$")]
 
 
@@ -74,9 +76,14 @@ async def post_challenge(ledger: TheLedger) -> dict[str, str]:
 
 
 @serves(router, operations.SIGN_IN)
-async def post_session(request: Request, ledger: TheLedger) -> dict[str, Any]:
-    """A bearer token, for whoever signed the challenge with a registered key, or shows password and code."""
-    value = await json_body(request)
+async def post_session(
+    request: Request, response: Response, ledger: TheLedger, asked: AskedBy = None
+) -> dict[str, Any]:
+    """A bearer token, for whoever signed the challenge with a registered key, or shows password and code.
+
+    With `Heartwood-Session: cookie`, for pages of this site, a cookie instead.
+    """
+    cookie, value = cookies.asks_for_cookie(request), await json_body(request)
     if isinstance(value, dict) and "password" in value:
         sent = PasswordSent.model_validate(value)
         proof = Proof(sent.password, sent.code, sent.recovery)
@@ -87,7 +94,8 @@ async def post_session(request: Request, ledger: TheLedger) -> dict[str, Any]:
     else:
         session = await _by_key(ledger, SignInSent.model_validate(value))
     acting(session.caller.account)
-    return session_json(session)
+    told = session_json(session)
+    return cookies.answered(request, response, told) if cookie else told
 
 
 async def _by_key(ledger: Ledger, sent: SignInSent) -> Session:
@@ -111,24 +119,37 @@ def session_json(session: Session) -> dict[str, Any]:
 
 @serves(router, operations.SIGN_OUT)
 async def delete_session(request: Request, ledger: TheLedger) -> Response:
-    """End the session of the bearer token."""
-    await run_in_threadpool(sign_out, ledger, ledger.tokens, bearer(request))
-    return Response(status_code=204)
+    """End the session that asks."""
+    await run_in_threadpool(sign_out, ledger, ledger.tokens, session_token(request))
+    response = Response(status_code=204)
+    if cookies.by_cookie(request):
+        cookies.forget(response)
+    return response
 
 
 @serves(router, operations.STEP_UP)
-async def post_step_up(request: Request, ledger: TheLedger, caller: TheCaller) -> dict[str, Any]:
+async def post_step_up(
+    request: Request, response: Response, ledger: TheLedger, caller: TheCaller
+) -> dict[str, Any]:
     """The same session by password, sure of its owner for five minutes, with another token."""
     sent = await received(request, StepUpSent)
     proof = Proof(code=sent.code, recovery=sent.recovery)
-    return session_json(
-        await proofs_of(request).beside(
-            step_up, ledger, caller, bearer(request), proof, address_of(request)
-        )
+    session = await proofs_of(request).beside(
+        step_up, ledger, caller, session_token(request), proof, address_of(request)
     )
+    return _replaced(request, response, session)
 
 
 @serves(router, operations.RENEW)
-async def post_renewal(request: Request, ledger: TheLedger, caller: TheCaller) -> dict[str, Any]:
+async def post_renewal(
+    request: Request, response: Response, ledger: TheLedger, caller: TheCaller
+) -> dict[str, Any]:
     """The same session by password with another token; the one that was sent is dead."""
-    return session_json(await run_in_threadpool(renew, ledger, caller, bearer(request)))
+    session = await run_in_threadpool(renew, ledger, caller, session_token(request))
+    return _replaced(request, response, session)
+
+
+def _replaced(request: Request, response: Response, session: Session) -> dict[str, Any]:
+    """A session's other token, in the way in which the one before came."""
+    told = session_json(session)
+    return cookies.answered(request, response, told) if cookies.by_cookie(request) else told

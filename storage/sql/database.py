@@ -73,7 +73,7 @@ class Database:
         `only_read`: no file is made or given another mode, not even beside SQLite's.
         """
         self.sqlite = make_url(url).get_backend_name() == "sqlite"
-        self.url = url
+        self.url, self._only_read = url, only_read
         self._thread_lock = threading.Lock()
         self._lock_path = lock
         self._own, self._raw = threading.local(), list[sqlite3.Connection]()
@@ -89,6 +89,7 @@ class Database:
                 pool_pre_ping=True,
                 isolation_level="READ COMMITTED",
                 connect_args=postgres.connecting(url),
+                hide_parameters=True,
             )
             postgres.watch(self._writer)
             try:
@@ -181,7 +182,7 @@ class Database:
     def _fetch_sqlite(self, statement: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         reader = getattr(self._own, "reader", None)
         if reader is None:
-            reader = self._own.reader = _raw_reader(self.url)
+            reader = self._own.reader = _raw_reader(self.url, self._only_read)
             self._raw.append(reader)
         try:
             return list(reader.execute(statement, parameters))
@@ -321,9 +322,9 @@ def _sqlite(url: str, only_read: bool) -> tuple[Engine, Engine]:
     if not path or path == ":memory:":
         raise StartRefused(f"got {url}, expected a SQLite file: a log in memory keeps nothing")
     writer = create_engine(f"sqlite:///{path}", poolclass=QueuePool, pool_size=1, max_overflow=0,
-                           connect_args={"check_same_thread": False})  # fmt: skip
-    reader = create_engine(f"sqlite:///{_reading(path, only_read)}&uri=true", poolclass=QueuePool,
-                           pool_size=8, connect_args={"check_same_thread": False})  # fmt: skip
+                           connect_args={"check_same_thread": False}, hide_parameters=True)  # fmt: skip
+    reader = create_engine(f"sqlite:///{_reading(path, only_read)}&uri=true", poolclass=QueuePool, pool_size=8,
+                           connect_args={"check_same_thread": False}, hide_parameters=True)  # fmt: skip
     event.listen(writer, "handle_error", partial(_begin_afresh, reader))
     event.listen(reader, "handle_error", partial(_begin_afresh, writer))
     event.listen(writer, "do_connect", lambda *_: _make_private(Path(path)))
@@ -374,9 +375,9 @@ def _reading(path: str, only_read: bool = False) -> str:
     return f"file:{whole}?mode=ro{'&immutable=1' if fixed else ''}"
 
 
-def _raw_reader(url: str) -> sqlite3.Connection:
+def _raw_reader(url: str, only_read: bool) -> sqlite3.Connection:
     """A connection of one thread's own for single statements."""
-    path = _reading(str(make_url(url).database))
+    path = _reading(str(make_url(url).database), only_read)
     connection = sqlite3.connect(path, uri=True, check_same_thread=False)
     _reader_pragmas(connection, None)
     return connection

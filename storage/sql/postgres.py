@@ -134,6 +134,7 @@ def watch(engine: Engine) -> None:
     event.listen(engine, "connect", _check_durable)
     event.listen(engine, "connect", _keep_warnings)
     event.listen(engine, "handle_error", _leave_read_only)
+    event.listen(engine, "handle_error", _hide_values)
 
 
 def _check_durable(connection: psycopg.Connection[Any], _: Any) -> None:
@@ -146,6 +147,13 @@ def _check_durable(connection: psycopg.Connection[Any], _: Any) -> None:
                 f"be lost. Set {setting} = on in postgresql.conf and restart it."
             )
     connection.rollback()
+
+
+def _hide_values(context: ExceptionContext) -> None:
+    """What PostgreSQL adds to an error, such as the failing row, holds values; its diagnosis stays in `diag`."""
+    for error in (context.original_exception, context.sqlalchemy_exception):
+        if error is not None and error.args:
+            error.args = (str(error.args[0]).partition("\n")[0], *error.args[1:])
 
 
 def _keep_warnings(connection: psycopg.Connection[Any], record: Any) -> None:

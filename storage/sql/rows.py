@@ -23,6 +23,8 @@ class Shape:
     key: tuple[str, ...]
     encoders: tuple[tuple[int, Callable[[Any], Any]], ...]
     decoders: tuple[tuple[int, Callable[[Any], Any]], ...]
+    one: str
+    """The SELECT of the row of one key, written with `?`."""
 
     def encode(self, row: Any) -> tuple[Any, ...]:
         """The row as a tuple for the driver."""
@@ -67,7 +69,9 @@ def shape(kind: Any) -> Shape:
             decoders.append((index, _tuple))
     columns = ", ".join(f'"{name}"' for name in names)
     key = tuple(names[: KEY_LENGTHS[kind]])
-    return Shape(kind, table, columns, key, tuple(encoders), tuple(decoders))
+    where = " AND ".join(f'"{name}" = ?' for name in key)
+    one = f'SELECT {columns} FROM "{table.name}" WHERE {where}'
+    return Shape(kind, table, columns, key, tuple(encoders), tuple(decoders), one)
 
 
 def _json(value: Any) -> str:

@@ -12,8 +12,10 @@ SWEEP_MS = 3_600_000
 """How often counts that tell nothing any more are removed."""
 KNOWN = "known"
 """The kind of counts that tell of a success, too, and are kept for `KNOWN_MS`."""
+LOCK_OUT = "lock-out"
+"""The kind that notes until when an account's last lock-out lasts, as long as that isn't known to be on record."""
 FAILED_MS, KNOWN_MS = 86_400_000, 90 * 86_400_000
-"""How long counts are kept from the last one on."""
+"""How long counts are kept from the last one on; those of the two kinds above so long as `KNOWN_MS`."""
 
 
 class Throttle(NamedTuple):
@@ -46,9 +48,11 @@ class Throttles:
 
     def change(self, names: Sequence[Name], change: Change, now: int) -> None:
         """Keep what `change` makes of the counts of `names` at `now` (Unix ms); nobody else changes them meanwhile."""
-        with self._database.write() as connection:
-            if now - self._swept > SWEEP_MS:
+        if now - self._swept > SWEEP_MS:
+            self._swept = now
+            with self._database.write() as connection:
                 self._sweep(connection, now)
+        with self._database.write() as connection:
             self._lock(connection, names)
             found: dict[Name, Throttle] = {}
             statement = self._database.sql(
@@ -64,10 +68,13 @@ class Throttles:
             self._database.upsert(connection, schema.throttles, change(found))
 
     def _sweep(self, connection: Connection, now: int) -> None:
-        statement = "DELETE FROM throttles WHERE counted <= ? AND (kind <> ? OR counted <= ?)"
-        values = (now - FAILED_MS, KNOWN, now - KNOWN_MS)
-        connection.exec_driver_sql(self._database.sql(statement), values)
-        self._swept = now
+        """In a transaction of its own, which waits for nobody: what somebody else is changing now is for the next time."""
+        old = "counted <= ? AND (kind NOT IN (?, ?) OR counted <= ?)"
+        if not self._database.sqlite:
+            locked = f"SELECT kind, name FROM throttles WHERE {old} FOR UPDATE SKIP LOCKED"
+            old = f"(kind, name) IN ({locked})"
+        values = (now - FAILED_MS, KNOWN, LOCK_OUT, now - KNOWN_MS)
+        connection.exec_driver_sql(self._database.sql(f"DELETE FROM throttles WHERE {old}"), values)
 
     def _lock(self, connection: Connection, names: Sequence[Name]) -> None:
         """Also of names that have no row yet; in one order, so that two don't wait for each other."""

@@ -53,8 +53,10 @@ class Count:
     until: int = 0
 
     def fail(self, now: int) -> None:
-        left = max(0, self.failures - (now - self.at) // self.forgiven)
-        self.failures, self.at = min(left, self.free + 10) + 1, now
+        forgiven = (now - self.at) // self.forgiven
+        left = max(0, self.failures - forgiven)
+        self.at = self.at + forgiven * self.forgiven if left else now
+        self.failures = min(left, self.free + 10) + 1
         over = self.failures - self.free
         self.until = now + (min(900, 2 ** (over - 1)) * 1_000 if over > 0 else 0)
 
@@ -87,12 +89,13 @@ class Model:
     counts: dict[str, Count] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
 
-    def throttle(self, address: str) -> tuple[Count, Count]:
-        name = f"known {address}" if address in self.known else "account"
-        return (
-            self.counts.setdefault(name, Count(4, HOUR)),
+    def throttle(self, address: str) -> list[Count]:
+        if address in self.known:
+            return [self.counts.setdefault(f"known {address}", Count(4, HOUR))]
+        return [
+            self.counts.setdefault("account", Count(4, HOUR)),
             self.counts.setdefault(address, Count(20, MINUTE)),
-        )
+        ]
 
     def passed(self, address: str, counted: Count) -> None:
         counted.failures = counted.until = 0
@@ -162,21 +165,20 @@ class SignIns(RuleBasedStateMachine):
         self, address: str, right: bool, act: Callable[[], Any], wrong: type[IdentityError]
     ) -> Any:
         """What comes of a try, which must be what the model says; None for one that fails."""
-        counted, place = self.model.throttle(address)
-        now = self.clock.now
-        if now < (until := max(counted.until, place.until)):
+        counts, now = self.model.throttle(address), self.clock.now
+        if now < (until := max(count.until for count in counts)):
             with pytest.raises(Throttled) as told:
                 act()
             assert told.value.seconds == -(-(until - now) // 1_000)
             return None
         if right:
             found = act()
-            self.model.passed(address, counted)
+            self.model.passed(address, counts[0])
             return found if found is not None else True
         with pytest.raises(wrong):
             act()
-        counted.fail(now)
-        place.fail(now)
+        for count in counts:
+            count.fail(now)
         return None
 
     HOWS = st.sampled_from(

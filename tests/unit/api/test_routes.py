@@ -21,11 +21,16 @@ PROTOCOL = {
         "the client's time, a share given back, and JSON: what it isn't, and in a thread",
     ),
     "bounded": (3, "each request's line and share, whatever comes of it"),
+    "cookies": (1, "what is no cookie of ours signs nobody in"),
     "direct": (
         1,
         "it stands outside of the framework, whose handlers don't see what is raised in it",
     ),
     "problems": (1, "of a list each has its own answer"),
+    "proofs": (
+        3,
+        "a turn and a place in the queue are given back, and whoever waits too long is told",
+    ),
     "shares": (1, "what is no address has a share, too"),
     "streamed": (1, "the blob's file is let go, also where nobody listens any more"),
     "uploads": (1, "a turn is given back"),

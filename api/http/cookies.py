@@ -1,0 +1,113 @@
+"""Sessions of browsers: a cookie that no script reads, and what shows that a request comes from this site's own pages.
+
+What the cookie holds is the session's token, sealed: it counts as a cookie alone, and a token for programs counts as a
+bearer token alone. A browser sends the cookie whoever makes it ask, so that is looked at as well: `Sec-Fetch-Site`
+and `Origin` must not name another site, and what changes something needs this site's `Origin` and a token that only pages of
+this site can read (OWASP's cheat sheet on CSRF: signed double submit, bound to the session).
+"""
+
+import secrets
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import Request
+from starlette.responses import Response
+
+from api.http.problems import Problem
+from crypto.encoding import b64decode, b64encode
+from crypto.errors import CryptoError
+from crypto.identity import IdentityRoot
+from storage.ledger import Ledger
+
+COOKIE = "__Host-heartwood"
+"""Of the session. The prefix demands `Secure`, the path `/` and no domain (RFC 6265bis, 4.1.3.2)."""
+CSRF_COOKIE = "__Host-heartwood-csrf"
+"""What pages of this site read, and send back as `CSRF_HEADER` with what changes something."""
+CSRF_HEADER = "Heartwood-CSRF"
+ASKED_BY = "Heartwood-Session"
+"""The header of a sign-in that asks for a cookie, by the value `cookie`. No form can send it."""
+_SEALED = "cookie"
+"""The kind under which tokens are sealed."""
+_CSRF = "csrf"
+"""The kind of keyed hash of a session's token that its pages send back."""
+_READS = frozenset({"GET", "HEAD"})
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+"""Hosts of which browsers keep such cookies without TLS, too."""
+
+
+def asks_for_cookie(request: Request) -> bool:
+    """Whether a sign-in asks for a cookie; raises Problem for another value of the header, and from another site."""
+    asked = request.headers.get(ASKED_BY)
+    if asked is None:
+        return False
+    if asked != "cookie":
+        raise Problem("malformed", f"expected no header {ASKED_BY}, or the value cookie")
+    _check_site(request, changes=True)
+    return True
+
+
+def by_cookie(request: Request) -> bool:
+    """Whether a request shows a cookie alone; a bearer token beside it is what counts."""
+    return COOKIE in request.cookies and "authorization" not in request.headers
+
+
+def token_of(request: Request) -> str:
+    """The token of the session whose cookie a request shows; raises Problem where it comes from elsewhere."""
+    _check_site(request, request.method not in _READS)
+    identity = _identity(request)
+    try:
+        token = b64encode(identity.open(_SEALED, "", b64decode(request.cookies[COOKIE])))
+    except CryptoError as error:
+        raise Problem("not_signed_in", "the cookie is of no session: sign in again") from error
+    if request.method not in _READS:
+        shown = request.headers.get(CSRF_HEADER, "").encode()
+        if not secrets.compare_digest(shown, _csrf(identity, token).encode()):
+            raise Problem(
+                "cross_site", f"expected the header {CSRF_HEADER} with the value of this session"
+            )
+    return token
+
+
+def answered(request: Request, response: Response, told: dict[str, Any]) -> dict[str, Any]:
+    """A session as a browser is told of it: in cookies, and its token nowhere else."""
+    identity, token = _identity(request), told["token"]
+    csrf = _csrf(identity, token)
+    sealed = b64encode(identity.seal(_SEALED, "", b64decode(token)))
+    for name, value, hidden in ((COOKIE, sealed, True), (CSRF_COOKIE, csrf, False)):
+        response.set_cookie(name, value, path="/", secure=True, httponly=hidden, samesite="strict")
+    return {name: value for name, value in told.items() if name != "token"} | {"csrf": csrf}
+
+
+def forget(response: Response) -> None:
+    """Let the browser forget its session."""
+    for name, hidden in ((COOKIE, True), (CSRF_COOKIE, False)):
+        response.delete_cookie(name, path="/", secure=True, httponly=hidden, samesite="strict")
+
+
+def _csrf(identity: IdentityRoot, token: str) -> str:
+    return b64encode(identity.index(_CSRF, token))
+
+
+def _identity(request: Request) -> IdentityRoot:
+    ledger: Ledger = request.app.state.ledger
+    return ledger.identity
+
+
+def _check_site(request: Request, changes: bool) -> None:
+    """Raises Problem unless a request comes from a page of the site that it asks, or is one's own (an address typed in)."""
+    site = request.headers.get("sec-fetch-site", "same-origin")  # older browsers send none
+    if site != "same-origin" and (changes or site != "none"):
+        raise Problem("cross_site", "a session by cookie counts for pages of this site alone")
+    origin = request.headers.get("origin")
+    if origin is None and not changes:
+        return
+    if origin is None or not _is_own(origin, request.headers.get("host", "")):
+        raise Problem(
+            "cross_site",
+            "expected the header Origin with this site's own, as the header Host names it, under https",
+        )
+
+
+def _is_own(origin: str, host: str) -> bool:
+    schemes = ["https", "http"] if urlsplit(f"//{host}").hostname in _LOOPBACK else ["https"]
+    return bool(host) and origin.lower() in {f"{scheme}://{host.lower()}" for scheme in schemes}

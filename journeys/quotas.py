@@ -1,0 +1,94 @@
+"""Quotas: how much somebody to whom nobody gave a role may add to the log, which keeps all of it for ever."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import orjson
+
+from journeys.errors import OverQuota
+from ledger.directory import Key
+from ledger.errors import Refused
+from ledger.sequencer import Proposal
+from ledger.times import DAY_MS
+from storage.ledger import Ledger
+
+HOUR_MS = 3_600_000
+PERSON_EVENTS_AN_HOUR = 60
+"""Most events that one account tries to append over HTTP in the role person within an hour: applications, own keys."""
+PERSON_EVENTS_A_DAY = 200
+"""The same within a day."""
+KEYS_AN_ACCOUNT = 32
+"""Most keys of one account that count at a time; before one more, another is revoked."""
+
+
+class Quota(NamedTuple):
+    """At most `most` within `span` ms, from the first one on."""
+
+    most: int
+    span: int
+
+
+PERSON_EVENTS = (Quota(PERSON_EVENTS_AN_HOUR, HOUR_MS), Quota(PERSON_EVENTS_A_DAY, DAY_MS))
+
+
+def take(
+    ledger: Ledger, kind: str, name: str, count: int, quotas: Sequence[Quota], what: str
+) -> None:
+    """Count `count` more under a name of a kind; raises OverQuota, and counts nothing then. `what`: for the words."""
+    now = ledger.clock()
+
+    def counted(before: bytes | None) -> bytes:
+        kept = orjson.loads(before) if before else [[0, 0]] * len(quotas)
+        after = []
+        for (taken, end), quota in zip(kept, quotas, strict=True):
+            taken, end = (taken, end) if now < end else (0, now + quota.span)
+            if taken + count > quota.most:
+                raise OverQuota(
+                    f"got {taken + count:,} {what} within {quota.span // HOUR_MS} h, expected at most {quota.most:,}: "
+                    f"try again in {(end - now) // 60_000 + 1} minutes"
+                )
+            after.append((taken + count, end))
+        return orjson.dumps(after)
+
+    longest = max(quota.span for quota in quotas)
+    ledger.tokens.change(kind, name.encode(), counted, now, now + longest)
+
+
+def is_limited(proposal: Proposal) -> bool:
+    """Whether an event is to be asked about here."""
+    return proposal.event.role == "person" or proposal.event.type.name == "key.registered"
+
+
+def check_persons(ledger: Ledger, proposals: Sequence[Proposal]) -> None:
+    """Count what mere persons are about to append, by the keys that signed it; raises OverQuota, and counts nothing of
+    whoever is over it.
+
+    Every try counts, of whoever holds the key: whose key it isn't only loses their own.
+    """
+    persons = [one for one in proposals if one.event.role == "person"]
+    keys = Counter(one.sig.key for one in persons)
+    accounts = Counter[str]()
+    for key, count in keys.items():
+        row = ledger.row(Key, key)
+        accounts[row.account if row else key] += count
+    for account, count in accounts.items():
+        take(ledger, "person events", account, count, PERSON_EVENTS, "events as a person")
+
+
+def check_keys(ledger: Ledger, proposals: Sequence[Proposal]) -> None:
+    """Raises Refused where an account would get more keys than KEYS_AN_ACCOUNT."""
+    added = Counter(
+        one.event.body["account"]
+        for one in proposals
+        if one.event.type.name == "key.registered"
+        and ledger.row(Key, one.event.body["key"]) is None  # or it stands, and is sent again
+    )
+    for account, count in added.items():
+        held = sum(key.active for key in ledger.rows(Key, "account", account))
+        if held + count > KEYS_AN_ACCOUNT:
+            raise Refused(
+                "conflict",
+                f"got {count} more for the {held} keys of {account} that count, expected at most {KEYS_AN_ACCOUNT}: "
+                "revoke one first",
+            )
