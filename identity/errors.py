@@ -29,6 +29,10 @@ class SecondFactorNeeded(IdentityError):
     """A role that nobody takes up with a password alone."""
 
 
+class StepUpNeeded(IdentityError):
+    """A session by password that was not stepped up within the last minutes."""
+
+
 class KeyNeeded(IdentityError):
     """What prepares something to be signed is for a session by key."""
 

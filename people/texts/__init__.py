@@ -17,6 +17,10 @@ KINDS: dict[str, frozenset[str]] = {
     for kind, params in {
         "admin_appointed": "at hospital",
         "alarm_raised": "at entry alarm",
+        "chart_claimed": "at by patient",
+        "claim_offered": "at by patient",
+        "codes_added": "at",
+        "codes_removed": "at",
         "contact_changed": "",
         "contact_proof": "ending_at code",
         "contact_removed": "",
@@ -29,6 +33,10 @@ KINDS: dict[str, frozenset[str]] = {
         "key_recovered": "at key counts_at",
         "key_registered": "at key",
         "key_revoked": "at key",
+        "password_changed": "at",
+        "password_set": "at",
+        "recovery_used": "at left",
+        "session_locked": "at until_at",
     }.items()
 }
 """Each kind of message, and what its text may name beside the account."""

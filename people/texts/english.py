@@ -16,6 +16,25 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The key keeper found that entry {entry} of the log is not what the rules give. The alarm is entry {alarm}, of "
         "{at}.\n\nRun `heartwood status` and `heartwood audit`, and see the section on alarms in docs/operations.md.",
     ),
+    "chart_claimed": (
+        "A record that your hospital registered was claimed",
+        "At {at} the account {by} claimed the record {patient}, which your hospital registered, with the code of a "
+        "letter.\n\nIf this was not the patient, place a hold on the record, and tell the service, at once.",
+    ),
+    "claim_offered": (
+        "A claim code was offered for a record that your hospital registered",
+        "At {at} the account {by} offered a claim code for the record {patient}, which your hospital registered. Whoever "
+        "has the letter with the code can claim the record; codes before it count no more.\n\nIf you do not expect this, "
+        "offer another code, and ask who did it.",
+    ),
+    "codes_added": (
+        "One-time codes were set up for your account",
+        "Since {at} your account {account} asks for a one-time code at each sign-in.\n\n" + _STOP,
+    ),
+    "codes_removed": (
+        "One-time codes were removed from your account",
+        "Since {at} your account {account} asks for no one-time code any more: the password alone lets in.\n\n" + _STOP,
+    ),
     "contact_changed": (
         "We write to another address from now on",
         "Another e-mail address was proved for your account {account}. From now on we write to that one, and no more to "
@@ -56,9 +75,9 @@ TEXTS: dict[str, tuple[str, str]] = {
         "key: revoke it, and suspend the hospital.",
     ),
     "hospital_wrote": (
-        "A hospital has written to your record for the first time",
-        "At {at} the hospital {hospital} wrote to your record {patient} for the first time. You will get this message once "
-        "for each hospital.\n\nYou can see in your history who wrote and who read. If you do not know this hospital, ask it "
+        "A hospital writes to your record",
+        "At {at} the hospital {hospital} wrote to your record {patient}. You will get this message once for each "
+        "hospital.\n\nYou can see in your history who wrote and who read. If you do not know this hospital, ask it "
         "or the service.",
     ),
     "key_recovered": (
@@ -75,5 +94,24 @@ TEXTS: dict[str, tuple[str, str]] = {
     "key_revoked": (
         "A key of your account was revoked",
         "At {at} the key {key} of your account {account} was revoked. It signs nothing any more.\n\n" + _STOP,
+    ),
+    "password_changed": (
+        "Your password was changed",
+        "At {at} another password was set for your account {account}. All other sessions were ended.\n\n" + _STOP,
+    ),
+    "password_set": (
+        "A password was set for your account",
+        "Since {at} one can sign in to your account {account} by password.\n\n" + _STOP,
+    ),
+    "recovery_used": (
+        "A recovery code of yours was used",
+        "At {at} a recovery code was used for your account {account} in place of a one-time code. {left} recovery codes are "
+        "left.\n\n" + _STOP,
+    ),
+    "session_locked": (
+        "Your account was locked for a while",
+        "At {at} too many sign-ins to your account {account} had failed. Until {until_at} nobody signs in by password from "
+        "where you have not signed in before. Your keys and your open sessions go on working.\n\nIf this was not you, "
+        "somebody may be guessing your password: change it if others could know it.",
     ),
 }  # fmt: skip

@@ -20,6 +20,26 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Der Alarm ist der Eintrag {alarm}, vom {at}.\n\nRufen Sie `heartwood status` und `heartwood audit` auf, und lesen "
         "Sie den Abschnitt über Alarme in docs/operations.md.",
     ),
+    "chart_claimed": (
+        "Eine Akte, die Ihr Krankenhaus registriert hat, wurde übernommen",
+        "Am {at} hat das Konto {by} die Akte {patient}, die Ihr Krankenhaus registriert hat, mit dem Code eines Briefs "
+        "übernommen.\n\nWenn das nicht die Patientin oder der Patient war, sperren Sie die Akte, und melden Sie es sofort "
+        "dem Dienst.",
+    ),
+    "claim_offered": (
+        "Für eine Akte, die Ihr Krankenhaus registriert hat, gibt es einen neuen Code",
+        "Am {at} hat das Konto {by} einen Code für die Akte {patient} ausgestellt, die Ihr Krankenhaus registriert hat. Wer "
+        "den Brief mit dem Code hat, kann die Akte übernehmen; frühere Codes gelten nicht mehr.\n\nWenn Sie das nicht "
+        "erwarten, stellen Sie einen anderen Code aus, und fragen Sie, wer es war.",
+    ),
+    "codes_added": (
+        "Ihr Konto hat jetzt Einmalcodes",
+        "Seit {at} fragt Ihr Konto {account} bei jeder Anmeldung nach einem Einmalcode.\n\n" + _STOP,
+    ),
+    "codes_removed": (
+        "Die Einmalcodes Ihres Kontos wurden entfernt",
+        "Seit {at} fragt Ihr Konto {account} nicht mehr nach einem Einmalcode: Das Passwort allein genügt.\n\n" + _STOP,
+    ),
     "contact_changed": (
         "Wir schreiben ab jetzt an eine andere Adresse",
         "Für Ihr Konto {account} wurde eine andere E-Mail-Adresse bestätigt. Ab jetzt schreiben wir an jene und nicht mehr "
@@ -61,9 +81,9 @@ TEXTS: dict[str, tuple[str, str]] = {
         "hat jemand anderes diesen Schlüssel: Widerrufen Sie ihn, und sperren Sie das Krankenhaus.",
     ),
     "hospital_wrote": (
-        "Ein Krankenhaus hat zum ersten Mal in Ihre Akte geschrieben",
-        "Am {at} hat das Krankenhaus {hospital} zum ersten Mal in Ihre Akte {patient} geschrieben. Diese Nachricht bekommen "
-        "Sie für jedes Krankenhaus einmal.\n\nIn Ihrem Verlauf sehen Sie, wer geschrieben und wer gelesen hat. Wenn Sie das "
+        "Ein Krankenhaus schreibt in Ihre Akte",
+        "Am {at} hat das Krankenhaus {hospital} in Ihre Akte {patient} geschrieben. Diese Nachricht bekommen Sie für jedes "
+        "Krankenhaus einmal.\n\nIn Ihrem Verlauf sehen Sie, wer geschrieben und wer gelesen hat. Wenn Sie das "
         "Krankenhaus nicht kennen, fragen Sie dort oder beim Dienst nach.",
     ),
     "key_recovered": (
@@ -80,5 +100,25 @@ TEXTS: dict[str, tuple[str, str]] = {
     "key_revoked": (
         "Ein Schlüssel Ihres Kontos wurde widerrufen",
         "Am {at} wurde der Schlüssel {key} Ihres Kontos {account} widerrufen. Er unterschreibt nichts mehr.\n\n" + _STOP,
+    ),
+    "password_changed": (
+        "Ihr Passwort wurde geändert",
+        "Am {at} bekam Ihr Konto {account} ein anderes Passwort. Alle anderen Sitzungen wurden beendet.\n\n" + _STOP,
+    ),
+    "password_set": (
+        "Ihr Konto hat jetzt ein Passwort",
+        "Seit {at} kann man sich bei Ihrem Konto {account} mit einem Passwort anmelden.\n\n" + _STOP,
+    ),
+    "recovery_used": (
+        "Ein Wiederherstellungscode von Ihnen wurde benutzt",
+        "Am {at} wurde für Ihr Konto {account} statt eines Einmalcodes ein Wiederherstellungscode benutzt. Es bleiben noch "
+        "{left}.\n\n" + _STOP,
+    ),
+    "session_locked": (
+        "Ihr Konto war für eine Weile gesperrt",
+        "Am {at} waren zu viele Anmeldungen bei Ihrem Konto {account} fehlgeschlagen. Bis {until_at} meldet sich niemand mit "
+        "dem Passwort an, wo Sie sich noch nie angemeldet haben. Ihre Schlüssel und Ihre offenen Sitzungen gelten "
+        "weiter.\n\nWenn Sie das nicht waren, rät vielleicht jemand Ihr Passwort: Ändern Sie es, wenn andere es kennen "
+        "könnten.",
     ),
 }  # fmt: skip

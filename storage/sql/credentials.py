@@ -156,6 +156,8 @@ class Credentials:
                 "DELETE FROM sessions WHERE account = ? AND session <> ?",
                 (account, session),
             )
+            # An address that somebody gave before, perhaps the one who is shut out now, isn't proved any more.
+            self._did(connection, "DELETE FROM contact_proofs WHERE account = ?", (account,))
         return counted
 
     def _did(self, connection: Connection, statement: str, values: tuple[object, ...]) -> bool:

@@ -6,7 +6,7 @@ import re
 from identity.actors import Actor
 from people.contacts import give_contact, prove_contact
 from people.mailing import MailSender, Round
-from storage.contacts import PROOF
+from storage.contacts import PROOF, Contact
 from storage.mail.folder import FOLDER, MailFolder
 from storage.mail.port import Mail
 from storage.outbox import Row
@@ -51,6 +51,14 @@ def reach(fixture: LedgerFixture, who: Actor, address: str, language: str = "en"
     give_contact(fixture.ledger, who.caller, address, language)
     send(fixture)
     prove_contact(fixture.ledger, code_for(fixture, who.account))
+
+
+def give(fixture: LedgerFixture, account: str, address: str, language: str = "en") -> None:
+    """Let an account be reached, whoever holds it."""
+    contacts, clock = fixture.ledger.contacts, fixture.ledger.clock
+    assert contacts.give(account, Contact(address, language), clock())
+    newest = next(one for one in rows(fixture, PROOF) if one.account == account)
+    assert contacts.prove(contacts.code(newest.id), clock())
 
 
 def mails_to(fixture: LedgerFixture, address: str) -> list[str]:

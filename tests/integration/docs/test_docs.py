@@ -186,7 +186,7 @@ LIMITS = {
     "journeys.sealing": "TEXT_BYTES",
     "people.reserving": "APPLYING_AN_HOUR RESERVED_AN_HOUR SUBJECTS",
     "records.uploads": "BLOB_LIMIT",
-    "storage.contacts": "ADDRESS_CHARACTERS LOCAL_CHARACTERS PROOFS_AN_ACCOUNT PROOF_MS",
+    "storage.contacts": "ADDRESS_CHARACTERS LOCAL_CHARACTERS PROOFS_AN_ACCOUNT PROOFS_AN_ADDRESS PROOFS_A_PAIR PROOF_MS PROOF_PACE_MS",
     "storage.log": "QUEUE_EVENTS",
 }
 """The names of the limits that docs/http.md says, by where they are kept."""
