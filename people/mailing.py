@@ -22,6 +22,7 @@ from storage.contacts import PROOF, PROOF_MS, Contact
 from storage.ledger import Ledger
 from storage.mail.port import Mail, MailFailed, MailRefused, Post
 from storage.outbox import GIVEN_UP, REFUSED, SENT, UNREACHABLE, Waiting
+from storage.resets import RESET, RESET_LINK_MS
 
 LOOK_SECONDS = 1.0
 """How often a serving process looks whether something waits."""
@@ -42,6 +43,8 @@ TIDY_SECONDS = 600.0
 STOP_SECONDS = 5.0
 """How long the end of a serving process waits for a message on its way."""
 FAR_FUTURE_MS = 1 << 62
+CODES_MS = {PROOF: PROOF_MS, RESET: RESET_LINK_MS}
+"""The kinds of messages that hold a code, and for how long it counts."""
 
 _LOG = logging.getLogger(__name__)
 _HOST = re.compile(r"[A-Za-z0-9.-]+").match
@@ -177,7 +180,8 @@ class MailSender:
         return self._contacts.open(one.account, one.sealed) if one.sealed else None
 
     def _message(self, one: Waiting, contact: Contact) -> EmailMessage:
-        params = one.params | ({"code": self._contacts.code(one.id)} if one.kind == PROOF else {})
+        coded = {"code": self._contacts.code(one.id)} if one.kind in CODES_MS else {}
+        params = one.params | coded
         text = text_of(one.kind, contact.language, one.account, self._origin, params)
         host = _HOST(self._origin)
         message = EmailMessage(policy=SMTP)
@@ -222,4 +226,4 @@ class MailSender:
 
 def _is_over(one: Waiting, now: int) -> bool:
     """Whether a message holds a code that counts no more."""
-    return one.kind == PROOF and now > one.created + PROOF_MS
+    return one.kind in CODES_MS and now > one.created + CODES_MS[one.kind]

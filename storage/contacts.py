@@ -141,7 +141,8 @@ class Contacts:
             if self._owner(connection, hash_) is not None:
                 return False
             self._tell_old(connection, account, CHANGED, now)
-            self._run(connection, "DELETE FROM addresses WHERE account = ?", account)
+            for table in ("addresses", "reset_links"):
+                self._run(connection, f"DELETE FROM {table} WHERE account = ?", account)
             self._database.insert(connection, schema.addresses, [(hash_, account)])
             self._database.upsert(connection, schema.contacts, [(account, sealed, now)])
         return True
@@ -151,7 +152,7 @@ class Contacts:
         with self._database.write() as connection:
             self._database.hold(connection, "addresses", "contact_proofs")
             self._tell_old(connection, account, REMOVED, now)
-            for table in ("contact_proofs", "addresses", "contacts"):
+            for table in ("contact_proofs", "reset_links", "addresses", "contacts"):
                 self._run(connection, f"DELETE FROM {table} WHERE account = ?", account)
 
     def remove_old_proofs(self, now: int) -> None:
@@ -224,10 +225,14 @@ def check_address(address: str) -> None:
 
 
 def forget_proofs(database: Database) -> None:
-    """No code that went out counts any more: a restored database doesn't know which of them did since. An older schema has none."""
+    """No code or link that went out counts any more: a restored database doesn't know which of them did since.
+
+    An older schema has none.
+    """
     with database.write() as connection:
-        if inspect(connection).has_table(schema.contact_proofs.name):
-            connection.exec_driver_sql("DELETE FROM contact_proofs")
+        for table in (schema.contact_proofs.name, schema.reset_links.name):
+            if inspect(connection).has_table(table):
+                connection.exec_driver_sql(f"DELETE FROM {table}")
 
 
 def _sha256(secret: bytes) -> bytes:

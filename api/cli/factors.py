@@ -13,7 +13,7 @@ from crypto.texts import counted
 from journeys.errors import RecordsError
 
 
-def _secret(words: str) -> str:
+def secret(words: str) -> str:
     """A secret: asked for at a terminal, where it isn't shown, else the next line of standard input."""
     if sys.stdin is not None and sys.stdin.isatty():
         return str(typer.prompt(words, hide_input=True, err=True))
@@ -32,9 +32,9 @@ def password(who: As, data: Data = None, url: Url = None, json_: Json = False) -
     acting = actor(who)
     with at(data, url) as client:
         has = client.ask(acting, operations.OWN_FACTORS)
-        old = _secret("Present password") if has.password else ""
-        code = _secret("Code") if has.code else ""
-        client.set_password(acting, _secret("New password"), old, code)
+        old = secret("Present password") if has.password else ""
+        code = secret("Code") if has.code else ""
+        client.set_password(acting, secret("New password"), old, code)
     done = "Changed" if has.password else "Set"
     say(json_, {"account": acting.account}, f"{done} the password of {acting.account}")
 
@@ -54,7 +54,7 @@ def code(
     acting = actor(who)
     with at(data, url) as client:
         if remove:
-            proof = _secret("Password"), _secret("Recovery code" if recovery else "Code")
+            proof = secret("Password"), secret("Recovery code" if recovery else "Code")
             client.remove_code(
                 acting, proof[0], "" if recovery else proof[1], proof[1] if recovery else ""
             )
@@ -62,7 +62,7 @@ def code(
             return
         begun = client.begin_code(acting)
         print(f"{_qr(begun.uri)}\nor by hand: {begun.seed}\n", file=sys.stderr)
-        codes = client.confirm_code(acting, _secret("Code"))
+        codes = client.confirm_code(acting, secret("Code"))
     say(
         json_,
         {"account": acting.account, "recovery": list(codes)},

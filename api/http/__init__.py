@@ -34,6 +34,7 @@ from api.http import (
     own,
     problems,
     readings,
+    resetting,
     signing_in,
     views,
     writing,
@@ -62,12 +63,13 @@ _ROUTED = (
     signing_in,
     joining,
     own,
+    resetting,
     contacts,
     log,
     health,
 )
 _FORMS = (
-    claims.OwnChartSent, contacts.ContactSent, contacts.ProofSent, joining.RegisterSent, *signing_in.FORMS, *own.FORMS, views.LookupSent,
+    claims.OwnChartSent, contacts.ContactSent, contacts.AddressProofSent, *resetting.FORMS, joining.RegisterSent, *signing_in.FORMS, *own.FORMS, views.LookupSent,
     views.QuestionSent, writing.SealSent, writing.SubjectsSent,
 )  # fmt: skip
 _ERRORS: tuple[type[Exception], ...] = (Exception, *(kind for kind, _ in problems.ERRORS))

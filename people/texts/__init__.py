@@ -34,6 +34,8 @@ KINDS: dict[str, frozenset[str]] = {
         "key_registered": "at key",
         "key_revoked": "at key",
         "password_changed": "at",
+        "password_no_reset": "",
+        "password_reset": "ending_at code",
         "password_set": "at",
         "recovery_used": "at left",
         "session_locked": "at until_at",

@@ -99,6 +99,19 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Your password was changed",
         "At {at} another password was set for your account {account}. All other sessions were ended.\n\n" + _STOP,
     ),
+    "password_no_reset": (
+        "Your password is not replaced by mail",
+        "Somebody said that the password of your account {account} was forgotten. The account has no second factor, and a "
+        "mail alone replaces no password: nothing was changed.\n\nIf it was you, sign in with your key and set another one, or "
+        "let the hospital that registered you, or the service, identify you. If it was not you, do nothing.",
+    ),
+    "password_reset": (
+        "Replace your password",
+        "Somebody said that the password of your account {account} was forgotten. If it was you, set another one with this "
+        "link:\n\n    {code}\n\nIt counts once, until {ending_at}: with `heartwood account reset --link LINK`, or where you "
+        "asked for it. Your second factor is asked for, too.\n\nIf it was not you, do nothing: without the second factor "
+        "nobody gets in, and your password stays as it is.",
+    ),
     "password_set": (
         "A password was set for your account",
         "Since {at} one can sign in to your account {account} by password.\n\n" + _STOP,

@@ -105,6 +105,20 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Ihr Passwort wurde geändert",
         "Am {at} bekam Ihr Konto {account} ein anderes Passwort. Alle anderen Sitzungen wurden beendet.\n\n" + _STOP,
     ),
+    "password_no_reset": (
+        "Ihr Passwort wird nicht per E-Mail ersetzt",
+        "Jemand hat angegeben, das Passwort Ihres Kontos {account} vergessen zu haben. Das Konto hat keinen zweiten Faktor, und "
+        "eine E-Mail allein ersetzt kein Passwort: Nichts wurde geändert.\n\nWenn Sie das waren, melden Sie sich mit Ihrem "
+        "Schlüssel an und setzen Sie ein anderes, oder weisen Sie sich beim Krankenhaus, das Sie registriert hat, oder beim "
+        "Dienst aus. Wenn Sie es nicht waren, tun Sie nichts.",
+    ),
+    "password_reset": (
+        "Ersetzen Sie Ihr Passwort",
+        "Jemand hat angegeben, das Passwort Ihres Kontos {account} vergessen zu haben. Wenn Sie das waren, setzen Sie mit "
+        "diesem Link ein anderes:\n\n    {code}\n\nEr gilt einmal, bis {ending_at}: mit `heartwood account reset --link "
+        "LINK` oder dort, wo Sie ihn verlangt haben. Auch nach Ihrem zweiten Faktor wird gefragt.\n\nWenn Sie es nicht "
+        "waren, tun Sie nichts: Ohne den zweiten Faktor kommt niemand hinein, und Ihr Passwort bleibt, wie es ist.",
+    ),
     "password_set": (
         "Ihr Konto hat jetzt ein Passwort",
         "Seit {at} kann man sich bei Ihrem Konto {account} mit einem Passwort anmelden.\n\n" + _STOP,

@@ -3,6 +3,8 @@
 import quopri
 import re
 
+from sqlalchemy import inspect
+
 from identity.actors import Actor
 from people.contacts import give_contact, prove_contact
 from people.mailing import MailSender, Round
@@ -71,3 +73,24 @@ def mails_to(fixture: LedgerFixture, address: str) -> list[str]:
 def unfolded(mail: str) -> str:
     """A mail's text in one line, without quoted-printable."""
     return " ".join(quopri.decodestring(mail.encode()).decode().split())
+
+
+def everywhere(fixture: LedgerFixture, *planted: str) -> list[str]:
+    """Where one of the texts stands, in any case: in which file of the data directory, or table of the database."""
+    needles = [text.lower().encode() for text in planted]
+    places = list[str]()
+    for path in fixture.settings.data.rglob("*"):
+        if path.is_file() and path.parent.name != "mail":
+            data = path.read_bytes().lower()
+            places += [str(path) for needle in needles if needle in data]
+    with fixture.ledger.database.read() as connection:
+        for table in inspect(connection).get_table_names():
+            for row in connection.exec_driver_sql(f'SELECT * FROM "{table}"'):
+                for value in row:
+                    data = (
+                        bytes(value)
+                        if isinstance(value, bytes | memoryview)
+                        else str(value).encode()
+                    ).lower()
+                    places += [table for needle in needles if needle in data]
+    return places

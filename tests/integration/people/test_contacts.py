@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pyotp
 import pytest
-from sqlalchemy import inspect
 
 from api.operator.restoring import accept_restore
 from client import authoring, registering
@@ -29,7 +28,7 @@ from storage.contacts import (
     PROOFS_AN_ADDRESS,
 )
 from storage.ledger import Ledger
-from tests.support.inbox import code_for, inbox, mails_to, reach, send, told
+from tests.support.inbox import code_for, everywhere, inbox, mails_to, reach, send, told
 from tests.support.inside import opened
 from tests.support.ledger_fixture import LedgerFixture, Person
 from tests.support.sign_ins import PASSWORD
@@ -335,27 +334,6 @@ def test_addresses_and_codes_stand_nowhere_in_clear(fixture: LedgerFixture) -> N
     remove_contact(fixture.ledger, pat.actor.caller)
     send(fixture)
     assert not everywhere(fixture, planted, code)
-
-
-def everywhere(fixture: LedgerFixture, *planted: str) -> list[str]:
-    """Where one of the texts stands, in any case: in which file of the data directory, or table of the database."""
-    needles = [text.lower().encode() for text in planted]
-    places = list[str]()
-    for path in fixture.settings.data.rglob("*"):
-        if path.is_file() and path.parent.name != "mail":
-            data = path.read_bytes().lower()
-            places += [str(path) for needle in needles if needle in data]
-    with fixture.ledger.database.read() as connection:
-        for table in inspect(connection).get_table_names():
-            for row in connection.exec_driver_sql(f'SELECT * FROM "{table}"'):
-                for value in row:
-                    data = (
-                        bytes(value)
-                        if isinstance(value, bytes | memoryview)
-                        else str(value).encode()
-                    ).lower()
-                    places += [table for needle in needles if needle in data]
-    return places
 
 
 def test_the_mail_folder_is_its_owners_alone(fixture: LedgerFixture) -> None:

@@ -328,6 +328,11 @@ def test_the_registering_hospital_is_told_of_offers_and_claims(fixture: LedgerFi
     for by in (fixture.south.admin, fixture.south.system):
         assert offered(by) == {("claim_offered", one) for one in both}
     pat = other
+    third = _registered_alone(fixture)
+    for kind in ("admin.appointed", "admin.ended"):
+        body = {"account": third.account}
+        event = north.admin.event(kind, f"hospital/{north.hospital}", body, client.now())
+        client.append(north.admin, [event])
     code = claiming.new_code(pat.patient)
     claiming.offer_claim(client, north.system, code, BORN)
     assert _since(
