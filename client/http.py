@@ -309,6 +309,15 @@ class HttpClient(LedgerClient):
         """Prove an address; see the port."""
         self._server.ask(operations.PROVE_CONTACT, {"code": code})
 
+    def ask_reset(self, who: str) -> None:
+        """Ask for a link; see the port."""
+        self._server.ask(operations.ASK_RESET, {"account": who})
+
+    def reset_password(self, link: str, new: str, code: str = "", recovery: str = "") -> None:
+        """Replace a password; see the port."""
+        sent = {"code": code, "link": link, "new": new, "recovery": recovery}
+        self._server.ask(operations.RESET_PASSWORD, sent)
+
     def lookup(self, actor: Actor, identifiers: Sequence[str]) -> dict[str, Found]:
         """Patients by identifier; see the port."""
         found = self._server.ask(operations.LOOKUP, {"identifiers": list(identifiers)}, actor)

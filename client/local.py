@@ -145,6 +145,19 @@ class LocalClient(LedgerClient):
         """Prove an address; see the port."""
         contacts.prove_contact(self.ledger, code)
 
+    def ask_reset(self, who: str) -> None:
+        """Ask for a link; see the port."""
+        from people import resetting  # Argon2, which other commands don't need
+
+        resetting.mail_reset(self.ledger, who)
+
+    def reset_password(self, link: str, new: str, code: str = "", recovery: str = "") -> None:
+        """Replace a password; see the port."""
+        from identity.proving import Proof
+        from people import resetting
+
+        resetting.reset_password(self.ledger, link, new, Proof(code=code, recovery=recovery), HERE)
+
     def lookup(self, actor: Actor, identifiers: Sequence[str]) -> dict[str, Found]:
         """Patients by identifier; see the port."""
         return lookups.lookup(self.ledger, actor.caller, identifiers)

@@ -351,6 +351,16 @@ PROVE_CONTACT = Operation(
     "prove an address by the code that went there; 404 for any other", "Proved",
     {"code": "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}, kind="", status=204,
 )  # fmt: skip
+ASK_RESET = Operation(
+    "ask_reset", OPEN, "POST", "/v1/password-resets", "Ask to replace a forgotten password",
+    "a link by mail to the proved address of an account, which is named by its id or that address; the same answer for every "
+    "name", "Taken", {"account": "ada.lind@example.com"}, kind="", status=204,
+)  # fmt: skip
+RESET_PASSWORD = Operation(
+    "reset_password", OPEN, "POST", "/v1/password-resets/completion", "Replace a forgotten password",
+    "set another password by the link and a code or a recovery code, once, within ten minutes; all sessions by password end",
+    "Replaced", {"code": _CODE, "link": "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "new": _PASSWORD}, kind="", status=204,
+)  # fmt: skip
 REGISTER = Operation(
     "register", OPEN, "POST", "/v1/accounts", "Register alone",
     "an account of one's own with its first key, of which the private half stays with whoever registers; a few an hour "
@@ -496,7 +506,7 @@ OPERATIONS = (
     LOG, REGISTRY, CONSISTENCY, CHECKPOINT, COSIGNED, WITNESSES, HANDOVERS, TILE, ENTRIES, LOG_TOKEN, RELEASES, RELEASED, EVENTS, BUNDLES, CONTENT, RANGE, CHART, HISTORY, EXPORT,
     REGISTER, APPLICATIONS, HOSPITALS_LISTED, DOCTORS_LISTED,
     CHALLENGE, SIGN_IN, SIGN_OUT, STEP_UP, RENEW, ME, OWN_FACTORS, PASSWORD, CODE, CODE_CONFIRMED, CODE_REMOVED,
-    OWN_SESSIONS, SESSION_END, SIGN_INS, CONTACT, GIVE_CONTACT, REMOVE_CONTACT, PROVE_CONTACT,
+    OWN_SESSIONS, SESSION_END, SIGN_INS, CONTACT, GIVE_CONTACT, REMOVE_CONTACT, PROVE_CONTACT, ASK_RESET, RESET_PASSWORD,
     HOSPITAL_SHOWN, GROUP_SHOWN, HOLDER, SUBJECTS, OFFER, CLAIM, OWN_CHART, INTAKE, INTAKE_FILLED, SEAL, STAGE, LOOKUP, ADDRESS, CONSENTS,
     DECISIONS, RECEIPT,
 )  # fmt: skip

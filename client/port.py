@@ -186,6 +186,14 @@ class LedgerClient(Protocol):
         """Prove an address by its code; raises NotThere."""
         ...
 
+    def ask_reset(self, who: str) -> None:
+        """Ask for a link by mail, for an account by its id or e-mail address; nothing tells whether there is one."""
+        ...
+
+    def reset_password(self, link: str, new: str, code: str = "", recovery: str = "") -> None:
+        """Replace a forgotten password by a link and the second factor; see `resetting.reset_password`."""
+        ...
+
     def lookup(self, actor: Actor, identifiers: Sequence[str]) -> dict[str, Found]:
         """Patients by the hospital's own identifiers; see `lookups.lookup`."""
         ...

@@ -29,6 +29,10 @@ class SecondFactorNeeded(IdentityError):
     """What nobody does with a password alone: take up a role of staff, fetch a receipt."""
 
 
+class StepUpNeeded(IdentityError):
+    """A session by password that was not stepped up within the last minutes."""
+
+
 class KeyNeeded(IdentityError):
     """What is for a session by key: to prepare something to be signed, to set up codes for staff."""
 

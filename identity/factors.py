@@ -4,8 +4,9 @@ Each change stands in one transaction with its entry, and ends every other sessi
 that counts is the account's owner as far as the log knows: they may reset what they can't prove, which is on record and told.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -186,13 +187,36 @@ def _enrolling(ledger: Ledger, caller: Caller) -> Kept:
     return _with_password(ledger, caller)
 
 
+class Changer(NamedTuple):
+    """Who changes a factor of an account."""
+
+    account: str
+    session: str
+    """The session by password that goes on; empty for none."""
+    still: Sequence[Change]
+    """That they may, as the change is made."""
+    most: int = ACTS_AN_HOUR
+    """Up to how many acts of the account within an hour."""
+
+
 def _put_change(
     ledger: Ledger, caller: Caller, proved: Proved, act: Act, change: Callable[[Connection], bool]
 ) -> None:
-    """The change itself, what is used up for it, and the end of every other session: all of it, or nothing."""
+    most = ACTS_AN_HOUR if caller.key is None else RESETS_AN_HOUR
+    by = Changer(caller.account, _session(caller), _still(ledger, caller), most)
+    put_change(ledger, by, proved, act, change)
+
+
+def put_change(
+    ledger: Ledger, by: Changer, proved: Proved, act: Act, change: Callable[[Connection], bool]
+) -> None:
+    """A change with its entry, what is used up for it, and the end of every other session: all of it, or nothing.
+
+    Raises FactorConflict, Throttled, WrongProof, Unavailable, and what `by` says.
+    """
     for _ in range(CHANGE_TRIES):
         with suppress(_Raced):
-            _change_once(ledger, caller, proved, act, change)
+            _change_once(ledger, by, proved, act, change)
             return
     raise Unavailable(
         "full", "sessions of the account come and go all the time; try again in a second"
@@ -200,15 +224,10 @@ def _put_change(
 
 
 def _change_once(
-    ledger: Ledger, caller: Caller, proved: Proved, act: Act, change: Callable[[Connection], bool]
+    ledger: Ledger, by: Changer, proved: Proved, act: Act, change: Callable[[Connection], bool]
 ) -> None:
-    account, kept, credentials, now = (
-        caller.account,
-        proved.kept,
-        ledger.credentials,
-        ledger.clock(),
-    )
-    own, meanwhile = _session(caller), FactorConflict(_MEANWHILE)
+    account, own, kept, credentials = by.account, by.session, proved.kept, ledger.credentials
+    now, meanwhile = ledger.clock(), FactorConflict(_MEANWHILE)
     others = [one for one in credentials.sessions.of(account) if one.session != own]
     names = [one.session for one in others]
     ends: list[Act] = [
@@ -216,11 +235,10 @@ def _change_once(
         for one in others
         if not is_over(one, now)
     ]
-    most = ACTS_AN_HOUR if caller.key is None else RESETS_AN_HOUR
     changes = [
-        *_still(ledger, caller),
+        *by.still,
         Change(lambda c: credentials.changes(c, account, kept.version), meanwhile),
-        counted(ledger, kept, account, most),
+        counted(ledger, kept, account, by.most),
         Change(lambda c: proved.use(ledger, account, c), WrongProof(_WRONG)),
         Change(change, meanwhile),
         Change(lambda c: credentials.sessions.end_others(c, account, own, names), _Raced()),

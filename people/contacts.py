@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from identity.actors import Caller
+from identity.strength import check_strong
 from journeys.errors import NotThere, OverQuota, RecordsError
 from ledger.times import format_time
 from people.texts import LANGUAGES
-from storage.contacts import PROOFS_AN_ACCOUNT, Contact
+from storage.contacts import PROOFS_A_PAIR, PROOFS_AN_ACCOUNT, Contact
 from storage.ledger import Ledger
 
 
@@ -41,21 +42,27 @@ def contact_of(ledger: Ledger, caller: Caller) -> ContactShown:
 def give_contact(ledger: Ledger, caller: Caller, address: str, language: str) -> ContactShown:
     """Give an address, to which a code goes; nothing else is sent there until it is proved.
 
-    Raises FormError for what is no address, RecordsError for a language without texts, and OverQuota.
+    The first one may come in any session of who has no second factor to show; else as `check_strong`. Raises FormError for
+    what is no address, RecordsError for a language without texts, and OverQuota.
     """
+    if not (_by_password(caller) and _is_first(ledger, caller.account)):
+        check_strong(ledger, caller)
     if language not in LANGUAGES:
         raise RecordsError(
             f"got the language {language[:20]!r}, expected one of {', '.join(LANGUAGES)}"
         )
-    if not ledger.contacts.give(caller.account, Contact(address, language), ledger.clock()):
+    contact, key = Contact(address, language), caller.key or ""
+    if not ledger.contacts.give(caller.account, contact, ledger.clock(), key):
         raise OverQuota(
-            f"an account may give {PROOFS_AN_ACCOUNT} addresses within 24 hours; try again tomorrow"
+            f"an account may give {PROOFS_AN_ACCOUNT} addresses within 24 hours, and the same one {PROOFS_A_PAIR} times; "
+            "try again tomorrow"
         )
     return contact_of(ledger, caller)
 
 
 def remove_contact(ledger: Ledger, caller: Caller) -> None:
-    """Forget how the caller is reached; they are told so a last time."""
+    """Forget how the caller is reached; they are told so a last time. Raises as `check_strong`."""
+    check_strong(ledger, caller)
     ledger.contacts.remove(caller.account, ledger.clock())
 
 
@@ -63,3 +70,13 @@ def prove_contact(ledger: Ledger, code: str) -> None:
     """Prove an address by the code that went there; raises NotThere, which is the same for every code that is none."""
     if not ledger.contacts.prove(code, ledger.clock()):
         raise NotThere("the code is unknown, was used or has expired: give the address again")
+
+
+def _by_password(caller: Caller) -> bool:
+    return caller.session is not None
+
+
+def _is_first(ledger: Ledger, account: str) -> bool:
+    """Whether there is neither an address yet, nor a second factor by which one could step up."""
+    kept = ledger.credentials.of(account)
+    return ledger.contacts.of(account) is None and (kept is None or not kept.confirmed)

@@ -21,7 +21,8 @@ from people.texts import text_of
 from storage.contacts import PROOF, PROOF_MS, Contact
 from storage.ledger import Ledger
 from storage.mail.port import Mail, MailFailed, MailRefused, Post
-from storage.outbox import REFUSED, SENT, UNREACHABLE, Waiting
+from storage.outbox import GIVEN_UP, REFUSED, SENT, UNREACHABLE, Waiting
+from storage.resets import RESET, RESET_LINK_MS
 
 LOOK_SECONDS = 1.0
 """How often a serving process looks whether something waits."""
@@ -34,7 +35,7 @@ SERVER_SECONDS = 5.0
 SERVER_LIMIT_SECONDS = 300.0
 """Longest time that it is left alone."""
 GIVE_UP_MS = 5 * 86_400_000
-"""So long a message is tried again that the server refuses for now (RFC 5321, 4.5.4.1: four to five days)."""
+"""So long a message is tried again (RFC 5321, 4.5.4.1: four to five days), then it ends unsent."""
 ROUND = 100
 """Messages taken in one conversation with the server."""
 TIDY_SECONDS = 600.0
@@ -42,6 +43,8 @@ TIDY_SECONDS = 600.0
 STOP_SECONDS = 5.0
 """How long the end of a serving process waits for a message on its way."""
 FAR_FUTURE_MS = 1 << 62
+CODES_MS = {PROOF: PROOF_MS, RESET: RESET_LINK_MS}
+"""The kinds of messages that hold a code, and for how long it counts."""
 
 _LOG = logging.getLogger(__name__)
 _HOST = re.compile(r"[A-Za-z0-9.-]+").match
@@ -53,9 +56,11 @@ class Round:
 
     sent: int = 0
     unreachable: int = 0
-    """Whose address was removed meanwhile, or whose code counts no more."""
+    """Whose code counts no more."""
     refused: int = 0
     """For good."""
+    given_up: int = 0
+    """Not sent after GIVE_UP_MS, whatever the reason."""
     later: int = 0
     """Refused for now, or not to be made."""
     problem: str = ""
@@ -101,13 +106,21 @@ class MailSender:
                         self._send_all(post, now, done)
                 except MailFailed as error:
                     done.problem = str(error)
+                if not self._stop.is_set():
+                    # Only now: what a process that was down for days finds waiting is tried once more.
+                    moment = self._clock()
+                    done.given_up += self._outbox.give_up(moment - GIVE_UP_MS, moment)
+                    if done.given_up:
+                        _LOG.warning("messages given up", extra={"count": done.given_up})
             return done
 
     def tidy(self) -> None:
-        """Remove what ended long ago, and addresses that weren't proved in time."""
-        self._contacts.remove_old_proofs(self._clock())
-        while self._outbox.remove_old(self._clock()):
-            pass
+        """Remove what ended long ago, and addresses that weren't proved in time; not where another process sends or tidies."""
+        with self._outbox.alone() as alone:
+            if alone:
+                self._contacts.remove_old_proofs(self._clock())
+                while self._outbox.remove_old(self._clock()):
+                    pass
 
     def _until(self, now: bool) -> int:
         return FAR_FUTURE_MS if now else self._clock()
@@ -135,7 +148,7 @@ class MailSender:
             # Not to be made now, but perhaps by another program, or under the right root: so it is kept.
             self._outbox.claim(one, moment + wait)
             _LOG.exception("message can't be made", extra=told)
-            done.later += 1
+            self._put_off(one, moment, done)
             return
         if contact is None or message is None or _is_over(one, moment):
             self._outbox.end(one.id, UNREACHABLE, moment)
@@ -144,24 +157,31 @@ class MailSender:
             try:
                 post.send(message, contact.address)
             except MailRefused as refused:
-                over = refused.permanent or moment - one.created > GIVE_UP_MS
-                if over:
+                if refused.permanent:
                     self._outbox.end(one.id, REFUSED, moment)
-                done.refused, done.later = done.refused + over, done.later + (not over)
+                    done.refused += 1
+                else:
+                    self._put_off(one, moment, done)
                 _LOG.warning("message refused", extra=told | {"status": refused.code})
             else:
                 self._outbox.end(one.id, SENT, self._clock())
                 done.sent += 1
                 _LOG.info("message sent", extra=told)
 
+    def _put_off(self, one: Waiting, moment: int, done: Round) -> None:
+        """Try a message again later, unless it is too old for that."""
+        if moment - one.created > GIVE_UP_MS:
+            self._outbox.end(one.id, GIVEN_UP, moment)
+            done.given_up += 1
+        else:
+            done.later += 1
+
     def _contact(self, one: Waiting) -> Contact | None:
-        if one.sealed:
-            return self._contacts.open(one.account, one.sealed)
-        found = self._contacts.of(one.account)
-        return None if found is None else found[0]
+        return self._contacts.open(one.account, one.sealed) if one.sealed else None
 
     def _message(self, one: Waiting, contact: Contact) -> EmailMessage:
-        params = one.params | ({"code": self._contacts.code(one.id)} if one.kind == PROOF else {})
+        coded = {"code": self._contacts.code(one.id)} if one.kind in CODES_MS else {}
+        params = one.params | coded
         text = text_of(one.kind, contact.language, one.account, self._origin, params)
         host = _HOST(self._origin)
         message = EmailMessage(policy=SMTP)
@@ -206,4 +226,4 @@ class MailSender:
 
 def _is_over(one: Waiting, now: int) -> bool:
     """Whether a message holds a code that counts no more."""
-    return one.kind == PROOF and now > one.created + PROOF_MS
+    return one.kind in CODES_MS and now > one.created + CODES_MS[one.kind]

@@ -41,35 +41,6 @@ def _key_revoked(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
     yield _message(entry, "key_revoked", body["account"], key=body["key"])
 
 
-def _factor_added(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
-    """A password or codes set up; a password changed; or reset, by a key alone."""
-    body = entry.event.body
-    if body.get("reset"):
-        yield _message(entry, "factors_reset", body["account"], key=body["key"])
-    else:
-        kind = "password_changed" if body.get("replaces") else "factor_added"
-        yield _message(entry, kind, body["account"])
-
-
-def _factor_removed(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
-    body = entry.event.body
-    if body.get("reset"):
-        yield _message(entry, "factors_reset", body["account"], key=body["key"])
-    else:
-        yield _message(entry, "factor_removed", body["account"])
-
-
-def _recovery_used(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
-    body = entry.event.body
-    yield _message(entry, "recovery_used", body["account"], left=body["left"])
-
-
-def _session_locked(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
-    body = entry.event.body
-    until = parse_time(body["until"])
-    yield _message(entry, "sign_ins_locked", body["account"], until_at=until)
-
-
 def _hospital_approved(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
     yield _message(entry, "hospital_approved", operator, hospital=entry.event.body["hospital"])
 
@@ -87,12 +58,70 @@ def _record_uploaded(entry: Entry, look: Look, operator: str) -> Iterable[Messag
     """The first that a hospital writes into a chart, to its patient: once for a hospital and a patient."""
     event = entry.event
     patient = look.get(Patient, event.subject)
-    if event.hospital and patient is not None:
+    # Of a chart that waits to be claimed the account is nobody: whoever claims it is told of what comes then.
+    if event.hospital and patient is not None and not patient.offered:
         once = once_wrote(patient.patient, event.hospital)
         yield _message(
             entry, HOSPITAL_WROTE, patient.account, once,
             hospital=event.hospital, patient=patient.patient,
         )  # fmt: skip
+
+
+def _claim_offered(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
+    """To the admins of the hospital that registered, but the one who offered; a code of its own system isn't news to them."""
+    event = entry.event
+    patient = look.get(Patient, event.subject)
+    by_system = event.role == "hospital_system"
+    if patient is not None and not (by_system and event.hospital == patient.hospital):
+        yield from _registrar(entry, "claim_offered", patient)
+
+
+def _patient_claimed(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
+    """To the admins of the hospital that registered."""
+    patient = look.get(Patient, entry.event.subject)
+    if patient is not None:
+        yield from _registrar(entry, "chart_claimed", patient)
+
+
+def _registrar(entry: Entry, kind: str, patient: Patient) -> Iterable[Message]:
+    """To the admins of the hospital that registered the chart, if one did: which account did what is told."""
+    if patient.hospital:
+        by = entry.event.actor
+        told = _message(entry, kind, patient.hospital, by=by, patient=patient.patient)
+        yield told._replace(but=by)
+
+
+def _factor(kind: str, replaced: str = "") -> Tell:
+    """That a factor changed, to whose it is; `replaced`: the kind where one took another's place.
+
+    What a key alone reset is told by another one, with that key.
+    """
+
+    def tell(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
+        body = entry.event.body
+        if body.get("reset"):
+            yield _message(entry, "factors_reset", body["account"], key=body["key"])
+        else:
+            yield _message(entry, replaced if body.get("replaces") else kind, body["account"])
+
+    return tell
+
+
+def _factor_added(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
+    code = entry.event.body["factor"] == "code"
+    tell = _factor("codes_added") if code else _factor("password_set", "password_changed")
+    return tell(entry, look, operator)
+
+
+def _recovery_used(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
+    body = entry.event.body
+    yield _message(entry, "recovery_used", body["account"], left=body["left"])
+
+
+def _session_locked(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
+    body = entry.event.body
+    until = parse_time(body["until"])
+    yield _message(entry, "session_locked", body["account"], until_at=until)
 
 
 def _alarm_raised(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
@@ -103,14 +132,16 @@ def _alarm_raised(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
 TOLD: dict[str, Tell] = {
     "admin.appointed": _staff("admin_appointed"),
     "alarm.raised": _alarm_raised,
+    "claim.offered": _claim_offered,
     "doctor.approved": _staff("doctor_approved"),
     "doctor.ended": _staff("doctor_ended"),
     "doctor.suspended": _staff("doctor_suspended"),
     "factor.added": _factor_added,
-    "factor.removed": _factor_removed,
+    "factor.removed": _factor("codes_removed"),
     "hospital.approved": _hospital_approved,
     "key.registered": _key_registered,
     "key.revoked": _key_revoked,
+    "patient.claimed": _patient_claimed,
     "record.uploaded": _record_uploaded,
     "recovery.used": _recovery_used,
     "session.locked": _session_locked,

@@ -10,13 +10,14 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 
 from crypto.errors import FormError
 from crypto.identity import IdentityRoot
-from storage.outbox import Message, Outbox
+from storage.outbox import UNREACHABLE, Message, Outbox
 from storage.sql import schema
 from storage.sql.database import Database
 
@@ -24,9 +25,13 @@ PROOF_MS = 24 * 3_600_000
 """How long the code of an address counts."""
 PROOFS_AN_ACCOUNT = 5
 """Addresses that one account may give within PROOF_MS."""
+PROOFS_A_PAIR = 3
+"""How often one account may give the same address within PROOF_MS."""
 PROOFS_AN_ADDRESS = 10
-"""Messages with a code, or saying why there is none, that go to one address within PROOF_MS, whoever asks: more than one
-account can cause, so that nobody alone keeps another one's code away."""
+"""Codes that go to one address at once within PROOF_MS, whoever asks; each further one waits for its turn."""
+PROOF_PACE_MS = 15 * 60_000
+"""Between the turns of an address. So nobody floods one, and strangers only delay a code that another account waits for:
+it is sent in its turn, and counts PROOF_MS from then on."""
 CODE_BYTES = 16
 ADDRESS_CHARACTERS = 254
 """Longest address (RFC 5321, 4.5.3.1.3, less the brackets)."""
@@ -75,11 +80,12 @@ class Contacts:
         """The code that the message `message` holds: 26 characters of base32."""
         return base64.b32encode(self._secret(message)).decode().rstrip("=")
 
-    def give(self, account: str, contact: Contact, now: int) -> bool:
+    def give(self, account: str, contact: Contact, now: int, key: str = "") -> bool:
         """Let an account have this contact once its address is proved; False if it gave too many within PROOF_MS.
 
-        Another language for the address that is proved counts at once; `now`: Unix ms. Raises FormError for what is no
-        address. Nothing that comes back tells whether somebody else has it: its owner is told so, and gets no code.
+        Another language for the address that is proved counts at once; `now`: Unix ms. `key`: in whose session it is given;
+        the code counts as long as the key does. Raises FormError for what is no address.
+        Nothing that comes back tells whether somebody else has it: its owner is told so, once a day, and gets no code.
         """
         check_address(contact.address)
         hash_, sealed = self._hash(contact.address), self._seal(account, contact)
@@ -91,15 +97,23 @@ class Contacts:
                 statement = "UPDATE contacts SET sealed = ? WHERE account = ?"
                 self._run(connection, statement, sealed, account)
                 return True
-            if self._asked(connection, "account", account, now) >= PROOFS_AN_ACCOUNT:
+            asked = self._asked(connection, hash_, now)
+            if (
+                self._given(connection, account, now) >= PROOFS_AN_ACCOUNT
+                or sum(by == account for by, _, _ in asked) >= PROOFS_A_PAIR
+            ):
                 return False
-            kind, ending = TAKEN if owner else PROOF, now + PROOF_MS
+            due = now
+            if len(asked) >= PROOFS_AN_ADDRESS:
+                due = max(now, *(turn + PROOF_PACE_MS for _, turn, _ in asked))
+            kind, ending = TAKEN if owner else PROOF, due + PROOF_MS
             params = {} if owner else {"ending_at": ending}
             message = Message(f"{os.urandom(CODE_BYTES).hex()} {account}", kind, account, params)
-            if self._asked(connection, "address", hash_, now) < PROOFS_AN_ADDRESS:
-                self._outbox.put_elsewhere(connection, message, now, sealed, hash_)
+            # What isn't sent is counted all the same: whether there is an owner doesn't show in when it would be.
+            sent = not owner or not any(told for _, _, told in asked)
+            self._outbox.put_elsewhere(connection, message, due, sealed, hash_, sent)
             self._run(connection, "DELETE FROM contact_proofs WHERE account = ?", account)
-            proof = (_sha256(self._secret(message.id)), account, sealed, hash_, ending)
+            proof = (_sha256(self._secret(message.id)), account, sealed, hash_, ending, key)
             self._database.insert(connection, schema.contact_proofs, [proof])
         return True
 
@@ -113,7 +127,8 @@ class Contacts:
         except ValueError:
             return False
         statement = self._database.sql(
-            "SELECT account, sealed, address FROM contact_proofs WHERE code = ? AND ending > ?"
+            "SELECT p.account, p.sealed, p.address FROM contact_proofs p LEFT JOIN keys k ON k.key = p.given_by "
+            "WHERE p.code = ? AND p.ending > ? AND (p.given_by = '' OR k.active)"
         )
         digest = _sha256(secret)
         with self._database.write() as connection:
@@ -126,7 +141,8 @@ class Contacts:
             if self._owner(connection, hash_) is not None:
                 return False
             self._tell_old(connection, account, CHANGED, now)
-            self._run(connection, "DELETE FROM addresses WHERE account = ?", account)
+            for table in ("addresses", "reset_links"):
+                self._run(connection, f"DELETE FROM {table} WHERE account = ?", account)
             self._database.insert(connection, schema.addresses, [(hash_, account)])
             self._database.upsert(connection, schema.contacts, [(account, sealed, now)])
         return True
@@ -136,7 +152,7 @@ class Contacts:
         with self._database.write() as connection:
             self._database.hold(connection, "addresses", "contact_proofs")
             self._tell_old(connection, account, REMOVED, now)
-            for table in ("contact_proofs", "addresses", "contacts"):
+            for table in ("contact_proofs", "reset_links", "addresses", "contacts"):
                 self._run(connection, f"DELETE FROM {table} WHERE account = ?", account)
 
     def remove_old_proofs(self, now: int) -> None:
@@ -145,11 +161,6 @@ class Contacts:
         if self._database.fetch(statement, (now,)):
             with self._database.write() as connection:
                 self._run(connection, "DELETE FROM contact_proofs WHERE ending <= ?", now)
-
-    def forget_proofs(self) -> None:
-        """Forget every address that wasn't proved yet, with its code."""
-        with self._database.write() as connection:
-            self._run(connection, "DELETE FROM contact_proofs")
 
     def _tell_old(self, connection: Connection, account: str, kind: str, now: int) -> None:
         statement = self._database.sql("SELECT sealed FROM contacts WHERE account = ?")
@@ -160,13 +171,24 @@ class Contacts:
             address = self._hash(self.open(account, sealed).address)
             self._outbox.put_elsewhere(connection, message, now, sealed, address)
 
-    def _asked(self, connection: Connection, column: str, value: str | bytes, now: int) -> int:
-        """How many addresses an account gave within PROOF_MS, or how often an address was given."""
+    def _given(self, connection: Connection, account: str, now: int) -> int:
+        """How many addresses an account gave within PROOF_MS."""
         statement = self._database.sql(
-            f"SELECT count(*) FROM outbox WHERE {column} = ? AND length(address) > 0 AND kind IN (?, ?) AND created > ?"
+            "SELECT count(*) FROM outbox WHERE account = ? AND kind IN (?, ?) AND created > ?"
         )
-        asked = (value, PROOF, TAKEN, now - PROOF_MS)
-        return int(connection.exec_driver_sql(statement, asked).scalar() or 0)
+        given = (account, PROOF, TAKEN, now - PROOF_MS)
+        return int(connection.exec_driver_sql(statement, given).scalar() or 0)
+
+    def _asked(
+        self, connection: Connection, hash_: bytes, now: int
+    ) -> Sequence[tuple[str, int, bool]]:
+        """Who gave an address within PROOF_MS, when their message's turn is (Unix ms), and whether it tells the owner."""
+        statement = self._database.sql(
+            "SELECT account, created, kind = ? AND outcome <> ? FROM outbox WHERE address = ? AND length(address) > 0 "
+            "AND kind IN (?, ?) AND created > ?"
+        )
+        asked = (TAKEN, UNREACHABLE, hash_, PROOF, TAKEN, now - PROOF_MS)
+        return [(*row,) for row in connection.exec_driver_sql(statement, asked)]
 
     def _owner(self, connection: Connection, hash_: bytes) -> str | None:
         statement = self._database.sql("SELECT account FROM addresses WHERE hash = ?")
@@ -191,6 +213,8 @@ def check_address(address: str) -> None:
     local = address.partition("@")[0]
     if (
         len(address) > ADDRESS_CHARACTERS
+        # An encoded word: what makes the mail would read another name, or a whole other address, out of it (RFC 2047).
+        or "=?" in address
         or len(local) > LOCAL_CHARACTERS
         or _ADDRESS(address) is None
     ):
@@ -198,6 +222,17 @@ def check_address(address: str) -> None:
             f"got an e-mail address of {len(address)} characters that is not of the form name@domain.example, in ASCII, "
             f"up to {ADDRESS_CHARACTERS} characters"
         )
+
+
+def forget_proofs(database: Database) -> None:
+    """No code or link that went out counts any more: a restored database doesn't know which of them did since.
+
+    An older schema has none.
+    """
+    with database.write() as connection:
+        for table in (schema.contact_proofs.name, schema.reset_links.name):
+            if inspect(connection).has_table(table):
+                connection.exec_driver_sql(f"DELETE FROM {table}")
 
 
 def _sha256(secret: bytes) -> bytes:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, inspect
 
 from crypto.ids import random_id
+from ledger.directory import Member
 from ledger.entry import Entry
 from ledger.rows import Look
 from storage.sql import schema
@@ -23,11 +24,14 @@ KEEP_MS = 7 * 86_400_000
 """How long a row stays after it came to its end."""
 PAGE = 1_000
 """Rows that one statement removes."""
-SENT, UNREACHABLE, REFUSED = "sent", "unreachable", "refused"
-"""How a row ends: at the mail server; without a proved address to send to; refused for good by the mail server."""
-ENDS = (SENT, UNREACHABLE, REFUSED)
+SENT, UNREACHABLE, REFUSED, GIVEN_UP = "sent", "unreachable", "refused", "given_up"
+"""How a row ends: at the mail server; without a proved address to send to; refused for good by the mail server; not sent
+after days of tries."""
+ENDS = (SENT, UNREACHABLE, REFUSED, GIVEN_UP)
 HOSPITAL_WROTE = "hospital_wrote"
 """The kind that is told once a patient and a hospital; see `once_wrote`."""
+HOSPITAL = "hs_"
+"""How a hospital's id begins."""
 _ID_LABEL = "heartwood/message/v1"
 
 
@@ -38,10 +42,13 @@ class Message(NamedTuple):
     """The id of the event, or of whatever else brings it about."""
     kind: str
     account: str
+    """Or a hospital: then each of its admins is told."""
     params: Mapping[str, str | int]
     """Ids, and times in Unix ms; by the names that the kind's text uses."""
     once: str = ""
-    """If given: what is told a single time, whichever events bring it about again."""
+    """If given: what is told a single time, whichever events bring it about again. Whom nothing reaches isn't told it."""
+    but: str = ""
+    """Of a hospital's admins the account that isn't told: it did it itself."""
 
     @property
     def id(self) -> str:
@@ -62,7 +69,7 @@ class Waiting(NamedTuple):
     kind: str
     params: dict[str, str | int]
     sealed: bytes
-    """Address and language, sealed, where it doesn't go to the account's proved address; else empty."""
+    """Address and language, sealed: where the account was reached when it happened, or an address that is to be proved."""
     created: int
     """Unix ms."""
     tries: int
@@ -88,14 +95,6 @@ def once_wrote(patient: str, hospital: str) -> str:
     return f"{HOSPITAL_WROTE} {patient} {hospital}"
 
 
-def fill_told(connection: Connection) -> None:
-    """Of the charts as they stand, let nobody be told that a hospital writes for the first time: it isn't so any more."""
-    wrote = f"'{HOSPITAL_WROTE} ' || patient || ' ' || hospital"
-    connection.exec_driver_sql(
-        f"INSERT INTO told_once (what) SELECT DISTINCT {wrote} FROM records WHERE hospital <> '' ON CONFLICT (what) DO NOTHING"
-    )
-
-
 def nothing_told(entries: Sequence[Entry], look: Look) -> Sequence[Message]:
     """Nobody is told anything."""
     return ()
@@ -115,27 +114,52 @@ class Outbox:
     def tell(self, connection: Connection, entries: Sequence[Entry], look: Look, now: int) -> None:
         """Put in what new entries tell, in the transaction that appends them; `now`: Unix ms.
 
-        What goes to an account without a proved address has its end at once: an import tells many of that kind.
+        It goes where the account is reached now, whatever becomes of that address before it is sent: whoever takes the
+        account over doesn't take the warning with it. What goes to an account without one has its end at once.
         """
-        messages = self._tells(entries, look)
+        messages = self._to_people(connection, self._tells(entries, look), now)
         if not messages:
             return
-        known = self._there(connection, "told_once", "what", {one.once for one in messages})
+        known = set(self._found(connection, "told_once", "what", {one.once for one in messages}))
+        reached = self._found(
+            connection, "contacts", "account", {one.account for one in messages}, "sealed"
+        )
         fresh: dict[str, Message] = {}
         for one in messages:
-            if one.once not in known:
-                fresh[one.id] = one
-                known |= {one.once} if one.once else set()
-        reached = self._there(connection, "contacts", "account", {one.account for one in messages})
-        self._put(connection, [_row(one, now, one.account in reached) for one in fresh.values()])
+            if one.once and (one.account not in reached or one.once in known):
+                continue
+            fresh[one.id] = one
+            known |= {one.once} if one.once else set()
+        rows = [_row(one, now, bytes(reached.get(one.account, b""))) for one in fresh.values()]
+        self._put(connection, rows)
         once = [(one.once,) for one in fresh.values() if one.once]
         self._database.insert(connection, schema.told_once, once)
 
     def put_elsewhere(
-        self, connection: Connection, one: Message, now: int, sealed: bytes, address: bytes
-    ) -> None:
-        """Put in a message that goes to an address which isn't the account's proved one: sealed, and as its hash."""
-        self._put(connection, [_row(one, now, True, sealed, address)])
+        self, connection: Connection, one: Message, due: int, sealed: bytes, address: bytes, sent: bool = True
+    ) -> None:  # fmt: skip
+        """Put in a message that isn't sent before `due` (Unix ms), to an address given sealed, and as its hash.
+
+        `sent`: False for one that is counted only.
+        """
+        self._put(connection, [_row(one, due, sealed if sent else b"", address)])
+
+    def _to_people(
+        self, connection: Connection, messages: Sequence[Message], now: int
+    ) -> Sequence[Message]:
+        """The messages, those to a hospital as one to each of its admins."""
+        hospitals = {one.account for one in messages if one.account.startswith(HOSPITAL)}
+        if not hospitals:
+            return messages
+        table = "members"
+        assert schema.TABLES[Member].name == table
+        columns = ", ".join(f'"{name}"' for name in Member._fields)
+        keys = [(hospital, "hospital_admin") for hospital in sorted(hospitals)]
+        rows = self._database.select(connection, table, columns, ["hospital", "role"], keys)
+        admins = [member for row in rows if (member := Member(*row)).holds(now)]
+        return [
+            one._replace(account=account) for one in messages for account in _receivers(one, admins)
+        ]
 
     def _put(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
         columns = ", ".join(column.name for column in schema.outbox.columns)
@@ -143,11 +167,14 @@ class Outbox:
         statement = f"INSERT INTO outbox ({columns}) VALUES ({marks}) ON CONFLICT (id) DO NOTHING"
         self._database.run_many(connection, statement, rows)
 
-    def _there(self, connection: Connection, table: str, column: str, wanted: set[str]) -> set[str]:
-        """Which of some keys a table has."""
+    def _found(
+        self, connection: Connection, table: str, column: str, wanted: set[str], value: str = ""
+    ) -> dict[str, Any]:
+        """Which of some keys a table has, and what it has under each in the column `value`."""
         keys = [(one,) for one in wanted if one]
-        rows = self._database.select(connection, table, f"{table}.{column}", [column], keys)
-        return {row[0] for row in rows}
+        columns = f"{table}.{column}, {table}.{value or column}"
+        rows = self._database.select(connection, table, columns, [column], keys)
+        return {row[0]: row[1] for row in rows}
 
     def due(self, now: int, most: int) -> list[Waiting]:
         """Up to `most` messages whose time to be tried has come, the one that waits longest for it first."""
@@ -178,6 +205,16 @@ class Outbox:
         )
         with self._database.write() as connection:
             connection.exec_driver_sql(statement, (outcome, now, b"", id_))
+
+    def give_up(self, created: int, now: int) -> int:
+        """End what was made before `created` (Unix ms) and isn't sent; where it was to go doesn't stay. Gives how many."""
+        where = "outcome = '' AND created < ?"
+        if not self._database.fetch(f"SELECT 1 FROM outbox WHERE {where} LIMIT 1", (created,)):
+            return 0
+        statement = f"UPDATE outbox SET outcome = ?, ended = ?, sealed = ? WHERE {where}"
+        with self._database.write() as connection:
+            values = (GIVEN_UP, now, b"", created)
+            return connection.exec_driver_sql(self._database.sql(statement), values).rowcount
 
     def remove_old(self, now: int) -> int:
         """Remove up to PAGE rows that ended KEEP_MS ago; gives how many."""
@@ -218,10 +255,19 @@ class Outbox:
                 connection.exec_driver_sql("DELETE FROM outbox")
 
 
-def _row(
-    one: Message, now: int, reached: bool, sealed: bytes = b"", address: bytes = b""
-) -> tuple[Any, ...]:
-    """A message as the table has it; one that reaches nobody has ended."""
+def _receivers(one: Message, admins: Sequence[Member]) -> Sequence[str]:
+    """Whom a message is for: its account, or those of the `admins` that are its hospital's."""
+    if not one.account.startswith(HOSPITAL):
+        return [one.account]
+    return [
+        admin.account
+        for admin in admins
+        if admin.hospital == one.account and admin.account != one.but
+    ]
+
+
+def _row(one: Message, due: int, sealed: bytes, address: bytes = b"") -> tuple[Any, ...]:
+    """A message as the table has it, to be sent from `due` (Unix ms) on; one that goes nowhere has ended."""
     params = json.dumps(dict(one.params))
-    ended = ("", 0) if reached else (UNREACHABLE, now)
-    return (one.id, one.account, one.kind, params, sealed, address, now, 0, now, *ended)
+    ended = ("", 0) if sealed else (UNREACHABLE, due)
+    return (one.id, one.account, one.kind, params, sealed, address, due, 0, due, *ended)

@@ -19,7 +19,7 @@ from structlog.typing import EventDict, Processor
 OURS = ("api", "journeys", "keeper", "people", "records", "storage", "witness")
 """Loggers whose `extra` counts, and whose lines are written from `INFO` on."""
 FIELDS = (
-    "actor", "alarms", "call", "calls", "edition", "entries", "events", "exit", "expected", "id", "log", "method", "ms", "reason", "refused", "remedy",
+    "actor", "alarms", "call", "calls", "count", "edition", "entries", "events", "exit", "expected", "id", "log", "method", "ms", "reason", "refused", "remedy",
     "route", "status", "unforeseen", "why", "witness", "worker", "workers",
 )  # fmt: skip
 """What a line may say beside its event; all of them are numbers, ids, or words of ours."""

@@ -149,7 +149,7 @@ class Metrics:
         if isinstance(done, Exception) or done.problem:
             self.mail_rounds.inc()
         if not isinstance(done, Exception):
-            for outcome in ("sent", "unreachable", "refused", "later"):
+            for outcome in ("sent", "unreachable", "refused", "given_up", "later"):
                 self.mail.labels(outcome).inc(getattr(done, outcome))
 
     def text(self) -> bytes:

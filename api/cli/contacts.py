@@ -7,6 +7,7 @@ import typer
 
 from api.cli.accounts import account_app
 from api.cli.app import As, Data, Json, Url, actor, at, say
+from client.operations import CONTACT
 from journeys.errors import RecordsError
 from people.contacts import ContactShown
 
@@ -38,9 +39,15 @@ def account_contact(
             client.prove_contact(code)
         if remove:
             client.remove_contact(acting)
-        shown = (
-            client.give_contact(acting, address, language) if address else client.contact(acting)
-        )
+        shown = client.ask(acting, CONTACT)
+        if address:
+            shown = client.give_contact(acting, address, language or "en")
+        elif language and shown.address:
+            shown = client.give_contact(acting, shown.address, language)
+        elif language:
+            raise RecordsError(
+                "--language is of the address: give one with --give, or prove it first"
+            )
     say(json_, asdict(shown), *_lines(shown))
 
 

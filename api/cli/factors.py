@@ -13,7 +13,7 @@ from crypto.texts import counted
 from journeys.errors import RecordsError
 
 
-def _secret(words: str) -> str:
+def secret(words: str) -> str:
     """A secret: asked for at a terminal, where it isn't shown, else the next line of standard input."""
     if sys.stdin is not None and sys.stdin.isatty():
         return str(typer.prompt(words, hide_input=True, err=True))
@@ -40,9 +40,9 @@ def password(
     acting = actor(who)
     with at(data, url) as client:
         has = client.ask(acting, operations.OWN_FACTORS)
-        old = _secret("Present password") if has.password and not reset else ""
-        code = _secret("Code") if has.code and not reset else ""
-        client.set_password(acting, _secret("New password"), old, code)
+        old = secret("Present password") if has.password and not reset else ""
+        code = secret("Code") if has.code and not reset else ""
+        client.set_password(acting, secret("New password"), old, code)
     done = ("Reset" if reset else "Changed") if has.password else "Set"
     say(json_, {"account": acting.account}, f"{done} the password of {acting.account}")
 
@@ -72,7 +72,7 @@ def code(
             if reset:
                 client.remove_code(acting)
             else:
-                proof = _secret("Password"), _secret("Recovery code" if recovery else "Code")
+                proof = secret("Password"), secret("Recovery code" if recovery else "Code")
                 client.remove_code(
                     acting, proof[0], "" if recovery else proof[1], proof[1] if recovery else ""
                 )
@@ -80,8 +80,8 @@ def code(
             return
         begun = client.begin_code(acting)
         print(f"{_qr(begun.uri)}\nor by hand: {begun.seed}\n", file=sys.stderr)
-        secret = _secret("Password")
-        codes = client.confirm_code(acting, _secret("Code"), secret)
+        password = secret("Password")
+        codes = client.confirm_code(acting, secret("Code"), password)
     say(
         json_,
         {"account": acting.account, "recovery": list(codes)},

@@ -39,7 +39,7 @@ def mail_list(
         "oldest": format_time(oldest) if waiting else "",
         **ended,
     }
-    how = ", ".join(f"{number} {outcome}" for outcome, number in ended.items())
+    how = ", ".join(f"{number} {outcome.replace('_', ' ')}" for outcome, number in ended.items())
     say(json_, fields, *map(_line, rows), f"{waiting} waiting, {how}")
 
 
@@ -83,11 +83,12 @@ def mail_send(data: Data = None, json_: Json = False) -> None:
         say(json_, {"problem": "busy"}, "another process is sending")
         raise typer.Exit(COULD_NOT_RUN)
     fields = {
-        "sent": done.sent, "unreachable": done.unreachable, "refused": done.refused, "later": done.later,
-        "problem": done.problem,
+        "sent": done.sent, "unreachable": done.unreachable, "refused": done.refused, "given_up": done.given_up,
+        "later": done.later, "problem": done.problem,
     }  # fmt: skip
     lines = [
-        f"{done.sent} sent, {done.unreachable} unreachable, {done.refused} refused, {done.later} to be tried again"
+        f"{done.sent} sent, {done.unreachable} unreachable, {done.refused} refused, {done.given_up} given up, "
+        f"{done.later} to be tried again"
     ]
     if done.problem:
         lines.append(f"the mail server can't be used: {done.problem}")

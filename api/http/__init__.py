@@ -35,6 +35,7 @@ from api.http import (
     own,
     problems,
     readings,
+    resetting,
     signing_in,
     views,
     writing,
@@ -64,13 +65,14 @@ _ROUTED = (
     signing_in,
     joining,
     own,
+    resetting,
     contacts,
     intake,
     log,
     health,
 )
 _FORMS = (
-    claims.OwnChartSent, contacts.ContactSent, contacts.ProofSent, intake.FilledSent, joining.RegisterSent, *signing_in.FORMS, *own.FORMS, views.LookupSent,
+    claims.OwnChartSent, contacts.ContactSent, contacts.AddressProofSent, *resetting.FORMS, intake.FilledSent, joining.RegisterSent, *signing_in.FORMS, *own.FORMS, views.LookupSent,
     views.QuestionSent, writing.SealSent, writing.SubjectsSent,
 )  # fmt: skip
 _ERRORS: tuple[type[Exception], ...] = (Exception, *(kind for kind, _ in problems.ERRORS))

@@ -24,7 +24,7 @@ class ContactSent(Sent):
     language: Literal["de", "en"]
 
 
-class ProofSent(Sent):
+class AddressProofSent(Sent):
     """The code that went to an address."""
 
     code: Annotated[str, Field(max_length=64)]
@@ -48,6 +48,6 @@ async def delete_contact(ledger: TheLedger, caller: TheCaller) -> Response:
 @serves(router, operations.PROVE_CONTACT)
 async def post_proof(request: Request, ledger: TheLedger) -> Response:
     """Prove an address by its code: once, within 24 hours. Every other code gets the same answer."""
-    sent = await received(request, ProofSent)
+    sent = await received(request, AddressProofSent)
     await run_in_threadpool(prove_contact, ledger, sent.code)
     return Response(status_code=204)

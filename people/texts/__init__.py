@@ -17,6 +17,10 @@ KINDS: dict[str, frozenset[str]] = {
     for kind, params in {
         "admin_appointed": "at hospital",
         "alarm_raised": "at entry alarm",
+        "chart_claimed": "at by patient",
+        "claim_offered": "at by patient",
+        "codes_added": "at",
+        "codes_removed": "at",
         "contact_changed": "",
         "contact_proof": "ending_at code",
         "contact_removed": "",
@@ -24,8 +28,6 @@ KINDS: dict[str, frozenset[str]] = {
         "doctor_approved": "at hospital",
         "doctor_ended": "at hospital",
         "doctor_suspended": "at hospital",
-        "factor_added": "at",
-        "factor_removed": "at",
         "factors_reset": "at key",
         "hospital_approved": "at hospital",
         "hospital_wrote": "at hospital patient",
@@ -33,8 +35,11 @@ KINDS: dict[str, frozenset[str]] = {
         "key_registered": "at key",
         "key_revoked": "at key",
         "password_changed": "at",
+        "password_no_reset": "",
+        "password_reset": "ending_at code",
+        "password_set": "at",
         "recovery_used": "at left",
-        "sign_ins_locked": "at until_at",
+        "session_locked": "at until_at",
     }.items()
 }
 """Each kind of message, and what its text may name beside the account."""

@@ -20,6 +20,25 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The key keeper found that entry {entry} of the log is not what the rules give. The alarm is entry {alarm}, of "
         "{at}.\n\nRun `heartwood status` and `heartwood audit`, and see the section on alarms in docs/operations.md.",
     ),
+    "chart_claimed": (
+        "A record that your hospital registered was claimed",
+        "At {at} the account {by} claimed the record {patient}, which your hospital registered, with the code of a "
+        "letter.\n\nIf this was not the patient, place a hold on the record, and tell the service, at once.",
+    ),
+    "claim_offered": (
+        "A claim code was offered for a record that your hospital registered",
+        "At {at} the account {by} offered a claim code for the record {patient}, which your hospital registered. Whoever "
+        "has the letter with the code can claim the record; codes before it count no more.\n\nIf you do not expect this, "
+        "offer another code, and ask who did it.",
+    ),
+    "codes_added": (
+        "One-time codes were set up for your account",
+        "Since {at} your account {account} asks for a one-time code at each sign-in.\n\n" + _STOP,
+    ),
+    "codes_removed": (
+        "One-time codes were removed from your account",
+        "Since {at} your account {account} asks for no one-time code any more: the password alone lets in.\n\n" + _STOP,
+    ),
     "contact_changed": (
         "We write to another address from now on",
         "Another e-mail address was proved for your account {account}. From now on we write to that one, and no more to "
@@ -54,16 +73,6 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Since {at} your account {account} has been suspended as a doctor of the hospital {hospital}. Its administrators "
         "know why.",
     ),
-    "factor_added": (
-        "Your account can be signed in to in a new way",
-        "At {at} a password or one-time codes were set up for your account {account}. All other sessions by password have "
-        "ended.\n\n" + _SIGN_INS,
-    ),
-    "factor_removed": (
-        "Your one-time codes were removed",
-        "At {at} the one-time codes and recovery codes of your account {account} were removed. From now on its password "
-        "alone lets in. All other sessions by password have ended.\n\n" + _SIGN_INS,
-    ),
     "factors_reset": (
         "Your password or your one-time codes were reset",
         "At {at} the password of your account {account} was replaced, or its one-time codes were removed, by the key {key} "
@@ -77,9 +86,9 @@ TEXTS: dict[str, tuple[str, str]] = {
         "key: revoke it, and suspend the hospital.",
     ),
     "hospital_wrote": (
-        "A hospital has written to your record for the first time",
-        "At {at} the hospital {hospital} wrote to your record {patient} for the first time. You will get this message once "
-        "for each hospital.\n\nYou can see in your history who wrote and who read. If you do not know this hospital, ask it "
+        "A hospital writes to your record",
+        "At {at} the hospital {hospital} wrote to your record {patient}. You will get this message once for each "
+        "hospital.\n\nYou can see in your history who wrote and who read. If you do not know this hospital, ask it "
         "or the service.",
     ),
     "key_recovered": (
@@ -100,17 +109,34 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "password_changed": (
         "Your password was changed",
-        "At {at} the password of your account {account} was changed, by somebody who showed the old one. All other sessions "
-        "by password have ended.\n\n" + _SIGN_INS,
+        "At {at} another password was set for your account {account}. All other sessions were ended.\n\n" + _STOP,
+    ),
+    "password_no_reset": (
+        "Your password is not replaced by mail",
+        "Somebody said that the password of your account {account} was forgotten. The account has no second factor, and a "
+        "mail alone replaces no password: nothing was changed.\n\nIf it was you, sign in with your key and set another one, or "
+        "let the hospital that registered you, or the service, identify you. If it was not you, do nothing.",
+    ),
+    "password_reset": (
+        "Replace your password",
+        "Somebody said that the password of your account {account} was forgotten. If it was you, set another one with this "
+        "link:\n\n    {code}\n\nIt counts once, until {ending_at}: with `heartwood account reset --link LINK`, or where you "
+        "asked for it. Your second factor is asked for, too.\n\nIf it was not you, do nothing: without the second factor "
+        "nobody gets in, and your password stays as it is.",
+    ),
+    "password_set": (
+        "A password was set for your account",
+        "Since {at} one can sign in to your account {account} by password.\n\n" + _STOP,
     ),
     "recovery_used": (
-        "A recovery code of your account was used",
-        "At {at} somebody used a recovery code of your account {account} in place of a one-time code. {left} of them are "
-        "left.\n\n" + _SIGN_INS,
+        "A recovery code of yours was used",
+        "At {at} a recovery code was used for your account {account} in place of a one-time code. {left} recovery codes are "
+        "left.\n\n" + _STOP,
     ),
-    "sign_ins_locked": (
-        "Somebody keeps failing to sign in to your account",
-        "At {at} so many tries to sign in to your account {account} had failed that it takes no further ones from places it "
-        "does not know until {until_at}. Where you have signed in before, and with your key, you still can.\n\n" + _SIGN_INS,
+    "session_locked": (
+        "Your account was locked for a while",
+        "At {at} too many sign-ins to your account {account} had failed. Until {until_at} nobody signs in by password from "
+        "where you have not signed in before. Your keys and your open sessions go on working.\n\nIf this was not you, "
+        "somebody may be guessing your password: change it if others could know it.",
     ),
 }  # fmt: skip

@@ -25,6 +25,26 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Der Alarm ist der Eintrag {alarm}, vom {at}.\n\nRufen Sie `heartwood status` und `heartwood audit` auf, und lesen "
         "Sie den Abschnitt über Alarme in docs/operations.md.",
     ),
+    "chart_claimed": (
+        "Eine Akte, die Ihr Krankenhaus registriert hat, wurde übernommen",
+        "Am {at} hat das Konto {by} die Akte {patient}, die Ihr Krankenhaus registriert hat, mit dem Code eines Briefs "
+        "übernommen.\n\nWenn das nicht die Patientin oder der Patient war, sperren Sie die Akte, und melden Sie es sofort "
+        "dem Dienst.",
+    ),
+    "claim_offered": (
+        "Für eine Akte, die Ihr Krankenhaus registriert hat, gibt es einen neuen Code",
+        "Am {at} hat das Konto {by} einen Code für die Akte {patient} ausgestellt, die Ihr Krankenhaus registriert hat. Wer "
+        "den Brief mit dem Code hat, kann die Akte übernehmen; frühere Codes gelten nicht mehr.\n\nWenn Sie das nicht "
+        "erwarten, stellen Sie einen anderen Code aus, und fragen Sie, wer es war.",
+    ),
+    "codes_added": (
+        "Ihr Konto hat jetzt Einmalcodes",
+        "Seit {at} fragt Ihr Konto {account} bei jeder Anmeldung nach einem Einmalcode.\n\n" + _STOP,
+    ),
+    "codes_removed": (
+        "Die Einmalcodes Ihres Kontos wurden entfernt",
+        "Seit {at} fragt Ihr Konto {account} nicht mehr nach einem Einmalcode: Das Passwort allein genügt.\n\n" + _STOP,
+    ),
     "contact_changed": (
         "Wir schreiben ab jetzt an eine andere Adresse",
         "Für Ihr Konto {account} wurde eine andere E-Mail-Adresse bestätigt. Ab jetzt schreiben wir an jene und nicht mehr "
@@ -60,16 +80,6 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Seit {at} ruht die Zulassung Ihres Kontos {account} als Ärztin oder Arzt des Krankenhauses {hospital}. Dessen "
         "Verwaltung weiß, warum.",
     ),
-    "factor_added": (
-        "An Ihrem Konto kann man sich auf neue Art anmelden",
-        "Am {at} wurden für Ihr Konto {account} ein Passwort oder Einmalcodes eingerichtet. Alle anderen Sitzungen mit "
-        "Passwort sind beendet.\n\n" + _SIGN_INS,
-    ),
-    "factor_removed": (
-        "Ihre Einmalcodes wurden entfernt",
-        "Am {at} wurden die Einmalcodes und Wiederherstellungscodes Ihres Kontos {account} entfernt. Ab jetzt genügt das "
-        "Passwort allein. Alle anderen Sitzungen mit Passwort sind beendet.\n\n" + _SIGN_INS,
-    ),
     "factors_reset": (
         "Ihr Passwort oder Ihre Einmalcodes wurden zurückgesetzt",
         "Am {at} wurde das Passwort Ihres Kontos {account} ersetzt, oder seine Einmalcodes wurden entfernt, allein mit dem "
@@ -84,9 +94,9 @@ TEXTS: dict[str, tuple[str, str]] = {
         "hat jemand anderes diesen Schlüssel: Widerrufen Sie ihn, und sperren Sie das Krankenhaus.",
     ),
     "hospital_wrote": (
-        "Ein Krankenhaus hat zum ersten Mal in Ihre Akte geschrieben",
-        "Am {at} hat das Krankenhaus {hospital} zum ersten Mal in Ihre Akte {patient} geschrieben. Diese Nachricht bekommen "
-        "Sie für jedes Krankenhaus einmal.\n\nIn Ihrem Verlauf sehen Sie, wer geschrieben und wer gelesen hat. Wenn Sie das "
+        "Ein Krankenhaus schreibt in Ihre Akte",
+        "Am {at} hat das Krankenhaus {hospital} in Ihre Akte {patient} geschrieben. Diese Nachricht bekommen Sie für jedes "
+        "Krankenhaus einmal.\n\nIn Ihrem Verlauf sehen Sie, wer geschrieben und wer gelesen hat. Wenn Sie das "
         "Krankenhaus nicht kennen, fragen Sie dort oder beim Dienst nach.",
     ),
     "key_recovered": (
@@ -108,18 +118,36 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "password_changed": (
         "Ihr Passwort wurde geändert",
-        "Am {at} wurde das Passwort Ihres Kontos {account} geändert, von jemandem, der das alte kannte. Alle anderen "
-        "Sitzungen mit Passwort sind beendet.\n\n" + _SIGN_INS,
+        "Am {at} bekam Ihr Konto {account} ein anderes Passwort. Alle anderen Sitzungen wurden beendet.\n\n" + _STOP,
+    ),
+    "password_no_reset": (
+        "Ihr Passwort wird nicht per E-Mail ersetzt",
+        "Jemand hat angegeben, das Passwort Ihres Kontos {account} vergessen zu haben. Das Konto hat keinen zweiten Faktor, und "
+        "eine E-Mail allein ersetzt kein Passwort: Nichts wurde geändert.\n\nWenn Sie das waren, melden Sie sich mit Ihrem "
+        "Schlüssel an und setzen Sie ein anderes, oder weisen Sie sich beim Krankenhaus, das Sie registriert hat, oder beim "
+        "Dienst aus. Wenn Sie es nicht waren, tun Sie nichts.",
+    ),
+    "password_reset": (
+        "Ersetzen Sie Ihr Passwort",
+        "Jemand hat angegeben, das Passwort Ihres Kontos {account} vergessen zu haben. Wenn Sie das waren, setzen Sie mit "
+        "diesem Link ein anderes:\n\n    {code}\n\nEr gilt einmal, bis {ending_at}: mit `heartwood account reset --link "
+        "LINK` oder dort, wo Sie ihn verlangt haben. Auch nach Ihrem zweiten Faktor wird gefragt.\n\nWenn Sie es nicht "
+        "waren, tun Sie nichts: Ohne den zweiten Faktor kommt niemand hinein, und Ihr Passwort bleibt, wie es ist.",
+    ),
+    "password_set": (
+        "Ihr Konto hat jetzt ein Passwort",
+        "Seit {at} kann man sich bei Ihrem Konto {account} mit einem Passwort anmelden.\n\n" + _STOP,
     ),
     "recovery_used": (
-        "Ein Wiederherstellungscode Ihres Kontos wurde benutzt",
-        "Am {at} hat jemand statt eines Einmalcodes einen Wiederherstellungscode Ihres Kontos {account} benutzt. Davon sind "
-        "noch {left} übrig.\n\n" + _SIGN_INS,
+        "Ein Wiederherstellungscode von Ihnen wurde benutzt",
+        "Am {at} wurde für Ihr Konto {account} statt eines Einmalcodes ein Wiederherstellungscode benutzt. Es bleiben noch "
+        "{left}.\n\n" + _STOP,
     ),
-    "sign_ins_locked": (
-        "Jemand versucht vergeblich, sich an Ihrem Konto anzumelden",
-        "Am {at} waren so viele Anmeldungen an Ihrem Konto {account} gescheitert, dass es von unbekannten Orten bis "
-        "{until_at} keine weiteren annimmt. Wo Sie sich schon angemeldet haben, und mit Ihrem Schlüssel, können Sie es "
-        "weiterhin.\n\n" + _SIGN_INS,
+    "session_locked": (
+        "Ihr Konto war für eine Weile gesperrt",
+        "Am {at} waren zu viele Anmeldungen bei Ihrem Konto {account} fehlgeschlagen. Bis {until_at} meldet sich niemand mit "
+        "dem Passwort an, wo Sie sich noch nie angemeldet haben. Ihre Schlüssel und Ihre offenen Sitzungen gelten "
+        "weiter.\n\nWenn Sie das nicht waren, rät vielleicht jemand Ihr Passwort: Ändern Sie es, wenn andere es kennen "
+        "könnten.",
     ),
 }  # fmt: skip

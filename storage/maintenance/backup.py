@@ -35,6 +35,7 @@ from ledger.follower import Follower, Progress
 from ledger.forms import parse_entry
 from ledger.merkle import Frontier, leaf_hash, root_of
 from storage.blobs.files import BlobStore, FileBlobs
+from storage.contacts import forget_proofs
 from storage.errors import BackupRefused, BadBlob, BlobError
 from storage.keytable import KeyTable, NamedBlob, named_blob
 from storage.logkeys import keys_in, keys_there, standing
@@ -182,6 +183,7 @@ def _copy_log(stores: Stores, path: Path, now: int) -> tuple[BackedUp, Sequence[
         sweep_keys(Stores(copy, log, KeyTable(copy), stores.blobs, stores.vkeys), FAR_FUTURE_MS)
         _leave_out_sessions(copy)
         Outbox(copy).forget()
+        forget_proofs(copy)
         with copy.read() as connection:
             head = check_start(log, connection, keys_there(stores.vkeys), None, older=True)
             vkeys = keys_in(log, connection)

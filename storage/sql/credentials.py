@@ -148,11 +148,15 @@ class Credentials:
 
     def changes(self, connection: Connection, account: str, version: int) -> bool:
         """Count a change of factors, if none came since `version`; the account's row is locked from here on."""
-        return self._did(
+        counted = self._did(
             connection,
             "UPDATE credentials SET version = version + 1 WHERE account = ? AND version = ?",
             (account, version),
         )
+        if counted:
+            # An address that somebody gave before, perhaps the one who is shut out now, isn't proved any more.
+            self._did(connection, "DELETE FROM contact_proofs WHERE account = ?", (account,))
+        return counted
 
     def change_password(self, connection: Connection, account: str, password: str) -> bool:
         """Keep another password; what was begun of one-time codes is forgotten."""

@@ -152,10 +152,16 @@ addresses = _table("addresses", "hash", hash=LargeBinary, account=Text)
 Index("addresses_of_account", addresses.c.account)
 contact_proofs = _table(
     "contact_proofs", "code", code=LargeBinary, account=Text, sealed=LargeBinary,
-    address=LargeBinary, ending=BigInteger,
+    address=LargeBinary, ending=BigInteger, given_by=Text,
 )  # fmt: skip
-"""Addresses that wait to be proved, by the SHA-256 of the code that was sent there; one an account."""
+"""Addresses that wait to be proved, by the SHA-256 of the code that was sent there; one an account. `given_by`: the key of
+the session in which it was given, empty for one by password."""
 Index("contact_proofs_of_account", contact_proofs.c.account)
+reset_links = _table(
+    "reset_links", "hash", hash=LargeBinary, account=Text, version=BigInteger, ending=BigInteger
+)
+"""Links that were mailed to replace a forgotten password, by their SHA-256; `version`: of the factors for which each counts."""
+Index("reset_links_of_account", reset_links.c.account)
 outbox = _table(
     "outbox", "id", id=Text, account=Text, kind=Text, params=Text, sealed=LargeBinary,
     address=LargeBinary, created=BigInteger, tries=Integer, next_try=BigInteger, outcome=Text, ended=BigInteger,

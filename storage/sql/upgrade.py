@@ -7,7 +7,6 @@ from sqlalchemy import Connection, inspect
 
 from crypto.notes import VerifierKey
 from durable.errors import StartRefused
-from storage.outbox import fill_told
 from storage.sql.entries import EntryStore
 from storage.sql.views import fill
 from storage.start import check_start
@@ -54,7 +53,6 @@ def upgrade_database(store: EntryStore, vkeys: Sequence[VerifierKey]) -> tuple[s
         if before != after:
             upgrade_schema(connection)
             fill(store, connection)
-            fill_told(connection)
     return before, after
 
 

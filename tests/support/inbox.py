@@ -3,10 +3,12 @@
 import quopri
 import re
 
+from sqlalchemy import inspect
+
 from identity.actors import Actor
 from people.contacts import give_contact, prove_contact
 from people.mailing import MailSender, Round
-from storage.contacts import PROOF
+from storage.contacts import PROOF, Contact
 from storage.mail.folder import FOLDER, MailFolder
 from storage.mail.port import Mail
 from storage.outbox import Row
@@ -53,6 +55,14 @@ def reach(fixture: LedgerFixture, who: Actor, address: str, language: str = "en"
     prove_contact(fixture.ledger, code_for(fixture, who.account))
 
 
+def give(fixture: LedgerFixture, account: str, address: str, language: str = "en") -> None:
+    """Let an account be reached, whoever holds it."""
+    contacts, clock = fixture.ledger.contacts, fixture.ledger.clock
+    assert contacts.give(account, Contact(address, language), clock())
+    newest = next(one for one in rows(fixture, PROOF) if one.account == account)
+    assert contacts.prove(contacts.code(newest.id), clock())
+
+
 def mails_to(fixture: LedgerFixture, address: str) -> list[str]:
     """The text of the mails in the folder that went to an address, the newest first."""
     folder = inbox(fixture)
@@ -63,3 +73,24 @@ def mails_to(fixture: LedgerFixture, address: str) -> list[str]:
 def unfolded(mail: str) -> str:
     """A mail's text in one line, without quoted-printable."""
     return " ".join(quopri.decodestring(mail.encode()).decode().split())
+
+
+def everywhere(fixture: LedgerFixture, *planted: str) -> list[str]:
+    """Where one of the texts stands, in any case: in which file of the data directory, or table of the database."""
+    needles = [text.lower().encode() for text in planted]
+    places = list[str]()
+    for path in fixture.settings.data.rglob("*"):
+        if path.is_file() and path.parent.name != "mail":
+            data = path.read_bytes().lower()
+            places += [str(path) for needle in needles if needle in data]
+    with fixture.ledger.database.read() as connection:
+        for table in inspect(connection).get_table_names():
+            for row in connection.exec_driver_sql(f'SELECT * FROM "{table}"'):
+                for value in row:
+                    data = (
+                        bytes(value)
+                        if isinstance(value, bytes | memoryview)
+                        else str(value).encode()
+                    ).lower()
+                    places += [table for needle in needles if needle in data]
+    return places

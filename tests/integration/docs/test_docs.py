@@ -189,8 +189,10 @@ LIMITS = {
     "people.intake": "LINE_CHARACTERS TEXT_CHARACTERS",
     "people.reserving": "APPLYING_AN_HOUR RESERVED_AN_HOUR SUBJECTS",
     "records.uploads": "BLOB_LIMIT",
-    "storage.contacts": "ADDRESS_CHARACTERS LOCAL_CHARACTERS PROOFS_AN_ACCOUNT PROOF_MS",
+    "storage.contacts": "ADDRESS_CHARACTERS LOCAL_CHARACTERS PROOFS_AN_ACCOUNT PROOFS_AN_ADDRESS PROOFS_A_PAIR PROOF_MS PROOF_PACE_MS",
+    "people.resetting": "RESETS_AN_ADDRESS RESETS_A_PAIR",
     "storage.log": "QUEUE_EVENTS",
+    "storage.resets": "RESET_LINK_MS RESET_PACE_MS",
 }
 """The names of the limits that docs/http.md says, by where they are kept."""
 UNITS = {

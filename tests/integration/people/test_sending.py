@@ -14,6 +14,7 @@ from people.mailing import BACKOFF_MS, GIVE_UP_MS, MailSender, Round
 from storage.clock import wall_clock
 from storage.mail.place import MailPlace
 from storage.mail.smtp import MailServer as Client
+from storage.outbox import KEEP_MS
 from tests.support.child_processes import start
 from tests.support.inbox import reach, rows, send
 from tests.support.inside import opened
@@ -218,7 +219,7 @@ def test_one_refused_recipient_holds_up_no_other(
 def test_a_message_is_given_up_after_days(
     fixture: LedgerFixture, server: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only one that the server refuses for now; not by a server that is down."""
+    """Refused for now again and again: where it was to go doesn't stay, and the operator sees that it ended."""
     act(fixture, "bob")
     server.refuses = {"bob@example.com": "450 not now"}
     for tries in range(1, 4):
@@ -228,8 +229,64 @@ def test_a_message_is_given_up_after_days(
         assert row.tries == tries
         assert row.next_try - before >= BACKOFF_MS * 2 ** (tries - 1)
     monkeypatch.setattr(fixture.ledger, "clock", lambda: wall_clock() + GIVE_UP_MS + 1)
-    assert send(fixture, mail_to(server), now=True).refused == 1
-    assert rows(fixture, "hospital_wrote")[0].outcome == "refused"
+    done = send(fixture, mail_to(server), now=True)
+    assert (done.given_up, done.later) == (1, 0)
+    assert rows(fixture, "hospital_wrote")[0].outcome == "given_up"
+    assert fixture.ledger.outbox.ended()["given_up"] == 1
+    assert sealed(fixture) == []
+
+
+@pytest.mark.parametrize("why", ["down", "unreadable"])
+def test_nothing_waits_for_ever(
+    fixture: LedgerFixture, server: MailServer, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    """Neither for a server that stays down, nor for a root that opens what was sealed; tried once more before the end."""
+    act(fixture, "bob")
+    place = place_of(server)
+    if why == "down":
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            place = replace(place, port=free.getsockname()[1])
+    else:
+        with fixture.ledger.database.write() as connection:
+            connection.exec_driver_sql("UPDATE outbox SET account = 'ac_other'")
+    monkeypatch.setattr(fixture.ledger, "clock", lambda: wall_clock() + GIVE_UP_MS - 60_000)
+    assert send(fixture, Client(place, SENDER), now=True).given_up == 0
+    assert waiting(fixture) == 1
+    monkeypatch.setattr(fixture.ledger, "clock", lambda: wall_clock() + GIVE_UP_MS + 60_000)
+    assert send(fixture, Client(place, SENDER), now=True).given_up == 1
+    assert waiting(fixture) == 0
+    assert sealed(fixture) == []
+
+
+def test_what_a_process_finds_after_days_is_tried_first(
+    fixture: LedgerFixture, server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    act(fixture, "bob")
+    monkeypatch.setattr(fixture.ledger, "clock", lambda: wall_clock() + GIVE_UP_MS + 60_000)
+    done = send(fixture, mail_to(server))
+    assert (done.sent, done.given_up) == (1, 0)
+
+
+def sealed(fixture: LedgerFixture) -> list[bytes]:
+    """What the outbox still has of where messages go."""
+    found = fixture.ledger.database.fetch("SELECT sealed FROM outbox", ())
+    return [bytes(one) for (one,) in found if one]
+
+
+def test_one_process_tidies_at_a_time(fixture: LedgerFixture, server: MailServer) -> None:
+    """Two that removed the same rows would wait for each other."""
+    act(fixture, "pat")
+    send(fixture, mail_to(server))
+    sender, other = MailSender(fixture.ledger, mail_to(server)), opened(fixture.settings)
+    ahead = wall_clock() + KEEP_MS + 86_400_000
+    sender._clock = lambda: ahead
+    with other.outbox.alone() as alone:
+        assert alone
+        sender.tidy()
+        assert rows(fixture)
+    sender.tidy()
+    assert rows(fixture) == []
+    other.close()
 
 
 def test_a_line_cut_after_the_message_sends_it_again(
@@ -263,29 +320,28 @@ def test_a_code_that_is_sent_again_is_the_same(fixture: LedgerFixture, server: M
 
 
 def test_two_processes_send_once(fixture: LedgerFixture, server: MailServer) -> None:
-    """All at once, again and again: each message arrives a single time."""
+    """All at once, again and again: each message arrives a single time, from this process or from two others."""
     act(fixture, *(f"p{number}" for number in range(12)))
-    others = [opened(fixture.settings) for _ in range(2)]
-    begin, done = threading.Barrier(3), list[int]()
-
-    def work(sender: MailSender) -> None:
-        begin.wait()
-        for _ in range(20):
-            found = sender.round(now=True)
-            done.append(found.sent if found else 0)
-
-    threads = [
-        threading.Thread(target=work, args=(MailSender(ledger, mail_to(server)),))
-        for ledger in (fixture.ledger, *others)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for other in others:
-        other.close()
+    children = [start(_send_again_and_again, fixture.settings, place_of(server)) for _ in range(2)]
+    sender = MailSender(fixture.ledger, mail_to(server))
+    while any(child.is_alive() for child in children):
+        sender.round(now=True)
+        sender.tidy()
+    for child in children:
+        child.join(WHOLE)
+        assert child.exitcode == 0
     assert sorted(to for to, _ in server.taken) == sorted(f"p{n}@example.com" for n in range(12))
-    assert sum(done) == 12
+    assert waiting(fixture) == 0
+
+
+def _send_again_and_again(settings: object, place: MailPlace) -> None:
+    """In a child: rounds until nothing waits."""
+    ledger = opened(settings)  # type: ignore[arg-type]
+    sender = MailSender(ledger, Client(place, SENDER))
+    while ledger.outbox.waiting()[0]:
+        sender.round(now=True)
+        sender.tidy()
+    ledger.close()
 
 
 def test_a_claim_is_taken_once(fixture: LedgerFixture) -> None:

@@ -3,19 +3,21 @@
 import sqlite3
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pyotp
 import pytest
 
 from api.operator.restoring import accept_restore
-from client import authoring, beside, registering
+from client import authoring, beside, claiming, registering
 from client.local import LocalClient
+from client.registering import NewPatient
 from crypto.signing import SigningKey
 from identity import factors
-from identity.actors import Actor, new_key
+from identity.actors import Actor, new_id, new_key
 from identity.errors import NotSignedIn
-from identity.onrecord import put_on_record
+from identity.onrecord import Act, put_on_record
 from identity.proving import Proof
 from identity.sessions import caller_of
 from identity.signing_in import SignIn, sign_in_by_password
@@ -24,7 +26,7 @@ from ledger.directory import Key
 from ledger.errors import Refused
 from ledger.messages import possession_message
 from ledger.times import DAY_MS, format_time
-from people.contacts import give_contact, remove_contact
+from people.contacts import give_contact, prove_contact, remove_contact
 from people.mailing import Round
 from records.uploads import Upload
 from storage.alarms import Alarms
@@ -35,10 +37,29 @@ from storage.outbox import KEEP_MS
 from storage.sql.entries import EntryStore
 from storage.sql.views import rebuild
 from tests.support.alarms import raise_alarms
-from tests.support.inbox import code_for, inbox, mails_to, reach, rows, send, told
+from tests.support.inbox import code_for, give, inbox, mails_to, reach, rows, send, told
 from tests.support.inside import keeper_of
 from tests.support.ledger_fixture import LedgerFixture, Person
 from tests.support.sign_ins import PASSWORD
+
+BORN = "1958-03-14"
+
+
+def _registered_alone(fixture: LedgerFixture) -> Actor:
+    """Somebody with an account and no role."""
+    client, key = LocalClient(fixture.ledger), new_key()
+    account, events = registering.new_account(client, fixture.operator, "Kim", key, "device")
+    client.append(fixture.operator, events)
+    return Actor(client.origin, account, "person", "", key)
+
+
+def _chart(fixture: LedgerFixture) -> Person:
+    """A chart of the north hospital's, whose account has no key."""
+    now = fixture.ledger.clock()
+    new = NewPatient(new_id("pt", now), new_id("ac", now), "Pat", None, False, None)
+    registering.register_patients(LocalClient(fixture.ledger), fixture.north.system, [new])
+    actor = Actor(fixture.ledger.origin, new.account, "patient", "", new_key())
+    return Person(new.patient, actor)
 
 
 def _since(fixture: LedgerFixture, act: Callable[[], object]) -> set[tuple[str, str]]:
@@ -110,9 +131,9 @@ def test_what_changes_of_sign_ins_is_told(fixture: LedgerFixture) -> None:
 
     recovery: list[str] = []
     for act, kinds in (
-        (sets("another horse"), {"factor_added"}), (sets(PASSWORD, "another horse"), {"password_changed"}),
-        (enrols, {"factor_added"}), (signs_in, {"recovery_used"}), (removes, {"recovery_used", "factor_removed"}),
-        (sets("another horse"), {"factors_reset"}), (locks, {"sign_ins_locked"}),
+        (sets("another horse"), {"password_set"}), (sets(PASSWORD, "another horse"), {"password_changed"}),
+        (enrols, {"codes_added"}), (signs_in, {"recovery_used"}), (removes, {"recovery_used", "codes_removed"}),
+        (sets("another horse"), {"factors_reset"}), (locks, {"session_locked"}),
     ):  # fmt: skip
         assert _since(fixture, act) == {(kind, own) for kind in kinds}
     send(fixture)
@@ -162,7 +183,7 @@ def test_each_hospital_is_told_of_once(fixture: LedgerFixture) -> None:
     assert len(told(fixture, "hospital_wrote")) == 1
     _upload(fixture, fixture.doctor(), pat)
     _upload(fixture, fixture.south.system, kim)
-    assert len(told(fixture, "hospital_wrote")) == 3
+    assert len(told(fixture, "hospital_wrote")) == 2, "kim has no address"
     send(fixture)
     (first, second) = mails_to(fixture, "pat@example.com")[:2]
     assert {fixture.north.hospital in first, fixture.north.hospital in second} == {True, False}
@@ -182,7 +203,7 @@ def test_people_are_written_to_in_their_language(fixture: LedgerFixture) -> None
     assert send(fixture).sent == 2
     german, english = (mails_to(fixture, f"{who}@example.com")[0] for who in ("pat", "kim"))
     assert "Content-Language: de" in german
-    assert "zum ersten Mal in Ihre Akte" in german
+    assert "in Ihre Akte" in german
     assert "wrote to your record" in english
     reach_again = give_contact(fixture.ledger, pat.actor.caller, "pat@example.com", "en")
     assert (reach_again.language, reach_again.pending) == ("en", "")
@@ -195,23 +216,64 @@ def test_who_has_no_address_is_counted_and_holds_nothing_up(fixture: LedgerFixtu
     """And isn't told of it later, once there is an address."""
     pat = fixture.person()
     before = fixture.ledger.outbox.ended()["unreachable"]
-    fixture.record(pat)
+    _key(fixture, pat.actor, pat.actor.account, new_key())
     assert fixture.ledger.outbox.waiting() == (0, 0)
     assert fixture.ledger.outbox.ended()["unreachable"] == before + 1
     reach(fixture, pat.actor, "pat@example.com")
-    fixture.record(pat)
     assert send(fixture) == Round()
     assert len(inbox(fixture).names()) == 1, "the code alone"
 
 
-def test_an_address_that_is_removed_gets_nothing_that_waits(fixture: LedgerFixture) -> None:
+def test_what_is_told_once_is_told_where_somebody_is_reached(fixture: LedgerFixture) -> None:
+    """Of whom there is no address, nothing is noted: once there is one, the next record of the hospital tells."""
     pat = fixture.person()
-    reach(fixture, pat.actor, "pat@example.com")
     fixture.record(pat)
-    remove_contact(fixture.ledger, pat.actor.caller)
-    done = send(fixture)
-    assert (done.sent, done.unreachable) == (1, 1)
-    assert "was removed" in mails_to(fixture, "pat@example.com")[0]
+    assert told(fixture, "hospital_wrote") == []
+    reach(fixture, pat.actor, "pat@example.com")
+    for _ in range(2):
+        fixture.record(pat)
+    assert told(fixture, "hospital_wrote") == [("hospital_wrote", pat.actor.account)]
+
+
+def test_a_chart_that_waits_to_be_claimed_tells_its_claimant(fixture: LedgerFixture) -> None:
+    """Not whoever holds the account that the hospital made for it, and nothing counts as told by that."""
+    client, north = LocalClient(fixture.ledger), fixture.north
+    pat = _chart(fixture)
+    give(fixture, pat.actor.account, "made.by.hospital@example.com")
+    code = claiming.new_code(pat.patient)
+    claiming.offer_claim(client, north.admin, code, BORN)
+    fixture.record(pat)
+    assert told(fixture, "hospital_wrote") == []
+    kim = _registered_alone(fixture)
+    reach(fixture, kim, "kim@example.com")
+    claiming.claim_chart(client, kim, pat.patient, code.text, BORN)
+    fixture.record(pat)
+    assert told(fixture, "hospital_wrote") == [("hospital_wrote", kim.account)]
+
+
+@pytest.mark.parametrize("then", ["removed", "replaced"])
+def test_what_waits_goes_where_one_was_reached_when_it_happened(
+    fixture: LedgerFixture, then: str
+) -> None:
+    """Whoever takes an address over, or away, doesn't take the warnings with it."""
+    pat = fixture.person()
+    who, account = pat.actor.caller, pat.actor.account
+    reach(fixture, pat.actor, "first@example.com")
+    give_contact(fixture.ledger, who, "second@example.com", "en")
+    send(fixture)
+    _key(fixture, pat.actor, account, new_key())
+    if then == "removed":
+        remove_contact(fixture.ledger, who)
+    else:
+        prove_contact(fixture.ledger, code_for(fixture, account))
+    send(fixture)
+    first = "".join(mails_to(fixture, "first@example.com"))
+    assert "A new key was added" in first
+    assert ("was removed" if then == "removed" else "Another e-mail address") in first
+    assert len(mails_to(fixture, "second@example.com")) == 1, "its code alone"
+    _key(fixture, pat.actor, account, new_key())
+    send(fixture)
+    assert len(mails_to(fixture, "second@example.com")) == (1 if then == "removed" else 2)
 
 
 def test_nothing_is_told_of_what_was_refused(fixture: LedgerFixture) -> None:
@@ -275,17 +337,18 @@ def test_a_backup_sends_nothing(fixture: LedgerFixture, tmp_path: Path) -> None:
     pat = fixture.person()
     reach(fixture, pat.actor, "pat@example.com")
     fixture.record(pat)
-    assert fixture.ledger.outbox.waiting()[0]
+    give_contact(fixture.ledger, pat.actor.caller, "other@example.com", "en")
+    assert fixture.ledger.outbox.waiting()[0] == 2
     data = fixture.settings.data
     back_up(fixture.ledger.stores, data / "heartwood.json", tmp_path / "backup", wall_clock())
     (path,) = (tmp_path / "backup").glob("snapshot-*/heartwood.db")
     with sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True) as copy:
         counts = [
             copy.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-            for table in ("outbox", "contacts", "addresses", "told_once")
+            for table in ("outbox", "contact_proofs", "contacts", "addresses", "told_once")
         ]
-    assert counts[0] == 0
-    assert all(counts[1:])
+    assert counts[:2] == [0, 0]
+    assert all(counts[2:])
     accept_restore(fixture.ledger, fixture.operator, tmp_path / "checkpoint")
     assert fixture.ledger.outbox.waiting() == (0, 0)
 
@@ -314,3 +377,63 @@ def test_what_was_half_done_does_not_outlive_a_restore(
     assert reached is not None
     assert reached[0].address == "pat@example.com"
     assert sign_in_by_password(ledger, wanted, "192.0.2.1").caller.account == account
+
+
+def test_the_registering_hospital_is_told_of_offers_and_claims(fixture: LedgerFixture) -> None:
+    """Its admins, each, but for the one who offered; not of what its own system offers, which prints letters by the thousand."""
+    client, north = LocalClient(fixture.ledger), fixture.north
+    pat, kim, second = _chart(fixture), _registered_alone(fixture), _registered_alone(fixture)
+    event = north.admin.event(
+        "admin.appointed", f"hospital/{north.hospital}", {"account": second.account}, client.now()
+    )
+    client.append(north.admin, [event])
+    reach(fixture, north.admin, "admin@north.example")
+
+    def offered(by: Actor) -> set[tuple[str, str]]:
+        code = claiming.new_code(pat.patient)
+        return _since(fixture, lambda: claiming.offer_claim(client, by, code, BORN))
+
+    assert offered(north.system) == set()
+    assert offered(north.admin) == {("claim_offered", second.account)}
+    both = {north.admin.account, second.account}
+    other = pat
+    pat = _chart(fixture)
+    _upload(fixture, fixture.south.system, pat)
+    for by in (fixture.south.admin, fixture.south.system):
+        assert offered(by) == {("claim_offered", one) for one in both}
+    pat = other
+    third = _registered_alone(fixture)
+    for kind in ("admin.appointed", "admin.ended"):
+        body = {"account": third.account}
+        event = north.admin.event(kind, f"hospital/{north.hospital}", body, client.now())
+        client.append(north.admin, [event])
+    code = claiming.new_code(pat.patient)
+    claiming.offer_claim(client, north.system, code, BORN)
+    assert _since(
+        fixture, lambda: claiming.claim_chart(client, kim, pat.patient, code.text, BORN)
+    ) == {("chart_claimed", one) for one in both}
+    send(fixture)
+    newest = mails_to(fixture, "admin@north.example")[0]
+    assert pat.patient in newest
+    assert kim.account in newest
+
+
+def test_each_factor_is_told(fixture: LedgerFixture) -> None:
+    """What changes or uses up a factor, and that an account was locked."""
+    pat, ledger = fixture.person().actor, fixture.ledger
+    own = pat.account
+    acts: list[tuple[Act, str]] = [
+        (("factor.added", {"factor": "password"}), "password_set"),
+        (("factor.added", {"factor": "password", "replaces": True}), "password_changed"),
+        (("factor.added", {"factor": "code"}), "codes_added"),
+        (("factor.removed", {"factor": "code"}), "codes_removed"),
+        (("recovery.used", {"left": 3}), "recovery_used"),
+        (("session.locked", {"until": "2026-11-20T07:39:00.123Z"}), "session_locked"),
+    ]
+    reach(fixture, pat, "pat@example.com")
+    for act, kind in acts:
+        assert _since(fixture, partial(put_on_record, ledger, own, [act])) == {(kind, own)}
+    send(fixture)
+    assert len(mails_to(fixture, "pat@example.com")) == 1 + len(acts)
+    assert any("2026-11-20, 07:39 UTC" in one for one in mails_to(fixture, "pat@example.com"))
+    assert any("3 recovery codes" in one for one in mails_to(fixture, "pat@example.com"))

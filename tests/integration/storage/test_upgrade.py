@@ -33,6 +33,7 @@ from ledger.facts import Grant
 from ledger.policies import last_policy
 from ledger.registry import EDITION, registry_hash, registry_json
 from ledger.times import DAY_MS, format_time
+from people.contacts import give_contact
 from records import opening
 from records.uploads import Upload
 from storage.errors import Unavailable
@@ -217,15 +218,18 @@ def test_after_the_upgrade_all_goes_on(old: Old, tmp_path: Path) -> None:
 
 
 def test_nothing_is_told_of_what_was_before(old: Old) -> None:
-    """Neither by the upgrade itself, nor when a hospital writes again that wrote before; of another one it is."""
+    """By the upgrade itself; whoever has an address then is told once of each hospital that writes."""
     assert heartwood(old.settings, "upgrade", "--as", old.operator).code == 0
     one = Upload(old.pat.patient, "laboratory", "text/plain", [CONTENT])
     with old.opened() as ledger:
         assert ledger.outbox.rows(10) == []
-        beside.upload(ledger, old.north.system, [one])
-        assert ledger.outbox.rows(10) == []
-        beside.upload(ledger, old.south.system, [one])
-        assert [row.kind for row in ledger.outbox.rows(10)] == ["hospital_wrote"]
+        give_contact(ledger, old.pat.actor.caller, "pat@example.com", "en")
+        (proof,) = ledger.outbox.rows(10)
+        assert ledger.contacts.prove(ledger.contacts.code(proof.id), ledger.clock())
+        for _ in range(2):
+            beside.upload(ledger, old.north.system, [one])
+        assert {row.kind for row in ledger.outbox.rows(10)} == {"contact_proof", "hospital_wrote"}
+        assert len(ledger.outbox.rows(10)) == 2
 
 
 def test_without_the_operator_the_schema_alone_is_upgraded(old: Old) -> None:

@@ -20,11 +20,11 @@ def _table(name: str, key: str, **columns: Any) -> None:
 
 
 def upgrade() -> None:
-    """Make the tables; `upgrade` puts into `told_once` what older programs told nobody."""
+    """Make the tables."""
     _table("contacts", "account", account=sa.Text, sealed=sa.LargeBinary, proved_at=sa.BigInteger)
     _table(
         "contact_proofs", "code", code=sa.LargeBinary, account=sa.Text, sealed=sa.LargeBinary,
-        address=sa.LargeBinary, ending=sa.BigInteger,
+        address=sa.LargeBinary, ending=sa.BigInteger, given_by=sa.Text,
     )  # fmt: skip
     op.create_index("contact_proofs_of_account", "contact_proofs", ["account"])
     _table(

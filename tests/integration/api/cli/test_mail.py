@@ -109,7 +109,7 @@ def test_by_command(closed: Closed, letter: Path) -> None:
     )
     assert "1 waiting, 1 sent" in closed.run("mail", "list").out
     closed.run("mail", "send")
-    assert "for the first time" in closed.run("mail", "show", waits["id"]).out
+    assert "wrote to your record" in closed.run("mail", "show", waits["id"]).out
     assert "example.com" not in closed.run("mail", "list").out
     assert "there is no address" in closed.run(*who, "--remove").out
     assert heartwood(closed.settings, *who, "--language", "de").code == 2

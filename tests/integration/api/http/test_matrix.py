@@ -4,6 +4,7 @@ the same patient's, written by the north hospital. Every operation of the OpenAP
 It is the same table warm and cold: with what the log keeps between batches forgotten before each request.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -85,6 +86,8 @@ GET /v1/me/contact                        | 401      200      200      200      
 PUT /v1/me/contact                        | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 DELETE /v1/me/contact                     | 401      204      204      204      204      204      204      204      204      204      204      204      204      204
 POST /v1/contact/proofs                   | 404      404      404      404      404      404      404      404      404      404      404      404      404      404
+POST /v1/password-resets                  | 204      204      204      204      204      204      204      204      204      204      204      204      204      204
+POST /v1/password-resets/completion       | password password password password password password password password password password password password password password
 GET /v1/me/applications                   | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 GET /v1/hospitals                         | 401      403      403      403      403      403      403      403      403      403      403      403      200      403
 GET /v1/hospitals/{hospital}/doctors      | 401      403      403      403      403      403      403      403      200      403      403      403      403      403
@@ -620,6 +623,14 @@ ACTS: dict[str, Act] = {
     ),
     "DELETE /v1/me/contact": _plain("DELETE", "/v1/me/contact"),
     "POST /v1/contact/proofs": _sent("/v1/contact/proofs", lambda server, name: {"code": "A" * 26}),
+    "POST /v1/password-resets": _sent(
+        "/v1/password-resets",
+        lambda server, name: {"account": f"{os.urandom(8).hex()}@example.com"},
+    ),
+    "POST /v1/password-resets/completion": _sent(
+        "/v1/password-resets/completion",
+        lambda server, name: {"code": "123456", "link": "A" * 26, "new": "short"},
+    ),
     "POST /v1/log/token": _log_token,
     "GET /tile/{path}: entries": _entries,
     "GET /v1/log/releases": _releases("/v1/log/releases"),

@@ -1,0 +1,30 @@
+"""How sure it must be who asks: before something is changed by which an account could be taken over."""
+
+from identity.actors import Caller
+from identity.errors import KeyNeeded, StepUpNeeded
+from ledger.directory import Key
+from ledger.signers import key_counts
+from storage.ledger import Ledger
+
+STRONG = 3
+"""The assurance of a session by password for some minutes after a step-up."""
+
+
+def check_strong(ledger: Ledger, caller: Caller) -> None:
+    """Raises StepUpNeeded for a session by password that wasn't just stepped up, KeyNeeded for a key that doesn't count."""
+    if caller.session is None:
+        check_key(ledger, caller)
+    elif caller.session.assurance < STRONG:
+        raise StepUpNeeded(
+            "this needs a second factor within the last 5 minutes: step up, and try again"
+        )
+
+
+def check_key(ledger: Ledger, caller: Caller) -> None:
+    """Raises KeyNeeded unless the caller's key is one of the account's that counts now.
+
+    A session was checked; beside the data there is none.
+    """
+    key = ledger.row(Key, caller.key) if caller.key else None
+    if key is None or key.account != caller.account or not key_counts(key, ledger.clock()):
+        raise KeyNeeded("the key is unknown, revoked, not of this account, or does not count yet")
