@@ -1,4 +1,4 @@
-"""`account password`, `code`, `recovery`, `sessions`, `end`, `sign-ins`: what one signs in by, and who did."""
+"""`account password`, `code`, `recovery`, `sessions`, `sign-out`, `sign-ins`: what one signs in by, and who did."""
 
 import sys
 from typing import Annotated
@@ -112,7 +112,7 @@ def sessions(who: As, data: Data = None, url: Url = None, json_: Json = False) -
     say(json_, {"sessions": rows}, *(lines or ["no session"]))
 
 
-@account_app.command()
+@account_app.command("sign-out")
 def end(
     session: Annotated[str, typer.Argument(help="The session's id, see `account sessions`.")],
     who: As,

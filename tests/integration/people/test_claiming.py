@@ -279,6 +279,8 @@ def test_until_then_nobody_is_the_patient(place: Place) -> None:
     assert denied.value.reason == "unclaimed"
     with pytest.raises(AccessDenied):
         readings.chart(place.client, made, code.patient, "PATRQT")
+    assert place.client.charts(made) == []
+    assert not place.client.holder(place.fixture.north.admin, account).acts_as("patient")
     with pytest.raises(NotThere):
         place.client.consents(made, code.patient)
     with pytest.raises(NotThere):

@@ -248,8 +248,11 @@ def test_no_account_that_the_offering_hospital_registered_claims(c: Claims) -> N
     assert c.claim(8, log.account(log.service), chart=c.register(8).patient) == "appended"
 
 
-CHILD = {"teen_from": "2039-01-01T00:00:00.000Z", "adult_from": "2045-01-01T00:00:00.000Z"}
-TEEN = CHILD | {"teen_from": "2020-01-01T00:00:00.000Z"}
+CHILD: dict[str, Any] = {
+    "teen_from": "2039-01-01T00:00:00.000Z",
+    "adult_from": "2045-01-01T00:00:00.000Z",
+}
+TEEN: dict[str, Any] = CHILD | {"teen_from": "2020-01-01T00:00:00.000Z"}
 
 
 def test_no_code_for_a_child(c: Claims) -> None:
