@@ -150,7 +150,8 @@ def test_a_code_is_the_accounts_alone_that_it_was_signed_for(c: Claims) -> None:
     """Whoever sees a claim can't make it their own: neither the server nor a reader of the log."""
     thief = c.log.account()
     assert c.claim(1, thief, proof=c.proof(1, c.person.account)) == "claim"
-    assert c.claim(1, thief, account=c.person.account) == "claim"
+    theirs = c.proof(1, c.person.account)
+    assert c.claim(1, thief, account=c.person.account, proof=theirs) == "claim"
     assert c.claim(1) == "appended"
 
 
@@ -289,6 +290,8 @@ def test_a_claim_makes_nobody_younger_later(c: Claims) -> None:
     told = body | {"patient": teen.patient}
     assert c.claim(3, chart=teen.patient) == "appended"
     assert c.log.answer(c.admin, "patient.corrected", told | CHILD, teen.patient) == "conflict"
+    later = TEEN | {"adult_from": "2046-01-01T00:00:00.000Z"}
+    assert c.log.answer(c.admin, "patient.corrected", told | later, teen.patient) == "conflict"
     assert c.log.answer(c.admin, "patient.corrected", told | TEEN, teen.patient) == "appended"
     assert (
         c.log.answer(c.admin, "patient.corrected", told | {"adult": True}, teen.patient)
@@ -316,8 +319,25 @@ def test_a_childs_claim_breaks_the_types_own_rules_too(c: Claims) -> None:
 
 
 def test_the_account_that_was_made_for_a_chart_claims_none(c: Claims) -> None:
+    """Whichever hospital offers the code."""
     c.log.register_key(c.system, c.made)
     assert c.claim(1, c.made.acting("person")) == "role"
+    chart = c.unkeyed()
+    c.log.upload(c.stranger, chart)
+    assert c.offer(2, c.other, chart.patient) == "appended"
+    c.log.register_key(c.system, chart)
+    assert c.claim(2, chart.acting("person"), chart.patient) == "role"
+
+
+def test_staff_who_registered_alone_are_staff(c: Claims) -> None:
+    """Suspended or not; once they have left, they are people like others."""
+    one = c.log.account(c.log.service)
+    c.log.do(c.admin, "doctor.approved", {"account": one.account})
+    assert c.claim(1, one) == "role"
+    c.log.do(c.admin, "doctor.suspended", {"account": one.account})
+    assert c.claim(1, one) == "role"
+    c.log.do(c.admin, "doctor.ended", {"account": one.account})
+    assert c.claim(1, one) == "appended"
 
 
 def test_only_a_person_claims(c: Claims) -> None:
