@@ -261,6 +261,30 @@ def test_only_its_own_admins_decide(empty: Empty) -> None:
 
 
 @ONE_ENGINE
+def test_nobody_decides_for_a_hospital_that_is_suspended(empty: Empty) -> None:
+    """Nor applies to it, until it is approved again; what waited waits still."""
+    e, client = empty, empty.client
+    admin, person, late = e.hospital(), e.somebody(), e.somebody()
+    applying.apply_as_doctor(client, person, admin.hospital)
+    named = {"account": person.account, "application": e.own(person).application}
+    staff.suspend_hospital(client, e.operator, admin.hospital)
+    stream = f"hospital/{admin.hospital}"
+    for kind, v, more in (
+        ("doctor.approved", 2, {"profession": "nurse"}),
+        ("doctor.declined", 1, {"reason": "other"}),
+    ):
+        event = admin.event(kind, stream, named | more, e.clock()) | {"v": v}
+        assert kind_of(e.web.post("/v1/events", e.web.signed(event, admin))) == "role"
+    assert kind_of(e.web.sign_in(admin)) == "not_signed_in"
+    with pytest.raises(Refused, match="not active"):
+        applying.apply_as_doctor(client, late, admin.hospital)
+    body = {"hospital": admin.hospital, "name": "Ostklinik", "time_zone": "Europe/Berlin"}
+    client.append(e.operator, [e.operator.event("hospital.approved", "ledger", body, e.clock())])
+    assert e.own(person).state == "pending"
+    applying.decline_doctor(client, admin, person.account, "other", named["application"])
+
+
+@ONE_ENGINE
 def test_what_does_not_register(empty: Empty) -> None:
     """Nothing is appended, and no key made, for a wrong proof, a taken id, or what isn't of the form."""
     e, web = empty, empty.web

@@ -39,11 +39,12 @@ from people.claiming import (
     CLAIM_FIRST_WAIT_MS,
     CLAIM_FREE_TRIES,
     CLAIM_LONGEST_WAIT_MS,
-    NOBODYS_CLAIM,
+    checked_key,
 )
 from people.demographics import Demographics, Traits
 from people.reserving import Subject
 from people.traits import read, witness
+from records.explaining import Question
 from records.uploads import Upload
 from storage.clock import wall_clock
 from storage.sql.identifiers import Witness
@@ -193,6 +194,8 @@ def dateless(place: Place) -> Code:
 def test_where_no_birth_date_is_known_nobody_claims(place: Place) -> None:
     """The letter alone would be enough for whoever finds it; the hospital that registered gives the date later."""
     code, person, north = dateless(place), place.person(), place.fixture.north
+    with pytest.raises(RecordsError, match="birth date"):
+        place.chart(born="")
     place.refused(person, code)
     with pytest.raises(Refused, match="birth date") as refused:
         claiming.offer_claim(place.client, north.admin, claiming.new_code(code.patient))
@@ -280,6 +283,8 @@ def test_until_then_nobody_is_the_patient(place: Place) -> None:
     with pytest.raises(AccessDenied):
         readings.chart(place.client, made, code.patient, "PATRQT")
     assert place.client.charts(made) == []
+    asked = Question(code.patient, account, "patient", "", "list", "PATRQT")
+    assert place.client.why(made, asked).explanation.decision.reason == "unclaimed"
     assert not place.client.holder(place.fixture.north.admin, account).acts_as("patient")
     with pytest.raises(NotThere):
         place.client.consents(made, code.patient)
@@ -347,8 +352,11 @@ def test_nobody_without_the_letter_makes_its_owner_wait(place: Place) -> None:
 
 
 def test_what_is_checked_where_no_code_is_offered() -> None:
-    """A proof under a valid key, so that it takes as long as under a chart's own."""
-    assert SigningKey(bytes(32)).public == NOBODYS_CLAIM
+    """A proof under a valid key, so that it takes as long as under a chart's own; one of zeros is refused unread."""
+    patient = Patient("pt_0", "ac_0", "hs_0", 1, 0, 0, 0)
+    waiting = patient._replace(offered=2, claim=bytes(range(32)))
+    assert checked_key(None) == checked_key(patient) == SigningKey(bytes(32)).public
+    assert checked_key(waiting) == waiting.claim
 
 
 def test_two_claims_at_once(place: Place) -> None:
