@@ -12,7 +12,7 @@ from identity.actors import Actor, new_id, new_key
 from journeys.days import check_zone
 from journeys.errors import NotThere
 from ledger.times import format_time
-from people.applications import HospitalStanding
+from people.applications import DoctorStanding, HospitalStanding
 from people.joining import Registered, Registration
 from people.reserving import Subject
 
@@ -33,12 +33,14 @@ def register(
 def apply_for_hospital(
     client: LedgerClient, actor: Actor, name: str, time_zone: str, contact: str
 ) -> tuple[str, int]:
-    """Apply for a hospital, as oneself; gives its id and the entry. `name` is public, `contact` is sealed."""
+    """Apply for a hospital, as oneself; gives its id and the entry. `contact` is sealed, and until it is approved `name` too."""
     check_zone(time_zone)
     person, now = actor.in_role("person"), client.now()
     hospital, event_id = new_id("hs", now), new_id("ev", now)
-    (made,) = client.reserve(person, [Subject(hospital, event_id, {"contact": contact})])
-    body = {"hospital": hospital, "name": name, "time_zone": time_zone, **made.sealed}
+    (made,) = client.reserve(
+        person, [Subject(hospital, event_id, {"contact": contact, "name": name})]
+    )
+    body = {"hospital": hospital, "time_zone": time_zone, **made.sealed}
     event = person.event("hospital.applied", "ledger", body, now, event_id)
     return hospital, client.append(person, [event])[0].seq
 
@@ -60,9 +62,8 @@ def approve_hospital(
 
     `appoint`: whoever applied becomes its first admin, all or nothing. Raises NotThere where no application waits.
     """
-    waiting = client.hospitals(operator, "pending").hospitals
-    found = next((one for one in waiting if one.hospital == hospital), None)
-    if found is None:
+    found = client.hospital_application(operator, hospital)
+    if found.state != "pending":
         raise NotThere(f"no application for {hospital} waits for a decision")
     now = client.now()
     body = {"hospital": hospital, "name": found.name, "time_zone": found.time_zone}
@@ -87,13 +88,17 @@ def approve_doctor(
     profession: str = "physician",
     group: str = "",
     end: int = 0,
+    application: str = "",
 ) -> int:
     """Approve a doctor at the admin's hospital, who applied or not; gives the entry.
 
-    `group`: the department to join; `end`: until when (Unix ms, 0: without an end).
+    `group`: the department to join; `end`: until when (Unix ms, 0: without an end); `application`: the one to be approved,
+    by default whichever waits, if any.
     """
     check_hospital(admin)
+    application = application or _waiting(client, admin, account)
     body: dict[str, Any] = {"account": account, "profession": profession}
+    body |= {"application": application} if application else {}
     body |= {"group": group} if group else {}
     body |= {"end": format_time(end)} if end else {}
     stream = f"hospital/{admin.hospital}"
@@ -101,12 +106,30 @@ def approve_doctor(
     return client.append(admin, [event])[0].seq
 
 
-def decline_doctor(client: LedgerClient, admin: Actor, account: str, reason: str) -> int:
-    """Decline who applied to the admin's hospital; gives the entry. `reason`: a code of `ledger.codes.DECLINED`."""
+def decline_doctor(
+    client: LedgerClient, admin: Actor, account: str, reason: str, application: str = ""
+) -> int:
+    """Decline who applied to the admin's hospital; gives the entry. `reason`: a code of `ledger.codes.DECLINED`.
+
+    `application`: the one to be declined, by default the one that waits. Raises NotThere where none does.
+    """
     check_hospital(admin)
-    stream, body = f"hospital/{admin.hospital}", {"account": account, "reason": reason}
+    application = application or _waiting(client, admin, account)
+    if not application:
+        raise NotThere(f"no application of {account} to {admin.hospital} waits for a decision")
+    stream = f"hospital/{admin.hospital}"
+    body = {"account": account, "application": application, "reason": reason}
     event = admin.event("doctor.declined", stream, body, client.now())
     return client.append(admin, [event])[0].seq
+
+
+def _waiting(client: LedgerClient, admin: Actor, account: str) -> str:
+    """The account's application to the admin's hospital that waits; empty where none does."""
+    try:
+        found = client.doctor(admin, admin.hospital, account)
+    except NotThere:
+        return ""
+    return found.application if found.state == "pending" else ""
 
 
 def end_doctor(client: LedgerClient, admin: Actor, account: str) -> int:
@@ -115,3 +138,28 @@ def end_doctor(client: LedgerClient, admin: Actor, account: str) -> int:
     stream, body = f"hospital/{admin.hospital}", {"account": account}
     event = admin.event("doctor.ended", stream, body, client.now())
     return client.append(admin, [event])[0].seq
+
+
+def all_doctors(client: LedgerClient, admin: Actor, state: str = "") -> tuple[DoctorStanding, ...]:
+    """The doctors and applicants of the admin's hospital in a state (empty: in any), page after page."""
+    check_hospital(admin)
+    found: list[DoctorStanding] = []
+    after, more = 0, True
+    while more:
+        page = client.doctors(admin, admin.hospital, state, after)
+        found += page.doctors
+        after, more = page.next, page.next > after  # a server that goes back would never end
+    return tuple(found)
+
+
+def all_hospitals(
+    client: LedgerClient, operator: Actor, state: str = ""
+) -> tuple[HospitalStanding, ...]:
+    """The hospitals in a state (empty: in any), page after page."""
+    found: list[HospitalStanding] = []
+    after, more = 0, True
+    while more:
+        page = client.hospitals(operator, state, after)
+        found += page.hospitals
+        after, more = page.next, page.next > after
+    return tuple(found)

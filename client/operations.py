@@ -16,7 +16,13 @@ from client.codec import Codec, codec_of
 from identity.own import factors_of, sessions_of, sign_ins_of
 from ledger.codes import HOSPITAL_ROLES
 from ledger.entry import ENTRY_LIMIT
-from people.applications import doctors_of, hospitals_in, own_applications
+from people.applications import (
+    doctor_of,
+    doctors_of,
+    hospital_application,
+    hospitals_in,
+    own_applications,
+)
 from people.contacts import contact_of
 from people.hospitals import directory, holder_of, owner_of
 from people.intake import intake_forms
@@ -370,7 +376,7 @@ REGISTER = Operation(
 )  # fmt: skip
 _STANDS_AS_DOCTOR = {
     "account": ACCOUNT, "end": "", "groups": [GROUP], "hospital": HOSPITAL, "name": "Dr. Ada Nord",
-    "profession": "physician", "reason": "", "seq": 14, "state": "approved",
+    "profession": "physician", "reason": "", "seq": 14, "state": "pending", "application": EVENT_ID,
 }  # fmt: skip
 _STANDS_AS_HOSPITAL = {
     "applicant": ACCOUNT, "contact": "Ada Nord, +49 30 1234", "hospital": HOSPITAL, "name": "Nordklinik", "reason": "",
@@ -384,15 +390,27 @@ APPLICATIONS = Query(
 )  # fmt: skip
 HOSPITALS_LISTED = Query(
     "hospitals", SESSION, "GET", "/v1/hospitals", "Hospitals by state",
-    "hospitals with `?state=` `pending`, `approved`, `declined` or `suspended` (or all), and who applied; for the operator",
-    "The hospitals", gives={"hospitals": [_STANDS_AS_HOSPITAL]},
-    answer=hospitals_in, asks=("state",),
+    "hospitals with `?state=` `pending`, `approved`, `declined` or `suspended` (or all), and who applied, a page after "
+    "`?after=`; for the operator",
+    "The hospitals", gives={"hospitals": [_STANDS_AS_HOSPITAL], "next": 0},
+    answer=hospitals_in, asks=("state", "after"),
+)  # fmt: skip
+HOSPITAL_APPLICATION = Query(
+    "hospital_application", SESSION, "GET", "/v1/hospitals/{hospital}/application", "Who applied for a hospital",
+    "how a hospital stands, and who applied for it; for the operator", "The hospital", gives=_STANDS_AS_HOSPITAL,
+    answer=hospital_application,
 )  # fmt: skip
 DOCTORS_LISTED = Query(
     "doctors", SESSION, "GET", "/v1/hospitals/{hospital}/doctors", "A hospital's doctors by state",
-    "doctors and applicants with `?state=` `pending`, `approved`, `declined`, `suspended` or `ended` (or all); for the hospital's "
-    "admins", "The doctors", gives={"doctors": [_STANDS_AS_DOCTOR]},
-    answer=doctors_of, asks=("state",),
+    "doctors and applicants with `?state=` `pending`, `approved`, `declined`, `suspended` or `ended` (or all), a page after "
+    "`?after=`; for the hospital's admins", "The doctors", gives={"doctors": [_STANDS_AS_DOCTOR], "next": 0},
+    answer=doctors_of, asks=("state", "after"),
+)  # fmt: skip
+DOCTOR_SHOWN = Query(
+    "doctor", SESSION, "GET", "/v1/hospitals/{hospital}/doctors/{account}", "How a doctor stands",
+    "how one account stands at a hospital as a doctor or applicant; for the hospital's admins", "The doctor",
+    gives=_STANDS_AS_DOCTOR,
+    answer=doctor_of,
 )  # fmt: skip
 HOSPITAL_SHOWN = Query(
     "hospital", SESSION, "GET", "/v1/hospitals/{hospital}", "A hospital's people",
@@ -504,7 +522,7 @@ RECEIPT = Operation(
 
 OPERATIONS = (
     LOG, REGISTRY, CONSISTENCY, CHECKPOINT, COSIGNED, WITNESSES, HANDOVERS, TILE, ENTRIES, LOG_TOKEN, RELEASES, RELEASED, EVENTS, BUNDLES, CONTENT, RANGE, CHART, HISTORY, EXPORT,
-    REGISTER, APPLICATIONS, HOSPITALS_LISTED, DOCTORS_LISTED,
+    REGISTER, APPLICATIONS, HOSPITALS_LISTED, HOSPITAL_APPLICATION, DOCTORS_LISTED, DOCTOR_SHOWN,
     CHALLENGE, SIGN_IN, SIGN_OUT, STEP_UP, RENEW, ME, OWN_FACTORS, PASSWORD, CODE, CODE_CONFIRMED, CODE_REMOVED,
     OWN_SESSIONS, SESSION_END, SIGN_INS, CONTACT, GIVE_CONTACT, REMOVE_CONTACT, PROVE_CONTACT, ASK_RESET, RESET_PASSWORD,
     HOSPITAL_SHOWN, GROUP_SHOWN, HOLDER, SUBJECTS, OFFER, CLAIM, OWN_CHART, INTAKE, INTAKE_FILLED, SEAL, STAGE, LOOKUP, ADDRESS, CONSENTS,

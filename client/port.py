@@ -16,7 +16,13 @@ from identity.own import BegunCode
 from ledger.facts import Exclusion, Grant
 from ledger.policies import Policy
 from people.alone import OwnChart
-from people.applications import Doctors, Hospitals, OwnApplications
+from people.applications import (
+    Doctors,
+    DoctorStanding,
+    Hospitals,
+    HospitalStanding,
+    OwnApplications,
+)
 from people.contacts import ContactShown
 from people.hospitals import Directory, Holder
 from people.joining import Registered, Registration
@@ -131,13 +137,23 @@ class LedgerClient(Protocol):
         """The actor's own applications."""
         return self.ask(actor, operations.APPLICATIONS)
 
-    def hospitals(self, operator: Actor, state: str = "") -> Hospitals:
-        """The hospitals in a state (empty: in any)."""
-        return self.ask(operator, operations.HOSPITALS_LISTED, state=state)
+    def hospitals(self, operator: Actor, state: str = "", after: int = 0) -> Hospitals:
+        """The hospitals in a state (empty: in any), a page; `after`: the `next` of the page before."""
+        return self.ask(operator, operations.HOSPITALS_LISTED, state=state, after=_shown(after))
 
-    def doctors(self, admin: Actor, hospital: str, state: str = "") -> Doctors:
-        """A hospital's doctors and applicants in a state (empty: in any)."""
-        return self.ask(admin, operations.DOCTORS_LISTED, hospital=hospital, state=state)
+    def hospital_application(self, operator: Actor, hospital: str) -> HospitalStanding:
+        """How a hospital stands, and who applied for it; raises NotThere."""
+        return self.ask(operator, operations.HOSPITAL_APPLICATION, hospital=hospital)
+
+    def doctors(self, admin: Actor, hospital: str, state: str = "", after: int = 0) -> Doctors:
+        """A hospital's doctors and applicants in a state (empty: in any), a page; `after`: the `next` of the one before."""
+        return self.ask(
+            admin, operations.DOCTORS_LISTED, hospital=hospital, state=state, after=_shown(after)
+        )
+
+    def doctor(self, admin: Actor, hospital: str, account: str) -> DoctorStanding:
+        """How one account stands at a hospital as a doctor; raises NotThere."""
+        return self.ask(admin, operations.DOCTOR_SHOWN, hospital=hospital, account=account)
 
     def address(self, actor: Actor, record: str) -> Address:
         """What a reading of a record must name."""
@@ -227,3 +243,7 @@ class LedgerClient(Protocol):
     def end_session(self, actor: Actor, session: str) -> None:
         """End one of the actor's own sessions by password."""
         ...
+
+
+def _shown(after: int) -> str:
+    return str(after) if after else ""

@@ -11,13 +11,12 @@ from crypto.encoding import b64decode, b64encode
 from crypto.ids import ALGORITHM_ED25519, key_id
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key
-from journeys.days import birthday, check_zone, day_in, today
+from journeys.days import TEEN_YEARS, acts_at_all, birthday, check_zone, day_in, today
 from journeys.errors import RecordsError
 from ledger.directory import Patient
 from ledger.times import format_time
 from people.reserving import Subject
 
-TEEN_YEARS = 12
 CUSTODY = {"hospital_system": "system"}
 """A system's key is kept by the system; every other new key here is on its owner's device."""
 JOINING = {
@@ -45,7 +44,7 @@ class NewPatient:
     account: str
     name: str
     birth_date: date | None
-    """None: of age."""
+    """None: of age, unless `born` says otherwise."""
     deceased: bool
     key: SigningKey | None
     identifier: str = ""
@@ -194,6 +193,8 @@ def _register(
 ) -> list[tuple[str, int]]:
     """The patients' ids and the entries of `patient.registered`; of one patient all or nothing."""
     now = client.now()
+    for p in patients:
+        _check_claimable(p, now)
     events_ids = [new_id("ev", now) for _ in patients]
     subjects = [
         subject
@@ -204,13 +205,13 @@ def _register(
         )
     ]
     made = client.reserve(actor, subjects)[::2]
-    local = today_at(client, actor) if any(p.birth_date for p in patients) else None
+    local = today_at(client, actor) if any(map(_birth, patients)) else None
     events = []
     for p, event_id, reserved in zip(patients, events_ids, made, strict=True):
         if reserved.known:
             raise RecordsError(f"{p.identifier} already identifies {reserved.id}")
         body = {"account": p.account, "patient": reserved.id, "purpose": "TREAT", **reserved.sealed}
-        body |= ages(client, p.birth_date, local) | ({"deceased": True} if p.deceased else {})
+        body |= ages(client, _birth(p), local) | ({"deceased": True} if p.deceased else {})
         stream = f"patient/{reserved.id}"
         body |= {"claim": b64encode(p.claim)} if p.claim else {}
         event = actor.event("patient.registered", stream, body, now, event_id)
@@ -220,6 +221,24 @@ def _register(
     stood = client.append(actor, events, atomic=len(patients) == 1 and len(events) > 1)
     seqs = [one.seq for one in stood if one.event["type"] == "patient.registered"]
     return [(one.id, seq) for one, seq in zip(made, seqs, strict=True)]
+
+
+def _birth(new: NewPatient) -> date | None:
+    """The birth date, as far as it is known: it says the age, and to whoever claims whether they know it."""
+    return new.birth_date or (date.fromisoformat(new.born) if new.born else None)
+
+
+def _check_claimable(new: NewPatient, now: int) -> None:
+    """Raises RecordsError for a claim code of who is too young for it, or of whom that isn't known."""
+    if not new.claim:
+        return
+    birth = _birth(new)
+    if birth is None:
+        raise RecordsError("a claim code needs the birth date: who claims the chart has to know it")
+    if not acts_at_all(birth, now):
+        raise RecordsError(
+            f"nobody claims the chart of a patient under {TEEN_YEARS}: register without a claim code"
+        )
 
 
 def register_key(

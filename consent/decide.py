@@ -174,7 +174,7 @@ def _role(request: Request, facts: Facts, policy: Policy) -> Decision | None:
 
 
 def _state(request: Request, facts: Facts, policy: Policy) -> Decision | None:
-    """S2: charts that nobody has claimed yet, shredded and retracted records, and the dead."""
+    """S2: charts that nobody has claimed yet, or may claim yet, shredded and retracted records, and the dead."""
     record, patient = request.record, facts.patient
     if patient is not None and patient.offered and _is_patient(request, patient):
         # Whoever has the keys of the account that was registered for somebody isn't shown to be them.
@@ -189,7 +189,18 @@ def _state(request: Request, facts: Facts, policy: Policy) -> Decision | None:
     anew = request.action == "grant" or (request.role == "person" and request.step == CLAIM)
     if anew and patient is not None and patient.deceased:
         return Decision("deny", "S2", (patient.deceased,), "deceased")
+    if patient is not None and request.now < patient.teen_from and _hands_over(request, facts):
+        return Decision("deny", "S2", (patient.seq,), "minor")
     return None
+
+
+def _hands_over(request: Request, facts: Facts) -> bool:
+    """Whether it would make somebody the patient, if the patient were old enough. Whoever else asks isn't told the age."""
+    if request.action != "register" or request.on_behalf_of:
+        return False
+    if request.step == OFFER:
+        return _registers(request, facts)
+    return request.step == CLAIM and _claiming(request, facts) is not None
 
 
 def _assurance(request: Request, facts: Facts, policy: Policy) -> Decision | None:

@@ -24,6 +24,7 @@ WORDS = {
     "retracted": "the record was retracted by those who wrote it",
     "legal_hold": "the record is kept for a court",
     "unclaimed": "the chart waits for the patient to claim it, and until then nobody acts as the patient",
+    "minor": "nobody claims the chart of a patient who is not old enough to act in it",
     "deceased": "nothing new can be granted in the name of the dead",
     "step_up": "this needs a stronger sign-in, or a key of one's own",
     "excluded": "the patient has excluded this person, hospital or group",
@@ -170,6 +171,10 @@ def _changes(
         return (f"the patient would have to lift the exclusion of entry {decision.basis[0]}",)
     if reason == "unclaimed":
         return ("the patient would have to claim the chart with the code of the hospital's letter",)
+    if reason == "minor" and facts.patient is not None:
+        return (
+            f"the patient would have to reach the age for it, on {format_time(facts.patient.teen_from)}",
+        )
     if reason == "emergency_needed":
         return ("a doctor would have to declare an emergency for this patient",)
     if reason == "no_consent":

@@ -46,6 +46,8 @@ class Summary:
     """References that point nowhere; kept as they are."""
     patients: int = 0
     """Registered by this import."""
+    unlettered: int = 0
+    """Of them, those who got no claim code though codes were asked for: too young, or of unknown age."""
     patients_known: int = 0
     """Times that a known patient was met."""
     encounters: int = 0

@@ -56,7 +56,7 @@ class Options:
     dry: bool = False
     """Say what would happen and write nothing to the ledger."""
     claim_codes: Path | None = None
-    """A folder for letters with claim codes, one for each patient who is registered; None: nobody gets one."""
+    """A folder for letters with claim codes, one for each patient who is registered and old enough; None: nobody gets one."""
     report: Path | None = None
     """A folder for the lists of what was rejected and corrected; None keeps no lists."""
 
@@ -109,8 +109,8 @@ class _Import:
             today_at(LocalClient(ledger), actor),
         )
         folder = None if options.dry else options.claim_codes
-        letters = None if folder is None else Letters(ledger, folder)
-        self._charts = Charts(ledger, actor, options.dry, letters)
+        self._letters = None if folder is None else Letters(ledger, folder)
+        self._charts = Charts(ledger, actor, options.dry, self._letters)
         self._filing = Filing(ledger, actor, options.dry)
         self._index = index
         self._files = self._done = 0
@@ -142,6 +142,7 @@ class _Import:
             for findings, drafts in mended.read(path):
                 self._take(partial(_constant, findings), drafts)
             self._step("importing")
+        self._book.summary.unlettered = self._letters.young if self._letters else 0
 
     def _aside(self, aside: Sequence[Aside]) -> None:
         """Tell what is not read: each name is a unit. RecordsError for a folder that cannot be entered."""

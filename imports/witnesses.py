@@ -3,8 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
-from client.registering import TEEN_YEARS
-from journeys.days import birthday, today
+from journeys.days import TEEN_YEARS, birthday, today
 from ledger.directory import Patient
 from people.comparing import BIRTH, Verdict, compare
 from people.demographics import Demographics, Traits

@@ -8,6 +8,8 @@ from ledger.errors import Refused
 from ledger.event import Event
 from ledger.times import format_time
 
+TEEN_YEARS = 12
+"""At what age patients begin to act in their own chart: `teen_from` is that birthday."""
 UTC_NAMES = frozenset({"Etc/UTC", "UTC"})
 """Known even where the machine has no time zone database."""
 
@@ -54,6 +56,11 @@ def birthday(birth: date, years: int) -> date:
         return birth.replace(year=birth.year + years)
     except ValueError:
         return date(birth.year + years, 3, 1)
+
+
+def acts_at_all(birth: date, now: int) -> bool:
+    """Whether who was born then is at `now` (Unix ms) old enough to act in their own chart, of age or not yet."""
+    return birthday(birth, TEEN_YEARS) <= today(now)
 
 
 def minute_in(zone_name: str, when: int) -> str:

@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 
 from journeys.sealing import object_key
-from ledger.directory import Account, Group, Hospital, Member
+from ledger.directory import (
+    Account,
+    DoctorApplication,
+    Group,
+    Hospital,
+    HospitalApplication,
+    Member,
+)
 from storage.evidence import ask_keeper, of_entries
 from storage.keytable import with_object_key
 from storage.ledger import Ledger
@@ -18,7 +25,10 @@ def hospital_names(ledger: Ledger, hospitals: Sequence[str]) -> dict[str, str]:
 
 
 def staff_names(ledger: Ledger, accounts: Sequence[str]) -> dict[str, str]:
-    """The names of those accounts that work or worked at a hospital and have one."""
+    """The names of those accounts that work or worked at a hospital and have one.
+
+    Of those who registered alone, only if they asked for a role there: a hospital's appointing them tells nobody who they are.
+    """
     return {account: name for account in accounts if (name := _person(ledger, account))}
 
 
@@ -38,6 +48,18 @@ def group_name(ledger: Ledger, group: Group) -> str:
         ),
     )
     return _keep(ledger, group.group, name)
+
+
+def applied_names(ledger: Ledger, applied: HospitalApplication) -> tuple[str, str]:
+    """What whoever applied for a hospital calls it, and the contact; for the operator, the name for the applicant too."""
+    shown = of_entries(ledger, applied.seq)
+    key = object_key(ledger.keys, applied.hospital, applied.hospital)
+    name, contact = with_object_key(
+        ledger.keys,
+        key,
+        lambda found: ask_keeper(ledger, shown, lambda e: ledger.keeper.applied(e, found)),
+    )
+    return name, contact
 
 
 def applicant_name(ledger: Ledger, account: str, applied: int) -> str:
@@ -60,9 +82,12 @@ def _hospital(ledger: Ledger, hospital: str) -> str:
     row = ledger.row(Hospital, hospital)
     if row is None:
         return ""
-    name = str(ledger.entry(row.seq).event.body["name"])
-    # Until it is approved the name is what the applicant says; then it is the operator's.
-    return _keep(ledger, hospital, name) if row.active else name
+    event = ledger.entry(row.seq).event
+    if (
+        event.type.name != "hospital.approved"
+    ):  # what an applicant calls it is sealed, and not public
+        return ""
+    return _keep(ledger, hospital, str(event.body["name"]))
 
 
 def _person(ledger: Ledger, account: str) -> str:
@@ -73,7 +98,20 @@ def _person(ledger: Ledger, account: str) -> str:
     if row is None or not roles or not _named(ledger, row):
         return ""
     # Whichever role: having left doesn't take the name out of what was done.
-    return _keep(ledger, account, _opened(ledger, account, row.seq, roles[0].seq))
+    joined = roles[0].seq if row.registrar != "service" else _asked(ledger, roles)
+    return _keep(ledger, account, _opened(ledger, account, row.seq, joined)) if joined else ""
+
+
+def _asked(ledger: Ledger, roles: Sequence[Member]) -> int:
+    """The entry by which an account asked for one of its roles itself; 0 where it never did."""
+    for member in roles:
+        doctor = ledger.row(DoctorApplication, member.account, member.hospital)
+        hospital = ledger.row(HospitalApplication, member.hospital)
+        if doctor is not None:
+            return doctor.seq
+        if hospital is not None and hospital.account == member.account:
+            return hospital.seq
+    return 0
 
 
 def _named(ledger: Ledger, row: Account) -> bool:

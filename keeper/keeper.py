@@ -60,7 +60,9 @@ from ledger.releases import (
     texts_given,
 )
 
-STAFF_EVENTS = frozenset({"admin.appointed", "doctor.applied", "doctor.approved", "system.added"})
+ASKING_EVENTS = frozenset({"doctor.applied", "hospital.applied"})
+"""By which their author asks for a role at a hospital."""
+STAFF_EVENTS = ASKING_EVENTS | {"admin.appointed", "doctor.approved", "system.added"}
 """What makes an account's name one that is opened: whoever applies to a hospital is to be known there."""
 KEY_ENTRIES_CACHED = 4_096
 _ROOT_CHECK = "root"
@@ -331,7 +333,8 @@ class KeyKeeper:
         """The name of somebody who works or worked at a hospital, or applied to one.
 
         `evidence`: the receipts of the account's entry and of one that gave it a role at a hospital, or by which it asked
-        for one; `key`: the account's object key. Raises KeeperRefused.
+        for one; of an account that registered alone, one by which it asked: else a hospital could learn anybody's name by
+        appointing them. `key`: the account's object key. Raises KeeperRefused.
         """
         try:
             stood = self._stood(evidence, 2)
@@ -341,7 +344,10 @@ class KeyKeeper:
             if account.type.name != "account.registered" or role.type.name not in STAFF_EVENTS:
                 raise KeeperRefused(f"got {account.type.name} and {role.type.name}, not of staff")
             named = account.body["account"]
-            if (role.body["account"], key.subject, key.name) != (named, named, named):
+            if account.role == "service" and role.type.name not in ASKING_EVENTS:
+                raise KeeperRefused(f"{named} registered alone and didn't ask for a role here")
+            asked = role.actor if role.type.name in ASKING_EVENTS else role.body["account"]
+            if (asked, key.subject, key.name) != (named, named, named):
                 raise KeeperRefused("the receipts and the key are not of one account")
             name = wraps.field_name(account.stream, named, account.id, "name")
             return wraps.open_field(self._object(key), name, account.body["name"])
@@ -372,8 +378,8 @@ class KeyKeeper:
         except (LedgerError, CryptoError, LookupError) as error:
             raise KeeperRefused(f"the name can't be opened: {error}") from error
 
-    def contact(self, evidence: Evidence, key: Wrapped) -> str | Conflict:
-        """The contact that a hospital's application holds.
+    def applied(self, evidence: Evidence, key: Wrapped) -> list[str] | Conflict:
+        """The name and the contact that a hospital's application holds.
 
         `evidence`: the receipt of the application; `key`: the hospital's object key. Raises KeeperRefused.
         """
@@ -390,10 +396,17 @@ class KeyKeeper:
                 raise KeeperRefused(
                     f"got {event.type.name} and the key of {key.name}, not a hospital's application"
                 )
-            name = wraps.field_name(event.stream, key.name, event.id, "contact")
-            return wraps.open_field(self._object(key), name, event.body["contact"])
+            opened = self._object(key)
+            return [
+                wraps.open_field(
+                    opened,
+                    wraps.field_name(event.stream, key.name, event.id, field),
+                    event.body[field],
+                )
+                for field in ("name", "contact")
+            ]
         except (LedgerError, CryptoError, LookupError) as error:
-            raise KeeperRefused(f"the contact can't be opened: {error}") from error
+            raise KeeperRefused(f"the application can't be opened: {error}") from error
 
     # Renewing KEKs: wraps go in and wraps come out. Older versions open until they are destroyed.
 

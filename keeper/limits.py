@@ -119,7 +119,7 @@ _AMOUNTS: Mapping[str, Callable[..., Iterator[Amount]]] = {
     "open_fields": _open_fields,
     "staff_name": _evidence,
     "group_name": _evidence,
-    "contact": _evidence,
+    "applied": _evidence,
     "versions": _subjects,
     "advance": _subjects,
     "renew": _renew,

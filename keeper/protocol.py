@@ -198,8 +198,8 @@ class Keeper(Protocol):
         """The name of a hospital's group."""
         ...
 
-    def contact(self, evidence: Evidence, key: Wrapped) -> str | Conflict:
-        """The contact that a hospital's application holds."""
+    def applied(self, evidence: Evidence, key: Wrapped) -> list[str] | Conflict:
+        """The name and the contact that a hospital's application holds."""
         ...
 
     def versions(self, subjects: Sequence[str]) -> dict[str, list[int]]:

@@ -98,9 +98,9 @@ class RemoteKeeper:
         found: str | Conflict = self._ask("group_name", evidence, key)
         return found
 
-    def contact(self, evidence: Evidence, key: Wrapped) -> str | Conflict:
-        """The contact that a hospital's application holds."""
-        found: str | Conflict = self._ask("contact", evidence, key)
+    def applied(self, evidence: Evidence, key: Wrapped) -> list[str] | Conflict:
+        """The name and the contact that a hospital's application holds."""
+        found: list[str] | Conflict = self._ask("applied", evidence, key)
         return found
 
     def versions(self, subjects: Sequence[str]) -> dict[str, list[int]]:

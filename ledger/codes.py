@@ -82,6 +82,8 @@ PURPOSE = code(*PURPOSES)
 PROFESSION, REASON = code(*PROFESSIONS), code(*DECLINED)
 PATIENT, HOSPITAL, ACCOUNT, RECORD = id_of("pt"), id_of("hs"), id_of("ac"), id_of("rc")
 BLOB, GRANT, EPISODE, GROUP = id_of("bl"), id_of("gr"), id_of("ep"), id_of("gp")
+APPLICATION = id_of("ev")
+"""An application as a doctor: the id of the event that applied."""
 READER = id_of("ac", "gp", "hs")
 """Who may be granted or excluded: a person, a group, a hospital."""
 LABEL = id_of("l")

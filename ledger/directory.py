@@ -106,6 +106,8 @@ class DoctorApplication(NamedTuple):
     account: str
     hospital: str
     seq: int
+    application: str
+    """The id of the event that applied."""
     profession: str
     """As applied for."""
     state: str

@@ -1,12 +1,12 @@
 """Who applied, and what came of it: for the hospital's admins, for the operator, and for whoever applied."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
 
 from identity.actors import Caller
-from journeys.errors import Forbidden
-from journeys.names import applicant_name, hospital_names, staff_names
-from journeys.sealing import object_key
+from journeys.errors import Forbidden, NotThere, RecordsError
+from journeys.names import applicant_name, applied_names, hospital_names, staff_names
 from ledger.directory import (
     DoctorApplication,
     Group,
@@ -17,13 +17,13 @@ from ledger.directory import (
 )
 from ledger.times import format_time
 from people.hospitals import zone_of
-from storage.evidence import ask_keeper, of_entries
-from storage.keytable import with_object_key
 from storage.ledger import Ledger
 
-LISTED = 500
-"""Most doctors or hospitals that one list shows, the longest in their state first: each has a name to be opened."""
+LISTED = 200
+"""Most doctors or hospitals on one page of a list, the longest in their state first: each has a name to be opened."""
 DOCTOR_STATES = ("pending", "approved", "declined", "suspended", "ended")
+SEQ_DIGITS = 16
+"""Most digits of an entry's number."""
 UNNAMED = "physician"
 """The profession of an approval that names none."""
 HOSPITAL_STATES = ("pending", "approved", "declined", "suspended")
@@ -49,14 +49,17 @@ class DoctorStanding:
     """Why it was declined, a code of `ledger.codes.DECLINED`; else empty."""
     seq: int
     """The entry that applied, approved or declined, whichever came last."""
+    application: str = ""
+    """The id of the application that waits, or was declined; empty in other states."""
 
 
 @dataclass(frozen=True)
 class HospitalStanding:
-    """A hospital, and who applied for it."""
+    """A hospital, and who applied for it. Its id is the application's, too."""
 
     hospital: str
     name: str
+    """Until it is approved, what whoever applied calls it."""
     time_zone: str
     state: str
     """One of HOSPITAL_STATES."""
@@ -78,43 +81,94 @@ class OwnApplications:
 
 @dataclass(frozen=True)
 class Doctors:
-    """A list of doctors."""
+    """A page of a list of doctors."""
 
     doctors: tuple[DoctorStanding, ...]
+    next: int = 0
+    """After which entry the next page begins; 0 on the last one."""
 
 
 @dataclass(frozen=True)
 class Hospitals:
-    """A list of hospitals."""
+    """A page of a list of hospitals."""
 
     hospitals: tuple[HospitalStanding, ...]
+    next: int = 0
+    """After which entry the next page begins; 0 on the last one."""
 
 
-def doctors_of(ledger: Ledger, caller: Caller, hospital: str, state: str = "") -> Doctors:
-    """A hospital's doctors and applicants in a state (empty: in any), for its admins; raises Forbidden."""
-    if (caller.role, caller.hospital) != ("hospital_admin", hospital):
-        raise Forbidden(f"the doctors and applicants of {hospital} are listed for its admins alone")
+def doctors_of(
+    ledger: Ledger, caller: Caller, hospital: str, state: str = "", after: str = ""
+) -> Doctors:
+    """A hospital's doctors and applicants in a state (empty: in any), for its admins, a page of LISTED.
+
+    `after`: `next` of the page before. Raises Forbidden and RecordsError.
+    """
+    _check_own(caller, hospital)
     members = [m for m in ledger.rows(Member, "hospital", hospital) if m.role == "doctor"]
     applied = ledger.rows(DoctorApplication, "hospital", hospital)
-    found = [
-        one for one in _standings(ledger, members, applied) if state in ("", one.state)
-    ][:LISTED]  # fmt: skip
-    return Doctors(tuple(_named(ledger, one) for one in found))
+    standings = _standings(ledger, members, applied)
+    page, following = _page([one for one in standings if state in ("", one.state)], after)
+    return Doctors(tuple(_named(ledger, one) for one in page), following)
 
 
-def hospitals_in(ledger: Ledger, caller: Caller, state: str = "") -> Hospitals:
-    """The hospitals in a state (empty: in any), for the operator; raises Forbidden."""
-    if caller.role != "operator":
-        raise Forbidden(f"got the role {caller.role}; hospitals are listed for the operator alone")
+def doctor_of(ledger: Ledger, caller: Caller, hospital: str, account: str) -> DoctorStanding:
+    """How one account stands at a hospital as a doctor, for its admins; raises Forbidden and NotThere."""
+    _check_own(caller, hospital)
+    member = ledger.row(Member, account, "doctor", hospital)
+    applied = ledger.row(DoctorApplication, account, hospital)
+    if member is None and applied is None:
+        raise NotThere(f"{account} is no doctor of {hospital}, and never applied there")
+    return _named(ledger, _standing(member, applied, ledger.clock()))
+
+
+def hospitals_in(ledger: Ledger, caller: Caller, state: str = "", after: str = "") -> Hospitals:
+    """The hospitals in a state (empty: in any), for the operator, a page of LISTED.
+
+    `after`: `next` of the page before. Raises Forbidden and RecordsError.
+    """
+    _check_operator(caller)
     rows = [*ledger.rows(Hospital, "active", True), *ledger.rows(Hospital, "active", False)]
-    found = []
-    for row in sorted(rows, key=lambda row: row.seq):
-        applied = ledger.row(HospitalApplication, row.hospital)
-        if state in ("", _hospital_state(row, applied)):
-            found.append(_hospital(ledger, row, applied, True))
-        if len(found) == LISTED:
-            break
-    return Hospitals(tuple(found))
+    known = [_Known(row, ledger.row(HospitalApplication, row.hospital)) for row in rows]
+    known.sort(key=lambda one: one.seq)
+    page, following = _page([one for one in known if state in ("", one.state)], after)
+    return Hospitals(tuple(_hospital(ledger, one, True) for one in page), following)
+
+
+def hospital_application(ledger: Ledger, caller: Caller, hospital: str) -> HospitalStanding:
+    """How one hospital stands, and who applied for it, for the operator; raises Forbidden and NotThere."""
+    _check_operator(caller)
+    row = ledger.row(Hospital, hospital)
+    if row is None:
+        raise NotThere(f"there is no hospital {hospital}, and no application for it")
+    return _hospital(ledger, _Known(row, ledger.row(HospitalApplication, hospital)), True)
+
+
+def _check_own(caller: Caller, hospital: str) -> None:
+    if (caller.role, caller.hospital) != ("hospital_admin", hospital):
+        raise Forbidden(f"the doctors and applicants of {hospital} are shown to its admins alone")
+
+
+def _check_operator(caller: Caller) -> None:
+    if caller.role != "operator":
+        raise Forbidden(f"got the role {caller.role}; this is shown to the operator alone")
+
+
+class _Placed(Protocol):
+    @property
+    def seq(self) -> int: ...
+
+
+P = TypeVar("P", bound=_Placed)
+
+
+def _page(found: Sequence[P], after: str) -> tuple[Sequence[P], int]:
+    """Those after an entry, at most LISTED, and after which the next page begins; `found` by their entries."""
+    if not (after == "" or (after.isascii() and after.isdigit() and len(after) <= SEQ_DIGITS)):
+        raise RecordsError(f"got after={after[:40]!r}, expected the `next` of the page before")
+    rest = [one for one in found if one.seq > int(after or -1)]
+    page = rest[:LISTED]
+    return page, page[-1].seq if len(rest) > LISTED else 0
 
 
 def own_applications(ledger: Ledger, caller: Caller) -> OwnApplications:
@@ -129,7 +183,7 @@ def own_applications(ledger: Ledger, caller: Caller) -> OwnApplications:
     ):
         row = ledger.row(Hospital, one.hospital)
         if row is not None:
-            hospitals.append(_hospital(ledger, row, one, False))
+            hospitals.append(_hospital(ledger, _Known(row, one), False))
     doctor = tuple(replace(one, name=names.get(one.hospital, "")) for one in standings)
     return OwnApplications(doctor, tuple(hospitals))
 
@@ -152,7 +206,7 @@ def _standing(member: Member | None, applied: DoctorApplication | None, now: int
     ):
         return DoctorStanding(
             applied.account, applied.hospital, "", applied.state, applied.profession, (), "",
-            applied.reason, applied.decided or applied.seq,
+            applied.reason, applied.decided or applied.seq, applied.application,
         )  # fmt: skip
     assert member is not None
     state = "suspended" if member.suspended else "approved" if member.holds(now) else "ended"
@@ -177,33 +231,45 @@ def _groups(ledger: Ledger, account: str, hospital: str) -> tuple[str, ...]:
     return tuple(row.group for row in rows if row is not None and row.hospital == hospital)
 
 
-def _hospital(
-    ledger: Ledger, row: Hospital, applied: HospitalApplication | None, contact: bool
-) -> HospitalStanding:
-    """`contact`: whether to open it, where somebody applied."""
+@dataclass(frozen=True)
+class _Known:
+    """A hospital with its application, if there was one."""
+
+    row: Hospital
+    applied: HospitalApplication | None
+
+    @property
+    def state(self) -> str:
+        if self.row.active:
+            return "approved"
+        return "suspended" if self.approved else str(self.applied and self.applied.state)
+
+    @property
+    def approved(self) -> bool:
+        """Whether it ever was."""
+        return self.row.active or self.applied is None or self.applied.state == "approved"
+
+    @property
+    def seq(self) -> int:
+        """The entry that applied, approved or declined, whichever came last."""
+        return max(self.row.seq, self.applied.decided if self.applied else 0)
+
+
+def _hospital(ledger: Ledger, known: _Known, contact: bool) -> HospitalStanding:
+    """`contact`: whether to show it, where somebody applied."""
+    row, applied = known.row, known.applied
+    name, reached = "", ""
+    if applied is not None and (contact or not known.approved):
+        name, reached = applied_names(ledger, applied)
+    if known.approved:
+        name = hospital_names(ledger, [row.hospital]).get(row.hospital, "")
     return HospitalStanding(
         row.hospital,
-        hospital_names(ledger, [row.hospital]).get(row.hospital, ""),
+        name,
         zone_of(ledger, row.hospital),
-        _hospital_state(row, applied),
+        known.state,
         "" if applied is None else applied.account,
-        _contact(ledger, applied) if contact and applied is not None else "",
+        reached if contact else "",
         "" if applied is None else applied.reason,
-        max(row.seq, 0 if applied is None else applied.decided),
-    )
-
-
-def _hospital_state(row: Hospital, applied: HospitalApplication | None) -> str:
-    if row.active:
-        return "approved"
-    return "suspended" if applied is None or applied.state == "approved" else applied.state
-
-
-def _contact(ledger: Ledger, applied: HospitalApplication) -> str:
-    shown = of_entries(ledger, applied.seq)
-    key = object_key(ledger.keys, applied.hospital, applied.hospital)
-    return with_object_key(
-        ledger.keys,
-        key,
-        lambda found: ask_keeper(ledger, shown, lambda e: ledger.keeper.contact(e, found)),
+        known.seq,
     )

@@ -1,12 +1,14 @@
 """Claiming a chart: the code proves it in the log, the birth date is asked beside it, and guesses have to wait.
 
 A birth date never stands in the log, nor in clear outside it: what the hospital said of it lies there as keyed hashes of
-that patient alone (`Identifiers.trait`). Where nothing was said, the letter with the code is all that is asked.
+that patient alone (`Identifiers.trait`). Where nothing was said nobody claims: a finder of the letter would need no more,
+and nobody could tell whether the patient is old enough to act in the chart.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import date
 from functools import partial
 
 import orjson
@@ -16,6 +18,7 @@ from crypto.errors import CryptoError
 from crypto.signing import verify
 from crypto.texts import counted
 from journeys.appending import appended
+from journeys.days import TEEN_YEARS, acts_at_all
 from journeys.errors import AccessDenied, NotClaimed, TooManyTries
 from ledger.directory import Key, Patient
 from ledger.errors import Refused
@@ -40,6 +43,8 @@ CLAIM_LONGEST_WAIT_MS = 86_400_000
 """So nobody is locked out for good; a new code from the hospital begins anew at once."""
 CLAIM_FORGOTTEN_MS = 7 * 86_400_000
 """After how long without a try the failed ones are forgotten."""
+NOBODYS_CLAIM = bytes.fromhex("3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29")
+"""A valid public key, of the seed of 32 zero bytes: where no code is offered, checking a proof takes as long."""
 _KIND = "claim-tries"
 _REFUSED = (
     "the claim was not accepted: compare patient, code and birth date with the letter. A code counts once, and "
@@ -86,6 +91,7 @@ def offer_claim(ledger: Ledger, proposal: Proposal, born: str) -> CommittedBatch
         raise Refused("stream", f"got {event.type.name}, expected claim.offered")
     if born:
         check_birth(born)
+    _check_dated(ledger, event, born)
     committed = ledger.submit([proposal]).result()
     fresh = appended(committed.outcomes[0]).fresh
     patient = ledger.row(Patient, event.subject)
@@ -93,6 +99,29 @@ def offer_claim(ledger: Ledger, proposal: Proposal, born: str) -> CommittedBatch
     if born and fresh and patient is not None and patient.hospital == event.hospital:
         keep_birth(ledger, event.subject, born)
     return committed
+
+
+def _check_dated(ledger: Ledger, event: Event, born: str) -> None:
+    """A code without a second fact would claim nothing, nor one of a child whom the log has as of age; raises Refused."""
+    patient = ledger.row(Patient, event.subject)
+    if patient is None or not event.hospital:
+        return
+    registers = patient.hospital == event.hospital
+    keeps = any(r.hospital == event.hospital for r in ledger.records_of(patient.patient))
+    if not (registers or keeps):
+        return  # the log denies it, and they are told nothing of the patient
+    if born and not acts_at_all(date.fromisoformat(born), ledger.clock()):
+        raise Refused("conflict", f"nobody claims the chart of a patient under {TEEN_YEARS}")
+    kept = ledger.identifiers.witness(patient.patient)
+    if not ((kept and read(kept.traits).year) or (born and registers)):
+        how = (
+            "give it (born)"
+            if registers
+            else "the hospital that registered the patient gives it, with an offer"
+        )
+        raise Refused(
+            "conflict", f"no birth date of the patient is known, which a claim must state: {how}"
+        )
 
 
 def _append(ledger: Ledger, proposal: Proposal) -> CommittedBatch:
@@ -118,7 +147,8 @@ def keep_birth(ledger: Ledger, patient: str, born: str) -> None:
 def _check_own_key(ledger: Ledger, proposal: Proposal) -> None:
     """The claim is signed by a key of its actor that counts, or it is nobody's try; raises Refused."""
     key = ledger.row(Key, proposal.sig.key)
-    if key is None or key.account != proposal.event.actor or not key_counts(key, ledger.clock()):
+    now = max(ledger.clock(), ledger.head().time)
+    if key is None or key.account != proposal.event.actor or not key_counts(key, now):
         raise Refused(
             "key",
             f"got the key {proposal.sig.key}, which is no key of {proposal.event.actor} that counts",
@@ -136,24 +166,29 @@ def _stands(ledger: Ledger, event: Event) -> bool:
     )
 
 
+def checked_key(patient: Patient | None) -> bytes:
+    """The public key that a proof is checked under: the code's, or where none is offered one that takes as long."""
+    return patient.claim if patient is not None and patient.offered else NOBODYS_CLAIM
+
+
 def _proves(ledger: Ledger, event: Event, patient: Patient | None) -> bool:
     """Whether the code's signature fits, as the log will check again."""
-    public = patient.claim if patient is not None and patient.offered else bytes(32)
     message = claim_message(ledger.origin, event.subject, event.body["account"])
     try:
-        verify(public, b64decode(event.body["proof"], 64), message)
+        verify(checked_key(patient), b64decode(event.body["proof"], 64), message)
     except CryptoError:
         return False
     return patient is not None and bool(patient.offered)
 
 
 def _born(ledger: Ledger, patient: str, born: str) -> bool:
-    """Whether the birth date agrees with all that is kept of it; of whom nothing is, any does."""
+    """Whether the birth date agrees with all that is kept of it, of whom nothing is none; and is old enough to claim."""
     kept = ledger.identifiers.witness(patient)
     known = read(kept.traits) if kept else Traits()
     said = hashed(ledger.identifiers, patient, Demographics(birth=born))
     pairs = ((known.day, said.day), (known.month, said.month), (known.year, said.year))
-    return all(not was or was == now for was, now in pairs)
+    agrees = bool(known.year) and all(not was or was == now for was, now in pairs)
+    return agrees and acts_at_all(date.fromisoformat(born), ledger.clock())
 
 
 def _names(event: Event, patient: Patient | None, address: str) -> dict[str, int]:

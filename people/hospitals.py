@@ -131,10 +131,13 @@ def holder_of(ledger: Ledger, caller: Caller, account: str) -> Holder:
     members = sorted(ledger.rows(Member, "account", account), key=lambda member: member.seq)
     now = ledger.clock()
     roles = [Role(m.role, m.hospital, m.holds(now) and _runs(ledger, m.hospital)) for m in members]
-    for chart in ledger.rows(Patient, "account", account):
-        if account == caller.account or (chart.hospital and chart.hospital == caller.hospital):
-            roles.append(Role("patient", "", chart.is_of(account)))
-            break
+    shown = [
+        chart
+        for chart in ledger.rows(Patient, "account", account)
+        if account == caller.account or (chart.hospital and chart.hospital == caller.hospital)
+    ]
+    if shown:
+        roles.append(Role("patient", "", any(chart.is_of(account) for chart in shown)))
     return Holder(account, staff_names(ledger, [account]).get(account, ""), tuple(roles))
 
 

@@ -7,13 +7,15 @@ from datetime import date
 import orjson
 
 from crypto.ids import is_id
+from crypto.texts import is_printable, printable
 from identity.actors import Caller
 from journeys.errors import Forbidden, OverQuota, RecordsError
 from journeys.labelling import HOUR_MS
 from journeys.sealing import check_texts, reserve, seal
 from keeper.protocol import KeyRequest, Wrapped
 from ledger.directory import Account, Group, Hospital, Patient
-from ledger.errors import Refused
+from ledger.errors import EventError, Refused
+from ledger.schema import PUBLIC_NAME
 from storage.keytable import LABEL_KEY
 from storage.ledger import Ledger
 from storage.reader import LogReader
@@ -136,6 +138,20 @@ def _check_subject(ledger: LogReader, caller: Caller, subject: Subject) -> None:
     if subject.identifier.startswith("#"):  # kept for numbers without a system
         raise RecordsError(f"got {subject.identifier[:40]!r}, expected <system>|<value>")
     check_texts(subject.texts)
+    if kind == "hs" and "name" in subject.texts:
+        _check_public(subject.texts["name"])
+
+
+def _check_public(name: str) -> None:
+    """Raises RecordsError for what no hospital could be approved as; once it is sealed nobody can tell any more."""
+    try:
+        PUBLIC_NAME.check()(name, "name")
+    except EventError as error:
+        raise RecordsError(str(error)) from error
+    if not is_printable(name):
+        raise RecordsError(
+            f"got the name {printable(name)!r}, expected one that shows as what it is"
+        )
 
 
 def check_birth(birth: str) -> None:

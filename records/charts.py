@@ -76,7 +76,7 @@ class Me:
 def me(ledger: Ledger, caller: Caller) -> Me:
     """The caller's account, hospital and role, and the charts whose patient they are."""
     charts = ledger.rows(Patient, "account", caller.account)
-    patients = tuple(sorted(chart.patient for chart in charts))
+    patients = tuple(sorted(chart.patient for chart in charts if chart.is_of(caller.account)))
     return Me(caller.account, caller.hospital, patients, caller.role)
 
 

@@ -86,9 +86,7 @@ def _check_name(event: Event) -> None:
 
     For what comes in alone: the registry's pattern takes more, and older entries may hold it.
     """
-    if event.type.name in ("hospital.applied", "hospital.approved") and not is_printable(
-        event.body["name"]
-    ):
+    if event.type.name == "hospital.approved" and not is_printable(event.body["name"]):
         name = printable(event.body["name"])
         raise Refused(
             "malformed",

@@ -25,6 +25,12 @@ Whom = Annotated[
         help="A doctor's account ac_… (as the hospital's admin), or a hospital hs_… (as the operator).",
     ),
 ]
+Application = Annotated[
+    str,
+    typer.Option(
+        help="Of a doctor: the application ev_… as `account list` showed it; by default the one that waits."
+    ),
+]
 Profession = Annotated[
     str, typer.Option(help=f"One of {', '.join(PROFESSIONS)}; of doctors alone.")
 ]
@@ -108,6 +114,7 @@ def account_approve(
         int | None,
         typer.Option(min=1, help="Of a doctor: how long, from now; by default without an end."),
     ] = None,
+    application: Application = "",
     no_admin: Annotated[
         bool,
         typer.Option(
@@ -129,7 +136,7 @@ def account_approve(
             )
         else:
             end = client.now() + days * DAY_MS if days else 0
-            seq = applying.approve_doctor(client, acting, whom, profession, group, end)
+            seq = applying.approve_doctor(client, acting, whom, profession, group, end, application)
             what = f"{whom} as a {profession} at {acting.hospital}"
             fields = {"account": whom, "hospital": acting.hospital, "profession": profession}
     say(json_, fields | {"seq": seq}, f"Approved {what}: entry {seq}")
@@ -140,6 +147,7 @@ def account_decline(
     whom: Whom,
     who: As,
     reason: Annotated[str, typer.Option(help=f"Why: one of {', '.join(DECLINED)}.")],
+    application: Application = "",
     data: Data = None,
     url: Url = None,
     json_: Json = False,
@@ -149,8 +157,10 @@ def account_decline(
     if reason not in DECLINED:
         raise RecordsError(f"unknown reason {reason[:40]!r}; choose one of {', '.join(DECLINED)}")
     with at(data, url) as client:
-        decline = applying.decline_hospital if _is_hospital(whom) else applying.decline_doctor
-        seq = decline(client, acting, whom, reason)
+        if _is_hospital(whom):
+            seq = applying.decline_hospital(client, acting, whom, reason)
+        else:
+            seq = applying.decline_doctor(client, acting, whom, reason, application)
     fields = {"id": whom, "reason": reason, "seq": seq}
     say(json_, fields, f"Declined {whom}, {DECLINED[reason]}: entry {seq}")
 
@@ -203,9 +213,9 @@ def account_list(
     hospitals: tuple[HospitalStanding, ...] = ()
     with at(data, url) as client:
         if acting.role == "operator":
-            hospitals = client.hospitals(acting, state).hospitals
+            hospitals = applying.all_hospitals(client, acting, state)
         elif acting.role == "hospital_admin":
-            doctors = client.doctors(acting, acting.hospital, state).doctors
+            doctors = applying.all_doctors(client, acting, state)
         else:
             own = client.applications(acting)
             doctors = tuple(one for one in own.doctor if state in ("", one.state))
@@ -234,7 +244,8 @@ def _doctor_row(one: DoctorStanding, acting: Actor) -> str:
     whose = one.hospital if one.account == acting.account else one.account
     end = f", until {one.end[:10]}" if one.end else ""
     reason = f": {DECLINED.get(one.reason, one.reason)}" if one.reason else ""
-    return f"{whose}  {one.state:<9}  {one.name}, {one.profession}{end}{reason} (entry {one.seq})"
+    waits = f", application {one.application}" if one.state == "pending" else ""
+    return f"{whose}  {one.state:<9}  {one.name}, {one.profession}{end}{reason} (entry {one.seq}){waits}"
 
 
 def _hospital_row(one: HospitalStanding) -> str:

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from api.cli.app import WRONG, As, Data, Json, actor, app, opened, progress_console, say
 from crypto.texts import counted
 from imports.report import CORRECTIONS, REJECTS, REVIEW, Report, Summary
+from journeys.days import TEEN_YEARS
 from journeys.errors import RecordsError
 
 REASONS_SHOWN = 10
@@ -144,6 +145,10 @@ def _lines(summary: Summary, book: Report, dry: bool, size: int) -> list[str]:
         f"{summary.amendments} new versions",
         *(f"  {count:>7} {category}" for category, count in sorted(summary.records.items())),
     ]
+    if summary.unlettered:
+        lines.append(
+            f"{counted(summary.unlettered, 'patient')} without a claim letter: under {TEEN_YEARS}, or of unknown age"
+        )
     if summary.unresolved:
         lines.append(f"{summary.unresolved} references point nowhere; they are kept as they are")
     if path := book.path(CORRECTIONS):

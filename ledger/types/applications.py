@@ -1,20 +1,29 @@
 """Applications: somebody wants to be a hospital, or a doctor at one; the operator, or its admins, decide.
 
-What approves stands with what it makes: `hospital.approved` in `hospitals`, `doctor.approved` in `staff`.
+What approves stands with what it makes: `hospital.approved` in `hospitals`, `doctor.approved` in `staff`. Until then what
+an applicant calls the hospital is sealed: anybody may apply, and the log would keep for ever whatever they wrote.
 """
 
 from typing import TYPE_CHECKING
 
-from ledger.codes import ACCOUNT, HOSPITAL, PENDING_APPLICATIONS, PROFESSION, REASON, body
+from ledger.codes import (
+    ACCOUNT,
+    APPLICATION,
+    HOSPITAL,
+    PENDING_APPLICATIONS,
+    PROFESSION,
+    REASON,
+    body,
+)
 from ledger.directory import DoctorApplication, Hospital, HospitalApplication, Member
 from ledger.editions import PEOPLE
 from ledger.errors import Refused
 from ledger.rows import Look, Row, Wanted, row_named, row_of_id, rows_in
-from ledger.schema import PUBLIC_NAME, SEALED, TIME_ZONE
+from ledger.schema import SEALED, TIME_ZONE
 from ledger.types.checks import own_hospital
 from ledger.types.declaration import EventType
 from ledger.types.examples import Example
-from ledger.types.staff import decided, no_auditor
+from ledger.types.staff import check_application, decided, no_auditor
 
 if TYPE_CHECKING:
     from ledger.entry import Entry
@@ -55,7 +64,7 @@ HOSPITAL_APPLIED = EventType(
     "hospital.applied",
     "ledger",
     ("person",),
-    body(contact=SEALED, hospital=HOSPITAL, name=PUBLIC_NAME, time_zone=TIME_ZONE),
+    body(contact=SEALED, hospital=HOSPITAL, name=SEALED, time_zone=TIME_ZONE),
     since=PEOPLE,
     creates=("hospital",),
     rule=_may_apply_for,
@@ -63,7 +72,7 @@ HOSPITAL_APPLIED = EventType(
     changes=(Hospital, HospitalApplication),
     wants=_applying_for,
     example=Example("person", lambda sample: {
-        "contact": sample.sealed, "hospital": sample.id("hs"), "name": "Charité № 1",
+        "contact": sample.sealed, "hospital": sample.id("hs"), "name": sample.sealed,
         "time_zone": "Europe/Berlin",
     }),
 )  # fmt: skip
@@ -129,7 +138,7 @@ def _doctor_applied(entry: "Entry", look: Look) -> list[Row]:
     event = entry.event
     profession = event.body["profession"]
     return [DoctorApplication(
-        event.actor, event.subject, entry.link.seq, profession, "pending", 0, ""
+        event.actor, event.subject, entry.link.seq, event.id, profession, "pending", 0, ""
     )]  # fmt: skip
 
 
@@ -168,13 +177,14 @@ def _pending_doctor(event: "Event", time: int, origin: str, look: Look) -> None:
             "unknown",
             f"got {event.body['account']}, of whom no application waits at {event.subject}",
         )
+    check_application(event, look)
 
 
 DOCTOR_DECLINED = EventType(
     "doctor.declined",
     "hospital",
     ("hospital_admin",),
-    body(account=ACCOUNT, reason=REASON),
+    body(account=ACCOUNT, application=APPLICATION, reason=REASON),
     since=PEOPLE,
     rule=_pending_doctor,
     fold=lambda entry, look: decided(entry, look, "declined"),
@@ -182,6 +192,10 @@ DOCTOR_DECLINED = EventType(
     wants=lambda event: [row_named(DoctorApplication, event.body["account"], event.subject)],
     example=Example(
         "hospital_admin",
-        lambda sample: {"account": sample.account("doctor"), "reason": "not_known"},
+        lambda sample: {
+            "account": sample.account("doctor"),
+            "application": sample.id("ev"),
+            "reason": "not_known",
+        },
     ),
 )

@@ -17,7 +17,7 @@ from ledger.schema import base64_of
 from ledger.types.checks import own_stream
 from ledger.types.declaration import EventType, nothing
 from ledger.types.examples import Example
-from ledger.types.patients import CLAIM, with_claim
+from ledger.types.patients import CLAIM, old_enough, with_claim
 
 if TYPE_CHECKING:
     from ledger.entry import Entry
@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 
 
 def _own_chart(event: "Event", time: int, origin: str, look: Look) -> None:
+    """Also of a patient who is old enough: whoever checks the log without the consent rules sees it too."""
     own_stream(event, "patient")
+    patient = look.get(Patient, event.subject)
+    if patient is not None:
+        old_enough(patient.teen_from, time)
 
 
 def _may_offer(event: "Event", policy: Policy, look: Look) -> None:
@@ -96,7 +100,7 @@ def _may_claim(event: "Event", time: int, origin: str, look: Look) -> None:
     account, patient = event.body["account"], look.get(Patient, event.subject)
     if account != event.actor:
         raise Refused("claim", f"got a claim for {account} signed by {event.actor}")
-    if patient is None or not patient.offered:
+    if patient is None or not patient.offered or time < patient.teen_from:
         raise Refused("claim", NOT_CLAIMED)
     try:
         proof = b64decode(event.body["proof"], 64)

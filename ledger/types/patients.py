@@ -10,7 +10,7 @@ from ledger.errors import Refused
 from ledger.policies import Policy, edition_in_force
 from ledger.rows import Look, Row, Wanted, row_of_id
 from ledger.schema import MIDNIGHT, SEALED, Kind, base64_of
-from ledger.times import parse_time
+from ledger.times import format_time, parse_time
 from ledger.types.checks import own_stream, rising
 from ledger.types.declaration import EventType, nothing
 from ledger.types.examples import Example
@@ -58,6 +58,15 @@ def _may_register(event: "Event", time: int, origin: str, look: Look) -> None:
                 "unknown", f"got the account {body['account']}, not one the service registered"
             )
     _check_ages(event)
+    if "claim" in event.body:
+        old_enough(_ages(event.body, 0)[0], time)
+
+
+def old_enough(teen_from: int, time: int) -> None:
+    """Nobody claims the chart of a patient who may not act in it yet at `time`; both Unix ms. Raises Refused."""
+    if time < teen_from:
+        raise Refused("conflict", "a chart is claimed only once its patient is old enough to act in it: no claim "
+                      f"code before {format_time(teen_from)}")  # fmt: skip
 
 
 def _registered(entry: "Entry", look: Look) -> list[Row]:

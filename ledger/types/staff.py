@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from ledger.codes import ACCOUNT, GROUP, PROFESSION, body
+from ledger.codes import ACCOUNT, APPLICATION, GROUP, PROFESSION, body
 from ledger.directory import (
     DoctorApplication,
     Group,
@@ -221,6 +221,8 @@ def _may_approve(event: "Event", time: int, origin: str, look: Look) -> None:
     """And the department is one of the hospital's, and the end is yet to come."""
     _may_join(event, time, origin, look)
     body = event.body
+    if "application" in body:
+        check_application(event, look)
     group = look.get(Group, body["group"]) if "group" in body else None
     if "group" in body and (group is None or group.hospital != event.subject):
         raise Refused(
@@ -230,6 +232,16 @@ def _may_approve(event: "Event", time: int, origin: str, look: Look) -> None:
         raise Refused(
             "malformed", f"got the end {body['end']}, expected one after {format_time(time)}"
         )
+
+
+def check_application(event: "Event", look: Look) -> None:
+    """What is decided is the application that waits, and not one that came after whoever decides looked. Raises Refused."""
+    body = event.body
+    applied = look.get(DoctorApplication, body["account"], event.subject)
+    waits = applied.application if applied is not None and applied.state == "pending" else ""
+    if body["application"] != waits:
+        raise Refused("conflict", f"got the application {body['application']} of {body['account']}; "
+                      f"{f'{waits} waits' if waits else 'none waits'} for a decision")  # fmt: skip
 
 
 def _doctor_approved(entry: "Entry", look: Look) -> list[Row]:
@@ -300,7 +312,7 @@ DOCTOR_APPROVED = EventType(
     "doctor.approved",
     "hospital",
     ("hospital_admin",),
-    body({"end": TIME, "group": GROUP}, account=ACCOUNT, profession=PROFESSION),
+    body({"application": APPLICATION, "end": TIME, "group": GROUP}, account=ACCOUNT, profession=PROFESSION),
     v=2,
     since=PEOPLE,
     rule=_may_approve,
@@ -308,8 +320,8 @@ DOCTOR_APPROVED = EventType(
     changes=(Member, GroupMember, DoctorApplication),
     wants=_approving,
     example=Example("hospital_admin", lambda sample: {
-        "account": sample.account("doctor"), "end": TERM["end"], "group": sample.id("gp"),
-        "profession": "nurse",
+        "account": sample.account("doctor"), "application": sample.id("ev"), "end": TERM["end"],
+        "group": sample.id("gp"), "profession": "nurse",
     }),
 )  # fmt: skip
 

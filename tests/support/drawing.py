@@ -133,8 +133,8 @@ class Drawing:
     def some(self, of: Several[T], most: int) -> list[T]:
         return self.rng.sample(of, self.rng.randint(1, min(most, len(of))))
 
-    def do(self, actor: Actor, kind: str, stream: str, body: Body, v: int = 1) -> None:
-        """One more event; now and then it is sent twice, bent, for somebody else or out of turn."""
+    def do(self, actor: Actor, kind: str, stream: str, body: Body, v: int = 1) -> str:
+        """One more event; now and then it is sent twice, bent, for somebody else or out of turn. Gives its id."""
         event = actor.event(kind, stream, body, self.now, self.id("ev")) | {"v": v}
         if self.maybe(0.01):
             event["on_behalf_of"] = self.rng.choice(self.doctors or [actor]).account
@@ -145,6 +145,7 @@ class Drawing:
             self.proposals.append(self.rng.choice((sent, self.rng.choice(self.proposals))))
         if self.maybe(0.01):
             self.proposals.append(self.signed(actor, event | {"at": format_time(self.now + 1)}))
+        return str(event["id"])
 
     def signed(self, actor: Actor, event: Body, expect: int | None = None) -> Proposal:
         raw = canonical.write(event)

@@ -272,19 +272,22 @@ def _applications(history: History) -> None:
     fixture = history.fixture
     admin, stream = fixture.north.admin, f"hospital/{fixture.north.hospital}"
     people = [history.account(fixture.operator) for _ in range(3)]
+    applied = []
     for one in people:
         body = {"account": one.account, "profession": "physician"}
-        history.do(one, "doctor.applied", body, stream)
+        applied.append(history.do(one, "doctor.applied", body, stream).event.id)
     group = new_id("gp", history.now)
     history.do(admin, "group.formed", {"group": group}, stream)
     end = format_time(history.now + DAY_MS)
-    approved = {"account": people[0].account, "end": end, "group": group, "profession": "nurse"}
+    approved = {
+        "account": people[0].account, "application": applied[0], "end": end, "group": group, "profession": "nurse",
+    }  # fmt: skip
     history.do(admin, "doctor.approved", approved, stream, v=2)
-    declined = {"account": people[1].account, "reason": "not_known"}
+    declined = {"account": people[1].account, "application": applied[1], "reason": "not_known"}
     history.do(admin, "doctor.declined", declined, stream)
     hospitals = [new_id("hs", history.now) for _ in range(3)]
     for hospital in hospitals:
-        named = {"hospital": hospital, "name": "Kurklinik", "time_zone": "Europe/Berlin"}
+        named = {"hospital": hospital, "name": SEALED, "time_zone": "Europe/Berlin"}
         reserve(fixture.ledger, people[0].account, [KeyRequest(hospital, (hospital,))])
         history.do(people[0], "hospital.applied", named | {"contact": SEALED}, "ledger")
     named = {"hospital": hospitals[0], "name": "Kurklinik", "time_zone": "Europe/Berlin"}

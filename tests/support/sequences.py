@@ -113,15 +113,19 @@ class Sequence(Charts):
         at = self.rng.choice(self.hospitals)
         person = self.rng.choice((*self.doctors, *self.auditors)).in_role("person")
         body = {"account": person.account, "profession": "nurse"}
-        for _ in range(self.rng.randint(1, 2)):
+        applied = [
             self.do(person, "doctor.applied", at.stream, body)
+            for _ in range(self.rng.randint(1, 2))
+        ]
         self.read(person.in_role("doctor", at.hospital))
         if self.maybe(0.3):
-            said = {"account": person.account, "reason": "not_known"}
+            named = {"account": person.account, "application": self.rng.choice(applied)}
+            said = named | {"reason": "not_known"}
             self.do(at.admin, "doctor.declined", at.stream, said)
         if self.maybe(0.7):
             end = format_time(self.now + self.rng.choice((1, 10, 1_000, DAY_MS)))
             groups = {"group": self.rng.choice(at.groups)} if at.groups and self.maybe(0.5) else {}
+            groups |= {"application": self.rng.choice(applied)} if self.maybe(0.5) else {}
             self.do(at.admin, "doctor.approved", at.stream, {**body, **groups, "end": end}, 2)
         for _ in range(2):
             self.read(person.in_role("doctor", at.hospital))
@@ -131,7 +135,7 @@ class Sequence(Charts):
         person, hospital = self.rng.choice(self.doctors).in_role("person"), self.id("hs")
         self.objects[hospital, hospital] = person.account
         named = {"hospital": hospital, "name": "Klinik", "time_zone": "Europe/Berlin"}
-        self.do(person, "hospital.applied", "ledger", named | {"contact": SEALED})
+        self.do(person, "hospital.applied", "ledger", named | {"contact": SEALED, "name": SEALED})
         first, stream = {"account": person.account}, f"hospital/{hospital}"
         for _ in range(2):
             if self.maybe(0.3):

@@ -193,3 +193,26 @@ def test_every_restore_is_named_with_what_is_in_doubt(place: Path, tmp_path: Pat
         assert [(one["seq"], one["size"], one["last_size"]) for one in said] == [
             (seq, seq, seq + lost) for seq, lost in zip(seqs, (3, 1, 0), strict=True)
         ]
+
+
+def test_nobody_signs_after_an_approval_has_ended(place: Path) -> None:
+    """Also not whom the verifier took for a doctor an entry before: the end comes without any entry."""
+    log = MemoryLog()
+    admin = log.admin(log.hospital())
+    doctor, system = log.doctor(admin), log.system(admin)
+    patient = log.patient(system)
+    body = {
+        "account": doctor.account,
+        "end": format_time(log.now + MINUTE_MS),
+        "profession": "nurse",
+    }
+    log.do(admin, "doctor.ended", {"account": doctor.account})
+    log.do(admin, "doctor.approved", body, v=2)
+    for _ in range(3):
+        log.upload(doctor, patient)
+    log.wait(milliseconds=MINUTE_MS)
+    assert log.answer(doctor, "record.uploaded", log.record_body(), patient).startswith("deny S0")
+    seq = forced(log, doctor, "record.uploaded", log.record_body(), patient, decision=PERMIT)
+    write_files(log.export(), place)
+    with pytest.raises(Tampered, match=f"entry {seq}: .* not an active doctor"):
+        verify_export(place, log.vkeys)

@@ -16,13 +16,18 @@ from client.registering import NewPatient
 from crypto.encoding import b64encode
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key, read_keyfile
+from journeys.sealing import object_key
+from keeper.errors import KeeperRefused
+from ledger.directory import Account, Member
 from ledger.errors import Refused, Tampered
 from ledger.messages import possession_message
 from ledger.times import DAY_MS
+from people import applications
 from people.applications import DoctorStanding
 from people.joining import REGISTERED_AN_HOUR
 from people.reserving import APPLYING_AN_HOUR
 from records.uploads import Upload
+from storage.evidence import ask_keeper, of_entries
 from storage.ledger import Ledger
 from storage.sql.views import rebuild
 from tests.support.inside import opened
@@ -33,7 +38,7 @@ from tests.support.server_fixture import Clock
 
 ORIGIN = "heartwood.example/applying"
 NAMES = {
-    "admin": "Zwetschgenröster Anna", "doctor": "Kaiserschmarrn Bert", "contact": "anna.powidl@klinik.example",
+    "hospital": "Selbsthilfe Spondylitis Musterfrau", "admin": "Zwetschgenröster Anna", "doctor": "Kaiserschmarrn Bert", "contact": "anna.powidl@klinik.example",
 }  # fmt: skip
 """What must be nowhere in clear."""
 ONE_ENGINE = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
@@ -207,6 +212,7 @@ def test_an_approval_ends_by_itself(empty: Empty) -> None:
     person = e.somebody(NAMES["doctor"])
     doctor = person.in_role("doctor", admin.hospital)
     end = e.clock() + DAY_MS
+    applying.apply_as_doctor(client, person, admin.hospital)
     applying.approve_doctor(client, admin, person.account, "trainee", end=end)
     assert e.own(person).state == "approved" and e.own(person).profession == "trainee"
     assert chart.read(e, doctor) == "200"
@@ -233,9 +239,10 @@ def test_only_its_own_admins_decide(empty: Empty) -> None:
     admin, other, person = e.hospital(), e.hospital("Westklinik"), e.somebody()
     applying.apply_as_doctor(client, person, admin.hospital)
     size, stream = e.ledger.head().size, f"hospital/{admin.hospital}"
+    named = {"account": person.account, "application": e.own(person).application}
     for kind, body in (
         ("doctor.approved", {"account": person.account}),
-        ("doctor.declined", {"account": person.account, "reason": "other"}),
+        ("doctor.declined", named | {"reason": "other"}),
     ):
         for who, said in (
             (other, "stream"), (e.operator, "role"), (person, "role"),
@@ -251,6 +258,30 @@ def test_only_its_own_admins_decide(empty: Empty) -> None:
         kind_of(e.web.get(f"/v1/hospitals/{admin.hospital}/doctors?state=all", admin))
         == "malformed"
     )
+
+
+@ONE_ENGINE
+def test_nobody_decides_for_a_hospital_that_is_suspended(empty: Empty) -> None:
+    """Nor applies to it, until it is approved again; what waited waits still."""
+    e, client = empty, empty.client
+    admin, person, late = e.hospital(), e.somebody(), e.somebody()
+    applying.apply_as_doctor(client, person, admin.hospital)
+    named = {"account": person.account, "application": e.own(person).application}
+    staff.suspend_hospital(client, e.operator, admin.hospital)
+    stream = f"hospital/{admin.hospital}"
+    for kind, v, more in (
+        ("doctor.approved", 2, {"profession": "nurse"}),
+        ("doctor.declined", 1, {"reason": "other"}),
+    ):
+        event = admin.event(kind, stream, named | more, e.clock()) | {"v": v}
+        assert kind_of(e.web.post("/v1/events", e.web.signed(event, admin))) == "role"
+    assert kind_of(e.web.sign_in(admin)) == "not_signed_in"
+    with pytest.raises(Refused, match="not active"):
+        applying.apply_as_doctor(client, late, admin.hospital)
+    body = {"hospital": admin.hospital, "name": "Ostklinik", "time_zone": "Europe/Berlin"}
+    client.append(e.operator, [e.operator.event("hospital.approved", "ledger", body, e.clock())])
+    assert e.own(person).state == "pending"
+    applying.decline_doctor(client, admin, person.account, "other", named["application"])
 
 
 @ONE_ENGINE
@@ -294,15 +325,20 @@ def test_what_does_not_apply_for_a_hospital(empty: Empty) -> None:
     """An id that wasn't reserved, or by somebody else; a name that shows as another; a zone that is none."""
     e, person, other = empty, empty.somebody(), empty.somebody()
     event_id, hospital = new_id("ev", 1), new_id("hs", 1)
-    subject = {"event": event_id, "id": hospital, "texts": {"contact": "Ada"}}
+    subject: dict[str, Any] = {"event": event_id, "id": hospital}
+    for bad in ("Klinik \u202edroN", " ", "A" * 201, "Klinik "):
+        texts = {"contact": "Ada", "name": bad}
+        answer = e.web.post("/v1/subjects", {"subjects": [subject | {"texts": texts}]}, other)
+        assert kind_of(answer) == "malformed", bad
+    subject |= {"texts": {"contact": "Ada", "name": "Ostklinik"}}
     answer = e.web.post("/v1/subjects", {"subjects": [subject]}, other)
     sealed = answer.json()["subjects"][0]["sealed"]
-    body = {"hospital": hospital, "name": "Ostklinik", "time_zone": "Europe/Berlin", **sealed}
+    body = {"hospital": hospital, "time_zone": "Europe/Berlin", **sealed}
     size = e.ledger.head().size
     for bent, said in (
         ({}, "no_key"),
         ({"hospital": new_id("hs", 2)}, "no_key"),
-        ({"name": "Klinik \u202edroN"}, "malformed"),
+        ({"name": "Ostklinik"}, "malformed"),
         ({"time_zone": "Europe/Nirgendwo"}, "malformed"),
         ({"contact": "Ada"}, "malformed"),
     ):
@@ -406,13 +442,94 @@ def test_the_name_of_an_applicant_is_not_everybodys(empty: Empty) -> None:
 
 
 @ONE_ENGINE
+def test_appointing_somebody_tells_nobody_who_they_are(empty: Empty) -> None:
+    """Whoever registered alone said their name to the service; an admin who appoints them without being asked isn't told."""
+    e, client = empty, empty.client
+    admin, other = e.hospital(), e.hospital("Westklinik")
+    person, stranger = e.somebody(NAMES["doctor"]), e.somebody()
+    applying.apply_as_doctor(client, person, other.hospital)
+    applying.approve_doctor(client, admin, person.account)
+    assert client.doctors(admin, admin.hospital).doctors[0].name == ""
+    for who in (admin, stranger):
+        assert client.holder(who, person.account).name == ""
+        assert client.hospital(who, admin.hospital).doctors == {person.account: ""}
+    assert e.states(other) == [(NAMES["doctor"], "pending")]
+    ledger, account = e.ledger, person.account
+    row, member = (
+        ledger.row(Account, account),
+        ledger.row(Member, account, "doctor", admin.hospital),
+    )
+    assert row is not None and member is not None
+    shown, key = of_entries(ledger, row.seq, member.seq), object_key(ledger.keys, account, account)
+    with pytest.raises(KeeperRefused, match="didn't ask"):
+        ask_keeper(ledger, shown, lambda found: ledger.keeper.staff_name(found, key))
+    applying.decline_doctor(client, other, account, "other")
+    applying.end_doctor(client, admin, account)
+    applying.apply_as_doctor(client, person, admin.hospital)
+    applying.approve_doctor(client, admin, account)
+    assert client.holder(stranger, account).name == NAMES["doctor"]
+
+
+@ONE_ENGINE
+def test_lists_longer_than_a_page(empty: Empty, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each once and in order; and whoever is on no first page is decided on all the same, by the application's id."""
+    monkeypatch.setattr(applications, "LISTED", 2)
+    e, client = empty, empty.client
+    admin, people = e.hospital(), [e.somebody(f"Doctor {number}") for number in range(5)]
+    for person in people:
+        applying.apply_as_doctor(client, person, admin.hospital)
+    page = client.doctors(admin, admin.hospital, "pending")
+    assert [one.account for one in page.doctors] == [
+        one.account for one in people[:2]
+    ] and page.next
+    listed = applying.all_doctors(client, admin, "pending")
+    assert [one.account for one in listed] == [one.account for one in people]
+    last = people[-1].account
+    applying.decline_doctor(client, admin, last, "other", listed[-1].application)
+    applying.apply_as_doctor(client, people[-1], admin.hospital)
+    first = listed[-1].application
+    with pytest.raises(Refused, match="waits for a decision"):
+        applying.approve_doctor(client, admin, last, application=first)
+    with pytest.raises(Refused, match="waits for a decision"):
+        applying.decline_doctor(client, admin, last, "other", first)
+    applying.approve_doctor(client, admin, last)
+    assert client.doctor(admin, admin.hospital, last).state == "approved"
+    made = [
+        applying.apply_for_hospital(client, people[0], f"Klinik {number}", "Etc/UTC", "Ada")[0]
+        for number in range(5)
+    ]
+    waiting = applying.all_hospitals(client, e.operator, "pending")
+    assert [(one.hospital, one.name) for one in waiting] == [
+        (hospital, f"Klinik {number}") for number, hospital in enumerate(made)
+    ]
+    approved, _ = applying.approve_hospital(client, e.operator, made[-1])
+    assert approved.name == "Klinik 4" and client.hospital(people[1], made[-1]).name == "Klinik 4"
+    for path in (f"/v1/hospitals/{made[0]}/application", "/v1/hospitals?after=1"):
+        assert kind_of(e.web.get(path, admin)) == "forbidden"
+    other = f"/v1/hospitals/{admin.hospital}/doctors/{people[0].account}"
+    assert kind_of(e.web.get(other, people[0].in_role("hospital_admin", made[-1]))) == "forbidden"
+    assert (
+        kind_of(e.web.get(other.replace(people[0].account, e.operator.account), admin))
+        == "not_found"
+    )
+    assert kind_of(e.web.get("/v1/hospitals?after=-1", e.operator)) == "malformed"
+
+
+@ONE_ENGINE
 def test_names_and_contacts_are_nowhere_in_clear(empty: Empty) -> None:
     e, client = empty, empty.client
     admin, person = e.hospital(), e.somebody(NAMES["doctor"])
     applying.apply_as_doctor(client, person, admin.hospital)
+    for decided in (True, False):
+        hospital, _ = applying.apply_for_hospital(
+            client, person, NAMES["hospital"], "Etc/UTC", NAMES["contact"]
+        )
+        if decided:
+            applying.decline_hospital(client, e.operator, hospital, "not_verified")
     assert e.states(admin) and client.hospitals(e.operator).hospitals[0].contact
     told = e.web.get("/metrics").content
     files = [path for path in e.settings.data.rglob("*") if path.is_file()]
+    assert client.hospitals(e.operator, "pending").hospitals[0].name == NAMES["hospital"]
     for words in NAMES.values():
         assert words.encode() not in told
         assert [path for path in files if words.encode() in path.read_bytes()] == []

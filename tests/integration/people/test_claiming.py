@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
-from client import claiming, grants, readings, registering
+from client import authoring, claiming, grants, readings, registering
 from client.claiming import Code
 from client.http import HttpClient
 from client.local import LocalClient
@@ -17,6 +17,7 @@ from client.port import LedgerClient
 from client.registering import NewPatient
 from crypto.claims import claim_key, read_claim_code
 from crypto.encoding import b64encode
+from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key
 from journeys.errors import (
     AccessDenied,
@@ -31,17 +32,23 @@ from keeper.protocol import KeyRequest
 from ledger.directory import Patient
 from ledger.errors import ProofError, Refused, Tampered
 from ledger.messages import claim_message, possession_message
+from ledger.times import format_time
 from ledger.types.accounts import ACCOUNT_REGISTERED, KEY_REGISTERED
 from people.claiming import (
     CLAIM_ADDRESS_TRIES,
     CLAIM_FIRST_WAIT_MS,
     CLAIM_FREE_TRIES,
     CLAIM_LONGEST_WAIT_MS,
+    checked_key,
 )
-from people.demographics import Demographics
-from people.traits import witness
+from people.demographics import Demographics, Traits
+from people.reserving import Subject
+from people.traits import read, witness
+from records.explaining import Question
+from records.uploads import Upload
 from storage.clock import wall_clock
-from tests.support.ledger_fixture import LedgerFixture
+from storage.sql.identifiers import Witness
+from tests.support.ledger_fixture import CONTENT, LedgerFixture
 from tests.support.lying_server import lying
 from tests.support.server import Web, in_process, kind_of
 
@@ -164,14 +171,98 @@ def test_another_hospital_offers_none(place: Place) -> None:
         claiming.offer_claim(place.client, place.fixture.south.admin, code, BORN)
 
 
-def test_where_no_birth_date_is_known_the_letter_counts(place: Place) -> None:
-    code = place.chart(born="")
-    place.claim(place.person(), code, WRONG)
+def dateless(place: Place) -> Code:
+    """A chart with a code, as a program registers it that keeps to the log alone: no birth date beside it."""
+    now, system = place.client.now(), place.fixture.north.system
+    code, account, event = (
+        claiming.new_code(new_id("pt", now)),
+        new_id("ac", now),
+        new_id("ev", now),
+    )
+    place.client.reserve(
+        system, [Subject(code.patient, event), Subject(account, new_id("ev", now))]
+    )
+    body = {
+        "account": account, "adult": True, "claim": b64encode(code.public), "patient": code.patient,
+        "purpose": "TREAT",
+    }  # fmt: skip
+    registered = system.event("patient.registered", f"patient/{code.patient}", body, now, event)
+    place.client.append(system, [registered | {"v": 2}])
+    return code
+
+
+def test_where_no_birth_date_is_known_nobody_claims(place: Place) -> None:
+    """The letter alone would be enough for whoever finds it; the hospital that registered gives the date later."""
+    code, person, north = dateless(place), place.person(), place.fixture.north
+    with pytest.raises(RecordsError, match="birth date"):
+        place.chart(born="")
+    place.refused(person, code)
+    with pytest.raises(Refused, match="birth date") as refused:
+        claiming.offer_claim(place.client, north.admin, claiming.new_code(code.patient))
+    assert refused.value.code == "conflict"
+    later = claiming.new_code(code.patient)
+    claiming.offer_claim(place.client, north.admin, later, BORN)
+    place.claim(person, later)
+
+
+def test_who_gives_the_birth_date(place: Place) -> None:
+    """The hospital that registered, with an offer that is fresh: else another one would choose what is asked."""
+    now, north, south = place.client.now(), place.fixture.north, place.fixture.south
+    patient = new_id("pt", now)
+    new = NewPatient(patient, new_id("ac", now), "Ida", None, False, None)
+    registering.register_patients(place.client, north.system, [new])
+    upload = Upload(patient, "document", "text/plain", [CONTENT])
+    authoring.upload(place.client, south.system, upload)
+    with pytest.raises(Refused, match="birth date"):
+        claiming.offer_claim(place.client, south.admin, claiming.new_code(patient), WRONG)
+    first = claiming.new_code(patient)
+    body = {"claim": b64encode(first.public), "patient": patient, "purpose": "TREAT"}
+    event = north.admin.event("claim.offered", f"patient/{patient}", body, now)
+    place.client.offer(north.admin, event, BORN)
+    place.fixture.ledger.identifiers.keep_witnesses({patient: Witness(0, "{}")})
+    place.client.offer(north.admin, event, BORN)  # sent again: the offer stands already
+    assert not read_traits(place, patient).year
+    second = claiming.new_code(patient)
+    claiming.offer_claim(place.client, north.admin, second, BORN)
+    place.refused(place.person(), second, WRONG)
+    place.claim(place.person(), second)
+
+
+def read_traits(place: Place, patient: str) -> Traits:
+    kept = place.fixture.ledger.identifiers.witness(patient)
+    assert kept is not None
+    return read(kept.traits)
+
+
+def test_nobody_claims_for_a_child(place: Place) -> None:
+    """Neither is a code offered, nor does one count where the log has a child as of age; a teenager claims."""
+    now, north, person = place.client.now(), place.fixture.north, place.person()
+    today = date.fromisoformat(format_time(now)[:10])
+    child, teen = (today - timedelta(days=round(365.25 * years)) for years in (8, 14))
+    with pytest.raises(RecordsError, match="under 12"):
+        place.chart(f"{child}")
+    new = NewPatient(new_id("pt", now), new_id("ac", now), "Kim", child, False, None)
+    registering.register_patients(place.client, north.system, [new])
+    with pytest.raises((AccessDenied, Refused)) as refused:
+        claiming.offer_claim(place.client, north.admin, claiming.new_code(new.patient), f"{teen}")
+    assert isinstance(refused.value, AccessDenied) and refused.value.reason == "minor"
+    told = dateless(place)
+    with pytest.raises(Refused, match="under 12"):
+        claiming.offer_claim(place.client, north.admin, claiming.new_code(told.patient), f"{child}")
+    ids = place.fixture.ledger.identifiers
+    ids.keep_witnesses(
+        {told.patient: witness(ids, told.patient, Demographics(birth=f"{child}"), 1)}
+    )
+    place.refused(person, told, f"{child}")
+    code = place.chart(f"{teen}")
+    place.claim(person, code, f"{teen}")
+    patient = person.in_role("patient")
+    grants.grant(place.client, patient, code.patient, place.fixture.doctor().account)
 
 
 def test_an_imported_year_has_to_agree(place: Place) -> None:
     """Of a partial birth date as much is compared as is known."""
-    code, person, ids = place.chart(born=""), place.person(), place.fixture.ledger.identifiers
+    code, person, ids = dateless(place), place.person(), place.fixture.ledger.identifiers
     kept = witness(ids, code.patient, Demographics(birth="1958-03"), 1)
     ids.keep_witnesses({code.patient: kept})
     place.refused(person, code, "1958-04-01")
@@ -191,6 +282,10 @@ def test_until_then_nobody_is_the_patient(place: Place) -> None:
     assert denied.value.reason == "unclaimed"
     with pytest.raises(AccessDenied):
         readings.chart(place.client, made, code.patient, "PATRQT")
+    assert place.client.charts(made) == []
+    asked = Question(code.patient, account, "patient", "", "list", "PATRQT")
+    assert place.client.why(made, asked).explanation.decision.reason == "unclaimed"
+    assert not place.client.holder(place.fixture.north.admin, account).acts_as("patient")
     with pytest.raises(NotThere):
         place.client.consents(made, code.patient)
     with pytest.raises(NotThere):
@@ -213,7 +308,7 @@ def test_guesses_wait(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
         place.refused(guesser, code, WRONG)
     owner, wait = place.person(), CLAIM_FIRST_WAIT_MS
     for _ in range(3):
-        for who in (guesser, owner):  # the account's tries and the chart's
+        for who in (guesser, owner):  # the account's tries and, with the right code, the chart's
             with pytest.raises(TooManyTries, match="again in"):
                 place.claim(who, code)
         now[0] += wait
@@ -242,6 +337,26 @@ def test_nobody_is_locked_out_for_good(place: Place, monkeypatch: pytest.MonkeyP
     fresh = claiming.new_code(code.patient)
     claiming.offer_claim(place.client, place.fixture.north.system, fresh)
     place.claim(person, fresh)
+
+
+def test_nobody_without_the_letter_makes_its_owner_wait(place: Place) -> None:
+    """Neither by guessing codes of the chart, nor by claims in the owner's name under another key."""
+    code, owner = place.chart(), place.person()
+    for _ in range(CLAIM_FREE_TRIES + 2):
+        place.refused(place.person(), code, text=claiming.new_code(code.patient).text)
+        forger = Actor(owner.origin, owner.account, "person", "", place.person().key)
+        with pytest.raises(Refused) as refused:
+            place.claim(forger, code)
+        assert refused.value.code == "key"
+    place.claim(owner, code)
+
+
+def test_what_is_checked_where_no_code_is_offered() -> None:
+    """A proof under a valid key, so that it takes as long as under a chart's own; one of zeros is refused unread."""
+    patient = Patient("pt_0", "ac_0", "hs_0", 1, 0, 0, 0)
+    waiting = patient._replace(offered=2, claim=bytes(range(32)))
+    assert checked_key(None) == checked_key(patient) == SigningKey(bytes(32)).public
+    assert checked_key(waiting) == waiting.claim
 
 
 def test_two_claims_at_once(place: Place) -> None:

@@ -233,7 +233,21 @@ def s2_state(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
     claims = ask["action"] == "register" and ask.get("step") == "claim" and ask["role"] == "person"
     if patient and patient["deceased"] and (ask["action"] == "grant" or claims):
         return deny("S2", "deceased", patient["deceased"])
+    if patient and age(situation, ask["now"]) == "child" and would_hand_over(situation, ask):
+        return deny("S2", "minor", patient["seq"])
     return None
+
+
+def would_hand_over(situation: Situation, ask: Ask) -> bool:
+    """A code would be offered, or the chart be claimed, were the patient not a child."""
+    if ask["action"] != "register" or ask["on_behalf_of"]:
+        return False
+    if ask.get("step") == "claim":
+        return ask["role"] == "person" and waits_for(situation["patient"]) is not None
+    if ask.get("step") != "offer" or ask["role"] not in (*IN_HOSPITAL, "service"):
+        return False
+    member = membership(situation, ask)
+    return member is not None and s6_registering(situation, ask, member["seq"]) is not None
 
 
 def s3_assurance(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:

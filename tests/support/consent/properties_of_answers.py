@@ -191,6 +191,12 @@ def p17_ages_flip_at_the_instant(rng: Random) -> None:
         for now in (edge - 1, edge, edge + 1):
             ask = question("patient", action, now=now, record=None)
             assert case.permits(ask) == (now >= edge)
+    claims = [{"seq": 12, "code": True, "hospital": "hs_0"}]
+    waiting = example(patient=case.situation["patient"] | {"claims": claims})
+    for who, step in (("admin", "offer"), ("person", "claim")):
+        for now in (teen - 1, teen, teen + 1):
+            ask = question(who, "register", now=now, record=None, step=step)
+            assert Case(waiting, POLICY).permits(ask) == (now >= teen)
 
 
 def p18_the_last_word_counts(rng: Random) -> None:

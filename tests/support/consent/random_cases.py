@@ -97,7 +97,9 @@ def random_members(rng: Random, seqs: Iterator[int]) -> list[Ask]:
 
 def random_patient(rng: Random, seqs: Iterator[int]) -> Ask:
     """Of age or not; dead from the first entry, by a later one or not at all."""
-    teen, adult = rng.choice(((None, None), (None, None), (-DAY, DAY), (0, DAY), (-DAY, 0)))
+    teen, adult = rng.choice(
+        ((None, None), (None, None), (-DAY, DAY), (0, DAY), (-DAY, 0), (DAY, 2 * DAY))
+    )
     ages = {
         "teen_from": None if teen is None else NOW + teen,
         "adult_from": None if adult is None else NOW + adult,
@@ -322,7 +324,7 @@ def any_ask(rng: Random, situation: Situation) -> Ask:
         action = rng.choice(("list", "read", "list", "read", "declare_emergency"))
     if role == "patient" and rng.random() < 0.5:
         action = rng.choice(("read", "export", "retract", "grant"))
-    step = rng.choice((None, "offer", "claim")) if action == "register" else None
+    step = rng.choice((None, "offer", "offer", "claim")) if action == "register" else None
     return {
         "step": step,
         "actor": actor,

@@ -22,6 +22,7 @@ ANSWERS: Final = {
     ("deny", "S2", "gone"),
     ("deny", "S2", "retracted"),
     ("deny", "S2", "deceased"),
+    ("deny", "S2", "minor"),
     ("deny", "S3", "step_up"),
     ("permit", "S5", None),
     ("permit", "S6", None),

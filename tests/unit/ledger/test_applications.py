@@ -24,7 +24,7 @@ def applies(c: MemoryPeople, who: Person, hospital: str = "", **bent: Any) -> st
 
 def applies_for(c: MemoryPeople, who: Person, hospital: str = "") -> str:
     """Somebody applies for a hospital."""
-    body = {"contact": SEALED, "hospital": hospital or c.log.id("hs"), **TOLD}
+    body = {"contact": SEALED, "hospital": hospital or c.log.id("hs"), **TOLD, "name": SEALED}
     return c.log.answer(who, "hospital.applied", body)
 
 
@@ -44,8 +44,15 @@ def approves(
     return c.log.answer(by or c.admin, "doctor.approved", body, c.hospital, v=2)
 
 
-def declines(c: MemoryPeople, who: Person, by: Person | None = None) -> str:
+def waiting(c: MemoryPeople, who: Person) -> str:
+    """The id of the last application to the hospital; of who never applied, one that is none."""
+    row = c.log.batch.look.get(DoctorApplication, who.account, c.hospital)
+    return row.application if row else c.log.id("ev")
+
+
+def declines(c: MemoryPeople, who: Person, by: Person | None = None, application: str = "") -> str:
     body = {"account": who.account, "reason": "not_known"}
+    body["application"] = application or waiting(c, who)
     return c.log.answer(by or c.admin, "doctor.declined", body, c.hospital)
 
 
@@ -203,7 +210,9 @@ def test_few_applications_wait(what: str) -> None:
     assert ask(c, other, made[-1]) == "appended"
     if what == "doctor":
         admin = c.log.admin(made[0])
-        body = {"account": who.account, "reason": "other"}
+        row = c.log.batch.look.get(DoctorApplication, who.account, made[0])
+        assert row is not None
+        body = {"account": who.account, "application": row.application, "reason": "other"}
         c.log.do(admin, "doctor.declined", body, made[0])
         assert ask(c, who, made[-1]) == "appended"
     else:
@@ -288,15 +297,36 @@ def test_what_was_approved_says_how_the_application_stands() -> None:
 
     assert applies(c, who, profession="laboratory") == "appended"
     applied = c.log.batch.entries[-1].link.seq
-    waiting = DoctorApplication(who.account, c.hospital, applied, "laboratory", "pending", 0, "")
-    assert row() == waiting
+    event = c.log.batch.entries[-1].event.id
+    waits = DoctorApplication(
+        who.account, c.hospital, applied, event, "laboratory", "pending", 0, ""
+    )
+    assert row() == waits
     assert declines(c, who) == "appended"
-    assert row() == waiting._replace(state="declined", decided=applied + 1, reason="not_known")
+    assert row() == waits._replace(state="declined", decided=applied + 1, reason="not_known")
     assert applies(c, who) == "appended"
     assert c.end("doctor.approved", who) == "appended"  # the first version answers it, too
     last = row()
     assert last is not None
     assert (last.state, last.reason, last.decided) == ("approved", "", applied + 3)
+    good(c.log)
+
+
+@pytest.mark.parametrize("decide", [declines, approves])
+def test_a_decision_is_on_the_application_that_it_names(decide: Any) -> None:
+    """One that came after the admin looked is another; and so is anybody else's."""
+    c = MemoryPeople()
+    who, other = somebody(c), somebody(c)
+    assert applies(c, who) == applies(c, other) == "appended"
+    first = waiting(c, who)
+    assert declines(c, who) == "appended"
+    assert applies(c, who, profession="laboratory") == "appended"
+    assert waiting(c, who) != first
+    assert decide(c, who, application=first) == "conflict"
+    assert decide(c, who, application=waiting(c, other)) == "conflict"
+    second = waiting(c, who)
+    assert decide(c, who, application=second) == "appended"
+    assert decide(c, who, application=second) == ("unknown" if decide is declines else "conflict")
     good(c.log)
 
 

@@ -12,7 +12,9 @@ from crypto.claims import claim_key
 from crypto.encoding import b64encode
 from ledger.directory import Patient
 from ledger.editions import PEOPLE
+from ledger.errors import Refused
 from ledger.messages import claim_message
+from ledger.times import parse_time
 from tests.support.memory_log import MemoryLog, Person, verify_log
 
 GRANTS = {"access.granted", "reader.excluded", "chart.exported", "chart.opened", "history.opened"}
@@ -45,9 +47,9 @@ class Claims:
         self.log.do(by or self.system, "patient.registered", body, body["patient"], v=2)
         return Person(body["account"], self.log.new_key(), "patient", "", body["patient"])
 
-    def unkeyed(self, by: Person | None = None) -> Person:
+    def unkeyed(self, by: Person | None = None, **members: Any) -> Person:
         """A chart without any code, whose account has no key."""
-        body = self.log.patient_body()
+        body = self.log.patient_body(**members)
         self.log.do(by or self.system, "patient.registered", body, body["patient"])
         return Person(body["account"], self.log.new_key(), "patient", "", body["patient"])
 
@@ -148,7 +150,8 @@ def test_a_code_is_the_accounts_alone_that_it_was_signed_for(c: Claims) -> None:
     """Whoever sees a claim can't make it their own: neither the server nor a reader of the log."""
     thief = c.log.account()
     assert c.claim(1, thief, proof=c.proof(1, c.person.account)) == "claim"
-    assert c.claim(1, thief, account=c.person.account) == "claim"
+    theirs = c.proof(1, c.person.account)
+    assert c.claim(1, thief, account=c.person.account, proof=theirs) == "claim"
     assert c.claim(1) == "appended"
 
 
@@ -176,12 +179,30 @@ def test_who_may_offer(c: Claims) -> None:
     assert c.offer(2, c.other) == "deny S12 no_consent"
     assert c.offer(2, c.log.service) == "deny S12 no_consent"
     assert c.offer(2, c.person) == "deny S12 no_consent"
-    record = c.log.upload(c.stranger, c.made)
-    assert c.offer(2, c.other) == "appended"
+    chart = c.unkeyed()
+    assert c.offer(2, c.other, chart.patient) == "deny S12 no_consent"
+    record = c.log.upload(c.stranger, chart)
+    assert c.offer(2, c.other, chart.patient) == "appended"
     retracted = {"purpose": "TREAT", "record": record.event.body["record"]}
-    c.log.do(c.stranger, "record.retracted", retracted, c.made)
-    assert c.offer(3, c.other) == "deny S12 no_consent"
-    assert c.claim(2) == "appended"
+    c.log.do(c.stranger, "record.retracted", retracted, chart)
+    assert c.offer(3, c.other, chart.patient) == "deny S12 no_consent"
+    assert c.claim(2, chart=chart.patient) == "appended"
+
+
+def test_no_other_hospital_replaces_a_code_that_waits(c: Claims) -> None:
+    """It would make the letter that the patient has worthless, and put its own in its place; who registered may."""
+    c.log.upload(c.stranger, c.made)
+    assert c.offer(2, c.other) == "conflict"
+    chart = c.unkeyed()
+    c.log.upload(c.stranger, chart)
+    third = c.log.admin(c.log.hospital())
+    c.log.upload(c.log.doctor(third), chart)
+    assert c.offer(3, c.other, chart.patient) == "appended"
+    assert c.offer(4, third, chart.patient) == "conflict"
+    assert c.offer(5, c.other, chart.patient) == "appended"
+    assert c.offer(6, c.admin, chart.patient) == "appended"
+    assert c.offer(7, c.other, chart.patient) == "conflict"
+    assert c.claim(1) == "appended"
 
 
 def test_a_chart_without_a_code_is_offered_later(c: Claims) -> None:
@@ -207,15 +228,116 @@ def test_no_code_for_ones_own_staff(c: Claims) -> None:
     """Another hospital's code it may be."""
     assert c.claim(1, c.doctor.acting("person")) == "role"
     c.log.do(c.admin, "doctor.suspended", {"account": c.doctor.account})
+    assert c.claim(1, c.doctor.acting("person")) == "role"
     assert c.claim(1, c.stranger.acting("person")) == "appended"
     other = c.register(4)
     c.log.do(c.admin, "doctor.approved", {"account": other.account})
     assert c.offer(5, chart=other.patient) == "role"
+    c.log.do(c.admin, "doctor.suspended", {"account": other.account})
+    assert c.offer(5, chart=other.patient) == "role"
+
+
+def test_no_account_that_the_offering_hospital_registered_claims(c: Claims) -> None:
+    """Its registrar chose its first key. Of another hospital's, or of the service's, it is the person's own."""
+    log = c.log
+    own = log.account(c.admin)
+    assert c.claim(1, own) == "role"
+    former = log.doctor(c.admin)
+    log.do(c.admin, "doctor.ended", {"account": former.account})
+    assert c.claim(1, former.acting("person")) == "role"
+    assert c.claim(1, log.account(c.other)) == "appended"
+    assert c.claim(8, log.account(log.service), chart=c.register(8).patient) == "appended"
+
+
+CHILD: dict[str, Any] = {
+    "teen_from": "2039-01-01T00:00:00.000Z",
+    "adult_from": "2045-01-01T00:00:00.000Z",
+}
+TEEN: dict[str, Any] = CHILD | {"teen_from": "2020-01-01T00:00:00.000Z"}
+
+
+def test_no_code_for_a_child(c: Claims) -> None:
+    """Neither with the registration nor later; and whoever may not offer at all isn't told the age."""
+    body = c.log.patient_body(**CHILD)
+    body["claim"] = c.public(1, body["patient"])
+    assert c.log.answer(c.system, "patient.registered", body, body["patient"], v=2) == "conflict"
+    chart = c.unkeyed(**CHILD)
+    assert c.offer(2, chart=chart.patient) == "deny S2 minor"
+    assert c.log.entries[-1].decision is not None
+    assert c.log.entries[-1].decision["basis"] == [c.row(chart.patient).seq]
+    assert c.offer(2, c.other, chart.patient) == "deny S12 no_consent"
+    teen = c.register(3, **TEEN)
+    assert c.claim(3, chart=teen.patient) == "appended"
+
+
+def test_nobody_claims_who_turns_out_to_be_a_child(c: Claims) -> None:
+    """Corrected while the code waits: it is worth nothing until the day has come."""
+    body = {"patient": c.made.patient, "purpose": "TREAT"} | CHILD
+    c.log.do(c.admin, "patient.corrected", body, c.made.patient)
+    assert c.claim(1) == "deny S2 minor"
+    assert c.offer(2) == "deny S2 minor"
+    c.log.do(c.admin, "patient.corrected", body | TEEN, c.made.patient)
+    assert c.claim(1) == "appended"
+
+
+def test_a_claim_makes_nobody_younger_later(c: Claims) -> None:
+    """A hospital can't take a claimed chart back by calling its patient a child; older it may."""
+    assert c.claim(1) == "appended"
+    body = {"patient": c.made.patient, "purpose": "TREAT"}
+    for ages in (CHILD, TEEN):
+        assert c.log.answer(c.admin, "patient.corrected", body | ages, c.made.patient) == "conflict"
+    teen = c.register(3, **TEEN)
+    told = body | {"patient": teen.patient}
+    assert c.claim(3, chart=teen.patient) == "appended"
+    assert c.log.answer(c.admin, "patient.corrected", told | CHILD, teen.patient) == "conflict"
+    later = TEEN | {"adult_from": "2046-01-01T00:00:00.000Z"}
+    assert c.log.answer(c.admin, "patient.corrected", told | later, teen.patient) == "conflict"
+    assert c.log.answer(c.admin, "patient.corrected", told | TEEN, teen.patient) == "appended"
+    assert (
+        c.log.answer(c.admin, "patient.corrected", told | {"adult": True}, teen.patient)
+        == "appended"
+    )
+
+
+def test_a_childs_claim_breaks_the_types_own_rules_too(c: Claims) -> None:
+    """So whoever verifies a log without the consent rules sees one that a gate let pass."""
+    body = {"patient": c.made.patient, "purpose": "TREAT"} | CHILD
+    c.log.do(c.admin, "patient.corrected", body, c.made.patient)
+    offered = {"claim": c.public(2, c.made.patient), "patient": c.made.patient, "purpose": "TREAT"}
+    claimed = {
+        "account": c.person.account, "patient": c.made.patient, "purpose": "PATRQT",
+        "proof": c.proof(1, c.person.account),
+    }  # fmt: skip
+    for who, kind, sent, refusal in (
+        (c.system, "claim.offered", offered, "old enough"),
+        (c.person, "patient.claimed", claimed, "not to be claimed"),
+    ):
+        event = c.log.event(who, kind, sent, c.made.patient)
+        event.type.rule(event, parse_time(CHILD["teen_from"]), c.log.origin, c.log.batch.look)
+        with pytest.raises(Refused, match=refusal):
+            event.type.rule(event, c.log.now, c.log.origin, c.log.batch.look)
 
 
 def test_the_account_that_was_made_for_a_chart_claims_none(c: Claims) -> None:
+    """Whichever hospital offers the code."""
     c.log.register_key(c.system, c.made)
     assert c.claim(1, c.made.acting("person")) == "role"
+    chart = c.unkeyed()
+    c.log.upload(c.stranger, chart)
+    assert c.offer(2, c.other, chart.patient) == "appended"
+    c.log.register_key(c.system, chart)
+    assert c.claim(2, chart.acting("person"), chart.patient) == "role"
+
+
+def test_staff_who_registered_alone_are_staff(c: Claims) -> None:
+    """Suspended or not; once they have left, they are people like others."""
+    one = c.log.account(c.log.service)
+    c.log.do(c.admin, "doctor.approved", {"account": one.account})
+    assert c.claim(1, one) == "role"
+    c.log.do(c.admin, "doctor.suspended", {"account": one.account})
+    assert c.claim(1, one) == "role"
+    c.log.do(c.admin, "doctor.ended", {"account": one.account})
+    assert c.claim(1, one) == "appended"
 
 
 def test_only_a_person_claims(c: Claims) -> None:

@@ -23,8 +23,8 @@ def upgrade() -> None:
            hospital=sa.Text, account=sa.Text, seq=sa.BigInteger, state=sa.Text, decided=sa.BigInteger,
            reason=sa.Text)  # fmt: skip
     _table("doctor_applications", "account hospital",
-           account=sa.Text, hospital=sa.Text, seq=sa.BigInteger, profession=sa.Text, state=sa.Text,
-           decided=sa.BigInteger, reason=sa.Text)  # fmt: skip
+           account=sa.Text, hospital=sa.Text, seq=sa.BigInteger, application=sa.Text, profession=sa.Text,
+           state=sa.Text, decided=sa.BigInteger, reason=sa.Text)  # fmt: skip
     op.create_index("members_of_hospital", "members", ["hospital"])
     op.create_index("hospital_applications_of_account", "hospital_applications", ["account"])
     op.create_index("doctor_applications_of_hospital", "doctor_applications", ["hospital"])

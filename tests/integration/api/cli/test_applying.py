@@ -84,9 +84,16 @@ def test_from_an_empty_ledger_to_a_reading(shell: Shell) -> None:
     shell.account("apply", hospital, "--as", ben)
     system = shell.json("system", "add", "HIS", "--as", admin)["keyfile"]
     patient = shell.json("patient", "add", "Pat", "--as", system)
-    record = shell.json("upload", __file__, "--patient", patient["patient"], "--as", system)[
-        "record"
-    ]
+    record = shell.json(
+        "upload",
+        __file__,
+        "--patient",
+        patient["patient"],
+        "--category",
+        "document",
+        "--as",
+        system,
+    )["record"]
     refused = shell.run("grant", account, "--as", patient["keyfile"], code=2)
     assert "not an active doctor" in refused.err
     shell.run("open", record, "--as", doctor, "--out", shell.folder / "early", code=early(shell))

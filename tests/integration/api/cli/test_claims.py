@@ -4,6 +4,7 @@ import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ import pytest
 from client import registering
 from client.letters import Letter, fingerprint
 from client.local import LocalClient
-from identity.actors import Actor, new_key, write_keyfile
+from client.registering import NewPatient
+from identity.actors import Actor, new_id, new_key, write_keyfile
+from imports.letters import Letters
+from journeys.days import today
 from ledger.directory import Patient
 from synthetic import patient
 from tests.support.commands import Ran, heartwood
@@ -115,6 +119,25 @@ def test_a_letter_is_never_overwritten(desk: Desk) -> None:
     system = desk.key("system", desk.fixture.north.system)
     desk.run("patient", "add", "Ida", "--claim-letter", letter, "--as", system, code=2)
     assert letter.read_text() == "kept" and desk.fixture.size() == size
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("years", "lettered"), [(None, False), (0, False), (11, False), (13, True), (40, True)]
+)
+def test_an_import_writes_no_letter_for_a_child(
+    fixture: LedgerFixture, tmp_path: Path, years: int | None, lettered: bool
+) -> None:
+    """Nor for whom it calls born today, not knowing better. They are registered all the same."""
+    letters = Letters(fixture.ledger, tmp_path / "letters")
+    now = fixture.ledger.clock()
+    born = None if years is None else today(now) - timedelta(days=round(years * 365.25))
+    new = NewPatient(new_id("pt", now), new_id("ac", now), "Kim", born, False, None)
+    letters.register(fixture.north.system, new)
+    row = fixture.ledger.row(Patient, new.patient)
+    assert row is not None and bool(row.offered) is lettered
+    assert len([*(tmp_path / "letters").iterdir()]) == lettered
+    assert letters.young == (not lettered)
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)

@@ -90,6 +90,8 @@ POST /v1/password-resets                  | 204      204      204      204      
 POST /v1/password-resets/completion       | password password password password password password password password password password password password password password
 GET /v1/me/applications                   | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 GET /v1/hospitals                         | 401      403      403      403      403      403      403      403      403      403      403      403      200      403
+GET /v1/hospitals/{hospital}/application  | 401      403      403      403      403      403      403      403      403      403      403      403      200      403
+GET /v1/hospitals/{hospital}/doctors/{account} | 401      403      403      403      403      403      403      403      404      403      403      403      403      403
 GET /v1/hospitals/{hospital}/doctors      | 401      403      403      403      403      403      403      403      200      403      403      403      403      403
 GET /v1/hospitals/{hospital}              | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 GET /v1/groups/{group}                    | 401      404      404      404      404      404      404      404      404      404      404      404      404      404
@@ -339,14 +341,14 @@ def _hospital(server: Everybody, name: str) -> dict[str, Any]:
 def _applies_for_hospital(server: Everybody, name: str) -> httpx2.Response:
     """With an id of its own reserving where it may reserve one."""
     event_id, hospital = server.people.id("ev"), server.people.id("hs")
-    subject = {"event": event_id, "id": hospital, "texts": {"contact": "Ada"}}
+    subject = {"event": event_id, "id": hospital, "texts": {"contact": "Ada", "name": "Westklinik"}}
     asked = server.asks(name, "POST", "/v1/subjects", json={"subjects": [subject]})
     sealed = (
         asked.json()["subjects"][0]["sealed"]
         if asked.status_code == 200
-        else {"contact": "A" * 124}
+        else dict.fromkeys(("contact", "name"), "A" * 124)
     )
-    body = {"hospital": hospital, "name": "Westklinik", "time_zone": "Europe/Berlin", **sealed}
+    body = {"hospital": hospital, "time_zone": "Europe/Berlin", **sealed}
     event = server.who[name].event("hospital.applied", "ledger", body, server.now(), event_id)
     return server.signs(name, "/v1/events", event)
 
@@ -368,7 +370,8 @@ def _declined(server: Everybody, name: str) -> dict[str, Any]:
     client = LocalClient(server.fixture.ledger)
     person = applying.register(client, "Ada")[0]
     applying.apply_as_doctor(client, person, server.fixture.north.hospital)
-    return {"account": person.account, "reason": "not_known"}
+    (own,) = client.applications(person).doctor
+    return {"account": person.account, "application": own.application, "reason": "not_known"}
 
 
 def _approved_for_a_while(server: Everybody, name: str) -> httpx2.Response:
