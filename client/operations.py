@@ -13,6 +13,7 @@ from inspect import signature
 from typing import Any, Generic, TypeVar, get_type_hints
 
 from client.codec import Codec, codec_of
+from identity.kept import own_keys
 from identity.own import factors_of, sessions_of, sign_ins_of
 from ledger.codes import HOSPITAL_ROLES
 from ledger.entry import ENTRY_LIMIT
@@ -304,6 +305,34 @@ CODE_REMOVED = Operation(
     "remove them and the recovery codes, by the password and a code or a recovery code; all other sessions by password "
     "end", "Removed", {"code": _CODE, "password": _PASSWORD}, kind="", status=204,
 )  # fmt: skip
+_KEPT = {"key": KEY, "proof": SIGNATURE, "public_key": HASH, "seq": 12}
+OWN_KEYS = Query(
+    "keys", SESSION, "GET", "/v1/me/keys", "One's own keys",
+    "one's own keys: who keeps each, whether it counts, and since when", "The keys",
+    gives=[{
+        "active": True, "algorithm": "ed25519", "counts_from": TIME, "custody": "service", "kept": True, "key": KEY,
+        "seq": 12,
+    }], answer=own_keys,
+)  # fmt: skip
+KEEP_KEY = Operation(
+    "keep_key", SESSION, "POST", "/v1/me/keys/kept", "Let the service keep a key",
+    "a signing key that the service keeps, sealed, and signs with in one's own sessions by password alone; one's first is "
+    "registered at once, else one's own key has still to sign its `key.registered` (`seq` is 0)", "The key",
+    {"recovery": False}, _KEPT,
+)  # fmt: skip
+ROTATE_KEY = Operation(
+    "rotate_key", SESSION, "POST", "/v1/me/keys/kept/rotation", "Rotate the kept key",
+    "another kept key in place of the one before, which is revoked and destroyed; after a step-up", "The key", gives=_KEPT,
+)  # fmt: skip
+REPLACE_KEY = Operation(
+    "replace_key", SESSION, "POST", "/v1/me/keys/kept/replacement", "Replace the kept key by one's own",
+    "a key of one's own in place of the kept one, which is revoked and destroyed; after a step-up", "The entry",
+    {"proof": SIGNATURE, "public_key": HASH}, {"seq": 12},
+)  # fmt: skip
+REVOKE_KEPT = Operation(
+    "revoke_kept", SESSION, "DELETE", "/v1/me/keys/kept", "Revoke the kept key",
+    "revoke it with nothing in its place, and destroy it; after a step-up", "The entry", gives={"seq": 12},
+)  # fmt: skip
 OWN_SESSIONS = Query(
     "sessions", SESSION, "GET", "/v1/me/sessions", "One's own sessions", "one's own sessions by password",
     "The sessions",
@@ -480,6 +509,7 @@ OPERATIONS = (
     LOG, REGISTRY, CONSISTENCY, CHECKPOINT, COSIGNED, WITNESSES, HANDOVERS, TILE, ENTRIES, LOG_TOKEN, RELEASES, RELEASED, EVENTS, BUNDLES, CONTENT, RANGE, CHART, HISTORY, EXPORT,
     REGISTER, APPLICATIONS, HOSPITALS_LISTED, DOCTORS_LISTED,
     CHALLENGE, SIGN_IN, SIGN_OUT, STEP_UP, RENEW, ME, OWN_FACTORS, PASSWORD, CODE, CODE_CONFIRMED, CODE_REMOVED,
+    OWN_KEYS, KEEP_KEY, ROTATE_KEY, REPLACE_KEY, REVOKE_KEPT,
     OWN_SESSIONS, SESSION_END, SIGN_INS, CONTACT, GIVE_CONTACT, REMOVE_CONTACT, PROVE_CONTACT,
     HOSPITAL_SHOWN, GROUP_SHOWN, HOLDER, SUBJECTS, OFFER, CLAIM, OWN_CHART, SEAL, STAGE, LOOKUP, ADDRESS, CONSENTS,
     DECISIONS, RECEIPT,

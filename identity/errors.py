@@ -29,8 +29,12 @@ class SecondFactorNeeded(IdentityError):
     """A role that nobody takes up with a password alone."""
 
 
+class StepUpNeeded(IdentityError):
+    """What takes the second factor within the last minutes."""
+
+
 class KeyNeeded(IdentityError):
-    """What prepares something to be signed is for a session by key."""
+    """What is signed, or prepares it, is for a session by key, or for an account whose key the service keeps."""
 
 
 class Throttled(IdentityError):

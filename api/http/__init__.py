@@ -30,6 +30,7 @@ from api.http import (
     contacts,
     health,
     joining,
+    kept,
     log,
     own,
     problems,
@@ -62,12 +63,13 @@ _ROUTED = (
     signing_in,
     joining,
     own,
+    kept,
     contacts,
     log,
     health,
 )
 _FORMS = (
-    claims.OwnChartSent, contacts.ContactSent, contacts.ProofSent, joining.RegisterSent, *signing_in.FORMS, *own.FORMS, views.LookupSent,
+    claims.OwnChartSent, contacts.ContactSent, contacts.ProofSent, joining.RegisterSent, *signing_in.FORMS, *own.FORMS, *kept.FORMS, views.LookupSent,
     views.QuestionSent, writing.SealSent, writing.SubjectsSent,
 )  # fmt: skip
 _ERRORS: tuple[type[Exception], ...] = (Exception, *(kind for kind, _ in problems.ERRORS))

@@ -26,6 +26,7 @@ from identity.errors import (
     KeyNeeded,
     NotSignedIn,
     SecondFactorNeeded,
+    StepUpNeeded,
     Throttled,
     WrongProof,
 )
@@ -118,6 +119,7 @@ PROBLEMS: dict[str, Kind] = {
     "signature": Kind(403, "The signature does not match the key and the message."),
     "skew": Kind(400, "The event's `at` is too far from the log's time."),
     "slow": Kind(408, "The request arrived too slowly."),
+    "step_up": Kind(403, "This needs the second factor within the last 5 minutes: step up."),
     "stopped": Kind(503, "The server is stopping; nothing was appended.", 2),
     "stream": Kind(400, "The event is in the wrong stream."),
     "throttled": Kind(429, "Too many sign-ins failed; `seconds` says how long to wait."),
@@ -148,6 +150,7 @@ ERRORS: tuple[tuple[type[Exception], str], ...] = (
     (BadPassword, "password"),
     (WrongProof, "proof"),
     (SecondFactorNeeded, "second_factor"),
+    (StepUpNeeded, "step_up"),
     (FactorConflict, "conflict"),
     (KeyNeeded, "forbidden"),
     (NotThere, "not_found"),

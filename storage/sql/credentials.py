@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from storage.sql.database import Database
+from storage.sql.kept import KeptKeys
 from storage.sql.sessions import Sessions
 from storage.sql.throttles import Throttles
 
@@ -38,6 +39,7 @@ class Credentials:
         self._database = database
         self.sessions = Sessions(database)
         self.throttles = Throttles(database)
+        self.kept_keys = KeptKeys(database)
 
     def of(self, account: str) -> Kept | None:
         """What is kept of an account; None for one without a password."""

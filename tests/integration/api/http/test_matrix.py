@@ -105,6 +105,11 @@ PUT /v1/me/password                       | 401      204      204      204      
 POST /v1/me/factors/code                  | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 POST /v1/me/factors/code/confirm          | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 DELETE /v1/me/factors/code                | 401      204      204      204      204      204      204      204      204      204      204      204      204      204
+GET /v1/me/keys                           | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
+POST /v1/me/keys/kept                     | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
+POST /v1/me/keys/kept/rotation            | 401      403      403      403      403      403      403      403      403      403      403      403      403      403
+POST /v1/me/keys/kept/replacement         | 401      403      403      403      403      403      403      403      403      403      403      403      403      403
+DELETE /v1/me/keys/kept                   | 401      403      403      403      403      403      403      403      403      403      403      403      403      403
 GET /v1/me/sessions                       | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 DELETE /v1/me/sessions/{session}          | 401      204      204      204      204      204      204      204      204      204      204      204      204      204
 GET /v1/me/sign-ins                       | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
@@ -483,7 +488,7 @@ def _fresh(server: Everybody, name: str) -> Account:
     """The account of a column in its role, without any factor: what it had is forgotten, as no command does."""
     found = Account(server.web, server.now, server.who[name])
     with server.fixture.ledger.database.write() as connection:
-        for table in ("credentials", "factors", "recovery_codes"):
+        for table in ("credentials", "factors", "kept_keys", "recovery_codes"):
             connection.exec_driver_sql(f"DELETE FROM {table}")
     return found
 
@@ -606,6 +611,13 @@ ACTS: dict[str, Act] = {
         "/v1/me/factors/code",
         lambda who: {"password": who.password, "recovery": who.recovery[0]},
     ),
+    "POST /v1/me/keys/kept": _with_factors("POST", "/v1/me/keys/kept", lambda who: {}),
+    "POST /v1/me/keys/kept/rotation": _plain("POST", "/v1/me/keys/kept/rotation"),
+    "POST /v1/me/keys/kept/replacement": _sent(
+        "/v1/me/keys/kept/replacement",
+        lambda server, name: {"proof": b64encode(bytes(64)), "public_key": b64encode(bytes(32))},
+    ),
+    "DELETE /v1/me/keys/kept": _plain("DELETE", "/v1/me/keys/kept"),
     "DELETE /v1/me/sessions/{session}": _plain("DELETE", f"/v1/me/sessions/{SESSION_ID}"),
     "DELETE /v1/sessions": _sign_out,
     "PUT /v1/me/contact": lambda server, name: server.asks(
