@@ -382,8 +382,8 @@ PROVE_CONTACT = Operation(
 )  # fmt: skip
 REGISTER = Operation(
     "register", OPEN, "POST", "/v1/accounts", "Register alone",
-    "an account of one's own with its first key, of which the private half stays with whoever registers; a few an hour "
-    "from one address", "The account, and the receipt of its key's entry",
+    "an account of one's own with its first key, of which the private half stays with whoever registers, or with a password; "
+    "a few an hour from one address", "The account, and the receipt of its key's entry",
     {"account": ACCOUNT, "name": "Dr. Ada Nord", "proof": SIGNATURE, "public_key": HASH},
     {"account": ACCOUNT, "key": KEY, "receipt": RECEIPT_TEXT, "seq": 12},
 )  # fmt: skip

@@ -197,7 +197,10 @@ def _kept(ledger: Ledger, account: str) -> tuple[KeptKey, Key] | None:
 
 
 def _check_second(ledger: Ledger, caller: Caller) -> None:
-    """Whoever signs in is known by two factors, now and later."""
+    """Whoever signs in is known by two factors, now and later; a key that asks is one that counts."""
+    row = None if caller.key is None else ledger.row(Key, caller.key)
+    if caller.session is None and (row is None or not row.active or row.account != caller.account):
+        raise KeyNeeded("the key is unknown, revoked, or not of this account")
     kept = ledger.credentials.of(caller.account)
     if kept is None or not kept.confirmed:
         raise SecondFactorNeeded(

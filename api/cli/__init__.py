@@ -3,7 +3,7 @@
 
 from api.cli.app import app, main, program
 from api.cli import (
-    setup, checking, serving, witnessing, operations, maintenance, blobs, keeper, roots, logkeys, keys, policies, people, accounts, applying, claims, factors, contacts, mail, staff, generating, imports,
+    setup, checking, serving, witnessing, operations, maintenance, blobs, keeper, roots, logkeys, keys, policies, people, accounts, applying, claims, factors, kept, contacts, mail, staff, generating, imports,
     records, charts, consents, proofs, demo,
 )  # fmt: skip
 
@@ -22,6 +22,7 @@ __all__ = [
     "generating",
     "imports",
     "keeper",
+    "kept",
     "keys",
     "logkeys",
     "mail",

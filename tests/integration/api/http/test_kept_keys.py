@@ -12,10 +12,12 @@ from client.signers import possession, signer_of
 from crypto.encoding import b64decode, b64encode
 from identity import kept, throttles
 from identity.actors import Actor, new_id, new_key
+from journeys.errors import NotThere
 from ledger.directory import RECOVERY_WAIT_MS, Key
 from ledger.times import DAY_MS, format_time
+from records.explaining import check_still_permitted
 from tests.support.ledger_fixture import LedgerFixture
-from tests.support.server import Web, good, in_process, kind_of, problem
+from tests.support.server import Web, bearer, good, in_process, kind_of, problem
 from tests.support.sign_ins import PASSWORD, STEP_MS, Account, Later, reopened
 
 KEPT = "/v1/me/keys/kept"
@@ -94,6 +96,11 @@ class Alone(Account):
         sent = self.event("chart.opened", {"purpose": "PATRQT"}, **bent)
         return self.act("POST", f"/v1/patients/{self.chart}/chart", sent)
 
+    def stages(self, content: bytes) -> httpx2.Response:
+        """Content for the own chart."""
+        path, headers = f"/v1/patients/{self.chart}/blobs", bearer(self.session)
+        return self.web.client.post(path, content=content, headers=headers)
+
     def seals(self) -> httpx2.Response:
         """A text for the own chart, as before something is signed."""
         sent = {"object": self.chart, "event": new_id("ev", self.clock()), "texts": {"title": "x"}}
@@ -157,6 +164,28 @@ def test_it_signs_in_the_owners_session_alone(home: Home) -> None:
     assert kind_of(ada.lists()) == "200"
     ada.session = old
     assert kind_of(ada.lists()) == "not_signed_in"
+
+
+def test_what_was_opened_ends_with_the_session(home: Home) -> None:
+    """A later range asks again; a step-up between ends nothing."""
+    ada = home.with_chart()
+    staged = good(ada.stages(b"RR 128/82 mmHg"))
+    body = {
+        "category": "document", "confidentiality": "normal", "media_type": "text/plain", "purpose": "PATRQT",
+        "version": 1, **staged,
+    }  # fmt: skip
+    good(ada.act("POST", "/v1/events", ada.event("record.uploaded", body)))
+    named = {"blob": staged["blob"], "purpose": "PATRQT", "record": staged["record"], "version": 1}
+    path = f"/v1/records/{staged['record']}/content"
+    ada.steps_up()
+    read = ada.act("POST", path, ada.event("record.opened", named))
+    assert read.content == b"RR 128/82 mmHg"
+    ada.steps_up()
+    entry = home.fixture.ledger.entry(int(read.headers["Heartwood-Entry"]))
+    check_still_permitted(home.fixture.ledger, entry)
+    ada.act("DELETE", "/v1/sessions")
+    with pytest.raises(NotThere):
+        check_still_permitted(home.fixture.ledger, entry)
 
 
 def test_granting_takes_a_step_up(home: Home) -> None:
