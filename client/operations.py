@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar, get_type_hints
 
 from client.codec import Codec, codec_of
 from identity.kept import own_keys
-from identity.own import factors_of, sessions_of, sign_ins_of
+from identity.own import factors_of, passkeys_of, sessions_of, sign_ins_of
 from ledger.codes import HOSPITAL_ROLES
 from ledger.entry import ENTRY_LIMIT
 from people.applications import doctors_of, hospitals_in, own_applications
@@ -31,6 +31,7 @@ GROUP = "gp_01jd3q8m5c0000000000000006"
 KEY = "k_2v4c9m1h6s3t8w5x7y0z1a2b3c"
 PATIENT = "pt_5k2m9q7x1c3v8b6n4z0f2h9j7r"
 SESSION_ID = "ss_01jd3q8m5c0000000000000007"
+PASSKEY = "0123456789abcdef0123456789abcdef"
 RECORD = "rc_01jd3q8m5c0000000000000005"
 HASH = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 SIGNATURE = "A" * 86 + "=="
@@ -259,7 +260,7 @@ CHALLENGE = Operation(
     gives={"challenge": HASH, "origin": ORIGIN},
 )  # fmt: skip
 SIGN_IN = Operation(
-    "sign_in", "signed challenge, or password and code", "POST", "/v1/sessions", "Sign in",
+    "sign_in", "signed challenge, password and code, or a passkey", "POST", "/v1/sessions", "Sign in",
     "a bearer token: for 15 minutes by key; by password as long as it is used, 12 hours at most", "The session",
     {"challenge": HASH, "hospital": HOSPITAL, "key": KEY, "role": "doctor", "value": SIGNATURE},
     {"account": ACCOUNT, "end": TIME, "token": HASH},
@@ -332,6 +333,31 @@ REPLACE_KEY = Operation(
 REVOKE_KEPT = Operation(
     "revoke_kept", SESSION, "DELETE", "/v1/me/keys/kept", "Revoke the kept key",
     "revoke it with nothing in its place, and destroy it; after a step-up", "The entry", gives={"seq": 12},
+)  # fmt: skip
+OWN_PASSKEYS = Query(
+    "passkeys", SESSION, "GET", "/v1/me/passkeys", "One's own passkeys",
+    "one's own passkeys: since when, when used last, and when its counter went back", "The passkeys",
+    gives=[{"created": TIME, "passkey": PASSKEY, "regressed": "", "used": TIME}], answer=passkeys_of,
+)  # fmt: skip
+PASSKEY_OPTIONS = Operation(
+    "passkey_options", SESSION, "POST", "/v1/me/passkeys/challenge", "Begin a passkey",
+    "what a browser's `navigator.credentials.create` takes; after a step-up, or in a session by key", "The options",
+    gives={"challenge": "A" * 43, "rp": {"id": "hospital.example", "name": ORIGIN}},
+)  # fmt: skip
+ADD_PASSKEY = Operation(
+    "add_passkey", SESSION, "POST", "/v1/me/passkeys", "Register a passkey",
+    "keep the passkey that a browser made, with user verification; all other sessions by password end", "The passkey",
+    {"credential": {"id": "…"}}, {"created": TIME, "passkey": PASSKEY, "regressed": "", "used": TIME},
+)  # fmt: skip
+REMOVE_PASSKEY = Operation(
+    "remove_passkey", SESSION, "DELETE", "/v1/me/passkeys/{passkey}", "Remove a passkey",
+    "remove one of one's own; after a step-up, or in a session by key; all other sessions by password end", "Removed",
+    kind="", status=204,
+)  # fmt: skip
+PASSKEY_CHALLENGE = Operation(
+    "passkey_challenge", OPEN, "POST", "/v1/sessions/passkey", "A challenge for a passkey",
+    "what a browser's `navigator.credentials.get` takes; valid once, for 5 minutes", "The options",
+    gives={"challenge": "A" * 43, "rpId": "hospital.example", "userVerification": "required"},
 )  # fmt: skip
 OWN_SESSIONS = Query(
     "sessions", SESSION, "GET", "/v1/me/sessions", "One's own sessions", "one's own sessions by password",
@@ -509,6 +535,7 @@ OPERATIONS = (
     LOG, REGISTRY, CONSISTENCY, CHECKPOINT, COSIGNED, WITNESSES, HANDOVERS, TILE, ENTRIES, LOG_TOKEN, RELEASES, RELEASED, EVENTS, BUNDLES, CONTENT, RANGE, CHART, HISTORY, EXPORT,
     REGISTER, APPLICATIONS, HOSPITALS_LISTED, DOCTORS_LISTED,
     CHALLENGE, SIGN_IN, SIGN_OUT, STEP_UP, RENEW, ME, OWN_FACTORS, PASSWORD, CODE, CODE_CONFIRMED, CODE_REMOVED,
+    OWN_PASSKEYS, PASSKEY_OPTIONS, ADD_PASSKEY, REMOVE_PASSKEY, PASSKEY_CHALLENGE,
     OWN_KEYS, KEEP_KEY, ROTATE_KEY, REPLACE_KEY, REVOKE_KEPT,
     OWN_SESSIONS, SESSION_END, SIGN_INS, CONTACT, GIVE_CONTACT, REMOVE_CONTACT, PROVE_CONTACT,
     HOSPITAL_SHOWN, GROUP_SHOWN, HOLDER, SUBJECTS, OFFER, CLAIM, OWN_CHART, SEAL, STAGE, LOOKUP, ADDRESS, CONSENTS,

@@ -39,7 +39,7 @@ def set_password(ledger: Ledger, caller: Caller, new: str, proof: Proof, address
         raise BadPassword("this is the password that the account has")
     hashed = passwords.hash_new(new, account)
     acts = [*recovery_act(proved), ("factor.added", {"factor": "password", "replaces": True})]
-    _put_change(ledger, caller, acts)
+    put_change(ledger, caller, acts)
     if not ledger.credentials.change_password(
         account, hashed, proved.kept.version, _session(caller)
     ):
@@ -74,7 +74,7 @@ def confirm_code(ledger: Ledger, caller: Caller, proof: Proof, address: str) -> 
     attempt.passed()
     recovery = codes.new_recovery_codes()
     hashes = [recovery_hash(ledger, account, code) for code in recovery]
-    _put_change(ledger, caller, [("factor.added", {"factor": "code"})])
+    put_change(ledger, caller, [("factor.added", {"factor": "code"})])
     now, session = ledger.clock(), _session(caller)
     if not ledger.credentials.confirm_code(account, kept.seed, hashes, now, kept.version, session):
         raise FactorConflict(_MEANWHILE)
@@ -90,7 +90,7 @@ def remove_code(ledger: Ledger, caller: Caller, proof: Proof, address: str) -> N
         raise FactorConflict("the account has no one-time codes")
     proved = _proved(ledger, caller.account, proof, address)
     acts = [*recovery_act(proved), ("factor.removed", {"factor": "code"})]
-    _put_change(ledger, caller, acts)
+    put_change(ledger, caller, acts)
     if not ledger.credentials.remove_code(caller.account, proved.kept.version, _session(caller)):
         raise FactorConflict(_MEANWHILE)
 
@@ -131,7 +131,7 @@ def _with_password(ledger: Ledger, caller: Caller) -> Kept:
     return kept
 
 
-def _put_change(ledger: Ledger, caller: Caller, acts: list[Act]) -> None:
+def put_change(ledger: Ledger, caller: Caller, acts: list[Act]) -> None:
     """The change itself, and the end of every other session."""
     others = ledger.credentials.sessions.of(caller.account)
     ends: list[Act] = [

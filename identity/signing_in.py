@@ -62,11 +62,11 @@ def sign_in_by_password(ledger: Ledger, wanted: SignIn, address: str) -> Session
     if proved is None:
         raise NotSignedIn(WRONG)
     _rehash(ledger, account, proved.kept.password, wanted.proof.password)
-    _check_role(ledger, account, wanted, proved)
-    return _open(ledger, account, wanted, proved, address)
+    check_wanted_role(ledger, account, wanted, proved)
+    return open_session(ledger, account, wanted, proved, address)
 
 
-def _check_role(ledger: Ledger, account: str, wanted: SignIn, proved: Proved) -> None:
+def check_wanted_role(ledger: Ledger, account: str, wanted: SignIn, proved: Proved) -> None:
     """Who holds the role, and has shown enough for it."""
     if wanted.role not in ALONE_ROLES | TWO_FACTOR_ROLES:
         raise NotSignedIn(f"nobody signs in as {wanted.role} by password")
@@ -78,10 +78,15 @@ def _check_role(ledger: Ledger, account: str, wanted: SignIn, proved: Proved) ->
         )
 
 
-def _open(ledger: Ledger, account: str, wanted: SignIn, proved: Proved, address: str) -> Session:
+def open_session(
+    ledger: Ledger, account: str, wanted: SignIn, proved: Proved, address: str
+) -> Session:
+    """A session for whoever proved the account; its entry stands before it does."""
     now, token = ledger.clock(), os.urandom(TOKEN_BYTES)
     assurance = 2 if proved.second else 1
-    means = f"password_{proved.second}" if proved.second else "password"
+    means = "_".join(filter(None, ("password", proved.second)))
+    if proved.second == "passkey":
+        means = "passkey"
     row = SessionRow(
         new_id("ss", now), token_hash(token), account, wanted.role, wanted.hospital, assurance, means, now, now, 0,
         ledger.identity.index(ADDRESS, address),

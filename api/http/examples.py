@@ -179,6 +179,7 @@ _BODIES: dict[str, Extra] = {
     "keep_key": _form("KeepSent"),
     "lookup": _form("LookupSent"),
     "prove_contact": _form("ProofSent"),
+    "add_passkey": _form("PasskeySent"),
     "register": _form("RegisterSent"),
     "replace_key": _form("OwnKeySent"),
     "reserve": _form("SubjectsSent"),
@@ -187,7 +188,7 @@ _BODIES: dict[str, Extra] = {
     "seal": _form("SealSent"),
     "set_password": _form("NewPasswordSent"),
     "step_up": _form("StepUpSent"),
-    "sign_in": {"oneOf": [_form("SignInSent"), _form("PasswordSent")]},
+    "sign_in": {"oneOf": [_form("SignInSent"), _form("PasswordSent"), _form("PasskeySignInSent")]},
     "stage": _BINARY,
     "why": _form("QuestionSent"),
 }  # fmt: skip
@@ -198,6 +199,7 @@ _APPENDED = _some(
 _ANSWERS: dict[str, Extra] = {
     **dict.fromkeys(("bundles", "claim", "events", "offer"), _APPENDED),
     "content": {},
+    **dict.fromkeys(("passkey_challenge", "passkey_options"), _OBJECT),
     **dict.fromkeys(("holder", "hospital", "log"), _OBJECT),
     "history": _some(entries=_TEXTS, names=_OBJECT, receipt={"type": "string"}, restored=_TEXTS, seq={"type": "integer"}),
     "lookup": _some(accounts=_OBJECT, patients=_OBJECT),

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 SESSION = id_of("ss")
 RECOVERY_CODES = 10
 """How many recovery codes an account is given at a time."""
-FACTORS = ("code", "password")
-MEANS = ("password", "password_code", "password_recovery")
+FACTORS = ("code", "passkey", "password")
+MEANS = ("passkey", "password", "password_code", "password_recovery")
 """By what a session was opened."""
 ENDS = ("factor_changed", "owner", "replaced", "signed_out")
 """Why a session ended before its time: a factor changed, its owner ended it elsewhere, a newer one took its place, or
@@ -160,7 +160,7 @@ FACTOR_REMOVED = EventType(
     "factor.removed",
     "account",
     ("service",),
-    body(account=ACCOUNT, factor=code("code")),
+    body(account=ACCOUNT, factor=code("code", "passkey")),
     since=PEOPLE,
     rule=_of_account,
     fold=nothing,

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from storage.sql.database import Database
 from storage.sql.kept import KeptKeys
+from storage.sql.passkeys import Passkey, Passkeys
 from storage.sql.sessions import Sessions
 from storage.sql.throttles import Throttles
 
@@ -40,6 +41,7 @@ class Credentials:
         self.sessions = Sessions(database)
         self.throttles = Throttles(database)
         self.kept_keys = KeptKeys(database)
+        self.passkeys = Passkeys(database)
 
     def of(self, account: str) -> Kept | None:
         """What is kept of an account; None for one without a password."""
@@ -144,6 +146,25 @@ class Credentials:
                 return False
             self._did(connection, "DELETE FROM recovery_codes WHERE account = ?", (account,))
             return self._did(connection, "DELETE FROM factors WHERE account = ?", (account,))
+
+    def add_passkey(self, row: Passkey, version: int, session: str) -> bool:
+        """Keep a passkey that nobody has yet; as `change_password`."""
+        with self._database.write() as connection:
+            return self._changed(connection, row.account, version, session) and self._did(
+                connection,
+                "INSERT INTO passkeys (credential, account, public, counter, created, used, regressed) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (credential) DO NOTHING",
+                tuple(row),
+            )
+
+    def remove_passkey(self, account: str, credential: bytes, version: int, session: str) -> bool:
+        """Forget a passkey; as `change_password`."""
+        with self._database.write() as connection:
+            return self._changed(connection, account, version, session) and self._did(
+                connection,
+                "DELETE FROM passkeys WHERE account = ? AND credential = ?",
+                (account, credential),
+            )
 
     def _changed(self, connection: Connection, account: str, version: int, session: str) -> bool:
         """Count a change of factors, whose row is locked from here on, and end all sessions but one."""

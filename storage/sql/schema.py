@@ -136,6 +136,12 @@ kept_keys = _table(
 )
 """Private keys that the service keeps for people, sealed under the identity root; see `storage.sql.kept`."""
 Index("kept_keys_of_account", kept_keys.c.account)
+passkeys = _table(
+    "passkeys", "credential", credential=LargeBinary, account=Text, public=LargeBinary, counter=BigInteger,
+    created=BigInteger, used=BigInteger, regressed=BigInteger,
+)  # fmt: skip
+"""Public keys of people's authenticators; see `storage.sql.passkeys`."""
+Index("passkeys_of_account", passkeys.c.account)
 throttles = _table(
     "throttles", "kind name", kind=Text, name=LargeBinary, failures=Integer, counted=BigInteger,
     until=BigInteger, locked=Boolean,

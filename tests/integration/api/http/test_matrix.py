@@ -4,6 +4,7 @@ the same patient's, written by the north hospital. Every operation of the OpenAP
 It is the same table warm and cold: with what the log keeps between batches forgotten before each request.
 """
 
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from api.app.settings import Settings
 from client import applying, authoring, claiming, grants, registering
 from client.local import LocalClient
-from client.operations import QUERIES, SESSION_ID
+from client.operations import PASSKEY, QUERIES, SESSION_ID
 from client.signers import possession
 from crypto.claims import claim_key, read_claim_code
 from crypto.encoding import b64encode
@@ -105,6 +106,12 @@ PUT /v1/me/password                       | 401      204      204      204      
 POST /v1/me/factors/code                  | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 POST /v1/me/factors/code/confirm          | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 DELETE /v1/me/factors/code                | 401      204      204      204      204      204      204      204      204      204      204      204      204      204
+GET /v1/me/passkeys                       | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
+POST /v1/me/passkeys/challenge            | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
+POST /v1/me/passkeys                      | 401      proof    proof    proof    proof    proof    proof    proof    proof    proof    proof    proof    proof    proof
+DELETE /v1/me/passkeys/{passkey}          | 401      conflict conflict conflict conflict conflict conflict conflict conflict conflict conflict conflict conflict conflict
+POST /v1/sessions/passkey                 | 200      200      200      200      200      200      200      200      200      200      200      200      200      200
+POST /v1/sessions: by passkey             | 401      401      401      401      401      401      401      401      401      401      401      401      401      401
 GET /v1/me/keys                           | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 POST /v1/me/keys/kept                     | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 POST /v1/me/keys/kept/rotation            | 401      403      403      403      403      403      403      403      403      403      403      403      403      403
@@ -544,6 +551,12 @@ def _by_password_and_code(server: Everybody, name: str) -> httpx2.Response:
     return who.sign_in(code=who.code(1))
 
 
+_ANSWER = {
+    "rawId": "AAAA",
+    "response": {"clientDataJSON": urlsafe_b64encode(b'{"challenge":"AAAA"}').decode().rstrip("=")},
+}
+"""A passkey's answer to a challenge that nobody gave."""
+
 ACTS: dict[str, Act] = {
     "POST /v1/events: grant": _event("access.granted", _grant),
     "POST /v1/events: exclude": _event("reader.excluded", _exclusion),
@@ -610,6 +623,19 @@ ACTS: dict[str, Act] = {
         "DELETE",
         "/v1/me/factors/code",
         lambda who: {"password": who.password, "recovery": who.recovery[0]},
+    ),
+    "POST /v1/me/passkeys/challenge": _with_factors(
+        "POST", "/v1/me/passkeys/challenge", lambda who: None
+    ),
+    "POST /v1/me/passkeys": _with_factors(
+        "POST", "/v1/me/passkeys", lambda who: {"credential": _ANSWER}
+    ),
+    "DELETE /v1/me/passkeys/{passkey}": _with_factors(
+        "DELETE", f"/v1/me/passkeys/{PASSKEY}", lambda who: None
+    ),
+    "POST /v1/sessions/passkey": lambda server, name: server.web.post("/v1/sessions/passkey"),
+    "POST /v1/sessions: by passkey": lambda server, name: server.web.post(
+        "/v1/sessions", {"passkey": _ANSWER, "role": "person"}
     ),
     "POST /v1/me/keys/kept": _with_factors("POST", "/v1/me/keys/kept", lambda who: {}),
     "POST /v1/me/keys/kept/rotation": _plain("POST", "/v1/me/keys/kept/rotation"),
