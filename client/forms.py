@@ -7,6 +7,7 @@ from typing import Any
 from client.codec import codec_of
 from consent.decide import Decision
 from consent.explain import Explanation
+from identity.kept import MadeKey
 from identity.own import BegunCode
 from ledger.entry import Entry
 from ledger.facts import Record
@@ -24,6 +25,7 @@ RECORD = codec_of(Record)
 REGISTRATION, REGISTERED = codec_of(Registration), codec_of(Registered)
 STAGED, RESERVED, SUBJECT = codec_of(StagedBlob), codec_of(Reserved), codec_of(Subject)
 QUESTION, OWN_CHART, BEGUN_CODE = codec_of(Question), codec_of(OwnChart), codec_of(BegunCode)
+MADE_KEY = codec_of(MadeKey)
 CONTACT = codec_of(ContactShown)
 
 

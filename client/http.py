@@ -35,6 +35,7 @@ from crypto.errors import CryptoError
 from crypto.ids import is_id
 from crypto.notes import Note, VerifierKey
 from identity.actors import Actor
+from identity.kept import MadeKey
 from identity.own import BegunCode
 from journeys.errors import NotThere, RecordsError
 from ledger.errors import LedgerError, ProofError, Tampered
@@ -354,6 +355,12 @@ class HttpClient(LedgerClient):
         """Remove one-time codes; see the port."""
         sent = _said(password=password, code=code, recovery=recovery)
         self._server.tell(operations.CODE_REMOVED, actor, sent)
+
+    def keep_key(self, actor: Actor) -> MadeKey:
+        """Let the service keep a key; see the port."""
+        found = self._server.ask(operations.KEEP_KEY, {}, actor)
+        with understood("keep_key"):
+            return forms.MADE_KEY.decode(found)
 
     def end_session(self, actor: Actor, session: str) -> None:
         """End a session; see the port."""

@@ -9,6 +9,7 @@ from client.port import AppendedEvent, Event, LedgerClient
 from client.signers import Signed, Signer, signer_of
 from identity import sessions
 from identity.actors import Actor
+from identity.kept import MadeKey, keep_key
 from identity.own import BegunCode
 from journeys import sealing
 from journeys.appending import appended, submit
@@ -199,6 +200,10 @@ class LocalClient(LedgerClient):
         from identity.proving import Proof
 
         factors.remove_code(self.ledger, actor.caller, Proof(password, code, recovery), HERE)
+
+    def keep_key(self, actor: Actor) -> MadeKey:
+        """Let the service keep a key; see the port."""
+        return keep_key(self.ledger, actor.caller)
 
     def end_session(self, actor: Actor, session: str) -> None:
         """End a session; see the port."""

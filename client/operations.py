@@ -13,7 +13,8 @@ from inspect import signature
 from typing import Any, Generic, TypeVar, get_type_hints
 
 from client.codec import Codec, codec_of
-from identity.own import factors_of, sessions_of, sign_ins_of
+from identity.kept import own_keys
+from identity.own import factors_of, passkeys_of, sessions_of, sign_ins_of
 from ledger.codes import HOSPITAL_ROLES
 from ledger.entry import ENTRY_LIMIT
 from people.applications import (
@@ -37,6 +38,7 @@ GROUP = "gp_01jd3q8m5c0000000000000006"
 KEY = "k_2v4c9m1h6s3t8w5x7y0z1a2b3c"
 PATIENT = "pt_5k2m9q7x1c3v8b6n4z0f2h9j7r"
 SESSION_ID = "ss_01jd3q8m5c0000000000000007"
+PASSKEY = "0123456789abcdef0123456789abcdef"
 RECORD = "rc_01jd3q8m5c0000000000000005"
 HASH = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 SIGNATURE = "A" * 86 + "=="
@@ -265,7 +267,7 @@ CHALLENGE = Operation(
     gives={"challenge": HASH, "origin": ORIGIN},
 )  # fmt: skip
 SIGN_IN = Operation(
-    "sign_in", "signed challenge, or password and code", "POST", "/v1/sessions", "Sign in",
+    "sign_in", "signed challenge, password and code, or a passkey", "POST", "/v1/sessions", "Sign in",
     "a bearer token: for 15 minutes by key; by password as long as it is used, 12 hours at most", "The session",
     {"challenge": HASH, "hospital": HOSPITAL, "key": KEY, "role": "doctor", "value": SIGNATURE},
     {"account": ACCOUNT, "end": TIME, "token": HASH},
@@ -309,6 +311,59 @@ CODE_REMOVED = Operation(
     "remove_code", SESSION, "DELETE", "/v1/me/factors/code", "Remove one-time codes",
     "remove them and the recovery codes, by the password and a code or a recovery code; in a session by key also without; "
     "all other sessions by password end", "Removed", {"code": _CODE, "password": _PASSWORD}, kind="", status=204,
+)  # fmt: skip
+_KEPT = {"key": KEY, "proof": SIGNATURE, "public_key": HASH, "seq": 12}
+OWN_KEYS = Query(
+    "keys", SESSION, "GET", "/v1/me/keys", "One's own keys",
+    "one's own keys: who keeps each, whether it counts, and since when", "The keys",
+    gives=[{
+        "active": True, "algorithm": "ed25519", "counts_from": TIME, "custody": "service", "kept": True, "key": KEY,
+        "seq": 12,
+    }], answer=own_keys,
+)  # fmt: skip
+KEEP_KEY = Operation(
+    "keep_key", SESSION, "POST", "/v1/me/keys/kept", "Let the service keep a key",
+    "a signing key that the service keeps, sealed, and signs with in one's own sessions by password alone; one's first is "
+    "registered at once, else one's own key has still to sign its `key.registered` (`seq` is 0)", "The key",
+    {"recovery": False}, _KEPT,
+)  # fmt: skip
+ROTATE_KEY = Operation(
+    "rotate_key", SESSION, "POST", "/v1/me/keys/kept/rotation", "Rotate the kept key",
+    "another kept key in place of the one before, which is revoked and destroyed; after a step-up", "The key", gives=_KEPT,
+)  # fmt: skip
+REPLACE_KEY = Operation(
+    "replace_key", SESSION, "POST", "/v1/me/keys/kept/replacement", "Replace the kept key by one's own",
+    "a key of one's own in place of the kept one, which is revoked and destroyed; after a step-up", "The entry",
+    {"proof": SIGNATURE, "public_key": HASH}, {"seq": 12},
+)  # fmt: skip
+REVOKE_KEPT = Operation(
+    "revoke_kept", SESSION, "DELETE", "/v1/me/keys/kept", "Revoke the kept key",
+    "revoke it with nothing in its place, and destroy it; after a step-up", "The entry", gives={"seq": 12},
+)  # fmt: skip
+OWN_PASSKEYS = Query(
+    "passkeys", SESSION, "GET", "/v1/me/passkeys", "One's own passkeys",
+    "one's own passkeys: since when, when used last, and when its counter went back", "The passkeys",
+    gives=[{"created": TIME, "passkey": PASSKEY, "regressed": "", "used": TIME}], answer=passkeys_of,
+)  # fmt: skip
+PASSKEY_OPTIONS = Operation(
+    "passkey_options", SESSION, "POST", "/v1/me/passkeys/challenge", "Begin a passkey",
+    "what a browser's `navigator.credentials.create` takes; after a step-up, or in a session by key", "The options",
+    gives={"challenge": "A" * 43, "rp": {"id": "hospital.example", "name": ORIGIN}},
+)  # fmt: skip
+ADD_PASSKEY = Operation(
+    "add_passkey", SESSION, "POST", "/v1/me/passkeys", "Register a passkey",
+    "keep the passkey that a browser made, with user verification; all other sessions by password end", "The passkey",
+    {"credential": {"id": "…"}}, {"created": TIME, "passkey": PASSKEY, "regressed": "", "used": TIME},
+)  # fmt: skip
+REMOVE_PASSKEY = Operation(
+    "remove_passkey", SESSION, "DELETE", "/v1/me/passkeys/{passkey}", "Remove a passkey",
+    "remove one of one's own; after a step-up, or in a session by key; all other sessions by password end", "Removed",
+    kind="", status=204,
+)  # fmt: skip
+PASSKEY_CHALLENGE = Operation(
+    "passkey_challenge", OPEN, "POST", "/v1/sessions/passkey", "A challenge for a passkey",
+    "what a browser's `navigator.credentials.get` takes; valid once, for 5 minutes", "The options",
+    gives={"challenge": "A" * 43, "rpId": "hospital.example", "userVerification": "required"},
 )  # fmt: skip
 OWN_SESSIONS = Query(
     "sessions", SESSION, "GET", "/v1/me/sessions", "One's own sessions", "one's own sessions by password",
@@ -369,8 +424,8 @@ RESET_PASSWORD = Operation(
 )  # fmt: skip
 REGISTER = Operation(
     "register", OPEN, "POST", "/v1/accounts", "Register alone",
-    "an account of one's own with its first key, of which the private half stays with whoever registers; a few an hour "
-    "from one address", "The account, and the receipt of its key's entry",
+    "an account of one's own with its first key, of which the private half stays with whoever registers, or with a password; "
+    "a few an hour from one address", "The account, and the receipt of its key's entry",
     {"account": ACCOUNT, "name": "Dr. Ada Nord", "proof": SIGNATURE, "public_key": HASH},
     {"account": ACCOUNT, "key": KEY, "receipt": RECEIPT_TEXT, "seq": 12},
 )  # fmt: skip
@@ -524,6 +579,8 @@ OPERATIONS = (
     LOG, REGISTRY, CONSISTENCY, CHECKPOINT, COSIGNED, WITNESSES, HANDOVERS, TILE, ENTRIES, LOG_TOKEN, RELEASES, RELEASED, EVENTS, BUNDLES, CONTENT, RANGE, CHART, HISTORY, EXPORT,
     REGISTER, APPLICATIONS, HOSPITALS_LISTED, HOSPITAL_APPLICATION, DOCTORS_LISTED, DOCTOR_SHOWN,
     CHALLENGE, SIGN_IN, SIGN_OUT, STEP_UP, RENEW, ME, OWN_FACTORS, PASSWORD, CODE, CODE_CONFIRMED, CODE_REMOVED,
+    OWN_PASSKEYS, PASSKEY_OPTIONS, ADD_PASSKEY, REMOVE_PASSKEY, PASSKEY_CHALLENGE,
+    OWN_KEYS, KEEP_KEY, ROTATE_KEY, REPLACE_KEY, REVOKE_KEPT,
     OWN_SESSIONS, SESSION_END, SIGN_INS, CONTACT, GIVE_CONTACT, REMOVE_CONTACT, PROVE_CONTACT, ASK_RESET, RESET_PASSWORD,
     HOSPITAL_SHOWN, GROUP_SHOWN, HOLDER, SUBJECTS, OFFER, CLAIM, OWN_CHART, INTAKE, INTAKE_FILLED, SEAL, STAGE, LOOKUP, ADDRESS, CONSENTS,
     DECISIONS, RECEIPT,

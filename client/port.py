@@ -12,6 +12,7 @@ from client import operations
 from client.operations import Query
 from client.signers import Signed
 from identity.actors import Actor
+from identity.kept import MadeKey
 from identity.own import BegunCode
 from ledger.facts import Exclusion, Grant
 from ledger.policies import Policy
@@ -238,6 +239,10 @@ class LedgerClient(Protocol):
         self, actor: Actor, password: str = "", code: str = "", recovery: str = ""
     ) -> None:
         """Remove them, by the password and a code or a recovery code; or reset them, by the actor's key alone."""
+        ...
+
+    def keep_key(self, actor: Actor) -> MadeKey:
+        """Let the service make and keep a key for the actor, who has still to register it; see `kept.keep_key`."""
         ...
 
     def end_session(self, actor: Actor, session: str) -> None:

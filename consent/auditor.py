@@ -45,6 +45,8 @@ class Audit:
     """Entries that an earlier audit covered: folded, not decided again."""
     decisions: int
     by_rule: Counter[str]
+    in_sessions: int
+    """Decisions that rest on a sign-in: acts under keys that the service keeps for people."""
     wrong: tuple[Wrong, ...]
     seconds: float
     restored: tuple[Restored, ...] = ()
@@ -70,6 +72,7 @@ class Audit:
             f"{counted(self.decisions, 'decision')} evaluated again from the log alone, in {self.seconds:.1f} s "
             f"({rate:,.0f}/s):",
             *(f"  {count:>8} {words}" for words, count in sorted(self.by_rule.items())),
+            *_kept(self.in_sessions),
             *(NOT_COMPARED if self.releases is None else self.releases.lines()),
             *(f"RESTORED: {said}" for said in self.restored),
             *(f"ALARM: {said}" for said in self.alarms),
@@ -89,6 +92,16 @@ class Audit:
         if not self.proven:
             return [*out, "consistent, origin unproven: give the log's keys with --vkey"]
         return [*out, "good: every decision is the one that the rules give"]
+
+
+def _kept(count: int) -> list[str]:
+    if not count:
+        return []
+    rest = "rests on a sign-in" if count == 1 else "rest on a sign-in"
+    return [
+        f"{count} of them {rest}: signed by the service, with keys that it keeps for people; that they were "
+        "there is the service's word"
+    ]
 
 
 def audit_export(
@@ -139,7 +152,7 @@ def audit_export(
     seconds = time.perf_counter() - began
     return Audit(
         checkpoint.origin, vkeys is not None, checkpoint.size, older.size, replay.decisions,
-        replay.by_rule, tuple(replay.wrong), seconds, tuple(restored), tuple(warnings),
+        replay.by_rule, replay.in_sessions, tuple(replay.wrong), seconds, tuple(restored), tuple(warnings),
         None if released is None else comparison.finish(released, now),
         tuple(alarms),
     )  # fmt: skip

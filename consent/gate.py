@@ -2,13 +2,15 @@
 
 from consent.decide import CLAIM, OFFER, Decision, Facts, Request, decide, decide_list
 from ledger.directory import Group, GroupMember, Key, Member, Patient
+from ledger.editions import PEOPLE
 from ledger.errors import Refused
 from ledger.event import Event
 from ledger.facts import Exclusion, Grant, Record
-from ledger.policies import Policy, policy_in_force
+from ledger.policies import Policy, edition_in_force, policy_in_force
 from ledger.rows import Look
 from ledger.sequencer import Judged
 from ledger.signers import holds_role, key_counts
+from ledger.signins import sign_ins_of
 
 ASSURANCE = {"device": 3, "system": 3, "service": 1}
 """Level of a signature by the key's custody; a service-held key gets more from a sign-in entry only."""
@@ -17,14 +19,21 @@ STEPS = {"claim.offered": OFFER, "patient.claimed": CLAIM}
 """Which step of registering a type is, where it isn't the first one or a correction."""
 
 
-def gate(event: Event, key: Key, seq: int, time: int, look: Look) -> Judged:
+def gate(
+    event: Event, key: Key, seq: int, time: int, look: Look, session: int | None = None
+) -> Judged:
     """The decision on a gated event at `time` (Unix ms) as entry `seq`, on the facts before it.
 
+    `session`: the entry of the sign-in in which the service signed with a key that it keeps; see `in_session`.
     Raises Refused, only to those who may, for what names things that don't exist or don't belong together: a
     denial tells nothing of them. Also of a type that their role may not sign.
     """
     policy = policy_in_force(look, time)
-    request = request_of(event, key, seq, time, look)
+    if not in_session(event, key, look):
+        session = None  # it says nothing, so the decision doesn't say it
+        request = request_of(event, key, seq, time, look)
+    else:
+        request = _request_in_session(event, key, seq, time, look, session)
     facts = gather(request, look)
     shown: tuple[Record, ...] = ()
     if event.type.action == "list":
@@ -38,7 +47,28 @@ def gate(event: Event, key: Key, seq: int, time: int, look: Look) -> Judged:
         decision, shown = Decision("deny", "S1", reason="role"), ()
     if decision.effect == "permit":
         _check_names(event, request, policy, look)
-    return Judged(decision.json(request, policy), shown)
+    named = {} if session is None else {"session": session}
+    return Judged(decision.json(request, policy) | named, shown)
+
+
+def in_session(event: Event, key: Key, look: Look) -> bool:
+    """Whether a signature by this key counts only in a sign-in of its owner's: a person's key that the service keeps.
+
+    From PEOPLE on. The service's own acts rest on no sign-in.
+    """
+    kept = key.custody == "service" and event.role != "service"
+    return kept and edition_in_force(look) >= PEOPLE
+
+
+def _request_in_session(
+    event: Event, key: Key, seq: int, time: int, look: Look, session: int | None
+) -> Request:
+    """The question, as sure of who asks as the sign-in is; S0 denies one without a sign-in in this very role."""
+    request = request_of(event, key, seq, time, look)
+    found = None if session is None else sign_ins_of(event.actor, look).named(session, time)
+    if found is None or (found.role, found.hospital) != (event.role, event.hospital):
+        return request._replace(held=False)
+    return request._replace(assurance=found.level(time))
 
 
 def request_of(event: Event, key: Key, seq: int, time: int, look: Look) -> Request:

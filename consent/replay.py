@@ -34,6 +34,8 @@ class Replay:
     decisions: int = 0
     by_rule: Counter[str] = field(default_factory=Counter)
     """How many decisions by `permit S9`, `deny S12 no_consent`, …"""
+    in_sessions: int = 0
+    """How many of them rest on a sign-in: acts under keys that the service keeps."""
     wrong: list[Wrong] = field(default_factory=list)
 
     def take(self, raw: bytes) -> Entry | None:
@@ -61,6 +63,7 @@ class Replay:
     def _judge(self, entry: Entry, found: dict[str, Any]) -> None:
         self.decisions += 1
         self.by_rule[_words(found)] += 1
+        self.in_sessions += "session" in found
         try:
             given = self._decide(entry)
         except LedgerError as error:
@@ -80,7 +83,8 @@ class Replay:
         key = self.rows.get(Key, sig.key)
         if key is None:
             raise LedgerError(f"it is signed by {sig.key}, a key that no entry registers")
-        return gate(event, key, entry.link.seq, entry.time, self.rows).decision
+        session = (entry.decision or {}).get("session")
+        return gate(event, key, entry.link.seq, entry.time, self.rows, session).decision
 
     def _fold(self, entry: Entry) -> None:
         for row in fold(entry, self.rows):

@@ -154,8 +154,10 @@ def permit_anything(settings: Settings, story: Story) -> tuple[int, str]:
     """Open the ledger with altered rules, and let a stranger read: the entry, and what the key keeper said to it."""
     basis = story.granted
 
-    def permit(event: Event, key: Key, seq: int, time: int, look: Look) -> Judged:
-        decision, shown = gate(event, key, seq, time, look)
+    def permit(
+        event: Event, key: Key, seq: int, time: int, look: Look, session: int | None
+    ) -> Judged:
+        decision, shown = gate(event, key, seq, time, look, session)
         decision.pop("reason", None)
         return Judged(decision | {"basis": [basis], "effect": "permit", "rule": "S9"}, shown)
 

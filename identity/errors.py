@@ -34,7 +34,7 @@ class StepUpNeeded(IdentityError):
 
 
 class KeyNeeded(IdentityError):
-    """What is for a session by key: to prepare something to be signed, to set up codes for staff."""
+    """What is signed, prepares it, or sets up codes for staff: for a session by key, or where the service keeps one."""
 
 
 class Throttled(IdentityError):

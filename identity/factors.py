@@ -52,12 +52,12 @@ def set_password(ledger: Ledger, caller: Caller, new: str, proof: Proof, address
     if proved is not None and new == proof.password:
         raise BadPassword("this is the password that the account has")
     hashed = passwords.hash_new(new, account)
-    said = {"factor": "password", "replaces": True} | _by(caller, reset=proved is None)
+    said = {"factor": "password", "replaces": True} | added_by(caller, reset=proved is None)
 
     def changes(connection: Connection) -> bool:
         return ledger.credentials.change_password(connection, account, hashed)
 
-    _put_change(ledger, caller, proved or Proved(kept, ""), ("factor.added", said), changes)
+    change_factor(ledger, caller, proved or Proved(kept, ""), ("factor.added", said), changes)
 
 
 def _set_first(ledger: Ledger, caller: Caller, new: str) -> None:
@@ -69,7 +69,7 @@ def _set_first(ledger: Ledger, caller: Caller, new: str) -> None:
     def sets(connection: Connection) -> bool:
         return ledger.credentials.set_first(connection, account, hashed, now)
 
-    said = {"factor": "password"} | _by(caller)
+    said = {"factor": "password"} | added_by(caller)
     changes = [*_still(ledger, caller), Change(sets, FactorConflict(_MEANWHILE))]
     onrecord.put_on_record(ledger, account, [("factor.added", said)], changes)
 
@@ -106,8 +106,8 @@ def confirm_code(ledger: Ledger, caller: Caller, proof: Proof, address: str) -> 
     def confirms(connection: Connection) -> bool:
         return ledger.credentials.confirm_code(connection, account, kept.seed, shown, hashes, now)
 
-    act = "factor.added", {"factor": "code"} | _by(caller)
-    _put_change(ledger, caller, Proved(kept, ""), act, confirms)
+    act = "factor.added", {"factor": "code"} | added_by(caller)
+    change_factor(ledger, caller, Proved(kept, ""), act, confirms)
     return recovery
 
 
@@ -124,8 +124,8 @@ def remove_code(ledger: Ledger, caller: Caller, proof: Proof, address: str) -> N
     def removes(connection: Connection) -> bool:
         return ledger.credentials.remove_code(connection, account)
 
-    act = "factor.removed", {"factor": "code"} | _by(caller, reset=proved is None)
-    _put_change(ledger, caller, proved or Proved(kept, ""), act, removes)
+    act = "factor.removed", {"factor": "code"} | added_by(caller, reset=proved is None)
+    change_factor(ledger, caller, proved or Proved(kept, ""), act, removes)
 
 
 def recovery_act(proved: Proved) -> list[Act]:
@@ -138,7 +138,7 @@ def _resets(caller: Caller, proof: Proof) -> bool:
     return caller.key is not None and proof == Proof()
 
 
-def _by(caller: Caller, reset: bool = False) -> dict[str, object]:
+def added_by(caller: Caller, reset: bool = False) -> dict[str, object]:
     """What a change's entry says of the key that signed in, and that nothing else was shown."""
     key = {} if caller.key is None else {"key": caller.key}
     return {**key, "reset": True} if reset else {**key}
@@ -199,9 +199,10 @@ class Changer(NamedTuple):
     """Up to how many acts of the account within an hour."""
 
 
-def _put_change(
+def change_factor(
     ledger: Ledger, caller: Caller, proved: Proved, act: Act, change: Callable[[Connection], bool]
 ) -> None:
+    """A change by whoever is signed in; see `put_change`, which raises."""
     most = ACTS_AN_HOUR if caller.key is None else RESETS_AN_HOUR
     by = Changer(caller.account, _session(caller), _still(ledger, caller), most)
     put_change(ledger, by, proved, act, change)

@@ -10,8 +10,9 @@ from sqlalchemy import Connection
 from crypto.ids import timed_id
 from identity.errors import Throttled
 from ledger.editions import PEOPLE, edition_of
+from ledger.entry import Entry
 from ledger.errors import Refused
-from ledger.sequencer import Proposal
+from ledger.sequencer import Appended, Proposal
 from ledger.times import format_time
 from ledger.types import REGISTRY
 from storage.ledger import Ledger
@@ -57,6 +58,13 @@ def put_on_record(
 
     None of it stands where this raises: Refused, StorageError (but for OutcomeUnknown), or what a change says.
     """
+    put_with(ledger, _signed(ledger, account, acts), changes)
+
+
+def put_with(
+    ledger: Ledger, proposals: Sequence[Proposal], changes: Sequence[Change]
+) -> list[Entry]:
+    """Append all of these and make the changes, in one transaction; gives the entries. Raises as `put_on_record` does."""
     failed: list[Exception] = []
 
     def beside(connection: Connection) -> bool:
@@ -66,7 +74,6 @@ def put_on_record(
                 return False
         return True
 
-    proposals = _signed(ledger, account, acts)
     outcomes = ledger.submit(proposals, atomic=True, beside=beside).result().outcomes
     if failed:
         raise failed[0]
@@ -74,6 +81,7 @@ def put_on_record(
     refused = [outcome for outcome in outcomes if isinstance(outcome, Refused)]
     for outcome in sorted(refused, key=lambda one: one.code == "atomic"):
         raise outcome
+    return [outcome.entry for outcome in outcomes if isinstance(outcome, Appended)]
 
 
 def counted(ledger: Ledger, kept: Kept, account: str, most: int = ACTS_AN_HOUR) -> Change:

@@ -91,3 +91,24 @@ def sign_ins_of(ledger: Ledger, caller: Caller) -> tuple[SignInEntry, ...]:
         if entry.event.type.name.partition(".")[0] in _SHOWN
     )
     return tuple(islice(found, SIGN_INS_SHOWN))
+
+
+@dataclass(frozen=True)
+class OwnPasskey:
+    """A passkey as its owner sees it; times as texts, `regressed` empty where its counter never went back."""
+
+    created: str
+    passkey: str
+    regressed: str
+    used: str
+
+
+def passkeys_of(ledger: Ledger, caller: Caller) -> tuple[OwnPasskey, ...]:
+    """The caller's own passkeys, the newest first."""
+    return tuple(
+        OwnPasskey(
+            format_time(row.created), row.name, format_time(row.regressed) if row.regressed else "",
+            format_time(row.used),
+        )
+        for row in ledger.credentials.passkeys.of(caller.account)
+    )  # fmt: skip

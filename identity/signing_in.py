@@ -75,21 +75,16 @@ def sign_in_by_password(ledger: Ledger, wanted: SignIn, address: str) -> Session
     proved = prove(ledger, account, wanted.proof, address, named=wanted.who)
     if proved is None:
         raise NotSignedIn(WRONG)
-    _check_role(ledger, account, wanted, proved)
+    check_wanted_role(ledger, account, wanted, proved)
     _rehash(ledger, account, proved.kept.password, wanted.proof.password)
-    for _ in range(SIGN_IN_TRIES):
-        with suppress(_Raced):
-            return _open(ledger, account, wanted, proved, address)
-    raise Unavailable(
-        "full", "sessions of the account come and go all the time; try again in a second"
-    )
+    return open_session(ledger, account, wanted, proved, address)
 
 
 class _Raced(IdentityError):
     """Another session was opened or ended meanwhile."""
 
 
-def _check_role(ledger: Ledger, account: str, wanted: SignIn, proved: Proved) -> None:
+def check_wanted_role(ledger: Ledger, account: str, wanted: SignIn, proved: Proved) -> None:
     """Who holds the role, and has shown enough for it."""
     if wanted.role not in ALONE_ROLES | TWO_FACTOR_ROLES:
         raise NotSignedIn(f"nobody signs in as {wanted.role} by password")
@@ -101,10 +96,24 @@ def _check_role(ledger: Ledger, account: str, wanted: SignIn, proved: Proved) ->
         )
 
 
+def open_session(
+    ledger: Ledger, account: str, wanted: SignIn, proved: Proved, address: str
+) -> Session:
+    """A session for whoever proved the account, in one transaction with its entry."""
+    for _ in range(SIGN_IN_TRIES):
+        with suppress(_Raced):
+            return _open(ledger, account, wanted, proved, address)
+    raise Unavailable(
+        "full", "sessions of the account come and go all the time; try again in a second"
+    )
+
+
 def _open(ledger: Ledger, account: str, wanted: SignIn, proved: Proved, address: str) -> Session:
     now, token = ledger.clock(), os.urandom(TOKEN_BYTES)
     assurance = 2 if proved.second else 1
-    means = f"password_{proved.second}" if proved.second else "password"
+    means = "_".join(filter(None, ("password", proved.second)))
+    if proved.second == "passkey":
+        means = "passkey"
     row = SessionRow(
         new_id("ss", now), token_hash(token), account, wanted.role, wanted.hospital, assurance, means, now, now, 0,
         ledger.identity.index(ADDRESS, address),

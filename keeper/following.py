@@ -449,7 +449,8 @@ class FollowedLog:
         key = self._rows.get(Key, sig.key)
         if key is None:
             raise Misfit("signer", f"it is signed by {sig.key}, a key that no entry registers")
-        given = gate(event, key, entry.link.seq, entry.time, self._rows).decision
+        session = entry.decision.get("session")
+        given = gate(event, key, entry.link.seq, entry.time, self._rows, session).decision
         if given != entry.decision:
             words = " ".join(
                 f"{part.get('effect')} {part.get('rule')}" for part in (entry.decision, given)

@@ -27,6 +27,14 @@ def sent_event(value: Any) -> tuple[Event, str, bytes, int | None]:
     return Event.of(value["event"]), key, signature, length
 
 
+def unsigned_event(value: Any) -> tuple[Event, int | None]:
+    """One event that the service is to sign in a session of its author's, and the length that its stream must have."""
+    if type(value) is not dict or not {"event"} <= value.keys() <= {"event", "expect"}:
+        raise EventError("expected an object of event and optionally expect, or a sig as well")
+    length = _expected(value["expect"]) if "expect" in value else None
+    return Event.of(value["event"]), length
+
+
 def sent_bundle(value: Any) -> tuple[list[Event], str, bytes]:
     """A bundle: its 1 to `BUNDLE_LIMIT` events, key id, signature of 64 bytes."""
     if type(value) is not dict or value.keys() != {"events", "sig"}:

@@ -31,6 +31,8 @@ class Proposal(NamedTuple):
     event: Event
     sig: Signature
     expect: int | None = None
+    session: int | None = None
+    """The entry of the sign-in in which the service signed it, with a key that it keeps."""
 
 
 class Appended(NamedTuple):
@@ -60,8 +62,8 @@ class Denied:
 
 
 Outcome = Appended | Denied | Refused
-Gate = Callable[[Event, Key, int, int, Look], Judged]
-"""`gate(event, key, seq, time, look)`: the decision on a gated event."""
+Gate = Callable[[Event, Key, int, int, Look, int | None], Judged]
+"""`gate(event, key, seq, time, look, session)`: the decision on a gated event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,9 @@ class Batch:
             # Before anything else is looked at: whoever may not do it is told no more, and the attempt is recorded.
             key = known_key(event, sig.key, self.look)
             check_edition(event, self.look)
-            decision, shown = self.rules.gate(event, key, link.seq, time, self.look)
+            decision, shown = self.rules.gate(
+                event, key, link.seq, time, self.look, proposal.session
+            )
             if decision["effect"] == "deny":
                 return self._deny(event, sig, decision, time)
         ids = check_event(event, sig.key, link.seq, time, self.rules.origin, self.look)

@@ -1,12 +1,17 @@
-"""Somebody registers alone: the service vouches for the account and its first key, whose private half it never sees."""
+"""Somebody registers alone: the service vouches for the account and its first key, whose private half it never sees.
 
-from dataclasses import dataclass
+Who brings no key brings a password, signs in by that, and has a key later (`identity.kept`).
+"""
+
+from dataclasses import dataclass, field
 
 from crypto.encoding import b64encode
 from crypto.errors import CryptoError
 from crypto.ids import ALGORITHM_ED25519, is_id, key_id
 from crypto.signing import verify
+from identity import onrecord, passwords
 from identity.actors import new_id
+from identity.onrecord import Change
 from journeys.appending import submit
 from journeys.errors import RecordsError
 from journeys.quotas import HOUR_MS, Quota, take
@@ -33,15 +38,17 @@ class Registration:
     account: str
     name: str
     """Sealed under the account's key before anything of it is kept."""
-    public_key: bytes
-    """Raw Ed25519, 32 bytes."""
-    proof: bytes
-    """The key's signature over the proof of possession, 64 bytes."""
+    public_key: bytes = b""
+    """Raw Ed25519, 32 bytes; empty with a password."""
+    proof: bytes = b""
+    """The key's signature over the proof of possession, 64 bytes; empty with a password."""
+    password: str = field(default="", repr=False)
+    """In place of a key."""
 
 
 @dataclass(frozen=True)
 class Registered:
-    """A registered account, its first key and the entry that put that in."""
+    """A registered account, its first key (empty without one) and the entry that put that, or the password, in."""
 
     account: str
     key: str
@@ -63,6 +70,8 @@ def register_alone(ledger: Ledger, wanted: Registration) -> Registered:
     A retry of what stands already gives the same again. Raises RecordsError for what isn't of the form, Refused for an
     id that is taken or a proof that doesn't hold.
     """
+    if wanted.password:
+        return _with_password(ledger, wanted)
     key = _checked(ledger, wanted)
     stood = ledger.row(Key, key)
     if stood is not None and stood.account == wanted.account:
@@ -89,13 +98,43 @@ def register_alone(ledger: Ledger, wanted: Registration) -> Registered:
     return Registered(account, key, submit(ledger, proposals, atomic=True)[1].link.seq)
 
 
-def _checked(ledger: Ledger, wanted: Registration) -> str:
-    """The key's id, of a registration whose form and proof are good; before any key is made for it."""
+def _with_password(ledger: Ledger, wanted: Registration) -> Registered:
+    """Append `account.registered` and that it has a password, then keep that; a retry needs another id.
+
+    Whether a password is right is for a sign-in alone to say, which is counted.
+    """
+    _check_form(wanted)
+    if wanted.public_key or wanted.proof:
+        raise RecordsError("got a key and a password, expected one of them")
+    onrecord.check_takes(ledger)
+    account = wanted.account
+    taken = Refused("duplicate_id", "the account is registered already; choose a new one")
+    if ledger.row(Account, account) is not None:
+        raise taken
+    hashed, event_id = passwords.hash_new(wanted.password, account), new_id("ev", ledger.clock())
+    stream = f"account/{account}"
+    body = {"account": account, "name": _sealed(ledger, wanted, event_id)}
+    factor = {"account": account, "factor": "password"}
+    proposals = [
+        ledger.log.by_service(REGISTRY["account.registered", 1], stream, body, event_id=event_id),
+        ledger.log.by_service(REGISTRY["factor.added", 1], stream, factor),
+    ]
+    now = ledger.clock()
+    sets = Change(lambda c: ledger.credentials.set_first(c, account, hashed, now), taken)
+    return Registered(account, "", onrecord.put_with(ledger, proposals, [sets])[1].link.seq)
+
+
+def _check_form(wanted: Registration) -> None:
     if not is_id("ac", wanted.account):
         raise RecordsError(f"got {wanted.account[:40]!r}, expected an account's id ac_…")
     if not wanted.name.strip():
         raise RecordsError("expected a name; it is sealed, and never readable in the log")
     check_texts({"name": wanted.name})
+
+
+def _checked(ledger: Ledger, wanted: Registration) -> str:
+    """The key's id, of a registration whose form and proof are good; before any key is made for it."""
+    _check_form(wanted)
     key = key_id(ALGORITHM_ED25519, wanted.public_key)
     try:
         message = possession_message(ledger.origin, wanted.account, key)

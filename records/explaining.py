@@ -1,6 +1,8 @@
 """Why: the decision on a question, its reasons and what would change it; asked without an entry."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from consent.decide import Facts, Request, decide
 from consent.explain import Explanation, explain
@@ -10,10 +12,12 @@ from identity.sessions import active_role
 from journeys.errors import Forbidden, NotThere, RecordsError
 from ledger.codes import ACTIONS, PURPOSES
 from ledger.directory import Group, GroupMember, Key, Member, Patient
+from ledger.editions import PEOPLE, edition_of
 from ledger.entry import Entry
 from ledger.facts import Exclusion, Grant, Record
 from ledger.policies import Policy
 from ledger.rows import Rows
+from ledger.signins import SIGN_IN_LASTS_MS, SignIns
 from ledger.types import REGISTRY
 from storage.reader import LogReader
 
@@ -78,15 +82,15 @@ def check_still_permitted(ledger: LogReader, entry: Entry) -> None:
 
 def _still_permitted(ledger: LogReader, entry: Entry) -> bool:
     """Its own use of a grant doesn't count against it."""
-    event, key = entry.event, ledger.row(Key, entry.sig.key)
-    if key is None or not key.active:
+    event, key, decision = entry.event, ledger.row(Key, entry.sig.key), entry.decision or {}
+    if key is None or not key.active or not _signed_in(ledger, event.actor, decision):
         return False
     question = Question(
         event.subject, event.actor, event.role, event.hospital, str(event.type.action),
         event.body["purpose"], event.body.get("record", ""),
     )  # fmt: skip
     request, facts, policy = _asked(ledger, question)
-    basis = (entry.decision or {})["basis"]
+    request, basis = request._replace(assurance=decision["assurance"]), decision["basis"]
     grants = (g._replace(used=g.used - 1) if g.seq in basis else g for g in facts.grants)
     return decide(request, facts._replace(grants=tuple(grants)), policy).effect == "permit"
 
@@ -125,10 +129,22 @@ def _held(ledger: LogReader, question: Question, now: int) -> bool:
     return active_role(ledger, Caller(question.actor, question.role, question.hospital, None), now)
 
 
+def _signed_in(ledger: LogReader, account: str, decision: Mapping[str, Any]) -> bool:
+    """Whether the sign-in that a decision rests on, if it does on one, still lasts as far as the log tells."""
+    if "session" not in decision:
+        return True
+    row, named = ledger.row(SignIns, account), ledger.entry(decision["session"]).event.body
+    found = None if row is None else row.of(named["session"])  # it may have been stepped up again
+    now = max(ledger.clock(), ledger.head().time)
+    return found is not None and now - found.opened < SIGN_IN_LASTS_MS
+
+
 def _assurance(ledger: LogReader, account: str) -> int:
-    """The most that one of the actor's keys gives."""
+    """The most that one of the actor's keys gives; a kept one after a step-up."""
+    stepped_up = {"service": 3} if (edition_of(ledger.head().registry) or 0) >= PEOPLE else {}
+    levels = ASSURANCE | stepped_up
     keys = [key for key in ledger.rows(Key, "account", account) if key.active]
-    return max((ASSURANCE[key.custody] for key in keys), default=1)
+    return max((levels[key.custody] for key in keys), default=1)
 
 
 def _rows(ledger: LogReader, question: Question) -> Rows:

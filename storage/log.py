@@ -59,6 +59,7 @@ from storage.keytable import Claims, KeyTable
 from storage.logkeys import Signers, keys_below, keys_of
 from storage.outbox import Outbox
 from storage.rollback import RollbackGuard
+from storage.sql import kept
 from storage.sql.entries import EntryStore, Head, StreamEnd, empty_head
 from storage.sql.rowcache import RowCache
 from storage.sql.sessions import Sessions
@@ -585,6 +586,8 @@ class Log:
                 count += 1
         store.add_streams(connection, new_streams)
         store.add(connection, [(ends[e.event.stream].id, e) for e in batch.entries], batch.ids)
+        revoked = [e.event.body["key"] for e in batch.entries if e.event.type.name == "key.revoked"]
+        kept.destroy(store.database, connection, revoked)
         if self._outbox is not None:
             self._outbox.tell(connection, batch.entries, batch.look, batch.now)
         if self._sessions is not None:

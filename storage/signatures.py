@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from crypto.errors import CryptoError
-from crypto.signing import verify
+from crypto.signing import SigningKey, verify
 from crypto.texts import is_printable, printable
 from ledger.errors import EventError, LedgerError, Refused
-from ledger.event import Event, Signature, bundle_paths
+from ledger.event import Event, Signature, bundle_paths, sign_event
 from ledger.messages import bundle_message, event_message
 from ledger.sequencer import Proposal
 from storage.sql.database import Database
@@ -38,6 +38,13 @@ class SignatureChecks:
         except CryptoError as error:
             raise Refused("signature", str(error)) from error
         return Proposal(event, Signature(key, value), expect)
+
+    def by_key(
+        self, event: Event, key: SigningKey, expect: int | None, session: int | None
+    ) -> Proposal:
+        """One event signed here, with a key that the service keeps, in the sign-in of entry `session`; raises Refused."""
+        _check_name(event)
+        return Proposal(event, sign_event(key, self._origin, event.raw), expect, session)
 
     def bundle(self, raws: Sequence[bytes], key: str, value: bytes) -> list[Proposal]:
         """A bundle from its events' canonical bytes; raises Refused for all of it."""

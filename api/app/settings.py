@@ -1,15 +1,22 @@
 """Settings, from the environment; every one is documented in docs/operations.md."""
 
 import os
+import re
 from pathlib import Path
 
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from durable.errors import StartRefused
+from identity.sites import Site
 from keeper.endpoints import TlsEndpoint, UnixEndpoint, parse_endpoint
 from keeper.roots import RootPlace, Unlock, parse_root_place, read_pin
 from storage.blobs.place import Place, parse_place
 from storage.sql.postgres import read_url
+
+_ORIGIN = re.compile(
+    r"https://[a-z0-9.-]{1,253}(:[0-9]{1,5})?|http://localhost(:[0-9]{1,5})?"
+).fullmatch
 
 
 class Settings(BaseSettings):
@@ -58,6 +65,9 @@ class Settings(BaseSettings):
     """HEARTWOOD_MAIL_FROM: the address that mail comes from."""
     mail_password_file: Path | None = None
     """HEARTWOOD_MAIL_PASSWORD_FILE: a file of mode 600 with the password of the mail server's user."""
+    web_origin: str = ""
+    """HEARTWOOD_WEB_ORIGIN: where browsers reach the service, `https://HOST[:PORT]`; passkeys are bound to its host. Empty:
+    none are offered."""
     proxies: str = ""
     """HEARTWOOD_PROXIES: addresses or networks of the reverse proxies ahead, apart by commas."""
 
@@ -68,6 +78,14 @@ class Settings(BaseSettings):
         """The folder of what this user's commands know of servers' logs, in the user's state directory."""
         home = os.environ.get("XDG_STATE_HOME")
         return (Path(home) if home else Path.home() / ".local" / "state") / "heartwood"
+
+    def site(self) -> Site:
+        """Where browsers reach the service; raises StartRefused for what is no secure origin."""
+        if self.web_origin and not _ORIGIN(self.web_origin):
+            raise StartRefused(
+                f"HEARTWOOD_WEB_ORIGIN: got {self.web_origin[:80]!r}, expected https://HOST or https://HOST:PORT"
+            )
+        return Site(self.web_origin)
 
     def roots(self) -> Path:
         """The folder of the root keys."""

@@ -3,7 +3,7 @@
 
 from api.cli.app import app, main, program
 from api.cli import (
-    setup, checking, serving, witnessing, operations, maintenance, blobs, keeper, roots, logkeys, keys, policies, people, accounts, applying, claims, factors, resetting, contacts, mail, staff, generating, imports,
+    setup, checking, serving, witnessing, operations, maintenance, blobs, keeper, roots, logkeys, keys, policies, people, accounts, applying, claims, factors, resetting, kept, contacts, mail, staff, generating, imports,
     intake, records, charts, consents, proofs, demo,
 )  # fmt: skip
 
@@ -23,6 +23,7 @@ __all__ = [
     "imports",
     "intake",
     "keeper",
+    "kept",
     "keys",
     "logkeys",
     "mail",

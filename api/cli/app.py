@@ -33,6 +33,8 @@ from identity.errors import (
     BadPassword,
     FactorConflict,
     IdentityError,
+    SecondFactorNeeded,
+    StepUpNeeded,
     Throttled,
     WrongProof,
 )
@@ -123,6 +125,8 @@ _CODES: tuple[tuple[type[Exception], int, str], ...] = (
     (FactorConflict, WRONG, "conflict"),
     (Throttled, COULD_NOT_RUN, "throttled"),
     (WrongProof, WRONG, "proof"),
+    (SecondFactorNeeded, WRONG, "second_factor"),
+    (StepUpNeeded, WRONG, "step_up"),
     (IdentityError, USAGE, "key_file"),
     (FhirError, USAGE, "fhir"),
     (Forbidden, WRONG, "forbidden"),

@@ -31,8 +31,10 @@ from api.http import (
     health,
     intake,
     joining,
+    kept,
     log,
     own,
+    passkeys,
     problems,
     readings,
     resetting,
@@ -66,13 +68,15 @@ _ROUTED = (
     joining,
     own,
     resetting,
+    kept,
+    passkeys,
     contacts,
     intake,
     log,
     health,
 )
 _FORMS = (
-    claims.OwnChartSent, contacts.ContactSent, contacts.AddressProofSent, *resetting.FORMS, intake.FilledSent, joining.RegisterSent, *signing_in.FORMS, *own.FORMS, views.LookupSent,
+    claims.OwnChartSent, contacts.ContactSent, contacts.AddressProofSent, *resetting.FORMS, intake.FilledSent, joining.RegisterSent, *signing_in.FORMS, *own.FORMS, *kept.FORMS, *passkeys.FORMS, views.LookupSent,
     views.QuestionSent, writing.SealSent, writing.SubjectsSent,
 )  # fmt: skip
 _ERRORS: tuple[type[Exception], ...] = (Exception, *(kind for kind, _ in problems.ERRORS))
@@ -131,6 +135,7 @@ def create_app(
     app.add_exception_handler(problems.Problem, problems.answer_error)
     app.add_exception_handler(HTTPException, problems.answer_http)
     app.add_exception_handler(RequestValidationError, problems.answer_validation)
+    app.state.site = Settings().site()
     stack = app.build_middleware_stack
     # Outside of the framework's own layers: they cost more than what stands here.
     app.build_middleware_stack = lambda: Bounded(  # type: ignore[method-assign]

@@ -17,11 +17,12 @@ from api.http.bodies import (
     json_body,
     proposal_of,
 )
-from api.http.callers import TheLedger
+from api.http.callers import TheLedger, author, proposed
 from api.http.examples import serves
 from api.http.problems import Problem, attempted, document
 from client import operations
 from crypto.encoding import b64encode
+from identity.actors import Caller
 from journeys.appending import appended, check_plain
 from journeys.quotas import check_keys, check_persons, is_limited
 from ledger.event import BUNDLE_LIMIT
@@ -46,17 +47,20 @@ async def post_events(
     """
     value = await json_body(request, EVENTS_BYTES)
     if not isinstance(value, list):
-        committed = await append(ledger, [plain(ledger, value)], atomic)
+        proposal = await proposed(request, ledger, value)
+        check_plain([proposal])
+        committed = await append(ledger, [proposal], atomic)
         appended(committed.outcomes[0])  # raises what was refused
         return await answer(ledger, committed, {}, 1, since)
     if not 1 <= len(value) <= BUNDLE_LIMIT:
         raise Problem(
             "too_large", f"got a list of {len(value)}, expected 1 to {BUNDLE_LIMIT} events"
         )
-    if len(value) <= INLINE_EVENTS:
-        proposals, problems = _plain_each(ledger, value)
+    signing = await author(request, ledger, value)
+    if len(value) <= INLINE_EVENTS and signing is None:
+        proposals, problems = _plain_each(ledger, value, None)
     else:
-        proposals, problems = await bodies_of(request).beside(_plain_each, ledger, value)
+        proposals, problems = await bodies_of(request).beside(_plain_each, ledger, value, signing)
     if atomic and problems:
         rest = Problem(
             "atomic", "not appended: another event of this all-or-nothing call was refused"
@@ -83,12 +87,14 @@ async def post_bundle(
     return await answer(ledger, committed, {}, len(proposals), since)
 
 
-def _plain_each(ledger: Ledger, value: list[Any]) -> tuple[list[Proposal], dict[int, Problem]]:
+def _plain_each(
+    ledger: Ledger, value: list[Any], signing: Caller | None
+) -> tuple[list[Proposal], dict[int, Problem]]:
     """The events of a list, and by index the problems of those that are none."""
     proposals: list[Proposal] = []
     problems: dict[int, Problem] = {}
     for index, item in enumerate(value):
-        found = attempted(plain, ledger, item)
+        found = attempted(plain, ledger, item, signing)
         if isinstance(found, Problem):
             problems[index] = found
         else:
@@ -96,9 +102,9 @@ def _plain_each(ledger: Ledger, value: list[Any]) -> tuple[list[Proposal], dict[
     return proposals, problems
 
 
-def plain(ledger: Ledger, value: Any) -> Proposal:
-    """A signed event that is no reading; raises EventError or Refused."""
-    proposal = proposal_of(ledger, value)
+def plain(ledger: Ledger, value: Any, signing: Caller | None) -> Proposal:
+    """An event that is no reading, signed, or to be signed for whom is signed in; raises EventError or Refused."""
+    proposal = proposal_of(ledger, value, signing)
     check_plain([proposal])
     return proposal
 

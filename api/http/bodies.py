@@ -13,7 +13,9 @@ from pydantic import BaseModel, ConfigDict
 from api.http.problems import Problem
 from api.http.shares import Shares
 from api.http.told import acting
-from ledger.sent import sent_bundle, sent_event
+from identity.actors import Caller
+from identity.kept import sign_for
+from ledger.sent import sent_bundle, sent_event, unsigned_event
 from ledger.sequencer import Proposal
 from storage.ledger import Ledger
 
@@ -191,12 +193,22 @@ async def received(request: Request, form: type[M]) -> M:
     return form.model_validate(await json_body(request))
 
 
-def proposal_of(ledger: Ledger, value: Any) -> Proposal:
-    """One signed event, see `ledger.sent`, whose signature holds; raises EventError or Refused."""
+def proposal_of(ledger: Ledger, value: Any, caller: Caller | None = None) -> Proposal:
+    """One signed event, see `ledger.sent`, whose signature holds; raises EventError or Refused.
+
+    One without a signature is signed with the key that the service keeps for the `caller`; see `kept.sign_for`.
+    """
+    if caller is not None and is_unsigned(value):
+        return sign_for(ledger, caller, *unsigned_event(value))
     event, key, signature, expect = sent_event(value)
     found = ledger.signatures.check(event, key, signature, expect)
     acting(event.actor)
     return found
+
+
+def is_unsigned(value: Any) -> bool:
+    """Whether it may be an event that the service is to sign."""
+    return type(value) is dict and "sig" not in value
 
 
 def bundle_of(ledger: Ledger, value: Any) -> list[Proposal]:

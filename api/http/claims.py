@@ -8,8 +8,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api.http.appending import Since, answer
-from api.http.bodies import READING_BYTES, Sent, json_body, proposal_of, received
-from api.http.callers import TheCaller, TheLedger
+from api.http.bodies import READING_BYTES, Sent, json_body, received
+from api.http.callers import TheCaller, TheLedger, proposed
 from api.http.examples import serves
 from api.http.named import Patient
 from api.http.problems import Problem
@@ -36,7 +36,7 @@ async def post_offer(
     """A signed `claim.offered`, and the birth date if the hospital knows one and the service none yet."""
     value = await json_body(request, READING_BYTES)
     born = _born(value, needed=False)
-    proposal = proposal_of(ledger, value)
+    proposal = await proposed(request, ledger, value)
     if proposal.event.subject != patient:
         raise Problem("malformed", f"the event is about {proposal.event.subject}, not {patient}")
     committed = await run_in_threadpool(offer_claim, ledger, proposal, born)
@@ -48,7 +48,7 @@ async def post_claim(request: Request, ledger: TheLedger, since: Since = None) -
     """A signed `patient.claimed` and the birth date. Tries that fail count against chart, account and address."""
     value = await json_body(request, READING_BYTES)
     born, address = _born(value, needed=True), request.scope.get("heartwood.client", "")
-    proposal = proposal_of(ledger, value)
+    proposal = await proposed(request, ledger, value)
     committed = await run_in_threadpool(claim_chart, ledger, proposal, born, address)
     return await answer(ledger, committed, {}, 1, since)
 

@@ -138,7 +138,8 @@ _EVENT = _object(
 )  # fmt: skip
 """An event but for its body, which the registry describes by type and version."""
 _EXPECT = _object(stream_seq={"type": "integer", "minimum": 0})
-_SIGNED = _object({"expect": _EXPECT}, event=_EVENT, sig=_SIG)
+_SIGNED = _object({"expect": _EXPECT, "sig": _SIG}, event=_EVENT)
+"""Without `sig` for the service to sign, in a session by password of somebody whose key it keeps."""
 
 _PATHS = {"tile": "/tile/{path:path}"}
 """Paths whose names take slashes."""
@@ -166,12 +167,12 @@ _LISTED = {"type": "array", "items": _OBJECT}
 _MANY = {"minItems": 1, "maxItems": BUNDLE_LIMIT}
 _BODIES: dict[str, Extra] = {
     **dict.fromkeys(("chart", "content", "history", "log_token"), _SIGNED),
-    "claim": _object({"expect": _EXPECT}, born=_text(DATE.pattern), event=_EVENT, sig=_SIG),
-    "offer": _object({"born": _text(DATE.pattern), "expect": _EXPECT}, event=_EVENT, sig=_SIG),
+    "claim": _object({"expect": _EXPECT, "sig": _SIG}, born=_text(DATE.pattern), event=_EVENT),
+    "offer": _object({"born": _text(DATE.pattern), "expect": _EXPECT, "sig": _SIG}, event=_EVENT),
     "own_chart": _form("OwnChartSent"),
     "bundles": _object(events={"type": "array", "items": _EVENT, **_MANY}, sig=_SIG),
     "events": {"oneOf": [_SIGNED, {"type": "array", "items": _SIGNED, **_MANY}]},
-    "export": _object(event=_EVENT, sig=_SIG, list={"type": "array", "items": {
+    "export": _object({"sig": _SIG}, event=_EVENT, list={"type": "array", "items": {
         "type": "array", "prefixItems": [_text(f"rc_{ID_PATTERN}"), _VERSION], "minItems": 2, "maxItems": 2,
     }}),
     "give_contact": _form("ContactSent"),
@@ -180,14 +181,17 @@ _BODIES: dict[str, Extra] = {
     "prove_contact": _form("AddressProofSent"),
     "ask_reset": _form("ResetAskedSent"),
     "reset_password": _form("ResetSent"),
+    "keep_key": _form("KeepSent"),
+    "add_passkey": _form("PasskeySent"),
     "register": _form("RegisterSent"),
+    "replace_key": _form("OwnKeySent"),
     "reserve": _form("SubjectsSent"),
     "confirm_code": _form("ConfirmSent"),
     "remove_code": _form("ProofSent"),
     "seal": _form("SealSent"),
     "set_password": _form("NewPasswordSent"),
     "step_up": _form("StepUpSent"),
-    "sign_in": {"oneOf": [_form("SignInSent"), _form("PasswordSent")]},
+    "sign_in": {"oneOf": [_form("SignInSent"), _form("PasswordSent"), _form("PasskeySignInSent")]},
     "stage": _BINARY,
     "why": _form("QuestionSent"),
 }  # fmt: skip
@@ -198,6 +202,7 @@ _APPENDED = _some(
 _ANSWERS: dict[str, Extra] = {
     **dict.fromkeys(("bundles", "claim", "events", "offer"), _APPENDED),
     "content": {},
+    **dict.fromkeys(("passkey_challenge", "passkey_options"), _OBJECT),
     **dict.fromkeys(("holder", "hospital", "log"), _OBJECT),
     "history": _some(entries=_TEXTS, names=_OBJECT, receipt={"type": "string"}, restored=_TEXTS, seq={"type": "integer"}),
     "lookup": _some(accounts=_OBJECT, patients=_OBJECT),

@@ -9,6 +9,8 @@ from starlette.concurrency import run_in_threadpool
 from api.http.bodies import Sent, received
 from api.http.callers import TheLedger
 from api.http.examples import serves
+from api.http.proofs import proofs_of
+from api.http.signing_in import Password
 from api.http.told import acting
 from client import forms, operations
 from crypto.encoding import b64decode
@@ -22,30 +24,31 @@ router = APIRouter(tags=["accounts"])
 
 
 class RegisterSent(Sent):
-    """A new account: its id, chosen by whoever registers, and the key that proves to be theirs."""
+    """A new account: its id, chosen by whoever registers, and the key that proves to be theirs, or a password."""
 
     account: Annotated[str, Field(pattern=f"^ac_{ID_PATTERN}$")]
     name: Annotated[str, Field(min_length=1, max_length=TEXT_BYTES)]
-    public_key: Annotated[str, Field(pattern=f"^{HASH.pattern}$")]
-    proof: Annotated[str, Field(pattern=f"^{base64_of(SIGNATURE_BYTES).pattern}$")]
+    public_key: Annotated[str, Field(pattern=f"^(|{HASH.pattern})$")] = ""
+    proof: Annotated[str, Field(pattern=f"^(|{base64_of(SIGNATURE_BYTES).pattern})$")] = ""
+    password: Password = ""
 
 
 @serves(router, operations.REGISTER)
 async def post_account(request: Request, ledger: TheLedger) -> dict[str, Any]:
-    """Register an account and its first key; the service vouches for both, and seals the name.
+    """Register an account and its first key, or a password; the service vouches for it, and seals the name.
 
     The proof is the key's signature over `heartwood/key/v1`, which names the log, the account and the key. A retry of
     what stands already gives the same again.
     """
     sent = await received(request, RegisterSent)
-    wanted = Registration(
-        sent.account,
-        sent.name,
-        b64decode(sent.public_key, 32),
-        b64decode(sent.proof, SIGNATURE_BYTES),
-    )
+    public = proof = b""
+    if sent.public_key or sent.proof or not sent.password:
+        public, proof = b64decode(sent.public_key, 32), b64decode(sent.proof, SIGNATURE_BYTES)
+    wanted = Registration(sent.account, sent.name, public, proof, sent.password)
     address = request.scope["heartwood.client"]
-    stood = await run_in_threadpool(register_counted, ledger, address, wanted)
+    # A password is hashed: as many at a time as sign in, and those who sign in wait for no more.
+    within = proofs_of(request).beside if sent.password else run_in_threadpool
+    stood = await within(register_counted, ledger, address, wanted)
     acting(stood.account)
     (receipt,) = await run_in_threadpool(ledger.receipts_now, [stood.seq])
     return {**forms.REGISTERED.encode(stood), "receipt": receipt.text().decode()}

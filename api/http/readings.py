@@ -12,8 +12,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api.http.appending import append
-from api.http.bodies import EVENTS_BYTES, READING_BYTES, json_body, proposal_of
-from api.http.callers import TheLedger, bearer
+from api.http.bodies import EVENTS_BYTES, READING_BYTES, json_body
+from api.http.callers import TheLedger, bearer, proposed
 from api.http.examples import serves
 from api.http.named import Patient, Record
 from api.http.problems import Problem
@@ -52,7 +52,9 @@ async def post_content(record: Record, request: Request, ledger: TheLedger) -> R
     """
     linked = _wants_link(request.headers.get(DOWNLOAD))
     value = await json_body(request, READING_BYTES)
-    reading = await _settle(ledger, _reading(ledger, value, "record.opened", "record", record))
+    reading = await _settle(
+        ledger, await _reading(request, ledger, value, "record.opened", "record", record)
+    )
     # Handing a small content to a thread costs more than giving it, from a disk of this machine.
     if reading.version.size <= INLINE_BYTES and isinstance(ledger.blobs, FileBlobs):
         return _content(ledger, reading, linked)
@@ -72,7 +74,9 @@ async def get_content(record: Record, request: Request, ledger: TheLedger) -> Re
 async def post_chart(patient: Patient, request: Request, ledger: TheLedger) -> Response:
     """A signed `chart.opened` in, the list out, filtered record by record."""
     value = await json_body(request, READING_BYTES)
-    reading = await _settle(ledger, _reading(ledger, value, "chart.opened", "", patient))
+    reading = await _settle(
+        ledger, await _reading(request, ledger, value, "chart.opened", "", patient)
+    )
     return await run_in_threadpool(
         lambda: _json(chart_json(list_chart(ledger, reading), _receipt(reading)))
     )
@@ -85,7 +89,9 @@ async def post_history(patient: Patient, request: Request, ledger: TheLedger) ->
     Each entry holds the hash of the one before it, so the client sees that none is missing.
     """
     value = await json_body(request, READING_BYTES)
-    reading = await _settle(ledger, _reading(ledger, value, "history.opened", "", patient))
+    reading = await _settle(
+        ledger, await _reading(request, ledger, value, "history.opened", "", patient)
+    )
     return await run_in_threadpool(
         lambda: _json(history_json(read_history(ledger, reading), _receipt(reading)))
     )
@@ -95,10 +101,10 @@ async def post_history(patient: Patient, request: Request, ledger: TheLedger) ->
 async def post_export(patient: Patient, request: Request, ledger: TheLedger) -> Response:
     """A signed `chart.exported` and its list in, a ZIP of the content out."""
     value = await json_body(request, EVENTS_BYTES)
-    if type(value) is not dict or not {"event", "list", "sig"} == value.keys():
+    if type(value) is not dict or not {"event", "list"} <= value.keys() <= {"event", "list", "sig"}:
         raise Problem("malformed", "expected an object of event, sig and list")
     wanted = _listed(value.pop("list"))
-    proposal = _reading(ledger, value, "chart.exported", "", patient)
+    proposal = await _reading(request, ledger, value, "chart.exported", "", patient)
     found = await run_in_threadpool(check_list, ledger, proposal, wanted)
     reading = await _settle(ledger, proposal)
     taken = await run_in_threadpool(give_export, ledger, reading, found)
@@ -106,9 +112,11 @@ async def post_export(patient: Patient, request: Request, ledger: TheLedger) -> 
     return Streamed(_zip(taken), 200, headers, "application/zip")
 
 
-def _reading(ledger: Ledger, value: Any, kind: str, member: str, named: str) -> Proposal:
+async def _reading(
+    request: Request, ledger: Ledger, value: Any, kind: str, member: str, named: str
+) -> Proposal:
     """A signed reading of the kind that the route takes, about what its address names."""
-    proposal = proposal_of(ledger, value)
+    proposal = await proposed(request, ledger, value)
     event = proposal.event
     if event.type.name != kind:
         raise Problem("malformed", f"got {event.type.name}, expected {kind}")

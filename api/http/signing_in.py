@@ -17,6 +17,7 @@ from client import operations
 from crypto.encoding import b64decode, b64encode
 from crypto.ids import ID_PATTERN
 from crypto.signing import SIGNATURE_BYTES
+from identity.passkeys import sign_in_by_passkey
 from identity.proving import Proof
 from identity.sessions import CHALLENGE_BYTES, Session, challenge, sign_in, sign_out
 from identity.signing_in import SignIn, renew, sign_in_by_password, step_up
@@ -64,7 +65,15 @@ class StepUpSent(Sent):
     recovery: Recovery = ""
 
 
-FORMS = (SignInSent, PasswordSent, StepUpSent)
+class PasskeySignInSent(Sent):
+    """What `navigator.credentials.get` gave, as its `toJSON` has it, and the role in which to act."""
+
+    passkey: dict[str, Any]
+    role: Role
+    hospital: Hospital = ""
+
+
+FORMS = (SignInSent, PasswordSent, PasskeySignInSent, StepUpSent)
 """The forms that the OpenAPI document names."""
 
 
@@ -91,11 +100,20 @@ async def post_session(
         session = await proofs_of(request).beside(
             sign_in_by_password, ledger, wanted, address_of(request)
         )
+    elif isinstance(value, dict) and "passkey" in value:
+        session = await _by_passkey(request, ledger, PasskeySignInSent.model_validate(value))
     else:
         session = await _by_key(ledger, SignInSent.model_validate(value))
     acting(session.caller.account)
     told = session_json(session)
     return cookies.answered(request, response, told) if cookie else told
+
+
+async def _by_passkey(request: Request, ledger: Ledger, sent: PasskeySignInSent) -> Session:
+    site, address = request.app.state.site, address_of(request)
+    return await proofs_of(request).beside(
+        sign_in_by_passkey, ledger, site, sent.passkey, sent.role, sent.hospital, address
+    )
 
 
 async def _by_key(ledger: Ledger, sent: SignInSent) -> Session:

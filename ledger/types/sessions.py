@@ -8,20 +8,22 @@ from typing import TYPE_CHECKING
 from ledger.codes import ACCOUNT, HOSPITAL, HOSPITAL_ROLES, ROLES, TRUE, body
 from ledger.editions import PEOPLE
 from ledger.errors import Refused
-from ledger.rows import Look, Wanted, row_of_id
+from ledger.rows import Look, Row, Wanted, row_named, row_of_id
 from ledger.schema import KEY_ID, TIME, Integer, code, id_of
+from ledger.signins import SIGN_IN_LASTS_MS, SIGN_INS_KEPT, SignIn, SignIns, sign_ins_of
 from ledger.types.checks import known_account, own_stream
 from ledger.types.declaration import EventType, nothing
 from ledger.types.examples import Example
 
 if TYPE_CHECKING:
+    from ledger.entry import Entry
     from ledger.event import Event
 
 SESSION = id_of("ss")
 RECOVERY_CODES = 10
 """How many recovery codes an account is given at a time."""
-FACTORS = ("code", "password")
-MEANS = ("password", "password_code", "password_recovery")
+FACTORS = ("code", "passkey", "password")
+MEANS = ("passkey", "password", "password_code", "password_recovery")
 """By what a session was opened."""
 ENDS = ("factor_changed", "owner", "replaced", "signed_out")
 """Why a session ended before its time: a factor changed, its owner ended it elsewhere, a newer one took its place, or
@@ -38,6 +40,10 @@ def _account(event: "Event") -> list[Wanted]:
     return [row_of_id(event.body["account"])]
 
 
+def _sign_ins(event: "Event") -> list[Wanted]:
+    return [*_account(event), row_named(SignIns, event.body["account"])]
+
+
 def _opened(event: "Event", time: int, origin: str, look: Look) -> None:
     """A hospital is named for the roles that are held at one, and for no other; two factors are two."""
     _of_account(event, time, origin, look)
@@ -48,6 +54,31 @@ def _opened(event: "Event", time: int, origin: str, look: Look) -> None:
     if (said["means"] == "password") != (said["assurance"] == 1):
         raise Refused("malformed", f"session.opened: got assurance {said['assurance']} by {said['means']}, expected 1 "
                       "for a password alone and 2 with a second factor")  # fmt: skip
+
+
+def _fold_opened(entry: "Entry", look: Look) -> list[Row]:
+    """Those that are too old to be rested on are forgotten with the next one."""
+    said = entry.event.body
+    new = SignIn(
+        said["session"], said["role"], said.get("hospital", ""), said["assurance"], entry.link.seq, entry.time
+    )  # fmt: skip
+    row = sign_ins_of(said["account"], look)
+    lasting = [one for one in row.sessions if entry.time - one.opened < SIGN_IN_LASTS_MS]
+    return [row._replace(sessions=(*lasting[1 - SIGN_INS_KEPT :], new))]
+
+
+def _fold_stepped_up(entry: "Entry", look: Look) -> list[Row]:
+    session, row = entry.event.body["session"], sign_ins_of(entry.event.body["account"], look)
+    sessions = (
+        one._replace(stepped=entry.link.seq, strong=entry.time) if one.session == session else one
+        for one in row.sessions
+    )
+    return [row._replace(sessions=tuple(sessions))]
+
+
+def _fold_ended(entry: "Entry", look: Look) -> list[Row]:
+    session, row = entry.event.body["session"], sign_ins_of(entry.event.body["account"], look)
+    return [row._replace(sessions=tuple(one for one in row.sessions if one.session != session))]
 
 
 SESSION_OPENED = EventType(
@@ -61,9 +92,9 @@ SESSION_OPENED = EventType(
     since=PEOPLE,
     creates=("session",),
     rule=_opened,
-    fold=nothing,  # which sessions live is told outside the log: they end by themselves
-    changes=(),
-    wants=_account,
+    fold=_fold_opened,  # as far as the log tells: an idle one ends by itself, without an entry
+    changes=(SignIns,),
+    wants=_sign_ins,
     example=Example("service", lambda sample: {
         "account": sample.account("person"), "assurance": 2, "hospital": sample.id("hs"), "means": "password_code",
         "role": "doctor", "session": sample.id("ss"),
@@ -76,9 +107,9 @@ SESSION_STEPPED_UP = EventType(
     body(account=ACCOUNT, means=code("code", "recovery"), session=SESSION),
     since=PEOPLE,
     rule=_of_account,
-    fold=nothing,
-    changes=(),
-    wants=_account,
+    fold=_fold_stepped_up,
+    changes=(SignIns,),
+    wants=_sign_ins,
     example=Example("service", lambda sample: {
         "account": sample.account("person"), "means": "code", "session": sample.id("ss"),
     }),
@@ -90,9 +121,9 @@ SESSION_ENDED = EventType(
     body(account=ACCOUNT, reason=code(*ENDS), session=SESSION),
     since=PEOPLE,
     rule=_of_account,
-    fold=nothing,
-    changes=(),
-    wants=_account,
+    fold=_fold_ended,
+    changes=(SignIns,),
+    wants=_sign_ins,
     example=Example("service", lambda sample: {
         "account": sample.account("person"), "reason": "owner", "session": sample.id("ss"),
     }),
@@ -142,7 +173,7 @@ FACTOR_REMOVED = EventType(
     "factor.removed",
     "account",
     ("service",),
-    body({"key": KEY_ID, "reset": TRUE}, account=ACCOUNT, factor=code("code")),
+    body({"key": KEY_ID, "reset": TRUE}, account=ACCOUNT, factor=code("code", "passkey")),
     since=PEOPLE,
     rule=_changed,
     fold=nothing,

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from storage.sql.database import Database
+from storage.sql.kept import KeptKeys
+from storage.sql.passkeys import Passkey, Passkeys
 from storage.sql.sessions import Sessions
 from storage.sql.throttles import Throttles
 
@@ -45,6 +47,8 @@ class Credentials:
         self._database = database
         self.sessions = Sessions(database)
         self.throttles = Throttles(database)
+        self.kept_keys = KeptKeys(database)
+        self.passkeys = Passkeys(database)
 
     def of(self, account: str) -> Kept | None:
         """What is kept of an account; None for one without a password."""
@@ -144,6 +148,23 @@ class Credentials:
             "INSERT INTO credentials (account, password, version, acts, acts_since) VALUES (?, ?, 1, 1, ?) "
             "ON CONFLICT (account) DO NOTHING",
             (account, password, now),
+        )
+
+    def add_passkey(self, connection: Connection, row: Passkey) -> bool:
+        """Keep a passkey; whether nobody had it yet."""
+        return self._did(
+            connection,
+            "INSERT INTO passkeys (credential, account, public, counter, created, used, regressed) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (credential) DO NOTHING",
+            tuple(row),
+        )
+
+    def remove_passkey(self, connection: Connection, account: str, credential: bytes) -> bool:
+        """Forget a passkey; whether the account had it."""
+        return self._did(
+            connection,
+            "DELETE FROM passkeys WHERE account = ? AND credential = ?",
+            (account, credential),
         )
 
     def changes(self, connection: Connection, account: str, version: int) -> bool:

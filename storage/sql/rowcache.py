@@ -26,6 +26,7 @@ from ledger.rows import (
     row_name,
 )
 from ledger.sequencer import Proposal
+from ledger.signins import SignIns
 from storage.sql.database import Database
 from storage.sql.rows import shape
 from storage.sql.schema import LIVE_GRANT, STANDING_GRANT
@@ -129,6 +130,7 @@ class RowCache(Rows):
         signers = {(p.sig.key, p.event.actor, p.event.role, p.event.hospital) for p in proposals}
         rows = {n for signer in signers for n in signer_needs(*signer)}
         rows.update(n for p in proposals for n in needs(p.event))
+        rows.update((SignIns, (p.event.actor,)) for p in proposals if p.session is not None)
         rows.update(n for event in asking for n in consent_needs(event, groups[event.actor]))
         self._ask(rows)
         nexts = {one for p in proposals for one in next_needs(p.event, self._rows)}

@@ -10,6 +10,7 @@ from sqlalchemy import Table
 
 from ledger.facts import Provision, Version
 from ledger.rows import KEY_LENGTHS
+from ledger.signins import SignIn
 from storage.sql.schema import TABLES
 
 
@@ -64,6 +65,9 @@ def shape(kind: Any) -> Shape:
         elif hint == tuple[Provision, ...]:
             encoders.append((index, _json))
             decoders.append((index, _provisions))
+        elif hint == tuple[SignIn, ...]:
+            encoders.append((index, _json))
+            decoders.append((index, _sign_ins))
         elif hint not in (str, int):
             encoders.append((index, _json))
             decoders.append((index, _tuple))
@@ -84,6 +88,10 @@ def _tuple(text: str) -> tuple[Any, ...]:
 
 def _versions(text: str) -> tuple[Version, ...]:
     return tuple(Version._make(item) for item in orjson.loads(text))
+
+
+def _sign_ins(text: str) -> tuple[SignIn, ...]:
+    return tuple(SignIn._make(item) for item in orjson.loads(text))
 
 
 def _provisions(text: str) -> tuple[Provision, ...]:

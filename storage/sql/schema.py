@@ -134,6 +134,17 @@ sessions = _table(
 """Sessions by password, under the SHA-256 of their tokens; of the address a keyed hash."""
 Index("sessions_by_token", sessions.c.token, unique=True)
 Index("sessions_of_account", sessions.c.account)
+kept_keys = _table(
+    "kept_keys", "key", key=Text, account=Text, sealed=LargeBinary, created=BigInteger
+)
+"""Private keys that the service keeps for people, sealed under the identity root; see `storage.sql.kept`."""
+Index("kept_keys_of_account", kept_keys.c.account)
+passkeys = _table(
+    "passkeys", "credential", credential=LargeBinary, account=Text, public=LargeBinary, counter=BigInteger,
+    created=BigInteger, used=BigInteger, regressed=BigInteger,
+)  # fmt: skip
+"""Public keys of people's authenticators; see `storage.sql.passkeys`."""
+Index("passkeys_of_account", passkeys.c.account)
 throttles = _table(
     "throttles", "kind name", kind=Text, name=LargeBinary, failures=Integer, counted=BigInteger,
     until=BigInteger, locked=Boolean,

@@ -84,7 +84,12 @@ class Sessions:
         """
         for entry in entries:
             if entry.event.type.name == "key.revoked":
-                account = (entry.event.body["account"],)
+                body = entry.event.body
+                account = (body["account"],)
+                statement = "SELECT 1 FROM keys WHERE key = ? AND custody = 'service'"
+                found = connection.exec_driver_sql(self._database.sql(statement), (body["key"],))
+                if found.first() is not None:
+                    continue  # nobody signs in by a key that the service keeps
                 self._run(connection, "DELETE FROM sessions WHERE account = ?", account)
                 statement = "DELETE FROM factors WHERE account = ? AND since = 0"
                 self._run(connection, statement, account)

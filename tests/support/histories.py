@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from api.operator.logkeys import retire_keys, rotate_keys
@@ -44,7 +44,7 @@ class Staff:
     """In a group that was granted some of it."""
     excluded: Actor
     weak: Actor
-    """Signs with a key that the service keeps."""
+    """Signs with a key that the service keeps, in a session by password alone."""
     auditor: Actor
 
 
@@ -54,6 +54,8 @@ class History:
 
     fixture: LedgerFixture
     pat: Person
+    sessions: dict[str, int] = field(default_factory=dict)
+    """The sign-ins in which accounts act whose keys the service keeps."""
 
     @property
     def now(self) -> int:
@@ -63,12 +65,14 @@ class History:
     def do(self, actor: Actor, kind: str, body: Body, stream: str = "", v: int = 1) -> Entry:
         """Append an event, by default to the patient's chart; it must be taken."""
         event = actor.event(kind, stream or self.pat.stream, body, self.now) | {"v": v}
-        return entry_of(self.fixture.answer(event, actor.key))
+        session = self.sessions.get(actor.account)
+        return entry_of(self.fixture.answer(event, actor.key, session))
 
     def refused(self, actor: Actor, kind: str, body: Body) -> tuple[int, str]:
         """A reading that is denied; the number of its refusal, and why."""
         event = actor.event(kind, self.pat.stream, body, self.now)
-        found = denied(self.fixture.answer(event, actor.key))
+        session = self.sessions.get(actor.account)
+        found = denied(self.fixture.answer(event, actor.key, session))
         assert found.seq is not None
         return found.seq, found.decision["reason"]
 
@@ -87,6 +91,23 @@ class History:
             "account": person.account, "algorithm": "ed25519", "custody": custody, "key": key.id,
             "proof": possession(key, person.origin, person.account), "public_key": b64encode(key.public),
         }  # fmt: skip
+
+    @property
+    def service(self) -> Actor:
+        """The service, by its own key."""
+        ledger = self.fixture.ledger
+        assert ledger.log._service is not None
+        account, key = ledger.log._service
+        return Actor(ledger.origin, account, "service", "", key)
+
+    def sign_in(self, who: Actor) -> None:
+        """By password alone: what they sign from now on rests on that."""
+        opened = {
+            "account": who.account, "assurance": 1, "hospital": who.hospital, "means": "password", "role": who.role,
+            "session": new_id("ss", self.now),
+        }  # fmt: skip
+        entry = self.do(self.service, "session.opened", opened, f"account/{who.account}")
+        self.sessions[who.account] = entry.link.seq
 
     def upload(self, author: Actor, record: str = "", version: int = 1, **members: Any) -> Body:
         """A record, or a new version of one, with made-up content; gives the body."""
@@ -151,6 +172,8 @@ def _staff(history: History) -> Staff:
     history.do(
         south.admin, "doctor.approved", {"account": weak.account}, f"hospital/{south.hospital}"
     )
+    weak = weak.in_role("doctor", south.hospital)
+    history.sign_in(weak)
     auditors = [history.account(fixture.operator) for _ in range(2)]
     term = {"end": format_time(history.now + DAY_MS), "start": format_time(history.now)}
     for one in auditors:
@@ -161,7 +184,7 @@ def _staff(history: History) -> Staff:
         *(fixture.doctor() for _ in range(3)),
     )
     return Staff(
-        author, reader, member, excluded, weak.in_role("doctor", south.hospital),
+        author, reader, member, excluded, weak,
         auditors[0].in_role("auditor"),
     )  # fmt: skip
 
@@ -178,13 +201,8 @@ def _groups(history: History, staff: Staff) -> str:
 
 def _sign_ins(history: History) -> None:
     """What the service says of the patient's account, signed by its own key."""
-    ledger, account, session = (
-        history.fixture.ledger,
-        history.pat.actor.account,
-        new_id("ss", history.now),
-    )
-    assert ledger.log._service is not None
-    service = Actor(ledger.origin, ledger.log._service[0], "service", "", ledger.log._service[1])
+    service, account = history.service, history.pat.actor.account
+    session = new_id("ss", history.now)
     opened = {"assurance": 2, "means": "password_code", "role": "patient", "session": session}
     acts: list[tuple[str, Body]] = [
         ("factor.added", {"factor": "password"}),

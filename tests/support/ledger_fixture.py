@@ -142,10 +142,13 @@ class LedgerFixture:
         """Entries in the log."""
         return self.ledger.head().size
 
-    def answer(self, event: dict[str, Any], key: SigningKey, **sent: Any) -> Outcome:
-        """What comes of an event signed by `key`; see `signed` for what can be bent."""
+    def answer(
+        self, event: dict[str, Any], key: SigningKey, session: int | None = None, **sent: Any
+    ) -> Outcome:
+        """What comes of an event signed by `key`, in the sign-in of entry `session`; see `signed` for what can be bent."""
         try:
-            return self.ledger.append([signed(self.ledger, event, key, **sent)])[0]
+            proposal = signed(self.ledger, event, key, **sent)._replace(session=session)
+            return self.ledger.append([proposal])[0]
         except Refused as refusal:
             return refusal
 

@@ -31,6 +31,7 @@ from crypto import canonical
 from crypto.encoding import b64decode, b64encode
 from crypto.signing import SigningKey
 from identity.actors import Actor
+from identity.sites import Site
 from ledger.event import sign_bundle, sign_event
 from ledger.messages import session_message
 from storage.ledger import Ledger
@@ -169,6 +170,8 @@ def in_process(ledger: Ledger) -> Iterator[Web]:
     """The application in a thread of this process, over a ledger that stays open."""
     app = create_app(lambda: ledger, close=False)
     with socket.create_server((HOST, 0), backlog=2_048) as listening:
+        # Browsers take only `localhost` for a secure context without TLS.
+        app.state.site = Site(f"http://localhost:{listening.getsockname()[1]}")
         config = uvicorn.Config(app, **server_options())
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

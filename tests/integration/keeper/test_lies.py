@@ -98,9 +98,9 @@ class Thief:
         return self.ask(self.write(self.people.reading(who, **bent), who.key))
 
 
-def permit(event: Event, key: Key, seq: int, time: int, look: Look) -> Judged:
+def permit(event: Event, key: Key, seq: int, time: int, look: Look, session: int | None) -> Judged:
     """The gate of a server that follows no rule, and says what a true one says of what it permits."""
-    found = gate(event, key, seq, time, look)
+    found = gate(event, key, seq, time, look, session)
     decision = {**found.decision, "effect": "permit", "rule": "S9", "basis": [0]}
     decision.pop("reason", None)
     return found if found.decision["effect"] == "permit" else Judged(decision, found.shown)

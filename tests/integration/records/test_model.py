@@ -772,7 +772,8 @@ def decided_anew(entry: Entry, rows: Rows) -> dict[str, Any]:
         event, sig = nested_event(event)
     key = rows.get(Key, sig.key)
     assert key is not None
-    return gate(event, key, entry.link.seq, entry.time, rows).decision
+    session = (entry.decision or {}).get("session")
+    return gate(event, key, entry.link.seq, entry.time, rows, session).decision
 
 
 def birth_date(years: int | None) -> date | None:

@@ -160,10 +160,12 @@ def test_everything_everyday_is_foreseen(found: LedgerFixture, cold: bool) -> No
 class Restless(LedgerFixture):
     """A ledger that is closed and opened again before each event."""
 
-    def answer(self, event: dict[str, object], key: SigningKey, **sent: object) -> Outcome:
+    def answer(
+        self, event: dict[str, object], key: SigningKey, session: int | None = None, **sent: object
+    ) -> Outcome:
         """What comes of an event; the rows that it needed were all loaded beforehand."""
         self.reopen()
-        outcome = super().answer(event, key, **sent)
+        outcome = super().answer(event, key, session, **sent)
         assert self.ledger.log.unforeseen == 0, event
         return outcome
 

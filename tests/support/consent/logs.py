@@ -201,7 +201,9 @@ def recomputed(log: Log) -> Iterator[Recomputed]:
             refused = entry.event.type.name == "access.refused"
             event, sig = nested_event(entry.event) if refused else (entry.event, entry.sig)
             key: Any = rows.get(Key, sig.key)
-            anew = gate.gate(event, key, entry.link.seq, entry.time, rows)
+            anew = gate.gate(
+                event, key, entry.link.seq, entry.time, rows, entry.decision.get("session")
+            )
             yield Recomputed(entry.decision, anew, log.shown.get(entry.link.seq, ()))
         for row in fold(entry, rows):
             rows.put(row)

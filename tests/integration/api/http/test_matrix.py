@@ -5,6 +5,7 @@ It is the same table warm and cold: with what the log keeps between batches forg
 """
 
 import os
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 from api.app.settings import Settings
 from client import applying, authoring, claiming, grants, registering
 from client.local import LocalClient
-from client.operations import QUERIES, SESSION_ID
+from client.operations import PASSKEY, QUERIES, SESSION_ID
 from client.signers import possession
 from crypto.claims import claim_key, read_claim_code
 from crypto.encoding import b64encode
@@ -112,6 +113,17 @@ PUT /v1/me/password                       | 401      204      204      204      
 POST /v1/me/factors/code                  | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 POST /v1/me/factors/code/confirm          | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 DELETE /v1/me/factors/code                | 401      204      204      204      204      204      204      204      204      204      204      204      204      204
+GET /v1/me/passkeys                       | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
+POST /v1/me/passkeys/challenge            | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
+POST /v1/me/passkeys                      | 401      proof    proof    proof    proof    proof    proof    proof    proof    proof    proof    proof    proof    proof
+DELETE /v1/me/passkeys/{passkey}          | 401      conflict conflict conflict conflict conflict conflict conflict conflict conflict conflict conflict conflict conflict
+POST /v1/sessions/passkey                 | 200      200      200      200      200      200      200      200      200      200      200      200      200      200
+POST /v1/sessions: by passkey             | 401      401      401      401      401      401      401      401      401      401      401      401      401      401
+GET /v1/me/keys                           | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
+POST /v1/me/keys/kept                     | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
+POST /v1/me/keys/kept/rotation            | 401      403      403      403      403      403      403      403      403      403      403      403      403      403
+POST /v1/me/keys/kept/replacement         | 401      403      403      403      403      403      403      403      403      403      403      403      403      403
+DELETE /v1/me/keys/kept                   | 401      403      403      403      403      403      403      403      403      403      403      403      403      403
 GET /v1/me/sessions                       | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 DELETE /v1/me/sessions/{session}          | 401      204      204      204      204      204      204      204      204      204      204      204      204      204
 GET /v1/me/sign-ins                       | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
@@ -495,7 +507,7 @@ def _fresh(server: Everybody, name: str) -> Account:
     """The account of a column in its role, without any factor: what it had is forgotten, as no command does."""
     found = Account(server.web, server.now, server.who[name])
     with server.fixture.ledger.database.write() as connection:
-        for table in ("credentials", "factors", "recovery_codes"):
+        for table in ("credentials", "factors", "kept_keys", "recovery_codes"):
             connection.exec_driver_sql(f"DELETE FROM {table}")
     return found
 
@@ -550,6 +562,12 @@ def _by_password_and_code(server: Everybody, name: str) -> httpx2.Response:
     who.enrol()
     return who.sign_in(code=who.code(1))
 
+
+_ANSWER = {
+    "rawId": "AAAA",
+    "response": {"clientDataJSON": urlsafe_b64encode(b'{"challenge":"AAAA"}').decode().rstrip("=")},
+}
+"""A passkey's answer to a challenge that nobody gave."""
 
 ACTS: dict[str, Act] = {
     "POST /v1/events: grant": _event("access.granted", _grant),
@@ -619,6 +637,26 @@ ACTS: dict[str, Act] = {
         "/v1/me/factors/code",
         lambda who: {"password": who.password, "recovery": who.recovery[0]},
     ),
+    "POST /v1/me/passkeys/challenge": _with_factors(
+        "POST", "/v1/me/passkeys/challenge", lambda who: None
+    ),
+    "POST /v1/me/passkeys": _with_factors(
+        "POST", "/v1/me/passkeys", lambda who: {"credential": _ANSWER}
+    ),
+    "DELETE /v1/me/passkeys/{passkey}": _with_factors(
+        "DELETE", f"/v1/me/passkeys/{PASSKEY}", lambda who: None
+    ),
+    "POST /v1/sessions/passkey": lambda server, name: server.web.post("/v1/sessions/passkey"),
+    "POST /v1/sessions: by passkey": lambda server, name: server.web.post(
+        "/v1/sessions", {"passkey": _ANSWER, "role": "person"}
+    ),
+    "POST /v1/me/keys/kept": _with_factors("POST", "/v1/me/keys/kept", lambda who: {}),
+    "POST /v1/me/keys/kept/rotation": _plain("POST", "/v1/me/keys/kept/rotation"),
+    "POST /v1/me/keys/kept/replacement": _sent(
+        "/v1/me/keys/kept/replacement",
+        lambda server, name: {"proof": b64encode(bytes(64)), "public_key": b64encode(bytes(32))},
+    ),
+    "DELETE /v1/me/keys/kept": _plain("DELETE", "/v1/me/keys/kept"),
     "DELETE /v1/me/sessions/{session}": _plain("DELETE", f"/v1/me/sessions/{SESSION_ID}"),
     "DELETE /v1/sessions": _sign_out,
     "PUT /v1/me/contact": lambda server, name: server.asks(

@@ -1,0 +1,208 @@
+"""Passkeys (WebAuthn Level 3): registered after a step-up, and enough to sign in by, as user verification is a second factor.
+
+`webauthn` (py_webauthn) parses and verifies what authenticators send; its parsers and CBOR are not loaded before somebody uses
+a passkey. A challenge is 32 bytes, counts once, for its purpose alone. What is kept are public keys.
+"""
+
+import json
+import logging
+import os
+from typing import Any
+
+from identity import onrecord
+from identity.actors import Caller
+from identity.errors import (
+    FactorConflict,
+    NotSignedIn,
+    SecondFactorNeeded,
+    StepUpNeeded,
+    WrongProof,
+)
+from identity.factors import added_by, change_factor
+from identity.own import OwnPasskey, passkeys_of
+from identity.proving import Proof, Proved
+from identity.sessions import CHALLENGE_BYTES, Session
+from identity.signing_in import SignIn, check_wanted_role, open_session
+from identity.sites import Site
+from storage.ledger import Ledger
+from storage.sql.credentials import Kept
+from storage.sql.passkeys import Passkey
+
+PASSKEY_MS = 300_000
+"""How long a passkey's challenge waits for its answer."""
+PASSKEYS_MOST = 16
+"""Most passkeys of one account."""
+_REGISTERING, _SIGNING_IN = "passkey registration", "passkey"
+WRONG = "the passkey is unknown, or its answer doesn't fit the challenge; a challenge counts once, for 5 minutes"
+_LOG = logging.getLogger(__name__)
+
+
+def registration_options(ledger: Ledger, caller: Caller, site: Site) -> dict[str, Any]:
+    """What a browser's `navigator.credentials.create` takes; raises as `register_passkey` does."""
+    from webauthn import generate_registration_options, options_to_json
+    from webauthn.helpers.structs import (
+        AuthenticatorSelectionCriteria,
+        PublicKeyCredentialDescriptor,
+        ResidentKeyRequirement,
+        UserVerificationRequirement,
+    )
+
+    _check_sure(ledger, caller)
+    challenge, now = os.urandom(CHALLENGE_BYTES), ledger.clock()
+    options = generate_registration_options(
+        rp_id=site.host,
+        rp_name=ledger.origin,
+        user_name=caller.account,
+        user_id=caller.account.encode(),
+        challenge=challenge,
+        authenticator_selection=AuthenticatorSelectionCriteria(
+            resident_key=ResidentKeyRequirement.REQUIRED,
+            user_verification=UserVerificationRequirement.REQUIRED,
+        ),
+        exclude_credentials=[
+            PublicKeyCredentialDescriptor(row.credential)
+            for row in ledger.credentials.passkeys.of(caller.account)
+        ],
+    )
+    ledger.tokens.put(_REGISTERING, challenge, caller.account.encode(), now, now + PASSKEY_MS)
+    told: dict[str, Any] = json.loads(options_to_json(options))
+    return told
+
+
+def register_passkey(
+    ledger: Ledger, caller: Caller, site: Site, answer: dict[str, Any]
+) -> OwnPasskey:
+    """Keep a passkey, by what the browser answered; every other session by password ends.
+
+    Raises SecondFactorNeeded for an account without one-time codes, StepUpNeeded, WrongProof, FactorConflict.
+    """
+    from webauthn import verify_registration_response
+    from webauthn.helpers.exceptions import WebAuthnException
+
+    kept = _check_sure(ledger, caller)
+    challenge = _challenge(answer)
+    whose = ledger.tokens.take(_REGISTERING, challenge, ledger.clock())
+    if whose != caller.account.encode():
+        raise WrongProof(WRONG)
+    try:
+        verified = verify_registration_response(
+            credential=answer,
+            expected_challenge=challenge,
+            expected_rp_id=site.host,
+            expected_origin=site.origin,
+            require_user_verification=True,
+        )
+    except (WebAuthnException, ValueError, KeyError, TypeError) as error:
+        raise WrongProof(WRONG) from error
+    now = ledger.clock()
+    row = Passkey(
+        verified.credential_id, caller.account, verified.credential_public_key, verified.sign_count,
+        now, now, 0,
+    )  # fmt: skip
+    if len(ledger.credentials.passkeys.of(caller.account)) >= PASSKEYS_MOST:
+        raise FactorConflict(f"the account has {PASSKEYS_MOST} passkeys; remove one first")
+    act = "factor.added", {"factor": "passkey"} | added_by(caller)
+    change_factor(
+        ledger, caller, Proved(kept, ""), act,
+        lambda connection: ledger.credentials.add_passkey(connection, row),
+    )  # fmt: skip
+    return passkeys_of(ledger, caller)[0]
+
+
+def remove_passkey(ledger: Ledger, caller: Caller, name: str) -> None:
+    """Remove one of the caller's own passkeys; every other session by password ends. Raises as `register_passkey` does."""
+    kept = _check_sure(ledger, caller)
+    rows = ledger.credentials.passkeys.of(caller.account)
+    found = next((row for row in rows if row.name == name), None)
+    if found is None:
+        raise FactorConflict("the account has no such passkey")
+    act = "factor.removed", {"factor": "passkey"} | added_by(caller)
+    change_factor(
+        ledger, caller, Proved(kept, ""), act,
+        lambda connection: ledger.credentials.remove_passkey(connection, caller.account, found.credential),
+    )  # fmt: skip
+
+
+def sign_in_options(ledger: Ledger, site: Site) -> dict[str, Any]:
+    """What a browser's `navigator.credentials.get` takes. It names no passkey, so that it tells nothing of accounts."""
+    from webauthn import generate_authentication_options, options_to_json
+    from webauthn.helpers.structs import UserVerificationRequirement
+
+    challenge, now = os.urandom(CHALLENGE_BYTES), ledger.clock()
+    options = generate_authentication_options(
+        rp_id=site.host, challenge=challenge, user_verification=UserVerificationRequirement.REQUIRED
+    )
+    ledger.tokens.put(_SIGNING_IN, challenge, b"", now, now + PASSKEY_MS)
+    told: dict[str, Any] = json.loads(options_to_json(options))
+    return told
+
+
+def sign_in_by_passkey(
+    ledger: Ledger, site: Site, answer: dict[str, Any], role: str, hospital: str, address: str
+) -> Session:
+    """A session of assurance 2 for whoever has the passkey and was verified by it; raises NotSignedIn."""
+    onrecord.check_takes(ledger)
+    row = _proved(ledger, site, answer)
+    kept = ledger.credentials.of(row.account)
+    if kept is None:
+        raise NotSignedIn(WRONG)
+    wanted = SignIn(row.account, Proof(), role, hospital)
+    proved = Proved(kept, "passkey")
+    check_wanted_role(ledger, row.account, wanted, proved)
+    return open_session(ledger, row.account, wanted, proved, address)
+
+
+def _proved(ledger: Ledger, site: Site, answer: dict[str, Any]) -> Passkey:
+    """The passkey that answered; its counter never goes back, as that of a copy does."""
+    from webauthn import base64url_to_bytes, verify_authentication_response
+    from webauthn.helpers.exceptions import WebAuthnException
+
+    challenge = _challenge(answer)
+    try:
+        row = ledger.credentials.passkeys.find(base64url_to_bytes(str(answer.get("rawId", ""))))
+        if ledger.tokens.take(_SIGNING_IN, challenge, ledger.clock()) is None or row is None:
+            raise NotSignedIn(WRONG)
+        verified = verify_authentication_response(
+            credential=answer,
+            expected_challenge=challenge,
+            expected_rp_id=site.host,
+            expected_origin=site.origin,
+            credential_public_key=row.public,
+            credential_current_sign_count=0,  # it is compared below, where two at once are told apart
+            require_user_verification=True,
+        )
+    except (WebAuthnException, ValueError, KeyError, TypeError) as error:
+        raise NotSignedIn(WRONG) from error
+    if not ledger.credentials.passkeys.use(row.credential, verified.new_sign_count, ledger.clock()):
+        ledger.credentials.passkeys.regressed(row.credential, ledger.clock())
+        _LOG.warning("the counter of a passkey went back", extra={"account": row.account})
+        raise NotSignedIn(
+            "the passkey's counter went back: it may have been copied. Sign in by password and code, and remove it"
+        )
+    return row
+
+
+def _challenge(answer: dict[str, Any]) -> bytes:
+    """The challenge that an answer names: whether it was ours, and for this, is looked up."""
+    from webauthn import base64url_to_bytes
+
+    try:
+        said = json.loads(base64url_to_bytes(answer["response"]["clientDataJSON"]))
+        return base64url_to_bytes(said["challenge"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise WrongProof(WRONG) from error
+
+
+def _check_sure(ledger: Ledger, caller: Caller) -> Kept:
+    """In a session by key, or one that was just stepped up, of an account that has codes to do so."""
+    kept = ledger.credentials.of(caller.account)
+    if kept is None or not kept.confirmed:
+        raise SecondFactorNeeded(
+            "set up a password and one-time codes first; a passkey comes beside them"
+        )
+    if caller.session is not None and caller.session.assurance < 3:
+        raise StepUpNeeded(
+            "this needs the second factor once more: step up (POST /v1/sessions/current/step-up)"
+        )
+    onrecord.check_takes(ledger)
+    return kept

@@ -1,0 +1,168 @@
+"""Passkeys in real headless Chromium with its virtual authenticator: registered, used, replayed, copied, removed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from api.app.settings import Settings
+from tests.support.chromium import Browser, chromium
+from tests.support.ledger_fixture import LedgerFixture
+from tests.support.server import Web, bearer, good, in_process, kind_of
+from tests.support.sign_ins import STEP_MS, Account, Later, reopened
+
+CREATE = """
+const made = await navigator.credentials.create({publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options)});
+return made.toJSON();
+"""
+GET = """
+const made = await navigator.credentials.get({publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options)});
+return made.toJSON();
+"""
+PASSKEYS = "/v1/me/passkeys"
+
+
+@dataclass
+class Home:
+    """A served ledger, a browser with an authenticator on its page, and a patient with password and codes."""
+
+    fixture: LedgerFixture
+    clock: Later
+    web: Web
+    browser: Browser
+    who: Account
+    authenticator: str
+
+    def registers(self, **bent: Any) -> httpx2.Response:
+        """Make a passkey, and send it."""
+        options = good(self.who.send("POST", f"{PASSKEYS}/challenge"))
+        made = self.browser.run(CREATE, options=options | bent)
+        return self.who.send("POST", PASSKEYS, {"credential": made})
+
+    def answers(self, **bent: Any) -> dict[str, Any]:
+        """What the browser answers to a fresh challenge."""
+        options = good(self.web.post("/v1/sessions/passkey"))
+        found: dict[str, Any] = self.browser.run(GET, options=options | bent)
+        return found
+
+    def signs_in(self, answer: dict[str, Any], role: str = "patient") -> httpx2.Response:
+        """By what the browser answered."""
+        return self.web.post("/v1/sessions", {"passkey": answer, "role": role})
+
+    def shown(self) -> list[dict[str, Any]]:
+        """The own passkeys."""
+        found: list[dict[str, Any]] = good(self.who.send("GET", PASSKEYS))
+        return found
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    fixture = LedgerFixture.found(Settings(data=tmp_path / "data"))
+    clock = reopened(fixture)
+    with in_process(fixture.ledger) as web, chromium(tmp_path / "browser") as browser:
+        who = Account(web, clock, fixture.person().actor)
+        who.set_password()
+        who.enrol()
+        browser.visit(web.url.replace("127.0.0.1", "localhost") + "/healthz")
+        browser.tell("WebAuthn.enable")
+        made = browser.tell(
+            "WebAuthn.addVirtualAuthenticator",
+            options={
+                "protocol": "ctap2", "ctap2Version": "ctap2_1", "transport": "internal", "hasResidentKey": True,
+                "hasUserVerification": True, "isUserVerified": True, "automaticPresenceSimulation": True,
+            },
+        )  # fmt: skip
+        yield Home(fixture, clock, web, browser, who, made["authenticatorId"])
+    fixture.verify()
+    fixture.close()
+
+
+def test_a_passkey_is_two_factors(home: Home) -> None:
+    """It signs in by itself, once for each challenge; what is asked names nobody; it is on record, and removed."""
+    added = good(home.registers())
+    assert [one["passkey"] for one in home.shown()] == [added["passkey"]]
+    options = good(home.web.post("/v1/sessions/passkey"))
+    assert (options["userVerification"], options.get("allowCredentials", [])) == ("required", [])
+    answer = home.answers()
+    session = good(home.signs_in(answer))
+    assert (session["account"], session["assurance"]) == (home.who.actor.account, 2)
+    assert kind_of(home.signs_in(answer)) == "not_signed_in"
+    assert kind_of(home.signs_in(home.answers(), "doctor")) == "not_signed_in"
+    entries = good(home.who.send("GET", "/v1/me/sign-ins", token=session["token"]))
+    assert entries[0]["body"]["means"] == "passkey"
+    assert {"account": home.who.actor.account, "factor": "passkey"} in [e["body"] for e in entries]
+    path = f"{PASSKEYS}/{added['passkey']}"
+    assert kind_of(home.who.send("DELETE", path, token=session["token"])) == "step_up"
+    assert home.who.send("DELETE", path).status_code == 204
+    assert kind_of(home.web.get("/v1/me", headers=bearer(session["token"]))) == "not_signed_in"
+    assert kind_of(home.signs_in(home.answers())) == "not_signed_in"
+    assert kind_of(home.who.send("DELETE", path)) == "conflict"
+
+
+def test_what_is_no_answer_is_refused(home: Home) -> None:
+    """To a challenge that isn't ours or for something else, too late, or altered."""
+    assert kind_of(home.registers(challenge="A" * 43)) == "proof"
+    options = good(home.web.post("/v1/sessions/passkey"))
+    assert kind_of(home.registers(challenge=options["challenge"])) == "proof"
+    good(home.registers())
+    assert kind_of(home.signs_in(home.answers(challenge="A" * 43))) == "not_signed_in"
+    answer = home.answers()
+    signature = answer["response"]["signature"]
+    bent = answer | {"response": answer["response"] | {"signature": signature[:-4] + "AAAA"}}
+    assert kind_of(home.signs_in(bent)) == "not_signed_in"
+    assert kind_of(home.signs_in(answer)) == "not_signed_in"  # its challenge was used up
+    for broken in ({}, {"rawId": 1}, {"response": {"clientDataJSON": "x"}}):
+        assert kind_of(home.signs_in(broken)) in ("proof", "not_signed_in")
+    late = home.answers()
+    home.clock.ahead += 300_001
+    assert kind_of(home.signs_in(late)) == "not_signed_in"
+    assert kind_of(home.signs_in(home.answers())) == "200"
+
+
+def test_without_user_verification_it_is_one_factor(home: Home) -> None:
+    """And one factor is none here: neither is such a passkey kept, nor does a kept one sign in so."""
+    good(home.registers())
+    (known,) = home.browser.tell("WebAuthn.getCredentials", authenticatorId=home.authenticator)[
+        "credentials"
+    ]
+    home.browser.tell("WebAuthn.removeVirtualAuthenticator", authenticatorId=home.authenticator)
+    weak = home.browser.tell(
+        "WebAuthn.addVirtualAuthenticator",
+        options={
+            "protocol": "ctap2", "transport": "usb", "hasResidentKey": True, "hasUserVerification": False,
+            "automaticPresenceSimulation": True,
+        },
+    )["authenticatorId"]  # fmt: skip
+    selected = {"residentKey": "discouraged", "userVerification": "discouraged"}
+    made = home.registers(authenticatorSelection=selected, excludeCredentials=[])
+    assert kind_of(made) == "proof"
+    home.browser.tell("WebAuthn.addCredential", authenticatorId=weak, credential=known)
+    name = known["credentialId"].rstrip("=").translate(str.maketrans("+/", "-_"))
+    answer = home.answers(
+        userVerification="discouraged", allowCredentials=[{"id": name, "type": "public-key"}]
+    )
+    assert kind_of(home.signs_in(answer)) == "not_signed_in"
+
+
+def test_a_counter_that_goes_back_is_refused_and_told(home: Home) -> None:
+    """As a copy's does: in the answer, and to the owner wherever the passkey is listed."""
+    good(home.registers())
+    good(home.signs_in(home.answers()))
+    with home.fixture.ledger.database.write() as connection:
+        connection.exec_driver_sql("UPDATE passkeys SET counter = 1000")
+    refused = home.signs_in(home.answers())
+    assert kind_of(refused) == "not_signed_in" and "went back" in refused.json()["detail"]
+    assert home.shown()[0]["regressed"]
+
+
+def test_one_is_registered_after_a_step_up(home: Home) -> None:
+    """Or in a session by key; and never for an account without codes to step up by."""
+    home.clock.ahead += STEP_MS
+    token = home.who.token(code=home.who.code())
+    assert kind_of(home.who.send("POST", f"{PASSKEYS}/challenge", token=token)) == "step_up"
+    other = Account(home.web, home.clock, home.fixture.person().actor)
+    other.set_password()
+    assert kind_of(other.send("POST", f"{PASSKEYS}/challenge")) == "second_factor"
