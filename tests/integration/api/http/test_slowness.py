@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import http.client
 import resource
+import select
 import socket
 import threading
 import time
@@ -31,6 +32,10 @@ from tests.support.server import PROBLEM, Served, Web, good, kind_of, serving, u
 
 SHORT_SECONDS = 2
 """What takes ten seconds or more in service, here."""
+DRIPPED_SECONDS = 1
+"""What takes ten seconds or more in service, where a client drips for longer than that."""
+DRIPS = 3
+"""For so many times that."""
 PATIENCE_SECONDS = 30.0
 MEMORY_BYTES = 200 * 1024 * 1024
 """What a server may grow by while it is attacked: the bodies it may hold, and two of them parsed."""
@@ -122,6 +127,19 @@ def answered(line: socket.socket) -> bytes:
     return found
 
 
+def drip(lines: list[socket.socket], piece: bytes) -> None:
+    """A piece now and then on each connection, until the server says something on all; it has to, meanwhile."""
+    end, waiting = time.monotonic() + DRIPS * DRIPPED_SECONDS, lines
+    while waiting:
+        assert time.monotonic() < end, f"{len(waiting)} of {len(lines)} have all the time they take"
+        for line in waiting:
+            with contextlib.suppress(ConnectionError):  # it was closed just now
+                line.sendall(piece)
+        time.sleep(DRIPPED_SECONDS / 10)
+        told = select.select(waiting, [], [], 0)[0]
+        waiting = [line for line in waiting if line not in told]
+
+
 def status(answer: bytes) -> int:
     """The status of an answer, 0 without one."""
     return int(answer.split(b" ")[1]) if answer else 0
@@ -146,6 +164,23 @@ def test_heads_that_never_end_are_closed(closed: Closed) -> None:
                 line.sendall(b"y")
             time.sleep(SHORT_SECONDS / 10)
         answers = [answered(line) for line in lines]
+        assert {status(answer) for answer in answers} == {408}
+        assert all(b"problem:slow" in answer for answer in answers)
+
+
+def test_a_head_that_drips_has_its_time_in_the_whole(closed: Closed) -> None:
+    """Also the second of a connection: no byte of it begins the time again."""
+    with attacked(closed, protocol__HEAD_SECONDS=DRIPPED_SECONDS) as attack:
+        head = b"GET /v1/log HTTP/1.1\r\nHost: x"
+        lines = attack.many(2, head)
+        again = attack.connect()
+        again.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        first = http.client.HTTPResponse(again)
+        first.begin()
+        assert first.status == 200 and first.read()
+        again.sendall(head)
+        drip([*lines, again], b"y")
+        answers = [answered(line) for line in (*lines, again)]
         assert {status(answer) for answer in answers} == {408}
         assert all(b"problem:slow" in answer for answer in answers)
 
@@ -197,6 +232,16 @@ def test_bodies_that_never_end_are_closed(closed: Closed) -> None:
         attack.serves()
         for line in lines[:20]:
             line.sendall(b" ")
+        assert {kind(line) for line in lines} == {"slow"}
+
+
+@pytest.mark.parametrize("path", ["events", "bundles", "sessions"])
+def test_a_body_that_drips_has_its_time_in_the_whole(closed: Closed, path: str) -> None:
+    """A byte now and then, none of them late, for longer than a body may take."""
+    with attacked(closed, bodies__BODY_SECONDS=DRIPPED_SECONDS) as attack:
+        head = f"POST /v1/{path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{{"
+        lines = attack.many(3, head.encode())
+        drip(lines, b" ")
         assert {kind(line) for line in lines} == {"slow"}
 
 
