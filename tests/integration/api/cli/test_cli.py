@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -28,16 +29,19 @@ from client.beside import append
 from crypto.encoding import b64encode
 from crypto.ids import ALGORITHM_ED25519, key_id
 from crypto.notes import LogSigner
-from identity.actors import read_keyfile
+from identity.actors import read_keyfile, write_keyfile
 from ledger.auditor import verify_export
 from ledger.files import read_vkeys
 from ledger.messages import possession_message
+from ledger.times import parse_time
 from storage.exports import write_export
 from storage.ledger import Ledger
 from synthetic import patients
 from tests.support.child_processes import run_command
+from tests.support.commands import bare_rules, heartwood
 from tests.support.exports import flipped
 from tests.support.inside import opened
+from tests.support.ledger_fixture import LedgerFixture
 
 HEARTWOOD = Path(sys.executable).with_name("heartwood")
 ORIGIN = "heartwood.example/cli"
@@ -80,6 +84,8 @@ class Shell:
         assert run.returncode == code, (arguments, run.returncode, run.stdout, run.stderr)
         assert b"Traceback" not in run.stderr and b"error of the program" not in run.stderr
         assert b"\x1b" not in run.stdout
+        if "--json" not in arguments and stdin is None and "open" not in arguments:
+            assert not bare_rules((run.stdout + run.stderr).decode(errors="replace")), run
         return run
 
     def json(self, *arguments: object, code: int = 0) -> Json:
@@ -238,6 +244,40 @@ def test_minors_and_the_dead(copied: Founded) -> None:
         2, "future", "patient", "add", "K", "--birth-date", "2999-01-01", "--as", copied.system
     )
     shell.run("patient", "add", "K", "--birth-date", "yesterday", "--as", copied.system, code=2)
+
+
+@pytest.mark.parametrize(
+    ("zone", "today"), [("Pacific/Kiritimati", "2027-03-02"), ("Etc/GMT+12", "2027-02-28")]
+)
+def test_a_birth_is_of_a_day_of_the_hospital(
+    zone: str, today: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 1 March in UTC: born on the hospital's own day one is registered, a day later not yet; corrected as well."""
+
+    def clock() -> int:
+        return parse_time("2027-03-01T11:00:00.000Z")
+
+    fixture = LedgerFixture.found(Settings(data=tmp_path / "data"), clock, zone=zone)
+    fixture.close()
+    program = sys.modules["api.cli.app"]  # `api.cli.app` is the Typer in it
+    monkeypatch.setattr(program, "open_ledger", lambda given: opened(given, clock))
+    system = write_keyfile(tmp_path / "system", fixture.north.system)
+
+    def born(day: date, *arguments: object) -> tuple[int, str]:
+        ran = heartwood(
+            fixture.settings, "patient", *arguments, "--birth-date", day, "--as", system
+        )
+        return ran.code, ran.err
+
+    day = date.fromisoformat(today)
+    known = heartwood(
+        fixture.settings, "patient", "add", "Kind", "--no-key", "--birth-date", day, "--as", system, "--json"
+    )  # fmt: skip
+    assert known.code == 0, known
+    for arguments in (("add", "Kind", "--no-key"), ("correct", known.json["patient"])):
+        code, said = born(day + timedelta(days=1), *arguments)
+        assert code == 2 and f"is in the future: today is {today}" in said
+        assert born(day, *arguments) == (0, "")
 
 
 # key new

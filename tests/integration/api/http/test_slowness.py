@@ -13,8 +13,11 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import httpx2
 import orjson
@@ -24,11 +27,13 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from api.app.settings import Settings
-from api.http.bodies import EVENTS_BYTES
+from api.http import appending, bodies
+from api.http.bodies import EVENTS_BYTES, INLINE_BYTES, INLINE_EVENTS
 from api.http.protocol import ADDRESS_CONNECTIONS, HEAD_BYTES, PIPELINED, server_options
 from tests.integration.api.http.test_bad_luck import grant_of
+from tests.support.inside import opened
 from tests.support.ledger_fixture import LedgerFixture, Person
-from tests.support.server import PROBLEM, Served, Web, good, kind_of, serving, until
+from tests.support.server import PROBLEM, Served, Web, good, in_process, kind_of, serving, until
 
 SHORT_SECONDS = 2
 """What takes ten seconds or more in service, here."""
@@ -309,6 +314,46 @@ def test_large_json_is_nobody_elses_wait(closed: Closed, name: str) -> None:
         answers = {kind(line) for line in lines}
         assert answers <= {"malformed", "too_large", "full"} and answers - {"full"}
         assert attack.served.rss() - before < MEMORY_BYTES
+
+
+@pytest.mark.parametrize(
+    ("path", "where", "act"),
+    [
+        ("events", bodies, "_parsed"),
+        ("events", appending, "_plain_each"),
+        ("bundles", appending, "bundle_of"),
+    ],
+)
+def test_others_are_answered_while_a_large_body_is_looked_at(
+    closed: Closed, path: str, where: ModuleType, act: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is parsed, and its signatures are checked, beside the loop: others come first, however long that takes."""
+    begun, enough, done = threading.Event(), threading.Event(), getattr(where, act)
+
+    def holding(*arguments: Any) -> Any:
+        begun.set()
+        assert enough.wait(PATIENCE_SECONDS)
+        return done(*arguments)
+
+    monkeypatch.setattr(where, act, holding)
+    with (
+        contextlib.closing(opened(closed.settings)) as ledger,
+        in_process(ledger) as web,
+        ThreadPoolExecutor(1) as beside,
+    ):
+        pat = closed.pat.actor
+        events = [grant_of(closed.pat, closed.south) for _ in range(INLINE_EVENTS + 1)]
+        listed = [web.signed(event, pat) for event in events]
+        body = orjson.dumps(listed if path == "events" else web.bundled(pat, events))
+        json = {"Content-Type": "application/json"}
+        sent = beside.submit(web.post, f"/v1/{path}", None, None, json, body + b" " * INLINE_BYTES)
+        try:
+            assert begun.wait(PATIENCE_SECONDS)
+            other = httpx2.get(f"{web.url}/healthz", timeout=PATIENCE_SECONDS / 2)
+            assert other.status_code == 200 and not sent.done()
+        finally:
+            enough.set()
+        assert good(sent.result())["appended"] == len(events)
 
 
 async def _together(lines: list[socket.socket], sent: bytes) -> None:
