@@ -19,8 +19,10 @@ _BARE_RULE = re.compile(r"(?<![\w+/=\"])S[0-9]{1,2}(?![\w+/=\"]| \()")
 
 
 def bare_rules(said: str) -> list[str]:
-    """The lines for people in which a rule is a number alone."""
-    return [line for line in said.splitlines() if _BARE_RULE.search(line)]
+    """The lines for people in which a rule is a number alone, but for what an audit finds: two decisions, as the log
+    has them."""
+    lines = [line for line in said.splitlines() if "the rules give" not in line]
+    return [line for line in lines if _BARE_RULE.search(line)]
 
 
 @dataclass(frozen=True)
