@@ -42,6 +42,7 @@ from tests.support.commands import bare_rules, heartwood
 from tests.support.exports import flipped
 from tests.support.inside import opened
 from tests.support.ledger_fixture import LedgerFixture
+from tests.support.server import in_process
 
 HEARTWOOD = Path(sys.executable).with_name("heartwood")
 ORIGIN = "heartwood.example/cli"
@@ -82,7 +83,7 @@ class Shell:
         else:
             run = run_command(self.environment, *arguments)
         assert run.returncode == code, (arguments, run.returncode, run.stdout, run.stderr)
-        assert b"Traceback" not in run.stderr and b"error of the program" not in run.stderr
+        assert b"Traceback" not in run.stderr and b"internal error" not in run.stderr
         assert b"\x1b" not in run.stdout
         if "--json" not in arguments and stdin is None and "open" not in arguments:
             assert not bare_rules((run.stdout + run.stderr).decode(errors="replace")), run
@@ -577,6 +578,51 @@ def test_going_on_after_a_restored_backup(copied: Founded, tmp_path: Path) -> No
     assert (loss["seq"], loss["size"], loss["last_size"]) == (seq, seq, seq + 1)
     span = f"entries {seq} to {seq} had been acknowledged and are lost"
     assert span.encode() in shell.run("history", "--as", patient).stdout
+
+
+def test_a_revocation_that_a_restore_takes_back_is_named(copied: Founded, tmp_path: Path) -> None:
+    """The doctor reads again, and whoever looks is told of what span a revocation may have been."""
+    shell, data, backup = copied.shell, copied.shell.data, tmp_path / "backup"
+    patient, doctor = copied.keyfile(copied.patient), copied.doctor["doctor"]
+    read = ("open", copied.upload["record"], "--as", copied.keyfile(copied.doctor), "--out")
+    shell.json("grant", doctor, "--days", 7, "--as", patient)
+    backup.mkdir()
+    for file in database_files(data):
+        shutil.copy(file, backup)
+    gone = shell.json("revoke", "--grantee", doctor, "--as", patient)["seq"]
+    shell.fails(1, "denied by S12 (default)", *read, tmp_path / "refused")
+    for file in database_files(data):
+        file.unlink()
+    for file in backup.iterdir():
+        shutil.copy(file, data)
+    told = shell.json("accept-restore", "--as", copied.operator)
+    assert told == {"seq": gone, "size": gone, "last_size": gone + 2}
+    assert shell.json(*read, tmp_path / "again")["rule"] == "S9"
+    shell.run("export", tmp_path / "export")
+    for tool in ("verify", "audit"):
+        asked = (tool, tmp_path / "export", "--vkey", copied.vkey)
+        (said,) = [line for line in said_by(shell, *asked) if line.startswith("RESTORED: ")]
+        assert said.startswith(f"RESTORED: entry {gone} of ")
+        assert f"what stood as {gone} to {gone + 1} is lost, also a revocation" in said
+        (one,) = shell.json(*asked)["restored"]
+        assert (one["seq"], one["size"], one["last_size"]) == (gone, gone, gone + 2)
+
+    def history(*where: object) -> None:
+        asked = ("history", "--as", patient, *where)
+        (said,) = [line for line in said_by(shell, *asked) if line.startswith("NOTE: the log was ")]
+        assert f"(entry {gone}): entries {gone} to {gone + 1} had been acknowledged" in said
+        assert "revocation or exclusion of that span does not count any more" in said
+        (loss,) = shell.json(*asked)["losses"]
+        assert (loss["seq"], loss["size"], loss["last_size"]) == (gone, gone, gone + 2)
+
+    history()
+    with copied.open() as ledger, in_process(ledger) as web:
+        history("--url", web.url)
+
+
+def said_by(shell: Shell, *arguments: object) -> list[str]:
+    """The lines that a command prints."""
+    return shell.run(*arguments).stdout.decode().splitlines()
 
 
 def test_a_missing_database_is_no_new_ledger(copied: Founded, tmp_path: Path) -> None:
