@@ -34,7 +34,7 @@ TARGETED = {
 """Without a name, all of these: the table of targets."""
 COMPARED = {
     "profile": "where the microseconds of append, reading and verify go",
-    "comparison": "the same events by what else one could use",
+    "comparison": "the same events by alternatives",
     "ycsb": "YCSB A to F as signed events at rising load",
     "smallbank": "SmallBank as signed events at rising load",
     "ciphers": "Cobblestone-256 against older ciphers",

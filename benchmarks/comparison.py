@@ -1,4 +1,4 @@
-"""The same events by what else one could use: one caller, one batch after the other, each durable."""
+"""The same events by alternatives: one caller, one batch after the other, each durable."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -151,5 +151,5 @@ def part(rows: list[dict[str, Any]]) -> Part:
         ]  # fmt: skip
         panels.append(Panel(engine, "events in a batch", "events/s", drawn))
     subtitle = "one caller, one durable batch after the other; Heartwood also checks, chains, proves and decides"  # fmt: skip
-    svg = chart("The same events, by what else one could use", subtitle, panels, 2)
+    svg = chart("The same events, by alternatives", subtitle, panels, 2)
     return Part({"comparison": markdown(head, lines)}, {"comparison.svg": svg})

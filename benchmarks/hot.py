@@ -72,7 +72,7 @@ def _round(clinic: Clinic, place: Path, port: int, seed: int) -> float:
 
 
 def _operation(clinic: Clinic, draw: random.Random) -> Iterator[bytes]:
-    """The requests of one transaction: looks at the own chart, grants and revocations."""
+    """The requests of one transaction: looks at one's own chart, grants and revocations."""
     (name,) = draw.choices(TRANSACTIONS, WEIGHTS)
     one, other = (_customer(clinic, draw) for _ in range(2))
     if name in ("Balance", "WriteCheck"):

@@ -283,7 +283,7 @@ def correct_patient(
     deceased: bool,
     name: str = "",
 ) -> int:
-    """Say anew what is known of a patient, as the hospital that registered; gives the entry."""
+    """Correct a patient's details, as the hospital that registered; gives the entry."""
     now = client.now()
     event_id = new_id("ev", now)
     sealed = client.seal(actor, patient, patient, event_id, {"name": name})[0] if name else {}

@@ -37,7 +37,7 @@ def suspend_doctor(client: LedgerClient, admin: Actor, account: str) -> int:
 
 
 def suspend_hospital(client: LedgerClient, operator: Actor, hospital: str) -> int:
-    """Let nobody act for a hospital any more; gives the entry."""
+    """Suspend a hospital: nobody acts for it any more; gives the entry."""
     body = {"hospital": hospital}
     event = operator.event("hospital.suspended", "ledger", body, client.now())
     return client.append(operator, [event])[0].seq

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from consent.released import Compared, Comparison
 from consent.replay import Replay, Wrong
+from consent.rules import named
 from crypto.texts import counted
 from ledger.auditor import check_witnesses, given_keys, older_checkpoint, unproven_checkpoint
 from ledger.checkpoint import Checkpoint
@@ -71,7 +72,7 @@ class Audit:
             + (f", the first {self.since} audited before" if self.since else ""),
             f"{counted(self.decisions, 'decision')} evaluated again from the log alone, in {self.seconds:.1f} s "
             f"({rate:,.0f}/s):",
-            *(f"  {count:>8} {words}" for words, count in sorted(self.by_rule.items())),
+            *(f"  {count:>8} {_in_words(code)}" for code, count in sorted(self.by_rule.items())),
             *_kept(self.in_sessions),
             *(NOT_COMPARED if self.releases is None else self.releases.lines()),
             *(f"RESTORED: {said}" for said in self.restored),
@@ -102,6 +103,12 @@ def _kept(count: int) -> list[str]:
         f"{count} of them {rest}: signed by the service, with keys that it keeps for people; that they were "
         "there is the service's word"
     ]
+
+
+def _in_words(code: str) -> str:
+    """`permit S9` as `permit S9 (grant)`, `deny S12 no_consent` as `deny S12 (default): no_consent`."""
+    effect, rule, *reason = code.split(" ")
+    return ": ".join([f"{effect} {named(rule)}", *reason])
 
 
 def audit_export(

@@ -42,7 +42,7 @@ class Options:
     """How an import is done."""
 
     patient: str = ""
-    """Whose the attachments are that no manifest names: an identifier of the hospital, or a patient's id."""
+    """The patient for attachments that no manifest lists: an identifier of the hospital, or a patient's id."""
     mapping: Mapping | None = None
     """Of tables; None for Synthea's."""
     labels: Labels | None = None

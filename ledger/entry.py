@@ -28,7 +28,7 @@ _decision_check = Object(
         "basis": List(Integer(), BASIS_LIMIT, rising=True),
         "effect": code("permit", "deny"),
         "policy": Integer(),
-        "reason": Text("[a-z_]{1,40}", 40),
+        "reason": Text("[a-z_]{1,40}", 40, "a reason's name"),
         "rule": code(*RULES),
         "session": Integer(),
     },

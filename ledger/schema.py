@@ -25,6 +25,8 @@ class Text:
 
     pattern: str
     length: int
+    words: str = field(compare=False)
+    """What is expected, for people."""
 
     def describe(self) -> dict[str, Any]:
         """For the registry's JSON."""
@@ -32,13 +34,11 @@ class Text:
 
     def check(self) -> Check:
         """The check of this kind."""
-        match, length = re.compile(self.pattern).fullmatch, self.length
+        match, length, words = re.compile(self.pattern).fullmatch, self.length, self.words
 
         def check(value: Any, place: str) -> None:
             if type(value) is not str or len(value) > length or not match(value):
-                raise EventError(
-                    f"{place}: got {str(value)[:60]!r}, expected text like {self.pattern[:120]}"
-                )
+                raise EventError(f"{place}: got {str(value)[:60]!r}, expected {words}")
 
         return check
 
@@ -189,19 +189,29 @@ Kind = Text | Integer | Boolean | List | Object | Nested
 
 def code(*names: str) -> Text:
     """One of the named codes."""
-    return Text("|".join(names), max(map(len, names)))
+    words = names[0] if len(names) == 1 else f"one of {', '.join(names)}"
+    return Text("|".join(names), max(map(len, names)), words)
+
+
+_OWNERS = {
+    "ac": "an account", "bl": "a blob", "ep": "an episode", "ev": "an event", "gp": "a group", "gr": "a grant",
+    "hs": "a hospital", "k": "a key", "l": "a label", "pt": "a patient", "rc": "a record", "ss": "a session",
+}  # fmt: skip
 
 
 def id_of(*prefixes: str) -> Text:
     """An id with one of these prefixes."""
-    return Text(f"(?:{'|'.join(prefixes)})_{ID_PATTERN}", max(map(len, prefixes)) + 27)
+    *owners, last = (_OWNERS.get(prefix, "something") for prefix in prefixes)
+    words = f"the id of {', '.join(owners)}{' or ' if owners else ''}{last}"
+    return Text(f"(?:{'|'.join(prefixes)})_{ID_PATTERN}", max(map(len, prefixes)) + 27, words)
 
 
 def base64_of(size: int) -> Text:
     """Canonical base64 of exactly `size` bytes; the last digit before the padding has no loose bits."""
     whole, rest = divmod(size, 3)
     tail = ("", "[A-Za-z0-9+/][AQgw]==", "[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=")[rest]
-    return Text(f"[A-Za-z0-9+/]{{{whole * 4}}}{tail}", -(-size // 3) * 4)
+    words = f"{size} bytes in base64, with padding"
+    return Text(f"[A-Za-z0-9+/]{{{whole * 4}}}{tail}", -(-size // 3) * 4, words)
 
 
 BASE64_TAIL = "(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?"
@@ -209,22 +219,37 @@ BASE64_TAIL = "(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?"
 
 HASH = base64_of(32)
 KEY_ID = id_of("k")
-TIME = Text(TIME_PATTERN, 24)
-DATE = Text("[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])", 10)
-MIDNIGHT = Text(
-    TIME_PATTERN.replace("[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}Z", "00:00:00[.]000Z"), 24
+TIME = Text(TIME_PATTERN, 24, "a time such as 2026-11-20T07:24:00.123Z")
+DATE = Text(
+    "[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])", 10, "a date such as 2026-11-20"
 )
-MEDIA_TYPE = Text("[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}", 129)
-TIME_ZONE = Text("[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2}", 64)
-SEALED = Text(f"(?:[A-Za-z0-9+/]{{4}}){{30,1399}}{BASE64_TAIL}", 5_600)
+MIDNIGHT = Text(
+    TIME_PATTERN.replace("[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}Z", "00:00:00[.]000Z"),
+    24,
+    "midnight in UTC, such as 2026-11-20T00:00:00.000Z",
+)
+MEDIA_TYPE = Text(
+    "[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}",
+    129,
+    "a media type in lower case, such as text/plain",
+)
+TIME_ZONE = Text(
+    "[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2}", 64, "a time zone such as Europe/Berlin"
+)
+SEALED = Text(f"(?:[A-Za-z0-9+/]{{4}}){{30,1399}}{BASE64_TAIL}", 5_600, "a sealed field in base64")
 """A sealed field: nonce, blocks of 64 bytes, tag: at least 92 bytes, at most 4 KiB of text."""
 PUBLIC_NAME = Text(
     r"[^\x00-\x20\x7f\ud800-\udfff](?:[^\x00-\x1f\x7f\ud800-\udfff]*[^\x00-\x20\x7f\ud800-\udfff])?",
     200,
+    "a name of 1 to 200 characters, none of them a control character, without spaces at its ends",
 )
 """A hospital's name, the one free text of the log."""
 VERIFIER_KEY = Text(
-    r"[!-*,-~]{1,255}[+][0-9a-f]{8}[+](?:[A-Za-z0-9+/]{4}){8,}" + BASE64_TAIL, 2_100
+    r"[!-*,-~]{1,255}[+][0-9a-f]{8}[+](?:[A-Za-z0-9+/]{4}){8,}" + BASE64_TAIL,
+    2_100,
+    "a verifier key: its name, id and base64 with + between them",
 )
-ORIGIN = Text("[!-*,-~]{1,255}", 255)
+ORIGIN = Text(
+    "[!-*,-~]{1,255}", 255, "1 to 255 characters of printable ASCII, without spaces and plus signs"
+)
 """Printable ASCII without space and plus."""

@@ -17,7 +17,7 @@ class OutcomeUnknown(StorageError):
 
 
 class Bug(StorageError):
-    """An error of the program while a call was worked on; nothing of it was appended. Its cause is chained."""
+    """An internal error while a call was worked on; nothing of it was appended. Its cause is chained."""
 
 
 class BlobsUnavailable(StorageError):

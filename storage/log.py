@@ -103,7 +103,7 @@ def _failure(error: Exception) -> StorageError:
     if database and not isinstance(error, DataError):  # a value it can't hold was never to reach it
         told: StorageError = Unavailable("database", f"nothing was appended: {_first_line(error)}")
     else:
-        told = Bug(f"nothing was appended: an error of the program ({type(error).__name__})")
+        told = Bug(f"nothing was appended: internal error ({type(error).__name__})")
     told.__cause__ = error
     return told
 

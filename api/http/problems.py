@@ -229,7 +229,7 @@ def problem_met(error: Exception) -> Problem:
     """`problem_of` for what a request is answered by; of a bug with the id by which the log tells where."""
     problem = problem_of(error)
     if problem.kind == "bug":
-        words = "an error of the program; the server's log has it by this id"
+        words = "internal error; the server's log has it by this id"
         return Problem("bug", words, id=met(error))
     return problem
 

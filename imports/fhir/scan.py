@@ -76,7 +76,7 @@ def scan_entries(data: bytes) -> tuple[str, list[Resource | Unreadable]]:
     """Return the bundle's type and what its entries hold, in source order.
 
     A resource that came without a bundle is one entry of the type ALONE. FhirError where the text
-    as a whole is no JSON or no bundle.
+    as a whole is not valid JSON, or not a bundle.
     """
     mark = len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8) else 0
     try:

@@ -207,7 +207,11 @@ def _gives_again(acting: Acting) -> None:
         if any(child.exitcode is not None for child in acting.children):
             raise Wrong(f"a child ended by itself: {acting.lines[-1:]}")
         if time.monotonic() > deadline:
-            raise Wrong(f"no key is given for {AGAIN_SECONDS:.0f} s: {acting.lines[-1:]}")
+            told = [line for line in acting.lines if line.startswith("told ") and GIVEN not in line]
+            raise Wrong(
+                f"no key is given for {AGAIN_SECONDS:.0f} s, of {len(acting.lines)} lines the last: {acting.lines[-1:]}, "
+                f"of {len(told)} told: {told[-3:]}"
+            )
         time.sleep(0.005)
 
 

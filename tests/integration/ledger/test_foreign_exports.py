@@ -18,6 +18,7 @@ from crypto.signing import SigningKey
 from tests.support.commands import heartwood
 from tests.support.exports import Export, replaced, write_files
 from tests.support.paths import ROOT
+from tests.tilereader import LogRefused, read_log
 
 MEMORY_BYTES = 1024 * 1024 * 1024
 """What a tool may take of memory here; the honest exports need a tenth."""
@@ -417,3 +418,13 @@ def test_the_files_of_one_key_each_hold_the_logs_keys(
     for name, other in zip(names, names[::-1], strict=True):
         write_files(replaced(small, {name: small.files[other]}), place)
         one_line(run("verify", place, "--vkey", keys), WRONG, f"{name}: ")
+
+
+def test_a_reader_of_one_key_takes_the_files_of_one_key(small: Export, place: Path) -> None:
+    """As Tessera's fsck: the file is the key. It reads the log by either file, and takes none from the file of both."""
+    write_files(small.files, place)
+    for name in ("log.ed25519.vkey", "log.mldsa44.vkey"):
+        entries = read_log(place, [(place / name).read_text().removesuffix("\n")])
+        assert len(entries) == small.size
+    with pytest.raises(LogRefused, match="verifier key"):
+        read_log(place, [(place / "log.vkey").read_text().removesuffix("\n")])

@@ -1,5 +1,6 @@
 """Entries: what the formats allow is read and written, anything else is refused."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 from crypto import canonical
 from ledger.entry import ENTRY_LIMIT, Entry
 from ledger.errors import EventError
+from ledger.schema import Kind, List, Object, Text
+from ledger.types import TYPES
 from tests.golden import make
 from tests.support.json_changes import ENTRY, Change, changed, drop, entry_of, put, raw
 
@@ -46,6 +49,29 @@ def test_entries_have_65_535_bytes_at_most() -> None:
     for size, message in ((ENTRY_LIMIT, "canonical"), (ENTRY_LIMIT + 1, "at most 65535")):
         with pytest.raises(EventError, match=message):
             Entry.parse(raw(ENTRY).ljust(size))
+
+
+def texts(kind: Kind) -> Iterator[Text]:
+    """The texts that a field or its parts may be."""
+    if isinstance(kind, Text):
+        yield kind
+    elif isinstance(kind, List):
+        yield from texts(kind.of)
+    elif isinstance(kind, Object):
+        for member in kind.members.values():
+            yield from texts(member)
+
+
+def test_what_was_expected_is_said_in_words() -> None:
+    """For every text of every type: no pattern is shown to people."""
+    found = {text for one in TYPES for text in texts(one.body)}
+    assert len(found) > 20
+    for text in found:
+        with pytest.raises(EventError) as refused:
+            text.check()("\n", "event.body.x")
+        said = str(refused.value)
+        assert said.startswith("event.body.x: got '\\n', expected ") and said.endswith(text.words)
+        assert not re.search(r"[\[\]{}|^$?*\\()]", text.words) and "something" not in text.words
 
 
 @pytest.mark.parametrize("kind", [name for name, _ in make.EVENTS])

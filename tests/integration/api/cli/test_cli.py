@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -28,16 +29,20 @@ from client.beside import append
 from crypto.encoding import b64encode
 from crypto.ids import ALGORITHM_ED25519, key_id
 from crypto.notes import LogSigner
-from identity.actors import read_keyfile
+from identity.actors import read_keyfile, write_keyfile
 from ledger.auditor import verify_export
 from ledger.files import read_vkeys
 from ledger.messages import possession_message
+from ledger.times import parse_time
 from storage.exports import write_export
 from storage.ledger import Ledger
 from synthetic import patients
 from tests.support.child_processes import run_command
+from tests.support.commands import bare_rules, heartwood
 from tests.support.exports import flipped
 from tests.support.inside import opened
+from tests.support.ledger_fixture import LedgerFixture
+from tests.support.server import in_process
 
 HEARTWOOD = Path(sys.executable).with_name("heartwood")
 ORIGIN = "heartwood.example/cli"
@@ -78,8 +83,10 @@ class Shell:
         else:
             run = run_command(self.environment, *arguments)
         assert run.returncode == code, (arguments, run.returncode, run.stdout, run.stderr)
-        assert b"Traceback" not in run.stderr and b"error of the program" not in run.stderr
+        assert b"Traceback" not in run.stderr and b"internal error" not in run.stderr
         assert b"\x1b" not in run.stdout
+        if "--json" not in arguments and stdin is None and "open" not in arguments:
+            assert not bare_rules((run.stdout + run.stderr).decode(errors="replace")), run
         return run
 
     def json(self, *arguments: object, code: int = 0) -> Json:
@@ -238,6 +245,40 @@ def test_minors_and_the_dead(copied: Founded) -> None:
         2, "future", "patient", "add", "K", "--birth-date", "2999-01-01", "--as", copied.system
     )
     shell.run("patient", "add", "K", "--birth-date", "yesterday", "--as", copied.system, code=2)
+
+
+@pytest.mark.parametrize(
+    ("zone", "today"), [("Pacific/Kiritimati", "2027-03-02"), ("Etc/GMT+12", "2027-02-28")]
+)
+def test_a_birth_is_of_a_day_of_the_hospital(
+    zone: str, today: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 1 March in UTC: born on the hospital's own day one is registered, a day later not yet; corrected as well."""
+
+    def clock() -> int:
+        return parse_time("2027-03-01T11:00:00.000Z")
+
+    fixture = LedgerFixture.found(Settings(data=tmp_path / "data"), clock, zone=zone)
+    fixture.close()
+    program = sys.modules["api.cli.app"]  # `api.cli.app` is the Typer in it
+    monkeypatch.setattr(program, "open_ledger", lambda given: opened(given, clock))
+    system = write_keyfile(tmp_path / "system", fixture.north.system)
+
+    def born(day: date, *arguments: object) -> tuple[int, str]:
+        ran = heartwood(
+            fixture.settings, "patient", *arguments, "--birth-date", day, "--as", system
+        )
+        return ran.code, ran.err
+
+    day = date.fromisoformat(today)
+    known = heartwood(
+        fixture.settings, "patient", "add", "Kind", "--no-key", "--birth-date", day, "--as", system, "--json"
+    )  # fmt: skip
+    assert known.code == 0, known
+    for arguments in (("add", "Kind", "--no-key"), ("correct", known.json["patient"])):
+        code, said = born(day + timedelta(days=1), *arguments)
+        assert code == 2 and f"is in the future: today is {today}" in said
+        assert born(day, *arguments) == (0, "")
 
 
 # key new
@@ -537,6 +578,51 @@ def test_going_on_after_a_restored_backup(copied: Founded, tmp_path: Path) -> No
     assert (loss["seq"], loss["size"], loss["last_size"]) == (seq, seq, seq + 1)
     span = f"entries {seq} to {seq} had been acknowledged and are lost"
     assert span.encode() in shell.run("history", "--as", patient).stdout
+
+
+def test_a_revocation_that_a_restore_takes_back_is_named(copied: Founded, tmp_path: Path) -> None:
+    """The doctor reads again, and whoever looks is told of what span a revocation may have been."""
+    shell, data, backup = copied.shell, copied.shell.data, tmp_path / "backup"
+    patient, doctor = copied.keyfile(copied.patient), copied.doctor["doctor"]
+    read = ("open", copied.upload["record"], "--as", copied.keyfile(copied.doctor), "--out")
+    shell.json("grant", doctor, "--days", 7, "--as", patient)
+    backup.mkdir()
+    for file in database_files(data):
+        shutil.copy(file, backup)
+    gone = shell.json("revoke", "--grantee", doctor, "--as", patient)["seq"]
+    shell.fails(1, "denied by S12 (default)", *read, tmp_path / "refused")
+    for file in database_files(data):
+        file.unlink()
+    for file in backup.iterdir():
+        shutil.copy(file, data)
+    told = shell.json("accept-restore", "--as", copied.operator)
+    assert told == {"seq": gone, "size": gone, "last_size": gone + 2}
+    assert shell.json(*read, tmp_path / "again")["rule"] == "S9"
+    shell.run("export", tmp_path / "export")
+    for tool in ("verify", "audit"):
+        asked = (tool, tmp_path / "export", "--vkey", copied.vkey)
+        (said,) = [line for line in said_by(shell, *asked) if line.startswith("RESTORED: ")]
+        assert said.startswith(f"RESTORED: entry {gone} of ")
+        assert f"what stood as {gone} to {gone + 1} is lost, also a revocation" in said
+        (one,) = shell.json(*asked)["restored"]
+        assert (one["seq"], one["size"], one["last_size"]) == (gone, gone, gone + 2)
+
+    def history(*where: object) -> None:
+        asked = ("history", "--as", patient, *where)
+        (said,) = [line for line in said_by(shell, *asked) if line.startswith("NOTE: the log was ")]
+        assert f"(entry {gone}): entries {gone} to {gone + 1} had been acknowledged" in said
+        assert "revocation or exclusion of that span does not count any more" in said
+        (loss,) = shell.json(*asked)["losses"]
+        assert (loss["seq"], loss["size"], loss["last_size"]) == (gone, gone, gone + 2)
+
+    history()
+    with copied.open() as ledger, in_process(ledger) as web:
+        history("--url", web.url)
+
+
+def said_by(shell: Shell, *arguments: object) -> list[str]:
+    """The lines that a command prints."""
+    return shell.run(*arguments).stdout.decode().splitlines()
 
 
 def test_a_missing_database_is_no_new_ledger(copied: Founded, tmp_path: Path) -> None:

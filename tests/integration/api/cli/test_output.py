@@ -91,3 +91,22 @@ def test_what_is_wrong_with_a_path_is_said_in_words(tmp_path: Path) -> None:
 def test_nothing_from_outside_steers_the_terminal(tmp_path: Path) -> None:
     code, _, err = run(tmp_path, "chart", "--as", "$'a\\e]0;x\\a\\u202e'")
     assert code == 2 and "\x1b" not in err and "\u202e" not in err and "\\x1b" in err
+
+
+@pytest.mark.parametrize("json_", [(), ("--json",)])
+def test_a_bug_is_no_finding(tmp_path: Path, json_: tuple[str, ...]) -> None:
+    """It ends with 4 and one line; where in the program it is, is shown to whoever asks for it."""
+    run(tmp_path, "init")
+    code = "from api.cli import main, operations; operations.status_of = lambda *_: {}['planted']; main()"
+    command = [sys.executable, "-c", code, "status", *json_]
+    kept = {n: v for n, v in os.environ.items() if not n.startswith("HEARTWOOD_")}
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=kept | {"HEARTWOOD_DATA": str(tmp_path / "data")}
+    )  # fmt: skip
+    assert done.returncode == 4, done
+    words = "internal error: KeyError('planted'); set HEARTWOOD_TRACEBACK=1 to see where"
+    assert done.stderr == f"heartwood: {words}\n"
+    if json_:
+        assert json.loads(done.stdout) == {"problem": "bug", "message": words}
+    else:
+        assert not done.stdout

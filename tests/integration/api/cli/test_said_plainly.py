@@ -140,6 +140,24 @@ def test_a_history_names_the_record_and_the_rule(afar: Afar) -> None:
     assert people.record in line and "S12 (default)" in line
 
 
+def test_a_rule_is_never_a_number_alone(afar: Afar) -> None:
+    """Whoever reads, by whichever rule; the other commands are held to it by `heartwood` and `Shell` in the tests."""
+    people, pat, out = afar.people, afar.people.pat.actor, afar.folder
+    own, north = ("--purpose", "PATRQT"), people.fixture.north
+    said = afar.run("open", people.record, *own, "--out", out / "mine", actor=pat).out
+    assert "permitted by S5 (own chart)" in said
+    colleague = people.fixture.doctor(north)
+    said = afar.run("open", people.record, "--out", out / "own", actor=colleague).out
+    assert "permitted by S6 (own records)" in said
+    refused = ("open", people.record, "--out", out / "refused")
+    assert "S12 (default)" in afar.run(*refused, actor=people.doctor, code=1).err
+    afar.run("grant", people.doctor.account, actor=pat)
+    said = afar.run("open", people.record, "--out", out / "granted", actor=people.doctor).out
+    assert "permitted by S9 (" in said
+    said = afar.run("history", actor=pat).out
+    assert all(rule in said for rule in ("S5 (own chart)", "S6 (own records)", "S9 (", "S12 ("))
+
+
 def test_no_label_and_no_time_zone_that_is_none(afar: Afar) -> None:
     people, fixture, client = (
         afar.people,

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from jsonschema_rs import Draft202012Validator
 
+from api.http import create_app
 from crypto.encoding import b64encode
 from tests.support.server import bearer, good, problem
 from tests.support.server_fixture import ServedChart, new_auditor
@@ -147,3 +148,46 @@ def test_signatures_are_described_as_they_are_taken(
     bent = right | {"sig": right["sig"] | sig}
     assert not Draft202012Validator(forms(server, "/v1/events")).is_valid(bent)
     assert problem(server.web.post("/v1/events", bent))["type"].endswith(":malformed")
+
+
+SENT = {
+    path: item["post"]["requestBody"]["content"]["application/json"]
+    for path, item in create_app(lambda: None).openapi()["paths"].items()  # type: ignore[arg-type, return-value]
+    if "application/json" in item.get("post", {}).get("requestBody", {}).get("content", {})
+}
+"""Each operation that takes JSON: its path, and what the description says of its body."""
+
+
+def bends(right: dict[str, Any], sent: Any) -> dict[str, Any]:
+    """Bodies that are none, by what is wrong with them: a member too many, one that is missing or of another type."""
+    found: dict[str, Any] = {"a text": "x", "an unknown member": right | {"more": 1}}
+    for name, value in right.items():
+        found[f"{name} is a number"] = right | {name: 1.5}
+        found[f"{name} is empty"] = right | {name: None}
+        if isinstance(value, str):
+            found[f"{name} is of no form"] = right | {name: "\n" + value}
+        if name in sent.get("required", ()):
+            found[f"without {name}"] = {n: v for n, v in right.items() if n != name}
+    if "event" in right and "sig" in right:
+        found["an unknown member of the event"] = right | {"event": right["event"] | {"more": 1}}
+        found["an unknown member of the signature"] = right | {"sig": right["sig"] | {"more": 1}}
+    return found
+
+
+@pytest.mark.parametrize("path", SENT)
+def test_every_body_is_described_as_it_is_taken(server: ServedChart, path: str) -> None:
+    """The example is allowed and not malformed; what the description does not allow is, and is the same."""
+    document = server.web.get("/openapi.json").json()
+    schema, example = SENT[path]["schema"], SENT[path]["example"]
+    named = document["components"]["schemas"].get(schema.get("$ref", "").rpartition("/")[2], schema)
+    validator = Draft202012Validator(schema | {"components": document["components"]})
+    where = path.format(record=server.records["old"], patient=server.pat.patient)
+    headers = bearer(server.web.token(server.fixture.north.system))
+
+    def malformed(body: Any) -> bool:
+        answer = server.web.post(where, body, headers=headers)
+        return not answer.is_success and problem(answer)["type"].endswith(":malformed")
+
+    assert validator.is_valid(example) and not malformed(example)
+    for name, bent in bends(example, named).items():
+        assert (validator.is_valid(bent), malformed(bent)) == (False, True), name

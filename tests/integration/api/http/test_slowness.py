@@ -8,12 +8,16 @@ import asyncio
 import contextlib
 import http.client
 import resource
+import select
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import httpx2
 import orjson
@@ -23,14 +27,20 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from api.app.settings import Settings
-from api.http.bodies import EVENTS_BYTES
+from api.http import appending, bodies
+from api.http.bodies import EVENTS_BYTES, INLINE_BYTES, INLINE_EVENTS
 from api.http.protocol import ADDRESS_CONNECTIONS, HEAD_BYTES, PIPELINED, server_options
 from tests.integration.api.http.test_bad_luck import grant_of
+from tests.support.inside import opened
 from tests.support.ledger_fixture import LedgerFixture, Person
-from tests.support.server import PROBLEM, Served, Web, good, kind_of, serving, until
+from tests.support.server import PROBLEM, Served, Web, good, in_process, kind_of, serving, until
 
 SHORT_SECONDS = 2
 """What takes ten seconds or more in service, here."""
+DRIPPED_SECONDS = 1
+"""What takes ten seconds or more in service, where a client drips for longer than that."""
+DRIPS = 3
+"""For so many times that."""
 PATIENCE_SECONDS = 30.0
 MEMORY_BYTES = 200 * 1024 * 1024
 """What a server may grow by while it is attacked: the bodies it may hold, and two of them parsed."""
@@ -122,6 +132,19 @@ def answered(line: socket.socket) -> bytes:
     return found
 
 
+def drip(lines: list[socket.socket], piece: bytes) -> None:
+    """A piece now and then on each connection, until the server says something on all; it has to, meanwhile."""
+    end, waiting = time.monotonic() + DRIPS * DRIPPED_SECONDS, lines
+    while waiting:
+        assert time.monotonic() < end, f"{len(waiting)} of {len(lines)} have all the time they take"
+        for line in waiting:
+            with contextlib.suppress(ConnectionError):  # it was closed just now
+                line.sendall(piece)
+        time.sleep(DRIPPED_SECONDS / 10)
+        told = select.select(waiting, [], [], 0)[0]
+        waiting = [line for line in waiting if line not in told]
+
+
 def status(answer: bytes) -> int:
     """The status of an answer, 0 without one."""
     return int(answer.split(b" ")[1]) if answer else 0
@@ -146,6 +169,23 @@ def test_heads_that_never_end_are_closed(closed: Closed) -> None:
                 line.sendall(b"y")
             time.sleep(SHORT_SECONDS / 10)
         answers = [answered(line) for line in lines]
+        assert {status(answer) for answer in answers} == {408}
+        assert all(b"problem:slow" in answer for answer in answers)
+
+
+def test_a_head_that_drips_has_its_time_in_the_whole(closed: Closed) -> None:
+    """Also the second of a connection: no byte of it begins the time again."""
+    with attacked(closed, protocol__HEAD_SECONDS=DRIPPED_SECONDS) as attack:
+        head = b"GET /v1/log HTTP/1.1\r\nHost: x"
+        lines = attack.many(2, head)
+        again = attack.connect()
+        again.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        first = http.client.HTTPResponse(again)
+        first.begin()
+        assert first.status == 200 and first.read()
+        again.sendall(head)
+        drip([*lines, again], b"y")
+        answers = [answered(line) for line in (*lines, again)]
         assert {status(answer) for answer in answers} == {408}
         assert all(b"problem:slow" in answer for answer in answers)
 
@@ -197,6 +237,16 @@ def test_bodies_that_never_end_are_closed(closed: Closed) -> None:
         attack.serves()
         for line in lines[:20]:
             line.sendall(b" ")
+        assert {kind(line) for line in lines} == {"slow"}
+
+
+@pytest.mark.parametrize("path", ["events", "bundles", "sessions"])
+def test_a_body_that_drips_has_its_time_in_the_whole(closed: Closed, path: str) -> None:
+    """A byte now and then, none of them late, for longer than a body may take."""
+    with attacked(closed, bodies__BODY_SECONDS=DRIPPED_SECONDS) as attack:
+        head = f"POST /v1/{path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{{"
+        lines = attack.many(3, head.encode())
+        drip(lines, b" ")
         assert {kind(line) for line in lines} == {"slow"}
 
 
@@ -264,6 +314,46 @@ def test_large_json_is_nobody_elses_wait(closed: Closed, name: str) -> None:
         answers = {kind(line) for line in lines}
         assert answers <= {"malformed", "too_large", "full"} and answers - {"full"}
         assert attack.served.rss() - before < MEMORY_BYTES
+
+
+@pytest.mark.parametrize(
+    ("path", "where", "act"),
+    [
+        ("events", bodies, "_parsed"),
+        ("events", appending, "_plain_each"),
+        ("bundles", appending, "bundle_of"),
+    ],
+)
+def test_others_are_answered_while_a_large_body_is_looked_at(
+    closed: Closed, path: str, where: ModuleType, act: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is parsed, and its signatures are checked, beside the loop: others come first, however long that takes."""
+    begun, enough, done = threading.Event(), threading.Event(), getattr(where, act)
+
+    def holding(*arguments: Any) -> Any:
+        begun.set()
+        assert enough.wait(PATIENCE_SECONDS)
+        return done(*arguments)
+
+    monkeypatch.setattr(where, act, holding)
+    with (
+        contextlib.closing(opened(closed.settings)) as ledger,
+        in_process(ledger) as web,
+        ThreadPoolExecutor(1) as beside,
+    ):
+        pat = closed.pat.actor
+        events = [grant_of(closed.pat, closed.south) for _ in range(INLINE_EVENTS + 1)]
+        listed = [web.signed(event, pat) for event in events]
+        body = orjson.dumps(listed if path == "events" else web.bundled(pat, events))
+        json = {"Content-Type": "application/json"}
+        sent = beside.submit(web.post, f"/v1/{path}", None, None, json, body + b" " * INLINE_BYTES)
+        try:
+            assert begun.wait(PATIENCE_SECONDS)
+            other = httpx2.get(f"{web.url}/healthz", timeout=PATIENCE_SECONDS / 2)
+            assert other.status_code == 200 and not sent.done()
+        finally:
+            enough.set()
+        assert good(sent.result())["appended"] == len(events)
 
 
 async def _together(lines: list[socket.socket], sent: bytes) -> None:

@@ -194,6 +194,7 @@ def test_a_bug_is_called_one_and_can_be_found(
         told = problem(answer)
         assert (answer.status_code, kind_of(answer)) == (500, "bug")
         assert "planted" not in answer.text
+        assert told["detail"] == "internal error; the server's log has it by this id"
         until(lambda: "bug" in caplog.messages, "its line is written")
         (record,) = [r for r in caplog.records if r.getMessage() == "bug"]
         assert getattr(record, "id", "") == told["id"] != ""
