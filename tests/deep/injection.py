@@ -30,7 +30,7 @@ CASES_A_FIXTURE = 50
 """Cases until a new ledger; what one of them breaks shows within so many."""
 FAILURES_TOLD = 10
 """Failures of one part that are told in full; the others are counted."""
-ERROR_CHARACTERS = 400
+ERROR_CHARACTERS = 20_000
 
 
 @dataclass(frozen=True)

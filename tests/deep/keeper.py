@@ -6,6 +6,7 @@ that is started next goes on where this one was, without an alarm.
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import random
 import signal
@@ -38,7 +39,7 @@ from storage.feeding import feed
 from storage.ledger import Ledger
 from tests.deep import tracing
 from tests.deep.injection import Part, Tally, Trial, drive, root
-from tests.deep.load import TOLD, Acting, Crowd, Telling, act
+from tests.deep.load import STACKS, TOLD, Acting, Crowd, Telling, act
 from tests.deep.report import Report
 from tests.deep.tracing import Fault, Strace
 from tests.deep.witness import Lost, Wrong
@@ -84,22 +85,24 @@ def _used_in_memory() -> None:
 MUTANTS: dict[str, Callable[[], None]] = {"releases are remembered in memory": _used_in_memory}
 
 
-def be_mutant(name: str) -> int:
-    """In the keeper's process: be one with this bug."""
-    from keeper.process import be_child
-
-    MUTANTS[name]()
-    return be_child()
+_WATCHED = (
+    "import faulthandler, signal, sys; faulthandler.register(signal.SIGUSR1); {mutate}"
+    "from keeper.process import be_child; sys.exit(be_child())"
+)
+"""A keeper that prints where its threads stand when it is sent SIGUSR1."""
 
 
 @contextmanager
-def quiet_keepers(mutant: str = "") -> Iterator[None]:
-    """The keepers that this process starts meanwhile print nothing of callers that died; with a name they have that bug."""
-    code = f"import sys; from tests.deep.keeper import be_mutant; sys.exit(be_mutant('{mutant}'))"
-    be = f'-c "{code}"' if mutant else "-P -m keeper"
+def quiet_keepers(mutant: str = "", stacks: Path = Path(os.devnull)) -> Iterator[None]:
+    """The keepers that this process starts meanwhile print nothing of callers that died, but into `stacks`.
+
+    With a name they have that bug.
+    """
+    mutate = f"from tests.deep.keeper import MUTANTS; MUTANTS[{mutant!r}](); " if mutant else ""
+    code = _WATCHED.format(mutate=mutate)
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "keeper"
-        script.write_text(f"#!/bin/sh\nexec {sys.executable} {be} 2>/dev/null\n")
+        script.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{code}" 2>>{stacks}\n')
         script.chmod(0o700)
         keeper.child.sys = SimpleNamespace(executable=str(script))  # type: ignore[attr-defined, assignment]
         try:
@@ -113,9 +116,10 @@ def quiet_keepers(mutant: str = "") -> Iterator[None]:
 
 def act_and_tell(settings: Settings, crowd: Crowd, path: Path, seed: int, mutant: str = "") -> None:
     """Act for ever beside a keeper in a process of its own, telling what fails, and each key that it gives."""
-    report = Report(path)
+    report, stacks = Report(path), path.with_suffix(STACKS)
     try:
-        with quiet_keepers(mutant):
+        with quiet_keepers(mutant, stacks), stacks.open("a") as file:
+            faulthandler.register(signal.SIGUSR1, file)
             _act_and_tell(settings, crowd, report, seed)
     except BaseException as error:
         report.say(f"error {error!r}")
@@ -180,12 +184,12 @@ def killed_under_load(trial: Trial, chance: random.Random, mutant: str = "") -> 
     killed = 0
     with Acting() as acting:
         acting.child(act_and_tell, trial.settings, trial.crowd, chance.getrandbits(32), mutant)
-        _gives_again(acting)
+        _gives_again(acting, trial.settings)
         for _ in range(chance.randint(1, MOST_KILLS)):
             time.sleep(chance.random() * LONGEST_MS / 1000)
             killed += kill_keeper(trial.settings)
             if chance.random() < 0.7:  # else the next kill may meet it as it starts
-                _gives_again(acting)
+                _gives_again(acting, trial.settings)
         acting.kill()
         kill_keeper(trial.settings)
         lines = acting.lines
@@ -199,8 +203,8 @@ def killed_under_load(trial: Trial, chance: random.Random, mutant: str = "") -> 
     return killed > 0
 
 
-def _gives_again(acting: Acting) -> None:
-    """Wait until one key more is given; raises Wrong if none is."""
+def _gives_again(acting: Acting, settings: Settings) -> None:
+    """Wait until one key more is given; raises Wrong if none is, with where the threads of both processes stand."""
     before, deadline = _given(acting), time.monotonic() + AGAIN_SECONDS
     while _given(acting) == before:
         acting.acknowledged()  # raises what is an error of the program
@@ -210,7 +214,7 @@ def _gives_again(acting: Acting) -> None:
             told = [line for line in acting.lines if line.startswith("told ") and GIVEN not in line]
             raise Wrong(
                 f"no key is given for {AGAIN_SECONDS:.0f} s, of {len(acting.lines)} lines the last: {acting.lines[-1:]}, "
-                f"of {len(told)} told: {told[-3:]}"
+                f"of {len(told)} told: {told[-3:]}\n{acting.stacks([keeper_pid(settings)])}"
             )
         time.sleep(0.005)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
@@ -47,6 +49,8 @@ PAUSE_SECONDS = 0.005
 TOLD = (StorageError, DBAPIError, OSError, MemoryError)
 """How a fault may be told to who asked; whatever else comes out is a fault of the program."""
 
+STACKS, STACK_SECONDS = ".stacks", 1.0
+"""The file beside a report that stacks are written into, and how long that is waited for."""
 TOLD_CHARACTERS = 200
 """Most of an error that is told: without its database a child meets thousands."""
 
@@ -238,6 +242,15 @@ class Acting:
     def lines(self) -> list[str]:
         """What all of them told, errors included."""
         return [line for report in self._reports for line in report.lines()]
+
+    def stacks(self, others: Iterable[int | None]) -> str:
+        """Where the threads stand of children, and of `others` by their numbers: they write it beside their reports."""
+        for pid in (*(child.pid for child in self.children), *others):
+            if pid is not None:
+                os.kill(pid, signal.SIGUSR1)
+        time.sleep(STACK_SECONDS)
+        files = sorted(self._folder.glob(f"*{STACKS}"))
+        return "\n".join(path.read_text(errors="replace") for path in files)
 
     def acknowledged_each(self) -> list[int]:
         """How many events each of them was told are acknowledged; raises Wrong as `acknowledged`."""
