@@ -393,6 +393,35 @@ def test_rows_and_entries_agree_however_many_sign_in_at_once(fixture: LedgerFixt
     assert len(there) == sessions.SESSIONS_MOST
 
 
+@pytest.mark.parametrize("overtaken", ["signs in", "signs out"])
+def test_a_sign_in_that_is_overtaken_begins_anew(
+    fixture: LedgerFixture, monkeypatch: pytest.MonkeyPatch, overtaken: str
+) -> None:
+    """By one that takes the last place, or by the end of the session that was to make room."""
+    owner, put = Owner(fixture), onrecord.put_on_record
+    owner.sets()
+    for _ in range(sessions.SESSIONS_MOST - (overtaken == "signs in")):
+        owner.signs_in()
+    oldest = owner.ledger.credentials.sessions.of(owner.account)[-1].session
+
+    def late(*arguments: object) -> None:
+        monkeypatch.undo()
+        if overtaken == "signs in":
+            owner.signs_in()
+        else:
+            assert sessions.end_session(owner.ledger, owner.by_key, oldest)
+        put(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(onrecord, "put_on_record", late)
+    owner.signs_in()
+    opened = [body["session"] for body in owner.entries("session.opened")]
+    ended = [body["session"] for body in owner.entries("session.ended")]
+    there = {one.session for one in own.sessions_of(owner.ledger, owner.by_key)}
+    assert len(ended) == len(set(ended)) == 1
+    assert there == set(opened) - set(ended)
+    assert len(there) == sessions.SESSIONS_MOST
+
+
 def test_a_right_password_does_not_fill_the_log(fixture: LedgerFixture) -> None:
     """Sessions and changes of an hour are counted; the key's owner still resets, up to a bound of its own."""
     owner = Owner(fixture)
