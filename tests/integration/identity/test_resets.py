@@ -11,7 +11,7 @@ from client import registering
 from client.local import LocalClient
 from crypto.signing import SigningKey
 from durable.errors import StorageError
-from identity import factors, onrecord, own, passwords, sessions, signing_in
+from identity import factors, onrecord, own, passwords, sessions, signing_in, throttles
 from identity.actors import Actor, Caller, new_key
 from identity.errors import (
     BadPassword,
@@ -54,9 +54,9 @@ class Owner:
         return pyotp.TOTP(self.seed).at(self.ledger.clock() // 1_000 + 30 * steps)
 
     def enrols(self, by: Caller | None = None, password: str = PASSWORD) -> tuple[str, ...]:
-        """By a code of the step before, so that the one now still counts."""
+        """By a code of the step now; the next one's, which is taken a step early, still counts, however long a test takes."""
         self.seed = factors.begin_code(self.ledger, by or self.by_key).seed
-        proof = Proof(password, self.code(-1))
+        proof = Proof(password, self.code())
         return factors.confirm_code(self.ledger, by or self.by_key, proof, HERE)
 
     def signs_in(self, role: str = "person", hospital: str = "", **proof: str) -> Session:
@@ -94,8 +94,8 @@ def test_what_a_thief_of_a_key_set_is_undone(fixture: LedgerFixture) -> None:
     owner = Owner(fixture)
     stolen = owner.adds(new_key())
     owner.sets(by=stolen)
-    owner.enrols(by=stolen)
-    session = owner.signs_in(code=owner.code())
+    recovery = owner.enrols(by=stolen)
+    session = owner.signs_in(code=owner.code(1))
     assert owner.caller(session).account == owner.account
     assert stolen.key is not None
     owner.revokes(stolen.key)
@@ -107,7 +107,7 @@ def test_what_a_thief_of_a_key_set_is_undone(fixture: LedgerFixture) -> None:
     owner.sets(new=NEW)
     factors.remove_code(owner.ledger, owner.by_key, Proof(), HERE)
     with pytest.raises(NotSignedIn):
-        owner.signs_in(code=owner.code(1))
+        owner.signs_in(recovery=recovery[0])
     assert owner.caller(owner.signs_in(password=NEW)).session is not None
     removed, reset = owner.entries()[1:3]
     by = {"account": owner.account, "key": owner.actor.key.id, "reset": True}
@@ -142,15 +142,15 @@ def test_what_is_shown_is_compared_whoever_shows_it(fixture: LedgerFixture) -> N
     by_password = owner.caller(owner.signs_in())
     with pytest.raises(WrongProof):
         owner.sets(by=by_password, new=NEW)
-    owner.enrols()
-    by_password = owner.caller(owner.signs_in(code=owner.code()))
+    recovery = owner.enrols()
+    by_password = owner.caller(owner.signs_in(code=owner.code(1)))
     with pytest.raises(WrongProof):
         factors.remove_code(owner.ledger, by_password, Proof(), HERE)
     with pytest.raises(WrongProof):
         owner.sets(by=by_password, new=NEW)
     assert owner.kept().confirmed
     with pytest.raises(NotSignedIn):
-        owner.signs_in(password=NEW, code=owner.code(1))
+        owner.signs_in(password=NEW, recovery=recovery[0])
 
 
 def test_a_key_alone_lets_no_codes_count(fixture: LedgerFixture) -> None:
@@ -253,21 +253,47 @@ def test_nothing_is_used_up_for_what_is_refused(fixture: LedgerFixture) -> None:
     owner = Owner(fixture, fixture.doctor())
     owner.sets()
     recovery = owner.enrols()
-    hospital = fixture.south.hospital
-    for shown in ({"code": owner.code()}, {"recovery": recovery[0]}):
+    hospital, code = fixture.south.hospital, owner.code(1)
+    for shown in ({"code": code}, {"recovery": recovery[0]}):
         for role, at in (("hospital_admin", hospital), ("doctor", fixture.north.hospital)):
             with pytest.raises(NotSignedIn):
                 owner.signs_in(role, at, **shown)
     for bad in ("short", "iloveyou", PASSWORD):
         with pytest.raises(BadPassword):
-            owner.sets(new=bad, proof=Proof(PASSWORD, owner.code()))
+            owner.sets(new=bad, proof=Proof(PASSWORD, code))
         with pytest.raises(BadPassword):
             owner.sets(new=bad, proof=Proof(PASSWORD, recovery=recovery[0]))
-    owner.signs_in("doctor", hospital, code=owner.code())
+    owner.signs_in("doctor", hospital, code=code)
     with pytest.raises(NotSignedIn):
-        owner.signs_in("doctor", hospital, code=owner.code())
+        owner.signs_in("doctor", hospital, code=code)
     owner.signs_in("doctor", hospital, recovery=recovery[0])
     assert [body["left"] for body in owner.entries("recovery.used")] == [9]
+
+
+def test_what_was_used_already_counts_as_a_failure(fixture: LedgerFixture) -> None:
+    """A code or recovery code shown once more, beside the right password: whoever repeats that has to wait."""
+    owner = Owner(fixture)
+    owner.sets()
+    recovery, code = owner.enrols(), owner.code(1)
+    owner.signs_in(code=code)
+    owner.signs_in(recovery=recovery[0])
+    assert _failures_until_throttled(owner, code=code) >= throttles.ACCOUNT_FREE
+    with owner.ledger.database.write() as connection:
+        connection.exec_driver_sql("DELETE FROM throttles")
+    assert _failures_until_throttled(owner, recovery=recovery[0]) >= throttles.ACCOUNT_FREE
+
+
+def _failures_until_throttled(owner: Owner, **shown: str) -> int:
+    """How many tries fail until the wait is longer than a try takes."""
+    for tried in range(12):
+        try:
+            owner.signs_in(**shown)
+        except Throttled:
+            return tried
+        except NotSignedIn:
+            continue
+        pytest.fail("something counted twice")
+    pytest.fail("nobody had to wait")
 
 
 ACTS: dict[str, Callable[[Owner, str], object]] = {
@@ -363,6 +389,35 @@ def test_rows_and_entries_agree_however_many_sign_in_at_once(fixture: LedgerFixt
     assert len(opened) == sessions.SESSIONS_MOST - 1 + done
     assert len(ended) == len(set(ended)) == done - 1
     there = {one.session for one in own.sessions_of(owner.ledger, owner.by_key)}
+    assert there == set(opened) - set(ended)
+    assert len(there) == sessions.SESSIONS_MOST
+
+
+@pytest.mark.parametrize("overtaken", ["signs in", "signs out"])
+def test_a_sign_in_that_is_overtaken_begins_anew(
+    fixture: LedgerFixture, monkeypatch: pytest.MonkeyPatch, overtaken: str
+) -> None:
+    """By one that takes the last place, or by the end of the session that was to make room."""
+    owner, put = Owner(fixture), onrecord.put_on_record
+    owner.sets()
+    for _ in range(sessions.SESSIONS_MOST - (overtaken == "signs in")):
+        owner.signs_in()
+    oldest = owner.ledger.credentials.sessions.of(owner.account)[-1].session
+
+    def late(*arguments: object) -> None:
+        monkeypatch.undo()
+        if overtaken == "signs in":
+            owner.signs_in()
+        else:
+            assert sessions.end_session(owner.ledger, owner.by_key, oldest)
+        put(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(onrecord, "put_on_record", late)
+    owner.signs_in()
+    opened = [body["session"] for body in owner.entries("session.opened")]
+    ended = [body["session"] for body in owner.entries("session.ended")]
+    there = {one.session for one in own.sessions_of(owner.ledger, owner.by_key)}
+    assert len(ended) == len(set(ended)) == 1
     assert there == set(opened) - set(ended)
     assert len(there) == sessions.SESSIONS_MOST
 
