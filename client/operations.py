@@ -368,6 +368,12 @@ REGISTER = Operation(
     {"account": ACCOUNT, "name": "Dr. Ada Nord", "proof": SIGNATURE, "public_key": HASH},
     {"account": ACCOUNT, "key": KEY, "receipt": RECEIPT_TEXT, "seq": 12},
 )  # fmt: skip
+OPEN_RECOVERY = Operation(
+    "open_recovery", SESSION, "POST", "/v1/accounts/{account}/recoveries", "Recover an account",
+    "put in a new key for whoever lost theirs and was identified, as the operator, for an account that the service registered; "
+    "it counts 24 hours later, and the account is told at once", "The key and its entry",
+    {"proof": SIGNATURE, "public_key": HASH}, {"account": ACCOUNT, "key": KEY, "seq": 12},
+)  # fmt: skip
 _STANDS_AS_DOCTOR = {
     "account": ACCOUNT, "end": "", "groups": [GROUP], "hospital": HOSPITAL, "name": "Dr. Ada Nord",
     "profession": "physician", "reason": "", "seq": 14, "state": "approved",
@@ -488,7 +494,7 @@ RECEIPT = Operation(
 
 OPERATIONS = (
     LOG, REGISTRY, CONSISTENCY, CHECKPOINT, COSIGNED, WITNESSES, HANDOVERS, TILE, ENTRIES, LOG_TOKEN, RELEASES, RELEASED, EVENTS, BUNDLES, CONTENT, RANGE, CHART, HISTORY, EXPORT,
-    REGISTER, APPLICATIONS, HOSPITALS_LISTED, DOCTORS_LISTED,
+    REGISTER, OPEN_RECOVERY, APPLICATIONS, HOSPITALS_LISTED, DOCTORS_LISTED,
     CHALLENGE, SIGN_IN, SIGN_OUT, STEP_UP, RENEW, ME, OWN_FACTORS, PASSWORD, CODE, CODE_CONFIRMED, CODE_REMOVED,
     OWN_SESSIONS, SESSION_END, SIGN_INS, CONTACT, GIVE_CONTACT, REMOVE_CONTACT, PROVE_CONTACT, ASK_RESET, RESET_PASSWORD,
     HOSPITAL_SHOWN, GROUP_SHOWN, HOLDER, SUBJECTS, OFFER, CLAIM, OWN_CHART, SEAL, STAGE, LOOKUP, ADDRESS, CONSENTS,

@@ -180,6 +180,7 @@ _BODIES: dict[str, Extra] = {
     "ask_reset": _form("ResetAskedSent"),
     "reset_password": _form("ResetSent"),
     "register": _form("RegisterSent"),
+    "open_recovery": _form("RecoverySent"),
     "reserve": _form("SubjectsSent"),
     "confirm_code": _form("ConfirmSent"),
     "remove_code": _form("ProofSent"),
