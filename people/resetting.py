@@ -14,7 +14,6 @@ from identity.onrecord import Act
 from identity.proving import Proof, prove
 from journeys.errors import OverQuota
 from storage.ledger import Ledger
-from storage.resets import Resets
 
 RESETS_MS = 3_600_000
 """The time for which the two limits that follow hold."""
@@ -46,7 +45,7 @@ def mail_reset(ledger: Ledger, who: str) -> None:
         account = account_named(ledger, who)
         kept = ledger.credentials.of(account)
         version = kept.version if kept is not None and kept.confirmed else None
-        _resets(ledger).give(account, version, ledger.clock())
+        ledger.resets.give(account, version, ledger.clock())
     except Exception:
         _LOG.exception("a reset can't be mailed")
 
@@ -57,12 +56,11 @@ def reset_password(ledger: Ledger, link: str, new: str, proof: Proof, address: s
     Raises BadPassword, before anything is used up; WrongProof, whatever is wrong; FactorConflict, Throttled.
     """
     onrecord.check_takes(ledger)
-    resets = _resets(ledger)
-    account = resets.account_of(link, ledger.clock())
+    account = ledger.resets.account_of(link, ledger.clock())
     hashed = passwords.hash_new(new, account)
     # Of a link that is none the try is counted, too: for the address, and for that link alone.
     proved = prove(ledger, account, proof, address, password=False, named=f"reset {link.strip()}")
-    if proved is None or not proved.second or not resets.take(link):
+    if proved is None or not proved.second or not ledger.resets.take(link):
         raise WrongProof(_WRONG)
     recovered = proved.second == "recovery"
     acts: list[Act] = [("recovery.used", {"left": proved.left})] if recovered else []
@@ -74,10 +72,6 @@ def reset_password(ledger: Ledger, link: str, new: str, proof: Proof, address: s
     onrecord.put_on_record(ledger, account, acts)
     if not ledger.credentials.change_password(account, hashed, proved.kept.version, ""):
         raise FactorConflict("a factor of the account was changed meanwhile; ask for another link")
-
-
-def _resets(ledger: Ledger) -> Resets:
-    return Resets(ledger.database, ledger.contacts, ledger.outbox)
 
 
 def _count(ledger: Ledger, name: str, most: int) -> None:
