@@ -30,7 +30,7 @@ from client.signers import Signed, Signer, signer_of
 from client.trust import Kept, KeptInMemory, TrustedLog
 from client.verifying import Verifier
 from crypto.blobs import sealed_length
-from crypto.encoding import b64decode
+from crypto.encoding import b64decode, b64encode
 from crypto.errors import CryptoError
 from crypto.ids import is_id
 from crypto.notes import Note, VerifierKey
@@ -309,6 +309,13 @@ class HttpClient(LedgerClient):
     def prove_contact(self, code: str) -> None:
         """Prove an address; see the port."""
         self._server.ask(operations.PROVE_CONTACT, {"code": code})
+
+    def open_recovery(self, actor: Actor, account: str, public: bytes, proof: bytes) -> Registered:
+        """Put in a key by recovery; see the port."""
+        sent = {"proof": b64encode(proof), "public_key": b64encode(public)}
+        answer = self._server.ask(operations.OPEN_RECOVERY, sent, actor, account=account)
+        with understood("open_recovery"):
+            return forms.REGISTERED.decode(answer)
 
     def ask_reset(self, who: str) -> None:
         """Ask for a link; see the port."""

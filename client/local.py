@@ -15,7 +15,7 @@ from journeys import sealing
 from journeys.appending import appended, submit
 from ledger.policies import Policy
 from ledger.sequencer import Proposal
-from people import alone, claiming, contacts, joining, lookups, reserving
+from people import alone, claiming, contacts, joining, lookups, recovering, reserving
 from people.alone import OwnChart
 from people.contacts import ContactShown
 from people.hospitals import zone_of
@@ -145,6 +145,10 @@ class LocalClient(LedgerClient):
     def prove_contact(self, code: str) -> None:
         """Prove an address; see the port."""
         contacts.prove_contact(self.ledger, code)
+
+    def open_recovery(self, actor: Actor, account: str, public: bytes, proof: bytes) -> Registered:
+        """Put in a key by recovery; see the port."""
+        return recovering.open_recovery(self.ledger, actor.caller, account, public, proof)
 
     def ask_reset(self, who: str) -> None:
         """Ask for a link; see the port."""

@@ -429,6 +429,12 @@ REGISTER = Operation(
     {"account": ACCOUNT, "name": "Dr. Ada Nord", "proof": SIGNATURE, "public_key": HASH},
     {"account": ACCOUNT, "key": KEY, "receipt": RECEIPT_TEXT, "seq": 12},
 )  # fmt: skip
+OPEN_RECOVERY = Operation(
+    "open_recovery", SESSION, "POST", "/v1/accounts/{account}/recoveries", "Recover an account",
+    "put in a new key for whoever lost theirs and was identified, as the operator, for an account that the service registered; "
+    "it counts 24 hours later, and the account is told at once", "The key and its entry",
+    {"proof": SIGNATURE, "public_key": HASH}, {"account": ACCOUNT, "key": KEY, "seq": 12},
+)  # fmt: skip
 _STANDS_AS_DOCTOR = {
     "account": ACCOUNT, "end": "", "groups": [GROUP], "hospital": HOSPITAL, "name": "Dr. Ada Nord",
     "profession": "physician", "reason": "", "seq": 14, "state": "pending", "application": EVENT_ID,
@@ -577,7 +583,7 @@ RECEIPT = Operation(
 
 OPERATIONS = (
     LOG, REGISTRY, CONSISTENCY, CHECKPOINT, COSIGNED, WITNESSES, HANDOVERS, TILE, ENTRIES, LOG_TOKEN, RELEASES, RELEASED, EVENTS, BUNDLES, CONTENT, RANGE, CHART, HISTORY, EXPORT,
-    REGISTER, APPLICATIONS, HOSPITALS_LISTED, HOSPITAL_APPLICATION, DOCTORS_LISTED, DOCTOR_SHOWN,
+    REGISTER, OPEN_RECOVERY, APPLICATIONS, HOSPITALS_LISTED, HOSPITAL_APPLICATION, DOCTORS_LISTED, DOCTOR_SHOWN,
     CHALLENGE, SIGN_IN, SIGN_OUT, STEP_UP, RENEW, ME, OWN_FACTORS, PASSWORD, CODE, CODE_CONFIRMED, CODE_REMOVED,
     OWN_PASSKEYS, PASSKEY_OPTIONS, ADD_PASSKEY, REMOVE_PASSKEY, PASSKEY_CHALLENGE,
     OWN_KEYS, KEEP_KEY, ROTATE_KEY, REPLACE_KEY, REVOKE_KEPT,

@@ -203,6 +203,10 @@ class LedgerClient(Protocol):
         """Prove an address by its code; raises NotThere."""
         ...
 
+    def open_recovery(self, actor: Actor, account: str, public: bytes, proof: bytes) -> Registered:
+        """Put in a key for somebody who was identified; see `recovering.open_recovery`."""
+        ...
+
     def ask_reset(self, who: str) -> None:
         """Ask for a link by mail, for an account by its id or e-mail address; nothing tells whether there is one."""
         ...

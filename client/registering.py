@@ -250,7 +250,7 @@ def register_key(
     proof: bytes,
     recovery: bool = False,
 ) -> tuple[str, int]:
-    """Register a key made elsewhere for an account; gives key id and entry."""
+    """Register a key made elsewhere for an account; gives key id and entry. The operator recovers for the service."""
     key = key_id(ALGORITHM_ED25519, public)
     body: dict[str, Any] = {
         "account": account,
@@ -260,6 +260,9 @@ def register_key(
         "proof": b64encode(proof),
         "public_key": b64encode(public),
     }
+    if recovery and actor.role == "operator":
+        stood = client.open_recovery(actor, account, public, proof)
+        return stood.key, stood.seq
     if recovery:
         body["recovery"] = True
     voucher = actor.in_role("person") if actor.account == account else actor

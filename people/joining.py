@@ -4,6 +4,7 @@ Who brings no key brings a password, signs in by that, and has a key later (`ide
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from crypto.encoding import b64encode
 from crypto.errors import CryptoError
@@ -83,14 +84,7 @@ def register_alone(ledger: Ledger, wanted: Registration) -> Registered:
     account, event_id = wanted.account, new_id("ev", ledger.clock())
     body = {"account": account, "name": _sealed(ledger, wanted, event_id)}
     stream = f"account/{account}"
-    put_in = {
-        "account": account,
-        "algorithm": "ed25519",
-        "custody": "device",
-        "key": key,
-        "proof": b64encode(wanted.proof),
-        "public_key": b64encode(wanted.public_key),
-    }
+    put_in = key_body(account, key, wanted.public_key, wanted.proof)
     proposals = [
         ledger.log.by_service(REGISTRY["account.registered", 1], stream, body, event_id=event_id),
         ledger.log.by_service(REGISTRY["key.registered", 1], stream, put_in),
@@ -135,13 +129,31 @@ def _check_form(wanted: Registration) -> None:
 def _checked(ledger: Ledger, wanted: Registration) -> str:
     """The key's id, of a registration whose form and proof are good; before any key is made for it."""
     _check_form(wanted)
-    key = key_id(ALGORITHM_ED25519, wanted.public_key)
+    return checked_key(ledger, wanted.account, wanted.public_key, wanted.proof)
+
+
+def checked_key(ledger: Ledger, account: str, public: bytes, proof: bytes) -> str:
+    """The id of an account's new key; raises RecordsError for what is no account's id, Refused for a proof that doesn't hold."""
+    if not is_id("ac", account):
+        raise RecordsError(f"got {account[:40]!r}, expected an account's id ac_…")
+    key = key_id(ALGORITHM_ED25519, public)
     try:
-        message = possession_message(ledger.origin, wanted.account, key)
-        verify(wanted.public_key, wanted.proof, message)
+        verify(public, proof, possession_message(ledger.origin, account, key))
     except CryptoError as error:
         raise Refused("key", f"proof of possession: {error}") from error
     return key
+
+
+def key_body(account: str, key: str, public: bytes, proof: bytes) -> dict[str, Any]:
+    """The body of `key.registered` for a key on its owner's device."""
+    return {
+        "account": account,
+        "algorithm": "ed25519",
+        "custody": "device",
+        "key": key,
+        "proof": b64encode(proof),
+        "public_key": b64encode(public),
+    }
 
 
 def _sealed(ledger: Ledger, wanted: Registration, event_id: str) -> str:

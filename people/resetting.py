@@ -15,7 +15,6 @@ from identity.onrecord import RESETS_AN_HOUR, Change
 from identity.proving import Proof, prove
 from journeys.errors import OverQuota
 from storage.ledger import Ledger
-from storage.resets import Resets
 
 RESETS_MS = 3_600_000
 """The time for which the two limits that follow hold."""
@@ -47,7 +46,7 @@ def mail_reset(ledger: Ledger, who: str) -> None:
         account = account_named(ledger, who)
         kept = ledger.credentials.of(account)
         version = kept.version if kept is not None and kept.confirmed else None
-        _resets(ledger).give(account, version, ledger.clock())
+        ledger.resets.give(account, version, ledger.clock())
     except Exception:
         _LOG.exception("a reset can't be mailed")
 
@@ -58,7 +57,7 @@ def reset_password(ledger: Ledger, link: str, new: str, proof: Proof, address: s
     Raises BadPassword, before anything is used up; WrongProof, whatever is wrong; FactorConflict, Throttled.
     """
     onrecord.check_takes(ledger)
-    resets = _resets(ledger)
+    resets = ledger.resets
     account = resets.account_of(link, ledger.clock())
     passwords.check(new, account)
     # Of a link that is none the try is counted, too: for the address, and for that link alone.
@@ -74,10 +73,6 @@ def reset_password(ledger: Ledger, link: str, new: str, proof: Proof, address: s
         ("factor.added", {"factor": "password", "replaces": True}),
         lambda connection: ledger.credentials.change_password(connection, account, hashed),
     )
-
-
-def _resets(ledger: Ledger) -> Resets:
-    return Resets(ledger.database, ledger.contacts, ledger.outbox)
 
 
 def _count(ledger: Ledger, name: str, most: int) -> None:

@@ -162,6 +162,10 @@ class Contacts:
             with self._database.write() as connection:
                 self._run(connection, "DELETE FROM contact_proofs WHERE ending <= ?", now)
 
+    def forget_proofs(self) -> None:
+        """See the function of that name."""
+        forget_proofs(self._database)
+
     def _tell_old(self, connection: Connection, account: str, kind: str, now: int) -> None:
         statement = self._database.sql("SELECT sealed FROM contacts WHERE account = ?")
         before = connection.exec_driver_sql(statement, (account,)).first()

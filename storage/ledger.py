@@ -16,6 +16,7 @@ from storage.log import Beside, CommittedBatch, Log
 from storage.logkeys import StoredKeys
 from storage.outbox import Outbox
 from storage.reader import LogReader
+from storage.resets import Resets
 from storage.signatures import SignatureChecks
 from storage.sql.credentials import Credentials
 from storage.sql.identifiers import Identifiers
@@ -50,6 +51,11 @@ class Ledger(LogReader):
     def stores(self) -> Stores:
         """The data without the secrets."""
         return Stores(self.database, self.store, self.keys, self.blobs, self.vkeys)
+
+    @property
+    def resets(self) -> Resets:
+        """Links that replace a forgotten password."""
+        return Resets(self.database, self.contacts, self.outbox)
 
     def append(self, proposals: Sequence[Proposal]) -> list[Outcome]:
         """Append proposals; see `Log.append`."""

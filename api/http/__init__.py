@@ -76,7 +76,7 @@ _ROUTED = (
     health,
 )
 _FORMS = (
-    claims.OwnChartSent, contacts.ContactSent, contacts.AddressProofSent, *resetting.FORMS, intake.FilledSent, joining.RegisterSent, *signing_in.FORMS, *own.FORMS, *kept.FORMS, *passkeys.FORMS, views.LookupSent,
+    claims.OwnChartSent, contacts.ContactSent, contacts.AddressProofSent, *resetting.FORMS, intake.FilledSent, joining.RegisterSent, joining.RecoverySent, *signing_in.FORMS, *own.FORMS, *kept.FORMS, *passkeys.FORMS, views.LookupSent,
     views.QuestionSent, writing.SealSent, writing.SubjectsSent,
 )  # fmt: skip
 _ERRORS: tuple[type[Exception], ...] = (Exception, *(kind for kind, _ in problems.ERRORS))

@@ -185,6 +185,7 @@ _BODIES: dict[str, Extra] = {
     "add_passkey": _form("PasskeySent"),
     "register": _form("RegisterSent"),
     "replace_key": _form("OwnKeySent"),
+    "open_recovery": _form("RecoverySent"),
     "reserve": _form("SubjectsSent"),
     "confirm_code": _form("ConfirmSent"),
     "remove_code": _form("ProofSent"),

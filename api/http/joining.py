@@ -7,8 +7,9 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from api.http.bodies import Sent, received
-from api.http.callers import TheLedger
+from api.http.callers import TheCaller, TheLedger
 from api.http.examples import serves
+from api.http.named import Account
 from api.http.proofs import proofs_of
 from api.http.signing_in import Password
 from api.http.told import acting
@@ -19,6 +20,7 @@ from crypto.signing import SIGNATURE_BYTES
 from journeys.sealing import TEXT_BYTES
 from ledger.schema import HASH, base64_of
 from people.joining import Registration, register_counted
+from people.recovering import open_recovery
 
 router = APIRouter(tags=["accounts"])
 
@@ -31,6 +33,24 @@ class RegisterSent(Sent):
     public_key: Annotated[str, Field(pattern=f"^(|{HASH.pattern})$")] = ""
     proof: Annotated[str, Field(pattern=f"^(|{base64_of(SIGNATURE_BYTES).pattern})$")] = ""
     password: Password = ""
+
+
+class RecoverySent(Sent):
+    """The new key of somebody who lost theirs."""
+
+    public_key: Annotated[str, Field(pattern=f"^{HASH.pattern}$")]
+    proof: Annotated[str, Field(pattern=f"^{base64_of(SIGNATURE_BYTES).pattern}$")]
+
+
+@serves(router, operations.OPEN_RECOVERY)
+async def post_recovery(
+    request: Request, ledger: TheLedger, caller: TheCaller, account: Account
+) -> Any:
+    """Put in a key by recovery, for an account that the service registered. It counts 24 hours later; older keys may revoke it."""
+    sent = await received(request, RecoverySent)
+    public, proof = b64decode(sent.public_key, 32), b64decode(sent.proof, SIGNATURE_BYTES)
+    stood = await run_in_threadpool(open_recovery, ledger, caller, account, public, proof)
+    return forms.REGISTERED.encode(stood)
 
 
 @serves(router, operations.REGISTER)

@@ -16,7 +16,6 @@ from keeper.protocol import Keeper
 from ledger.checkpoint import Checkpoint, open_checkpoint, said_by
 from ledger.logkeys import LogKeys
 from ledger.merkle import root_of
-from storage.contacts import forget_proofs
 from storage.ledger import Ledger
 from storage.stores import Stores
 
@@ -48,7 +47,7 @@ def accept_restore(ledger: Ledger, operator: Actor, trusted: Path) -> Restored:
     # What was ended, proved or confirmed since the copy was made isn't known: nothing half done goes on.
     ledger.credentials.sessions.forget()
     ledger.credentials.forget_begun()
-    forget_proofs(ledger.database)
+    ledger.contacts.forget_proofs()
     event = operator.event("ledger.restored", "ledger", body, ledger.clock())
     seq = append(ledger, operator, [event])[0].link.seq
     restored, first = ledger.receipts_now((seq, 0))

@@ -250,6 +250,18 @@ def test_nobody_is_flooded_with_links(
         ask_reset(ledger, "one.more@example.com", "192.0.2.9")
 
 
+def test_a_link_alone_replaces_nothing(fixture: LedgerFixture) -> None:
+    """Even if one was given to who has no second factor."""
+    weak, ledger = Owner(fixture, "weak@example.com", codes=False), fixture.ledger
+    kept = ledger.credentials.of(weak.account)
+    assert kept is not None
+    assert ledger.resets.give(weak.account, kept.version, ledger.clock())
+    newest = rows(fixture, "password_reset")[0]
+    with pytest.raises(WrongProof):
+        weak.reset(ledger.contacts.code(newest.id))
+    weak.sign_in(PASSWORD)
+
+
 @pytest.fixture
 def web(fixture: LedgerFixture) -> Iterator[Web]:
     with in_process(fixture.ledger) as serving:

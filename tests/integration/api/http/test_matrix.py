@@ -87,6 +87,7 @@ GET /v1/me/contact                        | 401      200      200      200      
 PUT /v1/me/contact                        | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 DELETE /v1/me/contact                     | 401      204      204      204      204      204      204      204      204      204      204      204      204      204
 POST /v1/contact/proofs                   | 404      404      404      404      404      404      404      404      404      404      404      404      404      404
+POST /v1/accounts/{account}/recoveries    | 401      403      403      403      403      403      403      403      403      403      403      403      malformed 403
 POST /v1/password-resets                  | 204      204      204      204      204      204      204      204      204      204      204      204      204      204
 POST /v1/password-resets/completion       | password password password password password password password password password password password password password password
 GET /v1/me/applications                   | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
@@ -393,6 +394,15 @@ def _approved_for_a_while(server: Everybody, name: str) -> httpx2.Response:
     return server.signs(name, "/v1/events", event)
 
 
+def _recovery(server: Everybody, name: str) -> httpx2.Response:
+    """For the patient's account, which a hospital registered: the service recovers its own alone."""
+    key, account = new_key(), server.people.pat.actor.account
+    sent = {
+        "public_key": b64encode(key.public), "proof": possession(key, server.web.origin, account),
+    }  # fmt: skip
+    return server.asks(name, "POST", f"/v1/accounts/{account}/recoveries", json=sent)
+
+
 def _register(server: Everybody, name: str) -> httpx2.Response:
     """A new account of one's own, in no session."""
     key, account = new_key(), server.people.id("ac")
@@ -664,6 +674,7 @@ ACTS: dict[str, Act] = {
     ),
     "DELETE /v1/me/contact": _plain("DELETE", "/v1/me/contact"),
     "POST /v1/contact/proofs": _sent("/v1/contact/proofs", lambda server, name: {"code": "A" * 26}),
+    "POST /v1/accounts/{account}/recoveries": _recovery,
     "POST /v1/password-resets": _sent(
         "/v1/password-resets",
         lambda server, name: {"account": f"{os.urandom(8).hex()}@example.com"},
