@@ -83,10 +83,8 @@ def _hospital(ledger: Ledger, hospital: str) -> str:
     if row is None:
         return ""
     event = ledger.entry(row.seq).event
-    if (
-        event.type.name != "hospital.approved"
-    ):  # what an applicant calls it is sealed, and not public
-        return ""
+    if event.type.name != "hospital.approved":
+        return ""  # what an applicant calls it is sealed, and not public
     return _keep(ledger, hospital, str(event.body["name"]))
 
 

@@ -16,6 +16,7 @@ from client.registering import NewPatient
 from crypto.encoding import b64encode
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key, read_keyfile
+from journeys.names import hospital_names
 from journeys.sealing import object_key
 from keeper.errors import KeeperRefused
 from ledger.directory import Account, Member
@@ -189,6 +190,7 @@ def test_a_hospital_that_waits_is_shown_to_few(empty: Empty) -> None:
     (own,) = client.applications(person).hospitals
     assert (own.hospital, own.state, own.contact) == (hospital, "pending", "")
     assert client.applications(stranger).hospitals == ()
+    assert hospital_names(e.ledger, [hospital]) == {}
     for who in (stranger, person, e.operator):
         assert kind_of(e.web.get(f"/v1/hospitals/{hospital}", who)) == "not_found"
     declined, _ = applying.apply_for_hospital(client, person, "Spam", "Etc/UTC", "nobody")
