@@ -18,7 +18,7 @@ from journeys.errors import OverQuota
 from people.contacts import give_contact, prove_contact, remove_contact
 from people.resetting import RESETS_A_PAIR, RESETS_AN_ADDRESS, ask_reset, mail_reset, reset_password
 from storage.ledger import Ledger
-from storage.resets import RESET_LINK_MS, RESET_PACE_MS
+from storage.resets import RESET_LINK_MS, RESET_PACE_MS, Resets
 from tests.support.commands import heartwood
 from tests.support.inbox import code_for, everywhere, inbox, mails_to, reach, rows, send, told
 from tests.support.inside import opened
@@ -206,6 +206,19 @@ def test_a_link_counts_once_at_once(fixture: LedgerFixture) -> None:
         thread.join()
     other.close()
     assert sorted(answers) == ["refused", "reset"]
+
+
+def test_who_comes_second_puts_nothing_on_record(
+    fixture: LedgerFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The link was there when it was looked at, and was taken by another one before it was used."""
+    pat, ledger = Owner(fixture), fixture.ledger
+    link = pat.link()
+    assert ledger.resets.take(link)
+    monkeypatch.setattr(Resets, "account_of", lambda *_: pat.account)
+    with pytest.raises(WrongProof):
+        pat.reset(link, recovery=pat.recovery[0])
+    assert told(fixture, "password_changed") == []
 
 
 def test_whom_no_link_goes_to(fixture: LedgerFixture) -> None:

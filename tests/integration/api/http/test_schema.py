@@ -10,6 +10,7 @@ from schemathesis.checks import CHECKS
 
 from api.app.settings import Settings
 from api.http import create_app, examples
+from client.operations import ACCOUNT
 from crypto import canonical
 from storage.ledger import Ledger
 from tests.support.server import bearer, kind_of
@@ -142,7 +143,9 @@ def test_what_the_document_shows_as_examples_is_taken_as_its_form(server: Server
         for kind, content in operation.get("requestBody", {}).get("content", {}).items():
             if kind != "application/json":
                 continue
-            named = path.format(record=examples.RECORD, patient=examples.PATIENT, form="insurance")
+            named = path.format(
+                account=ACCOUNT, record=examples.RECORD, patient=examples.PATIENT, form="insurance"
+            )
             headers = bearer(web.token(system))
             answer = web.client.request(method, named, json=content["example"], headers=headers)
             assert answer.is_success or kind_of(answer) in fine, (path, answer.text)
