@@ -48,6 +48,8 @@ class SignIns(NamedTuple):
     """The sessions by password of an account that no entry has ended, and that are not too old; the newest last."""
 
     account: str
+    seq: int
+    """The entry that changed it last."""
     sessions: tuple[SignIn, ...]
 
     def named(self, seq: int, time: int) -> SignIn | None:
@@ -62,4 +64,4 @@ class SignIns(NamedTuple):
 
 def sign_ins_of(account: str, look: Look) -> SignIns:
     """What is known of an account's sign-ins."""
-    return look.get(SignIns, account) or SignIns(account, ())
+    return look.get(SignIns, account) or SignIns(account, 0, ())

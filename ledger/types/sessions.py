@@ -64,7 +64,7 @@ def _fold_opened(entry: "Entry", look: Look) -> list[Row]:
     )  # fmt: skip
     row = sign_ins_of(said["account"], look)
     lasting = [one for one in row.sessions if entry.time - one.opened < SIGN_IN_LASTS_MS]
-    return [row._replace(sessions=(*lasting[1 - SIGN_INS_KEPT :], new))]
+    return [row._replace(seq=entry.link.seq, sessions=(*lasting[1 - SIGN_INS_KEPT :], new))]
 
 
 def _fold_stepped_up(entry: "Entry", look: Look) -> list[Row]:
@@ -73,12 +73,17 @@ def _fold_stepped_up(entry: "Entry", look: Look) -> list[Row]:
         one._replace(stepped=entry.link.seq, strong=entry.time) if one.session == session else one
         for one in row.sessions
     )
-    return [row._replace(sessions=tuple(sessions))]
+    return [row._replace(seq=entry.link.seq, sessions=tuple(sessions))]
 
 
 def _fold_ended(entry: "Entry", look: Look) -> list[Row]:
     session, row = entry.event.body["session"], sign_ins_of(entry.event.body["account"], look)
-    return [row._replace(sessions=tuple(one for one in row.sessions if one.session != session))]
+    return [
+        row._replace(
+            seq=entry.link.seq,
+            sessions=tuple(one for one in row.sessions if one.session != session),
+        )
+    ]
 
 
 SESSION_OPENED = EventType(

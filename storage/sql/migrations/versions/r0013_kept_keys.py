@@ -26,6 +26,7 @@ def upgrade() -> None:
     op.create_table(
         "sign_ins",
         sa.Column("account", sa.Text(), primary_key=True, nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
         sa.Column("sessions", sa.Text(), nullable=False),
         sqlite_with_rowid=False,
     )
