@@ -214,7 +214,8 @@ def test_who_comes_second_puts_nothing_on_record(
     """The link was there when it was looked at, and was taken by another one before it was used."""
     pat, ledger = Owner(fixture), fixture.ledger
     link = pat.link()
-    assert ledger.resets.take(link)
+    with ledger.database.write() as connection:
+        assert ledger.resets.take(connection, link)
     monkeypatch.setattr(Resets, "account_of", lambda *_: pat.account)
     with pytest.raises(WrongProof):
         pat.reset(link, recovery=pat.recovery[0])
