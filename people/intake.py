@@ -149,7 +149,7 @@ def fill(form: Form, patient: str, values: Values) -> bytes:
 
 
 def checked_file(form: Form, content: bytes) -> bytes:
-    """A resource from a file, as it is; raises RecordsError where it is no JSON object of the form's type.
+    """A resource from a file, as it is; raises RecordsError unless it is a JSON object of the form's type.
 
     No more of it is checked: like any record it is what its author signs.
     """

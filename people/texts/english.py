@@ -104,7 +104,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "key_revoked": (
         "A key of your account was revoked",
-        "At {at} the key {key} of your account {account} was revoked. It signs nothing any more, and all sessions by password "
+        "At {at} the key {key} of your account {account} was revoked. It no longer signs anything, and all sessions by password "
         "have ended. If somebody else had the key, reset your password, too: they may have set it.\n\n" + _STOP,
     ),
     "password_changed": (

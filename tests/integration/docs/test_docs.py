@@ -283,6 +283,19 @@ def test_the_formats_show_the_vector_of_a_claim() -> None:
         assert value.replace("\n", "\\n") in page, value
 
 
+def test_the_table_of_asvs_names_tests_that_are_there() -> None:
+    """`::test` alone is of the file named before it in the line."""
+    page, named = (ROOT / "docs" / "asvs.md").read_text(), 0
+    for line in page.splitlines():
+        path = None
+        for file, test in re.findall(r"`([\w/]+\.py)?(?:::(\w+))?`", line):
+            path = ROOT / "tests" / file if file else path
+            assert path is not None and path.is_file(), line
+            assert not test or f"def {test}(" in path.read_text(), (path, test)
+            named += 1
+    assert named > 40
+
+
 OLD_WORDINGS = (
     "`--data` goes before it", "if nothing in it counts", "which is no active key", "only a first key, and only by",
     "may no longer read by it", "expected text like", "is no toml", "is no key file", "is no json",
