@@ -47,7 +47,7 @@ def joining(step: Steps, story: Story) -> None:
     step(
         "and the doctor is let in",
         lambda: _let_in(story, person.in_role("doctor", north.hospital)),
-        lambda size: f"{size} bytes, by S6: the hospital wrote it",
+        lambda size: f"{size} bytes, by S6 (own records): the hospital wrote it",
     )
     step(
         "at that hospital alone",

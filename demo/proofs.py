@@ -131,7 +131,7 @@ def lying(step: Steps, story: Story, settings: Settings, found: Found) -> Found:
     seq, refused = step(
         "a copy's server permits what it must not",
         lambda: permit_anything(copy, story),
-        lambda lied: f"entry {lied[0]}: a stranger reads, and the log says by S9",
+        lambda lied: f"entry {lied[0]}: a stranger reads, and the log says by S9 (grant)",
     )
     step("and gets no key from the key keeper", lambda: refused, lambda said: said[:100])
     lied = step(

@@ -22,7 +22,7 @@ def test_a_key_is_kept_listed_and_revoked(run: Callable[..., Ran], fixture: Ledg
 
     assert "second factor" in run("key", "keep", code=1).err
     run("password", typed=(PASSWORD,))
-    run("code", typed=(_code,))
+    run("code", typed=(PASSWORD, _code))
     kept = json.loads(run("key", "keep", "--json").out)
     assert [(one["custody"], one["kept"]) for one in keys()] == [
         ("service", True),
