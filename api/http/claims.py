@@ -1,5 +1,6 @@
 """Claims: a hospital's offer, a person's claim with the birth date beside it, and a chart of one's own."""
 
+import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
@@ -20,6 +21,7 @@ from people.alone import register_alone
 from people.claiming import claim_chart, offer_claim
 
 router = APIRouter(tags=["claims"])
+_DATE = re.compile(DATE.pattern)
 
 
 class OwnChartSent(Sent):
@@ -66,6 +68,6 @@ def _born(value: Any, needed: bool) -> str:
     if type(value) is not dict or (needed and "born" not in value):
         raise Problem("malformed", "expected an object of event, sig and born")
     born = value.pop("born", "")
-    if type(born) is not str:
-        raise Problem("malformed", "born: expected a text like 1958-03-14")
+    if type(born) is not str or (born and not _DATE.fullmatch(born)):
+        raise Problem("malformed", "born: expected a date like 1958-03-14")
     return born

@@ -56,7 +56,7 @@ def _registered_alone(fixture: LedgerFixture) -> Actor:
 def _chart(fixture: LedgerFixture) -> Person:
     """A chart of the north hospital's, whose account has no key."""
     now = fixture.ledger.clock()
-    new = NewPatient(new_id("pt", now), new_id("ac", now), "Pat", None, False, None)
+    new = NewPatient(new_id("pt", now), new_id("ac", now), "Pat", None, False, None, born=BORN)
     registering.register_patients(LocalClient(fixture.ledger), fixture.north.system, [new])
     actor = Actor(fixture.ledger.origin, new.account, "patient", "", new_key())
     return Person(new.patient, actor)

@@ -164,8 +164,11 @@ def bends(right: dict[str, Any], sent: Any) -> dict[str, Any]:
     for name, value in right.items():
         found[f"{name} is a number"] = right | {name: 1.5}
         found[f"{name} is empty"] = right | {name: None}
-        if isinstance(value, str):
+        form = sent.get("properties", {}).get(name, {})
+        if "pattern" in form or "enum" in form:
             found[f"{name} is of no form"] = right | {name: "\n" + value}
+        elif "maxLength" in form:
+            found[f"{name} is too long"] = right | {name: "x" * (form["maxLength"] + 1)}
         if name in sent.get("required", ()):
             found[f"without {name}"] = {n: v for n, v in right.items() if n != name}
     if "event" in right and "sig" in right:
@@ -181,7 +184,9 @@ def test_every_body_is_described_as_it_is_taken(server: ServedChart, path: str) 
     schema, example = SENT[path]["schema"], SENT[path]["example"]
     named = document["components"]["schemas"].get(schema.get("$ref", "").rpartition("/")[2], schema)
     validator = Draft202012Validator(schema | {"components": document["components"]})
-    where = path.format(record=server.records["old"], patient=server.pat.patient)
+    where = path.format(
+        record=server.records["old"], patient=server.pat.patient, account=server.pat.actor.account, form="insurance"
+    )  # fmt: skip
     headers = bearer(server.web.token(server.fixture.north.system))
 
     def malformed(body: Any) -> bool:

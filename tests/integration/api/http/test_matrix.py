@@ -481,7 +481,14 @@ def _waiting(server: Everybody) -> claiming.Code:
     client, now = LocalClient(server.fixture.ledger), server.now()
     code = claiming.new_code(new_id("pt", now))
     new = registering.NewPatient(
-        code.patient, new_id("ac", now), "Ida", None, False, None, claim=code.public
+        code.patient,
+        new_id("ac", now),
+        "Ida",
+        None,
+        False,
+        None,
+        claim=code.public,
+        born="1958-03-14",
     )
     registering.register_patients(client, server.fixture.north.system, [new])
     return code
@@ -499,7 +506,7 @@ def _offer(server: Everybody, name: str) -> httpx2.Response:
 
 
 def _claim(server: Everybody, name: str) -> httpx2.Response:
-    """By the right code, of a chart of whose birth date nothing is known."""
+    """By the right code and birth date."""
     code, who = _waiting(server), server.who[name]
     key = claim_key(read_claim_code(code.text), code.patient)
     proof = key.sign(claim_message(server.fixture.ledger.origin, code.patient, who.account))
