@@ -91,26 +91,24 @@ def _registrar(entry: Entry, kind: str, patient: Patient) -> Iterable[Message]:
         yield told._replace(but=by)
 
 
-def _factor(kind: str, replaced: str = "") -> Tell:
-    """That a factor changed, to whose it is; `replaced`: the kind where one took another's place.
-
-    What a key alone reset is told by another one, with that key.
-    """
-
-    def tell(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
-        body = entry.event.body
-        if body.get("reset"):
-            yield _message(entry, "factors_reset", body["account"], key=body["key"])
-        else:
-            yield _message(entry, replaced if body.get("replaces") else kind, body["account"])
-
-    return tell
+_FACTORS = {
+    ("factor.added", "code"): "codes_added",
+    ("factor.added", "passkey"): "passkey_added",
+    ("factor.added", "password"): "password_set",
+    ("factor.removed", "code"): "codes_removed",
+    ("factor.removed", "passkey"): "passkey_removed",
+}
+"""The kind of message by type and factor."""
 
 
-def _factor_added(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
-    code = entry.event.body["factor"] == "code"
-    tell = _factor("codes_added") if code else _factor("password_set", "password_changed")
-    return tell(entry, look, operator)
+def _factor_changed(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
+    """That a factor changed, to whose it is. What a key alone reset is told by a message of its own, with that key."""
+    body = entry.event.body
+    if body.get("reset"):
+        yield _message(entry, "factors_reset", body["account"], key=body["key"])
+        return
+    kind = _FACTORS[entry.event.type.name, body["factor"]]
+    yield _message(entry, "password_changed" if body.get("replaces") else kind, body["account"])
 
 
 def _recovery_used(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
@@ -136,8 +134,8 @@ TOLD: dict[str, Tell] = {
     "doctor.approved": _staff("doctor_approved"),
     "doctor.ended": _staff("doctor_ended"),
     "doctor.suspended": _staff("doctor_suspended"),
-    "factor.added": _factor_added,
-    "factor.removed": _factor("codes_removed"),
+    "factor.added": _factor_changed,
+    "factor.removed": _factor_changed,
     "hospital.approved": _hospital_approved,
     "key.registered": _key_registered,
     "key.revoked": _key_revoked,

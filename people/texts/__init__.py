@@ -34,6 +34,8 @@ KINDS: dict[str, frozenset[str]] = {
         "key_recovered": "at key counts_at",
         "key_registered": "at key",
         "key_revoked": "at key",
+        "passkey_added": "at",
+        "passkey_removed": "at",
         "password_changed": "at",
         "password_no_reset": "",
         "password_reset": "ending_at code",

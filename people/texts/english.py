@@ -107,6 +107,16 @@ TEXTS: dict[str, tuple[str, str]] = {
         "At {at} the key {key} of your account {account} was revoked. It no longer signs anything, and all sessions by password "
         "have ended. If somebody else had the key, reset your password, too: they may have set it.\n\n" + _STOP,
     ),
+    "passkey_added": (
+        "A passkey was added to your account",
+        "Since {at} one can sign in to your account {account} by another passkey. All other sessions by password were "
+        "ended.\n\n" + _STOP,
+    ),
+    "passkey_removed": (
+        "A passkey of your account was removed",
+        "At {at} a passkey of your account {account} was removed: it lets nobody in any more. All other sessions by password "
+        "were ended.\n\n" + _STOP,
+    ),
     "password_changed": (
         "Your password was changed",
         "At {at} another password was set for your account {account}. All other sessions were ended.\n\n" + _STOP,

@@ -116,6 +116,16 @@ TEXTS: dict[str, tuple[str, str]] = {
         "und alle Sitzungen mit Passwort sind beendet. Wenn jemand anderes den Schlüssel hatte, setzen Sie auch Ihr Passwort "
         "zurück: Er kann es gesetzt haben.\n\n" + _STOP,
     ),
+    "passkey_added": (
+        "Ihr Konto hat einen neuen Passkey",
+        "Seit {at} kann man sich mit einem weiteren Passkey an Ihrem Konto {account} anmelden. Alle anderen Sitzungen mit "
+        "Passwort wurden beendet.\n\n" + _STOP,
+    ),
+    "passkey_removed": (
+        "Ein Passkey Ihres Kontos wurde entfernt",
+        "Am {at} wurde ein Passkey Ihres Kontos {account} entfernt: Er lässt niemanden mehr herein. Alle anderen Sitzungen "
+        "mit Passwort wurden beendet.\n\n" + _STOP,
+    ),
     "password_changed": (
         "Ihr Passwort wurde geändert",
         "Am {at} bekam Ihr Konto {account} ein anderes Passwort. Alle anderen Sitzungen wurden beendet.\n\n" + _STOP,

@@ -427,6 +427,8 @@ def test_each_factor_is_told(fixture: LedgerFixture) -> None:
         (("factor.added", {"factor": "password", "replaces": True}), "password_changed"),
         (("factor.added", {"factor": "code"}), "codes_added"),
         (("factor.removed", {"factor": "code"}), "codes_removed"),
+        (("factor.added", {"factor": "passkey"}), "passkey_added"),
+        (("factor.removed", {"factor": "passkey"}), "passkey_removed"),
         (("recovery.used", {"left": 3}), "recovery_used"),
         (("session.locked", {"until": "2026-11-20T07:39:00.123Z"}), "session_locked"),
     ]

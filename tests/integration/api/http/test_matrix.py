@@ -73,7 +73,7 @@ POST /v1/patients/{patient}/history       | key      200      S1       S0       
 POST /v1/patients/{patient}/export        | key      200      S1       S0       S1       S1       S1       S1       S1       S1       S1       S1       S1       S1
 POST /v1/subjects                         | 401      403      403      403      200      200      200      200      200      200      200      200      200      403
 POST /v1/patients/{patient}/claims        | key      S0       S12      S0       S1       S12      S12      S12      200      S12      200      S12      S1       S1
-POST /v1/claims                           | key      claim    200      claim    claim    claim    claim    claim    claim    claim    claim    claim    claim    claim
+POST /v1/claims                           | key      claim    role     claim    claim    claim    claim    claim    claim    claim    claim    claim    claim    claim
 POST /v1/patients                         | 401      403      403      403      403      403      403      403      403      403      403      403      403      403
 GET /v1/intake                            | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 POST /v1/intake/{form}                    | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
@@ -506,7 +506,7 @@ def _offer(server: Everybody, name: str) -> httpx2.Response:
 
 
 def _claim(server: Everybody, name: str) -> httpx2.Response:
-    """By the right code and birth date."""
+    """By the right code and birth date; the patient's account was registered by the hospital that offers, so it may not."""
     code, who = _waiting(server), server.who[name]
     key = claim_key(read_claim_code(code.text), code.patient)
     proof = key.sign(claim_message(server.fixture.ledger.origin, code.patient, who.account))

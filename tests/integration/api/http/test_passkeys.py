@@ -93,7 +93,9 @@ def test_a_passkey_is_two_factors(home: Home) -> None:
     assert kind_of(home.signs_in(home.answers(), "doctor")) == "not_signed_in"
     entries = good(home.who.send("GET", "/v1/me/sign-ins", token=session["token"]))
     assert entries[0]["body"]["means"] == "passkey"
-    assert {"account": home.who.actor.account, "factor": "passkey"} in [e["body"] for e in entries]
+    who = home.who.actor
+    added_by_key = {"account": who.account, "factor": "passkey", "key": who.key.id}
+    assert added_by_key in [entry["body"] for entry in entries]
     path = f"{PASSKEYS}/{added['passkey']}"
     assert kind_of(home.who.send("DELETE", path, token=session["token"])) == "step_up"
     assert home.who.send("DELETE", path).status_code == 204
