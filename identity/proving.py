@@ -95,12 +95,15 @@ def _proved(
     seed = opened_seed(ledger, account, kept) if kept is not None and counts else None
     step = codes.step_of(seed, proof.code, ledger.clock())
     hashed = recovery_hash(ledger, account, proof.recovery)
+    recovers = ledger.credentials.recovers(
+        account, hashed
+    )  # asked for whatever is right: it costs the same
     if not right or kept is None:
         return None
     if not counts:
         return None if proof.code or proof.recovery else Proved(kept, "")
     if step is not None:
         return Proved(kept, "code", step=step) if step > kept.step else None
-    if proof.recovery and not proof.code and ledger.credentials.recovers(account, hashed):
+    if proof.recovery and not proof.code and recovers:
         return Proved(kept, "recovery", recovery=hashed)
     return None

@@ -1,7 +1,7 @@
 """How sure it must be who asks: before something is changed by which an account could be taken over."""
 
 from identity.actors import Caller
-from identity.errors import KeyNeeded, StepUpNeeded
+from identity.errors import KeyNeeded, SecondFactorNeeded, StepUpNeeded
 from ledger.directory import Key
 from ledger.signers import key_counts
 from storage.ledger import Ledger
@@ -28,3 +28,11 @@ def check_key(ledger: Ledger, caller: Caller) -> None:
     key = ledger.row(Key, caller.key) if caller.key else None
     if key is None or key.account != caller.account or not key_counts(key, ledger.clock()):
         raise KeyNeeded("the key is unknown, revoked, not of this account, or does not count yet")
+
+
+def check_two_factors(caller: Caller, what: str) -> None:
+    """Raises SecondFactorNeeded in a session by a password alone; `what` is refused there."""
+    if caller.session is not None and caller.session.assurance < 2:
+        raise SecondFactorNeeded(
+            f"{what} needs a session by key, or by password with a second factor"
+        )

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import orjson
 
+from identity.actors import Caller
 from journeys.errors import OverQuota
-from ledger.directory import Key
+from ledger.directory import Key, Patient
 from ledger.errors import Refused
 from ledger.sequencer import Proposal
 from ledger.times import DAY_MS
@@ -18,6 +19,12 @@ PERSON_EVENTS_AN_HOUR = 60
 """Most events that one account tries to append over HTTP in the role person within an hour: applications, own keys."""
 PERSON_EVENTS_A_DAY = 200
 """The same within a day."""
+ALONE_EVENTS_AN_HOUR = 300
+"""Most events that are tried over HTTP within an hour as the patient of a chart that no hospital registered."""
+ALONE_EVENTS_A_DAY = 2_000
+"""The same within a day."""
+ALONE_BYTES_A_DAY = 2 * 1024**3
+"""Most bytes that are uploaded over HTTP to such a chart by its patient within a day."""
 KEYS_AN_ACCOUNT = 32
 """Most keys of one account that count at a time; before one more, another is revoked."""
 
@@ -29,6 +36,9 @@ class Quota(NamedTuple):
     span: int
 
 
+ALONE_EVENTS = (Quota(ALONE_EVENTS_AN_HOUR, HOUR_MS), Quota(ALONE_EVENTS_A_DAY, DAY_MS))
+ALONE_BYTES = Quota(ALONE_BYTES_A_DAY, DAY_MS)
+_UPLOADED = "alone bytes"
 PERSON_EVENTS = (Quota(PERSON_EVENTS_AN_HOUR, HOUR_MS), Quota(PERSON_EVENTS_A_DAY, DAY_MS))
 
 
@@ -57,7 +67,8 @@ def take(
 
 def is_limited(proposal: Proposal) -> bool:
     """Whether an event is to be asked about here."""
-    return proposal.event.role == "person" or proposal.event.type.name == "key.registered"
+    event = proposal.event
+    return event.role in ("patient", "person") or event.type.name == "key.registered"
 
 
 def check_persons(ledger: Ledger, proposals: Sequence[Proposal]) -> None:
@@ -74,6 +85,50 @@ def check_persons(ledger: Ledger, proposals: Sequence[Proposal]) -> None:
         accounts[row.account if row else key] += count
     for account, count in accounts.items():
         take(ledger, "person events", account, count, PERSON_EVENTS, "events as a person")
+
+
+def check_alone(ledger: Ledger, proposals: Sequence[Proposal]) -> None:
+    """Count what patients whom no hospital registered are about to append, by their charts; raises OverQuota.
+
+    Anybody gets such a chart by themselves. A try counts whoever signed it as that patient with a key that is theirs.
+    """
+    charts = Counter[str]()
+    for one in (one for one in proposals if one.event.role == "patient"):
+        chart, key = one.event.subject, ledger.row(Key, one.sig.key)
+        row = ledger.row(Patient, chart) if chart else None
+        if row is not None and not row.hospital and key is not None and row.is_of(key.account):
+            charts[chart] += 1
+    for chart, count in charts.items():
+        take(ledger, "alone events", chart, count, ALONE_EVENTS, "events on a chart of one's own")
+
+
+def room_for_upload(ledger: Ledger, caller: Caller, patient: str) -> int | None:
+    """How many bytes a caller may still upload to a chart that they opened alone; None where it is no matter of this."""
+    row = ledger.row(Patient, patient)
+    if caller.role != "patient" or row is None or row.hospital:
+        return None
+    now = ledger.clock()
+    kept = ledger.tokens.get(_UPLOADED, patient.encode(), now)
+    (taken, end), *_ = orjson.loads(kept) if kept else [[0, 0]]
+    room = ALONE_BYTES.most - (taken if now < end else 0)
+    if room <= 0:
+        raise OverQuota(
+            f"got more than {ALONE_BYTES.most:,} bytes uploaded within 24 h to a chart that was opened without a "
+            f"hospital: try again in {(end - now) // 60_000 + 1} minutes"
+        )
+    return room
+
+
+def count_upload(ledger: Ledger, patient: str, size: int) -> None:
+    """Count the bytes of an upload that `room_for_upload` let in; several at once may go beyond it together."""
+    now, most = ledger.clock(), ALONE_BYTES.most
+
+    def counted(before: bytes | None) -> bytes:
+        (taken, end), *_ = orjson.loads(before) if before else [[0, 0]]
+        taken, end = (taken, end) if now < end else (0, now + ALONE_BYTES.span)
+        return orjson.dumps([[min(taken + size, most), end]])
+
+    ledger.tokens.change(_UPLOADED, patient.encode(), counted, now, now + ALONE_BYTES.span)
 
 
 def check_keys(ledger: Ledger, proposals: Sequence[Proposal]) -> None:

@@ -15,6 +15,7 @@ from identity.onrecord import RESETS_AN_HOUR, Change
 from identity.proving import Proof, prove
 from journeys.errors import OverQuota
 from storage.ledger import Ledger
+from storage.resets import normal_link
 
 RESETS_MS = 3_600_000
 """The time for which the two limits that follow hold."""
@@ -33,8 +34,11 @@ def ask_reset(ledger: Ledger, who: str, address: str) -> None:
     The same for every name; `mail_reset` does the rest.
     """
     name = normal_address(who)
-    _count(ledger, f"{address}\0{name}", RESETS_A_PAIR)
-    _count(ledger, address, RESETS_AN_ADDRESS)
+    if address:  # one that isn't known counts for nobody
+        _count(
+            ledger, address, RESETS_AN_ADDRESS
+        )  # first: whoever sends many names leaves no row for each
+        _count(ledger, f"{address}\0{name}", RESETS_A_PAIR)
 
 
 def mail_reset(ledger: Ledger, who: str) -> None:
@@ -60,8 +64,10 @@ def reset_password(ledger: Ledger, link: str, new: str, proof: Proof, address: s
     resets = ledger.resets
     account = resets.account_of(link, ledger.clock())
     passwords.check(new, account)
-    # Of a link that is none the try is counted, too: for the address, and for that link alone.
-    proved = prove(ledger, account, proof, address, password=False, named=f"reset {link.strip()}")
+    # By the account, whichever of its links it is: only who reads its mail uses that count up. Of a link that is none the
+    # try is counted, too: for the address, and for that link alone.
+    named = f"reset {account or normal_link(link)}"
+    proved = prove(ledger, account, proof, address, password=False, named=named)
     if proved is None or not proved.second:
         raise WrongProof(_WRONG)
     hashed = passwords.hash_new(new, account)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from consent.explain import readers
 from identity.actors import Caller
+from identity.strength import check_two_factors
 from journeys.errors import NotThere
 from journeys.sealing import object_key
 from keeper.protocol import SealedField, SealedObject
@@ -89,8 +90,12 @@ class Consents:
 
 
 def consents(ledger: Ledger, caller: Caller, patient: str) -> Consents:
-    """Grants and exclusions on a chart of the caller's own; raises NotThere for others'."""
+    """Grants and exclusions on a chart of the caller's own; raises NotThere for others', SecondFactorNeeded.
+
+    Whoever has a patient's password alone must not learn whom the patient excluded: no entry says that they looked.
+    """
     check_own_chart(ledger, caller, patient)
+    check_two_factors(caller, "what a patient consented to")
     grants = sorted(ledger.rows(Grant, "patient", patient), key=lambda grant: grant.seq)
     exclusions = sorted(ledger.rows(Exclusion, "patient", patient), key=lambda e: e.seq)
     return Consents(tuple(exclusions), tuple(grants))

@@ -9,6 +9,7 @@ from consent.explain import Explanation, explain
 from consent.gate import ASSURANCE, gather
 from identity.actors import Caller
 from identity.sessions import active_role
+from identity.strength import check_two_factors
 from journeys.errors import Forbidden, NotThere, RecordsError
 from ledger.codes import ACTIONS, PURPOSES
 from ledger.directory import Group, GroupMember, Key, Member, Patient
@@ -60,6 +61,8 @@ def why(ledger: LogReader, caller: Caller, question: Question) -> Answer:
     patient = ledger.row(Patient, question.patient)
     own = patient is not None and caller.role == "patient" and patient.is_of(caller.account)
     whole = own or caller.role == "auditor"
+    if whole:
+        check_two_factors(caller, "the whole explanation")
     asker = (question.actor, question.role, question.hospital)
     if not whole and asker != (caller.account, caller.role, caller.hospital):
         raise Forbidden("you may ask about yourself, in the role in which you signed in")

@@ -2,8 +2,9 @@
 
 from durable.errors import NotFound
 from identity.actors import Caller
-from identity.errors import KeyNeeded, SecondFactorNeeded
+from identity.errors import KeyNeeded
 from identity.sessions import active_role
+from identity.strength import check_two_factors
 from journeys.errors import NotThere
 from ledger.directory import Key, Patient
 from ledger.entry import Entry
@@ -36,10 +37,7 @@ def _check_sure(caller: Caller) -> None:
         raise KeyNeeded(
             "receipts are for a session by key, or by password with a second factor as a patient"
         )
-    if caller.session.assurance < 2:
-        raise SecondFactorNeeded(
-            "a receipt needs a session by key, or by password with a second factor"
-        )
+    check_two_factors(caller, "a receipt")
 
 
 def _concerns(ledger: LogReader, caller: Caller, entry: Entry) -> bool:

@@ -131,8 +131,11 @@ class Contacts:
             "WHERE p.code = ? AND p.ending > ? AND (p.given_by = '' OR k.active)"
         )
         digest = _sha256(secret)
+        if not self._database.fetch("SELECT 1 FROM contact_proofs WHERE code = ?", (digest,)):
+            return False  # before anything is held: anybody may send a code
         with self._database.write() as connection:
-            self._database.hold(connection, "addresses", "contact_proofs")
+            # In the order in which a change of factors takes them.
+            self._database.hold(connection, "reset_links", "addresses", "contact_proofs")
             found = connection.exec_driver_sql(statement, (digest, now)).first()
             if found is None:
                 return False

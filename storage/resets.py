@@ -6,6 +6,7 @@ factor: that is asked for beside it.
 
 import hashlib
 import os
+import re
 
 from sqlalchemy import Connection
 
@@ -20,6 +21,7 @@ RESET_PACE_MS = 300_000
 """No further mail about a reset goes to an account so soon after the last, whoever asks: that one's link still counts."""
 RESET, NO_RESET = "password_reset", "password_no_reset"
 """What is mailed: a link; that there is none without a second factor."""
+_LINK = re.compile("[A-Z2-7]{26}")
 _NEVER = -1
 """A version of factors that no account has."""
 
@@ -68,5 +70,11 @@ class Resets:
         return connection.exec_driver_sql(statement, (_digest(link),)).rowcount == 1
 
 
+def normal_link(link: str) -> str:
+    """A link as it counts, however it was typed; empty for a text that is none."""
+    plain = link.strip().upper()
+    return plain if link.isascii() and _LINK.fullmatch(plain) else ""
+
+
 def _digest(link: str) -> bytes:
-    return hashlib.sha256(link.strip().upper().encode("utf-8", "surrogatepass")).digest()
+    return hashlib.sha256(normal_link(link).encode()).digest()

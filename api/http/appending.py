@@ -24,7 +24,7 @@ from client import operations
 from crypto.encoding import b64encode
 from identity.actors import Caller
 from journeys.appending import appended, check_plain
-from journeys.quotas import check_keys, check_persons, is_limited
+from journeys.quotas import check_alone, check_keys, check_persons, is_limited
 from ledger.event import BUNDLE_LIMIT
 from ledger.sent import count_of
 from ledger.sequencer import Outcome, Proposal
@@ -122,6 +122,7 @@ async def append(
 def _check_limited(ledger: Ledger, proposals: Sequence[Proposal]) -> None:
     check_keys(ledger, proposals)
     check_persons(ledger, proposals)
+    check_alone(ledger, proposals)
 
 
 async def answer(

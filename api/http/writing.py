@@ -13,6 +13,7 @@ from api.http.named import Patient
 from api.http.uploads import Uploads, waiting
 from client import forms, operations
 from crypto.ids import ID_PATTERN
+from journeys.quotas import count_upload, room_for_upload
 from journeys.sealing import TEXT_BYTES, seal_texts
 from ledger.codes import LABELS
 from ledger.schema import DATE
@@ -95,9 +96,12 @@ async def post_blob(
 
     Of a new record, or with `record` of a new version. Only the caller's own event can name the blob.
     """
-    content = waiting(upload_pieces(request, BLOB_LIMIT))
+    room = await run_in_threadpool(room_for_upload, ledger, caller, patient)
+    content = waiting(upload_pieces(request, BLOB_LIMIT if room is None else min(BLOB_LIMIT, room)))
     uploads: Uploads = request.app.state.uploads
     staged = await uploads.run(
         caller.account, lambda: stage(ledger, caller, patient, content, record)
     )
+    if room is not None:
+        await run_in_threadpool(count_upload, ledger, patient, staged.size)
     return forms.STAGED.encode(staged)

@@ -185,7 +185,7 @@ LIMITS = {
     "people.joining": "REGISTERED_AN_HOUR REGISTERED_A_DAY",
     "people.lookups": "IDENTIFIERS",
     "journeys.labelling": "LABELS_AN_HOUR",
-    "journeys.quotas": "KEYS_AN_ACCOUNT PERSON_EVENTS_AN_HOUR PERSON_EVENTS_A_DAY",
+    "journeys.quotas": "ALONE_BYTES_A_DAY ALONE_EVENTS_AN_HOUR ALONE_EVENTS_A_DAY KEYS_AN_ACCOUNT PERSON_EVENTS_AN_HOUR PERSON_EVENTS_A_DAY",
     "journeys.sealing": "TEXT_BYTES",
     "people.intake": "LINE_CHARACTERS TEXT_CHARACTERS",
     "people.reserving": "APPLYING_AN_HOUR RESERVED_AN_HOUR SUBJECTS",

@@ -322,6 +322,29 @@ def test_a_receipt_needs_more_than_a_password(home: Home) -> None:
     assert kind_of(doctor.send(*place, token=doctor.token(code=doctor.code()))) == "forbidden"
 
 
+def test_whom_a_patient_excluded_is_shown_to_no_password_alone(home: Home) -> None:
+    """No entry says who looked: not the grants and exclusions, nor whole explanations on one's own chart."""
+    pat, doctor = home.account(), home.doctor()
+    patient = good(pat.me(pat.token()))["patients"][0]
+    question = {
+        "patient": patient, "actor": doctor.actor.account, "role": "doctor", "hospital": doctor.actor.hospital,
+        "action": "read", "purpose": "TREAT", "record": "",
+    }  # fmt: skip
+    asks: list[tuple[str, str, Any]] = [
+        ("GET", f"/v1/patients/{patient}/grants", None), ("POST", "/v1/decisions", question),
+    ]  # fmt: skip
+    for ask in asks:
+        assert kind_of(pat.send(*ask)) == "200"
+        for role in ("patient", "person"):
+            token = pat.token(role=role)
+            answer = kind_of(pat.send(*ask, token=token))
+            assert answer in ("second_factor", "forbidden" if role == "person" else "")
+    pat.enrol()
+    home.clock.ahead += STEP_MS
+    token = pat.token(code=pat.code())
+    assert [kind_of(pat.send(*ask, token=token)) for ask in asks] == ["200", "200"]
+
+
 def test_sessions_of_an_hour_are_counted(home: Home) -> None:
     """With a right password, too; it is said when there may be more."""
     pat = home.account()
@@ -383,7 +406,6 @@ def test_a_session_by_password_signs_nothing(home: Home) -> None:
     token = pat.token()
     patient = good(pat.me(token))["patients"][0]
     headers = bearer(token)
-    assert kind_of(home.web.get(f"/v1/patients/{patient}/grants", headers=headers)) == "200"
     subjects = {"subjects": [{"id": "pt_" + "0" * 26, "event": "ev_" + "0" * 26}]}
     seal = {"object": patient, "event": "ev_" + "0" * 26, "texts": {}}
     for path, sent in (

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from api.app.settings import Settings
-from client import registering
+from client import applying, registering
 from client.local import LocalClient
 from client.signers import possession
 from crypto.encoding import b64encode
@@ -17,7 +17,8 @@ from ledger.errors import Refused
 from ledger.messages import possession_message
 from ledger.times import DAY_MS
 from people import joining
-from tests.support.ledger_fixture import LedgerFixture
+from people.alone import register_alone
+from tests.support.ledger_fixture import LedgerFixture, Person
 from tests.support.server import Web, in_process, kind_of
 from tests.support.sign_ins import Later, reopened
 
@@ -110,6 +111,48 @@ def test_a_stranger_does_not_use_up_what_others_may(home: Home) -> None:
 def test_roles_that_somebody_gave_are_not_limited(home: Home) -> None:
     doctor = home.fixture.doctor()
     assert home.revokes(doctor, quotas.PERSON_EVENTS_A_DAY + 1) == "200"
+
+
+def test_a_chart_that_somebody_opened_alone_has_a_quota(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of events, readings among them, and of bytes; nobody else uses it up, and who was registered by a hospital has none."""
+    client = LocalClient(home.fixture.ledger)
+    person, _ = applying.register(client, "Ada Allein")
+    alone = Person(register_alone(home.fixture.ledger, person.caller, "Ada", "1958-03-14").patient, person.in_role("patient"))  # fmt: skip
+    other = home.fixture.person()
+    few = (quotas.Quota(5, HOUR_MS), quotas.Quota(8, DAY_MS))
+    monkeypatch.setattr(quotas, "ALONE_EVENTS", few)
+
+    def lists(who: Person, signer: Actor | None = None) -> str:
+        stream = f"patient/{who.patient}"
+        event = who.actor.event("chart.opened", stream, {"purpose": "PATRQT"}, home.clock())
+        sent = home.web.signed(event, signer or who.actor, (signer or who.actor).key)
+        return kind_of(home.web.post(f"/v1/patients/{who.patient}/chart", sent))
+
+    assert {lists(alone, other.actor) for _ in range(6)} == {"key"}
+    assert [lists(alone) for _ in range(6)] == ["200"] * 5 + ["quota"]
+    assert [lists(other) for _ in range(6)] == ["200"] * 6
+    home.clock.ahead += HOUR_MS
+    assert [lists(alone) for _ in range(4)] == ["200"] * 3 + ["quota"]
+
+    home.web._tokens.clear()  # their sessions have ended by now
+    monkeypatch.setattr(quotas, "ALONE_BYTES", quotas.Quota(1_000, DAY_MS))
+
+    def uploads(who: Person, size: int) -> str:
+        path = f"/v1/patients/{who.patient}/blobs"
+        return kind_of(home.web.post(path, actor=who.actor, content=bytes(size)))
+
+    assert [uploads(alone, size) for size in (600, 600, 400, 1)] == [
+        "200",
+        "too_large",
+        "200",
+        "quota",
+    ]
+    assert uploads(other, 2_000) == "200"
+    home.clock.ahead += DAY_MS
+    home.web._tokens.clear()
+    assert uploads(alone, 1_000) == "200"
 
 
 def test_an_account_has_so_many_keys(home: Home) -> None:
