@@ -35,9 +35,8 @@ def ask_reset(ledger: Ledger, who: str, address: str) -> None:
     """
     name = normal_address(who)
     if address:  # one that isn't known counts for nobody
-        _count(
-            ledger, address, RESETS_AN_ADDRESS
-        )  # first: whoever sends many names leaves no row for each
+        # First: whoever sends many names leaves no row for each.
+        _count(ledger, address, RESETS_AN_ADDRESS)
         _count(ledger, f"{address}\0{name}", RESETS_A_PAIR)
 
 

@@ -38,7 +38,10 @@ def _key_registered(entry: Entry, look: Look, operator: str) -> Iterable[Message
 
 def _key_revoked(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
     body = entry.event.body
-    yield _message(entry, "key_revoked", body["account"], key=body["key"])
+    row = look.get(Key, body["key"])
+    kept = row is not None and row.custody == "service"
+    kind = "kept_key_revoked" if kept else "key_revoked"
+    yield _message(entry, kind, body["account"], key=body["key"])
 
 
 def _hospital_approved(entry: Entry, look: Look, operator: str) -> Iterable[Message]:

@@ -33,6 +33,7 @@ KINDS: dict[str, frozenset[str]] = {
         "hospital_wrote": "at hospital patient",
         "key_recovered": "at key counts_at",
         "key_registered": "at key",
+        "kept_key_revoked": "at key",
         "key_revoked": "at key",
         "passkey_added": "at",
         "passkey_removed": "at",

@@ -102,6 +102,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "A new key was added to your account",
         "At {at} the key {key} was added to your account {account}. Whoever has it can act as you.\n\n" + _STOP,
     ),
+    "kept_key_revoked": (
+        "The key that the service kept for you was revoked",
+        "At {at} the key {key} that the service kept for your account {account} was revoked and destroyed. It no longer signs "
+        "anything.\n\n" + _STOP,
+    ),
     "key_revoked": (
         "A key of your account was revoked",
         "At {at} the key {key} of your account {account} was revoked. It no longer signs anything, and all sessions by password "

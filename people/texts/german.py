@@ -110,6 +110,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Ihr Konto hat einen neuen Schlüssel",
         "Am {at} kam der Schlüssel {key} zu Ihrem Konto {account} hinzu. Wer ihn hat, kann als Sie handeln.\n\n" + _STOP,
     ),
+    "kept_key_revoked": (
+        "Der Schlüssel, den der Dienst für Sie verwahrt, wurde widerrufen",
+        "Am {at} wurde der Schlüssel {key}, den der Dienst für Ihr Konto {account} verwahrt, widerrufen und vernichtet. Er "
+        "unterschreibt nichts mehr.\n\n" + _STOP,
+    ),
     "key_revoked": (
         "Ein Schlüssel Ihres Kontos wurde widerrufen",
         "Am {at} wurde der Schlüssel {key} Ihres Kontos {account} widerrufen. Er unterschreibt nichts mehr, "
