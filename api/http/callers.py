@@ -57,7 +57,8 @@ async def author(request: Request, ledger: Ledger, value: Any) -> Caller | None:
     Raises NotSignedIn for a token that isn't good.
     """
     values = value if isinstance(value, list) else [value]
-    if "authorization" not in request.headers or not any(map(is_unsigned, values)):
+    signed_in = "authorization" in request.headers or cookies.by_cookie(request)
+    if not signed_in or not any(map(is_unsigned, values)):
         return None
     return await caller(request, ledger)
 

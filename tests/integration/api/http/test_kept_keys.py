@@ -389,3 +389,37 @@ def test_it_lies_nowhere_in_clear(home: Home) -> None:
         )
     assert kind_of(ada.lists()) == "200"
     assert len(b64decode(ada.own_key()["public_key"], 32)) == 32
+
+
+def test_it_signs_for_a_page_of_the_own_site_alone(home: Home) -> None:
+    """In a session by cookie: with this site's origin and the session's CSRF token, and nothing without."""
+    ada, url = home.with_chart(), home.web.url
+    home.next_code()
+    page = {"Origin": url, "Sec-Fetch-Site": "same-origin"}
+    sent = {
+        "account": ada.actor.account,
+        "password": PASSWORD,
+        "role": "patient",
+        "code": ada.code(),
+    }
+    asked = httpx2.post(
+        f"{url}/v1/sessions", json=sent, headers=page | {"Heartwood-Session": "cookie"}
+    )
+    shown = "; ".join(line.partition(";")[0] for line in asked.headers.get_list("set-cookie"))
+
+    def lists(**headers: str) -> str:
+        path, event = (
+            f"/v1/patients/{ada.chart}/chart",
+            ada.event("chart.opened", {"purpose": "PATRQT"}),
+        )
+        return kind_of(
+            httpx2.post(f"{url}{path}", json=event, headers={"Cookie": shown, **headers})
+        )
+
+    csrf = {"Heartwood-CSRF": good(asked)["csrf"]}
+    assert lists(**page, **csrf) == "200"
+    assert lists(**page) == "cross_site"
+    assert lists(**csrf) == "cross_site"
+    assert lists(**page | {"Origin": "https://elsewhere.example"}, **csrf) == "cross_site"
+    assert lists(**page | {"Sec-Fetch-Site": "cross-site"}, **csrf) == "cross_site"
+    assert lists(**page, **{"Heartwood-CSRF": "A" * 44}) == "cross_site"
