@@ -4,6 +4,7 @@ the log. Raises Tampered, which names the check that failed."""
 from collections.abc import Mapping
 from typing import Any
 
+from consent.rules import RULES, named
 from crypto.cosignatures import Checkpoint
 from crypto.encoding import b64encode
 from crypto.errors import CryptoError, SignatureError
@@ -70,10 +71,16 @@ def check_registered(entry: Entry, told: Registered, wanted: Registration) -> No
         )
 
 
+def _rule(decision: Mapping[str, Any]) -> str:
+    """The rule that a decision names, in words as far as it is one; a server may say anything."""
+    rule = str(decision.get("rule"))[:20]
+    return named(rule) if rule in RULES else repr(rule)
+
+
 def check_decision(entry: Entry, told: Mapping[str, Any]) -> None:
     """Raises Tampered unless the decision that an answer tells is the one in the entry."""
     if (entry.decision or {}) != dict(told):
         raise Tampered(
-            f"entry {entry.link.seq}: the server reports another decision ({str(told.get('rule'))[:20]!r}) than "
-            f"the entry holds ({(entry.decision or {}).get('rule')!r})"
+            f"entry {entry.link.seq}: the server reports another decision, by {_rule(told)}, than the entry holds, "
+            f"by {_rule(entry.decision or {})}"
         )

@@ -10,7 +10,7 @@ from ledger.sequencer import Judged
 from tests.deep import decisions
 from tests.deep.witness import Wrong
 
-SEED = 1
+SEED = 2
 EVENTS = 600
 """Of a random sequence."""
 
