@@ -212,7 +212,7 @@ def test_a_reading_is_proved(patient: Patient) -> None:
         told = patient.told({"heartwood-entry": own}, *command)
         assert told.code == 1 and "holds ev_" in told.err, told
         told = patient.told({"heartwood-decision": '{"rule":"S1"}'}, *command)
-        assert told.code == 1 and "reports another decision ('S1')" in told.err, told
+        assert told.code == 1 and "reports another decision, by S1 (role)" in told.err, told
     assert not copy.exists()
 
 
