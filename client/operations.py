@@ -299,18 +299,21 @@ PASSWORD = Operation(
 )  # fmt: skip
 CODE = Operation(
     "begin_code", SESSION, "POST", "/v1/me/factors/code", "Begin one-time codes",
-    "the seed of one-time codes, and as an `otpauth://` URI; they count once a code was shown", "The seed",
+    "the seed of one-time codes, and as an `otpauth://` URI; they count once a code was shown, in place of others (by password) "
+    "as well", "The seed",
     gives={"seed": "A" * 32, "uri": f"otpauth://totp/…?secret={'A' * 32}"},
 )  # fmt: skip
 CODE_CONFIRMED = Operation(
     "confirm_code", SESSION, "POST", "/v1/me/factors/code/confirm", "Let one-time codes count",
-    "let them count, by a code and the password; ten recovery codes, this once; all other sessions by password end",
+    "let them count, by a code and the password, and `old_code` or `recovery` of those they replace; ten recovery codes, this "
+    "once; all other sessions by password end",
     "The recovery codes", {"code": _CODE, "password": _PASSWORD}, {"recovery": ["0123-4567-89ab-cdef"]},
 )  # fmt: skip
 CODE_REMOVED = Operation(
     "remove_code", SESSION, "DELETE", "/v1/me/factors/code", "Remove one-time codes",
-    "remove them and the recovery codes, by the password and a code or a recovery code; in a session by key also without; "
-    "all other sessions by password end", "Removed", {"code": _CODE, "password": _PASSWORD}, kind="", status=204,
+    "remove them, the recovery codes and all passkeys, by the password and a code or a recovery code (not while the service "
+    "keeps a key); in a session by key also without; all other sessions by password end", "Removed",
+    {"code": _CODE, "password": _PASSWORD}, kind="", status=204,
 )  # fmt: skip
 _KEPT = {"key": KEY, "proof": SIGNATURE, "public_key": HASH, "seq": 12}
 OWN_KEYS = Query(
@@ -329,16 +332,18 @@ KEEP_KEY = Operation(
 )  # fmt: skip
 ROTATE_KEY = Operation(
     "rotate_key", SESSION, "POST", "/v1/me/keys/kept/rotation", "Rotate the kept key",
-    "another kept key in place of the one before, which is revoked and destroyed; after a step-up", "The key", gives=_KEPT,
+    "another kept key in place of the one before, which is revoked and destroyed; by a code or a recovery code", "The key",
+    {"code": _CODE}, _KEPT,
 )  # fmt: skip
 REPLACE_KEY = Operation(
     "replace_key", SESSION, "POST", "/v1/me/keys/kept/replacement", "Replace the kept key by one's own",
-    "a key of one's own in place of the kept one, which is revoked and destroyed; after a step-up", "The entry",
-    {"proof": SIGNATURE, "public_key": HASH}, {"seq": 12},
+    "a key of one's own in place of the kept one, which is revoked and destroyed; by a code or a recovery code", "The entry",
+    {"code": _CODE, "proof": SIGNATURE, "public_key": HASH}, {"seq": 12},
 )  # fmt: skip
 REVOKE_KEPT = Operation(
     "revoke_kept", SESSION, "DELETE", "/v1/me/keys/kept", "Revoke the kept key",
-    "revoke it with nothing in its place, and destroy it; after a step-up", "The entry", gives={"seq": 12},
+    "revoke it with nothing in its place, and destroy it; by a code or a recovery code", "The entry",
+    {"code": _CODE}, {"seq": 12},
 )  # fmt: skip
 OWN_PASSKEYS = Query(
     "passkeys", SESSION, "GET", "/v1/me/passkeys", "One's own passkeys",
@@ -347,13 +352,14 @@ OWN_PASSKEYS = Query(
 )  # fmt: skip
 PASSKEY_OPTIONS = Operation(
     "passkey_options", SESSION, "POST", "/v1/me/passkeys/challenge", "Begin a passkey",
-    "what a browser's `navigator.credentials.create` takes; after a step-up, or in a session by key", "The options",
+    "what a browser's `navigator.credentials.create` takes; in a session by two factors, or by key", "The options",
     gives={"challenge": "A" * 43, "rp": {"id": "hospital.example", "name": ORIGIN}},
 )  # fmt: skip
 ADD_PASSKEY = Operation(
     "add_passkey", SESSION, "POST", "/v1/me/passkeys", "Register a passkey",
-    "keep the passkey that a browser made, with user verification; all other sessions by password end", "The passkey",
-    {"credential": {"id": "…"}}, {"created": TIME, "passkey": PASSKEY, "regressed": "", "used": TIME},
+    "keep the passkey that a browser made, with user verification, by a code or a recovery code, or in a session by key; all "
+    "other sessions by password end", "The passkey", {"code": _CODE, "credential": {"id": "…"}},
+    {"created": TIME, "passkey": PASSKEY, "regressed": "", "used": TIME},
 )  # fmt: skip
 REMOVE_PASSKEY = Operation(
     "remove_passkey", SESSION, "DELETE", "/v1/me/passkeys/{passkey}", "Remove a passkey",

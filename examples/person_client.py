@@ -255,7 +255,8 @@ def story(url: str, doctor: str, password: str) -> None:
 
     before = person.token
     origin = person.ask("GET", "/v1/log")["origin"]
-    person.ask("POST", "/v1/me/keys/kept/replacement", own_key(person, origin))
+    shown = {"recovery": codes.recovery.pop()}
+    person.ask("POST", "/v1/me/keys/kept/replacement", own_key(person, origin) | shown)
     print("a key of one's own is in place of the kept one")
     event = person.event("chart.opened", stream, {"purpose": "PATRQT"})
     print(

@@ -16,16 +16,29 @@ from crypto.signing import SEED_BYTES, SigningKey
 from durable.errors import StorageError
 from identity import onrecord
 from identity.actors import Caller, new_id
-from identity.errors import FactorConflict, KeyNeeded, NotSignedIn, SecondFactorNeeded, StepUpNeeded
+from identity.errors import (
+    FactorConflict,
+    KeyNeeded,
+    NotSignedIn,
+    SecondFactorNeeded,
+    StepUpNeeded,
+    WrongProof,
+)
+from identity.factors import recovery_act, shown_anew, still
+from identity.onrecord import Change, counted
+from identity.proving import Proof, Proved
+from identity.sessions import SERVICE
+from identity.strength import check_key
 from ledger.directory import Account, Key
 from ledger.errors import Refused
 from ledger.event import Event
 from ledger.messages import possession_message
-from ledger.sequencer import Appended, Denied, Proposal
+from ledger.sequencer import Proposal
 from ledger.signins import SignIns
 from ledger.times import DAY_MS, format_time
 from ledger.types.accounts import KEY_REGISTERED
 from storage.ledger import Ledger
+from storage.sql.credentials import Kept
 from storage.sql.kept import KeptKey
 
 SIGNING_KEY = "signing key"
@@ -33,7 +46,12 @@ SIGNING_KEY = "signing key"
 WAITING_MS = DAY_MS
 """How long a kept key waits for the entry that registers it."""
 WAITING_MOST = 5
+SETTLED_MS = DAY_MS
+"""How long codes and the e-mail address must have been the same before a key is recovered by them: their owner hears of it."""
 """Most kept keys of one account that wait for it."""
+_ONE = "the service keeps a key of the account already; it can be rotated"
+_MEANWHILE = "a factor of the account was changed meanwhile; look, and try again"
+_USED = "the code or the recovery code was used already"
 _STEP_UP = "this needs the second factor once more: step up (POST /v1/sessions/current/step-up)"
 
 
@@ -79,63 +97,64 @@ def keep_key(ledger: Ledger, caller: Caller, recovery: bool = False) -> MadeKey:
     """Make a key that the service keeps for the caller.
 
     An account's first key is registered at once, the service vouching for it. Who has a key of their own signs the
-    `key.registered` with that: then `seq` is 0. Who lost all of theirs asks for `recovery`, whose key counts 24 hours later.
-    Raises SecondFactorNeeded, StepUpNeeded, FactorConflict, KeyNeeded, Refused.
+    `key.registered` with that: then `seq` is 0. Who has none left asks for `recovery`, whose key counts 24 hours later.
+    Raises SecondFactorNeeded, StepUpNeeded, FactorConflict, KeyNeeded, Refused, Throttled.
     """
     account = caller.account
-    _check_second(ledger, caller)
+    known = _check_second(ledger, caller)
     onrecord.check_takes(ledger)
     if _kept(ledger, account) is not None:
-        raise FactorConflict("the service keeps a key of the account already; it can be rotated")
+        raise FactorConflict(_ONE)
     keys = ledger.rows(Key, "account", account)
-    own = any(
-        row.active and row.custody != "service" and row.algorithm == "ed25519" for row in keys
-    )
-    if recovery and not keys:
-        raise FactorConflict("the account has had no key, so none is to be recovered")
-    if recovery and (caller.session is None or caller.session.assurance < 3):
-        raise StepUpNeeded(_STEP_UP)
-    if not (recovery or own):
+    own = any(row.active and row.custody != SERVICE and row.algorithm == "ed25519" for row in keys)
+    if recovery:
+        _check_recovery(ledger, caller, known, bool(keys), own)
+    elif not own:
         _check_first(ledger, account, bool(keys))
     made = _make(ledger, account)
     if own and not recovery:
         return _shown(ledger, account, made, 0)
     body = _body(ledger, account, made) | ({"recovery": True} if recovery else {})
     put_in = ledger.log.by_service(KEY_REGISTERED, f"account/{account}", body)
-    return _shown(ledger, account, made, _append(ledger, [put_in])[0])
+    seq = _put(ledger, caller, Proved(known, ""), [put_in], "")
+    return _shown(ledger, account, made, seq)
 
 
-def rotate_key(ledger: Ledger, caller: Caller) -> MadeKey:
+def rotate_key(ledger: Ledger, caller: Caller, shown: Proof, address: str) -> MadeKey:
     """Another kept key in place of the one before, which vouches for it and is destroyed; raises as `replace_key` does."""
-    old, account = _sure_of(ledger, caller), caller.account
-    made = _make(ledger, account)
-    return _shown(
-        ledger, account, made, _exchange(ledger, account, old, _body(ledger, account, made))
-    )
+    old, proved = _sure_of(ledger, caller, shown, address)
+    made = _make(ledger, caller.account)
+    seq = _exchange(ledger, caller, proved, old, _body(ledger, caller.account, made))
+    return _shown(ledger, caller.account, made, seq)
 
 
-def replace_key(ledger: Ledger, caller: Caller, public: bytes, proof: bytes) -> int:
+def replace_key(
+    ledger: Ledger, caller: Caller, public: bytes, proof: bytes, shown: Proof, address: str
+) -> int:
     """A key of the caller's own in place of the kept one, which vouches for it and is destroyed; gives the entry.
 
-    Raises StepUpNeeded, KeyNeeded where none is kept, Refused for a proof that doesn't hold.
+    `shown`: a code or a recovery code. Raises SecondFactorNeeded, WrongProof, KeyNeeded where none is kept, Refused for a
+    proof of possession that doesn't hold, FactorConflict, Throttled.
     """
-    old, key = _sure_of(ledger, caller), key_id(ALGORITHM_ED25519, public)
+    old, proved = _sure_of(ledger, caller, shown, address)
     body = {
-        "account": caller.account, "algorithm": "ed25519", "custody": "device", "key": key,
-        "proof": b64encode(proof), "public_key": b64encode(public),
+        "account": caller.account, "algorithm": "ed25519", "custody": "device",
+        "key": key_id(ALGORITHM_ED25519, public), "proof": b64encode(proof), "public_key": b64encode(public),
     }  # fmt: skip
-    return _exchange(ledger, caller.account, old, body)
+    return _exchange(ledger, caller, proved, old, body)
 
 
-def revoke_kept(ledger: Ledger, caller: Caller) -> int:
+def revoke_kept(ledger: Ledger, caller: Caller, shown: Proof, address: str) -> int:
     """Revoke the kept key, which is destroyed, with nothing in its place; gives the entry. Raises as `replace_key` does."""
-    old = _sure_of(ledger, caller)
-    return _append(ledger, [_revoked(ledger, caller.account, old)])[0]
+    old, proved = _sure_of(ledger, caller, shown, address)
+    return _put(ledger, caller, proved, [_revoked(ledger, caller.account, old)], old.id)
 
 
 def has_kept_key(ledger: Ledger, caller: Caller) -> bool:
-    """Whether the service can sign for the caller: in a session by password, with a kept key that counts."""
-    found = None if caller.session is None else _kept(ledger, caller.account)
+    """Whether the service can sign for the caller: in a session by two factors, with a kept key that counts."""
+    if caller.session is None or caller.session.assurance < 2:
+        return False
+    found = _kept(ledger, caller.account)
     return found is not None and found[1].counts_from <= ledger.clock()
 
 
@@ -143,7 +162,8 @@ def sign_for(ledger: Ledger, caller: Caller, event: Event, expect: int | None) -
     """An event of the caller's own, signed with their kept key; what it names must be what the session is for.
 
     Raises KeyNeeded without such a key or session, Refused for another's event or role, and for keys, which have calls of
-    their own; StepUpNeeded for what is not gated, as its entry can't name the sign-in.
+    their own; SecondFactorNeeded without codes or in a session by password alone; StepUpNeeded for what is not gated, as its
+    entry can't name the sign-in.
     """
     if caller.session is None:
         raise KeyNeeded("an event without a signature is for a session by password, got one by key")
@@ -161,6 +181,7 @@ def sign_for(ledger: Ledger, caller: Caller, event: Event, expect: int | None) -
     if not event.type.gated and caller.session.assurance < 3:
         raise StepUpNeeded(_STEP_UP)
     key = _opened(ledger, caller)
+    _check_two(ledger, caller)
     sign_ins = ledger.row(SignIns, caller.account)
     found = None if sign_ins is None else sign_ins.of(caller.session.id)
     if found is None:
@@ -191,16 +212,20 @@ def _kept(ledger: Ledger, account: str) -> tuple[KeptKey, Key] | None:
     """The account's kept key that no entry revoked, and what the log says of it."""
     for one in ledger.credentials.kept_keys.of(account):
         row = ledger.row(Key, one.key)
-        if row is not None and row.active and row.account == account and row.custody == "service":
+        if row is not None and row.active and row.account == account and row.custody == SERVICE:
             return one, row
     return None
 
 
-def _check_second(ledger: Ledger, caller: Caller) -> None:
+def _check_second(ledger: Ledger, caller: Caller) -> Kept:
     """Whoever signs in is known by two factors, now and later; a key that asks is one that counts."""
-    row = None if caller.key is None else ledger.row(Key, caller.key)
-    if caller.session is None and (row is None or not row.active or row.account != caller.account):
-        raise KeyNeeded("the key is unknown, revoked, or not of this account")
+    if caller.session is None:
+        check_key(ledger, caller)
+    return _check_two(ledger, caller)
+
+
+def _check_two(ledger: Ledger, caller: Caller) -> Kept:
+    """The account has codes, and a session by password is one by two factors: else a password alone would sign."""
     kept = ledger.credentials.of(caller.account)
     if kept is None or not kept.confirmed:
         raise SecondFactorNeeded(
@@ -208,6 +233,26 @@ def _check_second(ledger: Ledger, caller: Caller) -> None:
         )
     if caller.session is not None and caller.session.assurance < 2:
         raise SecondFactorNeeded("sign in with the second factor, got a session by password alone")
+    return kept
+
+
+def _check_recovery(ledger: Ledger, caller: Caller, known: Kept, had: bool, own: bool) -> None:
+    """It is for whoever has no key left, is sure of, and can be told: by what has been theirs for a day."""
+    if not had:
+        raise FactorConflict("the account has had no key, so none is to be recovered")
+    if own:
+        raise FactorConflict(
+            "a key of your own counts: sign with it that the service may keep one, or have that revoked first"
+        )
+    if caller.session is None or caller.session.assurance < 3:
+        raise StepUpNeeded(_STEP_UP)
+    contact, now = ledger.contacts.of(caller.account), ledger.clock()
+    changed = max(known.since, contact[1] if contact else 0)
+    if now - changed < SETTLED_MS:
+        raise FactorConflict(
+            "the one-time codes or the e-mail address were changed within the last 24 hours: ask for a recovery after "
+            f"{format_time(changed + SETTLED_MS)}"
+        )
 
 
 def _check_first(ledger: Ledger, account: str, had: bool) -> None:
@@ -221,16 +266,18 @@ def _check_first(ledger: Ledger, account: str, had: bool) -> None:
         raise KeyNeeded("the first key of the account is put in by whoever registered it")
 
 
-def _sure_of(ledger: Ledger, caller: Caller) -> SigningKey:
-    """The kept key, to be exchanged or revoked: in a session that was just stepped up."""
+def _sure_of(
+    ledger: Ledger, caller: Caller, shown: Proof, address: str
+) -> tuple[SigningKey, Proved]:
+    """The kept key, to be exchanged or revoked, and the code that is shown for it: a session that was stolen has none."""
     if caller.session is None:
         raise KeyNeeded(
             "a kept key is used in a session by password; with your own key, sign `key.revoked`"
         )
-    if caller.session.assurance < 3:
-        raise StepUpNeeded(_STEP_UP)
+    _check_two(ledger, caller)
     onrecord.check_takes(ledger)
-    return _opened(ledger, caller)
+    key = _opened(ledger, caller)
+    return key, shown_anew(ledger, caller, shown, address)
 
 
 def _make(ledger: Ledger, account: str) -> SigningKey:
@@ -264,10 +311,12 @@ def _shown(ledger: Ledger, account: str, key: SigningKey, seq: int) -> MadeKey:
     return MadeKey(key.id, b64encode(key.public), _proof(ledger, account, key), seq)
 
 
-def _exchange(ledger: Ledger, account: str, old: SigningKey, body: dict[str, Any]) -> int:
-    put_in = _own_event(ledger, account, "key.registered", body)
+def _exchange(
+    ledger: Ledger, caller: Caller, proved: Proved, old: SigningKey, body: dict[str, Any]
+) -> int:
+    put_in = _own_event(ledger, caller.account, "key.registered", body)
     signed = ledger.signatures.by_key(put_in, old, None, None)
-    return _append(ledger, [signed, _revoked(ledger, account, old)])[0]
+    return _put(ledger, caller, proved, [signed, _revoked(ledger, caller.account, old)], old.id)
 
 
 def _revoked(ledger: Ledger, account: str, old: SigningKey) -> Proposal:
@@ -283,11 +332,24 @@ def _own_event(ledger: Ledger, account: str, kind: str, body: dict[str, Any]) ->
     })  # fmt: skip
 
 
-def _append(ledger: Ledger, proposals: list[Proposal]) -> list[int]:
-    """All of them or none; the entries' numbers. Raises Refused."""
-    outcomes = ledger.submit(proposals, atomic=True).result().outcomes
-    refused = [outcome for outcome in outcomes if isinstance(outcome, Refused)]
-    for outcome in sorted(refused, key=lambda one: one.code == "atomic"):
-        raise outcome
-    assert not any(isinstance(one, Denied) for one in outcomes)  # nothing of it is gated
-    return [one.entry.link.seq for one in outcomes if isinstance(one, Appended)]
+def _put(
+    ledger: Ledger, caller: Caller, proved: Proved, proposals: list[Proposal], old: str
+) -> int:
+    """All of them with what was shown for it, or nothing; the first one's entry. It is counted as a change of factors.
+
+    No other key than `old` is kept then: of two who ask at once one is refused. Raises Refused, FactorConflict, NotSignedIn,
+    Throttled, WrongProof.
+    """
+    account, known, credentials = caller.account, proved.kept, ledger.credentials
+    others = credentials.kept_keys.keeps_but
+    changes = [
+        *still(ledger, caller),
+        Change(
+            lambda c: credentials.unchanged(c, account, known.version), FactorConflict(_MEANWHILE)
+        ),
+        Change(lambda c: not others(c, account, old), FactorConflict(_ONE)),
+        counted(ledger, known, account),
+        Change(lambda c: proved.use(ledger, account, c), WrongProof(_USED)),
+    ]
+    used = onrecord.signed(ledger, account, recovery_act(proved))
+    return onrecord.put_with(ledger, [*proposals, *used], changes)[0].link.seq

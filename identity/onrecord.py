@@ -58,7 +58,7 @@ def put_on_record(
 
     None of it stands where this raises: Refused, StorageError (but for OutcomeUnknown), or what a change says.
     """
-    put_with(ledger, _signed(ledger, account, acts), changes)
+    put_with(ledger, signed(ledger, account, acts), changes)
 
 
 def put_with(
@@ -121,7 +121,8 @@ def _lock_out(ledger: Ledger, account: str, until: int) -> Proposal:
     )
 
 
-def _signed(ledger: Ledger, account: str, acts: Sequence[Act]) -> list[Proposal]:
+def signed(ledger: Ledger, account: str, acts: Sequence[Act]) -> list[Proposal]:
+    """Acts of an account as the service signs them, to be appended with others."""
     return [
         ledger.log.by_service(REGISTRY[kind, 1], f"account/{account}", {"account": account, **said})
         for kind, said in acts

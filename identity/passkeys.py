@@ -1,4 +1,4 @@
-"""Passkeys (WebAuthn Level 3): registered after a step-up, and enough to sign in by, as user verification is a second factor.
+"""Passkeys (WebAuthn Level 3): registered by a code or a key, and enough to sign in by, as user verification is a second factor.
 
 `webauthn` (py_webauthn) parses and verifies what authenticators send; its parsers and CBOR are not loaded before somebody uses
 a passkey. A challenge is 32 bytes, counts once, for its purpose alone. What is kept are public keys.
@@ -11,19 +11,15 @@ from typing import Any
 
 from identity import onrecord
 from identity.actors import Caller
-from identity.errors import (
-    FactorConflict,
-    NotSignedIn,
-    SecondFactorNeeded,
-    StepUpNeeded,
-    WrongProof,
-)
-from identity.factors import added_by, change_factor
+from identity.errors import FactorConflict, NotSignedIn, SecondFactorNeeded, WrongProof
+from identity.factors import added_by, change_factor, shown_anew
+from identity.onrecord import Change
 from identity.own import OwnPasskey, passkeys_of
 from identity.proving import Proof, Proved
 from identity.sessions import CHALLENGE_BYTES, Session
 from identity.signing_in import SignIn, check_wanted_role, open_session
 from identity.sites import Site
+from identity.strength import check_key, check_strong
 from storage.ledger import Ledger
 from storage.sql.credentials import Kept
 from storage.sql.passkeys import Passkey
@@ -47,7 +43,7 @@ def registration_options(ledger: Ledger, caller: Caller, site: Site) -> dict[str
         UserVerificationRequirement,
     )
 
-    _check_sure(ledger, caller)
+    _check_two(ledger, caller)
     challenge, now = os.urandom(CHALLENGE_BYTES), ledger.clock()
     options = generate_registration_options(
         rp_id=site.host,
@@ -70,17 +66,21 @@ def registration_options(ledger: Ledger, caller: Caller, site: Site) -> dict[str
 
 
 def register_passkey(
-    ledger: Ledger, caller: Caller, site: Site, answer: dict[str, Any]
-) -> OwnPasskey:
+    ledger: Ledger, caller: Caller, site: Site, answer: dict[str, Any], proof: Proof, address: str
+) -> OwnPasskey:  # fmt: skip
     """Keep a passkey, by what the browser answered; every other session by password ends.
 
-    Raises SecondFactorNeeded for an account without one-time codes, StepUpNeeded, WrongProof, FactorConflict.
+    `proof`: a code or a recovery code, in a session by password. Raises SecondFactorNeeded for an account without one-time
+    codes, WrongProof, KeyNeeded, FactorConflict, Throttled.
     """
     from webauthn import verify_registration_response
     from webauthn.helpers.exceptions import WebAuthnException
 
-    kept = _check_sure(ledger, caller)
+    kept = _check_two(ledger, caller)
     challenge = _challenge(answer)
+    proved = Proved(kept, "")
+    if caller.key is None:
+        proved = shown_anew(ledger, caller, proof, address)
     whose = ledger.tokens.take(_REGISTERING, challenge, ledger.clock())
     if whose != caller.account.encode():
         raise WrongProof(WRONG)
@@ -103,18 +103,24 @@ def register_passkey(
         raise FactorConflict(f"the account has {PASSKEYS_MOST} passkeys; remove one first")
     act = "factor.added", {"factor": "passkey"} | added_by(caller)
     change_factor(
-        ledger, caller, Proved(kept, ""), act,
+        ledger, caller, proved, act,
         lambda connection: ledger.credentials.add_passkey(connection, row),
     )  # fmt: skip
     return passkeys_of(ledger, caller)[0]
 
 
 def remove_passkey(ledger: Ledger, caller: Caller, name: str) -> None:
-    """Remove one of the caller's own passkeys; every other session by password ends. Raises as `register_passkey` does."""
-    kept = _check_sure(ledger, caller)
+    """Remove one of the caller's own passkeys; every other session by password ends.
+
+    After a step-up or in a session by key; no codes are asked for, so that it can always be done. Raises StepUpNeeded, KeyNeeded,
+    FactorConflict, Throttled.
+    """
+    check_strong(ledger, caller)
+    onrecord.check_takes(ledger)
+    kept = ledger.credentials.of(caller.account)
     rows = ledger.credentials.passkeys.of(caller.account)
     found = next((row for row in rows if row.name == name), None)
-    if found is None:
+    if kept is None or found is None:
         raise FactorConflict("the account has no such passkey")
     act = "factor.removed", {"factor": "passkey"} | added_by(caller)
     change_factor(
@@ -142,18 +148,20 @@ def sign_in_by_passkey(
 ) -> Session:
     """A session of assurance 2 for whoever has the passkey and was verified by it; raises NotSignedIn."""
     onrecord.check_takes(ledger)
-    row = _proved(ledger, site, answer)
-    kept = ledger.credentials.of(row.account)
-    if kept is None:
-        raise NotSignedIn(WRONG)
+    row, kept = _proved(ledger, site, answer)
     wanted = SignIn(row.account, Proof(), role, hospital)
     proved = Proved(kept, "passkey")
     check_wanted_role(ledger, row.account, wanted, proved)
-    return open_session(ledger, row.account, wanted, proved, address)
+    there = ledger.credentials.passkeys.there
+    still = Change(lambda connection: there(connection, row.credential), NotSignedIn(WRONG))
+    return open_session(ledger, row.account, wanted, proved, address, [still])
 
 
-def _proved(ledger: Ledger, site: Site, answer: dict[str, Any]) -> Passkey:
-    """The passkey that answered; its counter never goes back, as that of a copy does."""
+def _proved(ledger: Ledger, site: Site, answer: dict[str, Any]) -> tuple[Passkey, Kept]:
+    """The passkey that answered, and what is kept of its account, as it was before that was looked at.
+
+    Its counter never goes back, as that of a copy does.
+    """
     from webauthn import base64url_to_bytes, verify_authentication_response
     from webauthn.helpers.exceptions import WebAuthnException
 
@@ -161,6 +169,9 @@ def _proved(ledger: Ledger, site: Site, answer: dict[str, Any]) -> Passkey:
     try:
         row = ledger.credentials.passkeys.find(base64url_to_bytes(str(answer.get("rawId", ""))))
         if ledger.tokens.take(_SIGNING_IN, challenge, ledger.clock()) is None or row is None:
+            raise NotSignedIn(WRONG)
+        kept = ledger.credentials.of(row.account)
+        if kept is None:
             raise NotSignedIn(WRONG)
         verified = verify_authentication_response(
             credential=answer,
@@ -179,7 +190,7 @@ def _proved(ledger: Ledger, site: Site, answer: dict[str, Any]) -> Passkey:
         raise NotSignedIn(
             "the passkey's counter went back: it may have been copied. Sign in by password and code, and remove it"
         )
-    return row
+    return row, kept
 
 
 def _challenge(answer: dict[str, Any]) -> bytes:
@@ -193,16 +204,16 @@ def _challenge(answer: dict[str, Any]) -> bytes:
         raise WrongProof(WRONG) from error
 
 
-def _check_sure(ledger: Ledger, caller: Caller) -> Kept:
-    """In a session by key, or one that was just stepped up, of an account that has codes to do so."""
+def _check_two(ledger: Ledger, caller: Caller) -> Kept:
+    """In a session by a key that counts, or by two factors, of an account that has codes."""
+    if caller.session is None:
+        check_key(ledger, caller)
     kept = ledger.credentials.of(caller.account)
     if kept is None or not kept.confirmed:
         raise SecondFactorNeeded(
             "set up a password and one-time codes first; a passkey comes beside them"
         )
-    if caller.session is not None and caller.session.assurance < 3:
-        raise StepUpNeeded(
-            "this needs the second factor once more: step up (POST /v1/sessions/current/step-up)"
-        )
+    if caller.session is not None and caller.session.assurance < 2:
+        raise SecondFactorNeeded("sign in with the second factor, got a session by password alone")
     onrecord.check_takes(ledger)
     return kept

@@ -43,6 +43,8 @@ TOUCH_MS = 60_000
 """A use is noted if the one before is so long ago, so an idle session may end so much earlier."""
 SESSIONS_MOST = 20
 """Sessions by password of one account; for one more the one that was used longest ago ends."""
+SERVICE = "service"
+"""The custody of keys that the service keeps: nobody signs in by one."""
 ADDRESS = "address"
 """The kind of keyed hash under which the address of a session is kept."""
 _AGAIN = {"log": "send a new log.opened", "session": "sign in again"}
@@ -82,6 +84,10 @@ def sign_in(
     row = ledger.row(Key, key)
     if row is None or not row.active or row.counts_from > now or row.algorithm != "ed25519":
         raise NotSignedIn("the key is unknown, revoked, or not valid yet (recovery keys: 24 h)")
+    if row.custody == SERVICE:
+        raise NotSignedIn(
+            "the key is called one that the service keeps; nobody signs in by such a key"
+        )
     try:
         verify(row.public, value, session_message(ledger.origin, key, nonce))
     except CryptoError as error:

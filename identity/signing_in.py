@@ -4,6 +4,7 @@ A session and its entry stand in one transaction, and so does what was used up f
 """
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -97,18 +98,20 @@ def check_wanted_role(ledger: Ledger, account: str, wanted: SignIn, proved: Prov
 
 
 def open_session(
-    ledger: Ledger, account: str, wanted: SignIn, proved: Proved, address: str
-) -> Session:
-    """A session for whoever proved the account, in one transaction with its entry."""
+    ledger: Ledger, account: str, wanted: SignIn, proved: Proved, address: str, still: Sequence[Change] = ()
+) -> Session:  # fmt: skip
+    """A session for whoever proved the account, in one transaction with its entry; `still`: what must hold then."""
     for _ in range(SIGN_IN_TRIES):
         with suppress(_Raced):
-            return _open(ledger, account, wanted, proved, address)
+            return _open(ledger, account, wanted, proved, address, still)
     raise Unavailable(
         "full", "sessions of the account come and go all the time; try again in a second"
     )
 
 
-def _open(ledger: Ledger, account: str, wanted: SignIn, proved: Proved, address: str) -> Session:
+def _open(
+    ledger: Ledger, account: str, wanted: SignIn, proved: Proved, address: str, still: Sequence[Change]
+) -> Session:  # fmt: skip
     now, token = ledger.clock(), os.urandom(TOKEN_BYTES)
     assurance = 2 if proved.second else 1
     means = "_".join(filter(None, ("password", proved.second)))
@@ -128,6 +131,7 @@ def _open(ledger: Ledger, account: str, wanted: SignIn, proved: Proved, address:
     acts += [_ended(one.session, "replaced") for one in too_many if not is_over(one, now)]
     version = proved.kept.version
     changes = [
+        *still,
         Change(lambda c: credentials.unchanged(c, account, version), NotSignedIn(_MEANWHILE)),
         counted(ledger, proved.kept, account),
         Change(lambda c: proved.use(ledger, account, c), NotSignedIn(WRONG)),

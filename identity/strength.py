@@ -2,6 +2,7 @@
 
 from identity.actors import Caller
 from identity.errors import KeyNeeded, SecondFactorNeeded, StepUpNeeded
+from identity.sessions import SERVICE
 from ledger.directory import Key
 from ledger.signers import key_counts
 from storage.ledger import Ledger
@@ -28,6 +29,10 @@ def check_key(ledger: Ledger, caller: Caller) -> None:
     key = ledger.row(Key, caller.key) if caller.key else None
     if key is None or key.account != caller.account or not key_counts(key, ledger.clock()):
         raise KeyNeeded("the key is unknown, revoked, not of this account, or does not count yet")
+    if key.custody == SERVICE:
+        raise KeyNeeded(
+            "the key is called one that the service keeps; nobody signs in by such a key"
+        )
 
 
 def check_two_factors(caller: Caller, what: str) -> None:

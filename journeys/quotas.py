@@ -132,13 +132,27 @@ def count_upload(ledger: Ledger, patient: str, size: int) -> None:
 
 
 def check_keys(ledger: Ledger, proposals: Sequence[Proposal]) -> None:
-    """Raises Refused where an account would get more keys than KEYS_AN_ACCOUNT."""
-    added = Counter(
-        one.event.body["account"]
+    """Raises Refused where an account would get more keys than KEYS_AN_ACCOUNT, or one that is called kept and isn't."""
+    new = [
+        one.event.body
         for one in proposals
         if one.event.type.name == "key.registered"
         and ledger.row(Key, one.event.body["key"]) is None  # or it stands, and is sent again
-    )
+    ]
+    for body in new:
+        if body["custody"] == "service":
+            kept_keys = ledger.credentials.kept_keys
+            if kept_keys.keeps(body["account"]):
+                raise Refused(
+                    "conflict", "the service keeps a key of the account already; it can be rotated"
+                )
+            waiting = kept_keys.of(body["account"])
+            if body["key"] not in {one.key for one in waiting}:
+                raise Refused(
+                    "key",
+                    f"got the custody service of {body['key']}, which the service doesn't keep: let it make one first",
+                )
+    added = Counter(body["account"] for body in new)
     for account, count in added.items():
         held = sum(key.active for key in ledger.rows(Key, "account", account))
         if held + count > KEYS_AN_ACCOUNT:

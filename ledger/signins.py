@@ -31,12 +31,26 @@ class SignIn(NamedTuple):
     """The entry that stepped it up last; 0 if none did."""
     strong: int = 0
     """When that was."""
+    before: int = 0
+    """The entry of the step-up before that, which an act may still name that was under way; 0 if there was none."""
+    before_strong: int = 0
+    """When that was."""
 
     def level(self, time: int) -> int:
         """The assurance at `time` (Unix ms)."""
         if self.stepped and time - self.strong < STEP_UP_LASTS_MS:
             return 3
         return 2 if self.stepped else self.assurance
+
+    def is_named(self, seq: int, time: int) -> bool:
+        """Whether entry `seq` opened it, or stepped it up: last, or before that and less than STEP_UP_LASTS_MS ago."""
+        if seq in (self.seq, self.stepped or self.seq):
+            return True
+        return (
+            bool(self.before)
+            and seq == self.before
+            and time - self.before_strong < STEP_UP_LASTS_MS
+        )
 
     def named_by(self, time: int) -> int:
         """The entry that gives the level at `time` (Unix ms): what a decision names."""
@@ -54,7 +68,7 @@ class SignIns(NamedTuple):
 
     def named(self, seq: int, time: int) -> SignIn | None:
         """The session that entry `seq` opened or stepped up, if it may be rested on at `time` (Unix ms)."""
-        found = (one for one in self.sessions if seq in (one.seq, one.stepped or one.seq))
+        found = (one for one in self.sessions if one.is_named(seq, time))
         return next((one for one in found if time - one.opened < SIGN_IN_LASTS_MS), None)
 
     def of(self, session: str) -> SignIn | None:

@@ -77,6 +77,7 @@ def reset_password(ledger: Ledger, link: str, new: str, proof: Proof, address: s
         proved,
         ("factor.added", {"factor": "password", "replaces": True}),
         lambda connection: ledger.credentials.change_password(connection, account, hashed),
+        passkeys_go=True,
     )
 
 

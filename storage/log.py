@@ -586,12 +586,12 @@ class Log:
                 count += 1
         store.add_streams(connection, new_streams)
         store.add(connection, [(ends[e.event.stream].id, e) for e in batch.entries], batch.ids)
-        revoked = [e.event.body["key"] for e in batch.entries if e.event.type.name == "key.revoked"]
-        kept.destroy(store.database, connection, revoked)
         if self._outbox is not None:
             self._outbox.tell(connection, batch.entries, batch.look, batch.now)
         if self._sessions is not None:
-            self._sessions.end_with(connection, batch.entries)
+            self._sessions.end_with(connection, batch.entries)  # it asks which keys are kept
+        revoked = [e.event.body["key"] for e in batch.entries if e.event.type.name == "key.revoked"]
+        kept.destroy(store.database, connection, revoked)
         edge = self._write_tiles(connection, state.edge, batch)
         checkpoint = Checkpoint(self._rules.origin, batch.chain.size, batch.frontier.root())
         keys = self._counting(connection, batch)

@@ -9,6 +9,7 @@ from api.cli.app import As, Data, Json, Url, actor, at, say
 from client import operations, registering
 from crypto.encoding import b64decode
 from crypto.texts import counted
+from identity.kept import OwnKey
 
 own_key_app = typer.Typer(
     help="Your keys: who keeps each, and whether it counts.", no_args_is_help=True
@@ -24,11 +25,17 @@ def key_list(who: As, data: Data = None, url: Url = None, json_: Json = False) -
         found = client.ask(acting, operations.OWN_KEYS)
     rows = operations.OWN_KEYS.codec.encode(found)
     lines = [
-        f"{one.key}  {'kept by the service' if one.custody == 'service' else one.custody}, "
+        f"{one.key}  {_keeper(one)}, "
         f"{f'counts from {one.counts_from}' if one.active else 'revoked'} (entry {one.seq})"
         for one in found
     ]
     say(json_, {"keys": rows}, *lines, counted(len(found), "key"))
+
+
+def _keeper(one: OwnKey) -> str:
+    """Who keeps a key: what the service says that it keeps; of a key that is revoked what its entry said."""
+    kept = one.kept or (one.custody == "service" and not one.active)
+    return "kept by the service" if kept else one.custody
 
 
 @own_key_app.command("keep")

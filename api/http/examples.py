@@ -182,6 +182,8 @@ _BODIES: dict[str, Extra] = {
     "ask_reset": _form("ResetAskedSent"),
     "reset_password": _form("ResetSent"),
     "keep_key": _form("KeepSent"),
+    "rotate_key": _form("ShownSent"),
+    "revoke_kept": _form("ShownSent"),
     "add_passkey": _form("PasskeySent"),
     "register": _form("RegisterSent"),
     "replace_key": _form("OwnKeySent"),

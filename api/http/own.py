@@ -33,10 +33,12 @@ class NewPasswordSent(Sent):
 
 
 class ConfirmSent(Sent):
-    """A code of the new seed, and the password."""
+    """A code of the new seed, and the password; in place of codes that count a code of those, or a recovery code, too."""
 
     code: Code
     password: Password
+    old_code: Code = ""
+    recovery: Recovery = ""
 
 
 class ProofSent(Sent):
@@ -76,8 +78,9 @@ async def post_code_confirmed(
     """Let one-time codes count; the recovery codes come back, this once."""
     sent = await received(request, ConfirmSent)
     proof = Proof(sent.password, sent.code)
+    old = Proof(code=sent.old_code, recovery=sent.recovery)
     recovery = await proofs_of(request).beside(
-        confirm_code, ledger, caller, proof, address_of(request)
+        confirm_code, ledger, caller, proof, address_of(request), old
     )
     return {"recovery": list(recovery)}
 

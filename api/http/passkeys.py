@@ -9,6 +9,8 @@ from starlette.responses import Response
 from api.http.bodies import Sent, received
 from api.http.callers import TheCaller, TheLedger, unstored
 from api.http.examples import serves
+from api.http.proofs import address_of, proofs_of
+from api.http.signing_in import Code, Recovery
 from client import operations
 from client.codec import codec_of
 from identity.own import OwnPasskey
@@ -18,6 +20,7 @@ from identity.passkeys import (
     remove_passkey,
     sign_in_options,
 )
+from identity.proving import Proof
 from identity.sites import Site
 
 router = APIRouter(tags=["passkeys"], dependencies=[Depends(unstored)])
@@ -25,9 +28,11 @@ _OWN_PASSKEY = codec_of(OwnPasskey)
 
 
 class PasskeySent(Sent):
-    """What `navigator.credentials.create` gave, as its `toJSON` has it."""
+    """What `navigator.credentials.create` gave, as its `toJSON` has it; in a session by password a code or a recovery code, too."""
 
     credential: dict[str, Any]
+    code: Code = ""
+    recovery: Recovery = ""
 
 
 FORMS = (PasskeySent,)
@@ -42,7 +47,7 @@ def site_of(request: Request) -> Site:
 
 @serves(router, operations.PASSKEY_OPTIONS)
 async def post_options(request: Request, ledger: TheLedger, caller: TheCaller) -> dict[str, Any]:
-    """What a browser registers a passkey by; after a step-up, or in a session by key."""
+    """What a browser registers a passkey by; in a session by two factors, or by key."""
     return await run_in_threadpool(registration_options, ledger, caller, site_of(request))
 
 
@@ -50,14 +55,18 @@ async def post_options(request: Request, ledger: TheLedger, caller: TheCaller) -
 async def post_passkey(request: Request, ledger: TheLedger, caller: TheCaller) -> Any:
     """Keep a passkey."""
     sent = await received(request, PasskeySent)
-    return _OWN_PASSKEY.encode(
-        await run_in_threadpool(register_passkey, ledger, caller, site_of(request), sent.credential)
+    shown, site, address = Proof(code=sent.code, recovery=sent.recovery), site_of(request), address_of(request)  # fmt: skip
+    made = await proofs_of(request).beside(
+        register_passkey, ledger, caller, site, sent.credential, shown, address
     )
+    return _OWN_PASSKEY.encode(made)
 
 
 @serves(router, operations.REMOVE_PASSKEY)
 async def delete_passkey(
-    passkey: Annotated[str, Path(pattern="^[0-9a-f]{32}$")], ledger: TheLedger, caller: TheCaller
+    passkey: Annotated[str, Path(pattern="^[0-9a-f]{32}$", examples=[operations.PASSKEY])],
+    ledger: TheLedger,
+    caller: TheCaller,
 ) -> Response:
     """Remove one's own passkey."""
     await run_in_threadpool(remove_passkey, ledger, caller, passkey)

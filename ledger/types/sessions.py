@@ -70,7 +70,11 @@ def _fold_opened(entry: "Entry", look: Look) -> list[Row]:
 def _fold_stepped_up(entry: "Entry", look: Look) -> list[Row]:
     session, row = entry.event.body["session"], sign_ins_of(entry.event.body["account"], look)
     sessions = (
-        one._replace(stepped=entry.link.seq, strong=entry.time) if one.session == session else one
+        one._replace(
+            stepped=entry.link.seq, strong=entry.time, before=one.stepped, before_strong=one.strong
+        )
+        if one.session == session
+        else one
         for one in row.sessions
     )
     return [row._replace(seq=entry.link.seq, sessions=tuple(sessions))]

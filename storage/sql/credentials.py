@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 
 from storage.sql.database import Database
 from storage.sql.kept import KeptKeys
-from storage.sql.passkeys import Passkey, Passkeys
-from storage.sql.sessions import Sessions
+from storage.sql.passkeys import Passkey, Passkeys, forget_passkeys
+from storage.sql.sessions import Sessions, forget_begun
 from storage.sql.throttles import Throttles
 
 
@@ -31,6 +31,10 @@ class Kept:
     """The last step whose code was used."""
     confirmed: bool
     """Whether a code was shown, so that the seed counts."""
+    since: int
+    """Since when it does, Unix ms; 0 if it doesn't."""
+    begun: bytes
+    """A seed that was begun and doesn't count yet, sealed: the first one, or one to take the place of that which counts."""
     recovery: int
     """How many recovery codes are left."""
     acts: int
@@ -53,17 +57,19 @@ class Credentials:
     def of(self, account: str) -> Kept | None:
         """What is kept of an account; None for one without a password."""
         found = self._database.fetch(
-            "SELECT c.password, c.version, f.seed, f.step, f.since, c.acts, c.acts_since, "
+            "SELECT c.password, c.version, f.seed, f.step, f.since, f.begun, c.acts, c.acts_since, "
             "(SELECT count(*) FROM recovery_codes r WHERE r.account = c.account) "
             "FROM credentials c LEFT JOIN factors f ON f.account = c.account WHERE c.account = ?",
             (account,),
         )
         if not found:
             return None
-        password, version, seed, step, since, acts, acts_since, left = found[0]
+        password, version, seed, step, since, begun, acts, acts_since, left = found[0]
+        fresh = begun if since else seed
         return Kept(
-            password, version, bytes(seed or b""), step or 0, bool(since), left, acts, acts_since
-        )
+            password, version, bytes(seed or b""), step or 0, bool(since), since or 0, bytes(fresh or b""), left, acts,
+            acts_since,
+        )  # fmt: skip
 
     def account_at(self, address: bytes) -> str:
         """The account of an e-mail address, by the keyed hash of that; empty if there is none."""
@@ -89,15 +95,22 @@ class Credentials:
         with self._database.write() as connection:
             return self._did(
                 connection,
-                "INSERT INTO factors (account, seed, step, since) VALUES (?, ?, 0, 0) ON CONFLICT (account) DO UPDATE "
-                "SET seed = excluded.seed, step = 0 WHERE factors.since = 0",
-                (account, seed),
+                "INSERT INTO factors (account, seed, step, since, begun) VALUES (?, ?, 0, 0, ?) "
+                "ON CONFLICT (account) DO UPDATE SET seed = excluded.seed, step = 0 WHERE factors.since = 0",
+                (account, seed, b""),
             )
+
+    def begin_other_code(self, account: str, seed: bytes) -> bool:
+        """Keep a sealed seed that is to take the place of the one that counts; whether one does."""
+        with self._database.write() as connection:
+            statement = "UPDATE factors SET begun = ? WHERE account = ? AND since > 0"
+            return self._did(connection, statement, (seed, account))
 
     def forget_begun(self) -> None:
         """Forget every seed that doesn't count yet."""
         with self._database.write() as connection:
             self._did(connection, "DELETE FROM factors WHERE since = 0", ())
+            self._did(connection, "UPDATE factors SET begun = ?", (b"",))
 
     # What follows happens in the transaction of the entries that say so.
 
@@ -167,6 +180,11 @@ class Credentials:
             (account, credential),
         )
 
+    def remove_passkeys(self, connection: Connection, account: str) -> bool:
+        """Forget all passkeys of an account."""
+        forget_passkeys(self._database, connection, account)
+        return True
+
     def changes(self, connection: Connection, account: str, version: int) -> bool:
         """Count a change of factors, if none came since `version`; the account's row is locked from here on."""
         counted = self._did(
@@ -181,8 +199,7 @@ class Credentials:
 
     def change_password(self, connection: Connection, account: str, password: str) -> bool:
         """Keep another password; what was begun of one-time codes is forgotten."""
-        statement = "DELETE FROM factors WHERE account = ? AND since = 0"
-        self._did(connection, statement, (account,))
+        forget_begun(self._database, connection, account)
         statement = "UPDATE credentials SET password = ? WHERE account = ?"
         return self._did(connection, statement, (password, account))
 
@@ -198,14 +215,28 @@ class Credentials:
             "UPDATE factors SET since = ?, step = ? WHERE account = ? AND seed = ? AND since = 0 AND step < ?",
             (now, step, account, seed, step),
         )
-        if counts:
-            self._did(connection, "DELETE FROM recovery_codes WHERE account = ?", (account,))
-            self._database.run_many(
-                connection,
-                "INSERT INTO recovery_codes (account, hash) VALUES (?, ?)",
-                [(account, code) for code in recovery],
-            )
-        return counts
+        return counts and self._gives(connection, account, recovery)
+
+    def replace_code(
+        self, connection: Connection, account: str, seed: bytes, step: int, recovery: Sequence[bytes], now: int
+    ) -> bool:  # fmt: skip
+        """As `confirm_code`, in place of a seed that counts, and of its recovery codes."""
+        counts = self._did(
+            connection,
+            "UPDATE factors SET seed = begun, begun = ?, since = ?, step = ? WHERE account = ? AND begun = ? AND since > 0",
+            (b"", now, step, account, seed),
+        )
+        return counts and self._gives(connection, account, recovery)
+
+    def _gives(self, connection: Connection, account: str, recovery: Sequence[bytes]) -> bool:
+        """Keep these recovery codes alone."""
+        self._did(connection, "DELETE FROM recovery_codes WHERE account = ?", (account,))
+        self._database.run_many(
+            connection,
+            "INSERT INTO recovery_codes (account, hash) VALUES (?, ?)",
+            [(account, code) for code in recovery],
+        )
+        return True
 
     def remove_code(self, connection: Connection, account: str) -> bool:
         """Forget the seed and the recovery codes; whether a seed counted."""

@@ -11,6 +11,11 @@ from sqlalchemy import Connection
 from storage.sql import schema
 from storage.sql.database import Database
 
+_REGISTERED = (
+    "FROM kept_keys k JOIN keys r ON r.key = k.key AND r.account = k.account "
+    "WHERE k.account = ? AND r.active"
+)
+
 
 class KeptKey(NamedTuple):
     """A person's signing key; whether it counts is told by the log."""
@@ -44,6 +49,16 @@ class KeptKeys:
         with self._database.write() as connection:
             destroy(self._database, connection, instead)
             self._database.insert(connection, schema.kept_keys, [tuple(new)])
+
+    def keeps(self, account: str) -> bool:
+        """Whether a key of an account is kept that counts, or will."""
+        statement = f"SELECT 1 {_REGISTERED}"
+        return bool(self._database.fetch(statement, (account,)))
+
+    def keeps_but(self, connection: Connection, account: str, key: str = "") -> bool:
+        """Whether one is kept other than `key`, in the transaction in which that is to be known."""
+        statement = self._database.sql(f"SELECT 1 {_REGISTERED} AND k.key <> ?")
+        return connection.exec_driver_sql(statement, (account, key)).first() is not None
 
 
 def destroy(database: Database, connection: Connection, keys: Sequence[str]) -> None:

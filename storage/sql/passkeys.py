@@ -4,6 +4,8 @@
 import hashlib
 from typing import NamedTuple
 
+from sqlalchemy import Connection
+
 from storage.sql.database import Database
 
 _COLUMNS = "credential, account, public, counter, created, used, regressed"
@@ -62,10 +64,22 @@ class Passkeys:
         """Note that its counter went back."""
         self._did("UPDATE passkeys SET regressed = ? WHERE credential = ?", (now, credential))
 
+    def there(self, connection: Connection, credential: bytes) -> bool:
+        """Whether a passkey is still kept, in the transaction of what it is shown for; it is until that ends."""
+        lock = "" if self._database.sqlite else " FOR UPDATE"
+        statement = self._database.sql(f"SELECT 1 FROM passkeys WHERE credential = ?{lock}")
+        return connection.exec_driver_sql(statement, (credential,)).first() is not None
+
     def _did(self, statement: str, values: tuple[object, ...]) -> bool:
         with self._database.write() as connection:
             found = connection.exec_driver_sql(self._database.sql(statement), values)
             return found.rowcount > 0
+
+
+def forget_passkeys(database: Database, connection: Connection, account: str) -> None:
+    """Forget all passkeys of an account, in the caller's transaction."""
+    statement = database.sql("DELETE FROM passkeys WHERE account = ?")
+    connection.exec_driver_sql(statement, (account,))
 
 
 def _row(found: tuple[object, ...]) -> Passkey:

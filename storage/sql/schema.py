@@ -121,9 +121,11 @@ credentials = _table(
 """An account's password, hashed; how often its factors have changed; how many sessions and changes it had since. This and what follows up to `throttles` is
 neither in the log nor a view."""
 factors = _table(
-    "factors", "account", account=Text, seed=LargeBinary, step=BigInteger, since=BigInteger
-)
-"""The seed of an account's one-time codes, sealed; the last step whose code was used; 0 as long as no code was shown."""
+    "factors", "account", account=Text, seed=LargeBinary, step=BigInteger, since=BigInteger,
+    begun=LargeBinary,
+)  # fmt: skip
+"""The seed of an account's one-time codes, sealed; the last step whose code was used; since when it counts, 0 as long as no
+code was shown; and a seed that was begun to take its place, empty for none."""
 recovery_codes = _table("recovery_codes", "account hash", account=Text, hash=LargeBinary)
 """An account's recovery codes that are left, as keyed hashes."""
 sessions = _table(

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from ledger.entry import Entry
 from storage.sql import schema
 from storage.sql.database import Database
+from storage.sql.passkeys import forget_passkeys
 
 SWEEP_MS = 3_600_000
 """How often sessions that have ended by themselves are removed."""
@@ -80,19 +81,21 @@ class Sessions:
     def end_with(self, connection: Connection, entries: Sequence[Entry]) -> None:
         """End every session of the accounts of which a key is revoked, in the transaction of those entries.
 
-        Whoever had the key may have set what those were opened by. What was begun of one-time codes is forgotten, too.
+        Whoever had the key may have set what those were opened by: passkeys go, too, and what was begun of one-time codes.
+        Nobody signs in by a key that the service keeps, so that its revocation ends nothing; whether it does is asked of
+        what it keeps, not of what an entry calls the key.
         """
         for entry in entries:
             if entry.event.type.name == "key.revoked":
                 body = entry.event.body
-                account = (body["account"],)
-                statement = "SELECT 1 FROM keys WHERE key = ? AND custody = 'service'"
+                account = body["account"]
+                statement = "SELECT 1 FROM kept_keys WHERE key = ?"
                 found = connection.exec_driver_sql(self._database.sql(statement), (body["key"],))
                 if found.first() is not None:
-                    continue  # nobody signs in by a key that the service keeps
-                self._run(connection, "DELETE FROM sessions WHERE account = ?", account)
-                statement = "DELETE FROM factors WHERE account = ? AND since = 0"
-                self._run(connection, statement, account)
+                    continue
+                self._run(connection, "DELETE FROM sessions WHERE account = ?", (account,))
+                forget_passkeys(self._database, connection, account)
+                forget_begun(self._database, connection, account)
 
     def find(self, token: bytes) -> SessionRow | None:
         """The session under the SHA-256 of a token."""
@@ -148,6 +151,14 @@ class Sessions:
 
     def _run(self, connection: Connection, statement: str, values: tuple[object, ...]) -> int:
         return connection.exec_driver_sql(self._database.sql(statement), values).rowcount
+
+
+def forget_begun(database: Database, connection: Connection, account: str) -> None:
+    """Forget what was begun of an account's one-time codes, in the caller's transaction."""
+    statement = database.sql("DELETE FROM factors WHERE account = ? AND since = 0")
+    connection.exec_driver_sql(statement, (account,))
+    statement = database.sql("UPDATE factors SET begun = ? WHERE account = ?")
+    connection.exec_driver_sql(statement, (b"", account))
 
 
 def _row(found: tuple[object, ...]) -> SessionRow:

@@ -1,5 +1,6 @@
 """What a key's owner can undo, and that a change and its entry stand together: on both engines."""
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -11,7 +12,7 @@ from client import registering
 from client.local import LocalClient
 from crypto.signing import SigningKey
 from durable.errors import StorageError
-from identity import factors, onrecord, own, passwords, sessions, signing_in, throttles
+from identity import factors, onrecord, own, passkeys, passwords, sessions, signing_in, throttles
 from identity.actors import Actor, Caller, new_key
 from identity.errors import (
     BadPassword,
@@ -28,6 +29,7 @@ from identity.signing_in import SignIn
 from ledger.messages import possession_message
 from storage import reader
 from storage.sql.credentials import Kept
+from storage.sql.passkeys import Passkey
 from tests.support.inbox import told
 from tests.support.ledger_fixture import LedgerFixture
 from tests.support.sign_ins import PASSWORD
@@ -77,6 +79,14 @@ class Owner:
 
     def revokes(self, key: str, by: Actor | None = None) -> None:
         registering.revoke_key(LocalClient(self.ledger), by or self.actor, self.account, key)
+
+    def has_passkey(self) -> str:
+        """As if one was registered; gives its name."""
+        now = self.ledger.clock()
+        row = Passkey(os.urandom(16), self.account, b"public", 0, now, now, 0)
+        with self.ledger.database.write() as connection:
+            assert self.ledger.credentials.add_passkey(connection, row)
+        return row.name
 
     def kept(self) -> Kept:
         found = self.ledger.credentials.of(self.account)
@@ -131,6 +141,58 @@ def test_a_reset_ends_every_session(fixture: LedgerFixture) -> None:
     assert ended == {one.caller.session.id for one in made if one.caller.session}
     assert owner.kept().confirmed, "the codes are another factor, and stay"
     assert told(fixture, "factors_reset") == [("factors_reset", owner.account)]
+
+
+TAKING: dict[str, Callable[[Owner], None]] = {
+    "a password is reset": lambda who: who.sets(new=NEW),
+    "codes are removed": lambda who: factors.remove_code(who.ledger, who.by_key, Proof(PASSWORD, who.code(1)), HERE),
+    "codes are reset": lambda who: factors.remove_code(who.ledger, who.by_key, Proof(), HERE),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", TAKING)
+def test_passkeys_go_with_what_throws_a_thief_out(fixture: LedgerFixture, how: str) -> None:
+    """Whoever added one signs in by it no more; that is on record."""
+    owner = Owner(fixture)
+    owner.sets()
+    owner.enrols()
+    owner.has_passkey()
+    TAKING[how](owner)
+    assert owner.ledger.credentials.passkeys.of(owner.account) == []
+    assert [one["factor"] for one in owner.entries("factor.removed")].count("passkey") == 1
+
+
+def test_passkeys_go_with_a_key_that_is_revoked(fixture: LedgerFixture) -> None:
+    owner = Owner(fixture)
+    owner.sets()
+    owner.enrols()
+    stolen = owner.adds(new_key())
+    owner.has_passkey()
+    owner.revokes(str(stolen.key))
+    assert owner.ledger.credentials.passkeys.of(owner.account) == []
+
+
+def test_a_passkey_outlives_a_change_by_proof(fixture: LedgerFixture) -> None:
+    """Who shows password and code changes the password, and keeps what they sign in by."""
+    owner = Owner(fixture)
+    owner.sets()
+    recovery = owner.enrols()
+    owner.has_passkey()
+    owner.sets(new=NEW, proof=Proof(PASSWORD, recovery=recovery[0]))
+    assert len(owner.ledger.credentials.passkeys.of(owner.account)) == 1
+
+
+def test_a_passkey_is_removed_without_codes(fixture: LedgerFixture) -> None:
+    """A key that counts is enough, and one that doesn't isn't."""
+    owner = Owner(fixture)
+    owner.sets()
+    name = owner.has_passkey()
+    with pytest.raises(KeyNeeded):
+        passkeys.remove_passkey(
+            owner.ledger, Caller(owner.account, "person", "", "k_" + "0" * 26), name
+        )
+    passkeys.remove_passkey(owner.ledger, owner.by_key, name)
+    assert owner.ledger.credentials.passkeys.of(owner.account) == []
 
 
 def test_what_is_shown_is_compared_whoever_shows_it(fixture: LedgerFixture) -> None:
@@ -228,7 +290,7 @@ def test_a_session_that_ends_meanwhile_changes_nothing(
 
 
 def test_staff_set_up_codes_by_key(fixture: LedgerFixture) -> None:
-    """Whoever has only their password sets up none, also once the role has ended; a patient does."""
+    """Whoever has only their password sets up none, also once the role has ended; nor does a patient who has a key."""
     doctor, pat = Owner(fixture, fixture.doctor()), Owner(fixture)
     for who in (doctor, pat):
         who.sets()
@@ -245,7 +307,9 @@ def test_staff_set_up_codes_by_key(fixture: LedgerFixture) -> None:
     with pytest.raises(KeyNeeded):
         factors.begin_code(doctor.ledger, thief)
     assert not doctor.kept().confirmed
-    assert len(pat.enrols(by=pat.caller(pat.signs_in()))) == 10
+    with pytest.raises(KeyNeeded):
+        pat.enrols(by=pat.caller(pat.signs_in()))
+    assert len(pat.enrols()) == 10
 
 
 def test_nothing_is_used_up_for_what_is_refused(fixture: LedgerFixture) -> None:

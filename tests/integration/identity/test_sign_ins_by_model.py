@@ -17,7 +17,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from api.app.settings import Settings
 from identity import factors, own, sessions, signing_in
 from identity.actors import Actor, Caller
-from identity.errors import FactorConflict, IdentityError, NotSignedIn, Throttled, WrongProof
+from identity.errors import (
+    FactorConflict,
+    IdentityError,
+    KeyNeeded,
+    NotSignedIn,
+    Throttled,
+    WrongProof,
+)
 from identity.proving import Proof
 from identity.signing_in import SignIn
 from storage.clock import Boot
@@ -245,6 +252,10 @@ class SignIns(RuleBasedStateMachine):
         code = pyotp.TOTP(model.begun).generate_otp(step)
         caller, kept = self._somebody(data)
         proof = Proof(model.password, code)
+        if kept:  # the account has a key, so that a password alone sets up none
+            with pytest.raises(KeyNeeded):
+                factors.confirm_code(self.ledger, caller, proof, ADDRESSES[0])
+            return
         found = self._attempted(
             ADDRESSES[0],
             abs(steps) < 2,

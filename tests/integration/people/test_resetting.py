@@ -20,6 +20,7 @@ from people.contacts import give_contact, prove_contact, remove_contact
 from people.resetting import RESETS_A_PAIR, RESETS_AN_ADDRESS, ask_reset, mail_reset, reset_password
 from storage.ledger import Ledger
 from storage.resets import RESET_LINK_MS, RESET_PACE_MS, Resets
+from storage.sql.passkeys import Passkey
 from tests.support.commands import heartwood
 from tests.support.inbox import code_for, everywhere, inbox, mails_to, reach, rows, send, told
 from tests.support.inside import opened
@@ -106,6 +107,18 @@ def test_a_password_is_replaced(fixture: LedgerFixture) -> None:
     with pytest.raises(WrongProof):
         pat.reset(link, "yet another password", code=pat.code())
     fixture.verify()
+
+
+def test_passkeys_go_with_it(fixture: LedgerFixture) -> None:
+    """Whoever knew the old password may have added one."""
+    pat, ledger = Owner(fixture), fixture.ledger
+    row = Passkey(b"id", pat.account, b"public", 0, ledger.clock(), ledger.clock(), 0)
+    with ledger.database.write() as connection:
+        assert ledger.credentials.add_passkey(connection, row)
+    pat.reset(pat.link(), code=pat.code())
+    assert ledger.credentials.passkeys.of(pat.account) == []
+    removed = {"account": pat.account, "factor": "passkey"}
+    assert removed in [one.body for one in own.sign_ins_of(ledger, pat.caller)]
 
 
 def test_by_a_code(fixture: LedgerFixture) -> None:

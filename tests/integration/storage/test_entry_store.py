@@ -18,6 +18,7 @@ from ledger.event import Event, sign_event
 from ledger.facts import Provision, Version
 from ledger.merkle import leaf_hash
 from ledger.rows import KEY_LENGTHS
+from ledger.signins import SignIn
 from storage.clock import wall_clock
 from storage.sql import schema
 from storage.sql.database import Database
@@ -40,6 +41,10 @@ PROVISIONS = (
     Provision(False, labels=("l_1",)),
     Provision(True, ("ac_1", "hs_1"), exceptions=(Provision(False, records=("rc_1",)),)),
 )
+SIGN_INS = (
+    SignIn("ss_1", "patient", "", 2, BIG, BIG + 1, 7, 8, 5, 6),
+    SignIn("ss_2", "doctor", "hs_1", 1, 3, 4),
+)
 VALUES: dict[Any, tuple[Any, Any]] = {
     bool: (True, False),
     bytes: (BYTES, b""),
@@ -47,6 +52,7 @@ VALUES: dict[Any, tuple[Any, Any]] = {
     str: (TEXT, ""),
     tuple[int, ...]: ((1, BIG), ()),
     tuple[str, ...]: (("l_1", TEXT), ()),
+    tuple[SignIn, ...]: (SIGN_INS, SIGN_INS[:1]),
     tuple[Provision, ...]: (PROVISIONS, PROVISIONS[:1]),
     tuple[Version, ...]: (VERSIONS, VERSIONS[:1]),
 }

@@ -83,6 +83,16 @@ def stepped(c: Kept, ms: int = 0) -> tuple[Person, int, bool]:
     return c.pat, strong, True
 
 
+def superseded(c: Kept, ms: int = 0, times: int = 1) -> tuple[Person, int]:
+    """An act that names a step-up after which there were others, so long after the last one."""
+    session, _ = c.sign_in(c.pat)
+    strong = c.step_up(c.pat, session)
+    for _ in range(times):
+        c.step_up(c.pat, session)
+    c.log.wait(ms)
+    return c.pat, strong
+
+
 def ended(c: Kept) -> tuple[Person, int]:
     """An act in a session that was ended."""
     session, seq = c.sign_in(c.pat)
@@ -113,6 +123,10 @@ CASES: dict[str, tuple[str, Callable[[Kept], tuple[Any, ...]]]] = {
     "a grant after one": ("permit S5 at 3", stepped),
     "a grant at its end": ("deny S3 step_up at 2", lambda c: stepped(c, STEP_UP_LASTS_MS)),
     "just before that": ("permit S5 at 3", lambda c: stepped(c, STEP_UP_LASTS_MS - 1)),
+    "in a step-up that another followed": ("permit S5 at 3", superseded),
+    "in one that two followed": ("deny S0 invalid at 1", lambda c: superseded(c, times=2)),
+    "in one that is over": (
+        "deny S0 invalid at 1", lambda c: superseded(c, STEP_UP_LASTS_MS)),
     "a key of one's own": ("permit S5 at 3", lambda c: (c.own, None, True)),
     "a key of one's own, with a session": ("permit S5 at 3", lambda c: (c.own, c.sign_in(c.own)[1], True)),
 }  # fmt: skip

@@ -29,6 +29,7 @@ def upgrade() -> None:
         seed=sa.LargeBinary,
         step=sa.BigInteger,
         since=sa.BigInteger,
+        begun=sa.LargeBinary,
     )
     _table("recovery_codes", "account hash", account=sa.Text, hash=sa.LargeBinary)
     _table(

@@ -5,17 +5,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx2
+import pyotp
 import pytest
 
 from api.app.settings import Settings
 from client.signers import possession, signer_of
 from crypto.encoding import b64decode, b64encode
-from identity import kept, throttles
+from identity import kept, onrecord, throttles
 from identity.actors import Actor, new_id, new_key
 from journeys.errors import NotThere
 from ledger.directory import RECOVERY_WAIT_MS, Key
+from ledger.sent import sent_event
+from ledger.sequencer import Appended
 from ledger.times import DAY_MS, format_time
 from records.explaining import check_still_permitted
+from tests.support.inbox import give
 from tests.support.ledger_fixture import LedgerFixture
 from tests.support.server import Web, bearer, good, in_process, kind_of, problem
 from tests.support.sign_ins import PASSWORD, STEP_MS, Account, Later, reopened
@@ -82,7 +86,7 @@ class Alone(Account):
 
     def steps_up(self) -> None:
         """By a recovery code."""
-        sent = {"recovery": self.recovery.pop()}
+        sent = self.shows()
         self.session = good(self.act("POST", "/v1/sessions/current/step-up", sent))["token"]
 
     def event(self, kind: str, body: dict[str, Any], stream: str = "", **bent: Any) -> Any:
@@ -120,8 +124,12 @@ class Alone(Account):
         found: list[dict[str, Any]] = good(self.act("GET", "/v1/me/keys"))
         return found
 
+    def shows(self) -> dict[str, str]:
+        """A recovery code, which counts once."""
+        return {"recovery": self.recovery.pop()}
+
     def own_key(self) -> dict[str, str]:
-        """What is sent to put the own key in."""
+        """What is sent to put the own key in, but for a code."""
         key, actor = self.actor.key, self.actor
         proof = possession(signer_of(actor), actor.origin, actor.account)
         return {"proof": proof, "public_key": b64encode(key.public)}
@@ -266,6 +274,23 @@ def test_ones_own_key_lets_the_service_keep_one(home: Home) -> None:
     assert home.fixture.ledger.credentials.kept_keys.of(pat.account) == []
 
 
+def test_of_two_that_wait_one_is_registered(home: Home) -> None:
+    """Also where the owner's own key signs for both."""
+    who = Account(home.web, home.clock, home.fixture.person().actor.in_role("person"))
+    who.set_password()
+    who.enrol()
+    found = []
+    for made in [good(who.send("POST", KEPT, {})) for _ in range(2)]:
+        body = {
+            "account": who.actor.account, "algorithm": "ed25519", "custody": "service", "key": made["key"],
+            "proof": made["proof"], "public_key": made["public_key"],
+        }  # fmt: skip
+        stream = f"account/{who.actor.account}"
+        event = who.actor.event("key.registered", stream, body, home.clock())
+        found.append(kind_of(home.web.post("/v1/events", home.web.signed(event, who.actor))))
+    assert found == ["200", "conflict"]
+
+
 def _revoke(home: Home, pat: Actor, key: str) -> None:
     person = pat.in_role("person")
     body = {"account": pat.account, "key": key}
@@ -274,14 +299,12 @@ def _revoke(home: Home, pat: Actor, key: str) -> None:
 
 
 def test_a_key_of_ones_own_takes_its_place(home: Home) -> None:
-    """After a step-up; the kept one is revoked and destroyed, and what it signed stays good."""
+    """By a code; the kept one is revoked and destroyed, and what it signed stays good."""
     ada = home.with_chart()
-    assert kind_of(ada.act("POST", f"{KEPT}/replacement", ada.own_key())) == "step_up"
-    ada.steps_up()
-    wrong = ada.own_key() | {"proof": b64encode(bytes(64))}
+    wrong = ada.own_key() | {"proof": b64encode(bytes(64)), "recovery": ada.recovery[-1]}
     assert kind_of(ada.act("POST", f"{KEPT}/replacement", wrong)) == "key"
     assert kind_of(ada.lists()) == "200"
-    good(ada.act("POST", f"{KEPT}/replacement", ada.own_key()))
+    good(ada.act("POST", f"{KEPT}/replacement", ada.own_key() | ada.shows()))
     assert [(one["custody"], one["active"], one["kept"]) for one in ada.shown()] == [
         ("device", True, False), ("service", False, False),
     ]  # fmt: skip
@@ -296,19 +319,20 @@ def test_a_key_of_ones_own_takes_its_place(home: Home) -> None:
 
 
 def test_it_is_rotated_and_revoked(home: Home) -> None:
-    """Each after a step-up; without any key left there is only a recovery, which waits, and is told."""
+    """Each by a code; without any key left there is only a recovery, which waits, and is told."""
     ada = home.with_chart()
     first = ada.shown()[0]["key"]
-    assert kind_of(ada.act("POST", f"{KEPT}/rotation")) == "step_up"
-    ada.steps_up()
-    second = good(ada.act("POST", f"{KEPT}/rotation"))["key"]
+    second = good(ada.act("POST", f"{KEPT}/rotation", ada.shows()))["key"]
     assert [(one["key"], one["active"]) for one in ada.shown()] == [(second, True), (first, False)]
     kept_now = home.fixture.ledger.credentials.kept_keys.of(ada.actor.account)
     assert [one.key for one in kept_now] == [second]
     assert kind_of(ada.lists()) == "200"
-    good(ada.act("DELETE", KEPT))
+    good(ada.act("DELETE", KEPT, ada.shows()))
     assert kind_of(ada.lists()) == "forbidden"
     assert kind_of(ada.act("POST", KEPT, {})) == "forbidden"
+    home.clock.ahead += kept.SETTLED_MS
+    ada.signs_in("patient")
+    ada.steps_up()
     made = good(ada.act("POST", KEPT, {"recovery": True}))
     row = home.fixture.ledger.row(Key, made["key"])
     assert (
@@ -328,11 +352,162 @@ def test_a_recovery_takes_a_step_up(home: Home) -> None:
     ada = home.alone()
     assert kind_of(ada.act("POST", KEPT, {"recovery": True})) == "conflict"
     good(ada.act("POST", KEPT, {}))
-    ada.steps_up()
-    good(ada.act("DELETE", KEPT))
-    home.next_code()
-    ada.signs_in("person")
+    good(ada.act("DELETE", KEPT, ada.shows()))
     assert kind_of(ada.act("POST", KEPT, {"recovery": True})) == "step_up"
+
+
+def test_a_recovery_waits_for_what_was_changed(home: Home) -> None:
+    """Whoever has just set up codes, or given an address, isn't given a key a day later: its owner is to hear of it first."""
+    ada = home.alone()
+    good(ada.act("POST", KEPT, {}))
+    good(ada.act("DELETE", KEPT, ada.shows()))
+    ada.steps_up()
+    assert kind_of(ada.act("POST", KEPT, {"recovery": True})) == "conflict"
+    home.clock.ahead += kept.SETTLED_MS
+    ada.signs_in("person")
+    ada.steps_up()
+    give(home.fixture, ada.actor.account, "ada@kept.example")
+    assert kind_of(ada.act("POST", KEPT, {"recovery": True})) == "conflict"
+    home.clock.ahead += kept.SETTLED_MS
+    ada.signs_in("person")
+    ada.steps_up()
+    good(ada.act("POST", KEPT, {"recovery": True}))
+
+
+def test_who_has_a_key_recovers_none(home: Home) -> None:
+    """That key can sign for another one."""
+    who = Account(home.web, home.clock, home.fixture.person().actor)
+    who.set_password()
+    who.enrol()
+    home.clock.ahead += kept.SETTLED_MS
+    token = who.token(code=who.code())
+    sent = {"recovery": who.recovery.pop()}
+    token = good(who.send("POST", "/v1/sessions/current/step-up", sent, token))["token"]
+    assert kind_of(who.send("POST", KEPT, {"recovery": True}, token)) == "conflict"
+
+
+def test_without_codes_it_signs_nothing(home: Home) -> None:
+    """They aren't removed while a key is kept; were they gone, a password alone would neither use it nor set up others."""
+    ada, ledger = home.with_chart(), home.fixture.ledger
+    path = "/v1/me/factors/code"
+    removal = {"password": PASSWORD, "recovery": ada.recovery[0]}
+    assert kind_of(ada.act("DELETE", path, removal)) == "conflict"
+    with ledger.database.write() as connection:
+        for table in ("factors", "recovery_codes"):
+            statement = ledger.database.sql(f"DELETE FROM {table} WHERE account = ?")
+            connection.exec_driver_sql(statement, (ada.actor.account,))
+    assert kind_of(ada.lists()) == "second_factor"
+    ada.session = ada.token(role="patient")
+    assert kind_of(ada.lists()) == "second_factor"
+    assert kind_of(ada.seals()) == "forbidden"
+    assert kind_of(ada.act("POST", path)) == "forbidden"
+    sent = ada.own_key() | {"code": "123456"}
+    assert kind_of(ada.act("POST", f"{KEPT}/replacement", sent)) == "second_factor"
+
+
+def test_codes_are_replaced_without_a_gap(home: Home) -> None:
+    """By the password, a code of the new ones and one of those before, which count until then."""
+    ada, path = home.with_chart(), "/v1/me/factors/code"
+    old, recovery = ada.seed, ada.recovery[0]
+    new = good(ada.act("POST", path))["seed"]
+    home.next_code()
+    code = pyotp.TOTP(new).at(home.clock() // 1_000)
+    sent = {"code": code, "password": PASSWORD}
+    for wrong in ({}, {"old_code": code}, {"recovery": "0123-4567-89ab-cdef"}):
+        assert kind_of(ada.act("POST", f"{path}/confirm", sent | wrong)) == "proof"
+    home.clock.ahead += throttles.WAIT_MOST_MS
+    code = pyotp.TOTP(new).at(home.clock() // 1_000)
+    shown = {"code": code, "password": PASSWORD, "old_code": ada.code()}
+    ada.recovery = good(ada.act("POST", f"{path}/confirm", shown))["recovery"]
+    assert len(ada.recovery) == 10
+    assert kind_of(ada.lists()) == "200"
+    home.next_code()
+    assert kind_of(ada.sign_in(code=pyotp.TOTP(old).at(home.clock() // 1_000))) == "not_signed_in"
+    assert kind_of(ada.sign_in(recovery=recovery)) == "not_signed_in"
+    ada.seed = new
+    ada.signs_in("patient")
+    added = [one["body"] for one in good(ada.act("GET", "/v1/me/sign-ins"))]
+    assert {"account": ada.actor.account, "factor": "code", "replaces": True} in added
+
+
+@pytest.mark.parametrize("how", ["rotation", "replacement", "revocation"])
+def test_a_stolen_token_makes_nothing_that_lasts(home: Home, how: str) -> None:
+    """Not even within the minutes after a step-up: each takes a code of its own, and guesses are counted."""
+    ada = home.with_chart()
+    method, path, sent = {
+        "rotation": ("POST", f"{KEPT}/rotation", {}),
+        "replacement": ("POST", f"{KEPT}/replacement", ada.own_key()),
+        "revocation": ("DELETE", KEPT, {}),
+    }[how]
+    ada.steps_up()
+    assert kind_of(ada.act(method, path, sent)) == "proof"
+    for _ in range(throttles.ACCOUNT_FREE + 1):
+        wrong = {"recovery": "0123-4567-89ab-cdef"}
+        assert kind_of(ada.act(method, path, sent | wrong)) == "proof"
+    assert kind_of(ada.act(method, path, sent | ada.shows())) == "throttled"
+    home.clock.ahead += throttles.FIRST_WAIT_MS
+    assert kind_of(ada.act(method, path, sent | {"recovery": ada.recovery[-1]})) == "200"
+    assert kind_of(ada.sign_in(recovery=ada.recovery[-1])) == "not_signed_in"  # it was used up
+
+
+def test_what_is_done_to_it_is_counted(home: Home) -> None:
+    """As changes of factors are: nobody fills the log so."""
+    ada, ledger = home.alone(), home.fixture.ledger
+    with ledger.database.write() as connection:
+        statement = "UPDATE credentials SET acts = ?, acts_since = ? WHERE account = ?"
+        values = (onrecord.ACTS_AN_HOUR - 1, home.clock(), ada.actor.account)
+        connection.exec_driver_sql(ledger.database.sql(statement), values)
+    good(ada.act("POST", KEPT, {}))
+    sent = {"recovery": ada.recovery[-1]}
+    assert kind_of(ada.act("POST", f"{KEPT}/rotation", sent)) == "throttled"
+    assert kind_of(ada.act("DELETE", KEPT, sent)) == "throttled"
+    home.clock.ahead += onrecord.ACTS_MS
+    ada.signs_in("person")
+    good(ada.act("POST", f"{KEPT}/rotation", sent))
+
+
+def test_one_key_is_kept_at_a_time(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two who ask at once one is refused."""
+    ada, made, first = home.alone(), kept._make, list[bool]()
+    good(ada.act("POST", KEPT, {}))
+    good(ada.act("DELETE", KEPT, ada.shows()))
+    home.clock.ahead += kept.SETTLED_MS
+    ada.signs_in("person")
+    ada.steps_up()
+
+    def recovers_twice(*arguments: Any) -> Any:
+        if not first:
+            first.append(True)
+            good(ada.act("POST", KEPT, {"recovery": True}))
+        return made(*arguments)
+
+    monkeypatch.setattr(kept, "_make", recovers_twice)
+    assert kind_of(ada.act("POST", KEPT, {"recovery": True})) == "conflict"
+    assert [one["active"] for one in ada.shown()] == [True, False]
+
+
+def test_a_key_that_is_called_kept_is_none(home: Home) -> None:
+    """Who holds it signs in with no challenge, registers no such key, and its revocation ends sessions."""
+    pat = home.fixture.person().actor.in_role("person")
+    who = Account(home.web, home.clock, pat)
+    who.set_password()
+    key = new_key()
+    disguised = Actor(pat.origin, pat.account, "person", "", key)
+    body = {
+        "account": pat.account, "algorithm": "ed25519", "custody": "service", "key": key.id,
+        "proof": possession(signer_of(disguised), pat.origin, pat.account), "public_key": b64encode(key.public),
+    }  # fmt: skip
+    event = pat.event("key.registered", f"account/{pat.account}", body, home.clock())
+    signed = home.web.signed(event, pat)
+    assert kind_of(home.web.post("/v1/events", signed)) == "key"
+    ledger = home.fixture.ledger
+    sent, name, value, _ = sent_event(signed)
+    proposal = ledger.signatures.check(sent, name, value)
+    assert isinstance(ledger.append([proposal])[0], Appended)  # as it might stand from before
+    assert kind_of(home.web.sign_in(disguised)) == "not_signed_in"
+    token = who.token()
+    _revoke(home, pat, key.id)
+    assert kind_of(who.me(token)) == "not_signed_in"
 
 
 def test_the_first_key_of_others_is_not_the_services(home: Home) -> None:

@@ -668,12 +668,16 @@ ACTS: dict[str, Act] = {
         "/v1/sessions", {"passkey": _ANSWER, "role": "person"}
     ),
     "POST /v1/me/keys/kept": _with_factors("POST", "/v1/me/keys/kept", lambda who: {}),
-    "POST /v1/me/keys/kept/rotation": _plain("POST", "/v1/me/keys/kept/rotation"),
+    "POST /v1/me/keys/kept/rotation": _sent(
+        "/v1/me/keys/kept/rotation", lambda server, name: {"code": "123456"}
+    ),
     "POST /v1/me/keys/kept/replacement": _sent(
         "/v1/me/keys/kept/replacement",
         lambda server, name: {"proof": b64encode(bytes(64)), "public_key": b64encode(bytes(32))},
     ),
-    "DELETE /v1/me/keys/kept": _plain("DELETE", "/v1/me/keys/kept"),
+    "DELETE /v1/me/keys/kept": lambda server, name: server.asks(
+        name, "DELETE", "/v1/me/keys/kept", json={"code": "123456"}
+    ),
     "DELETE /v1/me/sessions/{session}": _plain("DELETE", f"/v1/me/sessions/{SESSION_ID}"),
     "DELETE /v1/sessions": _sign_out,
     "PUT /v1/me/contact": lambda server, name: server.asks(

@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from api.app.settings import Settings
+from identity import passkeys
 from tests.support.chromium import Browser, chromium
 from tests.support.ledger_fixture import LedgerFixture
 from tests.support.server import Web, bearer, good, in_process, kind_of
@@ -41,6 +42,12 @@ class Home:
         options = good(self.who.send("POST", f"{PASSKEYS}/challenge"))
         made = self.browser.run(CREATE, options=options | bent)
         return self.who.send("POST", PASSKEYS, {"credential": made})
+
+    def registers_in(self, token: str, **shown: str) -> httpx2.Response:
+        """The same in a session by password."""
+        options = good(self.who.send("POST", f"{PASSKEYS}/challenge", token=token))
+        made = self.browser.run(CREATE, options=options)
+        return self.who.send("POST", PASSKEYS, {"credential": made, **shown}, token)
 
     def answers(self, **bent: Any) -> dict[str, Any]:
         """What the browser answers to a fresh challenge."""
@@ -160,11 +167,50 @@ def test_a_counter_that_goes_back_is_refused_and_told(home: Home) -> None:
     assert home.shown()[0]["regressed"]
 
 
-def test_one_is_registered_after_a_step_up(home: Home) -> None:
-    """Or in a session by key; and never for an account without codes to step up by."""
+def test_one_is_registered_by_a_fresh_code(home: Home) -> None:
+    """Or in a session by key; no step-up before stands in for it, and there is none for an account without codes."""
     home.clock.ahead += STEP_MS
     token = home.who.token(code=home.who.code())
-    assert kind_of(home.who.send("POST", f"{PASSKEYS}/challenge", token=token)) == "step_up"
+    sent = {"recovery": home.who.recovery.pop()}
+    token = good(home.who.send("POST", "/v1/sessions/current/step-up", sent, token))["token"]
+    assert kind_of(home.registers_in(token)) == "proof"
+    assert kind_of(home.registers_in(token, recovery=sent["recovery"])) == "proof"
+    assert home.shown() == []
+    good(home.registers_in(token, recovery=home.who.recovery.pop()))
     other = Account(home.web, home.clock, home.fixture.person().actor)
     other.set_password()
     assert kind_of(other.send("POST", f"{PASSKEYS}/challenge")) == "second_factor"
+
+
+def test_one_that_is_removed_meanwhile_signs_nobody_in(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its answer and the session: the removal comes first."""
+    name, proved = good(home.registers())["passkey"], passkeys._proved
+
+    def removes(*arguments: Any) -> Any:
+        found = proved(*arguments)
+        assert home.who.send("DELETE", f"{PASSKEYS}/{name}").status_code == 204
+        return found
+
+    answer = home.answers()
+    monkeypatch.setattr(passkeys, "_proved", removes)
+    assert kind_of(home.signs_in(answer)) == "not_signed_in"
+
+
+def test_one_that_a_revocation_took_signs_nobody_in(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That changes no factor's version, so the row is looked at once more."""
+    good(home.registers())
+    proved, ledger = passkeys._proved, home.fixture.ledger
+
+    def takes(*arguments: Any) -> Any:
+        found = proved(*arguments)
+        with ledger.database.write() as connection:
+            connection.exec_driver_sql("DELETE FROM passkeys")
+        return found
+
+    answer = home.answers()
+    monkeypatch.setattr(passkeys, "_proved", takes)
+    assert kind_of(home.signs_in(answer)) == "not_signed_in"

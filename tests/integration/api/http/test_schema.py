@@ -99,11 +99,14 @@ OPERATIONS = [
     for method, operation in item.items()
 ]
 
-BODILESS = ("/v1/me/factors/code", "/v1/sessions/challenge", "/v1/sessions/current/renewal")
+BODILESS = (
+    "/v1/me/factors/code", "/v1/me/passkeys/challenge", "/v1/sessions/challenge", "/v1/sessions/current/renewal",
+    "/v1/sessions/passkey",
+)  # fmt: skip
 """Where nothing is sent."""
 
 
-WITHOUT_BODY = {"/v1/me/factors/code", "/v1/sessions/challenge", "/v1/sessions/current/renewal"}
+WITHOUT_BODY = set(BODILESS)
 """What is posted with nothing in it."""
 
 
@@ -137,7 +140,17 @@ def test_every_operation_has_its_examples(
 
 def test_what_the_document_shows_as_examples_is_taken_as_its_form(server: ServerFixture) -> None:
     """Each example is of the right form: refused only for who signs, what is there, and when."""
-    fine = {"claim", "conflict", "forbidden", "key", "not_found", "not_signed_in", "proof", "quota"}
+    fine = {
+        "claim",
+        "conflict",
+        "forbidden",
+        "key",
+        "not_found",
+        "not_signed_in",
+        "proof",
+        "quota",
+        "second_factor",
+    }
     web, system = server.web, server.people.fixture.north.system
     for method, path, operation in OPERATIONS:
         for kind, content in operation.get("requestBody", {}).get("content", {}).items():
