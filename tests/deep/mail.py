@@ -96,18 +96,16 @@ def send_once(
 
 @dataclass
 class Post:
-    """A mail server, and which messages were put in since it runs."""
+    """A mail server, which messages were put in since it runs, and what arrived of them."""
 
     server: MailServer
     known: set[str] = field(default_factory=set)
-    since: int = 0
-    """How many it had taken before."""
     twice: set[str] = field(default_factory=set)
     """Messages that came more than once."""
-
-    def __post_init__(self) -> None:
-        """From now on."""
-        self.since = len(self.server.taken)
+    _looked_at: int = 0
+    """So many of what the server took were counted."""
+    _arrived: Counter[str] = field(default_factory=Counter)
+    _contents: dict[str, bytes] = field(default_factory=dict)
 
     @property
     def way(self) -> tuple[int, str]:
@@ -120,46 +118,46 @@ class Post:
         Gives how many messages were under way: tried, and not marked as sent.
         """
         rows = _rows(ledger)
-        self._arrived(rows, drained=False)
+        self._check(rows, drained=False)
         self._drain(ledger)
-        self._arrived(_rows(ledger), drained=True)
+        self._check(_rows(ledger), drained=True)
         return sum(bool(row.tries) and not row.outcome for row in rows)
 
     def _drain(self, ledger: Ledger) -> None:
-        sender, deadline = (
-            MailSender(ledger, to_server(*self.way)),
-            time.monotonic() + DRAINED_SECONDS,
-        )
+        sender = MailSender(ledger, to_server(*self.way))
+        deadline = time.monotonic() + DRAINED_SECONDS
         while ledger.outbox.waiting()[0]:
             done = sender.round(now=True)
             if done is not None and (done.problem or done.later or done.refused or done.given_up):
                 raise Wrong(f"a round without a fault came to {done}")
             if time.monotonic() > deadline:
-                raise Wrong(
-                    f"messages wait for {DRAINED_SECONDS:.0f} s; the last round came to {done}"
-                )
+                raise Wrong(f"messages wait for {DRAINED_SECONDS:.0f} s; the last round: {done}")
 
-    def _arrived(self, rows: list[Row], drained: bool) -> None:
-        arrived, contents = Counter[str](), dict[str, bytes]()
-        for _, content in self.server.taken[self.since :]:
-            id_ = _id(content)
-            arrived[id_] += 1
-            if contents.setdefault(id_, content) != content:
-                raise Wrong(f"two messages are {id_}")
-        fresh = {row.id: row for row in rows}
-        self.known |= fresh.keys()
-        if strange := arrived.keys() - self.known:
+    def _check(self, rows: list[Row], drained: bool) -> None:
+        self._count()
+        self.known |= {row.id for row in rows}
+        if strange := self._arrived.keys() - self.known:
             raise Wrong(f"messages arrived that nothing brought about: {strange}")
-        for id_, row in fresh.items():
-            if row.outcome == SENT and not arrived[id_]:
-                raise Lost(f"{id_} ({row.kind}) is marked as sent and didn't arrive")
+        for row in rows:
+            times = self._arrived[row.id]
+            if row.outcome == SENT and not times:
+                raise Lost(f"{row.id} ({row.kind}) is marked as sent and didn't arrive")
             if drained and row.outcome != SENT:
-                raise Lost(f"{id_} ({row.kind}) ended as {row.outcome or 'waiting'}")
-            if arrived[id_] > row.tries:
-                raise Wrong(
-                    f"{id_} arrived {arrived[id_]} times, and {row.tries} tries are counted"
-                )
-        self.twice |= {id_ for id_ in fresh if arrived[id_] > 1}
+                raise Lost(f"{row.id} ({row.kind}) ended as {row.outcome or 'waiting'}")
+            if times > row.tries:
+                raise Wrong(f"{row.id} arrived {times} times, and {row.tries} tries are counted")
+            if times > 1:
+                self.twice.add(row.id)
+
+    def _count(self) -> None:
+        """Look at what has arrived since; what has the same Message-ID is the same message, byte for byte."""
+        fresh = self.server.taken[self._looked_at :]
+        self._looked_at += len(fresh)
+        for _, content in fresh:
+            id_ = _id(content)
+            self._arrived[id_] += 1
+            if self._contents.setdefault(id_, content) != content:
+                raise Wrong(f"two messages are {id_}")
 
 
 def _rows(ledger: Ledger) -> list[Row]:

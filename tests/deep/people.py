@@ -201,13 +201,15 @@ def run(part: Part) -> list[Tally]:
             ]
         if part.engine == "sqlite" and _may_trace():
             sign_ins, mails = _cases(part)
-            tallies += [
-                _broken(part, "faults at system calls of a sign-in", sign_ins, sign_in_case),
-                _broken(part, "faults at system calls of the sender", mails, mail_case),
-            ]
-        tallies[-1].notes.append(
-            f"{part.engine}: {len(post.twice)} of {len(post.known)} messages came twice"
-        )
+            if sign_ins:
+                name = "faults at system calls of a sign-in"
+                tallies.append(_broken(part, name, sign_ins, sign_in_case))
+            if mails:
+                name = "faults at system calls of the sender"
+                tallies.append(_broken(part, name, mails, mail_case))
+        for tally in tallies[-1:]:
+            many = f"{len(post.twice)} of {len(post.known)}"
+            tally.notes.append(f"{part.engine}: {many} messages came twice")
         return tallies
 
 
