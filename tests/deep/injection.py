@@ -195,8 +195,8 @@ def whole(trial: Trial) -> None:
 
 
 def quiet() -> None:
-    """The tracebacks that SQLAlchemy and psycopg log of what they raise as well are not printed."""
-    for library in ("sqlalchemy", "psycopg"):
+    """The tracebacks that SQLAlchemy and psycopg log of what they raise as well are not printed, nor aiosmtpd's warnings."""
+    for library in ("sqlalchemy", "psycopg", "mail.log"):
         logging.getLogger(library).addHandler(logging.NullHandler())
 
 

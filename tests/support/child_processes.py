@@ -15,7 +15,7 @@ CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
     [
         "api.cli", "tests.support.workers", "tests.deep.journey", "tests.deep.scarce", "tests.deep.failover", "tests.deep.keeper",
-        "tests.deep.rotation", "tests.deep.s3", "tests.deep.witnesses", "tests.deep.warm",
+        "tests.deep.rotation", "tests.deep.s3", "tests.deep.sign_ins", "tests.deep.mail", "tests.deep.witnesses", "tests.deep.warm",
     ]
 )  # fmt: skip
 STREAMS = ("in", "out", "err")

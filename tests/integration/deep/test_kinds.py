@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 
 from ledger.witnesses import WitnessPolicy
-from tests.deep import injection, rotation, s3, witnesses
+from tests.deep import injection, people, rotation, s3, tracing, witnesses
 from tests.deep import keeper as keeper_kind
 from tests.deep.injection import Part, Tally, Trial
+from tests.deep.mail import Post
+from tests.deep.people_mutants import MAIL_MUTANTS, SIGN_IN_MUTANTS
 from tests.deep.tracing import Fault, StraceMissing, find_strace
 from tests.deep.witness import Lost, Wrong
+from tests.support.mail_server import mail_serving
 from tests.support.postgres import Cluster
 from tests.support.versitygw import GatewayMissing, built
 
@@ -109,6 +112,52 @@ def test_cosignatures_that_dont_fit_are_found(tmp_path: Path) -> None:
             witnesses.check_cosigned(trial, policy, [5])
         assert store.cosigned_now() is None
         trial.fixture.close()
+
+
+# Signing in, and mail.
+
+
+def test_sign_ins_and_mail_that_are_killed(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under load and, on SQLite, at system calls."""
+    monkeypatch.setattr(people, "SIGN_IN_FAULTS_A_RUN", 2)
+    monkeypatch.setattr(people, "MAIL_FAULTS_A_RUN", 2)
+    assert_good(people.run(Part("people", engine, SEED, 0, 1)))
+
+
+@SQLITE
+@pytest.mark.parametrize("name", SIGN_IN_MUTANTS)
+def test_a_sign_in_with_a_bug_is_found(name: str, traced: None) -> None:
+    """Killed at each call of what it writes as a second step, from the last on."""
+    thread = "log" if name.startswith("the entry") else "main"
+    with pytest.raises(Wrong, match=r"kept are|counts twice"):
+        _kill_sign_ins(thread, name)
+
+
+def _kill_sign_ins(thread: str, name: str) -> None:
+    with people.begin("sqlite") as trial:
+        lines = people.broken_sign_in(trial, thread, tracing.counting(), name).trace.splitlines()
+    kills = [fault for fault in tracing.faults(thread, lines) if fault.kind == "SIGKILL"]
+    writes = [fault for fault in kills if fault.call in ("pwrite64", "fdatasync")]
+    for fault in writes[::-1][:FOUND]:
+        with people.begin("sqlite") as trial:
+            people.broken_sign_in(trial, fault.thread, fault.options(), name)
+
+
+@SQLITE
+@pytest.mark.parametrize("name", MAIL_MUTANTS)
+def test_a_sender_with_a_bug_is_found(name: str, tmp_path: Path) -> None:
+    signs = r"and didn't arrive|nothing brought about|tries are counted"
+    with (
+        mail_serving(tmp_path / "smtp") as server,
+        pytest.raises((Lost, Wrong), match=signs),
+    ):
+        _kill_senders(Post(server), name)
+
+
+def _kill_senders(post: Post, name: str) -> None:
+    for number in range(FOUND):
+        with people.begin("sqlite") as trial:
+            people.sender_killed(trial, post, random.Random(number), name)
 
 
 # Rotation.
