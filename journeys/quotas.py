@@ -39,6 +39,9 @@ class Quota(NamedTuple):
 ALONE_EVENTS = (Quota(ALONE_EVENTS_AN_HOUR, HOUR_MS), Quota(ALONE_EVENTS_A_DAY, DAY_MS))
 ALONE_BYTES = Quota(ALONE_BYTES_A_DAY, DAY_MS)
 _UPLOADED = "alone bytes"
+CHARTS_KNOWN = 100_000
+"""Charts that a process remembers hospitals to have registered, which stays so: their patients' events are asked about once."""
+_OF_HOSPITALS = set[str]()
 PERSON_EVENTS = (Quota(PERSON_EVENTS_AN_HOUR, HOUR_MS), Quota(PERSON_EVENTS_A_DAY, DAY_MS))
 
 
@@ -68,7 +71,9 @@ def take(
 def is_limited(proposal: Proposal) -> bool:
     """Whether an event is to be asked about here."""
     event = proposal.event
-    return event.role in ("patient", "person") or event.type.name == "key.registered"
+    if event.role == "patient" and event.subject not in _OF_HOSPITALS:
+        return True
+    return event.role == "person" or event.type.name == "key.registered"
 
 
 def check_persons(ledger: Ledger, proposals: Sequence[Proposal]) -> None:
@@ -94,12 +99,24 @@ def check_alone(ledger: Ledger, proposals: Sequence[Proposal]) -> None:
     """
     charts = Counter[str]()
     for one in (one for one in proposals if one.event.role == "patient"):
-        chart, key = one.event.subject, ledger.row(Key, one.sig.key)
+        chart = one.event.subject
         row = ledger.row(Patient, chart) if chart else None
-        if row is not None and not row.hospital and key is not None and row.is_of(key.account):
+        if row is None:
+            continue
+        if row.hospital:
+            _remember(chart)
+            continue
+        key = ledger.row(Key, one.sig.key)
+        if key is not None and row.is_of(key.account):
             charts[chart] += 1
     for chart, count in charts.items():
         take(ledger, "alone events", chart, count, ALONE_EVENTS, "events on a chart of one's own")
+
+
+def _remember(chart: str) -> None:
+    if len(_OF_HOSPITALS) >= CHARTS_KNOWN:
+        _OF_HOSPITALS.clear()
+    _OF_HOSPITALS.add(chart)
 
 
 def room_for_upload(ledger: Ledger, caller: Caller, patient: str) -> int | None:
