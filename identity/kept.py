@@ -46,9 +46,9 @@ SIGNING_KEY = "signing key"
 WAITING_MS = DAY_MS
 """How long a kept key waits for the entry that registers it."""
 WAITING_MOST = 5
+"""Most kept keys of one account that wait for it."""
 SETTLED_MS = DAY_MS
 """How long codes and the e-mail address must have been the same before a key is recovered by them: their owner hears of it."""
-"""Most kept keys of one account that wait for it."""
 _ONE = "the service keeps a key of the account already; it can be rotated"
 _MEANWHILE = "a factor of the account was changed meanwhile; look, and try again"
 _USED = "the code or the recovery code was used already"
