@@ -20,7 +20,6 @@ from identity.errors import (
     FactorConflict,
     KeyNeeded,
     NotSignedIn,
-    SecondFactorNeeded,
     StepUpNeeded,
     WrongProof,
 )
@@ -28,7 +27,7 @@ from identity.factors import recovery_act, shown_anew, still
 from identity.onrecord import Change, counted
 from identity.proving import Proof, Proved
 from identity.sessions import SERVICE
-from identity.strength import check_key
+from identity.strength import check_known_by_two
 from ledger.directory import Account, Key
 from ledger.errors import Refused
 from ledger.event import Event
@@ -101,7 +100,7 @@ def keep_key(ledger: Ledger, caller: Caller, recovery: bool = False) -> MadeKey:
     Raises SecondFactorNeeded, StepUpNeeded, FactorConflict, KeyNeeded, Refused, Throttled.
     """
     account = caller.account
-    known = _check_second(ledger, caller)
+    known = check_known_by_two(ledger, caller)
     onrecord.check_takes(ledger)
     if _kept(ledger, account) is not None:
         raise FactorConflict(_ONE)
@@ -181,7 +180,7 @@ def sign_for(ledger: Ledger, caller: Caller, event: Event, expect: int | None) -
     if not event.type.gated and caller.session.assurance < 3:
         raise StepUpNeeded(_STEP_UP)
     key = _opened(ledger, caller)
-    _check_two(ledger, caller)
+    check_known_by_two(ledger, caller)
     sign_ins = ledger.row(SignIns, caller.account)
     found = None if sign_ins is None else sign_ins.of(caller.session.id)
     if found is None:
@@ -215,25 +214,6 @@ def _kept(ledger: Ledger, account: str) -> tuple[KeptKey, Key] | None:
         if row is not None and row.active and row.account == account and row.custody == SERVICE:
             return one, row
     return None
-
-
-def _check_second(ledger: Ledger, caller: Caller) -> Kept:
-    """Whoever signs in is known by two factors, now and later; a key that asks is one that counts."""
-    if caller.session is None:
-        check_key(ledger, caller)
-    return _check_two(ledger, caller)
-
-
-def _check_two(ledger: Ledger, caller: Caller) -> Kept:
-    """The account has codes, and a session by password is one by two factors: else a password alone would sign."""
-    kept = ledger.credentials.of(caller.account)
-    if kept is None or not kept.confirmed:
-        raise SecondFactorNeeded(
-            "a key is kept for an account with a password and a second factor; set those up first"
-        )
-    if caller.session is not None and caller.session.assurance < 2:
-        raise SecondFactorNeeded("sign in with the second factor, got a session by password alone")
-    return kept
 
 
 def _check_recovery(ledger: Ledger, caller: Caller, known: Kept, had: bool, own: bool) -> None:
@@ -274,7 +254,7 @@ def _sure_of(
         raise KeyNeeded(
             "a kept key is used in a session by password; with your own key, sign `key.revoked`"
         )
-    _check_two(ledger, caller)
+    check_known_by_two(ledger, caller)
     onrecord.check_takes(ledger)
     key = _opened(ledger, caller)
     return key, shown_anew(ledger, caller, shown, address)

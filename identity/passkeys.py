@@ -11,7 +11,7 @@ from typing import Any
 
 from identity import onrecord
 from identity.actors import Caller
-from identity.errors import FactorConflict, NotSignedIn, SecondFactorNeeded, WrongProof
+from identity.errors import FactorConflict, NotSignedIn, WrongProof
 from identity.factors import added_by, change_factor, shown_anew
 from identity.onrecord import Change
 from identity.own import OwnPasskey, passkeys_of
@@ -19,7 +19,7 @@ from identity.proving import Proof, Proved
 from identity.sessions import CHALLENGE_BYTES, Session
 from identity.signing_in import SignIn, check_wanted_role, open_session
 from identity.sites import Site
-from identity.strength import check_key, check_strong
+from identity.strength import check_known_by_two, check_strong
 from storage.ledger import Ledger
 from storage.sql.credentials import Kept
 from storage.sql.passkeys import Passkey
@@ -43,7 +43,8 @@ def registration_options(ledger: Ledger, caller: Caller, site: Site) -> dict[str
         UserVerificationRequirement,
     )
 
-    _check_two(ledger, caller)
+    check_known_by_two(ledger, caller)
+    onrecord.check_takes(ledger)
     challenge, now = os.urandom(CHALLENGE_BYTES), ledger.clock()
     options = generate_registration_options(
         rp_id=site.host,
@@ -76,7 +77,8 @@ def register_passkey(
     from webauthn import verify_registration_response
     from webauthn.helpers.exceptions import WebAuthnException
 
-    kept = _check_two(ledger, caller)
+    kept = check_known_by_two(ledger, caller)
+    onrecord.check_takes(ledger)
     challenge = _challenge(answer)
     proved = Proved(kept, "")
     if caller.key is None:
@@ -202,18 +204,3 @@ def _challenge(answer: dict[str, Any]) -> bytes:
         return base64url_to_bytes(said["challenge"])
     except (ValueError, KeyError, TypeError) as error:
         raise WrongProof(WRONG) from error
-
-
-def _check_two(ledger: Ledger, caller: Caller) -> Kept:
-    """In a session by a key that counts, or by two factors, of an account that has codes."""
-    if caller.session is None:
-        check_key(ledger, caller)
-    kept = ledger.credentials.of(caller.account)
-    if kept is None or not kept.confirmed:
-        raise SecondFactorNeeded(
-            "set up a password and one-time codes first; a passkey comes beside them"
-        )
-    if caller.session is not None and caller.session.assurance < 2:
-        raise SecondFactorNeeded("sign in with the second factor, got a session by password alone")
-    onrecord.check_takes(ledger)
-    return kept

@@ -6,6 +6,7 @@ from identity.sessions import SERVICE
 from ledger.directory import Key
 from ledger.signers import key_counts
 from storage.ledger import Ledger
+from storage.sql.credentials import Kept
 
 STRONG = 3
 """The assurance of a session by password for some minutes after a step-up."""
@@ -41,3 +42,19 @@ def check_two_factors(caller: Caller, what: str) -> None:
         raise SecondFactorNeeded(
             f"{what} needs a session by key, or by password with a second factor"
         )
+
+
+def check_known_by_two(ledger: Ledger, caller: Caller) -> Kept:
+    """What is kept of an account with a second factor, in a session by a key that counts or by both factors.
+
+    Else a password alone would sign, or add another way in. Raises SecondFactorNeeded, KeyNeeded.
+    """
+    if caller.session is None:
+        check_key(ledger, caller)
+    kept = ledger.credentials.of(caller.account)
+    if kept is None or not kept.confirmed:
+        raise SecondFactorNeeded(
+            "this is for an account with a second factor: set up a password and one-time codes first"
+        )
+    check_two_factors(caller, "this")
+    return kept
