@@ -6,11 +6,15 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from datetime import UTC, datetime, timezone
+from functools import cache, partial
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
+from consent.patterns import Pattern, Patterns
 from consent.released import Compared, Comparison
 from consent.replay import Replay, Wrong
+from consent.report import check_report, write_report
 from consent.rules import named
 from crypto.texts import counted
 from ledger.auditor import check_witnesses, given_keys, older_checkpoint, unproven_checkpoint
@@ -29,6 +33,8 @@ from ledger.verifier import read_checkpoint
 
 WRONG_SHOWN = 100
 """Most wrong decisions, and most wrong releases, named in a report; all are counted."""
+PATTERNS_SHOWN = 100
+"""Most patterns named in a report; all are counted."""
 NOT_COMPARED = (
     "this export holds no log of the key keeper's releases: readings were not compared with them",
 )
@@ -58,6 +64,8 @@ class Audit:
     """How the key keeper's releases fit the readings; None where the export holds none."""
     alarms: tuple[Raised, ...] = ()
     """What the key keeper found, as the log says; a wrong decision that stands in the log is in `wrong` as well."""
+    patterns: tuple[Pattern, ...] = ()
+    """What the rules permit and somebody should be asked about."""
 
     @property
     def good(self) -> bool:
@@ -78,6 +86,8 @@ class Audit:
             *(f"RESTORED: {said}" for said in self.restored),
             *(f"ALARM: {said}" for said in self.alarms),
             *(f"WARNING: {words}" for words in self.warnings),
+            *(f"LOOK INTO: {pattern}" for pattern in self.patterns[:PATTERNS_SHOWN]),
+            *_left_out(len(self.patterns)),
             *(f"WRONG: {wrong}" for wrong in self.wrong[:WRONG_SHOWN]),
         ]
         released = self.releases.wrong if self.releases else ()
@@ -93,6 +103,13 @@ class Audit:
         if not self.proven:
             return [*out, "consistent, origin unproven: give the log's keys with --vkey"]
         return [*out, "good: every decision is the one that the rules give"]
+
+
+def _left_out(patterns: int) -> list[str]:
+    more = patterns - PATTERNS_SHOWN
+    return (
+        [f"LOOK INTO: {counted(more, 'more pattern')}, in the report as JSON"] if more > 0 else []
+    )
 
 
 def _kept(count: int) -> list[str]:
@@ -134,7 +151,7 @@ def audit_export(
             f"the older export has {counted(older.size, 'entry')}, this one {checkpoint.size}"
         )
     replay, restored, alarms, raw = Replay(), list[Restored](), list[Raised](), b""
-    comparison = Comparison()
+    comparison, patterns = Comparison(), Patterns(_local)
     follower = Follower("the audit", partial(_bundle, directory))
     collecting = gc.isenabled()
     gc.disable()  # nothing made here refers to itself, and millions are made
@@ -143,9 +160,10 @@ def audit_export(
         released = _releases(directory, checkpoint.origin, releases, since, comparison)
         for bundle in follower.bundles(checkpoint.size):
             for raw in bundle:
-                take = replay.take if replay.entries >= older.size else replay.skip
-                if (entry := take(raw)) is not None:
+                anew = replay.entries >= older.size
+                if (entry := replay.take(raw) if anew else replay.skip(raw)) is not None:
                     comparison.entry(entry)
+                    patterns.take(entry, replay.rows, anew)
                 if said := restored_of(raw):
                     restored.append(said)
                 if alarm := raised_of(raw):
@@ -161,8 +179,22 @@ def audit_export(
         checkpoint.origin, vkeys is not None, checkpoint.size, older.size, replay.decisions,
         replay.by_rule, replay.in_sessions, tuple(replay.wrong), seconds, tuple(restored), tuple(warnings),
         None if released is None else comparison.finish(released, now),
-        tuple(alarms),
+        tuple(alarms), patterns.found(),
     )  # fmt: skip
+
+
+def _local(time: int, zone: str) -> tuple[str, int]:
+    """The day and the hour of an instant (Unix ms) in a time zone; in UTC where this machine doesn't know it."""
+    there = datetime.fromtimestamp(time / 1000, UTC).astimezone(_zone(zone))
+    return f"{there:%Y-%m-%d}", there.hour
+
+
+@cache
+def _zone(name: str) -> ZoneInfo | timezone:
+    try:
+        return ZoneInfo(name)
+    except (LookupError, OSError, ValueError):  # an older log may name one that there isn't
+        return UTC
 
 
 def _releases(
@@ -215,15 +247,21 @@ def main(arguments: Sequence[str]) -> int:
     audit.add_argument("--policy", type=Path, help="the witness policy, from elsewhere")
     audit.add_argument("--releases-vkey", type=Path, help="the key keeper's, from elsewhere")
     audit.add_argument("--now", type=moment, help="the time to judge by, as 2026-11-20T07:24:00Z")
+    audit.add_argument(
+        "--report", type=Path, help="write the findings as a page (.html) or as .json"
+    )
     options = parser.parse_args(arguments)
     return run_tool(lambda: _audit(options))
 
 
 def _audit(options: argparse.Namespace) -> int:
+    check_report(options.report)
     found = audit_export(
         options.directory, read_vkeys(options.vkey), options.since, read_policy(options.policy),
         options.now, read_vkeys(options.releases_vkey),
     )  # fmt: skip
+    if options.report is not None:
+        write_report(found, options.report)
     tell(found.lines())
     if not found.good:
         return 1

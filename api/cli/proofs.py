@@ -1,5 +1,6 @@
 """`receipt`, `check`, `export`, `log-token`, `verify`, `audit`: proofs, and their checks without trusting the server."""
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,7 @@ from api.cli.app import (
     writing,
 )
 from consent.auditor import audit_export
+from consent.report import check_report, report_json, write_report
 from crypto.texts import counted
 from durable.errors import StorageError
 from durable.files import replace_file
@@ -274,12 +276,19 @@ def audit(
     policy: Policy = None,
     releases_vkey: ReleasesVkey = None,
     now: Now = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", help="Write all findings, too: a page (.html), or .json."),
+    ] = None,
     json_: Json = False,
 ) -> None:
-    """Evaluate every decision of an export again, offline, using only the rules and the log."""
+    """Evaluate every decision of an export again, offline, using only the rules and the log; name what looks like snooping."""
+    check_report(report)
     found = audit_export(
         directory, read_vkeys(vkey), since, read_policy(policy), _moment(now),
         read_vkeys(releases_vkey),
     )  # fmt: skip
-    say(json_, asdict(found) | {"by_rule": dict(found.by_rule)}, *found.lines())
+    if report is not None:
+        write_report(found, report)
+    say(json_, json.loads(report_json(found)), *found.lines())
     raise typer.Exit(WRONG if not found.good else GOOD if found.proven else UNPROVEN)
