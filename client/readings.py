@@ -10,10 +10,11 @@ from identity.actors import Actor
 from journeys.errors import NotThere
 from ledger.errors import ProofError
 from ledger.event import Event
+from ledger.histories import HistoryProof, check_history, proved_history
 from ledger.receipt import Receipt
 from records.charts import Chart
 from records.exporting import ExportedRecord, commitment, listed
-from records.history import History, check_history
+from records.history import History
 from records.opening import OpenedRecord
 
 
@@ -51,16 +52,15 @@ def history(client: LedgerClient, actor: Actor, patient: str, purpose: str) -> H
     return found
 
 
-def prove(client: LedgerClient, actor: Actor, found: History, keys: Sequence[VerifierKey]) -> None:
+def prove(
+    client: LedgerClient, actor: Actor, found: History, keys: Sequence[VerifierKey]
+) -> HistoryProof:
     """Check that a history is all there is: its last entry, which holds the hashes of those before it, is the
-    one that its receipt proves to be in the log of these keys. Raises ProofError or NoteError."""
+    one that its receipt proves to be in the log of these keys. Gives the proof; raises ProofError or NoteError."""
     text, _ = client.receipt(actor, found.entry.link.seq)
     receipt = Receipt.parse(text)
     receipt.verify(keys)
-    if receipt.entry != found.entries[-1]:
-        raise ProofError(
-            f"history: entry {found.entry.link.seq} is not the one that the log's receipt proves"
-        )
+    return proved_history(found.entries, receipt)
 
 
 def export(

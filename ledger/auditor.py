@@ -21,6 +21,7 @@ from ledger.digest import BundleDigest, digest_bundle, registered_keys
 from ledger.entry import Entry
 from ledger.errors import EventError, ProofError, Tampered
 from ledger.files import export_reader, list_files, read_file
+from ledger.histories import HistoryProof, proved_history, read_history
 from ledger.layout import (
     FIXED_FILES,
     KEY_FILES,
@@ -326,6 +327,14 @@ def check_receipt(data: bytes, vkeys: Sequence[str] | None, policy: bytes | None
     if seq != receipt.index:
         raise ProofError(f"receipt: holds entry {seq} as number {receipt.index}")
     return receipt
+
+
+def check_history_proof(
+    data: bytes, vkeys: Sequence[str] | None, policy: bytes | None = None
+) -> HistoryProof:
+    """The proof of a history whose receipt holds as `check_receipt` demands; raises ProofError, NoteError and FormError."""
+    entries, receipt = read_history(data)
+    return proved_history(entries, check_receipt(receipt, vkeys, policy))
 
 
 def check_against(

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from crypto.errors import CryptoError, FormError
 from crypto.texts import printable
-from ledger.auditor import check_against, check_receipt, verify_export
+from ledger.auditor import check_against, check_history_proof, check_receipt, verify_export
 from ledger.errors import EventError, LedgerError
-from ledger.files import export_reader, read_policy, read_receipt, read_vkeys
+from ledger.files import export_reader, read_policy, read_proof, read_receipt, read_vkeys
+from ledger.histories import is_history
 from ledger.registry import registry_hash, registry_json
 from ledger.remarks import parse_now
 
@@ -84,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--now", type=moment, help="the time to judge by, as 2026-11-20T07:24:00Z")
     verify.add_argument("--no-signatures", action="store_true", help="leave events' signatures out")
     verify.set_defaults(run=_verify)
-    check = commands.add_parser("check", help="check a receipt")
+    check = commands.add_parser("check", help="check a receipt, or the proof of a history")
     check.add_argument("receipt", type=Path)
     check.add_argument("--vkey", type=Path, help="the log's verifier keys, from elsewhere")
     check.add_argument("--policy", type=Path, help="the witness policy, from elsewhere")
@@ -109,14 +110,21 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    vkeys, data = read_vkeys(options.vkey), read_receipt(options.receipt)
-    assert data is not None
-    policy = read_policy(options.policy)
-    receipt = check_receipt(data, vkeys, policy)
+    vkeys, data = read_vkeys(options.vkey), read_proof(options.receipt)
+    policy, history = read_policy(options.policy), None
+    if is_history(data):
+        history = check_history_proof(data, vkeys, policy)
+    receipt = history.receipt if history else check_receipt(data, vkeys, policy)
     if options.against is not None:
         check_against(receipt, export_reader(options.against), vkeys, policy)
     proven = options.vkey is not None
-    tell([f"entry {receipt.index} is in the log" if proven else "consistent, origin unproven"])
+    lines = [history.line] if history else []
+    tell(
+        [
+            *lines,
+            f"entry {receipt.index} is in the log" if proven else "consistent, origin unproven",
+        ]
+    )
     return 0 if proven else 3
 
 

@@ -12,6 +12,7 @@ from crypto.texts import plain_text
 from ledger.checkpoint import parse_keys
 from ledger.entry import ENTRY_LIMIT
 from ledger.errors import Tampered
+from ledger.histories import HISTORY_LIMIT, is_history
 from ledger.layout import KEYS_LIMIT, POLICY_LIMIT, Read, size_limit
 from ledger.receipt import PATH_LIMIT, RECEIPT_HEAD
 
@@ -100,6 +101,17 @@ def read_vkeys(path: Path | None) -> list[str] | None:
 def read_policy(path: Path | None) -> bytes | None:
     """The witness policy of a file; None without a file. Raises FormError."""
     return None if path is None else read_text(path, POLICY_LIMIT)
+
+
+def read_proof(path: Path) -> bytes:
+    """A receipt, or the proof of a history, whatever its ends of lines; raises FormError if it is neither."""
+    with path.open("rb") as file:
+        head = file.read(64)
+    if is_history(head):
+        return read_text(path, HISTORY_LIMIT)
+    receipt = read_receipt(path)
+    assert receipt is not None
+    return receipt
 
 
 def read_receipt(path: Path | None) -> bytes | None:

@@ -4,10 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from journeys.names import hospital_names, staff_names
-from ledger.chain import ZERO
 from ledger.entry import Entry, nested_event
-from ledger.errors import ProofError
-from ledger.merkle import leaf_hash
 from ledger.sequencer import Proposal
 from records.opening import SettledReading, settle
 from storage.ledger import Ledger
@@ -91,25 +88,6 @@ def read_history(ledger: Ledger, reading: SettledReading) -> History:
     names = {} if entry.event.role == "auditor" else _names(ledger, acts)
     restored = tuple(one.raw for one in ledger.restorations(entry.link.seq))
     return History(entry, tuple(one.raw for one in stream), names, restored)
-
-
-def check_history(entries: Sequence[bytes]) -> list[Entry]:
-    """The entries, if each holds the hash of the one before, from the stream's first on: none is missing.
-
-    What the last one is must be known from its receipt. Raises ProofError with the place.
-    """
-    before, out = ZERO, list[Entry]()
-    for number, raw in enumerate(entries):
-        entry = Entry.parse(raw)
-        if entry.link.stream_seq != number or entry.link.stream_prev != before:
-            raise ProofError(
-                f"history: entry {entry.link.seq} does not follow number {number - 1} of the stream"
-            )
-        if out and entry.event.stream != out[0].event.stream:
-            raise ProofError(f"history: entry {entry.link.seq} is of {entry.event.stream}")
-        before = leaf_hash(raw)
-        out.append(entry)
-    return out
 
 
 def loss(entry: Entry) -> Loss:

@@ -31,6 +31,7 @@ from identity.actors import Actor
 from journeys.errors import RecordsError
 from ledger.checkpoint import parse_keys
 from ledger.files import read_vkeys
+from ledger.histories import history_text
 from records.charts import Line
 from records.exporting import ExportedRecord
 
@@ -92,6 +93,10 @@ def history_(
     patient: PatientOption = None,
     purpose: Purpose = "PATRQT",
     vkey: Vkey = None,
+    prove: Annotated[
+        Path | None,
+        typer.Option("--prove", help="A new file for the proof that no entry is missing."),
+    ] = None,
     data: Data = None,
     url: Url = None,
     json_: Json = False,
@@ -106,9 +111,19 @@ def history_(
     keys = parse_keys(read_vkeys(known) or ()) if known else None
     with at(data, url, vkey) as client:
         whose = chart_of(client, acting, patient)
-        found = readings.history(client, acting, whose, purpose)
-        if keys is not None:
-            readings.prove(client, acting, found, keys)
+        if prove is None:
+            found = readings.history(client, acting, whose, purpose)
+            if keys is not None:
+                readings.prove(client, acting, found, keys)
+        else:
+            if keys is None:
+                raise RecordsError(
+                    "a proof is checked before it is kept: give the log's keys with --vkey"
+                )
+            with place_for(prove) as draft:  # before the look is signed
+                found = readings.history(client, acting, whose, purpose)
+                proof = readings.prove(client, acting, found, keys)
+                draft.write([history_text(found.entries, proof.receipt.text()).encode()])
     acts, seq, names = found.acts(), found.entry.link.seq, found.names
     fields = {
         "patient": whose,
@@ -133,7 +148,10 @@ def history_(
         if keys
         else "none missing by the keys that the server named at the first contact: give the log's own with --vkey"
     )
-    say(json_, fields, *lines, f"{counted(len(acts), 'act')}, {checked}; this look is entry {seq}")
+    lines.append(f"{counted(len(acts), 'act')}, {checked}; this look is entry {seq}")
+    if prove is not None:
+        lines.append(f"the proof is in {prove}: heartwood check {prove} --vkey KEYS")
+    say(json_, fields, *lines)
 
 
 def chart_of(client: LedgerClient, acting: Actor, patient: str | None) -> str:

@@ -41,9 +41,10 @@ from durable.errors import StorageError
 from durable.files import replace_file
 from journeys.errors import RecordsError
 from keeper.protocol import Keeper
-from ledger.auditor import check_against, check_receipt, verify_export
+from ledger.auditor import check_against, check_history_proof, check_receipt, verify_export
 from ledger.errors import EventError, ProofError
-from ledger.files import export_reader, read_policy, read_receipt, read_vkeys
+from ledger.files import export_reader, read_policy, read_proof, read_receipt, read_vkeys
+from ledger.histories import is_history
 from ledger.receipt import Receipt
 from ledger.remarks import parse_now
 from storage.exports import check_empty, write_export, write_source
@@ -107,7 +108,7 @@ def receipt(
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(help="A receipt.")],
+    file: Annotated[Path, typer.Argument(help="A receipt, or the proof of a history.")],
     vkey: Vkey = None,
     against: Annotated[
         str | None,
@@ -118,12 +119,13 @@ def check(
     policy: Policy = None,
     json_: Json = False,
 ) -> None:
-    """Check a receipt offline: is its entry in the log that signed it, and is it still there?"""
-    vkeys = read_vkeys(vkey)
-    data = read_receipt(file)
-    assert data is not None
-    witnesses = read_policy(policy)
-    found = check_receipt(data, vkeys, witnesses)
+    """Check a receipt offline: is its entry in the log that signed it, and is it still there?
+
+    Of the proof of a history (`heartwood history --prove`): is any entry missing from it?
+    """
+    vkeys, data, witnesses = read_vkeys(vkey), read_proof(file), read_policy(policy)
+    history = check_history_proof(data, vkeys, witnesses) if is_history(data) else None
+    found = history.receipt if history else check_receipt(data, vkeys, witnesses)
     size = _today(found, against, vkeys, witnesses) if against else None
     proven = vkey is not None
     where = "the log" if size is None else f"the log of {counted(size, 'entry')}"
@@ -132,8 +134,12 @@ def check(
         if proven
         else "consistent, origin unproven: give the log's keys with --vkey"
     )
-    fields = {"seq": found.index, "proven": proven} | ({"size": size} if against else {})
-    say(json_, fields, words)
+    fields: dict[str, object] = {"seq": found.index, "proven": proven} | (
+        {"size": size} if against else {}
+    )
+    if history:
+        fields |= {"entries": len(history.entries), "stream": history.entries[-1].event.stream}
+    say(json_, fields, *([history.line] if history else []), words)
     raise typer.Exit(GOOD if proven else UNPROVEN)
 
 

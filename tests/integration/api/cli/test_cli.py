@@ -449,6 +449,28 @@ def test_granted_read_revoked_refused(copied: Founded, tmp_path: Path) -> None:
     assert shell.run("history", "--as", patient).stdout.decode().count("REFUSED") == 2
 
 
+def test_the_proof_of_a_history_is_checked_offline(copied: Founded, tmp_path: Path) -> None:
+    """Beside the data and from a server; whatever is taken out of it afterwards is found by whoever checks."""
+    shell, patient, vkey = copied.shell, copied.keyfile(copied.patient), copied.vkey
+    proof, far = tmp_path / "history.json", tmp_path / "far.json"
+    asked = ("history", "--as", patient, "--prove")
+    shell.run(*asked, proof)
+    with copied.open() as ledger, in_process(ledger) as web:
+        shell.run(*asked, far, "--url", web.url, "--vkey", vkey)
+    for file in (proof, far):
+        told = shell.json("check", file, "--vkey", vkey)
+        assert told["proven"] and told["stream"] == f"patient/{copied.patient['patient']}"
+        assert shell.json("check", file, code=3)["entries"] == told["entries"]
+        kept = json.loads(file.read_text())
+        assert len(kept["entries"]) == told["entries"]
+        file.write_text(json.dumps(kept | {"entries": kept["entries"][:1] + kept["entries"][2:]}))
+        shell.fails(1, "does not follow", "check", file, "--vkey", vkey)
+    shell.fails(2, "nothing was signed", *asked, proof)
+    before = shell.json("history", "--as", patient)["seq"]
+    shell.fails(2, "nothing was signed", *asked, tmp_path / "missing" / "history.json")
+    assert shell.json("history", "--as", patient)["seq"] == before + 1
+
+
 def test_a_grant_of_one_record_for_a_hospital(copied: Founded, tmp_path: Path) -> None:
     shell, record, hospital = copied.shell, copied.upload["record"], copied.south["hospital"]
     patient, reader = copied.keyfile(copied.patient), copied.keyfile(copied.doctor)
