@@ -76,9 +76,11 @@ class Database:
         self.url, self._only_read = url, only_read
         self._thread_lock = threading.Lock()
         self._lock_path = lock
-        self._own, self._raw = threading.local(), list[sqlite3.Connection]()
+        self._own, self._raw = threading.local(), list[_RawReader]()
         if self.sqlite:
             self._writer, self._reader = _sqlite(url, only_read)
+            for engine, other in ((self._writer, self._reader), (self._reader, self._writer)):
+                event.listen(engine, "handle_error", partial(self._begin_afresh, other))
             if not only_read:
                 make_private(lock)
         else:
@@ -182,13 +184,29 @@ class Database:
     def _fetch_sqlite(self, statement: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         reader = getattr(self._own, "reader", None)
         if reader is None:
-            reader = self._own.reader = _raw_reader(self.url, self._only_read)
+            reader = self._own.reader = _RawReader(self.url, self._only_read)
             self._raw.append(reader)
-        try:
-            return list(reader.execute(statement, parameters))
-        except sqlite3.Error:
-            self._own.reader = None  # as `_begin_afresh`
-            raise
+        rows: list[tuple[Any, ...]] = reader.fetch(statement, parameters)
+        return rows
+
+    def _begin_afresh(self, other: Engine, context: ExceptionContext) -> None:
+        """After a fault of the disk every connection is opened again, those of the `other` engine and of all threads, too.
+
+        SQLite goes on believing what it then saw: a file that can only be read, a lock that it has. What it
+        knows of the shared memory it keeps for the process, until the last connection is closed.
+        """
+        error = context.original_exception
+        if isinstance(error, sqlite3.OperationalError) and (
+            error.sqlite_errorcode & PRIMARY_CODE
+            not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+        ):
+            context.is_disconnect = True
+            running: Any = context.execution_context
+            if running is not None and running.cursor is not None:
+                running.cursor.close()  # an open one would keep the closed connection's files open
+            other.dispose()
+            for reader in self._raw:
+                reader.close()
 
     def _fetch(self, statement: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         raw = self._reader.raw_connection()
@@ -325,8 +343,6 @@ def _sqlite(url: str, only_read: bool) -> tuple[Engine, Engine]:
                            connect_args={"check_same_thread": False}, hide_parameters=True)  # fmt: skip
     reader = create_engine(f"sqlite:///{_reading(path, only_read)}&uri=true", poolclass=QueuePool, pool_size=8,
                            connect_args={"check_same_thread": False}, hide_parameters=True)  # fmt: skip
-    event.listen(writer, "handle_error", partial(_begin_afresh, reader))
-    event.listen(reader, "handle_error", partial(_begin_afresh, writer))
     event.listen(writer, "do_connect", lambda *_: _make_private(Path(path)))
     event.listen(writer, "connect", _writer_pragmas)
     event.listen(writer, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
@@ -340,23 +356,6 @@ def _make_private(path: Path) -> None:
     make_private(path, create=True)
     for beside in ("-wal", "-shm"):
         make_private(path.with_name(path.name + beside))
-
-
-def _begin_afresh(other: Engine, context: ExceptionContext) -> None:
-    """After a fault of the disk every connection is opened again, those of the `other` engine, too.
-
-    SQLite goes on believing what it then saw: a file that can only be read, a lock that it has. What it
-    knows of the shared memory it keeps for the process, until the last connection is closed.
-    """
-    error = context.original_exception
-    if isinstance(error, sqlite3.OperationalError) and (
-        error.sqlite_errorcode & PRIMARY_CODE not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-    ):
-        context.is_disconnect = True
-        running: Any = context.execution_context
-        if running is not None and running.cursor is not None:
-            running.cursor.close()  # an open one would keep the closed connection's files open
-        other.dispose()
 
 
 def _reading(path: str, only_read: bool = False) -> str:
@@ -375,12 +374,40 @@ def _reading(path: str, only_read: bool = False) -> str:
     return f"file:{whole}?mode=ro{'&immutable=1' if fixed else ''}"
 
 
-def _raw_reader(url: str, only_read: bool) -> sqlite3.Connection:
-    """A connection of one thread's own for single statements."""
-    path = _reading(str(make_url(url).database), only_read)
-    connection = sqlite3.connect(path, uri=True, check_same_thread=False)
-    _reader_pragmas(connection, None)
-    return connection
+class _RawReader:
+    """A connection of one thread's own for single statements; any thread may close it between two of them."""
+
+    def __init__(self, url: str, only_read: bool) -> None:
+        self._path, self._only_read = str(make_url(url).database), only_read
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+
+    def fetch(self, statement: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        """The rows; raises sqlite3.Error, after which the next statement opens the file again."""
+        with self._lock:
+            try:
+                if self._connection is None:
+                    self._connection = self._open()
+                return list(self._connection.execute(statement, parameters))
+            except sqlite3.Error:
+                self._close()  # as `Database._begin_afresh`
+                raise
+
+    def close(self) -> None:
+        """Close it, once no statement runs; the next one opens it again."""
+        with self._lock:
+            self._close()
+
+    def _open(self) -> sqlite3.Connection:
+        path = _reading(self._path, self._only_read)
+        connection = sqlite3.connect(path, uri=True, check_same_thread=False)
+        _reader_pragmas(connection, None)
+        return connection
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 def _writer_pragmas(connection: Any, _: Any) -> None:

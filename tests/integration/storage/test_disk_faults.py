@@ -2,6 +2,7 @@
 
 import errno
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,21 @@ def test_the_database_is_opened_again_after_an_error(fixture: LedgerFixture) -> 
     for old in before:
         with pytest.raises(sqlite3.ProgrammingError, match="closed"):
             old.execute("SELECT 1")
+    fixture.person()
+
+
+@pytest.mark.parametrize("engine", ["sqlite"])
+def test_no_thread_keeps_the_database_open_over_an_error(fixture: LedgerFixture) -> None:
+    """What SQLite believes of the shared memory goes with the last connection of the process, whichever thread has it."""
+    database = fixture.ledger.database
+    with ThreadPoolExecutor(1) as idle:
+        idle.submit(database.fetch, "SELECT 1", ()).result()
+        database.fetch("SELECT 1", ())
+        with pytest.raises(DBAPIError, match="no such table"), database.write() as connection:
+            connection.exec_driver_sql("SELECT * FROM nowhere")
+        held = [name for name in open_files(fixture.settings) if "heartwood.db" in name]
+        assert held == []
+        assert idle.submit(database.fetch, "SELECT 1", ()).result() == [(1,)]
     fixture.person()
 
 
