@@ -1,7 +1,7 @@
 """The answers of a server, both ways: what it renders is what its client parses, by the same declaration."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from client.codec import codec_of
@@ -17,8 +17,9 @@ from people.joining import Registered, Registration
 from people.lookups import Found
 from people.reserving import Reserved, Subject
 from records.charts import Chart, Line
+from records.emergencies import OpenedEmergency
 from records.explaining import Answer, Question
-from records.history import History
+from records.history import Act, History
 from records.uploads import StagedBlob
 
 RECORD = codec_of(Record)
@@ -46,6 +47,7 @@ class Looked:
     restored: tuple[str, ...]
     receipt: str
     seq: int
+    texts: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,19 @@ class Explained:
     why: str
 
 
+@dataclass(frozen=True)
+class Reviewing:
+    """What an emergency shows to whoever reviews it beside the entry."""
+
+    acts: tuple[Act, ...]
+    reason: str
+    receipt: str
+    seq: int
+    text: str
+
+
 SHOWN, LOOKED, EXPLAINED = codec_of(Shown), codec_of(Looked), codec_of(Explained)
+REVIEWING = codec_of(Reviewing)
 
 
 def chart_json(chart: Chart, receipt: str) -> dict[str, Any]:
@@ -96,7 +110,8 @@ def history_json(history: History, receipt: str) -> Any:
         tuple(raw.decode() for raw in raws) for raws in (history.entries, history.restored)
     )
     seq = history.entry.link.seq
-    return LOOKED.encode(Looked(entries, history.names, restored, receipt, seq))
+    texts = {number: dict(fields) for number, fields in history.texts.items()}
+    return LOOKED.encode(Looked(entries, history.names, restored, receipt, seq, texts))
 
 
 def history_of(answer: Any, entry: Entry) -> History:
@@ -105,7 +120,19 @@ def history_of(answer: Any, entry: Entry) -> History:
     entries, restored = (
         tuple(text.encode() for text in texts) for texts in (looked.entries, looked.restored)
     )
-    return History(entry, entries, looked.names, restored)
+    return History(entry, entries, looked.names, restored, looked.texts)
+
+
+def emergency_json(opened: OpenedEmergency, receipt: str) -> Any:
+    """An emergency, with the receipt of the entry that opened it."""
+    seq = opened.entry.link.seq
+    return REVIEWING.encode(Reviewing(opened.acts, opened.reason, receipt, seq, opened.text))
+
+
+def emergency_of(answer: Any, entry: Entry) -> OpenedEmergency:
+    """The emergency of an answer, whose entry was proved."""
+    found = REVIEWING.decode(answer)
+    return OpenedEmergency(entry, found.reason, found.text, found.acts)
 
 
 def found_json(found: Mapping[str, Found]) -> dict[str, Any]:

@@ -53,6 +53,7 @@ from people.joining import Registered, Registration
 from people.lookups import Found
 from people.reserving import Reserved, Subject
 from records.charts import Chart
+from records.emergencies import OpenedEmergency
 from records.explaining import Answer, Question
 from records.exporting import ExportedRecord
 from records.history import History
@@ -259,6 +260,12 @@ class HttpClient(LedgerClient):
                 f"history: its last entry is not entry {entry.link.seq}, the one that the log's receipt proves"
             )
         return history
+
+    def emergency(self, actor: Actor, event: Event) -> OpenedEmergency:
+        """Append an `emergency.opened` and give what it shows; see the port."""
+        entry, answer = self._verifier.read(operations.EMERGENCY_OPENED, actor, event)
+        with understood("emergency"):
+            return forms.emergency_of(answer, entry)
 
     def export(
         self, actor: Actor, event: Event, wanted: Sequence[tuple[str, int]]

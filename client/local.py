@@ -24,6 +24,7 @@ from people.lookups import Found
 from people.reserving import Reserved, Subject
 from records import charts, explaining, exporting, history, opening, receipts
 from records.charts import Chart
+from records.emergencies import OpenedEmergency, open_emergency
 from records.explaining import Answer, Question
 from records.exporting import ExportedRecord
 from records.history import History
@@ -118,6 +119,10 @@ class LocalClient(LedgerClient):
     def history(self, actor: Actor, event: Event) -> History:
         """Append a `history.opened` and give the stream; see the port."""
         return history.open_history(self.ledger, self._proposal(actor, event))
+
+    def emergency(self, actor: Actor, event: Event) -> OpenedEmergency:
+        """Append an `emergency.opened` and give what it shows; see the port."""
+        return open_emergency(self.ledger, self._proposal(actor, event))
 
     def export(
         self, actor: Actor, event: Event, wanted: Sequence[tuple[str, int]]

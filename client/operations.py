@@ -28,6 +28,7 @@ from people.contacts import contact_of
 from people.hospitals import directory, holder_of, owner_of
 from people.intake import intake_forms
 from records.charts import consents, me
+from records.emergencies import emergencies_of
 from records.opening import address_of
 
 ACCOUNT = "ac_01jd3q8m5c0000000000000001"
@@ -253,7 +254,15 @@ HISTORY = Operation(
     "history", "signed `history.opened`", "POST", "/v1/patients/{patient}/history", "Open a history",
     "every entry of the patient's stream", "Every entry of the stream",
     _signed("history.opened", {"purpose": "PATRQT"}, "patient"),
-    {"entries": ["{…}"], "names": {HOSPITAL: "Nordklinik"}, "receipt": RECEIPT_TEXT, "restored": [], "seq": 12},
+    {"entries": ["{…}"], "names": {HOSPITAL: "Nordklinik"}, "receipt": RECEIPT_TEXT, "restored": [], "seq": 12,
+     "texts": {"7": {"text": "Unresponsive after a fall"}}},
+    limit=HISTORY_BYTES,
+)  # fmt: skip
+EMERGENCY_OPENED = Operation(
+    "emergency", "signed `emergency.opened`", "POST", "/v1/patients/{patient}/emergency", "Open an emergency for review",
+    "what a doctor declared, and what was read in that emergency; for admins of the hospital", "The emergency",
+    _signed("emergency.opened", {"emergency": EVENT_ID, "purpose": "HOPERAT"}, "hospital_admin"),
+    {"acts": [], "reason": "life_at_risk", "receipt": RECEIPT_TEXT, "seq": 12, "text": "Unresponsive after a fall"},
     limit=HISTORY_BYTES,
 )  # fmt: skip
 EXPORT = Operation(
@@ -568,8 +577,20 @@ ADDRESS = Query(
 )  # fmt: skip
 CONSENTS = Query(
     "consents", SESSION, "GET", "/v1/patients/{patient}/grants", "Grants and exclusions",
-    "grants and exclusions on a chart of one's own", "Grants and exclusions", gives={"exclusions": [], "grants": []},
+    "grants and exclusions on a chart of one's own", "Grants and exclusions", 
+    gives={"emergency": {"ceiling": "normal", "patient": PATIENT, "seq": 12}, "exclusions": [], "grants": []},
     answer=consents,
+)  # fmt: skip
+EMERGENCIES_LISTED = Query(
+    "emergencies", SESSION, "GET", "/v1/hospitals/{hospital}/emergencies", "A hospital's emergencies",
+    "emergencies that its doctors declared, with `?review=` `unreviewed`, `overdue` or `reviewed` (or all), a page after "
+    "`?after=`; for the hospital's admins", "The emergencies",
+    gives={"emergencies": [{
+        "doctor": ACCOUNT, "due": TIME, "emergency": EVENT_ID, "end": TIME, "finding": "", "name": "Ada Nord",
+        "patient": PATIENT, "readings": 2, "reason": "life_at_risk", "reviewed": 0, "seq": 12, "start": TIME,
+        "state": "unreviewed",
+    }], "next": 0},
+    answer=emergencies_of, asks=("review", "after"),
 )  # fmt: skip
 DECISIONS = Operation(
     "why", SESSION, "POST", "/v1/decisions", "Explain a decision",
@@ -588,13 +609,13 @@ RECEIPT = Operation(
 )  # fmt: skip
 
 OPERATIONS = (
-    LOG, REGISTRY, CONSISTENCY, CHECKPOINT, COSIGNED, WITNESSES, HANDOVERS, TILE, ENTRIES, LOG_TOKEN, RELEASES, RELEASED, EVENTS, BUNDLES, CONTENT, RANGE, CHART, HISTORY, EXPORT,
+    LOG, REGISTRY, CONSISTENCY, CHECKPOINT, COSIGNED, WITNESSES, HANDOVERS, TILE, ENTRIES, LOG_TOKEN, RELEASES, RELEASED, EVENTS, BUNDLES, CONTENT, RANGE, CHART, HISTORY, EMERGENCY_OPENED, EXPORT,
     REGISTER, OPEN_RECOVERY, APPLICATIONS, HOSPITALS_LISTED, HOSPITAL_APPLICATION, DOCTORS_LISTED, DOCTOR_SHOWN,
     CHALLENGE, SIGN_IN, SIGN_OUT, STEP_UP, RENEW, ME, OWN_FACTORS, PASSWORD, CODE, CODE_CONFIRMED, CODE_REMOVED,
     OWN_PASSKEYS, PASSKEY_OPTIONS, ADD_PASSKEY, REMOVE_PASSKEY, PASSKEY_CHALLENGE,
     OWN_KEYS, KEEP_KEY, ROTATE_KEY, REPLACE_KEY, REVOKE_KEPT,
     OWN_SESSIONS, SESSION_END, SIGN_INS, CONTACT, GIVE_CONTACT, REMOVE_CONTACT, PROVE_CONTACT, ASK_RESET, RESET_PASSWORD,
-    HOSPITAL_SHOWN, GROUP_SHOWN, HOLDER, SUBJECTS, OFFER, CLAIM, OWN_CHART, INTAKE, INTAKE_FILLED, SEAL, STAGE, LOOKUP, ADDRESS, CONSENTS,
+    HOSPITAL_SHOWN, GROUP_SHOWN, HOLDER, SUBJECTS, OFFER, CLAIM, OWN_CHART, INTAKE, INTAKE_FILLED, SEAL, STAGE, LOOKUP, ADDRESS, CONSENTS, EMERGENCIES_LISTED,
     DECISIONS, RECEIPT,
 )  # fmt: skip
 """All of them, in the order of the guide."""

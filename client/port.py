@@ -30,6 +30,7 @@ from people.joining import Registered, Registration
 from people.lookups import Found
 from people.reserving import Reserved, Subject
 from records.charts import Chart
+from records.emergencies import OpenedEmergency
 from records.explaining import Answer, Question
 from records.exporting import ExportedRecord
 from records.history import History
@@ -122,6 +123,10 @@ class LedgerClient(Protocol):
 
     def history(self, actor: Actor, event: Event) -> History:
         """Append a `history.opened` and give the stream."""
+        ...
+
+    def emergency(self, actor: Actor, event: Event) -> OpenedEmergency:
+        """Append an `emergency.opened` and give what it shows."""
         ...
 
     def export(

@@ -6,12 +6,12 @@ The first stage that answers decides; a stage that has nothing to say returns No
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from ledger.codes import ACTIONS, PURPOSES
+from ledger.codes import ACTIONS, DEFAULT_CEILING, EMERGENCY_PURPOSES, PURPOSES
 from ledger.directory import Group, Member, Patient
-from ledger.facts import Exclusion, Grant, Provision, Record
+from ledger.facts import Emergency, EmergencySetting, Exclusion, Grant, Provision, Record
 from ledger.policies import Policy
+from ledger.times import HOUR_MS
 
-EMERGENCY_PURPOSES = frozenset({"BTG", "ETREAT"})
 CUSTODIAN_PURPOSES = frozenset({"TREAT", "HOPERAT", "HLEGAL"})
 ROLE_ACTIONS: dict[str, frozenset[str]] = {
     role: frozenset(actions.split())
@@ -59,6 +59,8 @@ class Request(NamedTuple):
     record: Record | None = None
     step: str = ""
     """Of `register`: OFFER, CLAIM, or nothing of those: registering and correcting."""
+    about: str = ""
+    """Of `review`: the emergency."""
 
 
 OFFER, CLAIM = "offer", "claim"
@@ -78,7 +80,13 @@ class Facts(NamedTuple):
     exclusions: tuple[Exclusion, ...] = ()
     """The patient's exclusions of the actor, the hospital and the groups; others do no harm."""
     keeps: bool = False
-    """Whether the actor's hospital has a record of the patient; asked where a code is offered."""
+    """Whether the actor's hospital has a record of the patient; asked where a code is offered, or records are disclosed."""
+    emergency_setting: EmergencySetting | None = None
+    """How far the patient lets doctors see in an emergency; asked for an emergency's sake alone."""
+    emergencies: tuple[Emergency, ...] = ()
+    """Those that the actor declared for the patient; asked for an emergency's sake alone, others do no harm."""
+    reviewed: Emergency | None = None
+    """The one that a review is about."""
 
 
 class Decision(NamedTuple):
@@ -139,17 +147,19 @@ def decide_list(
     return whole, tuple(record for record, _ in shown)
 
 
-def told(decision: dict[str, Any], purpose: str = "") -> dict[str, Any]:
+def told(decision: dict[str, Any], purpose: str = "", action: str = "") -> dict[str, Any]:
     """What a refused asker is told of a logged decision: an exclusion reads as if there were none.
 
     A violent relative must not learn that it was said; so whoever asked for an emergency's sake is told
-    what everybody else is told then.
+    what everybody else is told then. One answer is that of patients who turned emergencies off, too: declaring
+    is refused as off, and reading as if nobody had declared, lest the two together tell more.
     """
-    if decision.get("reason") != "excluded":
+    reason, in_emergency = decision.get("reason"), purpose in EMERGENCY_PURPOSES
+    if reason != "excluded" and not (reason == "emergency_off" and in_emergency):
         return decision
-    rule, reason = (
-        ("S8", "emergency_needed") if purpose in EMERGENCY_PURPOSES else ("S12", "no_consent")
-    )
+    rule, reason = ("S8", "emergency_needed") if in_emergency else ("S12", "no_consent")
+    if action == "declare_emergency":
+        rule, reason = "S8", "emergency_off"
     return decision | {"basis": [], "reason": reason, "rule": rule}
 
 
@@ -241,6 +251,8 @@ def _custodian(request: Request, facts: Facts, policy: Policy) -> Decision | Non
     if request.action == "append" and request.hospital:
         return Decision("permit", "S6", entered)
     record = request.record
+    if record is None and request.role in _STAFF_ALONE.get(request.action, ()):
+        return _own_acts(request, facts)
     if record is None or not request.hospital or record.hospital != request.hospital:
         return None
     custodian = request.action in CUSTODIAN_ACTIONS and request.purpose in CUSTODIAN_PURPOSES
@@ -249,6 +261,22 @@ def _custodian(request: Request, facts: Facts, policy: Policy) -> Decision | Non
     if custodian or request.action in OWN_RECORD_ACTIONS.get(request.role, frozenset()):
         return Decision("permit", "S6", (*entered, record.seq))
     return None
+
+
+_STAFF_ALONE = {"review": ("hospital_admin",), "disclose": ("hospital_admin", "hospital_system")}
+"""Who reviews an emergency or discloses records of their hospital's own, of which the log has count and root."""
+
+
+def _own_acts(request: Request, facts: Facts) -> Decision | None:
+    """An emergency is reviewed by the hospital where it was declared; records are disclosed by one that has some."""
+    emergency = facts.reviewed
+    if request.action == "disclose":
+        return Decision("permit", "S6", _entered(facts)) if facts.keeps else None
+    if emergency is None or emergency.patient != request.patient:
+        return None
+    if not request.hospital or emergency.hospital != request.hospital:
+        return None
+    return Decision("permit", "S6", (*_entered(facts), emergency.seq))
 
 
 def _registers(request: Request, facts: Facts) -> bool:
@@ -286,12 +314,44 @@ def _excludes(exclusion: Exclusion, patient: str, readers: set[str]) -> bool:
 
 
 def _emergency(request: Request, facts: Facts, policy: Policy) -> Decision | None:
-    """S8: a doctor may declare an emergency; emergency purposes without an open one are denied."""
-    if request.action == "declare_emergency":
+    """S8: a doctor may declare an emergency, and then list and read up to the patient's ceiling; of several that are
+    open the last one counts. Emergency purposes without an open one are denied."""
+    declares = request.action == "declare_emergency"
+    if not declares and request.purpose not in EMERGENCY_PURPOSES:
+        return None
+    setting = facts.emergency_setting
+    ceiling = DEFAULT_CEILING if setting is None else setting.ceiling
+    if ceiling == "off":
+        return Decision("deny", "S8", reason="emergency_off")
+    if declares:
         return Decision("permit", "S8", obligations=EMERGENCY_OBLIGATIONS)
-    if request.purpose in EMERGENCY_PURPOSES:
+    standing = [e.seq for e in facts.emergencies if is_open(e, request, policy)]
+    if not standing:
         return Decision("deny", "S8", reason="emergency_needed")
-    return None
+    basis, record = (max(standing),), request.record
+    # Listing and reading alone, record by record, as with grants: an empty chart shows nothing either.
+    if request.action not in ("list", "read") or record is None or not _below(ceiling, record):
+        return Decision("deny", "S8", basis, "emergency_ceiling")
+    return Decision("permit", "S8", basis, obligations=EMERGENCY_OBLIGATIONS)
+
+
+def is_open(emergency: Emergency, request: Request, policy: Policy) -> bool:
+    """Whether an emergency is the asker's own and open: start included, end excluded. A policy that shortens them meanwhile
+    counts for it, one that lengthens them doesn't."""
+    asker = request.patient, request.actor, request.hospital
+    if request.role != "doctor" or request.on_behalf_of:
+        return False
+    end = min(emergency.end, emergency.start + policy.emergency_hours * HOUR_MS)
+    of = emergency.patient, emergency.doctor, emergency.hospital
+    return of == asker and emergency.start <= request.now < end
+
+
+def _below(ceiling: str, record: Record) -> bool:
+    """Whether a record lies below the ceiling: sensitive ones count as restricted, and what isn't known as hidden."""
+    if record.hidden or record.confidentiality not in ("normal", "restricted"):
+        return False
+    restricted = record.confidentiality != "normal" or record.sensitive or bool(record.labels)
+    return ceiling == "restricted" or (ceiling == "normal" and not restricted)
 
 
 EMERGENCY_OBLIGATIONS = ("record", "tell_patient", "tell_privacy_officer", "review")

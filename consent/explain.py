@@ -13,6 +13,7 @@ from consent.decide import (
     decide,
     decide_list,
 )
+from ledger.codes import CEILINGS, DEFAULT_CEILING, GRANT_ACTIONS
 from ledger.facts import Exclusion, Grant, Record
 from ledger.policies import Policy
 from ledger.times import format_time
@@ -30,6 +31,7 @@ WORDS = {
     "excluded": "the patient has excluded this person, hospital or group",
     "emergency_off": "the patient has turned emergency access off",
     "emergency_needed": "no emergency is declared; declare one first",
+    "emergency_ceiling": "in an emergency doctors list and read only what the patient lets them",
     "no_consent": "the patient has given no consent that covers this",
 }
 """What each reason means, for people."""
@@ -37,10 +39,12 @@ _PERMITS = {
     "S1": "an auditor in term may verify and see who did what, without any content",
     "S5": "it is the patient's own chart",
     "S6": "the hospital keeps the records that it wrote",
-    "S8": "a doctor may declare an emergency; the patient is told, and it is reviewed",
+    "S8": "in an emergency that a doctor declared; the patient is told, and it is reviewed",
     "S9": "the patient granted it",
     "S12": "a doctor may ask the patient for access",
 }
+
+_DECLARES = "a doctor may declare an emergency; the patient is told, and it is reviewed"
 
 
 class Explanation(NamedTuple):
@@ -72,16 +76,26 @@ def explain(
     if not whole and _declares_excluded(request, facts, decision):
         decision = Decision("deny", "S8", reason="emergency_off")
     if decision.effect == "permit":
-        return Explanation(decision, _PERMITS[decision.rule], ())
+        return Explanation(decision, _permitted(request, decision), ())
     changes = _changes(request, shown, policy, decision, whole)
     return Explanation(decision, WORDS[decision.reason], changes)
+
+
+def _permitted(request: Request, decision: Decision) -> str:
+    declares = request.action == "declare_emergency" and decision.rule == "S8"
+    return _DECLARES if declares else _PERMITS[decision.rule]
 
 
 def _as_told(request: Request, facts: Facts) -> Facts:
     """The facts of the answers to an asker who is told nothing of exclusions.
 
-    Revoked grants are never among them: else an excluded asker's would be missed.
+    Revoked grants are never among them: else an excluded asker's would be missed. Nor are emergencies of somebody who
+    is excluded in person, or whose patient turned them off: to both, reading is as if nobody had declared one.
     """
+    setting = facts.emergency_setting
+    off = setting is not None and setting.ceiling == "off"
+    if request.action != "declare_emergency" and (off or _excluding(request, facts, set())):
+        facts = facts._replace(emergency_setting=None, emergencies=())
     if _excluding(request, facts, {request.hospital, *(group.group for group in facts.groups)}):
         return facts._replace(grants=(), exclusions=())
     return facts._replace(grants=tuple(grant for grant in facts.grants if grant.active))
@@ -177,9 +191,25 @@ def _changes(
         )
     if reason == "emergency_needed":
         return ("a doctor would have to declare an emergency for this patient",)
+    if reason == "emergency_off":
+        return ("the patient would have to let doctors see records in an emergency",)
+    if reason == "emergency_ceiling":
+        return _ceiling(request, facts, whole)
     if reason == "no_consent":
         return _consent(request, facts, whole)
     return ()
+
+
+def _ceiling(request: Request, facts: Facts, whole: bool) -> tuple[str, ...]:
+    """What would have to change; whether the record is hidden or lies above the ceiling is the patient's to know."""
+    if not whole:
+        return ("the patient would have to let more be seen in an emergency",)
+    setting, record = facts.emergency_setting, request.record
+    if record is not None and record.hidden:
+        return (f"the patient hid this record by entry {record.hidden}; no emergency shows it",)
+    by = "as nothing else was set" if setting is None else f"by entry {setting.seq}"
+    ceiling = DEFAULT_CEILING if setting is None else setting.ceiling
+    return (f"the patient lets doctors see {CEILINGS[ceiling]} in an emergency, {by}",)
 
 
 def _consent(request: Request, facts: Facts, whole: bool) -> tuple[str, ...]:
@@ -203,5 +233,6 @@ def _consent(request: Request, facts: Facts, whole: bool) -> tuple[str, ...]:
             )
         else:
             out.append("the policy lets the hospital that wrote it read no more")
-    out.append(f"the patient may grant it: {request.action}, for {request.purpose}")
+    if request.action in GRANT_ACTIONS:
+        out.append(f"the patient may grant it: {request.action}, for {request.purpose}")
     return tuple(out)

@@ -1,11 +1,12 @@
 """The gate: from an event about to be appended to the decision its entry holds."""
 
 from consent.decide import CLAIM, OFFER, Decision, Facts, Request, decide, decide_list
+from ledger.codes import EMERGENCY_PURPOSES
 from ledger.directory import Group, GroupMember, Key, Member, Patient
 from ledger.editions import PEOPLE
 from ledger.errors import Refused
 from ledger.event import Event
-from ledger.facts import Exclusion, Grant, Record
+from ledger.facts import Emergency, EmergencySetting, Exclusion, Grant, Record
 from ledger.policies import Policy, edition_in_force, policy_in_force
 from ledger.rows import Look
 from ledger.sequencer import Judged
@@ -87,6 +88,7 @@ def request_of(event: Event, key: Key, seq: int, time: int, look: Look) -> Reque
         as_of=seq - 1,
         record=_named_record(event, look),
         step=STEPS.get(event.type.name, ""),
+        about=event.body.get("emergency", ""),
     )
 
 
@@ -111,8 +113,20 @@ def gather(request: Request, look: Look) -> Facts:
         ),
         tuple(groups),
         tuple(filter(None, exclusions)),
-        request.step == OFFER and _keeps(request, look),
+        (request.step == OFFER or request.action == "disclose") and _keeps(request, look),
+        *_emergencies(request, look),
     )
+
+
+def _emergencies(
+    request: Request, look: Look
+) -> tuple[EmergencySetting | None, tuple[Emergency, ...], Emergency | None]:
+    """What S8 and the review of an emergency rest on, for a request that may: setting, the actor's, the one reviewed."""
+    reviewed = look.get(Emergency, request.about) if request.about else None
+    if request.purpose not in EMERGENCY_PURPOSES and request.action != "declare_emergency":
+        return None, (), reviewed
+    declared = look.group(Emergency, request.patient, request.actor, request.hospital)
+    return look.get(EmergencySetting, request.patient), tuple(declared), reviewed
 
 
 def _keeps(request: Request, look: Look) -> bool:

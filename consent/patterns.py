@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from crypto.texts import counted
-from ledger.codes import HOSPITAL_ROLES
+from ledger.codes import HOSPITAL_ROLES, REVIEW_DAYS
 from ledger.directory import Member, Patient
 from ledger.entry import Entry, nested_event
 from ledger.event import Event
 from ledger.rows import Look
+from ledger.times import DAY_MS
 
 MANY_CHARTS = 25
 """So many charts that one reader looked into on a day, without a tie to any, are asked about."""
@@ -39,7 +40,7 @@ class Pattern(NamedTuple):
     """One finding: who did what how often, and the first entries that show it."""
 
     kind: str
-    """`many`, `night`, `colleague`, `stranger` or `again`."""
+    """`many`, `night`, `colleague`, `stranger`, `again` or `unreviewed`."""
     reader: str
     hospital: str
     about: str
@@ -64,6 +65,7 @@ WORDS: dict[str, Callable[[Pattern], str]] = {
     "colleague": lambda p: f"looked {counted(p.times, 'time')} into the chart {p.about} of a colleague at the same hospital, without a tie",
     "stranger": lambda p: f"looked on {p.about} for {p.times} people of whom the hospital has no record",
     "again": lambda p: f"tried {p.times} times to look into {p.about}, whose patient had excluded them",
+    "unreviewed": lambda p: f"declared {counted(p.times, 'emergency')} for {p.about}, and nobody reviewed what was due by the last entry",
 }  # fmt: skip
 """What each kind says of its reader."""
 
@@ -78,13 +80,21 @@ class Patterns:
     _zones: dict[str, str] = field(default_factory=dict)
     _wrote: set[tuple[str, str]] = field(default_factory=set)
     """Who wrote in a chart: (account or hospital, patient)."""
+    _declared: dict[str, Entry] = field(default_factory=dict)
+    """The emergencies that nobody reviewed so far, by their ids; those that an older audit covered, too."""
+    _time: int = 0
+    """Of the last entry."""
     _seen: dict[_Key, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     """Of a finding to be: the first entry for each of what is counted."""
 
     def take(self, entry: Entry, look: Look, counts: bool = True) -> None:
         """The next entry; `counts`: whether it is looked at, or only remembered, since an earlier audit covered it."""
-        kind = entry.event.type.name
-        if kind in WRITES:
+        kind, self._time = entry.event.type.name, entry.time
+        if kind == "emergency.declared":
+            self._declared[entry.event.id] = entry
+        elif kind == "emergency.reviewed":
+            self._declared.pop(entry.event.body["emergency"], None)
+        elif kind in WRITES:
             event = entry.event
             self._wrote |= {(event.actor, event.subject), (event.hospital, event.subject)}
         elif kind == "hospital.approved":
@@ -132,6 +142,9 @@ class Patterns:
 
     def found(self) -> tuple[Pattern, ...]:
         """The findings so far: by kind, the most frequent first."""
+        for entry in self._declared.values():
+            if entry.time + REVIEW_DAYS * DAY_MS <= self._time:
+                self._note("unreviewed", entry.event, entry.event.subject, entry.event.id, entry)
         out = [
             Pattern(*key, len(what), tuple(sorted(what.values())[:SHOWN]))
             for key, what in self._seen.items()
@@ -143,6 +156,6 @@ class Patterns:
 
 
 LEAST = {
-    "again": AGAIN, "colleague": 1, "many": MANY_CHARTS, "night": NIGHT_CHARTS, "stranger": STRANGERS,
+    "again": AGAIN, "colleague": 1, "many": MANY_CHARTS, "night": NIGHT_CHARTS, "stranger": STRANGERS, "unreviewed": 1,
 }  # fmt: skip
 """How often makes a finding of each kind, in the order of the report."""

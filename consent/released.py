@@ -179,6 +179,8 @@ def _gives(entry: Entry, release: Release) -> bool:
         return False
     if event.type.name == "record.opened":
         return bool(what["objects"] == [body["record"]])
+    if event.type.name == "emergency.opened":
+        return bool(what["objects"] == [event.subject])
     return event.type.name != "chart.opened" or (entry.decision or {})["rule"] == "S5"
 
 

@@ -23,6 +23,7 @@ KINDS = {
     "many": "Many charts in a day",
     "night": "Charts at night",
     "stranger": "People of whom the hospital has no record",
+    "unreviewed": "Emergencies that nobody reviewed in time",
 }
 """The headings of the patterns."""
 _STYLE = """

@@ -65,4 +65,4 @@ def appended(outcome: Outcome) -> Appended:
         raise outcome
     if isinstance(outcome, Appended):
         return outcome
-    raise AccessDenied(outcome.decision, outcome.seq, outcome.purpose)
+    raise AccessDenied(outcome.decision, outcome.seq, outcome.purpose, outcome.action)

@@ -45,9 +45,11 @@ class AlreadyUsed(RecordsError):
 class AccessDenied(RecordsError):
     """The rules denied it; of a reading the refusal stands in the log as `seq`."""
 
-    def __init__(self, decision: dict[str, Any], seq: int | None, purpose: str = "") -> None:
+    def __init__(
+        self, decision: dict[str, Any], seq: int | None, purpose: str = "", action: str = ""
+    ) -> None:
         """`decision` as the log has it; the asker is told no more than `told` lets through."""
-        known = told(decision, purpose)
+        known = told(decision, purpose, action)
         where = "" if seq is None else f"; the refusal is entry {seq}"
         super().__init__(f"denied by {named(known['rule'])}: {WORDS[known['reason']]}{where}")
         self.rule, self.reason, self.seq = known["rule"], known["reason"], seq

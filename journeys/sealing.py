@@ -40,7 +40,10 @@ def seal_texts(
     """
     check_texts(texts)
     check_labels(labels)
-    check_appender(ledger, caller, patient)
+    if caller.role != "hospital_admin" or object_id != patient or labels:
+        check_appender(ledger, caller, patient)
+    elif ledger.row(Patient, patient) is None:  # they review and disclose, in words of their own
+        raise NotThere(f"there is no patient {patient}")
     record = ledger.row(Record, object_id)
     if record is not None and (record.patient, record.hospital) != (patient, caller.hospital):
         raise NotThere(f"there is no {object_id} of {patient} at {caller.hospital or 'yours'}")

@@ -46,6 +46,7 @@ from keeper.wrapping import Keks
 from ledger.checkpoint import Checkpoint
 from ledger.entry import Entry
 from ledger.errors import LedgerError, ProofError
+from ledger.event import Event
 from ledger.exports import export_line, export_root
 from ledger.forms import parse_entry
 from ledger.receipt import Receipt
@@ -312,6 +313,10 @@ class KeyKeeper:
         if event.type.name == "record.opened" and key.name != event.body["record"]:
             raise KeeperRefused(
                 f"entry {entry.link.seq} shows {event.body['record']}, not {key.name}"
+            )
+        if event.type.name == "emergency.opened" and not _declares(event, key, fields):
+            raise KeeperRefused(
+                f"entry {entry.link.seq} shows what was declared of {event.body['emergency']} alone"
             )
         if key.subject != event.subject or any(f.stream != event.stream for f in fields):
             raise KeeperRefused(f"entry {entry.link.seq} shows fields of {event.stream} only")
@@ -592,3 +597,9 @@ def _check_permitted(entry: Entry, index: int) -> None:
 @lru_cache(maxsize=KEY_ENTRIES_CACHED)
 def _parsed(raw: bytes) -> Entry:
     return parse_entry(raw)
+
+
+def _declares(event: Event, key: Wrapped, fields: Sequence[SealedField]) -> bool:
+    """Whether these are the words with which the emergency was declared that an `emergency.opened` names."""
+    declared = [(event.body["emergency"], "text")]
+    return key.name == event.subject and [(f.event, f.name) for f in fields] == declared

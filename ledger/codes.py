@@ -78,12 +78,46 @@ DECLINED: Mapping[str, str] = {
 PENDING_APPLICATIONS = 16
 """Most applications of one account to hospitals, and most for hospitals, that wait for a decision at a time."""
 
+EMERGENCY_PURPOSES = ("BTG", "ETREAT")
+"""What is read in an emergency is read for one of these: breaking the glass, and treatment in an emergency."""
+EMERGENCY_REASONS: Mapping[str, str] = {
+    "cannot_consent": "the patient can't be asked now",
+    "life_at_risk": "the patient's life is at risk",
+    "other": "another reason, which the sealed text gives",
+    "serious_harm": "the patient would come to serious harm",
+}
+"""Why a doctor declares an emergency, and what that means."""
+CEILINGS: Mapping[str, str] = {
+    "normal": "normal records that aren't sensitive",
+    "off": "nothing",
+    "restricted": "all but what the patient hid",
+}
+"""How far a doctor sees in an emergency, as the patient configured it, and what that means."""
+DEFAULT_CEILING = "normal"
+"""What counts of a patient who configured nothing."""
+FINDINGS: Mapping[str, str] = {
+    "justified": "the emergency and what was read in it were justified",
+    "not_justified": "it was no emergency, or what was read had nothing to do with it",
+    "partly_justified": "it was an emergency, and more was read than it called for",
+}
+"""What the review of an emergency found, and what that means."""
+REVIEW_DAYS = 7
+"""How many days after its declaration the review of an emergency is due."""
+DISCLOSED_RECORDS = 500
+"""Most versions of records that one disclosure lists."""
+DISCLOSED_LISTS = 16
+"""Most sealed pieces that its list is in."""
+SUSPENDED_DAYS = 1_827
+"""Most days for which telling the patient of a disclosure is suspended: five years."""
+
 PURPOSE = code(*PURPOSES)
 PROFESSION, REASON = code(*PROFESSIONS), code(*DECLINED)
 PATIENT, HOSPITAL, ACCOUNT, RECORD = id_of("pt"), id_of("hs"), id_of("ac"), id_of("rc")
 BLOB, GRANT, EPISODE, GROUP = id_of("bl"), id_of("gr"), id_of("ep"), id_of("gp")
 APPLICATION = id_of("ev")
 """An application as a doctor: the id of the event that applied."""
+EMERGENCY = id_of("ev")
+"""An emergency: the id of the event that declared it."""
 READER = id_of("ac", "gp", "hs")
 """Who may be granted or excluded: a person, a group, a hospital."""
 LABEL = id_of("l")

@@ -9,6 +9,9 @@ STRICTER = 3
 PEOPLE = 5
 """The edition that brought applications, claims, sign-ins and factors, and the rules that go with them."""
 
+CONSENT = 6
+"""The edition that brought emergencies, disclosures and the rest of what patients and hospitals say about a chart."""
+
 _TELLS: list[Callable[[], Mapping[bytes, int]]] = []
 
 

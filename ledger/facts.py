@@ -122,6 +122,67 @@ class Exclusion(NamedTuple):
     active: bool
 
 
+@row_type("emergency_settings", key=1, consent_only=True)
+class EmergencySetting(NamedTuple):
+    """How far a patient lets doctors see in an emergency, by entry `seq`; without a row, DEFAULT_CEILING."""
+
+    patient: str
+    seq: int
+    ceiling: str
+    """One of `ledger.codes.CEILINGS`."""
+
+
+@row_type(
+    "emergencies",
+    key=1,
+    group=("patient", "doctor", "hospital"),
+    indexes={"emergencies_of_patient": "patient", "emergencies_of_hospital": "hospital"},
+    consent_only=True,
+)
+class Emergency(NamedTuple):
+    """An emergency that a doctor declared for a patient; its window is half-open, `start` to `end` (Unix ms)."""
+
+    emergency: str
+    """The id of the event that declared it."""
+    patient: str
+    doctor: str
+    hospital: str
+    """For which the doctor acted, and acts in it; its admins review."""
+    seq: int
+    start: int
+    end: int
+    reason: str
+    due: int
+    """By when it is to be reviewed, Unix ms."""
+    readings: int = 0
+    """How many permitted readings rest on it."""
+    reviewed: int = 0
+    """The entry of the last review; 0 while there is none."""
+    finding: str = ""
+    """What that one found, one of `ledger.codes.FINDINGS`."""
+
+
+@row_type(
+    "suspensions",
+    key=1,
+    indexes={"suspensions_of_hospital": "hospital", "suspensions_until": "until"},
+)
+class Suspension(NamedTuple):
+    """A disclosure of which the law lets the patient be told only later; verifiers keep it, as a type's rule rests on it."""
+
+    disclosure: str
+    """The id of the event that recorded it in the hospital's stream."""
+    hospital: str
+    patient: str
+    seq: int
+    until: int
+    """From when on the patient is told, Unix ms."""
+    digest: str
+    """SHA-256 of what the patient is then told, as canonical JSON; base64."""
+    told: int = 0
+    """The entry by which the patient was told; 0 before."""
+
+
 @row_type("grant_names", key=1, prefix="gr", consent_only=True)
 class GrantName(NamedTuple):
     """To which patient, grantee and lineage a grant's id belongs."""

@@ -68,6 +68,7 @@ class Policy:
     custodian_reads: bool
     grant_days_max: int
     majority_years: int
+    emergency_hours: int
 
     @classmethod
     def of(cls, body: Mapping[str, Any], seq: int) -> "Policy":
@@ -78,6 +79,7 @@ class Policy:
             body["custodian_reads"],
             body["grant_days_max"],
             body["majority_years"],
+            body["emergency_hours"],
         )
 
 

@@ -24,7 +24,7 @@ KEY, EXPORT, TEXTS, RESTORED = "key", "export", "texts", "restored"
 RELEASED_FOR = {
     KEY: ("record.carried", "record.opened"),
     EXPORT: ("chart.exported",),
-    TEXTS: ("chart.opened", "history.opened", "record.opened"),
+    TEXTS: ("chart.opened", "emergency.opened", "history.opened", "record.opened"),
 }
 """The types of the readings that each kind of release is for."""
 ONCE = (KEY, EXPORT)

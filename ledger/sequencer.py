@@ -59,6 +59,8 @@ class Denied:
     seq: int | None = None
     purpose: str = ""
     """What was asked for it."""
+    action: str = ""
+    """What was asked."""
 
 
 Outcome = Appended | Denied | Refused
@@ -169,7 +171,8 @@ class Batch:
             return Appended(entry, fresh=False)
         if entry.event.type.name == "access.refused" and entry.event.body["event"] == event.value:
             assert entry.decision is not None
-            return Denied(entry.decision, entry.link.seq, event.body["purpose"])
+            purpose = event.body["purpose"]
+            return Denied(entry.decision, entry.link.seq, purpose, str(event.type.action))
         raise Refused(
             "conflict", f"got other bytes under the event id {event.id} of entry {entry.link.seq}"
         )
@@ -186,13 +189,13 @@ class Batch:
 
         Before STRICTER, of what S0 doesn't deny and of readings alone.
         """
-        purpose, v = event.body["purpose"], 2
+        purpose, action, v = event.body["purpose"], str(event.type.action), 2
         if edition_in_force(self.look) < STRICTER:
             v = 1
             if not event.type.reading or decision["rule"] == "S0":
-                return Denied(decision, None, purpose)
+                return Denied(decision, None, purpose, action)
         if self.look.get(Patient, event.subject) is None:
-            return Denied(decision, None, purpose)
+            return Denied(decision, None, purpose, action)
         most = self._policy(event, time)["refusals_per_hour"]
         counts = [(self._refusals(event.subject, event.actor, time), most)]
         if v > 1:
@@ -207,11 +210,11 @@ class Batch:
             link = self.chain.next(event.stream)
             entry = Entry.make(refusal, signature, link, time, decision)
         except EventError:  # it doesn't fit into an entry
-            return Denied(decision, None, purpose)
+            return Denied(decision, None, purpose, action)
         self._take(entry, created_ids(refusal, self.look))
         for count, _ in counts:
             self._put(count._replace(times=(*count.times, time), skipped=0))
-        return Denied(decision, entry.link.seq, purpose)
+        return Denied(decision, entry.link.seq, purpose, action)
 
     def _refusals(self, patient: str, actor: str, time: int) -> Refusals:
         row = self.look.get(Refusals, patient, actor) or Refusals(patient, actor, (), 0)

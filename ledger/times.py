@@ -9,6 +9,7 @@ from typing import Any
 from ledger.errors import EventError
 
 TIME_PATTERN = "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}Z"
+HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
 _DAYS = ("clinical_date", "date_from", "date_to")
 """Members of bodies that are dates."""

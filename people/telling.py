@@ -9,6 +9,7 @@ from functools import partial
 
 from ledger.directory import RECOVERY_WAIT_MS, Key, Patient
 from ledger.entry import Entry
+from ledger.facts import Emergency
 from ledger.rows import Look
 from ledger.times import parse_time
 from storage.outbox import HOSPITAL_WROTE, Message, Tells, once_wrote
@@ -94,6 +95,36 @@ def _registrar(entry: Entry, kind: str, patient: Patient) -> Iterable[Message]:
         yield told._replace(but=by)
 
 
+def _emergency_declared(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
+    """To the patient, and to the admins of the hospital for which it was declared, who review it."""
+    event = entry.event
+    patient, emergency = look.get(Patient, event.subject), look.get(Emergency, event.id)
+    if patient is None or emergency is None:
+        return
+    named = {"hospital": event.hospital, "patient": patient.patient}
+    if not patient.offered:
+        kind, account = "emergency_declared", patient.account
+        yield _message(entry, kind, account, by=event.actor, until_at=emergency.end, **named)
+    yield _message(
+        entry, "emergency_to_review", event.hospital, by=event.actor, due_at=emergency.due,
+        emergency=event.id, patient=patient.patient,
+    )  # fmt: skip
+
+
+def _to_patient(kind: str) -> Tell:
+    """What a hospital did with the chart, to its patient, unless the chart still waits to be claimed."""
+
+    def tell(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
+        event = entry.event
+        patient = look.get(Patient, event.subject)
+        if patient is not None and not patient.offered:
+            hospital = event.hospital or event.body["hospital"]
+            named = {"hospital": hospital, "patient": patient.patient}
+            yield _message(entry, kind, patient.account, **named)
+
+    return tell
+
+
 _FACTORS = {
     ("factor.added", "code"): "codes_added",
     ("factor.added", "passkey"): "passkey_added",
@@ -134,15 +165,19 @@ TOLD: dict[str, Tell] = {
     "admin.appointed": _staff("admin_appointed"),
     "alarm.raised": _alarm_raised,
     "claim.offered": _claim_offered,
+    "disclosure.suspended": _to_patient("records_disclosed"),
     "doctor.approved": _staff("doctor_approved"),
     "doctor.ended": _staff("doctor_ended"),
     "doctor.suspended": _staff("doctor_suspended"),
+    "emergency.declared": _emergency_declared,
+    "emergency.reviewed": _to_patient("emergency_reviewed"),
     "factor.added": _factor_changed,
     "factor.removed": _factor_changed,
     "hospital.approved": _hospital_approved,
     "key.registered": _key_registered,
     "key.revoked": _key_revoked,
     "patient.claimed": _patient_claimed,
+    "record.disclosed": _to_patient("records_disclosed"),
     "record.uploaded": _record_uploaded,
     "recovery.used": _recovery_used,
     "session.locked": _session_locked,

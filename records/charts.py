@@ -10,7 +10,7 @@ from journeys.sealing import object_key
 from keeper.protocol import SealedField, SealedObject
 from ledger.directory import Patient
 from ledger.entry import Entry
-from ledger.facts import Exclusion, Grant, Record
+from ledger.facts import EmergencySetting, Exclusion, Grant, Record
 from ledger.sequencer import Proposal
 from records.opening import SettledReading, settle
 from storage.evidence import ask_keeper, of_reading
@@ -51,16 +51,18 @@ def list_chart(ledger: Ledger, reading: SettledReading) -> Chart:
     """The list of a settled `chart.opened`; see `open_chart`."""
     entry, shown = reading.entry, reading.shown
     if entry.decision is None or entry.decision["rule"] != "S5":
-        return Chart(entry, tuple(Line(record, "", ()) for record in shown), True)
+        in_emergency = entry.decision is not None and entry.decision["rule"] == "S8"
+        lines = tuple(Line(record, "", ()) for record in shown)
+        return Chart(entry, lines, not in_emergency)
     patient = entry.event.subject
     grants = tuple(ledger.live_grants(patient, entry.time))
     exclusions = tuple(ledger.rows(Exclusion, "patient", patient))
     titles = _titles(ledger, reading)
-    lines = [
+    listed = [
         Line(record, titles.get(record.record, ""), readers(record, grants, exclusions, entry.time))
         for record in shown
     ]
-    return Chart(entry, tuple(lines), False)
+    return Chart(entry, tuple(listed), False)
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,8 @@ class Consents:
 
     exclusions: tuple[Exclusion, ...]
     grants: tuple[Grant, ...]
+    emergency: EmergencySetting | None = None
+    """How far doctors see in an emergency; None where the patient said nothing of it."""
 
 
 def consents(ledger: Ledger, caller: Caller, patient: str) -> Consents:
@@ -98,7 +102,8 @@ def consents(ledger: Ledger, caller: Caller, patient: str) -> Consents:
     check_two_factors(caller, "what a patient consented to")
     grants = sorted(ledger.rows(Grant, "patient", patient), key=lambda grant: grant.seq)
     exclusions = sorted(ledger.rows(Exclusion, "patient", patient), key=lambda e: e.seq)
-    return Consents(tuple(exclusions), tuple(grants))
+    setting = ledger.row(EmergencySetting, patient)
+    return Consents(tuple(exclusions), tuple(grants), setting)
 
 
 def check_own_chart(ledger: Ledger, caller: Caller, patient: str) -> None:

@@ -15,7 +15,7 @@ from ledger.codes import ACTIONS, PURPOSES
 from ledger.directory import Group, GroupMember, Key, Member, Patient
 from ledger.editions import PEOPLE, edition_of
 from ledger.entry import Entry
-from ledger.facts import Exclusion, Grant, Record
+from ledger.facts import Emergency, EmergencySetting, Exclusion, Grant, Record
 from ledger.policies import Policy
 from ledger.rows import Rows
 from ledger.signins import SIGN_IN_LASTS_MS, SignIns
@@ -160,6 +160,8 @@ def _rows(ledger: LogReader, question: Question) -> Rows:
         *members,
         *(ledger.row(Group, member.group) for member in members),
         *ledger.rows(Exclusion, "patient", question.patient),
+        ledger.row(EmergencySetting, question.patient),
+        *ledger.rows(Emergency, "patient", question.patient),
     ]
     for row in found:
         if row is not None:

@@ -1,13 +1,25 @@
 """The history of a patient: every act on the chart, provably complete; itself a reading that stands in it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from journeys.names import hospital_names, staff_names
+from journeys.sealing import object_key
+from keeper.errors import KeeperRefused
+from keeper.protocol import SealedField, SealedObject
+from ledger.codes import DISCLOSED_LISTS
 from ledger.entry import Entry, nested_event
 from ledger.sequencer import Proposal
 from records.opening import SettledReading, settle
+from storage.evidence import Proofs, ask_keeper, of_reading
+from storage.keytable import with_keys
 from storage.ledger import Ledger
+
+DISCLOSED_TEXTS = ("address", "description", "recipient", "statement")
+"""What is written of a disclosure, by the names of its sealed fields."""
+LIST_NAMES = tuple(f"list_{letter}" for letter in "abcdefghijklmnop"[:DISCLOSED_LISTS])
+"""The names of the sealed pieces of its list."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +74,9 @@ class History:
     """Hospitals and their people, by id; for auditors none."""
     restored: tuple[bytes, ...] = ()
     """The stored bytes of every `ledger.restored` of the log before `entry`, in order."""
+    texts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """For the patient: what authors wrote for them, by the number of the entry and the field's name; of an entry whose words can't
+    be opened nothing."""
 
     def losses(self) -> list["Loss"]:
         """The spans of the log that were lost, in order: what stood there may be missing here."""
@@ -87,7 +102,81 @@ def read_history(ledger: Ledger, reading: SettledReading) -> History:
     acts = [act(one) for one in stream]
     names = {} if entry.event.role == "auditor" else _names(ledger, acts)
     restored = tuple(one.raw for one in ledger.restorations(entry.link.seq))
-    return History(entry, tuple(one.raw for one in stream), names, restored)
+    texts = _texts(ledger, reading, stream)
+    return History(entry, tuple(one.raw for one in stream), names, restored, texts)
+
+
+def sealed_texts(entry: Entry) -> dict[str, str]:
+    """The sealed fields of an entry that are written for the patient, by the names under which they were sealed."""
+    name, body = entry.event.type.name, entry.event.body
+    if name in ("emergency.declared", "emergency.reviewed"):
+        return {"text": body["text"]}
+    if name == "record.disclosed":
+        return disclosed_fields(body)
+    if name == "disclosure.suspended":
+        return disclosed_fields(body["disclosed"]) | {"order": body["order"]}
+    return {}
+
+
+def disclosed_fields(disclosed: Mapping[str, Any]) -> dict[str, str]:
+    """The sealed fields of a disclosure, by the names under which they were sealed; see `client.disclosing`."""
+    pieces = dict(zip(LIST_NAMES, disclosed["list"], strict=False))
+    return {name: disclosed[name] for name in DISCLOSED_TEXTS if name in disclosed} | pieces
+
+
+def _texts(
+    ledger: Ledger, reading: SettledReading, stream: Sequence[Entry]
+) -> dict[str, dict[str, str]]:
+    """What authors wrote for the patient, for patients alone."""
+    entry = reading.entry
+    sealed = [(one, fields) for one in stream if (fields := sealed_texts(one))]
+    if not sealed or entry.decision is None or entry.decision["rule"] != "S5":
+        return {}
+    shown = of_reading(ledger, reading.committed, entry)
+    try:
+        opened = open_texts(ledger, shown, entry.event.subject, sealed)
+    except KeeperRefused:
+        # Whoever wrote what can't be opened must not keep the rest from the patient.
+        opened = [_opened_alone(ledger, shown, entry.event.subject, one) for one in sealed]
+    return {str(one.link.seq): texts for (one, _), texts in zip(sealed, opened, strict=True)}
+
+
+def _opened_alone(
+    ledger: Ledger, shown: Proofs, patient: str, one: tuple[Entry, dict[str, str]]
+) -> dict[str, str]:
+    """The texts of one entry; none where they can't be opened."""
+    try:
+        return open_texts(ledger, shown, patient, [one])[0]
+    except KeeperRefused:
+        return {}
+
+
+def open_texts(
+    ledger: Ledger, shown: Proofs, patient: str, sealed: Sequence[tuple[Entry, dict[str, str]]]
+) -> list[dict[str, str]]:
+    """The texts of these entries, by the names of their fields; `shown`: the reading. Raises KeeperRefused."""
+
+    def asked() -> list[SealedObject]:
+        key = object_key(ledger.keys, patient, patient)
+        return [SealedObject(key, _fields(one, named)) for one, named in sealed]
+
+    texts = with_keys(
+        asked,
+        lambda objects: ask_keeper(
+            ledger, shown, lambda found: ledger.keeper.open_fields(found, objects)
+        ),
+    )
+    return [
+        dict(zip(named, opened, strict=True))
+        for (_, named), opened in zip(sealed, texts, strict=True)
+    ]
+
+
+def _fields(entry: Entry, named: Mapping[str, str]) -> tuple[SealedField, ...]:
+    """The sealed fields of an entry; what is told later was sealed for the event by which the hospital recorded it."""
+    event = entry.event
+    sealed_for = event.body.get("disclosure", event.id)
+    return tuple(SealedField(event.stream, sealed_for, name, text) for name, text in named.items())
 
 
 def loss(entry: Entry) -> Loss:

@@ -17,6 +17,7 @@ from storage.logkeys import StoredKeys
 from storage.outbox import Outbox
 from storage.reader import LogReader
 from storage.resets import Resets
+from storage.reviews import Owed, owed
 from storage.signatures import SignatureChecks
 from storage.sql.credentials import Credentials
 from storage.sql.identifiers import Identifiers
@@ -56,6 +57,10 @@ class Ledger(LogReader):
     def resets(self) -> Resets:
         """Links that replace a forgotten password."""
         return Resets(self.database, self.contacts, self.outbox)
+
+    def owed(self) -> Owed:
+        """What people owe by now: reviews of emergencies, and disclosures to be told."""
+        return owed(self.database, self.clock())
 
     def append(self, proposals: Sequence[Proposal]) -> list[Outcome]:
         """Append proposals; see `Log.append`."""

@@ -5,8 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import inspect
+
 from durable.errors import StartRefused
 from ledger.editions import edition_of
+from storage.reviews import NOTHING_OWED, Owed, owed
 from storage.sql.entries import EntryStore
 from storage.sql.upgrade import revisions
 
@@ -30,6 +33,8 @@ class Status:
     schema: str
     free: int
     """Room left on the disk of the data directory."""
+    owed: Owed = NOTHING_OWED
+    """Reviews of emergencies, and patients to be told of disclosures; nothing in a schema that has none."""
 
     @property
     def lag(self) -> int:
@@ -45,11 +50,12 @@ def status(store: EntryStore, data: Path, clock: Callable[[], int]) -> Status:
     with store.database.read() as connection:
         schema, _ = revisions(connection)
         head = store.head(connection)
+        has_reviews = inspect(connection).has_table("emergencies")
         there, now = store.database.clock(connection), clock()
     if head is None:
         raise StartRefused("the database holds no log, and one was expected here")
     return Status(
         head.origin, head.size, head.published, now - head.published_time, now - head.time,
         None if there is None else there - now, edition_of(head.registry), schema,
-        shutil.disk_usage(data).free,
+        shutil.disk_usage(data).free, owed(store.database, now) if has_reviews else NOTHING_OWED,
     )  # fmt: skip

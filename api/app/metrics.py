@@ -115,6 +115,15 @@ class Metrics:
             "heartwood_mail_oldest_seconds", "Age of the oldest message that waits", registry=own,
             multiprocess_mode="mostrecent",
         )  # fmt: skip
+        self.reviews = Gauge(
+            "heartwood_emergency_reviews", "Emergencies that are not reviewed yet", ["state"],
+            registry=own, multiprocess_mode="mostrecent",
+        )  # fmt: skip
+        self.untold = Gauge(
+            "heartwood_disclosures_untold",
+            "Disclosures whose suspension has ended, and whose patient is not told yet",
+            registry=own, multiprocess_mode="mostrecent",
+        )  # fmt: skip
         if (folder := os.environ.get(SHARED)) is not None:
             self.sweeps.labels("done")  # so that each of its files is there
             _reserve(Path(folder))

@@ -4,7 +4,7 @@
 from api.cli.app import app, main, program
 from api.cli import (
     setup, checking, serving, witnessing, operations, maintenance, blobs, keeper, roots, logkeys, keys, policies, people, accounts, applying, claims, factors, resetting, kept, contacts, mail, staff, generating, imports,
-    intake, records, charts, consents, proofs, demo,
+    intake, records, charts, consents, emergencies, disclosures, proofs, demo,
 )  # fmt: skip
 
 __all__ = [
@@ -18,6 +18,8 @@ __all__ = [
     "consents",
     "contacts",
     "demo",
+    "disclosures",
+    "emergencies",
     "factors",
     "generating",
     "imports",

@@ -1,6 +1,7 @@
 """`chart`, `history`: what stands in a chart, and who did what on it."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -132,6 +133,7 @@ def history_(
         "names": names,
         "acts": [dataclasses.asdict(act) for act in acts],
         "losses": [dataclasses.asdict(loss) for loss in found.losses()],
+        "texts": found.texts,
     }
     lines = [
         f"{a.seq:>7}  {a.time[:19].replace('T', ' ')}  {a.type:<20} "
@@ -140,6 +142,8 @@ def history_(
         f"{f' at {names.get(a.hospital, a.hospital)}' if a.hospital else ''}"
         f"{f', {a.purpose}' if a.purpose else ''}{f', {a.record}' if a.record else ''}"
         f"{f', on entry {a.basis[0]}' if a.rule == 'S9' else ''}"
+        f"{f', IN THE EMERGENCY of entry {a.basis[0]}' if a.rule == 'S8' and a.basis else ''}"
+        f"{_written(found.texts.get(str(a.seq)))}"
         for a in acts
     ]
     lines += [f"NOTE: the log was {loss}" for loss in found.losses()]
@@ -152,6 +156,14 @@ def history_(
     if prove is not None:
         lines.append(f"the proof is in {prove}: heartwood check {prove} --vkey KEYS")
     say(json_, fields, *lines)
+
+
+def _written(texts: Mapping[str, str] | None) -> str:
+    """What the author of an act wrote for the patient; the lists of disclosures are the accounting's to show."""
+    if texts is None:
+        return ""
+    words = [text for name, text in texts.items() if not name.startswith("list_")]
+    return f": {'; '.join(words)}" if texts else ": what was written can't be opened"
 
 
 def chart_of(client: LedgerClient, acting: Actor, patient: str | None) -> str:

@@ -8,13 +8,14 @@ import typer
 
 from api.cli.app import As, Data, Json, Url, actor, app, at, count, say
 from api.cli.charts import PatientOption, chart_of
-from client import grants
+from client import grants, operations
 from client.readers import Reader as Known
 from client.readers import check_able, reader_of
 from consent.rules import named
 from journeys.days import minute_in
 from journeys.errors import NotThere, RecordsError
 from journeys.sealing import check_category
+from ledger.codes import CEILINGS, DEFAULT_CEILING
 from ledger.facts import Grant, Provision
 from ledger.times import DAY_MS, format_time
 from records.explaining import Question
@@ -203,14 +204,19 @@ def grants_(
     acting = actor(patient_key)
     with at(data, url) as client:
         chart, now = chart_of(client, acting, patient), client.now()
-        given, exclusions = client.consents(acting, chart)
+        found = client.ask(acting, operations.CONSENTS, patient=chart)
+    given, exclusions, setting = found.grants, found.exclusions, found.emergency
+    ceiling = DEFAULT_CEILING if setting is None else setting.ceiling
     fields = {
         "patient": chart,
+        "emergency": ceiling,
         "grants": [g._asdict() | {"in_force": _in_force(g, now)} for g in given],
         "exclusions": [e._asdict() for e in exclusions],
     }
     lines = [_grant_row(g, now) for g in given]
     lines += [f"{e.reader}  is excluded, by entry {e.seq}" for e in exclusions if e.active]
+    by = "as you said nothing else" if setting is None else f"by entry {setting.seq}"
+    lines.append(f"in an emergency doctors see {CEILINGS[ceiling]}, {by}")
     say(json_, fields, *lines, f"{count(sum(_in_force(g, now) for g in given), 'grant')} in force")
 
 

@@ -20,6 +20,7 @@ from journeys.errors import RecordsError
 from ledger.registry import EDITION
 from storage.cosigning import WitnessStanding
 from storage.ledger import Ledger
+from storage.reviews import Owed
 from storage.sql.views import Rebuilt, rebuild
 
 PLACES_SHOWN = 20
@@ -117,6 +118,7 @@ def status(data: Data = None, json_: Json = False) -> None:
     refused, stopped = _refused(config)
     witnesses = [] if refused else witnesses_of(config)
     fields = dataclasses.asdict(now) | {"lag": now.lag, "refused": refused, "stopped": stopped}
+    fields["owed"] = now.owed._asdict()
     fields["witnesses"] = [dataclasses.asdict(one) for one in witnesses]
     database = "" if now.database_clock is None else f", the database's {now.database_clock:+} ms"
     lines = [
@@ -125,11 +127,25 @@ def status(data: Data = None, json_: Json = False) -> None:
         f"clock: the last entry {_ago(now.last_age)}{database}",
         f"disk: {now.free / 1e9:.1f} GB free",
         f"schema {now.schema}, registry {now.edition or 'unknown'} (this program: {EDITION})",
+        *_owed(now.owed),
         *(_witness(one) for one in witnesses),
         _opens(refused, stopped),
     ]
     say(json_, fields, *lines)
     raise typer.Exit(COULD_NOT_RUN if refused or stopped else GOOD)
+
+
+def _owed(owed: Owed) -> list[str]:
+    """Reviews of emergencies, and patients who should have been told by now, where there are any."""
+    out = []
+    if owed.reviews:
+        late = f", {owed.overdue} OVERDUE" if owed.overdue else ""
+        out.append(f"emergencies: {counted(owed.reviews, 'review')} to come{late}")
+    if owed.untold:
+        out.append(
+            f"disclosures: {counted(owed.untold, 'patient')} not told yet, though the suspension has ended"
+        )
+    return out
 
 
 def _witness(one: WitnessStanding) -> str:

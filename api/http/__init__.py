@@ -57,6 +57,7 @@ from storage.feeding import feeding
 from storage.ledger import Ledger
 from storage.mail.port import Mail
 from storage.maintenance.garbage import GarbageCollector
+from storage.suspended import telling_due
 
 _ROUTED = (
     appending,
@@ -107,6 +108,7 @@ def create_app(
             _sweeping(ledger, data, metrics),
             feeding(ledger, metrics.followed),
             _witnessed(ledger, metrics),
+            telling_due(ledger),
             nullcontext() if mail is None else MailSender(ledger, mail).running(metrics.mailed),
         ):
             yield

@@ -44,6 +44,10 @@ async def get_metrics(request: Request, ledger: TheLedger) -> Response:
     waiting, oldest = await run_in_threadpool(ledger.outbox.waiting)
     metrics.mail_waiting.set(waiting)
     metrics.mail_oldest.set(max(0, ledger.clock() - oldest) / 1000 if waiting else 0)
+    owes = await run_in_threadpool(ledger.owed)
+    metrics.reviews.labels("waiting").set(owes.reviews - owes.overdue)
+    metrics.reviews.labels("overdue").set(owes.overdue)
+    metrics.untold.set(owes.untold)
     if ledger.witnesses is not None:
         for one in await run_in_threadpool(witness_standings, ledger):
             metrics.behind.labels(one.name).set(one.behind)

@@ -7,6 +7,7 @@ from fastapi import Path, Query
 from client.operations import ACCOUNT, GROUP, HOSPITAL, PATIENT, RECORD, SESSION_ID
 from crypto.ids import ID_PATTERN
 from people.applications import DOCTOR_STATES, SEQ_DIGITS
+from records.emergencies import STATES
 
 Account = Annotated[str, Path(pattern=f"^ac_{ID_PATTERN}$", examples=[ACCOUNT])]
 Group = Annotated[str, Path(pattern=f"^gp_{ID_PATTERN}$", examples=[GROUP])]
@@ -16,7 +17,8 @@ Record = Annotated[str, Path(pattern=f"^rc_{ID_PATTERN}$", examples=[RECORD])]
 Session = Annotated[str, Path(pattern=f"^ss_{ID_PATTERN}$", examples=[SESSION_ID])]
 State = Annotated[str, Query(pattern=f"^(|{'|'.join(DOCTOR_STATES)})$", examples=["pending"])]
 After = Annotated[str, Query(pattern=f"^(|0|[1-9][0-9]{{0,{SEQ_DIGITS - 1}}})$", examples=["12"])]
+Review = Annotated[str, Query(pattern=f"^(|{'|'.join(STATES)})$", examples=["overdue"])]
 NAMED: dict[str, Any] = {
     "account": Account, "after": After, "group": Group, "hospital": Hospital, "patient": Patient, "record": Record,
-    "session": Session, "state": State,
+    "review": Review, "session": Session, "state": State,
 }  # fmt: skip

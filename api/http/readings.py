@@ -19,13 +19,14 @@ from api.http.named import Patient, Record
 from api.http.problems import Problem
 from api.http.streamed import Streamed
 from client import operations
-from client.forms import chart_json, history_json
+from client.forms import chart_json, emergency_json, history_json
 from crypto.encoding import b64encode
 from crypto.ids import is_id
 from journeys.appending import appended, check_reply
 from ledger.entry import Entry
 from ledger.sequencer import Proposal
 from records.charts import list_chart
+from records.emergencies import give_emergency
 from records.exporting import ExportedRecord, check_list, give_export
 from records.history import read_history
 from records.opening import Link, OpenedRecord, SettledReading, give_record, used_before
@@ -94,6 +95,18 @@ async def post_history(patient: Patient, request: Request, ledger: TheLedger) ->
     )
     return await run_in_threadpool(
         lambda: _json(history_json(read_history(ledger, reading), _receipt(reading)))
+    )
+
+
+@serves(router, operations.EMERGENCY_OPENED)
+async def post_emergency(patient: Patient, request: Request, ledger: TheLedger) -> Response:
+    """A signed `emergency.opened` in; what was declared and what was read in it out, for whoever reviews it."""
+    value = await json_body(request, READING_BYTES)
+    reading = await _settle(
+        ledger, await _reading(request, ledger, value, "emergency.opened", "", patient)
+    )
+    return await run_in_threadpool(
+        lambda: _json(emergency_json(give_emergency(ledger, reading), _receipt(reading)))
     )
 
 

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 from ledger.codes import BLOB, PURPOSE, RECORD, ROLES, body
 from ledger.directory import GroupMember
 from ledger.errors import Refused
-from ledger.facts import Grant, Record, version_of
+from ledger.facts import Emergency, Grant, Record, version_of
 from ledger.policies import Policy
 from ledger.rows import Look, Row, Wanted, row_of_id, rows_in
 from ledger.schema import HASH, Integer, base64_of
 from ledger.types.declaration import EventType, nothing
+from ledger.types.emergencies import emergencies_of, emergency_readings
 from ledger.types.examples import Example
 
 if TYPE_CHECKING:
@@ -26,10 +27,10 @@ def _its_version(event: "Event", policy: Policy, look: Look) -> None:
 
 
 def _opened(entry: "Entry", look: Look) -> list[Row]:
-    """A permitted reading uses up the one limited grant it rests on."""
+    """A permitted reading uses up the one limited grant it rests on, and counts for the emergency."""
     decision = entry.decision
     if decision is None or decision["rule"] != "S9":
-        return []
+        return emergency_readings(entry, look)
     event = entry.event
     groups = [m.group for m in look.group(GroupMember, event.actor) if m.active]
     grants = [
@@ -43,6 +44,10 @@ def _opened(entry: "Entry", look: Look) -> list[Row]:
 
 def _record(event: "Event") -> list[Wanted]:
     return [row_of_id(event.body["record"])]
+
+
+def _record_in_emergency(event: "Event") -> list[Wanted]:
+    return [*_record(event), *emergencies_of(event)]
 
 
 RECORD_OPENED = EventType(
@@ -59,8 +64,8 @@ RECORD_OPENED = EventType(
     plain=True,
     rule=nothing,
     fold=_opened,
-    changes=(Grant,),
-    wants=_record,
+    changes=(Grant, Emergency),
+    wants=_record_in_emergency,
     example=Example("doctor", lambda sample: {
         "blob": sample.id("bl"), "purpose": "TREAT", "record": sample.id("rc"), "reply": sample.reply,
         "version": 1,
@@ -105,7 +110,7 @@ HISTORY_OPENED = EventType(
 
 
 def _records(event: "Event") -> list[Wanted]:
-    return [rows_in(Record, event.subject)]
+    return [rows_in(Record, event.subject), *emergencies_of(event)]
 
 
 CHART_OPENED = EventType(
@@ -120,8 +125,8 @@ CHART_OPENED = EventType(
     reading=True,
     plain=True,
     rule=nothing,
-    fold=nothing,
-    changes=(),
+    fold=emergency_readings,
+    changes=(Emergency,),
     wants=_records,
     example=Example("doctor", lambda sample: {"purpose": "TREAT"}),
 )

@@ -28,6 +28,9 @@ KINDS: dict[str, frozenset[str]] = {
         "doctor_approved": "at hospital",
         "doctor_ended": "at hospital",
         "doctor_suspended": "at hospital",
+        "emergency_declared": "at by hospital patient until_at",
+        "emergency_reviewed": "at hospital patient",
+        "emergency_to_review": "at by due_at emergency patient",
         "factors_reset": "at key",
         "hospital_approved": "at hospital",
         "hospital_wrote": "at hospital patient",
@@ -41,6 +44,7 @@ KINDS: dict[str, frozenset[str]] = {
         "password_no_reset": "",
         "password_reset": "ending_at code",
         "password_set": "at",
+        "records_disclosed": "at hospital patient",
         "recovery_used": "at left",
         "session_locked": "at until_at",
     }.items()

@@ -73,6 +73,24 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Since {at} your account {account} has been suspended as a doctor of the hospital {hospital}. Its administrators "
         "know why.",
     ),
+    "emergency_declared": (
+        "A doctor declared an emergency for your record",
+        "At {at} the doctor {by} of the hospital {hospital} declared an emergency for your record {patient}. Until {until_at} this "
+        "doctor can look at your record without your consent, as far as you allow it in an emergency.\n\nEach look is "
+        "in your history, `heartwood history`, and the hospital reviews it. How far doctors see in an emergency, you can "
+        "change at any time: `heartwood emergency configure`. To keep this doctor out: `heartwood exclude {by}`.",
+    ),
+    "emergency_reviewed": (
+        "An emergency was reviewed",
+        "At {at} the hospital {hospital} reviewed an emergency that one of its doctors had declared for your record "
+        "{patient}. What it found is in your history: `heartwood history`.\n\nIf you don't agree, ask the hospital.",
+    ),
+    "emergency_to_review": (
+        "A doctor of your hospital declared an emergency: review it",
+        "At {at} the doctor {by} of your hospital declared an emergency for the record {patient}. It is to be reviewed by "
+        "{due_at}, by an administrator who did not declare it: `heartwood emergency list`, then `heartwood emergency review "
+        "{emergency}`.",
+    ),
     "factors_reset": (
         "Your password or your one-time codes were reset",
         "At {at} the password of your account {account} was replaced, or its one-time codes were removed, by the key {key} "
@@ -142,6 +160,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     "password_set": (
         "A password was set for your account",
         "Since {at} one can sign in to your account {account} by password.\n\n" + _STOP,
+    ),
+    "records_disclosed": (
+        "A hospital gave records of yours to others",
+        "The hospital {hospital} recorded, at {at}, that it gave records out of your record {patient} to somebody outside. To "
+        "whom, which, and what for is in your accounting: `heartwood disclosures`.\n\nIf you don't agree, ask the hospital.",
     ),
     "recovery_used": (
         "A recovery code of yours was used",

@@ -80,6 +80,26 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Seit {at} ruht die Zulassung Ihres Kontos {account} als Ärztin oder Arzt des Krankenhauses {hospital}. Dessen "
         "Verwaltung weiß, warum.",
     ),
+    "emergency_declared": (
+        "Für Ihre Akte wurde ein Notfall erklärt",
+        "Am {at} hat {by} aus dem Krankenhaus {hospital} für Ihre Akte {patient} einen Notfall erklärt und "
+        "kann sie bis {until_at} ohne Ihre Einwilligung einsehen, soweit Sie das für den Notfall erlauben.\n\nJeder Blick "
+        "steht in Ihrem Verlauf, `heartwood history`, und das Krankenhaus prüft ihn nach. Wie weit im Notfall eingesehen "
+        "werden darf, können Sie jederzeit ändern: `heartwood emergency configure`. Mit `heartwood exclude {by}` schließen "
+        "Sie diese Person aus.",
+    ),
+    "emergency_reviewed": (
+        "Ein Notfall wurde nachgeprüft",
+        "Am {at} hat das Krankenhaus {hospital} einen Notfall nachgeprüft, der dort für Ihre Akte {patient} erklärt worden "
+        "war. Das Ergebnis steht in Ihrem Verlauf: `heartwood history`.\n\nWenn Sie nicht einverstanden sind, fragen Sie beim "
+        "Krankenhaus nach.",
+    ),
+    "emergency_to_review": (
+        "In Ihrem Krankenhaus wurde ein Notfall erklärt: Bitte nachprüfen",
+        "Am {at} hat {by} aus Ihrem Krankenhaus für die Akte {patient} einen Notfall erklärt. Er ist bis {due_at} "
+        "nachzuprüfen, und zwar von jemandem aus der Verwaltung, der ihn nicht selbst erklärt hat: `heartwood emergency "
+        "list`, dann `heartwood emergency review {emergency}`.",
+    ),
     "factors_reset": (
         "Ihr Passwort oder Ihre Einmalcodes wurden zurückgesetzt",
         "Am {at} wurde das Passwort Ihres Kontos {account} ersetzt, oder seine Einmalcodes wurden entfernt, allein mit dem "
@@ -152,6 +172,12 @@ TEXTS: dict[str, tuple[str, str]] = {
     "password_set": (
         "Ihr Konto hat jetzt ein Passwort",
         "Seit {at} kann man sich bei Ihrem Konto {account} mit einem Passwort anmelden.\n\n" + _STOP,
+    ),
+    "records_disclosed": (
+        "Ein Krankenhaus hat Unterlagen von Ihnen weitergegeben",
+        "Das Krankenhaus {hospital} hat am {at} festgehalten, dass es Unterlagen aus Ihrer Akte {patient} nach außen "
+        "weitergegeben hat. An wen, welche und wofür, steht in Ihrer Aufstellung: `heartwood disclosures`.\n\nWenn Sie nicht "
+        "einverstanden sind, fragen Sie beim Krankenhaus nach.",
     ),
     "recovery_used": (
         "Ein Wiederherstellungscode von Ihnen wurde benutzt",

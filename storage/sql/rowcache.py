@@ -6,9 +6,10 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from consent.gate import duty
+from ledger.codes import EMERGENCY_PURPOSES
 from ledger.directory import Account, Group, GroupMember, Hospital, Key, Member, Patient
 from ledger.event import Event
-from ledger.facts import Exclusion, Grant, Record
+from ledger.facts import EmergencySetting, Exclusion, Grant, Record
 from ledger.logkeys import LogKeyRow
 from ledger.policies import LOG, PolicyRow
 from ledger.refusals import Refusals
@@ -256,6 +257,8 @@ def consent_needs(event: Event, groups: Sequence[str]) -> Iterator[Name]:
             yield Exclusion, (event.subject, reader)
         for group in groups:
             yield Group, (group,)
+        if event.body["purpose"] in EMERGENCY_PURPOSES:
+            yield EmergencySetting, (event.subject,)
 
 
 def group_needs(event: Event) -> Iterator[Name]:

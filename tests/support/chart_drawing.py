@@ -19,6 +19,7 @@ from tests.support.drawing import (
     Drawing,
     Record,
 )
+from tests.support.memory_log import SEALED
 
 CHARTS, RECORDS = 3, 8
 """Most of each; the fewer there are, the more often they meet."""
@@ -130,6 +131,44 @@ class Charts(Drawing):
         reader = act(chart)
         for _ in range(self.rng.randint(1, 2)):
             self.read(self.reader_of(reader), chart)
+
+    def emergency(self) -> None:
+        """A doctor declares one, and reads; meanwhile the patient may set a ceiling, or exclude the doctor."""
+        chart, doctor = self.rng.choice(self.charts), self.rng.choice(self.doctors)
+        if self.maybe(0.3):
+            body = {
+                "ceiling": self.rng.choice(("normal", "off", "restricted")),
+                "purpose": "PATRQT",
+            }
+            self.do(chart.actor, "emergency.configured", chart.stream, body)
+        body = {"purpose": "BTG", "reason": "other", "text": SEALED}
+        declared = self.do(doctor, "emergency.declared", chart.stream, body)
+        self.read(doctor, chart, purpose="BTG")
+        if self.maybe(0.2):
+            self.exclude(chart, self.rng.choice((doctor.account, doctor.hospital)))
+        for _ in range(2):
+            self.read(self.rng.choice((doctor, doctor, *self.doctors)), chart, purpose="ETREAT")
+        if self.maybe(0.5):
+            admin = self.rng.choice(self.hospitals).admin
+            found = {
+                "emergency": declared,
+                "finding": "justified",
+                "purpose": "HOPERAT",
+                "text": SEALED,
+            }
+            self.do(admin, "emergency.reviewed", chart.stream, found)
+
+    def disclose(self) -> None:
+        """By a hospital that has a record, or none; told at once, or not before tomorrow, whatever the service says."""
+        chart, at = self.rng.choice(self.charts), self.rng.choice(self.hospitals)
+        texts = dict.fromkeys(("description", "recipient", "statement"), SEALED)
+        given: Body = texts | {
+            "count": 1, "given": format_time(self.now), "list": [SEALED], "purpose": "HLEGAL",
+            "root": b64encode(bytes(32)),
+        }  # fmt: skip
+        self.do(self.rng.choice((at.admin, at.system)), "record.disclosed", chart.stream, given)
+        body = {"disclosed": given, "order": SEALED, "until": format_time(self.now + DAY_MS)}
+        self.do(at.admin, "disclosure.withheld", at.stream, body | {"patient": chart.patient})
 
     def anybody(self) -> str:
         """A person, a hospital or a group; now and then one that nobody registered."""

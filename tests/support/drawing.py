@@ -170,8 +170,9 @@ class Drawing:
     # Readings
 
     def read(
-        self, actor: Actor | None = None, chart: Chart | None = None, record: Record | None = None
-    ) -> None:
+        self, actor: Actor | None = None, chart: Chart | None = None, record: Record | None = None,
+        purpose: str = "",
+    ) -> None:  # fmt: skip
         """A record, the chart's list or its history opened, or all exported."""
         chart = chart or self.rng.choice(self.charts)
         actor = actor or self.rng.choice((
@@ -179,7 +180,7 @@ class Drawing:
             chart.actor, chart.at.system, self.rng.choice(self.charts).actor,
             *(doctor for _, doctor in self.left[-1:]),
         ))  # fmt: skip
-        body: Body = {"purpose": self.rng.choice(PURPOSES)}
+        body: Body = {"purpose": purpose or self.rng.choice(PURPOSES)}
         dice = self.rng.random()
         if chart.records and dice < 0.7:
             record = record or self.rng.choice(chart.records)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +25,7 @@ from keeper.protocol import KeyRequest, NewBlob
 from ledger.entry import Entry
 from ledger.messages import claim_message
 from ledger.policies import last_policy
-from ledger.times import DAY_MS, format_time
+from ledger.times import DAY_MS, format_time, parse_time
 from storage.keytable import LABEL_KEY
 from tests.support.ledger_fixture import LedgerFixture, Person, denied, entry_of
 from tests.support.memory_log import SEALED
@@ -161,6 +162,8 @@ def rich_history(fixture: LedgerFixture) -> History:
     lab, letter, hidden, retracted = _records(history, staff)
     _permits(history, staff, group, lab, letter, hidden)
     _refusals(history, staff, lab, letter, hidden, retracted)
+    _emergencies(history, staff, letter, hidden)
+    _disclosures(history)
     _ends(history, staff, group, lab)
     _sign_ins(history)
     return history
@@ -377,11 +380,55 @@ def _refusals(
         (staff.weak, opened, reading(letter), "step_up"),
         (staff.excluded, opened, reading(lab), "excluded"),
         (staff.excluded, "chart.opened", {"purpose": "TREAT"}, "excluded"),
-        (staff.reader, opened, reading(lab, "BTG"), "emergency_needed"),
+        (staff.weak, opened, reading(lab, "BTG"), "emergency_needed"),
         (staff.reader, opened, reading(hidden), "no_consent"),
         (staff.weak, opened, reading(lab), "no_consent"),
     ):
         assert history.refused(actor, kind, body)[1] == reason
+
+
+def _emergencies(history: History, staff: Staff, letter: Body, hidden: Body) -> None:
+    """One is declared, read in up to the ceiling, and reviewed; the patient raises the ceiling, and turns it off."""
+    pat, doctor, admin = history.pat.actor, staff.reader, history.fixture.south.admin
+    said = {"purpose": "BTG", "reason": "other", "text": SEALED}
+    declared = history.do(doctor, "emergency.declared", said).event.id
+    assert (
+        history.refused(doctor, "record.opened", reading(letter, "BTG"))[1] == "emergency_ceiling"
+    )
+    history.do(pat, "emergency.configured", {"ceiling": "restricted", "purpose": "PATRQT"})
+    history.do(doctor, "record.opened", reading(letter, "BTG"))
+    history.do(doctor, "chart.opened", {"purpose": "ETREAT"})
+    assert (
+        history.refused(doctor, "record.opened", reading(hidden, "BTG"))[1] == "emergency_ceiling"
+    )
+    assert history.refused(staff.excluded, "emergency.declared", said)[1] == "excluded"
+    found = {"emergency": declared, "finding": "justified", "purpose": "HOPERAT", "text": SEALED}
+    history.do(admin, "emergency.opened", {"emergency": declared, "purpose": "HOPERAT"})
+    history.do(admin, "emergency.reviewed", found)
+    history.do(pat, "emergency.configured", {"ceiling": "off", "purpose": "PATRQT"})
+    assert history.refused(doctor, "record.opened", reading(letter, "BTG"))[1] == "emergency_off"
+
+
+def _disclosures(history: History) -> None:
+    """One that is told at once; one that the patient is told later, of which the time has come by then."""
+    north, pat = history.fixture.north, history.pat
+    given = {
+        "count": 1, "description": SEALED, "given": format_time(history.now), "list": [SEALED],
+        "purpose": "HLEGAL", "recipient": SEALED, "root": b64encode(bytes(32)), "statement": SEALED,
+    }  # fmt: skip
+    history.do(north.admin, "record.disclosed", given)
+    until = format_time(history.now + 1_000)
+    later = {"disclosed": given | {"address": SEALED}, "order": SEALED, "until": until}
+    withheld = history.do(
+        north.system,
+        "disclosure.withheld",
+        later | {"patient": pat.patient},
+        f"hospital/{north.hospital}",
+    )
+    named = {"disclosure": withheld.event.id, "hospital": north.hospital}
+    while history.now <= parse_time(until):
+        time.sleep(0.05)
+    history.do(history.service, "disclosure.suspended", later | named)
 
 
 def _ends(history: History, staff: Staff, group: str, lab: Body) -> None:

@@ -111,6 +111,43 @@ def read_each_round(
     answer.send(out)
 
 
+def exclude_and_include(
+    settings: Settings, patient: str, who: Actor, reader: str, rounds: int, barrier: Barrier
+) -> None:
+    """Exclude within each round, lift it after."""
+    ledger, chance = opened(settings), random.Random(3)
+    for _ in range(rounds):
+        barrier.wait(PATIENCE_SECONDS)
+        time.sleep(chance.random() / 200)
+        grants.exclude(LocalClient(ledger), who, patient, reader)
+        barrier.wait(PATIENCE_SECONDS)
+        grants.include(LocalClient(ledger), who, patient, reader)
+    ledger.close()
+
+
+def declare_and_read(
+    settings: Settings, record: str, who: Actor, rounds: int, barrier: Barrier, answer: Connection
+) -> None:
+    """Declare an emergency and read in it while the other excludes; answers the kind of each outcome."""
+    ledger, chance = opened(settings), random.Random(4)
+    found, out = opening.find_record(ledger, record), []
+    client, patient = LocalClient(ledger), f"patient/{found.patient}"
+    text = client.seal(who, found.patient, found.patient, f"ev_{'0' * 26}", {"text": "Fell"})[0][
+        "text"
+    ]
+    said = {"purpose": "BTG", "reason": "other", "text": text}
+    for _ in range(rounds):
+        declared = who.event("emergency.declared", patient, said, ledger.clock())
+        proposals = beside.propose(ledger, who, [declared])
+        proposals += [beside.reading(ledger, who, found, "BTG") for _ in range(2)]
+        barrier.wait(PATIENCE_SECONDS)
+        time.sleep(chance.random() / 200)
+        out += [type(ledger.append([proposal])[0]).__name__ for proposal in proposals]
+        barrier.wait(PATIENCE_SECONDS)
+    ledger.close()
+    answer.send(out)
+
+
 # Backups.
 
 

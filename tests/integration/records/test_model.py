@@ -31,7 +31,7 @@ from hypothesis.stateful import (
 )
 
 from api.app.settings import Settings
-from client import beside, grants, groups, readings, registering, staff
+from client import beside, emergencies, grants, groups, readings, registering, staff
 from client.beside import append
 from client.local import LocalClient
 from client.readings import history
@@ -61,11 +61,13 @@ from tests.tilereader import read_log
 
 SIGNERS: Final = {
     "append": ("doctor", "hospital_system", "patient"),
+    "declare_emergency": ("doctor",),
     "exclude": ("patient",),
     "grant": ("patient",),
     "hide": ("patient",),
     "register": ("doctor", "hospital_admin", "hospital_system"),
     "retract": ("doctor", "hospital_system", "patient"),
+    "review": ("hospital_admin",),
 }
 """Who may sign such an event at all; readings, everybody."""
 REFUSALS: Final = 20
@@ -491,6 +493,66 @@ class Ledgers(RuleBasedStateMachine):
         self.read(reader, record, purpose)
         self.list_chart(reader, chart, purpose)
 
+    @rule(
+        record=records, doctor=doctors, purpose=st.sampled_from(("BTG", "ETREAT")),
+        ceiling=st.sampled_from(("", "", "normal", "restricted", "off")), restarted=st.booleans(),
+        out=st.booleans(),
+    )  # fmt: skip
+    def emergency(
+        self,
+        record: tuple[Person, str],
+        doctor: Actor,
+        purpose: str,
+        ceiling: str,
+        restarted: bool,
+        out: bool,
+    ) -> None:
+        """A doctor declares one and reads, perhaps after a restart, or after the patient excluded them or set a ceiling."""
+        chart, client = record[0], LocalClient(self.fixture.ledger)
+        situation = self.book.charts[chart.patient]
+        if ceiling:
+            say = partial(emergencies.configure, client, chart.actor, chart.patient, ceiling)
+            if self.act(chart.actor, chart, "grant", say, "PATRQT"):
+                situation["ceilings"].append({"seq": self.book.size - 1, "ceiling": ceiling})
+        declare = partial(
+            emergencies.declare, client, doctor, chart.patient, "other", "Fell", purpose
+        )
+        if self.act(doctor, chart, "declare_emergency", declare, purpose):
+            entry = self.fixture.ledger.entry(self.book.size - 1)
+            row = {"seq": entry.link.seq, "id": entry.event.id, "start": entry.time}
+            row |= {
+                "end": entry.time + 4 * model.HOUR,
+                "doctor": doctor.account,
+                "hospital": doctor.hospital,
+            }
+            situation["emergencies"].append(row)
+        if restarted:
+            self.fixture.reopen()
+        self.read(doctor, record, purpose)
+        self.list_chart(doctor, chart, purpose)
+        if out and model.excluded_by(situation, doctor.account) is None:
+            client = LocalClient(self.fixture.ledger)
+            exclude = partial(grants.exclude, client, chart.actor, chart.patient, doctor.account)
+            if self.act(chart.actor, chart, "exclude", exclude, "PATRQT"):
+                said = {"seq": self.book.size - 1, "reader": doctor.account, "lifted": False}
+                situation["exclusions"].append(said)
+            self.read(doctor, record, purpose)
+
+    @rule(record=records, ours=st.booleans(), hospital=st.sampled_from(("north", "south")))
+    def review(self, record: tuple[Person, str], ours: bool, hospital: str) -> None:
+        """The last emergency of a chart, by an admin of the hospital where it was declared, or of some hospital."""
+        chart, declared = record[0], self.book.charts[record[0].patient]["emergencies"]
+        if not declared:
+            return
+        one = declared[-1]
+        admin = self.admins[one["hospital"] if ours else getattr(self.fixture, hospital).hospital]
+        review = partial(
+            emergencies.review, LocalClient(self.fixture.ledger), admin, chart.patient, one["id"], "justified", "Fine",
+        )  # fmt: skip
+        ask = self.ask(admin, chart, "review", "HOPERAT", "") | {"about": one["id"]}
+        decided = model.decide(self.book.situation(chart.patient), ask, POLICY)
+        self.act(admin, chart, "review", review, "HOPERAT", decided=decided)
+
     def revoke_of(self, record: tuple[Person, str], reader: Actor, grantee: str, one: bool) -> None:
         """One lineage, named by its latest grant, or all of the grantee's, who then reads."""
         chart = record[0]
@@ -523,7 +585,8 @@ class Ledgers(RuleBasedStateMachine):
         if entry.event.type.name == "access.refused":
             again = self.fixture.ledger.append([Proposal(*nested_event(entry.event))])[0]
             inner = denied(again)
-            assert inner == Denied(entry.decision or {}, entry.link.seq, inner.purpose)
+            decision, seq = entry.decision or {}, entry.link.seq
+            assert inner == Denied(decision, seq, inner.purpose, inner.action)
 
     # What must come of it
 
@@ -544,10 +607,9 @@ class Ledgers(RuleBasedStateMachine):
             decided = model.deny("S1", "role")
         effect, stage, reason, basis = decided
         expected: Outcome = (effect, stage, reason) if reason else ("permit", "", "")
-        if reason == "excluded":  # nobody learns that they are
-            emergency = purpose in ("BTG", "ETREAT")
-            told = ("S8", "emergency_needed") if emergency else ("S12", "no_consent")
-            expected = ("deny", *told)
+        if reason:  # nobody learns that they are excluded
+            told = model.told(decided, ask)
+            expected = ("deny", told[1], told[2] or "")
         self.forget()
         written = effect == "permit" or self.book.may_refuse(actor, chart.patient)
         if not written:
@@ -633,6 +695,8 @@ class Ledgers(RuleBasedStateMachine):
             "revocations": [],
             "exclusions": [],
             "openings": [],
+            "emergencies": [],
+            "ceilings": [],
         }
         return person(ledger.origin, patient, account, key)
 

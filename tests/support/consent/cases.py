@@ -5,6 +5,7 @@ entries of a log, as far as folding looks at them; the product's own folds make 
 own gate gathers the facts for a question.
 """
 
+import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -69,6 +70,12 @@ def chart_entries(situation: Situation) -> Iterator[Entry]:
     for said in situation["exclusions"]:
         kind = "reader.included" if said["lifted"] else "reader.excluded"
         yield entry_of(kind, said["seq"], {"reader": said["reader"], "purpose": "PATRQT"}, stream)
+    for one in situation.get("emergencies", []):
+        named, body = (one["doctor"], one["hospital"]), {"reason": "other", "purpose": "BTG"}
+        times = {"time": one["start"], "event": one["id"]}
+        yield entry_of("emergency.declared", one["seq"], body, stream, named, **times)
+    for one in situation.get("ceilings", []):
+        yield entry_of("emergency.configured", one["seq"], {"ceiling": one["ceiling"]}, stream)
     for used in situation["openings"]:
         named = used["actor"], used["hospital"]
         decision = {"rule": "S9", "basis": used["basis"]}
@@ -159,18 +166,26 @@ def entry_of(
     *,
     decision: Body | None = None,
     v: int = 1,
+    time: int = NOW,
+    event: str = "",
 ) -> Entry:
     """An entry as far as folding looks at it; `by` is an account and the hospital it acts for."""
     actor, hospital = by
     acting = {"role": "doctor", "hospital": hospital} if hospital else {"role": "patient"}
-    event = event_of(actor, acting, kind, body, stream, v)
-    return Entry(b"", event, Signature("", b""), Link(seq, b"", 0, b""), NOW, decision)
+    said = event_of(actor, acting, kind, body, stream, v, event)
+    return Entry(b"", said, Signature("", b""), Link(seq, b"", 0, b""), time, decision)
 
 
 def event_of(
-    actor: str, acting: dict[str, str], kind: str, body: Body, stream: str, v: int = 1
+    actor: str,
+    acting: dict[str, str],
+    kind: str,
+    body: Body,
+    stream: str,
+    v: int = 1,
+    id_: str = "",
 ) -> Event:
-    value = {"actor": actor, "as": acting, "body": body, "id": "", "stream": stream}
+    value = {"actor": actor, "as": acting, "body": body, "id": id_, "stream": stream}
     return Event.checked(b"", value, REGISTRY[kind, v], NOW)
 
 
@@ -188,7 +203,7 @@ def fold(entries: Iterable[Entry], rows: Rows) -> Rows:
 def rows_of(situation: Situation) -> Rows:
     """The rows of a situation: people and hospitals put, all else folded."""
     rows = Rows()
-    rows.put(PolicyRow("", LOG, 0, 0, b64encode(registry_hash()), ""))
+    rows.put(PolicyRow("", LOG, 0, 0, b64encode(registry_hash()), json.dumps(dict(DEFAULT_POLICY))))
     for account in situation["accounts"]:
         rows.put(Account(account, 0, "operator"))
     for hospital, active in situation["hospitals"].items():
@@ -243,6 +258,7 @@ class Case:
             as_of=AS_OF,
             record=None if ask["record"] is None else self.record(ask["record"]),
             step=ask.get("step") or "",
+            about=ask.get("about") or "",
         )
         live = gate.gather(request, self.rows)
         whole = live._replace(grants=tuple(self.rows.all(Grant).values()))

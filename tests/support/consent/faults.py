@@ -168,6 +168,21 @@ def emergencies_for_all(
     return Decision("permit", "S8") if found else None
 
 
+def anything_goes(true: Stage, request: Request, facts: Facts, policy: Policy) -> Decision | None:
+    """Whatever is asked about a record is taken as reading it."""
+    as_read = request if request.action == "declare_emergency" else request._replace(action="read")
+    return true(as_read, facts, policy)
+
+
+def reviewed_anywhere(true: Any, request: Request, facts: Facts) -> Any:
+    found = facts.reviewed and facts.reviewed._replace(hospital=request.hospital)
+    return true(request, facts._replace(reviewed=found))
+
+
+def disclosed_anywhere(true: Any, request: Request, facts: Facts) -> Any:
+    return true(request, facts._replace(keeps=True))
+
+
 EXCLUSIONS: Final = [
     Fault("S7 is left out", skipped("_exclusion"), "P18 P20"),
     Fault("S7 stands before S5", before("_exclusion", "_self"), "P19 P20"),
@@ -186,6 +201,28 @@ EXCLUSIONS: Final = [
     Fault("inclusions are forgotten", forgotten("reader.included"), "P18 P20"),
     Fault("S8 is left out", skipped("_emergency"), "P20"),
     Fault("S8 permits without an emergency", stage("_emergency", emergencies_for_all), "P2 P20"),
+    Fault("S8 forgets the ceiling", forgotten("emergency.configured"), "P20"),
+    Fault("S8 takes every ceiling as the highest",
+          part("_below", lambda true, ceiling, record: true("restricted", record)), "P10 P20"),
+    Fault("S8 shows what was hidden",
+          part("_below", lambda true, ceiling, record: true(ceiling, record._replace(hidden=0))),
+          "P10 P20"),
+    Fault("S8 takes sensitive for normal",
+          part("_below", lambda true, ceiling, record: true(
+              ceiling, record._replace(sensitive=False, labels=()))), "P10 P20"),
+    Fault("S8 lets emergencies last for ever",
+          part("is_open", lambda true, one, request, policy: true(
+              one._replace(end=1 << 60, start=request.now), request, policy)), "P10 P20"),
+    Fault("S8 is open a millisecond too long",
+          part("is_open", lambda true, one, request, policy: true(
+              one._replace(end=one.end + 1), request, policy)), "P10 P20"),
+    Fault("S8 takes anybody's emergency",
+          part("is_open", lambda true, one, request, policy: true(
+              one._replace(patient=request.patient), request, policy)), "P8"),
+    Fault("S8 lets more be done than listed and read", stage("_emergency", anything_goes), "P10 P20"),
+    Fault("S8 stands before S7", before("_emergency", "_exclusion"), "P10 P20"),
+    Fault("S6 lets any hospital review", part("_own_acts", reviewed_anywhere), "P20"),
+    Fault("S6 lets disclose without a record", part("_own_acts", disclosed_anywhere), "P20"),
     Fault("S8 tells nobody", constant("EMERGENCY_OBLIGATIONS", ("record",)), "P20"),
 ]  # fmt: skip
 

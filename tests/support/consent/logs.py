@@ -8,6 +8,7 @@ from random import Random
 from typing import Any, Final, NamedTuple
 
 from consent import gate
+from crypto.encoding import b64encode
 from ledger.directory import Key
 from ledger.entry import Entry, nested_event
 from ledger.facts import Record
@@ -15,9 +16,10 @@ from ledger.rows import Rows
 from ledger.sequencer import Appended, Judged
 from ledger.times import format_time
 from ledger.types import fold
-from tests.support.memory_log import Body, MemoryLog, Person, reading
+from tests.support.memory_log import SEALED, Body, MemoryLog, Person, reading
 
 ACTS: Final = 30
+HASH: Final = b64encode(bytes(32))
 LABELS: Final = ["l_" + digit * 26 for digit in "01"]
 
 
@@ -42,6 +44,7 @@ class Log:
         self.groups = [self.form(admin) for admin in admins]
         self.records = [self.log.upload(self.doctors[0], self.patient)]
         self.grants: list[Body] = []
+        self.emergencies: list[Entry] = []
         self.shown: dict[int, tuple[Record, ...]] = {}
         """By the number of the entry that opened the chart."""
 
@@ -157,6 +160,42 @@ class Log:
             self.rng.choice((self.doctor, *3 * (self.patient,))), "history.opened", {}, "TREAT"
         )
 
+    def declare(self) -> None:
+        """And what the patient then lets be seen, or who is kept out of it."""
+        body = {"reason": "other", "text": SEALED}
+        declared = self.say(
+            self.doctor, "emergency.declared", body, self.rng.choice(("BTG", "ETREAT"))
+        )
+        if declared is not None:
+            self.emergencies.append(declared)
+
+    def configure(self) -> None:
+        ceiling = self.rng.choice(("normal", "off", "restricted", "restricted"))
+        self.say(self.patient, "emergency.configured", {"ceiling": ceiling})
+
+    def read_in_emergency(self) -> None:
+        """By whoever declared, whether it is still open or not."""
+        if self.emergencies:
+            event = self.rng.choice(self.emergencies).event
+            doctor = next(one for one in self.doctors if one.account == event.actor)
+            record = self.rng.choice(self.records)
+            self.say(doctor, "record.opened", reading(record, "BTG"), "BTG")
+            self.say(doctor, "chart.opened", {}, "ETREAT")
+
+    def review(self) -> None:
+        """By an admin of either hospital; only one may."""
+        if self.emergencies:
+            named = {"emergency": self.rng.choice(self.emergencies).event.id}
+            self.say(self.rng.choice(self.admins), "emergency.opened", named, "HOPERAT")
+            said = named | {"finding": "justified", "text": SEALED}
+            self.say(self.rng.choice(self.admins), "emergency.reviewed", said, "HOPERAT")
+
+    def disclose(self) -> None:
+        admin = self.rng.choice(self.admins)
+        body = {"count": 1, "given": format_time(self.log.now), "list": [SEALED], "root": HASH}
+        texts = dict.fromkeys(("description", "recipient", "statement"), SEALED)
+        self.say(admin, "record.disclosed", body | texts, "HLEGAL")
+
     def die(self) -> None:
         """Seldom; nothing can be granted afterwards."""
         if self.rng.random() < 0.1:
@@ -179,6 +218,11 @@ USUAL: Final[tuple[tuple[int, Callable[[Log], None]], ...]] = (
     (3, Log.join_or_leave),
     (1, Log.revoke),
     (1, Log.exclude_or_include),
+    (2, Log.declare),
+    (1, Log.configure),
+    (3, Log.read_in_emergency),
+    (1, Log.review),
+    (1, Log.disclose),
     (1, Log.die),
     (1, Log.wait),
 )

@@ -26,6 +26,8 @@ by looking through all that happened. `tests/support/consent/random_cases.py` dr
              exclusions   [{"seq", "reader": account, hospital or group, "lifted"}]
              openings     [{"seq", "type": record.opened unless given, "basis": numbers that a
                           permitted reading rested on}]
+             emergencies  [{"seq", "id", "doctor", "hospital", "start", "end" (ms)}], as declared
+             ceilings     [{"seq", "ceiling": off|normal|restricted}], as the patient configured
              records      [record]
     criteria   {"authors": [account or hospital], "categories", "date_from", "date_to", "episodes"},
                any of them left out
@@ -34,13 +36,14 @@ by looking through all that happened. `tests/support/consent/random_cases.py` dr
              "clinical_date", "episode", "labels", "sensitive", "confidentiality", "hidings": numbers
              of the entries that hid it and showed it by turns, "retracted" and "gone": seq or None}
     ask      actor, role, hospital, assurance, on_behalf_of, action, purpose, now (ms),
-             record or None, "step" of a register: "offer" of a claim code, "claim" by whoever proves it
-    policy   custodian_reads, assurance {action: level, "read_sensitive": level}, 1 if not named
+             record or None, "step" of a register: "offer" of a claim code, "claim" by whoever proves it,
+             "about" of a review: the id of an emergency
+    policy   custodian_reads, emergency_hours (4 if not named), assurance {action: level, "read_sensitive": level}, 1 if not named
     answer   (effect, rule, reason or None, basis)
 
 Of a situation without groups, exclusions or exceptions, and of a record without categories, these members
-may be left out, and so may `claims` and `step`. `register` without a step is `patient.registered`, and
-`patient.corrected` if the patient is there; of a patient it is the linking of charts, which nothing here permits. Open emergencies, harm holds, delegations and care links are facts that nobody has.
+may be left out, and so may `claims`, `emergencies`, `ceilings`, `step` and `about`. `register` without a step is `patient.registered`, and
+`patient.corrected` if the patient is there; of a patient it is the linking of charts, which nothing here permits. Harm holds, delegations and care links are facts that nobody has.
 """
 
 from collections.abc import Callable
@@ -101,9 +104,14 @@ def deny(rule: str, reason: str, *basis: int) -> Answer:
     return "deny", rule, reason, tuple(sorted(set(basis)))
 
 
-def told(answer: Answer) -> Answer:
-    """What a refused asker is told: nobody learns that they are excluded."""
-    return deny("S12", "no_consent") if answer[2] == "excluded" else answer
+def told(answer: Answer, ask: Ask) -> Answer:
+    """What a refused asker is told: nobody learns that they are excluded, nor can tell it from emergencies that are off."""
+    urgent = ask["purpose"] in ("BTG", "ETREAT")
+    if answer[2] != "excluded" and not (answer[2] == "emergency_off" and urgent):
+        return answer
+    if ask["action"] == "declare_emergency":
+        return deny("S8", "emergency_off")
+    return deny("S8", "emergency_needed") if urgent else deny("S12", "no_consent")
 
 
 def obligations(answer: Answer) -> tuple[str, ...]:
@@ -290,6 +298,8 @@ def s6_custodian(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
         return s6_registering(situation, ask, member["seq"])
     if ask["action"] == "append" and ask["role"] in ("doctor", "hospital_system"):
         return permit("S6", member["seq"])
+    if ask["record"] is None and ask["action"] in ("disclose", "review"):
+        return s6_own_acts(situation, ask, member["seq"])
     record = ask["record"]
     if record is None or record["hospital"] is None or record["hospital"] != ask["hospital"]:
         return None
@@ -299,6 +309,16 @@ def s6_custodian(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
         return None
     if ask["action"] in CUSTODIAN and ask["purpose"] in CUSTODIAN_PURPOSES:
         return permit("S6", member["seq"], record["seq"])
+    return None
+
+
+def s6_own_acts(situation: Situation, ask: Ask, entered: int) -> Answer | None:
+    """Disclosing what a hospital has; reviewing what was declared at it."""
+    if ask["action"] == "disclose":
+        return permit("S6", entered) if stands_by_a_record(situation, ask["hospital"]) else None
+    for one in situation.get("emergencies", []):
+        if (one["id"], one["hospital"]) == (ask.get("about"), ask["hospital"]):
+            return permit("S6", entered, one["seq"])
     return None
 
 
@@ -343,10 +363,52 @@ def excluded_by(situation: Situation, reader: str | None) -> int | None:
 
 
 def s8_emergency(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
-    """Nothing was declared yet; whoever declares does it on their own standing."""
-    if ask["action"] == "declare_emergency" and ask["role"] == "doctor":
+    """Declaring needs no more than standing; reading an own emergency that is open, up to the ceiling."""
+    declares = ask["action"] == "declare_emergency" and ask["role"] == "doctor"
+    if not declares and ask["purpose"] not in ("BTG", "ETREAT"):
+        return None
+    if ceiling(situation) == "off":
+        return deny("S8", "emergency_off")
+    if declares:
         return permit("S8")
-    return deny("S8", "emergency_needed") if ask["purpose"] in ("BTG", "ETREAT") else None
+    mine = [one for one in situation.get("emergencies", []) if stands_open(one, ask, policy)]
+    if not mine:
+        return deny("S8", "emergency_needed")
+    seen = ask["action"] in ("list", "read") and level(ask["record"]) in VISIBLE[ceiling(situation)]
+    seq = int(latest(mine)["seq"])
+    return permit("S8", seq) if seen else deny("S8", "emergency_ceiling", seq)
+
+
+VISIBLE: Final = {"normal": ("normal",), "restricted": ("normal", "restricted")}
+HOUR: Final = 3_600_000
+
+
+def ceiling(situation: Situation) -> str:
+    """The patient's last word; without one, what is normal."""
+    said = situation.get("ceilings", [])
+    return str(latest(said)["ceiling"]) if said else "normal"
+
+
+def stands_open(one: Ask, ask: Ask, policy: Ask) -> bool:
+    """Declared by the asker for the same hospital, and not over, by the policy then and by the one now."""
+    if ask["role"] != "doctor" or ask["on_behalf_of"]:
+        return False
+    if (one["doctor"], one["hospital"]) != (ask["actor"], ask["hospital"]):
+        return False
+    shortened = one["start"] + policy.get("emergency_hours", 4) * HOUR
+    return bool(one["start"] <= ask["now"] < one["end"] and ask["now"] < shortened)
+
+
+def level(record: Ask | None) -> str:
+    """Of a record in an emergency: what is sensitive counts as restricted, what nobody knows as hidden."""
+    if record is None:
+        return "none"
+    if hidden(record) or record["confidentiality"] not in ("normal", "restricted"):
+        return "hidden"
+    plain = (
+        record["confidentiality"] == "normal" and not record["sensitive"] and not record["labels"]
+    )
+    return "normal" if plain else "restricted"
 
 
 def s9_grant(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:

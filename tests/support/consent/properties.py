@@ -1,6 +1,6 @@
 """The properties of the page on consent by their numbers, and the agreement with the model (P20).
 
-P9 and P10 are of stages that have no facts yet. `tests/unit/consent/test_properties.py` runs all by Hypothesis,
+P9 is of a stage that has no facts yet. `tests/unit/consent/test_properties.py` runs all by Hypothesis,
 `test_decide_faults.py` shows that each can fail.
 """
 
@@ -36,7 +36,7 @@ def agree(rng: Random, questions: int) -> Counter[Any]:
         assert in_words(decision) == expected, f"{in_words(decision)}, not {expected}: {about}"
         assert decision.obligations == model.obligations(expected)
         assert not decision.masked
-        assert told(case, ask, decision) == model.told(expected)
+        assert told(case, ask, decision) == model.told(expected, ask)
         listing = ask | {"action": "list"}
         chart, shown = case.chart(listing), model.decide_list(situation, listing, policy)
         assert chart == shown, f"{chart}, not {shown}: {about}"
@@ -49,7 +49,7 @@ def agree(rng: Random, questions: int) -> Counter[Any]:
 def told(case: Case, ask: Ask, decision: Decision) -> Answer:
     """What an asker is told of a decision as it stands in the log; the rest of it is as it was."""
     logged = decision.json(case.asked(ask)[0], case.policy)
-    said = engine.told(logged)
+    said = engine.told(logged, ask["purpose"], ask["action"])
     assert said.keys() == logged.keys()
     rest = logged.keys() - {"rule", "reason", "basis"}
     assert {name: said[name] for name in rest} == {name: logged[name] for name in rest}
@@ -77,6 +77,7 @@ PROPERTIES: Final[dict[str, Callable[[Random], None]]] = {
     "P6": facts.p6_bounds_are_half_open,
     "P7": facts.p7_the_order_of_facts_is_nothing,
     "P8": facts.p8_other_patients_are_nothing,
+    "P10": facts.p10_emergencies_open_no_more,
     "P11": answers.p11_a_label_opens_nothing,
     "P12": answers.p12_what_is_listed_can_be_read,
     "P13": answers.p13_the_log_gives_its_decisions_again,

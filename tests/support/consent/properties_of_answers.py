@@ -131,7 +131,9 @@ def explained(facts: Facts, decision: Decision) -> tuple[Facts, Facts]:
     """The facts that the basis names, without and with all exclusions; who somebody is remains."""
     grants = tuple(grant for grant in facts.grants if grant.seq in decision.basis)
     denying = tuple(one for one in facts.exclusions if one.seq in decision.basis)
-    return facts._replace(grants=grants, exclusions=denying), facts._replace(grants=grants)
+    declared = tuple(one for one in facts.emergencies if one.seq in decision.basis)
+    few = facts._replace(grants=grants, emergencies=declared)
+    return few._replace(exclusions=denying), few
 
 
 # --- P15 to P19

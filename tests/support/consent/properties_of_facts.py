@@ -23,6 +23,7 @@ from tests.support.consent.random_cases import (
     NOW,
     add_consent,
     consented_ask,
+    emergency_ask,
     random_case,
 )
 
@@ -76,7 +77,8 @@ RULES: Final = ("S0", "S1", "S2", "S3", "S5", "S6", "S7", "S8", "S9", "S12")
 def p2_without_facts_few_permits(rng: Random) -> None:
     """Without consent only S1, S5, S6, asking for access and declaring an emergency permit."""
     situation, policy, asks = random_case(rng, QUESTIONS)
-    nothing: Situation = {name: [] for name in ("grants", "revocations", "exclusions", "openings")}
+    names = ("grants", "revocations", "exclusions", "openings", "emergencies")
+    nothing: Situation = {name: [] for name in names}
     case = Case(situation | nothing, policy)
     for ask in asks:
         effect, rule, _, _ = case.answer(ask)
@@ -170,7 +172,38 @@ def granted_case(rng: Random) -> tuple[Situation, Ask, list[Ask]]:
         add_consent(rng, situation, seq)
     if not situation["grants"]:
         return granted_case(rng)
-    return situation, policy, [consented_ask(rng, situation) for _ in range(QUESTIONS)]
+    asks = [consented_ask(rng, situation) for _ in range(QUESTIONS)]
+    if situation["emergencies"]:
+        asks += [emergency_ask(rng, situation) for _ in range(2)]
+    return situation, policy, asks
+
+
+# --- P10
+
+
+def p10_emergencies_open_no_more(rng: Random) -> None:
+    """What an emergency permits lies below the ceiling, is listing and reading, carries the obligations, and an exclusion of
+    the person beats it; its bounds are half-open."""
+    situation, policy, _ = random_case(rng, 0)
+    if not situation["emergencies"]:
+        return
+    case = Case(situation, policy)
+    ceiling = model.ceiling(situation)
+    for ask in (emergency_ask(rng, situation) for _ in range(QUESTIONS)):
+        decision = case.decision(ask)
+        if (decision.effect, decision.rule) != ("permit", "S8"):
+            continue
+        assert decision.obligations == ("record", "tell_patient", "tell_privacy_officer", "review")
+        if ask["action"] != "declare_emergency":
+            assert ask["action"] in ("list", "read")
+            assert ask["record"] is not None and not model.hidden(ask["record"])
+            sensitive = ask["record"]["sensitive"] or ask["record"]["confidentiality"] != "normal"
+            assert ceiling == "restricted" or (ceiling == "normal" and not sensitive)
+            one = next(e for e in situation["emergencies"] if (e["seq"],) == decision.basis)
+            assert one["start"] <= ask["now"] < one["end"]
+            assert ask["now"] < one["start"] + policy["emergency_hours"] * model.HOUR
+        out = situation["exclusions"] + [excluded(ask["actor"], 950)]
+        assert not Case(situation | {"exclusions": out}, policy).permits(ask)
 
 
 # --- P6 to P8
@@ -208,6 +241,7 @@ def p7_the_order_of_facts_is_nothing(rng: Random) -> None:
             grants=mix(rng, [mixed_grant(rng, grant) for grant in facts.grants]),
             groups=mix(rng, facts.groups),
             exclusions=mix(rng, facts.exclusions),
+            emergencies=mix(rng, facts.emergencies),
         )
         assert engine.decide(request, facts, case.policy) == engine.decide(
             request, mixed, case.policy
@@ -254,6 +288,7 @@ def p8_other_patients_are_nothing(rng: Random) -> None:
         more = facts._replace(
             grants=(*theirs.grants, *facts.grants),
             exclusions=(*theirs.exclusions, *facts.exclusions),
+            emergencies=(*theirs.emergencies, *facts.emergencies),
         )
         assert in_words(engine.decide(request, more, beside.policy)) == alone.answer(ask)
         record = beside.rows.get(Record, rng.choice(other["records"])["id"])

@@ -37,6 +37,11 @@ GRANTABLE: Final = words("append list read read_history")
 EDGE: Final = (-1, 0, 1)
 TERMS: Final = (*4 * ((-DAY, DAY),), (0, DAY), (1, DAY), (-DAY, 0), (-DAY, 1), (0, 1))
 """Of grants, from the instant of most questions."""
+HOUR: Final = 3_600_000
+HOURS: Final = 4
+"""How long an emergency lasted by the policy under which it was declared."""
+BEGAN: Final = (0, 1, -1, -HOUR, -HOUR, 1 - HOUR, -HOURS * HOUR, 1 - HOURS * HOUR, -DAY)
+"""When an emergency was declared, from the instant of most questions."""
 WHAT: Final = words("authors categories date_from date_to episodes")
 
 
@@ -52,7 +57,10 @@ def random_policy(rng: Random) -> Ask:
         assurance[rng.choice((*ACTIONS, "read_sensitive"))] = rng.randint(1, 3)
     if rng.random() < 0.1:
         del assurance[rng.choice([name for name in assurance if name != "read_sensitive"])]
-    return {"custodian_reads": rng.random() < 0.8, "assurance": assurance}
+    hours = rng.choice((HOURS, HOURS, HOURS, 1, 8))
+    return {
+        "custodian_reads": rng.random() < 0.8, "assurance": assurance, "emergency_hours": hours,
+    }  # fmt: skip
 
 
 # --- situations
@@ -71,13 +79,32 @@ def random_world(rng: Random, first: int) -> Situation:
         "revocations": [],
         "exclusions": [],
         "openings": [],
+        "emergencies": [],
+        "ceilings": [],
     }
     for _ in range(rng.randint(0, 8)):
         join_or_leave(rng, situation, next(seqs))
     situation["records"] = [random_record(rng, seqs) for _ in range(4)]
     for _ in range(rng.randint(0, 12)):
         add_consent(rng, situation, next(seqs))
+    for _ in range(rng.choice((0, 0, 1, 2, 3))):
+        declare(rng, situation, next(seqs))
+    for _ in range(rng.choice((0, 0, 0, 1, 1, 2))):
+        ceiling = rng.choice(("normal", "off", "restricted", "restricted"))
+        situation["ceilings"].append({"seq": next(seqs), "ceiling": ceiling})
     return situation
+
+
+def declare(rng: Random, situation: Situation, seq: int) -> None:
+    """An emergency by a doctor, whom somebody may have excluded meanwhile."""
+    doctors = [one for one in situation["members"] if one["role"] == "doctor"]
+    if not doctors:
+        return
+    one, start = rng.choice(doctors), NOW + rng.choice(BEGAN)
+    named = {"id": f"ev_{seq}", "doctor": one["account"], "hospital": one["hospital"]}
+    situation["emergencies"].append(
+        named | {"seq": seq, "start": start, "end": start + HOURS * HOUR}
+    )
 
 
 def random_members(rng: Random, seqs: Iterator[int]) -> list[Ask]:
@@ -98,7 +125,15 @@ def random_members(rng: Random, seqs: Iterator[int]) -> list[Ask]:
 def random_patient(rng: Random, seqs: Iterator[int]) -> Ask:
     """Of age or not; dead from the first entry, by a later one or not at all."""
     teen, adult = rng.choice(
-        ((None, None), (None, None), (-DAY, DAY), (0, DAY), (-DAY, 0), (DAY, 2 * DAY))
+        (
+            (None, None),
+            (None, None),
+            (-DAY, DAY),
+            (0, DAY),
+            (-DAY, 0),
+            (DAY, 2 * DAY),
+            (DAY, 3 * DAY),
+        )
     )
     ages = {
         "teen_from": None if teen is None else NOW + teen,
@@ -309,7 +344,9 @@ def random_exceptions(rng: Random, situation: Situation, depth: int) -> list[Ask
 
 
 def random_ask(rng: Random, situation: Situation) -> Ask:
-    """Mostly a question about something that was granted."""
+    """Mostly a question about something that was granted, or declared."""
+    if situation["emergencies"] and rng.random() < 0.15:
+        return emergency_ask(rng, situation)
     if situation["grants"] and rng.random() < 0.6:
         return consented_ask(rng, situation)
     return any_ask(rng, situation)
@@ -337,6 +374,35 @@ def any_ask(rng: Random, situation: Situation) -> Ask:
         "now": random_now(rng, situation),
         "record": rng.choice((*situation["records"], None)),
     }
+
+
+def emergency_ask(rng: Random, situation: Situation) -> Ask:
+    """A question of whoever declared an emergency, or of one who reviews it."""
+    one = rng.choice(situation["emergencies"])
+    asked = any_ask(rng, situation) | {"step": None, "assurance": 3}
+    if rng.random() < 0.2:
+        admins = [m for m in situation["members"] if m["role"] == "hospital_admin"]
+        admin = rng.choice(admins or situation["members"])
+        named = {"actor": admin["account"], "role": admin["role"], "hospital": admin["hospital"]}
+        about = rng.choice((one["id"], one["id"], "ev_0"))
+        purpose = rng.choice(("HOPERAT", "BTG"))
+        return (
+            asked | named | {"action": "review", "about": about, "record": None, "purpose": purpose}
+        )
+    named = {"actor": one["doctor"], "role": "doctor", "hospital": one["hospital"]}
+    live = [r for r in situation["records"] if r["retracted"] is None and r["gone"] is None]
+    return (
+        asked
+        | named
+        | {
+            "action": rng.choice(("list", "read", "read", rng.choice(ACTIONS))),
+            "purpose": rng.choice(("BTG", "ETREAT", "ETREAT", "TREAT")),
+            "record": rng.choice((*live, *live, None)),
+            "now": rng.choice(
+                (NOW, NOW, rng.choice((one["start"], one["end"])) + rng.choice(EDGE))
+            ),
+        }
+    )
 
 
 def consented_ask(rng: Random, situation: Situation) -> Ask:

@@ -9,7 +9,7 @@ from consent.auditor import Audit, audit_export
 from consent.auditor import main as audit_command
 from consent.patterns import AGAIN, MANY_CHARTS, NIGHT_CHARTS, STRANGERS, Pattern
 from consent.report import report_html
-from tests.support.memory_log import HOUR_MS, MemoryLog, Person, reading
+from tests.support.memory_log import HOUR_MS, SEALED, MemoryLog, Person, reading
 
 
 class Hospital:
@@ -195,3 +195,21 @@ def test_a_long_list_of_entries_is_counted() -> None:
     """The first ones are named, and how many more there are."""
     pattern = Pattern("again", "ac_1", "", "pt_1", 12, tuple(range(10)))
     assert str(pattern).endswith("(entries 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more)")
+
+
+@pytest.mark.parametrize(("days", "reviewed"), [(8, False), (6, False), (8, True)])
+def test_emergencies_that_nobody_reviewed_in_time(
+    tmp_path: Path, days: int, reviewed: bool
+) -> None:
+    """From seven days after the declaration on, as far as the log goes."""
+    place = Hospital(1)
+    log, patient = place.log, place.patients[0]
+    said = {"purpose": "BTG", "reason": "other", "text": SEALED}
+    declared = log.do(place.reader, "emergency.declared", said, patient).event.id
+    if reviewed:
+        body = {"emergency": declared, "finding": "justified", "purpose": "HOPERAT", "text": SEALED}
+        log.do(place.admin, "emergency.reviewed", body, patient)
+    log.wait(hours=24 * days)
+    log.do(patient, "history.opened", {"purpose": "PATRQT"}, patient)
+    expected = [("unreviewed", place.reader.account, 1)] if days > 7 and not reviewed else []
+    assert kinds(audit(log, tmp_path)) == expected

@@ -27,6 +27,7 @@ from ledger.times import DAY_MS, format_time
 from records.exporting import commitment, listed
 from records.opening import find_record
 from records.uploads import Upload
+from tests.support.memory_log import SEALED
 from tests.support.people import People
 from tests.support.server import bearer, kind_of, problem
 from tests.support.server_fixture import ServerFixture, served_people
@@ -56,6 +57,9 @@ POST /v1/events: grant                    | key      200      S1       S0       
 POST /v1/events: exclude                  | key      200      S1       S0       S1       S1       S1       S1       S1       S1       S1       S1       S1       S1
 POST /v1/events: hide                     | key      200      S1       S0       S1       S1       S1       S1       S1       S1       S1       S1       S1       S1
 POST /v1/events: retract                  | key      S12      S1       S0       200      S12      S12      S12      S1       S1       200      S12      S1       S1
+POST /v1/events: declare an emergency     | key      S1       S1       S0       200      200      200      S8       S1       S1       S1       S1       S1       S1
+POST /v1/events: disclose                 | key      S1       S1       S0       S1       S1       S1       S1       200      S12      200      S12      S1       S1
+POST /v1/events: withhold a disclosure    | key      role     role     role     role     role     role     role     200      stream   200      stream   role     role
 POST /v1/events: upload                   | key      200      S1       S0       200      200      200      200      S1       S1       200      200      S1       S1
 POST /v1/events: register a patient       | key      S0       S12      S0       200      200      200      200      200      200      200      200      S1       S1
 POST /v1/events: approve a doctor at north| key      role     role     role     role     role     role     role     200      stream   role     role     role     role
@@ -70,6 +74,7 @@ POST /v1/records/{record}/content         | key      200      S1       S0       
 GET /v1/records/{record}/content          | 401      206      404      404      206      404      206      404      404      404      404      404      404      404
 POST /v1/patients/{patient}/chart         | key      200      S1       S0       200      S12      200      S12      S1       S1       S1       S1       S1       S1
 POST /v1/patients/{patient}/history       | key      200      S1       S0       S1       S1       S1       S1       S1       S1       S1       S1       S1       200
+POST /v1/patients/{patient}/emergency     | key      S1       S1       S0       S1       S1       S1       S1       200      S12      S1       S1       S1       S1
 POST /v1/patients/{patient}/export        | key      200      S1       S0       S1       S1       S1       S1       S1       S1       S1       S1       S1       S1
 POST /v1/subjects                         | 401      403      403      403      200      200      200      200      200      200      200      200      200      403
 POST /v1/patients/{patient}/claims        | key      S0       S12      S0       S1       S12      S12      S12      200      S12      200      S12      S1       S1
@@ -77,7 +82,7 @@ POST /v1/claims                           | key      claim    role     claim    
 POST /v1/patients                         | 401      403      403      403      403      403      403      403      403      403      403      403      403      403
 GET /v1/intake                            | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 POST /v1/intake/{form}                    | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
-POST /v1/patients/{patient}/seal          | 401      200      403      403      200      200      200      200      403      403      200      200      403      403
+POST /v1/patients/{patient}/seal          | 401      200      403      403      200      200      200      200      200      200      200      200      403      403
 POST /v1/patients/{patient}/blobs         | 401      200      403      403      200      200      200      200      403      403      200      200      403      403
 POST /v1/patients/lookup                  | 401      403      403      403      200      200      200      200      200      200      200      200      403      403
 POST /v1/decisions: of oneself            | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
@@ -95,6 +100,7 @@ GET /v1/hospitals                         | 401      403      403      403      
 GET /v1/hospitals/{hospital}/application  | 401      403      403      403      403      403      403      403      403      403      403      403      200      403
 GET /v1/hospitals/{hospital}/doctors/{account} | 401      403      403      403      403      403      403      403      404      403      403      403      403      403
 GET /v1/hospitals/{hospital}/doctors      | 401      403      403      403      403      403      403      403      200      403      403      403      403      403
+GET /v1/hospitals/{hospital}/emergencies  | 401      403      403      403      403      403      403      403      200      403      403      403      403      403
 GET /v1/hospitals/{hospital}              | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 GET /v1/groups/{group}                    | 401      404      404      404      404      404      404      404      404      404      404      404      404      404
 GET /v1/accounts/{account}                | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
@@ -300,6 +306,42 @@ def _bundle(server: Everybody, name: str) -> httpx2.Response:
 
 def _exclusion(server: Everybody, name: str) -> dict[str, Any]:
     return {"purpose": "PATRQT", "reader": server.fixture.south.admin.account}
+
+
+def _declared(server: Everybody, name: str = "") -> dict[str, Any]:
+    return {"purpose": "BTG", "reason": "other", "text": SEALED}
+
+
+def _reviewed(server: Everybody, name: str) -> dict[str, Any]:
+    """Of an emergency that a doctor of the north declared."""
+    body = _declared(server)
+    event = server.who["doctor"].event(
+        "emergency.declared", server.people.pat.stream, body, server.now()
+    )
+    server.signs("doctor", "/v1/events", event)
+    return {"emergency": event["id"], "finding": "justified", "purpose": "HOPERAT", "text": SEALED}
+
+
+def _opened_emergency(server: Everybody, name: str) -> httpx2.Response:
+    people, declared = server.people, _reviewed(server, name)["emergency"]
+    body = {"emergency": declared, "purpose": "HOPERAT"}
+    event = server.who[name].event("emergency.opened", people.pat.stream, body, server.now())
+    return server.signs(name, f"/v1/patients/{people.pat.patient}/emergency", event)
+
+
+def _given(server: Everybody, name: str = "") -> dict[str, Any]:
+    texts = dict.fromkeys(("description", "recipient", "statement"), SEALED)
+    return texts | {
+        "count": 1, "given": format_time(server.now() - 1), "list": [SEALED], "purpose": "HLEGAL",
+        "root": b64encode(bytes(32)),
+    }  # fmt: skip
+
+
+def _withheld(server: Everybody, name: str) -> dict[str, Any]:
+    return {
+        "disclosed": _given(server), "order": SEALED, "patient": server.people.pat.patient,
+        "until": format_time(server.now() + DAY_MS),
+    }  # fmt: skip
 
 
 def _another(server: Everybody, name: str) -> dict[str, Any]:
@@ -591,6 +633,11 @@ ACTS: dict[str, Act] = {
     "POST /v1/events: exclude": _event("reader.excluded", _exclusion),
     "POST /v1/events: hide": _event("record.hidden", _another),
     "POST /v1/events: retract": _event("record.retracted", _another),
+    "POST /v1/events: declare an emergency": _event("emergency.declared", _declared),
+    "POST /v1/events: disclose": _event("record.disclosed", _given),
+    "POST /v1/events: withhold a disclosure": _event(
+        "disclosure.withheld", _withheld, "hospital/{north}"
+    ),
     "POST /v1/events: upload": _upload,
     "POST /v1/events: register a patient": _registration,
     "POST /v1/events: approve a doctor at north": _event(
@@ -615,6 +662,7 @@ ACTS: dict[str, Act] = {
     "POST /v1/patients/{patient}/history": _reading(
         "history.opened", "/v1/patients/{patient}/history"
     ),
+    "POST /v1/patients/{patient}/emergency": _opened_emergency,
     "POST /v1/patients/{patient}/export": _export,
     "POST /v1/subjects": _sent("/v1/subjects", _subject),
     "POST /v1/patients/{patient}/claims": _offer,
