@@ -62,5 +62,7 @@ def _send(
     if codes:
         body["labels"] = codes
     event = actor.event(kind, f"patient/{one.patient}", body, now, event_id)
+    if actor.role == "relative":
+        event |= {"v": 2}
     seq = client.append(actor, [event])[0].seq
     return Uploaded(staged.record, staged.blob, seq, staged.size, staged.sha256)

@@ -65,7 +65,8 @@ def grant(
         "what": dict(what or {}),
     }
     body |= {name: value for name, value in optional.items() if value}
-    event = actor.event("access.granted", f"patient/{patient}", body, now, event_id) | {"v": 2}
+    event = actor.event("access.granted", f"patient/{patient}", body, now, event_id)
+    event |= {"v": _version(actor)}
     return identifier, client.append(actor, [event])[0].seq
 
 
@@ -74,8 +75,14 @@ def revoke(
 ) -> int:
     """Revoke one lineage of grants, or all that a grantee has; gives the entry."""
     body = {"grantee": grantee, "purpose": PURPOSE} | ({"grant": grant_id} if grant_id else {})
-    event = actor.event("access.revoked", f"patient/{patient}", body, client.now()) | {"v": 2}
+    event = actor.event("access.revoked", f"patient/{patient}", body, client.now())
+    event |= {"v": _version(actor)}
     return client.append(actor, [event])[0].seq
+
+
+def _version(actor: Actor) -> int:
+    """Of grants and revocations; on a patient's behalf the one that relatives may sign."""
+    return 3 if actor.role == "relative" else 2
 
 
 def exclude(client: LedgerClient, actor: Actor, patient: str, reader: str) -> int:

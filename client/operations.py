@@ -27,6 +27,7 @@ from people.applications import (
 from people.contacts import contact_of
 from people.hospitals import directory, holder_of, owner_of
 from people.intake import intake_forms
+from people.representing import acting_for, representatives
 from records.charts import consents, me
 from records.emergencies import emergencies_of
 from records.opening import address_of
@@ -592,6 +593,33 @@ EMERGENCIES_LISTED = Query(
     }], "next": 0},
     answer=emergencies_of, asks=("review", "after"),
 )  # fmt: skip
+_RELATION = {
+    "account": ACCOUNT, "actions": ["list", "read"], "active": True, "confirmed": 0, "end": 1793000000000, "exceptions": [],
+    "hospital": "", "kind": "relative", "labels": [], "objected": 0, "patient": PATIENT, "records": [], "scope": "full",
+    "sensitive": False, "seq": 12, "start": 1792000000000, "what": [],
+}  # fmt: skip
+ACTING = Query(
+    "acting", SESSION, "GET", "/v1/me/acting", "For whom one acts",
+    "the patients who linked one as a relative or whose guardian one is, and the colleagues for whom one acts",
+    "Patients and colleagues",
+    gives={
+        "patients": [{"counts": True, "patient": PATIENT, "principal": ACCOUNT, "relation": _RELATION}],
+        "colleagues": [{
+            "account": ACCOUNT, "actions": ["list", "read"], "active": True, "end": 1793000000000, "giver": ACCOUNT,
+            "hospital": HOSPITAL, "seq": 13, "start": 1792000000000,
+        }],
+    },
+    answer=acting_for,
+)  # fmt: skip
+REPRESENTATIVES = Query(
+    "representatives", SESSION, "GET", "/v1/patients/{patient}/representatives", "Who acts for a patient",
+    "relatives, guardians and open invitations of a chart of one's own", "Relatives, guardians, invitations",
+    gives={
+        "relations": [_RELATION],
+        "invitations": [{"actions": ["list"], "invitation": EVENT_ID, "scope": "full", "seq": 11, "until": 1793000000000}],
+    },
+    answer=representatives,
+)  # fmt: skip
 DECISIONS = Operation(
     "why", SESSION, "POST", "/v1/decisions", "Explain a decision",
     "what the rules would say, why, and what would change it", "The decision and its reasons",
@@ -615,7 +643,7 @@ OPERATIONS = (
     OWN_PASSKEYS, PASSKEY_OPTIONS, ADD_PASSKEY, REMOVE_PASSKEY, PASSKEY_CHALLENGE,
     OWN_KEYS, KEEP_KEY, ROTATE_KEY, REPLACE_KEY, REVOKE_KEPT,
     OWN_SESSIONS, SESSION_END, SIGN_INS, CONTACT, GIVE_CONTACT, REMOVE_CONTACT, PROVE_CONTACT, ASK_RESET, RESET_PASSWORD,
-    HOSPITAL_SHOWN, GROUP_SHOWN, HOLDER, SUBJECTS, OFFER, CLAIM, OWN_CHART, INTAKE, INTAKE_FILLED, SEAL, STAGE, LOOKUP, ADDRESS, CONSENTS, EMERGENCIES_LISTED,
+    HOSPITAL_SHOWN, GROUP_SHOWN, HOLDER, SUBJECTS, OFFER, CLAIM, OWN_CHART, INTAKE, INTAKE_FILLED, SEAL, STAGE, LOOKUP, ADDRESS, CONSENTS, EMERGENCIES_LISTED, ACTING, REPRESENTATIVES,
     DECISIONS, RECEIPT,
 )  # fmt: skip
 """All of them, in the order of the guide."""

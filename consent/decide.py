@@ -10,6 +10,7 @@ from ledger.codes import ACTIONS, DEFAULT_CEILING, EMERGENCY_PURPOSES, PURPOSES
 from ledger.directory import Group, Member, Patient
 from ledger.facts import Emergency, EmergencySetting, Exclusion, Grant, Provision, Record
 from ledger.policies import Policy
+from ledger.relations import GUARDIAN, RELATIVE, Delegation, Invitation, Relation
 from ledger.times import HOUR_MS
 
 CUSTODIAN_PURPOSES = frozenset({"TREAT", "HOPERAT", "HLEGAL"})
@@ -58,13 +59,33 @@ class Request(NamedTuple):
     as_of: int
     record: Record | None = None
     step: str = ""
-    """Of `register`: OFFER, CLAIM, or nothing of those: registering and correcting."""
+    """Of `register`: OFFER, CLAIM, one of RELATING, or nothing of those: registering and correcting."""
     about: str = ""
     """Of `review`: the emergency."""
+    named: str = ""
+    """Of a step of RELATING: the invitation that is used, or the account whose relation it is about."""
 
 
 OFFER, CLAIM = "offer", "claim"
 """Offering the code by which a chart is claimed, and claiming it."""
+LINK, UNLINK = "link", "unlink"
+"""Being linked as a relative by an invitation, and ending that."""
+APPOINT, CONFIRM, OBJECT, END = "appoint", "confirm", "object", "end"
+"""Of a guardian."""
+RELATING = frozenset({LINK, UNLINK, APPOINT, CONFIRM, OBJECT, END})
+DELEGABLE = frozenset({"append", "grant", "list", "read", "read_history"})
+"""What anybody may do on behalf of somebody else (S10); nobody names representatives, erases or declares for another."""
+
+
+class Giver(NamedTuple):
+    """What is known of a doctor on whose behalf a colleague acts, or through whom the delegation goes."""
+
+    account: str
+    member: Member | None
+    """What makes them a doctor of the actor's hospital."""
+    grants: tuple[Grant, ...]
+    groups: tuple[Group, ...]
+    exclusions: tuple[Exclusion, ...]
 
 
 class Facts(NamedTuple):
@@ -80,13 +101,24 @@ class Facts(NamedTuple):
     exclusions: tuple[Exclusion, ...] = ()
     """The patient's exclusions of the actor, the hospital and the groups; others do no harm."""
     keeps: bool = False
-    """Whether the actor's hospital has a record of the patient; asked where a code is offered, or records are disclosed."""
+    """Whether the actor's hospital has a record of the patient; asked where a code is offered, records are disclosed or a
+    guardian is named."""
     emergency_setting: EmergencySetting | None = None
     """How far the patient lets doctors see in an emergency; asked for an emergency's sake alone."""
     emergencies: tuple[Emergency, ...] = ()
     """Those that the actor declared for the patient; asked for an emergency's sake alone, others do no harm."""
     reviewed: Emergency | None = None
     """The one that a review is about."""
+    relations: tuple[Relation, ...] = ()
+    """How the actor is related to the patient."""
+    related: Relation | None = None
+    """The relation that a step of RELATING is about."""
+    invitation: Invitation | None = None
+    """The invitation that is used."""
+    delegations: tuple[Delegation, ...] = ()
+    """By which the actor acts for a colleague, directly or through another."""
+    givers: tuple[Giver, ...] = ()
+    """Who gave those."""
 
 
 class Decision(NamedTuple):
@@ -178,6 +210,9 @@ def _role(request: Request, facts: Facts, policy: Policy) -> Decision | None:
     """S1: the table; and what an auditor in term may."""
     if request.action not in ROLE_ACTIONS.get(request.role, frozenset()):
         return Decision("deny", "S1", reason="role")
+    if request.action == "declare_emergency" and request.on_behalf_of:
+        # Here, as whoever is excluded must not learn of it by another answer than everybody else's.
+        return Decision("deny", "S1", reason="role")
     if request.role == "auditor":
         return Decision("permit", "S1", _entered(facts))
     return None
@@ -197,8 +232,17 @@ def _state(request: Request, facts: Facts, policy: Policy) -> Decision | None:
             return Decision("deny", "S2", (record.state_seq,), "retracted")
     # Nobody claims for the dead either. That they are is told to no one else who asks about a code.
     anew = request.action == "grant" or (request.role == "person" and request.step == CLAIM)
+    relates = request.step in (LINK, APPOINT) and _related_anew(request, facts)
+    anew = anew or relates
     if anew and patient is not None and patient.deceased:
         return Decision("deny", "S2", (patient.deceased,), "deceased")
+    if (
+        patient is not None
+        and relates
+        and request.step == APPOINT
+        and request.now >= patient.adult_from
+    ):
+        return Decision("deny", "S2", (patient.seq,), "of_age")
     if patient is not None and request.now < patient.teen_from and _hands_over(request, facts):
         return Decision("deny", "S2", (patient.seq,), "minor")
     return None
@@ -211,6 +255,13 @@ def _hands_over(request: Request, facts: Facts) -> bool:
     if request.step == OFFER:
         return _registers(request, facts)
     return request.step == CLAIM and _claiming(request, facts) is not None
+
+
+def _related_anew(request: Request, facts: Facts) -> bool:
+    """Whether it would make somebody a relative or a guardian, if the patient were alive and a minor."""
+    if request.action != "register" or request.on_behalf_of:
+        return False
+    return _relating(request, facts) is not None
 
 
 def _assurance(request: Request, facts: Facts, policy: Policy) -> Decision | None:
@@ -243,6 +294,8 @@ def _custodian(request: Request, facts: Facts, policy: Policy) -> Decision | Non
         return None
     if request.action == "register" and request.step == CLAIM:
         return _claiming(request, facts)
+    if request.action == "register" and request.step in RELATING:
+        return _relating(request, facts)
     if facts.member is None:
         return None
     entered = _entered(facts)
@@ -298,6 +351,113 @@ def _claiming(request: Request, facts: Facts) -> Decision | None:
     if request.role != "person" or patient is None or not patient.offered:
         return None
     return Decision("permit", "S6", (patient.offered,))
+
+
+def _relating(request: Request, facts: Facts) -> Decision | None:
+    """Relatives and guardians. Whether an invitation is proved, the type of the event checks."""
+    basis = _RELATING[request.step](request, facts)
+    return Decision("permit", "S6", tuple(sorted(set(basis)))) if basis else None
+
+
+def _linking(request: Request, facts: Facts) -> tuple[int, ...]:
+    """By an open invitation. To the excluded none is open: S7 says so to the log, and S12 to them."""
+    invitation = facts.invitation
+    if request.role != "person" or invitation is None or invitation.patient != request.patient:
+        return ()
+    if invitation.closed or request.now >= invitation.until:
+        return ()
+    if any(_excludes(e, request.patient, {request.actor}) for e in facts.exclusions):
+        return ()
+    return (invitation.seq,)
+
+
+def _unlinking(request: Request, facts: Facts) -> tuple[int, ...]:
+    """One's own relation, always; the patient's relations are the patient's own as well."""
+    related, patient = facts.related, facts.patient
+    if patient is not None and _acts_self(request, patient):
+        return (patient.claimed or patient.seq,)
+    return _own_relation(request, related, RELATIVE)
+
+
+def _appointing(request: Request, facts: Facts) -> tuple[int, ...]:
+    """The hospital that registered, if it has a record of the patient."""
+    return _entered(facts) if _registered_here(request, facts) and facts.keeps else ()
+
+
+def _confirming(request: Request, facts: Facts) -> tuple[int, ...]:
+    """A second hospital that has a record of the patient."""
+    found = _guardian(request, facts)
+    if found is None or not facts.keeps or facts.member is None:
+        return ()
+    second = "" != request.hospital != found.hospital
+    return (*_entered(facts), found.seq) if second else ()
+
+
+def _objecting(request: Request, facts: Facts) -> tuple[int, ...]:
+    """The patient or another guardian, as long as the guardian doesn't count yet; after that a hospital may end it."""
+    found, patient = _guardian(request, facts), facts.patient
+    if found is None or patient is None or found.guards(request.now, patient.adult_from):
+        return ()
+    if _acts_self(request, patient):
+        return (patient.claimed or patient.seq, found.seq)
+    if request.role != "person" or request.named == request.actor:
+        return ()
+    standing = [r.seq for r in facts.relations if _guards(r, request, patient)]
+    return (min(standing), found.seq) if standing else ()
+
+
+def _ending(request: Request, facts: Facts) -> tuple[int, ...]:
+    """The hospital that registered, or whoever the guardian is."""
+    found = _guardian(request, facts)
+    if found is not None and _registered_here(request, facts):
+        return (*_entered(facts), found.seq)
+    return _own_relation(request, found, GUARDIAN)
+
+
+_RELATING: dict[str, Callable[[Request, Facts], tuple[int, ...]]] = {
+    LINK: _linking,
+    UNLINK: _unlinking,
+    APPOINT: _appointing,
+    CONFIRM: _confirming,
+    OBJECT: _objecting,
+    END: _ending,
+}
+"""What each step rests on where S6 permits it; else nothing."""
+
+
+def _own_relation(request: Request, related: Relation | None, kind: str) -> tuple[int, ...]:
+    """The relation that is asked about, if it stands and is the asker's."""
+    if request.role != "person" or related is None or not related.active:
+        return ()
+    own = (related.patient, related.account, related.kind) == (request.patient, request.actor, kind)
+    return (related.seq,) if own else ()
+
+
+def _guardian(request: Request, facts: Facts) -> Relation | None:
+    """The guardian of the patient that a step is about."""
+    found = facts.related
+    if found is None or not found.active or found.kind != GUARDIAN:
+        return None
+    return found if (found.patient, found.account) == (request.patient, request.named) else None
+
+
+def _registered_here(request: Request, facts: Facts) -> bool:
+    patient = facts.patient
+    if patient is None or facts.member is None:
+        return False
+    return "" != request.hospital == patient.hospital
+
+
+def _acts_self(request: Request, patient: Patient) -> bool:
+    """Whether the patient asks, old enough to act."""
+    waits = bool(patient.offered)
+    return _is_patient(request, patient) and not waits and request.now >= patient.teen_from
+
+
+def _guards(relation: Relation, request: Request, patient: Patient) -> bool:
+    """Whether the asker is a guardian of the patient who counts now."""
+    asker = (relation.patient, relation.account) == (request.patient, request.actor)
+    return asker and relation.guards(request.now, patient.adult_from)
 
 
 def _exclusion(request: Request, facts: Facts, policy: Policy) -> Decision | None:
@@ -371,6 +531,101 @@ def _grant(request: Request, facts: Facts, policy: Policy) -> Decision | None:
     return Decision("permit", "S9", (best.seq,))
 
 
+def _on_behalf(request: Request, facts: Facts, policy: Policy) -> Decision | None:
+    """S10: what whoever is acted for may do (S5 as if of age, or S9), as far as relation or delegation reach."""
+    if not request.on_behalf_of or request.action not in DELEGABLE:
+        return None
+    find = {"doctor": _for_colleague, "relative": _for_patient}.get(request.role)
+    basis = find(request, facts, policy) if find else ()
+    return Decision("permit", "S10", tuple(sorted(set(basis)))) if basis else None
+
+
+def _for_patient(request: Request, facts: Facts, policy: Policy) -> tuple[int, ...]:
+    """As a relative or a guardian: the relation, and what makes the patient the patient."""
+    patient = facts.patient
+    if patient is None or request.on_behalf_of != patient.account:
+        return ()
+    # As if of age, and as if nobody waited to claim the chart: that says who signs as the patient.
+    grown = patient._replace(teen_from=0, adult_from=0)
+    own = request._replace(actor=patient.account, role="patient", on_behalf_of="")
+    right = _self(own, facts._replace(patient=grown), policy)
+    found = [one for one in facts.relations if _reaches(one, request, patient)]
+    if right is None or not found:
+        return ()
+    best = min(found, key=lambda one: one.seq)
+    return (best.seq, best.confirmed or best.seq, *right.basis)
+
+
+def _reaches(relation: Relation, request: Request, patient: Patient) -> bool:
+    """Whether a relation covers what is asked. Of a guardian whose minor is old enough to act: nothing private or hidden."""
+    if relation.kind == GUARDIAN:
+        if request.record is None and request.action in ("list", "read"):
+            return False  # decided record by record, as for grants
+        private = request.now >= patient.teen_from and _of_the_minor(request)
+        return _guards(relation, request, patient) and not private
+    return (
+        relation.active
+        and (relation.patient, relation.account) == (request.patient, request.actor)
+        and relation.start <= request.now < relation.end
+        and request.action in relation.actions
+        and covers(relation, request)
+    )
+
+
+def _of_the_minor(request: Request) -> bool:
+    """What is a minor's own: records that are private to them or that they hid, and the history, which names those."""
+    record = request.record
+    if record is None:
+        return request.action == "read_history"
+    return record.minor_private or bool(record.hidden)
+
+
+def _for_colleague(request: Request, facts: Facts, policy: Policy) -> tuple[int, ...]:
+    """As a doctor for one on leave: the delegations, and the grant to that one. Nobody in between may be kept out."""
+    givers = {giver.account: giver for giver in facts.givers}
+    for chain in _chains(request, facts.delegations):
+        between = [givers.get(one.giver) for one in chain]
+        if not all(
+            giver is not None and _passes(request, giver, facts, policy) for giver in between
+        ):
+            continue
+        own = request._replace(actor=request.on_behalf_of, on_behalf_of="")
+        theirs = givers[request.on_behalf_of]
+        right = _grant(own, facts._replace(grants=theirs.grants, groups=theirs.groups), policy)
+        if right is not None:
+            return (*(one.seq for one in chain), *right.basis)
+    return ()
+
+
+def _chains(request: Request, delegations: tuple[Delegation, ...]) -> list[tuple[Delegation, ...]]:
+    """From whoever is acted for to the actor, directly or through one other; the shortest and oldest first."""
+    counting = {
+        (one.giver, one.account): one
+        for one in delegations
+        if one.hospital == request.hospital
+        and one.counts(request.now)
+        and request.action in one.actions
+    }
+    chains: list[tuple[Delegation, ...]] = []
+    for first in counting.values():
+        second = counting.get((first.account, request.actor))
+        if first.giver != request.on_behalf_of:
+            continue
+        if first.account == request.actor:
+            chains.append((first,))
+        elif second is not None:
+            chains.append((first, second))
+    return sorted(chains, key=lambda chain: (len(chain), [one.seq for one in chain]))
+
+
+def _passes(request: Request, giver: Giver, facts: Facts, policy: Policy) -> bool:
+    """Whether a giver is still a doctor of the hospital, whom the patient doesn't exclude."""
+    if giver.member is None or not giver.member.holds(request.now):
+        return False
+    theirs = facts._replace(groups=giver.groups, exclusions=giver.exclusions)
+    return _exclusion(request._replace(actor=giver.account), theirs, policy) is None
+
+
 def _default(request: Request, facts: Facts, policy: Policy) -> Decision | None:
     """S12: a doctor may ask for access; anything else is denied."""
     if request.action == "request_access" and request.role == "doctor":
@@ -388,9 +643,10 @@ STAGES: tuple[Stage, ...] = (
     _exclusion,
     _emergency,
     _grant,
+    _on_behalf,
     _default,
 )
-"""S0, S1, S2, S3, S5, S6, S7, S8, S9, S12; S4, S10 and S11 find no facts in this registry."""
+"""S0, S1, S2, S3, S5, S6, S7, S8, S9, S10, S12; S4 and S11 find no facts in this registry."""
 
 
 def _applies(grant: Grant, request: Request) -> bool:
@@ -406,12 +662,12 @@ def _applies(grant: Grant, request: Request) -> bool:
     )
 
 
-def covers(grant: Grant, request: Request) -> bool:
+def covers(grant: Grant | Relation, request: Request) -> bool:
     """Whether what is asked for lies in a grant's scope and in none of its exceptions."""
     return _covers(grant, request) and _verdict(grant.exceptions, request.record, True)
 
 
-def _covers(grant: Grant, request: Request) -> bool:
+def _covers(grant: Grant | Relation, request: Request) -> bool:
     """Whether the record lies in a grant's scope: never hidden; sensitive labels named by code.
 
     Listing and reading are decided record by record: without one no grant permits them.

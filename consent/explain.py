@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from consent.decide import (
     CUSTODIAN_PURPOSES,
+    DELEGABLE,
     ROLE_ACTIONS,
     Decision,
     Facts,
@@ -16,6 +17,7 @@ from consent.decide import (
 from ledger.codes import CEILINGS, DEFAULT_CEILING, GRANT_ACTIONS
 from ledger.facts import Exclusion, Grant, Record
 from ledger.policies import Policy
+from ledger.relations import GUARDIAN, Relation
 from ledger.times import format_time
 
 WORDS = {
@@ -26,6 +28,7 @@ WORDS = {
     "legal_hold": "the record is kept for a court",
     "unclaimed": "the chart waits for the patient to claim it, and until then nobody acts as the patient",
     "minor": "nobody claims the chart of a patient who is not old enough to act in it",
+    "of_age": "nobody needs a guardian who is of age",
     "deceased": "nothing new can be granted in the name of the dead",
     "step_up": "this needs a stronger sign-in, or a key of one's own",
     "excluded": "the patient has excluded this person, hospital or group",
@@ -41,6 +44,7 @@ _PERMITS = {
     "S6": "the hospital keeps the records that it wrote",
     "S8": "in an emergency that a doctor declared; the patient is told, and it is reviewed",
     "S9": "the patient granted it",
+    "S10": "it is done on behalf of somebody who may do it, by whoever was let act for them",
     "S12": "a doctor may ask the patient for access",
 }
 
@@ -97,7 +101,7 @@ def _as_told(request: Request, facts: Facts) -> Facts:
     if request.action != "declare_emergency" and (off or _excluding(request, facts, set())):
         facts = facts._replace(emergency_setting=None, emergencies=())
     if _excluding(request, facts, {request.hospital, *(group.group for group in facts.groups)}):
-        return facts._replace(grants=(), exclusions=())
+        return facts._replace(grants=(), exclusions=(), relations=(), delegations=(), givers=())
     return facts._replace(grants=tuple(grant for grant in facts.grants if grant.active))
 
 
@@ -195,6 +199,14 @@ def _changes(
         return ("the patient would have to let doctors see records in an emergency",)
     if reason == "emergency_ceiling":
         return _ceiling(request, facts, whole)
+    if reason == "of_age" and facts.patient is not None:
+        return (
+            (f"the patient is of age since {format_time(facts.patient.adult_from)}",)
+            if facts.patient.adult_from
+            else ()
+        )
+    if reason == "no_consent" and request.on_behalf_of:
+        return _on_behalf(request, facts)
     if reason == "no_consent":
         return _consent(request, facts, whole)
     return ()
@@ -235,4 +247,63 @@ def _consent(request: Request, facts: Facts, whole: bool) -> tuple[str, ...]:
             out.append("the policy lets the hospital that wrote it read no more")
     if request.action in GRANT_ACTIONS:
         out.append(f"the patient may grant it: {request.action}, for {request.purpose}")
+    return tuple(out)
+
+
+def _on_behalf(request: Request, facts: Facts) -> tuple[str, ...]:
+    """What is missing for acting on somebody's behalf. Of a colleague's grants nothing is said: they are that one's."""
+    if request.action not in DELEGABLE:
+        return (f"nobody may {request.action} on behalf of somebody else",)
+    if request.role == "relative" and facts.patient is not None:
+        if request.on_behalf_of != facts.patient.account:
+            return ("a relative acts on behalf of the patient, by the account that is the patient",)
+        now, patient = request.now, facts.patient
+        out = [
+            f"{one.kind} by entry {one.seq}: {', '.join(lacks)}"
+            for one in facts.relations
+            if (lacks := _relation_lacks(one, request, now, patient.teen_from, patient.adult_from))
+        ]
+        return tuple(out) or ("the patient may invite the account as a relative",)
+    if request.role == "doctor":
+        found = [one for one in facts.delegations if one.account == request.actor]
+        out = [
+            f"the delegation of entry {one.seq} is in force from {format_time(one.start)} to {format_time(one.end)}, "
+            f"for {', '.join(one.actions)}"
+            for one in found
+            if one.active
+        ]
+        return (
+            *out,
+            "a colleague's delegation reaches as far as what the patient granted to that colleague",
+        )
+    return (f"a {request.role} acts on behalf of nobody",)
+
+
+def _relation_lacks(
+    relation: Relation, request: Request, now: int, teen_from: int, adult_from: int
+) -> tuple[str, ...]:
+    """Why a relation doesn't reach as far as what is asked."""
+    if not relation.active:
+        return ("it was ended",)
+    if relation.kind == GUARDIAN:
+        if now >= adult_from:
+            return ("it ended when the patient came of age",)
+        if relation.objected and not relation.confirmed:
+            return (f"entry {relation.objected} objects; a second hospital may confirm it",)
+        if not relation.guards(now, adult_from):
+            return (
+                f"it counts from {format_time(relation.start)}, or once a second hospital confirms it",
+            )
+        return (
+            ("this is private to the minor, who is old enough to act",) if now >= teen_from else ()
+        )
+    out = []
+    if now < relation.start:
+        out.append(f"it begins at {format_time(relation.start)}")
+    if now >= relation.end:
+        out.append(f"it ended at {format_time(relation.end)}")
+    if request.action not in relation.actions:
+        out.append(f"it is for {', '.join(relation.actions)}, not for {request.action}")
+    if not covers(relation, request):
+        out.append("it does not cover this")
     return tuple(out)

@@ -1,6 +1,22 @@
 """The gate: from an event about to be appended to the decision its entry holds."""
 
-from consent.decide import CLAIM, OFFER, Decision, Facts, Request, decide, decide_list
+from consent.decide import (
+    APPOINT,
+    CLAIM,
+    CONFIRM,
+    END,
+    LINK,
+    OBJECT,
+    OFFER,
+    RELATING,
+    UNLINK,
+    Decision,
+    Facts,
+    Giver,
+    Request,
+    decide,
+    decide_list,
+)
 from ledger.codes import EMERGENCY_PURPOSES
 from ledger.directory import Group, GroupMember, Key, Member, Patient
 from ledger.editions import PEOPLE
@@ -8,6 +24,7 @@ from ledger.errors import Refused
 from ledger.event import Event
 from ledger.facts import Emergency, EmergencySetting, Exclusion, Grant, Record
 from ledger.policies import Policy, edition_in_force, policy_in_force
+from ledger.relations import GUARDIAN, RELATIVE, Delegation, Invitation, Relation, relations_of
 from ledger.rows import Look
 from ledger.sequencer import Judged
 from ledger.signers import holds_role, key_counts
@@ -16,7 +33,16 @@ from ledger.signins import sign_ins_of
 ASSURANCE = {"device": 3, "system": 3, "service": 1}
 """Level of a signature by the key's custody; a service-held key gets more from a sign-in entry only."""
 
-STEPS = {"claim.offered": OFFER, "patient.claimed": CLAIM}
+STEPS = {
+    "claim.offered": OFFER,
+    "patient.claimed": CLAIM,
+    "relative.linked": LINK,
+    "relative.unlinked": UNLINK,
+    "guardian.appointed": APPOINT,
+    "guardian.confirmed": CONFIRM,
+    "guardian.objected": OBJECT,
+    "guardian.ended": END,
+}
 """Which step of registering a type is, where it isn't the first one or a correction."""
 
 
@@ -74,6 +100,10 @@ def _request_in_session(
 
 def request_of(event: Event, key: Key, seq: int, time: int, look: Look) -> Request:
     """The question that a gated event asks."""
+    step = STEPS.get(event.type.name, "")
+    named = (
+        event.body.get("invitation" if step == LINK else "account", "") if step in RELATING else ""
+    )
     return Request(
         actor=event.actor,
         role=event.role,
@@ -87,7 +117,8 @@ def request_of(event: Event, key: Key, seq: int, time: int, look: Look) -> Reque
         now=time,
         as_of=seq - 1,
         record=_named_record(event, look),
-        step=STEPS.get(event.type.name, ""),
+        step=step,
+        named=named,
         about=event.body.get("emergency", ""),
     )
 
@@ -98,24 +129,65 @@ def gather(request: Request, look: Look) -> Facts:
     member = look.get(Member, request.actor, request.role, request.hospital)
     if duty(request.action, request.hospital, request.on_behalf_of):
         return Facts(patient, member, ())
+    grants, groups, exclusions = _readings_of(request.actor, request, look)
+    kept = request.step in (OFFER, APPOINT, CONFIRM) or request.action == "disclose"
+    keeps = kept and _keeps(request, look)
+    facts = Facts(patient, member, grants, groups, exclusions, keeps, *_emergencies(request, look))
+    if request.role == "relative" or request.step in RELATING:
+        facts = _with_relations(facts, request, look)
+    if request.role == "doctor" and request.on_behalf_of:
+        facts = _with_delegations(facts, request, look)
+    return facts
+
+
+def _readings_of(
+    account: str, request: Request, look: Look
+) -> tuple[tuple[Grant, ...], tuple[Group, ...], tuple[Exclusion, ...]]:
+    """The patient's grants to an account at the asker's hospital, its groups, and the exclusions that name it."""
     groups = [
         group
-        for member in look.group(GroupMember, request.actor)
+        for member in look.group(GroupMember, account)
         if member.active and (group := look.get(Group, member.group)) is not None
     ]
-    readers = [request.actor, *filter(None, (request.hospital,)), *(g.group for g in groups)]
+    readers = [account, *filter(None, (request.hospital,)), *(g.group for g in groups)]
     exclusions = (look.get(Exclusion, request.patient, reader) for reader in readers)
-    return Facts(
-        patient,
-        member,
-        tuple(
-            g for reader in readers for g in look.live(Grant, request.now, request.patient, reader)
-        ),
-        tuple(groups),
-        tuple(filter(None, exclusions)),
-        (request.step == OFFER or request.action == "disclose") and _keeps(request, look),
-        *_emergencies(request, look),
+    grants = (
+        g for reader in readers for g in look.live(Grant, request.now, request.patient, reader)
     )
+    return tuple(grants), tuple(groups), tuple(filter(None, exclusions))
+
+
+def _with_relations(facts: Facts, request: Request, look: Look) -> Facts:
+    """And how the actor is related to the patient, and what a step about relations names."""
+    related, invitation, patient = None, None, request.patient
+    if request.step == LINK:
+        invitation = look.get(Invitation, patient, request.named)
+    elif request.named:
+        kind = RELATIVE if request.step == UNLINK else GUARDIAN
+        related = look.get(Relation, patient, request.named, kind)
+    mine = (
+        relations_of(patient, request.actor, look) if request.role in ("person", "relative") else ()
+    )
+    relations = tuple(mine)
+    return facts._replace(relations=relations, related=related, invitation=invitation)
+
+
+def _with_delegations(facts: Facts, request: Request, look: Look) -> Facts:
+    """And the delegations by which a doctor acts for a colleague, directly or through one other, and who gave them."""
+    hospital, found = request.hospital, list[Delegation]()
+    for first in look.group(Delegation, hospital, request.on_behalf_of):
+        if first.account == request.actor:
+            found.append(first)
+        elif first.counts(request.now):
+            second = look.get(Delegation, hospital, first.account, request.actor)
+            found += [] if second is None else [first, second]
+    givers = [
+        Giver(
+            giver, look.get(Member, giver, "doctor", hospital), *_readings_of(giver, request, look)
+        )
+        for giver in sorted({one.giver for one in found})
+    ]
+    return facts._replace(delegations=tuple(found), givers=tuple(givers))
 
 
 def _emergencies(

@@ -19,6 +19,7 @@ GROUP = 4
 CHECKS = DIGITS + "*~$=u"
 """Crockford's check symbols, by the number modulo 37: it tells every single slip, and two signs exchanged."""
 _INFO = b"heartwood/claim/v1\0"
+_INVITATION_INFO = b"heartwood/invitation/v1\0"
 _READ = str.maketrans("oil", "011", " -–—\t\n\r\u00a0")
 _LONGEST = 200
 """Most characters of a text that is looked at as a code."""
@@ -54,7 +55,15 @@ def claim_key(secret: bytes, patient: str) -> SigningKey:
 
     `secret`: the 16 bytes; raises FormError for another length.
     """
+    return _key(secret, _INFO + patient.encode())
+
+
+def invitation_key(secret: bytes, patient: str) -> SigningKey:
+    """The key of an invitation's code, made as `claim_key` makes one with info `heartwood/invitation/v1\\0` ‖ patient."""
+    return _key(secret, _INVITATION_INFO + patient.encode())
+
+
+def _key(secret: bytes, info: bytes) -> SigningKey:
     if len(secret) != CODE_BYTES:
-        raise FormError(f"got {len(secret)} bytes, expected the {CODE_BYTES} of a claim code")
-    info = _INFO + patient.encode()
+        raise FormError(f"got {len(secret)} bytes, expected the {CODE_BYTES} of a code")
     return SigningKey(HKDF(SHA256(), SEED_BYTES, salt=None, info=info).derive(secret))

@@ -4,7 +4,7 @@ import json
 import os
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,12 +58,15 @@ class Actor:
     role: str
     hospital: str
     key: SigningKey
+    on_behalf_of: str = ""
+    """The account on whose behalf they act; empty: nobody's."""
 
     def event(
         self, kind: str, stream: str, body: dict[str, Any], now: int, event_id: str | None = None
     ) -> dict[str, Any]:
         """An event of this actor at `now` (Unix ms), not yet signed."""
         acting = {"role": self.role} | ({"hospital": self.hospital} if self.hospital else {})
+        behalf = {"on_behalf_of": self.on_behalf_of} if self.on_behalf_of else {}
         return {
             "actor": self.account,
             "as": acting,
@@ -73,6 +76,7 @@ class Actor:
             "stream": stream,
             "type": kind,
             "v": 1,
+            **behalf,
         }
 
     @property
@@ -83,6 +87,10 @@ class Actor:
     def in_role(self, role: str, hospital: str = "") -> "Actor":
         """The same account and key in another of its roles."""
         return Actor(self.origin, self.account, role, hospital, self.key)
+
+    def acting_for(self, account: str) -> "Actor":
+        """The same actor in the same role, on behalf of an account."""
+        return replace(self, on_behalf_of=account)
 
 
 def new_id(prefix: str, now: int) -> str:

@@ -18,6 +18,7 @@ from identity.onrecord import put_on_record
 from ledger.codes import HOSPITAL_ROLES
 from ledger.directory import Account, Hospital, Key, Member, Patient
 from ledger.messages import session_message
+from ledger.relations import Relation
 from storage.ledger import Ledger
 from storage.reader import LogReader
 from storage.sql.sessions import SessionRow
@@ -168,7 +169,7 @@ def token_hash(token: str | bytes) -> bytes:
 
 def idle_ms(role: str) -> int:
     """How long a session by password in a role lasts without being used."""
-    return PERSON_IDLE_MS if role in ("patient", "person") else STAFF_IDLE_MS
+    return PERSON_IDLE_MS if role in ("patient", "person", "relative") else STAFF_IDLE_MS
 
 
 def end_of(row: SessionRow) -> int:
@@ -187,6 +188,9 @@ def active_role(ledger: LogReader, caller: Caller, now: int) -> bool:
         return not caller.hospital and ledger.row(Account, caller.account) is not None
     if caller.role == "patient":
         return not caller.hospital and bool(ledger.rows(Patient, "account", caller.account))
+    if caller.role == "relative":
+        found = ledger.rows(Relation, "account", caller.account)
+        return not caller.hospital and any(one.active for one in found)
     member = ledger.row(Member, caller.account, caller.role, caller.hospital)
     if member is None or not member.holds(now):
         return False

@@ -10,6 +10,7 @@ from identity.actors import Caller
 from journeys.errors import OverQuota
 from ledger.directory import Key, Patient
 from ledger.errors import Refused
+from ledger.relations import KINDS, Relation
 from ledger.sequencer import Proposal
 from ledger.times import DAY_MS
 from storage.ledger import Ledger
@@ -71,7 +72,7 @@ def take(
 def is_limited(proposal: Proposal) -> bool:
     """Whether an event is to be asked about here."""
     event = proposal.event
-    if event.role == "patient" and event.subject not in _OF_HOSPITALS:
+    if event.role in _FOR_PATIENTS and event.subject not in _OF_HOSPITALS:
         return True
     return event.role == "person" or event.type.name == "key.registered"
 
@@ -95,10 +96,11 @@ def check_persons(ledger: Ledger, proposals: Sequence[Proposal]) -> None:
 def check_alone(ledger: Ledger, proposals: Sequence[Proposal]) -> None:
     """Count what patients whom no hospital registered are about to append, by their charts; raises OverQuota.
 
-    Anybody gets such a chart by themselves. A try counts whoever signed it as that patient with a key that is theirs.
+    Anybody gets such a chart by themselves, and relatives for it. A try counts whoever signed it as that patient, or as a
+    relative of theirs, with a key that is theirs.
     """
     charts = Counter[str]()
-    for one in (one for one in proposals if one.event.role == "patient"):
+    for one in (one for one in proposals if one.event.role in _FOR_PATIENTS):
         chart = one.event.subject
         row = ledger.row(Patient, chart) if chart else None
         if row is None:
@@ -107,10 +109,21 @@ def check_alone(ledger: Ledger, proposals: Sequence[Proposal]) -> None:
             _remember(chart)
             continue
         key = ledger.row(Key, one.sig.key)
-        if key is not None and row.is_of(key.account):
+        if key is not None and _acts(ledger, row, key.account, one.event.role):
             charts[chart] += 1
     for chart, count in charts.items():
         take(ledger, "alone events", chart, count, ALONE_EVENTS, "events on a chart of one's own")
+
+
+_FOR_PATIENTS = frozenset({"patient", "relative"})
+
+
+def _acts(ledger: Ledger, patient: Patient, account: str, role: str) -> bool:
+    """Whether an account is the patient, or is linked to them."""
+    if role == "patient":
+        return patient.is_of(account)
+    related = (ledger.row(Relation, patient.patient, account, kind) for kind in KINDS)
+    return any(one is not None and one.active for one in related)
 
 
 def _remember(chart: str) -> None:
@@ -122,7 +135,7 @@ def _remember(chart: str) -> None:
 def room_for_upload(ledger: Ledger, caller: Caller, patient: str) -> int | None:
     """How many bytes a caller may still upload to a chart that they opened alone; None where it is no matter of this."""
     row = ledger.row(Patient, patient)
-    if caller.role != "patient" or row is None or row.hospital:
+    if caller.role not in _FOR_PATIENTS or row is None or row.hospital:
         return None
     now = ledger.clock()
     kept = ledger.tokens.get(_UPLOADED, patient.encode(), now)

@@ -12,13 +12,14 @@ from keeper.protocol import KeyRequest, Wrapped
 from ledger.codes import CATEGORIES, LABELS
 from ledger.directory import Patient
 from ledger.facts import Record
+from ledger.relations import GUARDIAN, Relation
 from storage.keytable import RENEWED_TRIES, BlobKey, KeyTable, ObjectKey, with_object_key
 from storage.ledger import Ledger
 from storage.reader import LogReader
 
 TEXT_BYTES = 1_024
 """Longest text that is sealed for an author, UTF-8: two of them go into one header of a reading."""
-SEALING = frozenset({"doctor", "hospital_system", "patient"})
+SEALING = frozenset({"doctor", "hospital_system", "patient", "relative"})
 """Roles that may append to a chart, and so may seal."""
 
 _CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]").search
@@ -88,8 +89,21 @@ def check_appender(ledger: LogReader, caller: Caller, patient: str) -> None:
     if row is None:
         raise NotThere(f"there is no patient {patient}")
     own = caller.role == "patient" and row.is_of(caller.account)
-    if caller.role not in SEALING or (caller.role == "patient" and not own):
+    own = own or (caller.role == "relative" and _appends_for(ledger, caller, row))
+    if caller.role not in SEALING or (caller.role in ("patient", "relative") and not own):
         raise Forbidden(f"the role {caller.role} may not append to {patient}")
+
+
+def _appends_for(ledger: LogReader, caller: Caller, patient: Patient) -> bool:
+    """Whether the caller may append on the patient's behalf now, as far as the relation tells."""
+    now = ledger.clock()
+    return any(
+        one.guards(now, patient.adult_from)
+        if one.kind == GUARDIAN
+        else one.active and one.start <= now < one.end and "append" in one.actions
+        for one in ledger.rows(Relation, "account", caller.account)
+        if one.patient == patient.patient
+    )
 
 
 def reserve(

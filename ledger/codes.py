@@ -43,6 +43,8 @@ LABELS = ("ETH", "PSY", "HIV", "SDV", "SEX", "STD", "GDIS", "OPIOIDUD", "BH")
 """HL7 v3-ActCode; they stand in the log as codes under the patient's key only."""
 PRIVATE_LABELS = ("SEX", "STD", "PSY", "ETH", "SDV")
 GRANT_ACTIONS = ("append", "list", "read", "read_history")
+RELATIVE_ACTIONS = ("append", "grant", "list", "read", "read_history")
+"""What a relative may be let do."""
 GRANT_RECORDS = 500
 """Most records a selective grant lists."""
 LABELS_A_RECORD = 16
@@ -118,6 +120,8 @@ APPLICATION = id_of("ev")
 """An application as a doctor: the id of the event that applied."""
 EMERGENCY = id_of("ev")
 """An emergency: the id of the event that declared it."""
+INVITATION = id_of("ev")
+"""An invitation: the id of the event that invited."""
 READER = id_of("ac", "gp", "hs")
 """Who may be granted or excluded: a person, a group, a hospital."""
 LABEL = id_of("l")

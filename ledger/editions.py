@@ -10,7 +10,7 @@ PEOPLE = 5
 """The edition that brought applications, claims, sign-ins and factors, and the rules that go with them."""
 
 CONSENT = 6
-"""The edition that brought emergencies, disclosures and the rest of what patients and hospitals say about a chart."""
+"""The edition that brought emergencies, disclosures, relatives, guardians, delegations and the rest of consent in full."""
 
 _TELLS: list[Callable[[], Mapping[bytes, int]]] = []
 

@@ -26,3 +26,8 @@ def session_message(origin: str, key: str, nonce: bytes) -> bytes:
 def claim_message(origin: str, patient: str, account: str) -> bytes:
     """What the key of a claim code signs: that `account` claims the chart of `patient`."""
     return f"heartwood/claim/v1\n{origin}\n{patient}\n{account}\n".encode()
+
+
+def invitation_message(origin: str, patient: str, account: str) -> bytes:
+    """What the key of an invitation's code signs: that `account` is linked to `patient` as a relative."""
+    return f"heartwood/invitation/v1\n{origin}\n{patient}\n{account}\n".encode()

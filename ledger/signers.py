@@ -11,6 +11,7 @@ from ledger.editions import edition_of
 from ledger.errors import Refused
 from ledger.event import Event
 from ledger.policies import edition_in_force
+from ledger.relations import acts_as_relative
 from ledger.rows import Look
 
 
@@ -119,6 +120,8 @@ def holds_role(event: Event, time: int, look: Look) -> bool:
     if role == "patient":
         patient = look.get(Patient, event.subject)
         return patient is not None and patient.account == event.actor
+    if role == "relative":
+        return acts_as_relative(event.subject, event.actor, look)
     member = look.get(Member, event.actor, role, event.hospital)
     if member is None or not member.holds(time):
         return False

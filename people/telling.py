@@ -10,8 +10,10 @@ from functools import partial
 from ledger.directory import RECOVERY_WAIT_MS, Key, Patient
 from ledger.entry import Entry
 from ledger.facts import Emergency
+from ledger.relations import GUARDIAN, Relation
 from ledger.rows import Look
 from ledger.times import parse_time
+from ledger.types.guardians import GUARDIAN_WAIT_MS
 from storage.outbox import HOSPITAL_WROTE, Message, Tells, once_wrote
 
 Tell = Callable[[Entry, Look, str], Iterable[Message]]
@@ -125,6 +127,62 @@ def _to_patient(kind: str) -> Tell:
     return tell
 
 
+def _relative_linked(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
+    """To the patient, who invited."""
+    event, patient = entry.event, look.get(Patient, entry.event.subject)
+    if patient is not None:
+        yield _message(
+            entry, "relative_linked", patient.account, by=event.actor, patient=patient.patient
+        )
+
+
+def _relation_ended(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
+    """To whose relation it was, unless they ended it themselves."""
+    account = entry.event.body.get("account", "")
+    if account and account != entry.event.actor:
+        yield _message(entry, "relation_ended", account, patient=entry.event.subject)
+
+
+def _guardian_appointed(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
+    """To the other guardians, and to the minor who is old enough to act: they may object."""
+    event, patient = entry.event, look.get(Patient, entry.event.subject)
+    if patient is None:
+        return
+    named = event.body["account"]
+    others = {
+        one.account
+        for one in look.group(Relation, patient.patient)
+        if one.kind == GUARDIAN and one.active and one.account != named
+    }
+    told = {
+        *others,
+        *([patient.account] if entry.time >= patient.teen_from and not patient.offered else []),
+    }
+    for account in sorted(told):
+        yield _message(
+            entry, "guardian_appointed", account, guardian=named, patient=patient.patient,
+            counts_at=entry.time + GUARDIAN_WAIT_MS,
+        )  # fmt: skip
+
+
+def _guardian_objected(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
+    """To whom it is about, and to the admins of the hospital that registered."""
+    patient, guardian = look.get(Patient, entry.event.subject), entry.event.body["account"]
+    if patient is not None:
+        for account in (guardian, *filter(None, (patient.hospital,))):
+            yield _message(
+                entry, "guardian_objected", account, guardian=guardian, patient=patient.patient
+            )
+
+
+def _delegation_given(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
+    """To the colleague."""
+    event = entry.event
+    yield _message(
+        entry, "delegation_given", event.body["account"], by=event.actor, hospital=event.subject
+    )
+
+
 _FACTORS = {
     ("factor.added", "code"): "codes_added",
     ("factor.added", "passkey"): "passkey_added",
@@ -165,6 +223,7 @@ TOLD: dict[str, Tell] = {
     "admin.appointed": _staff("admin_appointed"),
     "alarm.raised": _alarm_raised,
     "claim.offered": _claim_offered,
+    "delegation.given": _delegation_given,
     "disclosure.suspended": _to_patient("records_disclosed"),
     "doctor.approved": _staff("doctor_approved"),
     "doctor.ended": _staff("doctor_ended"),
@@ -173,6 +232,9 @@ TOLD: dict[str, Tell] = {
     "emergency.reviewed": _to_patient("emergency_reviewed"),
     "factor.added": _factor_changed,
     "factor.removed": _factor_changed,
+    "guardian.appointed": _guardian_appointed,
+    "guardian.ended": _relation_ended,
+    "guardian.objected": _guardian_objected,
     "hospital.approved": _hospital_approved,
     "key.registered": _key_registered,
     "key.revoked": _key_revoked,
@@ -180,6 +242,8 @@ TOLD: dict[str, Tell] = {
     "record.disclosed": _to_patient("records_disclosed"),
     "record.uploaded": _record_uploaded,
     "recovery.used": _recovery_used,
+    "relative.linked": _relative_linked,
+    "relative.unlinked": _relation_ended,
     "session.locked": _session_locked,
 }
 """By type of event."""

@@ -1,6 +1,6 @@
 """Why: the decision on a question, its reasons and what would change it; asked without an entry."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from ledger.editions import PEOPLE, edition_of
 from ledger.entry import Entry
 from ledger.facts import Emergency, EmergencySetting, Exclusion, Grant, Record
 from ledger.policies import Policy
+from ledger.relations import KINDS, Delegation, Relation
 from ledger.rows import Rows
 from ledger.signins import SIGN_IN_LASTS_MS, SignIns
 from ledger.types import REGISTRY
@@ -38,6 +39,8 @@ class Question:
     action: str
     purpose: str
     record: str = ""
+    on_behalf_of: str = ""
+    """The account on whose behalf; empty: nobody's."""
 
 
 @dataclass(frozen=True)
@@ -90,12 +93,17 @@ def _still_permitted(ledger: LogReader, entry: Entry) -> bool:
         return False
     question = Question(
         event.subject, event.actor, event.role, event.hospital, str(event.type.action),
-        event.body["purpose"], event.body.get("record", ""),
+        event.body["purpose"], event.body.get("record", ""), event.value.get("on_behalf_of", ""),
     )  # fmt: skip
     request, facts, policy = _asked(ledger, question)
     request, basis = request._replace(assurance=decision["assurance"]), decision["basis"]
-    grants = (g._replace(used=g.used - 1) if g.seq in basis else g for g in facts.grants)
-    return decide(request, facts._replace(grants=tuple(grants)), policy).effect == "permit"
+
+    def unused(grants: Iterable[Grant]) -> tuple[Grant, ...]:
+        return tuple(g._replace(used=g.used - 1) if g.seq in basis else g for g in grants)
+
+    givers = tuple(giver._replace(grants=unused(giver.grants)) for giver in facts.givers)
+    before = facts._replace(grants=unused(facts.grants), givers=givers)
+    return decide(request, before, policy).effect == "permit"
 
 
 def _asked(ledger: LogReader, question: Question) -> tuple[Request, Facts, Policy]:
@@ -108,7 +116,7 @@ def _asked(ledger: LogReader, question: Question) -> tuple[Request, Facts, Polic
         hospital=question.hospital,
         held=_held(ledger, question, now),
         assurance=_assurance(ledger, question.actor),
-        on_behalf_of="",
+        on_behalf_of=question.on_behalf_of,
         patient=question.patient,
         action=question.action,
         purpose=question.purpose,
@@ -118,17 +126,17 @@ def _asked(ledger: LogReader, question: Question) -> tuple[Request, Facts, Polic
     )
     facts = gather(request, _rows(ledger, question))
     # What has ended counts in no decision, but in what is said of one.
-    return (
-        request,
-        facts._replace(grants=tuple(ledger.rows(Grant, "patient", question.patient))),
-        policy,
-    )
+    grants = tuple(ledger.rows(Grant, "patient", question.patient))
+    givers = tuple(giver._replace(grants=grants) for giver in facts.givers)
+    return request, facts._replace(grants=grants, givers=givers), policy
 
 
 def _held(ledger: LogReader, question: Question, now: int) -> bool:
     if question.role == "patient":
         patient = ledger.row(Patient, question.patient)
         return patient is not None and patient.account == question.actor and not question.hospital
+    if question.role == "relative":
+        return not question.hospital and any(one.active for one in _relations(ledger, question))
     return active_role(ledger, Caller(question.actor, question.role, question.hospital, None), now)
 
 
@@ -153,7 +161,13 @@ def _assurance(ledger: LogReader, account: str) -> int:
 def _rows(ledger: LogReader, question: Question) -> Rows:
     """The rows that `gather` looks for, from the views."""
     rows = Rows()
-    members = ledger.rows(GroupMember, "account", question.actor)
+    delegations = _delegations(ledger, question)
+    givers = sorted({one.giver for one in delegations})
+    members = [
+        member
+        for account in (question.actor, *givers)
+        for member in ledger.rows(GroupMember, "account", account)
+    ]
     found: list[object] = [
         ledger.row(Patient, question.patient),
         ledger.row(Member, question.actor, question.role, question.hospital),
@@ -162,8 +176,29 @@ def _rows(ledger: LogReader, question: Question) -> Rows:
         *ledger.rows(Exclusion, "patient", question.patient),
         ledger.row(EmergencySetting, question.patient),
         *ledger.rows(Emergency, "patient", question.patient),
+        *_relations(ledger, question),
+        *delegations,
+        *(ledger.row(Member, giver, "doctor", question.hospital) for giver in givers),
     ]
     for row in found:
         if row is not None:
             rows.put(row)
     return rows
+
+
+def _relations(ledger: LogReader, question: Question) -> list[Relation]:
+    """How the actor is or was related to the patient."""
+    found = (ledger.row(Relation, question.patient, question.actor, kind) for kind in KINDS)
+    return [one for one in found if one is not None]
+
+
+def _delegations(ledger: LogReader, question: Question) -> list[Delegation]:
+    """Those of whoever is acted for at the hospital, and of those whom that one names."""
+    if question.role != "doctor" or not question.on_behalf_of:
+        return []
+    at = question.hospital
+    first = [
+        one for one in ledger.rows(Delegation, "giver", question.on_behalf_of) if one.hospital == at
+    ]
+    second = (ledger.row(Delegation, at, one.account, question.actor) for one in first)
+    return [*first, *(one for one in second if one is not None)]

@@ -39,6 +39,8 @@ class Act:
     reason: str
     basis: tuple[int, ...]
     record: str
+    on_behalf_of: str = ""
+    """The account on whose behalf it was done; empty: nobody's."""
 
 
 @dataclass(frozen=True)
@@ -203,6 +205,7 @@ def act(entry: Entry) -> Act:
         decision.get("reason", ""),
         tuple(decision.get("basis", ())),
         inner.body.get("record", ""),
+        inner.value.get("on_behalf_of", ""),
     )
 
 

@@ -4,7 +4,7 @@
 from api.cli.app import app, main, program
 from api.cli import (
     setup, checking, serving, witnessing, operations, maintenance, blobs, keeper, roots, logkeys, keys, policies, people, accounts, applying, claims, factors, resetting, kept, contacts, mail, staff, generating, imports,
-    intake, records, charts, consents, emergencies, disclosures, proofs, demo,
+    intake, records, charts, consents, emergencies, disclosures, relatives, proofs, demo,
 )  # fmt: skip
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "program",
     "proofs",
     "records",
+    "relatives",
     "resetting",
     "roots",
     "serving",

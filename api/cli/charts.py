@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from api.app.settings import Settings
+from api.cli.acting import For, OnBehalfOf, acting_for
 from api.cli.app import (
     As,
     Data,
@@ -49,6 +50,8 @@ def chart(
     export: Annotated[
         Path | None, typer.Option(help="A new folder for a copy of every record (patients only).")
     ] = None,
+    for_: For = "",
+    on_behalf_of: OnBehalfOf = "",
     data: Data = None,
     url: Url = None,
     json_: Json = False,
@@ -57,7 +60,8 @@ def chart(
     acting = actor(reader)
     taken: list[ExportedRecord] = []
     with at(data, url) as client:
-        whose = chart_of(client, acting, patient)
+        acting = acting_for(client, acting, for_, on_behalf_of)
+        whose = chart_of(client, acting, for_ or patient)
         if export is None:
             seen = readings.chart(client, acting, whose, purpose)
         else:
@@ -98,6 +102,7 @@ def history_(
         Path | None,
         typer.Option("--prove", help="A new file for the proof that no entry is missing."),
     ] = None,
+    for_: For = "",
     data: Data = None,
     url: Url = None,
     json_: Json = False,
@@ -111,7 +116,8 @@ def history_(
     known = vkey or (Settings().vkey if url else settings(data).data / "log.vkey")
     keys = parse_keys(read_vkeys(known) or ()) if known else None
     with at(data, url, vkey) as client:
-        whose = chart_of(client, acting, patient)
+        acting = acting_for(client, acting, for_)
+        whose = chart_of(client, acting, for_ or patient)
         if prove is None:
             found = readings.history(client, acting, whose, purpose)
             if keys is not None:
@@ -140,6 +146,7 @@ def history_(
         f"{'REFUSED' if a.effect == 'deny' else a.effect:<8} {named(a.rule):<17} "
         f"{f'{a.reason}: ' if a.reason else ''}{a.role} {names.get(a.actor, a.actor)}"
         f"{f' at {names.get(a.hospital, a.hospital)}' if a.hospital else ''}"
+        f"{f' for {names.get(a.on_behalf_of, a.on_behalf_of)}' if a.on_behalf_of else ''}"
         f"{f', {a.purpose}' if a.purpose else ''}{f', {a.record}' if a.record else ''}"
         f"{f', on entry {a.basis[0]}' if a.rule == 'S9' else ''}"
         f"{f', IN THE EMERGENCY of entry {a.basis[0]}' if a.rule == 'S8' and a.basis else ''}"

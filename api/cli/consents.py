@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from api.cli.acting import For, OnBehalfOf, acting_for
 from api.cli.app import As, Data, Json, Url, actor, app, at, count, say
 from api.cli.charts import PatientOption, chart_of
 from client import grants, operations
@@ -56,6 +57,7 @@ def grant(
         bool,
         typer.Option("--sensitive", help="Let a whole-chart grant cover sensitive records, too."),
     ] = False,
+    for_: For = "",
     data: Data = None,
     url: Url = None,
     json_: Json = False,
@@ -72,7 +74,11 @@ def grant(
     for one in category or ():
         check_category(one)
     with at(data, url) as client:
-        chart, reader = chart_of(client, acting, patient), reader_of(client, acting, grantee)
+        acting = acting_for(client, acting, for_)
+        chart, reader = (
+            chart_of(client, acting, for_ or patient),
+            reader_of(client, acting, grantee),
+        )
         check_able(reader)
         start = client.now()
         end = start + (client.policy().grant_days_max if days is None else days) * DAY_MS
@@ -234,6 +240,8 @@ def why(
     role: Annotated[str, typer.Option(help="In which role; by default your own.")] = "",
     hospital: Annotated[str, typer.Option(help="For which hospital.")] = "",
     purpose: Annotated[str, typer.Option(help="HL7 v3-ActReason.")] = "TREAT",
+    for_: For = "",
+    on_behalf_of: OnBehalfOf = "",
     data: Data = None,
     url: Url = None,
     json_: Json = False,
@@ -241,6 +249,8 @@ def why(
     """Explain what the rules say now: which rule, which facts, and what would have to change."""
     acting = actor(asker)
     with at(data, url) as client:
+        acting = acting_for(client, acting, for_, on_behalf_of)
+        patient = for_ or patient
         chart = (
             client.address(acting, record).patient
             if record and patient is None
@@ -248,7 +258,7 @@ def why(
         )
         question = Question(
             chart, who or acting.account, role or acting.role,
-            hospital or ("" if who else acting.hospital), action, purpose, record,
+            hospital or ("" if who else acting.hospital), action, purpose, record, acting.on_behalf_of,
         )  # fmt: skip
         answer = client.why(acting, question)
     decision, changes = answer.explanation.decision, answer.explanation.changes

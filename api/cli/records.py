@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from api.cli.acting import For, OnBehalfOf, acting_for
 from api.cli.app import As, Data, Json, Url, actor, app, at, check_patient, say, writing
 from api.cli.keeping import place_for
 from client import authoring, readings
@@ -31,23 +32,26 @@ Category = Annotated[str, typer.Option(help="laboratory, imaging, document, …"
 @app.command()
 def upload(
     file: File,
-    patient: Annotated[str, typer.Option(help="The patient's id.")],
     category: Category,
     author: As,
+    patient: Annotated[str, typer.Option(help="The patient's id, unless --for names it.")] = "",
     title: Title = "",
     media_type: MediaType = None,
     clinical_date: ClinicalDate = "",
     confidentiality: Confidentiality = "normal",
     label: Label = None,
     purpose: Purpose = "TREAT",
+    for_: For = "",
+    on_behalf_of: OnBehalfOf = "",
     data: Data = None,
     url: Url = None,
     json_: Json = False,
 ) -> None:
     """Upload one record: sealed, staged, then appended as a signed event."""
+    patient = check_patient(for_ or patient)
     one = _upload(
         file,
-        check_patient(patient),
+        patient,
         category,
         title,
         media_type,
@@ -56,7 +60,8 @@ def upload(
         label,
     )
     with at(data, url) as client:
-        done = authoring.upload(client, actor(author), one, purpose)
+        acting = acting_for(client, actor(author), for_, on_behalf_of)
+        done = authoring.upload(client, acting, one, purpose)
     fields = {"record": done.record, "patient": patient, "seq": done.seq, "size": done.size}
     say(json_, fields, f"{done.record} ({done.size} bytes, {one.media_type}) is entry {done.seq}")
 
@@ -133,6 +138,8 @@ def open_(
     out: Annotated[
         Path | None, typer.Option(help="The output file; by default standard output.")
     ] = None,
+    for_: For = "",
+    on_behalf_of: OnBehalfOf = "",
     data: Data = None,
     url: Url = None,
     json_: Json = False,
@@ -143,6 +150,7 @@ def open_(
         raise RecordsError("--json needs --out FILE: the content and the JSON would be mixed")
     # The place comes first: a reading can't be taken back, and may be the only one granted.
     with at(data, url) as client, place_for(out) if out else nullcontext() as draft:
+        acting = acting_for(client, acting, for_, on_behalf_of)
         patient, shown = readings.read(client, acting, record, purpose, version)
         if draft is not None:
             draft.write(shown.content)

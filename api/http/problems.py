@@ -88,6 +88,7 @@ PROBLEMS: dict[str, Kind] = {
     "forbidden": Kind(403, "Your role may not ask for this."),
     "full": Kind(503, "Too much is waiting; nothing was appended.", 1),
     "headers": Kind(431, "The request line and headers are too long."),
+    "invitation": Kind(403, "The invitation's code is wrong, was used, or counts no more."),
     "keeper": Kind(409, "The key keeper releases no key for this reading."),
     "keeper_unavailable": Kind(
         503,

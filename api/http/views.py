@@ -47,6 +47,7 @@ class QuestionSent(Sent):
     action: Annotated[str, Field(pattern=f"^({'|'.join(ACTIONS)})$")]
     purpose: Annotated[str, Field(pattern=f"^({'|'.join(PURPOSES)})$")]
     record: Annotated[str, Field(pattern=f"^(|rc_{ID_PATTERN})$")] = ""
+    on_behalf_of: Annotated[str, Field(pattern=f"^(|ac_{ID_PATTERN})$")] = ""
 
 
 def _answering(query: Query[Any]) -> Callable[..., Any]:

@@ -21,22 +21,24 @@ from ledger.codes import (
     TRUE,
     body,
 )
-from ledger.editions import STRICTER
+from ledger.directory import Patient
+from ledger.editions import CONSENT, STRICTER
 from ledger.errors import Refused
 from ledger.facts import Grant, GrantName, Provision, Record
 from ledger.policies import Policy, edition_in_force
+from ledger.relations import GUARDIAN, Relation, relations_of
 from ledger.rows import Look, Row, Wanted, row_named, row_of_id, rows_in
 from ledger.schema import DATE, TIME, Integer, Kind, List, Nested, Object, code, id_of
 from ledger.times import DAY_MS, parse_time
 from ledger.types.checks import known_reader, rising
-from ledger.types.declaration import EventType, nothing
+from ledger.types.declaration import EventType, Wants, nothing
 from ledger.types.examples import TERM, Example, Sample
 
 if TYPE_CHECKING:
     from ledger.entry import Entry
     from ledger.event import Event
 
-_WHAT: dict[str, Kind] = {
+WHAT: dict[str, Kind] = {
     "authors": List(id_of("ac", "hs"), CRITERIA, low=1, rising=True),
     "categories": List(code(*CATEGORIES), len(CATEGORIES), low=1, rising=True),
     "date_from": DATE,
@@ -44,13 +46,13 @@ _WHAT: dict[str, Kind] = {
     "episodes": List(EPISODE, CRITERIA, low=1, rising=True),
 }
 """Criteria that a record meets or not; ranges of the clinical date include both ends."""
-_EXCEPTION: dict[str, Kind] = _WHAT | {
+_EXCEPTION: dict[str, Kind] = WHAT | {
     "labels": List(LABEL, LABELS_A_RECORD, low=1, rising=True),
     "records": List(RECORD, CRITERIA, low=1, rising=True),
 }
 
 
-def _exceptions(inner: Mapping[str, Kind]) -> List:
+def exceptions_of(inner: Mapping[str, Kind]) -> List:
     """Exceptions, whose criteria are all optional; `inner` may hold exceptions of their own."""
     members = {**_EXCEPTION, **inner, "type": code("deny", "permit")}
     return List(Object(members, frozenset(members) - {"type"}), EXCEPTIONS, low=1)
@@ -73,7 +75,7 @@ _REQUIRED: dict[str, Kind] = {
 }
 
 
-def _well_formed(event: "Event", time: int, origin: str, look: Look) -> None:
+def well_formed(event: "Event", time: int, origin: str, look: Look) -> None:
     """What belongs to a scope stands there alone, and no range ends before it begins."""
     rising(event, "start", "end")
     body = event.body
@@ -81,35 +83,46 @@ def _well_formed(event: "Event", time: int, origin: str, look: Look) -> None:
         if (body["scope"] == scope) != (member in body):
             raise Refused(
                 "malformed",
-                f"access.granted: {member} belongs to the scope {scope}, and only there",
+                f"{event.type.name}: {member} belongs to the scope {scope}, and only there",
             )
     if "sensitive" in body and body["scope"] != "full":
         raise Refused(
-            "malformed", "access.granted: sensitive (all of it) belongs to the scope full"
+            "malformed", f"{event.type.name}: sensitive (all of it) belongs to the scope full"
         )
     if "what" in body:
-        _criteria(body["what"], "what")
+        _criteria(body["what"], f"{event.type.name}: what")
     for exception in body.get("exceptions", ()):
-        _criteria(exception, "an exception")
+        _criteria(exception, f"{event.type.name}: an exception")
         for inner in exception.get("exceptions", ()):
-            _criteria(inner, "an exception's exception")
+            _criteria(inner, f"{event.type.name}: an exception's exception")
 
 
 def _criteria(what: dict[str, Any], place: str) -> None:
     """At least one criterion, and no range that ends before it begins."""
     if not what.keys() - {"exceptions", "type"}:
-        raise Refused("malformed", f"access.granted: {place} names nothing that it is about")
+        raise Refused("malformed", f"{place} names nothing that it is about")
     if "labels" in what and what["type"] == "permit":
         # Otherwise one more label on a record could let somebody read it.
-        raise Refused("malformed", f"access.granted: {place} permits by a label; labels only deny")
+        raise Refused("malformed", f"{place} permits by a label; labels only deny")
     if what.get("date_from", "") > what.get("date_to", "9999-99-99"):
-        raise Refused("malformed", f"access.granted: {place} ends before it begins")
+        raise Refused("malformed", f"{place} ends before it begins")
 
 
 def _may_grant(event: "Event", policy: Policy, look: Look) -> None:
     """To somebody who is known, for no longer than the policy lets, of records that the patient has."""
     body = event.body
     known_reader(body["grantee"], look)
+    check_terms(event, policy, look)
+    if "lineage" in body:
+        first = _own_grant(body["lineage"], event, look)
+        if first.lineage != first.grant:
+            raise Refused("malformed", f"got the lineage {first.grant}, expected the id of its "
+                          f"first grant, {first.lineage}")  # fmt: skip
+
+
+def check_terms(event: "Event", policy: Policy, look: Look) -> None:
+    """For no longer than the policy lets, of records that the patient has."""
+    body = event.body
     days = (parse_time(body["end"]) - parse_time(body["start"])) / DAY_MS
     if days > policy.grant_days_max:
         raise Refused("malformed", f"got a grant of {days:.1f} days, expected at most "
@@ -118,11 +131,6 @@ def _may_grant(event: "Event", policy: Policy, look: Look) -> None:
         record = look.get(Record, record_id)
         if record is None or record.patient != event.subject:
             raise Refused("unknown", f"{event.subject} has no record {record_id}")
-    if "lineage" in body:
-        first = _own_grant(body["lineage"], event, look)
-        if first.lineage != first.grant:
-            raise Refused("malformed", f"got the lineage {first.grant}, expected the id of its "
-                          f"first grant, {first.lineage}")  # fmt: skip
 
 
 def _own_grant(grant: str, event: "Event", look: Look) -> GrantName:
@@ -154,21 +162,21 @@ def _granted(entry: "Entry", look: Look) -> list[Row]:
             end=parse_time(body["end"]),
             uses=body.get("uses", 0),
             used=0,
-            what=(_provision(body["what"]),) if "what" in body else (),
-            exceptions=tuple(map(_provision, body.get("exceptions", ()))),
+            what=(provision(body["what"]),) if "what" in body else (),
+            exceptions=tuple(map(provision, body.get("exceptions", ()))),
         ),
         GrantName(grant=body["grant"], patient=patient, grantee=body["grantee"], lineage=lineage),
     ]
 
 
-def _provision(body: dict[str, Any]) -> Provision:
+def provision(body: dict[str, Any]) -> Provision:
     """The criteria of a grant's body; its scope has no `type` and permits."""
     members: dict[str, Any] = {
         name: tuple(value) if type(value) is list else value
         for name, value in body.items()
         if name not in ("exceptions", "type")
     }
-    inner = tuple(map(_provision, body.get("exceptions", ())))
+    inner = tuple(map(provision, body.get("exceptions", ())))
     return Provision(body.get("type", "permit") == "permit", **members, exceptions=inner)
 
 
@@ -200,7 +208,7 @@ ACCESS_GRANTED_V1 = EventType(
     about="chart",
     gate_rule=_may_grant,
     creates=("grant",),
-    rule=_well_formed,
+    rule=well_formed,
     fold=_granted,
     changes=(Grant, GrantName),
     wants=_named_in_grant,
@@ -215,8 +223,8 @@ ACCESS_GRANTED = EventType(
     "patient",
     ("patient",),
     body(
-        {**_OPTIONAL, "exceptions": _exceptions({"exceptions": _exceptions({})}),
-         "what": Object(_WHAT, frozenset(_WHAT))},
+        {**_OPTIONAL, "exceptions": exceptions_of({"exceptions": exceptions_of({})}),
+         "what": Object(WHAT, frozenset(WHAT))},
         **_REQUIRED, grantee=READER, scope=code("full", "partial", "selective"),
     ),
     v=2,
@@ -225,7 +233,7 @@ ACCESS_GRANTED = EventType(
     about="chart",
     gate_rule=_may_grant,
     creates=("grant",),
-    rule=_well_formed,
+    rule=well_formed,
     fold=_granted,
     changes=(Grant, GrantName),
     wants=_named_in_grant,
@@ -244,6 +252,43 @@ ACCESS_GRANTED = EventType(
         },
     }),
 )  # fmt: skip
+
+
+def _within(event: "Event", time: int, origin: str, look: Look) -> None:
+    """Whoever grants for a patient gives no more than they have themselves, and nothing to themselves."""
+    well_formed(event, time, origin, look)
+    if event.role != "relative":
+        return
+    body, patient = event.body, look.get(Patient, event.subject)
+    if body["grantee"] == event.actor:
+        raise Refused(
+            "role", f"got a grant by {event.actor} to {event.actor}; the patient may give it"
+        )
+    found = [one for one in relations_of(event.subject, event.actor, look) if one.active]
+    if patient is None or not any(_gives(one, event, time, patient) for one in found):
+        raise Refused("role", "got a grant of more than the relative has of the chart: expected an end no later, no "
+                      "other actions, and no sensitive records but theirs")  # fmt: skip
+
+
+def _gives(relation: Relation, event: "Event", time: int, patient: Patient) -> bool:
+    """Whether a grant on a patient's behalf lies in the relation by which it is given.
+
+    A guardian gives as the patient; once the minor is old enough to act, nothing that is sensitive.
+    """
+    body = event.body
+    sensitive = bool(body.get("sensitive") or body.get("labels"))
+    if relation.kind == GUARDIAN:
+        return relation.guards(time, patient.adult_from) and (
+            time < patient.teen_from or not sensitive
+        )
+    actions = frozenset(body["actions"]) <= frozenset(relation.actions)
+    labels = relation.sensitive or (
+        not body.get("sensitive")
+        and frozenset(body.get("labels", ())) <= frozenset(relation.labels)
+    )
+    return (
+        actions and labels and parse_time(body["end"]) <= relation.end and not relation.exceptions
+    )
 
 
 def _may_revoke(event: "Event", policy: Policy, look: Look) -> None:
@@ -315,6 +360,53 @@ ACCESS_REVOKED = EventType(
     wants=_ended,
     example=Example("patient", lambda sample: {
         "grant": sample.id("gr"), "grantee": sample.id("gp"), "purpose": "PATRQT",
+    }),
+)  # fmt: skip
+
+
+def _for_patients(wants: Wants) -> Wants:
+    """And the patient, whose age and relations say what may be given on their behalf."""
+    return lambda event: [*wants(event), row_of_id(event.subject)]
+
+
+ACCESS_GRANTED_V3 = EventType(
+    "access.granted",
+    "patient",
+    ("patient", "relative"),
+    ACCESS_GRANTED.body,
+    v=3,
+    since=CONSENT,
+    action="grant",
+    about="chart",
+    gate_rule=_may_grant,
+    creates=("grant",),
+    rule=_within,
+    fold=_granted,
+    changes=(Grant, GrantName),
+    wants=_for_patients(_named_in_grant),
+    example=Example("relative", lambda sample: {
+        "actions": ["list", "read"], "end": TERM["end"], "grant": sample.id("gr"), "grantee": sample.id("hs"),
+        "purpose": "FAMRQT", "scope": "full", "start": TERM["start"],
+    }),
+)  # fmt: skip
+
+ACCESS_REVOKED_V3 = EventType(
+    "access.revoked",
+    "patient",
+    ("patient", "relative"),
+    ACCESS_REVOKED.body,
+    v=3,
+    since=CONSENT,
+    action="grant",
+    about="chart",
+    gate_rule=_may_revoke,
+    plain=True,
+    rule=nothing,
+    fold=_revoked,
+    changes=(Grant,),
+    wants=_ended,
+    example=Example("relative", lambda sample: {
+        "grant": sample.id("gr"), "grantee": sample.id("hs"), "purpose": "FAMRQT",
     }),
 )  # fmt: skip
 

@@ -21,6 +21,8 @@ class Sample(Protocol):
     labels: list[str]
     claim: str
     """The public key of a claim code."""
+    invitation: str
+    """The public key of an invitation's code."""
 
     def id(self, prefix: str, number: int = 1) -> str:
         """A fixed id; the first of each kind is the one that examples are about."""
@@ -40,6 +42,10 @@ class Sample(Protocol):
 
     def claimed(self, role: str) -> str:
         """That code's signature for the account that acts in this role, on the chart of the first patient."""
+        ...
+
+    def invited(self, role: str) -> str:
+        """The signature of that invitation's code for the account that acts in this role, on the chart of the first patient."""
         ...
 
     def refused(self, name: str) -> dict[str, Any]:

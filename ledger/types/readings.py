@@ -29,17 +29,21 @@ def _its_version(event: "Event", policy: Policy, look: Look) -> None:
 def _opened(entry: "Entry", look: Look) -> list[Row]:
     """A permitted reading uses up the one limited grant it rests on, and counts for the emergency."""
     decision = entry.decision
-    if decision is None or decision["rule"] != "S9":
+    if decision is None or decision["rule"] not in ("S9", "S10"):
         return emergency_readings(entry, look)
     event = entry.event
-    groups = [m.group for m in look.group(GroupMember, event.actor) if m.active]
+    if event.role == "relative":
+        return []  # what a patient may do rests on no grant
+    # Who acts on behalf of a colleague uses up what that one was granted.
+    whose = event.actor if decision["rule"] == "S9" else event.value["on_behalf_of"]
+    groups = [m.group for m in look.group(GroupMember, whose) if m.active]
     grants = [
         grant
-        for grantee in (event.actor, event.hospital, *groups)
+        for grantee in (whose, event.hospital, *groups)
         # The decision says which, not the time.
         for grant in look.live(Grant, 0, event.subject, grantee)
     ]
-    return [g._replace(used=g.used + 1) for g in grants if g.uses and [g.seq] == decision["basis"]]
+    return [g._replace(used=g.used + 1) for g in grants if g.uses and g.seq in decision["basis"]]
 
 
 def _record(event: "Event") -> list[Wanted]:

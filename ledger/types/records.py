@@ -15,6 +15,7 @@ from ledger.codes import (
     TRUE,
     body,
 )
+from ledger.editions import CONSENT
 from ledger.errors import Refused
 from ledger.facts import Record, Version
 from ledger.policies import Policy
@@ -127,6 +128,33 @@ RECORD_UPLOADED = EventType(
     changes=(Record,),
     wants=nothing,
     example=Example("doctor", lambda sample: _version_example(1, sample)),
+)
+
+
+def _uploaded_for(entry: "Entry", look: Look) -> list[Row]:
+    """What a relative appends is written by the patient, on whose behalf it is."""
+    event = entry.event
+    author = event.value.get("on_behalf_of", event.actor)
+    return [_written(entry, (), entry.link.seq, author, "")]
+
+
+RECORD_UPLOADED_V2 = EventType(
+    "record.uploaded",
+    "patient",
+    ("relative",),
+    RECORD_UPLOADED.body,
+    v=2,
+    since=CONSENT,
+    action="append",
+    about="chart",
+    gate_rule=nothing,
+    plain=True,
+    creates=("record", "blob"),
+    rule=nothing,
+    fold=_uploaded_for,
+    changes=(Record,),
+    wants=nothing,
+    example=Example("relative", lambda sample: _version_example(1, sample)),
 )
 
 

@@ -96,7 +96,7 @@ SESSION_OPENED = EventType(
     ("service",),
     body(
         {"hospital": HOSPITAL}, account=ACCOUNT, assurance=Integer(1, 2), means=code(*MEANS),
-        role=code(*sorted(set(ROLES) - {"relative", "service"})), session=SESSION,
+        role=code(*sorted(set(ROLES) - {"service"})), session=SESSION,
     ),
     since=PEOPLE,
     creates=("session",),

@@ -25,6 +25,7 @@ KINDS: dict[str, frozenset[str]] = {
         "contact_proof": "ending_at code",
         "contact_removed": "",
         "contact_taken": "",
+        "delegation_given": "at by hospital",
         "doctor_approved": "at hospital",
         "doctor_ended": "at hospital",
         "doctor_suspended": "at hospital",
@@ -32,6 +33,8 @@ KINDS: dict[str, frozenset[str]] = {
         "emergency_reviewed": "at hospital patient",
         "emergency_to_review": "at by due_at emergency patient",
         "factors_reset": "at key",
+        "guardian_appointed": "at counts_at guardian patient",
+        "guardian_objected": "at guardian patient",
         "hospital_approved": "at hospital",
         "hospital_wrote": "at hospital patient",
         "key_recovered": "at key counts_at",
@@ -46,6 +49,8 @@ KINDS: dict[str, frozenset[str]] = {
         "password_set": "at",
         "records_disclosed": "at hospital patient",
         "recovery_used": "at left",
+        "relation_ended": "at patient",
+        "relative_linked": "at by patient",
         "session_locked": "at until_at",
     }.items()
 }

@@ -59,6 +59,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Somebody gave this e-mail address for another account than yours. It stays with your account, and nothing was "
         "changed.\n\nIf it was you: remove the address from the other account of yours first.",
     ),
+    "delegation_given": (
+        "A colleague lets you act for them",
+        "Since {at} you may act for the doctor {by} at {hospital}, as far as patients granted it to them. Say so each time, with "
+        "--on-behalf-of.\n\nIf you do not expect this, ask them to end it.",
+    ),
     "doctor_approved": (
         "You were approved as a doctor",
         "Since {at} your account {account} has acted as a doctor for the hospital {hospital}.\n\n" + _STOP,
@@ -97,6 +102,16 @@ TEXTS: dict[str, tuple[str, str]] = {
         "alone: nobody showed the old ones. All sessions by password have ended.\n\nIf this was not you, somebody else has "
         "that key. Revoke it at once with another one, `heartwood key revoke {key}`, and reset your password with that. If "
         "you have no other key, tell the hospital that registered you, or the service.",
+    ),
+    "guardian_appointed": (
+        "Somebody was named a guardian",
+        "At {at} the account {guardian} was named a guardian for the record {patient}. It counts from {counts_at}, or once a "
+        "second hospital confirms it.\n\nIf this is wrong, object before then, and tell the hospital that registered the record.",
+    ),
+    "guardian_objected": (
+        "Somebody objects to a guardian",
+        "At {at} somebody who may objected to the account {guardian} as a guardian for the record {patient}. It counts only once "
+        "a second hospital confirms it.",
     ),
     "hospital_approved": (
         "A hospital was approved",
@@ -170,6 +185,15 @@ TEXTS: dict[str, tuple[str, str]] = {
         "A recovery code of yours was used",
         "At {at} a recovery code was used for your account {account} in place of a one-time code. {left} recovery codes are "
         "left.\n\n" + _STOP,
+    ),
+    "relation_ended": (
+        "You no longer act for somebody",
+        "Since {at} the account {account} no longer acts for the record {patient}.",
+    ),
+    "relative_linked": (
+        "Somebody acts for you now",
+        "At {at} the account {by} was linked to your record {patient} with the code of your invitation, and acts for you as far as "
+        "you said.\n\nIf this is not whom you invited, end it at once: heartwood relative unlink {by}.",
     ),
     "session_locked": (
         "Your account was locked for a while",

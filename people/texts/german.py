@@ -66,6 +66,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Jemand hat diese E-Mail-Adresse für ein anderes Konto als Ihres angegeben. Sie bleibt bei Ihrem Konto, und nichts "
         "wurde geändert.\n\nWenn Sie das waren: Entfernen Sie die Adresse zuerst von Ihrem anderen Konto.",
     ),
+    "delegation_given": (
+        "Jemand lässt sich von Ihnen vertreten",
+        "Seit {at} dürfen Sie die Ärztin oder den Arzt {by} am Krankenhaus {hospital} vertreten, soweit Patienten es dort "
+        "erlaubt haben. Sagen Sie es jedes Mal dazu, mit --on-behalf-of.\n\nWenn Sie das nicht erwarten, bitten Sie darum, es zu "
+        "beenden.",
+    ),
     "doctor_approved": (
         "Sie sind als Ärztin oder Arzt zugelassen",
         "Seit {at} handelt Ihr Konto {account} als Ärztin oder Arzt für das Krankenhaus {hospital}.\n\n" + _STOP,
@@ -107,6 +113,17 @@ TEXTS: dict[str, tuple[str, str]] = {
         "beendet.\n\nWenn Sie das nicht waren, hat jemand anderes diesen Schlüssel. Widerrufen Sie ihn sofort mit einem "
         "anderen, `heartwood key revoke {key}`, und setzen Sie mit jenem Ihr Passwort zurück. Wenn Sie keinen anderen "
         "haben, melden Sie es dem Krankenhaus, das Sie registriert hat, oder dem Dienst.",
+    ),
+    "guardian_appointed": (
+        "Es wurde jemand als Sorgeberechtigter benannt",
+        "Am {at} wurde das Konto {guardian} für die Akte {patient} als sorgeberechtigt benannt. Das gilt ab {counts_at}, oder "
+        "sobald ein zweites Krankenhaus es bestätigt.\n\nWenn das falsch ist, widersprechen Sie vorher, und sagen Sie es dem "
+        "Krankenhaus, das die Akte registriert hat.",
+    ),
+    "guardian_objected": (
+        "Jemand widerspricht einem Sorgeberechtigten",
+        "Am {at} hat jemand, der es darf, dem Konto {guardian} als sorgeberechtigt für die Akte {patient} widersprochen. Es gilt "
+        "erst, wenn ein zweites Krankenhaus es bestätigt.",
     ),
     "hospital_approved": (
         "Ein Krankenhaus wurde zugelassen",
@@ -183,6 +200,16 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Ein Wiederherstellungscode von Ihnen wurde benutzt",
         "Am {at} wurde für Ihr Konto {account} statt eines Einmalcodes ein Wiederherstellungscode benutzt. Es bleiben noch "
         "{left}.\n\n" + _STOP,
+    ),
+    "relation_ended": (
+        "Sie handeln nicht mehr für jemanden",
+        "Seit {at} handelt das Konto {account} nicht mehr für die Akte {patient}.",
+    ),
+    "relative_linked": (
+        "Jemand handelt jetzt für Sie",
+        "Am {at} wurde das Konto {by} mit dem Code Ihrer Einladung mit Ihrer Akte {patient} verbunden und handelt für Sie, soweit "
+        "Sie es gesagt haben.\n\nWenn das nicht die Person ist, die Sie eingeladen haben, beenden Sie es sofort: heartwood "
+        "relative unlink {by}.",
     ),
     "session_locked": (
         "Ihr Konto war für eine Weile gesperrt",

@@ -13,6 +13,7 @@ from ledger.facts import EmergencySetting, Exclusion, Grant, Record
 from ledger.logkeys import LogKeyRow
 from ledger.policies import LOG, PolicyRow
 from ledger.refusals import Refusals
+from ledger.relations import KINDS, Delegation, Relation
 from ledger.rows import (
     GROUPS,
     KEY_LENGTHS,
@@ -118,6 +119,7 @@ class RowCache(Rows):
         # Refusals change without an entry, so the head doesn't tell whether another process wrote them.
         self._rows[Refusals].clear()
         actors = {p.event.actor for p in proposals}
+        actors |= {giver for p in proposals if (giver := colleague_of(p.event))}
         asking = [p.event for p in proposals if not _duty(p.event)]
         wanted: set[Name] = {
             (PolicyRow, (LOG,)),
@@ -133,11 +135,21 @@ class RowCache(Rows):
         rows.update(n for p in proposals for n in needs(p.event))
         rows.update((SignIns, (p.event.actor,)) for p in proposals if p.session is not None)
         rows.update(n for event in asking for n in consent_needs(event, groups[event.actor]))
+        acted_for = [(event, giver) for event in asking if (giver := colleague_of(event))]
+        rows.update(
+            n for event, giver in acted_for for n in giver_needs(event, giver, groups[giver])
+        )
         self._ask(rows)
         nexts = {one for p in proposals for one in next_needs(p.event, self._rows)}
         self._ask({one[:2] for one in nexts if not one.together})
         self._ask_groups({one[:2] for one in nexts if one.together})
-        self._ask_live({n for event in asking for n in live_needs(event, groups[event.actor])})
+        live = {n for event in asking for n in live_needs(event, groups[event.actor])}
+        live |= {
+            (Grant, (event.subject, grantee))
+            for event, giver in acted_for
+            for grantee in (giver, *groups[giver])
+        }
+        self._ask_live(live)
 
     def _forget(self) -> None:
         super().__init__()
@@ -229,6 +241,8 @@ def needs(event: Event) -> Iterator[Name]:
     """The rows beside the signer's by which `event` is checked and folded."""
     if event.type.gated:
         yield Patient, (event.subject,)
+        if event.role in ("person", "relative"):
+            yield from ((Relation, (event.subject, event.actor, kind)) for kind in KINDS)
     for member in event.type.creates:  # none of them is there yet
         kind = kind_of_id(event.body[member])
         if kind is not None:
@@ -243,6 +257,22 @@ def next_needs(
     for one in event.type.wants(event):
         if one.then is not None and (known := rows[one.kind].get(one.fields)) is not None:
             yield one.then(known)
+
+
+def colleague_of(event: Event) -> str:
+    """The doctor on whose behalf a colleague acts; empty for all other events."""
+    if event.role != "doctor" or not event.type.gated:
+        return ""
+    return str(event.value.get("on_behalf_of", ""))
+
+
+def giver_needs(event: Event, giver: str, groups: Sequence[str]) -> Iterator[Name]:
+    """What `event` is decided by of the doctor on whose behalf it is; that one's `groups`."""
+    yield Member, (giver, "doctor", event.hospital)
+    for reader in (giver, *groups):
+        yield Exclusion, (event.subject, reader)
+    for group in groups:
+        yield Group, (group,)
 
 
 def _duty(event: Event) -> bool:
@@ -265,6 +295,8 @@ def group_needs(event: Event) -> Iterator[Name]:
     """The groups of rows by which `event` is checked and decided, but for its actor's grants."""
     if event.role == "auditor":  # nobody is auditor and staff at once
         yield Member, (event.actor,)
+    if giver := colleague_of(event):
+        yield Delegation, (event.hospital, giver)
     yield from (one[:2] for one in event.type.wants(event) if one.together)
 
 

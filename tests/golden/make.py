@@ -14,7 +14,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from crypto import blobs, canonical, shares, wraps
-from crypto.claims import claim_code, claim_key
+from crypto.claims import claim_code, claim_key, invitation_key
 from crypto.encoding import b64encode
 from crypto.ids import digits
 from crypto.notes import LogSigner
@@ -30,6 +30,7 @@ from ledger.messages import (
     bundle_message,
     claim_message,
     event_message,
+    invitation_message,
     possession_message,
     session_message,
 )
@@ -77,7 +78,7 @@ REPLY_PUBLIC = REPLY.public_key().public_bytes_raw()
 
 AUTHORS = {
     "auditor": AUDITOR, "doctor": DOCTOR, "hospital_admin": ADMIN, "hospital_system": fixed_id("ac", 7),
-    "operator": OPERATOR, "patient": PERSON, "person": PERSON, "service": SERVICE,
+    "operator": OPERATOR, "patient": PERSON, "person": PERSON, "relative": fixed_id("ac", 8), "service": SERVICE,
 }  # fmt: skip
 """Who acts in which role."""
 SUBJECTS = {"account": PERSON, "hospital": HOSPITAL, "patient": PATIENT}
@@ -141,6 +142,7 @@ class Sample:
     log_keys = [str(key) for key in SIGNER.keys]
     reply = b64encode(REPLY_PUBLIC)
     claim = b64encode(claim_key(CODE, PATIENT).public)
+    invitation = b64encode(invitation_key(CODE, PATIENT).public)
 
     def id(self, prefix: str, number: int = 1) -> str:
         """A fixed id."""
@@ -164,6 +166,11 @@ class Sample:
         """The code's signature for the account that acts in this role."""
         message = claim_message(ORIGIN, PATIENT, AUTHORS[role])
         return b64encode(claim_key(CODE, PATIENT).sign(message))
+
+    def invited(self, role: str) -> str:
+        """The invitation's signature for the account that acts in this role."""
+        message = invitation_message(ORIGIN, PATIENT, AUTHORS[role])
+        return b64encode(invitation_key(CODE, PATIENT).sign(message))
 
     def refused(self, name: str) -> dict[str, Any]:
         """An event as it nests in its refusal, and its signature."""

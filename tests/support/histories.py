@@ -16,14 +16,14 @@ from typing import Any
 
 from api.operator.logkeys import retire_keys, rotate_keys
 from client.signers import possession
-from crypto.claims import claim_key
+from crypto.claims import claim_key, invitation_key
 from crypto.encoding import b64encode
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key
 from journeys.sealing import reserve
 from keeper.protocol import KeyRequest, NewBlob
 from ledger.entry import Entry
-from ledger.messages import claim_message
+from ledger.messages import claim_message, invitation_message
 from ledger.policies import last_policy
 from ledger.times import DAY_MS, format_time, parse_time
 from storage.keytable import LABEL_KEY
@@ -110,7 +110,9 @@ class History:
         entry = self.do(self.service, "session.opened", opened, f"account/{who.account}")
         self.sessions[who.account] = entry.link.seq
 
-    def upload(self, author: Actor, record: str = "", version: int = 1, **members: Any) -> Body:
+    def upload(
+        self, author: Actor, record: str = "", version: int = 1, v: int = 1, **members: Any
+    ) -> Body:
         """A record, or a new version of one, with made-up content; gives the body."""
         ledger, subject = self.fixture.ledger, self.pat.patient
         record, blob, digest = (
@@ -126,7 +128,7 @@ class History:
             "media_type": "text/plain", "purpose": "TREAT", "record": record,
             "sha256": b64encode(digest), "size": 21, "version": version,
         } | members  # fmt: skip
-        self.do(author, "record.amended" if version > 1 else "record.uploaded", body)
+        self.do(author, "record.amended" if version > 1 else "record.uploaded", body, v=v)
         return body
 
     def grant(self, grantee: str, v: int = 2, **members: Any) -> str:
@@ -162,6 +164,9 @@ def rich_history(fixture: LedgerFixture) -> History:
     lab, letter, hidden, retracted = _records(history, staff)
     _permits(history, staff, group, lab, letter, hidden)
     _refusals(history, staff, lab, letter, hidden, retracted)
+    _relatives(history, staff, lab, hidden)
+    _guardians(history)
+    _colleagues(history, staff, lab)
     _emergencies(history, staff, letter, hidden)
     _disclosures(history)
     _ends(history, staff, group, lab)
@@ -429,6 +434,85 @@ def _disclosures(history: History) -> None:
     while history.now <= parse_time(until):
         time.sleep(0.05)
     history.do(history.service, "disclosure.suspended", later | named)
+
+
+def _relatives(history: History, staff: Staff, lab: Body, hidden: Body) -> None:
+    """Two invitations, one of which is withdrawn; what a relative may do on the patient's behalf, and then no more."""
+    pat, person = history.pat.actor, history.account(history.fixture.operator).in_role("person")
+    secret, patient = os.urandom(16), history.pat.patient
+    key, now = invitation_key(secret, patient), history.now
+    invited = {
+        "actions": ["append", "grant", "list", "read", "read_history"], "code": b64encode(key.public),
+        "end": format_time(now + 30 * DAY_MS), "purpose": "PATRQT", "scope": "full", "start": format_time(now),
+        "until": format_time(now + DAY_MS),
+    }  # fmt: skip
+    entries = [history.do(pat, "relative.invited", invited) for _ in range(2)]
+    withdrawn = {"invitation": entries[0].event.id, "purpose": "PATRQT"}
+    history.do(pat, "relative.unlinked", withdrawn)
+    message = invitation_message(history.fixture.ledger.origin, patient, person.account)
+    linked = {
+        "account": person.account, "invitation": entries[1].event.id, "proof": b64encode(key.sign(message)),
+        "purpose": "FAMRQT",
+    }  # fmt: skip
+    history.do(person, "relative.linked", linked)
+    relative = person.in_role("relative").acting_for(pat.account)
+    history.do(relative, "record.opened", reading(lab, "FAMRQT"))
+    for kind in ("chart.opened", "history.opened"):
+        history.do(relative, kind, {"purpose": "FAMRQT"})
+    assert history.refused(relative, "record.opened", reading(hidden))[1] == "no_consent"
+    history.upload(relative, v=2, purpose="FAMRQT")
+    granted = {
+        "actions": ["list", "read"], "end": format_time(history.now + DAY_MS), "grant": new_id("gr", history.now),
+        "grantee": staff.weak.account, "purpose": "FAMRQT", "scope": "full", "start": format_time(history.now),
+    }  # fmt: skip
+    history.do(relative, "access.granted", granted, v=3)
+    revoked = {"grantee": staff.weak.account, "purpose": "FAMRQT"}
+    history.do(relative, "access.revoked", revoked, v=3)
+    ended = {"account": person.account, "purpose": "FAMRQT"}
+    history.do(person, "relative.unlinked", ended)
+    assert history.refused(relative, "record.opened", reading(lab))[1] == "invalid"
+
+
+def _guardians(history: History) -> None:
+    """A child's: one is confirmed, objects to another, and ends; neither counted before."""
+    fixture, north, south = history.fixture, history.fixture.north, history.fixture.south
+    patient, account = new_id("pt", history.now), new_id("ac", history.now)
+    own = KeyRequest(patient, (patient, LABEL_KEY))
+    reserve(fixture.ledger, north.system.account, [own, KeyRequest(account, (account,))])
+    ages = {"adult_from": "2040-01-01T00:00:00.000Z", "teen_from": "2034-01-01T00:00:00.000Z"}
+    nobody = Actor(fixture.ledger.origin, account, "patient", "", new_key())
+    child = History(fixture, Person(patient, nobody))
+    named = {"account": account, "patient": patient, "purpose": "TREAT"} | ages
+    child.do(north.system, "patient.registered", named)
+    record = child.upload(north.system)
+    first, second = (history.account(fixture.operator).in_role("person") for _ in range(2))
+    body = {"account": first.account, "purpose": "TREAT"}
+    child.do(north.admin, "guardian.appointed", body)
+    guardian = first.in_role("relative").acting_for(account)
+    assert child.refused(guardian, "record.opened", reading(record, "FAMRQT"))[1] == "no_consent"
+    child.upload(south.system)
+    child.do(south.admin, "guardian.confirmed", body)
+    child.do(guardian, "record.opened", reading(record, "FAMRQT"))
+    other = {"account": second.account, "purpose": "TREAT"}
+    child.do(north.admin, "guardian.appointed", other)
+    child.do(first, "guardian.objected", other)
+    child.do(first, "guardian.ended", body)
+
+
+def _colleagues(history: History, staff: Staff, lab: Body) -> None:
+    """A doctor who was granted the chart lets a colleague use that, and ends it."""
+    stream = f"hospital/{staff.reader.hospital}"
+    colleague = history.fixture.doctor()
+    given = {
+        "account": colleague.account, "actions": ["list", "read"], "end": format_time(history.now + DAY_MS),
+        "start": format_time(history.now),
+    }  # fmt: skip
+    history.do(staff.reader, "delegation.given", given, stream)
+    acting = colleague.acting_for(staff.reader.account)
+    history.do(acting, "record.opened", reading(lab))
+    history.do(acting, "chart.opened", {"purpose": "TREAT"})
+    history.do(staff.reader, "delegation.ended", {"account": colleague.account}, stream)
+    assert history.refused(acting, "record.opened", reading(lab))[1] == "no_consent"
 
 
 def _ends(history: History, staff: Staff, group: str, lab: Body) -> None:

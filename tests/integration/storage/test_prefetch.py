@@ -30,6 +30,7 @@ FORESIGHT = (
     "signer_needs",
     "needs",
     "consent_needs",
+    "giver_needs",
     "group_needs",
     "next_needs",
     "live_needs",

@@ -20,12 +20,14 @@ from ledger.event import Event, Signature
 from ledger.facts import Grant, Record
 from ledger.policies import DEFAULT_POLICY, LOG, Policy, PolicyRow
 from ledger.registry import registry_hash
+from ledger.relations import Delegation, Relation
 from ledger.rows import Rows
 from ledger.signers import holds_role
 from ledger.times import format_time
 from ledger.types import REGISTRY
+from ledger.types.access import ACCESS_GRANTED
 from tests.support.consent.model import Answer, Ask, Situation
-from tests.support.consent.random_cases import NOW, PATIENT
+from tests.support.consent.random_cases import NOW, PATIENT, WAIT
 
 Body = dict[str, Any]
 AS_OF: Final = 5_000
@@ -115,8 +117,10 @@ def claim_entries(claims: Iterable[Ask], stream: str) -> Iterator[Entry]:
 
 def record_entries(record: Ask, stream: str) -> Iterator[Entry]:
     """Of a record that is gone too: no event erases anything yet."""
-    members = ("category", "clinical_date", "confidentiality", "episode", "labels", "sensitive")
-    body: Body = {name: record[name] for name in members if record[name]}
+    members = (
+        "category", "clinical_date", "confidentiality", "episode", "labels", "minor_private", "sensitive",
+    )  # fmt: skip
+    body: Body = {name: record[name] for name in members if record.get(name)}
     blob = {"blob": "bl_0", "sha256": "", "size": 1, "media_type": "text/plain", "version": 1}
     author = record["author"], record["hospital"]
     named = {"record": record["id"]}
@@ -212,9 +216,35 @@ def rows_of(situation: Situation) -> Rows:
         named = one["account"], one["role"], one["hospital"] or ""
         rows.put(Member(*named, one["seq"], one["active"], one["start"] or 0, one["end"] or 0))
     fold(entries_of(situation), rows)
+    for one in (*relation_rows(situation), *delegation_rows(situation)):
+        rows.put(one)
     for record in situation["records"]:
         rows.put(as_gone(record, rows))
     return rows
+
+
+def relation_rows(situation: Situation) -> Iterator[Relation]:
+    """Relatives and guardians as their entries leave them."""
+    for one in situation.get("relations", []):
+        terms, guards = one["terms"], one["kind"] == "guardian"
+        (given, _) = ACCESS_GRANTED.fold(
+            entry_of("access.granted", one["seq"], granted_body(terms), f"patient/{situation['chart']}", v=2), Rows()
+        )  # fmt: skip
+        yield Relation(
+            situation["chart"], one["account"], one["kind"], one["seq"], one["ended"] is None, "hs_0" if guards else "",
+            () if guards else tuple(one["actions"]), given.scope, given.records, given.labels, given.sensitive,
+            given.what, given.exceptions, one["appointed"] + WAIT if guards else one["start"],
+            0 if guards else one["end"], *((one["confirmed"] or 0, one["objected"] or 0) if guards else (0, 0)),
+        )  # fmt: skip
+
+
+def delegation_rows(situation: Situation) -> Iterator[Delegation]:
+    """Delegations as their entries leave them."""
+    for one in situation.get("delegations", []):
+        yield Delegation(
+            one["hospital"], one["giver"], one["account"], one["seq"], one["ended"] is None,
+            tuple(one["actions"]), one["start"], one["end"],
+        )  # fmt: skip
 
 
 def as_gone(record: Ask, rows: Rows) -> Record:
@@ -261,7 +291,9 @@ class Case:
             about=ask.get("about") or "",
         )
         live = gate.gather(request, self.rows)
-        whole = live._replace(grants=tuple(self.rows.all(Grant).values()))
+        grants = tuple(self.rows.all(Grant).values())
+        givers = tuple(giver._replace(grants=grants) for giver in live.givers)
+        whole = live._replace(grants=grants, givers=givers)
         one, other = (engine.decide(request, facts, self.policy) for facts in (live, whole))
         assert one == other, f"what has ended counts: {one}, {other}: {request}"
         return request, whole

@@ -481,4 +481,57 @@ AROUND: Final = [
     Fault("a lineage has one grant", fold("access.granted", never_grants_again), "P18 P20"),
 ]  # fmt: skip
 
-FAULTS: Final = [*FIRST, *EXCLUSIONS, *SCOPES, *CRITERIA, *AROUND]
+
+# --- S10
+
+
+def through_anybody(true: Any, request: Request, delegations: Any) -> Any:
+    """However many are in between."""
+    found: list[Any] = []
+    ways: list[Any] = [(one,) for one in delegations if one.giver == request.on_behalf_of]
+    while ways:
+        way = ways.pop()
+        if way[-1].account == request.actor:
+            found.append(way)
+        elif len(way) < len(delegations):
+            ways += [(*way, one) for one in delegations if one.giver == way[-1].account]
+    return found
+
+
+def delegation_suffices(true: Any, request: Request, facts: Facts, policy: Policy) -> Any:
+    """Whatever the colleague may do themselves."""
+    return tuple(one.seq for one in facts.delegations if one.account == request.actor)
+
+
+def as_related(**changes: Callable[[Any, Request], Any]) -> Callable[..., Any]:
+    """The relation as if it were another."""
+
+    def mutant(true: Any, relation: Any, request: Request, patient: Any) -> Any:
+        changed = {name: change(relation, request) for name, change in changes.items()}
+        return true(relation._replace(**changed), request, patient)
+
+    return mutant
+
+
+BEHALF: Final = [
+    Fault("S10 goes through three", part("_chains", through_anybody), "P9"),
+    Fault("S10 asks not what a colleague may", part("_for_colleague", delegation_suffices), "P9 P20"),
+    Fault("S10 lets the excluded pass it on", part("_passes", lambda true, *a: True), "P9 P20"),
+    Fault("S10 asks not who gave it",
+          part("_passes", lambda true, r, giver, facts, policy: giver.member is not None), "P9 P20"),
+    Fault("S10 includes the end", part("_reaches", as_related(end=lambda one, r: one.end + 1)), "P20"),
+    Fault("S10 lets do everything",
+          part("_reaches", as_related(actions=lambda one, r: (r.action,))), "P20"),
+    Fault("S10 shows the whole chart",
+          part("_reaches", as_related(scope=lambda one, r: "full", exceptions=lambda one, r: (), sensitive=lambda one, r: True)), "P20"),
+    Fault("S10 waits for nobody", part("_reaches", as_related(start=lambda one, r: 0)), "P20"),
+    Fault("S10 overrules objections", part("_reaches", as_related(objected=lambda one, r: 0)), "P20"),
+    Fault("S10 knows no minor's own", part("_of_the_minor", lambda true, r: False), "P17 P20"),
+    Fault("S10 guards the grown",
+          part("_guards", lambda true, one, r, patient: true(one, r, patient._replace(adult_from=1 << 60))), "P17 P20"),
+    Fault("S10 acts for anybody",
+          part("_for_patient", lambda true, r, facts, policy: true(r._replace(on_behalf_of=facts.patient.account), facts, policy)),
+          "P20"),
+]  # fmt: skip
+
+FAULTS: Final = [*FIRST, *EXCLUSIONS, *SCOPES, *CRITERIA, *AROUND, *BEHALF]

@@ -47,6 +47,7 @@ may be left out, and so may `claims`, `emergencies`, `ceilings`, `step` and `abo
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, Final
 
 Situation = dict[str, Any]
@@ -166,8 +167,9 @@ def holds_role(situation: Situation, ask: Ask) -> bool:
         return True
     if role == "patient":
         return is_patient(situation, ask)
-    if role == "relative":  # nobody is linked in this scope, so nobody holds it
-        return False
+    if role == "relative":  # whoever is linked or appointed, whether it counts yet and still or not
+        related = situation.get("relations", [])
+        return any(one["account"] == ask["actor"] and standing(one) for one in related)
     if membership(situation, ask) is None:
         return False
     if role == "auditor" and any(  # nobody is auditor and holds a hospital's role at once
@@ -219,7 +221,7 @@ def s0_sanity(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
 
 def s1_role(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
     role, action = ask["role"], ask["action"]
-    if action not in ROLES[role].split():
+    if action not in ROLES[role].split() or (action == "declare_emergency" and ask["on_behalf_of"]):
         return deny("S1", "role")
     if role == "auditor":
         member = membership(situation, ask)
@@ -421,6 +423,92 @@ def s9_grant(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
     return permit("S9", chosen["seq"])
 
 
+def s10_on_behalf(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
+    """What the one who is acted for may do (S5 as if of age, or S9), cut down to what they let the actor do."""
+    if not ask["on_behalf_of"] or ask["action"] not in [
+        "append",
+        "grant",
+        "list",
+        "read",
+        "read_history",
+    ]:
+        return None
+    if ask["role"] == "relative":
+        return s10_relative(situation, ask)
+    return s10_colleague(situation, ask, policy) if ask["role"] == "doctor" else None
+
+
+def s10_relative(situation: Situation, ask: Ask) -> Answer | None:
+    patient = situation["patient"]
+    if ask["on_behalf_of"] != account_of(patient):
+        return None
+    fitting = [
+        one
+        for one in situation.get("relations", [])
+        if one["account"] == ask["actor"] and standing(one) and reaches(situation, one, ask)
+    ]
+    if not fitting:
+        return None
+    claims = [one for one in patient.get("claims", []) if not one["code"]]
+    principal = latest(claims)["seq"] if claims else patient["seq"]
+    chosen = min(fitting, key=lambda one: int(one["seq"]))
+    confirmed = chosen["confirmed"] if chosen["kind"] == "guardian" else None
+    return permit("S10", *sorted({principal, chosen["seq"], confirmed or chosen["seq"]}))
+
+
+def standing(relation: Ask) -> bool:
+    return relation["ended"] is None
+
+
+def reaches(situation: Situation, relation: Ask, ask: Ask) -> bool:
+    if relation["kind"] == "relative":
+        begun = relation["start"] <= ask["now"] < relation["end"]
+        return begun and ask["action"] in relation["actions"] and in_scope(relation["terms"], ask)
+    years = age(situation, ask["now"])
+    waited = relation["objected"] is None and ask["now"] >= relation["appointed"] + 72 * 3_600_000
+    if years == "adult" or not (waited or relation["confirmed"] is not None):
+        return False
+    record = ask["record"]
+    if record is None and ask["action"] in ("list", "read"):
+        return False
+    if years == "child":
+        return True
+    if record is None:
+        return bool(ask["action"] != "read_history")
+    return not record.get("minor_private") and not hidden(record)
+
+
+def s10_colleague(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
+    """Through two delegations at most, the shortest way first; who gives them is a doctor there and not kept out."""
+    given = [
+        one
+        for one in situation.get("delegations", [])
+        if one["hospital"] == ask["hospital"]
+        and one["ended"] is None
+        and one["start"] <= ask["now"] < one["end"]
+        and ask["action"] in one["actions"]
+    ]
+    ways = [
+        way
+        for way in ([(one,) for one in given] + [(one, two) for one in given for two in given])
+        if way[0]["giver"] == ask["on_behalf_of"]
+        and way[-1]["account"] == ask["actor"]
+        and all(a["account"] == b["giver"] for a, b in pairwise(way))
+    ]
+    ways = [way for way in ways if len(way) == 1 or way[0]["account"] != ask["actor"]]
+    for way in sorted(ways, key=lambda way: (len(way), [one["seq"] for one in way])):
+        givers = [ask | {"actor": one["giver"], "on_behalf_of": None} for one in way]
+        if any(
+            not holds_role(situation, giver) or s7_exclusion(situation, giver, policy)
+            for giver in givers
+        ):
+            continue
+        granted = s9_grant(situation, givers[0], policy)
+        if granted is not None:
+            return permit("S10", *sorted({*(one["seq"] for one in way), *granted[3]}))
+    return None
+
+
 def s12_default(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
     if ask["action"] == "request_access" and ask["role"] == "doctor":
         return permit("S12")
@@ -549,6 +637,7 @@ STAGES: Final[tuple[Stage, ...]] = (
     s7_exclusion,
     s8_emergency,
     s9_grant,
+    s10_on_behalf,
     s12_default,
 )
 

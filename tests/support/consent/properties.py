@@ -1,6 +1,6 @@
 """The properties of the page on consent by their numbers, and the agreement with the model (P20).
 
-P9 is of a stage that has no facts yet. `tests/unit/consent/test_properties.py` runs all by Hypothesis,
+`tests/unit/consent/test_properties.py` runs all by Hypothesis,
 `test_decide_faults.py` shows that each can fail.
 """
 
@@ -13,6 +13,7 @@ from consent import decide as engine
 from consent.decide import Decision
 from tests.support.consent import model
 from tests.support.consent import properties_of_answers as answers
+from tests.support.consent import properties_of_behalf as behalf
 from tests.support.consent import properties_of_facts as facts
 from tests.support.consent.cases import Case, in_words
 from tests.support.consent.model import Answer, Ask, Situation
@@ -77,6 +78,7 @@ PROPERTIES: Final[dict[str, Callable[[Random], None]]] = {
     "P6": facts.p6_bounds_are_half_open,
     "P7": facts.p7_the_order_of_facts_is_nothing,
     "P8": facts.p8_other_patients_are_nothing,
+    "P9": behalf.p9_a_delegate_gets_no_more,
     "P10": facts.p10_emergencies_open_no_more,
     "P11": answers.p11_a_label_opens_nothing,
     "P12": answers.p12_what_is_listed_can_be_read,

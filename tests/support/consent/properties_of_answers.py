@@ -199,6 +199,21 @@ def p17_ages_flip_at_the_instant(rng: Random) -> None:
         for now in (teen - 1, teen, teen + 1):
             ask = question(who, "register", now=now, record=None, step=step)
             assert Case(waiting, POLICY).permits(ask) == (now >= teen)
+    guardians_lose_at_the_instant(case.situation["patient"], teen, adult)
+
+
+def guardians_lose_at_the_instant(patient: Ask, teen: int, adult: int) -> None:
+    """What is private to the minor at `teen`, the rest at `adult`."""
+    private = RECORD | {"minor_private": True}
+    guardian: Ask = {
+        "seq": 30, "account": "ac_2", "kind": "guardian", "terms": GRANT, "actions": [], "start": NOW, "end": NOW,
+        "appointed": NOW - 10 * DAY, "confirmed": None, "objected": None, "ended": None,
+    }  # fmt: skip
+    case = Case(example(patient=patient, records=[private], relations=[guardian]), POLICY)
+    for record, edge in ((private, teen), (RECORD, adult)):
+        for now in (edge - 1, edge, edge + 1):
+            ask = question("relative", "read", now=now, record=record, on_behalf_of="ac_0")
+            assert case.permits(ask) == (now < edge)
 
 
 def p18_the_last_word_counts(rng: Random) -> None:

@@ -71,13 +71,21 @@ def well_formed(decision: Decision) -> None:
     assert "record" in decision.obligations
 
 
-RULES: Final = ("S0", "S1", "S2", "S3", "S5", "S6", "S7", "S8", "S9", "S12")
+RULES: Final = ("S0", "S1", "S2", "S3", "S5", "S6", "S7", "S8", "S9", "S10", "S12")
 
 
 def p2_without_facts_few_permits(rng: Random) -> None:
     """Without consent only S1, S5, S6, asking for access and declaring an emergency permit."""
     situation, policy, asks = random_case(rng, QUESTIONS)
-    names = ("grants", "revocations", "exclusions", "openings", "emergencies")
+    names = (
+        "grants",
+        "revocations",
+        "exclusions",
+        "openings",
+        "emergencies",
+        "relations",
+        "delegations",
+    )
     nothing: Situation = {name: [] for name in names}
     case = Case(situation | nothing, policy)
     for ask in asks:

@@ -34,6 +34,9 @@ CATEGORIES: Final = words("condition imaging laboratory")
 DATES: Final = words("2026-11-17 2026-11-18 2026-11-19")
 EPISODES: Final = ["ep_0", "ep_1"]
 GRANTABLE: Final = words("append list read read_history")
+RELATIVES: Final = words("append grant list read read_history")
+WAIT: Final = 3 * DAY
+"""How long a guardian waits whom nobody confirms."""
 EDGE: Final = (-1, 0, 1)
 TERMS: Final = (*4 * ((-DAY, DAY),), (0, DAY), (1, DAY), (-DAY, 0), (-DAY, 1), (0, 1))
 """Of grants, from the instant of most questions."""
@@ -81,6 +84,8 @@ def random_world(rng: Random, first: int) -> Situation:
         "openings": [],
         "emergencies": [],
         "ceilings": [],
+        "relations": [],
+        "delegations": [],
     }
     for _ in range(rng.randint(0, 8)):
         join_or_leave(rng, situation, next(seqs))
@@ -92,6 +97,10 @@ def random_world(rng: Random, first: int) -> Situation:
     for _ in range(rng.choice((0, 0, 0, 1, 1, 2))):
         ceiling = rng.choice(("normal", "off", "restricted", "restricted"))
         situation["ceilings"].append({"seq": next(seqs), "ceiling": ceiling})
+    for _ in range(rng.choice((0, 0, 1, 2, 4))):
+        relate(rng, situation, next(seqs), next(seqs))
+    for _ in range(rng.choice((0, 0, 2, 4, 6))):
+        delegate(rng, situation, next(seqs))
     return situation
 
 
@@ -104,6 +113,59 @@ def declare(rng: Random, situation: Situation, seq: int) -> None:
     named = {"id": f"ev_{seq}", "doctor": one["account"], "hospital": one["hospital"]}
     situation["emergencies"].append(
         named | {"seq": seq, "start": start, "end": start + HOURS * HOUR}
+    )
+
+
+def relate(rng: Random, situation: Situation, seq: int, later: int) -> None:
+    """One more relative, on terms as a grant has them, or a guardian; one of a kind for an account."""
+    account, kind = rng.choice(ACCOUNTS[:5]), rng.choice(("relative", "guardian"))
+    if any((one["account"], one["kind"]) == (account, kind) for one in situation["relations"]):
+        return
+    start, end = rng.choice(TERMS)
+    situation["relations"].append(
+        {
+            "seq": seq,
+            "account": account,
+            "kind": kind,
+            "terms": random_grant(rng, situation, seq),
+            "actions": rng.choice((["list", "read"], ["read"], RELATIVES)),
+            "start": NOW + start,
+            "end": NOW + end,
+            "appointed": NOW - WAIT + rng.choice((-DAY, -1, 0, 1)),
+            "confirmed": rng.choice((None, None, later)),
+            "objected": rng.choice((None, None, later)),
+            "ended": later if rng.random() < 0.1 else None,
+        }
+    )
+
+
+def delegate(rng: Random, situation: Situation, seq: int) -> None:
+    """One more delegation, mostly between doctors of one hospital, and often from whom something was delegated to."""
+    at = rng.choice(HOSPITALS)
+    doctors = [
+        one["account"]
+        for one in situation["members"]
+        if (one["role"], one["hospital"]) == ("doctor", at)
+    ]
+    before = [one["account"] for one in situation["delegations"] if one["hospital"] == at]
+    giver = rng.choice((*doctors, *before, *before, *ACCOUNTS[:2]))
+    account = rng.choice((*doctors, *ACCOUNTS[:5]))
+    named = (at, giver, account)
+    there = [(one["hospital"], one["giver"], one["account"]) for one in situation["delegations"]]
+    if giver == account or named in there:
+        return
+    start, end = rng.choice(TERMS)
+    situation["delegations"].append(
+        {
+            "seq": seq,
+            "hospital": at,
+            "giver": giver,
+            "account": account,
+            "actions": rng.choice((["list", "read"], ["read"], GRANTABLE)),
+            "start": NOW + start,
+            "end": NOW + end,
+            "ended": seq if rng.random() < 0.1 else None,
+        }
     )
 
 
@@ -178,6 +240,7 @@ def random_record(rng: Random, seqs: Iterator[int]) -> Ask:
         "labels": labels,
         "sensitive": bool(labels) != (rng.random() < 0.1),
         "confidentiality": rng.choice(("normal", "normal", "normal", "restricted", "unheard_of")),
+        "minor_private": rng.random() < 0.2,
         "hidings": [next(seqs) for _ in range(rng.choice((0, 0, 0, 0, 1, 2, 3)))],
         "retracted": None,
         "gone": None,
@@ -347,6 +410,8 @@ def random_ask(rng: Random, situation: Situation) -> Ask:
     """Mostly a question about something that was granted, or declared."""
     if situation["emergencies"] and rng.random() < 0.15:
         return emergency_ask(rng, situation)
+    if situation["patient"] and rng.random() < 0.15:
+        return behalf_ask(rng, situation)
     if situation["grants"] and rng.random() < 0.6:
         return consented_ask(rng, situation)
     return any_ask(rng, situation)
@@ -428,6 +493,35 @@ def consented_ask(rng: Random, situation: Situation) -> Ask:
         ),
         "record": rng.choice(meant or live or [None]),
     }
+
+
+def behalf_ask(rng: Random, situation: Situation) -> Ask:
+    """A question by somebody on somebody else's behalf: mostly by whoever is linked, or was delegated to."""
+    ask = any_ask(rng, situation) | {"assurance": 3, "purpose": "TREAT", "step": None}
+    ask["action"] = rng.choice((*3 * ("list", "read"), *RELATIVES))
+    if rng.random() < 0.6:
+        related = [one["account"] for one in situation["relations"]] or ACCOUNTS[:2]
+        named = {"actor": rng.choice(related), "role": "relative", "hospital": None}
+        principal = model.account_of(situation["patient"])
+        edges = [
+            bound for one in situation["relations"] for bound in (one["start"], one["end"], one["appointed"] + WAIT)
+        ]  # fmt: skip
+    else:
+        given = situation["delegations"]
+        asked = (
+            rng.choice(given) if given else {"account": "ac_1", "giver": "ac_2", "hospital": "hs_0"}
+        )
+        named = {"actor": asked["account"], "role": "doctor", "hospital": asked["hospital"]}
+        before = [one["giver"] for one in given if one["account"] == asked["giver"]]
+        granted = [
+            one["grantee"] for one in situation["grants"] if one["grantee"].startswith("ac_")
+        ]
+        principal = rng.choice((asked["giver"], *before, *granted))
+        edges = [bound for one in given for bound in (one["start"], one["end"])]
+    now = rng.choice((NOW, NOW, *(edge + rng.choice(EDGE) for edge in edges)))
+    if rng.random() < 0.05:
+        principal = rng.choice(ACCOUNTS)
+    return ask | named | {"on_behalf_of": principal, "now": now}
 
 
 def random_asker(rng: Random, situation: Situation) -> tuple[str, str, str | None]:

@@ -123,7 +123,7 @@ CHANGES: dict[str, Change] = {
     "on_behalf_of is null": put("on_behalf_of", None),
     "on_behalf_of is no account": put("on_behalf_of", make.PATIENT),
     "an unknown type": put("type", "record.burnt"),
-    "an unknown version": put("v", 2),
+    "an unknown version": put("v", 99),
     "version 0": put("v", 0),
     "v is true": put("v", True),
     "v is a text": put("v", "1"),
