@@ -11,6 +11,7 @@ from crypto.texts import counted
 from demo.bucket import bucket
 from demo.claims import claims
 from demo.consent import consent
+from demo.emergency import emergency
 from demo.joining import joining
 from demo.people import people
 from demo.proofs import lying, proofs
@@ -39,6 +40,7 @@ def run(place: Path, say: Callable[[str], None]) -> None:
             claims(step, story)
             over_http(step, story)
             joining(step, story)
+            emergency(step, story)
             seen = look_back(step, story)
             watched = witnessed(step, story, settings, witness)
             found = proofs(step, story, vkey, watched.policy)

@@ -199,6 +199,11 @@ _TELLERS: dict[str, Callable[[_Telling, Mapping[str, Any]], str]] = {
     "record.hidden": _Telling.hidden,
     "record.shown": _Telling.shown,
     "record.carried": lambda told, body: "opens a record to correct it",
+    "emergency.declared": lambda told, body: "declares an emergency",
+    "emergency.opened": lambda told, body: "looks at what was declared and read in the emergency",
+    "emergency.reviewed": lambda told, body: (
+        f"reviews the emergency: {body['finding'].replace('_', ' ')}"
+    ),
     "patient.registered": lambda told, body: "opens the chart",
     "claim.offered": lambda told, body: "sends a code to claim the chart with",
     "patient.claimed": lambda told, body: "claims the chart",

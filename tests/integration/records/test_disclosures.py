@@ -14,7 +14,7 @@ from client.disclosing import Disclosure, Suspending
 from client.http import HttpClient
 from client.local import LocalClient
 from client.port import LedgerClient
-from journeys.errors import AccessDenied, RecordsError
+from journeys.errors import AccessDenied, Forbidden, NotThere, RecordsError
 from ledger.codes import DISCLOSED_RECORDS
 from ledger.errors import LedgerError, Refused
 from ledger.facts import Suspension
@@ -258,3 +258,15 @@ def test_a_refused_telling_is_told_the_operator(
         tell_due(ledger)
     monkeypatch.setattr(suspended, "_telling", true)
     assert tell_due(ledger) == 1
+
+
+def test_admins_seal_words_of_their_own_and_no_records(fixture: LedgerFixture) -> None:
+    """For reviews and disclosures, of patients who are known: no title of a record, and no label."""
+    people, client, admin = People.of(fixture), LocalClient(fixture.ledger), fixture.north.admin
+    patient, event, words = people.pat.patient, people.id("ev"), {"text": "Fine"}
+    assert client.seal(admin, patient, patient, event, words)[0].keys() == {"text"}
+    for object_id, labels in ((people.record, ()), (patient, ("HIV",))):
+        with pytest.raises(Forbidden):
+            client.seal(admin, patient, object_id, event, words, labels)
+    with pytest.raises(NotThere):
+        client.seal(admin, f"pt_{'0' * 26}", f"pt_{'0' * 26}", event, words)

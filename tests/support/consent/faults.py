@@ -196,7 +196,7 @@ EXCLUSIONS: Final = [
           constant("EMERGENCY_PURPOSES", frozenset()), "P20"),
     Fault("S7 counts what was lifted", part("_excludes", lifted_too), "P18 P20"),
     Fault("S7 takes any patient's", part("_excludes", any_patient_excludes), "P8"),
-    Fault("the excluded are told", part("told", lambda true, decision: decision), "P20"),
+    Fault("the excluded are told", part("told", lambda true, decision, *given: decision), "P20"),
     Fault("exclusions are forgotten", forgotten("reader.excluded"), "P18 P20"),
     Fault("inclusions are forgotten", forgotten("reader.included"), "P18 P20"),
     Fault("S8 is left out", skipped("_emergency"), "P20"),

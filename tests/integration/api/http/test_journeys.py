@@ -257,6 +257,9 @@ def test_the_explanation_does_not_tell_of_an_exclusion(server: ServedChart) -> N
         ]
         assert told[0] | {"as_of": 0} == told[1] | {"as_of": 0}
     question = question_of(server, excluded, "") | {"action": "declare_emergency"}
+    told = good(server.web.post("/v1/decisions", question, excluded))
+    assert (told["rule"], told["reason"], told["basis"]) == ("S8", "emergency_off", [])
+    question["action"] = "verify"
     refused = server.web.post("/v1/decisions", question, excluded)
     assert "which no kind of event asks for yet" in problem(refused)["detail"]
 
