@@ -22,6 +22,7 @@ TARGETED = {
     "s3": "upload of a large blob to an S3 server, with memory",
     "receipts": "one receipt",
     "rewrapping": "rotation of the record root with a million keys",
+    "erasing": "erasing a chart of 1,000 records",
     "keeping": "the key keeper: releases, what it and a witness cost appends, how far it is behind",
     "deciding": "decide with 1,000 grants; the audit of a log",
     "serving": "HTTP: one event a request, bundles, readings; SQLite and PostgreSQL",

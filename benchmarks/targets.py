@@ -45,6 +45,7 @@ TARGETS: dict[str, Target] = {
     "upload to S3, memory": Target("upload of a large blob to S3, memory above idle", "MiB", "s3", 64, aim="≤ 64", most=True),
     "receipt": Target("one receipt, median", "ms", "receipts", 0.2, aim="0.05", most=True),
     "rotation": Target("re-wrap a million KEKs under a new record root", "KEKs/s", "rewrapping", 20_000, aim="50,000"),
+    "erasing": Target("erase a chart of 1,000 records", "s", "erasing", 2, aim="1", most=True),
     "append, followed": Target("append in process, each signed, read by the keeper's process; the limit is without", "events/s", "keeping", ratio=0.75, aim="0.9 of the limit"),
     "append, witnessed": Target("append in process, each signed, read by the keeper and cosigned by a witness; the limit is without", "events/s", "keeping", ratio=0.75, aim="0.9 of the limit"),
     "keeper behind": Target("the oldest entry that the keeper had not read, at full load", "s", "keeping", 1, most=True),

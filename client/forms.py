@@ -84,6 +84,7 @@ def chart_json(chart: Chart, receipt: str) -> dict[str, Any]:
     """A chart, with the receipt of the entry that opened it."""
     return {
         "entry": chart.entry.raw.decode(),
+        "held": list(chart.held),
         "more_in_emergency": chart.more_in_emergency,
         "receipt": receipt,
         "records": [
@@ -101,7 +102,15 @@ def chart_of(answer: Mapping[str, Any], entry: Entry) -> Chart:
         entry,
         tuple(Line(record, shown.title, shown.readers) for record, shown in lines),
         bool(answer["more_in_emergency"]),
+        _names_of(answer["held"]),
     )
+
+
+def _names_of(value: Any) -> tuple[str, ...]:
+    """A list of records' ids; raises TypeError for what is none."""
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise TypeError("expected a list of ids")
+    return tuple(value)
 
 
 def history_json(history: History, receipt: str) -> Any:

@@ -30,6 +30,7 @@ from people.intake import intake_forms
 from people.representing import acting_for, representatives
 from records.charts import consents, me
 from records.emergencies import emergencies_of
+from records.holding import erasures_of, holds_of
 from records.opening import address_of
 
 ACCOUNT = "ac_01jd3q8m5c0000000000000001"
@@ -247,7 +248,7 @@ CHART = Operation(
     "chart", "signed `chart.opened`", "POST", "/v1/patients/{patient}/chart", "Open a chart",
     "the records that the reader may see", "The records that the reader may see",
     _signed("chart.opened", {"purpose": "TREAT"}),
-    {"entry": "{…}", "more_in_emergency": True, "receipt": RECEIPT_TEXT,
+    {"entry": "{…}", "held": [], "more_in_emergency": True, "receipt": RECEIPT_TEXT,
      "records": [{"record": RECORD, "category": "laboratory"}], "seq": 12},
     limit=CHART_BYTES,
 )  # fmt: skip
@@ -620,6 +621,22 @@ REPRESENTATIVES = Query(
     },
     answer=representatives,
 )  # fmt: skip
+HOLDS = Query(
+    "holds", SESSION, "GET", "/v1/patients/{patient}/holds", "Holds",
+    "what is held on a chart of one's own, by which hospital and until when; to a hospital's people what it holds itself", "Holds",
+    gives={"holds": [{
+        "against": ACCOUNT, "end": 1764171840123, "hold": EVENT_ID, "hospital": HOSPITAL, "kind": "harm", "lifted": 0,
+        "patient": PATIENT, "reason": "therapeutic", "record": RECORD, "seq": 12,
+    }]}, answer=holds_of,
+)  # fmt: skip
+ERASURES = Query(
+    "erasures", SESSION, "GET", "/v1/patients/{patient}/erasures", "Erasures",
+    "what was asked to be erased of a chart of one's own, until when it can be withdrawn, and what became of it", "Erasures",
+    gives={"erasures": [{
+        "due": 1764171840123, "erasure": EVENT_ID, "locked": 0, "locked_until": 0, "patient": PATIENT, "record": RECORD,
+        "seq": 12, "state": "requested", "state_seq": 12, "was": "live", "was_seq": 7,
+    }]}, answer=erasures_of,
+)  # fmt: skip
 DECISIONS = Operation(
     "why", SESSION, "POST", "/v1/decisions", "Explain a decision",
     "what the rules would say, why, and what would change it", "The decision and its reasons",
@@ -644,6 +661,7 @@ OPERATIONS = (
     OWN_KEYS, KEEP_KEY, ROTATE_KEY, REPLACE_KEY, REVOKE_KEPT,
     OWN_SESSIONS, SESSION_END, SIGN_INS, CONTACT, GIVE_CONTACT, REMOVE_CONTACT, PROVE_CONTACT, ASK_RESET, RESET_PASSWORD,
     HOSPITAL_SHOWN, GROUP_SHOWN, HOLDER, SUBJECTS, OFFER, CLAIM, OWN_CHART, INTAKE, INTAKE_FILLED, SEAL, STAGE, LOOKUP, ADDRESS, CONSENTS, EMERGENCIES_LISTED, ACTING, REPRESENTATIVES,
+    HOLDS, ERASURES,
     DECISIONS, RECEIPT,
 )  # fmt: skip
 """All of them, in the order of the guide."""

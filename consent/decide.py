@@ -8,10 +8,24 @@ from typing import Any, NamedTuple
 
 from ledger.codes import ACTIONS, DEFAULT_CEILING, EMERGENCY_PURPOSES, PURPOSES
 from ledger.directory import Group, Member, Patient
-from ledger.facts import Emergency, EmergencySetting, Exclusion, Grant, Provision, Record
+from ledger.facts import (
+    BEGUN,
+    COMPLETED,
+    HARM,
+    LEGAL,
+    REQUESTED,
+    Emergency,
+    EmergencySetting,
+    Erasure,
+    Exclusion,
+    Grant,
+    Hold,
+    Provision,
+    Record,
+)
 from ledger.policies import Policy
 from ledger.relations import GUARDIAN, RELATIVE, Delegation, Invitation, Relation
-from ledger.times import HOUR_MS
+from ledger.times import HOUR_MS, end_of_years
 
 CUSTODIAN_PURPOSES = frozenset({"TREAT", "HOPERAT", "HLEGAL"})
 ROLE_ACTIONS: dict[str, frozenset[str]] = {
@@ -39,6 +53,10 @@ OWN_RECORD_ACTIONS = {
 }
 """What S6 adds for records of one's own hospital, whatever the purpose."""
 CUSTODIAN_ACTIONS = frozenset({"list", "read", "amend", "retract"})
+OF_THE_ERASED = frozenset({"read_history", "verify"})
+"""What can still be done with a chart that is erased: who did what stays on record."""
+HELD_ROLES = frozenset({"patient", "relative"})
+"""In which a harm hold keeps somebody from a record; of the patient in every role."""
 STAGE_NAMES = tuple(f"S{number}" for number in range(13))
 
 
@@ -59,15 +77,20 @@ class Request(NamedTuple):
     as_of: int
     record: Record | None = None
     step: str = ""
-    """Of `register`: OFFER, CLAIM, one of RELATING, or nothing of those: registering and correcting."""
+    """Of `register`: OFFER, CLAIM, one of RELATING, or nothing of those: registering and correcting. Of `erase`: WITHDRAW, or
+    asking for it."""
     about: str = ""
     """Of `review`: the emergency."""
     named: str = ""
     """Of a step of RELATING: the invitation that is used, or the account whose relation it is about."""
+    erasure: Erasure | None = None
+    """Of WITHDRAW the erasure that it names."""
 
 
 OFFER, CLAIM = "offer", "claim"
 """Offering the code by which a chart is claimed, and claiming it."""
+WITHDRAW = "withdraw"
+"""Withdrawing an erasure."""
 LINK, UNLINK = "link", "unlink"
 """Being linked as a relative by an invitation, and ending that."""
 APPOINT, CONFIRM, OBJECT, END = "appoint", "confirm", "object", "end"
@@ -101,8 +124,8 @@ class Facts(NamedTuple):
     exclusions: tuple[Exclusion, ...] = ()
     """The patient's exclusions of the actor, the hospital and the groups; others do no harm."""
     keeps: bool = False
-    """Whether the actor's hospital has a record of the patient; asked where a code is offered, records are disclosed or a
-    guardian is named."""
+    """Whether the actor's hospital has a record of the patient; asked where a code is offered, records are disclosed, a
+    chart is held or a guardian is named."""
     emergency_setting: EmergencySetting | None = None
     """How far the patient lets doctors see in an emergency; asked for an emergency's sake alone."""
     emergencies: tuple[Emergency, ...] = ()
@@ -119,6 +142,10 @@ class Facts(NamedTuple):
     """By which the actor acts for a colleague, directly or through another."""
     givers: tuple[Giver, ...] = ()
     """Who gave those."""
+    holds: tuple[Hold, ...] = ()
+    """The patient's holds, where they can count: for patients and relatives, and of erasing."""
+    records: tuple[Record, ...] = ()
+    """Those of the chart, where all of it is to be erased."""
 
 
 class Decision(NamedTuple):
@@ -179,6 +206,16 @@ def decide_list(
     return whole, tuple(record for record, _ in shown)
 
 
+def masked(
+    request: Request, facts: Facts, policy: Policy, records: Iterable[Record]
+) -> tuple[Record, ...]:
+    """Of the `records` of a chart those of which a list shows that they are there, and no more, by entry."""
+    if not facts.holds:
+        return ()
+    held = [r for r in records if decide(request._replace(record=r), facts, policy).masked]
+    return tuple(sorted(held, key=lambda record: record.seq))
+
+
 def told(decision: dict[str, Any], purpose: str = "", action: str = "") -> dict[str, Any]:
     """What a refused asker is told of a logged decision: an exclusion reads as if there were none.
 
@@ -224,8 +261,8 @@ def _state(request: Request, facts: Facts, policy: Policy) -> Decision | None:
     if patient is not None and patient.offered and _is_patient(request, patient):
         # Whoever has the keys of the account that was registered for somebody isn't shown to be them.
         return Decision("deny", "S2", (patient.offered,), "unclaimed")
-    if record is not None and record.state == "shredded":
-        return Decision("deny", "S2", (record.state_seq,), "gone")
+    if gone := _gone(request, patient):
+        return Decision("deny", "S2", (gone,), "gone")
     if record is not None and record.state == "retracted":
         at_home = bool(request.hospital) and request.hospital == record.hospital
         if not (at_home or _is_patient(request, patient)):
@@ -245,7 +282,56 @@ def _state(request: Request, facts: Facts, policy: Policy) -> Decision | None:
         return Decision("deny", "S2", (patient.seq,), "of_age")
     if patient is not None and request.now < patient.teen_from and _hands_over(request, facts):
         return Decision("deny", "S2", (patient.seq,), "minor")
-    return None
+    return _kept(request, facts, policy) if request.action == "erase" else None
+
+
+def _gone(request: Request, patient: Patient | None) -> int:
+    """The entry by which what is asked about was erased, or is to be; 0 where it wasn't. It can be withdrawn until it is due."""
+    if request.step == WITHDRAW:
+        asked = request.erasure
+        if asked is None or asked.patient != request.patient:
+            return 0  # the type of the event says what is wrong with it
+        too_late = asked.state == REQUESTED and request.now >= asked.due
+        return asked.state_seq if too_late or asked.state in (BEGUN, COMPLETED) else 0
+    if patient is not None and patient.erased and request.action not in OF_THE_ERASED:
+        return patient.erased
+    record = request.record
+    return record.state_seq if record is not None and record.state == "shredded" else 0
+
+
+def _kept(request: Request, facts: Facts, policy: Policy) -> Decision | None:
+    """What can't be erased: what is held for a court, and what a hospital wrote and has to keep."""
+    if request.step == WITHDRAW:
+        return None
+    whole = facts.records if request.record is None else (request.record,)
+    records = [record for record in whole if record.state != "shredded"]
+    holds = [h.seq for h in facts.holds if h.kind == LEGAL and _holds_any(h, request, records)]
+    if holds:
+        return Decision("deny", "S2", (min(holds),), "legal_hold")
+    kept = [record.seq for record in records if request.now < kept_until(record, policy)]
+    return Decision("deny", "S2", (min(kept),), "retention") if kept else None
+
+
+def _holds_any(hold: Hold, request: Request, records: Iterable[Record]) -> bool:
+    """Whether a hold that stands is on one of these records, or on all that their hospital has."""
+    if hold.patient != request.patient or not hold.stands(request.now):
+        return False
+    if not hold.record and request.record is None:
+        return True
+    return any(
+        hold.record == record.record or (not hold.record and hold.hospital == record.hospital)
+        for record in records
+    )
+
+
+def kept_until(record: Record, policy: Policy) -> int:
+    """Until when (Unix ms, excluded) a record is kept whatever its patient says; 0 for what no hospital wrote.
+
+    The policy's years from its clinical date on, or, where it has none, from the day on which its latest version came.
+    """
+    if not record.hospital:
+        return 0
+    return end_of_years(record.clinical_date or record.written, policy.retention_years)
 
 
 def _hands_over(request: Request, facts: Facts) -> bool:
@@ -270,6 +356,25 @@ def _assurance(request: Request, facts: Facts, policy: Policy) -> Decision | Non
     if request.action == "read" and request.record is not None and request.record.sensitive:
         needed = max(needed, policy.assurance["read_sensitive"])
     return Decision("deny", "S3", reason="step_up") if request.assurance < needed else None
+
+
+def _harm(request: Request, facts: Facts, policy: Policy) -> Decision | None:
+    """S4: the hospital that wrote the record keeps this patient or relative from it for a while; that it does is shown."""
+    if request.record is None or not facts.holds:
+        return None
+    holds = [hold.seq for hold in facts.holds if _keeps_from(hold, request, facts.patient)]
+    return Decision("deny", "S4", (min(holds),), "harm_hold", masked=True) if holds else None
+
+
+def _keeps_from(hold: Hold, request: Request, patient: Patient | None) -> bool:
+    """Whether a harm hold stands on the record that is asked about, against who asks or for whom they do."""
+    record = request.record
+    if record is None or hold.kind != HARM or hold.record != record.record:
+        return False
+    is_theirs = patient is not None and request.actor == patient.account
+    asking = {request.actor} if is_theirs or request.role in HELD_ROLES else set()
+    asking |= {request.on_behalf_of} if request.on_behalf_of else set()
+    return hold.against in asking and hold.hospital == record.hospital and hold.stands(request.now)
 
 
 def _self(request: Request, facts: Facts, policy: Policy) -> Decision | None:
@@ -306,6 +411,8 @@ def _custodian(request: Request, facts: Facts, policy: Policy) -> Decision | Non
     record = request.record
     if record is None and request.role in _STAFF_ALONE.get(request.action, ()):
         return _own_acts(request, facts)
+    if record is None and _holds_chart(request, facts):
+        return Decision("permit", "S6", entered)
     if record is None or not request.hospital or record.hospital != request.hospital:
         return None
     custodian = request.action in CUSTODIAN_ACTIONS and request.purpose in CUSTODIAN_PURPOSES
@@ -330,6 +437,11 @@ def _own_acts(request: Request, facts: Facts) -> Decision | None:
     if not request.hospital or emergency.hospital != request.hospital:
         return None
     return Decision("permit", "S6", (*_entered(facts), emergency.seq))
+
+
+def _holds_chart(request: Request, facts: Facts) -> bool:
+    """A hospital's admin holds all that it has in a chart, where it has anything there."""
+    return request.action == "hold" and request.role == "hospital_admin" and facts.keeps
 
 
 def _registers(request: Request, facts: Facts) -> bool:
@@ -638,6 +750,7 @@ STAGES: tuple[Stage, ...] = (
     _role,
     _state,
     _assurance,
+    _harm,
     _self,
     _custodian,
     _exclusion,
@@ -646,7 +759,7 @@ STAGES: tuple[Stage, ...] = (
     _on_behalf,
     _default,
 )
-"""S0, S1, S2, S3, S5, S6, S7, S8, S9, S10, S12; S4 and S11 find no facts in this registry."""
+"""S0 to S10 and S12; S11 finds no facts in this registry."""
 
 
 def _applies(grant: Grant, request: Request) -> bool:

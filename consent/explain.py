@@ -13,6 +13,7 @@ from consent.decide import (
     covers,
     decide,
     decide_list,
+    kept_until,
 )
 from ledger.codes import CEILINGS, DEFAULT_CEILING, GRANT_ACTIONS
 from ledger.facts import Exclusion, Grant, Record
@@ -23,9 +24,11 @@ from ledger.times import format_time
 WORDS = {
     "invalid": "the actor is not active in this role, or the patient is unknown",
     "role": "this role may not do that on a patient",
-    "gone": "the record was erased",
+    "gone": "it was erased, or is about to be",
     "retracted": "the record was retracted by those who wrote it",
-    "legal_hold": "the record is kept for a court",
+    "legal_hold": "it is kept for a court: a hospital has placed a legal hold on what it wrote",
+    "retention": "the law has the hospital that wrote it keep it for years",
+    "harm_hold": "the hospital that wrote the record holds it back for a while, because it would harm",
     "unclaimed": "the chart waits for the patient to claim it, and until then nobody acts as the patient",
     "minor": "nobody claims the chart of a patient who is not old enough to act in it",
     "of_age": "nobody needs a guardian who is of age",
@@ -187,6 +190,8 @@ def _changes(
         return ("sign with a device key or a system's key, or give the second factor again",)
     if reason == "excluded":
         return (f"the patient would have to lift the exclusion of entry {decision.basis[0]}",)
+    if reason in ("gone", "legal_hold", "harm_hold", "retention"):
+        return _kept_back(request, facts, policy, decision)
     if reason == "unclaimed":
         return ("the patient would have to claim the chart with the code of the hospital's letter",)
     if reason == "minor" and facts.patient is not None:
@@ -222,6 +227,22 @@ def _ceiling(request: Request, facts: Facts, whole: bool) -> tuple[str, ...]:
     by = "as nothing else was set" if setting is None else f"by entry {setting.seq}"
     ceiling = DEFAULT_CEILING if setting is None else setting.ceiling
     return (f"the patient lets doctors see {CEILINGS[ceiling]} in an emergency, {by}",)
+
+
+def _kept_back(
+    request: Request, facts: Facts, policy: Policy, decision: Decision
+) -> tuple[str, ...]:
+    """What ends a hold or the years of keeping, and how what waits to be erased comes back."""
+    entry = decision.basis[0]
+    if decision.reason == "gone":
+        return (f"until three days after entry {entry} its patient can withdraw the erasure",)
+    if decision.reason == "retention":
+        kept = [r for r in (*facts.records, *filter(None, [request.record])) if r.seq == entry]
+        until = max((kept_until(record, policy) for record in kept), default=0)
+        return (f"it is kept until {format_time(until)[:10]}",)
+    hold = next(hold for hold in facts.holds if hold.seq == entry)
+    ends = f", or wait until {format_time(hold.end)}" if hold.end else ""
+    return (f"{hold.hospital} would have to lift the hold of entry {entry}{ends}",)
 
 
 def _consent(request: Request, facts: Facts, whole: bool) -> tuple[str, ...]:

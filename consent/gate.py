@@ -10,19 +10,29 @@ from consent.decide import (
     OFFER,
     RELATING,
     UNLINK,
+    WITHDRAW,
     Decision,
     Facts,
     Giver,
     Request,
     decide,
     decide_list,
+    masked,
 )
 from ledger.codes import EMERGENCY_PURPOSES
 from ledger.directory import Group, GroupMember, Key, Member, Patient
 from ledger.editions import PEOPLE
 from ledger.errors import Refused
 from ledger.event import Event
-from ledger.facts import Emergency, EmergencySetting, Exclusion, Grant, Record
+from ledger.facts import (
+    Emergency,
+    EmergencySetting,
+    Erasure,
+    Exclusion,
+    Grant,
+    Hold,
+    Record,
+)
 from ledger.policies import Policy, edition_in_force, policy_in_force
 from ledger.relations import GUARDIAN, RELATIVE, Delegation, Invitation, Relation, relations_of
 from ledger.rows import Look
@@ -35,6 +45,7 @@ ASSURANCE = {"device": 3, "system": 3, "service": 1}
 
 STEPS = {
     "claim.offered": OFFER,
+    "erasure.withdrawn": WITHDRAW,
     "patient.claimed": CLAIM,
     "relative.linked": LINK,
     "relative.unlinked": UNLINK,
@@ -43,7 +54,9 @@ STEPS = {
     "guardian.objected": OBJECT,
     "guardian.ended": END,
 }
-"""Which step of registering a type is, where it isn't the first one or a correction."""
+"""Which step of its action a type is, where it isn't the first one, or a correction."""
+HELD = frozenset({"patient", "relative"})
+"""Who may be kept from a record by a harm hold."""
 
 
 def gate(
@@ -63,19 +76,21 @@ def gate(
         request = _request_in_session(event, key, seq, time, look, session)
     facts = gather(request, look)
     shown: tuple[Record, ...] = ()
+    held: tuple[Record, ...] = ()
     if event.type.action == "list":
         records = look.group(Record, event.subject)
         decision, shown = decide_list(request, facts, policy, records)
+        held = masked(request, facts, policy, records)
     else:
         decision = decide(request, facts, policy)
         if event.type.reading and request.record is not None:
             shown = (request.record,)
     if decision.effect == "permit" and event.role not in event.type.roles:
-        decision, shown = Decision("deny", "S1", reason="role"), ()
+        decision, shown, held = Decision("deny", "S1", reason="role"), (), ()
     if decision.effect == "permit":
         _check_names(event, request, policy, look)
     named = {} if session is None else {"session": session}
-    return Judged(decision.json(request, policy) | named, shown)
+    return Judged(decision.json(request, policy) | named, shown, held)
 
 
 def in_session(event: Event, key: Key, look: Look) -> bool:
@@ -120,6 +135,7 @@ def request_of(event: Event, key: Key, seq: int, time: int, look: Look) -> Reque
         step=step,
         named=named,
         about=event.body.get("emergency", ""),
+        erasure=look.get(Erasure, event.body["erasure"]) if "erasure" in event.body else None,
     )
 
 
@@ -130,9 +146,12 @@ def gather(request: Request, look: Look) -> Facts:
     if duty(request.action, request.hospital, request.on_behalf_of):
         return Facts(patient, member, ())
     grants, groups, exclusions = _readings_of(request.actor, request, look)
-    kept = request.step in (OFFER, APPOINT, CONFIRM) or request.action == "disclose"
-    keeps = kept and _keeps(request, look)
+    keeps = _keeps(request, look)
     facts = Facts(patient, member, grants, groups, exclusions, keeps, *_emergencies(request, look))
+    if _may_be_held(request, patient):
+        facts = facts._replace(holds=tuple(look.group(Hold, request.patient)))
+    if _erases_all(request):
+        facts = facts._replace(records=tuple(look.group(Record, request.patient)))
     if request.role == "relative" or request.step in RELATING:
         facts = _with_relations(facts, request, look)
     if request.role == "doctor" and request.on_behalf_of:
@@ -202,11 +221,28 @@ def _emergencies(
 
 
 def _keeps(request: Request, look: Look) -> bool:
-    """Whether the actor's hospital has a record of the patient that it stands by."""
+    """Whether the actor's hospital has a record of the patient that it stands by; of who holds a chart, any record."""
+    holds = request.action == "hold" and request.record is None
+    asked = request.step in (OFFER, APPOINT, CONFIRM) or request.action == "disclose" or holds
+    if not request.hospital or not asked:
+        return False
     records = look.group(Record, request.patient)
-    return bool(request.hospital) and any(
-        r.hospital == request.hospital and r.state == "live" for r in records
-    )
+    return any(r.hospital == request.hospital and (holds or r.state == "live") for r in records)
+
+
+def may_be_held(action: str | None, role: str) -> bool:
+    """Whether holds may count: of who may be kept from records, and where something is to be erased."""
+    return action == "erase" or (action is not None and role in HELD)
+
+
+def _may_be_held(request: Request, patient: Patient | None) -> bool:
+    """Also of a patient who works at the hospital that wrote the record."""
+    is_theirs = patient is not None and request.actor == patient.account
+    return is_theirs or may_be_held(request.action, request.role)
+
+
+def _erases_all(request: Request) -> bool:
+    return request.action == "erase" and request.record is None and request.step != WITHDRAW
 
 
 def duty(action: str, hospital: str, on_behalf_of: str) -> bool:
@@ -218,14 +254,15 @@ def _named_record(event: Event, look: Look) -> Record | None:
     """The record an event is about, if it is this patient's."""
     if event.type.about != "record":
         return None
-    record = look.get(Record, event.body["record"])
+    name = event.body.get("record")
+    record = None if name is None else look.get(Record, name)
     return record if record is not None and record.patient == event.subject else None
 
 
 def _check_names(event: Event, request: Request, policy: Policy, look: Look) -> None:
     """What a permitted event names is there and belongs together; raises Refused."""
     kind = event.type
-    if kind.about == "record" and request.record is None:
+    if kind.about == "record" and "record" in event.body and request.record is None:
         raise Refused("unknown", f"{event.subject} has no record {event.body['record']}")
     assert kind.gate_rule is not None  # it is gated
     kind.gate_rule(event, policy, look)

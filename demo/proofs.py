@@ -157,7 +157,7 @@ def permit_anything(settings: Settings, story: Story) -> tuple[int, str]:
     def permit(
         event: Event, key: Key, seq: int, time: int, look: Look, session: int | None
     ) -> Judged:
-        decision, shown = gate(event, key, seq, time, look, session)
+        decision, shown, _ = gate(event, key, seq, time, look, session)
         decision.pop("reason", None)
         return Judged(decision | {"basis": [basis], "effect": "permit", "rule": "S9"}, shown)
 

@@ -31,22 +31,23 @@ from keeper.recovering import (
     believe_more,
     believe_restored,
     believed,
+    check_erasable,
     check_waited,
     is_accepted,
-    recovered_key,
     remember,
     stop_waiting,
     waiting,
+    waiting_name,
 )
 from keeper.rows import ROW_TABLES, TABLES, StoredRows, form_of
 from ledger.chain import ZERO
 from ledger.checkpoint import Checkpoint
 from ledger.codes import CLOCK_SKEW_MOST_MS
 from ledger.digest import hashes_of
-from ledger.directory import Key
+from ledger.directory import Key, Patient
 from ledger.entry import Entry, nested_event
 from ledger.errors import LedgerError, ProofError
-from ledger.facts import Record
+from ledger.facts import BEGUN, COMPLETED, Erasure, Hold, Record
 from ledger.forms import parse_entry
 from ledger.logkeys import Generation, LogKeyRow, generations_of
 from ledger.merkle import Frontier, check_consistency, leaf_hash
@@ -62,6 +63,8 @@ FIRST = "log.first"
 """The leaf hash of the log's entry 0, beside that file, hexadecimal: no other log is ever read. Backups hold it."""
 FILLING = frozenset({"record.amended", "record.uploaded"})
 """The types that fill records: they are many, and nobody may do more for one of them."""
+ENDING = frozenset({BEGUN, COMPLETED})
+"""In these states an erasure's keys are to be destroyed: none of them is carried on."""
 REFUSED_KEPT = 1_000
 """Alarms kept, after which those of entries that were not taken are only logged: whoever gives them could give many."""
 _STATE = (
@@ -108,7 +111,7 @@ class _Edge:
     believed: int = 0
     """Of how many entries the times are believed: they were read before, or by a new keeper."""
     waiting: dict[str, int] = field(default_factory=dict)
-    """Keys that were put in by recovery, and when they were first read of (Unix ms)."""
+    """Keys that were put in by recovery, and erasures, and when they were first read of (Unix ms)."""
     _rooted: tuple[int, bytes] = (-1, b"")
 
     def add(self, raws: Sequence[bytes]) -> None:
@@ -254,6 +257,61 @@ class FollowedLog:
                 if leaf not in raws or not self._check(connection, seq, raws[leaf])
             ]
 
+    def check_given(self, entry: Entry, records: Iterable[str]) -> None:
+        """None of the records that a reading gives was erased since, or is held back from its reader; raises KeeperRefused."""
+        with self._file.using() as connection:
+            self._rows.connection = connection
+            self._at(connection)
+            patient = self._rows.get(Patient, entry.event.subject)
+            if patient is not None and patient.erased:
+                raise KeeperRefused(f"{patient.patient} was erased by entry {patient.erased}")
+            kept = {
+                hold.record: hold.seq
+                for hold in self._rows.group(Hold, entry.event.subject)
+                if hold.against == entry.event.actor and hold.stands(entry.time)
+            }
+            for name in records:
+                record = self._rows.get(Record, name)
+                if record is not None and record.state == "shredded":
+                    raise KeeperRefused(f"{name} was erased by entry {record.state_seq}")
+                if name in kept:
+                    raise KeeperRefused(f"{name} is held back by entry {kept[name]}")
+
+    def begun(self, entry: Entry, now: int) -> Erasure:
+        """The erasure that an `erasure.begun` says has begun, which was read and waited here, too; `now`: Unix ms.
+
+        Raises KeeperRefused.
+        """
+        if entry.event.type.name != "erasure.begun":
+            raise KeeperRefused(
+                f"entry {entry.link.seq} is {entry.event.type.name}, not erasure.begun"
+            )
+        with self._file.using() as connection:
+            self._rows.connection = connection
+            self._at(connection)
+            found = self._rows.get(Erasure, entry.event.body["erasure"])
+            if found is None or found.patient != entry.event.subject or found.state not in ENDING:
+                raise KeeperRefused(f"entry {entry.link.seq} begins no erasure that was read of")
+            try:
+                check_erasable(connection, found.erasure, now)
+            except LedgerError as error:
+                raise KeeperRefused(str(error)) from error
+            return found
+
+    def erased(self, subjects: Iterable[str]) -> dict[str, set[str]]:
+        """The records of these patients whose erasure has begun or ended; of a whole chart the empty text."""
+        with self._file.using() as connection:
+            self._rows.connection = connection
+            self._at(connection)
+            return {
+                subject: {
+                    erasure.record
+                    for erasure in self._rows.group(Erasure, subject)
+                    if erasure.state in ENDING
+                }
+                for subject in subjects
+            }
+
     def count_alarms(self) -> tuple[int, int]:
         """How many there are of entries that stand in the log, and of those that were refused."""
         with self._file.using() as connection:
@@ -366,10 +424,10 @@ class FollowedLog:
             if self._judge(connection, edge, entry, leaf):
                 for row in fold(entry, self._rows):
                     self._rows.put(row)
-            key = recovered_key(entry)
-            if key is not None and seq >= edge.believed:
-                edge.waiting.setdefault(key, edge.now)
-                remember(connection, key, edge.now)
+            name = waiting_name(entry)
+            if name is not None and seq >= edge.believed:
+                edge.waiting.setdefault(name, edge.now)
+                remember(connection, name, edge.now)
         except (LedgerError, CryptoError, LookupError) as error:
             raise Wrong(alarm_about(seq, error, taken=False)) from error
         edge.tip, edge.time = leaf, entry.time

@@ -240,6 +240,7 @@ class KeyKeeper:
         if isinstance(permitted, Conflict):
             return permitted
         entry = permitted.entry
+        self._followed.check_given(entry, (record,))
         event, body = entry.event, entry.event.body
         named = (event.subject, body["record"], body["blob"])
         if named != (wrapped.subject, record, wrapped.name):
@@ -269,6 +270,7 @@ class KeyKeeper:
         if isinstance(permitted, Conflict):
             return permitted
         entry = permitted.entry
+        self._followed.check_given(entry, records)
         body = entry.event.body
         lines = [export_line(one.record, one.version, one.key.name) for one in listed]
         root = export_root(lines)
@@ -426,8 +428,9 @@ class KeyKeeper:
     def renew(self, objects: Sequence[Wrapped], blobs: Sequence[KeptBlob]) -> list[Wrapped]:
         """The same object keys and data keys under the newest KEK of their subjects: objects, then blobs, in order.
 
-        Raises KeeperRefused for a wrap that opens under no KEK that is kept.
+        Raises KeeperRefused for a wrap that opens under no KEK that is kept, and for what was erased.
         """
+        self._check_not_erased(objects, blobs)
         newest = self._keks.newest([key.subject for key in (*objects, *(b.key for b in blobs))])
         wanted = [
             (key, wraps.object_name(key.subject, key.name, key.version),
@@ -459,12 +462,44 @@ class KeyKeeper:
                 raise KeeperRefused(
                     f"version {version} is the newest key of {subject}: make the next one before it is destroyed"
                 )
+        self._remove(keks)
+
+    def _remove(self, keks: Sequence[tuple[str, int]]) -> None:
         try:
             self._store.remove(keks)
         except BlockingIOError as error:
             raise KeeperUnavailable(
                 "the keeper's store is being copied: try again later"
             ) from error
+
+    def _check_not_erased(self, objects: Sequence[Wrapped], blobs: Sequence[KeptBlob]) -> None:
+        """Raises KeeperRefused for a key of what was erased: from a copy of the key table it would come back."""
+        named = [(key.subject, key.name) for key in objects]
+        named += [(blob.key.subject, blob.record) for blob in blobs]
+        erased = self._followed.erased({subject for subject, _ in named})
+        for subject, name in named:
+            if erased[subject] & {"", name}:
+                raise KeeperRefused(f"{name} of {subject} was erased: its key is not renewed")
+
+    def erase(self, evidence: Evidence) -> int | Conflict:
+        """Destroy what opens the keys of an erased record, or of a whole chart, for every process at once; gives how many KEKs.
+
+        `evidence`: the receipt of the `erasure.begun`. Of a record the versions before the newest are destroyed, under
+        which the subject's other keys are by now; of a chart all versions. Done again, it gives 0. Raises KeeperRefused for
+        an erasure that has not begun, was withdrawn or has not waited here, KeeperUnavailable while a backup copies the
+        store.
+        """
+        try:
+            stood = self._stood(evidence, 1)
+        except (LedgerError, CryptoError, LookupError) as error:
+            raise KeeperRefused(f"the receipt is not valid: {error}") from error
+        if isinstance(stood, Conflict):
+            return stood
+        erasure = self._followed.begun(stood[0], self._clock())
+        kept = self._store.versions([erasure.patient])[erasure.patient]
+        gone = kept[:-1] if erasure.record else kept
+        self._remove([(erasure.patient, version) for version in gone])
+        return len(gone)
 
     # After a loss.
 

@@ -124,6 +124,7 @@ _AMOUNTS: Mapping[str, Callable[..., Iterator[Amount]]] = {
     "advance": _subjects,
     "renew": _renew,
     "destroy": _destroy,
+    "erase": _evidence,
     "follow": _follow,
     "cosign": _proof,
 }

@@ -218,6 +218,10 @@ class Keeper(Protocol):
         """Destroy KEKs by (subject, version)."""
         ...
 
+    def erase(self, evidence: Evidence) -> int | Conflict:
+        """Destroy the KEKs that an erasure ends, which has begun; gives how many."""
+        ...
+
     def follow(
         self, since: int, entries: Sequence[bytes], checkpoint: bytes, proof: Sequence[bytes]
     ) -> int:

@@ -1,7 +1,7 @@
-"""Keys that were put in by recovery wait by the keeper's own clock, too, from when it first read of them.
+"""Keys that were put in by recovery wait by the keeper's own clock, too, from when it first read of them; so do erasures.
 
 The log's time never goes back, but in a log where nothing else is written whoever holds its keys can date an entry days
-back, and the key it puts in would count at once. What was read before, and is read anew, is believed to be as old as it
+back, and the key it puts in would count at once, or a chart be destroyed before anybody could withdraw. What was read before, and is read anew, is believed to be as old as it
 says: so is all that a new keeper is given first, which has nothing to compare it with, what the operator signed for when the
 log was restored, and what the keeper's own operator says.
 """
@@ -12,6 +12,7 @@ from ledger.codes import CLOCK_SKEW_MOST_MS
 from ledger.directory import RECOVERY_WAIT_MS
 from ledger.entry import Entry
 from ledger.errors import LedgerError
+from ledger.facts import ERASURE_WAIT_MS
 
 RECOVERED_TABLES = ("recovered", "began", "restored", "restorations")
 RECOVERED = (
@@ -22,6 +23,8 @@ RECOVERED = (
 )
 WAIT_MS = RECOVERY_WAIT_MS - CLOCK_SKEW_MOST_MS
 """How long such a key waits here: an hour less than in the log, for a keeper that was down or whose clock is behind."""
+ERASED_AFTER_MS = ERASURE_WAIT_MS - CLOCK_SKEW_MOST_MS
+"""How long an erasure waits here, likewise."""
 
 
 def believe(connection: sqlite3.Connection, size: int) -> None:
@@ -68,20 +71,22 @@ def accept(connection: sqlite3.Connection, event: str) -> None:
 
 
 def waiting(connection: sqlite3.Connection) -> dict[str, int]:
-    """Keys that were put in by recovery, and when they were first read of (Unix ms)."""
+    """Keys that were put in by recovery, and erasures, and when they were first read of (Unix ms)."""
     return dict(connection.execute("SELECT key, read FROM recovered").fetchall())
 
 
-def recovered_key(entry: Entry) -> str | None:
-    """The key that an entry puts in by recovery, or None."""
+def waiting_name(entry: Entry) -> str | None:
+    """The key that an entry puts in by recovery, or the erasure that it asks for; or None."""
     event = entry.event
+    if event.type.name == "erasure.requested":
+        return event.id
     if event.type.name == "key.registered" and event.body.get("recovery"):
         return str(event.body["key"])
     return None
 
 
 def remember(connection: sqlite3.Connection, key: str, now: int) -> None:
-    """Write down when such a key was first read of."""
+    """Write down when such a key, or erasure, was first read of."""
     connection.execute("INSERT OR IGNORE INTO recovered VALUES (?, ?)", (key, now))
 
 
@@ -95,4 +100,13 @@ def check_waited(key: str, read: int | None, now: int) -> None:
     if read is not None and now < read + WAIT_MS:
         raise LedgerError(
             f"it is signed by {key}, a key put in by recovery: by the keeper's clock it waits a day, too"
+        )
+
+
+def check_erasable(connection: sqlite3.Connection, erasure: str, now: int) -> None:
+    """Raises LedgerError for an erasure that has not waited since it was first read of; `now`: Unix ms."""
+    found = connection.execute("SELECT read FROM recovered WHERE key = ?", (erasure,)).fetchone()
+    if found is not None and now < found[0] + ERASED_AFTER_MS:
+        raise LedgerError(
+            f"{erasure} was first read of {now - found[0]} ms ago: it waits here, too"
         )

@@ -121,6 +121,11 @@ class RemoteKeeper:
         """Destroy KEKs by (subject, version)."""
         self._ask("destroy", keks)
 
+    def erase(self, evidence: Evidence) -> int | Conflict:
+        """Destroy the KEKs that an erasure ends, which has begun; gives how many."""
+        found: int | Conflict = self._ask("erase", evidence)
+        return found
+
     def follow(
         self, since: int, entries: Sequence[bytes], checkpoint: bytes, proof: Sequence[bytes]
     ) -> int:

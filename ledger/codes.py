@@ -77,6 +77,19 @@ DECLINED: Mapping[str, str] = {
     "other": "another reason, which is told elsewhere",
 }
 """Why an application may be declined, and what that means."""
+HARMS: Mapping[str, str] = {
+    "danger_to_life": "reading it would endanger the reader's life",
+    "danger_to_others": "it would endanger somebody else",
+    "therapeutic": "it would gravely harm the treatment",
+}
+"""Why a hospital may keep a record from a patient or a relative for a while, and what that means."""
+LEGAL_HOLDS: Mapping[str, str] = {
+    "claim": "a claim was made, or is to be expected",
+    "court_order": "a court ordered it",
+    "investigation": "an authority investigates",
+    "other": "another legal reason, which is told elsewhere",
+}
+"""Why a hospital may keep records from being erased, and what that means."""
 PENDING_APPLICATIONS = 16
 """Most applications of one account to hospitals, and most for hospitals, that wait for a decision at a time."""
 
@@ -122,6 +135,8 @@ EMERGENCY = id_of("ev")
 """An emergency: the id of the event that declared it."""
 INVITATION = id_of("ev")
 """An invitation: the id of the event that invited."""
+EVENT = id_of("ev")
+"""What is named by the event that opened it: a hold, an erasure."""
 READER = id_of("ac", "gp", "hs")
 """Who may be granted or excluded: a person, a group, a hospital."""
 LABEL = id_of("l")

@@ -140,6 +140,8 @@ class Patient(NamedTuple):
     """The public key of that code; empty without one."""
     claimed: int = 0
     """The entry by which a person claimed the chart; 0 where its account is the one that it was registered for."""
+    erased: int = 0
+    """The entry that asked to erase the whole chart; 0 where none did, or it was withdrawn."""
 
     def is_of(self, account: str) -> bool:
         """Whether an account is this patient: of a chart that waits to be claimed nobody's is."""

@@ -10,7 +10,8 @@ PEOPLE = 5
 """The edition that brought applications, claims, sign-ins and factors, and the rules that go with them."""
 
 CONSENT = 6
-"""The edition that brought emergencies, disclosures, relatives, guardians, delegations and the rest of consent in full."""
+"""The edition that brought emergencies, disclosures, holds, erasure, relatives, guardians, delegations and the rest of consent in
+full."""
 
 _TELLS: list[Callable[[], Mapping[bytes, int]]] = []
 

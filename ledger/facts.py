@@ -7,6 +7,14 @@ from typing import NamedTuple
 
 from crypto.encoding import b64decode
 from ledger.rows import row_type
+from ledger.times import DAY_MS
+
+HOLD_DAYS_MOST = 14
+"""Days that a harm hold may last."""
+HOLDS_MOST = 2
+"""Harm holds of one record against one person, ever: the first, and one that renews it."""
+ERASURE_WAIT_MS = 3 * DAY_MS
+"""How long an erasure waits until keys are destroyed: so long it can be withdrawn, as by whoever was forced to ask for it."""
 
 
 class Version(NamedTuple):
@@ -56,6 +64,72 @@ class Record(NamedTuple):
     versions: tuple[Version, ...]
     hidden: int = 0
     """The entry by which the patient hid it; 0 if it isn't hidden."""
+    written: int = 0
+    """The time of the entry that wrote its latest version, Unix ms."""
+
+
+HARM, LEGAL = "harm", "legal"
+"""The kinds of holds: one keeps a record from somebody whom it would harm, one keeps it from being erased."""
+
+
+@row_type(
+    "holds", key=1, group=("patient",), indexes={"holds_of_patient": "patient"}, consent_only=True
+)
+class Hold(NamedTuple):
+    """A hold, by the id of the event that placed it, on a record or on all that its hospital has in a chart."""
+
+    hold: str
+    patient: str
+    record: str
+    """Empty for all records of the hospital in this chart."""
+    kind: str
+    hospital: str
+    """Whose people placed it, on what it wrote itself."""
+    against: str
+    """Of a harm hold the account that is kept from the record; else empty."""
+    reason: str
+    seq: int
+    end: int
+    """Unix ms, excluded; 0 for as long as it isn't lifted."""
+    lifted: int = 0
+    """The entry that lifted it; 0 while it stands."""
+
+    def stands(self, time: int) -> bool:
+        """Whether it holds at `time` (Unix ms)."""
+        return not self.lifted and (not self.end or time < self.end)
+
+
+REQUESTED, BEGUN, WITHDRAWN, COMPLETED = "requested", "begun", "withdrawn", "completed"
+"""What becomes of an erasure, in this order: once it is due it begins, and is completed, unless it was withdrawn before."""
+
+
+@row_type(
+    "erasures",
+    key=1,
+    group=("patient",),
+    indexes={"erasures_of_patient": "patient", "erasures_by_state": "state"},
+)
+class Erasure(NamedTuple):
+    """An erasure of a record or a whole chart, by the id of the event that requested it."""
+
+    erasure: str
+    patient: str
+    record: str
+    """Empty for the whole chart."""
+    seq: int
+    due: int
+    """From when on keys are destroyed, Unix ms; until then it can be withdrawn."""
+    was: str
+    """The state of the record before; empty for a chart."""
+    was_seq: int
+    """The entry that had set that state."""
+    state: str
+    state_seq: int
+    """The entry that set the erasure's own state."""
+    locked: int = 0
+    """Once completed: blobs whose ciphertext a lock of their store still held then; their keys are gone."""
+    locked_until: int = 0
+    """Until when, Unix ms; 0 where nothing was locked, or nobody knows when the lock ends."""
 
 
 class Provision(NamedTuple):

@@ -69,6 +69,8 @@ class Policy:
     grant_days_max: int
     majority_years: int
     emergency_hours: int
+    retention_years: int
+    """How long what a hospital wrote is kept, whatever its patient says."""
 
     @classmethod
     def of(cls, body: Mapping[str, Any], seq: int) -> "Policy":
@@ -80,6 +82,7 @@ class Policy:
             body["grant_days_max"],
             body["majority_years"],
             body["emergency_hours"],
+            body["retention_years"],
         )
 
 

@@ -42,6 +42,8 @@ class Appended(NamedTuple):
     fresh: bool = True
     shown: tuple[Row, ...] = ()
     """The records that a permitted reading shows, as of its entry; nothing to a known id."""
+    masked: tuple[Row, ...] = ()
+    """Those of which it shows that they are there, and no more."""
 
 
 class Judged(NamedTuple):
@@ -49,6 +51,8 @@ class Judged(NamedTuple):
 
     decision: dict[str, Any]
     shown: tuple[Row, ...] = ()
+    masked: tuple[Row, ...] = ()
+    """Those of which it would show that they are there, and no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,22 +134,21 @@ class Batch:
                           f"which has {link.stream_seq} entries")  # fmt: skip
         if event.type.name == "access.refused":
             raise Refused("role", "access.refused is written by the log itself")
-        decision, shown = None, ()
+        judged: Judged | None = None
         if event.type.gated:
             # Before anything else is looked at: whoever may not do it is told no more, and the attempt is recorded.
             key = known_key(event, sig.key, self.look)
             check_edition(event, self.look)
-            decision, shown = self.rules.gate(
-                event, key, link.seq, time, self.look, proposal.session
-            )
-            if decision["effect"] == "deny":
-                return self._deny(event, sig, decision, time)
+            judged = self.rules.gate(event, key, link.seq, time, self.look, proposal.session)
+            if judged.decision["effect"] == "deny":
+                return self._deny(event, sig, judged.decision, time)
         ids = check_event(event, sig.key, link.seq, time, self.rules.origin, self.look)
         if event.type.name == "ledger.restored":
             self._check_restored(event)
-        entry = Entry.make(event, sig, link, time, decision)
+        entry = Entry.make(event, sig, link, time, judged and judged.decision)
         self.claim(event)
-        return Appended(self._take(entry, ids), shown=shown)
+        shown, masked = ((), ()) if judged is None else (judged.shown, judged.masked)
+        return Appended(self._take(entry, ids), True, shown, masked)
 
     def _policy(self, event: Event, time: int) -> dict[str, Any]:
         """The policy in force; of entry 0 its own."""

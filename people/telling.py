@@ -9,7 +9,7 @@ from functools import partial
 
 from ledger.directory import RECOVERY_WAIT_MS, Key, Patient
 from ledger.entry import Entry
-from ledger.facts import Emergency
+from ledger.facts import ERASURE_WAIT_MS, Emergency
 from ledger.relations import GUARDIAN, Relation
 from ledger.rows import Look
 from ledger.times import parse_time
@@ -214,6 +214,28 @@ def _session_locked(entry: Entry, look: Look, operator: str) -> Iterable[Message
     yield _message(entry, "session_locked", body["account"], until_at=until)
 
 
+def _erasure_requested(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
+    """At once, with until when it can be withdrawn: whoever was forced to ask, or didn't ask at all, has so long."""
+    due = entry.time + ERASURE_WAIT_MS
+    yield from _patient(entry, look, "erasure_requested", erasure=entry.event.id, due_at=due)
+
+
+def _erasure(kind: str) -> Tell:
+    """What becomes of an erasure, to the patient."""
+
+    def tell(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
+        yield from _patient(entry, look, kind, erasure=entry.event.body["erasure"])
+
+    return tell
+
+
+def _patient(entry: Entry, look: Look, kind: str, **params: str | int) -> Iterable[Message]:
+    """To the patient whose chart it is about."""
+    patient = look.get(Patient, entry.event.subject)
+    if patient is not None:
+        yield _message(entry, kind, patient.account, **params)
+
+
 def _alarm_raised(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
     number = entry.event.body["entry"]
     yield _message(entry, "alarm_raised", operator, entry=number, alarm=entry.link.seq)
@@ -230,6 +252,9 @@ TOLD: dict[str, Tell] = {
     "doctor.suspended": _staff("doctor_suspended"),
     "emergency.declared": _emergency_declared,
     "emergency.reviewed": _to_patient("emergency_reviewed"),
+    "erasure.completed": _erasure("erasure_completed"),
+    "erasure.requested": _erasure_requested,
+    "erasure.withdrawn": _erasure("erasure_withdrawn"),
     "factor.added": _factor_changed,
     "factor.removed": _factor_changed,
     "guardian.appointed": _guardian_appointed,

@@ -37,6 +37,8 @@ class Chart:
     lines: tuple[Line, ...]
     more_in_emergency: bool
     """Whether to say that more may be there in an emergency; it doesn't tell whether there is."""
+    held: tuple[str, ...] = ()
+    """Records that the hospitals which wrote them hold back from the reader for a while: that they are there, and no more."""
 
 
 def open_chart(ledger: Ledger, proposal: Proposal) -> Chart:
@@ -50,10 +52,11 @@ def open_chart(ledger: Ledger, proposal: Proposal) -> Chart:
 def list_chart(ledger: Ledger, reading: SettledReading) -> Chart:
     """The list of a settled `chart.opened`; see `open_chart`."""
     entry, shown = reading.entry, reading.shown
+    held = tuple(record.record for record in reading.masked)
     if entry.decision is None or entry.decision["rule"] != "S5":
         in_emergency = entry.decision is not None and entry.decision["rule"] == "S8"
         lines = tuple(Line(record, "", ()) for record in shown)
-        return Chart(entry, lines, not in_emergency)
+        return Chart(entry, lines, not in_emergency, held)
     patient = entry.event.subject
     grants = tuple(ledger.live_grants(patient, entry.time))
     exclusions = tuple(ledger.rows(Exclusion, "patient", patient))
@@ -62,7 +65,7 @@ def list_chart(ledger: Ledger, reading: SettledReading) -> Chart:
         Line(record, titles.get(record.record, ""), readers(record, grants, exclusions, entry.time))
         for record in shown
     ]
-    return Chart(entry, tuple(listed), False)
+    return Chart(entry, tuple(listed), False, held)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from ledger.codes import ACTIONS, PURPOSES
 from ledger.directory import Group, GroupMember, Key, Member, Patient
 from ledger.editions import PEOPLE, edition_of
 from ledger.entry import Entry
-from ledger.facts import Emergency, EmergencySetting, Exclusion, Grant, Record
+from ledger.facts import Emergency, EmergencySetting, Exclusion, Grant, Hold, Record
 from ledger.policies import Policy
 from ledger.relations import KINDS, Delegation, Relation
 from ledger.rows import Rows
@@ -80,20 +80,23 @@ def why(ledger: LogReader, caller: Caller, question: Question) -> Answer:
     return Answer(explain(request, facts, policy, whole, records), request.as_of, policy.seq)
 
 
-def check_still_permitted(ledger: LogReader, entry: Entry) -> None:
-    """Raises NotThere unless the rules would permit an earlier reading now, signed by the same key."""
-    if not _still_permitted(ledger, entry):
+def check_still_permitted(ledger: LogReader, entry: Entry, record: str = "") -> None:
+    """Raises NotThere unless the rules would permit an earlier reading now, signed by the same key.
+
+    `record`: that of a reading of many, of which this one is given.
+    """
+    if not _still_permitted(ledger, entry, record):
         raise NotThere(f"{entry.event.actor} may not read this any more")
 
 
-def _still_permitted(ledger: LogReader, entry: Entry) -> bool:
+def _still_permitted(ledger: LogReader, entry: Entry, record: str) -> bool:
     """Its own use of a grant doesn't count against it."""
     event, key, decision = entry.event, ledger.row(Key, entry.sig.key), entry.decision or {}
     if key is None or not key.active or not _signed_in(ledger, event.actor, decision):
         return False
     question = Question(
         event.subject, event.actor, event.role, event.hospital, str(event.type.action),
-        event.body["purpose"], event.body.get("record", ""), event.value.get("on_behalf_of", ""),
+        event.body["purpose"], record or event.body.get("record", ""), event.value.get("on_behalf_of", ""),
     )  # fmt: skip
     request, facts, policy = _asked(ledger, question)
     request, basis = request._replace(assurance=decision["assurance"]), decision["basis"]
@@ -179,7 +182,10 @@ def _rows(ledger: LogReader, question: Question) -> Rows:
         *_relations(ledger, question),
         *delegations,
         *(ledger.row(Member, giver, "doctor", question.hospital) for giver in givers),
+        *ledger.rows(Hold, "patient", question.patient),
     ]
+    if question.action in ("erase", "hold") and not question.record:
+        found += ledger.records_of(question.patient)  # all of a chart is what it is about
     for row in found:
         if row is not None:
             rows.put(row)

@@ -9,7 +9,7 @@ from journeys.errors import NotThere, RecordsError
 from keeper.protocol import ListedBlob
 from ledger.entry import Entry
 from ledger.exports import export_line, export_root
-from ledger.facts import Record, Version, sha256_of, version_of
+from ledger.facts import Hold, Record, Version, sha256_of, version_of
 from ledger.sequencer import Proposal
 from records.contents import opened_blob
 from records.opening import (
@@ -67,12 +67,19 @@ def check_list(
         raise RecordsError(f"got {len(wanted)} records, expected at most {EXPORT_RECORDS}")
     if len(set(wanted)) != len(wanted):
         raise RecordsError("the list names the same version twice")
+    held = {
+        hold.record
+        for hold in ledger.rows(Hold, "patient", event.subject)
+        if hold.against == event.actor and hold.stands(ledger.clock())
+    }
     out = []
     for name, number in wanted:
         record = find_record(ledger, name)
         version = version_of(record, number)
         if record.patient != event.subject or version is None or record.state == "shredded":
             raise NotThere(f"{event.subject} has no version {number} of {name}")
+        if name in held:
+            raise NotThere(f"{name} is held back for a while by the hospital that wrote it")
         out.append((record, version))
     root = export_root([export_line(r.record, v.version, v.blob) for r, v in out])
     if (len(out), b64encode(root)) != (event.body["count"], event.body["root"]):
@@ -107,12 +114,14 @@ def give_export(
             ledger, evidence, lambda shown: ledger.keeper.release_export(shown, asked)
         ),
     )
-    permission = Permission(ledger, reading.entry)
     return [
         ExportedRecord(
             record,
             version,
-            while_permitted(permission, _content(ledger.blobs, record, version, key)),
+            while_permitted(
+                Permission(ledger, reading.entry, record.record),
+                _content(ledger.blobs, record, version, key),
+            ),
         )
         for (record, version), key in zip(found, released, strict=True)
     ]

@@ -81,6 +81,8 @@ class SettledReading:
     shown: tuple[Record, ...]
     """The records that it shows, as of its entry."""
     committed: CommittedBatch
+    masked: tuple[Record, ...] = ()
+    """Those of which it shows that they are there, and no more."""
 
     @property
     def record(self) -> Record:
@@ -152,7 +154,7 @@ def settled(committed: CommittedBatch) -> SettledReading:
     outcome = appended(committed.outcomes[0])
     if not outcome.fresh:
         raise AlreadyUsed(outcome.entry.link.seq)
-    return SettledReading(outcome.entry, outcome.shown, committed)
+    return SettledReading(outcome.entry, outcome.shown, committed, outcome.masked)
 
 
 def used_before(ledger: LogReader, seq: int) -> AlreadyUsed:
@@ -231,14 +233,15 @@ def _link(ledger: Ledger, released: ReleasedRecord) -> Link | None:
 class Permission:
     """That of a reading which takes long: it is looked at again every RECHECK_MS, without a new entry."""
 
-    def __init__(self, ledger: LogReader, entry: Entry) -> None:
-        """`entry`: the reading, which is permitted now."""
-        self._ledger, self._entry, self._checked = ledger, entry, ledger.clock()
+    def __init__(self, ledger: LogReader, entry: Entry, record: str = "") -> None:
+        """`entry`: the reading, which is permitted now; `record`: of one of many that of which content is given."""
+        self._ledger, self._entry, self._record = ledger, entry, record
+        self._checked = ledger.clock()
 
     def check(self) -> None:
         """Look again if it is time to; raises NotThere."""
         if self._ledger.clock() - self._checked >= RECHECK_MS:
-            check_still_permitted(self._ledger, self._entry)
+            check_still_permitted(self._ledger, self._entry, self._record)
             self._checked = self._ledger.clock()
 
 

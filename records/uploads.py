@@ -95,8 +95,7 @@ def draft(ledger: Ledger, author: str, uploads: Sequence[Upload], purpose: str) 
     staged blob without an event, never an event without its key. Raises NotThere for an unknown patient.
     """
     for patient in {one.patient for one in uploads}:
-        if ledger.row(Patient, patient) is None:
-            raise NotThere(f"there is no patient {patient}")
+        _check_takes(ledger, patient)
     with ThreadPoolExecutor(STAGING_THREADS) as pool:  # waiting for fsync, not computing
         staged = list(
             pool.map(lambda one: _stage(ledger.blobs, ledger.clock(), one, one.record), uploads)
@@ -117,6 +116,15 @@ def draft(ledger: Ledger, author: str, uploads: Sequence[Upload], purpose: str) 
         kind = "record.uploaded" if s.upload.version == 1 else "record.amended"
         out.append(Draft(kind, stream, _body(ledger, s, purpose) | sealed, event_id, now, s))
     return out
+
+
+def _check_takes(ledger: Ledger, patient: str) -> None:
+    """Raises NotThere for a chart that isn't there, or is erased: nothing is staged for it that no entry will name."""
+    row = ledger.row(Patient, patient)
+    if row is None:
+        raise NotThere(f"there is no patient {patient}")
+    if row.erased:
+        raise NotThere(f"the chart {patient} was erased, or is about to be: it takes no records")
 
 
 @dataclass(frozen=True)
@@ -140,9 +148,12 @@ def stage(
     then nothing is left.
     """
     check_appender(ledger, caller, patient)
+    _check_takes(ledger, patient)
     there = ledger.row(Record, record) if record else None
     if record and (there is None or (there.patient, there.hospital) != (patient, caller.hospital)):
         raise NotThere(f"there is no {record} of {patient} that {caller.hospital or 'you'} wrote")
+    if there is not None and there.state == "shredded":
+        raise NotThere(f"{record} was erased, or is about to be: it takes no new version")
     staged = _stage(ledger.blobs, ledger.clock(), Upload(patient, "", "", content), record)
     blob = NewBlob(staged.record, staged.blob, staged.sha256, staged.key)
     request = KeyRequest(patient, (staged.record,), (blob,))

@@ -4,9 +4,9 @@ Whether a key is staged or live is not kept: it is live once an entry created wh
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, CursorResult
 
 from crypto.blobs import sealed_length
 from crypto.encoding import b64decode, b64encode
@@ -191,6 +191,23 @@ class KeyTable:
         if not found:
             raise NotFound(f"no key is kept for {blob}")
         return found[0]
+
+    def forget(self, subject: str, record: str = "") -> set[str]:
+        """Remove the keys of a patient's record, or all of a patient's; gives the blobs that had one. Part of an erasure."""
+        of_object, of_blob = ("subject = ?", "patient = ?") if not record else (
+            "subject = ? AND object = ?", "patient = ? AND record = ?"
+        )  # fmt: skip
+        values = (subject,) if not record else (subject, record)
+        with self.database.write() as connection:
+            self.database.hold(connection, "object_keys", "blob_keys")
+
+            def run(statement: str) -> CursorResult[Any]:
+                return connection.exec_driver_sql(self.database.sql(statement), values)
+
+            blobs = {str(blob) for (blob,) in run(f"SELECT blob FROM blob_keys WHERE {of_blob}")}
+            run(f"DELETE FROM blob_keys WHERE {of_blob}")
+            run(f"DELETE FROM object_keys WHERE {of_object}")
+        return blobs
 
     # Renewing. One at a time does it, see `maintenance.renewing`.
 

@@ -227,6 +227,16 @@ class Outbox:
         with self._database.write() as connection:
             return connection.exec_driver_sql(statement, before).rowcount
 
+    def forget_about(self, patient: str) -> None:
+        """Remove what tells of a patient's chart, sent or not: part of an erasure."""
+        like = f'%"{patient}"%'
+        with self._database.write() as connection:
+            for statement, value in (
+                ("DELETE FROM outbox WHERE params LIKE ?", like),
+                ("DELETE FROM told_once WHERE what LIKE ?", f"% {patient} %"),
+            ):
+                connection.exec_driver_sql(self._database.sql(statement), (value,))
+
     def waiting(self) -> tuple[int, int]:
         """How many wait, and when the oldest of them was made (Unix ms; 0 for none)."""
         statement = "SELECT count(*), min(created) FROM outbox WHERE outcome = ''"

@@ -12,6 +12,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 
 from keeper.protocol import Standing
 from people.mailing import Round
+from storage.maintenance.erasing import Erased
 from storage.maintenance.garbage import Collected
 
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
@@ -75,6 +76,12 @@ class Metrics:
         self.removed = Counter(
             "heartwood_swept", "Orphans that garbage collection removed", ["kind"], registry=own
         )
+        self.erasures = Counter(
+            "heartwood_erasures",
+            "Erasures that were due, by what came of a look: completed, waiting for something, failed",
+            ["outcome"],
+            registry=own,
+        )
         self.owed = Gauge(
             "heartwood_sweep_owed_blobs",
             "Blobs that one of several stores, which didn't answer, has still to remove",
@@ -132,6 +139,14 @@ class Metrics:
     def counted(self, method: str, status: int) -> Counter:
         """The counter of such requests."""
         return self.requests.labels(method, status)
+
+    def erased(self, found: Erased | Exception) -> None:
+        """Count what came of a look for erasures that are due."""
+        if isinstance(found, Exception):
+            self.erasures.labels("failed").inc()
+            return
+        self.erasures.labels("completed").inc(len(found.completed))
+        self.erasures.labels("waiting").inc(len(found.waiting))
 
     def swept(self, found: Collected | Exception) -> None:
         """Count a sweep: what it removed, or that it failed."""

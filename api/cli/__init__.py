@@ -4,7 +4,7 @@
 from api.cli.app import app, main, program
 from api.cli import (
     setup, checking, serving, witnessing, operations, maintenance, blobs, keeper, roots, logkeys, keys, policies, people, accounts, applying, claims, factors, resetting, kept, contacts, mail, staff, generating, imports,
-    intake, records, charts, consents, emergencies, disclosures, relatives, proofs, demo,
+    intake, records, charts, consents, emergencies, disclosures, relatives, erasing, holds, proofs, demo,
 )  # fmt: skip
 
 __all__ = [
@@ -20,8 +20,10 @@ __all__ = [
     "demo",
     "disclosures",
     "emergencies",
+    "erasing",
     "factors",
     "generating",
+    "holds",
     "imports",
     "intake",
     "keeper",

@@ -72,9 +72,14 @@ def chart(
         "patient": whose,
         "seq": seen.entry.link.seq,
         "records": [_fields(line) for line in seen.lines],
+        "held": list(seen.held),
         "exported": len(taken),
     }
     lines = [row for line in seen.lines for row in _rows(line)]
+    lines += [
+        f"{record}  is held back from you for a while by the hospital that wrote it"
+        for record in seen.held
+    ]
     lines.append(f"{count(len(seen.lines), 'record')}; this look is entry {seen.entry.link.seq}")
     if seen.more_in_emergency:
         lines.append("more may be available in an emergency")

@@ -17,6 +17,7 @@ from storage.blobs.place import SeveralPlaces, open_place, parse_place
 from storage.clock import wall_clock
 from storage.errors import BackupRefused
 from storage.maintenance.backup import BLOBS, back_up
+from storage.maintenance.erasing import Erased, Erasing
 from storage.maintenance.garbage import check_clock
 from storage.maintenance.garbage import sweep as sweep_once
 from storage.maintenance.restore import Checked, check_backup
@@ -92,11 +93,21 @@ def told(finding: Finding) -> str:
 
 @app.command()
 def sweep(data: Data = None, json_: Json = False) -> None:
-    """Remove orphans: what was staged over a day ago and no entry names. A server does this by itself."""
+    """Carry out erasures that are due, and remove orphans: what was staged over a day ago and no entry names.
+
+    A server does both by itself.
+    """
     with opened(data) as ledger:
         check_clock(ledger.log.unavailable())
+        erased = Erasing(ledger).due() or Erased()
         swept = sweep_once(ledger.stores, settings(data).data, ledger.clock())
     lines = [
+        *(f"erased: {one}" for one in erased.completed),
+        *(
+            f"its keys are gone, and some ciphertext stays for now: {words}"
+            for words in erased.locked.values()
+        ),
+        *(f"not erased yet: {one}: {why}" for one, why in erased.waiting.items()),
         *(f"removed {blob}, which was staged, and its key" for blob in swept.blobs),
         *(f"removed {blob}, which had no key" for blob in swept.strays),
         *(f"removed {name}, left behind by an interrupted write" for name in swept.files),
@@ -111,7 +122,7 @@ def sweep(data: Data = None, json_: Json = False) -> None:
             for blob in swept.kept
         ),
     ]
-    say(json_, asdict(swept), *(lines or ["nothing to remove"]))
+    say(json_, asdict(swept) | {"erased": asdict(erased)}, *(lines or ["nothing to remove"]))
 
 
 @app.command()

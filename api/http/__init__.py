@@ -56,6 +56,7 @@ from storage.cosigning import WitnessFeed
 from storage.feeding import feeding
 from storage.ledger import Ledger
 from storage.mail.port import Mail
+from storage.maintenance.erasing import Eraser
 from storage.maintenance.garbage import GarbageCollector
 from storage.suspended import telling_due
 
@@ -92,7 +93,8 @@ def create_app(
     """The application; `opening` opens the ledger when it starts.
 
     It is closed when the application stops, unless it is somebody else's; closing finishes what was
-    accepted. `data`: the ledger's data directory, if what was staged there and never named is to be swept. `mail`: where
+    accepted. `data`: the ledger's data directory, if what was staged there and never named is to be swept, and erasures
+    that are due are to be carried out. `mail`: where
     mail goes, if it is to be sent.
     """
     metrics = Metrics()
@@ -106,6 +108,7 @@ def create_app(
         app.state.proofs = Proofs()
         with (
             _sweeping(ledger, data, metrics),
+            nullcontext() if data is None else Eraser(ledger).running(metrics.erased),
             feeding(ledger, metrics.followed),
             _witnessed(ledger, metrics),
             telling_due(ledger),

@@ -146,7 +146,7 @@ async def _settle(ledger: Ledger, proposal: Proposal) -> SettledReading:
     outcome = appended(committed.outcomes[0])  # raises what was refused or denied
     if not outcome.fresh:
         raise await run_in_threadpool(used_before, ledger, outcome.entry.link.seq)
-    return SettledReading(outcome.entry, outcome.shown, committed)
+    return SettledReading(outcome.entry, outcome.shown, committed, outcome.masked)
 
 
 def _receipt(reading: SettledReading) -> str:

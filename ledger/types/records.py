@@ -106,6 +106,7 @@ def _written(
         state_seq=entry.link.seq,
         versions=(*before, version),
         hidden=0,
+        written=entry.time,
     )
 
 

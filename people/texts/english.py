@@ -96,6 +96,22 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{due_at}, by an administrator who did not declare it: `heartwood emergency list`, then `heartwood emergency review "
         "{emergency}`.",
     ),
+    "erasure_completed": (
+        "What you asked to be erased is erased",
+        "At {at} the erasure {erasure}, which your account {account} had asked for, was completed: the keys are destroyed, and "
+        "nobody can read what was erased any more. Your history still shows who did what.",
+    ),
+    "erasure_requested": (
+        "Somebody asked to erase records of yours",
+        "At {at} your account {account} asked to erase a record, or all of your records: {erasure}. Nobody can read them since. "
+        "At {due_at} their keys will be destroyed, and nothing brings them back then.\n\nIf you did not ask for this, or "
+        "changed your mind, withdraw it before then: `heartwood erase --withdraw {erasure}`. If you cannot, tell the "
+        "hospital that registered you, or the service, at once.",
+    ),
+    "erasure_withdrawn": (
+        "An erasure was withdrawn",
+        "At {at} your account {account} withdrew the erasure {erasure}: all is as it was before.\n\n" + _STOP,
+    ),
     "factors_reset": (
         "Your password or your one-time codes were reset",
         "At {at} the password of your account {account} was replaced, or its one-time codes were removed, by the key {key} "

@@ -106,6 +106,23 @@ TEXTS: dict[str, tuple[str, str]] = {
         "nachzuprüfen, und zwar von jemandem aus der Verwaltung, der ihn nicht selbst erklärt hat: `heartwood emergency "
         "list`, dann `heartwood emergency review {emergency}`.",
     ),
+    "erasure_completed": (
+        "Was Sie löschen wollten, ist gelöscht",
+        "Am {at} wurde die Löschung {erasure} abgeschlossen, die Ihr Konto {account} verlangt hatte: Die Schlüssel sind "
+        "vernichtet, und niemand kann das Gelöschte mehr lesen. Ihr Verlauf zeigt weiterhin, wer was getan hat.",
+    ),
+    "erasure_requested": (
+        "Jemand will Unterlagen von Ihnen löschen",
+        "Am {at} hat Ihr Konto {account} verlangt, ein Dokument oder Ihre ganze Akte zu löschen: {erasure}. Seitdem kann "
+        "niemand mehr lesen, was gelöscht werden soll. Am {due_at} werden die Schlüssel vernichtet, und nichts bringt es dann "
+        "zurück.\n\nWenn Sie das nicht verlangt oder es sich anders überlegt haben, nehmen Sie es vorher zurück: `heartwood "
+        "erase --withdraw {erasure}`. Wenn Sie das nicht können, melden Sie es sofort dem Krankenhaus, das Sie registriert "
+        "hat, oder dem Dienst.",
+    ),
+    "erasure_withdrawn": (
+        "Eine Löschung wurde zurückgenommen",
+        "Am {at} hat Ihr Konto {account} die Löschung {erasure} zurückgenommen: Alles ist wie zuvor.\n\n" + _STOP,
+    ),
     "factors_reset": (
         "Ihr Passwort oder Ihre Einmalcodes wurden zurückgesetzt",
         "Am {at} wurde das Passwort Ihres Kontos {account} ersetzt, oder seine Einmalcodes wurden entfernt, allein mit dem "

@@ -40,6 +40,7 @@ from storage.errors import BackupRefused, BadBlob, BlobError
 from storage.keytable import KeyTable, NamedBlob, named_blob
 from storage.logkeys import keys_in, keys_there, standing
 from storage.maintenance import manifest, snapshot
+from storage.maintenance.erased import erased_in, is_erased
 from storage.maintenance.garbage import sweep_keys
 from storage.maintenance.scrub import Finding
 from storage.outbox import Outbox
@@ -94,6 +95,8 @@ class BackedUp:
     """Blobs that weren't in the directory before."""
     findings: list[Finding] = field(default_factory=list)
     """Blobs that are not as the log says; the backup is without them."""
+    erased: list[str] = field(default_factory=list)
+    """Blobs that the log names and that were erased: nobody misses them, and copies of before are removed."""
 
     def about(self) -> dict[str, Any]:
         """What the backup says of itself."""
@@ -133,6 +136,9 @@ def back_up(
             manifest.finish(apart, kept)
         create_file(folder / ABOUT, json.dumps(done.about(), indent=1).encode() + b"\n")
         manifest.finish(directory, folder)
+        # Now that no snapshot names them but this one, which says that it is without them.
+        for blob in done.erased:
+            FileBlobs(directory / BLOBS).remove(blob)
     return done
 
 
@@ -207,12 +213,20 @@ def _copy_blobs(
 ) -> None:
     """Copy the blobs that the copied log names and that aren't in the directory yet."""
 
-    lock = threading.Lock()
+    lock, erased = threading.Lock(), erased_in(stores.database)
+
+    def leave_out(named: NamedBlob) -> None:
+        with lock:
+            done.erased.append(named.blob)
 
     def copy(named: NamedBlob) -> None:
+        if is_erased(erased, named.patient, named.record):
+            return leave_out(named)
         try:
             copied = _copy_blob(stores.blobs, target, named)
         except BadBlob as error:
+            if is_erased(erased_in(stores.database), named.patient, named.record):
+                return leave_out(named)  # meanwhile
             place = (named.seq, named.patient, named.record, named.blob)
             with lock:
                 done.findings.append(Finding(error.what, str(error), *place))
@@ -224,6 +238,7 @@ def _copy_blobs(
 
     each_blob(path, done.size, copy, progress)
     done.findings.sort(key=lambda finding: finding.seq or 0)
+    done.erased.sort()
 
 
 def _copy_blob(source: BlobStore, target: FileBlobs, named: NamedBlob) -> bool:

@@ -19,6 +19,7 @@ from ledger.merkle import Frontier, leaf_hash
 from storage.blobs.files import BlobStore
 from storage.errors import BadBlob, BlobError
 from storage.keytable import NamedBlob, named_blob
+from storage.maintenance.erased import erased_in, is_erased
 from storage.maintenance.orphans import PAGE
 from storage.maintenance.scrub import Finding
 from storage.stores import Stores, bring, checked, first_good, read_apart
@@ -55,12 +56,17 @@ def move(
     Raises StorageError where the log doesn't stand or a store can't be used.
     """
     done, frontier, lock = Moved(), Frontier(), threading.Lock()
+    erased = erased_in(stores.database)
     follower = Follower("the move", partial(read_apart, stores.store), progress=progress)
 
     def bring(named: NamedBlob) -> None:
+        if is_erased(erased, named.patient, named.record):
+            return
         try:
             copied = _bring(source, target, named)
         except BadBlob as error:
+            if is_erased(erased_in(stores.database), named.patient, named.record):
+                return  # meanwhile
             place = (named.seq, named.patient, named.record, named.blob)
             with lock:
                 done.findings.append(Finding(error.what, str(error), *place))

@@ -91,7 +91,7 @@ class Renewing:
         self.keeper.advance({s: versions[-1] for s, versions in kept.items() if len(versions) == 1})
         kept = self.keeper.versions(subjects)
         self.keys.raise_floors({s: versions[-1] for s, versions in kept.items() if versions})
-        lost = self._rewrap(subjects, done)
+        lost = self.rewrap(subjects, done)
         old = [(s, v) for s, versions in kept.items() if s not in lost for v in versions[:-1]]
         self._destroy(old)
         done.subjects += len(subjects)
@@ -106,8 +106,9 @@ class Renewing:
                 time.sleep(1)
         self.keeper.destroy(old)
 
-    def _rewrap(self, subjects: Sequence[str], done: Renewed) -> set[str]:
-        """Re-wrap all keys of these subjects; gives the subjects of those that no KEK opens."""
+    def rewrap(self, subjects: Sequence[str], done: Renewed) -> set[str]:
+        """Re-wrap all keys of these subjects that are under older KEKs than their floors; gives the subjects of those that
+        no KEK opens."""
         lost, left = set[str](), list(subjects)
         while left:
             older = self.keys.below_floors(left, PAGE_KEYS)

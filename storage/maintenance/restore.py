@@ -6,7 +6,7 @@ old data directory is still there, its own is taken, and the refusal says how mu
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,7 @@ def check_backup(
     folder = manifest.check(directory)
     found = about(folder)
     _check_log(folder)
-    blobs, absent = _blobs(directory), frozenset(found["absent"])
+    blobs, absent = _blobs(directory), _absent(found)
 
     def check(named: NamedBlob) -> None:
         if named.blob in absent:
@@ -118,7 +118,7 @@ def restore(backup: Checked, target: Target, progress: Progress = lambda done, s
     _check_empty(target)
     private_directory(target.data)
     source, blobs = _blobs(backup.directory), target.blobs(backup.about["origin"])
-    absent = frozenset(backup.about["absent"])
+    absent = _absent(backup.about)
 
     def copy(named: NamedBlob) -> None:
         if named.blob not in absent:
@@ -134,6 +134,11 @@ def restore(backup: Checked, target: Target, progress: Progress = lambda done, s
     marker = json.loads((backup.folder / MARKER).read_bytes())
     marker["database"] = "sqlite" if target.sqlite else "postgresql"
     create_file(target.data / MARKER, json.dumps(marker, indent=1).encode() + b"\n")
+
+
+def _absent(about: Mapping[str, Any]) -> frozenset[str]:
+    """The blobs that a backup is without: not to be had when it was made, or erased."""
+    return frozenset((*about["absent"], *about.get("erased", ())))
 
 
 def _check_log(folder: Path) -> None:

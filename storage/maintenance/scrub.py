@@ -18,11 +18,14 @@ from ledger.tiles import TILE_WIDTH
 from storage.blobs.files import BlobStore, Member
 from storage.errors import BadBlob, BlobsUnavailable
 from storage.keytable import NamedBlob, named_blob, named_objects
+from storage.maintenance.erased import erased_in, is_erased
 from storage.maintenance.garbage import SWEEP_MS
 from storage.maintenance.orphans import STAGED_MS, Page, staged, strays
 from storage.sql.entries import Head
 from storage.stores import Stores, checked, read_apart
 
+_MISSED = frozenset({"missing", "no key"})
+"""What is found of a blob, or of a key's row, that is gone."""
 READING_THREADS = 4
 """Blobs hashed at a time."""
 UNSWEPT_MS = STAGED_MS + SWEEP_MS
@@ -58,6 +61,8 @@ class Scrubbed:
     """Plaintext bytes of the blobs that are good."""
     locked: int = 0
     """Blobs that nobody names, and that a lock of the store still holds."""
+    erased: int = 0
+    """Keys and blobs that entries name and that were erased: none of them is missed."""
 
 
 @dataclass
@@ -108,7 +113,22 @@ class Scrub:
         named = [one for entry in entries if (one := named_blob(entry)) is not None]
         found += [finding for findings in pool.map(self._blob, named) for finding in findings]
         self.done.blobs += len(named)
-        yield from sorted(found, key=lambda finding: finding.seq or 0)
+        yield from sorted(self._without_erased(found), key=lambda finding: finding.seq or 0)
+
+    def _without_erased(self, found: list[Finding]) -> list[Finding]:
+        """What is missing of what was erased is no finding; an account's key is never erased with a chart."""
+        if not any(finding.what in _MISSED for finding in found):
+            return found
+        erased = erased_in(self.stores.database)
+        kept = [
+            one
+            for one in found
+            if one.what not in _MISSED
+            or one.record.startswith("ac_")
+            or not is_erased(erased, one.patient, one.record)
+        ]
+        self.done.erased += len(found) - len(kept)
+        return kept
 
     def _keys(self, entries: list[Entry]) -> Iterator[Finding]:
         """Keys' rows that are not there, or say otherwise than their entries."""

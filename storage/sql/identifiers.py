@@ -1,7 +1,7 @@
 """Hospitals' own names of their patients, and of what they imported, as keyed hashes; outside the log."""
 
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -104,8 +104,7 @@ class Identifiers:
 
     def forget(self, patient: str) -> None:
         """Forget every name of a patient, and what confirms them: part of an erasure."""
-        _forget(self._database, schema.identifiers.name, patient)
-        _forget(self._database, schema.witnesses.name, patient)
+        _forget(self._database, patient, _NAMES)
 
     def _hash(self, hospital: str, identifier: str) -> bytes:
         return hmac.digest(self._key, f"{hospital}\0{identifier}".encode(), "sha256")
@@ -180,8 +179,7 @@ class Imported:
 
     def forget(self, patient: str) -> None:
         """Forget what was imported of a patient: part of an erasure."""
-        _forget(self._database, schema.imported.name, patient)
-        _forget(self._database, schema.unit_homes.name, patient)
+        _forget(self._database, patient, _UNITS)
 
     def _home(self, hospital: str, name: str) -> bytes:
         return self._hash(b"home", f"{hospital}\0{name}".encode())
@@ -198,7 +196,17 @@ class Imported:
         return hmac.digest(self._key, kind + b"\0" + data, "sha256")[:HASH_BYTES]
 
 
-def _forget(database: Database, table: str, patient: str) -> None:
+_NAMES = (schema.identifiers.name, schema.witnesses.name)
+_UNITS = (schema.imported.name, schema.unit_homes.name)
+
+
+def forget_patient(database: Database, patient: str) -> None:
+    """Forget all that stands of a patient beside the log: every name, what confirms them, and what was imported."""
+    _forget(database, patient, (*_NAMES, *_UNITS))
+
+
+def _forget(database: Database, patient: str, tables: Sequence[str]) -> None:
     with database.write() as connection:
-        statement = f"DELETE FROM {table} WHERE patient = ?"
-        connection.exec_driver_sql(database.sql(statement), (patient,))
+        for table in tables:
+            statement = f"DELETE FROM {table} WHERE patient = ?"
+            connection.exec_driver_sql(database.sql(statement), (patient,))

@@ -5,11 +5,11 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from consent.gate import duty
+from consent.gate import duty, may_be_held
 from ledger.codes import EMERGENCY_PURPOSES
 from ledger.directory import Account, Group, GroupMember, Hospital, Key, Member, Patient
 from ledger.event import Event
-from ledger.facts import EmergencySetting, Exclusion, Grant, Record
+from ledger.facts import EmergencySetting, Exclusion, Grant, Hold, Record
 from ledger.logkeys import LogKeyRow
 from ledger.policies import LOG, PolicyRow
 from ledger.refusals import Refusals
@@ -297,6 +297,8 @@ def group_needs(event: Event) -> Iterator[Name]:
         yield Member, (event.actor,)
     if giver := colleague_of(event):
         yield Delegation, (event.hospital, giver)
+    if may_be_held(event.type.action, event.role):
+        yield Hold, (event.subject,)
     yield from (one[:2] for one in event.type.wants(event) if one.together)
 
 

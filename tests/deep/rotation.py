@@ -54,7 +54,7 @@ def rotate(settings: Settings, crowd: Crowd, path: Path, mutant: str = "") -> No
     keeper.rotating.PAGE_KEKS = PAGE_KEYS
     if mutant:
         MUTANTS[mutant]()
-    _broken(Report(path), lambda: rotate_root(settings, FilePlace()))
+    run_broken(Report(path), lambda: rotate_root(settings, FilePlace()))
 
 
 def renew(settings: Settings, crowd: Crowd, path: Path, mutant: str = "") -> None:
@@ -63,11 +63,12 @@ def renew(settings: Settings, crowd: Crowd, path: Path, mutant: str = "") -> Non
     if mutant:
         MUTANTS[mutant]()
     ledger = opened(settings)
-    _broken(Report(path), lambda: Renewing(ledger.keys, ledger.keeper).all(settings.data))
+    run_broken(Report(path), lambda: Renewing(ledger.keys, ledger.keeper).all(settings.data))
     ledger.close()
 
 
-def _broken(report: Report, act: Callable[[], object]) -> None:
+def run_broken(report: Report, act: Callable[[], object]) -> None:
+    """Say that all is ready, wait for the word, do it, and say how it ended."""
     try:
         let_trace()
         report.say(f"ready {threading.get_native_id()}")
@@ -96,14 +97,14 @@ def _old_root_first() -> None:
 
 
 def _old_keks_first() -> None:
-    true = Renewing._rewrap
+    true = Renewing.rewrap
 
     def rewrap(self: Renewing, subjects: list[str], done: object) -> set[str]:
         kept = self.keeper.versions(subjects)
         self.keeper.destroy([(s, v) for s, versions in kept.items() for v in versions[:-1]])
         return true(self, subjects, done)  # type: ignore[arg-type]
 
-    Renewing._rewrap = rewrap  # type: ignore[method-assign, assignment]
+    Renewing.rewrap = rewrap  # type: ignore[method-assign, assignment]
 
 
 MUTANTS = {"the old root goes first": _old_root_first, "the old KEKs go first": _old_keks_first}
@@ -127,6 +128,8 @@ def read_all(ledger: Ledger, crowd: Crowd) -> None:
     """Every record opens, with its title, for its patient; raises Lost."""
     for one in crowd.patients:
         for record in ledger.records_of(one.patient):
+            if record.state != "live":
+                continue  # erased meanwhile
             proposal = beside.reading(ledger, one.actor, record, "PATRQT")
             shown = opening.open_record(ledger, proposal)
             if (b"".join(shown.content), shown.texts) != (CONTENT, {"title": "Report"}):
@@ -134,7 +137,7 @@ def read_all(ledger: Ledger, crowd: Crowd) -> None:
 
 
 @contextmanager
-def _reading_on(ledger: Ledger, crowd: Crowd) -> Iterator[None]:
+def reading_on(ledger: Ledger, crowd: Crowd) -> Iterator[None]:
     """Read all the time until the end; raises what a reader met."""
     stop, met = threading.Event(), list[Exception]()
 
@@ -164,7 +167,7 @@ def broken(trial: Trial, what: str, options: list[str], mutant: str = "") -> tup
     fixture, crowd = trial.fixture, trial.crowd
     fixture.reopen()
     try:
-        with _reading_on(fixture.ledger, crowd):
+        with reading_on(fixture.ledger, crowd):
             done = run_traced(trial, COMMANDS[what][0], options, mutant)
         COMMANDS[what][1](trial)
         read_all(fixture.ledger, crowd)

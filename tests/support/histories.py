@@ -171,6 +171,7 @@ def rich_history(fixture: LedgerFixture) -> History:
     _disclosures(history)
     _ends(history, staff, group, lab)
     _sign_ins(history)
+    _holds_and_erasures(history, staff)
     return history
 
 
@@ -513,6 +514,40 @@ def _colleagues(history: History, staff: Staff, lab: Body) -> None:
     history.do(acting, "chart.opened", {"purpose": "TREAT"})
     history.do(staff.reader, "delegation.ended", {"account": colleague.account}, stream)
     assert history.refused(acting, "record.opened", reading(lab))[1] == "no_consent"
+
+
+def _holds_and_erasures(history: History, staff: Staff) -> None:
+    """What is held back and for a court, and what the patient has erased of it, and takes back."""
+    pat, north, author = history.pat.actor, history.fixture.north, staff.author
+    letter = history.upload(author, clinical_date="1990-02-03")
+    record, own = letter["record"], history.upload(pat, purpose="PATRQT")
+    harm = {
+        "against": pat.account, "kind": "harm", "purpose": "TREAT", "reason": "therapeutic", "record": record,
+        "until": format_time(history.now + DAY_MS), "words": SEALED,
+    }  # fmt: skip
+    held = history.do(author, "hold.placed", harm)
+    assert history.refused(pat, "record.opened", reading(letter, "PATRQT"))[1] == "harm_hold"
+    history.do(pat, "chart.opened", {"purpose": "PATRQT"})
+    history.do(author, "hold.lifted", {"hold": held.event.id, "purpose": "TREAT", "record": record})
+    for named in ({"record": record}, {}):
+        legal = {"kind": "legal", "purpose": "HLEGAL", "reason": "court_order"} | named
+        placed = history.do(north.admin, "hold.placed", legal)
+        refused = history.refused(pat, "erasure.requested", {"purpose": "PATRQT"} | named)
+        assert refused[1] == "legal_hold"
+        lifted = {"hold": placed.event.id, "purpose": "HLEGAL"} | named
+        history.do(north.admin, "hold.lifted", lifted)
+    assert history.refused(pat, "erasure.requested", {"purpose": "PATRQT"})[1] == "retention"
+    asked = {"purpose": "PATRQT", "record": record}
+    first = history.do(pat, "erasure.requested", asked)
+    history.do(pat, "erasure.withdrawn", {"erasure": first.event.id, "purpose": "PATRQT"})
+    history.do(pat, "erasure.requested", {"purpose": "PATRQT", "record": own["record"]})
+    kim = history.fixture.person("Kim")
+    whole = {"purpose": "PATRQT"}
+    event = kim.actor.event("erasure.requested", kim.stream, whole, history.now)
+    asked_all = entry_of(history.fixture.answer(event, kim.actor.key))
+    back = whole | {"erasure": asked_all.event.id}
+    event = kim.actor.event("erasure.withdrawn", kim.stream, back, history.now)
+    entry_of(history.fixture.answer(event, kim.actor.key))
 
 
 def _ends(history: History, staff: Staff, group: str, lab: Body) -> None:

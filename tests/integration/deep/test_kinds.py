@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from keeper.errors import KeeperRefused
 from ledger.witnesses import WitnessPolicy
-from tests.deep import injection, people, rotation, s3, tracing, witnesses
+from tests.deep import erasing, injection, people, rotation, s3, tracing, witnesses
 from tests.deep import keeper as keeper_kind
 from tests.deep.injection import Part, Tally, Trial
 from tests.deep.mail import Post
@@ -181,6 +182,29 @@ def _kill_at(what: str, name: str, faults: list[Fault]) -> None:
     for fault in faults:
         with rotation.with_records("sqlite") as trial:
             rotation.broken(trial, what, fault.options(), name)
+
+
+# Erasing.
+
+
+def test_erasures_that_are_killed(engine: str, traced: None) -> None:
+    assert_good(erasing.run(Part("erasure", engine, SEED, 0, 3)))
+
+
+@SQLITE
+@pytest.mark.parametrize("name", erasing.MUTANTS)
+def test_an_erasure_that_loses_or_leaves_keys_is_found(name: str, traced: None) -> None:
+    with erasing.soon():
+        faults = [fault for fault in erasing.all_faults("sqlite") if fault.call != "flock"]
+        some = faults[len(faults) // 4 :: max(1, len(faults) // FOUND)]
+        with pytest.raises((Lost, Wrong, KeeperRefused)):
+            _erase_at(name, some)
+
+
+def _erase_at(name: str, faults: list[Fault]) -> None:
+    for fault in faults:
+        with rotation.with_records("sqlite") as trial:
+            erasing.broken(trial, fault.options(), name)
 
 
 # Blobs in S3.

@@ -131,7 +131,9 @@ def test_views_are_what_the_log_says(rich: Settings) -> None:
         raws = ledger.store.range(connection, 0, ledger.head().size)
         counts = {kind: len(connection.execute(select(TABLES[kind])).all()) for kind in VIEWS}
     ledger.close()
-    assert {Entry.parse(raw).event.type.name for raw in raws} >= FOLDED
+    # What comes three days later is rebuilt in test_erasing.
+    later = {"erasure.begun", "erasure.completed"}
+    assert {Entry.parse(raw).event.type.name for raw in raws} >= FOLDED - later
     assert all(counts.values()), "a view without a row shows nothing"
     rows_so_far = Rows()
     for entry in map(Entry.parse, raws):

@@ -17,7 +17,7 @@ from ledger.chain import Link
 from ledger.directory import Account, Hospital, Member
 from ledger.entry import Entry
 from ledger.event import Event, Signature
-from ledger.facts import Grant, Record
+from ledger.facts import Erasure, Grant, Record
 from ledger.policies import DEFAULT_POLICY, LOG, Policy, PolicyRow
 from ledger.registry import registry_hash
 from ledger.relations import Delegation, Relation
@@ -60,6 +60,8 @@ def chart_entries(situation: Situation) -> Iterator[Entry]:
     yield from patient_entries(situation["patient"], stream)
     for record in situation["records"]:
         yield from record_entries(record, stream)
+    for hold in situation.get("holds", ()):
+        yield from hold_entries(hold, stream)
     names = {grant["lineage"]: grant["id"] for grant in reversed(situation["grants"])}
     for grant in situation["grants"]:
         yield entry_of("access.granted", grant["seq"], granted_body(grant), stream, v=form(grant))
@@ -100,6 +102,9 @@ def patient_entries(patient: Ask | None, stream: str) -> Iterator[Entry]:
     yield from claim_entries(claims[bool(with_code) :], stream)
     if dead and not at_once:
         yield entry_of("patient.corrected", dead, body | told, stream, by)
+    erased = patient.get("erased")
+    if erased is not None:
+        yield entry_of("erasure.requested", erased, {}, stream, event=f"ev_{erased}")
 
 
 CLAIM: Final = b64encode(bytes(32))
@@ -115,8 +120,21 @@ def claim_entries(claims: Iterable[Ask], stream: str) -> Iterator[Entry]:
             yield entry_of("patient.claimed", one["seq"], {}, stream, (one["account"], None))
 
 
+def hold_entries(hold: Ask, stream: str) -> Iterator[Entry]:
+    """Placed, and lifted where it was."""
+    name = f"ev_{hold['seq']}"
+    body: Body = {"kind": hold["kind"], "reason": "other"}
+    body |= {key: hold[key] for key in ("record", "against") if hold[key] is not None}
+    if hold["end"] is not None:
+        body["until"] = format_time(hold["end"])
+    by = ("ac_holder", hold["hospital"])
+    yield entry_of("hold.placed", hold["seq"], body, stream, by, event=name)
+    if hold["lifted"] is not None:
+        yield entry_of("hold.lifted", hold["lifted"], {"hold": name}, stream, by)
+
+
 def record_entries(record: Ask, stream: str) -> Iterator[Entry]:
-    """Of a record that is gone too: no event erases anything yet."""
+    """A record, and what became of it."""
     members = (
         "category", "clinical_date", "confidentiality", "episode", "labels", "minor_private", "sensitive",
     )  # fmt: skip
@@ -129,6 +147,9 @@ def record_entries(record: Ask, stream: str) -> Iterator[Entry]:
         yield entry_of("record.shown" if turn % 2 else "record.hidden", seq, named, stream)
     if record["retracted"] is not None:
         yield entry_of("record.retracted", record["retracted"], named, stream, author)
+    if record["gone"] is not None:
+        name = f"ev_{record['gone']}"
+        yield entry_of("erasure.requested", record["gone"], named, stream, event=name)
 
 
 def form(grant: Ask) -> int:
@@ -218,8 +239,6 @@ def rows_of(situation: Situation) -> Rows:
     fold(entries_of(situation), rows)
     for one in (*relation_rows(situation), *delegation_rows(situation)):
         rows.put(one)
-    for record in situation["records"]:
-        rows.put(as_gone(record, rows))
     return rows
 
 
@@ -247,12 +266,11 @@ def delegation_rows(situation: Situation) -> Iterator[Delegation]:
         )  # fmt: skip
 
 
-def as_gone(record: Ask, rows: Rows) -> Record:
-    """The record's row, shredded if it is to be."""
+def row_of(record: Ask, rows: Rows) -> Record:
+    """The record's row."""
     row = rows.get(Record, record["id"])
     assert row is not None
-    gone = record["gone"]
-    return row if gone is None else row._replace(state="shredded", state_seq=gone)
+    return row
 
 
 def policy_row(policy: Ask) -> Policy:
@@ -289,6 +307,7 @@ class Case:
             record=None if ask["record"] is None else self.record(ask["record"]),
             step=ask.get("step") or "",
             about=ask.get("about") or "",
+            erasure=erasure_of(ask.get("erasure"), self.situation["chart"]),
         )
         live = gate.gather(request, self.rows)
         grants = tuple(self.rows.all(Grant).values())
@@ -301,9 +320,9 @@ class Case:
     def record(self, record: Ask) -> Record:
         """The row of one of the situation's records, or of one that it has not."""
         if record in self.situation["records"]:
-            return as_gone(record, self.rows)
+            return row_of(record, self.rows)
         apart = fold(record_entries(record, f"patient/{self.situation['chart']}"), Rows())
-        return as_gone(record, apart)
+        return row_of(record, apart)
 
     def decision(self, ask: Ask) -> Decision:
         return engine.decide(*self.asked(ask), self.policy)
@@ -321,6 +340,14 @@ class Case:
         records = self.rows.group(Record, self.situation["chart"])
         decision, shown = engine.decide_list(request, facts, self.policy, records)
         return in_words(decision), [record.record for record in shown]
+
+
+def erasure_of(asked: Ask | None, chart: str) -> Erasure | None:
+    """The erasure that a question would withdraw."""
+    if asked is None:
+        return None
+    seq, due = asked["seq"], asked["due"]
+    return Erasure(f"ev_{seq}", chart, "", seq, due, "", 0, asked["state"], asked["state_seq"])
 
 
 def in_words(decision: Decision) -> Answer:

@@ -41,7 +41,11 @@ GRANT: Final[Ask] = {
     "codes": [],
     "sensitive": False,
 }
-POLICY: Final[Ask] = {"custodian_reads": True, "assurance": model.ASSURANCE}
+POLICY: Final[Ask] = {
+    "custodian_reads": True,
+    "assurance": model.ASSURANCE,
+    "retention_years": 0,  # shorter than any policy's: what was written today may be erased
+}
 WHO: Final[dict[str, tuple[str, str, str | None]]] = {
     "patient": ("ac_0", "patient", None),
     "doctor": ("ac_1", "doctor", "hs_0"),  # who wrote the record, where it was written

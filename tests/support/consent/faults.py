@@ -95,6 +95,27 @@ def always_offered(true: Stage, request: Request, facts: Facts, policy: Policy) 
     return true(request, facts._replace(patient=patient), policy)
 
 
+def chart_not_erased(
+    true: Stage, request: Request, facts: Facts, policy: Policy
+) -> Decision | None:
+    patient = facts.patient and facts.patient._replace(erased=0)
+    return true(request, facts._replace(patient=patient), policy)
+
+
+def never_too_late(true: Any, request: Request, patient: Any) -> Any:
+    return 0 if request.step == engine.WITHDRAW else true(request, patient)
+
+
+def harm_permits(true: Stage, request: Request, facts: Facts, policy: Policy) -> Decision | None:
+    found = true(request, facts, policy)
+    return found and Decision("permit", "S4", found.basis)
+
+
+def harm_unseen(true: Stage, request: Request, facts: Facts, policy: Policy) -> Decision | None:
+    found = true(request, facts, policy)
+    return found and found._replace(masked=False)
+
+
 FIRST: Final = [
     Fault("S0 lets everybody pass", skipped("_sanity"), "P8 P20"),
     Fault("S0 takes every role as held", asked("_sanity", lambda r: r._replace(held=True)), "P20"),
@@ -107,7 +128,15 @@ FIRST: Final = [
     Fault("S2 lets children's charts be claimed a millisecond early",
           asked("_state", lambda r: r._replace(now=r.now + 1)), "P17"),
     Fault("S2 tells everybody who is a child", constant("_hands_over", lambda *_: True), "P20"),
+    Fault("S2 erases what a court wants kept", part("_holds_any", lambda true, *given: False), "P20"),
+    Fault("S2 erases what is to be kept for years", part("kept_until", lambda true, *given: 0), "P20"),
+    Fault("S2 opens a chart that is erased", stage("_state", chart_not_erased), "P20"),
+    Fault("S2 lets withdraw what is due", part("_gone", never_too_late), "P20"),
     Fault("S3 is left out", skipped("_assurance"), "P20"),
+    Fault("S4 is left out", skipped("_harm"), "P20"),
+    Fault("S4 permits", stage("_harm", harm_permits), "P3 P20"),
+    Fault("S4 holds a millisecond more", asked("_harm", lambda r: r._replace(now=r.now - 1)), "P20"),
+    Fault("S4 shows nothing", stage("_harm", harm_unseen), "P20"),
     Fault("S5 counts ages a millisecond late",
           asked("_self", lambda r: r._replace(now=r.now - 1)), "P17 P20"),
     Fault("S5 lets minors erase", constant("MINOR_EXCEPT", frozenset()), "P17 P20"),

@@ -10,7 +10,8 @@ by looking through all that happened. `tests/support/consent/random_cases.py` dr
                           "teen_from" and "adult_from" (ms, None of age), "deceased": the number of
                           the entry that told of it or 0, "claims": [{"seq", "code": True where a
                           code is offered, by "hospital" (None: the service); False where "account"
-                          claims with it}]} or None
+                          claims with it}], "erased": the number of the entry that asked to erase the
+                          chart, or None} or None
              accounts     [account]
              hospitals    {hospital: active?}
              members      [{"account", "role", "hospital", "seq", "active", "start", "end"}]; of
@@ -29,24 +30,31 @@ by looking through all that happened. `tests/support/consent/random_cases.py` dr
              emergencies  [{"seq", "id", "doctor", "hospital", "start", "end" (ms)}], as declared
              ceilings     [{"seq", "ceiling": off|normal|restricted}], as the patient configured
              records      [record]
+             holds        [{"seq", "kind": harm|legal, "hospital", "record": id or None of a legal one on
+                          all that the hospital has, "against": account or None, "end" (ms, None without
+                          one), "lifted": seq or None}]
     criteria   {"authors": [account or hospital], "categories", "date_from", "date_to", "episodes"},
                any of them left out
     provision  criteria, "labels" (of a denying one) and "records", "type": permit|deny, "exceptions"
     record   {"id", "seq", "author", "hospital" (None: the patient's own), "category",
              "clinical_date", "episode", "labels", "sensitive", "confidentiality", "hidings": numbers
-             of the entries that hid it and showed it by turns, "retracted" and "gone": seq or None}
+             of the entries that hid it and showed it by turns, "retracted" and "gone": seq or None}; all
+             were written at the instant of most questions, "written" (ms)
     ask      actor, role, hospital, assurance, on_behalf_of, action, purpose, now (ms),
-             record or None, "step" of a register: "offer" of a claim code, "claim" by whoever proves it,
+             record or None, "step" of a register: "offer" of a claim code, "claim" by whoever proves it; of
+             an erase: "withdraw" of the "erasure" {"seq", "due" (ms), "state", "state_seq"},
              "about" of a review: the id of an emergency
-    policy   custodian_reads, emergency_hours (4 if not named), assurance {action: level, "read_sensitive": level}, 1 if not named
+    policy   custodian_reads, emergency_hours (4 if not named), retention_years, assurance {action: level,
+             "read_sensitive": level}, 1 if not named
     answer   (effect, rule, reason or None, basis)
 
 Of a situation without groups, exclusions or exceptions, and of a record without categories, these members
-may be left out, and so may `claims`, `emergencies`, `ceilings`, `step` and `about`. `register` without a step is `patient.registered`, and
-`patient.corrected` if the patient is there; of a patient it is the linking of charts, which nothing here permits. Harm holds, delegations and care links are facts that nobody has.
+may be left out, and so may `claims`, `emergencies`, `ceilings`, `erased`, `holds`, `step` and `about`. `register` without a step is `patient.registered`, and
+`patient.corrected` if the patient is there; of a patient it is the linking of charts, which nothing here permits. Delegations and care links are facts that nobody has.
 """
 
 from collections.abc import Callable
+from datetime import UTC, date, datetime
 from itertools import pairwise
 from typing import Any, Final
 
@@ -86,6 +94,9 @@ ASSURANCE: Final = {
     "declare_emergency": 3,
     "read_sensitive": 2,
 }
+WRITTEN: Final = 1_795_000_000_000
+"""When records were written of which nothing else is said, ms."""
+RETENTION_YEARS: Final = 30
 SELF_ADULT: Final = words("list read export read_history grant exclude erase append hide retract")
 SELF_TEEN: Final = [action for action in SELF_ADULT if action not in ("erase", "export")]
 CUSTODIAN: Final = ("list", "read", "amend", "retract")
@@ -234,8 +245,9 @@ def s2_state(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
     offer = waits_for(patient)
     if offer is not None and is_patient(situation, ask):
         return deny("S2", "unclaimed", offer)
-    if record and record["gone"] is not None:
-        return deny("S2", "gone", record["gone"])
+    gone = gone_by(situation, ask)
+    if gone is not None:
+        return deny("S2", "gone", gone)
     if record and record["retracted"] is not None:
         ours = record["hospital"] is not None and ask["hospital"] == record["hospital"]
         if not ours and not is_patient(situation, ask):
@@ -245,7 +257,70 @@ def s2_state(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
         return deny("S2", "deceased", patient["deceased"])
     if patient and age(situation, ask["now"]) == "child" and would_hand_over(situation, ask):
         return deny("S2", "minor", patient["seq"])
+    if ask["action"] == "erase" and ask.get("step") != "withdraw":
+        return kept_from_erasing(situation, ask, policy)
     return None
+
+
+def gone_by(situation: Situation, ask: Ask) -> int | None:
+    """The entry by which it was erased. An erasure can be taken back until its keys may be gone."""
+    if ask.get("step") == "withdraw":
+        erasure = ask["erasure"]
+        if erasure["state"] == "withdrawn":
+            return None
+        waits = erasure["state"] == "requested" and ask["now"] < erasure["due"]
+        return None if waits else int(erasure["state_seq"])
+    patient, record = situation["patient"], ask["record"]
+    erased = patient.get("erased") if patient else None
+    if erased is not None and ask["action"] not in ("read_history", "verify"):
+        return int(erased)
+    return int(record["gone"]) if record and record["gone"] is not None else None
+
+
+def kept_from_erasing(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
+    """A legal hold on it; else, of what a hospital wrote, the years of the policy. Of a chart, of any record in it."""
+    whole = situation["records"] if ask["record"] is None else [ask["record"]]
+    records = [record for record in whole if record["gone"] is None]
+    held = [
+        int(hold["seq"])
+        for hold in holding(situation, "legal", ask["now"])
+        if (hold["record"] is None and ask["record"] is None)
+        or any(on(hold, record) for record in records)
+    ]
+    if held:
+        return deny("S2", "legal_hold", min(held))
+    young = [int(r["seq"]) for r in records if r["hospital"] and ask["now"] < end_of(r, policy)]
+    return deny("S2", "retention", min(young)) if young else None
+
+
+def holding(situation: Situation, kind: str, now: int) -> list[Ask]:
+    """The holds of a kind that stand."""
+    return [
+        hold
+        for hold in situation.get("holds", [])
+        if hold["kind"] == kind
+        and hold["lifted"] is None
+        and (hold["end"] is None or now < hold["end"])
+    ]
+
+
+def on(hold: Ask, record: Ask) -> bool:
+    """Whether a hold is on a record: by its name, or on all that its hospital has."""
+    if hold["record"] is not None:
+        return bool(hold["record"] == record["id"])
+    return bool(hold["hospital"] == record["hospital"])
+
+
+def end_of(record: Ask, policy: Ask) -> int:
+    """Midnight of the day after so many years, from its date on or else from the day on which it was written."""
+    written = datetime.fromtimestamp(record.get("written", WRITTEN) / 1000, UTC).date()
+    first = date.fromisoformat(record["clinical_date"]) if record["clinical_date"] else written
+    year = first.year + int(policy.get("retention_years", RETENTION_YEARS))
+    try:
+        last = first.replace(year=year)
+    except ValueError:  # 29 February
+        last = date(year, 3, 1)
+    return int(datetime(last.year, last.month, last.day, tzinfo=UTC).timestamp()) * 1000
 
 
 def would_hand_over(situation: Situation, ask: Ask) -> bool:
@@ -265,6 +340,33 @@ def s3_assurance(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
     if ask["action"] == "read" and ask["record"] and ask["record"]["sensitive"]:
         needed = max(needed, policy["assurance"].get("read_sensitive", 1))
     return deny("S3", "step_up") if ask["assurance"] < needed else None
+
+
+def s4_harm_hold(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
+    """Of who acts as patient or relative, of the patient in any role, and of whom they act for."""
+    record, patient = ask["record"], situation["patient"]
+    if record is None or patient is None:
+        return None
+    if ask["action"] == "append" and ask["hospital"] and not ask["on_behalf_of"]:
+        return None  # the duty to keep records is about no record that is there
+    kept = [ask["on_behalf_of"]]
+    if ask["role"] in ("patient", "relative") or account_of(patient) == ask["actor"]:
+        kept.append(ask["actor"])
+    found = [
+        int(hold["seq"])
+        for hold in holding(situation, "harm", ask["now"])
+        if hold["record"] == record["id"]
+        and hold["hospital"] == record["hospital"]
+        and hold["against"] in kept
+        and may_be_held(situation, ask)
+    ]
+    return deny("S4", "harm_hold", min(found)) if found else None
+
+
+def may_be_held(situation: Situation, ask: Ask) -> bool:
+    """Who acts for somebody else without being patient or relative has no right of theirs anyway."""
+    own = account_of(situation["patient"]) == ask["actor"]
+    return own or ask["role"] in ("patient", "relative") or ask["action"] == "erase"
 
 
 def s5_self(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
@@ -303,6 +405,9 @@ def s6_custodian(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
     if ask["record"] is None and ask["action"] in ("disclose", "review"):
         return s6_own_acts(situation, ask, member["seq"])
     record = ask["record"]
+    if record is None and ask["action"] == "hold" and ask["role"] == "hospital_admin":
+        has_any = any(one["hospital"] == ask["hospital"] for one in situation["records"])
+        return permit("S6", member["seq"]) if has_any else None
     if record is None or record["hospital"] is None or record["hospital"] != ask["hospital"]:
         return None
     if ask["action"] in OWN_RECORDS[ask["role"]]:
@@ -632,6 +737,7 @@ STAGES: Final[tuple[Stage, ...]] = (
     s1_role,
     s2_state,
     s3_assurance,
+    s4_harm_hold,
     s5_self,
     s6_custodian,
     s7_exclusion,

@@ -24,6 +24,7 @@ from tests.support.consent.random_cases import (
     add_consent,
     consented_ask,
     emergency_ask,
+    held,
     random_case,
 )
 
@@ -71,7 +72,7 @@ def well_formed(decision: Decision) -> None:
     assert "record" in decision.obligations
 
 
-RULES: Final = ("S0", "S1", "S2", "S3", "S5", "S6", "S7", "S8", "S9", "S10", "S12")
+RULES: Final = ("S0", "S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "S10", "S12")
 
 
 def p2_without_facts_few_permits(rng: Random) -> None:
@@ -150,7 +151,15 @@ def exclude(rng: Random, situation: Situation, grant: Ask) -> Situation:
 
 
 def one_more_denial(rng: Random, situation: Situation, grant: Ask) -> Situation:
-    return rng.choice((revoke, exclude))(rng, situation, grant)
+    return rng.choice((revoke, exclude, hold))(rng, situation, grant)
+
+
+def hold(rng: Random, situation: Situation, grant: Ask) -> Situation:
+    """A harm hold or a legal one, on one of the records."""
+    record = rng.choice(situation["records"])
+    against = rng.choice(ACCOUNTS[:3])
+    placed = held(record, next_seq(situation), rng.choice((against, None)))
+    return situation | {"holds": [*situation.get("holds", []), placed]}
 
 
 def unchanged(rng: Random, situation: Situation, grant: Ask) -> Situation:
@@ -159,7 +168,8 @@ def unchanged(rng: Random, situation: Situation, grant: Ask) -> Situation:
 
 def next_seq(situation: Situation) -> int:
     """After all that a random case draws."""
-    return 900 + len(situation["exclusions"]) + len(situation["revocations"])
+    kinds = ("exclusions", "revocations", "holds")
+    return 900 + sum(len(situation.get(kind, [])) for kind in kinds)
 
 
 def without_lineage(rng: Random, situation: Situation, grant: Ask) -> Situation:

@@ -32,6 +32,8 @@ GROUPS: Final = ["gp_0", "gp_1", "gp_2"]
 CODES: Final = ["l_bh", "l_hiv", "l_psy"]
 CATEGORIES: Final = words("condition imaging laboratory")
 DATES: Final = words("2026-11-17 2026-11-18 2026-11-19")
+OLD_DATES: Final = words("2024-02-29 2024-11-19 2025-11-17 2025-11-18 2025-11-19")
+"""Of records that may be erased by now, or tomorrow."""
 EPISODES: Final = ["ep_0", "ep_1"]
 GRANTABLE: Final = words("append list read read_history")
 RELATIVES: Final = words("append grant list read read_history")
@@ -62,8 +64,11 @@ def random_policy(rng: Random) -> Ask:
         del assurance[rng.choice([name for name in assurance if name != "read_sensitive"])]
     hours = rng.choice((HOURS, HOURS, HOURS, 1, 8))
     return {
-        "custodian_reads": rng.random() < 0.8, "assurance": assurance, "emergency_hours": hours,
-    }  # fmt: skip
+        "custodian_reads": rng.random() < 0.8,
+        "assurance": assurance,
+        "emergency_hours": hours,
+        "retention_years": rng.choice((1, 2, 10)),
+    }
 
 
 # --- situations
@@ -90,6 +95,15 @@ def random_world(rng: Random, first: int) -> Situation:
     for _ in range(rng.randint(0, 8)):
         join_or_leave(rng, situation, next(seqs))
     situation["records"] = [random_record(rng, seqs) for _ in range(4)]
+    situation["holds"] = [
+        held(
+            rng.choice(situation["records"]),
+            next(seqs),
+            rng.choice((ACCOUNTS[0], ACCOUNTS[1], None)),
+        )
+        | random_end_of_hold(rng, seqs)
+        for _ in range(rng.choice((0, 0, 0, 1, 2)))
+    ]
     for _ in range(rng.randint(0, 12)):
         add_consent(rng, situation, next(seqs))
     for _ in range(rng.choice((0, 0, 1, 2, 3))):
@@ -169,6 +183,27 @@ def delegate(rng: Random, situation: Situation, seq: int) -> None:
     )
 
 
+def held(record: Ask, seq: int, against: str | None) -> Ask:
+    """A hold of the hospital that wrote a record: against somebody for harm, else a legal one without an end.
+
+    Of the patient's own record, for which no hospital stands, it is of some hospital's, and means nothing.
+    """
+    kind, end = ("harm", NOW + DAY) if against else ("legal", None)
+    hospital = record["hospital"] or HOSPITALS[0]
+    placed = {"seq": seq, "kind": kind, "hospital": hospital, "record": record["id"]}
+    return placed | {"against": against, "end": end, "lifted": None}
+
+
+def random_end_of_hold(rng: Random, seqs: Iterator[int]) -> Ask:
+    """Mostly none; else it ended, ends now, or was lifted. Some legal ones are on all that the hospital has."""
+    dice = rng.random()
+    if dice < 0.15:
+        return {"lifted": next(seqs)}
+    if dice < 0.3:
+        return {"kind": "legal", "record": None, "against": None, "end": None}
+    return {} if dice < 0.7 else {"end": NOW + rng.choice((-DAY, *EDGE))}
+
+
 def random_members(rng: Random, seqs: Iterator[int]) -> list[Ask]:
     """Operator, service, doctors of one or two hospitals, and some other roles."""
     members = [member("ac_6", "service", None, 0), member("ac_5", "operator", None, 0)]
@@ -204,7 +239,8 @@ def random_patient(rng: Random, seqs: Iterator[int]) -> Ask:
     seq, told = next(seqs), next(seqs)
     named = {"id": PATIENT, "account": ACCOUNTS[0], "hospital": rng.choice((*HOSPITALS, None))}
     dead = rng.choice((0, 0, 0, 0, 0, 0, seq, told))
-    return named | ages | {"seq": seq, "deceased": dead, "claims": random_claims(rng, seqs, seq)}
+    ended = {"deceased": dead, "erased": next(seqs) if rng.random() < 0.03 else None}
+    return named | ages | ended | {"seq": seq, "claims": random_claims(rng, seqs, seq)}
 
 
 def random_claims(rng: Random, seqs: Iterator[int], registered: int) -> list[Ask]:
@@ -235,7 +271,7 @@ def random_record(rng: Random, seqs: Iterator[int]) -> Ask:
         "author": rng.choice(ACCOUNTS[:2]) if own else rng.choice((ACCOUNTS[0], *ACCOUNTS[:-1])),
         "hospital": None if own else rng.choice(HOSPITALS),
         "category": rng.choice(CATEGORIES),
-        "clinical_date": rng.choice((None, *DATES)),
+        "clinical_date": rng.choice((None, *DATES, *OLD_DATES)),
         "episode": rng.choice((None, *EPISODES)),
         "labels": labels,
         "sensitive": bool(labels) != (rng.random() < 0.1),
@@ -425,10 +461,13 @@ def any_ask(rng: Random, situation: Situation) -> Ask:
     if role == "doctor" and rng.random() < 0.6:
         action = rng.choice(("list", "read", "list", "read", "declare_emergency"))
     if role == "patient" and rng.random() < 0.5:
-        action = rng.choice(("read", "export", "retract", "grant"))
+        action = rng.choice(("read", "export", "retract", "grant", *4 * ("erase",)))
     step = rng.choice((None, "offer", "offer", "claim")) if action == "register" else None
+    if action == "erase" and rng.random() < 0.3:
+        step = "withdraw"
     return {
         "step": step,
+        "erasure": random_erasure(rng) if step == "withdraw" else None,
         "actor": actor,
         "role": role,
         "hospital": hospital,
@@ -468,6 +507,14 @@ def emergency_ask(rng: Random, situation: Situation) -> Ask:
             ),
         }
     )
+
+
+def random_erasure(rng: Random) -> Ask:
+    """One that somebody would withdraw."""
+    state = rng.choice(("requested", "requested", "requested", "begun", "withdrawn", "completed"))
+    later = {} if state == "requested" else {"state_seq": 971}
+    due = NOW + rng.choice((DAY, DAY, *EDGE))
+    return {"seq": 970, "state_seq": 970, "due": due, "state": state} | later
 
 
 def consented_ask(rng: Random, situation: Situation) -> Ask:

@@ -23,7 +23,10 @@ ANSWERS: Final = {
     ("deny", "S2", "retracted"),
     ("deny", "S2", "deceased"),
     ("deny", "S2", "minor"),
+    ("deny", "S2", "legal_hold"),
+    ("deny", "S2", "retention"),
     ("deny", "S3", "step_up"),
+    ("deny", "S4", "harm_hold"),
     ("permit", "S5", None),
     ("permit", "S6", None),
     ("deny", "S7", "excluded"),
@@ -58,4 +61,4 @@ def test_twenty_thousand_random_cases_agree_with_the_model() -> None:
     assert sum(said[answer] for answer in ANSWERS) == CASES
     said.pop(("chart", "deny", "S3"), None)
     assert said.keys() == ANSWERS | CHARTS | FEATURES
-    assert min(said.values()) >= 20, said
+    assert min(said.values()) >= 15, said

@@ -8,7 +8,7 @@ import pytest
 from tests.support.consent.faults import FAULTS, Fault
 from tests.support.consent.properties import PROPERTIES
 
-SEEDS: Final = 500
+SEEDS: Final = 1_000
 """Random cases, always the same, in which a fault must show and nothing fails without one."""
 
 

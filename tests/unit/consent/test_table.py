@@ -21,7 +21,7 @@ from tests.support.consent.examples import (
     said,
 )
 from tests.support.consent.model import Ask, Situation
-from tests.support.consent.random_cases import DAY, NOW
+from tests.support.consent.random_cases import DAY, NOW, held
 
 MATRIX: Final = """
                    person patient relative doctor admin system auditor operator service
@@ -81,6 +81,14 @@ MINOR: Final = {**example()["patient"], "teen_from": NOW - DAY, "adult_from": NO
 DEAD: Final = {**example()["patient"], "deceased": 12}
 RETRACTED: Final = RECORD | {"retracted": 12}
 GONE: Final = RECORD | {"gone": 12}
+OLD: Final = RECORD | {"clinical_date": "2020-01-01"}
+"""A record that no policy has anybody keep in these examples."""
+ERASED: Final = {**example()["patient"], "erased": 12}
+LEGAL: Final = held(RECORD, 12, None)
+"""A legal hold of the hospital that wrote the record; HARM keeps the patient from it."""
+HARM: Final = held(RECORD, 12, "ac_0")
+ASKED: Final = {"seq": 12, "state_seq": 12, "due": NOW + 1, "state": "requested"}
+KEPT: Final = POLICY | {"retention_years": 1}
 HIDDEN: Final = RECORD | {"hidings": [12]}
 OWN: Final = RECORD | {"author": "ac_0", "hospital": None}
 AS_DOCTOR: Final = RECORD | {"author": "ac_0"}
@@ -160,6 +168,33 @@ S2: Final = [
      "permit S5 [10]"),
     ("standing grants of the dead run on", example(patient=DEAD, grants=[GRANT]),
      question("stranger", "read"), "permit S9 [20]"),
+    *((f"of an erased chart, {action} by the {who}", example(patient=ERASED), question(who, action),
+       "deny S2 gone [12]")
+      for who, action in (("patient", "read"), ("doctor", "append"), ("doctor", "amend"), ("patient", "erase"),
+                          ("patient", "grant"), ("admin", "hold"))),
+    ("its history goes on", example(patient=ERASED), question("patient", "read_history", record=None),
+     "permit S5 [10]"),
+    ("and auditors verify", example(patient=ERASED), question("auditor", "verify", record=None), "permit S1 [5]"),
+    ("nothing is erased under a legal hold", example(holds=[LEGAL]), question("patient", "erase"),
+     "deny S2 legal_hold [12]"),
+    ("nor the chart it is in", example(holds=[LEGAL]), question("patient", "erase", record=None),
+     "deny S2 legal_hold [12]"),
+    ("nor what a hold on the whole chart is on", example(holds=[LEGAL | {"record": None}]),
+     question("patient", "erase"), "deny S2 legal_hold [12]"),
+    ("another hospital's on its own records holds no other", example(holds=[LEGAL | {"record": None, "hospital": "hs_1"}]),
+     question("patient", "erase"), "permit S5 [10]"),
+    ("but the chart", example(holds=[LEGAL | {"record": None, "hospital": "hs_1"}]),
+     question("patient", "erase", record=None), "deny S2 legal_hold [12]"),
+    ("a lifted one holds nothing", example(holds=[LEGAL | {"lifted": 13}]), question("patient", "erase"),
+     "permit S5 [10]"),
+    ("it keeps nobody from reading", example(holds=[LEGAL]), question("patient", "read"), "permit S5 [10]"),
+    ("an erasure is withdrawn", example(patient=ERASED),
+     question("patient", "erase", record=None, step="withdraw", erasure=ASKED), "permit S5 [10]"),
+    ("until it is due", example(patient=ERASED),
+     question("patient", "erase", record=None, step="withdraw", erasure=ASKED, now=NOW + 1), "deny S2 gone [12]"),
+    ("not once it has begun", example(patient=ERASED),
+     question("patient", "erase", record=None, step="withdraw", erasure=ASKED | {"state": "begun", "state_seq": 14}),
+     "deny S2 gone [14]"),
 ]  # fmt: skip
 SENSITIVE: Final = RECORD | {"sensitive": True, "labels": ["l_hiv", "l_psy"]}
 S3: Final = [
@@ -199,7 +234,7 @@ S5: Final = [
      question("patient", "read"), "permit S5 [10]"),
     ("no linking of charts yet", example(), question("patient", "register"), "deny S12 no_consent []"),
 ] + [
-    (f"a minor at {name} may{'' if may else ' not'} {action}", example(patient=MINOR),
+    (f"a minor at {name} may{'' if may else ' not'} {action}", example(patient=MINOR, records=[OLD]),
      question("patient", action, now=now, record=None),
      "permit S5 [10]" if may else "deny S12 no_consent []")
     for name, now, reads, erases in (
@@ -211,6 +246,24 @@ S5: Final = [
         ("adult_from + 1 ms", NOW + DAY + 1, True, True),
     )
     for action, may in (("read", reads), ("grant", reads), ("erase", erases), ("export", erases))
+]  # fmt: skip
+S4: Final = [
+    *((f"the patient may not {action} it", example(holds=[HARM]), question("patient", action),
+       "deny S4 harm_hold [12]") for action in ("list", "read", "export")),
+    ("other records are open", example(holds=[HARM | {"record": "rc_9"}]), question("patient", "read"), "permit S5 [10]"),
+    ("the hospital reads on", example(holds=[HARM]), question("doctor", "read"), "permit S6 [1, 11]"),
+    ("others as they were granted", example(holds=[HARM], grants=[GRANT]), question("stranger", "read"),
+     "permit S9 [20]"),
+    ("a millisecond before its end", example(holds=[HARM | {"end": NOW + 1}]), question("patient", "read"),
+     "deny S4 harm_hold [12]"),
+    ("at its end", example(holds=[HARM | {"end": NOW}]), question("patient", "read"), "permit S5 [10]"),
+    ("lifted", example(holds=[HARM | {"lifted": 13}]), question("patient", "read"), "permit S5 [10]"),
+    ("another hospital holds nothing of it", example(holds=[HARM | {"hospital": "hs_1"}]),
+     question("patient", "read"), "permit S5 [10]"),
+    ("what was erased is gone", example(holds=[HARM]), question("patient", "read", record=GONE), "deny S2 gone [12]"),
+    ("a hold on all that a hospital has", example(), question("admin", "hold", record=None), "permit S6 [4]"),
+    ("not where it has nothing", example(records=[]), question("admin", "hold", record=None), "deny S12 no_consent []"),
+    ("nor by a doctor", example(), question("doctor", "hold", record=None), "deny S12 no_consent []"),
 ]  # fmt: skip
 CLOSED_BOOK: Final = POLICY | {"custodian_reads": False}
 S6: Final = [
@@ -379,6 +432,7 @@ S12: Final = [
             ("S1", S1),
             ("S2", S2),
             ("S3", S3),
+            ("S4", S4),
             ("S5", S5),
             ("S6", S6),
             ("S7", S7),
@@ -417,3 +471,19 @@ def test_an_exclusion_is_told_as_if_there_were_no_consent() -> None:
 def logged(case: Case, ask: Ask) -> dict[str, Any]:
     """The decision as the log holds it."""
     return case.decision(ask).json(case.asked(ask)[0], case.policy)
+
+
+def test_what_a_hospital_wrote_is_kept_for_years() -> None:
+    """From its clinical date on, both edges; of the chart, any such record; never what the patient wrote."""
+    date = RECORD | {"clinical_date": "2024-02-29"}
+    edge = 1_740_787_200_000  # 2025-03-01T00:00Z, as 2025 has no 29 February
+    for record in (date, None):
+        for now, expected in ((edge - 1, "deny S2 retention [11]"), (edge, "permit S5 [10]")):
+            asked = question("patient", "erase", record=record, now=now)
+            assert said(example(records=[date]), asked, KEPT) == expected
+    own = RECORD | {"hospital": None, "author": "ac_0"}
+    asked = question("patient", "erase", record=own)
+    assert said(example(records=[own]), asked, KEPT) == "permit S5 [10]"
+    undated = RECORD | {"clinical_date": None}
+    asked = question("patient", "erase", record=undated)
+    assert said(example(records=[undated]), asked, KEPT) == "deny S2 retention [11]"

@@ -45,7 +45,7 @@ def test_the_calls_are_those_of_the_design() -> None:
     """A new one is thought about: each that gives something out asks for evidence."""
     seal = {"label_codes", "new_key", "seal"}
     give = {"applied", "group_name", "open_fields", "release", "release_export", "staff_name"}
-    renew = {"advance", "destroy", "renew", "versions"}
+    renew = {"advance", "destroy", "erase", "renew", "versions"}
     others = {"accept_restored", "alarms", "cosign", "follow", "standing", "vkeys"}
     told = {"releases", "signed_releases"}  # ids alone, and numbers
     assert CALLS.keys() == seal | give | renew | others | told
