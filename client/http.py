@@ -29,7 +29,7 @@ from client.server import Server, sent_of
 from client.signers import Signed, Signer, signer_of
 from client.trust import Kept, KeptInMemory, TrustedLog
 from client.verifying import Verifier
-from crypto.blobs import sealed_length
+from crypto.blobs import HEADER_BYTES, KEY_BYTES, sealed_length
 from crypto.encoding import b64decode, b64encode
 from crypto.errors import CryptoError
 from crypto.ids import is_id
@@ -55,7 +55,7 @@ from people.reserving import Reserved, Subject
 from records.charts import Chart
 from records.emergencies import OpenedEmergency
 from records.explaining import Answer, Question
-from records.exporting import ExportedRecord
+from records.exporting import ExportedRecord, Opening
 from records.history import History
 from records.opening import Link, OpenedRecord
 from records.uploads import BLOB_LIMIT, StagedBlob
@@ -288,8 +288,9 @@ class HttpClient(LedgerClient):
             archive = zipfile.ZipFile(spool)
             with archive.open("index.json") as file:
                 index = json.loads(bounded(file.read(INDEX_BYTES + 1), INDEX_BYTES, "index.json"))
+            openings = _openings(archive, len(index))
             named = [(line["record"], line["version"]) for line in index]
-            taken = [_taken(archive, patient, line) for line in index]
+            taken = [_taken(archive, patient, *one) for one in zip(index, openings, strict=True)]
         # What is given is what was asked for, by our names: no name or number of the server's is used.
         if named != list(wanted):
             raise Tampered("the server sent records other than those requested")
@@ -507,7 +508,21 @@ def _parts(events: Sequence[Event]) -> Iterator[list[Event]]:
         yield part
 
 
-def _taken(archive: zipfile.ZipFile, patient: str, line: dict[str, Any]) -> ExportedRecord:
+def _openings(archive: zipfile.ZipFile, count: int) -> list[Opening | None]:
+    """What proves each content, in the order of the index; of an older server nothing."""
+    if "openings.json" not in archive.namelist():
+        return [None] * count
+    with archive.open("openings.json") as file:
+        told = json.loads(bounded(file.read(INDEX_BYTES + 1), INDEX_BYTES, "openings.json"))
+    return [
+        Opening(b64decode(one["key"], KEY_BYTES), b64decode(one["header"], HEADER_BYTES))
+        for one in told
+    ]
+
+
+def _taken(
+    archive: zipfile.ZipFile, patient: str, line: dict[str, Any], opening: Opening | None
+) -> ExportedRecord:
     version = Version(line["version"], 0, "", "", line["size"], line["media_type"])
     if not 0 <= line["size"] <= BLOB_LIMIT:
         raise Tampered(
@@ -518,7 +533,8 @@ def _taken(archive: zipfile.ZipFile, patient: str, line: dict[str, Any]) -> Expo
         "live", 0, (version,),
     )  # fmt: skip
 
-    return ExportedRecord(record, version, _unpacked(archive, str(line["file"]), version.size))
+    content = _unpacked(archive, str(line["file"]), version.size)
+    return ExportedRecord(record, version, content, opening)
 
 
 def _unpacked(archive: zipfile.ZipFile, name: str, size: int) -> Iterator[bytes]:

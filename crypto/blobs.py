@@ -115,6 +115,28 @@ def open_range(
     return bytes(plain[start - first * CHUNK_BYTES : end - first * CHUNK_BYTES])
 
 
+def sealed_again(key: bytes, context: bytes, header: bytes, pieces: Iterator[bytes]) -> bytes:
+    """SHA-256 (32 bytes) of the ciphertext that these plaintext pieces have under a key and its `header` (HEADER_BYTES).
+
+    So whoever has content, key and header can prove that it is what an entry names by the hash of its ciphertext.
+    Raises SealError for a header of another key or context.
+    """
+    aead, base = _derive(key, context, header)
+    digest, held, number = hashlib.sha256(header), bytearray(), 0
+
+    def seal(chunk: bytes) -> None:
+        digest.update(aead.encrypt((base ^ number).to_bytes(12, "big"), chunk, None))
+
+    for piece in pieces:
+        held += piece
+        while len(held) >= CHUNK_BYTES:
+            seal(bytes(held[:CHUNK_BYTES]))
+            del held[:CHUNK_BYTES]
+            number += 1
+    seal(bytes(held))  # the last one is shorter than a chunk, and may be empty
+    return digest.digest()
+
+
 def _check_key(key: bytes) -> None:
     """HKDF takes a key of any length, and fills a short one up with zeros."""
     if len(key) != KEY_BYTES:

@@ -11,6 +11,7 @@ from pathlib import Path
 from crypto.errors import CryptoError, FormError
 from crypto.texts import printable
 from ledger.auditor import check_against, check_history_proof, check_receipt, verify_export
+from ledger.copies import check_copy
 from ledger.errors import EventError, LedgerError
 from ledger.files import export_reader, read_policy, read_proof, read_receipt, read_vkeys
 from ledger.histories import is_history
@@ -93,6 +94,11 @@ def _parser() -> argparse.ArgumentParser:
         "--against", type=Path, help="today's log, in which it must still stand: an export's folder"
     )
     check.set_defaults(run=_check)
+    bundle = commands.add_parser("check-bundle", help="check a copy to keep of a whole chart")
+    bundle.add_argument("copy", type=Path)
+    bundle.add_argument("--vkey", type=Path, help="the log's verifier keys, from elsewhere")
+    bundle.add_argument("--policy", type=Path, help="the witness policy, from elsewhere")
+    bundle.set_defaults(run=_check_bundle)
     registry = commands.add_parser("registry", help="print docs/registry.json, or its hash")
     registry.add_argument("--hash", action="store_true")
     registry.set_defaults(run=_registry)
@@ -125,6 +131,13 @@ def _check(options: argparse.Namespace) -> int:
             f"entry {receipt.index} is in the log" if proven else "consistent, origin unproven",
         ]
     )
+    return 0 if proven else 3
+
+
+def _check_bundle(options: argparse.Namespace) -> int:
+    report = check_copy(options.copy, read_vkeys(options.vkey), read_policy(options.policy))
+    proven = options.vkey is not None
+    tell([*report.lines(), "good" if proven else "consistent, origin unproven"])
     return 0 if proven else 3
 
 

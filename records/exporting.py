@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from crypto.blobs import blob_context
+from crypto.blobs import HEADER_BYTES, blob_context
 from crypto.encoding import b64encode
 from journeys.errors import NotThere, RecordsError
 from keeper.protocol import ListedBlob
@@ -24,6 +24,7 @@ from storage.evidence import ask_keeper, of_reading
 from storage.keytable import with_keys
 from storage.ledger import Ledger
 from storage.reader import LogReader
+from storage.stores import first_good
 
 EXPORT_RECORDS = 100_000
 """Most versions in one export."""
@@ -36,6 +37,18 @@ class ExportedRecord:
     record: Record
     version: Version
     content: Iterator[bytes]
+    opening: "Opening | None" = None
+    """What proves the content; None where a server doesn't tell it."""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What makes a content's ciphertext again, whose hash its entry names: the proof that it is the one."""
+
+    key: bytes
+    """The data key, 32 bytes."""
+    header: bytes
+    """The ciphertext's first HEADER_BYTES."""
 
 
 def listed(records: Sequence[Record]) -> list[tuple[str, int]]:
@@ -122,9 +135,14 @@ def give_export(
                 Permission(ledger, reading.entry, record.record),
                 _content(ledger.blobs, record, version, key),
             ),
+            Opening(key, _header(ledger.blobs, version.blob)),
         )
         for (record, version), key in zip(found, released, strict=True)
     ]
+
+
+def _header(blobs: BlobStore, blob: str) -> bytes:
+    return first_good(blobs, lambda store: b"".join(store.read(blob, 0, HEADER_BYTES)))
 
 
 def _content(blobs: BlobStore, record: Record, version: Version, key: bytes) -> Iterator[bytes]:

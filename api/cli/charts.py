@@ -1,6 +1,7 @@
 """`chart`, `history`: what stands in a chart, and who did what on it."""
 
 import dataclasses
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -26,12 +27,14 @@ from api.cli.app import (
 from api.cli.keeping import folder_for, place_for, safe_name
 from api.cli.records import Purpose
 from client import readings
+from client.copies import copy_file, write_copy
 from client.port import LedgerClient
 from consent.rules import named
 from crypto.texts import counted
 from identity.actors import Actor
 from journeys.errors import RecordsError
 from ledger.checkpoint import parse_keys
+from ledger.copies import PIECE_BYTES
 from ledger.files import read_vkeys
 from ledger.histories import history_text
 from records.charts import Line
@@ -95,6 +98,40 @@ def _write(folder: Path, taken: list[ExportedRecord]) -> None:
         name = safe_name(f"{one.record.record}-{one.version.version}", names)
         with place_for(folder / name) as draft:
             draft.write(one.content)
+
+
+@app.command()
+def copy(
+    file: Annotated[Path, typer.Argument(help="A new ZIP.")],
+    reader: As,
+    vkey: Vkey = None,
+    data: Data = None,
+    url: Url = None,
+    json_: Json = False,
+) -> None:
+    """Keep a copy of your whole chart: files, FHIR bundle, history, and what proves them. Opens and is checked without us.
+
+    The log's keys are those in the data directory, or those of --vkey. Whoever has the file can read the chart.
+    """
+    acting, known = (
+        actor(reader),
+        vkey or (Settings().vkey if url else settings(data).data / "log.vkey"),
+    )
+    if known is None:
+        raise RecordsError("a copy is checked before it is kept: give the log's keys with --vkey")
+    copy_file(file)
+    keys = parse_keys(read_vkeys(known) or ())
+    with place_for(file) as draft, at(data, url, vkey) as client:
+        whose = own_chart(client, acting)
+        with tempfile.TemporaryFile(
+            dir=file.parent
+        ) as made:  # without a name: it never stays behind
+            files, proof = write_copy(client, acting, whose, keys, made)
+            made.seek(0)
+            draft.write(iter(lambda: made.read(PIECE_BYTES), b""))
+    fields = {"patient": whose, "files": files, "entries": len(proof.entries), "file": str(file)}
+    say(json_, fields, f"{counted(files, 'file')} and a history of {counted(len(proof.entries), 'entry')} in {file}",
+        f"check it anywhere: heartwood check {file} --vkey KEYS")  # fmt: skip
 
 
 @app.command("history")

@@ -42,6 +42,7 @@ from durable.files import replace_file
 from journeys.errors import RecordsError
 from keeper.protocol import Keeper
 from ledger.auditor import check_against, check_history_proof, check_receipt, verify_export
+from ledger.copies import check_copy, is_copy
 from ledger.errors import EventError, ProofError
 from ledger.files import export_reader, read_policy, read_proof, read_receipt, read_vkeys
 from ledger.histories import is_history
@@ -108,7 +109,9 @@ def receipt(
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(help="A receipt, or the proof of a history.")],
+    file: Annotated[
+        Path, typer.Argument(help="A receipt, the proof of a history, or a copy to keep.")
+    ],
     vkey: Vkey = None,
     against: Annotated[
         str | None,
@@ -121,13 +124,20 @@ def check(
 ) -> None:
     """Check a receipt offline: is its entry in the log that signed it, and is it still there?
 
-    Of the proof of a history (`heartwood history --prove`): is any entry missing from it?
+    Of the proof of a history (`heartwood history --prove`): is any entry missing from it? Of a copy to keep (`heartwood
+    copy`): is every file the one that the log names?
     """
-    vkeys, data, witnesses = read_vkeys(vkey), read_proof(file), read_policy(policy)
+    vkeys, witnesses, proven = read_vkeys(vkey), read_policy(policy), vkey is not None
+    if against is None and is_copy(_head(file)):
+        report = check_copy(file, vkeys, witnesses)
+        said = "good" if proven else "consistent, origin unproven: give the log's keys with --vkey"
+        told = {"files": report.files, "missing": report.missing, "proven": proven}
+        say(json_, told | {"entries": len(report.history.entries)}, *report.lines(), said)
+        raise typer.Exit(GOOD if proven else UNPROVEN)
+    data = read_proof(file)
     history = check_history_proof(data, vkeys, witnesses) if is_history(data) else None
     found = history.receipt if history else check_receipt(data, vkeys, witnesses)
     size = _today(found, against, vkeys, witnesses) if against else None
-    proven = vkey is not None
     where = "the log" if size is None else f"the log of {counted(size, 'entry')}"
     words = (
         f"good: entry {found.index} is in {where}"
@@ -141,6 +151,11 @@ def check(
         fields |= {"entries": len(history.entries), "stream": history.entries[-1].event.stream}
     say(json_, fields, *([history.line] if history else []), words)
     raise typer.Exit(GOOD if proven else UNPROVEN)
+
+
+def _head(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        return opened.read(4)
 
 
 def _today(receipt: Receipt, against: str, vkeys: list[str] | None, policy: bytes | None) -> int:

@@ -286,7 +286,14 @@ def _zip(taken: list[ExportedRecord]) -> Generator[bytes]:
                 for piece in one.content:
                     file.write(piece)
                     yield from sent.taken()
+        archive.writestr("openings.json", orjson.dumps([_opening(one) for one in taken]))
     yield from sent.taken()
+
+
+def _opening(one: ExportedRecord) -> dict[str, str]:
+    """What proves one content, in the order of the index."""
+    assert one.opening is not None
+    return {"header": b64encode(one.opening.header), "key": b64encode(one.opening.key)}
 
 
 class _Sent(io.RawIOBase):

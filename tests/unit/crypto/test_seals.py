@@ -304,3 +304,20 @@ def test_every_part_of_a_share_binds() -> None:
 def test_unusable_reply_keys_are_refused(public: bytes) -> None:
     with pytest.raises(SealError):
         shares.share_once(public, INFO, b"secret")
+
+
+@fast
+@given(st.sampled_from(SIZES), st.integers(1, 40_000))
+def test_a_content_is_sealed_again_as_it_was(size: int, piece: int) -> None:
+    """Of any length, in pieces of any length: the same ciphertext, by its hash; and under no other key."""
+    content, sealer = bytes(size), blobs.Sealer(KEY, CONTEXT)
+    sealed = sealer.update(content) + sealer.finalize()
+    header = sealed[: blobs.HEADER_BYTES]
+
+    def pieces() -> Iterator[bytes]:
+        return (content[start : start + piece] for start in range(0, size, piece))
+
+    again = blobs.sealed_again(KEY, CONTEXT, header, pieces())
+    assert again == sealer.sha256 == hashlib.sha256(sealed).digest()
+    with pytest.raises(SealError):
+        blobs.sealed_again(OTHER_KEY, CONTEXT, header, pieces())
