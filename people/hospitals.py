@@ -157,3 +157,19 @@ def _accounts(ledger: Ledger, group: str, over: Set[str]) -> tuple[str, ...]:
     """Who is in a group; `over`: those whose approval at its hospital has run out."""
     members = ledger.rows(GroupMember, "group", group)
     return tuple(sorted(m.account for m in members if m.active and m.account not in over))
+
+
+@dataclass(frozen=True)
+class OpenHospital:
+    """A hospital that acts now, by its public name."""
+
+    hospital: str
+    name: str
+
+
+def open_hospitals(ledger: Ledger, caller: Caller) -> tuple[OpenHospital, ...]:
+    """The hospitals that act now, by name, for anybody who is signed in: whom one may grant, or apply to."""
+    ids = [row.hospital for row in ledger.rows(Hospital, "active", True)]
+    names = hospital_names(ledger, ids)
+    found = [OpenHospital(one, names[one]) for one in ids]
+    return tuple(sorted(found, key=lambda one: (one.name.casefold(), one.hospital)))

@@ -15,7 +15,6 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
-from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -133,12 +132,18 @@ def create_app(
     app.add_route("/v1/openapi.json", _openapi, include_in_schema=False)  # where it was at first
     for module in _ROUTED:
         app.include_router(module.router)
-    routes = [*app.routes, *(route for module in _ROUTED for route in module.router.routes)]
+    from api.portal.mounting import mount  # here: its pages stand on this package
+
+    portal = mount(app)
+    routes = [
+        *app.routes,
+        *(route for module in _ROUTED for route in module.router.routes),
+        *portal,
+    ]
     app.state.addresses = [route for route in routes if isinstance(route, Route)]
     for error in _ERRORS:
         app.add_exception_handler(error, problems.answer_error)
     app.add_exception_handler(problems.Problem, problems.answer_error)
-    app.add_exception_handler(HTTPException, problems.answer_http)
     app.add_exception_handler(RequestValidationError, problems.answer_validation)
     app.state.site = Settings().site()
     stack = app.build_middleware_stack

@@ -76,13 +76,16 @@ def bodies_of(request: Request) -> Bodies:
 
 def upload_pieces(request: Request, limit: int) -> AsyncIterator[bytes]:
     """The body of an upload piece by piece; raises Problem when it is too long, too slow or cut short."""
-    return _pieces(request, limit, UPLOAD_SECONDS, UPLOAD_RATE)
+    return pieces(request, limit, UPLOAD_SECONDS, UPLOAD_RATE)
 
 
-async def _pieces(
+async def pieces(
     request: Request, limit: int, seconds: float, rate: int = 0
 ) -> AsyncIterator[bytes]:
-    """`rate`: with so many bytes a second on average the time of `seconds` begins again."""
+    """The body of a request piece by piece; raises Problem when it is too long, too slow or cut short.
+
+    `rate`: with so many bytes a second on average the time of `seconds` begins again.
+    """
     announced = request.headers.get("content-length")
     if announced is not None and int(announced) > limit:
         raise Problem("too_large", f"got a body of {announced} bytes, expected at most {limit}")
@@ -122,7 +125,7 @@ async def json_body(request: Request, limit: int = JSON_BYTES) -> Any:
     bodies, name = bodies_of(request), request.scope["heartwood.client"]
     parts, size, values = list[bytes](), 0, 0
     try:
-        async for piece in _pieces(request, limit, BODY_SECONDS):
+        async for piece in pieces(request, limit, BODY_SECONDS):
             if not bodies.shares.take(name, len(piece)):
                 words = "too many bodies are being read, or too many of your address"
                 raise Problem("full", f"{words}; try again in a second")

@@ -42,7 +42,7 @@ def asks_for_cookie(request: Request) -> bool:
         return False
     if asked != "cookie":
         raise Problem("malformed", f"expected no header {ASKED_BY}, or the value cookie")
-    _check_site(request, changes=True)
+    check_site(request, changes=True)
     return True
 
 
@@ -52,30 +52,54 @@ def by_cookie(request: Request) -> bool:
 
 
 def token_of(request: Request) -> str:
-    """The token of the session whose cookie a request shows; raises Problem where it comes from elsewhere."""
-    _check_site(request, request.method not in _READS)
-    identity = _identity(request)
+    """The token of the session whose cookie a request shows; raises Problem where it comes from elsewhere, and where it
+    changes something without `CSRF_HEADER`."""
+    token = sealed_token(request)
+    if request.method not in _READS:
+        check_csrf(
+            request, token, request.headers.get(CSRF_HEADER, ""), f"the header {CSRF_HEADER}"
+        )
+    return token
+
+
+def sealed_token(request: Request) -> str:
+    """The token of the session whose cookie a request shows, from a page of this site; raises Problem.
+
+    Whoever changes something also looks at what the page sent back: `check_csrf`.
+    """
+    check_site(request, request.method not in _READS)
     try:
-        token = b64encode(identity.open(_SEALED, "", b64decode(request.cookies[COOKIE])))
+        opened = _identity(request).open(_SEALED, "", b64decode(request.cookies[COOKIE]))
     except CryptoError as error:
         raise Problem("not_signed_in", "the cookie is of no session: sign in again") from error
-    if request.method not in _READS:
-        shown = request.headers.get(CSRF_HEADER, "").encode()
-        if not secrets.compare_digest(shown, _csrf(identity, token).encode()):
-            raise Problem(
-                "cross_site", f"expected the header {CSRF_HEADER} with the value of this session"
-            )
-    return token
+    return b64encode(opened)
+
+
+def csrf_of(request: Request, token: str) -> str:
+    """What pages of a session send back with what changes something."""
+    return _csrf(_identity(request), token)
+
+
+def check_csrf(request: Request, token: str, shown: str, where: str) -> None:
+    """Raises Problem unless a page of this very session sent `shown`; `where` it was looked for."""
+    if not secrets.compare_digest(shown.encode(), csrf_of(request, token).encode()):
+        raise Problem("cross_site", f"expected {where} with the value of this session")
 
 
 def answered(request: Request, response: Response, told: dict[str, Any]) -> dict[str, Any]:
     """A session as a browser is told of it: in cookies, and its token nowhere else."""
-    identity, token = _identity(request), told["token"]
+    csrf = keep(request, response, told["token"])
+    return {name: value for name, value in told.items() if name != "token"} | {"csrf": csrf}
+
+
+def keep(request: Request, response: Response, token: str) -> str:
+    """Let the browser keep a session, in cookies; gives what its pages send back."""
+    identity = _identity(request)
     csrf = _csrf(identity, token)
     sealed = b64encode(identity.seal(_SEALED, "", b64decode(token)))
     for name, value, hidden in ((COOKIE, sealed, True), (CSRF_COOKIE, csrf, False)):
         response.set_cookie(name, value, path="/", secure=True, httponly=hidden, samesite="strict")
-    return {name: value for name, value in told.items() if name != "token"} | {"csrf": csrf}
+    return csrf
 
 
 def forget(response: Response) -> None:
@@ -93,7 +117,7 @@ def _identity(request: Request) -> IdentityRoot:
     return ledger.identity
 
 
-def _check_site(request: Request, changes: bool) -> None:
+def check_site(request: Request, changes: bool) -> None:
     """Raises Problem unless a request comes from a page of the site that it asks, or is one's own (an address typed in)."""
     site = request.headers.get("sec-fetch-site", "same-origin")  # older browsers send none
     if site != "same-origin" and (changes or site != "none"):

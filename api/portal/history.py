@@ -1,0 +1,68 @@
+"""Who looked: everything that was done on a chart, by whose word, in sentences; itself a reading."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from api.portal import words
+from api.portal.charts import Pages, Patient, own_page, purpose_of
+from api.portal.pages import PageRoute, page
+from api.portal.visitors import TheVisitor
+from client import readings
+from records.history import Act, History
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+FILTERS = ("", "others", "read", "refused", "consent")
+"""What a history can be narrowed to: everything, others' acts, readings, refusals, what the patient said."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """An act as it is told."""
+
+    act: Act
+    who: str
+    """By name where they have one; empty for the reader."""
+    where: str
+    """The hospital's name."""
+
+
+@router.get("/history")
+async def get_own_history(visitor: TheVisitor) -> Response:
+    """Who looked at one's own chart."""
+    return await own_page(visitor, "history")
+
+
+@router.get("/patients/{patient}/history")
+async def get_history(
+    visitor: TheVisitor, patient: Patient, only: str = "", p: str = ""
+) -> Response:
+    """Who looked at a chart, the newest first; a reading."""
+    found: History = await run_in_threadpool(
+        readings.history, visitor.client, visitor.actor, patient, purpose_of(visitor)
+    )
+    only = only if only in FILTERS else ""
+    acts = [one for one in reversed(found.acts()) if _fits(one, only, visitor.caller.account)]
+    pages = Pages.of(p, len(acts))
+    told = [_told(one, found.names, visitor.caller.account) for one in pages.cut(acts)]
+    return await page(
+        visitor, "history.html", patient=patient, told=told, pages=pages, only=only,
+        filters=FILTERS, losses=found.losses(), size=found.entry.link.seq, count=len(found.entries),
+    )  # fmt: skip
+
+
+def _fits(act: Act, only: str, own: str) -> bool:
+    reads = act.type in words.READING_ACTS
+    fits: dict[str, Any] = {
+        "": True, "consent": act.actor == own and not reads, "others": act.actor != own, "read": reads,
+        "refused": act.effect == "deny",
+    }  # fmt: skip
+    return bool(fits[only])
+
+
+def _told(act: Act, names: dict[str, str], own: str) -> Told:
+    who = "" if act.actor == own else names.get(act.actor, act.actor)
+    return Told(act, who, names.get(act.hospital, act.hospital))

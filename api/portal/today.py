@@ -1,0 +1,60 @@
+"""Today: where everybody begins, by their role."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from api.portal.own import standing
+from api.portal.pages import PageRoute, page
+from api.portal.visitors import TheVisitor, Visitor
+from client.readers import reader_of
+from identity.errors import IdentityError
+from identity.strength import check_known_by_two
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+SOON_MS = 14 * 86_400_000
+"""How long before its end a grant is told of."""
+
+
+@router.get("/today")
+async def get_today(visitor: TheVisitor) -> Response:
+    """Where everybody begins."""
+    return await today(visitor)
+
+
+async def today(visitor: Visitor, **context: Any) -> Response:
+    """The start page of the role that somebody acts in."""
+
+    def shown() -> dict[str, Any]:
+        found = standing(visitor)
+        if visitor.caller.role == "patient":
+            found["ending"] = _ending(visitor, found["charts"])
+        if visitor.caller.hospital:
+            found["house"] = visitor.client.hospital(visitor.actor, visitor.caller.hospital)
+        if visitor.caller.role == "hospital_admin":
+            found["waiting"] = len(
+                visitor.client.doctors(visitor.actor, visitor.caller.hospital, "pending").doctors
+            )
+        if visitor.caller.role == "operator":
+            found["waiting"] = len(visitor.client.hospitals(visitor.actor, "pending").hospitals)
+        return found
+
+    return await page(visitor, "today.html", **await run_in_threadpool(shown) | context)
+
+
+def _ending(visitor: Visitor, charts: tuple[str, ...]) -> list[tuple[str, str, int]]:
+    """Grants that end soon: chart, name, end; nothing in a session by a password alone."""
+    try:
+        check_known_by_two(visitor.ledger, visitor.caller)
+    except IdentityError:
+        return []
+    now, client, actor = visitor.ledger.clock(), visitor.client, visitor.actor
+    found = [
+        (chart, one.grantee, one.end)
+        for chart in charts
+        for one in client.consents(actor, chart)[0]
+        if one.active and now < one.end < now + SOON_MS
+    ]
+    return [(chart, reader_of(client, actor, who).name, end) for chart, who, end in found]

@@ -1,0 +1,1 @@
+"""The portal, by HTTP and in a browser."""

@@ -1,0 +1,284 @@
+"""The main journey in a real browser: a patient registers, sets up codes, adds a record and grants; a doctor reads; the patient sees it.
+
+On every page the browser reports no violation of the content policy and no error of a script, and axe-core finds nothing. With
+PORTAL_PICTURES=FOLDER each page's picture is written there, wide and narrow, light and dark.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import axe_playwright_python
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from api.app.settings import Settings
+from client import registering
+from client.claiming import new_code
+from client.local import LocalClient
+from client.registering import NewPatient
+from identity.actors import new_id
+from tests.support.portal import BORN, Portal, served_portal
+from tests.support.sign_ins import PASSWORD
+
+AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text()
+PICTURES = os.environ.get("PORTAL_PICTURES", "")
+SIZES = {"wide": (1280, 900), "narrow": (390, 844)}
+RULES = {
+    "type": "tag",
+    "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+}
+CONTRAST = {"type": "rule", "values": ["color-contrast"]}
+"""All that another colour scheme can change."""
+CHECK = (
+    f"async rules => {{ if (!window.axe) {{ {AXE} }} return (await axe.run({{runOnly: rules}}))"
+    ".violations.map(v => [v.id, v.nodes.map(n => n.html + n.failureSummary)]) }"
+)
+
+
+@dataclass
+class Tab:
+    """One page of a browser with cookies of its own, and what went wrong in it."""
+
+    page: Page
+    site: str
+    wrong: list[str] = field(default_factory=list)
+    seen: int = 0
+
+    def __post_init__(self) -> None:
+        """Listen, from before any page's own script on."""
+        self.page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
+        self.page.on("console", self._said)
+        self.page.on("requestfailed", lambda one: self.wrong.append(f"failed: {one.url}"))
+
+    def _said(self, message: Any) -> None:
+        if message.type in ("error", "warning") and "status of 40" not in message.text:
+            self.wrong.append(f"{message.type}: {message.text}")
+
+    def go(self, path: str) -> None:
+        """Open a page."""
+        self.page.goto(self.site + path)
+        self.look()
+
+    def look(self) -> None:
+        """What is open is accessible, breaks no policy, and fits a phone."""
+        self.page.wait_for_load_state()
+        assert not self.wrong, (self.page.url, self.wrong)
+        self._check("dark", CONTRAST)
+        self._check("light", RULES)
+        self.seen += 1
+        for name, (width, height) in SIZES.items():
+            self.page.set_viewport_size({"width": width, "height": height})
+            across = self.page.evaluate("document.documentElement.scrollWidth")
+            assert across <= width, (self.page.url, width, across)
+            if PICTURES:
+                self._picture(name)
+        self.page.set_viewport_size({"width": 1280, "height": 900})
+
+    def _check(self, scheme: Literal["dark", "light"], rules: Any) -> None:
+        self.page.emulate_media(color_scheme=scheme)
+        found = self.page.evaluate(CHECK, rules)
+        assert not found, (self.page.url, scheme, found)
+
+    def _picture(self, size: str) -> None:
+        place = self.page.url.removeprefix(self.site).partition("?")[0].strip("/").replace("/", "-")
+        for scheme in ("light", "dark"):
+            self.page.emulate_media(color_scheme=scheme)
+            name = f"{self.seen:02}-{place[:24] or 'home'}-{size}-{scheme}.png"
+            self.page.screenshot(path=str(Path(PICTURES) / name), full_page=True)
+        self.page.emulate_media(color_scheme="light")
+
+    def fill(self, **typed: str) -> None:
+        """Fill in fields by their names."""
+        for name, value in typed.items():
+            self.page.locator(f'[name="{name}"]').last.fill(value)
+
+    def press(self, name: str) -> None:
+        """Press a button or follow a link by its words, and look at what comes."""
+        found = self.page.get_by_role("button", name=name, exact=True)
+        if not found.count():
+            found = self.page.get_by_role("link", name=name, exact=True)
+        with self.page.expect_navigation():
+            found.first.click()
+        self.look()
+
+    def says(self, text: str) -> None:
+        """The page says something."""
+        assert text in self.page.locator("body").inner_text(), (self.page.url, text)
+
+
+@pytest.fixture(scope="module")
+def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
+    """A served ledger."""
+    with served_portal(Settings(data=tmp_path_factory.mktemp("browser") / "data")) as found:
+        yield found
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    """Debian's Chromium."""
+    program = shutil.which("chromium")
+    assert program, "tests of pages need Debian's chromium"
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+def tab_of(browser: Any, portal: Portal, **options: Any) -> Tab:
+    """A tab of somebody new. Browsers keep secure cookies without TLS for `localhost` alone."""
+    site = portal.web.url.replace("127.0.0.1", "localhost")
+    return Tab(browser.new_context(locale="en-GB", **options).new_page(), site)
+
+
+def registered(tab: Tab, portal: Portal, name: str) -> Any:
+    """Open an account with codes and a kept key, by pages; gives somebody who makes codes."""
+    who = portal.somebody()
+    tab.go("/")
+    tab.press("Open an account")
+    tab.fill(name=name, password=PASSWORD, proof=PASSWORD)
+    tab.press("Open the account")
+    who.account = str(tab.page.locator("main code").first.inner_text())
+    tab.press("Set up codes")
+    tab.press("Begin")
+    who.seed = str(tab.page.locator('[name="seed"]').get_attribute("value"))
+    assert tab.page.locator("svg.qr").bounding_box()
+    tab.fill(code=who.code(), password=PASSWORD)
+    tab.press("Let the codes count")
+    tab.press("I have them, go on")
+    tab.fill(second=who.code())
+    tab.press("Let the service keep my key")
+    return who
+
+
+def test_the_main_journey(browser: Any, portal: Portal, tmp_path: Path) -> None:
+    """From the first page to seeing who looked."""
+    ada, doc = tab_of(browser, portal), tab_of(browser, portal)
+    patient = registered(ada, portal, "Ada Lind")
+    ada.fill(name="Ada Lind", born=BORN)
+    ada.press("Open my chart")
+    chart = str(ada.page.locator("main code").last.inner_text())
+
+    picture = tmp_path / "scan.png"
+    ada.page.screenshot(path=str(picture))
+    ada.press("Chart")
+    for title, category in (("A scan", "imaging"), ("Blood count", "laboratory")):
+        ada.press("Add a record")
+        ada.page.locator('[name="category"]').select_option(category)
+        ada.fill(title=title, date="2026-11-20")
+        if category == "imaging":
+            ada.page.locator('[name="file"]').set_input_files(str(picture))
+        else:
+            ada.fill(note="Haemoglobin 13.9 g/dl")
+        ada.press("Add it")
+    ada.press("A scan")
+    assert ada.page.locator("img.picture").evaluate("one => one.naturalWidth > 100")
+    with ada.page.expect_download() as download:
+        ada.page.get_by_role("link", name="Download a copy").click()
+    assert Path(download.value.path()).read_bytes() == picture.read_bytes()
+    ada.wrong.clear()  # a download ends its navigation
+
+    actor = portal.fixture.doctor()
+    doctor = portal.with_key(actor)
+    doc.go("/sign-in")
+    doc.fill(account=doctor.account, password=PASSWORD, second=doctor.code())
+    doc.press("Sign in")
+    doc.fill(wanted=chart)
+    doc.press("Open the chart")
+    doc.says("The rules don’t allow this")
+
+    ada.go("/access")
+    ada.press("Give access")
+    ada.press("Südklinik")
+    ada.page.get_by_label("Dr. Ö").check()
+    ada.press("Go on")
+    ada.says("nothing is given yet")
+    ada.press("Give access")
+    if "/step-up" in ada.page.content():
+        ada.fill(second=patient.code())
+        ada.press("Go on")
+        ada.press("Do it now")
+    ada.says("Access is given.")
+
+    doc.go("/today")
+    doc.fill(wanted=chart)
+    doc.press("Open the chart")
+    doc.press("Laboratory")
+    doc.says("Haemoglobin")
+    doc.says("The patient granted it.")
+
+    ada.press("Who looked")
+    ada.says("Dr. Ö, Südklinik: opened a record")
+    ada.press("Refused")
+    ada.press("Me")
+    ada.press("Today")
+    ada.go("/design")
+    ada.press("Deutsch")
+    ada.press("Heute")
+    ada.press("Wer hat gesehen")
+    ada.press("Abmelden")
+    assert not ada.wrong + doc.wrong
+
+
+def test_claiming_by_pages(browser: Any, portal: Portal) -> None:
+    """A chart that a hospital keeps becomes the patient's by the letter's code."""
+    fixture, tab = portal.fixture, tab_of(browser, portal)
+    client, system = LocalClient(fixture.ledger), fixture.north.system
+    now = client.now()
+    code = new_code(new_id("pt", now))
+    new = NewPatient(
+        code.patient, new_id("ac", now), "Pia Brandt", None, False, None, claim=code.public, born=BORN
+    )  # fmt: skip
+    registering.register_patients(client, system, [new])
+    registered(tab, portal, "Pia Brandt")
+    tab.go("/claim")
+    tab.fill(patient=new.patient, letter=code.text, born="1958-03-15")
+    tab.press("Claim the chart")
+    tab.says("This was not accepted.")
+    tab.fill(letter=code.text, born=BORN)
+    tab.press("Claim the chart")
+    tab.says("The chart is yours now.")
+
+
+def test_deciding_by_pages(browser: Any, portal: Portal) -> None:
+    """A hospital applies and is approved; a doctor applies there, and is."""
+    founder, applicant, ruler = (tab_of(browser, portal) for _ in range(3))
+    head = registered(founder, portal, "Hana Leitner")
+    founder.go("/apply/hospital")
+    founder.fill(name="Klinik am See", contact="+49 30 1234567", zone="Europe/Berlin")
+    founder.press("Apply")
+    founder.says("Waiting")
+    operator = portal.with_key(portal.fixture.operator)
+    ruler.go("/sign-in")
+    ruler.fill(account=operator.account, password=PASSWORD, second=operator.code())
+    ruler.press("Sign in")
+    ruler.press("Hospitals")
+    ruler.press("Approve Klinik am See")
+    sure(ruler, operator)
+    ruler.says("Approved.")
+    doctor = registered(applicant, portal, "Dr. Jo Weiß")
+    applicant.go("/apply/doctor")
+    applicant.page.locator('[name="hospital"]').select_option(label="Klinik am See")
+    applicant.press("Apply")
+    sure(applicant, doctor)
+    applicant.says("Waiting")
+    founder.go("/roles")
+    founder.press("Act as: Hospital admin, Klinik am See")
+    sure(founder, head)
+    founder.press("Doctors")
+    founder.press("Approve Dr. Jo Weiß")
+    sure(founder, head)
+    founder.says("Approved.")
+    applicant.go("/roles")
+    applicant.says("Klinik am See")
+
+
+def sure(tab: Tab, who: Any) -> None:
+    """Show a code where the page asks for one, and go on."""
+    if tab.page.locator('form[action="/step-up"]').count():
+        tab.fill(second=who.code())
+        tab.press("Go on")
+        tab.press("Do it now")
