@@ -6,9 +6,14 @@ A function of a `Random` that asserts; `properties.py` lists it.
 from itertools import pairwise
 from random import Random
 
+from consent import decide as engine
+from consent.decide import Decision, Giver
+from ledger.directory import Member
+from ledger.facts import Grant
+from ledger.relations import Delegation
 from tests.support.consent import model
 from tests.support.consent.cases import Case
-from tests.support.consent.examples import GRANT, POLICY, example, question
+from tests.support.consent.examples import GRANT, POLICY, example, excluded, question
 from tests.support.consent.model import Ask, Situation, member
 from tests.support.consent.random_cases import DAY, NOW, behalf_ask, random_case
 
@@ -39,7 +44,8 @@ def within_the_principals_right(rng: Random, situation: Situation, policy: Ask) 
 
 
 def never_through_three(rng: Random) -> None:
-    """From the first, who was granted the chart, to the fourth: the third still reads on the first one's behalf."""
+    """From the first, who was granted the chart, to the fourth: the third still reads on the first one's behalf, unless
+    the patient excludes one of those before."""
     chain = rng.sample([f"ac_{number}" for number in range(1, 5)], 4)
     members = [member(account, "doctor", "hs_1", 1 + seq) for seq, account in enumerate(chain)]
     steps = list(pairwise(chain))
@@ -51,12 +57,29 @@ def never_through_three(rng: Random) -> None:
         }
         for number, (giver, account) in enumerate(steps)
     ]  # fmt: skip
-    case = Case(
-        example(
-            members=members, joinings=[], delegations=delegations, grants=[GRANT | {"grantee": chain[0]}]
-        ),
-        POLICY,
+    situation = example(
+        members=members, joinings=[], delegations=delegations, grants=[GRANT | {"grantee": chain[0]}]
     )  # fmt: skip
+    kept_out = Case(situation | {"exclusions": [excluded(rng.choice(chain[:2]))]}, POLICY)
+    third = {"actor": chain[2], "role": "doctor", "hospital": "hs_1", "on_behalf_of": chain[0]}
+    assert not kept_out.permits(question("stranger", "read") | third)
+    case = Case(situation, POLICY)
     for account, expected in zip(chain[1:], (True, True, False), strict=True):
         named = {"actor": account, "role": "doctor", "hospital": "hs_1", "on_behalf_of": chain[0]}
-        assert case.permits(question("stranger", "read") | named) == expected
+        ask = question("stranger", "read") | named
+        assert case.permits(ask) == expected
+        assert (decided_on_all(case, ask).effect == "permit") == expected
+
+
+def decided_on_all(case: Case, ask: Ask) -> Decision:
+    """The decision on every delegation that there is, and not only on those that the gate looks for."""
+    request, facts = case.asked(ask)
+    delegations = tuple(case.rows.all(Delegation).values())
+    grants = tuple(case.rows.all(Grant).values())
+    givers = tuple(
+        Giver(one.giver, case.rows.get(Member, one.giver, "doctor", one.hospital), grants, (), ())
+        for one in delegations
+    )
+    return engine.decide(
+        request, facts._replace(delegations=delegations, givers=givers), case.policy
+    )
