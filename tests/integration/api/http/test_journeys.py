@@ -207,7 +207,9 @@ def test_an_export_gives_what_its_event_commits_to(server: ServedChart) -> None:
     assert archive.testzip() is None
     index = json.loads(archive.read("index.json"))
     assert [(line["record"], line["version"]) for line in index] == wanted
-    assert set(archive.namelist()) == {"index.json", *(line["file"] for line in index)}
+    files = {line["file"] for line in index}
+    assert set(archive.namelist()) == {"index.json", "openings.json", *files}
+    assert len(json.loads(archive.read("openings.json"))) == len(index)
 
 
 def _stranger_and_excluded(server: ServedChart) -> tuple[Actor, Actor]:
