@@ -218,7 +218,7 @@ def test_the_log_says_what_it_is(server: ServedChart) -> None:
 
 def test_an_address_that_is_not_there_is_a_problem(server: ServedChart) -> None:
     web = server.web
-    for path in ("/", "/v1", "/v2/log", "/v1/records/rc_1/content", "/docs", "/tile"):
+    for path in ("/nothing", "/v1", "/v2/log", "/v1/records/rc_1/content", "/docs", "/tile"):
         assert web.client.get(path).status_code in (400, 404), path
         assert problem(web.client.get(path))
     answer = web.client.delete("/v1/log")
