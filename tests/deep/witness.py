@@ -8,6 +8,7 @@ from crypto.blobs import sealed_length
 from crypto.encoding import b64decode
 from durable.errors import NotFound
 from ledger.entry import Entry
+from ledger.facts import BEGUN, COMPLETED, Erasure
 from ledger.merkle import leaf_hash
 from storage.exports import write_export
 from storage.keytable import named_objects
@@ -62,10 +63,17 @@ class Witness:
 
 
 def assert_keys(ledger: Ledger, entries: list[Entry]) -> None:
-    """Whatever the entries name has its key rows, and every blob is whole; raises Wrong."""
+    """Whatever the entries name and nobody had erased has its key rows, and every blob is whole; raises Wrong."""
+    gone = {e.event.subject: _erased(ledger, e.event.subject) for e in entries}
     names = {name for entry in entries for name in named_objects(entry.event)}
-    bodies = {e.event.body["blob"]: e for e in entries if e.event.type.name in BLOB_EVENTS}
+    bodies = {
+        e.event.body["blob"]: e
+        for e in entries
+        if e.event.type.name in BLOB_EVENTS
+        and gone[e.event.subject].isdisjoint({"", e.event.body["record"]})
+    }
     names |= {(e.event.body["record"], e.event.subject) for e in bodies.values()}
+    names = {(o, s) for o, s in names if gone.get(s, frozenset()).isdisjoint({"", o})}
     with ledger.database.read() as connection:
         objects = ledger.keys.object_keys(connection, list(names))
         blobs = {key.blob: key for key in ledger.keys.blob_keys(connection, list(bodies))}
@@ -84,6 +92,12 @@ def assert_keys(ledger: Ledger, entries: list[Entry]) -> None:
         digest = hashlib.sha256(b"".join(ledger.blobs.read(blob))).digest()
         if (ledger.blobs.size(blob), digest) != (sealed_length(body["size"]), key.sha256):
             raise Wrong(f"{blob} of entry {entry.link.seq} is not whole")
+
+
+def _erased(ledger: Ledger, subject: str) -> frozenset[str]:
+    """The records of a patient whose erasure has begun; of a whole chart the empty text."""
+    asked = ledger.rows(Erasure, "patient", subject)
+    return frozenset(one.record for one in asked if one.state in (BEGUN, COMPLETED))
 
 
 def everything_holds(fixture: LedgerFixture) -> None:

@@ -231,5 +231,6 @@ def test_the_wheel_carries_the_templates(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     (wheel,) = tmp_path.glob("*.whl")
     names = {n for n in zipfile.ZipFile(wheel).namelist() if "/templates/" in n}
-    here = (ROOT / "demo" / "report" / "templates").iterdir()
-    assert names == {f"demo/report/templates/{path.name}" for path in here}
+    folders = [ROOT / "demo" / "report" / "templates", ROOT / "api" / "portal" / "templates"]
+    here = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    assert names == {str(path.relative_to(ROOT)) for path in here}
