@@ -451,7 +451,9 @@ def test_granted_read_revoked_refused(copied: Founded, tmp_path: Path) -> None:
 
 def test_the_proof_of_a_history_is_checked_offline(copied: Founded, tmp_path: Path) -> None:
     """Beside the data and from a server; whatever is taken out of it afterwards is found by whoever checks."""
-    shell, patient, vkey = copied.shell, copied.keyfile(copied.patient), copied.vkey
+    # What is trusted of a server is kept apart: other tests serve other ends of the same log.
+    shell = copied.shell.having(XDG_STATE_HOME=str(tmp_path / "state"))
+    patient, vkey = copied.keyfile(copied.patient), copied.vkey
     proof, far = tmp_path / "history.json", tmp_path / "far.json"
     asked = ("history", "--as", patient, "--prove")
     shell.run(*asked, proof)
