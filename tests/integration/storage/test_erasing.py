@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,13 +21,16 @@ from ledger.facts import ERASURE_WAIT_MS, Erasure, Record
 from ledger.times import DAY_MS
 from records import opening
 from records.uploads import Upload
+from storage.blobs.files import BlobStore, FileBlobs
 from storage.clock import wall_clock
 from storage.errors import BlobLocked, BlobsUnavailable
 from storage.evidence import ask_keeper, of_entries
+from storage.keytable import NamedBlob
 from storage.maintenance import backup
 from storage.maintenance.erasing import Erased, Erasing
 from storage.maintenance.restore import check_backup
 from storage.maintenance.scrub import Scrub
+from storage.outbox import once_wrote
 from tests.deep.witness import everything_holds
 from tests.support.inside import keeper_of, opened
 from tests.support.ledger_fixture import CONTENT, LedgerFixture
@@ -207,6 +211,18 @@ def test_a_whole_chart_is_erased_with_all_that_stands_beside_the_log(home: Home)
     record = beside.upload(ledger, home.fixture.north.system, own)[0].record
     (blob,) = home.blobs(record)
     client = LocalClient(ledger)
+    stands: tuple[tuple[str, tuple[Any, ...]], ...] = (
+        ("identifiers", (fixed := "hs_1", b"hash", alone.patient)),
+        ("witnesses", (alone.patient, 1, "traits")),
+        ("imported", (alone.patient, b"hash", record, 1, b"digest")),
+        ("unit_homes", (fixed, b"hash", alone.patient)),
+        ("told_once", (once_wrote(alone.patient, fixed),)),
+    )
+    with ledger.database.write() as connection:
+        for table, row in stands:
+            marks = ", ".join("?" * len(row))
+            statement = ledger.database.sql(f"INSERT INTO {table} VALUES ({marks})")
+            connection.exec_driver_sql(statement, row)
     erasure = erasing.erase(client, alone.actor, alone.patient)[0]
     upload = Upload(alone.patient, "document", "text/plain", [CONTENT])
     with pytest.raises(NotThere, match="erased"):
@@ -221,6 +237,7 @@ def test_a_whole_chart_is_erased_with_all_that_stands_beside_the_log(home: Home)
         assert not ledger.database.fetch(
             f"SELECT 1 FROM {table} WHERE {column} = ?", (alone.patient,)
         ), table
+    assert not ledger.database.fetch("SELECT 1 FROM told_once WHERE what = ?", stands[-1][1])
     acts = readings.history(LocalClient(ledger), alone.actor, alone.patient, "PATRQT").acts()
     assert [act.type for act in acts][-3:] == [
         "erasure.requested",
@@ -358,14 +375,14 @@ def test_a_blob_erased_while_it_is_copied_is_no_finding(
     """The snapshot is of before the erasure began, the ciphertext is gone when its turn comes."""
     home.erase()
     home.later()
-    true = backup._copy_blobs
+    true, gone = backup._copy_blob, home.blobs(home.gone)
 
-    def meanwhile(*given: object) -> None:
-        monkeypatch.undo()
-        assert home.due().completed
-        true(*given)  # type: ignore[arg-type]
+    def meanwhile(source: BlobStore, target: FileBlobs, named: NamedBlob) -> bool:
+        if named.blob in gone:
+            assert home.due().completed
+        return true(source, target, named)
 
-    monkeypatch.setattr(backup, "_copy_blobs", meanwhile)
+    monkeypatch.setattr(backup, "_copy_blob", meanwhile)
     ledger, data = home.fixture.ledger, home.fixture.settings.data
     done = backup.back_up(ledger.stores, data / "heartwood.json", tmp_path / "b", ledger.clock())
     assert done.findings == []
