@@ -22,7 +22,7 @@ from ledger.receipt import Receipt
 from ledger.sequencer import Proposal
 from records.contents import named_version, opened_blob, sealed_blob
 from records.explaining import check_still_permitted
-from records.ranges import read_token
+from records.ranges import RANGE_BYTES, ReadTicket, read_range, read_token
 from storage.evidence import Proofs, ask_keeper, of_reading
 from storage.keytable import VersionKeys, with_keys, with_object_key
 from storage.ledger import Ledger
@@ -216,6 +216,15 @@ def stream(ledger: Ledger, released: ReleasedRecord) -> Iterator[bytes]:
         context = blob_context(record.patient, record.record, blob)
         content = opened_blob(ledger.blobs, blob, released.key, context)
     return while_permitted(Permission(ledger, reading.entry), content)
+
+
+def stream_ticket(ledger: Ledger, ticket: ReadTicket) -> Iterator[bytes]:
+    """The whole content of a reading by its token, RANGE_BYTES at a time; raises as `stream` and `read_range` do."""
+    pieces = (
+        read_range(ledger.blobs, ticket, start, min(ticket.size, start + RANGE_BYTES))
+        for start in range(0, ticket.size, RANGE_BYTES)
+    )
+    return while_permitted(Permission(ledger, ledger.kept_entry(ticket.seq)), pieces)
 
 
 def _link(ledger: Ledger, released: ReleasedRecord) -> Link | None:

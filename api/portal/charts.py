@@ -4,7 +4,6 @@ Each look is a reading, which stands in the log before anything is shown. A reco
 of that record's own file, so that the picture beside it and its download are of the same reading, for a minute.
 """
 
-from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -26,8 +25,8 @@ from ledger.codes import CATEGORIES
 from ledger.facts import Record
 from people.lookups import lookup
 from records.charts import Chart, me
-from records.opening import OpenedRecord
-from records.ranges import RANGE_BYTES, ReadTicket, read_range, ticket_of
+from records.opening import OpenedRecord, stream_ticket
+from records.ranges import ReadTicket, ticket_of
 from records.uploads import Upload
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -155,12 +154,8 @@ async def get_file(visitor: TheVisitor, record: RecordId, show: str = "") -> Res
         headers["Content-Disposition"] = attachment(
             f"{record}.{rendering.ending(ticket.media_type)}"
         )
-    return Streamed(_pieces(visitor, ticket), 200, headers, kind)
-
-
-def _pieces(visitor: Visitor, ticket: ReadTicket) -> Generator[bytes]:
-    for start in range(0, ticket.size, RANGE_BYTES):
-        yield read_range(visitor.ledger.blobs, ticket, start, min(ticket.size, start + RANGE_BYTES))
+    pieces = stream_ticket(visitor.ledger, ticket)
+    return Streamed((piece for piece in pieces), 200, headers, kind)
 
 
 @router.get("/patients/{patient}/upload")

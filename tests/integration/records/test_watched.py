@@ -14,8 +14,8 @@ from crypto.encoding import b64decode
 from identity.actors import new_key
 from journeys.errors import NotThere
 from records import opening
-from records.opening import open_record
-from records.ranges import read_range, ticket_of
+from records.opening import open_record, stream_ticket
+from records.ranges import RANGE_BYTES, read_range, ticket_of
 from storage.errors import Unavailable
 from tests.support.ledger_fixture import LedgerFixture
 from tests.support.server import in_process
@@ -64,6 +64,27 @@ def test_a_stream_ends_with_the_key_that_asked_for_it(
         next(pieces)
     with pytest.raises(NotThere, match="may not read this any more"):
         ticket_of(fixture.ledger, fixture.ledger.tokens, shown.token, record)
+
+
+def test_a_whole_content_by_a_read_token_ends_with_its_grant(
+    fixture: LedgerFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As pages give it: one answer, which takes long on a slow line, is looked at again as any other."""
+    monkeypatch.setattr(opening, "RECHECK_MS", 0)
+    pat, doctor, client = fixture.person(), fixture.doctor(), LocalClient(fixture.ledger)
+    content = os.urandom(RANGE_BYTES + 1)
+    record = fixture.record(pat, content).record
+    grants.grant(client, pat.actor, pat.patient, doctor.account)
+    shown = open_record(fixture.ledger, fixture.reading(doctor, record))
+    assert b"".join(shown.content) == content
+    ticket = ticket_of(fixture.ledger, fixture.ledger.tokens, shown.token, record)
+    whole = stream_ticket(fixture.ledger, ticket)
+    assert b"".join(whole) == content
+    pieces = stream_ticket(fixture.ledger, ticket)
+    assert next(pieces) == content[:RANGE_BYTES]
+    grants.revoke(client, pat.actor, pat.patient, doctor.account)
+    with pytest.raises(NotThere, match="may not read this any more"):
+        next(pieces)
 
 
 def test_a_download_over_http_is_cut(
