@@ -371,10 +371,15 @@ def _keeps_from(hold: Hold, request: Request, patient: Patient | None) -> bool:
     record = request.record
     if record is None or hold.kind != HARM or hold.record != record.record:
         return False
-    is_theirs = patient is not None and request.actor == patient.account
-    asking = {request.actor} if is_theirs or request.role in HELD_ROLES else set()
-    asking |= {request.on_behalf_of} if request.on_behalf_of else set()
+    asking = kept_back(request.actor, request.role, request.on_behalf_of, patient)
     return hold.against in asking and hold.hospital == record.hospital and hold.stands(request.now)
+
+
+def kept_back(actor: str, role: str, on_behalf_of: str, patient: Patient | None) -> set[str]:
+    """The accounts whose harm holds keep an asker from a record: their own, as patient or relative, and that they act for."""
+    is_theirs = patient is not None and actor == patient.account
+    asking = {actor} if is_theirs or role in HELD_ROLES else set()
+    return asking | ({on_behalf_of} if on_behalf_of else set())
 
 
 def _self(request: Request, facts: Facts, policy: Policy) -> Decision | None:

@@ -5,6 +5,7 @@ from consent.decide import (
     CLAIM,
     CONFIRM,
     END,
+    HELD_ROLES,
     LINK,
     OBJECT,
     OFFER,
@@ -55,8 +56,6 @@ STEPS = {
     "guardian.ended": END,
 }
 """Which step of its action a type is, where it isn't the first one, or a correction."""
-HELD = frozenset({"patient", "relative"})
-"""Who may be kept from a record by a harm hold."""
 
 
 def gate(
@@ -232,7 +231,7 @@ def _keeps(request: Request, look: Look) -> bool:
 
 def may_be_held(action: str | None, role: str) -> bool:
     """Whether holds may count: of who may be kept from records, and where something is to be erased."""
-    return action == "erase" or (action is not None and role in HELD)
+    return action == "erase" or (action is not None and role in HELD_ROLES)
 
 
 def _may_be_held(request: Request, patient: Patient | None) -> bool:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from consent.decide import kept_back
 from consent.gate import gate
 from crypto.encoding import b64decode
 from crypto.errors import CryptoError
@@ -265,10 +266,13 @@ class FollowedLog:
             patient = self._rows.get(Patient, entry.event.subject)
             if patient is not None and patient.erased:
                 raise KeeperRefused(f"{patient.patient} was erased by entry {patient.erased}")
+            event = entry.event
+            behalf = event.value.get("on_behalf_of", "")
+            asking = kept_back(event.actor, event.role, behalf, patient)
             kept = {
                 hold.record: hold.seq
-                for hold in self._rows.group(Hold, entry.event.subject)
-                if hold.against == entry.event.actor and hold.stands(entry.time)
+                for hold in self._rows.group(Hold, event.subject)
+                if hold.against in asking and hold.stands(entry.time)
             }
             for name in records:
                 record = self._rows.get(Record, name)

@@ -7,7 +7,7 @@ from datetime import date
 
 import pytest
 
-from client import authoring, grants, readings, registering, relatives
+from client import authoring, grants, holds, readings, registering, relatives
 from client.http import HttpClient
 from client.local import LocalClient
 from client.port import LedgerClient
@@ -16,10 +16,11 @@ from identity.actors import Actor, new_id, new_key
 from identity.errors import NotSignedIn
 from journeys.days import today
 from journeys.errors import AccessDenied, Forbidden, NotThere, RecordsError
+from keeper.errors import KeeperRefused
 from ledger.errors import Refused
 from ledger.times import DAY_MS
 from records.explaining import Question
-from records.opening import RECHECK_MS
+from records.opening import RECHECK_MS, release, settle
 from records.uploads import Upload
 from tests.support.ledger_fixture import CONTENT, LedgerFixture, Person
 from tests.support.server import in_process
@@ -226,3 +227,27 @@ def test_a_period_that_ends_in_the_middle_of_a_download_stops_it(
         with pytest.raises(NotThere, match="may not read this any more"):
             next(pieces)
     assert fixture.size() == size
+
+
+def test_what_is_held_back_meanwhile_is_given_to_nobody_who_acts_for_whom_it_is_held_from(
+    place: Place,
+) -> None:
+    """Between the reading and its key; staff whose own account is named read on, in their role at the hospital."""
+    fixture, pat = place.fixture, place.pat
+    doctor, kin = fixture.doctor(fixture.north), place.linked("list", "read")
+    mine = settle(fixture.ledger, fixture.reading(kin, place.record, "FAMRQT"))
+    theirs = settle(fixture.ledger, fixture.reading(doctor, place.record))
+    for account in (pat.actor.account, doctor.account):
+        holds.hold_back(
+            place.client,
+            doctor,
+            pat.patient,
+            place.record,
+            account,
+            "therapeutic",
+            "as they said",
+            14,
+        )
+    with pytest.raises(KeeperRefused, match="held back by entry"):
+        release(fixture.ledger, mine)
+    assert release(fixture.ledger, theirs).key
