@@ -113,8 +113,9 @@ def _bundle(resources: Sequence[str]) -> str:
 
 def _opening(one: ExportedRecord, blob: str) -> dict[str, Any]:
     assert one.opening is not None  # looked at before
+    found = one.opening()
     return {
-        "blob": blob, "file": _name(one), "header": b64encode(one.opening.header), "key": b64encode(one.opening.key),
+        "blob": blob, "file": _name(one), "header": b64encode(found.header), "key": b64encode(found.key),
         "record": one.record.record, "version": one.version.version,
     }  # fmt: skip
 

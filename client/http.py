@@ -508,20 +508,23 @@ def _parts(events: Sequence[Event]) -> Iterator[list[Event]]:
         yield part
 
 
-def _openings(archive: zipfile.ZipFile, count: int) -> list[Opening | None]:
+def _openings(archive: zipfile.ZipFile, count: int) -> Sequence[Callable[[], Opening] | None]:
     """What proves each content, in the order of the index; of an older server nothing."""
     if "openings.json" not in archive.namelist():
         return [None] * count
     with archive.open("openings.json") as file:
         told = json.loads(bounded(file.read(INDEX_BYTES + 1), INDEX_BYTES, "openings.json"))
     return [
-        Opening(b64decode(one["key"], KEY_BYTES), b64decode(one["header"], HEADER_BYTES))
+        partial(Opening, b64decode(one["key"], KEY_BYTES), b64decode(one["header"], HEADER_BYTES))
         for one in told
     ]
 
 
 def _taken(
-    archive: zipfile.ZipFile, patient: str, line: dict[str, Any], opening: Opening | None
+    archive: zipfile.ZipFile,
+    patient: str,
+    line: dict[str, Any],
+    opening: Callable[[], Opening] | None,
 ) -> ExportedRecord:
     version = Version(line["version"], 0, "", "", line["size"], line["media_type"])
     if not 0 <= line["size"] <= BLOB_LIMIT:

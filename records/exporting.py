@@ -1,7 +1,8 @@
 """A patient takes all of it away: `chart.exported` names count and root of the list, then the content comes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from crypto.blobs import HEADER_BYTES, blob_context
 from crypto.encoding import b64encode
@@ -37,8 +38,8 @@ class ExportedRecord:
     record: Record
     version: Version
     content: Iterator[bytes]
-    opening: "Opening | None" = None
-    """What proves the content; None where a server doesn't tell it."""
+    opening: "Callable[[], Opening] | None" = None
+    """Gives what proves the content, which is read only then; None where a server doesn't tell it."""
 
 
 @dataclass(frozen=True)
@@ -135,14 +136,15 @@ def give_export(
                 Permission(ledger, reading.entry, record.record),
                 _content(ledger.blobs, record, version, key),
             ),
-            Opening(key, _header(ledger.blobs, version.blob)),
+            partial(_opening, ledger.blobs, version.blob, key),
         )
         for (record, version), key in zip(found, released, strict=True)
     ]
 
 
-def _header(blobs: BlobStore, blob: str) -> bytes:
-    return first_good(blobs, lambda store: b"".join(store.read(blob, 0, HEADER_BYTES)))
+def _opening(blobs: BlobStore, blob: str, key: bytes) -> Opening:
+    header = first_good(blobs, lambda store: b"".join(store.read(blob, 0, HEADER_BYTES)))
+    return Opening(key, header)
 
 
 def _content(blobs: BlobStore, record: Record, version: Version, key: bytes) -> Iterator[bytes]:

@@ -292,8 +292,9 @@ def _zip(taken: list[ExportedRecord]) -> Generator[bytes]:
 
 def _opening(one: ExportedRecord) -> dict[str, str]:
     """What proves one content, in the order of the index."""
-    assert one.opening is not None
-    return {"header": b64encode(one.opening.header), "key": b64encode(one.opening.key)}
+    assert one.opening is not None  # ours has one
+    found = one.opening()
+    return {"header": b64encode(found.header), "key": b64encode(found.key)}
 
 
 class _Sent(io.RawIOBase):
