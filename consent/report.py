@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from consent.patterns import Pattern
 from consent.rules import RULES
@@ -58,12 +58,16 @@ def check_report(path: Path | None) -> None:
 
 def report_json(audit: "Audit") -> str:
     """All findings as one JSON object."""
-    found = asdict(audit) | {
+    return json.dumps(findings(audit), ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+
+
+def findings(audit: "Audit") -> dict[str, Any]:
+    """All findings, of which JSON can be made."""
+    return asdict(audit) | {
         "by_rule": dict(audit.by_rule),
         "good": audit.good,
         "patterns": [pattern._asdict() for pattern in audit.patterns],
     }
-    return json.dumps(found, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
 
 
 def report_html(audit: "Audit") -> str:

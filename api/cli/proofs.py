@@ -1,6 +1,5 @@
 """`receipt`, `check`, `export`, `log-token`, `verify`, `audit`: proofs, and their checks without trusting the server."""
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,7 +34,7 @@ from api.cli.app import (
     writing,
 )
 from consent.auditor import audit_export
-from consent.report import check_report, report_json, write_report
+from consent.report import check_report, findings, write_report
 from crypto.texts import counted
 from durable.errors import StorageError
 from durable.files import replace_file
@@ -311,5 +310,5 @@ def audit(
     )  # fmt: skip
     if report is not None:
         write_report(found, report)
-    say(json_, json.loads(report_json(found)), *found.lines())
+    say(json_, findings(found), *found.lines())
     raise typer.Exit(WRONG if not found.good else GOOD if found.proven else UNPROVEN)
