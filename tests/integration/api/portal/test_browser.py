@@ -25,6 +25,11 @@ from tests.support.portal import BORN, Portal, served_portal
 from tests.support.sign_ins import PASSWORD
 
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text()
+CUT = """() => [...document.querySelectorAll("main *")].filter(one => {
+    const clips = one.closest(".list, .card, .sheet, main"), at = one.getBoundingClientRect();
+    return at.width && at.right > clips.getBoundingClientRect().right + 1;
+}).map(one => one.outerHTML.slice(0, 120))"""
+"""What reaches out of the box that clips it: a page's width doesn't tell."""
 PICTURES = os.environ.get("PORTAL_PICTURES", "")
 SIZES = {"wide": (1280, 900), "narrow": (390, 844)}
 RULES = {
@@ -74,6 +79,8 @@ class Tab:
             self.page.set_viewport_size({"width": width, "height": height})
             across = self.page.evaluate("document.documentElement.scrollWidth")
             assert across <= width, (self.page.url, width, across)
+            cut = self.page.evaluate(CUT)
+            assert not cut, (self.page.url, width, cut)
             if PICTURES:
                 self._picture(name)
         self.page.set_viewport_size({"width": 1280, "height": 900})
