@@ -17,12 +17,14 @@ from ledger.directory import Hospital, Member, Patient
 from ledger.facts import Grant, Record, Version
 from ledger.files import read_vkeys
 from ledger.policies import DEFAULT_POLICY, Policy
+from ledger.relations import RELATIVE, Relation
 from ledger.rows import Rows
 from records.opening import find_records
 from records.uploads import Upload
 from storage.exports import write_export
 
 GRANTS = 1_000
+RELATIVES = 50
 QUESTIONS = 100_000
 READINGS = 20_000
 UPLOADS = 20_000
@@ -38,7 +40,7 @@ def figures() -> list[Figure]:
 
 
 def decide_p99() -> float:
-    """Gathering the facts and deciding, in µs; each question by another of 1,000 grantees."""
+    """Gathering the facts and deciding, in µs; each question by another of 1,000 grantees and 50 relatives."""
     rows, record = Rows(), _record()
     rows.put(Hospital("hs_1", 1, True, True))
     rows.put(Patient("pt_1", "ac_p", "hs_0", 2, 0, 0, 0))
@@ -46,17 +48,23 @@ def decide_p99() -> float:
         account = f"ac_{number}"
         rows.put(Member(account, "doctor", "hs_1", 3 + number, True, 0, 0))
         rows.put(_grant(account, number))
+    for number in range(RELATIVES):
+        rows.put(_relation(f"ac_r{number}", 4_000 + number))
     policy = Policy.of(DEFAULT_POLICY, 0)
-    requests = [
-        Request(f"ac_{n % GRANTS}", "doctor", "hs_1", True, 3, "", "pt_1", "read", "TREAT", NOW, 5_000, record)
-        for n in range(QUESTIONS)
+    asked = [
+        (Request(f"ac_{n}", "doctor", "hs_1", True, 3, "", "pt_1", "read", "TREAT", NOW, 5_000, record), "S9")
+        for n in range(GRANTS)
+    ] + [
+        (Request(f"ac_r{n}", "relative", "", True, 3, "ac_p", "pt_1", "read", "FAMRQT", NOW, 5_000, record), "S10")
+        for n in range(RELATIVES)
     ]  # fmt: skip
     took = []
-    for request in requests:
+    for number in range(QUESTIONS):
+        request, rule = asked[number % len(asked)]
         began = time.perf_counter_ns()
         decision = decide(request, gather(request, rows), policy)
         took.append(time.perf_counter_ns() - began)
-        if decision.rule != "S9":
+        if decision.rule != rule:
             raise SystemExit(f"got {decision}")
     return sorted(took)[int(QUESTIONS * 0.99)] / 1000
 
@@ -115,4 +123,12 @@ def _grant(account: str, number: int) -> Grant:
         patient="pt_1", grantee=account, lineage=name, grant=name, seq=2_000 + number, active=True,
         scope="full", records=(), actions=("list", "read"), purposes=("TREAT",), labels=(),
         sensitive=False, start=0, end=NOW + 1, uses=0, used=0,
+    )  # fmt: skip
+
+
+def _relation(account: str, seq: int) -> Relation:
+    """A relative who may look at the whole chart."""
+    return Relation(
+        patient="pt_1", account=account, kind=RELATIVE, seq=seq, active=True, hospital="", actions=("list", "read"),
+        scope="full", records=(), labels=(), sensitive=False, what=(), exceptions=(), start=0, end=NOW + 1,
     )  # fmt: skip

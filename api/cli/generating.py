@@ -1,8 +1,10 @@
 """`generate`: synthetic patients as FHIR bundles, for tests, trials and measurements."""
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -10,11 +12,17 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from api.app.layout import VKEYS
 from api.cli.app import Json, app, progress_console, say
 from crypto.texts import counted
 from imports import generating
 from imports.generating import PATIENTS_LIMIT, YEARS_LIMIT, Generated, Order
 from synthetic import YEARS
+
+YEAR_LEAST, ACTS_LEAST, ACTS_MOST = 250, 2_000, 10_000_000
+"""Patients and acts that a year has at least, and acts that it has at most."""
+PATIENTS, PATIENTS_OF_A_YEAR, ACTS_OF_A_YEAR = 100, 1_000, 200_000
+"""Unless told otherwise."""
 
 
 @app.command()
@@ -22,12 +30,15 @@ def generate(
     directory: Annotated[
         Path,
         typer.Argument(
-            help="A folder: new, empty, or of an earlier run with the same options, which continues."
+            help="A folder: new, empty, or (without --year) of an earlier run with the same options, which continues."
         ),
     ],
     patients: Annotated[
-        int, typer.Option(min=1, max=PATIENTS_LIMIT, help="How many patients.")
-    ] = 100,
+        int | None,
+        typer.Option(
+            min=1, max=PATIENTS_LIMIT, help=f"How many patients: {PATIENTS}, or {PATIENTS_OF_A_YEAR:,} of a year."
+        ),
+    ] = None,
     seed: Annotated[
         int, typer.Option(help="The same seed gives the same patients, whatever their number.")
     ] = 1,
@@ -35,10 +46,26 @@ def generate(
         int, typer.Option(min=1, max=YEARS_LIMIT, help="How many years the records go back.")
     ] = YEARS,
     workers: Annotated[int, typer.Option(min=1, help="Processes that write in parallel.")] = 1,
+    year: Annotated[
+        bool,
+        typer.Option("--year", help="A ledger instead, with what hospitals and patients did in the last year."),
+    ] = False,
+    acts: Annotated[
+        int, typer.Option(min=ACTS_LEAST, max=ACTS_MOST, help="With --year: how many acts.")
+    ] = ACTS_OF_A_YEAR,
+    frauds: Annotated[
+        bool, typer.Option("--frauds", help="With --year: plant what an audit has to find.")
+    ] = False,
     json_: Json = False,
-) -> None:
-    """Generate synthetic patients: one FHIR R4 bundle each, and files of hospitals and doctors."""
-    with _bar(patients) as progress:
+) -> None:  # fmt: skip
+    """Generate synthetic patients: one FHIR R4 bundle each, and files of hospitals and doctors. Or a ledger with a year in it."""
+    if year:
+        _generate_year(directory, seed, patients or PATIENTS_OF_A_YEAR, acts, frauds, json_)
+        return
+    if frauds:
+        raise typer.BadParameter("--frauds goes with --year")
+    patients = patients or PATIENTS
+    with _bar("patients", patients) as progress:
         done = generating.generate(directory, Order(seed, patients, years), workers, progress)
     fields = {
         "directory": directory,
@@ -57,12 +84,48 @@ def generate(
     say(json_, fields, *_lines(directory, done))
 
 
+def _generate_year(
+    directory: Path, seed: int, patients: int, acts: int, frauds: bool, json_: bool
+) -> None:
+    """The ledger, and what was planted in it."""
+    from demo import year
+
+    if patients < YEAR_LEAST:
+        raise typer.BadParameter(f"--patients: got {patients}, expected at least {YEAR_LEAST} with --year")  # fmt: skip
+    began = time.perf_counter()
+    with _bar("acts", acts) as progress:
+        made = year.make(directory, year.Order(seed, patients, acts, frauds), progress)
+    fields = {
+        "directory": directory,
+        "seed": seed,
+        "entries": made.entries,
+        "acts": made.acts,
+        "hospitals": made.hospitals,
+        "doctors": made.doctors,
+        "patients": made.patients,
+        "records": made.records,
+        "refused": made.refused,
+        "planted": [asdict(one) for one in made.planted],
+        "export": made.export,
+        "seconds": round(time.perf_counter() - began, 3),
+    }
+    lines = [
+        f"{counted(made.acts, 'act')} of a year in {counted(made.entries, 'entry')}: "
+        f"{counted(made.hospitals, 'hospital')}, {counted(made.doctors, 'doctor')}, "
+        f"{counted(made.patients, 'patient')}, {counted(made.records, 'record')}, "
+        f"{counted(made.refused, 'reading')} refused, in {fields['seconds']:.0f} s",
+        *(f"planted at entry {one.seq} ({one.kind}): {one.what}, {one.reader}" for one in made.planted),
+        f"audit it: heartwood audit {made.export} --vkey {directory / VKEYS}",
+    ]  # fmt: skip
+    say(json_, fields, *lines)
+
+
 @contextmanager
-def _bar(patients: int) -> Iterator[generating.Progress]:
+def _bar(what: str, total: int) -> Iterator[generating.Progress]:
     """A progress bar on standard error, where that is a terminal."""
-    columns = (TextColumn("patients"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bar(*columns, console=progress_console(), disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("patients", total=patients)
+        task = bar.add_task(what, total=total)
         yield lambda done, size: bar.update(task, completed=done, total=size)
 
 
