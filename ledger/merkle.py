@@ -32,6 +32,12 @@ class Frontier:
         if node is not None:
             self.stack = [node(level, index) for level, index in perfect_ranges(0, size)]
 
+    def copy(self) -> "Frontier":
+        """The same edge, that can grow for itself."""
+        made = Frontier(self.size)
+        made.stack = list(self.stack)
+        return made
+
     def append(self, leaf: bytes, nodes: list[tuple[int, bytes]] | None = None) -> None:
         """Add a leaf hash; (level, hash) of every node this completes go into `nodes`, leaf first."""
         nodes = [] if nodes is None else nodes

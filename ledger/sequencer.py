@@ -117,31 +117,42 @@ class Batch:
         except EventError as error:
             return Refused("malformed", str(error))
 
+    def refuse(self, proposal: Proposal) -> Outcome:
+        """Append the refusal of an attempt that was denied in an all-or-nothing call, which was undone.
+
+        As one by itself: what would have stood before it in the call doesn't, so it is decided once more, and the length of
+        its stream that it expected counts for nothing. What is permitted now isn't appended, and refused as `atomic`.
+        """
+        event = proposal.event
+        try:
+            known = self._known(event.id)
+            if known is not None:
+                return self._again(event, known)
+            time = self._dated(event)
+            judged = self._judge(proposal, self.chain.next(event.stream).seq, time)
+            if judged is None or judged.decision["effect"] != "deny":
+                return Refused("atomic", "not appended: it was part of an all-or-nothing call")
+            return self._deny(event, proposal.sig, judged.decision, time)
+        except Refused as refusal:
+            return refusal
+
     def _admit(self, proposal: Proposal) -> Outcome:
         event, sig = proposal.event, proposal.sig
         known = self._known(event.id)
         if known is not None:
             return self._again(event, known)
         check_days(event.body)
-        time = max(self.now, self.chain.time)
-        skew = self._policy(event, time)["clock_skew_ms"]
-        if abs(event.at - time) > skew:
-            raise Refused("clock", f"got at = {event.value['at']}, expected within "
-                          f"{skew} ms of {format_time(time)}")  # fmt: skip
+        time = self._dated(event)
         link = self.chain.next(event.stream)
         if proposal.expect is not None and proposal.expect != link.stream_seq:
             raise Refused("conflict", f"got the expected length {proposal.expect} of {event.stream}, "
                           f"which has {link.stream_seq} entries")  # fmt: skip
         if event.type.name == "access.refused":
             raise Refused("role", "access.refused is written by the log itself")
-        judged: Judged | None = None
-        if event.type.gated:
-            # Before anything else is looked at: whoever may not do it is told no more, and the attempt is recorded.
-            key = known_key(event, sig.key, self.look)
-            check_edition(event, self.look)
-            judged = self.rules.gate(event, key, link.seq, time, self.look, proposal.session)
-            if judged.decision["effect"] == "deny":
-                return self._deny(event, sig, judged.decision, time)
+        # Before anything else is looked at: whoever may not do it is told no more, and the attempt is recorded.
+        judged = self._judge(proposal, link.seq, time)
+        if judged is not None and judged.decision["effect"] == "deny":
+            return self._deny(event, sig, judged.decision, time)
         ids = check_event(event, sig.key, link.seq, time, self.rules.origin, self.look)
         if event.type.name == "ledger.restored":
             self._check_restored(event)
@@ -149,6 +160,24 @@ class Batch:
         self.claim(event)
         shown, masked = ((), ()) if judged is None else (judged.shown, judged.masked)
         return Appended(self._take(entry, ids), True, shown, masked)
+
+    def _dated(self, event: Event) -> int:
+        """The time of the next entry, Unix ms; raises Refused where the author's clock is too far from it."""
+        time = max(self.now, self.chain.time)
+        skew = self._policy(event, time)["clock_skew_ms"]
+        if abs(event.at - time) > skew:
+            raise Refused("clock", f"got at = {event.value['at']}, expected within "
+                          f"{skew} ms of {format_time(time)}")  # fmt: skip
+        return time
+
+    def _judge(self, proposal: Proposal, seq: int, time: int) -> Judged | None:
+        """The gate's answer; None for what is not gated. Raises Refused for a key that no entry registered for its actor."""
+        event = proposal.event
+        if not event.type.gated:
+            return None
+        key = known_key(event, proposal.sig.key, self.look)
+        check_edition(event, self.look)
+        return self.rules.gate(event, key, seq, time, self.look, proposal.session)
 
     def _policy(self, event: Event, time: int) -> dict[str, Any]:
         """The policy in force; of entry 0 its own."""

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import Any
 
@@ -41,7 +41,8 @@ from ledger.merkle import (
     range_hash,
 )
 from ledger.receipt import Receipt
-from ledger.sequencer import Appended, Batch, Outcome, Proposal, Rules
+from ledger.sequencer import Appended, Batch, Denied, Outcome, Proposal, Rules
+from ledger.signers import created_ids
 from ledger.tiles import (
     TILE_HEIGHT,
     TILE_WIDTH,
@@ -165,6 +166,21 @@ class PendingAppend:
     beside: "Beside | None" = None
     """What is to stand with them, or they don't."""
     committed: "Future[CommittedBatch]" = field(default_factory=Future)
+
+
+Decide = Callable[[Batch, Proposal], Outcome]
+"""What a batch does with each proposal: `Batch.admit` or `Batch.refuse`."""
+
+
+def _denied(outcome: Outcome) -> bool:
+    """Whether the gate denied it, within the limits of refusals or above them."""
+    too_many = isinstance(outcome, Refused) and outcome.code == "too_many_refusals"
+    return too_many or isinstance(outcome, Denied)
+
+
+def _without_entry(outcome: Outcome) -> Outcome:
+    """The answer to an attempt that was denied only for what the same undone call held before it: no entry tells of it."""
+    return replace(outcome, seq=None) if isinstance(outcome, Denied) else outcome
 
 
 class _Undone(Exception):
@@ -416,9 +432,10 @@ class Log:
     def _try(self, pending: list[PendingAppend]) -> None:
         """Run a batch; what one call makes fail by itself fails for that call alone."""
         try:
-            self._run(pending)
-        except _Undone as undone:
-            self._undo(pending[0], undone.outcomes)
+            try:
+                self._run(pending)
+            except _Undone as undone:
+                self._undo(pending[0], undone.outcomes)
         except Exception as error:  # a bug or a broken database: start from the database again
             self._state = None
             with suppress(
@@ -437,15 +454,22 @@ class Log:
                     one.committed.set_exception(_failure(error))
 
     def _undo(self, one: PendingAppend, outcomes: list[Outcome]) -> None:
-        """Answer an atomic call of which something was refused: nothing of it stands."""
-        self._state = None
+        """Answer an atomic call of which something was refused: nothing of it stands but the refusals of what was denied.
+
+        Who tries what they may not leaves an entry, whatever they send it with.
+        """
         words = "not appended: another event of this all-or-nothing call was refused"
         answers: list[Outcome] = [
             Refused("atomic", words) if isinstance(o, Appended) and o.fresh else o for o in outcomes
         ]
+        if denied := [index for index, outcome in enumerate(outcomes) if _denied(outcome)]:
+            again = PendingAppend([one.proposals[index] for index in denied])
+            self._run([again], Batch.refuse)
+            for index, found in zip(denied, again.committed.result().outcomes, strict=True):
+                answers[index] = found if _denied(found) else _without_entry(answers[index])
         one.committed.set_result(CommittedBatch(answers, 0, b"", no_node, no_node))
 
-    def _run(self, pending: list[PendingAppend]) -> None:
+    def _run(self, pending: list[PendingAppend], decide: Decide = Batch.admit) -> None:
         """Steps 2 to 7 of the append transaction."""
         proposals = [proposal for one in pending for proposal in one.proposals]
         began, committing = time.perf_counter(), False
@@ -459,13 +483,15 @@ class Log:
                 # 3. Load what the batch needs in a few statements.
                 batch = self._prepare(connection, state, proposals, now)
                 # 4. Decide and chain, in order; each on the facts of the ones before it.
-                outcomes = [batch.admit(proposal) for proposal in proposals]
+                outcomes = [decide(batch, proposal) for proposal in proposals]
                 unforeseen = self._count_unforeseen(state.rows)
                 if pending[0].atomic and not all(isinstance(o, Appended) for o in outcomes):
+                    self._keep_loaded(state, batch)
                     raise _Undone(outcomes)
                 beside = pending[0].beside
                 if beside is not None and not beside(connection):
                     words = "not appended: what was to be changed with it was changed meanwhile"
+                    self._keep_loaded(state, batch)
                     raise _Undone([Refused(UNDONE, words)] * len(outcomes))
                 # 5. The new root, signed. 6. Everything that must be true at once is written.
                 state = self._write(connection, state, batch)
@@ -492,6 +518,12 @@ class Log:
         entries = len(batch.entries)
         told = {"calls": len(pending), "events": len(proposals), "entries": entries, "ms": ms}
         _LOG.info("batch", extra=told | {"unforeseen": unforeseen})
+
+    def _keep_loaded(self, state: _State, batch: Batch) -> None:
+        """Keep the state as of the head though the batch is undone: an undone call must not make the next one begin cold."""
+        created = {id_ for e in batch.entries for id_ in created_ids(e.event, batch.look)}
+        state.rows.undo(batch.changes, created)
+        self._state = state
 
     def _tell(self, pending: list[PendingAppend], outcomes: list[Outcome], state: _State) -> None:
         """Resolve the callers of a batch that was committed."""
@@ -549,7 +581,7 @@ class Log:
         batch = Batch(
             rules=self._rules,
             chain=Chain(head.size, head.tip, head.time, ends),
-            frontier=state.frontier,
+            frontier=state.frontier.copy(),
             look=state.rows,
             now=now,
             service=self._service,

@@ -14,7 +14,7 @@ whose meaning never changes; titles and details may be reworded. This page is ge
 _TAIL = """
 Some have more members: `denied` has `rule` and `reason` (as the asker is told them), `already_used` has `seq` and `receipt`.
 
-After a problem nothing was appended, with three exceptions: a `denied` reading is in the log as a refusal; `already_used` says
+After a problem nothing was appended, with three exceptions: what was `denied` is in the log as a refusal; `already_used` says
 which entry it is; after `outcome_unknown` the event may or may not be there, and sending the same bytes again tells you. On
 the routes of readings, `keeper`, `blob`, `database` and `bug` may come after the entry was appended; the same bytes are then
 `already_used`. In answers to lists and bundles, the same documents replace what was refused.

@@ -151,6 +151,21 @@ class RowCache(Rows):
         }
         self._ask_live(live)
 
+    def undo(self, names: Iterable[Name], ids: Iterable[str]) -> None:
+        """Drop the rows that a batch changed and the ids it created, as it was rolled back: the database has the true ones."""
+        self.ids.difference_update(ids)
+        for name in names:
+            kind, key = name
+            row = self._rows[kind].pop(key, None)
+            self._asked.discard(name)
+            fields = GROUPS.get(kind)
+            if row is not None and fields is not None:
+                group = (kind, row[fields])
+                self._groups.pop(group, None)
+                self._ever.discard(group)
+                self._asked_groups.discard(group)
+                self._asked_live.discard(group)
+
     def _forget(self) -> None:
         super().__init__()
         self._asked, self._asked_groups, self._asked_live = set(), set(), set()

@@ -81,11 +81,21 @@ class OneByOne:
 
     def answer(self, proposal: Proposal, now: int, new_event_id: Callable[[], str]) -> Outcome:
         """What must come of it at `now` (Unix ms); a refusal is written under `new_event_id`."""
+        return self._decided(proposal, now, new_event_id, Batch.admit)
+
+    def refuse(self, proposal: Proposal, now: int, new_event_id: Callable[[], str]) -> Outcome:
+        """What must be left of it where the all-or-nothing batch that it was denied in is undone."""
+        return self._decided(proposal, now, new_event_id, Batch.refuse)
+
+    def _decided(
+        self, proposal: Proposal, now: int, new_event_id: Callable[[], str],
+        decide: Callable[[Batch, Proposal], Outcome],
+    ) -> Outcome:  # fmt: skip
         batch = Batch(
             Rules(self.origin, gate), self.chain, self.frontier, self.rows, now,
             self.service, new_event_id, self._claim, self.known.get,
         )  # fmt: skip
-        outcome = batch.admit(proposal)
+        outcome = decide(batch, proposal)
         for entry in batch.entries:
             self._took(entry)
         return outcome
@@ -234,11 +244,31 @@ def compare(
     ]
     if atomic and not all(isinstance(one, Appended) for one in expected):
         after = kept
-        expected = [_undone(one) for one in expected]
+        expected = [
+            _refused_alone(one, kept, proposal, now, partial(_next_id, kept, new, before))
+            if _denied(one)
+            else _undone(one)
+            for one, proposal in zip(expected, batch, strict=True)
+        ]
     for place, (one, other) in enumerate(zip(found, expected, strict=True)):
         if said(one) != said(other):
             raise AssertionError(told(where, batch[: place + 1], one, other))
     return after
+
+
+def _denied(outcome: Outcome) -> bool:
+    too_many = isinstance(outcome, Refused) and outcome.code == "too_many_refusals"
+    return too_many or isinstance(outcome, Denied)
+
+
+def _refused_alone(
+    first: Outcome, kept: OneByOne, proposal: Proposal, now: int, new_event_id: Callable[[], str]
+) -> Outcome:
+    """What an all-or-nothing batch answers to what was denied, of which the refusal stands alone."""
+    found = kept.refuse(proposal, now, new_event_id)
+    if _denied(found):
+        return found
+    return replace(first, seq=None) if isinstance(first, Denied) else first
 
 
 def _undone(outcome: Outcome) -> Outcome:

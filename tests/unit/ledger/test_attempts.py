@@ -1,13 +1,15 @@
 """Every signed attempt that can be attributed leaves an entry, within the limits of refusals."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from consent.replay import Replay
 from ledger.entry import Entry, nested_event
+from ledger.errors import Refused
 from ledger.refusals import REFUSALS_A_KEY, RefusalCounter
-from ledger.sequencer import Denied
+from ledger.sequencer import Denied, Outcome, Proposal
 from tests.support.memory_log import MemoryLog, Person, reading, verify_log
 from tests.support.memory_people import MemoryPeople, Scenario, after, suspend, upload
 
@@ -200,3 +202,44 @@ def test_a_limit_under_which_nothing_was_written_is_told_by_the_next_one() -> No
     c.log.wait(hours=1)
     retracted(c, doctor)
     assert c.log.entries[-1].event.body["skipped"] == 5
+
+
+def refused_alone(
+    c: MemoryPeople, who: Person, kind: str, body: dict[str, Any], **members: Any
+) -> Outcome:
+    """What is left of an attempt whose all-or-nothing call was undone."""
+    event = c.log.event(who, kind, body, c.patient, **members)
+    return c.log.batch.refuse(Proposal(event, c.log.sign(who, event), expect=99))
+
+
+def test_a_denied_attempt_of_an_undone_call_leaves_its_refusal() -> None:
+    """And what is permitted as the log stands leaves nothing; the length of the stream that was expected counts no more."""
+    c = MemoryPeople()
+    body, size = {"purpose": "TREAT", "record": c.record.event.body["record"]}, len(c.log.entries)
+    permitted = refused_alone(c, c.doctor, "record.retracted", body)
+    assert isinstance(permitted, Refused) and permitted.code == "atomic"
+    assert len(c.log.entries) == size
+    found = refused_alone(c, outsider(c), "record.retracted", body)
+    assert isinstance(found, Denied) and found.seq == c.log.entries[-1].link.seq
+    event, sig = nested_event(c.log.entries[-1].event)
+    assert c.log.batch.refuse(Proposal(event, sig)) == found
+    good(c.log)
+
+
+def test_the_refusals_of_undone_calls_have_the_same_limit() -> None:
+    c = MemoryPeople()
+    who, body = outsider(c), {"purpose": "TREAT", "record": c.record.event.body["record"]}
+    found = [refused_alone(c, who, "record.retracted", body) for _ in range(21)]
+    assert all(isinstance(one, Denied) for one in found[:20])
+    assert isinstance(found[20], Refused) and found[20].code == "too_many_refusals"
+
+
+def test_an_undone_attempt_that_nobody_can_be_named_for_leaves_none() -> None:
+    c = MemoryPeople()
+    who, body = outsider(c), {"purpose": "TREAT", "record": c.record.event.body["record"]}
+    size = len(c.log.entries)
+    found = refused_alone(c, c.doctor.holding(c.log.new_key()), "record.retracted", body)
+    assert isinstance(found, Refused) and found.code == "key"
+    late = refused_alone(c, who, "record.retracted", body, at="2020-01-01T00:00:00.000Z")
+    assert isinstance(late, Refused) and late.code == "clock"
+    assert len(c.log.entries) == size
