@@ -6,18 +6,28 @@ from identity.errors import KeyNeeded
 from identity.sessions import active_role
 from identity.strength import check_two_factors
 from journeys.errors import NotThere
+from journeys.quotas import HOUR_MS, Quota, take
 from ledger.directory import Key, Patient
 from ledger.entry import Entry
 from ledger.receipt import Receipt
+from storage.ledger import Ledger
 from storage.reader import LogReader
+
+RECEIPTS_AN_HOUR = 1_000
+"""Most receipts of others' entries for which one account asks over HTTP within an hour, also where it gets none."""
+ASKED = (Quota(RECEIPTS_AN_HOUR, HOUR_MS),)
+_ASKED = "receipts"
+_FOR_HOSPITAL = ("hospital_admin", "hospital_system")
+"""The roles that answer for what is done in a hospital's name."""
 
 
 def receipt(ledger: LogReader, caller: Caller, seq: int) -> tuple[Receipt, bool]:
     """The receipt of entry `seq`, and whether it is final; raises NotThere, SecondFactorNeeded, KeyNeeded.
 
-    For the entry's actor, its hospital, its patient and auditors in term; a refusal is for the patient
-    and auditors only, because it holds the true reason. It is evidence that leaves the ledger: a session by password gets
-    one with a second factor, as the patient, and none otherwise.
+    For the entry's actor, the administrators and systems of its hospital, its patient and auditors in term; a refusal is for
+    the patient and auditors only, because it holds the true reason. What the law keeps from a patient is for the hospital's
+    administrators and systems and for auditors, and for nobody who is that patient. It is evidence that leaves the ledger: a
+    session by password gets one with a second factor, as the patient, and none otherwise.
     """
     _check_sure(caller)
     try:
@@ -27,6 +37,23 @@ def receipt(ledger: LogReader, caller: Caller, seq: int) -> tuple[Receipt, bool]
     if not _concerns(ledger, caller, entry):
         raise NotThere(f"there is no entry {seq} that concerns you")
     return ledger.receipt(seq)
+
+
+def receipt_counted(ledger: Ledger, caller: Caller, seq: int) -> tuple[Receipt, bool]:
+    """`receipt` for whoever asks from afar: of what others did they may ask for ASKED, so that nobody counts through the log.
+
+    Raises OverQuota, and what `receipt` raises. Not counted: one's own entries, and auditors, who read the whole log.
+    """
+    if caller.role != "auditor" and not _is_own(ledger, caller, seq):
+        take(ledger, _ASKED, caller.account, 1, ASKED, "receipts of what others did")
+    return receipt(ledger, caller, seq)
+
+
+def _is_own(ledger: LogReader, caller: Caller, seq: int) -> bool:
+    try:
+        return ledger.entry(seq).event.actor == caller.account
+    except NotFound:
+        return False
 
 
 def _check_sure(caller: Caller) -> None:
@@ -44,17 +71,24 @@ def _concerns(ledger: LogReader, caller: Caller, entry: Entry) -> bool:
     if not _known(ledger, caller):
         return False
     event = entry.event
-    if event.type.stream == "patient":
-        patient = ledger.row(Patient, event.subject)
-        if patient is not None and patient.is_of(caller.account):
-            return True
+    if event.type.stream == "patient" and _is_patient(ledger, caller, event.subject):
+        return True
+    withheld = event.type.name == "disclosure.withheld"
+    if withheld and _is_patient(ledger, caller, event.body["patient"]):
+        return False
     active = active_role(ledger, caller, ledger.clock())
     if active and caller.role == "auditor":
         return True
     if event.type.name == "access.refused":
         return False
-    own_hospital = active and bool(caller.hospital) and caller.hospital == event.hospital
-    return event.actor == caller.account or own_hospital
+    # Not any doctor's: a sight of what colleagues did would be one of charts, and would leave no entry.
+    answers_for = active and caller.role in _FOR_HOSPITAL and caller.hospital == event.hospital
+    return answers_for or (event.actor == caller.account and not withheld)
+
+
+def _is_patient(ledger: LogReader, caller: Caller, patient: str) -> bool:
+    row = ledger.row(Patient, patient)
+    return row is not None and row.is_of(caller.account)
 
 
 def _known(ledger: LogReader, caller: Caller) -> bool:

@@ -23,7 +23,7 @@ from identity.actors import Caller
 from ledger.codes import ACTIONS, PURPOSES, ROLES
 from people.lookups import IDENTIFIERS, lookup
 from records.explaining import Question, why
-from records.receipts import receipt
+from records.receipts import receipt_counted
 from storage.ledger import Ledger
 
 router = APIRouter(tags=["views"])
@@ -101,7 +101,7 @@ async def get_receipt(
     caller: TheCaller,
 ) -> Response:
     """The receipt of an entry that concerns the caller: entry, path and signed checkpoint (C2SP tlog-proof)."""
-    found, final = await run_in_threadpool(receipt, ledger, caller, int(seq))
+    found, final = await run_in_threadpool(receipt_counted, ledger, caller, int(seq))
     headers = {
         "Cache-Control": "private, no-store",
         "Heartwood-Receipt": "final" if final else "provisional",

@@ -179,6 +179,7 @@ LIMITS = {
     "ledger.types.sessions": "RECOVERY_CODES",
     "ledger.codes": "CRITERIA EXCEPTIONS GRANT_RECORDS LABELS_A_RECORD PENDING_APPLICATIONS",
     "records.ranges": "RANGE_BYTES TOKEN_MS",
+    "records.receipts": "RECEIPTS_AN_HOUR",
     "records.exporting": "EXPORT_RECORDS",
     "people.applications": "LISTED",
     "people.claiming": "CLAIM_ADDRESS_TRIES CLAIM_FIRST_WAIT_MS CLAIM_FORGOTTEN_MS CLAIM_FREE_TRIES CLAIM_LONGEST_WAIT_MS",

@@ -28,7 +28,7 @@ from tests.tilereader import leaf_hash as leaf_of
 
 
 def test_a_receipt_is_for_whom_the_entry_concerns(server: ServedChart) -> None:
-    """Actor, hospital, patient, auditor; 404 for others, the same as for an entry that isn't there."""
+    """Actor, the hospital's admin, patient, auditor; 404 for others, the same as for an entry that isn't there."""
     client, web, pat, fixture = server.client, server.web, server.pat, server.fixture
     doctor, other = new_doctor(client, fixture), new_doctor(client, fixture)
     seq = grants.grant(client, pat.actor, pat.patient, doctor.account)[1]
@@ -39,7 +39,7 @@ def test_a_receipt_is_for_whom_the_entry_concerns(server: ServedChart) -> None:
     stranger = new_patient(client, fixture).actor
     entitled = {
         seq: (pat.actor, auditor),
-        opened: (doctor, other, fixture.south.admin, pat.actor, auditor),
+        opened: (doctor, fixture.south.admin, pat.actor, auditor),
         refused: (pat.actor, auditor),
         0: (fixture.operator, auditor),
     }
