@@ -47,6 +47,7 @@ class Replay:
                 raise EventError(f"calls itself entry {entry.link.seq}")
             if entry.decision is not None:
                 self._judge(entry, entry.decision)
+            self._check_facts(entry)
             self._fold(entry)
         except (LedgerError, LookupError) as error:
             self.wrong.append(Wrong(seq, str(error)))
@@ -75,6 +76,15 @@ class Replay:
                 f"decided {_words(found)}, the rules give {_words(given)}{_differing(found, given)}"
             )
         self.wrong.append(Wrong(entry.link.seq, f"{entry.event.type.name}: {words}"))
+
+    def _check_facts(self, entry: Entry) -> None:
+        """What a type without a decision demands of the facts; what doesn't meet it is folded all the same, as it stands."""
+        event = entry.event
+        try:
+            event.type.facts_rule(event, self.rows)
+        except LedgerError as error:
+            words = f"the rules take no such event: {error}"
+            self.wrong.append(Wrong(entry.link.seq, f"{event.type.name}: {words}"))
 
     def _decide(self, entry: Entry) -> dict[str, Any]:
         event, sig = entry.event, entry.sig

@@ -154,6 +154,7 @@ class Batch:
         if judged is not None and judged.decision["effect"] == "deny":
             return self._deny(event, sig, judged.decision, time)
         ids = check_event(event, sig.key, link.seq, time, self.rules.origin, self.look)
+        self._check_facts(event)
         if event.type.name == "ledger.restored":
             self._check_restored(event)
         entry = Entry.make(event, sig, link, time, judged and judged.decision)
@@ -208,6 +209,9 @@ class Batch:
         raise Refused(
             "conflict", f"got other bytes under the event id {event.id} of entry {entry.link.seq}"
         )
+
+    def _check_facts(self, event: Event) -> None:
+        event.type.facts_rule(event, self.look)
 
     def _check_restored(self, event: Event) -> None:
         """What goes on from another size or root than the log has would never verify again."""

@@ -19,6 +19,9 @@ Refused."""
 GateRule = Callable[["Event", Policy, Look], object]
 """`rule(event, policy, look)`: what a permitted event names is there and belongs together; raises Refused, to
 those who may alone, as a denial tells nothing of it."""
+FactsRule = Callable[["Event", Look], object]
+"""`rule(event, look)`: what a type that isn't gated demands of the facts that consent rests on; raises Refused. The log and
+whoever audits its decisions hold it; verifiers of proofs don't, as they keep no such facts."""
 Fold = Callable[["Entry", Look], Sequence[Row]]
 """`fold(entry, look)`: the rows that an entry changes, given the rows before it. Pure."""
 Wants = Callable[["Event"], Iterable[Wanted]]
@@ -61,6 +64,7 @@ class EventType:
     ids: Ids | None = field(default=None, kw_only=True)
     """Where `creates` doesn't tell all of them, or not always."""
     rule: Rule = field(kw_only=True)
+    facts_rule: FactsRule = field(default=nothing, kw_only=True)
     fold: Fold = field(kw_only=True)
     changes: tuple[type, ...] = field(kw_only=True)
     """The kinds of rows that the fold gives."""
@@ -83,6 +87,10 @@ class EventType:
                 "action, about and gate_rule are stated together; `nothing` is a rule",
             ),
             (self.gated <= (self.stream == "patient"), "what is gated is in a patient's stream"),
+            (
+                not self.gated or self.facts_rule is nothing,
+                "what is gated has a gate rule, and no facts rule",
+            ),
             (
                 self.reading <= (self.action is not None or self.stream == "ledger"),
                 "a reading is gated",

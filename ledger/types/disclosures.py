@@ -96,8 +96,7 @@ def told_later(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _may_withhold(event: "Event", time: int, origin: str, look: Look) -> None:
-    """Of a patient who is known, for a time that the law may order. Who discloses what no rule sees: verifiers keep no
-    records, and the list is sealed."""
+    """Of a patient who is known, for a time that the law may order. Which records no rule sees: the list is sealed."""
     own_hospital(event, time, origin, look)
     body = event.body
     _given_before(event, body["disclosed"]["given"])
@@ -109,6 +108,17 @@ def _may_withhold(event: "Event", time: int, origin: str, look: Look) -> None:
         raise Refused("unknown", f"got the patient {body['patient']}, whom no entry registered")
 
 
+def _has_records(event: "Event", look: Look) -> None:
+    """A hospital discloses of its own records (S6), later as at once; without one, it would write into anybody's history by
+    the service's hand."""
+    patient = event.body["patient"]
+    records = look.group(Record, patient)
+    if not any(one.hospital == event.hospital and one.state == "live" for one in records):
+        raise Refused(
+            "unknown", f"{event.hospital} has no record of {patient} that it could disclose"
+        )
+
+
 def _withheld(entry: "Entry", look: Look) -> list[Row]:
     event, body = entry.event, entry.event.body
     until, digest = parse_time(body["until"]), digest_of(told_later(body))
@@ -118,8 +128,9 @@ def _withheld(entry: "Entry", look: Look) -> list[Row]:
 
 
 def _patient(event: "Event") -> list[Wanted]:
-    """And the row that is yet to come."""
-    return [row_named(Patient, event.body["patient"]), row_named(Suspension, event.id)]
+    """The patient and the hospital's records of them, and the row that is yet to come."""
+    patient = event.body["patient"]
+    return [row_named(Patient, patient), rows_in(Record, patient), row_named(Suspension, event.id)]
 
 
 _DISCLOSED_LATER = Object({**_DISCLOSED, **_ADDRESS}, frozenset(_ADDRESS))
@@ -131,6 +142,7 @@ DISCLOSURE_WITHHELD = EventType(
     body(disclosed=_DISCLOSED_LATER, order=SEALED, patient=PATIENT, until=TIME),
     since=CONSENT,
     rule=_may_withhold,
+    facts_rule=_has_records,
     fold=_withheld,
     changes=(Suspension,),
     wants=_patient,

@@ -238,6 +238,21 @@ def test_what_may_be_suspended(fixture: LedgerFixture) -> None:
     assert due_suspensions(fixture.ledger.database, now + DAY_MS, 10) == []
 
 
+def test_a_hospital_without_a_record_suspends_nothing(fixture: LedgerFixture) -> None:
+    """Else the service would tell a patient, by mail and as a fact, of a disclosure in a stranger's words; over HTTP, too."""
+    people, south = People.of(fixture), fixture.south
+    reach(fixture, people.pat.actor, "pat@example.com")
+    mails, tomorrow = told(fixture), Suspending(fixture.ledger.clock() + DAY_MS, "x")
+    with in_process(fixture.ledger) as web, closing(HttpClient(web.url)) as afar:
+        for client in (LocalClient(fixture.ledger), afar):
+            for who in (south.admin, south.system):
+                with pytest.raises((Refused, RecordsError), match="has no record of"):
+                    disclosing.disclose(client, who, [people.record], WHAT, tomorrow)
+    assert fixture.ledger.rows(Suspension, "hospital", south.hospital) == []
+    assert due_suspensions(fixture.ledger.database, tomorrow.until + 1, 10) == []
+    assert told(fixture) == mails
+
+
 def test_a_refused_telling_is_told_the_operator(
     fixture: LedgerFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
