@@ -61,16 +61,29 @@ def _staff(kind: str) -> Tell:
 
 
 def _record_uploaded(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
-    """The first that a hospital writes into a chart, to its patient: once for a hospital and a patient."""
+    """The first that a hospital writes into a chart, to its patient and a child's guardians: once a hospital and a patient."""
     event = entry.event
     patient = look.get(Patient, event.subject)
+    if not event.hospital or patient is None:
+        return
+    named = {"hospital": event.hospital, "patient": patient.patient}
+    once = once_wrote(patient.patient, event.hospital)
     # Of a chart that waits to be claimed the account is nobody: whoever claims it is told of what comes then.
-    if event.hospital and patient is not None and not patient.offered:
-        once = once_wrote(patient.patient, event.hospital)
-        yield _message(
-            entry, HOSPITAL_WROTE, patient.account, once,
-            hospital=event.hospital, patient=patient.patient,
-        )  # fmt: skip
+    if not patient.offered:
+        yield _message(entry, HOSPITAL_WROTE, patient.account, once, **named)
+    for account in _guardians(entry, patient, look):
+        yield _message(entry, "child_hospital_wrote", account, f"{once} {account}", **named)
+
+
+def _guardians(entry: Entry, patient: Patient, look: Look) -> list[str]:
+    """Who acts as a child and so is told as the child is. From the age at which minors act themselves, nobody is."""
+    if entry.time >= patient.teen_from:
+        return []
+    return sorted(
+        one.account
+        for one in look.group(Relation, patient.patient)
+        if one.guards(entry.time, patient.adult_from)
+    )
 
 
 def _claim_offered(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
@@ -98,15 +111,18 @@ def _registrar(entry: Entry, kind: str, patient: Patient) -> Iterable[Message]:
 
 
 def _emergency_declared(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
-    """To the patient, and to the admins of the hospital for which it was declared, who review it."""
+    """To the patient, a child's guardians, and the admins of the hospital for which it was declared, who review it."""
     event = entry.event
     patient, emergency = look.get(Patient, event.subject), look.get(Emergency, event.id)
     if patient is None or emergency is None:
         return
-    named = {"hospital": event.hospital, "patient": patient.patient}
+    said: dict[str, str | int] = {
+        "by": event.actor, "hospital": event.hospital, "patient": patient.patient, "until_at": emergency.end,
+    }  # fmt: skip
     if not patient.offered:
-        kind, account = "emergency_declared", patient.account
-        yield _message(entry, kind, account, by=event.actor, until_at=emergency.end, **named)
+        yield _message(entry, "emergency_declared", patient.account, **said)
+    for account in _guardians(entry, patient, look):
+        yield _message(entry, "child_emergency", account, **said)
     yield _message(
         entry, "emergency_to_review", event.hospital, by=event.actor, due_at=emergency.due,
         emergency=event.id, patient=patient.patient,
@@ -114,15 +130,19 @@ def _emergency_declared(entry: Entry, look: Look, operator: str) -> Iterable[Mes
 
 
 def _to_patient(kind: str) -> Tell:
-    """What a hospital did with the chart, to its patient, unless the chart still waits to be claimed."""
+    """What a hospital did with the chart, to its patient, unless the chart still waits to be claimed, and to a child's guardians."""
 
     def tell(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
         event = entry.event
         patient = look.get(Patient, event.subject)
-        if patient is not None and not patient.offered:
-            hospital = event.hospital or event.body["hospital"]
-            named = {"hospital": hospital, "patient": patient.patient}
+        if patient is None:
+            return
+        hospital = event.hospital or event.body["hospital"]
+        named = {"hospital": hospital, "patient": patient.patient}
+        if not patient.offered:
             yield _message(entry, kind, patient.account, **named)
+        for account in _guardians(entry, patient, look):
+            yield _message(entry, f"child_{kind}", account, **named)
 
     return tell
 

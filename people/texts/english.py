@@ -25,6 +25,31 @@ TEXTS: dict[str, tuple[str, str]] = {
         "At {at} the account {by} claimed the record {patient}, which your hospital registered, with the code of a "
         "letter.\n\nIf this was not the patient, place a hold on the record, and tell the service, at once.",
     ),
+    "child_emergency": (
+        "A doctor declared an emergency for a child's record",
+        "At {at} the doctor {by} of the hospital {hospital} declared an emergency for the record {patient} of a child for whom you "
+        "act as guardian. Until {until_at} this doctor can look at it without consent, as far as it allows in an emergency.\n\nEach "
+        "look is in the history, `heartwood history --for {patient}`, and the hospital reviews it. If you know of no emergency, ask "
+        "the hospital.",
+    ),
+    "child_emergency_reviewed": (
+        "An emergency for a child's record was reviewed",
+        "At {at} the hospital {hospital} reviewed an emergency that one of its doctors had declared for the record {patient} of a "
+        "child for whom you act as guardian. What it found is in the history: `heartwood history --for {patient}`.\n\nIf you don't "
+        "agree, ask the hospital.",
+    ),
+    "child_hospital_wrote": (
+        "A hospital writes to a child's record",
+        "At {at} the hospital {hospital} wrote to the record {patient} of a child for whom you act as guardian. You will get this "
+        "message once for each hospital.\n\nWho wrote and who read is in the history: `heartwood history --for {patient}`. If you do "
+        "not know this hospital, ask it or the service.",
+    ),
+    "child_records_disclosed": (
+        "A hospital gave records of a child to others",
+        "The hospital {hospital} recorded, at {at}, that it gave records out of the record {patient}, of a child for whom you act as "
+        "guardian, to somebody outside. When, and by which hospital, is in the history: `heartwood history --for {patient}`.\n\nTo "
+        "whom, which and what for the hospital tells you: ask it, also if you don't agree.",
+    ),
     "claim_offered": (
         "A claim code was offered for a record that your hospital registered",
         "At {at} the account {by} offered a claim code for the record {patient}, which your hospital registered. Whoever "

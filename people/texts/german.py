@@ -31,6 +31,32 @@ TEXTS: dict[str, tuple[str, str]] = {
         "übernommen.\n\nWenn das nicht die Patientin oder der Patient war, sperren Sie die Akte, und melden Sie es sofort "
         "dem Dienst.",
     ),
+    "child_emergency": (
+        "Für die Akte eines Kindes wurde ein Notfall erklärt",
+        "Am {at} hat {by} aus dem Krankenhaus {hospital} für die Akte {patient} eines Kindes, für das Sie als Sorgeberechtigte "
+        "handeln, einen Notfall erklärt und kann sie bis {until_at} ohne Einwilligung einsehen, soweit sie das für den Notfall "
+        "erlaubt.\n\nJeder Blick steht im Verlauf, `heartwood history --for {patient}`, und das Krankenhaus prüft ihn nach. Wenn Sie "
+        "von keinem Notfall wissen, fragen Sie beim Krankenhaus nach.",
+    ),
+    "child_emergency_reviewed": (
+        "Ein Notfall zur Akte eines Kindes wurde nachgeprüft",
+        "Am {at} hat das Krankenhaus {hospital} einen Notfall nachgeprüft, der dort für die Akte {patient} eines Kindes erklärt "
+        "worden war, für das Sie als Sorgeberechtigte handeln. Das Ergebnis steht im Verlauf: `heartwood history --for "
+        "{patient}`.\n\nWenn Sie nicht einverstanden sind, fragen Sie beim Krankenhaus nach.",
+    ),
+    "child_hospital_wrote": (
+        "Ein Krankenhaus schreibt in die Akte eines Kindes",
+        "Am {at} hat das Krankenhaus {hospital} in die Akte {patient} eines Kindes geschrieben, für das Sie als Sorgeberechtigte "
+        "handeln. Diese Nachricht bekommen Sie für jedes Krankenhaus einmal.\n\nWer geschrieben und wer gelesen hat, steht im "
+        "Verlauf: `heartwood history --for {patient}`. Wenn Sie das Krankenhaus nicht kennen, fragen Sie dort oder beim Dienst nach.",
+    ),
+    "child_records_disclosed": (
+        "Ein Krankenhaus hat Unterlagen eines Kindes weitergegeben",
+        "Das Krankenhaus {hospital} hat am {at} festgehalten, dass es Unterlagen aus der Akte {patient} eines Kindes, für das Sie "
+        "als Sorgeberechtigte handeln, nach außen weitergegeben hat. Wann, und welches Krankenhaus, steht im Verlauf: `heartwood "
+        "history --for {patient}`.\n\nAn wen, welche und wofür, sagt Ihnen das Krankenhaus: Fragen Sie dort nach, auch wenn Sie "
+        "nicht einverstanden sind.",
+    ),
     "claim_offered": (
         "Für eine Akte, die Ihr Krankenhaus registriert hat, gibt es einen neuen Code",
         "Am {at} hat das Konto {by} einen Code für die Akte {patient} ausgestellt, die Ihr Krankenhaus registriert hat. Wer "
