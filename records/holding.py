@@ -20,8 +20,8 @@ class Holds:
 def holds_of(ledger: Ledger, caller: Caller, patient: str) -> Holds:
     """The holds on a chart of the caller's own, or those that the caller's hospital placed.
 
-    Who is kept from a record is told that it is held back and until when, and not why. Raises NotThere for others' charts,
-    SecondFactorNeeded.
+    Who is kept from a record is told here that it is held back and until when; the code of the reason stands in the history,
+    in clear as all codes of the log. Raises NotThere for others' charts, SecondFactorNeeded.
     """
     found = sorted(ledger.rows(Hold, "patient", patient), key=lambda hold: hold.seq)
     if caller.role in HOSPITAL_ROLES:

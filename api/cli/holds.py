@@ -24,7 +24,12 @@ _REASONS = "; ".join(f"{code}: {words}" for code, words in {**HARMS, **LEGAL_HOL
 def place(
     staff: As,
     patient: Patient,
-    reason: Annotated[str, typer.Option(help=f"Why. {_REASONS}.")],
+    reason: Annotated[
+        str,
+        typer.Option(
+            help=f"Why. {_REASONS}. The code stands in the patient's history, where the patient and relatives may see it."
+        ),
+    ],
     record: Annotated[
         str,
         typer.Option(
