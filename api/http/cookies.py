@@ -17,6 +17,7 @@ from api.http.problems import Problem
 from crypto.encoding import b64decode, b64encode
 from crypto.errors import CryptoError
 from crypto.identity import IdentityRoot
+from identity.sessions import TOKEN_BYTES
 from storage.ledger import Ledger
 
 COOKIE = "__Host-heartwood"
@@ -72,7 +73,16 @@ def sealed_token(request: Request) -> str:
         opened = _identity(request).open(_SEALED, "", b64decode(request.cookies[COOKIE]))
     except CryptoError as error:
         raise Problem("not_signed_in", "the cookie is of no session: sign in again") from error
-    return b64encode(opened)
+    return b64encode(opened[:TOKEN_BYTES])
+
+
+def account_of(request: Request) -> str:
+    """The account whose session a cookie is or was of, also once it has ended; empty where none shows it."""
+    try:
+        opened = _identity(request).open(_SEALED, "", b64decode(request.cookies.get(COOKIE, "")))
+    except CryptoError:
+        return ""
+    return opened[TOKEN_BYTES:].decode("ascii", "replace")
 
 
 def csrf_of(request: Request, token: str) -> str:
@@ -88,15 +98,18 @@ def check_csrf(request: Request, token: str, shown: str, where: str) -> None:
 
 def answered(request: Request, response: Response, told: dict[str, Any]) -> dict[str, Any]:
     """A session as a browser is told of it: in cookies, and its token nowhere else."""
-    csrf = keep(request, response, told["token"])
+    csrf = keep(request, response, told["token"], "")
     return {name: value for name, value in told.items() if name != "token"} | {"csrf": csrf}
 
 
-def keep(request: Request, response: Response, token: str) -> str:
-    """Let the browser keep a session, in cookies; gives what its pages send back."""
+def keep(request: Request, response: Response, token: str, account: str) -> str:
+    """Let the browser keep a session, in cookies; gives what its pages send back.
+
+    `account`: whose it is, for pages that give back what was typed when it ended; empty where there are none.
+    """
     identity = _identity(request)
     csrf = _csrf(identity, token)
-    sealed = b64encode(identity.seal(_SEALED, "", b64decode(token)))
+    sealed = b64encode(identity.seal(_SEALED, "", b64decode(token) + account.encode()))
     for name, value, hidden in ((COOKIE, sealed, True), (CSRF_COOKIE, csrf, False)):
         response.set_cookie(name, value, path="/", secure=True, httponly=hidden, samesite="strict")
     return csrf

@@ -1,7 +1,6 @@
 """Coming in and going: register, sign in, step up, take another role, sign out."""
 
 from typing import Any
-from urllib.parse import parse_qsl
 
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
@@ -11,7 +10,7 @@ from api.http import cookies
 from api.http.problems import Problem
 from api.http.proofs import proofs_of
 from api.http.told import acting
-from api.portal.forms import FIELDS, FORM_BYTES, Form, sent_form
+from api.portal.forms import FORM_BYTES, Form, opened_kept, sent_form
 from api.portal.pages import PageRoute, again, page, place, see
 from api.portal.visitors import TheVisitor, Visitor
 from identity.actors import new_id
@@ -110,13 +109,15 @@ def _settled(visitor: Visitor, session: Session) -> tuple[Session, bool]:
 
 def entered(visitor: Visitor, session: Session, response: Response) -> Response:
     """A response that lets the browser keep a session."""
-    cookies.keep(visitor.request, response, session.token)
+    cookies.keep(visitor.request, response, session.token, session.caller.account)
     return response
 
 
 async def _goes_on(visitor: Visitor, form: Form) -> Response:
-    """What was typed before, to be sent once more by whoever typed it."""
-    fields = parse_qsl(form.secret("kept"), keep_blank_values=True, max_num_fields=FIELDS)
+    """What was typed before, to be sent once more by whoever typed it; somebody else begins at their own start page."""
+    fields = opened_kept(visitor.ledger.identity, visitor.caller.account, form.secret("kept"))
+    if fields is None:
+        return see("/today")
     return await page(visitor, "go_on.html", then=place(form["then"]), fields=fields, why="")
 
 

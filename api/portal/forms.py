@@ -5,9 +5,9 @@ clinical: nothing of it is ever laid on a disk in clear, which is why no library
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, unquote, urlencode
 
 from starlette.requests import Request
 
@@ -15,6 +15,9 @@ from api.http import cookies
 from api.http.bodies import BODY_SECONDS, UPLOAD_RATE, UPLOAD_SECONDS, bodies_of, pieces
 from api.http.problems import Problem
 from api.portal.visitors import Visitor
+from crypto.encoding import b64decode, b64encode
+from crypto.errors import CryptoError
+from crypto.identity import IdentityRoot
 
 FORM_BYTES = 64 * 1024
 """Longest form without a file."""
@@ -24,22 +27,10 @@ FIELDS = 64
 """Most fields of a form."""
 CSRF_FIELD = "csrf"
 KEPT_FIELD = "kept"
-"""What was typed before a session ended, urlencoded: signing in gives it back."""
-SECRETS = frozenset(
-    {
-        "code",
-        "csrf",
-        "kept",
-        "new",
-        "old",
-        "old_code",
-        "password",
-        "proof",
-        "recovery",
-        "second",
-        "seed",
-    }
-)
+"""What was typed before a session ended, sealed for the account whose session it was: signing in gives it back to that one."""
+SECRETS = frozenset({
+    "born", "code", "csrf", "kept", "letter", "mailed", "new", "old", "old_code", "password", "proof", "recovery", "second", "seed",
+})  # fmt: skip
 """Fields that are never given back."""
 _NAME = re.compile(rb'; name="([^"\r\n]{1,64})"').search
 _FILE = re.compile(rb'; filename="([^"\r\n]{0,512})"').search
@@ -168,6 +159,17 @@ def _kind(head: bytes) -> str:
     return match[1].decode("ascii").lower() if match else "application/octet-stream"
 
 
-def shown_kept(value: str) -> Mapping[str, str]:
-    """Fields that a page kept for its visitor."""
-    return dict(parse_qsl(value, keep_blank_values=True, max_num_fields=FIELDS))
+def sealed_kept(identity: IdentityRoot, account: str, form: Form) -> str:
+    """What was typed into a form, sealed: the page that holds it may be left open, and the next one signs in on it."""
+    return b64encode(identity.seal(KEPT_FIELD, account, urlencode(form.typed).encode()))
+
+
+def opened_kept(
+    identity: IdentityRoot, account: str, kept: str
+) -> Sequence[tuple[str, str]] | None:
+    """What was kept for an account; None for what was kept for another one, or is altered."""
+    try:
+        opened = identity.open(KEPT_FIELD, account, b64decode(kept))
+    except CryptoError:
+        return None
+    return parse_qsl(opened.decode(), keep_blank_values=True, max_num_fields=FIELDS)

@@ -173,7 +173,7 @@ async def post_key(visitor: TheVisitor) -> Response:
     async def once_more(problem: Problem) -> Response:
         response = await _welcome(visitor, problem=problem)
         if visitor.token != token and visitor.known is not None:
-            cookies.keep(visitor.request, response, visitor.token)
+            cookies.keep(visitor.request, response, visitor.token, visitor.known.account)
         return response
 
     return await again(act, once_more)

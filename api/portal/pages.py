@@ -17,9 +17,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from api.http import cookies
 from api.http.problems import PROBLEMS, Problem, problem_met, problem_of
 from api.portal import words
-from api.portal.forms import Form, let_go
+from api.portal.forms import Form, let_go, sealed_kept
 from api.portal.texts import LANGUAGES, Texts, chosen, moment_of, texts_of
 from api.portal.visitors import Visitor
 from identity.errors import KeyNeeded
@@ -161,9 +162,11 @@ async def refused(request: Request, error: Exception) -> Response:
     form: Form | None = getattr(request.state, "form", None)
     reads = request.method in ("GET", "HEAD")
     here = request.url.path + (f"?{request.url.query}" if reads and request.url.query else "")
-    kept = urlencode(form.typed) if form is not None else ""
+    account = cookies.account_of(request) if visitor.known is None else visitor.known.account
+    keeps = form is not None and account != ""
+    kept = sealed_kept(visitor.ledger.identity, account, form) if form is not None and keeps else ""
     status = PROBLEMS[problem.kind].status
-    told = {"then": here, "kept": kept, "posts": not reads, "problem": None}
+    told = {"then": here if reads or keeps else "", "kept": kept, "posts": keeps, "problem": None}
     if problem.kind == "not_signed_in":
         if reads:
             return see("/sign-in", then=here)

@@ -7,6 +7,7 @@ import pytest
 from tests.integration.api.portal.conftest import Town, uploads
 from tests.integration.api.portal.test_pages import POSTS, filled
 from tests.support.portal import Pages, Read
+from tests.support.sign_ins import PASSWORD
 
 
 @pytest.mark.parametrize("path", sorted(POSTS))
@@ -44,14 +45,54 @@ def test_a_form_of_another_session_does_nothing(town: Town, path: str) -> None:
     "path", sorted(POSTS - {"/register", "/sign-in", "/language", "/sign-out"})
 )
 def test_whoever_is_not_signed_in_signs_in_first(town: Town, path: str) -> None:
-    """What was typed comes along, but for secrets."""
+    """What nobody knows who typed it is kept for nobody."""
     typed = {"title": "Long typed", "password": "secret-1", "second": "123456"}
     answer = town.nobody.ask("POST", filled(town, path), data=typed)
     assert answer.status_code == 401, answer.text
     form = next(f for a, f in Read(answer.text).forms if a["action"] == "/sign-in")
-    assert (
-        form["kept"] == "title=Long+typed" and form["then"] == filled(town, path).partition("?")[0]
+    assert (form["kept"], form["posts"]) == ("", "")
+    assert "Long" not in answer.text and "not lost" not in answer.text
+
+
+def ended(town: Town, who: Pages) -> None:
+    """End somebody's session, as from another tab; the browser still has its cookie."""
+    other = town.portal.somebody()
+    other.account, other.seed, other.cookies = who.account, who.seed, dict(who.cookies)
+    other.open("/me")
+    other.send("/sign-out")
+
+
+def test_what_was_typed_is_given_back_to_nobody_else(town: Town) -> None:
+    """On a shared computer: the session has ended, its owner walks away, and somebody else signs in on that very page."""
+    who, bob = town.portal.somebody().registers("Mia Fort"), town.bob
+    who.open("/claim")
+    opened = Read(str(who.at and who.at.text))
+    ended(town, who)
+    typed = {"patient": town.chart, "letter": "ABCD-EFGH-JKLM", "born": "1980-02-03"}
+    page = who.send("/claim", typed, opened)
+    assert who.status() == 401
+    assert not [one for one in typed.values() if one in page.text]
+    who.account, who.seed = bob.account, bob.seed
+    page = who.send(
+        "/sign-in", {"account": bob.account, "password": PASSWORD, "second": who.code()}
     )
+    assert who.status() in (200, 303), page.text
+    assert "what you had typed" not in page.text
+    assert not [one for one in typed.values() if one in page.text]
+
+
+@pytest.mark.parametrize("secret", ["letter", "mailed", "born"])
+def test_a_code_or_a_birth_date_is_never_given_back(town: Town, secret: str) -> None:
+    """Not even to who typed it: after the session's end they type it once more."""
+    who = town.portal.somebody().registers("Mia Zwei")
+    who.open("/claim")
+    opened = Read(str(who.at and who.at.text))
+    ended(town, who)
+    who.send("/claim", {"patient": town.chart, secret: "typed-1980"}, opened)
+    page = who.send(
+        "/sign-in", {"account": who.account, "password": PASSWORD, "second": who.code()}
+    )
+    assert town.chart in page.text and "typed-1980" not in page.text
 
 
 def test_nothing_typed_is_lost(town: Town) -> None:
@@ -61,14 +102,9 @@ def test_nothing_typed_is_lost(town: Town) -> None:
     who.open(f"/patients/{chart}/upload")
     typed = {"title": "Typed for an hour", "note": "a = b & c\nnext line", "category": "summary"}
     opened = Read(str(who.at and who.at.text))
-    other = town.portal.somebody()
-    other.account, other.seed, other.cookies = who.account, who.seed, dict(who.cookies)
-    other.open("/me")
-    other.send("/sign-out")
+    ended(town, who)
     page = who.send(f"/patients/{chart}/upload", typed, opened)
     assert who.status() == 401 and "not lost" in page.text
-    from tests.support.sign_ins import PASSWORD
-
     page = who.send(
         "/sign-in", {"account": who.account, "password": PASSWORD, "second": who.code()}
     )
