@@ -75,6 +75,8 @@ class Line:
     suspended_until: str = ""
     """Until when the law kept the patient from being told; empty where it didn't."""
     order: str = ""
+    unopened: tuple[str, ...] = ()
+    """The names of what the hospital wrote and can't be opened."""
 
 
 def disclose(

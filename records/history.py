@@ -6,7 +6,7 @@ from typing import Any
 
 from journeys.names import hospital_names, staff_names
 from journeys.sealing import object_key
-from keeper.errors import KeeperRefused
+from journeys.unopened import tell_unopened
 from keeper.protocol import SealedField, SealedObject
 from ledger.codes import DISCLOSED_LISTS
 from ledger.entry import Entry, nested_event
@@ -77,12 +77,23 @@ class History:
     restored: tuple[bytes, ...] = ()
     """The stored bytes of every `ledger.restored` of the log before `entry`, in order."""
     texts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """For the patient: what authors wrote for them, by the number of the entry and the field's name; of an entry whose words can't
-    be opened nothing."""
+    """For the patient: what authors wrote for them, by the number of the entry and the field's name; fields that can't be opened
+    are left out."""
 
     def losses(self) -> list["Loss"]:
         """The spans of the log that were lost, in order: what stood there may be missing here."""
         return [loss(Entry.parse(raw)) for raw in self.restored]
+
+    def unopened(self) -> dict[str, tuple[str, ...]]:
+        """The fields that can't be opened, of those that were to be shown: by the number of the entry, where there are any."""
+        shown = (
+            one for raw in self.entries if str((one := Entry.parse(raw)).link.seq) in self.texts
+        )
+        found = {str(one.link.seq): sealed_texts(one).keys() for one in shown}
+        missing = {
+            seq: tuple(sorted(names - self.texts[seq].keys())) for seq, names in found.items()
+        }
+        return {seq: names for seq, names in missing.items() if names}
 
     def acts(self) -> list[Act]:
         """What happened before this look, in order."""
@@ -135,28 +146,17 @@ def _texts(
     if not sealed or entry.decision is None or entry.decision["rule"] != "S5":
         return {}
     shown = of_reading(ledger, reading.committed, entry)
-    try:
-        opened = open_texts(ledger, shown, entry.event.subject, sealed)
-    except KeeperRefused:
-        # Whoever wrote what can't be opened must not keep the rest from the patient.
-        opened = [_opened_alone(ledger, shown, entry.event.subject, one) for one in sealed]
+    opened = open_texts(ledger, shown, entry.event.subject, sealed)
     return {str(one.link.seq): texts for (one, _), texts in zip(sealed, opened, strict=True)}
-
-
-def _opened_alone(
-    ledger: Ledger, shown: Proofs, patient: str, one: tuple[Entry, dict[str, str]]
-) -> dict[str, str]:
-    """The texts of one entry; none where they can't be opened."""
-    try:
-        return open_texts(ledger, shown, patient, [one])[0]
-    except KeeperRefused:
-        return {}
 
 
 def open_texts(
     ledger: Ledger, shown: Proofs, patient: str, sealed: Sequence[tuple[Entry, dict[str, str]]]
 ) -> list[dict[str, str]]:
-    """The texts of these entries, by the names of their fields; `shown`: the reading. Raises KeeperRefused."""
+    """The texts of these entries, by the names of their fields, without those that can't be opened; `shown`: the reading.
+
+    Raises KeeperRefused.
+    """
 
     def asked() -> list[SealedObject]:
         key = object_key(ledger.keys, patient, patient)
@@ -168,10 +168,18 @@ def open_texts(
             ledger, shown, lambda found: ledger.keeper.open_fields(found, objects)
         ),
     )
-    return [
-        dict(zip(named, opened, strict=True))
+    found = [
+        {name: text for name, text in zip(named, opened, strict=True) if text is not None}
         for (_, named), opened in zip(sealed, texts, strict=True)
     ]
+    tell_unopened(
+        [
+            one.event.id
+            for (one, named), opened in zip(sealed, found, strict=True)
+            if named.keys() != opened.keys()
+        ]
+    )
+    return found
 
 
 def _fields(entry: Entry, named: Mapping[str, str]) -> tuple[SealedField, ...]:
