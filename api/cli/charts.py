@@ -126,12 +126,18 @@ def copy(
         with tempfile.TemporaryFile(
             dir=file.parent
         ) as made:  # without a name: it never stays behind
-            files, proof = write_copy(client, acting, whose, keys, made)
+            report = write_copy(client, acting, whose, keys, made)
             made.seek(0)
             draft.write(iter(lambda: made.read(PIECE_BYTES), b""))
-    fields = {"patient": whose, "files": files, "entries": len(proof.entries), "file": str(file)}
-    say(json_, fields, f"{counted(files, 'file')} and a history of {counted(len(proof.entries), 'entry')} in {file}",
-        f"check it anywhere: heartwood check {file} --vkey KEYS")  # fmt: skip
+    entries = len(report.history.entries)
+    fields = {
+        "patient": whose, "files": report.files, "entries": entries, "file": str(file), "missing": report.missing,
+    }  # fmt: skip
+    lacks = [
+        f"NOTE: {line}; erased, held back, or not given by the server" for line in report.lacks()
+    ]
+    say(json_, fields, f"{counted(report.files, 'file')} and a history of {counted(entries, 'entry')} in {file}",
+        *lacks, f"check it anywhere: heartwood check {file} --vkey KEYS")  # fmt: skip
 
 
 @app.command("history")
