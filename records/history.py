@@ -4,11 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from durable.errors import NotFound
 from journeys.names import hospital_names, staff_names
 from journeys.sealing import object_key
 from journeys.unopened import tell_unopened
+from keeper.errors import KeeperRefused
 from keeper.protocol import SealedField, SealedObject
 from ledger.codes import DISCLOSED_LISTS
+from ledger.directory import Patient
 from ledger.entry import Entry, nested_event
 from ledger.sequencer import Proposal
 from records.opening import SettledReading, settle
@@ -78,7 +81,7 @@ class History:
     """The stored bytes of every `ledger.restored` of the log before `entry`, in order."""
     texts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """For the patient: what authors wrote for them, by the number of the entry and the field's name; fields that can't be opened
-    are left out."""
+    are left out, and of a chart that was erased all."""
 
     def losses(self) -> list["Loss"]:
         """The spans of the log that were lost, in order: what stood there may be missing here."""
@@ -155,19 +158,26 @@ def open_texts(
 ) -> list[dict[str, str]]:
     """The texts of these entries, by the names of their fields, without those that can't be opened; `shown`: the reading.
 
-    Raises KeeperRefused.
+    Of a chart that was erased, or is to be, none. Raises KeeperRefused.
     """
 
     def asked() -> list[SealedObject]:
         key = object_key(ledger.keys, patient, patient)
         return [SealedObject(key, _fields(one, named)) for one, named in sealed]
 
-    texts = with_keys(
-        asked,
-        lambda objects: ask_keeper(
-            ledger, shown, lambda found: ledger.keeper.open_fields(found, objects)
-        ),
-    )
+    if _erased(ledger, patient):
+        return [{} for _ in sealed]
+    try:
+        texts = with_keys(
+            asked,
+            lambda objects: ask_keeper(
+                ledger, shown, lambda found: ledger.keeper.open_fields(found, objects)
+            ),
+        )
+    except (KeeperRefused, NotFound):
+        if _erased(ledger, patient):  # meanwhile
+            return [{} for _ in sealed]
+        raise
     found = [
         {name: text for name, text in zip(named, opened, strict=True) if text is not None}
         for (_, named), opened in zip(sealed, texts, strict=True)
@@ -180,6 +190,12 @@ def open_texts(
         ]
     )
     return found
+
+
+def _erased(ledger: Ledger, patient: str) -> bool:
+    """Whether the words on a chart get no key any more: that of the chart goes with it."""
+    row = ledger.row(Patient, patient)
+    return row is not None and bool(row.erased)
 
 
 def _fields(entry: Entry, named: Mapping[str, str]) -> tuple[SealedField, ...]:

@@ -16,6 +16,7 @@ from crypto.texts import counted
 from ledger.checkpoint import parse_keys
 from ledger.files import read_vkeys
 from ledger.times import parse_time
+from records.history import LIST_NAMES
 from storage.suspended import tell_due
 
 TIME_HELP = "as 2026-11-20T07:24:00.000Z"
@@ -156,6 +157,6 @@ def _rows(line: Line, names: dict[str, str]) -> list[str]:
         out.append(
             f"    NOTE: can't be opened, as the hospital wrote it: {', '.join(line.unopened)}"
         )
-    if not line.whole:
+    if not line.whole and not any(name in LIST_NAMES for name in line.unopened):
         out.append("    NOTE: the list of records is not the one that the log commits to")
     return out
