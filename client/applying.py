@@ -10,7 +10,7 @@ from crypto.encoding import b64decode
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key
 from journeys.days import check_zone
-from journeys.errors import NotThere
+from journeys.errors import NotThere, RecordsError
 from ledger.times import format_time
 from people.applications import DoctorStanding, HospitalStanding
 from people.joining import Registered, Registration
@@ -60,11 +60,14 @@ def approve_hospital(
 ) -> tuple[HospitalStanding, int]:
     """Approve a hospital that applied, as it applied; gives it, and the entry.
 
-    `appoint`: whoever applied becomes its first admin, all or nothing. Raises NotThere where no application waits.
+    `appoint`: whoever applied becomes its first admin, all or nothing. Raises NotThere where no application waits,
+    RecordsError for one whose name can't be opened.
     """
     found = client.hospital_application(operator, hospital)
     if found.state != "pending":
         raise NotThere(f"no application for {hospital} waits for a decision")
+    if not found.name:
+        raise RecordsError(f"the name under which {hospital} applied can't be opened: decline it")
     now = client.now()
     body = {"hospital": hospital, "name": found.name, "time_zone": found.time_zone}
     events = [operator.event("hospital.approved", "ledger", body, now)]

@@ -9,6 +9,8 @@ from html import escape
 from pathlib import Path
 from typing import IO, Any
 
+import orjson
+
 from client import readings
 from client.port import LedgerClient
 from consent.rules import named
@@ -16,7 +18,15 @@ from crypto.encoding import b64encode
 from crypto.notes import VerifierKey
 from identity.actors import Actor
 from journeys.errors import RecordsError
-from ledger.copies import FILES, HISTORY_FILE, OPENINGS_FILE, PIECE_BYTES
+from ledger.copies import (
+    FILES,
+    HISTORY_FILE,
+    OPENINGS_FILE,
+    PIECE_BYTES,
+    CopyReport,
+    missing_of,
+    uploads_of,
+)
 from ledger.histories import HistoryProof, history_text
 from records.exporting import ExportedRecord
 from records.history import Act, History
@@ -25,9 +35,11 @@ FHIR_BYTES = 16 * 1024 * 1024
 """Longest FHIR resource that stands in the bundle itself; a longer one stands there as a reference to its file."""
 ENDINGS = {
     "application/dicom": ".dcm", "application/fhir+json": ".json", "application/json": ".json", "application/pdf": ".pdf",
-    "image/jpeg": ".jpg", "image/png": ".png", "text/csv": ".csv", "text/html": ".html", "text/plain": ".txt",
+    "image/jpeg": ".jpg", "image/png": ".png", "text/csv": ".csv", "text/html": ".html.txt", "text/plain": ".txt",
 }  # fmt: skip
-"""The endings of files, by media type; of others `.bin`."""
+"""The endings of files, by media type; of others `.bin`. A page opens as text: it would run what its author wrote, with the copy's reader."""
+FHIR_DEPTH = 64
+"""Deepest nesting of a FHIR resource that stands in the bundle itself, so that any program can read the bundle."""
 COLUMNS = (
     "entry", "time", "event", "who", "role", "hospital", "purpose", "decision", "rule", "reason", "record",
 )  # fmt: skip
@@ -36,8 +48,8 @@ COLUMNS = (
 
 def write_copy(
     client: LedgerClient, actor: Actor, patient: str, keys: Sequence[VerifierKey], out: IO[bytes]
-) -> tuple[int, HistoryProof]:
-    """Sign `chart.exported` and `history.opened`, and write the ZIP; gives the number of files and what proves them.
+) -> CopyReport:
+    """Sign `chart.exported` and `history.opened`, and write the ZIP; gives what is in it, what proves it, and what is missing.
 
     Raises RecordsError where a server doesn't tell what proves a content.
     """
@@ -61,7 +73,8 @@ def write_copy(
         archive.writestr("history.csv", history_csv(found))
         archive.writestr("history.pdf", history_pdf(found, patient))
         archive.writestr("README.html", _readme(patient, len(taken), proof))
-    return len(taken), proof
+    given = {(one.record.record, one.version.version) for one in taken}
+    return CopyReport(proof, len(taken), missing_of(uploads_of(proof.entries), given))
 
 
 def _name(one: ExportedRecord) -> str:
@@ -84,11 +97,26 @@ def _file(archive: zipfile.ZipFile, one: ExportedRecord) -> str:
 def _resource(content: bytes) -> str:
     """A FHIR resource as it was written, digit for digit; empty for what is none."""
     try:
-        text = content.decode()
-        value = json.loads(text)
+        value = orjson.loads(content)  # as RFC 8259 has it: no NaN, no half of a surrogate pair
     except ValueError:
         return ""
-    return text if isinstance(value, dict) and isinstance(value.get("resourceType"), str) else ""
+    good = isinstance(value, dict) and isinstance(value.get("resourceType"), str)
+    return content.decode() if good and not _too_deep(value) else ""
+
+
+def _too_deep(value: Any) -> bool:
+    """Whether lists and objects lie in each other more than FHIR_DEPTH deep."""
+    level = [value]
+    for _ in range(FHIR_DEPTH + 1):
+        held = [
+            one.values() if isinstance(one, dict) else one
+            for one in level
+            if isinstance(one, dict | list)
+        ]
+        if not held:
+            return False
+        level = [inner for each in held for inner in each]
+    return True
 
 
 def _reference(one: ExportedRecord) -> str:

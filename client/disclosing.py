@@ -6,15 +6,17 @@ the patient's history, which is proved to lack nothing.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from client.port import LedgerClient
 from crypto.encoding import b64decode, b64encode
+from crypto.ids import is_id
 from identity.actors import Actor, new_id
 from journeys.errors import RecordsError
 from journeys.sealing import TEXT_BYTES
 from ledger.codes import DISCLOSED_RECORDS
+from ledger.copies import uploads_of
 from ledger.entry import Entry
 from ledger.exports import export_line, export_root
 from ledger.times import format_time, parse_time
@@ -24,6 +26,8 @@ YEARS = 6
 """How far back an accounting reaches unless less is asked for: 45 CFR 164.528(a)(1)."""
 DAYS_A_YEAR_MS = 31_556_952_000
 """A Gregorian year on average, ms."""
+VERSION_DIGITS = 9
+"""Most digits of a version's number in a list."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,8 @@ class Line:
     suspended_until: str = ""
     """Until when the law kept the patient from being told; empty where it didn't."""
     order: str = ""
+    unopened: tuple[str, ...] = ()
+    """The names of what the hospital wrote and can't be opened."""
 
 
 def disclose(
@@ -149,17 +155,21 @@ def _pieces(wanted: Sequence[tuple[str, int, str]]) -> Iterator[tuple[str, str]]
     yield next(names), piece
 
 
-def accounting(found: History, blobs: Mapping[str, Sequence[str]], since: int) -> list[Line]:
+def accounting(found: History, since: int) -> list[Line]:
     """The disclosures given out since `since` (Unix ms), by when they were; of a patient's own history.
 
-    `blobs`: of each record of the chart the blob of each version, from 1, by which the lists are compared with the log.
+    The lists are compared with what the history says of the chart's records, so that nothing in them is asked of a server.
     """
-    entries = (Entry.parse(raw) for raw in found.entries)
+    entries = [Entry.parse(raw) for raw in found.entries]
+    blobs = {version: body["blob"] for version, body in uploads_of(entries).items()}
+    unopened = found.unopened()
     lines = [
-        line
+        replace(
+            _line(entry, found.texts.get(str(entry.link.seq), {}), blobs),
+            unopened=unopened.get(str(entry.link.seq), ()),
+        )
         for entry in entries
         if entry.event.type.name in ("disclosure.suspended", "record.disclosed")
-        and (line := _line(entry, found.texts.get(str(entry.link.seq), {}), blobs)) is not None
     ]
     return sorted(
         (line for line in lines if parse_time(line.given) >= since),
@@ -167,13 +177,7 @@ def accounting(found: History, blobs: Mapping[str, Sequence[str]], since: int) -
     )
 
 
-def records_in(found: History) -> list[str]:
-    """The records that an accounting's lists name."""
-    texts = found.texts.values()
-    return sorted({record for fields in texts for record, _ in _listed(fields)})
-
-
-def _line(entry: Entry, texts: Mapping[str, str], blobs: Mapping[str, Sequence[str]]) -> Line:
+def _line(entry: Entry, texts: Mapping[str, str], blobs: Mapping[tuple[str, int], str]) -> Line:
     event, body = entry.event, entry.event.body
     later = event.type.name == "disclosure.suspended"
     disclosed = body["disclosed"] if later else body
@@ -187,26 +191,24 @@ def _line(entry: Entry, texts: Mapping[str, str], blobs: Mapping[str, Sequence[s
 
 
 def _listed(texts: Mapping[str, str]) -> Iterator[tuple[str, int]]:
-    """The versions of a sealed list; nothing of a piece that is none."""
+    """The versions of a sealed list; nothing of what names none: an author may have sealed any text."""
     for name in LIST_NAMES:
         for line in filter(None, texts.get(name, "").split(";")):
             record, _, version = line.partition(" ")
-            if version.isascii() and version.isdigit():
+            number = version.isascii() and version.isdigit() and len(version) <= VERSION_DIGITS
+            if number and is_id("rc", f"rc_{record}"):
                 yield f"rc_{record}", int(version)
 
 
 def _is_whole(
     disclosed: Mapping[str, Any],
     records: Sequence[tuple[str, int]],
-    blobs: Mapping[str, Sequence[str]],
+    blobs: Mapping[tuple[str, int], str],
 ) -> bool:
-    """Whether a list has the count and the root that stand in the log."""
-    lines = []
-    for record, version in records:
-        known = blobs.get(record, ())
-        if not 0 < version <= len(known):
-            return False
-        lines.append(export_line(record, version, known[version - 1]))
+    """Whether a list has the count and the root that stand in the log; `blobs`: of the chart's versions."""
+    if not all(one in blobs for one in records):
+        return False
+    lines = [export_line(record, version, blobs[record, version]) for record, version in records]
     return (len(lines), export_root(lines)) == (
         disclosed["count"],
         b64decode(disclosed["root"], 32),

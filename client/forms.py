@@ -36,6 +36,7 @@ class Shown:
 
     readers: tuple[str, ...]
     title: str
+    unopened: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,10 @@ def chart_json(chart: Chart, receipt: str) -> dict[str, Any]:
         "more_in_emergency": chart.more_in_emergency,
         "receipt": receipt,
         "records": [
-            {**RECORD.encode(line.record), **SHOWN.encode(Shown(line.readers, line.title))}
+            {
+                **RECORD.encode(line.record),
+                **SHOWN.encode(Shown(line.readers, line.title, line.unopened)),
+            }
             for line in chart.lines
         ],
         "seq": chart.entry.link.seq,
@@ -100,7 +104,7 @@ def chart_of(answer: Mapping[str, Any], entry: Entry) -> Chart:
     lines = [(RECORD.decode(one), SHOWN.decode(one)) for one in answer["records"]]
     return Chart(
         entry,
-        tuple(Line(record, shown.title, shown.readers) for record, shown in lines),
+        tuple(Line(record, shown.title, shown.readers, shown.unopened) for record, shown in lines),
         bool(answer["more_in_emergency"]),
         _names_of(answer["held"]),
     )

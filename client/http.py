@@ -219,6 +219,8 @@ class HttpClient(LedgerClient):
             entry = self._verifier.told(actor, signed, headers)
             with understood(path):
                 texts = _texts(headers.get("heartwood-texts", ""))
+                named = headers.get("heartwood-unopened", "").split(",")
+                unopened = tuple(name for name in ("file_name", "title") if name in named)
                 size, media_type = int(headers["heartwood-size"]), headers["content-type"]
             if not 0 <= size <= BLOB_LIMIT:
                 raise Tampered(
@@ -235,10 +237,14 @@ class HttpClient(LedgerClient):
             if found.length != sealed_length(size):
                 raise Tampered(f"{path}: a link to {found.length} bytes for {size} of plaintext")
             content = download(found, self._server.connection.url, peer)
-            return OpenedRecord(entry, kind, size, texts, content, share=share, link=found)
+            return OpenedRecord(
+                entry, kind, size, texts, content, share=share, link=found, unopened=unopened
+            )
         content = _whole(response, size if share is None else sealed_length(size), path)
         token = headers.get("heartwood-read-token", "")
-        return OpenedRecord(entry, media_type, size, texts, content, share=share, token=token)
+        return OpenedRecord(
+            entry, media_type, size, texts, content, share=share, token=token, unopened=unopened
+        )
 
     def chart(self, actor: Actor, event: Event) -> Chart:
         """Append a `chart.opened` and give the list; see the port."""

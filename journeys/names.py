@@ -1,8 +1,12 @@
-"""Names: of hospitals, which are public, and of their people and groups, opened by the keeper for anybody signed in."""
+"""Names: of hospitals, which are public, and of their people and groups, opened by the keeper for anybody signed in.
+
+A name that can't be opened is none: whoever signed it must not keep what it stands beside from anybody.
+"""
 
 from collections.abc import Sequence
 
 from journeys.sealing import object_key
+from journeys.unopened import tell_unopened
 from ledger.directory import (
     Account,
     DoctorApplication,
@@ -33,7 +37,7 @@ def staff_names(ledger: Ledger, accounts: Sequence[str]) -> dict[str, str]:
 
 
 def group_name(ledger: Ledger, group: Group) -> str:
-    """A group's name; empty where it has none."""
+    """A group's name; empty where it has none, or none that can be opened."""
     if group.group in ledger.names:
         return ledger.names[group.group]
     if "name" not in ledger.entry(group.seq).event.body:
@@ -47,11 +51,14 @@ def group_name(ledger: Ledger, group: Group) -> str:
             ledger, formed, lambda shown: ledger.keeper.group_name(shown, found)
         ),
     )
-    return _keep(ledger, group.group, name)
+    return _keep(ledger, group.group, _text(group.group, name))
 
 
 def applied_names(ledger: Ledger, applied: HospitalApplication) -> tuple[str, str]:
-    """What whoever applied for a hospital calls it, and the contact; for the operator, the name for the applicant too."""
+    """What whoever applied for a hospital calls it, and the contact; for the operator, the name for the applicant too.
+
+    Each is empty where it can't be opened.
+    """
     shown = of_entries(ledger, applied.seq)
     key = object_key(ledger.keys, applied.hospital, applied.hospital)
     name, contact = with_object_key(
@@ -59,7 +66,7 @@ def applied_names(ledger: Ledger, applied: HospitalApplication) -> tuple[str, st
         key,
         lambda found: ask_keeper(ledger, shown, lambda e: ledger.keeper.applied(e, found)),
     )
-    return name, contact
+    return _text(applied.hospital, name), _text(applied.hospital, contact)
 
 
 def applicant_name(ledger: Ledger, account: str, applied: int) -> str:
@@ -119,14 +126,22 @@ def _named(ledger: Ledger, row: Account) -> bool:
 
 
 def _opened(ledger: Ledger, account: str, registered: int, joined: int) -> str:
-    """The name in entry `registered`, on the strength of it and of entry `joined`."""
+    """The name in entry `registered`, on the strength of it and of entry `joined`; empty where it can't be opened."""
     shown = of_entries(ledger, registered, joined)
     key = object_key(ledger.keys, account, account)
-    return with_object_key(
+    name = with_object_key(
         ledger.keys,
         key,
         lambda found: ask_keeper(ledger, shown, lambda e: ledger.keeper.staff_name(e, found)),
     )
+    return _text(account, name)
+
+
+def _text(whose: str, name: str | None) -> str:
+    """A name that the keeper answered; empty, and told to the program's log, where it can't be opened."""
+    if name is None:
+        tell_unopened([whose])
+    return name or ""
 
 
 def _keep(ledger: Ledger, whose: str, name: str) -> str:

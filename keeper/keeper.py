@@ -291,8 +291,11 @@ class KeyKeeper:
 
     def open_fields(
         self, evidence: Evidence, sealed: Sequence[SealedObject]
-    ) -> list[list[str]] | Conflict:
-        """The texts of sealed fields that a permitted reading shows, of each object in order; never for an auditor."""
+    ) -> list[list[str | None]] | Conflict:
+        """The texts of sealed fields that a permitted reading shows, of each object in order; never for an auditor.
+
+        None stands for a field that isn't sealed as what it is shown as: whoever wrote it must not keep the others from the reader.
+        """
         names = {one.key.name for one in sealed}
         permitted = self._permitted(evidence, RELEASED_FOR[TEXTS], names)
         if isinstance(permitted, Conflict):
@@ -310,7 +313,7 @@ class KeyKeeper:
             self._releases.record(permitted.reading, texts_given(names), once=False)
         return texts
 
-    def _texts(self, entry: Entry, key: Wrapped, fields: Sequence[SealedField]) -> list[str]:
+    def _texts(self, entry: Entry, key: Wrapped, fields: Sequence[SealedField]) -> list[str | None]:
         event = entry.event
         if event.type.name == "record.opened" and key.name != event.body["record"]:
             raise KeeperRefused(
@@ -325,23 +328,21 @@ class KeyKeeper:
         try:
             prefix_of(key.name)  # what stands in the log of releases is ids alone
             object_key = self._object(key)
-            return [
-                wraps.open_field(
-                    object_key, wraps.field_name(f.stream, key.name, f.event, f.name), f.text
-                )
-                for f in fields
+            named = [
+                (wraps.field_name(f.stream, key.name, f.event, f.name), f.text) for f in fields
             ]
         except CryptoError as error:
-            raise KeeperRefused(f"a field of {key.name} can't be opened: {error}") from error
+            raise KeeperRefused(f"the key of {key.name} can't be opened: {error}") from error
+        return [_opened(object_key, name, text) for name, text in named]
 
     # Decrypting names: for anybody signed in.
 
-    def staff_name(self, evidence: Evidence, key: Wrapped) -> str | Conflict:
+    def staff_name(self, evidence: Evidence, key: Wrapped) -> str | Conflict | None:
         """The name of somebody who works or worked at a hospital, or applied to one.
 
         `evidence`: the receipts of the account's entry and of one that gave it a role at a hospital, or by which it asked
         for one; of an account that registered alone, one by which it asked: else a hospital could learn anybody's name by
-        appointing them. `key`: the account's object key. Raises KeeperRefused.
+        appointing them. `key`: the account's object key. None where what was signed isn't sealed as its name. Raises KeeperRefused.
         """
         try:
             stood = self._stood(evidence, 2)
@@ -357,12 +358,12 @@ class KeyKeeper:
             if (asked, key.subject, key.name) != (named, named, named):
                 raise KeeperRefused("the receipts and the key are not of one account")
             name = wraps.field_name(account.stream, named, account.id, "name")
-            return wraps.open_field(self._object(key), name, account.body["name"])
+            return _opened(self._object(key), name, account.body["name"])
         except (LedgerError, CryptoError, LookupError) as error:
             raise KeeperRefused(f"the name can't be opened: {error}") from error
 
-    def group_name(self, evidence: Evidence, key: Wrapped) -> str | Conflict:
-        """The name of a hospital's group.
+    def group_name(self, evidence: Evidence, key: Wrapped) -> str | Conflict | None:
+        """The name of a hospital's group; None as of `staff_name`.
 
         `evidence`: the receipt of the entry that formed it; `key`: the group's object key, of the hospital. Raises
         KeeperRefused.
@@ -381,12 +382,12 @@ class KeyKeeper:
                     f"got {event.type.name} and the key of {key.name}, not a group's"
                 )
             name = wraps.field_name(event.stream, key.name, event.id, "name")
-            return wraps.open_field(self._object(key), name, event.body["name"])
+            return _opened(self._object(key), name, event.body["name"])
         except (LedgerError, CryptoError, LookupError) as error:
             raise KeeperRefused(f"the name can't be opened: {error}") from error
 
-    def applied(self, evidence: Evidence, key: Wrapped) -> list[str] | Conflict:
-        """The name and the contact that a hospital's application holds.
+    def applied(self, evidence: Evidence, key: Wrapped) -> list[str | None] | Conflict:
+        """The name and the contact that a hospital's application holds; None as of `staff_name`.
 
         `evidence`: the receipt of the application; `key`: the hospital's object key. Raises KeeperRefused.
         """
@@ -405,7 +406,7 @@ class KeyKeeper:
                 )
             opened = self._object(key)
             return [
-                wraps.open_field(
+                _opened(
                     opened,
                     wraps.field_name(event.stream, key.name, event.id, field),
                     event.body[field],
@@ -632,6 +633,14 @@ def _check_permitted(entry: Entry, index: int) -> None:
 @lru_cache(maxsize=KEY_ENTRIES_CACHED)
 def _parsed(raw: bytes) -> Entry:
     return parse_entry(raw)
+
+
+def _opened(object_key: bytes, name: bytes, text: str) -> str | None:
+    """The text of a sealed field; None where it wasn't sealed under this key and name."""
+    try:
+        return wraps.open_field(object_key, name, text)
+    except CryptoError:
+        return None
 
 
 def _declares(event: Event, key: Wrapped, fields: Sequence[SealedField]) -> bool:

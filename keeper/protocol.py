@@ -186,19 +186,19 @@ class Keeper(Protocol):
 
     def open_fields(
         self, evidence: Evidence, sealed: Sequence[SealedObject]
-    ) -> list[list[str]] | Conflict:
+    ) -> list[list[str | None]] | Conflict:
         """The texts of sealed fields that a permitted reading shows."""
         ...
 
-    def staff_name(self, evidence: Evidence, key: Wrapped) -> str | Conflict:
+    def staff_name(self, evidence: Evidence, key: Wrapped) -> str | Conflict | None:
         """The name of somebody who works or worked at a hospital, or applied to one."""
         ...
 
-    def group_name(self, evidence: Evidence, key: Wrapped) -> str | Conflict:
+    def group_name(self, evidence: Evidence, key: Wrapped) -> str | Conflict | None:
         """The name of a hospital's group."""
         ...
 
-    def applied(self, evidence: Evidence, key: Wrapped) -> list[str] | Conflict:
+    def applied(self, evidence: Evidence, key: Wrapped) -> list[str | None] | Conflict:
         """The name and the contact that a hospital's application holds."""
         ...
 

@@ -83,24 +83,24 @@ class RemoteKeeper:
 
     def open_fields(
         self, evidence: Evidence, sealed: Sequence[SealedObject]
-    ) -> list[list[str]] | Conflict:
+    ) -> list[list[str | None]] | Conflict:
         """The texts of sealed fields that a permitted reading shows."""
-        found: list[list[str]] | Conflict = self._ask("open_fields", evidence, sealed)
+        found: list[list[str | None]] | Conflict = self._ask("open_fields", evidence, sealed)
         return found
 
-    def staff_name(self, evidence: Evidence, key: Wrapped) -> str | Conflict:
+    def staff_name(self, evidence: Evidence, key: Wrapped) -> str | Conflict | None:
         """The name of somebody who works or worked at a hospital, or applied to one."""
-        found: str | Conflict = self._ask("staff_name", evidence, key)
+        found: str | Conflict | None = self._ask("staff_name", evidence, key)
         return found
 
-    def group_name(self, evidence: Evidence, key: Wrapped) -> str | Conflict:
+    def group_name(self, evidence: Evidence, key: Wrapped) -> str | Conflict | None:
         """The name of a hospital's group."""
-        found: str | Conflict = self._ask("group_name", evidence, key)
+        found: str | Conflict | None = self._ask("group_name", evidence, key)
         return found
 
-    def applied(self, evidence: Evidence, key: Wrapped) -> list[str] | Conflict:
+    def applied(self, evidence: Evidence, key: Wrapped) -> list[str | None] | Conflict:
         """The name and the contact that a hospital's application holds."""
-        found: list[str] | Conflict = self._ask("applied", evidence, key)
+        found: list[str | None] | Conflict = self._ask("applied", evidence, key)
         return found
 
     def versions(self, subjects: Sequence[str]) -> dict[str, list[int]]:

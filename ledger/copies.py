@@ -7,7 +7,7 @@ the entry that uploaded it. The entries are those of the patient's history, whic
 import json
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,12 +45,14 @@ class CopyReport:
             self.history.line,
             f"{counted(self.files, 'file')} are what these entries name, byte for byte",
         ]
-        if self.missing:
-            shown = ", ".join(self.missing[:NAMED]) + (", …" if len(self.missing) > NAMED else "")
-            out.append(
-                f"{counted(len(self.missing), 'record')} of the history not in this copy: {shown}"
-            )
-        return out
+        return [*out, *self.lacks()]
+
+    def lacks(self) -> list[str]:
+        """What is missing, for people; empty where nothing is."""
+        if not self.missing:
+            return []
+        shown = ", ".join(self.missing[:NAMED]) + (", …" if len(self.missing) > NAMED else "")
+        return [f"{counted(len(self.missing), 'record')} of the history not in this copy: {shown}"]
 
 
 def is_copy(head: bytes) -> bool:
@@ -74,9 +76,13 @@ def check_copy(path: Path, vkeys: Sequence[str] | None, policy: bytes | None = N
             files = _check_files(archive, history, uploads)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise FormError(f"{path.name}: not a ZIP that can be read: {error}") from error
+    return CopyReport(history, len(files), missing_of(uploads, files))
+
+
+def missing_of(uploads: Iterable[tuple[str, int]], files: Set[tuple[str, int]]) -> tuple[str, ...]:
+    """The records whose latest version, of those that a history names, is not among the files; ascending."""
     latest = dict(sorted(uploads))
-    missing = [record for record, version in latest.items() if (record, version) not in files]
-    return CopyReport(history, len(files), tuple(missing))
+    return tuple(record for record, version in latest.items() if (record, version) not in files)
 
 
 def uploads_of(entries: Sequence[Entry]) -> dict[tuple[str, int], dict[str, Any]]:
@@ -118,7 +124,7 @@ def _check_files(
 def _openings(archive: zipfile.ZipFile) -> list[dict[str, Any]]:
     try:
         value = json.loads(_read(archive, OPENINGS_FILE, OPENINGS_LIMIT))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FormError(f"{OPENINGS_FILE}: is not JSON: {error}") from error
     texts = sorted(_MEMBERS - {"version"})
     good = type(value) is list and all(

@@ -7,6 +7,7 @@ from identity.actors import Caller
 from identity.strength import check_two_factors
 from journeys.errors import NotThere
 from journeys.sealing import object_key
+from journeys.unopened import tell_unopened
 from keeper.protocol import SealedField, SealedObject
 from ledger.directory import Patient
 from ledger.entry import Entry
@@ -27,6 +28,8 @@ class Line:
     """Shown to the patient; others see it when they open the record."""
     readers: tuple[str, ...]
     """Whom the patient's grants let read it; told to the patient only."""
+    unopened: bool = False
+    """Whether it has a title that can't be opened."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,12 @@ def list_chart(ledger: Ledger, reading: SettledReading) -> Chart:
     exclusions = tuple(ledger.rows(Exclusion, "patient", patient))
     titles = _titles(ledger, reading)
     listed = [
-        Line(record, titles.get(record.record, ""), readers(record, grants, exclusions, entry.time))
+        Line(
+            record,
+            titles.get(record.record, "") or "",
+            readers(record, grants, exclusions, entry.time),
+            titles.get(record.record, "") is None,
+        )
         for record in shown
     ]
     return Chart(entry, tuple(listed), False, held)
@@ -116,8 +124,8 @@ def check_own_chart(ledger: Ledger, caller: Caller, patient: str) -> None:
         raise NotThere(f"{patient} is not your chart")
 
 
-def _titles(ledger: Ledger, reading: SettledReading) -> dict[str, str]:
-    """The titles of the latest versions, where they have one, by record."""
+def _titles(ledger: Ledger, reading: SettledReading) -> dict[str, str | None]:
+    """The titles of the latest versions, where they have one, by record; None: it can't be opened."""
     entries = ledger.entries([record.versions[-1].seq for record in reading.shown])
     events = [entry.event for entry in entries.values() if "title" in entry.event.body]
     shown = of_reading(ledger, reading.committed, reading.entry)
@@ -137,4 +145,6 @@ def _titles(ledger: Ledger, reading: SettledReading) -> dict[str, str]:
             ledger, shown, lambda found: ledger.keeper.open_fields(found, titles)
         ),
     )
-    return {event.body["record"]: text for event, (text,) in zip(events, texts, strict=True)}
+    found = [(event, text) for event, (text,) in zip(events, texts, strict=True)]
+    tell_unopened([event.id for event, text in found if text is None])
+    return {event.body["record"]: text for event, text in found}

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from identity.actors import Caller
 from journeys.errors import Forbidden, RecordsError
 from journeys.names import staff_names
-from keeper.errors import KeeperRefused
 from ledger.entry import Entry
 from ledger.facts import Emergency
 from ledger.sequencer import Proposal
@@ -76,15 +75,11 @@ def give_emergency(ledger: Ledger, reading: SettledReading) -> OpenedEmergency:
     assert row is not None  # the decision rests on it
     declared = ledger.entry(row.seq)
     shown = of_reading(ledger, reading.committed, entry)
-    try:
-        (texts,) = open_texts(ledger, shown, row.patient, [(declared, sealed_texts(declared))])
-    except (
-        KeeperRefused
-    ):  # what was read is to be reviewed, whatever the doctor put in place of words
-        texts = {"text": ""}
+    # What was read is to be reviewed, whatever the doctor put in place of words.
+    (texts,) = open_texts(ledger, shown, row.patient, [(declared, sealed_texts(declared))])
     stream = ledger.stream(entry.event.stream, entry.link.seq)
     rests = (one for one in stream if _rests_on(one, row.seq))
-    return OpenedEmergency(entry, row.reason, texts["text"], tuple(map(act, rests)))
+    return OpenedEmergency(entry, row.reason, texts.get("text", ""), tuple(map(act, rests)))
 
 
 def _rests_on(entry: Entry, seq: int) -> bool:

@@ -4,11 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from durable.errors import NotFound
 from journeys.names import hospital_names, staff_names
 from journeys.sealing import object_key
+from journeys.unopened import tell_unopened
 from keeper.errors import KeeperRefused
 from keeper.protocol import SealedField, SealedObject
 from ledger.codes import DISCLOSED_LISTS
+from ledger.directory import Patient
 from ledger.entry import Entry, nested_event
 from ledger.sequencer import Proposal
 from records.opening import SettledReading, settle
@@ -77,12 +80,23 @@ class History:
     restored: tuple[bytes, ...] = ()
     """The stored bytes of every `ledger.restored` of the log before `entry`, in order."""
     texts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """For the patient: what authors wrote for them, by the number of the entry and the field's name; of an entry whose words can't
-    be opened nothing."""
+    """For the patient: what authors wrote for them, by the number of the entry and the field's name; fields that can't be opened
+    are left out, and of a chart that was erased all."""
 
     def losses(self) -> list["Loss"]:
         """The spans of the log that were lost, in order: what stood there may be missing here."""
         return [loss(Entry.parse(raw)) for raw in self.restored]
+
+    def unopened(self) -> dict[str, tuple[str, ...]]:
+        """The fields that can't be opened, of those that were to be shown: by the number of the entry, where there are any."""
+        shown = (
+            one for raw in self.entries if str((one := Entry.parse(raw)).link.seq) in self.texts
+        )
+        found = {str(one.link.seq): sealed_texts(one).keys() for one in shown}
+        missing = {
+            seq: tuple(sorted(names - self.texts[seq].keys())) for seq, names in found.items()
+        }
+        return {seq: names for seq, names in missing.items() if names}
 
     def acts(self) -> list[Act]:
         """What happened before this look, in order."""
@@ -135,43 +149,53 @@ def _texts(
     if not sealed or entry.decision is None or entry.decision["rule"] != "S5":
         return {}
     shown = of_reading(ledger, reading.committed, entry)
-    try:
-        opened = open_texts(ledger, shown, entry.event.subject, sealed)
-    except KeeperRefused:
-        # Whoever wrote what can't be opened must not keep the rest from the patient.
-        opened = [_opened_alone(ledger, shown, entry.event.subject, one) for one in sealed]
+    opened = open_texts(ledger, shown, entry.event.subject, sealed)
     return {str(one.link.seq): texts for (one, _), texts in zip(sealed, opened, strict=True)}
-
-
-def _opened_alone(
-    ledger: Ledger, shown: Proofs, patient: str, one: tuple[Entry, dict[str, str]]
-) -> dict[str, str]:
-    """The texts of one entry; none where they can't be opened."""
-    try:
-        return open_texts(ledger, shown, patient, [one])[0]
-    except KeeperRefused:
-        return {}
 
 
 def open_texts(
     ledger: Ledger, shown: Proofs, patient: str, sealed: Sequence[tuple[Entry, dict[str, str]]]
 ) -> list[dict[str, str]]:
-    """The texts of these entries, by the names of their fields; `shown`: the reading. Raises KeeperRefused."""
+    """The texts of these entries, by the names of their fields, without those that can't be opened; `shown`: the reading.
+
+    Of a chart that was erased, or is to be, none. Raises KeeperRefused.
+    """
 
     def asked() -> list[SealedObject]:
         key = object_key(ledger.keys, patient, patient)
         return [SealedObject(key, _fields(one, named)) for one, named in sealed]
 
-    texts = with_keys(
-        asked,
-        lambda objects: ask_keeper(
-            ledger, shown, lambda found: ledger.keeper.open_fields(found, objects)
-        ),
-    )
-    return [
-        dict(zip(named, opened, strict=True))
+    if _erased(ledger, patient):
+        return [{} for _ in sealed]
+    try:
+        texts = with_keys(
+            asked,
+            lambda objects: ask_keeper(
+                ledger, shown, lambda found: ledger.keeper.open_fields(found, objects)
+            ),
+        )
+    except (KeeperRefused, NotFound):
+        if _erased(ledger, patient):  # meanwhile
+            return [{} for _ in sealed]
+        raise
+    found = [
+        {name: text for name, text in zip(named, opened, strict=True) if text is not None}
         for (_, named), opened in zip(sealed, texts, strict=True)
     ]
+    tell_unopened(
+        [
+            one.event.id
+            for (one, named), opened in zip(sealed, found, strict=True)
+            if named.keys() != opened.keys()
+        ]
+    )
+    return found
+
+
+def _erased(ledger: Ledger, patient: str) -> bool:
+    """Whether the words on a chart get no key any more: that of the chart goes with it."""
+    row = ledger.row(Patient, patient)
+    return row is not None and bool(row.erased)
 
 
 def _fields(entry: Entry, named: Mapping[str, str]) -> tuple[SealedField, ...]:

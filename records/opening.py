@@ -15,6 +15,7 @@ from crypto.blobs import blob_context, sealed_length
 from identity.actors import Caller
 from journeys.appending import appended, check_reply
 from journeys.errors import AlreadyUsed, NotThere
+from journeys.unopened import tell_unopened
 from keeper.protocol import SealedField, SealedObject, Wrapped
 from ledger.entry import Entry
 from ledger.facts import Record, Version, sha256_of
@@ -62,7 +63,7 @@ class OpenedRecord:
     size: int
     """Plaintext bytes."""
     texts: dict[str, str]
-    """Title and file name, where the record has them."""
+    """Title and file name, where the record has them and they can be opened."""
     content: Iterator[bytes]
     """Plaintext; of a reading with `reply`, the ciphertext."""
     share: bytes | None = None
@@ -71,6 +72,8 @@ class OpenedRecord:
     """A read token for ranges; none where the content is opened at the reader's end."""
     link: Link | None = None
     """Where the ciphertext is instead of in `content`, if the reader asked for that and the store can."""
+    unopened: tuple[str, ...] = ()
+    """Which of title and file name it has and can't be opened."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,8 @@ class ReleasedRecord:
     key: bytes
     """The data key; of a reading with `reply`, its share for that key alone."""
     texts: dict[str, str]
+    unopened: tuple[str, ...]
+    """The names of those that can't be opened."""
 
     @property
     def sealed(self) -> bool:
@@ -136,8 +141,9 @@ def give_record(ledger: Ledger, reading: SettledReading, linked: bool = False) -
     # Last: from here on a file is open.
     content = iter(()) if link else stream(ledger, released)
     return OpenedRecord(
-        reading.entry, version.media_type, version.size, released.texts, content, share, token, link
-    )
+        reading.entry, version.media_type, version.size, released.texts, content, share, token, link,
+        released.unopened,
+    )  # fmt: skip
 
 
 # 1. Settle.
@@ -185,11 +191,17 @@ def release(ledger: Ledger, reading: SettledReading) -> ReleasedRecord:
     texts = with_object_key(
         ledger.keys, texts_key, lambda found: _texts(ledger, shown, reading, found)
     )
-    return ReleasedRecord(reading, key, texts)
+    unopened = tuple(name for name, text in texts.items() if text is None)
+    if unopened:
+        tell_unopened([ledger.kept_entry(version.seq).event.id])
+    opened = {name: text for name, text in texts.items() if text is not None}
+    return ReleasedRecord(reading, key, opened, unopened)
 
 
-def _texts(ledger: Ledger, shown: Proofs, reading: SettledReading, key: Wrapped) -> dict[str, str]:
-    """Title and file name; none of what is carried into the next version, which nobody is shown."""
+def _texts(
+    ledger: Ledger, shown: Proofs, reading: SettledReading, key: Wrapped
+) -> dict[str, str | None]:
+    """Title and file name, None: it can't be opened; none of what is carried into the next version, which nobody is shown."""
     uploaded = ledger.kept_entry(reading.version.seq).event
     names = [name for name in ("title", "file_name") if name in uploaded.body]
     if not names or reading.entry.event.type.name == "record.carried":

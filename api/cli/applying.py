@@ -248,10 +248,12 @@ def _doctor_row(one: DoctorStanding, acting: Actor) -> str:
     return f"{whose}  {one.state:<9}  {one.name}, {one.profession}{end}{reason} (entry {one.seq}){waits}"
 
 
+NAME_UNOPENED = "(its name can't be opened)"
+"""In place of a hospital's name whose author put something else where a sealed text belongs."""
+
+
 def _hospital_row(one: HospitalStanding) -> str:
     contact = f", contact {one.contact}" if one.contact else ""
     reason = f": {DECLINED.get(one.reason, one.reason)}" if one.reason else ""
     applicant = f", applied for by {one.applicant}" if one.applicant else ""
-    return (
-        f"{one.hospital}  {one.state:<9}  {one.name}{applicant}{contact}{reason} (entry {one.seq})"
-    )
+    return f"{one.hospital}  {one.state:<9}  {one.name or NAME_UNOPENED}{applicant}{contact}{reason} (entry {one.seq})"

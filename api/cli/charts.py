@@ -2,7 +2,7 @@
 
 import dataclasses
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +25,7 @@ from api.cli.app import (
     settings,
 )
 from api.cli.keeping import folder_for, place_for, safe_name
-from api.cli.records import Purpose
+from api.cli.records import TITLE_UNOPENED, Purpose
 from client import readings
 from client.copies import copy_file, write_copy
 from client.port import LedgerClient
@@ -126,12 +126,18 @@ def copy(
         with tempfile.TemporaryFile(
             dir=file.parent
         ) as made:  # without a name: it never stays behind
-            files, proof = write_copy(client, acting, whose, keys, made)
+            report = write_copy(client, acting, whose, keys, made)
             made.seek(0)
             draft.write(iter(lambda: made.read(PIECE_BYTES), b""))
-    fields = {"patient": whose, "files": files, "entries": len(proof.entries), "file": str(file)}
-    say(json_, fields, f"{counted(files, 'file')} and a history of {counted(len(proof.entries), 'entry')} in {file}",
-        f"check it anywhere: heartwood check {file} --vkey KEYS")  # fmt: skip
+    entries = len(report.history.entries)
+    fields = {
+        "patient": whose, "files": report.files, "entries": entries, "file": str(file), "missing": report.missing,
+    }  # fmt: skip
+    lacks = [
+        f"NOTE: {line}; erased, held back, or not given by the server" for line in report.lacks()
+    ]
+    say(json_, fields, f"{counted(report.files, 'file')} and a history of {counted(entries, 'entry')} in {file}",
+        *lacks, f"check it anywhere: heartwood check {file} --vkey KEYS")  # fmt: skip
 
 
 @app.command("history")
@@ -174,6 +180,7 @@ def history_(
                 proof = readings.prove(client, acting, found, keys)
                 draft.write([history_text(found.entries, proof.receipt.text()).encode()])
     acts, seq, names = found.acts(), found.entry.link.seq, found.names
+    unopened = found.unopened()
     fields = {
         "patient": whose,
         "seq": seq,
@@ -182,6 +189,7 @@ def history_(
         "acts": [dataclasses.asdict(act) for act in acts],
         "losses": [dataclasses.asdict(loss) for loss in found.losses()],
         "texts": found.texts,
+        "unopened": unopened,
     }
     lines = [
         f"{a.seq:>7}  {a.time[:19].replace('T', ' ')}  {a.type:<20} "
@@ -192,7 +200,7 @@ def history_(
         f"{f', {a.purpose}' if a.purpose else ''}{f', {a.record}' if a.record else ''}"
         f"{f', on entry {a.basis[0]}' if a.rule == 'S9' else ''}"
         f"{f', IN THE EMERGENCY of entry {a.basis[0]}' if a.rule == 'S8' and a.basis else ''}"
-        f"{_written(found.texts.get(str(a.seq)))}"
+        f"{_written(found.texts.get(str(a.seq)), unopened.get(str(a.seq), ()))}"
         for a in acts
     ]
     lines += [f"NOTE: the log was {loss}" for loss in found.losses()]
@@ -207,12 +215,16 @@ def history_(
     say(json_, fields, *lines)
 
 
-def _written(texts: Mapping[str, str] | None) -> str:
+def _written(texts: Mapping[str, str] | None, unopened: Sequence[str]) -> str:
     """What the author of an act wrote for the patient; the lists of disclosures are the accounting's to show."""
     if texts is None:
         return ""
     words = [text for name, text in texts.items() if not name.startswith("list_")]
-    return f": {'; '.join(words)}" if texts else ": what was written can't be opened"
+    if unopened:
+        words.append(
+            "what else was written can't be opened" if words else "what was written can't be opened"
+        )
+    return f": {'; '.join(words)}" if words else ""
 
 
 def chart_of(client: LedgerClient, acting: Actor, patient: str | None) -> str:
@@ -249,6 +261,7 @@ def _fields(line: Line) -> dict[str, object]:
         "size": record.versions[-1].size,
         "state": record.state,
         "title": line.title,
+        "unopened": line.unopened,
         "versions": len(record.versions),
     }
 
@@ -263,6 +276,6 @@ def _rows(line: Line) -> list[str]:
     ]
     head = (
         f"{record.record}  {record.clinical_date or '          '}  {record.category:<12} "
-        f"v{latest.version} {latest.size:>10,} bytes  {line.title}{' [' + ', '.join(marks) + ']' if marks else ''}"
+        f"v{latest.version} {latest.size:>10,} bytes  {TITLE_UNOPENED if line.unopened else line.title}{' [' + ', '.join(marks) + ']' if marks else ''}"
     )
     return [head, *([f"    may be read by {', '.join(line.readers)}"] if line.readers else [])]

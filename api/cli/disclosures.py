@@ -16,6 +16,7 @@ from crypto.texts import counted
 from ledger.checkpoint import parse_keys
 from ledger.files import read_vkeys
 from ledger.times import parse_time
+from records.history import LIST_NAMES
 from storage.suspended import tell_due
 
 TIME_HELP = "as 2026-11-20T07:24:00.000Z"
@@ -86,9 +87,8 @@ def disclosures_(
         found = readings.history(client, acting, whose, "PATRQT")
         if keys is not None:
             readings.prove(client, acting, found, keys)
-        blobs = {one: client.address(acting, one).blobs for one in disclosing.records_in(found)}
         since = client.now() - years * DAYS_A_YEAR_MS
-    lines = disclosing.accounting(found, blobs, since)
+    lines = disclosing.accounting(found, since)
     seq, names = found.entry.link.seq, found.names
     fields = {
         "patient": whose, "seq": seq, "complete": None if keys is None else True, "names": names,
@@ -136,18 +136,27 @@ def _csv(lines: list[Line], names: dict[str, str]) -> list[str]:
     return out.getvalue().splitlines()
 
 
+UNOPENED = "(who received it can't be opened)"
+"""In place of a recipient that the hospital wrote otherwise than as a sealed text."""
+
+
 def _cell(text: str) -> str:
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t") else text
 
 
 def _rows(line: Line, names: dict[str, str]) -> list[str]:
-    to = f"{line.recipient}{f', {line.address}' if line.address else ''}"
+    whom = UNOPENED if "recipient" in line.unopened else line.recipient
+    to = f"{whom}{f', {line.address}' if line.address else ''}"
     out = [
         f"{line.given[:10]}  {names.get(line.hospital, line.hospital)} gave {count(len(line.records), 'record')} to {to}",
         f"    {line.description}; for {line.purpose}: {line.statement} (entry {line.seq})",
     ]
     if line.suspended_until:
         out.append(f"    you could not be told before {line.suspended_until[:10]}: {line.order}")
-    if not line.whole:
+    if line.unopened:
+        out.append(
+            f"    NOTE: can't be opened, as the hospital wrote it: {', '.join(line.unopened)}"
+        )
+    if not line.whole and not any(name in LIST_NAMES for name in line.unopened):
         out.append("    NOTE: the list of records is not the one that the log commits to")
     return out

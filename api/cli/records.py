@@ -21,6 +21,8 @@ from records.uploads import Upload
 READ_BYTES = 1024 * 1024
 Purpose = Annotated[str, typer.Option(help="HL7 v3-ActReason, e.g. TREAT or PATRQT.")]
 File = Annotated[Path, typer.Argument(help="The file to upload; - for standard input.")]
+TITLE_UNOPENED = "(its title can't be opened)"
+"""In place of a title whose author put something else where a sealed text belongs."""
 Title = Annotated[str, typer.Option(help="A title; it is sealed.")]
 MediaType = Annotated[str | None, typer.Option(help="By default from the file's name.")]
 ClinicalDate = Annotated[str, typer.Option(help="YYYY-MM-DD.")]
@@ -169,9 +171,10 @@ def open_(
         "media_type": shown.media_type,
         "size": shown.size,
         **shown.texts,
+        "unopened": shown.unopened,
     }
     if out is not None:
-        title = shown.texts.get("title", record)
+        title = shown.texts.get("title", TITLE_UNOPENED if "title" in shown.unopened else record)
         lines = [
             f"{title}: {shown.size} bytes, {shown.media_type}, in {out}",
             f"this reading is entry {shown.entry.link.seq}, permitted by {named(decision['rule'])}",

@@ -170,6 +170,8 @@ def _content(ledger: Ledger, reading: SettledReading, linked: bool) -> Response:
     )  # as its author said, without a character set of ours
     if shown.texts:
         headers["Heartwood-Texts"] = b64encode(orjson.dumps(shown.texts))
+    if shown.unopened:
+        headers["Heartwood-Unopened"] = ",".join(shown.unopened)
     if shown.share is not None:
         headers["Heartwood-Share"] = b64encode(shown.share)
     if shown.token:

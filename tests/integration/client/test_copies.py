@@ -8,13 +8,17 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
 
-from client import beside
+from client import beside, readings
 from identity.actors import write_keyfile
 from ledger.copies import FILES, HISTORY_FILE, OPENINGS_FILE
+from records.charts import Chart
 from records.uploads import Upload
 from tests.support.commands import heartwood
 from tests.support.ledger_fixture import LedgerFixture, Person, denied
@@ -119,6 +123,62 @@ def test_a_copy_from_a_server_is_checked_by_the_tool_alone(
     )
     assert tool.returncode == 0, tool.stderr
     assert "5 files are what these entries name, byte for byte" in tool.stdout
+
+
+BAD = {
+    "brackets alone": b"[" * 100_000,
+    "a deep resource": b'{"resourceType":"Basic","x":' + b"[" * 200 + b"]" * 200 + b"}",
+    "a deeper one": b'{"resourceType":"Basic","x":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "not a number": b'{"resourceType":"Basic","x":NaN}',
+    "infinity": b'{"resourceType":"Basic","x":-Infinity}',
+    "half a pair": b'{"resourceType":"Basic","x":"\\ud800"}',
+    "bytes": b'{"resourceType":"Basic","x":"\xff"}',
+}
+"""What somebody may upload as a FHIR resource."""
+
+
+def test_no_content_ends_a_copy(fixture: LedgerFixture, tmp_path: Path) -> None:
+    """Whatever one author uploaded: the copy is made and checks, its bundle is JSON for any reader, and a page opens as text."""
+    pat = fixture.person()
+    page = b"<script>alert(1)</script>"
+    uploads = [
+        Upload(pat.patient, "document", "application/fhir+json", [one]) for one in BAD.values()
+    ]
+    uploads += [
+        Upload(pat.patient, "document", "application/fhir+json", [RESOURCE]),
+        Upload(pat.patient, "document", "text/html", [page]),
+    ]
+    beside.upload(fixture.ledger, fixture.north.system, uploads)
+    key, file = write_keyfile(tmp_path / "pat.key", pat.actor), tmp_path / "copy.zip"
+    with in_process(fixture.ledger) as web:
+        for where in ((), ("--url", web.url, "--vkey", fixture.settings.data / "log.vkey")):
+            ran = heartwood(fixture.settings, "copy", file, "--as", key, *where)
+            assert ran.code == 0 and "NOTE" not in ran.out, ran
+            assert checked(fixture, file) == 0
+            with zipfile.ZipFile(file) as archive:
+                names = [name for name in archive.namelist() if archive.read(name) == page]
+                bundle = orjson.loads(archive.read("chart.json"))
+            assert [Path(name).suffix for name in names] == [".txt"]
+            kinds = [one["resource"]["resourceType"] for one in bundle["entry"]]
+            assert sorted(kinds) == ["DocumentReference"] * (len(BAD) + 1) + ["Observation"]
+            file.unlink()
+
+
+def test_a_copy_says_what_it_was_not_given(
+    fixture: LedgerFixture, person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that leaves a record out of list and export is met by the history, which is proved."""
+    key, chart = write_keyfile(tmp_path / "pat.key", person.actor), readings.chart
+
+    def shorter(*asked: Any) -> Chart:
+        found = chart(*asked)
+        return replace(found, lines=found.lines[1:])
+
+    monkeypatch.setattr(readings, "chart", shorter)
+    ran = heartwood(fixture.settings, "copy", tmp_path / "copy.zip", "--as", key)
+    assert ran.code == 0 and "NOTE: 1 record of the history not in this copy: rc_" in ran.out, ran
+    told = heartwood(fixture.settings, "copy", tmp_path / "other.zip", "--as", key, "--json")
+    assert len(json.loads(told.out)["missing"]) == 1
 
 
 def first(files: Files) -> str:

@@ -571,7 +571,7 @@ def test_a_fork_opens_no_name(people: People, fork: Ledger) -> None:
     keeper, account = keeper_of(people.fixture.ledger), people.doctor.account
     key = object_key(people.fixture.ledger.keys, account, account)
 
-    def name(ledger: Ledger) -> str:
+    def name(ledger: Ledger) -> str | None:
         (role,) = (row for row in ledger.rows(Member, "account", account) if row.hospital)
         row = ledger.row(Account, account)
         assert row is not None
@@ -694,7 +694,7 @@ class Fields:
     key: Wrapped
     fields: tuple[SealedField, ...]
 
-    def put(self, keeper: KeyKeeper) -> list[str]:
+    def put(self, keeper: KeyKeeper) -> list[str | None]:
         """Ask the keeper."""
         sealed = [SealedObject(self.key, self.fields)]
         return ask_keeper(self.ledger, self.shown, lambda shown: keeper.open_fields(shown, sealed))[
@@ -783,8 +783,6 @@ CLOSED: dict[str, tuple[str, Callable[[People], Fields]]] = {
     "another record": ("shows rc_.*, not rc_", _another_records_title),
     "another patient": ("shows fields of patient/pt_.* only", _another_patients_title),
     "another patient's field": ("shows fields of patient/pt_.* only", _another_patients_field),
-    "another field's name": ("can't be opened", _moved),
-    "an altered field": ("can't be opened", _altered_text),
     "a grant": ("is access.granted, not", _no_reading),
     "a refused reading": ("is access.refused, not", _refused_one),
 }
@@ -797,6 +795,25 @@ def test_no_field_is_opened_for(people: People, case: str) -> None:
     said, make = CLOSED[case]
     with pytest.raises(KeeperRefused, match=said):
         make(people).put(keeper_of(people.fixture.ledger))
+
+
+@pytest.mark.parametrize("made", [_moved, _altered_text], ids=["another name", "altered"])
+def test_a_field_that_is_no_sealed_text_keeps_no_other_back(
+    people: People, made: Callable[[People], Fields]
+) -> None:
+    """The one is None, and the other comes, of one call: who wrote it must not keep the rest from the reader."""
+    good, bad = title_of(people, ask(people).shown), made(people)
+    keeper = keeper_of(people.fixture.ledger)
+    both = replace(good, fields=(*bad.fields, *good.fields))
+    assert both.put(keeper) == [None, "Blood count"]
+
+
+def test_a_key_that_is_not_the_objects_opens_nothing(people: People) -> None:
+    """Keys are the keeper's own making: one that is wrong is no author's doing, and is refused."""
+    asked = title_of(people, ask(people).shown)
+    wrong = replace(asked, key=replace(asked.key, wrapped=bytes(60)))
+    with pytest.raises(KeeperRefused, match=r"the key of rc_.* can't be opened"):
+        wrong.put(keeper_of(people.fixture.ledger))
 
 
 def test_an_auditor_gets_no_content(people: People) -> None:

@@ -14,6 +14,7 @@ from client.disclosing import Disclosure, Suspending
 from client.http import HttpClient
 from client.local import LocalClient
 from client.port import LedgerClient
+from identity.actors import write_keyfile
 from journeys.errors import AccessDenied, Forbidden, NotThere, RecordsError
 from ledger.codes import DISCLOSED_RECORDS
 from ledger.errors import LedgerError, Refused
@@ -23,6 +24,7 @@ from records.uploads import Upload
 from storage import suspended
 from storage.reviews import due_suspensions, owed
 from storage.suspended import tell_due
+from tests.support.commands import heartwood
 from tests.support.inbox import everywhere, reach, told
 from tests.support.ledger_fixture import LedgerFixture
 from tests.support.people import People
@@ -38,9 +40,8 @@ def accounting(client: LedgerClient, people: People) -> list[disclosing.Line]:
     """The patient's, of the last six years."""
     pat = people.pat
     found = readings.history(client, pat.actor, pat.patient, "PATRQT")
-    blobs = {one: client.address(pat.actor, one).blobs for one in disclosing.records_in(found)}
     since = client.now() - disclosing.YEARS * disclosing.DAYS_A_YEAR_MS
-    return disclosing.accounting(found, blobs, since)
+    return disclosing.accounting(found, since)
 
 
 def test_an_accounting_has_the_fields_of_the_law(fixture: LedgerFixture) -> None:
@@ -110,6 +111,58 @@ def test_another_list_than_the_committed_one_shows(
     disclosing.disclose(client, fixture.north.system, [people.record], WHAT)
     (line,) = accounting(client, people)
     assert (line.records, line.whole) == (((another, 1),), False)
+
+
+GARBAGE = {
+    "no id": "nonsense 1", "a path": "../../v1/me 1", "unknown": f"{'0' * 26} 1", "version 0": "{own} 0", "no such version": "{own} 7",
+    "a long number": "{own} " + "9" * 900, "another patient's": "{other} 1", "nothing": ";;", "no version": "{own}",
+}  # fmt: skip
+"""What a hospital may seal as its list."""
+
+
+def test_a_list_that_is_none_hides_no_other_disclosure(
+    fixture: LedgerFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All are shown, and of the garbage that it isn't what the log commits to; beside the data and over HTTP, and by the command."""
+    people, local, north = People.of(fixture), LocalClient(fixture.ledger), fixture.north
+    other = fixture.record(people.kim).record
+    disclosing.disclose(local, north.system, [people.record], WHAT)
+    for piece in GARBAGE.values():
+        said = piece.format(own=people.record[3:], other=other[3:])
+        monkeypatch.setattr(
+            disclosing, "_pieces", lambda wanted, said=said: iter([("list_a", said)])
+        )
+        disclosing.disclose(local, north.system, [people.record], WHAT)
+    monkeypatch.undo()
+    key = write_keyfile(fixture.settings.data.with_name("pat.key"), people.pat.actor)
+    with in_process(fixture.ledger) as web, closing(HttpClient(web.url)) as afar:
+        for client in (local, afar):
+            whole = [line.whole for line in accounting(client, people)]
+            assert sorted(whole) == [False] * len(GARBAGE) + [True]
+        for where in ((), ("--url", web.url)):
+            ran = heartwood(fixture.settings, "disclosures", "--as", key, *where)
+            assert ran.code == 0, ran
+            assert ran.out.count("Amtsgericht Mitte") == len(GARBAGE) + 1
+            assert ran.out.count("is not the one that the log commits to") == len(GARBAGE)
+
+
+def test_words_that_can_not_be_opened_are_said_to_be(fixture: LedgerFixture) -> None:
+    people, client, north = People.of(fixture), LocalClient(fixture.ledger), fixture.north
+    disclosing.disclose(client, north.system, [people.record], WHAT)
+    (seq,) = (line.seq for line in accounting(client, people))
+    body = fixture.ledger.entry(seq).event.body  # sealed for that event, and no other
+    client.append(
+        north.system,
+        [north.system.event("record.disclosed", people.pat.stream, body, client.now())],
+    )
+    good, bad = accounting(client, people)
+    assert (good.unopened, good.whole) == ((), True)
+    assert (bad.whole, bad.recipient) == (False, "")
+    assert bad.unopened == ("address", "description", "list_a", "recipient", "statement")
+    key = write_keyfile(fixture.settings.data.with_name("pat.key"), people.pat.actor)
+    ran = heartwood(fixture.settings, "disclosures", "--as", key)
+    assert ran.code == 0 and "(who received it can't be opened)" in ran.out, ran
+    assert "Amtsgericht Mitte" in ran.out
 
 
 def test_who_may_disclose(fixture: LedgerFixture) -> None:

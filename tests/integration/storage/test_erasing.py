@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -9,10 +10,14 @@ from typing import Any
 
 import pytest
 
-from client import beside, erasing, holds, readings
+from client import beside, disclosing, emergencies, erasing, holds, readings
+from client.disclosing import Suspending
+from client.http import HttpClient
 from client.local import LocalClient
+from client.port import LedgerClient
+from crypto.notes import VerifierKey
 from durable.errors import NotFound
-from identity.actors import Actor
+from identity.actors import Actor, write_keyfile
 from journeys.errors import AccessDenied, NotThere
 from keeper.errors import KeeperRefused
 from keeper.keks import copying
@@ -20,6 +25,7 @@ from keeper.protocol import KeptBlob
 from ledger.facts import ERASURE_WAIT_MS, Erasure, Record
 from ledger.times import DAY_MS
 from records import opening
+from records.history import History
 from records.uploads import Upload
 from storage.blobs.files import BlobStore, FileBlobs
 from storage.clock import wall_clock
@@ -31,10 +37,14 @@ from storage.maintenance.erasing import Erased, Erasing
 from storage.maintenance.restore import check_backup
 from storage.maintenance.scrub import Scrub
 from storage.outbox import once_wrote
+from storage.suspended import tell_due
 from tests.deep.witness import everything_holds
+from tests.integration.records.test_disclosures import WHAT
+from tests.support.commands import heartwood
 from tests.support.inside import keeper_of, opened
-from tests.support.ledger_fixture import CONTENT, LedgerFixture
+from tests.support.ledger_fixture import CONTENT, LedgerFixture, vkeys
 from tests.support.people import People
+from tests.support.server import in_process
 
 PLANTED = b"planted: the patient is afraid of the dark"
 TITLE = "Planted title of a letter"
@@ -247,6 +257,59 @@ def test_a_whole_chart_is_erased_with_all_that_stands_beside_the_log(home: Home)
     assert home.read(home.stays) == PLANTED
     assert home.read(home.others, home.people.kim.actor) == CONTENT
     everything_holds(home.fixture)
+
+
+def test_the_history_of_an_erased_chart_stays_without_its_words(home: Home) -> None:
+    """Whatever was disclosed, suspended, declared and reviewed: who did what is shown, beside the data, over HTTP and by the
+    commands, from the request on; and once it is withdrawn the words are there again."""
+    fixture, client, south = home.fixture, home.client, home.fixture.south
+    alone = fixture.person("Ada")
+    own = [Upload(alone.patient, "document", "text/plain", [PLANTED], clinical_date="1980-01-01")]
+    record = beside.upload(fixture.ledger, fixture.north.system, own)[0].record
+    disclosing.disclose(client, fixture.north.system, [record], WHAT)
+    soon = Suspending(fixture.ledger.clock() + 1_000, "order 4711")
+    disclosing.disclose(client, fixture.north.system, [record], WHAT, soon)
+    time.sleep(1.1)
+    assert tell_due(fixture.ledger) == 1
+    emergency = emergencies.declare(
+        client, fixture.doctor(), alone.patient, "cannot_consent", "Unresponsive"
+    )[0]
+    emergencies.review(client, south.admin, alone.patient, emergency, "justified", "All good")
+    key = write_keyfile(fixture.settings.data.with_name("ada.key"), alone.actor)
+    written = {
+        "record.disclosed", "disclosure.suspended", "emergency.declared", "emergency.reviewed"
+    }  # fmt: skip
+
+    def looked(by: LedgerClient) -> History:
+        found = readings.history(by, alone.actor, alone.patient, "PATRQT")
+        assert written <= {act.type for act in found.acts()}
+        assert len(found.texts) == 4
+        return found
+
+    assert all(looked(client).texts.values())
+    erasure = erasing.erase(client, alone.actor, alone.patient)[0]
+    assert not any(looked(client).texts.values())
+    erasing.withdraw(client, alone.actor, alone.patient, erasure)
+    assert all(looked(client).texts.values())
+    erasure = erasing.erase(client, alone.actor, alone.patient)[0]
+    with in_process(fixture.ledger) as web, closing(HttpClient(web.url)) as afar:
+        for where in ((), ("--url", web.url)):
+            ran = heartwood(fixture.settings, "history", "--as", key, *where)
+            assert ran.code == 0 and ran.out.count("what was written can't be opened") == 4, ran
+            ran = heartwood(fixture.settings, "disclosures", "--as", key, *where)
+            assert ran.code == 0 and ran.out.count("(who received it can't be opened)") == 2, ran
+            assert "not the one" not in ran.out
+        assert len(looked(afar).unopened()) == 4
+    home.later()
+    done = home.due()
+    assert (done.completed, done.waiting) == ([erasure], {})
+    found = looked(home.client)
+    assert not any(found.texts.values()) and len(found.unopened()) == 4
+    lines = disclosing.accounting(found, 0)
+    assert [(line.recipient, line.records) for line in lines] == [("", ())] * 2
+    keys = [VerifierKey.parse(key) for key in vkeys(fixture.settings)]
+    assert readings.prove(home.client, alone.actor, found, keys)
+    everything_holds(fixture)
 
 
 class Killed(BaseException):

@@ -8,7 +8,11 @@ from fastapi.routing import APIRoute
 
 from api.portal.mounting import ROUTERS
 from api.portal.pages import HEADERS
+from client.local import LocalClient
+from records.uploads import Upload
 from tests.integration.api.portal.conftest import NOTE, TITLE, Town
+from tests.integration.records.test_written_badly import applied, staffed, upload
+from tests.support.memory_log import SEALED
 from tests.support.portal import Pages, Read
 
 WHO = ("nobody", "person", "ada", "bob", "doctor", "admin", "operator")
@@ -196,3 +200,24 @@ def test_pages_in_each_language(town: Town, language: str) -> None:
     other = "de" if language == "en" else "en"
     somebody.send("/language", {"language": other})
     assert somebody.at is not None and f'<html lang="{other}">' in somebody.at.text
+
+
+def test_what_is_written_badly_keeps_no_page_from_anybody(town: Town) -> None:
+    """A made-up title on a chart, and a made-up name at a hospital: each page goes on, and says what can't be opened."""
+    fixture, client = town.portal.fixture, LocalClient(town.portal.fixture.ledger)
+    eva = town.portal.somebody().registers("Eva Nord")
+    chart = eva.opens_chart("Eva Nord")
+    who = staffed(client, fixture.south.admin)
+    record = upload(client, who, Upload(chart, "document", "text/plain", [b"x"]), SEALED)
+    page = eva.open(f"/patients/{chart}/chart")
+    assert eva.status() == 200 and "title can’t be opened" in page.text
+    assert "can’t be opened" in eva.open(f"/records/{record}").text and eva.status() == 200
+    assert who.account in eva.open(f"/patients/{chart}/history").text and eva.status() == 200
+    offer = f"/patients/{chart}/access/new/{fixture.south.hospital}"
+    assert who.account in eva.open(offer).text and eva.status() == 200
+    assert eva.open(f"/patients/{chart}/access") and eva.status() == 200
+    bad = applied(client)
+    for pages, path in ((town.operator, "/hospitals?state=pending"), (town.admin, "/doctors")):
+        page = pages.open(path)
+        assert pages.status() == 200, page.text
+    assert bad in town.operator.open("/hospitals?state=pending").text
