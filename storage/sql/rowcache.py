@@ -150,6 +150,8 @@ class RowCache(Rows):
             for grantee in (giver, *groups[giver])
         }
         self._ask_live(live)
+        given = (grant for one in live for grant in self._groups.get(one, {}).values() if grant.by)
+        self._ask({(Relation, (g.patient, g.by, kind)) for g in given for kind in KINDS})
 
     def _forget(self) -> None:
         super().__init__()
