@@ -626,7 +626,7 @@ HOLDS = Query(
     "what is held on a chart of one's own, by which hospital and until when; to a hospital's people what it holds itself", "Holds",
     gives={"holds": [{
         "against": ACCOUNT, "end": 1764171840123, "hold": EVENT_ID, "hospital": HOSPITAL, "kind": "harm", "lifted": 0,
-        "patient": PATIENT, "reason": "therapeutic", "record": RECORD, "seq": 12,
+        "of_patient": True, "patient": PATIENT, "reason": "therapeutic", "record": RECORD, "seq": 12,
     }]}, answer=holds_of,
 )  # fmt: skip
 ERASURES = Query(

@@ -134,6 +134,8 @@ class Facts(NamedTuple):
     """The one that a review is about."""
     relations: tuple[Relation, ...] = ()
     """How the actor is related to the patient."""
+    gave: tuple[Relation, ...] = ()
+    """How those are related to the patient who gave one of `grants` on the patient's behalf."""
     related: Relation | None = None
     """The relation that a step of RELATING is about."""
     invitation: Invitation | None = None
@@ -359,27 +361,41 @@ def _assurance(request: Request, facts: Facts, policy: Policy) -> Decision | Non
 
 
 def _harm(request: Request, facts: Facts, policy: Policy) -> Decision | None:
-    """S4: the hospital that wrote the record keeps this patient or relative from it for a while; that it does is shown."""
+    """S4: the hospital that wrote the record keeps this patient or relative from it for a while.
+
+    That it does is shown, but only to whom the record would be given otherwise: nobody else learns of record and hold.
+    """
     if request.record is None or not facts.holds:
         return None
     holds = [hold.seq for hold in facts.holds if _keeps_from(hold, request, facts.patient)]
-    return Decision("deny", "S4", (min(holds),), "harm_hold", masked=True) if holds else None
+    if not holds or decide(request, facts._replace(holds=()), policy).effect == "deny":
+        return None
+    return Decision("deny", "S4", (min(holds),), "harm_hold", masked=True)
 
 
 def _keeps_from(hold: Hold, request: Request, patient: Patient | None) -> bool:
     """Whether a harm hold stands on the record that is asked about, against who asks or for whom they do."""
     record = request.record
-    if record is None or hold.kind != HARM or hold.record != record.record:
+    if record is None or hold.record != record.record or hold.hospital != record.hospital:
         return False
-    asking = kept_back(request.actor, request.role, request.on_behalf_of, patient)
-    return hold.against in asking and hold.hospital == record.hospital and hold.stands(request.now)
+    asker = (request.actor, request.role, request.on_behalf_of)
+    return is_against(hold, *asker, patient) and hold.stands(request.now)
 
 
-def kept_back(actor: str, role: str, on_behalf_of: str, patient: Patient | None) -> set[str]:
-    """The accounts whose harm holds keep an asker from a record: their own, as patient or relative, and that they act for."""
-    is_theirs = patient is not None and actor == patient.account
-    asking = {actor} if is_theirs or role in HELD_ROLES else set()
-    return asking | ({on_behalf_of} if on_behalf_of else set())
+def is_against(
+    hold: Hold, actor: str, role: str, on_behalf_of: str, patient: Patient | None
+) -> bool:
+    """Whether a harm hold is against an asker: as the patient, in every role and by whoever acts for them, or as a relative.
+
+    A hold against the patient goes with the chart when somebody claims it.
+    """
+    if hold.kind != HARM:
+        return False
+    account = None if patient is None else patient.account
+    if hold.of_patient:
+        return account in (actor, on_behalf_of)
+    own = hold.against == actor and (role in HELD_ROLES or actor == account)
+    return own or hold.against == on_behalf_of == account
 
 
 def _self(request: Request, facts: Facts, policy: Policy) -> Decision | None:
@@ -636,16 +652,46 @@ EMERGENCY_OBLIGATIONS = ("record", "tell_patient", "tell_privacy_officer", "revi
 
 def _grant(request: Request, facts: Facts, policy: Policy) -> Decision | None:
     """S9: what the patient granted. Of several, unlimited before limited, then the lowest number."""
-    if request.on_behalf_of:
-        return None
+    if request.on_behalf_of or request.role == "relative":
+        return None  # a relative has what S10 gives, and nothing for their own sake
     # A group's grant is for those who act for the hospital whose group it is.
     groups = (group.group for group in facts.groups if group.hospital == request.hospital)
     grantees = {request.actor, request.hospital, *groups}
-    permitting = [g for g in facts.grants if g.grantee in grantees and _applies(g, request)]
+    permitting = [
+        (grant, rests)
+        for grant in facts.grants
+        if grant.grantee in grantees
+        and _applies(grant, request)
+        and (rests := _given_by(grant, request, facts)) is not None
+    ]
     if not permitting:
         return None
-    best = min(permitting, key=lambda grant: (grant.uses > 0, grant.seq))
-    return Decision("permit", "S9", (best.seq,))
+    best, rests = min(permitting, key=lambda one: (one[0].uses > 0, one[0].seq))
+    return Decision("permit", "S9", (*rests, best.seq))
+
+
+def _given_by(grant: Grant, request: Request, facts: Facts) -> tuple[int, ...] | None:
+    """What a grant rests on: nothing where the patient gave it, else the relation of whoever did; None once that is over.
+
+    It is never more than they have themselves: what becomes a minor's own is lost to their guardian's grants, too.
+    """
+    if not grant.by:
+        return ()
+    patient, now = facts.patient, request.now
+    if patient is None:
+        return None
+    standing = [
+        one.seq
+        for one in facts.gave
+        if (one.patient, one.account) == (request.patient, grant.by)
+        and one.seq < grant.seq
+        and (
+            one.active and one.start <= now < one.end
+            if one.kind == RELATIVE
+            else one.guards(now, patient.adult_from) and not _lost(request, patient)
+        )
+    ]
+    return (min(standing),) if standing else None
 
 
 def _on_behalf(request: Request, facts: Facts, policy: Policy) -> Decision | None:
@@ -678,8 +724,7 @@ def _reaches(relation: Relation, request: Request, patient: Patient) -> bool:
     if relation.kind == GUARDIAN:
         if request.record is None and request.action in ("list", "read"):
             return False  # decided record by record, as for grants
-        private = request.now >= patient.teen_from and _of_the_minor(request)
-        return _guards(relation, request, patient) and not private
+        return _guards(relation, request, patient) and not _lost(request, patient)
     return (
         relation.active
         and (relation.patient, relation.account) == (request.patient, request.actor)
@@ -689,12 +734,15 @@ def _reaches(relation: Relation, request: Request, patient: Patient) -> bool:
     )
 
 
-def _of_the_minor(request: Request) -> bool:
-    """What is a minor's own: records that are private to them or that they hid, and the history, which names those."""
+def _lost(request: Request, patient: Patient) -> bool:
+    """What is a minor's own once they are old enough to act, and no guardian's: records that are private to them or that
+    they hid, and the history, which names those. Which label it is, the log doesn't tell, so that any makes a record private."""
+    if request.now < patient.teen_from:
+        return False
     record = request.record
     if record is None:
         return request.action == "read_history"
-    return record.minor_private or bool(record.hidden)
+    return record.minor_private or bool(record.hidden or record.labels)
 
 
 def _for_colleague(request: Request, facts: Facts, policy: Policy) -> tuple[int, ...]:

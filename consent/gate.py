@@ -155,7 +155,7 @@ def gather(request: Request, look: Look) -> Facts:
         facts = _with_relations(facts, request, look)
     if request.role == "doctor" and request.on_behalf_of:
         facts = _with_delegations(facts, request, look)
-    return facts
+    return _with_givers(facts, look)
 
 
 def _readings_of(
@@ -173,6 +173,18 @@ def _readings_of(
         g for reader in readers for g in look.live(Grant, request.now, request.patient, reader)
     )
     return tuple(grants), tuple(groups), tuple(filter(None, exclusions))
+
+
+def _with_givers(facts: Facts, look: Look) -> Facts:
+    """And how those are related to the patient who gave one of the grants on the patient's behalf."""
+    grants = [*facts.grants, *(grant for giver in facts.givers for grant in giver.grants)]
+    given = {(grant.patient, grant.by) for grant in grants if grant.by}
+    if not given:
+        return facts
+    gave = (
+        one for patient, account in sorted(given) for one in relations_of(patient, account, look)
+    )
+    return facts._replace(gave=tuple(gave))
 
 
 def _with_relations(facts: Facts, request: Request, look: Look) -> Facts:
@@ -235,8 +247,9 @@ def may_be_held(action: str | None, role: str) -> bool:
 
 
 def _may_be_held(request: Request, patient: Patient | None) -> bool:
-    """Also of a patient who works at the hospital that wrote the record."""
-    is_theirs = patient is not None and request.actor == patient.account
+    """Also of a patient who works at the hospital that wrote the record, and of a colleague who acts for that one."""
+    asking = (request.actor, request.on_behalf_of)
+    is_theirs = patient is not None and patient.account in asking
     return is_theirs or may_be_held(request.action, request.role)
 
 

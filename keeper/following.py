@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from consent.decide import kept_back
+from consent.decide import is_against
 from consent.gate import gate
 from crypto.encoding import b64decode
 from crypto.errors import CryptoError
@@ -268,11 +268,11 @@ class FollowedLog:
                 raise KeeperRefused(f"{patient.patient} was erased by entry {patient.erased}")
             event = entry.event
             behalf = event.value.get("on_behalf_of", "")
-            asking = kept_back(event.actor, event.role, behalf, patient)
             kept = {
                 hold.record: hold.seq
                 for hold in self._rows.group(Hold, event.subject)
-                if hold.against in asking and hold.stands(entry.time)
+                if is_against(hold, event.actor, event.role, behalf, patient)
+                and hold.stands(entry.time)
             }
             for name in records:
                 record = self._rows.get(Record, name)

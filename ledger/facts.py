@@ -87,6 +87,8 @@ class Hold(NamedTuple):
     """Whose people placed it, on what it wrote itself."""
     against: str
     """Of a harm hold the account that is kept from the record; else empty."""
+    of_patient: bool
+    """Whether that was the patient's own, so that it goes with the chart if somebody claims it."""
     reason: str
     seq: int
     end: int
@@ -184,6 +186,8 @@ class Grant(NamedTuple):
     what: tuple[Provision, ...] = ()
     """The criteria of a partial grant; empty for the others."""
     exceptions: tuple[Provision, ...] = ()
+    by: str = ""
+    """The account of the relative or guardian who gave it on the patient's behalf; empty where the patient did."""
 
 
 @row_type("exclusions", key=2, consent_only=True)

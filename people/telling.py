@@ -10,7 +10,7 @@ from functools import partial
 from ledger.directory import RECOVERY_WAIT_MS, Key, Patient
 from ledger.entry import Entry
 from ledger.facts import ERASURE_WAIT_MS, Emergency
-from ledger.relations import GUARDIAN, Relation
+from ledger.relations import GUARDIAN, RELATIVE, Relation
 from ledger.rows import Look
 from ledger.times import parse_time
 from ledger.types.guardians import GUARDIAN_WAIT_MS
@@ -163,6 +163,14 @@ def _relation_ended(entry: Entry, look: Look, operator: str) -> Iterable[Message
         yield _message(entry, "relation_ended", account, patient=entry.event.subject)
 
 
+def _excluded(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
+    """To a relative whose relation ended by it, in the words for one who was unlinked; to nobody else."""
+    reader, patient = entry.event.body["reader"], entry.event.subject
+    relation = look.get(Relation, patient, reader, RELATIVE)
+    if relation is not None and relation.seq == entry.link.seq:
+        yield _message(entry, "relation_ended", reader, patient=patient)
+
+
 def _guardian_appointed(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
     """To the other guardians, and to the minor who is old enough to act: they may object."""
     event, patient = entry.event, look.get(Patient, entry.event.subject)
@@ -287,6 +295,7 @@ TOLD: dict[str, Tell] = {
     "record.disclosed": _to_patient("records_disclosed"),
     "record.uploaded": _record_uploaded,
     "recovery.used": _recovery_used,
+    "reader.excluded": _excluded,
     "relative.linked": _relative_linked,
     "relative.unlinked": _relation_ended,
     "session.locked": _session_locked,

@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from consent.decide import is_against
 from crypto.blobs import HEADER_BYTES, blob_context
 from crypto.encoding import b64encode
 from journeys.errors import NotThere, RecordsError
 from keeper.protocol import ListedBlob
+from ledger.directory import Patient
 from ledger.entry import Entry
 from ledger.exports import export_line, export_root
 from ledger.facts import Hold, Record, Version, sha256_of, version_of
@@ -81,10 +83,12 @@ def check_list(
         raise RecordsError(f"got {len(wanted)} records, expected at most {EXPORT_RECORDS}")
     if len(set(wanted)) != len(wanted):
         raise RecordsError("the list names the same version twice")
+    asker = (event.actor, event.role, event.value.get("on_behalf_of", ""))
+    patient = ledger.row(Patient, event.subject)
     held = {
         hold.record
         for hold in ledger.rows(Hold, "patient", event.subject)
-        if hold.against == event.actor and hold.stands(ledger.clock())
+        if is_against(hold, *asker, patient) and hold.stands(ledger.clock())
     }
     out = []
     for name, number in wanted:

@@ -198,7 +198,7 @@ def history_(
         f"{f' at {names.get(a.hospital, a.hospital)}' if a.hospital else ''}"
         f"{f' for {names.get(a.on_behalf_of, a.on_behalf_of)}' if a.on_behalf_of else ''}"
         f"{f', {a.purpose}' if a.purpose else ''}{f', {a.record}' if a.record else ''}"
-        f"{f', on entry {a.basis[0]}' if a.rule == 'S9' else ''}"
+        f"{f', on entry {a.basis[-1]}' if a.rule == 'S9' else ''}"
         f"{f', IN THE EMERGENCY of entry {a.basis[0]}' if a.rule == 'S8' and a.basis else ''}"
         f"{_written(found.texts.get(str(a.seq)), unopened.get(str(a.seq), ()))}"
         for a in acts

@@ -164,6 +164,7 @@ def _granted(entry: "Entry", look: Look) -> list[Row]:
             used=0,
             what=(provision(body["what"]),) if "what" in body else (),
             exceptions=tuple(map(provision, body.get("exceptions", ()))),
+            by=entry.event.actor if entry.event.role == "relative" else "",
         ),
         GrantName(grant=body["grant"], patient=patient, grantee=body["grantee"], lineage=lineage),
     ]

@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING
 
 from ledger.codes import ACCOUNT, EVENT, HARMS, LEGAL_HOLDS, PURPOSE, RECORD, body
-from ledger.directory import Account
+from ledger.directory import Patient
 from ledger.editions import CONSENT
 from ledger.errors import Refused
 from ledger.facts import HARM, HOLD_DAYS_MOST, HOLDS_MOST, LEGAL, Hold, Record
 from ledger.policies import Policy
+from ledger.relations import KINDS, Relation, acts_as_relative
 from ledger.rows import Look, Row, Wanted, row_named, row_of_id, rows_in
 from ledger.schema import SEALED, TIME, code
 from ledger.times import DAY_MS, parse_time
@@ -49,11 +50,13 @@ def _well_formed(event: "Event", time: int, origin: str, look: Look) -> None:
 
 
 def _may_place(event: "Event", policy: Policy, look: Look) -> None:
-    """Against somebody who is known; renewed once at most, however long ago. Of legal ones one at a time is enough."""
+    """Against the patient or somebody who acts for them; renewed once at most, however long ago. Of legal ones one at a
+    time is enough."""
     body, record = event.body, event.body.get("record", "")
     against = body.get("against", "")
-    if against and look.get(Account, against) is None:
-        raise Refused("unknown", f"got the account {against}, which no entry registered")
+    if against and not _is_theirs(against, event.subject, look):
+        raise Refused("unknown", f"got the account {against}, which is neither that of the patient nor of a relative "
+                      "or a guardian")  # fmt: skip
     same = [
         hold
         for hold in look.group(Hold, event.subject)
@@ -70,13 +73,21 @@ def _may_place(event: "Event", policy: Policy, look: Look) -> None:
         )
 
 
+def _is_theirs(account: str, subject: str, look: Look) -> bool:
+    patient = look.get(Patient, subject)
+    is_patient = patient is not None and patient.account == account
+    return is_patient or acts_as_relative(subject, account, look)
+
+
 def _placed(entry: "Entry", look: Look) -> list[Row]:
     event, body = entry.event, entry.event.body
     end = parse_time(body["until"]) if "until" in body else 0
+    against, patient = body.get("against", ""), look.get(Patient, event.subject)
+    of_patient = patient is not None and against == patient.account
     return [
         Hold(
             event.id, event.subject, body.get("record", ""), body["kind"], event.hospital,
-            body.get("against", ""), body["reason"], entry.link.seq, end,
+            against, of_patient, body["reason"], entry.link.seq, end,
         )
     ]  # fmt: skip
 
@@ -89,7 +100,9 @@ def _own_records(event: "Event") -> list[Wanted]:
 
 def _places(event: "Event") -> list[Wanted]:
     against = event.body.get("against")
-    known = [] if against is None else [row_of_id(against)]
+    known = (
+        [] if against is None else [row_named(Relation, event.subject, against, k) for k in KINDS]
+    )
     hold = row_named(Hold, event.id)
     return [*_own_records(event), rows_in(Hold, event.subject), hold, *known]
 

@@ -6,6 +6,7 @@ from ledger.codes import PURPOSE, READER, body
 from ledger.errors import Refused
 from ledger.facts import Exclusion
 from ledger.policies import Policy
+from ledger.relations import RELATIVE, Relation
 from ledger.rows import Look, Row, Wanted, row_named, row_of_id
 from ledger.types.checks import known_reader
 from ledger.types.declaration import EventType, GateRule, nothing
@@ -37,8 +38,18 @@ def _reader_example(sample: Sample) -> dict[str, str]:
     return {"purpose": "PATRQT", "reader": sample.id("gp")}
 
 
+def _reader_and_relation(event: "Event") -> list[Wanted]:
+    named = row_named(Relation, event.subject, event.body["reader"], RELATIVE)
+    return [*_reader(event), named]
+
+
 def _excluded(entry: "Entry", look: Look) -> list[Row]:
-    return [Exclusion(entry.event.subject, entry.event.body["reader"], entry.link.seq, True)]
+    """A relative who is excluded is none any more: their answers are those that somebody gets who was unlinked."""
+    patient, reader, seq = entry.event.subject, entry.event.body["reader"], entry.link.seq
+    relation = look.get(Relation, patient, reader, RELATIVE)
+    ended = relation is not None and relation.active
+    out: list[Row] = [Exclusion(patient, reader, seq, True)]
+    return [*out, relation._replace(active=False, seq=seq)] if relation and ended else out
 
 
 READER_EXCLUDED = EventType(
@@ -50,11 +61,10 @@ READER_EXCLUDED = EventType(
     action="exclude",
     about="chart",
     gate_rule=_not_yet(excluded=True),
-    plain=True,
     rule=nothing,
     fold=_excluded,
-    changes=(Exclusion,),
-    wants=_reader,
+    changes=(Exclusion, Relation),
+    wants=_reader_and_relation,
     example=Example("patient", _reader_example),
 )
 

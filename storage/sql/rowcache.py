@@ -150,6 +150,8 @@ class RowCache(Rows):
             for grantee in (giver, *groups[giver])
         }
         self._ask_live(live)
+        given = (grant for one in live for grant in self._groups.get(one, {}).values() if grant.by)
+        self._ask({(Relation, (g.patient, g.by, kind)) for g in given for kind in KINDS})
 
     def undo(self, names: Iterable[Name], ids: Iterable[str]) -> None:
         """Drop the rows that a batch changed and the ids it created, as it was rolled back: the database has the true ones."""

@@ -64,7 +64,11 @@ def chart_entries(situation: Situation) -> Iterator[Entry]:
         yield from hold_entries(hold, stream)
     names = {grant["lineage"]: grant["id"] for grant in reversed(situation["grants"])}
     for grant in situation["grants"]:
-        yield entry_of("access.granted", grant["seq"], granted_body(grant), stream, v=form(grant))
+        by, v = ((grant["by"], None), 3) if grant.get("by") else (("ac_0", None), form(grant))
+        role = "relative" if grant.get("by") else "patient"
+        yield entry_of(
+            "access.granted", grant["seq"], granted_body(grant), stream, by, v=v, role=role
+        )
     for end in situation["revocations"]:
         body = {"grantee": end["grantee"], "purpose": "PATRQT"}
         if end["lineage"] is not None:
@@ -193,10 +197,11 @@ def entry_of(
     v: int = 1,
     time: int = NOW,
     event: str = "",
+    role: str = "patient",
 ) -> Entry:
-    """An entry as far as folding looks at it; `by` is an account and the hospital it acts for."""
+    """An entry as far as folding looks at it; `by` is an account and the hospital it acts for, else in that `role`."""
     actor, hospital = by
-    acting = {"role": "doctor", "hospital": hospital} if hospital else {"role": "patient"}
+    acting = {"role": "doctor", "hospital": hospital} if hospital else {"role": role}
     said = event_of(actor, acting, kind, body, stream, v, event)
     return Entry(b"", said, Signature("", b""), Link(seq, b"", 0, b""), time, decision)
 
@@ -236,15 +241,19 @@ def rows_of(situation: Situation) -> Rows:
     for one in situation["members"]:
         named = one["account"], one["role"], one["hospital"] or ""
         rows.put(Member(*named, one["seq"], one["active"], one["start"] or 0, one["end"] or 0))
-    fold(entries_of(situation), rows)
-    for one in (*relation_rows(situation), *delegation_rows(situation)):
+    related = list(relation_rows(situation))
+    for entry in entries_of(situation):
+        while related and related[0].seq < entry.link.seq:
+            rows.put(related.pop(0))
+        fold([entry], rows)
+    for one in (*related, *delegation_rows(situation)):
         rows.put(one)
     return rows
 
 
 def relation_rows(situation: Situation) -> Iterator[Relation]:
     """Relatives and guardians as their entries leave them."""
-    for one in situation.get("relations", []):
+    for one in sorted(situation.get("relations", []), key=lambda one: int(one["seq"])):
         terms, guards = one["terms"], one["kind"] == "guardian"
         (given, _) = ACCESS_GRANTED.fold(
             entry_of("access.granted", one["seq"], granted_body(terms), f"patient/{situation['chart']}", v=2), Rows()

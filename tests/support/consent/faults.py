@@ -116,6 +116,22 @@ def harm_unseen(true: Stage, request: Request, facts: Facts, policy: Policy) -> 
     return found and found._replace(masked=False)
 
 
+def told_to_all(true: Stage, request: Request, facts: Facts, policy: Policy) -> Decision | None:
+    holds = [h.seq for h in facts.holds if engine._keeps_from(h, request, facts.patient)]
+    return Decision("deny", "S4", (min(holds),), "harm_hold", masked=True) if holds else None
+
+
+def served_relatives(
+    true: Stage, request: Request, facts: Facts, policy: Policy
+) -> Decision | None:
+    return true(request._replace(role="doctor"), facts, policy)
+
+
+def outlived(true: Stage, request: Request, facts: Facts, policy: Policy) -> Decision | None:
+    gave = (one._replace(active=True, start=0, end=1 << 60) for one in facts.gave)
+    return true(request, facts._replace(gave=tuple(gave)), policy)
+
+
 FIRST: Final = [
     Fault("S0 lets everybody pass", skipped("_sanity"), "P8 P20"),
     Fault("S0 takes every role as held", asked("_sanity", lambda r: r._replace(held=True)), "P20"),
@@ -134,7 +150,7 @@ FIRST: Final = [
     Fault("S2 lets withdraw what is due", part("_gone", never_too_late), "P20"),
     Fault("S3 is left out", skipped("_assurance"), "P20"),
     Fault("S4 is left out", skipped("_harm"), "P20"),
-    Fault("S4 permits", stage("_harm", harm_permits), "P3 P20"),
+    Fault("S4 permits", stage("_harm", harm_permits), "P20"),
     Fault("S4 holds a millisecond more", asked("_harm", lambda r: r._replace(now=r.now - 1)), "P20"),
     Fault("S4 shows nothing", stage("_harm", harm_unseen), "P20"),
     Fault("S5 counts ages a millisecond late",
@@ -555,7 +571,14 @@ BEHALF: Final = [
           part("_reaches", as_related(scope=lambda one, r: "full", exceptions=lambda one, r: (), sensitive=lambda one, r: True)), "P20"),
     Fault("S10 waits for nobody", part("_reaches", as_related(start=lambda one, r: 0)), "P20"),
     Fault("S10 overrules objections", part("_reaches", as_related(objected=lambda one, r: 0)), "P20"),
-    Fault("S10 knows no minor's own", part("_of_the_minor", lambda true, r: False), "P17 P20"),
+    Fault("S10 knows no minor's own", part("_lost", lambda true, *given: False), "P17 P20"),
+    Fault("S9 serves relatives", stage("_grant", served_relatives), "P20"),
+    Fault("S9 lets outlive the relation of who gave", stage("_grant", outlived), "P20"),
+    Fault("S4 tells whom nothing would be given",
+          stage("_harm", told_to_all), "P20"),
+    Fault("S4 is lifted by a claim",
+          part("is_against", lambda true, hold, *asker: true(hold._replace(of_patient=False), *asker)), "P20"),
+    Fault("an exclusion leaves the relation", fold("reader.excluded", lambda true, entry, look: true(entry, look)[:1]), "P20"),
     Fault("S10 guards the grown",
           part("_guards", lambda true, one, r, patient: true(one, r, patient._replace(adult_from=1 << 60))), "P17 P20"),
     Fault("S10 acts for anybody",

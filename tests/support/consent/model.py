@@ -22,7 +22,7 @@ by looking through all that happened. `tests/support/consent/random_cases.py` dr
              grants       [{"seq", "id", "lineage", "grantee": account, hospital or group, "kind":
                           full|partial|selective, "records", "what": criteria of a partial one,
                           "exceptions": [provision], "purposes", "actions", "start", "end", "uses",
-                          "codes", "sensitive"}]
+                          "codes", "sensitive", "by": account of who gave it on the patient's behalf}]
              revocations  [{"seq", "grantee", "lineage": id or None}]
              exclusions   [{"seq", "reader": account, hospital or group, "lifted"}]
              openings     [{"seq", "type": record.opened unless given, "basis": numbers that a
@@ -180,7 +180,7 @@ def holds_role(situation: Situation, ask: Ask) -> bool:
         return is_patient(situation, ask)
     if role == "relative":  # whoever is linked or appointed, whether it counts yet and still or not
         related = situation.get("relations", [])
-        return any(one["account"] == ask["actor"] and standing(one) for one in related)
+        return any(one["account"] == ask["actor"] and standing(situation, one) for one in related)
     if membership(situation, ask) is None:
         return False
     if role == "auditor" and any(  # nobody is auditor and holds a hospital's role at once
@@ -343,29 +343,43 @@ def s3_assurance(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
 
 
 def s4_harm_hold(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
-    """Of who acts as patient or relative, of the patient in any role, and of whom they act for."""
+    """Of who acts as patient or relative, of the patient in any role, and of the patient if they act for them; told to
+    nobody who would be denied without it."""
     record, patient = ask["record"], situation["patient"]
     if record is None or patient is None:
         return None
     if ask["action"] == "append" and ask["hospital"] and not ask["on_behalf_of"]:
         return None  # the duty to keep records is about no record that is there
-    kept = [ask["on_behalf_of"]]
-    if ask["role"] in ("patient", "relative") or account_of(patient) == ask["actor"]:
-        kept.append(ask["actor"])
     found = [
         int(hold["seq"])
         for hold in holding(situation, "harm", ask["now"])
         if hold["record"] == record["id"]
         and hold["hospital"] == record["hospital"]
-        and hold["against"] in kept
+        and against(situation, hold, ask)
         and may_be_held(situation, ask)
     ]
-    return deny("S4", "harm_hold", min(found)) if found else None
+    unheld = situation | {"holds": []}
+    if not found or decide(unheld, ask, policy)[0] == "deny":
+        return None
+    return deny("S4", "harm_hold", min(found))
+
+
+def against(situation: Situation, hold: Ask, ask: Ask) -> bool:
+    """The patient, whoever that is by now, if it was when the hold was placed; else the account that it names."""
+    patient = situation["patient"]
+    now = account_of(patient)
+    before = [one for one in patient.get("claims", []) if one["seq"] < hold["seq"]]
+    if hold["against"] == account_of(patient | {"claims": before}):
+        return now in (ask["actor"], ask["on_behalf_of"])
+    if hold["against"] == now == ask["on_behalf_of"]:
+        return True
+    acts = ask["role"] in ("patient", "relative") or ask["actor"] == now
+    return bool(acts and hold["against"] == ask["actor"])
 
 
 def may_be_held(situation: Situation, ask: Ask) -> bool:
     """Who acts for somebody else without being patient or relative has no right of theirs anyway."""
-    own = account_of(situation["patient"]) == ask["actor"]
+    own = account_of(situation["patient"]) in (ask["actor"], ask["on_behalf_of"])
     return own or ask["role"] in ("patient", "relative") or ask["action"] == "erase"
 
 
@@ -519,13 +533,13 @@ def level(record: Ask | None) -> str:
 
 
 def s9_grant(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
-    if ask["on_behalf_of"]:
+    if ask["on_behalf_of"] or ask["role"] == "relative":
         return None
     fitting = [grant for grant in situation["grants"] if applies(situation, grant, ask)]
     if not fitting:
         return None
     chosen = min(fitting, key=lambda grant: (grant["uses"] is not None, grant["seq"]))
-    return permit("S9", chosen["seq"])
+    return permit("S9", chosen["seq"], *given_by(situation, chosen, ask))
 
 
 def s10_on_behalf(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
@@ -550,7 +564,9 @@ def s10_relative(situation: Situation, ask: Ask) -> Answer | None:
     fitting = [
         one
         for one in situation.get("relations", [])
-        if one["account"] == ask["actor"] and standing(one) and reaches(situation, one, ask)
+        if one["account"] == ask["actor"]
+        and standing(situation, one)
+        and reaches(situation, one, ask)
     ]
     if not fitting:
         return None
@@ -561,8 +577,16 @@ def s10_relative(situation: Situation, ask: Ask) -> Answer | None:
     return permit("S10", *sorted({principal, chosen["seq"], confirmed or chosen["seq"]}))
 
 
-def standing(relation: Ask) -> bool:
-    return relation["ended"] is None
+def standing(situation: Situation, relation: Ask) -> bool:
+    """Until it is ended; a relative's also until the patient excludes them, for good."""
+    kept_out = [
+        said
+        for said in situation.get("exclusions", [])
+        if said["reader"] == relation["account"] and not said["lifted"]
+        and said["seq"] > relation["seq"]
+    ]  # fmt: skip
+    ended = relation["kind"] == "relative" and kept_out
+    return relation["ended"] is None and not ended
 
 
 def reaches(situation: Situation, relation: Ask, ask: Ask) -> bool:
@@ -580,7 +604,7 @@ def reaches(situation: Situation, relation: Ask, ask: Ask) -> bool:
         return True
     if record is None:
         return bool(ask["action"] != "read_history")
-    return not record.get("minor_private") and not hidden(record)
+    return not (record.get("minor_private") or record["labels"] or hidden(record))
 
 
 def s10_colleague(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
@@ -650,7 +674,35 @@ def applies(situation: Situation, grant: Ask, ask: Ask) -> bool:
         and ask["action"] in grant["actions"]
         and (grant["uses"] is None or used(situation, grant) < grant["uses"])
         and in_scope(grant, ask)
+        and (grant.get("by") is None or bool(given_by(situation, grant, ask)))
     )
+
+
+def given_by(situation: Situation, grant: Ask, ask: Ask) -> list[int]:
+    """Of a grant that somebody gave on the patient's behalf: the oldest relation of theirs before it that still counts."""
+    found = [
+        int(one["seq"])
+        for one in situation.get("relations", [])
+        if one["account"] == grant.get("by") and standing(situation, one) and one["seq"] < grant["seq"]
+        and gives(situation, one, ask)
+    ]  # fmt: skip
+    return sorted(found)[:1]
+
+
+def gives(situation: Situation, relation: Ask, ask: Ask) -> bool:
+    """A relative in their time; a guardian who counts, and of what they may see themselves."""
+    if relation["kind"] == "relative":
+        return bool(relation["start"] <= ask["now"] < relation["end"])
+    waited = relation["objected"] is None and ask["now"] >= relation["appointed"] + 72 * 3_600_000
+    years = age(situation, ask["now"])
+    if years == "adult" or not (waited or relation["confirmed"] is not None):
+        return False
+    record = ask["record"]
+    if years == "child":
+        return True
+    if record is None:
+        return bool(ask["action"] != "read_history")
+    return not (record.get("minor_private") or record["labels"] or hidden(record))
 
 
 def is_grantee(situation: Situation, grantee: str, ask: Ask) -> bool:

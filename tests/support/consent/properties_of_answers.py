@@ -128,7 +128,13 @@ def p14_the_basis_explains(rng: Random) -> None:
 
 
 def explained(facts: Facts, decision: Decision) -> tuple[Facts, Facts]:
-    """The facts that the basis names, without and with all exclusions; who somebody is remains."""
+    """The facts that the basis names, without and with all exclusions; who somebody is remains.
+
+    A harm hold is told to whom the record would be given otherwise: by facts that its basis doesn't name.
+    """
+    if decision.rule == "S4":
+        holding = tuple(hold for hold in facts.holds if hold.seq in decision.basis)
+        return facts._replace(holds=holding), facts
     grants = tuple(grant for grant in facts.grants if grant.seq in decision.basis)
     denying = tuple(one for one in facts.exclusions if one.seq in decision.basis)
     declared = tuple(one for one in facts.emergencies if one.seq in decision.basis)

@@ -31,6 +31,8 @@ def within_the_principals_right(rng: Random, situation: Situation, policy: Ask) 
     case, adults = Case(situation, policy), Case(situation | {"patient": grown}, policy)
     for _ in range(20):
         ask = behalf_ask(rng, situation)
+        if not ask["on_behalf_of"]:
+            continue
         said = case.answer(ask)
         assert said[0] == "deny" or said[1] == "S10", f"{said}: {ask}"
         if said[0] == "deny" or model.waits_for(situation["patient"]) is not None:

@@ -99,11 +99,15 @@ def random_world(rng: Random, first: int) -> Situation:
         held(
             rng.choice(situation["records"]),
             next(seqs),
-            rng.choice((ACCOUNTS[0], ACCOUNTS[1], None)),
+            rng.choice((ACCOUNTS[0], ACCOUNTS[0], ACCOUNTS[1], None)),
         )
         | random_end_of_hold(rng, seqs)
-        for _ in range(rng.choice((0, 0, 0, 1, 2)))
+        for _ in range(rng.choice((0, 0, 1, 2, 3)))
     ]
+    if situation["patient"] and rng.random() < 0.15:
+        claimed_later(rng, situation["patient"], next(seqs), next(seqs))
+    for _ in range(rng.choice((0, 0, 1, 2, 4))):
+        relate(rng, situation, next(seqs), next(seqs))
     for _ in range(rng.randint(0, 12)):
         add_consent(rng, situation, next(seqs))
     for _ in range(rng.choice((0, 0, 1, 2, 3))):
@@ -111,8 +115,6 @@ def random_world(rng: Random, first: int) -> Situation:
     for _ in range(rng.choice((0, 0, 0, 1, 1, 2))):
         ceiling = rng.choice(("normal", "off", "restricted", "restricted"))
         situation["ceilings"].append({"seq": next(seqs), "ceiling": ceiling})
-    for _ in range(rng.choice((0, 0, 1, 2, 4))):
-        relate(rng, situation, next(seqs), next(seqs))
     for _ in range(rng.choice((0, 0, 2, 4, 6))):
         delegate(rng, situation, next(seqs))
     return situation
@@ -257,6 +259,15 @@ def random_claims(rng: Random, seqs: Iterator[int], registered: int) -> list[Ask
     return claims
 
 
+def claimed_later(rng: Random, patient: Ask, offered: int, claimed: int) -> None:
+    """By another account, perhaps, once records are there and held back."""
+    account = rng.choice((ACCOUNTS[0], ACCOUNTS[1]))
+    patient["claims"] += [
+        {"seq": offered, "code": True, "hospital": rng.choice(HOSPITALS)},
+        {"seq": claimed, "code": False, "account": account},
+    ]
+
+
 def random_record(rng: Random, seqs: Iterator[int]) -> Ask:
     """A record; a sensitive one has mostly labels, and labels mostly make it sensitive."""
     seq, state = (
@@ -294,7 +305,10 @@ def add_consent(rng: Random, situation: Situation, seq: int) -> None:
 
 
 def grant(rng: Random, situation: Situation, seq: int) -> None:
-    situation["grants"].append(random_grant(rng, situation, seq))
+    """Some by a relative or a guardian on the patient's behalf."""
+    related = [one["account"] for one in situation["relations"]]
+    by = rng.choice((*related, None, None)) if related else None
+    situation["grants"].append(random_grant(rng, situation, seq) | {"by": by})
 
 
 def revoke(rng: Random, situation: Situation, seq: int) -> None:
@@ -385,6 +399,7 @@ def random_grant(rng: Random, situation: Situation, seq: int) -> Ask:
         "uses": rng.choice((None, None, 1, 2)),
         "codes": sorted(rng.sample(CODES, rng.choice((0, 1, 2)))),
         "sensitive": kind == "full" and rng.random() < 0.3,
+        "by": None,
     }
     if situation["grants"] and rng.random() < 0.3:
         before = rng.choice(situation["grants"])
@@ -566,8 +581,8 @@ def behalf_ask(rng: Random, situation: Situation) -> Ask:
         principal = rng.choice((asked["giver"], *before, *granted))
         edges = [bound for one in given for bound in (one["start"], one["end"])]
     now = rng.choice((NOW, NOW, *(edge + rng.choice(EDGE) for edge in edges)))
-    if rng.random() < 0.05:
-        principal = rng.choice(ACCOUNTS)
+    if rng.random() < 0.15:
+        principal = rng.choice((*ACCOUNTS, None, None, None, None))
     return ask | named | {"on_behalf_of": principal, "now": now}
 
 

@@ -235,6 +235,67 @@ def test_a_relative_grants_no_more_than_they_have(k: Kin) -> None:
     audited(k.log)
 
 
+@pytest.mark.parametrize("end", ["unlinked", "excluded", "over"])
+def test_what_a_relative_granted_ends_with_the_relation(k: Kin, end: str) -> None:
+    """Also to a hospital of their own, or to an account of theirs that nobody knows of."""
+    relative = k.linked(actions=["grant", "list", "read"])
+    granted = k.log.grant_body(k.reader.hospital, 30)
+    assert k.act(relative, "access.granted", granted, v=3) == "appended"
+    assert k.log.answer(k.reader, "record.opened", reading(k.lab), k.pat) == "appended"
+    if end == "over":
+        k.log.wait(30 * DAY_MS)
+    else:
+        named = "account" if end == "unlinked" else "reader"
+        kind = "relative.unlinked" if end == "unlinked" else "reader.excluded"
+        k.log.do(k.pat, kind, {named: relative.account, "purpose": "PATRQT"})
+    assert k.log.answer(k.reader, "record.opened", reading(k.lab), k.pat) == NO
+    if end == "unlinked":  # another invitation brings back nothing of it
+        assert k.link(k.invite(3, actions=["grant", "list", "read"]), 3) == "appended"
+        assert k.log.answer(k.reader, "record.opened", reading(k.lab), k.pat) == NO
+    audited(k.log)
+
+
+def test_relatives_read_nothing_for_their_own_sake(k: Kin) -> None:
+    """Of two guardians who grant each other all of it while they may, neither keeps what the minor has for themselves, nor
+    anything once the minor is of age."""
+    k.minor(teen=5 * DAY_MS, adult=10 * DAY_MS)
+    one, two = k.appoint(), k.appoint(k.stranger)
+    k.log.wait(3 * DAY_MS)
+    body = k.log.grant_body(two.account, 300, sensitive=True, purposes=["FAMRQT"], actions=["list", "read", "read_history"])  # fmt: skip
+    assert k.act(one, "access.granted", body, v=3) == "appended"
+    opened = reading(k.private, "FAMRQT")
+    assert k.read(two, k.private) == "appended"
+    assert k.log.answer(two, "record.opened", opened, k.pat) == NO
+    for days in (2, 5):
+        k.log.wait(midnight(k.log.now + days * DAY_MS) - k.log.now)
+        assert k.log.answer(two, "record.opened", opened, k.pat) == NO
+        assert k.log.answer(two, "history.opened", {"purpose": "FAMRQT"}, k.pat) == NO
+    audited(k.log)
+
+
+def test_what_a_guardian_granted_covers_what_they_have(k: Kin) -> None:
+    """What is private to the minor from the day on which they are old enough; all of it until the day on which they are of age."""
+    k.minor(teen=5 * DAY_MS, adult=10 * DAY_MS)
+    bare = k.log.upload(k.doctor, k.pat, minor_private=True)
+    guardian = k.appoint()
+    k.log.wait(3 * DAY_MS)
+    body = k.log.grant_body(k.reader.account, 300, sensitive=True)
+    assert k.act(guardian, "access.granted", body, v=3) == "appended"
+    records = {"open": k.lab, "bare": bare, "private": k.private}
+
+    def read() -> dict[str, str]:
+        opened = {name: reading(record) for name, record in records.items()}
+        return {name: k.log.answer(k.reader, "record.opened", body, k.pat) for name, body in opened.items()}  # fmt: skip
+
+    assert read() == dict.fromkeys(records, "appended")
+    teen, adult = (midnight(k.log.now + days * DAY_MS) for days in (2, 7))
+    k.log.wait(teen - k.log.now)
+    assert read() == {"open": "appended", "bare": NO, "private": NO}
+    k.log.wait(adult - k.log.now)
+    assert read() == dict.fromkeys(records, NO)
+    audited(k.log)
+
+
 def test_what_a_relative_appends_is_the_patients(k: Kin) -> None:
     relative = k.linked(actions=["append", "list", "read"])
     body = k.log.record_body()
@@ -308,7 +369,9 @@ def test_the_excluded_are_not_linked(k: Kin) -> None:
     k.log.do(k.pat, "reader.included", excluded)
     assert k.link(invited) == "appended"
     k.log.do(k.pat, "reader.excluded", excluded)
-    assert k.read(k.person.acting("relative"), k.lab) == "deny S7 excluded"
+    assert k.read(k.person.acting("relative"), k.lab) == "deny S0 invalid"  # as if unlinked
+    k.log.do(k.pat, "reader.included", excluded)
+    assert k.read(k.person.acting("relative"), k.lab) == "deny S0 invalid"
     audited(k.log)
 
 
