@@ -15,29 +15,32 @@ from storage.reader import LogReader
 def receipt(ledger: LogReader, caller: Caller, seq: int) -> tuple[Receipt, bool]:
     """The receipt of entry `seq`, and whether it is final; raises NotThere, SecondFactorNeeded, KeyNeeded.
 
-    For the entry's actor, its hospital, its patient and auditors in term; a refusal is for the patient
+    For the entry's actor, its hospital, its patient, the account whose stream it is in, and auditors in term; a refusal is for the patient
     and auditors only, because it holds the true reason. It is evidence that leaves the ledger: a session by password gets
-    one with a second factor, as the patient, and none otherwise.
+    one with a second factor, as the patient, or of the account's own acts, keys and sign-ins; and none otherwise.
     """
-    _check_sure(caller)
+    check_two_factors(caller, "a receipt")
     try:
         entry = ledger.entry(seq)
-    except NotFound as error:
-        raise NotThere(f"there is no entry {seq} that concerns you") from error
-    if not _concerns(ledger, caller, entry):
+    except NotFound:
+        entry = None
+    if caller.session is not None and caller.role != "patient" and not _is_own(caller, entry):
+        raise KeyNeeded(
+            "in a session by password receipts are for patients, and of one's own acts: use a session by key"
+        )
+    if entry is None or not _concerns(ledger, caller, entry):
         raise NotThere(f"there is no entry {seq} that concerns you")
     return ledger.receipt(seq)
 
 
-def _check_sure(caller: Caller) -> None:
-    """Raises KeyNeeded or SecondFactorNeeded in a session by password that gets no receipt."""
-    if caller.session is None:
-        return
-    if caller.role != "patient":
-        raise KeyNeeded(
-            "receipts are for a session by key, or by password with a second factor as a patient"
-        )
-    check_two_factors(caller, "a receipt")
+def _is_own(caller: Caller, entry: Entry | None) -> bool:
+    """Whether an entry is one of the account's own acts, made it a patient, or says something of its keys and sign-ins."""
+    if entry is None or entry.event.type.name == "access.refused":
+        return False
+    event, account = entry.event, caller.account
+    if event.type.name == "patient.registered" and event.body["account"] == account:
+        return True
+    return event.actor == account or event.stream == f"account/{account}"
 
 
 def _concerns(ledger: LogReader, caller: Caller, entry: Entry) -> bool:
@@ -54,7 +57,7 @@ def _concerns(ledger: LogReader, caller: Caller, entry: Entry) -> bool:
     if event.type.name == "access.refused":
         return False
     own_hospital = active and bool(caller.hospital) and caller.hospital == event.hospital
-    return event.actor == caller.account or own_hospital
+    return _is_own(caller, entry) or own_hospital
 
 
 def _known(ledger: LogReader, caller: Caller) -> bool:

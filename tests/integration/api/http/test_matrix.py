@@ -119,6 +119,8 @@ POST /v1/sessions: by password and code   | 401      200      200      200      
 DELETE /v1/sessions                       | 401      204      204      204      204      204      204      204      204      204      204      204      204      204
 POST /v1/sessions/current/step-up         | 401      403      403      403      403      403      403      403      403      403      403      403      403      403
 POST /v1/sessions/current/renewal         | 401      403      403      403      403      403      403      403      403      403      403      403      403      403
+POST /v1/sessions/current/role            | 401      403      403      403      403      403      403      403      403      403      403      403      403      403
+GET /v1/me/roles                          | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 GET /v1/me/factors                        | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 PUT /v1/me/password                       | 401      204      204      204      204      204      204      204      204      204      204      204      204      204
 POST /v1/me/factors/code                  | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
@@ -698,6 +700,9 @@ ACTS: dict[str, Act] = {
         "POST", "/v1/sessions/current/step-up", lambda who: {"code": who.code()}
     ),
     "POST /v1/sessions/current/renewal": _plain("POST", "/v1/sessions/current/renewal"),
+    "POST /v1/sessions/current/role": _sent(
+        "/v1/sessions/current/role", lambda server, name: {"role": "person"}
+    ),
     "PUT /v1/me/password": _password,
     "POST /v1/me/factors/code": _begun,
     "POST /v1/me/factors/code/confirm": _confirmed,
