@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 import pyotp
 
+from api.app.settings import Settings
 from identity.codes import STEP_SECONDS
 from storage.clock import wall_clock
 from tests.support.commands import Ran, heartwood
@@ -51,25 +52,32 @@ def printed_code(steps: int = 0) -> str:
 
 @dataclass
 class Commands:
-    """Where commands go: beside the data of a fixture, which is closed meanwhile, or to the server over it."""
+    """Where commands go: beside the data (of a fixture, which is closed meanwhile, if there is one), or to a server."""
 
-    fixture: LedgerFixture
+    settings: Settings
+    fixture: LedgerFixture | None = None
     url: str = ""
+
+    @classmethod
+    def of(cls, fixture: LedgerFixture, url: str = "") -> Commands:
+        """On a fixture's ledger, beside its data or over its server."""
+        return cls(fixture.settings, fixture, url)
 
     def run(self, *words: object, session: Path, typed: tuple[Typed, ...] = (), code: int = 0) -> Ran:  # fmt: skip
         """One command of whoever keeps their session at `session`."""
         where = ("--url", self.url) if self.url else ()
-        if not self.url:
-            self.fixture.ledger.close()
+        beside = None if self.url else self.fixture
+        if beside is not None:
+            beside.ledger.close()
         try:
             with (
                 patch.object(sys, "stdin", Lines(*typed)),
                 patch.dict(os.environ, {"HEARTWOOD_SESSION": str(session)}),
             ):
-                ran = heartwood(self.fixture.settings, *words, *where)
+                ran = heartwood(self.settings, *words, *where)
         finally:
-            if not self.url:
-                self.fixture.reopen()
+            if beside is not None:
+                beside.reopen()
         assert ran.code == code, ran
         return ran
 

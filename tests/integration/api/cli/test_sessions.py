@@ -22,10 +22,10 @@ pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 @pytest.fixture(params=["beside", "afar"])
 def commands(request: pytest.FixtureRequest, fixture: LedgerFixture) -> Iterator[Commands]:
     if request.param == "beside":
-        yield Commands(fixture)
+        yield Commands.of(fixture)
         return
     with in_process(fixture.ledger) as web:
-        yield Commands(fixture, web.url)
+        yield Commands.of(fixture, web.url)
 
 
 @pytest.fixture
@@ -196,7 +196,7 @@ def test_an_operators_acts_beside_the_data_are_done_in_a_session_too(
     fixture: LedgerFixture, tmp_path: Path
 ) -> None:
     """The operator lets the service keep a key, and approves a hospital without the key file."""
-    commands, operator = Commands(fixture), fixture.operator
+    commands, operator = Commands.of(fixture), fixture.operator
     key = write_keyfile(tmp_path / "operator.key", operator)
     who = Typist(commands, tmp_path / "session", operator.account)
     who.run("account", "password", "--as", key, typed=(PASSWORD,))
