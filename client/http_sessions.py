@@ -12,6 +12,7 @@ from crypto.encoding import b64encode
 from identity.actors import Actor
 from identity.errors import NotSignedIn
 from identity.kept import MadeKey
+from identity.own import BegunSetup, SetUp
 
 
 class HttpSessions:
@@ -43,6 +44,19 @@ class HttpSessions:
         """End the session; see the port."""
         with suppress(NotSignedIn):  # it has ended already
             self._server.tell(operations.SIGN_OUT, actor)
+
+    def begin_setup(self, link: str) -> BegunSetup:
+        """A seed for the link's owner; see the port."""
+        told = self._server.ask(operations.BEGIN_SETUP, {"link": link})
+        with understood("begin_setup"):
+            return forms.BEGUN_SETUP.decode(told)
+
+    def complete_setup(self, link: str, new: str, code: str) -> SetUp:
+        """Password and codes by the link; see the port."""
+        sent = {"code": code, "link": link, "new": new}
+        told = self._server.ask(operations.COMPLETE_SETUP, sent)
+        with understood("complete_setup"):
+            return forms.SET_UP.decode(told)
 
     def rotate_key(self, actor: Actor, code: str, recovery: str = "") -> MadeKey:
         """Another kept key; see the port."""

@@ -20,6 +20,7 @@ from identity import sessions
 from identity.actors import Actor, Caller
 from identity.errors import KeyNeeded
 from identity.kept import MadeKey, has_kept_key, sign_for
+from identity.own import BegunSetup, SetUp
 from ledger.event import Event
 from ledger.sequencer import Proposal
 from ledger.times import format_time
@@ -60,6 +61,18 @@ class LocalSessions:
     def sign_out(self, actor: Actor) -> None:
         """End the session; see the port."""
         sessions.sign_out(self.ledger, self.ledger.tokens, _token(self.ledger, actor))
+
+    def begin_setup(self, link: str) -> BegunSetup:
+        """A seed for the link's owner; see the port."""
+        from identity.setting_up import begin_setup
+
+        return begin_setup(self.ledger, link)
+
+    def complete_setup(self, link: str, new: str, code: str) -> SetUp:
+        """Password and codes by the link; see the port."""
+        from identity.setting_up import complete_setup
+
+        return complete_setup(self.ledger, link, new, code)
 
     def rotate_key(self, actor: Actor, code: str, recovery: str = "") -> MadeKey:
         """Another kept key; see the port."""

@@ -449,6 +449,17 @@ RESET_PASSWORD = Operation(
     "set another password by the link and a code or a recovery code, once, within ten minutes; all sessions by password end",
     "Replaced", {"code": _CODE, "link": "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "new": _PASSWORD}, kind="", status=204,
 )  # fmt: skip
+BEGIN_SETUP = Operation(
+    "begin_setup", OPEN, "POST", "/v1/setup-links", "Begin the operator's first sign-in",
+    "whose the link is that was printed when the ledger was made, and the seed of one-time codes, which don't count yet", "The seed",
+    {"link": "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}, {"account": ACCOUNT, "seed": "A" * 32, "uri": f"otpauth://totp/…?secret={'A' * 32}"},
+)  # fmt: skip
+COMPLETE_SETUP = Operation(
+    "complete_setup", OPEN, "POST", "/v1/setup-links/completion", "Set the operator's password and codes",
+    "set the first password, and let the codes count, by the link and a code of that seed: once, within a day; ten recovery codes, "
+    "this once", "The recovery codes", {"code": _CODE, "link": "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "new": _PASSWORD},
+    {"account": ACCOUNT, "recovery": ["0123-4567-89ab-cdef"]},
+)  # fmt: skip
 REGISTER = Operation(
     "register", OPEN, "POST", "/v1/accounts", "Register alone",
     "an account of one's own with its first key, of which the private half stays with whoever registers, or with a password; "
@@ -669,7 +680,7 @@ OPERATIONS = (
     CHALLENGE, SIGN_IN, SIGN_OUT, STEP_UP, RENEW, OWN_ROLES, TAKE_ROLE, ME, OWN_FACTORS, PASSWORD, CODE, CODE_CONFIRMED, CODE_REMOVED,
     OWN_PASSKEYS, PASSKEY_OPTIONS, ADD_PASSKEY, REMOVE_PASSKEY, PASSKEY_CHALLENGE,
     OWN_KEYS, KEEP_KEY, ROTATE_KEY, REPLACE_KEY, REVOKE_KEPT,
-    OWN_SESSIONS, SESSION_END, SIGN_INS, CONTACT, GIVE_CONTACT, REMOVE_CONTACT, PROVE_CONTACT, ASK_RESET, RESET_PASSWORD,
+    OWN_SESSIONS, SESSION_END, SIGN_INS, CONTACT, GIVE_CONTACT, REMOVE_CONTACT, PROVE_CONTACT, ASK_RESET, RESET_PASSWORD, BEGIN_SETUP, COMPLETE_SETUP,
     HOSPITAL_SHOWN, GROUP_SHOWN, HOLDER, SUBJECTS, OFFER, CLAIM, OWN_CHART, INTAKE, INTAKE_FILLED, SEAL, STAGE, LOOKUP, ADDRESS, CONSENTS, EMERGENCIES_LISTED, ACTING, REPRESENTATIVES,
     HOLDS, ERASURES,
     DECISIONS, RECEIPT,

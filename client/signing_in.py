@@ -5,6 +5,7 @@ from typing import Protocol
 from client.sessions import GivenSession, SessionWanted
 from identity.actors import Actor
 from identity.kept import MadeKey
+from identity.own import BegunSetup, SetUp
 
 
 class SignsIn(Protocol):
@@ -29,6 +30,14 @@ class SignsIn(Protocol):
 
     def sign_out(self, actor: Actor) -> None:
         """End the actor's session; one that has ended stays ended."""
+        ...
+
+    def begin_setup(self, link: str) -> BegunSetup:
+        """A seed for the owner of the link that `init` printed; see `setting_up.begin_setup`."""
+        ...
+
+    def complete_setup(self, link: str, new: str, code: str) -> SetUp:
+        """Password and codes by that link, once; see `setting_up.complete_setup`."""
         ...
 
     def rotate_key(self, actor: Actor, code: str, recovery: str = "") -> MadeKey:

@@ -1,4 +1,4 @@
-"""What people see of their own: a seed that they begin, their factors, their sessions by password, and what the log says of their sign-ins."""
+"""What people see of their own: a seed that they begin, what a setup link gives, their factors, their sessions by password, and what the log says of their sign-ins."""
 
 from dataclasses import dataclass
 from itertools import islice
@@ -24,6 +24,23 @@ class BegunCode:
 
     uri: str
     seed: str
+
+
+@dataclass(frozen=True)
+class BegunSetup:
+    """Whose link it is, and one-time codes that don't count yet."""
+
+    account: str
+    seed: str
+    uri: str
+
+
+@dataclass(frozen=True)
+class SetUp:
+    """Whose password and codes count from now on, and the recovery codes, this once."""
+
+    account: str
+    recovery: tuple[str, ...]
 
 
 @dataclass(frozen=True)

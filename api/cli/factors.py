@@ -89,10 +89,15 @@ def enrol(
     `replaces`: in place of codes that count, one of which, or a recovery code, is shown first.
     """
     begun = client.begin_code(acting)
-    print(f"{_qr(begun.uri)}\n{begun.uri}\nor by hand: {begun.seed}\n", file=sys.stderr)
+    show_seed(begun.uri, begun.seed)
     known = password()
     old = as_second(secret("Code of the codes before, or recovery code")) if replaces else ("", "")
     return client.confirm_code(acting, secret("Code"), known, *old)
+
+
+def show_seed(uri: str, seed: str) -> None:
+    """Show a seed to whoever has an app that reads it: on standard error, never in what is kept of a command's answer."""
+    print(f"{_qr(uri)}\n{uri}\nor by hand: {seed}\n", file=sys.stderr)
 
 
 def recovery_lines(codes: Sequence[str]) -> tuple[str, ...]:

@@ -195,6 +195,8 @@ _BODIES: dict[str, Extra] = {
     "set_password": _form("NewPasswordSent"),
     "step_up": _form("StepUpSent"),
     "take_role": _form("RoleSent"),
+    "begin_setup": _form("SetupSent"),
+    "complete_setup": _form("SetupDoneSent"),
     "sign_in": {"oneOf": [_form("SignInSent"), _form("PasswordSent"), _form("PasskeySignInSent")]},
     "stage": _BINARY,
     "why": _form("QuestionSent"),

@@ -43,9 +43,10 @@ def founds(commands: Commands, folder: Path) -> Typist:
     made = heartwood(commands.settings, "init", "--origin", "heartwood.example/people", "--json")
     assert made.code == 0, made
     key, who = made.json["keyfile"], Typist(commands, folder / "operator", made.json["account"])
-    who.run("account", "password", "--as", key, typed=(PASSWORD,))
-    enrolled = who.json("account", "code", "--as", key, typed=(PASSWORD, printed_code))
-    who.recovery = enrolled["recovery"]
+    typed = PASSWORD, printed_code
+    who.recovery = who.json("account", "set-up", made.json["setup_link"], typed=typed)["recovery"]
+    again = who.run("account", "set-up", made.json["setup_link"], typed=typed, code=1)
+    assert "was used already" in again.err
     who.run("account", "key", "keep", "--as", key)
     assert "signed in as operator" in who.signs_in().out
     return who

@@ -97,6 +97,8 @@ POST /v1/contact/proofs                   | 404      404      404      404      
 POST /v1/accounts/{account}/recoveries    | 401      403      403      403      403      403      403      403      403      403      403      403      malformed 403
 POST /v1/password-resets                  | 204      204      204      204      204      204      204      204      204      204      204      204      204      204
 POST /v1/password-resets/completion       | password password password password password password password password password password password password password password
+POST /v1/setup-links                      | proof    proof    proof    proof    proof    proof    proof    proof    proof    proof    proof    proof    proof    proof
+POST /v1/setup-links/completion           | proof    proof    proof    proof    proof    proof    proof    proof    proof    proof    proof    proof    proof    proof
 GET /v1/me/applications                   | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 GET /v1/hospitals                         | 401      403      403      403      403      403      403      403      403      403      403      403      200      403
 GET /v1/hospitals/{hospital}/application  | 401      403      403      403      403      403      403      403      403      403      403      403      200      403
@@ -691,6 +693,11 @@ ACTS: dict[str, Act] = {
         "/v1/decisions", lambda server, name: _about(server, server.fixture.south.system)
     ),
     "GET /v1/receipts/{seq}": _receipt,
+    "POST /v1/setup-links": _sent("/v1/setup-links", lambda server, name: {"link": "A" * 26}),
+    "POST /v1/setup-links/completion": _sent(
+        "/v1/setup-links/completion",
+        lambda server, name: {"link": "A" * 26, "new": PASSWORD, "code": "123456"},
+    ),
     "POST /v1/accounts": _register,
     "POST /v1/sessions/challenge": lambda server, name: server.web.post("/v1/sessions/challenge"),
     "POST /v1/sessions": _sign_in,
