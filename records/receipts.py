@@ -34,12 +34,12 @@ def receipt(ledger: LogReader, caller: Caller, seq: int) -> tuple[Receipt, bool]
 
 
 def _is_own(caller: Caller, entry: Entry | None) -> bool:
-    """Whether an entry is one of the account's own acts, made it a patient, or says something of its keys and sign-ins."""
+    """Whether an entry is one of the account's own acts, opened its own chart, or says something of its keys and sign-ins."""
     if entry is None or entry.event.type.name == "access.refused":
         return False
     event, account = entry.event, caller.account
-    if event.type.name == "patient.registered" and event.body["account"] == account:
-        return True
+    if event.type.name == "patient.registered" and event.role == "service":
+        return bool(event.body["account"] == account)
     return event.actor == account or event.stream == f"account/{account}"
 
 
