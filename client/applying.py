@@ -30,6 +30,12 @@ def register(
     return person, stood
 
 
+def register_by_password(client: LedgerClient, name: str, password: str) -> Registered:
+    """Register oneself with a password and without a key; gives the account and the entry."""
+    wanted = Registration(new_id("ac", client.now()), name, password=password)
+    return client.register(wanted)
+
+
 def apply_for_hospital(
     client: LedgerClient, actor: Actor, name: str, time_zone: str, contact: str
 ) -> tuple[str, int]:

@@ -1,8 +1,10 @@
 """Signed beside the data, many at a time: what imports and the operator's commands append."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from client.local_sessions import session_proposals
+from client.sessions import SessionActor
 from client.signers import Signed, Signer, sign, signer_of
 from client.signers import propose as proposed
 from identity.actors import Actor
@@ -17,10 +19,16 @@ from storage.ledger import Ledger
 
 
 def propose(
-    ledger: Ledger, actor: Actor, events: Sequence[Mapping[str, Any]], signer: Signer | None = None
-) -> list[Proposal]:
-    """Events of one actor, signed (by `signer`, or the actor's own key): one by itself, several as bundles."""
-    by = signer or signer_of(actor)
+    ledger: Ledger, actor: Actor, events: Sequence[Mapping[str, Any]],
+    signer: Callable[[Actor], Signer] = signer_of,
+) -> list[Proposal]:  # fmt: skip
+    """Events of one actor, signed by `signer(actor)`: one by itself, several as bundles.
+
+    Of whoever holds a session each is signed by itself, with the key that the service keeps.
+    """
+    if isinstance(actor, SessionActor):
+        return session_proposals(ledger, actor, events)
+    by = signer(actor)
     parts = [events[start : start + BUNDLE_LIMIT] for start in range(0, len(events), BUNDLE_LIMIT)]
     signed = [sign(by, proposed(ledger.origin, actor, part)) for part in parts]
     return [proposal for one in signed for proposal in proposals_of(ledger, one)]

@@ -8,7 +8,7 @@ from client.codec import codec_of
 from consent.decide import Decision
 from consent.explain import Explanation
 from identity.kept import MadeKey
-from identity.own import BegunCode
+from identity.own import BegunCode, BegunSetup, SetUp
 from ledger.entry import Entry
 from ledger.facts import Record
 from people.alone import OwnChart
@@ -27,6 +27,7 @@ REGISTRATION, REGISTERED = codec_of(Registration), codec_of(Registered)
 STAGED, RESERVED, SUBJECT = codec_of(StagedBlob), codec_of(Reserved), codec_of(Subject)
 QUESTION, OWN_CHART, BEGUN_CODE = codec_of(Question), codec_of(OwnChart), codec_of(BegunCode)
 MADE_KEY = codec_of(MadeKey)
+BEGUN_SETUP, SET_UP = codec_of(BegunSetup), codec_of(SetUp)
 CONTACT = codec_of(ContactShown)
 
 

@@ -23,9 +23,10 @@ from client.connection import (
     understood,
 )
 from client.downloads import download
+from client.http_sessions import HttpSessions
 from client.operations import Query
 from client.port import AppendedEvent, Event, LedgerClient
-from client.server import Server, sent_of
+from client.server import Server, said, sent_of
 from client.signers import Signed, Signer, signer_of
 from client.trust import Kept, KeptInMemory, TrustedLog
 from client.verifying import Verifier
@@ -71,7 +72,7 @@ INDEX_BYTES = 64 * 1024 * 1024
 """Longest index of an archive: 100,000 records take about 25 MB."""
 
 
-class HttpClient(LedgerClient):
+class HttpClient(HttpSessions, LedgerClient):
     """A ledger behind a URL; one connection, a session for each actor that needs one."""
 
     def __init__(
@@ -213,7 +214,9 @@ class HttpClient(LedgerClient):
         path = operations.CONTENT.at(record=event["body"]["record"])
         signed = self._verifier.signed(actor, event)
         asked = {"Heartwood-Download": "url"} if linked and "reply" in event["body"] else {}
-        response = self._server.connection.open("POST", path, orjson.dumps(sent_of(signed)), asked)
+        response = self._server.connection.open(
+            "POST", path, orjson.dumps(sent_of(signed)), asked | self._server.bearer(signed.session)
+        )
         headers, peer = response.headers, peer_of(response)
         try:
             entry = self._verifier.told(actor, signed, headers)
@@ -283,7 +286,8 @@ class HttpClient(LedgerClient):
         patient, asked = event["stream"].partition("/")[2], operations.EXPORT
         path, signed = asked.at(patient=patient), self._verifier.signed(actor, event)
         sent = sent_of(signed) | {"list": [list(item) for item in wanted]}
-        with self._server.connection.sent("POST", path, orjson.dumps(sent)) as response:
+        bearer = self._server.bearer(signed.session)
+        with self._server.connection.sent("POST", path, orjson.dumps(sent), bearer) as response:
             self._verifier.told(actor, signed, response.headers)
             # Without a name: nobody else opens it, and it never stays behind.
             spool = tempfile.TemporaryFile()  # noqa: SIM115
@@ -352,9 +356,12 @@ class HttpClient(LedgerClient):
         with understood("why"):
             return forms.answer_of(answer)
 
-    def set_password(self, actor: Actor, new: str, old: str = "", code: str = "") -> None:
+    def set_password(
+        self, actor: Actor, new: str, old: str = "", code: str = "", recovery: str = ""
+    ) -> None:
         """Set or change a password; see the port."""
-        self._server.tell(operations.PASSWORD, actor, _said(new=new, old=old, code=code))
+        sent = said(new=new, old=old, code=code, recovery=recovery)
+        self._server.tell(operations.PASSWORD, actor, sent)
 
     def begin_code(self, actor: Actor) -> BegunCode:
         """A seed of one-time codes; see the port."""
@@ -362,11 +369,12 @@ class HttpClient(LedgerClient):
         with understood("begin_code"):
             return forms.BEGUN_CODE.decode(found)
 
-    def confirm_code(self, actor: Actor, code: str, password: str) -> tuple[str, ...]:
+    def confirm_code(
+        self, actor: Actor, code: str, password: str, old_code: str = "", recovery: str = ""
+    ) -> tuple[str, ...]:
         """Let one-time codes count; see the port."""
-        found = self._server.ask(
-            operations.CODE_CONFIRMED, {"code": code, "password": password}, actor
-        )
+        sent = {"code": code, "password": password} | said(old_code=old_code, recovery=recovery)
+        found = self._server.ask(operations.CODE_CONFIRMED, sent, actor)
         with understood("confirm_code"):
             return tuple(str(one) for one in found["recovery"])
 
@@ -374,7 +382,7 @@ class HttpClient(LedgerClient):
         self, actor: Actor, password: str = "", code: str = "", recovery: str = ""
     ) -> None:
         """Remove one-time codes; see the port."""
-        sent = _said(password=password, code=code, recovery=recovery)
+        sent = said(password=password, code=code, recovery=recovery)
         self._server.tell(operations.CODE_REMOVED, actor, sent)
 
     def keep_key(self, actor: Actor) -> MadeKey:
@@ -424,7 +432,9 @@ class HttpClient(LedgerClient):
         signed = self._verifier.signed(
             auditor, auditor.event("log.opened", "ledger", {}, self.now())
         )
-        given: dict[str, Any] = self._server.ask(operations.LOG_TOKEN, sent_of(signed))
+        given: dict[str, Any] = self._server.ask(
+            operations.LOG_TOKEN, sent_of(signed), signed.session
+        )
         with understood("log_token"):
             seq = int(given["seq"])
         self._verifier.entry(auditor, signed, seq)
@@ -572,11 +582,6 @@ def _link(response: httpx2.Response, path: str) -> tuple[Link, str]:
         tuple(map(str, told.get("others", ()))),
     )
     return link, str(told["media_type"])
-
-
-def _said(**texts: str) -> dict[str, str]:
-    """The texts that aren't empty."""
-    return {name: text for name, text in texts.items() if text}
 
 
 def _whole(response: httpx2.Response, size: int, path: str) -> Iterator[bytes]:

@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from client import beside
+from client.local_sessions import HERE, LocalSessions, caller_of, preparing
 from client.operations import Query
 from client.port import AppendedEvent, Event, LedgerClient
+from client.sessions import surely
 from client.signers import Signed, Signer, signer_of
 from identity import sessions
-from identity.actors import Actor
+from identity.actors import Actor, Caller
 from identity.kept import MadeKey, keep_key
 from identity.own import BegunCode
 from journeys import sealing
@@ -34,11 +36,9 @@ from storage.ledger import Ledger
 from storage.log import CommittedBatch
 
 T = TypeVar("T")
-HERE = "local"
-"""Whence whoever stands beside the data comes, as throttles count it."""
 
 
-class LocalClient(LedgerClient):
+class LocalClient(LocalSessions, LedgerClient):
     """The client of a ledger that is open in this process."""
 
     def __init__(self, ledger: Ledger, signer: Callable[[Actor], Signer] = signer_of) -> None:
@@ -57,7 +57,7 @@ class LocalClient(LedgerClient):
         self, actor: Actor, events: Sequence[Event], atomic: bool = False
     ) -> list[AppendedEvent]:
         """Sign and append; see the port."""
-        proposals = beside.propose(self.ledger, actor, events, self._signer(actor))
+        proposals = beside.propose(self.ledger, actor, events, self._signer)
         entries = submit(self.ledger, proposals, atomic)
         return [AppendedEvent(entry.link.seq, entry.event.value) for entry in entries]
 
@@ -67,7 +67,10 @@ class LocalClient(LedgerClient):
         return [entry.link.seq for entry in entries]
 
     def _proposal(self, actor: Actor, event: Event) -> Proposal:
-        return beside.propose(self.ledger, actor, [event], self._signer(actor))[0]
+        return beside.propose(self.ledger, actor, [event], self._signer)[0]
+
+    def _caller(self, actor: Actor) -> Caller:
+        return caller_of(self.ledger, actor)
 
     def register(self, wanted: Registration) -> Registered:
         """Register oneself; see the port."""
@@ -75,7 +78,7 @@ class LocalClient(LedgerClient):
 
     def reserve(self, actor: Actor, subjects: Sequence[Subject]) -> list[Reserved]:
         """Reserve ids; see the port."""
-        return reserving.reserve_subjects(self.ledger, actor.caller, subjects)
+        return reserving.reserve_subjects(self.ledger, preparing(self.ledger, actor), subjects)
 
     def verifier_keys(self) -> tuple[str, ...]:
         """The log's verifier keys; see the port."""
@@ -91,7 +94,7 @@ class LocalClient(LedgerClient):
 
     def own_chart(self, actor: Actor, name: str, born: str) -> OwnChart:
         """A chart for a person who registers alone; see the port."""
-        return alone.register_alone(self.ledger, actor.caller, name, born)
+        return alone.register_alone(self.ledger, self._caller(actor), name, born)
 
     def seal(
         self, actor: Actor, patient: str, object_id: str, event: str, texts: Mapping[str, str],
@@ -99,14 +102,14 @@ class LocalClient(LedgerClient):
     ) -> tuple[dict[str, str], list[str]]:  # fmt: skip
         """Sealed fields and label codes; see the port."""
         return sealing.seal_texts(
-            self.ledger, actor.caller, patient, object_id, event, texts, labels
+            self.ledger, preparing(self.ledger, actor), patient, object_id, event, texts, labels
         )
 
     def stage(
         self, actor: Actor, patient: str, content: Iterable[bytes], record: str = ""
     ) -> StagedBlob:
         """Seal content; see the port."""
-        return stage(self.ledger, actor.caller, patient, content, record)
+        return stage(self.ledger, preparing(self.ledger, actor), patient, content, record)
 
     def open(self, actor: Actor, event: Event) -> OpenedRecord:
         """Append a reading and give the content; see the port."""
@@ -133,7 +136,7 @@ class LocalClient(LedgerClient):
 
     def ask(self, actor: Actor, query: Query[T], **names: str) -> T:
         """The answer to a question; see the port."""
-        return query.answer(self.ledger, actor.caller, **names)
+        return query.answer(self.ledger, self._caller(actor), **names)
 
     def time_zone(self, actor: Actor, hospital: str) -> str:
         """A hospital's time zone, without the names of its people; see the port."""
@@ -141,11 +144,15 @@ class LocalClient(LedgerClient):
 
     def give_contact(self, actor: Actor, address: str, language: str) -> ContactShown:
         """Give an address; see the port."""
-        return contacts.give_contact(self.ledger, actor.caller, address, language)
+        return surely(
+            self,
+            actor,
+            lambda: contacts.give_contact(self.ledger, self._caller(actor), address, language),
+        )
 
     def remove_contact(self, actor: Actor) -> None:
         """Remove the address; see the port."""
-        contacts.remove_contact(self.ledger, actor.caller)
+        surely(self, actor, lambda: contacts.remove_contact(self.ledger, self._caller(actor)))
 
     def prove_contact(self, code: str) -> None:
         """Prove an address; see the port."""
@@ -153,7 +160,13 @@ class LocalClient(LedgerClient):
 
     def open_recovery(self, actor: Actor, account: str, public: bytes, proof: bytes) -> Registered:
         """Put in a key by recovery; see the port."""
-        return recovering.open_recovery(self.ledger, actor.caller, account, public, proof)
+        return surely(
+            self,
+            actor,
+            lambda: recovering.open_recovery(
+                self.ledger, self._caller(actor), account, public, proof
+            ),
+        )
 
     def ask_reset(self, who: str) -> None:
         """Ask for a link; see the port."""
@@ -170,36 +183,42 @@ class LocalClient(LedgerClient):
 
     def lookup(self, actor: Actor, identifiers: Sequence[str]) -> dict[str, Found]:
         """Patients by identifier; see the port."""
-        return lookups.lookup(self.ledger, actor.caller, identifiers)
+        return lookups.lookup(self.ledger, self._caller(actor), identifiers)
 
     def why(self, actor: Actor, question: Question) -> Answer:
         """An explanation; see the port."""
-        return explaining.why(self.ledger, actor.caller, question)
+        return explaining.why(self.ledger, self._caller(actor), question)
 
     def receipt(self, actor: Actor, seq: int) -> tuple[bytes, bool]:
         """A receipt; see the port."""
-        receipt, final = receipts.receipt(self.ledger, actor.caller, seq)
+        receipt, final = receipts.receipt(self.ledger, self._caller(actor), seq)
         return receipt.text(), final
 
-    def set_password(self, actor: Actor, new: str, old: str = "", code: str = "") -> None:
+    def set_password(
+        self, actor: Actor, new: str, old: str = "", code: str = "", recovery: str = ""
+    ) -> None:
         """Set or change a password; see the port."""
         from identity import factors  # Argon2, which other commands don't need
         from identity.proving import Proof
 
-        factors.set_password(self.ledger, actor.caller, new, Proof(old, code), HERE)
+        shown = Proof(old, code, recovery)
+        factors.set_password(self.ledger, self._caller(actor), new, shown, HERE)
 
     def begin_code(self, actor: Actor) -> BegunCode:
         """A seed of one-time codes; see the port."""
         from identity import factors
 
-        return factors.begin_code(self.ledger, actor.caller)
+        return factors.begin_code(self.ledger, self._caller(actor))
 
-    def confirm_code(self, actor: Actor, code: str, password: str) -> tuple[str, ...]:
+    def confirm_code(
+        self, actor: Actor, code: str, password: str, old_code: str = "", recovery: str = ""
+    ) -> tuple[str, ...]:
         """Let one-time codes count; see the port."""
         from identity import factors
         from identity.proving import Proof
 
-        return factors.confirm_code(self.ledger, actor.caller, Proof(password, code), HERE)
+        shown, old = Proof(password, code), Proof(code=old_code, recovery=recovery)
+        return factors.confirm_code(self.ledger, self._caller(actor), shown, HERE, old)
 
     def remove_code(
         self, actor: Actor, password: str = "", code: str = "", recovery: str = ""
@@ -208,15 +227,15 @@ class LocalClient(LedgerClient):
         from identity import factors
         from identity.proving import Proof
 
-        factors.remove_code(self.ledger, actor.caller, Proof(password, code, recovery), HERE)
+        factors.remove_code(self.ledger, self._caller(actor), Proof(password, code, recovery), HERE)
 
     def keep_key(self, actor: Actor) -> MadeKey:
         """Let the service keep a key; see the port."""
-        return keep_key(self.ledger, actor.caller)
+        return keep_key(self.ledger, self._caller(actor))
 
     def end_session(self, actor: Actor, session: str) -> None:
         """End a session; see the port."""
-        sessions.end_session(self.ledger, actor.caller, session)
+        sessions.end_session(self.ledger, self._caller(actor), session)
 
 
 def _seq(committed: CommittedBatch) -> int:

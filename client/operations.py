@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar, get_type_hints
 
 from client.codec import Codec, codec_of
 from identity.kept import own_keys
-from identity.own import factors_of, passkeys_of, sessions_of, sign_ins_of
+from identity.own import factors_of, own_roles, passkeys_of, sessions_of, sign_ins_of
 from ledger.codes import HOSPITAL_ROLES
 from ledger.entry import ENTRY_LIMIT
 from people.applications import (
@@ -297,6 +297,16 @@ RENEW = Operation(
     "renew", SESSION, "POST", "/v1/sessions/current/renewal", "Renew the token",
     "the same session by password with another token; the one before is dead", "The session", gives=_GIVEN,
 )  # fmt: skip
+OWN_ROLES = Query(
+    "roles", SESSION, "GET", "/v1/me/roles", "One's own roles",
+    "the roles that one can act in now, and at which hospital", "The roles",
+    gives=[{"hospital": "", "role": "person"}, {"hospital": HOSPITAL, "role": "doctor"}], answer=own_roles,
+)  # fmt: skip
+TAKE_ROLE = Operation(
+    "take_role", SESSION, "POST", "/v1/sessions/current/role", "Take another role",
+    "a session by password in another of one's roles, in place of this one; for a role of staff within 5 minutes of a second "
+    "factor", "The session", {"hospital": HOSPITAL, "role": "doctor"}, _GIVEN | {"assurance": 2},
+)  # fmt: skip
 OWN_FACTORS = Query(
     "factors", SESSION, "GET", "/v1/me/factors", "One's own factors",
     "whether one has a password and one-time codes, and how many recovery codes are left", "The factors",
@@ -438,6 +448,17 @@ RESET_PASSWORD = Operation(
     "reset_password", OPEN, "POST", "/v1/password-resets/completion", "Replace a forgotten password",
     "set another password by the link and a code or a recovery code, once, within ten minutes; all sessions by password end",
     "Replaced", {"code": _CODE, "link": "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "new": _PASSWORD}, kind="", status=204,
+)  # fmt: skip
+BEGIN_SETUP = Operation(
+    "begin_setup", OPEN, "POST", "/v1/setup-links", "Begin the operator's first sign-in",
+    "whose the link is that was printed when the ledger was made, and the seed of one-time codes, which don't count yet", "The seed",
+    {"link": "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}, {"account": ACCOUNT, "seed": "A" * 32, "uri": f"otpauth://totp/…?secret={'A' * 32}"},
+)  # fmt: skip
+COMPLETE_SETUP = Operation(
+    "complete_setup", OPEN, "POST", "/v1/setup-links/completion", "Set the operator's password and codes",
+    "set the first password, and let the codes count, by the link and a code of that seed: once, within a day; ten recovery codes, "
+    "this once", "The recovery codes", {"code": _CODE, "link": "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "new": _PASSWORD},
+    {"account": ACCOUNT, "recovery": ["0123-4567-89ab-cdef"]},
 )  # fmt: skip
 REGISTER = Operation(
     "register", OPEN, "POST", "/v1/accounts", "Register alone",
@@ -656,10 +677,10 @@ RECEIPT = Operation(
 OPERATIONS = (
     LOG, REGISTRY, CONSISTENCY, CHECKPOINT, COSIGNED, WITNESSES, HANDOVERS, TILE, ENTRIES, LOG_TOKEN, RELEASES, RELEASED, EVENTS, BUNDLES, CONTENT, RANGE, CHART, HISTORY, EMERGENCY_OPENED, EXPORT,
     REGISTER, OPEN_RECOVERY, APPLICATIONS, HOSPITALS_LISTED, HOSPITAL_APPLICATION, DOCTORS_LISTED, DOCTOR_SHOWN,
-    CHALLENGE, SIGN_IN, SIGN_OUT, STEP_UP, RENEW, ME, OWN_FACTORS, PASSWORD, CODE, CODE_CONFIRMED, CODE_REMOVED,
+    CHALLENGE, SIGN_IN, SIGN_OUT, STEP_UP, RENEW, OWN_ROLES, TAKE_ROLE, ME, OWN_FACTORS, PASSWORD, CODE, CODE_CONFIRMED, CODE_REMOVED,
     OWN_PASSKEYS, PASSKEY_OPTIONS, ADD_PASSKEY, REMOVE_PASSKEY, PASSKEY_CHALLENGE,
     OWN_KEYS, KEEP_KEY, ROTATE_KEY, REPLACE_KEY, REVOKE_KEPT,
-    OWN_SESSIONS, SESSION_END, SIGN_INS, CONTACT, GIVE_CONTACT, REMOVE_CONTACT, PROVE_CONTACT, ASK_RESET, RESET_PASSWORD,
+    OWN_SESSIONS, SESSION_END, SIGN_INS, CONTACT, GIVE_CONTACT, REMOVE_CONTACT, PROVE_CONTACT, ASK_RESET, RESET_PASSWORD, BEGIN_SETUP, COMPLETE_SETUP,
     HOSPITAL_SHOWN, GROUP_SHOWN, HOLDER, SUBJECTS, OFFER, CLAIM, OWN_CHART, INTAKE, INTAKE_FILLED, SEAL, STAGE, LOOKUP, ADDRESS, CONSENTS, EMERGENCIES_LISTED, ACTING, REPRESENTATIVES,
     HOLDS, ERASURES,
     DECISIONS, RECEIPT,

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 from client import operations
 from client.operations import Query
 from client.signers import Signed
+from client.signing_in import SignsIn
 from identity.actors import Actor
 from identity.kept import MadeKey
 from identity.own import BegunCode
@@ -50,7 +51,7 @@ class AppendedEvent:
     event: Event
 
 
-class LedgerClient(Protocol):
+class LedgerClient(SignsIn, Protocol):
     """What whoever holds a key asks of a ledger. Errors are those of the packages behind it."""
 
     origin: str
@@ -232,7 +233,9 @@ class LedgerClient(Protocol):
         """The receipt of an entry that concerns the actor, and whether it is final."""
         ...
 
-    def set_password(self, actor: Actor, new: str, old: str = "", code: str = "") -> None:
+    def set_password(
+        self, actor: Actor, new: str, old: str = "", code: str = "", recovery: str = ""
+    ) -> None:
         """Set the actor's first password, change it, or reset it (without `old`); see `identity.factors.set_password`."""
         ...
 
@@ -240,8 +243,11 @@ class LedgerClient(Protocol):
         """The seed of the actor's one-time codes, which count once a code was shown."""
         ...
 
-    def confirm_code(self, actor: Actor, code: str, password: str) -> tuple[str, ...]:
-        """Let them count, by a code and the password; gives the recovery codes, this once."""
+    def confirm_code(
+        self, actor: Actor, code: str, password: str, old_code: str = "", recovery: str = ""
+    ) -> tuple[str, ...]:
+        """Let them count, by a code and the password, and in place of others by `old_code` or a recovery code of those;
+        gives the recovery codes, this once."""
         ...
 
     def remove_code(

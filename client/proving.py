@@ -6,9 +6,9 @@ from typing import Any
 
 from consent.rules import RULES, named
 from crypto.cosignatures import Checkpoint
-from crypto.encoding import b64encode
+from crypto.encoding import b64decode, b64encode
 from crypto.errors import CryptoError, SignatureError
-from crypto.signing import verify
+from crypto.signing import PUBLIC_BYTES, verify
 from ledger.entry import Entry
 from ledger.errors import EventError, ProofError, Tampered
 from ledger.event import Signature
@@ -58,8 +58,15 @@ def check_event(
 
 
 def check_registered(entry: Entry, told: Registered, wanted: Registration) -> None:
-    """Raises Tampered unless the entry puts in the key that was to be registered, for that account."""
+    """Raises Tampered unless the entry puts in the key or the password that was to be registered, for that account."""
     event, body = entry.event, entry.event.body
+    if wanted.password:
+        factor = event.type.name, body.get("account"), body.get("factor")
+        if factor != ("factor.added", wanted.account, "password") or told.account != wanted.account:
+            raise Tampered(
+                f"entry {entry.link.seq}: a {event.type.name}, expected the password of {wanted.account}"
+            )
+        return
     put_in = (event.type.name, body.get("account"), body.get("public_key"), body.get("custody"))
     key = b64encode(wanted.public_key)
     if put_in != ("key.registered", wanted.account, key, "device") or (told.account, told.key) != (
@@ -69,6 +76,18 @@ def check_registered(entry: Entry, told: Registered, wanted: Registration) -> No
         raise Tampered(
             f"entry {entry.link.seq}: a {event.type.name}, expected the key of {wanted.account} that was sent"
         )
+
+
+def check_kept(entry: Entry, account: str, key: str) -> tuple[str, bytes]:
+    """Raises Tampered unless the entry registers `key` for the account as one that the service keeps; gives it and its
+    public half."""
+    body = entry.event.body
+    said = (entry.event.type.name, body.get("account"), body.get("key"), body.get("custody"))
+    if said != ("key.registered", account, key, "service"):
+        raise Tampered(
+            f"entry {entry.link.seq}: does not register {key} for {account} as a key that the service keeps"
+        )
+    return key, b64decode(body["public_key"], PUBLIC_BYTES)
 
 
 def _rule(decision: Mapping[str, Any]) -> str:

@@ -7,13 +7,17 @@ from typing import Any
 import orjson
 
 from client import operations
+from client.codec import codec_of
 from client.connection import Connection, understood
 from client.operations import Operation
+from client.sessions import GivenSession, held_of, make_sure, surely
 from client.signers import Signed, Signer, check_log, propose, sign, sign_in
 from crypto.encoding import b64decode, b64encode
 from identity.actors import Actor
+from identity.errors import KeyNeeded
 from ledger.merkle import HASH_BYTES
 
+GIVEN = codec_of(GivenSession)
 SESSION_SECONDS = 600
 """How long a session is used; the server ends it after 15 minutes."""
 
@@ -35,18 +39,43 @@ class Server:
         params: Mapping[str, str] | None = None, **names: object,
     ) -> Any:  # fmt: skip
         """The JSON that an operation gives, None of one that gives none; in a session of the actor, if one is named."""
-        content = b"" if value is None else orjson.dumps(value)
-        headers, path = self.bearer(actor), asked.at(**names)
-        if not asked.kind:
-            with self.connection.sent(asked.method, path, content, headers, params):
-                return None
-        return self.connection.json(asked.method, path, content, headers, params, asked.limit)
+        content, path = b"" if value is None else orjson.dumps(value), asked.at(**names)
+
+        def act() -> Any:
+            headers = self.bearer(actor)
+            if not asked.kind:
+                with self.connection.sent(asked.method, path, content, headers, params):
+                    return None
+            return self.connection.json(asked.method, path, content, headers, params, asked.limit)
+
+        return act() if asked is operations.STEP_UP else surely(self, actor, act)
 
     def tell(self, asked: Operation, actor: Actor, value: Any = None, **names: object) -> None:
         """Ask for an operation that gives nothing, in a session of the actor."""
-        content = b"" if value is None else orjson.dumps(value)
-        path = asked.at(**names)
-        self.connection.open(asked.method, path, content, self.bearer(actor)).close()
+        content, path = b"" if value is None else orjson.dumps(value), asked.at(**names)
+
+        def act() -> None:
+            self.connection.open(asked.method, path, content, self.bearer(actor)).close()
+
+        surely(self, actor, act)
+
+    def step_up(self, actor: Actor, code: str, recovery: str = "") -> None:
+        """Make the actor's session sure of its owner, by a code or a recovery code; raises KeyNeeded without a session."""
+        held = held_of(actor)
+        if held is None:
+            raise KeyNeeded("a session by key is not stepped up: its signatures are as sure")
+        given = self.given(operations.STEP_UP, said(code=code, recovery=recovery), actor)
+        held.renewed(given, _now())
+
+    def given(self, asked: Operation, value: Any, actor: Actor | None = None) -> GivenSession:
+        """The session by password that an operation gives."""
+        told = self.ask(asked, value, actor)
+        with understood(asked.name):
+            return GIVEN.decode(told)
+
+    def sure(self, actor: Actor) -> None:
+        """Ask for a code, unless the actor's session is sure of its owner."""
+        make_sure(self, actor, _now())
 
     def signed(self, actor: Actor, *events: Mapping[str, Any]) -> Signed:
         """Events of an actor, signed for this log."""
@@ -58,6 +87,9 @@ class Server:
 
     def _token(self, actor: Actor) -> str:
         """A session of the actor, opened with its key; a new one before the old one ends."""
+        held = held_of(actor)
+        if held is not None:
+            return held.token_for(self.origin, self.connection.url)
         check_log(self.origin, actor)
         signer = self._signer(actor)
         name = f"{signer.id} {actor.role} {actor.hospital}"
@@ -75,6 +107,17 @@ class Server:
         return token
 
 
+def said(**texts: str) -> dict[str, str]:
+    """The texts that aren't empty."""
+    return {name: text for name, text in texts.items() if text}
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
 def sent_of(signed: Signed) -> dict[str, Any]:
-    """One signed event, as it is sent."""
+    """One signed event, as it is sent; in a session without a signature, which the service makes."""
+    if signed.session is not None:
+        return {"event": signed.proposal.events[0].value}
     return {"event": signed.proposal.events[0].value, "sig": signed.sig}

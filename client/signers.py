@@ -83,6 +83,8 @@ class Signed:
     key: str
     public: bytes
     value: bytes
+    session: Actor | None = None
+    """In whose session the service signs each event with `key`, which it keeps; None where `value` signs them."""
 
     @property
     def sig(self) -> dict[str, str]:
@@ -91,6 +93,8 @@ class Signed:
 
     def signatures(self) -> list[Signature]:
         """As each entry will carry it."""
+        if self.session is not None:  # each by itself, and not known here before it stands
+            return [Signature(self.key, b"")] * len(self.proposal.events)
         if len(self.proposal.events) == 1:
             return [Signature(self.key, self.value)]
         return bundle_paths(self.key, self.value, self.proposal.raws)[1]

@@ -7,17 +7,20 @@ from typing import Any
 from client import forms, operations
 from client.connection import error_of, pieces, understood
 from client.operations import Operation
-from client.proving import check_decision, check_event, check_registered, proved
+from client.proving import check_decision, check_event, check_kept, check_registered, proved
 from client.server import Server, sent_of
-from client.signers import Signed
+from client.sessions import NO_KEPT_KEY, check_signable, held_of, needs_strong
+from client.signers import Signed, propose
 from client.trust import TrustedLog
 from crypto.cosignatures import Checkpoint
 from crypto.encoding import b64decode
 from crypto.texts import counted
 from identity.actors import Actor
+from identity.errors import KeyNeeded
 from ledger.entry import Entry
 from ledger.errors import ProofError, Tampered
 from ledger.merkle import HASH_BYTES
+from ledger.policies import DEFAULT_POLICY, Policy
 from ledger.receipt import Receipt
 from people.joining import Registered, Registration
 
@@ -28,25 +31,56 @@ class Verifier:
     def __init__(self, server: Server, trusted: TrustedLog) -> None:
         """Nothing is asked yet."""
         self._server, self._trusted = server, trusted
+        self._kept: dict[str, tuple[str, bytes]] = {}
 
     def signed(self, actor: Actor, *events: Mapping[str, Any]) -> Signed:
-        """Events of an actor, signed for this log; not before the server names the keys that are trusted."""
+        """Events of an actor, signed for this log, or to be signed in the actor's session, after a fresh code where they
+        take one; not before the server names the keys that are trusted. Raises KeyNeeded where the service keeps no key."""
         self._trusted.keys()
-        return self._server.signed(actor, *events)
+        held = held_of(actor)
+        if held is None:
+            return self._server.signed(actor, *events)
+        held.token_for(self._server.origin, self._server.connection.url)
+        proposal = propose(self._server.origin, actor, events)
+        check_signable(held, proposal.events)
+        policy = Policy.of({**DEFAULT_POLICY, **self._server.log["policy"]}, 0)
+        key, public = self._kept_key(actor)
+        if any(needs_strong(event, policy) for event in proposal.events):
+            self._server.sure(actor)
+        return Signed(proposal, key, public, b"", actor)
+
+    def _kept_key(self, actor: Actor) -> tuple[str, bytes]:
+        """The key that the service signs with for an actor, as the log has it: what a signature is held to."""
+        found = self._kept.get(actor.account)
+        if found is None:
+            asked = operations.OWN_KEYS
+            told = self._server.ask(asked, None, actor)
+            with understood(asked.name):
+                kept = next((one for one in asked.codec.decode(told) if one.kept), None)
+            if kept is None:
+                raise KeyNeeded(NO_KEPT_KEY)
+            entry = self.stands(actor, kept.seq)
+            found = self._kept[actor.account] = check_kept(entry, actor.account, kept.key)
+        return found
 
     def append(self, signed: Signed, atomic: bool) -> list[int]:
         """Append what was signed; gives the entries' numbers, or raises the first problem."""
         size, events = self._trusted.size(), signed.proposal.events
         params = {"since": str(size)}
+        asked: Operation = operations.EVENTS
+        sent: Any
         if len(events) == 1:  # which is all or nothing anyway
-            asked, sent = operations.EVENTS, sent_of(signed)
+            sent = sent_of(signed)
+        elif signed.session is not None:
+            sent = [{"event": event.value} for event in events]
+            params = ({"atomic": "true"} if atomic else {}) | params
         else:
             asked, sent = (
                 operations.BUNDLES,
                 {"events": [e.value for e in events], "sig": signed.sig},
             )
             params = ({"atomic": "true"} if atomic else {}) | params
-        answer = self._server.ask(asked, sent, params=params)
+        answer = self._server.ask(asked, sent, signed.session, params)
         with understood(asked.name):
             problems = [error_of(e["problem"]) for e in answer["entries"] if "problem" in e]
         # What was undone only because of another one comes last, as beside the data.
@@ -60,7 +94,7 @@ class Verifier:
         """Append one event by an operation of its own, with what doesn't belong into the log `beside` it."""
         size = self._trusted.size()
         sent, params = sent_of(signed) | dict(beside), {"since": str(size)}
-        answer = self._server.ask(asked, sent, None, params, **names)
+        answer = self._server.ask(asked, sent, signed.session, params, **names)
         return self._appended(signed, size, answer)[0]
 
     def registered(self, wanted: Registration) -> Registered:
@@ -78,7 +112,7 @@ class Verifier:
         """The entry of a reading of a patient's stream, by the receipt in its answer, and the answer."""
         signed = self.signed(actor, event)
         patient = event["stream"].partition("/")[2]
-        answer = self._server.ask(asked, sent_of(signed), patient=patient)
+        answer = self._server.ask(asked, sent_of(signed), signed.session, patient=patient)
         with understood(asked.name):
             text, seq = str(answer["receipt"]).encode(), int(answer["seq"])
         return self._checked(_parsed(text), signed, seq), answer

@@ -160,8 +160,8 @@ def has_kept_key(ledger: Ledger, caller: Caller) -> bool:
 def sign_for(ledger: Ledger, caller: Caller, event: Event, expect: int | None) -> Proposal:
     """An event of the caller's own, signed with their kept key; what it names must be what the session is for.
 
-    Raises KeyNeeded without such a key or session, Refused for another's event or role, and for keys, which have calls of
-    their own; SecondFactorNeeded without codes or in a session by password alone; StepUpNeeded for what is not gated, as its
+    Raises KeyNeeded without such a key or session, Refused for another's event or role, and for their own keys, which have
+    calls of their own; SecondFactorNeeded without codes or in a session by password alone; StepUpNeeded for what is not gated, as its
     entry can't name the sign-in.
     """
     if caller.session is None:
@@ -173,7 +173,7 @@ def sign_for(ledger: Ledger, caller: Caller, event: Event, expect: int | None) -
             "role",
             f"got an event as {event.role}, expected {caller.role}, which the session is for",
         )
-    if event.type.stream == "account":
+    if event.type.stream == "account" and event.subject == caller.account:
         raise Refused(
             "key", "keys that the service keeps are changed by calls of their own (/v1/me/keys)"
         )

@@ -1,11 +1,12 @@
-"""What people see of their own: a seed that they begin, their factors, their sessions by password, and what the log says of their sign-ins."""
+"""What people see of their own: a seed that they begin, what a setup link gives, their factors, their sessions by password, and what the log says of their sign-ins."""
 
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from identity.actors import Caller
-from identity.sessions import is_over
+from identity.sessions import ALONE_ROLES, TWO_FACTOR_ROLES, active_role, is_over
+from ledger.directory import Member
 from ledger.times import format_time
 from storage.ledger import Ledger
 
@@ -23,6 +24,23 @@ class BegunCode:
 
     uri: str
     seed: str
+
+
+@dataclass(frozen=True)
+class BegunSetup:
+    """Whose link it is, and one-time codes that don't count yet."""
+
+    account: str
+    seed: str
+    uri: str
+
+
+@dataclass(frozen=True)
+class SetUp:
+    """Whose password and codes count from now on, and the recovery codes, this once."""
+
+    account: str
+    recovery: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -112,3 +130,24 @@ def passkeys_of(ledger: Ledger, caller: Caller) -> tuple[OwnPasskey, ...]:
         )
         for row in ledger.credentials.passkeys.of(caller.account)
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class OwnRole:
+    """A role that an account can act in now; `hospital` is empty for those that no hospital gives."""
+
+    role: str
+    hospital: str = ""
+
+
+def own_roles(ledger: Ledger, caller: Caller) -> tuple[OwnRole, ...]:
+    """The roles in which the caller could be signed in by password now: as a person, then those that they hold."""
+    held = sorted(ledger.rows(Member, "account", caller.account), key=lambda member: member.seq)
+    could = [OwnRole("person"), OwnRole("patient"), *(OwnRole(m.role, m.hospital) for m in held)]
+    now, allowed = ledger.clock(), ALONE_ROLES | TWO_FACTOR_ROLES
+    return tuple(
+        one
+        for one in dict.fromkeys(could)
+        if one.role in allowed
+        and active_role(ledger, Caller(caller.account, one.role, one.hospital, None), now)
+    )

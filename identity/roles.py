@@ -1,53 +1,32 @@
-"""The roles that somebody can act in, and another session in one of them in place of the one that they are in."""
+"""Another role: a session in one of the roles that somebody can act in, in place of the one that they are in."""
 
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from crypto.encoding import b64encode
 from identity import onrecord
 from identity.actors import Caller, SignedIn, new_id
 from identity.errors import IdentityError, KeyNeeded, NotSignedIn, SecondFactorNeeded, StepUpNeeded
 from identity.onrecord import Act, Change, counted
+from identity.own import OwnRole
 from identity.sessions import (
+    ALONE_ROLES,
     SESSIONS_MOST,
     STRONG_MS,
     TOKEN_BYTES,
+    TWO_FACTOR_ROLES,
     Session,
-    active_role,
     check_role,
     end_of,
     token_hash,
 )
-from identity.signing_in import ALONE_ROLES, SIGN_IN_TRIES, TWO_FACTOR_ROLES
-from ledger.directory import Member
+from identity.signing_in import SIGN_IN_TRIES
 from storage.errors import Unavailable
 from storage.ledger import Ledger
 from storage.sql.sessions import SessionRow
 
 _ENDED = "the session has ended, or has another token by now: sign in again"
-
-
-@dataclass(frozen=True)
-class OwnRole:
-    """A role that an account can act in now; `hospital` is empty for those that no hospital gives."""
-
-    role: str
-    hospital: str = ""
-
-
-def own_roles(ledger: Ledger, caller: Caller) -> tuple[OwnRole, ...]:
-    """The roles in which the caller could be signed in by password now: as a person, then those that they hold."""
-    held = sorted(ledger.rows(Member, "account", caller.account), key=lambda member: member.seq)
-    could = [OwnRole("person"), OwnRole("patient"), *(OwnRole(m.role, m.hospital) for m in held)]
-    now, allowed = ledger.clock(), ALONE_ROLES | TWO_FACTOR_ROLES
-    return tuple(
-        one
-        for one in dict.fromkeys(could)
-        if one.role in allowed
-        and active_role(ledger, Caller(caller.account, one.role, one.hospital, None), now)
-    )
 
 
 class _Raced(IdentityError):

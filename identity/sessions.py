@@ -46,6 +46,10 @@ SESSIONS_MOST = 20
 """Sessions by password of one account; for one more the one that was used longest ago ends."""
 SERVICE = "service"
 """The custody of keys that the service keeps: nobody signs in by one."""
+ALONE_ROLES = frozenset({"patient", "person"})
+"""Roles that a password alone lets in."""
+TWO_FACTOR_ROLES = frozenset({"auditor", "doctor", "hospital_admin", "hospital_system", "operator"})
+"""Roles that nobody takes up without a second factor: they may read charts, or decide on those who do."""
 ADDRESS = "address"
 """The kind of keyed hash under which the address of a session is kept."""
 _AGAIN = {"log": "send a new log.opened", "session": "sign in again"}

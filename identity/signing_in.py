@@ -25,11 +25,13 @@ from identity.onrecord import Act, Change, counted
 from identity.proving import Proof, Proved, prove
 from identity.sessions import (
     ADDRESS,
+    ALONE_ROLES,
     PERSON_IDLE_MS,
     SESSION_MOST_MS,
     SESSIONS_MOST,
     STRONG_MS,
     TOKEN_BYTES,
+    TWO_FACTOR_ROLES,
     Session,
     check_role,
     end_of,
@@ -40,10 +42,6 @@ from storage.errors import Unavailable
 from storage.ledger import Ledger
 from storage.sql.sessions import SessionRow
 
-ALONE_ROLES = frozenset({"patient", "person"})
-"""Roles that a password alone lets in."""
-TWO_FACTOR_ROLES = frozenset({"auditor", "doctor", "hospital_admin", "hospital_system", "operator"})
-"""Roles that nobody takes up without a second factor: they may read charts, or decide on those who do."""
 WRONG = (
     "account, password or code is wrong, or the code was used already; an account with a second factor needs its code "
     "or a recovery code"

@@ -24,17 +24,19 @@ _FOR_HOSPITAL = ("hospital_admin", "hospital_system")
 def receipt(ledger: LogReader, caller: Caller, seq: int) -> tuple[Receipt, bool]:
     """The receipt of entry `seq`, and whether it is final; raises NotThere, SecondFactorNeeded, KeyNeeded.
 
-    For the entry's actor, the administrators and systems of its hospital, its patient and auditors in term; a refusal is for
-    the patient and auditors only, because it holds the true reason. What the law keeps from a patient is for the hospital's
-    administrators and systems and for auditors, and for nobody who is that patient. It is evidence that leaves the ledger: a
-    session by password gets one with a second factor, as the patient, and none otherwise.
+    For the entry's actor, the administrators and systems of its hospital, its patient, the account whose stream it is in, and
+    auditors in term; a refusal is for the patient and auditors only, because it holds the true reason. What the law keeps
+    from a patient is for the hospital's administrators and systems and for auditors, and for nobody who is that patient. It
+    is evidence that leaves the ledger: a session by password gets one with a second factor, as the patient, or of the
+    account's own acts, keys and sign-ins; and none otherwise.
     """
-    _check_sure(caller)
-    try:
-        entry = ledger.entry(seq)
-    except NotFound as error:
-        raise NotThere(f"there is no entry {seq} that concerns you") from error
-    if not _concerns(ledger, caller, entry):
+    check_two_factors(caller, "a receipt")
+    entry = _entry(ledger, seq)
+    if caller.session is not None and caller.role != "patient" and not _is_own(caller, entry):
+        raise KeyNeeded(
+            "in a session by password receipts are for patients, and of one's own acts: use a session by key"
+        )
+    if entry is None or not _concerns(ledger, caller, entry):
         raise NotThere(f"there is no entry {seq} that concerns you")
     return ledger.receipt(seq)
 
@@ -44,27 +46,26 @@ def receipt_counted(ledger: Ledger, caller: Caller, seq: int) -> tuple[Receipt, 
 
     Raises OverQuota, and what `receipt` raises. Not counted: one's own entries, and auditors, who read the whole log.
     """
-    if caller.role != "auditor" and not _is_own(ledger, caller, seq):
+    if caller.role != "auditor" and not _is_own(caller, _entry(ledger, seq)):
         take(ledger, _ASKED, caller.account, 1, ASKED, "receipts of what others did")
     return receipt(ledger, caller, seq)
 
 
-def _is_own(ledger: LogReader, caller: Caller, seq: int) -> bool:
+def _entry(ledger: LogReader, seq: int) -> Entry | None:
     try:
-        return ledger.entry(seq).event.actor == caller.account
+        return ledger.entry(seq)
     except NotFound:
+        return None
+
+
+def _is_own(caller: Caller, entry: Entry | None) -> bool:
+    """Whether an entry is one of the account's own acts, opened its own chart, or says something of its keys and sign-ins."""
+    if entry is None or entry.event.type.name == "access.refused":
         return False
-
-
-def _check_sure(caller: Caller) -> None:
-    """Raises KeyNeeded or SecondFactorNeeded in a session by password that gets no receipt."""
-    if caller.session is None:
-        return
-    if caller.role != "patient":
-        raise KeyNeeded(
-            "receipts are for a session by key, or by password with a second factor as a patient"
-        )
-    check_two_factors(caller, "a receipt")
+    event, account = entry.event, caller.account
+    if event.type.name == "patient.registered" and event.role == "service":
+        return bool(event.body["account"] == account)
+    return event.actor == account or event.stream == f"account/{account}"
 
 
 def _concerns(ledger: LogReader, caller: Caller, entry: Entry) -> bool:
@@ -83,7 +84,7 @@ def _concerns(ledger: LogReader, caller: Caller, entry: Entry) -> bool:
         return False
     # Not any doctor's: a sight of what colleagues did would be one of charts, and would leave no entry.
     answers_for = active and caller.role in _FOR_HOSPITAL and caller.hospital == event.hospital
-    return answers_for or (event.actor == caller.account and not withheld)
+    return answers_for or (_is_own(caller, entry) and not withheld)
 
 
 def _is_patient(ledger: LogReader, caller: Caller, patient: str) -> bool:

@@ -15,6 +15,7 @@ from api.app.layout import (
     IDENTITY_ROOT,
     MARKER,
     SEEDS,
+    TOKENS,
     VKEYS,
     database_of,
     identity_check,
@@ -26,11 +27,13 @@ from api.app.settings import Settings
 from consent.gate import gate
 from crypto.cosignatures import check_origin
 from crypto.errors import NoteError
+from crypto.identity import IdentityRoot
 from crypto.notes import LogSigner
 from crypto.signing import SigningKey
 from durable.errors import StartRefused, StorageError
 from durable.files import DIRECTORY_MODE, create_file, private_directory
 from identity.actors import Actor, new_id, new_key, write_keyfile
+from identity.setting_up import give_link
 from keeper.process import open_keeper
 from keeper.roots import FIRST_ROOT, create_root
 from ledger.event import sign_event
@@ -44,6 +47,7 @@ from storage.logkeys import only
 from storage.sql.database import Database
 from storage.sql.entries import EntryStore
 from storage.sql.upgrade import revision, upgrade_schema
+from storage.tokens import TokenStore
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ class Created:
     vkeys: tuple[str, ...]
     operator: Actor
     keyfile: Path
+    setup_link: str
+    """By which the operator sets password and one-time codes, once; see `identity.setting_up`."""
 
 
 def create_ledger(
@@ -104,7 +110,9 @@ def create_ledger(
     }
     make_blobs(settings, place, origin)
     create_file(data / MARKER, json.dumps(marker, indent=1).encode() + b"\n")
-    return Created(origin, vkeys, operator, keyfile)
+    with closing(TokenStore(data / TOKENS)) as tokens:
+        link = give_link(tokens, IdentityRoot(identity), operator.account, clock())
+    return Created(origin, vkeys, operator, keyfile, link)
 
 
 def _check_free(data: Path, origin: str) -> None:

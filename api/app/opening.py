@@ -13,6 +13,7 @@ from api.app.layout import (
     CLOCK,
     IDENTITY_ROOT,
     SERVICE_SEED,
+    TOKENS,
     database_of,
     identity_check,
     keeper_place,
@@ -106,7 +107,7 @@ def open_ledger(
         )
         opened.callback(keeper.close)
         follows = keeper.standing().read
-        tokens = TokenStore(settings.data / "passing.db")
+        tokens = TokenStore(settings.data / TOKENS)
         opened.callback(tokens.close)
         blobs = ledger_blobs(settings)
         if not restored:

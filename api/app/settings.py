@@ -71,6 +71,9 @@ class Settings(BaseSettings):
     proxies: str = ""
     """HEARTWOOD_PROXIES: addresses or networks of the reverse proxies ahead, apart by commas."""
 
+    session: Path | None = None
+    """HEARTWOOD_SESSION: the file that keeps the session of `account sign-in`; empty: `heartwood/session` in the user's
+    configuration directory."""
     vkey: Path | None = None
     """HEARTWOOD_VKEY: the verifier keys of a server's log, got from elsewhere."""
 

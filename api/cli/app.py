@@ -22,8 +22,11 @@ from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
 from api.app.opening import open_ledger
 from api.app.settings import Settings
+from api.cli.held import read as read_held
+from api.cli.held import session_path
 from client.local import LocalClient
 from client.port import LedgerClient
+from client.sessions import SessionActor
 from crypto.errors import CryptoError, FormError
 from crypto.ids import is_id
 from crypto.texts import printable
@@ -33,6 +36,7 @@ from identity.errors import (
     BadPassword,
     FactorConflict,
     IdentityError,
+    KeyFileError,
     SecondFactorNeeded,
     StepUpNeeded,
     Throttled,
@@ -96,7 +100,15 @@ Url = Annotated[
         "--url", envvar="HEARTWOOD_URL", help="A server to ask instead of a data directory."
     ),
 ]
-As = Annotated[Path, typer.Option("--as", help="The key file of whoever acts.")]
+As = Annotated[
+    Path,
+    typer.Option(
+        "--as",
+        default_factory=session_path,
+        show_default="the session of `account sign-in`",
+        help="Whoever acts: a key file, or the file of a session by password.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Vkey = Annotated[
     Path | None, typer.Option("--vkey", help="The log's verifier keys, obtained independently.")
@@ -203,8 +215,13 @@ def _note(words: str) -> None:
 
 
 def actor(path: Path) -> Actor:
-    """Whoever acts, from a key file."""
-    return read_keyfile(path, Settings().secret())
+    """Whoever acts, from a key file, or in a session by password; raises KeyFileError."""
+    if path == session_path() and not path.exists():
+        raise KeyFileError(
+            "nobody is signed in: give a key file (--as FILE), or sign in with `heartwood account sign-in`"
+        )
+    held = read_held(path) if path.is_file() else None
+    return read_keyfile(path, Settings().secret()) if held is None else SessionActor.of(held)
 
 
 @contextmanager

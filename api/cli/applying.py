@@ -1,5 +1,6 @@
 """`account register`, `apply`, `approve`, `decline`, `suspend`, `end`, `list`: becoming somebody at a hospital."""
 
+import sys
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -9,8 +10,12 @@ import typer
 
 from api.cli.accounts import account_app
 from api.cli.app import As, Data, Json, Url, actor, at, count, say, settings
+from api.cli.factors import enrol, recovery_lines
+from api.cli.held import as_second, new_password, secret
 from api.cli.keeping import KeyFileAt, key_files, place_for
+from api.cli.sessions import PasswordFile, SessionFile, free_place, signed_in
 from client import applying, staff
+from client.sessions import SessionActor, SessionWanted, held_of
 from crypto.ids import is_id
 from identity.actors import Actor, keyfile_bytes
 from journeys.errors import RecordsError
@@ -42,19 +47,76 @@ def account_register(
         str, typer.Argument(help="Your name; it is sealed, and never readable in the log.")
     ],
     out: Annotated[
-        Path, typer.Option(help="Where to put the key file; the key never leaves this machine.")
-    ],
+        Path | None,
+        typer.Option(
+            help="Register a key instead of a password: where to put its file; it never leaves this machine."
+        ),
+    ] = None,
+    password_file: PasswordFile = None,
+    session: SessionFile = None,
     data: Data = None,
     url: Url = None,
     json_: Json = False,
 ) -> None:
-    """Register yourself, with a key that is made here. The key file acts for you as a person, without any role."""
+    """Register yourself with a password and one-time codes, and be signed in; or with --out, with a key that is made here.
+
+    Password and codes are asked for, or read as lines of standard input: the password, a code from the app in which you scan
+    the QR code, and the code after that. Ten recovery codes are printed once. The service keeps a key for you, and signs with
+    it in your sessions alone; you can put one of your own in its place (`account key replace`). A key file acts for you as a
+    person, without any role.
+    """
+    if out is None:
+        _with_password(name, free_place(session), password_file, data, url, json_)
+        return
+    if password_file is not None or session is not None:
+        raise RecordsError("--out registers a key: --password-file and --session don't go with it")
     files = KeyFileAt(out, settings(data).secret())
     with at(data, url) as client, key_files(files):
         person, stood = applying.register(client, name, keys=files)
     fields = {"account": person.account, "key": stood.key, "keyfile": out, "seq": stood.seq}
     lines = [f"{name} is {person.account} (entry {stood.seq})", f"key file: {out}"]
     say(json_, fields, *lines, "next: heartwood account apply HOSPITAL --as " + str(out))
+
+
+def _with_password(
+    name: str,
+    path: Path,
+    password_file: Path | None,
+    data: Path | None,
+    url: str | None,
+    json_: bool,
+) -> None:
+    """Register by password, set up codes, sign in by both, and let the service keep a key: each stands by itself."""
+    password = new_password(password_file)
+    with at(data, url) as client:
+        account = applying.register_by_password(client, name, password).account
+        say(False, {}, *(() if json_ else (f"{name} is {account}",)))
+        try:
+            held = signed_in(client, path, SessionWanted(account, password))
+            codes = enrol(client, SessionActor.of(held), lambda: password)
+            say(False, {}, *(() if json_ else recovery_lines(codes)))
+            client.sign_out(SessionActor.of(held))
+            shown = as_second(secret("The next code that the app shows"))
+            held = signed_in(client, path, SessionWanted(account, password, *shown))
+            key = client.keep_key(SessionActor.of(held))
+        except Exception:
+            print(_goes_on(account), file=sys.stderr)
+            raise
+    fields = {"account": account, "key": key.key, "recovery": list(codes), "seq": key.seq}
+    done = f"you are signed in, and the service keeps {key.key} for you (entry {key.seq})"
+    say(
+        json_,
+        fields | {"session_file": path},
+        done,
+        "next: heartwood account chart, claim or apply",
+    )
+
+
+def _goes_on(account: str) -> str:
+    return (
+        f"heartwood: {account} is registered; go on with heartwood account sign-in {account}, then heartwood account code "
+        "(unless recovery codes were printed) and heartwood account key keep"
+    )
 
 
 @account_app.command("apply")
@@ -89,6 +151,10 @@ def account_apply(
         )
     if hospital and not is_id("hs", hospital):
         raise RecordsError(f"{hospital[:60]!r} is not a hospital id")
+    if out and held_of(acting) is not None:
+        raise RecordsError(
+            "--out copies a key file: in a session, change the role when it is approved"
+        )
     with at(data, url) as client, ExitStack() as drafts:
         draft = drafts.enter_context(place_for(out)) if out else None
         if hospital:

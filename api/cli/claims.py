@@ -8,10 +8,11 @@ import typer
 
 from api.cli.accounts import account_app
 from api.cli.app import As, Data, Json, Url, actor, at, check_patient, say
-from api.cli.keeping import place_for
+from api.cli.keeping import KeyFiles, place_for
 from api.cli.people import keeping, patient_app
 from client import claiming
 from client.letters import LINK, letter_bytes, letter_of, scanned
+from client.sessions import held_of
 from identity.actors import Actor
 
 Born = Annotated[
@@ -72,9 +73,8 @@ def account_claim(
             letter, code = scanned(client, letter)
         whose = check_patient(letter)
         seq = claiming.claim_chart(client, acting, whose, code, _day(born))
-        person = acting.in_role("patient")
-        keyfile = files.also(person)
-    _say_chart(json_, whose, seq, person, keyfile, "claimed")
+        keyfile = _key_file(files, acting)
+    _say_chart(json_, whose, seq, acting, keyfile, "claimed")
 
 
 @account_app.command("chart")
@@ -90,9 +90,8 @@ def account_chart(
     acting = actor(who)
     with at(data, url) as client, keeping(data) as files:
         made = client.own_chart(acting.in_role("person"), name, _day(born))
-        person = acting.in_role("patient")
-        keyfile = files.also(person)
-    _say_chart(json_, made.patient, made.seq, person, keyfile, "registered")
+        keyfile = _key_file(files, acting)
+    _say_chart(json_, made.patient, made.seq, acting, keyfile, "registered")
 
 
 def _day(born: datetime | None) -> str:
@@ -100,11 +99,15 @@ def _day(born: datetime | None) -> str:
 
 
 def _say_chart(
-    json_: bool, patient: str, seq: int, person: Actor, keyfile: Path, done: str
+    json_: bool, patient: str, seq: int, person: Actor, keyfile: Path | None, done: str
 ) -> None:
-    fields = {"patient": patient, "account": person.account, "seq": seq, "keyfile": keyfile}
-    lines = (
-        f"You {done} {patient} (entry {seq})",
-        f"the key file that acts as this patient: {keyfile}",
-    )
-    say(json_, fields, *lines)
+    fields: dict[str, object] = {"patient": patient, "account": person.account, "seq": seq}
+    how = "act as this patient: heartwood account role patient"
+    if keyfile is not None:
+        fields["keyfile"], how = keyfile, f"the key file that acts as this patient: {keyfile}"
+    say(json_, fields, f"You {done} {patient} (entry {seq})", how)
+
+
+def _key_file(files: KeyFiles, acting: Actor) -> Path | None:
+    """The same key's file as a patient; None in a session, whose role is changed."""
+    return files.also(acting.in_role("patient")) if held_of(acting) is None else None

@@ -1,26 +1,21 @@
 """`account password`, `code`, `recovery`, `sessions`, `sign-out`, `sign-ins`: what one signs in by, and who did."""
 
 import sys
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
 
 from api.cli.accounts import account_app
 from api.cli.app import As, Data, Json, Url, actor, at, say
+from api.cli.held import as_second, forget, new_password, second, secret
 from client import operations
+from client.port import LedgerClient
+from client.sessions import held_of
 from crypto.ids import is_id
 from crypto.texts import counted
+from identity.actors import Actor
 from journeys.errors import RecordsError
-
-
-def secret(words: str) -> str:
-    """A secret: asked for at a terminal, where it isn't shown, else the next line of standard input."""
-    if sys.stdin is not None and sys.stdin.isatty():
-        return str(typer.prompt(words, hide_input=True, err=True))
-    line = sys.stdin.readline() if sys.stdin is not None else ""
-    if not line:
-        raise RecordsError(f"{words}: expected it as a line of standard input")
-    return line.rstrip("\r\n")
 
 
 @account_app.command()
@@ -41,8 +36,8 @@ def password(
     with at(data, url) as client:
         has = client.ask(acting, operations.OWN_FACTORS)
         old = secret("Present password") if has.password and not reset else ""
-        code = secret("Code") if has.code and not reset else ""
-        client.set_password(acting, secret("New password"), old, code)
+        code, recovery = second() if has.code and not reset else ("", "")
+        client.set_password(acting, new_password(None), old, code, recovery)
     done = ("Reset" if reset else "Changed") if has.password else "Set"
     say(json_, {"account": acting.account}, f"{done} the password of {acting.account}")
 
@@ -61,7 +56,10 @@ def code(
     url: Url = None,
     json_: Json = False,
 ) -> None:
-    """Set up one-time codes: shows a QR code for an app, asks for the password and a code, and prints ten recovery codes once."""
+    """Set up one-time codes: shows a QR code for an app, asks for the password and a code, and prints ten recovery codes once.
+
+    In a session by password it replaces codes that count, by one of those or a recovery code.
+    """
     if ((reset or recovery) and not remove) or (reset and recovery):
         raise RecordsError(
             "--reset and --recovery say how codes are removed: give one of them, with --remove"
@@ -78,13 +76,33 @@ def code(
                 )
             say(json_, {"account": acting.account}, f"Removed the codes of {acting.account}")
             return
-        begun = client.begin_code(acting)
-        print(f"{_qr(begun.uri)}\nor by hand: {begun.seed}\n", file=sys.stderr)
-        password = secret("Password")
-        codes = client.confirm_code(acting, secret("Code"), password)
-    say(
-        json_,
-        {"account": acting.account, "recovery": list(codes)},
+        replaces = client.ask(acting, operations.OWN_FACTORS).code and held_of(acting) is not None
+        codes = enrol(client, acting, lambda: secret("Password"), replaces)
+    say(json_, {"account": acting.account, "recovery": list(codes)}, *recovery_lines(codes))
+
+
+def enrol(
+    client: LedgerClient, acting: Actor, password: Callable[[], str], replaces: bool = False
+) -> tuple[str, ...]:
+    """Show a fresh seed and let it count, by the password and a code of it; gives the recovery codes, this once.
+
+    `replaces`: in place of codes that count, one of which, or a recovery code, is shown first.
+    """
+    begun = client.begin_code(acting)
+    show_seed(begun.uri, begun.seed)
+    known = password()
+    old = as_second(secret("Code of the codes before, or recovery code")) if replaces else ("", "")
+    return client.confirm_code(acting, secret("Code"), known, *old)
+
+
+def show_seed(uri: str, seed: str) -> None:
+    """Show a seed to whoever has an app that reads it: on standard error, never in what is kept of a command's answer."""
+    print(f"{_qr(uri)}\n{uri}\nor by hand: {seed}\n", file=sys.stderr)
+
+
+def recovery_lines(codes: Sequence[str]) -> tuple[str, ...]:
+    """What is told of new recovery codes."""
+    return (
         "One-time codes count from now on. Each of these lets you in once without one; keep them apart from it:",
         *codes,
     )
@@ -125,7 +143,7 @@ def sessions(who: As, data: Data = None, url: Url = None, json_: Json = False) -
     rows = operations.OWN_SESSIONS.codec.encode(found)
     lines = [
         f"{one.session}  {one.role}{f' at {one.hospital}' if one.hospital else ''}, assurance {one.assurance}, "
-        f"since {one.created}, last used {one.used}"
+        f"since {one.created}, last used {one.used}{' (this one)' if one.current else ''}"
         for one in found
     ]
     say(json_, {"sessions": rows}, *(lines or ["no session"]))
@@ -135,21 +153,37 @@ def sessions(who: As, data: Data = None, url: Url = None, json_: Json = False) -
 def sign_out(
     who: As,
     session: Annotated[
-        str | None, typer.Argument(help="The session's id, see `account sessions`; without: all.")
+        str | None,
+        typer.Argument(
+            help="The session's id, see `account sessions`; without: this one, or with a key file all."
+        ),
     ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="All of them, this one too.")] = False,
     data: Data = None,
     url: Url = None,
     json_: Json = False,
 ) -> None:
-    """End one of your sessions by password, or all of them."""
-    if session is not None and not is_id("ss", session):
-        raise RecordsError(f"{session[:60]!r} is not a session id")
+    """End the session that you are in, one of your sessions by password, or all of them."""
+    if session is not None and (all_ or not is_id("ss", session)):
+        raise RecordsError(
+            "give a session or --all, not both" if all_ else f"{session[:60]!r} is not a session id"
+        )
     acting = actor(who)
+    held = held_of(acting)
     with at(data, url) as client:
-        own = client.ask(acting, operations.OWN_SESSIONS) if session is None else ()
-        ended = [one.session for one in own] if session is None else [session]
+        if session is not None:
+            ended = [session]
+        elif held is None or all_:
+            ended = [one.session for one in client.ask(acting, operations.OWN_SESSIONS)]
+        else:
+            ended = [held.given.session]
+        own = held.given.session if held is not None else ""
         for one in ended:
-            client.end_session(acting, one)
+            if one != own:
+                client.end_session(acting, one)
+        if own in ended:  # the last: the others were ended in it
+            client.sign_out(acting)
+            forget(who)
     say(json_, {"sessions": ended}, *([f"{one} has ended" for one in ended] or ["no session"]))
 
 

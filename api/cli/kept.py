@@ -1,15 +1,22 @@
-"""`account key list`, `keep`, `revoke`: one's own keys, and letting the service keep one."""
+"""`account key list`, `keep`, `rotate`, `replace`, `revoke`: one's own keys, and those that the service keeps."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from api.cli.accounts import account_app
-from api.cli.app import As, Data, Json, Url, actor, at, say
+from api.cli.app import As, Data, Json, Url, actor, at, say, settings
+from api.cli.held import second
+from api.cli.keeping import KeyFileAt, key_files
 from client import operations, registering
+from client.sessions import held_of
+from client.signers import possession, signer_of
 from crypto.encoding import b64decode
 from crypto.texts import counted
+from identity.actors import Actor, new_key
 from identity.kept import OwnKey
+from journeys.errors import RecordsError
 
 own_key_app = typer.Typer(
     help="Your keys: who keeps each, and whether it counts.", no_args_is_help=True
@@ -42,18 +49,57 @@ def _keeper(one: OwnKey) -> str:
 def key_keep(who: As, data: Data = None, url: Url = None, json_: Json = False) -> None:
     """Let the service keep a key for you, which it signs with in your sessions by password alone.
 
-    Your own key signs that it may; the account needs a password and one-time codes. Your own key stays valid: revoke it
-    if it isn't to be used any more.
+    Of an account that has a key of its own that one signs that it may, and stays valid: revoke it if it isn't to be used
+    any more. The account needs a password and one-time codes.
     """
     acting = actor(who)
     with at(data, url) as client:
         made = client.keep_key(acting)
-        public, proof = b64decode(made.public_key, 32), b64decode(made.proof, 64)
-        key, seq = registering.register_key(
-            client, acting, acting.account, "service", public, proof
-        )
+        key, seq = made.key, made.seq
+        if not seq:
+            public, proof = b64decode(made.public_key, 32), b64decode(made.proof, 64)
+            key, seq = registering.register_key(
+                client, acting, acting.account, "service", public, proof
+            )
     fields = {"account": acting.account, "key": key, "seq": seq}
     say(json_, fields, f"The service keeps {key} for {acting.account} (entry {seq})")
+
+
+@own_key_app.command("rotate")
+def key_rotate(who: As, data: Data = None, url: Url = None, json_: Json = False) -> None:
+    """Let the service make another key in place of the one that it keeps, by a code, in a session by password."""
+    acting = actor(who)
+    with at(data, url) as client:
+        made = client.rotate_key(acting, *second())
+    fields = {"account": acting.account, "key": made.key, "seq": made.seq}
+    say(json_, fields, f"The service keeps {made.key} for {acting.account} (entry {made.seq})")
+
+
+@own_key_app.command("replace")
+def key_replace(
+    who: As,
+    out: Annotated[
+        Path, typer.Option(help="Where to put the key file; the key never leaves this machine.")
+    ],
+    data: Data = None,
+    url: Url = None,
+    json_: Json = False,
+) -> None:
+    """Put a key of your own, made here, in place of the one that the service keeps, by a code, in a session by password.
+
+    The kept key is revoked and destroyed. The key file acts in the role that the session is in.
+    """
+    acting = actor(who)
+    files = KeyFileAt(out, settings(data).secret())
+    with at(data, url) as client, key_files(files):
+        key = new_key()
+        own = Actor(client.origin, acting.account, acting.role, acting.hospital, key)
+        files.draft(own)
+        proof = b64decode(possession(signer_of(own), client.origin, acting.account), 64)
+        seq = client.replace_key(acting, key.public, proof, *second())
+        files.stands(own)
+    fields = {"account": acting.account, "key": key.id, "keyfile": out, "seq": seq}
+    say(json_, fields, f"{key.id} is your key now (entry {seq})", f"key file: {out}")
 
 
 @own_key_app.command("revoke")
@@ -66,9 +112,18 @@ def own_key_revoke(
     url: Url = None,
     json_: Json = False,
 ) -> None:
-    """Revoke one of your keys for good; what it signed stays good."""
+    """Revoke one of your keys for good; what it signed stays good. In a session by password: the kept one, by a code."""
     acting = actor(who)
     with at(data, url) as client:
-        seq = registering.revoke_key(client, acting, acting.account, key)
+        if held_of(acting) is None:
+            seq = registering.revoke_key(client, acting, acting.account, key)
+        else:
+            kept = [one.key for one in client.ask(acting, operations.OWN_KEYS) if one.kept]
+            if kept != [key]:
+                raise RecordsError(
+                    f"in a session the key that the service keeps is revoked, which is {kept[0] if kept else 'none'}; "
+                    "revoke others with a key file (--as FILE)"
+                )
+            seq = client.revoke_kept(acting, *second())
     fields = {"account": acting.account, "key": key, "seq": seq}
     say(json_, fields, f"Key {key} of {acting.account} is revoked (entry {seq})")

@@ -6,7 +6,7 @@ import typer
 
 from api.cli.accounts import account_app
 from api.cli.app import Data, Json, Url, at, say
-from api.cli.factors import secret
+from api.cli.held import secret
 from journeys.errors import RecordsError
 
 

@@ -37,10 +37,12 @@ def init(data: Data = None, origin: Origin = "heartwood.local/log", json_: Json 
         "keyfile": created.keyfile,
         "vkey": config.data / "log.vkey",
         "seq": 0,
+        "setup_link": created.setup_link,
     }
     lines = [
         f"the ledger {created.origin} is in {config.data}",
         f"operator's key: {created.keyfile} (keep it safe; it admits hospitals)",
+        f"to sign in as the operator without that file, once and within a day: heartwood account set-up {created.setup_link}",
         f"verifier keys: {config.data / 'log.vkey'} (give them to auditors through another channel)",
     ]
     place = config.root_place()

@@ -37,6 +37,7 @@ from api.http import (
     problems,
     readings,
     resetting,
+    setting_up,
     signing_in,
     views,
     writing,
@@ -69,6 +70,7 @@ _ROUTED = (
     joining,
     own,
     resetting,
+    setting_up,
     kept,
     passkeys,
     contacts,
@@ -77,7 +79,7 @@ _ROUTED = (
     health,
 )
 _FORMS = (
-    claims.OwnChartSent, contacts.ContactSent, contacts.AddressProofSent, *resetting.FORMS, intake.FilledSent, joining.RegisterSent, joining.RecoverySent, *signing_in.FORMS, *own.FORMS, *kept.FORMS, *passkeys.FORMS, views.LookupSent,
+    claims.OwnChartSent, contacts.ContactSent, contacts.AddressProofSent, *resetting.FORMS, *setting_up.FORMS, intake.FilledSent, joining.RegisterSent, joining.RecoverySent, *signing_in.FORMS, *own.FORMS, *kept.FORMS, *passkeys.FORMS, views.LookupSent,
     views.QuestionSent, writing.SealSent, writing.SubjectsSent,
 )  # fmt: skip
 _ERRORS: tuple[type[Exception], ...] = (Exception, *(kind for kind, _ in problems.ERRORS))

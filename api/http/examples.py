@@ -194,6 +194,9 @@ _BODIES: dict[str, Extra] = {
     "seal": _form("SealSent"),
     "set_password": _form("NewPasswordSent"),
     "step_up": _form("StepUpSent"),
+    "take_role": _form("RoleSent"),
+    "begin_setup": _form("SetupSent"),
+    "complete_setup": _form("SetupDoneSent"),
     "sign_in": {"oneOf": [_form("SignInSent"), _form("PasswordSent"), _form("PasskeySignInSent")]},
     "stage": _BINARY,
     "why": _form("QuestionSent"),
@@ -212,7 +215,7 @@ _ANSWERS: dict[str, Extra] = {
     "range": {},
     "reserve": _some(subjects=_LISTED),
     "seal": _some(labels={"type": "array"}, sealed=_OBJECT),
-    **dict.fromkeys(("renew", "sign_in", "step_up"), _some("account", "end", **{
+    **dict.fromkeys(("renew", "sign_in", "step_up", "take_role"), _some("account", "end", **{
         name: {"type": "string"} for name in ("account", "csrf", "end", "session", "token")
     }, assurance={"type": "integer"})),
     "sign_ins": _LISTED,

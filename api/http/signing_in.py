@@ -17,8 +17,10 @@ from client import operations
 from crypto.encoding import b64decode, b64encode
 from crypto.ids import ID_PATTERN
 from crypto.signing import SIGNATURE_BYTES
+from identity.own import OwnRole
 from identity.passkeys import sign_in_by_passkey
 from identity.proving import Proof
+from identity.roles import take_role
 from identity.sessions import CHALLENGE_BYTES, Session, challenge, sign_in, sign_out
 from identity.signing_in import SignIn, renew, sign_in_by_password, step_up
 from ledger.codes import ROLES
@@ -73,7 +75,14 @@ class PasskeySignInSent(Sent):
     hospital: Hospital = ""
 
 
-FORMS = (SignInSent, PasswordSent, PasskeySignInSent, StepUpSent)
+class RoleSent(Sent):
+    """The role in which to act from now on."""
+
+    role: Role
+    hospital: Hospital = ""
+
+
+FORMS = (SignInSent, PasswordSent, PasskeySignInSent, StepUpSent, RoleSent)
 """The forms that the OpenAPI document names."""
 
 
@@ -164,6 +173,17 @@ async def post_renewal(
 ) -> dict[str, Any]:
     """The same session by password with another token; the one that was sent is dead."""
     session = await run_in_threadpool(renew, ledger, caller, session_token(request))
+    return _replaced(request, response, session)
+
+
+@serves(router, operations.TAKE_ROLE)
+async def post_role(
+    request: Request, response: Response, ledger: TheLedger, caller: TheCaller
+) -> dict[str, Any]:
+    """Another session by password, in another role, in place of this one, whose token is dead."""
+    sent = await received(request, RoleSent)
+    wanted = OwnRole(sent.role, sent.hospital)
+    session = await run_in_threadpool(take_role, ledger, caller, session_token(request), wanted)
     return _replaced(request, response, session)
 
 

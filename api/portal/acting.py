@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from client.local import LocalClient
 from client.port import AppendedEvent, Event
-from crypto.signing import SigningKey
 from identity.actors import Actor, Caller
 from identity.errors import KeyNeeded
 from identity.kept import has_kept_key, sign_for
@@ -27,33 +26,6 @@ from people import claiming
 from people.reserving import Reserved, Subject, reserve_counted
 from records.uploads import StagedBlob
 from storage.ledger import Ledger
-
-
-class SessionActor(Actor):
-    """Somebody in a session: what journeys ask of an actor, without a key at hand."""
-
-    def __init__(self, origin: str, caller: Caller, role: str = "") -> None:
-        """`role`: another one than the session's, in which nothing can be signed (`sign_for` refuses it)."""
-        own = not role or role == caller.role
-        values = (origin, caller.account, role or caller.role, caller.hospital if own else "")
-        for name, value in zip(("origin", "account", "role", "hospital"), values, strict=True):
-            object.__setattr__(self, name, value)
-        object.__setattr__(self, "_caller", caller)
-
-    @property
-    def key(self) -> SigningKey:
-        """Nobody has it here."""
-        raise KeyNeeded("in a session the service signs; there is no key at hand")
-
-    @property
-    def caller(self) -> Caller:
-        """Who is signed in."""
-        found: Caller = self._caller  # type: ignore[attr-defined]
-        return found
-
-    def in_role(self, role: str, hospital: str = "") -> Actor:
-        """The same session, for what is said in another role."""
-        return SessionActor(self.origin, self.caller, role)
 
 
 class SessionClient(LocalClient):

@@ -15,8 +15,9 @@ from api.portal.pages import PageRoute, again, page, place, see
 from api.portal.visitors import TheVisitor, Visitor
 from identity.actors import new_id
 from identity.errors import SecondFactorNeeded
+from identity.own import OwnRole, own_roles
 from identity.proving import Proof
-from identity.roles import OwnRole, own_roles, take_role
+from identity.roles import take_role
 from identity.sessions import Session, sign_out
 from identity.signing_in import SignIn, sign_in_by_password, step_up
 from journeys.errors import RecordsError

@@ -22,9 +22,9 @@ from client.claiming import claim_chart
 from identity.codes import enrolment_uri
 from identity.factors import begin_code, confirm_code, set_password
 from identity.kept import keep_key, own_keys
-from identity.own import factors_of, sessions_of, sign_ins_of
+from identity.own import OwnRole, factors_of, sessions_of, sign_ins_of
 from identity.proving import Proof
-from identity.roles import OwnRole, take_role
+from identity.roles import take_role
 from identity.sessions import end_session
 from identity.signing_in import step_up
 from journeys.errors import RecordsError

@@ -24,8 +24,7 @@ from api.portal.forms import Form, let_go, sealed_kept
 from api.portal.texts import LANGUAGES, Texts, chosen, moment_of, texts_of
 from api.portal.visitors import Visitor
 from identity.errors import KeyNeeded
-from identity.own import factors_of
-from identity.roles import own_roles
+from identity.own import factors_of, own_roles
 
 HERE = Path(__file__).parent
 POLICY = (

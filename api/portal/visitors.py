@@ -11,8 +11,9 @@ from api.http import cookies
 from api.http.problems import Problem
 from api.http.proofs import address_of
 from api.http.told import acting
-from api.portal.acting import SessionActor, SessionClient
+from api.portal.acting import SessionClient
 from api.portal.texts import LANGUAGE_COOKIE, Texts, chosen, texts_of
+from client.sessions import SessionActor
 from identity.actors import Caller
 from identity.errors import NotSignedIn
 from identity.sessions import caller_of

@@ -19,13 +19,14 @@ ENGINES = ("sqlite", "postgresql")
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The tester's own ledger doesn't count, nor what the tester knows of servers' logs, nor keys of a cloud."""
+    """The tester's own ledger doesn't count, nor what the tester knows of servers' logs, nor a session, nor keys of a cloud."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("HEARTWOOD_", "AWS_"))]:
             patch.delenv(name)
         for name, value in CREDENTIALS.items():
             patch.setenv(name, value)
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
         yield
 
 

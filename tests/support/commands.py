@@ -45,7 +45,7 @@ def heartwood(settings: Settings, *arguments: object) -> Ran:
     names = {
         "HEARTWOOD_DATA": settings.data, "HEARTWOOD_DATABASE_URL": settings.database_url,
         "HEARTWOOD_BLOBS": settings.blobs, "HEARTWOOD_BLOBS_QUORUM": str(settings.blobs_quorum),
-        "XDG_STATE_HOME": settings.data.with_name("state"),
+        "XDG_STATE_HOME": settings.data.with_name("state"), "XDG_CONFIG_HOME": settings.data.with_name("config"),
     }  # fmt: skip
     environment = {name: str(value) for name, value in names.items()}
     if settings.witness_policy is not None:

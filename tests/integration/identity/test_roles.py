@@ -11,8 +11,9 @@ from api.app.settings import Settings
 from identity import factors
 from identity.actors import Caller
 from identity.errors import IdentityError, KeyNeeded, NotSignedIn, SecondFactorNeeded, StepUpNeeded
+from identity.own import OwnRole, own_roles
 from identity.proving import Proof
-from identity.roles import OwnRole, own_roles, take_role
+from identity.roles import take_role
 from identity.sessions import STRONG_MS, Session, caller_of
 from identity.signing_in import SignIn, sign_in_by_password, step_up
 from storage.ledger import Ledger

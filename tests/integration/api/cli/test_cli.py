@@ -191,7 +191,10 @@ def copied(founded: Founded, tmp_path: Path) -> Iterator[Founded]:
 
 def test_answers_name_what_was_made(founded: Founded) -> None:
     expected = {
-        "init": ({"origin", "account", "key", "keyfile", "vkey", "seq"}, founded.init),
+        "init": (
+            {"origin", "account", "key", "keyfile", "vkey", "seq", "setup_link"},
+            founded.init,
+        ),
         "hospital": (
             {"hospital", "account", "key", "keyfile", "admin_account", "admin_keyfile", "seq"},
             founded.north,
@@ -710,7 +713,7 @@ def test_a_passphrase_for_roots_and_key_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("unknown",), ("history",), ("upload", "x"), ("open", "--version", "one", "rc"), ("key",)],
+    [("unknown",), ("history", "--patient"), ("upload", "x"), ("open", "--version", "one", "rc"), ("key",)],
 )
 def test_wrong_usage_is_explained(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     run = Shell(tmp_path).run(*arguments, code=2)

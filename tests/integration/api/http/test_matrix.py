@@ -97,6 +97,8 @@ POST /v1/contact/proofs                   | 404      404      404      404      
 POST /v1/accounts/{account}/recoveries    | 401      403      403      403      403      403      403      403      403      403      403      403      malformed 403
 POST /v1/password-resets                  | 204      204      204      204      204      204      204      204      204      204      204      204      204      204
 POST /v1/password-resets/completion       | password password password password password password password password password password password password password password
+POST /v1/setup-links                      | proof    proof    proof    proof    proof    proof    proof    proof    proof    proof    proof    proof    proof    proof
+POST /v1/setup-links/completion           | proof    proof    proof    proof    proof    proof    proof    proof    proof    proof    proof    proof    proof    proof
 GET /v1/me/applications                   | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 GET /v1/hospitals                         | 401      403      403      403      403      403      403      403      403      403      403      403      200      403
 GET /v1/hospitals/{hospital}/application  | 401      403      403      403      403      403      403      403      403      403      403      403      200      403
@@ -119,6 +121,8 @@ POST /v1/sessions: by password and code   | 401      200      200      200      
 DELETE /v1/sessions                       | 401      204      204      204      204      204      204      204      204      204      204      204      204      204
 POST /v1/sessions/current/step-up         | 401      403      403      403      403      403      403      403      403      403      403      403      403      403
 POST /v1/sessions/current/renewal         | 401      403      403      403      403      403      403      403      403      403      403      403      403      403
+POST /v1/sessions/current/role            | 401      403      403      403      403      403      403      403      403      403      403      403      403      403
+GET /v1/me/roles                          | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 GET /v1/me/factors                        | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 PUT /v1/me/password                       | 401      204      204      204      204      204      204      204      204      204      204      204      204      204
 POST /v1/me/factors/code                  | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
@@ -689,6 +693,11 @@ ACTS: dict[str, Act] = {
         "/v1/decisions", lambda server, name: _about(server, server.fixture.south.system)
     ),
     "GET /v1/receipts/{seq}": _receipt,
+    "POST /v1/setup-links": _sent("/v1/setup-links", lambda server, name: {"link": "A" * 26}),
+    "POST /v1/setup-links/completion": _sent(
+        "/v1/setup-links/completion",
+        lambda server, name: {"link": "A" * 26, "new": PASSWORD, "code": "123456"},
+    ),
     "POST /v1/accounts": _register,
     "POST /v1/sessions/challenge": lambda server, name: server.web.post("/v1/sessions/challenge"),
     "POST /v1/sessions": _sign_in,
@@ -698,6 +707,9 @@ ACTS: dict[str, Act] = {
         "POST", "/v1/sessions/current/step-up", lambda who: {"code": who.code()}
     ),
     "POST /v1/sessions/current/renewal": _plain("POST", "/v1/sessions/current/renewal"),
+    "POST /v1/sessions/current/role": _sent(
+        "/v1/sessions/current/role", lambda server, name: {"role": "person"}
+    ),
     "PUT /v1/me/password": _password,
     "POST /v1/me/factors/code": _begun,
     "POST /v1/me/factors/code/confirm": _confirmed,

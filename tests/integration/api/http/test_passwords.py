@@ -307,7 +307,7 @@ def test_a_revoked_key_ends_sessions_by_password(home: Home) -> None:
 
 
 def test_a_receipt_needs_more_than_a_password(home: Home) -> None:
-    """A key, or a second factor as the patient: it is evidence that leaves the ledger."""
+    """A key, or a second factor as the patient or for one's own acts: it is evidence that leaves the ledger."""
     pat, doctor = home.account(), home.doctor()
     seq = home.fixture.record(Person(good(pat.me(pat.token()))["patients"][0], pat.actor)).seq
     place = "GET", f"/v1/receipts/{seq}"
@@ -320,7 +320,12 @@ def test_a_receipt_needs_more_than_a_password(home: Home) -> None:
     home.clock.ahead += STEP_MS
     token = pat.token(code=pat.code(), role="person")
     assert kind_of(pat.send(*place, token=token)) == "forbidden"
-    assert kind_of(doctor.send(*place, token=doctor.token(code=doctor.code()))) == "forbidden"
+    by_two = doctor.token(code=doctor.code())
+    assert kind_of(doctor.send(*place, token=by_two)) == "forbidden"
+    assert kind_of(doctor.send("GET", "/v1/receipts/999999", token=by_two)) == "forbidden"
+    own = good(doctor.send("GET", "/v1/me/sign-ins", token=by_two))[0]["seq"]
+    assert kind_of(doctor.send("GET", f"/v1/receipts/{own}", token=by_two)) == "200"
+    assert kind_of(pat.send("GET", f"/v1/receipts/{own}", token=token)) == "forbidden"
 
 
 def test_whom_a_patient_excluded_is_shown_to_no_password_alone(home: Home) -> None:
