@@ -25,6 +25,22 @@ TEXTS: dict[str, tuple[str, str]] = {
         "At {at} the account {by} claimed the record {patient}, which your hospital registered, with the code of a "
         "letter.\n\nIf this was not the patient, place a hold on the record, and tell the service, at once.",
     ),
+    "charts_joined": (
+        "Two records are one person's",
+        "Since {at} your record {patient} and another one count as one person's: the patients of both have signed. What you "
+        "granted in either may count in both.\n\nIf this is wrong, end it at once: heartwood patient unlink.",
+    ),
+    "charts_linked": (
+        "A hospital says that two records are yours",
+        "At {at} the hospital {hospital} said that your record {patient} and another one are of the same person. From now on whom "
+        "you exclude in one of them is kept out of both; nobody reads more than before.\n\nIf it is right, and you want what you "
+        "granted to count in both, sign it: heartwood patient link. If it is wrong, end it: heartwood patient unlink.",
+    ),
+    "charts_unlinked": (
+        "A hospital took back that two records are yours",
+        "At {at} the hospital {hospital} took back that your record {patient} and another one are of the same person. Whom the other "
+        "one excludes stays out of yours until you end the link, too: heartwood patient unlink.",
+    ),
     "claim_offered": (
         "A claim code was offered for a record that your hospital registered",
         "At {at} the account {by} offered a claim code for the record {patient}, which your hospital registered. Whoever "

@@ -31,6 +31,23 @@ TEXTS: dict[str, tuple[str, str]] = {
         "übernommen.\n\nWenn das nicht die Patientin oder der Patient war, sperren Sie die Akte, und melden Sie es sofort "
         "dem Dienst.",
     ),
+    "charts_joined": (
+        "Zwei Akten gehören einer Person",
+        "Seit {at} gelten Ihre Akte {patient} und eine weitere als die derselben Person: Beide Seiten haben unterschrieben. Was Sie in "
+        "der einen erlaubt haben, kann in beiden gelten.\n\nWenn das falsch ist, beenden Sie es sofort: heartwood patient unlink.",
+    ),
+    "charts_linked": (
+        "Ein Krankenhaus sagt, dass zwei Akten Ihre sind",
+        "Am {at} hat das Krankenhaus {hospital} erklärt, dass Ihre Akte {patient} und eine weitere derselben Person gehören. Wen Sie in "
+        "einer davon ausschließen, der bleibt nun aus beiden ausgeschlossen; niemand liest mehr als zuvor.\n\nWenn es stimmt und Ihre "
+        "Erlaubnisse in beiden gelten sollen, unterschreiben Sie: heartwood patient link. Wenn es falsch ist, beenden Sie es: "
+        "heartwood patient unlink.",
+    ),
+    "charts_unlinked": (
+        "Ein Krankenhaus hat zurückgenommen, dass zwei Akten Ihre sind",
+        "Am {at} hat das Krankenhaus {hospital} zurückgenommen, dass Ihre Akte {patient} und eine weitere derselben Person gehören. Wen "
+        "die andere ausschließt, der bleibt aus Ihrer ausgeschlossen, bis auch Sie die Verbindung beenden: heartwood patient unlink.",
+    ),
     "claim_offered": (
         "Für eine Akte, die Ihr Krankenhaus registriert hat, gibt es einen neuen Code",
         "Am {at} hat das Konto {by} einen Code für die Akte {patient} ausgestellt, die Ihr Krankenhaus registriert hat. Wer "
