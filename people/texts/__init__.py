@@ -49,6 +49,7 @@ KINDS: dict[str, frozenset[str]] = {
         "key_revoked": "at key",
         "passkey_added": "at",
         "passkey_removed": "at",
+        "new_place": "at",
         "password_changed": "at",
         "password_no_reset": "",
         "password_reset": "ending_at code",

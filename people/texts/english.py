@@ -187,6 +187,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "At {at} a passkey of your account {account} was removed: it lets nobody in any more. All other sessions by password "
         "were ended.\n\n" + _STOP,
     ),
+    "new_place": (
+        "Somebody signed in from a new place",
+        "At {at} somebody signed in to your account {account} from a network from which nobody has for three months, or ever. If it "
+        "was you, there is nothing to do.\n\n" + _SIGN_INS,
+    ),
     "password_changed": (
         "Your password was changed",
         "At {at} another password was set for your account {account}. All other sessions were ended.\n\n" + _STOP,

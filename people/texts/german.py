@@ -202,6 +202,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Am {at} wurde ein Passkey Ihres Kontos {account} entfernt: Er lässt niemanden mehr herein. Alle anderen Sitzungen "
         "mit Passwort wurden beendet.\n\n" + _STOP,
     ),
+    "new_place": (
+        "Anmeldung von einem neuen Ort",
+        "Am {at} hat sich jemand bei Ihrem Konto {account} aus einem Netz angemeldet, aus dem es seit drei Monaten oder noch nie "
+        "jemand getan hat. Wenn Sie das waren, ist nichts zu tun.\n\n" + _SIGN_INS,
+    ),
     "password_changed": (
         "Ihr Passwort wurde geändert",
         "Am {at} bekam Ihr Konto {account} ein anderes Passwort. Alle anderen Sitzungen wurden beendet.\n\n" + _STOP,
