@@ -27,6 +27,7 @@ from people.applications import (
 from people.contacts import contact_of
 from people.hospitals import directory, holder_of, owner_of
 from people.intake import intake_forms
+from people.linking import links_of
 from people.representing import acting_for, representatives
 from records.charts import consents, me
 from records.emergencies import emergencies_of
@@ -642,6 +643,13 @@ REPRESENTATIVES = Query(
     },
     answer=representatives,
 )  # fmt: skip
+LINKS = Query(
+    "links", SESSION, "GET", "/v1/patients/{patient}/links", "Linked charts",
+    "with which charts of the same person one's own is linked, by which hospital, and which of the two patients signed", "Linked charts",
+    gives={"links": [{
+        "holds": True, "hospital": HOSPITAL, "other": PATIENT, "seq": 12, "signed": 14, "theirs": 0, "told": 12,
+    }]}, answer=links_of,
+)  # fmt: skip
 HOLDS = Query(
     "holds", SESSION, "GET", "/v1/patients/{patient}/holds", "Holds",
     "what is held on a chart of one's own, by which hospital and until when; to a hospital's people what it holds itself", "Holds",
@@ -681,7 +689,7 @@ OPERATIONS = (
     OWN_PASSKEYS, PASSKEY_OPTIONS, ADD_PASSKEY, REMOVE_PASSKEY, PASSKEY_CHALLENGE,
     OWN_KEYS, KEEP_KEY, ROTATE_KEY, REPLACE_KEY, REVOKE_KEPT,
     OWN_SESSIONS, SESSION_END, SIGN_INS, CONTACT, GIVE_CONTACT, REMOVE_CONTACT, PROVE_CONTACT, ASK_RESET, RESET_PASSWORD, BEGIN_SETUP, COMPLETE_SETUP,
-    HOSPITAL_SHOWN, GROUP_SHOWN, HOLDER, SUBJECTS, OFFER, CLAIM, OWN_CHART, INTAKE, INTAKE_FILLED, SEAL, STAGE, LOOKUP, ADDRESS, CONSENTS, EMERGENCIES_LISTED, ACTING, REPRESENTATIVES,
+    HOSPITAL_SHOWN, GROUP_SHOWN, HOLDER, SUBJECTS, OFFER, CLAIM, OWN_CHART, INTAKE, INTAKE_FILLED, SEAL, STAGE, LOOKUP, ADDRESS, CONSENTS, EMERGENCIES_LISTED, ACTING, REPRESENTATIVES, LINKS,
     HOLDS, ERASURES,
     DECISIONS, RECEIPT,
 )  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from ledger.codes import ACTIONS, DEFAULT_CEILING, EMERGENCY_PURPOSES, PURPOSES
-from ledger.directory import Group, Member, Patient
+from ledger.directory import ChartLink, Group, Member, Patient
 from ledger.facts import (
     BEGUN,
     COMPLETED,
@@ -82,7 +82,7 @@ class Request(NamedTuple):
     about: str = ""
     """Of `review`: the emergency."""
     named: str = ""
-    """Of a step of RELATING: the invitation that is used, or the account whose relation it is about."""
+    """Of a step of RELATING: the invitation that is used, the account whose relation it is about, or the other chart."""
     erasure: Erasure | None = None
     """Of WITHDRAW the erasure that it names."""
 
@@ -95,7 +95,9 @@ LINK, UNLINK = "link", "unlink"
 """Being linked as a relative by an invitation, and ending that."""
 APPOINT, CONFIRM, OBJECT, END = "appoint", "confirm", "object", "end"
 """Of a guardian."""
-RELATING = frozenset({LINK, UNLINK, APPOINT, CONFIRM, OBJECT, END})
+JOIN, PART = "join", "part"
+"""Linking a chart with another one of the same person, and ending that."""
+RELATING = frozenset({LINK, UNLINK, APPOINT, CONFIRM, OBJECT, END, JOIN, PART})
 DELEGABLE = frozenset({"append", "grant", "list", "read", "read_history"})
 """What anybody may do on behalf of somebody else (S10); nobody names representatives, erases or declares for another."""
 
@@ -118,11 +120,13 @@ class Facts(NamedTuple):
     member: Member | None
     """What puts the actor into the role at the hospital, into the audit term or into the service."""
     grants: tuple[Grant, ...]
-    """The patient's grants to the actor, to the actor's hospital and groups; others do no harm."""
+    """The patient's grants to the actor, to the actor's hospital and groups, and those of charts that are joined with this
+    one; others do no harm."""
     groups: tuple[Group, ...] = ()
     """The groups that the actor is in."""
     exclusions: tuple[Exclusion, ...] = ()
-    """The patient's exclusions of the actor, the hospital and the groups; others do no harm."""
+    """The patient's exclusions of the actor, the hospital and the groups, and those of charts that are linked with this one;
+    others do no harm."""
     keeps: bool = False
     """Whether the actor's hospital has a record of the patient; asked where a code is offered, records are disclosed, a
     chart is held or a guardian is named."""
@@ -148,6 +152,10 @@ class Facts(NamedTuple):
     """The patient's holds, where they can count: for patients and relatives, and of erasing."""
     records: tuple[Record, ...] = ()
     """Those of the chart, where all of it is to be erased."""
+    other: Patient | None = None
+    """The chart with which this one is to be linked."""
+    keeps_other: bool = False
+    """Whether the actor's hospital has a record of that one; asked where it would link the two."""
 
 
 class Decision(NamedTuple):
@@ -271,7 +279,8 @@ def _state(request: Request, facts: Facts, policy: Policy) -> Decision | None:
             return Decision("deny", "S2", (record.state_seq,), "retracted")
     # Nobody claims for the dead either. That they are is told to no one else who asks about a code.
     anew = request.action == "grant" or (request.role == "person" and request.step == CLAIM)
-    relates = request.step in (LINK, APPOINT) and _related_anew(request, facts)
+    as_patient = request.step == JOIN and request.role == "patient"
+    relates = (request.step in (LINK, APPOINT) or as_patient) and _related_anew(request, facts)
     anew = anew or relates
     if anew and patient is not None and patient.deceased:
         return Decision("deny", "S2", (patient.deceased,), "deceased")
@@ -346,7 +355,7 @@ def _hands_over(request: Request, facts: Facts) -> bool:
 
 
 def _related_anew(request: Request, facts: Facts) -> bool:
-    """Whether it would make somebody a relative or a guardian, if the patient were alive and a minor."""
+    """Whether it would make somebody a relative or a guardian, or join charts, if the patient were alive and a minor."""
     if request.action != "register" or request.on_behalf_of:
         return False
     return _relating(request, facts) is not None
@@ -357,6 +366,9 @@ def _assurance(request: Request, facts: Facts, policy: Policy) -> Decision | Non
     needed = policy.assurance.get(request.action, 1)
     if request.action == "read" and request.record is not None and request.record.sensitive:
         needed = max(needed, policy.assurance["read_sensitive"])
+    if request.role == "patient" and request.step in (JOIN, PART):
+        # What is signed so lets more people in, as a grant does.
+        needed = max(needed, policy.assurance.get("grant", 1))
     return Decision("deny", "S3", reason="step_up") if request.assurance < needed else None
 
 
@@ -499,7 +511,7 @@ def _linking(request: Request, facts: Facts) -> tuple[int, ...]:
         return ()
     if invitation.closed or request.now >= invitation.until:
         return ()
-    if any(_excludes(e, request.patient, {request.actor}) for e in facts.exclusions):
+    if any(_excludes(e, _bound(request, facts), {request.actor}) for e in facts.exclusions):
         return ()
     return (invitation.seq,)
 
@@ -547,7 +559,41 @@ def _ending(request: Request, facts: Facts) -> tuple[int, ...]:
     return _own_relation(request, found, GUARDIAN)
 
 
+def _joining(request: Request, facts: Facts) -> tuple[int, ...]:
+    """A hospital that has a record of both; and then each chart's own patient, who needs nobody's word but the hospital's."""
+    patient, other = facts.patient, facts.other
+    if patient is None or other is None or other.erased or request.named == request.patient:
+        return ()
+    if request.hospital:
+        return _entered(facts) if facts.keeps and facts.keeps_other else ()
+    link = patient.link(other.patient)
+    if link is None or not link.told or not _says_so(request, patient):
+        return ()
+    return (patient.claimed or patient.seq, link.told)
+
+
+def _parting(request: Request, facts: Facts) -> tuple[int, ...]:
+    """The hospital whose entry says that the two are one person's, or the chart's own patient."""
+    patient = facts.patient
+    link = None if patient is None else patient.link(request.named)
+    if patient is None or link is None:
+        return ()
+    if request.hospital:
+        ours = bool(link.told) and link.hospital == request.hospital
+        return (*_entered(facts), link.told) if ours and facts.member is not None else ()
+    if not _says_so(request, patient) or not (link.told or link.holds):
+        return ()
+    return (patient.claimed or patient.seq, link.seq)
+
+
+def _says_so(request: Request, patient: Patient) -> bool:
+    """Whether it is the patient who signs, old enough, and nobody else can have put their key in."""
+    return _acts_self(request, patient) and patient.is_claimed
+
+
 _RELATING: dict[str, Callable[[Request, Facts], tuple[int, ...]]] = {
+    JOIN: _joining,
+    PART: _parting,
     LINK: _linking,
     UNLINK: _unlinking,
     APPOINT: _appointing,
@@ -598,12 +644,19 @@ def _exclusion(request: Request, facts: Facts, policy: Policy) -> Decision | Non
     excluded = {request.actor}
     if not (request.purpose in EMERGENCY_PURPOSES or request.action == "declare_emergency"):
         excluded |= {request.hospital, *(group.group for group in facts.groups)}
-    denying = [e.seq for e in facts.exclusions if _excludes(e, request.patient, excluded)]
+    charts = _bound(request, facts)
+    denying = [e.seq for e in facts.exclusions if _excludes(e, charts, excluded)]
     return Decision("deny", "S7", (min(denying),), "excluded") if denying else None
 
 
-def _excludes(exclusion: Exclusion, patient: str, readers: set[str]) -> bool:
-    return exclusion.active and exclusion.patient == patient and exclusion.reader in readers
+def _bound(request: Request, facts: Facts) -> tuple[str, ...]:
+    """The charts whose exclusions hold in the one that is asked about: its own, and those that a hospital linked with it."""
+    patient = facts.patient
+    return (request.patient, *(() if patient is None else patient.bound))
+
+
+def _excludes(exclusion: Exclusion, charts: tuple[str, ...], readers: set[str]) -> bool:
+    return exclusion.active and exclusion.patient in charts and exclusion.reader in readers
 
 
 def _emergency(request: Request, facts: Facts, policy: Policy) -> Decision | None:
@@ -661,13 +714,21 @@ def _grant(request: Request, facts: Facts, policy: Policy) -> Decision | None:
         (grant, rests)
         for grant in facts.grants
         if grant.grantee in grantees
-        and _applies(grant, request)
-        and (rests := _given_by(grant, request, facts)) is not None
+        and _applies(_as_here(grant, request, facts.patient), request)
+        and (rests := _rests_on(grant, request, facts)) is not None
     ]
     if not permitting:
         return None
     best, rests = min(permitting, key=lambda one: (one[0].uses > 0, one[0].seq))
     return Decision("permit", "S9", (*rests, best.seq))
+
+
+def _rests_on(grant: Grant, request: Request, facts: Facts) -> tuple[int, ...] | None:
+    """What a grant rests on beside itself; None where it doesn't count."""
+    if grant.patient == request.patient:
+        return _given_by(grant, request, facts)
+    link = carrying(grant, request.record, facts.patient)
+    return (link.signed, link.theirs) if link is not None else None
 
 
 def _given_by(grant: Grant, request: Request, facts: Facts) -> tuple[int, ...] | None:
@@ -692,6 +753,28 @@ def _given_by(grant: Grant, request: Request, facts: Facts) -> tuple[int, ...] |
         )
     ]
     return (min(standing),) if standing else None
+
+
+def _as_here(grant: Grant, request: Request, patient: Patient | None) -> Grant:
+    """A grant as if it were of the chart that is asked about, where a link carries it there."""
+    carried = carrying(grant, request.record, patient) is not None
+    return grant._replace(patient=request.patient) if carried else grant
+
+
+def carrying(grant: Grant, record: Record | None, patient: Patient | None) -> ChartLink | None:
+    """The link by which a grant of another chart counts in this patient's, both patients having signed; None if none does.
+
+    It carries what says the same of every chart and what the patient gave: neither uses that are counted, nor records that are
+    named, nor exceptions, which may name them, nor what a relative gave in that one. Of what is sensitive it carries nothing, as each chart has its own codes for labels.
+    """
+    if patient is None or grant.patient == patient.patient:
+        return None
+    if grant.by or grant.uses or grant.scope == "selective" or grant.exceptions:
+        return None
+    if record is not None and (record.sensitive or record.labels):
+        return None
+    link = patient.link(grant.patient)
+    return link if link is not None and link.joined else None
 
 
 def _on_behalf(request: Request, facts: Facts, policy: Policy) -> Decision | None:

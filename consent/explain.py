@@ -111,7 +111,8 @@ def _as_told(request: Request, facts: Facts) -> Facts:
 def _excluding(request: Request, facts: Facts, readers: set[str]) -> bool:
     """Whether the patient excludes the asker, or one of `readers`."""
     readers = {request.actor, *readers}
-    mine = (e for e in facts.exclusions if e.active and e.patient == request.patient)
+    bound = () if facts.patient is None else facts.patient.bound
+    mine = (e for e in facts.exclusions if e.active and e.patient in (request.patient, *bound))
     return any(exclusion.reader in readers for exclusion in mine)
 
 
@@ -189,7 +190,7 @@ def _changes(
     if reason == "step_up":
         return ("sign with a device key or a system's key, or give the second factor again",)
     if reason == "excluded":
-        return (f"the patient would have to lift the exclusion of entry {decision.basis[0]}",)
+        return (_excluded(request, facts, decision.basis[0]),)
     if reason in ("gone", "legal_hold", "harm_hold", "retention"):
         return _kept_back(request, facts, policy, decision)
     if reason == "unclaimed":
@@ -215,6 +216,13 @@ def _changes(
     if reason == "no_consent":
         return _consent(request, facts, whole)
     return ()
+
+
+def _excluded(request: Request, facts: Facts, entry: int) -> str:
+    """Who lifts the exclusion of an entry: the patient, perhaps in a chart that is linked with this one."""
+    found = next((e.patient for e in facts.exclusions if e.seq == entry), request.patient)
+    where = "" if found == request.patient else f" in the linked chart {found}, or end that link"
+    return f"the patient would have to lift the exclusion of entry {entry}{where}"
 
 
 def _ceiling(request: Request, facts: Facts, whole: bool) -> tuple[str, ...]:

@@ -6,9 +6,11 @@ from consent.decide import (
     CONFIRM,
     END,
     HELD_ROLES,
+    JOIN,
     LINK,
     OBJECT,
     OFFER,
+    PART,
     RELATING,
     UNLINK,
     WITHDRAW,
@@ -48,6 +50,8 @@ STEPS = {
     "claim.offered": OFFER,
     "erasure.withdrawn": WITHDRAW,
     "patient.claimed": CLAIM,
+    "patient.linked": JOIN,
+    "patient.unlinked": PART,
     "relative.linked": LINK,
     "relative.unlinked": UNLINK,
     "guardian.appointed": APPOINT,
@@ -56,6 +60,8 @@ STEPS = {
     "guardian.ended": END,
 }
 """Which step of its action a type is, where it isn't the first one, or a correction."""
+_NAMED = {LINK: "invitation", JOIN: "other", PART: "other"}
+"""Which member of the body names what a step of RELATING is about, where it isn't an account."""
 
 
 def gate(
@@ -115,9 +121,7 @@ def _request_in_session(
 def request_of(event: Event, key: Key, seq: int, time: int, look: Look) -> Request:
     """The question that a gated event asks."""
     step = STEPS.get(event.type.name, "")
-    named = (
-        event.body.get("invitation" if step == LINK else "account", "") if step in RELATING else ""
-    )
+    named = event.body.get(_NAMED.get(step, "account"), "") if step in RELATING else ""
     return Request(
         actor=event.actor,
         role=event.role,
@@ -144,7 +148,7 @@ def gather(request: Request, look: Look) -> Facts:
     member = look.get(Member, request.actor, request.role, request.hospital)
     if duty(request.action, request.hospital, request.on_behalf_of):
         return Facts(patient, member, ())
-    grants, groups, exclusions = _readings_of(request.actor, request, look)
+    grants, groups, exclusions = _readings_of(request.actor, request, patient, look)
     keeps = _keeps(request, look)
     facts = Facts(patient, member, grants, groups, exclusions, keeps, *_emergencies(request, look))
     if _may_be_held(request, patient):
@@ -159,18 +163,27 @@ def gather(request: Request, look: Look) -> Facts:
 
 
 def _readings_of(
-    account: str, request: Request, look: Look
+    account: str, request: Request, patient: Patient | None, look: Look
 ) -> tuple[tuple[Grant, ...], tuple[Group, ...], tuple[Exclusion, ...]]:
-    """The patient's grants to an account at the asker's hospital, its groups, and the exclusions that name it."""
+    """The patient's grants to an account at the asker's hospital, its groups, and the exclusions that name it; those of
+    linked charts as well, as far as they can count in this one."""
+    bound, joined = (patient.bound, patient.joined) if patient is not None else ((), ())
     groups = [
         group
         for member in look.group(GroupMember, account)
         if member.active and (group := look.get(Group, member.group)) is not None
     ]
     readers = [account, *filter(None, (request.hospital,)), *(g.group for g in groups)]
-    exclusions = (look.get(Exclusion, request.patient, reader) for reader in readers)
+    exclusions = (
+        look.get(Exclusion, chart, reader)
+        for chart in (request.patient, *bound)
+        for reader in readers
+    )
     grants = (
-        g for reader in readers for g in look.live(Grant, request.now, request.patient, reader)
+        g
+        for chart in (request.patient, *joined)
+        for reader in readers
+        for g in look.live(Grant, request.now, chart, reader)
     )
     return tuple(grants), tuple(groups), tuple(filter(None, exclusions))
 
@@ -190,6 +203,10 @@ def _with_givers(facts: Facts, look: Look) -> Facts:
 def _with_relations(facts: Facts, request: Request, look: Look) -> Facts:
     """And how the actor is related to the patient, and what a step about relations names."""
     related, invitation, patient = None, None, request.patient
+    if request.step in (JOIN, PART):
+        return facts._replace(
+            other=look.get(Patient, request.named), keeps_other=_keeps(request, look, request.named)
+        )
     if request.step == LINK:
         invitation = look.get(Invitation, patient, request.named)
     elif request.named:
@@ -213,7 +230,9 @@ def _with_delegations(facts: Facts, request: Request, look: Look) -> Facts:
             found += [] if second is None else [first, second]
     givers = [
         Giver(
-            giver, look.get(Member, giver, "doctor", hospital), *_readings_of(giver, request, look)
+            giver,
+            look.get(Member, giver, "doctor", hospital),
+            *_readings_of(giver, request, facts.patient, look),
         )
         for giver in sorted({one.giver for one in found})
     ]
@@ -231,13 +250,16 @@ def _emergencies(
     return look.get(EmergencySetting, request.patient), tuple(declared), reviewed
 
 
-def _keeps(request: Request, look: Look) -> bool:
-    """Whether the actor's hospital has a record of the patient that it stands by; of who holds a chart, any record."""
+def _keeps(request: Request, look: Look, other: str = "") -> bool:
+    """Whether the actor's hospital has a record of the patient that it stands by; of who holds a chart, any record.
+
+    `other`: another patient, with whose chart this one is to be linked.
+    """
     holds = request.action == "hold" and request.record is None
-    asked = request.step in (OFFER, APPOINT, CONFIRM) or request.action == "disclose" or holds
+    asked = request.step in (OFFER, APPOINT, CONFIRM, JOIN) or request.action == "disclose" or holds
     if not request.hospital or not asked:
         return False
-    records = look.group(Record, request.patient)
+    records = look.group(Record, other or request.patient)
     return any(r.hospital == request.hospital and (holds or r.state == "live") for r in records)
 
 

@@ -22,6 +22,7 @@ from identity.errors import (
 )
 from identity.factors import recovery_act
 from identity.onrecord import Act, Change, counted
+from identity.places import noting
 from identity.proving import Proof, Proved, prove
 from identity.sessions import (
     ADDRESS,
@@ -134,6 +135,7 @@ def _open(
         counted(ledger, proved.kept, account),
         Change(lambda c: proved.use(ledger, account, c), NotSignedIn(WRONG)),
         Change(lambda c: credentials.sessions.add(c, row, names, SESSIONS_MOST), _Raced()),
+        *noting(ledger, account, row.session, address),
     ]
     onrecord.put_on_record(ledger, account, acts, changes)
     return _given(row, token, now)

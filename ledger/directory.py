@@ -118,6 +118,30 @@ class DoctorApplication(NamedTuple):
     """Why it was declined, a code of `ledger.codes.DECLINED`; else empty."""
 
 
+class ChartLink(NamedTuple):
+    """That a hospital says that a chart and another one are of one person, as one of the two has it."""
+
+    other: str
+    """The other chart."""
+    seq: int
+    """The entry that linked the two first, in either stream."""
+    hospital: str
+    """Whose entry it is in this chart's stream; empty where there was none yet."""
+    told: int
+    """That entry; 0 while it isn't in this stream, or since the link was ended there."""
+    signed: int
+    """The entry by which this chart's patient said that it is so; 0 if they didn't, or since the link was ended."""
+    theirs: int
+    """The like of the other chart's patient."""
+    holds: bool
+    """Whether whom the other chart excludes is kept out of this one too; only this chart's own patient ends that."""
+
+    @property
+    def joined(self) -> bool:
+        """Whether both patients signed: then what either granted may count in the other."""
+        return bool(self.signed and self.theirs)
+
+
 @row_type("patients", key=1, prefix="pt", indexes={"patients_of_account": "account"})
 class Patient(NamedTuple):
     """A patient's chart; the account is the patient. `teen_from`, `adult_from`: Unix ms, 0 if adult."""
@@ -142,10 +166,31 @@ class Patient(NamedTuple):
     """The entry by which a person claimed the chart; 0 where its account is the one that it was registered for."""
     erased: int = 0
     """The entry that asked to erase the whole chart; 0 where none did, or it was withdrawn."""
+    links: tuple[ChartLink, ...] = ()
+    """The other charts with which a hospital linked this one, by their ids."""
 
     def is_of(self, account: str) -> bool:
         """Whether an account is this patient: of a chart that waits to be claimed nobody's is."""
         return self.account == account and not self.offered
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether a person says so by a key that no hospital can have put in: they claimed it, or registered alone."""
+        return bool(self.claimed) or not self.hospital
+
+    @property
+    def bound(self) -> tuple[str, ...]:
+        """The other charts whose exclusions hold in this one."""
+        return tuple(link.other for link in self.links if link.holds)
+
+    @property
+    def joined(self) -> tuple[str, ...]:
+        """The other charts whose grants count in this one: both patients signed."""
+        return tuple(link.other for link in self.links if link.joined)
+
+    def link(self, other: str) -> ChartLink | None:
+        """How this chart is or was linked with another one, or None."""
+        return next((link for link in self.links if link.other == other), None)
 
 
 @row_type("groups", key=1, prefix="gp", indexes={"groups_of_hospital": "hospital"})

@@ -171,6 +171,26 @@ def _excluded(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
         yield _message(entry, "relation_ended", reader, patient=patient)
 
 
+def _charts_linked(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
+    """To the patient whose chart's stream it is, when a hospital says so; to both when the second of them has signed."""
+    event, patient = entry.event, look.get(Patient, entry.event.subject)
+    if patient is None:
+        return
+    if event.hospital:
+        yield from _to_patient("charts_linked")(entry, look, operator)
+        return
+    other, link = look.get(Patient, event.body["other"]), patient.link(event.body["other"])
+    if other is not None and link is not None and link.joined:
+        for one in (patient, other):
+            yield _message(entry, "charts_joined", one.account, patient=one.patient)
+
+
+def _charts_unlinked(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
+    """To the patient, when a hospital says so."""
+    if entry.event.hospital:
+        yield from _to_patient("charts_unlinked")(entry, look, operator)
+
+
 def _guardian_appointed(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
     """To the other guardians, and to the minor who is old enough to act: they may object."""
     event, patient = entry.event, look.get(Patient, entry.event.subject)
@@ -292,6 +312,8 @@ TOLD: dict[str, Tell] = {
     "key.registered": _key_registered,
     "key.revoked": _key_revoked,
     "patient.claimed": _patient_claimed,
+    "patient.linked": _charts_linked,
+    "patient.unlinked": _charts_unlinked,
     "record.disclosed": _to_patient("records_disclosed"),
     "record.uploaded": _record_uploaded,
     "recovery.used": _recovery_used,

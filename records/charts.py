@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from consent.decide import carrying
 from consent.explain import readers
 from identity.actors import Caller
 from identity.strength import check_two_factors
@@ -61,14 +62,23 @@ def list_chart(ledger: Ledger, reading: SettledReading) -> Chart:
         lines = tuple(Line(record, "", ()) for record in shown)
         return Chart(entry, lines, not in_emergency, held)
     patient = entry.event.subject
-    grants = tuple(ledger.live_grants(patient, entry.time))
-    exclusions = tuple(ledger.rows(Exclusion, "patient", patient))
+    row = ledger.row(Patient, patient)
+    joined, bound = (row.joined, row.bound) if row is not None else ((), ())
+    grants = [g for chart in (patient, *joined) for g in ledger.live_grants(chart, entry.time)]
+    exclusions = tuple(
+        e for chart in (patient, *bound) for e in ledger.rows(Exclusion, "patient", chart)
+    )
     titles = _titles(ledger, reading)
+
+    def may_read(record: Record) -> tuple[str, ...]:
+        counting = (g for g in grants if g.patient == patient or carrying(g, record, row))
+        return readers(record, tuple(counting), exclusions, entry.time)
+
     listed = [
         Line(
             record,
             titles.get(record.record, "") or "",
-            readers(record, grants, exclusions, entry.time),
+            may_read(record),
             titles.get(record.record, "") is None,
         )
         for record in shown

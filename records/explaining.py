@@ -129,7 +129,12 @@ def _asked(ledger: LogReader, question: Question) -> tuple[Request, Facts, Polic
     )
     facts = gather(request, _rows(ledger, question))
     # What has ended counts in no decision, but in what is said of one.
-    grants = tuple(ledger.rows(Grant, "patient", question.patient))
+    joined = facts.patient.joined if facts.patient is not None else ()
+    grants = tuple(
+        grant
+        for chart in (question.patient, *joined)
+        for grant in ledger.rows(Grant, "patient", chart)
+    )
     givers = tuple(giver._replace(grants=grants) for giver in facts.givers)
     return request, facts._replace(grants=grants, givers=givers), policy
 
@@ -163,7 +168,8 @@ def _assurance(ledger: LogReader, account: str) -> int:
 
 def _rows(ledger: LogReader, question: Question) -> Rows:
     """The rows that `gather` looks for, from the views."""
-    rows = Rows()
+    rows, patient = Rows(), ledger.row(Patient, question.patient)
+    bound = patient.bound if patient is not None else ()
     delegations = _delegations(ledger, question)
     givers = sorted({one.giver for one in delegations})
     members = [
@@ -172,11 +178,15 @@ def _rows(ledger: LogReader, question: Question) -> Rows:
         for member in ledger.rows(GroupMember, "account", account)
     ]
     found: list[object] = [
-        ledger.row(Patient, question.patient),
+        patient,
         ledger.row(Member, question.actor, question.role, question.hospital),
         *members,
         *(ledger.row(Group, member.group) for member in members),
-        *ledger.rows(Exclusion, "patient", question.patient),
+        *(
+            e
+            for chart in (question.patient, *bound)
+            for e in ledger.rows(Exclusion, "patient", chart)
+        ),
         ledger.row(EmergencySetting, question.patient),
         *ledger.rows(Emergency, "patient", question.patient),
         *_relations(ledger, question),

@@ -15,6 +15,7 @@ from storage.keytable import KeyTable
 from storage.log import Beside, CommittedBatch, Log
 from storage.logkeys import StoredKeys
 from storage.outbox import Outbox
+from storage.places import Places
 from storage.reader import LogReader
 from storage.resets import Resets
 from storage.reviews import Owed, owed
@@ -57,6 +58,11 @@ class Ledger(LogReader):
     def resets(self) -> Resets:
         """Links that replace a forgotten password."""
         return Resets(self.database, self.contacts, self.outbox)
+
+    @property
+    def places(self) -> Places:
+        """Whence accounts sign in."""
+        return Places(self.database, self.outbox)
 
     def owed(self) -> Owed:
         """What people owe by now: reviews of emergencies, and disclosures to be told."""

@@ -19,6 +19,10 @@ RESET_LINK_MS = 600_000
 """How long a link counts."""
 RESET_PACE_MS = 300_000
 """No further mail about a reset goes to an account so soon after the last, whoever asks: that one's link still counts."""
+RESETS_MAILED_A_DAY = 24
+"""Mails about a reset that go to one account within RESETS_DAY_MS, whoever asks and from wherever."""
+RESETS_DAY_MS = 86_400_000
+"""How long such a mail counts."""
 RESET, NO_RESET = "password_reset", "password_no_reset"
 """What is mailed: a link; that there is none without a second factor."""
 _LINK = re.compile("[A-Z2-7]{26}")
@@ -36,7 +40,7 @@ class Resets:
     def give(self, account: str, version: int | None, now: int) -> bool:
         """Mail a link to the account's proved address, good for its factors as of `version`; None: say that there is none.
 
-        False without an address, or where the last mail is fresh. `now`: Unix ms.
+        False without an address, where the last mail is fresh, or where there were RESETS_MAILED_A_DAY. `now`: Unix ms.
         """
         kind, ending = RESET if version is not None else NO_RESET, now + RESET_LINK_MS
         message = Message(f"{os.urandom(CODE_BYTES).hex()} {account}", kind, account, {"ending_at": ending} if version is not None else {})  # fmt: skip
@@ -48,6 +52,13 @@ class Resets:
             reached = sql("SELECT sealed FROM contacts WHERE account = ?")
             where = run(reached, (account,)).first()
             if where is None or run(fresh, (account, ending - RESET_PACE_MS)).first():
+                return False
+            # The outbox keeps what was sent for days.
+            lately = sql(
+                "SELECT count(*) FROM outbox WHERE account = ? AND kind IN (?, ?) AND created > ?"
+            )
+            of_the_day = (account, RESET, NO_RESET, now - RESETS_DAY_MS)
+            if run(lately, of_the_day).scalar_one() >= RESETS_MAILED_A_DAY:
                 return False
             self._outbox.put_elsewhere(connection, message, now, bytes(where[0]), b"")
             digest = _digest(self._contacts.code(message.id))

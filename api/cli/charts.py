@@ -198,7 +198,7 @@ def history_(
         f"{f' at {names.get(a.hospital, a.hospital)}' if a.hospital else ''}"
         f"{f' for {names.get(a.on_behalf_of, a.on_behalf_of)}' if a.on_behalf_of else ''}"
         f"{f', {a.purpose}' if a.purpose else ''}{f', {a.record}' if a.record else ''}"
-        f"{f', on entry {a.basis[-1]}' if a.rule == 'S9' else ''}"
+        f"{f', on entry {_numbers(a.basis)}' if a.rule == 'S9' else ''}"
         f"{f', IN THE EMERGENCY of entry {a.basis[0]}' if a.rule == 'S8' and a.basis else ''}"
         f"{_written(found.texts.get(str(a.seq)), unopened.get(str(a.seq), ()))}"
         for a in acts
@@ -279,3 +279,8 @@ def _rows(line: Line) -> list[str]:
         f"v{latest.version} {latest.size:>10,} bytes  {TITLE_UNOPENED if line.unopened else line.title}{' [' + ', '.join(marks) + ']' if marks else ''}"
     )
     return [head, *([f"    may be read by {', '.join(line.readers)}"] if line.readers else [])]
+
+
+def _numbers(basis: tuple[int, ...]) -> str:
+    """Of a grant, and of what it rests on: the relation of who gave it, or the link that carries it."""
+    return ", ".join(map(str, basis))

@@ -25,6 +25,22 @@ TEXTS: dict[str, tuple[str, str]] = {
         "At {at} the account {by} claimed the record {patient}, which your hospital registered, with the code of a "
         "letter.\n\nIf this was not the patient, place a hold on the record, and tell the service, at once.",
     ),
+    "charts_joined": (
+        "Two records are one person's",
+        "Since {at} your record {patient} and another one count as one person's: the patients of both have signed. What you "
+        "granted in either may count in both.\n\nIf this is wrong, end it at once: heartwood patient unlink.",
+    ),
+    "charts_linked": (
+        "A hospital says that two records are yours",
+        "At {at} the hospital {hospital} said that your record {patient} and another one are of the same person. From now on whom "
+        "you exclude in one of them is kept out of both; nobody reads more than before.\n\nIf it is right, and you want what you "
+        "granted to count in both, sign it: heartwood patient link. If it is wrong, end it: heartwood patient unlink.",
+    ),
+    "charts_unlinked": (
+        "A hospital took back that two records are yours",
+        "At {at} the hospital {hospital} took back that your record {patient} and another one are of the same person. Whom the other "
+        "one excludes stays out of yours until you end the link, too: heartwood patient unlink.",
+    ),
     "child_emergency": (
         "A doctor declared an emergency for a child's record",
         "At {at} the doctor {by} of the hospital {hospital} declared an emergency for the record {patient} of a child for whom you "
@@ -195,6 +211,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "A passkey of your account was removed",
         "At {at} a passkey of your account {account} was removed: it lets nobody in any more. All other sessions by password "
         "were ended.\n\n" + _STOP,
+    ),
+    "new_place": (
+        "Somebody signed in from a new place",
+        "At {at} somebody signed in to your account {account} from a network from which nobody has for three months, or ever. If it "
+        "was you, there is nothing to do.\n\n" + _SIGN_INS,
     ),
     "password_changed": (
         "Your password was changed",

@@ -31,6 +31,23 @@ TEXTS: dict[str, tuple[str, str]] = {
         "übernommen.\n\nWenn das nicht die Patientin oder der Patient war, sperren Sie die Akte, und melden Sie es sofort "
         "dem Dienst.",
     ),
+    "charts_joined": (
+        "Zwei Akten gehören einer Person",
+        "Seit {at} gelten Ihre Akte {patient} und eine weitere als die derselben Person: Beide Seiten haben unterschrieben. Was Sie in "
+        "der einen erlaubt haben, kann in beiden gelten.\n\nWenn das falsch ist, beenden Sie es sofort: heartwood patient unlink.",
+    ),
+    "charts_linked": (
+        "Ein Krankenhaus sagt, dass zwei Akten Ihre sind",
+        "Am {at} hat das Krankenhaus {hospital} erklärt, dass Ihre Akte {patient} und eine weitere derselben Person gehören. Wen Sie in "
+        "einer davon ausschließen, der bleibt nun aus beiden ausgeschlossen; niemand liest mehr als zuvor.\n\nWenn es stimmt und Ihre "
+        "Erlaubnisse in beiden gelten sollen, unterschreiben Sie: heartwood patient link. Wenn es falsch ist, beenden Sie es: "
+        "heartwood patient unlink.",
+    ),
+    "charts_unlinked": (
+        "Ein Krankenhaus hat zurückgenommen, dass zwei Akten Ihre sind",
+        "Am {at} hat das Krankenhaus {hospital} zurückgenommen, dass Ihre Akte {patient} und eine weitere derselben Person gehören. Wen "
+        "die andere ausschließt, der bleibt aus Ihrer ausgeschlossen, bis auch Sie die Verbindung beenden: heartwood patient unlink.",
+    ),
     "child_emergency": (
         "Für die Akte eines Kindes wurde ein Notfall erklärt",
         "Am {at} hat {by} aus dem Krankenhaus {hospital} für die Akte {patient} eines Kindes, für das Sie als Sorgeberechtigte "
@@ -210,6 +227,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Ein Passkey Ihres Kontos wurde entfernt",
         "Am {at} wurde ein Passkey Ihres Kontos {account} entfernt: Er lässt niemanden mehr herein. Alle anderen Sitzungen "
         "mit Passwort wurden beendet.\n\n" + _STOP,
+    ),
+    "new_place": (
+        "Anmeldung von einem neuen Ort",
+        "Am {at} hat sich jemand bei Ihrem Konto {account} aus einem Netz angemeldet, aus dem es seit drei Monaten oder noch nie "
+        "jemand getan hat. Wenn Sie das waren, ist nichts zu tun.\n\n" + _SIGN_INS,
     ),
     "password_changed": (
         "Ihr Passwort wurde geändert",

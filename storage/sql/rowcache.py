@@ -140,6 +140,14 @@ class RowCache(Rows):
             n for event, giver in acted_for for n in giver_needs(event, giver, groups[giver])
         )
         self._ask(rows)
+        linked = [
+            (event, patient, (event.actor, event.hospital, *groups[event.actor]))
+            for event in asking
+            if event.type.gated
+            and (patient := self._rows[Patient].get((event.subject,))) is not None
+            and patient.links
+        ]
+        self._ask({name for one in linked for name in linked_needs(*one) if name[0] is Exclusion})
         nexts = {one for p in proposals for one in next_needs(p.event, self._rows)}
         self._ask({one[:2] for one in nexts if not one.together})
         self._ask_groups({one[:2] for one in nexts if one.together})
@@ -149,6 +157,7 @@ class RowCache(Rows):
             for event, giver in acted_for
             for grantee in (giver, *groups[giver])
         }
+        live |= {name for one in linked for name in linked_needs(*one) if name[0] is Grant}
         self._ask_live(live)
         given = (grant for one in live for grant in self._groups.get(one, {}).values() if grant.by)
         self._ask({(Relation, (g.patient, g.by, kind)) for g in given for kind in KINDS})
@@ -290,6 +299,13 @@ def giver_needs(event: Event, giver: str, groups: Sequence[str]) -> Iterator[Nam
         yield Exclusion, (event.subject, reader)
     for group in groups:
         yield Group, (group,)
+
+
+def linked_needs(event: Event, patient: Patient, readers: Sequence[str]) -> Iterator[Name]:
+    """What `event` is decided by in the charts that are linked with the patient's, of these readers; an empty one is nobody."""
+    for reader in filter(None, readers):
+        yield from ((Exclusion, (chart, reader)) for chart in patient.bound)
+        yield from ((Grant, (chart, reader)) for chart in patient.joined)
 
 
 def _duty(event: Event) -> bool:

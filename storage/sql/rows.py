@@ -8,6 +8,7 @@ from typing import Any, get_type_hints
 import orjson
 from sqlalchemy import Table
 
+from ledger.directory import ChartLink
 from ledger.facts import Provision, Version
 from ledger.rows import KEY_LENGTHS
 from ledger.signins import SignIn
@@ -65,6 +66,9 @@ def shape(kind: Any) -> Shape:
         elif hint == tuple[Provision, ...]:
             encoders.append((index, _json))
             decoders.append((index, _provisions))
+        elif hint == tuple[ChartLink, ...]:
+            encoders.append((index, _json))
+            decoders.append((index, _links))
         elif hint == tuple[SignIn, ...]:
             encoders.append((index, _json))
             decoders.append((index, _sign_ins))
@@ -88,6 +92,10 @@ def _tuple(text: str) -> tuple[Any, ...]:
 
 def _versions(text: str) -> tuple[Version, ...]:
     return tuple(Version._make(item) for item in orjson.loads(text))
+
+
+def _links(text: str) -> tuple[ChartLink, ...]:
+    return () if text == "[]" else tuple(ChartLink._make(item) for item in orjson.loads(text))
 
 
 def _sign_ins(text: str) -> tuple[SignIn, ...]:

@@ -14,8 +14,10 @@ KNOWN = "known"
 """The kind of counts that tell of a success, too, and are kept for `KNOWN_MS`."""
 LOCK_OUT = "lock-out"
 """The kind that notes until when an account's last lock-out lasts, as long as that isn't known to be on record."""
+PLACE = "place"
+"""The kind that notes when an account signed in last from a network; see `storage.places`."""
 FAILED_MS, KNOWN_MS = 86_400_000, 90 * 86_400_000
-"""How long counts are kept from the last one on; those of the two kinds above so long as `KNOWN_MS`."""
+"""How long counts are kept from the last one on; those of the three kinds above so long as `KNOWN_MS`."""
 
 
 class Throttle(NamedTuple):
@@ -69,11 +71,11 @@ class Throttles:
 
     def _sweep(self, connection: Connection, now: int) -> None:
         """In a transaction of its own, which waits for nobody: what somebody else is changing now is for the next time."""
-        old = "counted <= ? AND (kind NOT IN (?, ?) OR counted <= ?)"
+        old = "counted <= ? AND (kind NOT IN (?, ?, ?) OR counted <= ?)"
         if not self._database.sqlite:
             locked = f"SELECT kind, name FROM throttles WHERE {old} FOR UPDATE SKIP LOCKED"
             old = f"(kind, name) IN ({locked})"
-        values = (now - FAILED_MS, KNOWN, LOCK_OUT, now - KNOWN_MS)
+        values = (now - FAILED_MS, KNOWN, LOCK_OUT, PLACE, now - KNOWN_MS)
         connection.exec_driver_sql(self._database.sql(f"DELETE FROM throttles WHERE {old}"), values)
 
     def _lock(self, connection: Connection, names: Sequence[Name]) -> None:

@@ -132,6 +132,36 @@ class Charts(Drawing):
         for _ in range(self.rng.randint(1, 2)):
             self.read(self.reader_of(reader), chart)
 
+    def link(self) -> None:
+        """A hospital links two charts, in one stream or in both, perhaps ends that; whom one excludes reads in the other."""
+        if len(self.charts) < 2:
+            return
+        one, other = self.rng.sample(self.charts, 2)
+        at = self.rng.choice((one.at, one.at, other.at, *self.hospitals))
+        if self.maybe(0.5):
+            for chart in (one, other):
+                chart.records.append(Record(self.id("rc"), at.hospital, [], []))
+                chart.records[-1].blobs.append(self.version(chart, at.system, chart.records[-1]))
+        kind = "patient.linked" if self.maybe(0.7) else "patient.unlinked"
+        by = self.rng.choice((at.system, at.admin))
+        reader = self.exclude(one) if self.maybe(0.4) else ""
+        for own, named in ((one, other), (other, one)):
+            if self.maybe(0.8):
+                self.said_of(by, kind, own, named)
+        if self.maybe(0.3):
+            self.said_of(other.actor, kind, other, one)
+        reader = self.exclude(one) if self.maybe(0.6) else reader
+        who = self.reader_of(reader) if reader else self.rng.choice(self.doctors)
+        if self.maybe(0.5):
+            self.grant(other, who.account)
+        for _ in range(2):
+            self.read(who, other)
+
+    def said_of(self, by: Actor, kind: str, own: Chart, other: Chart) -> None:
+        """That two charts are of one person, or aren't, in the stream of the first."""
+        body = {"other": other.patient, "patient": own.patient, "purpose": "TREAT"}
+        self.do(by, kind, own.stream, body)
+
     def emergency(self) -> None:
         """A doctor declares one, and reads; meanwhile the patient may set a ceiling, or exclude the doctor."""
         chart, doctor = self.rng.choice(self.charts), self.rng.choice(self.doctors)

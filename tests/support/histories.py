@@ -166,6 +166,7 @@ def rich_history(fixture: LedgerFixture) -> History:
     _refusals(history, staff, lab, letter, hidden, retracted)
     _relatives(history, staff, lab, hidden)
     _guardians(history)
+    _links(history, staff)
     _colleagues(history, staff, lab)
     _emergencies(history, staff, letter, hidden)
     _disclosures(history)
@@ -472,6 +473,48 @@ def _relatives(history: History, staff: Staff, lab: Body, hidden: Body) -> None:
     ended = {"account": person.account, "purpose": "FAMRQT"}
     history.do(person, "relative.unlinked", ended)
     assert history.refused(relative, "record.opened", reading(lab))[1] == "invalid"
+
+
+def _links(history: History, staff: Staff) -> None:
+    """Two charts of people who registered alone: linked by a hospital, signed by both, and one of the two ends it."""
+    south, service = history.fixture.south, history.service
+    kept_out = staff.excluded
+    both: list[Person] = []
+    for _ in range(2):
+        person, patient = history.account(service), new_id("pt", history.now)
+        own = KeyRequest(patient, (patient, LABEL_KEY))
+        reserve(history.fixture.ledger, service.account, [own])
+        body = {"account": person.account, "adult": True, "patient": patient, "purpose": "PATRQT"}
+        history.do(service, "patient.registered", body, f"patient/{patient}")
+        both.append(Person(patient, person.in_role("patient")))
+    charts = [History(history.fixture, pat) for pat in both]
+    written = [chart.upload(south.system) for chart in charts]
+    one, other = charts
+
+    def say(who: Actor, chart: History, named: History, kind: str = "patient.linked") -> None:
+        own = chart.pat.patient
+        said = {"other": named.pat.patient, "patient": own, "purpose": "TREAT"}
+        history.do(who, kind, said, f"patient/{own}")
+
+    north_doctor = staff.author
+    one.do(one.pat.actor, "reader.excluded", {"purpose": "PATRQT", "reader": kept_out.account})
+    other.grant(kept_out.account)
+    one.grant(north_doctor.account)
+    for first, second in ((one, other), (other, one)):
+        say(south.admin, first, second)
+    assert other.refused(north_doctor, "record.opened", reading(written[1]))[1] == "no_consent"
+    say(one.pat.actor, one, other)
+    assert other.refused(north_doctor, "record.opened", reading(written[1]))[1] == "no_consent"
+    say(other.pat.actor, other, one)
+    opened = other.do(north_doctor, "record.opened", reading(written[1]))
+    assert (opened.decision or {})["rule"] == "S9"
+    urgent = {"purpose": "BTG", "reason": "other", "text": SEALED}
+    assert other.refused(kept_out, "emergency.declared", urgent)[1] == "excluded"
+    say(south.system, other, one, "patient.unlinked")
+    assert other.refused(north_doctor, "record.opened", reading(written[1]))[1] == "no_consent"
+    assert other.refused(kept_out, "emergency.declared", urgent)[1] == "excluded"
+    say(other.pat.actor, other, one, "patient.unlinked")
+    other.do(kept_out, "emergency.declared", urgent)
 
 
 def _guardians(history: History) -> None:

@@ -281,7 +281,7 @@ class Sequence(Charts):
 
 Step = Callable[[Sequence], None]
 _WEIGHED: Final[tuple[tuple[Step, int], ...]] = (
-    (Sequence.emergency, 6), (Sequence.disclose, 1), (Sequence.read, 30), (Sequence.consent, 30), (Sequence.join, 16), (Sequence.leave, 4),
+    (Sequence.emergency, 6), (Sequence.link, 8), (Sequence.disclose, 1), (Sequence.read, 30), (Sequence.consent, 30), (Sequence.join, 16), (Sequence.leave, 4),
     (Sequence.form_group, 2), (Sequence.upload, 10), (Sequence.change_record, 8),
     (Sequence.correct, 3), (Sequence.add_chart, 1), (Sequence.add_doctor, 3),
     (Sequence.end_doctor, 4), (Sequence.approve_again, 6), (Sequence.change_staff, 1),

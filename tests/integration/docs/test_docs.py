@@ -194,7 +194,7 @@ LIMITS = {
     "storage.contacts": "ADDRESS_CHARACTERS LOCAL_CHARACTERS PROOFS_AN_ACCOUNT PROOFS_AN_ADDRESS PROOFS_A_PAIR PROOF_MS PROOF_PACE_MS",
     "people.resetting": "RESETS_AN_ADDRESS RESETS_A_PAIR",
     "storage.log": "QUEUE_EVENTS",
-    "storage.resets": "RESET_LINK_MS RESET_PACE_MS",
+    "storage.resets": "RESET_LINK_MS RESET_PACE_MS RESETS_DAY_MS RESETS_MAILED_A_DAY",
 }
 """The names of the limits that docs/http.md says, by where they are kept."""
 UNITS = {

@@ -19,7 +19,13 @@ from journeys.errors import OverQuota
 from people.contacts import give_contact, prove_contact, remove_contact
 from people.resetting import RESETS_A_PAIR, RESETS_AN_ADDRESS, ask_reset, mail_reset, reset_password
 from storage.ledger import Ledger
-from storage.resets import RESET_LINK_MS, RESET_PACE_MS, Resets
+from storage.resets import (
+    RESET_LINK_MS,
+    RESET_PACE_MS,
+    RESETS_DAY_MS,
+    RESETS_MAILED_A_DAY,
+    Resets,
+)
 from storage.sql.passkeys import Passkey
 from tests.support.commands import heartwood
 from tests.support.inbox import code_for, everywhere, inbox, mails_to, reach, rows, send, told
@@ -387,3 +393,19 @@ def test_by_command(fixture: LedgerFixture, monkeypatch: pytest.MonkeyPatch) -> 
     both = heartwood(fixture.settings, "account", "reset", ADDRESS, "--link", link)
     assert both.code == 2
     assert "give your account, or --link" in both.err
+
+
+def test_only_so_many_mails_go_to_one_account_a_day(
+    fixture: LedgerFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many ask, from wherever; a day later there are mails again."""
+    pat, ledger = Owner(fixture, codes=False), fixture.ledger
+    clock, ahead = ledger.clock, [0]
+    monkeypatch.setattr(ledger, "clock", lambda: clock() + ahead[0])
+    for _ in range(RESETS_MAILED_A_DAY + 3):
+        mail_reset(ledger, ADDRESS)
+        ahead[0] += RESET_LINK_MS
+    assert len(rows(fixture, "password_no_reset")) == RESETS_MAILED_A_DAY
+    ahead[0] += RESETS_DAY_MS
+    mail_reset(ledger, pat.account)
+    assert len(rows(fixture, "password_no_reset")) == RESETS_MAILED_A_DAY + 1

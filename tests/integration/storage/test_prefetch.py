@@ -34,6 +34,7 @@ FORESIGHT = (
     "group_needs",
     "next_needs",
     "live_needs",
+    "linked_needs",
 )
 """What tells which rows a batch will need."""
 

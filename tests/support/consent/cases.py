@@ -84,10 +84,43 @@ def chart_entries(situation: Situation) -> Iterator[Entry]:
         yield entry_of("emergency.declared", one["seq"], body, stream, named, **times)
     for one in situation.get("ceilings", []):
         yield entry_of("emergency.configured", one["seq"], {"ceiling": one["ceiling"]}, stream)
+    for link in situation.get("links", []):
+        yield from link_entries(link, situation["chart"])
     for used in situation["openings"]:
         named = used["actor"], used["hospital"]
         decision = {"rule": "S9", "basis": used["basis"]}
         yield entry_of(used["type"], used["seq"], {}, stream, named, decision=decision)
+
+
+def link_entries(link: Ask, chart: str) -> Iterator[Entry]:
+    """A chart of the same person, what it says, and that a hospital links the two, in the stream of one of them."""
+    other, hospital = link["other"], ("ac_linker", "hs_0")
+    named = {"patient": other, "account": link["account"]}
+    yield entry_of("patient.registered", link["registered"], named, f"patient/{other}", v=2)
+    in_other = link["seq"] % 2
+    ends = (other, chart) if in_other else (chart, other)
+    yield _said("patient.linked", link["seq"], ends, hospital)
+    for grant in link["grants"]:
+        body = granted_body(grant)
+        yield entry_of("access.granted", grant["seq"], body, f"patient/{other}", v=form(grant))
+    for said in link["exclusions"]:
+        kind = "reader.included" if said["lifted"] else "reader.excluded"
+        body = {"reader": said["reader"], "purpose": "PATRQT"}
+        yield entry_of(kind, said["seq"], body, f"patient/{other}")
+    if link["signed"] is not None:
+        yield _said("patient.linked", link["signed"], (chart, other))
+    if link["theirs"] is not None:
+        yield _said("patient.linked", link["theirs"], (other, chart))
+    if link["parted"] is not None:
+        yield _said("patient.unlinked", link["parted"], (chart, other))
+
+
+def _said(
+    kind: str, seq: int, charts: tuple[str, str], by: tuple[str, str | None] = ("ac_0", None)
+) -> Entry:
+    """That two charts are of one person, or aren't, in the stream of the first."""
+    own, other = charts
+    return entry_of(kind, seq, {"patient": own, "other": other}, f"patient/{own}", by)
 
 
 def patient_entries(patient: Ask | None, stream: str) -> Iterator[Entry]:

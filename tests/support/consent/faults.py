@@ -202,8 +202,8 @@ def lifted_too(true: Any, exclusion: Exclusion, *given: Any) -> Any:
     return true(exclusion._replace(active=True), *given)
 
 
-def any_patient_excludes(true: Any, exclusion: Exclusion, patient: str, *given: Any) -> Any:
-    return true(exclusion._replace(patient=patient), patient, *given)
+def any_patient_excludes(true: Any, exclusion: Exclusion, charts: Any, *given: Any) -> Any:
+    return true(exclusion._replace(patient=charts[0]), charts, *given)
 
 
 def emergencies_for_all(
@@ -586,4 +586,37 @@ BEHALF: Final = [
           "P20"),
 ]  # fmt: skip
 
-FAULTS: Final = [*FIRST, *EXCLUSIONS, *SCOPES, *CRITERIA, *AROUND, *BEHALF]
+
+def linked_as(**changes: Any) -> Callable[..., Any]:
+    """Links as if they were others."""
+
+    def mutant(true: Any, request: Request, facts: Facts, policy: Policy) -> Any:
+        patient = facts.patient
+        if patient is not None:
+            links = tuple(link._replace(**changes) for link in patient.links)
+            facts = facts._replace(patient=patient._replace(links=links))
+        return true(request, facts, policy)
+
+    return mutant
+
+
+def nothing_named(true: Any, grant: Grant, record: Record | None, patient: Any) -> Any:
+    """Whatever a grant names in its own chart."""
+    return true(grant._replace(uses=0, scope="full", exceptions=()), record, patient)
+
+
+def nothing_sensitive(true: Any, grant: Grant, record: Record | None, patient: Any) -> Any:
+    return true(grant, None, patient)
+
+
+LINKED: Final = [
+    Fault("S7 holds in one chart alone", stage("_exclusion", linked_as(holds=False)), "P20"),
+    Fault("S9 carries what one has signed", stage("_grant", linked_as(signed=1, theirs=1)), "P20"),
+    Fault("S9 carries nothing", part("carrying", lambda true, *given: None), "P20"),
+    Fault("S9 carries what is named", part("carrying", nothing_named), "P20"),
+    Fault("S9 carries what is sensitive", part("carrying", nothing_sensitive), "P20"),
+    Fault("links are forgotten", forgotten("patient.linked"), "P20"),
+    Fault("ends of links are forgotten", forgotten("patient.unlinked"), "P20"),
+]  # fmt: skip
+
+FAULTS: Final = [*LINKED, *FIRST, *EXCLUSIONS, *SCOPES, *CRITERIA, *AROUND, *BEHALF]

@@ -29,6 +29,9 @@ by looking through all that happened. `tests/support/consent/random_cases.py` dr
                           permitted reading rested on}]
              emergencies  [{"seq", "id", "doctor", "hospital", "start", "end" (ms)}], as declared
              ceilings     [{"seq", "ceiling": off|normal|restricted}], as the patient configured
+             links        [{"other": a chart that a hospital linked with this one, "seq", "registered", "account",
+                          "exclusions" and "grants" of that one, "signed" and "theirs": seq or None of what the two
+                          patients said, "parted": seq or None of this chart's patient saying that it isn't so}]
              records      [record]
              holds        [{"seq", "kind": harm|legal, "hospital", "record": id or None of a legal one on
                           all that the hospital has, "against": account or None, "end" (ms, None without
@@ -49,8 +52,8 @@ by looking through all that happened. `tests/support/consent/random_cases.py` dr
     answer   (effect, rule, reason or None, basis)
 
 Of a situation without groups, exclusions or exceptions, and of a record without categories, these members
-may be left out, and so may `claims`, `emergencies`, `ceilings`, `erased`, `holds`, `step` and `about`. `register` without a step is `patient.registered`, and
-`patient.corrected` if the patient is there; of a patient it is the linking of charts, which nothing here permits. Delegations and care links are facts that nobody has.
+may be left out, and so may `claims`, `links`, `emergencies`, `ceilings`, `erased`, `holds`, `step` and `about`. `register` without a step is `patient.registered`, and
+`patient.corrected` if the patient is there; of a patient it is the linking of charts, of which nothing is asked here. Delegations and care links are facts that nobody has.
 """
 
 from collections.abc import Callable
@@ -471,8 +474,14 @@ def s7_exclusion(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
         readers.append(ask["hospital"])
         groups = situation.get("groups", {})
         readers += [group for group in groups if in_group(situation, ask["actor"], group)]
-    found = [seq for reader in readers if (seq := excluded_by(situation, reader)) is not None]
+    said = [excluded_by(chart, reader) for chart in charts_of(situation) for reader in readers]
+    found = [seq for seq in said if seq is not None]
     return deny("S7", "excluded", min(found)) if found else None
+
+
+def charts_of(situation: Situation) -> list[Situation]:
+    """This one, and those whose exclusions hold in it, too."""
+    return [situation, *(one for one in situation.get("links", []) if one["parted"] is None)]
 
 
 def excluded_by(situation: Situation, reader: str | None) -> int | None:
@@ -535,11 +544,31 @@ def level(record: Ask | None) -> str:
 def s9_grant(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
     if ask["on_behalf_of"] or ask["role"] == "relative":
         return None
-    fitting = [grant for grant in situation["grants"] if applies(situation, grant, ask)]
+    own = [grant for grant in situation["grants"] if applies(situation, grant, ask)]
+    fitting: list[tuple[Ask, tuple[int, ...]]] = [
+        (grant, tuple(given_by(situation, grant, ask))) for grant in own
+    ]
+    fitting += carried(situation, ask)
     if not fitting:
         return None
-    chosen = min(fitting, key=lambda grant: (grant["uses"] is not None, grant["seq"]))
-    return permit("S9", chosen["seq"], *given_by(situation, chosen, ask))
+    chosen, signed = min(fitting, key=lambda one: (one[0]["uses"] is not None, one[0]["seq"]))
+    return permit("S9", chosen["seq"], *signed)
+
+
+def carried(situation: Situation, ask: Ask) -> list[tuple[Ask, tuple[int, ...]]]:
+    """Of charts of the same person, both having signed, what grants say that names nothing of its own chart; nothing
+    sensitive. With the two entries that signed."""
+    record = ask["record"]
+    if record is not None and (record["sensitive"] or record["labels"]):
+        return []
+    return [
+        (grant, (link["signed"], link["theirs"]))
+        for link in situation.get("links", [])
+        if link["signed"] is not None and link["theirs"] is not None and link["parted"] is None
+        for grant in link["grants"]
+        if grant["kind"] != "selective" and grant["uses"] is None and not grant.get("exceptions")
+        if applies(situation | {"grants": link["grants"], "revocations": []}, grant, ask)
+    ]
 
 
 def s10_on_behalf(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:

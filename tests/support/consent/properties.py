@@ -64,6 +64,13 @@ def features(situation: Situation, answer: Answer) -> Iterator[tuple[str, str]]:
             yield "granted", grant["kind"]
             yield "granted to", grant["grantee"][:2]
             yield "granted", "with exceptions" if grant["exceptions"] else "without"
+    for link in situation.get("links", []):
+        for grant in link["grants"]:
+            if answer[1] == "S9" and grant["seq"] in answer[3]:
+                yield "granted", "in a linked chart"
+        for exclusion in link["exclusions"]:
+            if answer[1] == "S7" and exclusion["seq"] in answer[3]:
+                yield "excluded", "in a linked chart"
     for exclusion in situation["exclusions"]:
         if answer[1] == "S7" and exclusion["seq"] in answer[3]:
             yield "excluded", exclusion["reader"][:2]

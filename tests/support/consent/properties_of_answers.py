@@ -70,7 +70,8 @@ def p12_what_is_listed_can_be_read(rng: Random) -> None:
     On every page: what is shown of some of the records is that part of the whole.
     """
     situation, policy, asks = granted_case(rng)
-    for grant in situation["grants"]:
+    linked = [grant for link in situation["links"] for grant in link["grants"]]
+    for grant in (*situation["grants"], *linked):
         grant["actions"] = rng.choice((["list", "read"], GRANTABLE))
     case = Case(situation, policy)
     for ask in [*asks, question("patient", "list")]:

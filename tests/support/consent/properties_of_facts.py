@@ -86,6 +86,7 @@ def p2_without_facts_few_permits(rng: Random) -> None:
         "emergencies",
         "relations",
         "delegations",
+        "links",
     )
     nothing: Situation = {name: [] for name in names}
     case = Case(situation | nothing, policy)
@@ -151,7 +152,18 @@ def exclude(rng: Random, situation: Situation, grant: Ask) -> Situation:
 
 
 def one_more_denial(rng: Random, situation: Situation, grant: Ask) -> Situation:
-    return rng.choice((revoke, exclude, hold))(rng, situation, grant)
+    return rng.choice((revoke, exclude, exclude_elsewhere, hold))(rng, situation, grant)
+
+
+def exclude_elsewhere(rng: Random, situation: Situation, grant: Ask) -> Situation:
+    """In a chart of the same person, which a hospital linked just now."""
+    seq = next_seq(situation)
+    readers = (grant["grantee"], *ACCOUNTS[:5], *HOSPITALS, *GROUPS)
+    link = {
+        "other": f"pt_{seq}", "registered": 0, "account": ACCOUNTS[0], "seq": seq, "grants": [], "signed": None,
+        "theirs": None, "parted": None, "exclusions": [excluded(rng.choice(readers), seq + 1)],
+    }  # fmt: skip
+    return situation | {"links": [*situation.get("links", []), link]}
 
 
 def hold(rng: Random, situation: Situation, grant: Ask) -> Situation:
@@ -168,8 +180,8 @@ def unchanged(rng: Random, situation: Situation, grant: Ask) -> Situation:
 
 def next_seq(situation: Situation) -> int:
     """After all that a random case draws."""
-    kinds = ("exclusions", "revocations", "holds")
-    return 900 + sum(len(situation.get(kind, [])) for kind in kinds)
+    kinds = ("exclusions", "revocations", "holds", "links")
+    return 900 + 2 * sum(len(situation.get(kind, [])) for kind in kinds)
 
 
 def without_lineage(rng: Random, situation: Situation, grant: Ask) -> Situation:

@@ -91,6 +91,7 @@ def random_world(rng: Random, first: int) -> Situation:
         "ceilings": [],
         "relations": [],
         "delegations": [],
+        "links": [],
     }
     for _ in range(rng.randint(0, 8)):
         join_or_leave(rng, situation, next(seqs))
@@ -117,7 +118,40 @@ def random_world(rng: Random, first: int) -> Situation:
         situation["ceilings"].append({"seq": next(seqs), "ceiling": ceiling})
     for _ in range(rng.choice((0, 0, 2, 4, 6))):
         delegate(rng, situation, next(seqs))
+    if situation["patient"] is not None:
+        for _ in range(rng.choice((0, 0, 1, 2))):
+            link(rng, situation, seqs)
     return situation
+
+
+def link(rng: Random, situation: Situation, seqs: Iterator[int]) -> None:
+    """One more chart of the same person, with exclusions and grants of its own; often of whom this one knows."""
+    registered, seq = next(seqs), next(seqs)
+    here = situation | {"grants": list(situation["grants"]), "exclusions": []}
+    for _ in range(rng.choice((0, 1, 2, 3))):
+        exclude_or_lift(rng, here, next(seqs))
+    granted = [
+        random_grant(rng, here | {"grants": []}, next(seqs)) for _ in range(rng.choice((0, 1, 2)))
+    ]
+    if rng.random() < 0.8:
+        granted = [one | {"exceptions": [], "uses": None} for one in granted]
+    if situation["grants"] and rng.random() < 0.5:
+        known = rng.choice(situation["grants"])
+        granted = [one | {"grantee": known["grantee"]} for one in granted]
+    signed = [next(seqs) if rng.random() < 0.9 else None for _ in range(2)]
+    situation["links"].append(
+        {
+            "other": f"pt_{seq}",
+            "registered": registered,
+            "account": rng.choice(ACCOUNTS[:-1]),
+            "seq": seq,
+            "exclusions": here["exclusions"],
+            "grants": granted,
+            "signed": signed[0],
+            "theirs": signed[1],
+            "parted": next(seqs) if rng.random() < 0.2 else None,
+        }
+    )
 
 
 def declare(rng: Random, situation: Situation, seq: int) -> None:
@@ -463,6 +497,9 @@ def random_ask(rng: Random, situation: Situation) -> Ask:
         return emergency_ask(rng, situation)
     if situation["patient"] and rng.random() < 0.15:
         return behalf_ask(rng, situation)
+    linked = [link["grants"] for link in situation["links"] if link["grants"]]
+    if linked and rng.random() < 0.3:
+        return consented_ask(rng, situation | {"grants": rng.choice(linked), "revocations": []})
     if situation["grants"] and rng.random() < 0.6:
         return consented_ask(rng, situation)
     return any_ask(rng, situation)
@@ -476,7 +513,7 @@ def any_ask(rng: Random, situation: Situation) -> Ask:
     if role == "doctor" and rng.random() < 0.6:
         action = rng.choice(("list", "read", "list", "read", "declare_emergency"))
     if role == "patient" and rng.random() < 0.5:
-        action = rng.choice(("read", "export", "retract", "grant", *4 * ("erase",)))
+        action = rng.choice(("read", "export", "retract", "grant", *8 * ("erase",)))
     step = rng.choice((None, "offer", "offer", "claim")) if action == "register" else None
     if action == "erase" and rng.random() < 0.3:
         step = "withdraw"

@@ -46,6 +46,8 @@ CHARTS: Final = {
 }
 """Every answer to opening a chart, but for a seldom demand of more assurance."""
 FEATURES: Final = {
+    ("granted", "in a linked chart"),
+    ("excluded", "in a linked chart"),
     *(("granted", kind) for kind in ("full", "partial", "selective")),
     *(("granted", exceptions) for exceptions in ("with exceptions", "without")),
     *(("granted to", reader) for reader in ("ac", "hs", "gp")),
