@@ -48,7 +48,7 @@ _PERMITS = {
     "S8": "in an emergency that a doctor declared; the patient is told, and it is reviewed",
     "S9": "the patient granted it",
     "S10": "it is done on behalf of somebody who may do it, by whoever was let act for them",
-    "S12": "a doctor may ask the patient for access",
+    "S12": "doctors and relatives may ask the patient for access",
 }
 
 _DECLARES = "a doctor may declare an emergency; the patient is told, and it is reviewed"

@@ -4,7 +4,7 @@
 from api.cli.app import app, main, program
 from api.cli import (
     setup, checking, serving, witnessing, operations, maintenance, blobs, keeper, roots, logkeys, keys, policies, people, accounts, applying, claims, factors, resetting, kept, contacts, mail, staff, generating, imports,
-    intake, records, charts, consents, emergencies, disclosures, relatives, erasing, holds, proofs, demo,
+    intake, records, charts, consents, requests, emergencies, disclosures, relatives, erasing, holds, proofs, demo,
 )  # fmt: skip
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "proofs",
     "records",
     "relatives",
+    "requests",
     "resetting",
     "roots",
     "serving",

@@ -105,7 +105,11 @@ REASONS: Mapping[str, str] = {
 """Why something is denied, as the refused asker is told."""
 
 ACTS: Mapping[str, str] = {
+    "access.answered": _("answered somebody who asked for access"),
+    "access.closed": _("answered somebody who asked the hospital for records"),
+    "access.forwarded": _("left it to the patient to answer who asks for access"),
     "access.granted": _("gave somebody access"),
+    "access.requested": _("asked for access"),
     "access.revoked": _("took somebody’s access back"),
     "chart.exported": _("downloaded a copy of the chart"),
     "chart.opened": _("looked at the list of records"),

@@ -27,6 +27,7 @@ from ledger.types import (
     readings,
     records,
     relatives,
+    requests,
     sessions,
     staff,
 )
@@ -54,6 +55,7 @@ AREAS = (
     readings,
     records,
     relatives,
+    requests,
     sessions,
     staff,
 )

@@ -70,7 +70,7 @@ def words(text: str) -> list[str]:
 ROLES: Final = {
     "person": "register",
     "patient": "list read append hide retract export grant exclude read_history erase register",
-    "relative": "list read append read_history grant",
+    "relative": "list read append read_history grant request_access",
     "doctor": "list read append amend retract refer declare_emergency request_access hold register",
     "hospital_admin": "hold review disclose register",
     "hospital_system": "append amend retract refer disclose register",
@@ -451,7 +451,10 @@ def stands_by_a_record(situation: Situation, hospital: str | None) -> bool:
 
 
 def s7_exclusion(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
-    """A person's beats the emergency; a hospital's and a group's leave to S8 what S8 answers."""
+    """A person's beats the emergency; a hospital's and a group's leave to S8 what S8 answers. Not for asking for access, but
+    where it is for an emergency's sake, which S8 refuses anyway."""
+    if ask["action"] == "request_access" and ask["purpose"] not in ("BTG", "ETREAT"):
+        return None
     readers = [ask["actor"]]
     if s8_emergency(situation, ask, policy) is None:
         readers.append(ask["hospital"])
@@ -615,7 +618,7 @@ def s10_colleague(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
 
 
 def s12_default(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
-    if ask["action"] == "request_access" and ask["role"] == "doctor":
+    if ask["action"] == "request_access" and ask["role"] in ("doctor", "relative"):
         return permit("S12")
     return deny("S12", "no_consent")
 
