@@ -29,6 +29,7 @@ from people.hospitals import directory, holder_of, owner_of
 from people.intake import intake_forms
 from people.representing import acting_for, representatives
 from records.charts import consents, me
+from records.consultations import consultations_of
 from records.emergencies import emergencies_of
 from records.holding import erasures_of, holds_of
 from records.opening import address_of
@@ -661,6 +662,14 @@ REQUESTS_TO = Query(
     "requests for records that the hospital wrote; for its admins", "The requests",
     gives={"requests": [_REQUEST]}, answer=requests_to,
 )  # fmt: skip
+CONSULTATIONS = Query(
+    "consultations", SESSION, "GET", "/v1/patients/{patient}/consultations", "Consultations",
+    "consultations about a chart of one's own; to a hospital's people those that its doctors opened", "Consultations",
+    gives={"consultations": [{
+        "categories": ["laboratory"], "closed": 0, "confirmed": 13, "consultation": EVENT_ID, "doctor": ACCOUNT,
+        "end": 1764171840123, "hospital": HOSPITAL, "patient": PATIENT, "seq": 12,
+    }]}, answer=consultations_of,
+)  # fmt: skip
 DECISIONS = Operation(
     "why", SESSION, "POST", "/v1/decisions", "Explain a decision",
     "what the rules would say, why, and what would change it", "The decision and its reasons",
@@ -685,7 +694,7 @@ OPERATIONS = (
     OWN_KEYS, KEEP_KEY, ROTATE_KEY, REPLACE_KEY, REVOKE_KEPT,
     OWN_SESSIONS, SESSION_END, SIGN_INS, CONTACT, GIVE_CONTACT, REMOVE_CONTACT, PROVE_CONTACT, ASK_RESET, RESET_PASSWORD,
     HOSPITAL_SHOWN, GROUP_SHOWN, HOLDER, SUBJECTS, OFFER, CLAIM, OWN_CHART, INTAKE, INTAKE_FILLED, SEAL, STAGE, LOOKUP, ADDRESS, CONSENTS, EMERGENCIES_LISTED, ACTING, REPRESENTATIVES,
-    HOLDS, ERASURES, OWN_REQUESTS, REQUESTS, REQUESTS_TO,
+    HOLDS, ERASURES, OWN_REQUESTS, REQUESTS, REQUESTS_TO, CONSULTATIONS,
     DECISIONS, RECEIPT,
 )  # fmt: skip
 """All of them, in the order of the guide."""

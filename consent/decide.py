@@ -6,6 +6,7 @@ The first stage that answers decides; a stage that has nothing to say returns No
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from consent.links import BASIC, LINKED_ACTIONS, linked
 from ledger.codes import ACTIONS, DEFAULT_CEILING, EMERGENCY_PURPOSES, PURPOSES
 from ledger.directory import Group, Member, Patient
 from ledger.facts import (
@@ -23,6 +24,7 @@ from ledger.facts import (
     Provision,
     Record,
 )
+from ledger.links import Consultation
 from ledger.policies import Policy
 from ledger.relations import GUARDIAN, RELATIVE, Delegation, Invitation, Relation
 from ledger.scopes import meets
@@ -149,6 +151,8 @@ class Facts(NamedTuple):
     """The patient's holds, where they can count: for patients and relatives, and of erasing."""
     records: tuple[Record, ...] = ()
     """Those of the chart, where all of it is to be erased."""
+    links: tuple[Consultation, ...] = ()
+    """What ties the actor's hospital to the patient; asked where a doctor lists or reads, others do no harm."""
 
 
 class Decision(NamedTuple):
@@ -753,6 +757,15 @@ def _passes(request: Request, giver: Giver, facts: Facts, policy: Policy) -> boo
     return _exclusion(request._replace(actor=giver.account), theirs, policy) is None
 
 
+def _care_link(request: Request, facts: Facts, policy: Policy) -> Decision | None:
+    """S11: where the policy lets it, what ties the actor's hospital to the patient shows what it is about."""
+    asks = request.role == "doctor" and request.action in LINKED_ACTIONS
+    if policy.care_link != BASIC or not asks or request.purpose != "TREAT" or request.on_behalf_of:
+        return None
+    link = linked(facts.links, request.patient, request.hospital, request.record, request.now)
+    return Decision("permit", "S11", (link,)) if link else None
+
+
 def _default(request: Request, facts: Facts, policy: Policy) -> Decision | None:
     """S12: doctors and relatives may ask for access; anything else is denied."""
     if request.action == "request_access" and request.role in ASKING_ROLES:
@@ -772,9 +785,10 @@ STAGES: tuple[Stage, ...] = (
     _emergency,
     _grant,
     _on_behalf,
+    _care_link,
     _default,
 )
-"""S0 to S10 and S12; S11 finds no facts in this registry."""
+"""S0 to S12."""
 
 
 def _applies(grant: Grant, request: Request) -> bool:

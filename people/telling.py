@@ -297,6 +297,7 @@ TOLD: dict[str, Tell] = {
     "admin.appointed": _staff("admin_appointed"),
     "alarm.raised": _alarm_raised,
     "claim.offered": _claim_offered,
+    "consultation.opened": _to_patient("consultation_opened"),
     "delegation.given": _delegation_given,
     "disclosure.suspended": _to_patient("records_disclosed"),
     "doctor.approved": _staff("doctor_approved"),

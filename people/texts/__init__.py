@@ -28,6 +28,7 @@ KINDS: dict[str, frozenset[str]] = {
         "contact_proof": "ending_at code",
         "contact_removed": "",
         "contact_taken": "",
+        "consultation_opened": "at hospital patient",
         "delegation_given": "at by hospital",
         "doctor_approved": "at hospital",
         "doctor_ended": "at hospital",

@@ -56,6 +56,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "One-time codes were removed from your account",
         "Since {at} your account {account} asks for no one-time code any more: the password alone lets in.\n\n" + _STOP,
     ),
+    "consultation_opened": (
+        "A hospital asks for a consultation with you",
+        "At {at} a doctor of the hospital {hospital} opened a consultation about your record {patient}. `heartwood consultation list` "
+        "shows what it is about. Sign it only if you want it: `heartwood consultation confirm`. Until then it shows nobody anything.",
+    ),
     "contact_changed": (
         "We write to another address from now on",
         "Another e-mail address was proved for your account {account}. From now on we write to that one, and no more to "

@@ -61,6 +61,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Die Einmalcodes Ihres Kontos wurden entfernt",
         "Seit {at} fragt Ihr Konto {account} nicht mehr nach einem Einmalcode: Das Passwort allein genügt.\n\n" + _STOP,
     ),
+    "consultation_opened": (
+        "Ein Krankenhaus möchte Sie beraten",
+        "Am {at} hat jemand aus dem Krankenhaus {hospital} eine Beratung zu Ihrer Akte {patient} eröffnet. Worum es geht, zeigt "
+        "`heartwood consultation list`. Stimmen Sie nur zu, wenn Sie es möchten: `heartwood consultation confirm`. Vorher sieht "
+        "dadurch niemand etwas.",
+    ),
     "contact_changed": (
         "Wir schreiben ab jetzt an eine andere Adresse",
         "Für Ihr Konto {account} wurde eine andere E-Mail-Adresse bestätigt. Ab jetzt schreiben wir an jene und nicht mehr "

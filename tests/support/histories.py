@@ -542,6 +542,23 @@ def _requests(history: History, staff: Staff, lab: Body) -> None:
     closed = {"by": second.event.id, "verdict": "disclosed", "purpose": "HOPERAT"}
     history.do(north.admin, "access.closed", closed | {"request": third.event.id})
     history.do(staff.excluded, "access.requested", asked)
+    _consultations(history, doctor)
+
+
+def _consultations(history: History, doctor: Actor) -> None:
+    """One that the patient signed, with a note, and closes."""
+    said = {
+        "categories": ["laboratory"], "end": format_time(history.now + DAY_MS), "purpose": "TREAT", "words": SEALED,
+    }  # fmt: skip
+    named = {
+        "consultation": history.do(doctor, "consultation.opened", said).event.id,
+        "purpose": "TREAT",
+    }
+    history.do(history.pat.actor, "consultation.confirmed", named | {"purpose": "PATRQT"})
+    history.do(doctor, "consultation.noted", named | {"words": SEALED})
+    # By the policy of this ledger it shows nothing; one that says otherwise would wait for seven days.
+    assert history.refused(doctor, "chart.opened", {"purpose": "TREAT"})[1] == "no_consent"
+    history.do(history.pat.actor, "consultation.closed", named | {"purpose": "PATRQT"})
 
 
 def _holds_and_erasures(history: History, staff: Staff) -> None:

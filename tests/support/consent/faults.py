@@ -372,6 +372,9 @@ SCOPES: Final = [
     Fault("S9 takes restricted for normal", part("_covers", restricted_is_normal), "P20"),
     Fault("S9 takes every record as listed",
           part("_covers", granting(scope=lambda g, r: "full")), "P20"),
+    Fault("S11 is left out", skipped("_care_link"), "P20"),
+    Fault("S11 counts whatever the policy says", constant("BASIC", "off"), "P20"),
+    Fault("S11 stands before S7", before("_care_link", "_exclusion"), "P20"),
     Fault("S12 lets doctors list", stage("_default", doctors_list), "P2 P12 P20"),
     Fault("S12 counts questions", every_seventh, "P1 P13 P20"),
 ]  # fmt: skip

@@ -28,6 +28,8 @@ by looking through all that happened. `tests/support/consent/random_cases.py` dr
              openings     [{"seq", "type": record.opened unless given, "basis": numbers that a
                           permitted reading rested on}]
              emergencies  [{"seq", "id", "doctor", "hospital", "start", "end" (ms)}], as declared
+             consultations [{"seq", "hospital", "doctor", "categories", "end" (ms), "confirmed" by the patient: seq or
+                          None, "closed": seq or None}]
              ceilings     [{"seq", "ceiling": off|normal|restricted}], as the patient configured
              records      [record]
              holds        [{"seq", "kind": harm|legal, "hospital", "record": id or None of a legal one on
@@ -44,13 +46,13 @@ by looking through all that happened. `tests/support/consent/random_cases.py` dr
              record or None, "step" of a register: "offer" of a claim code, "claim" by whoever proves it; of
              an erase: "withdraw" of the "erasure" {"seq", "due" (ms), "state", "state_seq"},
              "about" of a review: the id of an emergency
-    policy   custodian_reads, emergency_hours (4 if not named), retention_years, assurance {action: level,
+    policy   custodian_reads, care_link (off if not named), emergency_hours (4 if not named), retention_years, assurance {action: level,
              "read_sensitive": level}, 1 if not named
     answer   (effect, rule, reason or None, basis)
 
 Of a situation without groups, exclusions or exceptions, and of a record without categories, these members
-may be left out, and so may `claims`, `emergencies`, `ceilings`, `erased`, `holds`, `step` and `about`. `register` without a step is `patient.registered`, and
-`patient.corrected` if the patient is there; of a patient it is the linking of charts, which nothing here permits. Delegations and care links are facts that nobody has.
+may be left out, and so may `claims`, `consultations`, `emergencies`, `ceilings`, `erased`, `holds`, `step` and `about`. `register` without a step is `patient.registered`, and
+`patient.corrected` if the patient is there; of a patient it is the linking of charts, which nothing here permits. Referrals and appointments are facts that nobody has.
 """
 
 from collections.abc import Callable
@@ -617,6 +619,30 @@ def s10_colleague(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
     return None
 
 
+def s11_care_link(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
+    """A consultation that the patient signed and nobody closed ties the doctor's hospital to what it is about."""
+    record = ask["record"]
+    if policy.get("care_link", "off") != "basic" or ask["purpose"] != "TREAT" or not record:
+        return None
+    if ask["role"] != "doctor" or ask["action"] not in ("list", "read") or ask["on_behalf_of"]:
+        return None
+    plain = (
+        record["confidentiality"] == "normal" and not record["sensitive"] and not record["labels"]
+    )
+    if not plain or hidden(record):
+        return None
+    ties = [
+        int(one["seq"])
+        for one in situation.get("consultations", [])
+        if one["hospital"] == ask["hospital"]
+        and record["category"] in one["categories"]
+        and one["confirmed"] is not None
+        and one["closed"] is None
+        and ask["now"] < one["end"]
+    ]
+    return permit("S11", min(ties)) if ties else None
+
+
 def s12_default(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
     if ask["action"] == "request_access" and ask["role"] in ("doctor", "relative"):
         return permit("S12")
@@ -747,6 +773,7 @@ STAGES: Final[tuple[Stage, ...]] = (
     s8_emergency,
     s9_grant,
     s10_on_behalf,
+    s11_care_link,
     s12_default,
 )
 
