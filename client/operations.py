@@ -30,9 +30,11 @@ from people.intake import intake_forms
 from people.linking import links_of
 from people.representing import acting_for, representatives
 from records.charts import consents, me
+from records.consultations import consultations_of
 from records.emergencies import emergencies_of
 from records.holding import erasures_of, holds_of
 from records.opening import address_of
+from records.requests import own_requests, requests_of, requests_to
 
 ACCOUNT = "ac_01jd3q8m5c0000000000000001"
 BLOB_ID = "bl_01jd3q8m5c0000000000000002"
@@ -666,6 +668,37 @@ ERASURES = Query(
         "seq": 12, "state": "requested", "state_seq": 12, "was": "live", "was_seq": 7,
     }]}, answer=erasures_of,
 )  # fmt: skip
+_REQUEST = {
+    "name": "Dr. Ada Nord", "state": "open",
+    "request": {
+        "actions": ["list", "read"], "addressee": "", "answered": 0, "asker": ACCOUNT, "days": 30, "forwarded": 0, "grant": "",
+        "hospital": HOSPITAL, "patient": PATIENT, "purpose": "TREAT", "records": [], "request": EVENT_ID, "role": "doctor",
+        "scope": "full", "sensitive": False, "seq": 12, "until": 1764171840123, "verdict": "", "what": [],
+    },
+}  # fmt: skip
+OWN_REQUESTS = Query(
+    "own_requests", SESSION, "GET", "/v1/me/requests", "What one asked for",
+    "one's own requests for access, in the role of the session: those that wait, then the newest 200", "The requests",
+    gives={"requests": [_REQUEST]}, answer=own_requests,
+)  # fmt: skip
+REQUESTS = Query(
+    "requests", SESSION, "GET", "/v1/patients/{patient}/requests", "Who asks for access",
+    "requests for access to a chart of one's own, or of somebody for whom one may grant", "The requests",
+    gives={"requests": [_REQUEST]}, answer=requests_of,
+)  # fmt: skip
+REQUESTS_TO = Query(
+    "requests_to", SESSION, "GET", "/v1/hospitals/{hospital}/requests", "What a hospital is asked for",
+    "requests for records that the hospital wrote; for its admins", "The requests",
+    gives={"requests": [_REQUEST]}, answer=requests_to,
+)  # fmt: skip
+CONSULTATIONS = Query(
+    "consultations", SESSION, "GET", "/v1/patients/{patient}/consultations", "Consultations",
+    "consultations about a chart of one's own; to a hospital's people those that its doctors opened", "Consultations",
+    gives={"consultations": [{
+        "categories": ["laboratory"], "closed": 0, "confirmed": 13, "consultation": EVENT_ID, "doctor": ACCOUNT,
+        "end": 1764171840123, "hospital": HOSPITAL, "patient": PATIENT, "seq": 12,
+    }]}, answer=consultations_of,
+)  # fmt: skip
 DECISIONS = Operation(
     "why", SESSION, "POST", "/v1/decisions", "Explain a decision",
     "what the rules would say, why, and what would change it", "The decision and its reasons",
@@ -690,7 +723,7 @@ OPERATIONS = (
     OWN_KEYS, KEEP_KEY, ROTATE_KEY, REPLACE_KEY, REVOKE_KEPT,
     OWN_SESSIONS, SESSION_END, SIGN_INS, CONTACT, GIVE_CONTACT, REMOVE_CONTACT, PROVE_CONTACT, ASK_RESET, RESET_PASSWORD, BEGIN_SETUP, COMPLETE_SETUP,
     HOSPITAL_SHOWN, GROUP_SHOWN, HOLDER, SUBJECTS, OFFER, CLAIM, OWN_CHART, INTAKE, INTAKE_FILLED, SEAL, STAGE, LOOKUP, ADDRESS, CONSENTS, EMERGENCIES_LISTED, ACTING, REPRESENTATIVES, LINKS,
-    HOLDS, ERASURES,
+    HOLDS, ERASURES, OWN_REQUESTS, REQUESTS, REQUESTS_TO, CONSULTATIONS,
     DECISIONS, RECEIPT,
 )  # fmt: skip
 """All of them, in the order of the guide."""

@@ -6,6 +6,7 @@ The first stage that answers decides; a stage that has nothing to say returns No
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from consent.links import BASIC, LINKED_ACTIONS, linked
 from ledger.codes import ACTIONS, DEFAULT_CEILING, EMERGENCY_PURPOSES, PURPOSES
 from ledger.directory import ChartLink, Group, Member, Patient
 from ledger.facts import (
@@ -23,8 +24,10 @@ from ledger.facts import (
     Provision,
     Record,
 )
+from ledger.links import Consultation
 from ledger.policies import Policy
 from ledger.relations import GUARDIAN, RELATIVE, Delegation, Invitation, Relation
+from ledger.scopes import meets
 from ledger.times import HOUR_MS, end_of_years
 
 CUSTODIAN_PURPOSES = frozenset({"TREAT", "HOPERAT", "HLEGAL"})
@@ -33,7 +36,7 @@ ROLE_ACTIONS: dict[str, frozenset[str]] = {
     for role, actions in {
         "person": "register",
         "patient": "list read append hide retract export grant exclude read_history erase register",
-        "relative": "list read append read_history grant",
+        "relative": "list read append read_history grant request_access",
         "doctor": "list read append amend retract refer declare_emergency request_access hold register",
         "hospital_admin": "hold review disclose register",
         "hospital_system": "append amend retract refer disclose register",
@@ -55,6 +58,8 @@ OWN_RECORD_ACTIONS = {
 CUSTODIAN_ACTIONS = frozenset({"list", "read", "amend", "retract"})
 OF_THE_ERASED = frozenset({"read_history", "verify"})
 """What can still be done with a chart that is erased: who did what stays on record."""
+ASKING_ROLES = frozenset({"doctor", "relative"})
+"""Who may ask a patient, or a hospital, for access (S12)."""
 HELD_ROLES = frozenset({"patient", "relative"})
 """In which a harm hold keeps somebody from a record; of the patient in every role."""
 STAGE_NAMES = tuple(f"S{number}" for number in range(13))
@@ -156,6 +161,8 @@ class Facts(NamedTuple):
     """The chart with which this one is to be linked."""
     keeps_other: bool = False
     """Whether the actor's hospital has a record of that one; asked where it would link the two."""
+    links: tuple[Consultation, ...] = ()
+    """What ties the actor's hospital to the patient; asked where a doctor lists or reads, others do no harm."""
 
 
 class Decision(NamedTuple):
@@ -640,9 +647,16 @@ def _guards(relation: Relation, request: Request, patient: Patient) -> bool:
 
 
 def _exclusion(request: Request, facts: Facts, policy: Policy) -> Decision | None:
-    """S7: what the patient excluded; of a person it also beats the emergency, which comes next."""
+    """S7: what the patient excluded; of a person it also beats the emergency, which comes next.
+
+    Asking for access is on record, and told to nobody (`people.telling`): silence doesn't tell of an exclusion. For an
+    emergency's sake nobody asks, and there all that is refused has to read alike (`told`).
+    """
+    urgent = request.purpose in EMERGENCY_PURPOSES
+    if request.action == "request_access" and not urgent:
+        return None
     excluded = {request.actor}
-    if not (request.purpose in EMERGENCY_PURPOSES or request.action == "declare_emergency"):
+    if not (urgent or request.action == "declare_emergency"):
         excluded |= {request.hospital, *(group.group for group in facts.groups)}
     charts = _bound(request, facts)
     denying = [e.seq for e in facts.exclusions if _excludes(e, charts, excluded)]
@@ -874,9 +888,18 @@ def _passes(request: Request, giver: Giver, facts: Facts, policy: Policy) -> boo
     return _exclusion(request._replace(actor=giver.account), theirs, policy) is None
 
 
+def _care_link(request: Request, facts: Facts, policy: Policy) -> Decision | None:
+    """S11: where the policy lets it, what ties the actor's hospital to the patient shows what it is about."""
+    asks = request.role == "doctor" and request.action in LINKED_ACTIONS
+    if policy.care_link != BASIC or not asks or request.purpose != "TREAT" or request.on_behalf_of:
+        return None
+    link = linked(facts.links, request.patient, request.hospital, request.record, request.now)
+    return Decision("permit", "S11", (link,)) if link else None
+
+
 def _default(request: Request, facts: Facts, policy: Policy) -> Decision | None:
-    """S12: a doctor may ask for access; anything else is denied."""
-    if request.action == "request_access" and request.role == "doctor":
+    """S12: doctors and relatives may ask for access; anything else is denied."""
+    if request.action == "request_access" and request.role in ASKING_ROLES:
         return Decision("permit", "S12")
     return Decision("deny", "S12", reason="no_consent")
 
@@ -893,9 +916,10 @@ STAGES: tuple[Stage, ...] = (
     _emergency,
     _grant,
     _on_behalf,
+    _care_link,
     _default,
 )
-"""S0 to S10 and S12; S11 finds no facts in this registry."""
+"""S0 to S12."""
 
 
 def _applies(grant: Grant, request: Request) -> bool:
@@ -929,7 +953,7 @@ def _covers(grant: Grant | Relation, request: Request) -> bool:
     if grant.scope == "selective" and record.record not in grant.records:
         return False
     if grant.scope == "partial" and not (
-        record.confidentiality == "normal" and any(_meets(what, record) for what in grant.what)
+        record.confidentiality == "normal" and any(meets(what, record) for what in grant.what)
     ):
         return False
     if grant.sensitive and grant.scope == "full":
@@ -939,32 +963,8 @@ def _covers(grant: Grant | Relation, request: Request) -> bool:
 
 def _verdict(provisions: tuple[Provision, ...], record: Record | None, base: bool) -> bool:
     """What the exceptions make of `base`: inside each the deepest match wins, among siblings a denial."""
-    met = [what for what in provisions if record is not None and _meets(what, record)]
+    met = [what for what in provisions if record is not None and meets(what, record)]
     return all(_verdict(what.exceptions, record, what.permits) for what in met) if met else base
-
-
-def _meets(what: Provision, record: Record) -> bool:
-    """Whether a record meets every criterion.
-
-    What isn't known to lie outside a denial lies in it: a record without a clinical date meets a denying
-    range, and no permitting one.
-    """
-    return (
-        (not what.authors or not {record.author, record.hospital}.isdisjoint(what.authors))
-        and (not what.categories or record.category in what.categories)
-        and (not what.episodes or record.episode in what.episodes)
-        and (not what.labels or not set(record.labels).isdisjoint(what.labels))
-        and (not what.records or record.record in what.records)
-        and _dated(what, record.clinical_date)
-    )
-
-
-def _dated(what: Provision, date: str) -> bool:
-    if not (what.date_from or what.date_to):
-        return True
-    if not date:
-        return not what.permits
-    return what.date_from <= date and (not what.date_to or date <= what.date_to)
 
 
 def _is_patient(request: Request, patient: Patient | None) -> bool:

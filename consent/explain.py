@@ -48,7 +48,8 @@ _PERMITS = {
     "S8": "in an emergency that a doctor declared; the patient is told, and it is reviewed",
     "S9": "the patient granted it",
     "S10": "it is done on behalf of somebody who may do it, by whoever was let act for them",
-    "S12": "a doctor may ask the patient for access",
+    "S11": "the patient signed a consultation with this hospital, which is about it",
+    "S12": "doctors and relatives may ask the patient for access",
 }
 
 _DECLARES = "a doctor may declare an emergency; the patient is told, and it is reviewed"
@@ -104,7 +105,9 @@ def _as_told(request: Request, facts: Facts) -> Facts:
     if request.action != "declare_emergency" and (off or _excluding(request, facts, set())):
         facts = facts._replace(emergency_setting=None, emergencies=())
     if _excluding(request, facts, {request.hospital, *(group.group for group in facts.groups)}):
-        return facts._replace(grants=(), exclusions=(), relations=(), delegations=(), givers=())
+        return facts._replace(
+            grants=(), exclusions=(), relations=(), delegations=(), givers=(), links=()
+        )
     return facts._replace(grants=tuple(grant for grant in facts.grants if grant.active))
 
 

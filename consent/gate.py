@@ -22,6 +22,7 @@ from consent.decide import (
     decide_list,
     masked,
 )
+from consent.links import LINKED_ACTIONS
 from ledger.codes import EMERGENCY_PURPOSES
 from ledger.directory import Group, GroupMember, Key, Member, Patient
 from ledger.editions import PEOPLE
@@ -36,6 +37,7 @@ from ledger.facts import (
     Hold,
     Record,
 )
+from ledger.links import Consultation
 from ledger.policies import Policy, edition_in_force, policy_in_force
 from ledger.relations import GUARDIAN, RELATIVE, Delegation, Invitation, Relation, relations_of
 from ledger.rows import Look
@@ -153,6 +155,9 @@ def gather(request: Request, look: Look) -> Facts:
     facts = Facts(patient, member, grants, groups, exclusions, keeps, *_emergencies(request, look))
     if _may_be_held(request, patient):
         facts = facts._replace(holds=tuple(look.group(Hold, request.patient)))
+    if may_be_linked(request.action, request.role, request.purpose):
+        links = look.group(Consultation, request.patient, request.hospital)
+        facts = facts._replace(links=tuple(links))
     if _erases_all(request):
         facts = facts._replace(records=tuple(look.group(Record, request.patient)))
     if request.role == "relative" or request.step in RELATING:
@@ -266,6 +271,11 @@ def _keeps(request: Request, look: Look, other: str = "") -> bool:
 def may_be_held(action: str | None, role: str) -> bool:
     """Whether holds may count: of who may be kept from records, and where something is to be erased."""
     return action == "erase" or (action is not None and role in HELD_ROLES)
+
+
+def may_be_linked(action: str | None, role: str, purpose: str) -> bool:
+    """Whether care links may count: of doctors who list or read for treatment."""
+    return role == "doctor" and action in LINKED_ACTIONS and purpose == "TREAT"
 
 
 def _may_be_held(request: Request, patient: Patient | None) -> bool:

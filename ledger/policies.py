@@ -71,6 +71,8 @@ class Policy:
     emergency_hours: int
     retention_years: int
     """How long what a hospital wrote is kept, whatever its patient says."""
+    care_link: str
+    """Whether care links let a hospital's doctors see what they are about (S11): off or basic."""
 
     @classmethod
     def of(cls, body: Mapping[str, Any], seq: int) -> "Policy":
@@ -83,6 +85,7 @@ class Policy:
             body["majority_years"],
             body["emergency_hours"],
             body["retention_years"],
+            body["care_link"],
         )
 
 

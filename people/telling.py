@@ -7,9 +7,10 @@ To tell something new, write such a function below, name its parameters in `text
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-from ledger.directory import RECOVERY_WAIT_MS, Key, Patient
+from ledger.asking import AccessRequest
+from ledger.directory import RECOVERY_WAIT_MS, Group, GroupMember, Key, Patient
 from ledger.entry import Entry
-from ledger.facts import ERASURE_WAIT_MS, Emergency
+from ledger.facts import ERASURE_WAIT_MS, Emergency, Exclusion
 from ledger.relations import GUARDIAN, RELATIVE, Relation
 from ledger.rows import Look
 from ledger.times import parse_time
@@ -145,6 +146,53 @@ def _to_patient(kind: str) -> Tell:
             yield _message(entry, f"child_{kind}", account, **named)
 
     return tell
+
+
+def _access_requested(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
+    """To the patient, or to the admins of the hospital that is asked; what the excluded ask, to nobody."""
+    asked = look.get(AccessRequest, entry.event.id)
+    if asked is None or _kept_out(asked, look):
+        return
+    if asked.addressee:
+        yield _message(
+            entry, "access_to_answer", asked.addressee, by=asked.asker, patient=asked.patient, request=asked.request,
+            until_at=asked.until,
+        )  # fmt: skip
+    else:
+        yield from _asked_patient(entry, look, asked)
+
+
+def _access_forwarded(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
+    """To the patient, whose it is to answer now."""
+    asked = look.get(AccessRequest, entry.event.body["request"])
+    if asked is not None and not _kept_out(asked, look):
+        yield from _asked_patient(entry, look, asked)
+
+
+def _asked_patient(entry: Entry, look: Look, asked: AccessRequest) -> Iterable[Message]:
+    patient = look.get(Patient, asked.patient)
+    if patient is not None and not patient.offered:
+        yield _message(
+            entry, "access_requested", patient.account, by=asked.asker, patient=asked.patient, request=asked.request,
+            until_at=asked.until,
+        )  # fmt: skip
+
+
+def _access_answered(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
+    """To whoever asked: that there is an answer, and not which."""
+    asked = look.get(AccessRequest, entry.event.body["request"])
+    if asked is not None:
+        yield _message(
+            entry, "access_answered", asked.asker, patient=asked.patient, request=asked.request
+        )
+
+
+def _kept_out(asked: AccessRequest, look: Look) -> bool:
+    """Whether the patient excludes whoever asks, their hospital, or a group that they are in."""
+    joined = (look.get(Group, m.group) for m in look.group(GroupMember, asked.asker) if m.active)
+    readers = [asked.asker, *filter(None, [asked.hospital]), *(g.group for g in joined if g)]
+    found = (look.get(Exclusion, asked.patient, reader) for reader in readers)
+    return any(one is not None and one.active for one in found)
 
 
 def _relative_linked(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
@@ -290,9 +338,14 @@ def _alarm_raised(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
 
 
 TOLD: dict[str, Tell] = {
+    "access.answered": _access_answered,
+    "access.closed": _access_answered,
+    "access.forwarded": _access_forwarded,
+    "access.requested": _access_requested,
     "admin.appointed": _staff("admin_appointed"),
     "alarm.raised": _alarm_raised,
     "claim.offered": _claim_offered,
+    "consultation.opened": _to_patient("consultation_opened"),
     "delegation.given": _delegation_given,
     "disclosure.suspended": _to_patient("records_disclosed"),
     "doctor.approved": _staff("doctor_approved"),

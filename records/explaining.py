@@ -16,6 +16,7 @@ from ledger.directory import Group, GroupMember, Key, Member, Patient
 from ledger.editions import PEOPLE, edition_of
 from ledger.entry import Entry
 from ledger.facts import Emergency, EmergencySetting, Exclusion, Grant, Hold, Record
+from ledger.links import Consultation
 from ledger.policies import Policy
 from ledger.relations import KINDS, Delegation, Relation
 from ledger.rows import Rows
@@ -193,6 +194,7 @@ def _rows(ledger: LogReader, question: Question) -> Rows:
         *delegations,
         *(ledger.row(Member, giver, "doctor", question.hospital) for giver in givers),
         *ledger.rows(Hold, "patient", question.patient),
+        *ledger.rows(Consultation, "patient", question.patient),
     ]
     if question.action in ("erase", "hold") and not question.record:
         found += ledger.records_of(question.patient)  # all of a chart is what it is about

@@ -127,6 +127,8 @@ def sealed_texts(entry: Entry) -> dict[str, str]:
     name, body = entry.event.type.name, entry.event.body
     if name in ("emergency.declared", "emergency.reviewed"):
         return {"text": body["text"]}
+    if name in ("access.requested", "consultation.noted", "consultation.opened"):
+        return {"words": body["words"]}
     if name == "record.disclosed":
         return disclosed_fields(body)
     if name == "disclosure.suspended":

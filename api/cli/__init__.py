@@ -4,7 +4,7 @@
 from api.cli.app import app, main, program
 from api.cli import (
     setup, checking, serving, witnessing, operations, maintenance, blobs, keeper, roots, logkeys, keys, policies, people, accounts, sessions, setting_up, applying, claims, linking, factors, resetting, kept, contacts, mail, staff, generating, imports,
-    intake, records, charts, consents, emergencies, disclosures, relatives, erasing, holds, proofs, demo,
+    intake, records, charts, consents, requests, consultations, emergencies, disclosures, relatives, erasing, holds, proofs, demo,
 )  # fmt: skip
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "checking",
     "claims",
     "consents",
+    "consultations",
     "contacts",
     "demo",
     "disclosures",
@@ -41,6 +42,7 @@ __all__ = [
     "proofs",
     "records",
     "relatives",
+    "requests",
     "resetting",
     "roots",
     "serving",

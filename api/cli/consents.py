@@ -84,7 +84,7 @@ def grant(
         end = start + (client.policy().grant_days_max if days is None else days) * DAY_MS
         identifier, seq = grants.grant(
             client, acting, chart, grantee, record or (), days, purpose or (), uses=uses,
-            sensitive=sensitive, what=what, exceptions=[_exception(text) for text in exception or ()],
+            sensitive=sensitive, what=what, exceptions=[exception_of(text) for text in exception or ()],
             labels=label or (), start=start,
         )  # fmt: skip
     fields = {
@@ -272,7 +272,7 @@ def why(
     say(json_, fields, head, *(f"  {change}" for change in changes))
 
 
-def _exception(text: str) -> dict[str, Any]:
+def exception_of(text: str) -> dict[str, Any]:
     """An exception in JSON; one that says nothing else denies."""
     try:
         value = json.loads(text)

@@ -105,11 +105,19 @@ REASONS: Mapping[str, str] = {
 """Why something is denied, as the refused asker is told."""
 
 ACTS: Mapping[str, str] = {
+    "access.answered": _("answered somebody who asked for access"),
+    "access.closed": _("answered somebody who asked the hospital for records"),
+    "access.forwarded": _("left it to the patient to answer who asks for access"),
     "access.granted": _("gave somebody access"),
+    "access.requested": _("asked for access"),
     "access.revoked": _("took somebody’s access back"),
     "chart.exported": _("downloaded a copy of the chart"),
     "chart.opened": _("looked at the list of records"),
     "claim.offered": _("sent a code by which the patient can claim the chart"),
+    "consultation.closed": _("closed a consultation"),
+    "consultation.confirmed": _("agreed to a consultation"),
+    "consultation.noted": _("added a note to a consultation"),
+    "consultation.opened": _("opened a consultation"),
     "disclosure.suspended": _("told of what was given to others, after the law had it wait"),
     "emergency.configured": _("set what may be seen in an emergency"),
     "emergency.declared": _("declared an emergency"),

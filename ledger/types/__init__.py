@@ -13,6 +13,7 @@ from ledger.types import (
     accounts,
     applications,
     claims,
+    consultations,
     delegations,
     disclosures,
     emergencies,
@@ -28,6 +29,7 @@ from ledger.types import (
     readings,
     records,
     relatives,
+    requests,
     sessions,
     staff,
 )
@@ -41,6 +43,7 @@ AREAS = (
     accounts,
     applications,
     claims,
+    consultations,
     delegations,
     disclosures,
     emergencies,
@@ -56,6 +59,7 @@ AREAS = (
     readings,
     records,
     relatives,
+    requests,
     sessions,
     staff,
 )

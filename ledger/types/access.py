@@ -76,8 +76,13 @@ _REQUIRED: dict[str, Kind] = {
 
 
 def well_formed(event: "Event", time: int, origin: str, look: Look) -> None:
-    """What belongs to a scope stands there alone, and no range ends before it begins."""
+    """A term, and a scope; see `well_scoped`."""
     rising(event, "start", "end")
+    well_scoped(event)
+
+
+def well_scoped(event: "Event") -> None:
+    """What belongs to a scope stands there alone, and no range ends before it begins. Raises Refused."""
     body = event.body
     for member, scope in (("records", "selective"), ("what", "partial")):
         if (body["scope"] == scope) != (member in body):
@@ -142,12 +147,17 @@ def _own_grant(grant: str, event: "Event", look: Look) -> GrantName:
 
 
 def _granted(entry: "Entry", look: Look) -> list[Row]:
+    return granted(entry, entry.event.body["grantee"])
+
+
+def granted(entry: "Entry", grantee: str) -> list[Row]:
+    """The grant to `grantee` that the body of an entry describes, and its name."""
     body, patient = entry.event.body, entry.event.subject
     lineage = body.get("lineage", body["grant"])
     return [
         Grant(
             patient=patient,
-            grantee=body["grantee"],
+            grantee=grantee,
             lineage=lineage,
             grant=body["grant"],
             seq=entry.link.seq,
@@ -166,7 +176,7 @@ def _granted(entry: "Entry", look: Look) -> list[Row]:
             exceptions=tuple(map(provision, body.get("exceptions", ()))),
             by=entry.event.actor if entry.event.role == "relative" else "",
         ),
-        GrantName(grant=body["grant"], patient=patient, grantee=body["grantee"], lineage=lineage),
+        GrantName(grant=body["grant"], patient=patient, grantee=grantee, lineage=lineage),
     ]
 
 
@@ -256,12 +266,17 @@ ACCESS_GRANTED = EventType(
 
 
 def _within(event: "Event", time: int, origin: str, look: Look) -> None:
-    """Whoever grants for a patient gives no more than they have themselves, and nothing to themselves."""
+    """As `well_formed`, and as `within_relation`."""
     well_formed(event, time, origin, look)
+    within_relation(event, event.body["grantee"], time, look)
+
+
+def within_relation(event: "Event", grantee: str, time: int, look: Look) -> None:
+    """Whoever grants for a patient gives no more than they have themselves, and nothing to themselves."""
     if event.role != "relative":
         return
-    body, patient = event.body, look.get(Patient, event.subject)
-    if body["grantee"] == event.actor:
+    patient = look.get(Patient, event.subject)
+    if grantee == event.actor:
         raise Refused(
             "role", f"got a grant by {event.actor} to {event.actor}; the patient may give it"
         )

@@ -15,6 +15,9 @@ from people.texts import english, german
 KINDS: dict[str, frozenset[str]] = {
     kind: frozenset(params.split())
     for kind, params in {
+        "access_answered": "at patient request",
+        "access_requested": "at by patient request until_at",
+        "access_to_answer": "at by patient request until_at",
         "admin_appointed": "at hospital",
         "alarm_raised": "at entry alarm",
         "chart_claimed": "at by patient",
@@ -32,6 +35,7 @@ KINDS: dict[str, frozenset[str]] = {
         "contact_proof": "ending_at code",
         "contact_removed": "",
         "contact_taken": "",
+        "consultation_opened": "at hospital patient",
         "delegation_given": "at by hospital",
         "doctor_approved": "at hospital",
         "doctor_ended": "at hospital",

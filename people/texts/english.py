@@ -11,6 +11,23 @@ _SIGN_INS = (
 )
 
 TEXTS: dict[str, tuple[str, str]] = {
+    "access_answered": (
+        "There is an answer to your request for access",
+        "At {at} your request {request} for access to the record {patient} was answered. What the answer is, `heartwood request "
+        "list` shows.",
+    ),
+    "access_requested": (
+        "Somebody asks for access to your record",
+        "At {at} the account {by} asked for access to your record {patient}: {request}. Why, and to what, you see with `heartwood "
+        "request show {request}`.\n\nYou decide: `heartwood request answer {request}` grants what is asked for, or less, and with "
+        "--no nothing. Until {until_at} it waits; without an answer nobody gets anything.",
+    ),
+    "access_to_answer": (
+        "A doctor or relative asks your hospital for records",
+        "At {at} the account {by} asked your hospital for records of {patient} that it wrote: {request}. It waits until "
+        "{until_at}.\n\nAnswer with `heartwood request close {request}`, after a disclosure or a referral or with no, or leave it "
+        "to the patient: `heartwood request forward {request}`.",
+    ),
     "admin_appointed": (
         "You are now an administrator of a hospital",
         "Since {at} your account {account} has been an administrator of the hospital {hospital}.\n\n" + _STOP,
@@ -79,6 +96,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     "codes_removed": (
         "One-time codes were removed from your account",
         "Since {at} your account {account} asks for no one-time code any more: the password alone lets in.\n\n" + _STOP,
+    ),
+    "consultation_opened": (
+        "A hospital asks for a consultation with you",
+        "At {at} a doctor of the hospital {hospital} opened a consultation about your record {patient}. `heartwood consultation list` "
+        "shows what it is about. Sign it only if you want it: `heartwood consultation confirm`. Until then it shows nobody anything.",
     ),
     "contact_changed": (
         "We write to another address from now on",

@@ -15,6 +15,22 @@ _SIGN_INS = (
 )
 
 TEXTS: dict[str, tuple[str, str]] = {
+    "access_answered": (
+        "Ihre Anfrage um Einsicht ist beantwortet",
+        "Am {at} wurde Ihre Anfrage {request} um Einsicht in die Akte {patient} beantwortet. Wie, zeigt `heartwood request list`.",
+    ),
+    "access_requested": (
+        "Jemand bittet um Einsicht in Ihre Akte",
+        "Am {at} hat das Konto {by} um Einsicht in Ihre Akte {patient} gebeten: {request}. Warum und worin, sehen Sie mit "
+        "`heartwood request show {request}`.\n\nSie entscheiden: `heartwood request answer {request}` erlaubt, worum gebeten wird, "
+        "oder weniger, und mit --no nichts. Die Anfrage wartet bis {until_at}; ohne Ihre Antwort bekommt niemand etwas.",
+    ),
+    "access_to_answer": (
+        "Jemand bittet Ihr Krankenhaus um Unterlagen",
+        "Am {at} hat das Konto {by} Ihr Krankenhaus um Unterlagen über {patient} gebeten, die dort geschrieben wurden: {request}. "
+        "Die Anfrage wartet bis {until_at}.\n\nAntworten Sie mit `heartwood request close {request}`, nach einer Weitergabe oder "
+        "Überweisung oder mit Nein, oder überlassen Sie die Antwort dem Patienten: `heartwood request forward {request}`.",
+    ),
     "admin_appointed": (
         "Sie verwalten jetzt ein Krankenhaus",
         "Seit {at} verwaltet Ihr Konto {account} das Krankenhaus {hospital}.\n\n" + _STOP,
@@ -87,6 +103,12 @@ TEXTS: dict[str, tuple[str, str]] = {
     "codes_removed": (
         "Die Einmalcodes Ihres Kontos wurden entfernt",
         "Seit {at} fragt Ihr Konto {account} nicht mehr nach einem Einmalcode: Das Passwort allein genügt.\n\n" + _STOP,
+    ),
+    "consultation_opened": (
+        "Ein Krankenhaus möchte Sie beraten",
+        "Am {at} hat jemand aus dem Krankenhaus {hospital} eine Beratung zu Ihrer Akte {patient} eröffnet. Worum es geht, zeigt "
+        "`heartwood consultation list`. Stimmen Sie nur zu, wenn Sie es möchten: `heartwood consultation confirm`. Vorher sieht "
+        "dadurch niemand etwas.",
     ),
     "contact_changed": (
         "Wir schreiben ab jetzt an eine andere Adresse",

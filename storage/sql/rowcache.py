@@ -5,11 +5,12 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from consent.gate import duty, may_be_held
+from consent.gate import duty, may_be_held, may_be_linked
 from ledger.codes import EMERGENCY_PURPOSES
 from ledger.directory import Account, Group, GroupMember, Hospital, Key, Member, Patient
 from ledger.event import Event
 from ledger.facts import EmergencySetting, Exclusion, Grant, Hold, Record
+from ledger.links import Consultation
 from ledger.logkeys import LogKeyRow
 from ledger.policies import LOG, PolicyRow
 from ledger.refusals import Refusals
@@ -127,6 +128,10 @@ class RowCache(Rows):
             *((GroupMember, (actor,)) for actor in actors),
         }
         wanted.update(n for event in asking for n in group_needs(event))
+        duties = (p.event for p in proposals if _duty(p.event))
+        wanted.update(
+            one[:2] for event in duties for one in event.type.wants(event) if one.together
+        )
         self._ask_groups(wanted)
         # Who is in which group tells which grants and exclusions may count.
         groups = {actor: self._groups_of(actor) for actor in actors}
@@ -332,6 +337,8 @@ def group_needs(event: Event) -> Iterator[Name]:
         yield Delegation, (event.hospital, giver)
     if may_be_held(event.type.action, event.role):
         yield Hold, (event.subject,)
+    if event.type.gated and may_be_linked(event.type.action, event.role, event.body["purpose"]):
+        yield Consultation, (event.subject, event.hospital)
     yield from (one[:2] for one in event.type.wants(event) if one.together)
 
 

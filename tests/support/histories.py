@@ -170,6 +170,7 @@ def rich_history(fixture: LedgerFixture) -> History:
     _colleagues(history, staff, lab)
     _emergencies(history, staff, letter, hidden)
     _disclosures(history)
+    _requests(history, staff, lab)
     _ends(history, staff, group, lab)
     _sign_ins(history)
     _holds_and_erasures(history, staff)
@@ -557,6 +558,50 @@ def _colleagues(history: History, staff: Staff, lab: Body) -> None:
     history.do(acting, "chart.opened", {"purpose": "TREAT"})
     history.do(staff.reader, "delegation.ended", {"account": colleague.account}, stream)
     assert history.refused(acting, "record.opened", reading(lab))[1] == "no_consent"
+
+
+def _requests(history: History, staff: Staff, lab: Body) -> None:
+    """Of the patient: answered with less, with no, and by nobody; of the hospital: forwarded, and answered by itself."""
+    pat, north, doctor = history.pat.actor, history.fixture.north, history.fixture.doctor()
+    asked = {
+        "actions": ["list", "read"], "days": 30, "purpose": "TREAT", "scope": "partial", "what": {"categories": ["laboratory"]},
+        "words": SEALED,
+    }  # fmt: skip
+    whole = {name: said for name, said in asked.items() if name != "what"} | {"scope": "full"}
+    first = history.do(doctor, "access.requested", whole).event.id
+    granted = {
+        "actions": ["read"], "end": format_time(history.now + DAY_MS), "grant": new_id("gr", history.now), "purpose": "PATRQT",
+        "records": [lab["record"]], "request": first, "scope": "selective", "start": format_time(history.now),
+        "verdict": "granted",
+    }  # fmt: skip
+    history.do(pat, "access.answered", granted)
+    history.do(doctor, "record.opened", reading(lab))
+    second = history.do(doctor, "access.requested", asked | {"hospital": north.hospital})
+    named = {"purpose": "HOPERAT", "request": second.event.id}
+    history.do(north.admin, "access.forwarded", named)
+    declined = {"purpose": "PATRQT", "request": second.event.id, "verdict": "declined"}
+    history.do(pat, "access.answered", declined)
+    third = history.do(doctor, "access.requested", asked | {"hospital": north.hospital})
+    closed = {"by": second.event.id, "verdict": "disclosed", "purpose": "HOPERAT"}
+    history.do(north.admin, "access.closed", closed | {"request": third.event.id})
+    history.do(staff.excluded, "access.requested", asked)
+    _consultations(history, doctor)
+
+
+def _consultations(history: History, doctor: Actor) -> None:
+    """One that the patient signed, with a note, and closes."""
+    said = {
+        "categories": ["laboratory"], "end": format_time(history.now + DAY_MS), "purpose": "TREAT", "words": SEALED,
+    }  # fmt: skip
+    named = {
+        "consultation": history.do(doctor, "consultation.opened", said).event.id,
+        "purpose": "TREAT",
+    }
+    history.do(history.pat.actor, "consultation.confirmed", named | {"purpose": "PATRQT"})
+    history.do(doctor, "consultation.noted", named | {"words": SEALED})
+    # By the policy of this ledger it shows nothing; one that says otherwise would wait for seven days.
+    assert history.refused(doctor, "chart.opened", {"purpose": "TREAT"})[1] == "no_consent"
+    history.do(history.pat.actor, "consultation.closed", named | {"purpose": "PATRQT"})
 
 
 def _holds_and_erasures(history: History, staff: Staff) -> None:

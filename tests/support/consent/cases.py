@@ -82,6 +82,8 @@ def chart_entries(situation: Situation) -> Iterator[Entry]:
         named, body = (one["doctor"], one["hospital"]), {"reason": "other", "purpose": "BTG"}
         times = {"time": one["start"], "event": one["id"]}
         yield entry_of("emergency.declared", one["seq"], body, stream, named, **times)
+    for one in situation.get("consultations", []):
+        yield from consultation_entries(one, stream)
     for one in situation.get("ceilings", []):
         yield entry_of("emergency.configured", one["seq"], {"ceiling": one["ceiling"]}, stream)
     for link in situation.get("links", []):
@@ -168,6 +170,17 @@ def hold_entries(hold: Ask, stream: str) -> Iterator[Entry]:
     yield entry_of("hold.placed", hold["seq"], body, stream, by, event=name)
     if hold["lifted"] is not None:
         yield entry_of("hold.lifted", hold["lifted"], {"hold": name}, stream, by)
+
+
+def consultation_entries(one: Ask, stream: str) -> Iterator[Entry]:
+    """Opened, and what became of it."""
+    name, body = f"ev_{one['seq']}", {"categories": one["categories"]}
+    body |= {"end": format_time(one["end"])}
+    by = one["doctor"], one["hospital"]
+    yield entry_of("consultation.opened", one["seq"], body, stream, by, event=name)
+    for kind, seq in (("confirmed", one["confirmed"]), ("closed", one["closed"])):
+        if seq is not None:
+            yield entry_of(f"consultation.{kind}", seq, {"consultation": name}, stream)
 
 
 def record_entries(record: Ask, stream: str) -> Iterator[Entry]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from consent import decide as engine
 from consent.decide import Decision, Facts, Request
+from ledger import scopes
 from ledger.entry import Entry
 from ledger.facts import Exclusion, Grant, Provision, Record
 from ledger.policies import DEFAULT_POLICY, Policy
@@ -387,6 +388,9 @@ SCOPES: Final = [
     Fault("S9 takes restricted for normal", part("_covers", restricted_is_normal), "P20"),
     Fault("S9 takes every record as listed",
           part("_covers", granting(scope=lambda g, r: "full")), "P20"),
+    Fault("S11 is left out", skipped("_care_link"), "P20"),
+    Fault("S11 counts whatever the policy says", constant("BASIC", "off"), "P20"),
+    Fault("S11 stands before S7", before("_care_link", "_exclusion"), "P20"),
     Fault("S12 lets doctors list", stage("_default", doctors_list), "P2 P12 P20"),
     Fault("S12 counts questions", every_seventh, "P1 P13 P20"),
 ]  # fmt: skip
@@ -403,7 +407,7 @@ def ones_own(
 def first_sibling(
     true: Any, provisions: tuple[Provision, ...], record: Record | None, base: bool
 ) -> Any:
-    met = [one for one in provisions if record is not None and engine._meets(one, record)]
+    met = [one for one in provisions if record is not None and scopes.meets(one, record)]
     return true(tuple(met[:1]), record, base)
 
 
@@ -445,11 +449,13 @@ CRITERIA: Final = [
     Fault("inner exceptions are ignored", part("_verdict", ones_own), "P20"),
     Fault("the first sibling decides", part("_verdict", first_sibling), "P7 P20"),
     Fault("among siblings a permission wins", part("_verdict", a_permission_wins), "P20"),
-    Fault("one criterion is enough", part("_meets", one_criterion_is_enough), "P20"),
-    Fault("labels deny what has none", part("_meets", without_the_labels), "P11 P20"),
-    Fault("authors are hospitals only", part("_meets", hospitals_only), "P20"),
-    Fault("ranges leave out their last day", part("_dated", the_last_day_is_out), "P20"),
-    Fault("undated records meet every range", part("_dated", undated_meets), "P20"),
+    Fault("one criterion is enough", part("meets", one_criterion_is_enough, scopes, engine), "P20"),
+    Fault(
+        "labels deny what has none", part("meets", without_the_labels, scopes, engine), "P11 P20"
+    ),
+    Fault("authors are hospitals only", part("meets", hospitals_only, scopes, engine), "P20"),
+    Fault("ranges leave out their last day", part("dated", the_last_day_is_out, scopes), "P20"),
+    Fault("undated records meet every range", part("dated", undated_meets, scopes), "P20"),
 ]
 
 # --- charts, folds and the gate

@@ -45,6 +45,7 @@ class Log:
         self.records = [self.log.upload(self.doctors[0], self.patient)]
         self.grants: list[Body] = []
         self.emergencies: list[Entry] = []
+        self.requests: list[Entry] = []
         self.shown: dict[int, tuple[Record, ...]] = {}
         """By the number of the entry that opened the chart."""
 
@@ -196,6 +197,34 @@ class Log:
         texts = dict.fromkeys(("description", "recipient", "statement"), SEALED)
         self.say(admin, "record.disclosed", body | texts, "HLEGAL")
 
+    def ask_for_access(self) -> None:
+        """Of the patient, by either doctor; of several that wait one is taken."""
+        body: Body = {"actions": ["list", "read"], "days": 1, "words": SEALED} | self.rng.choice(
+            (self.full, self.part)
+        )()
+        asked = self.say(self.doctor, "access.requested", body, "TREAT")
+        if asked is not None:
+            self.requests.append(asked)
+
+    def part(self) -> Body:
+        return {"scope": "partial", "what": {"date_from": "2026-11-18"}}
+
+    def answer(self) -> None:
+        """With no, or with what is asked for, or with more, which isn't taken."""
+        if not self.requests:
+            return
+        asked = self.rng.choice(self.requests).event
+        start, scope = self.log.now, self.rng.choice((self.full, self.part, self.selective))()
+        body: Body = {"request": asked.id, "verdict": "declined"}
+        if self.rng.random() < 0.8:
+            body |= scope | {
+                "actions": ["list", "read"], "end": format_time(start + self.rng.randint(1, 4) * HOUR),
+                "grant": self.log.id("gr"), "start": format_time(start), "verdict": "granted",
+            }  # fmt: skip
+        answered = self.say(self.patient, "access.answered", body)
+        if answered is not None and body["verdict"] == "granted":
+            self.grants.append(body | {"grantee": asked.actor})
+
     def die(self) -> None:
         """Seldom; nothing can be granted afterwards."""
         if self.rng.random() < 0.1:
@@ -223,6 +252,8 @@ USUAL: Final[tuple[tuple[int, Callable[[Log], None]], ...]] = (
     (3, Log.read_in_emergency),
     (1, Log.review),
     (1, Log.disclose),
+    (2, Log.ask_for_access),
+    (2, Log.answer),
     (1, Log.die),
     (1, Log.wait),
 )

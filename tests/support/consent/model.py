@@ -28,6 +28,8 @@ by looking through all that happened. `tests/support/consent/random_cases.py` dr
              openings     [{"seq", "type": record.opened unless given, "basis": numbers that a
                           permitted reading rested on}]
              emergencies  [{"seq", "id", "doctor", "hospital", "start", "end" (ms)}], as declared
+             consultations [{"seq", "hospital", "doctor", "categories", "end" (ms), "confirmed" by the patient: seq or
+                          None, "closed": seq or None}]
              ceilings     [{"seq", "ceiling": off|normal|restricted}], as the patient configured
              links        [{"other": a chart that a hospital linked with this one, "seq", "registered", "account",
                           "exclusions" and "grants" of that one, "signed" and "theirs": seq or None of what the two
@@ -47,13 +49,13 @@ by looking through all that happened. `tests/support/consent/random_cases.py` dr
              record or None, "step" of a register: "offer" of a claim code, "claim" by whoever proves it; of
              an erase: "withdraw" of the "erasure" {"seq", "due" (ms), "state", "state_seq"},
              "about" of a review: the id of an emergency
-    policy   custodian_reads, emergency_hours (4 if not named), retention_years, assurance {action: level,
+    policy   custodian_reads, care_link (off if not named), emergency_hours (4 if not named), retention_years, assurance {action: level,
              "read_sensitive": level}, 1 if not named
     answer   (effect, rule, reason or None, basis)
 
 Of a situation without groups, exclusions or exceptions, and of a record without categories, these members
-may be left out, and so may `claims`, `links`, `emergencies`, `ceilings`, `erased`, `holds`, `step` and `about`. `register` without a step is `patient.registered`, and
-`patient.corrected` if the patient is there; of a patient it is the linking of charts, of which nothing is asked here. Delegations and care links are facts that nobody has.
+may be left out, and so may `claims`, `links`, `consultations`, `emergencies`, `ceilings`, `erased`, `holds`, `step` and `about`. `register` without a step is `patient.registered`, and
+`patient.corrected` if the patient is there; of a patient it is the linking of charts, of which nothing is asked here. Referrals and appointments are facts that nobody has.
 """
 
 from collections.abc import Callable
@@ -73,7 +75,7 @@ def words(text: str) -> list[str]:
 ROLES: Final = {
     "person": "register",
     "patient": "list read append hide retract export grant exclude read_history erase register",
-    "relative": "list read append read_history grant",
+    "relative": "list read append read_history grant request_access",
     "doctor": "list read append amend retract refer declare_emergency request_access hold register",
     "hospital_admin": "hold review disclose register",
     "hospital_system": "append amend retract refer disclose register",
@@ -468,7 +470,10 @@ def stands_by_a_record(situation: Situation, hospital: str | None) -> bool:
 
 
 def s7_exclusion(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
-    """A person's beats the emergency; a hospital's and a group's leave to S8 what S8 answers."""
+    """A person's beats the emergency; a hospital's and a group's leave to S8 what S8 answers. Not for asking for access, but
+    where it is for an emergency's sake, which S8 refuses anyway."""
+    if ask["action"] == "request_access" and ask["purpose"] not in ("BTG", "ETREAT"):
+        return None
     readers = [ask["actor"]]
     if s8_emergency(situation, ask, policy) is None:
         readers.append(ask["hospital"])
@@ -667,8 +672,32 @@ def s10_colleague(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
     return None
 
 
+def s11_care_link(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
+    """A consultation that the patient signed and nobody closed ties the doctor's hospital to what it is about."""
+    record = ask["record"]
+    if policy.get("care_link", "off") != "basic" or ask["purpose"] != "TREAT" or not record:
+        return None
+    if ask["role"] != "doctor" or ask["action"] not in ("list", "read") or ask["on_behalf_of"]:
+        return None
+    plain = (
+        record["confidentiality"] == "normal" and not record["sensitive"] and not record["labels"]
+    )
+    if not plain or hidden(record):
+        return None
+    ties = [
+        int(one["seq"])
+        for one in situation.get("consultations", [])
+        if one["hospital"] == ask["hospital"]
+        and record["category"] in one["categories"]
+        and one["confirmed"] is not None
+        and one["closed"] is None
+        and ask["now"] < one["end"]
+    ]
+    return permit("S11", min(ties)) if ties else None
+
+
 def s12_default(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
-    if ask["action"] == "request_access" and ask["role"] == "doctor":
+    if ask["action"] == "request_access" and ask["role"] in ("doctor", "relative"):
         return permit("S12")
     return deny("S12", "no_consent")
 
@@ -825,6 +854,7 @@ STAGES: Final[tuple[Stage, ...]] = (
     s8_emergency,
     s9_grant,
     s10_on_behalf,
+    s11_care_link,
     s12_default,
 )
 

@@ -1,6 +1,7 @@
 """Ways to make a mutant of `decide`, a fold or the gate; a mutant is given the true one first."""
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -75,12 +76,13 @@ def permitting(true: Stage, request: Request, facts: Facts, policy: Policy) -> l
     return [grant for grant, fact in alone if true(request, fact, policy)]
 
 
-def part(name: str, new: Callable[..., Any]) -> Mutation:
-    """A function of the engine."""
+def part(name: str, new: Callable[..., Any], *homes: ModuleType) -> Mutation:
+    """A function of the engine, or of `homes`: the module that defines it, and those that take it from there."""
 
     def mutate(patch: Patch) -> None:
-        true = getattr(engine, name)
-        patch.setattr(engine, name, lambda *given: new(true, *given))
+        true = getattr((homes or (engine,))[0], name)
+        for home in homes or (engine,):
+            patch.setattr(home, name, lambda *given: new(true, *given))
 
     return mutate
 

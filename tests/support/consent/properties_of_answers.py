@@ -139,7 +139,8 @@ def explained(facts: Facts, decision: Decision) -> tuple[Facts, Facts]:
     grants = tuple(grant for grant in facts.grants if grant.seq in decision.basis)
     denying = tuple(one for one in facts.exclusions if one.seq in decision.basis)
     declared = tuple(one for one in facts.emergencies if one.seq in decision.basis)
-    few = facts._replace(grants=grants, emergencies=declared)
+    tied = tuple(one for one in facts.links if one.seq in decision.basis)
+    few = facts._replace(grants=grants, emergencies=declared, links=tied)
     return few._replace(exclusions=denying), few
 
 

@@ -72,7 +72,7 @@ def well_formed(decision: Decision) -> None:
     assert "record" in decision.obligations
 
 
-RULES: Final = ("S0", "S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "S10", "S12")
+RULES: Final = ("S0", "S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "S10", "S11", "S12")
 
 
 def p2_without_facts_few_permits(rng: Random) -> None:
@@ -87,6 +87,7 @@ def p2_without_facts_few_permits(rng: Random) -> None:
         "relations",
         "delegations",
         "links",
+        "consultations",
     )
     nothing: Situation = {name: [] for name in names}
     case = Case(situation | nothing, policy)
@@ -272,6 +273,7 @@ def p7_the_order_of_facts_is_nothing(rng: Random) -> None:
             groups=mix(rng, facts.groups),
             exclusions=mix(rng, facts.exclusions),
             emergencies=mix(rng, facts.emergencies),
+            links=mix(rng, facts.links),
         )
         assert engine.decide(request, facts, case.policy) == engine.decide(
             request, mixed, case.policy
@@ -319,6 +321,7 @@ def p8_other_patients_are_nothing(rng: Random) -> None:
             grants=(*theirs.grants, *facts.grants),
             exclusions=(*theirs.exclusions, *facts.exclusions),
             emergencies=(*theirs.emergencies, *facts.emergencies),
+            links=(*theirs.links, *facts.links),
         )
         assert in_words(engine.decide(request, more, beside.policy)) == alone.answer(ask)
         record = beside.rows.get(Record, rng.choice(other["records"])["id"])

@@ -67,6 +67,7 @@ def random_policy(rng: Random) -> Ask:
         "custodian_reads": rng.random() < 0.8,
         "assurance": assurance,
         "emergency_hours": hours,
+        "care_link": rng.choice(("basic", "off")),
         "retention_years": rng.choice((1, 2, 10)),
     }
 
@@ -89,6 +90,7 @@ def random_world(rng: Random, first: int) -> Situation:
         "openings": [],
         "emergencies": [],
         "ceilings": [],
+        "consultations": [],
         "relations": [],
         "delegations": [],
         "links": [],
@@ -111,6 +113,8 @@ def random_world(rng: Random, first: int) -> Situation:
         relate(rng, situation, next(seqs), next(seqs))
     for _ in range(rng.randint(0, 12)):
         add_consent(rng, situation, next(seqs))
+    for _ in range(rng.choice((0, 0, 1, 2, 3))):
+        consult(rng, situation, next(seqs), next(seqs), next(seqs))
     for _ in range(rng.choice((0, 0, 1, 2, 3))):
         declare(rng, situation, next(seqs))
     for _ in range(rng.choice((0, 0, 0, 1, 1, 2))):
@@ -163,6 +167,22 @@ def declare(rng: Random, situation: Situation, seq: int) -> None:
     named = {"id": f"ev_{seq}", "doctor": one["account"], "hospital": one["hospital"]}
     situation["emergencies"].append(
         named | {"seq": seq, "start": start, "end": start + HOURS * HOUR}
+    )
+
+
+def consult(rng: Random, situation: Situation, seq: int, signed: int, ended: int) -> None:
+    """A consultation, mostly signed by the patient and open, about some kinds of records."""
+    kinds = sorted({rng.choice(situation["records"])["category"], rng.choice(CATEGORIES)})
+    situation["consultations"].append(
+        {
+            "seq": seq,
+            "hospital": rng.choice(HOSPITALS),
+            "doctor": rng.choice(ACCOUNTS[:5]),
+            "categories": kinds,
+            "end": NOW + rng.choice((-DAY, 0, 1, DAY, DAY, DAY)),
+            "confirmed": signed if rng.random() < 0.8 else None,
+            "closed": ended if rng.random() < 0.2 else None,
+        }
     )
 
 
@@ -495,6 +515,8 @@ def random_ask(rng: Random, situation: Situation) -> Ask:
     """Mostly a question about something that was granted, or declared."""
     if situation["emergencies"] and rng.random() < 0.15:
         return emergency_ask(rng, situation)
+    if situation["consultations"] and rng.random() < 0.12:
+        return linked_ask(rng, situation)
     if situation["patient"] and rng.random() < 0.15:
         return behalf_ask(rng, situation)
     linked = [link["grants"] for link in situation["links"] if link["grants"]]
@@ -561,6 +583,28 @@ def emergency_ask(rng: Random, situation: Situation) -> Ask:
     )
 
 
+def linked_ask(rng: Random, situation: Situation) -> Ask:
+    """A question by a doctor of a hospital that a consultation may tie to the patient, mostly about what it is about."""
+    one = rng.choice(situation["consultations"])
+    doctors = [
+        m for m in situation["members"] if (m["role"], m["hospital"]) == ("doctor", one["hospital"])
+    ]
+    doctor = rng.choice(doctors or situation["members"])
+    live = [r for r in situation["records"] if r["retracted"] is None and r["gone"] is None]
+    meant = [r for r in live if r["category"] in one["categories"] and not r["labels"]]
+    return {
+        "actor": doctor["account"],
+        "role": doctor["role"],
+        "hospital": doctor["hospital"],
+        "assurance": 3,
+        "on_behalf_of": rng.choice(ACCOUNTS) if rng.random() < 0.05 else None,
+        "action": rng.choice((*3 * ("list", "read"), "read_history", "amend")),
+        "purpose": rng.choice((*5 * ("TREAT",), "HPAYMT", "BTG")),
+        "now": rng.choice((NOW, NOW, one["end"] + rng.choice(EDGE))),
+        "record": rng.choice(meant or live or [None]),
+    }
+
+
 def random_erasure(rng: Random) -> Ask:
     """One that somebody would withdraw."""
     state = rng.choice(("requested", "requested", "requested", "begun", "withdrawn", "completed"))
@@ -601,7 +645,7 @@ def behalf_ask(rng: Random, situation: Situation) -> Ask:
     if rng.random() < 0.6:
         related = [one["account"] for one in situation["relations"]] or ACCOUNTS[:2]
         named = {"actor": rng.choice(related), "role": "relative", "hospital": None}
-        principal = model.account_of(situation["patient"])
+        principal: str | None = model.account_of(situation["patient"])
         edges = [
             bound for one in situation["relations"] for bound in (one["start"], one["end"], one["appointed"] + WAIT)
         ]  # fmt: skip

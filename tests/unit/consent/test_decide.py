@@ -36,12 +36,13 @@ ANSWERS: Final = {
     ("deny", "S8", "emergency_off"),
     ("permit", "S9", None),
     ("permit", "S10", None),
+    ("permit", "S11", None),
     ("permit", "S12", None),
     ("deny", "S12", "no_consent"),
 }
 """Every answer that these stages have."""
 CHARTS: Final = {
-    *(("chart", "permit", rule) for rule in ("S5", "S6", "S8", "S9", "S10")),
+    *(("chart", "permit", rule) for rule in ("S5", "S6", "S8", "S9", "S10", "S11")),
     *(("chart", "deny", rule) for rule in ("S0", "S1", "S2", "S7", "S8", "S12")),
 }
 """Every answer to opening a chart, but for a seldom demand of more assurance."""

@@ -180,4 +180,4 @@ def test_an_emergency_of_an_excluded_person() -> None:
 
 def test_every_action_that_can_be_tried_can_be_asked_about() -> None:
     assert frozenset(ACTIONS) > ASKED
-    assert "request_access" not in ASKED
+    assert "verify" not in ASKED

@@ -110,6 +110,10 @@ GET /v1/hospitals/{hospital}              | 401      200      200      200      
 GET /v1/groups/{group}                    | 401      404      404      404      404      404      404      404      404      404      404      404      404      404
 GET /v1/accounts/{account}                | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 GET /v1/patients/{patient}/holds          | 401      200      200      404      200      200      200      200      200      200      200      200      404      404
+GET /v1/patients/{patient}/consultations | 401   200      200      404      200      200      200      200      200      200      200      200      404      404
+GET /v1/me/requests                       | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
+GET /v1/patients/{patient}/requests       | 401      200      200      404      404      404      404      404      404      404      404      404      404      404
+GET /v1/hospitals/{hospital}/requests     | 401      403      403      403      403      403      403      403      200      403      403      403      403      403
 GET /v1/patients/{patient}/erasures       | 401      200      200      404      404      404      404      404      404      404      404      404      404      404
 GET /v1/records/{record}                  | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 GET /v1/patients/{patient}/grants         | 401      200      200      404      404      404      404      404      404      404      404      404      404      404
