@@ -851,12 +851,20 @@ def _for_colleague(request: Request, facts: Facts, policy: Policy) -> tuple[int,
             giver is not None and _passes(request, giver, facts, policy) for giver in between
         ):
             continue
+        there = [giver.member for giver in between if giver is not None] + [facts.member]
+        if not all(_stayed(one, there[at : at + 2]) for at, one in enumerate(chain)):
+            continue
         own = request._replace(actor=request.on_behalf_of, on_behalf_of="")
         theirs = givers[request.on_behalf_of]
         right = _grant(own, facts._replace(grants=theirs.grants, groups=theirs.groups), policy)
         if right is not None:
             return (*(one.seq for one in chain), *right.basis)
     return ()
+
+
+def _stayed(delegation: Delegation, members: Iterable[Member | None]) -> bool:
+    """Whether both were doctors there when it was given, and never left since: who comes back delegates anew."""
+    return all(member is not None and member.seq < delegation.seq for member in members)
 
 
 def _chains(request: Request, delegations: tuple[Delegation, ...]) -> list[tuple[Delegation, ...]]:

@@ -69,6 +69,10 @@ KEY_ENTRIES_CACHED = 4_096
 _ROOT_CHECK = "root"
 
 
+_TO_PATIENTS = frozenset({"chart.opened", "history.opened"})
+"""What shows texts to nobody but the patient: titles, and what was written for them."""
+
+
 class _Permitted(NamedTuple):
     """A reading that may get something, and when the keeper looked at it, Unix ms."""
 
@@ -304,10 +308,11 @@ class KeyKeeper:
         event = entry.event
         if event.role == "auditor":
             raise KeeperRefused("auditors verify without reading; no field is opened for them")
-        if event.type.name == "chart.opened" and (entry.decision or {})["rule"] != "S5":
+        if event.type.name in _TO_PATIENTS and (entry.decision or {})["rule"] != "S5":
             raise KeeperRefused(
-                "a list shows its titles to the patient only; a reading shows its own"
+                "a list or a history shows its texts to the patient only; a reading shows its own"
             )
+        self._followed.check_given(entry, names)
         texts = [self._texts(entry, one.key, one.fields) for one in sealed]
         if names:
             self._releases.record(permitted.reading, texts_given(names), once=False)
@@ -318,6 +323,10 @@ class KeyKeeper:
         if event.type.name == "record.opened" and key.name != event.body["record"]:
             raise KeeperRefused(
                 f"entry {entry.link.seq} shows {event.body['record']}, not {key.name}"
+            )
+        if event.type.name == "history.opened" and key.name != event.subject:
+            raise KeeperRefused(
+                f"entry {entry.link.seq} shows what was written for the patient, not {key.name}"
             )
         if event.type.name == "emergency.opened" and not _declares(event, key, fields):
             raise KeeperRefused(

@@ -221,12 +221,13 @@ def _sees(world: World, chart: Chart) -> None:
 
 
 def _relate(world: World) -> None:
-    """Each minor has an adult patient of the same hospital as guardian, some adults one as relative."""
+    """Each minor has an adult patient of another hospital as guardian, some adults one of their own as relative."""
     client = world.client
     for house in world.houses:
         adults = [c for c in world.charts if c.home is house and not c.minor]
+        others = [c for c in world.charts if c.home is not house and not c.minor]
         for chart in (c for c in world.charts if c.home is house and c.minor):
-            guardian = world.chance.pick(adults).actor
+            guardian = world.chance.pick(others).actor
             relatives.appoint(client, house.admin, chart.patient, guardian.account)
             chart.relative = guardian.in_role("relative").acting_for(chart.actor.account)
         for number, chart in enumerate(adults[::RELATIVES]):

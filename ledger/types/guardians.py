@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ledger.codes import ACCOUNT, HOSPITAL_ROLES, PURPOSE, body
-from ledger.directory import Member, Patient
+from ledger.directory import Account, Member, Patient
 from ledger.editions import CONSENT
 from ledger.errors import Refused
 from ledger.facts import Record
@@ -32,7 +32,7 @@ _EXAMPLE = Example(
 
 
 def _may_appoint(event: "Event", policy: Policy, look: Look) -> None:
-    """Somebody else than the patient, none of the hospital's own staff, once."""
+    """Somebody else than the patient, none of the hospital's own staff or making, once."""
     account, patient = event.body["account"], look.get(Patient, event.subject)
     known_account(event, look)
     if patient is not None and account == patient.account:
@@ -44,6 +44,11 @@ def _may_appoint(event: "Event", policy: Policy, look: Look) -> None:
         raise Refused(
             "role", "a hospital appoints no guardian from its own staff; another hospital may"
         )
+    row = look.get(Account, account)
+    if row is not None and row.registrar == event.hospital:
+        # Its registrar chose its first key, and a child has nobody else who could object.
+        raise Refused("role", "a hospital appoints no guardian by an account that it registered itself: they register "
+                      "one alone, or with another hospital")  # fmt: skip
     guardians = [one for one in look.group(Relation, event.subject) if _stands(one)]
     if any(one.account == account for one in guardians):
         raise Refused("conflict", f"{account} is a guardian of {event.subject} already")

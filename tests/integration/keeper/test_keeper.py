@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from client import readings
+from client import holds, readings, relatives
 from client.beside import append
 from client.http import HttpClient
 from client.local import LocalClient
@@ -215,6 +215,11 @@ def _by_pat(make: Callable[[People], dict[str, object]]) -> Callable[[People], A
 def _history(people: People) -> dict[str, object]:
     now = people.fixture.ledger.clock()
     return people.pat.actor.event("history.opened", people.pat.stream, {"purpose": "PATRQT"}, now)
+
+
+def _list(people: People) -> dict[str, object]:
+    now = people.fixture.ledger.clock()
+    return people.pat.actor.event("chart.opened", people.pat.stream, {"purpose": "PATRQT"}, now)
 
 
 def _uploaded(people: People) -> Entry:
@@ -712,10 +717,10 @@ def title_of(people: People, shown: Proofs, record: str = "") -> Fields:
 
 
 def test_fields_open_for_who_reads(people: People) -> None:
-    """The title, for a reading of the record and for a history of the chart."""
+    """The title, for a reading of the record and for the patient's list of the chart."""
     asked = title_of(people, ask(people).shown)
     assert asked.put(keeper_of(people.fixture.ledger)) == ["Blood count"]
-    shown = _by_pat(_history)(people).shown
+    shown = _by_pat(_list)(people).shown
     assert title_of(people, shown).put(keeper_of(people.fixture.ledger)) == ["Blood count"]
 
 
@@ -748,7 +753,7 @@ def _another_records_title(people: People) -> Fields:
 
 def _another_patients_title(people: People) -> Fields:
     other = people.fixture.record(people.kim, title="Psychiatry")
-    return title_of(people, _by_pat(_history)(people).shown, other.record)
+    return title_of(people, _by_pat(_list)(people).shown, other.record)
 
 
 def _another_patients_field(people: People) -> Fields:
@@ -778,11 +783,38 @@ def _refused_one(people: People) -> Fields:
     return title_of(people, _refused_reading(people).shown)
 
 
+def _title_by_history(people: People) -> Fields:
+    """A history shows what was written for the patient, of which titles aren't part."""
+    return title_of(people, _by_pat(_history)(people).shown)
+
+
+def _words_by_a_relatives_history(people: People) -> Fields:
+    """What relatives see of a history is who did what."""
+    client, pat = LocalClient(people.fixture.ledger), people.pat
+    invited = relatives.invite(client, pat.actor, pat.patient, relatives.LOOKING)
+    relatives.link(client, people.kim.actor, pat.patient, invited.invitation, invited.code)
+    who = relatives.for_patient(client, people.kim.actor, pat.patient)
+    event = who.event("history.opened", pat.stream, {"purpose": "FAMRQT"}, client.now())
+    entry = entry_of(people.fixture.answer(event, who.key))
+    return title_of(people, shown_to_keeper(people.fixture.ledger, entry))
+
+
+def _title_of_what_is_held_back(people: People) -> Fields:
+    """The patient may list the rest of the chart meanwhile."""
+    client, pat, north = LocalClient(people.fixture.ledger), people.pat, people.fixture.north
+    doctor = people.fixture.doctor(north)
+    holds.hold_back(client, doctor, pat.patient, people.record, pat.actor.account, "therapeutic", "Told in person", 2)  # fmt: skip
+    return title_of(people, _by_pat(_list)(people).shown)
+
+
 CLOSED: dict[str, tuple[str, Callable[[People], Fields]]] = {
     "an auditor": ("auditors verify without reading", _auditors_history),
     "another record": ("shows rc_.*, not rc_", _another_records_title),
     "another patient": ("shows fields of patient/pt_.* only", _another_patients_title),
     "another patient's field": ("shows fields of patient/pt_.* only", _another_patients_field),
+    "a title, by a history": ("shows what was written for the patient, not rc_", _title_by_history),
+    "a relative's history": ("to the patient only", _words_by_a_relatives_history),
+    "a title that is held back": ("is held back by entry", _title_of_what_is_held_back),
     "a grant": ("is access.granted, not", _no_reading),
     "a refused reading": ("is access.refused, not", _refused_one),
 }

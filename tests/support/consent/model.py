@@ -666,6 +666,9 @@ def s10_colleague(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
             for giver in givers
         ):
             continue
+        ends = [(one, ask | {"actor": one[name]}) for one in way for name in ("giver", "account")]
+        if any(entered_at(situation, end) >= one["seq"] for one, end in ends):
+            continue  # who left and came back delegates anew
         granted = s9_grant(situation, givers[0], policy)
         if granted is not None:
             return permit("S10", *sorted({*(one["seq"] for one in way), *granted[3]}))
@@ -694,6 +697,11 @@ def s11_care_link(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
         and ask["now"] < one["end"]
     ]
     return permit("S11", min(ties)) if ties else None
+
+
+def entered_at(situation: Situation, ask: Ask) -> int:
+    entered = membership(situation, ask)
+    return int(entered["seq"]) if entered else 0
 
 
 def s12_default(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:

@@ -631,6 +631,30 @@ def test_a_delegation_is_half_open_and_ends(k: Kin) -> None:
     audited(k.log)
 
 
+@pytest.mark.parametrize("leaver", ["giver", "colleague"])
+def test_who_comes_back_delegates_anew(k: Kin, leaver: str) -> None:
+    """As they are in none of their old groups any more."""
+    colleague = k.log.doctor(k.other)
+    k.log.grant(k.pat, k.reader.account)
+    assert k.give(k.reader, colleague) == "appended"
+    body = {"account": (k.reader if leaver == "giver" else colleague).account}
+    for kind in ("doctor.ended", "doctor.approved"):
+        k.log.do(k.other, kind, body, k.other.hospital)
+    assert k.log.answer(k.reader, "record.opened", reading(k.lab), k.pat) == "appended"
+    assert k.read(colleague, k.lab, k.reader) == NO
+    assert k.give(k.reader, colleague) == "appended"
+    assert k.read(colleague, k.lab, k.reader) == "appended"
+    audited(k.log)
+
+
+def test_no_guardian_is_of_the_hospitals_own_making(k: Kin) -> None:
+    """It chose the account's first key, and could act as the guardian itself."""
+    k.minor()
+    puppet = k.log.account(k.admin)
+    assert k.guardian("admin", "appointed", puppet.account) == "role"
+    assert k.guardian("admin", "appointed", k.log.account(k.other).account) == "appended"
+
+
 def test_a_limited_grant_is_used_up_by_the_colleague(k: Kin) -> None:
     colleague = k.log.doctor(k.other)
     k.log.grant(k.pat, k.reader.account, uses=1)
