@@ -68,9 +68,11 @@ def readers_of(situation: Situation, ask: Ask) -> list[str]:
 
 
 def without(situation: Situation, readers: list[str], revoked: bool) -> Situation:
-    """None of them excluded, and what they were granted revoked or never granted."""
+    """None of them excluded, and what they were granted revoked or never granted; what the patient consulted about is closed."""
+    closed = [one | {"closed": next_seq(situation) + 80} for one in situation["consultations"]]
     out = situation | {
-        "exclusions": [one for one in situation["exclusions"] if one["reader"] not in readers]
+        "consultations": closed,
+        "exclusions": [one for one in situation["exclusions"] if one["reader"] not in readers],
     }
     if not revoked:
         kept = [one for one in situation["grants"] if one["grantee"] not in readers]
