@@ -696,7 +696,7 @@ CONSULTATIONS = Query(
     "consultations about a chart of one's own; to a hospital's people those that its doctors opened", "Consultations",
     gives={"consultations": [{
         "categories": ["laboratory"], "closed": 0, "confirmed": 13, "consultation": EVENT_ID, "doctor": ACCOUNT,
-        "end": 1764171840123, "hospital": HOSPITAL, "patient": PATIENT, "seq": 12,
+        "end": 1764171840123, "hospital": HOSPITAL, "patient": PATIENT, "seq": 12, "withdrawn": 0,
     }]}, answer=consultations_of,
 )  # fmt: skip
 DECISIONS = Operation(

@@ -33,8 +33,15 @@ class Consultation(NamedTuple):
     confirmed: int = 0
     """The entry by which the patient, or who acts for them, signed it; 0 before: until then it ties nobody."""
     closed: int = 0
-    """The entry that closed it; 0 while it is open."""
+    """The entry by which its hospital closed it; 0 before."""
+    withdrawn: int = 0
+    """The entry by which the patient's side closed it; 0 before. Its hospital isn't told: else an exclusion, by which reading
+    ends as well, could be told from it."""
 
     def stands(self, time: int) -> bool:
         """Whether it is open at `time` (Unix ms)."""
+        return self.open_at_hospital(time) and not self.withdrawn
+
+    def open_at_hospital(self, time: int) -> bool:
+        """Whether it is open at `time` (Unix ms) as far as its hospital knows, which may go on noting."""
         return not self.closed and time < self.end

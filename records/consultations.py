@@ -20,11 +20,14 @@ class Consultations:
 def consultations_of(ledger: Ledger, caller: Caller, patient: str) -> Consultations:
     """The consultations of a chart of the caller's own, or those that doctors of the caller's hospital opened.
 
+    Hospitals aren't told what the patient's side did: with why a reading is refused it could tell of an exclusion.
+
     Raises NotThere for others' charts, SecondFactorNeeded.
     """
     found = sorted(ledger.rows(Consultation, "patient", patient), key=lambda one: one.seq)
     if caller.role in HOSPITAL_ROLES:
-        return Consultations(tuple(one for one in found if one.hospital == caller.hospital))
+        ours = (one for one in found if one.hospital == caller.hospital)
+        return Consultations(tuple(one._replace(confirmed=0, withdrawn=0) for one in ours))
     check_own_chart(ledger, caller, patient)
     check_two_factors(caller, "what a patient consults about")
     return Consultations(tuple(found))

@@ -113,13 +113,19 @@ def list_(
     }  # fmt: skip
     standing = sum(one.stands(now) for one in found)
     say(
-        json_, fields, *(_row(one, now) for one in found), f"{count(standing, 'consultation')} open"
+        json_,
+        fields,
+        *(_row(one, now, acting.role in HOSPITAL_ROLES) for one in found),
+        f"{count(standing, 'consultation')} open",
     )
 
 
-def _row(one: Consultation, now: int) -> str:
+def _row(one: Consultation, now: int, at_hospital: bool) -> str:
     if not one.stands(now):
-        state = f"closed by entry {one.closed}" if one.closed else "ended"
+        by = one.closed or one.withdrawn
+        state = f"closed by entry {by}" if by else "ended"
+    elif at_hospital:
+        state = "open"  # whether it was signed, reading tells
     else:
         state = f"signed by entry {one.confirmed}" if one.confirmed else "waits to be signed"
     return (

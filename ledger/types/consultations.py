@@ -26,7 +26,9 @@ def _well_opened(event: "Event", time: int, origin: str, look: Look) -> None:
     if not time < parse_time(until) <= time + CONSULTATION_DAYS * DAY_MS:
         raise Refused("malformed", f"got a consultation until {until}, expected at most {CONSULTATION_DAYS} days from now")  # fmt: skip
     standing = [
-        c for c in look.group(Consultation, event.subject, event.hospital) if c.stands(time)
+        c
+        for c in look.group(Consultation, event.subject, event.hospital)
+        if c.open_at_hospital(time)
     ]
     if len(standing) >= CONSULTATIONS_OPEN:
         raise Refused("conflict", f"{event.hospital} has {len(standing)} open consultations with {event.subject}: close one first")  # fmt: skip
@@ -76,9 +78,13 @@ def _theirs(event: "Event", policy: Policy, look: Look) -> None:
 
 
 def _still_open(event: "Event", time: int, origin: str, look: Look) -> None:
+    """To its hospital, as long as that didn't close it: whether the patient's side did, and why reading ended, isn't told."""
     found = look.get(Consultation, event.body["consultation"])
-    if found is not None and not found.stands(time):
-        how = f"was closed by entry {found.closed}" if found.closed else "has ended"
+    if found is None:
+        return  # the gate says so
+    if not (found.open_at_hospital(time) if event.hospital else found.stands(time)):
+        by = found.closed or (0 if event.hospital else found.withdrawn)
+        how = f"was closed by entry {by}" if by else "has ended"
         raise Refused("conflict", f"{found.consultation} {how}")
 
 
@@ -136,7 +142,11 @@ CONSULTATION_NOTED = EventType(
 
 def _closed(entry: "Entry", look: Look) -> list[Row]:
     found = look.get(Consultation, entry.event.body["consultation"])
-    return [] if found is None else [found._replace(closed=entry.link.seq)]
+    if found is None:
+        return []
+    if entry.event.hospital:
+        return [found._replace(closed=entry.link.seq)]
+    return [found._replace(withdrawn=entry.link.seq)]
 
 
 CONSULTATION_CLOSED = EventType(

@@ -68,7 +68,8 @@ def readers_of(situation: Situation, ask: Ask) -> list[str]:
 
 
 def without(situation: Situation, readers: list[str], revoked: bool) -> Situation:
-    """None of them excluded, and what they were granted revoked or never granted."""
+    """None of them excluded, and what they were granted revoked or never granted; what the patient consulted about is closed."""
+    closed = [one | {"closed": next_seq(situation) + 80} for one in situation["consultations"]]
     links = [
         link
         | {
@@ -78,6 +79,7 @@ def without(situation: Situation, readers: list[str], revoked: bool) -> Situatio
         for link in situation["links"]
     ]
     out = situation | {
+        "consultations": closed,
         "exclusions": [one for one in situation["exclusions"] if one["reader"] not in readers],
         "links": links,
     }

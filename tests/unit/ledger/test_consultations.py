@@ -70,6 +70,10 @@ def test_a_consultation_shows_what_it_is_about_from_the_patients_signature_to_it
     assert c.say(doctor, "noted", named, words=SEALED) == "appended"
     assert c.say(c.patient, "closed", named) == "appended"
     assert c.reads(doctor) == NO
+    assert c.say(c.patient, "closed", named) == "conflict"
+    # Its hospital isn't told: with what a reading is told it could tell an exclusion from it.
+    assert c.say(doctor, "noted", named, words=SEALED) == "appended"
+    assert c.say(doctor, "closed", named) == "appended"
     for done, words in (("noted", {"words": SEALED}), ("closed", {})):
         assert c.say(doctor, done, named, **words) == "conflict"
     assert verify_log(c.log).size == len(c.log.entries)

@@ -19,7 +19,7 @@ def upgrade() -> None:
         *(_column(name, sa.Text()) for name in texts),
         _column("seq", sa.BigInteger()),
         _column("categories", sa.Text()),
-        *(_column(name, sa.BigInteger()) for name in ("end", "confirmed", "closed")),
+        *(_column(name, sa.BigInteger()) for name in ("end", "confirmed", "closed", "withdrawn")),
         sqlite_with_rowid=False,
     )
     op.create_index("consultations_of_patient", "consultations", ["patient"])

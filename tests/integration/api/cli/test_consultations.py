@@ -39,9 +39,14 @@ def test_a_consultation_from_its_opening_to_its_end(afar: Afar) -> None:
     assert "Noted" in afar.run("consultation", "note", named, *chart, *note, actor=doctor).out
     history = afar.run("history", actor=pat.actor).out
     assert "Your kidneys" in history and "Drink more" in history
-    assert "signed by entry" in afar.run("consultation", "list", *chart, actor=doctor).out
+    assert "signed by entry" in afar.run("consultation", "list", actor=pat.actor).out
+    theirs = afar.run("consultation", "list", *chart, actor=doctor).out
     assert "Closed" in afar.run("consultation", "close", named, actor=pat.actor).out
     closed = afar.run("consultation", "list", actor=pat.actor).out
     assert "closed by entry" in closed and "0 consultations open" in closed
+    again = afar.run("consultation", "list", *chart, actor=doctor).out
+    assert theirs == again and f"{named}  open" in again
+    afar.run("consultation", "close", named, actor=pat.actor, code=1)
+    assert "Closed" in afar.run("consultation", "close", named, *chart, actor=doctor).out
     afar.run("consultation", "note", named, *chart, *note, actor=doctor, code=1)
     afar.run("consultation", "list", actor=doctor, code=2)
