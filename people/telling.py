@@ -1,6 +1,7 @@
 """What is told of which entry, and to whom: for each type of event that is told, a function from entry to messages.
 
-They run in the transaction that appends, so they are pure and look only at rows that the type's rule or fold looks at, too.
+They run in the transaction that appends, so they are pure and look only at rows that the type's rule or fold looks at, too,
+but for a child's guardians.
 To tell something new, write such a function below, name its parameters in `texts.KINDS`, and its text in every language.
 """
 
@@ -77,7 +78,10 @@ def _record_uploaded(entry: Entry, look: Look, operator: str) -> Iterable[Messag
 
 
 def _guardians(entry: Entry, patient: Patient, look: Look) -> list[str]:
-    """Who acts as a child and so is told as the child is. From the age at which minors act themselves, nobody is."""
+    """Who acts as a child and so is told as the child is. From the age at which minors act themselves, nobody is.
+
+    The relations are read when they are asked for, of children alone: no type wants them for the sake of a mail.
+    """
     if entry.time >= patient.teen_from:
         return []
     return sorted(

@@ -69,20 +69,23 @@ def sealed_token(request: Request) -> str:
     Whoever changes something also looks at what the page sent back: `check_csrf`.
     """
     check_site(request, request.method not in _READS)
-    try:
-        opened = _identity(request).open(_SEALED, "", b64decode(request.cookies[COOKIE]))
-    except CryptoError as error:
-        raise Problem("not_signed_in", "the cookie is of no session: sign in again") from error
+    opened = _opened(request)
+    if not opened:
+        raise Problem("not_signed_in", "the cookie is of no session: sign in again")
     return b64encode(opened[:TOKEN_BYTES])
 
 
 def account_of(request: Request) -> str:
     """The account whose session a cookie is or was of, also once it has ended; empty where none shows it."""
+    return _opened(request)[TOKEN_BYTES:].decode("ascii", "replace")
+
+
+def _opened(request: Request) -> bytes:
+    """What the cookie seals: a session's token, and the account; empty where there is no cookie, or another's."""
     try:
-        opened = _identity(request).open(_SEALED, "", b64decode(request.cookies.get(COOKIE, "")))
+        return _identity(request).open(_SEALED, "", b64decode(request.cookies.get(COOKIE, "")))
     except CryptoError:
-        return ""
-    return opened[TOKEN_BYTES:].decode("ascii", "replace")
+        return b""
 
 
 def csrf_of(request: Request, token: str) -> str:

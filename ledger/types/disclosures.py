@@ -21,7 +21,6 @@ from ledger.directory import Patient
 from ledger.editions import CONSENT
 from ledger.errors import Refused
 from ledger.facts import Record, Suspension
-from ledger.relations import Relation
 from ledger.rows import Look, Row, Wanted, row_named, rows_in
 from ledger.schema import HASH, SEALED, TIME, Integer, Kind, List, Object, id_of
 from ledger.times import DAY_MS, format_time, parse_time
@@ -66,8 +65,7 @@ def _was_given(event: "Event", time: int, origin: str, look: Look) -> None:
 
 
 def _hospitals_records(event: "Event") -> list[Wanted]:
-    """And who acts for a child, who is told."""
-    return [rows_in(Record, event.subject), rows_in(Relation, event.subject)]
+    return [rows_in(Record, event.subject)]
 
 
 RECORD_DISCLOSED = EventType(
@@ -175,9 +173,8 @@ def _told(entry: "Entry", look: Look) -> list[Row]:
 
 
 def _suspension(event: "Event") -> list[Wanted]:
-    """And the patient, and who acts for a child, who are told."""
-    told = row_named(Patient, event.subject), rows_in(Relation, event.subject)
-    return [row_named(Suspension, event.body["disclosure"]), *told]
+    """And the patient, who is told."""
+    return [row_named(Suspension, event.body["disclosure"]), row_named(Patient, event.subject)]
 
 
 DISCLOSURE_SUSPENDED = EventType(

@@ -16,7 +16,6 @@ from ledger.editions import CONSENT
 from ledger.errors import Refused
 from ledger.facts import Emergency, EmergencySetting
 from ledger.policies import Policy, policy_in_force
-from ledger.relations import Relation
 from ledger.rows import Look, Row, Wanted, row_named, rows_in
 from ledger.schema import SEALED, code
 from ledger.times import DAY_MS, HOUR_MS
@@ -84,9 +83,8 @@ def _declared(entry: "Entry", look: Look) -> list[Row]:
 
 
 def _declaring(event: "Event") -> list[Wanted]:
-    """Its own row, which is yet to come, and those that stand beside it; who acts for a child is told."""
-    told = rows_in(Relation, event.subject)
-    return [row_named(Emergency, event.id), *emergencies_of(event), told]
+    """Its own row, which is yet to come, and those that stand beside it."""
+    return [row_named(Emergency, event.id), *emergencies_of(event)]
 
 
 EMERGENCY_DECLARED = EventType(
@@ -147,11 +145,6 @@ EMERGENCY_OPENED = EventType(
 )  # fmt: skip
 
 
-def _reviews(event: "Event") -> list[Wanted]:
-    """What it reviews; and who acts for a child is told."""
-    return [*_named(event), rows_in(Relation, event.subject)]
-
-
 EMERGENCY_REVIEWED = EventType(
     "emergency.reviewed",
     "patient",
@@ -164,7 +157,7 @@ EMERGENCY_REVIEWED = EventType(
     rule=nothing,
     fold=_reviewed,
     changes=(Emergency,),
-    wants=_reviews,
+    wants=_named,
     example=Example("hospital_admin", lambda sample: {
         "emergency": sample.id("ev"), "finding": "justified", "purpose": "HOPERAT", "text": sample.sealed,
     }),

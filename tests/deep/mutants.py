@@ -2,7 +2,7 @@
 
     python -m tests.deep.mutants NUMBER
 
-runs the tests of one mutant, in a process of its own. `rule`, `gate_rule`, `fold` become nothing, `ids` what
+runs the tests of one mutant, in a process of its own. `rule`, `facts_rule`, `gate_rule`, `fold` become nothing, `ids` what
 `creates` tells, `about` the chart; of `wants` one row after the other isn't wanted.
 """
 
@@ -30,6 +30,7 @@ _OF_RULES = (
     "ledger/test_signers",
     "consent/test_gate",
     "ledger/test_declared_rules",
+    "ledger/test_disclosures",
     "ledger/test_keys",
     "ledger/test_facts",
     "ledger/test_editions",
@@ -44,7 +45,7 @@ ROW_TESTS = (
 )
 """Fails when a row was read that no declaration wanted."""
 _CHANGES: dict[str, Any] = {
-    "rule": nothing, "gate_rule": nothing, "fold": nothing, "ids": None, "about": "chart",
+    "rule": nothing, "facts_rule": nothing, "gate_rule": nothing, "fold": nothing, "ids": None, "about": "chart",
 }  # fmt: skip
 
 
