@@ -713,7 +713,13 @@ def test_a_passphrase_for_roots_and_key_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("unknown",), ("history", "--patient"), ("upload", "x"), ("open", "--version", "one", "rc"), ("key",)],
+    [
+        ("unknown",),
+        ("history", "--patient"),
+        ("upload", "x"),
+        ("open", "--version", "one", "rc"),
+        ("key",),
+    ],
 )
 def test_wrong_usage_is_explained(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     run = Shell(tmp_path).run(*arguments, code=2)
