@@ -58,6 +58,10 @@ class HttpSessions:
         with understood("complete_setup"):
             return forms.SET_UP.decode(told)
 
+    def remove_passkey(self, actor: Actor, passkey: str) -> None:
+        """Remove a passkey; see the port."""
+        self._server.tell(operations.REMOVE_PASSKEY, actor, passkey=passkey)
+
     def rotate_key(self, actor: Actor, code: str, recovery: str = "") -> MadeKey:
         """Another kept key; see the port."""
         told = self._server.ask(operations.ROTATE_KEY, said(code=code, recovery=recovery), actor)

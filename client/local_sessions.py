@@ -15,6 +15,7 @@ from client.sessions import (
     held_of,
     make_sure,
     needs_strong,
+    surely,
 )
 from identity import sessions
 from identity.actors import Actor, Caller
@@ -73,6 +74,16 @@ class LocalSessions:
         from identity.setting_up import complete_setup
 
         return complete_setup(self.ledger, link, new, code)
+
+    def remove_passkey(self, actor: Actor, passkey: str) -> None:
+        """Remove a passkey; see the port."""
+        from identity.passkeys import remove_passkey
+
+        surely(
+            _Stepping(self.ledger),
+            actor,
+            lambda: remove_passkey(self.ledger, caller_of(self.ledger, actor), passkey),
+        )
 
     def rotate_key(self, actor: Actor, code: str, recovery: str = "") -> MadeKey:
         """Another kept key; see the port."""

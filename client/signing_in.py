@@ -40,6 +40,10 @@ class SignsIn(Protocol):
         """Password and codes by that link, once; see `setting_up.complete_setup`."""
         ...
 
+    def remove_passkey(self, actor: Actor, passkey: str) -> None:
+        """Remove one of the actor's own passkeys; see `passkeys.remove_passkey`."""
+        ...
+
     def rotate_key(self, actor: Actor, code: str, recovery: str = "") -> MadeKey:
         """Another kept key in place of the one before; see `kept.rotate_key`."""
         ...

@@ -11,6 +11,7 @@ from client import applying
 from client.local import LocalClient
 from identity.actors import write_keyfile
 from ledger.entry import Entry
+from storage.sql.passkeys import Passkey
 from tests.support.ledger_fixture import LedgerFixture
 from tests.support.server import in_process
 from tests.support.sign_ins import PASSWORD
@@ -212,3 +213,23 @@ def test_an_operators_acts_beside_the_data_are_done_in_a_session_too(
     assert entry(fixture, approved["seq"]).event.actor == operator.account
     assert "hospital_admin at" in bo.signs_in().out
     fixture.verify()
+
+
+def test_passkeys_are_listed_and_removed_by_a_fresh_code(
+    ada: Typist, fixture: LedgerFixture
+) -> None:
+    """A browser makes them (`test_passkeys`); here one stands in the database already."""
+    row = Passkey(
+        b"\x01" * 16, ada.account, b"\x02" * 77, 0, 1_700_000_000_000, 1_700_000_000_000, 0
+    )
+    with fixture.ledger.credentials._database.write() as connection:
+        assert fixture.ledger.credentials.add_passkey(connection, row)
+    (shown,) = ada.json("account", "passkeys", "list")["passkeys"]
+    assert shown["passkey"] == row.name and row.name in ada.run("account", "passkeys", "list").out
+    remove = ("account", "passkeys", "remove")
+    assert "expected it as a line" in ada.run(*remove, row.name, code=2).err
+    assert ada.json("account", "passkeys", "list")["passkeys"]
+    ada.run(*remove, row.name, typed=(ada.second(),))
+    assert ada.run("account", "passkeys", "list").out.strip() == "0 passkeys"
+    assert "not a passkey" in ada.run(*remove, "x", code=2).err
+    assert "no such passkey" in ada.run(*remove, row.name, code=1).err

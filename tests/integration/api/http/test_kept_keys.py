@@ -228,6 +228,10 @@ def test_what_is_not_gated_takes_one_as_well(home: Home) -> None:
     sent = ada.event("key.revoked", revoked, stream)
     ada.steps_up()
     assert kind_of(ada.act("POST", "/v1/events", sent)) == "key"
+    # Another's stream is for the log's own rules: a mere person registers nobody there.
+    other = new_id("ac", home.clock())
+    registered = ada.event("account.registered", {"account": other}, f"account/{other}")
+    assert kind_of(ada.act("POST", "/v1/events", registered)) == "role"
     applied = ada.event("doctor.applied", body, f"hospital/{hospital}")
     assert kind_of(ada.act("POST", "/v1/events", applied)) == "200"
 
