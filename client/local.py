@@ -96,7 +96,7 @@ class LocalClient(LedgerClient):
     def seal(
         self, actor: Actor, patient: str, object_id: str, event: str, texts: Mapping[str, str],
         labels: Sequence[str] = (),
-    ) -> tuple[dict[str, str], list[str]]:  # fmt: skip
+    ) -> sealing.Sealed:  # fmt: skip
         """Sealed fields and label codes; see the port."""
         return sealing.seal_texts(
             self.ledger, actor.caller, patient, object_id, event, texts, labels
