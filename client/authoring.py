@@ -6,6 +6,7 @@ from typing import Any
 from client.port import LedgerClient
 from crypto.encoding import b64encode
 from identity.actors import Actor, new_id
+from journeys.sealing import Sealed
 from records.uploads import Upload, Uploaded, members_of
 
 
@@ -46,10 +47,9 @@ def _send(
     event_id = new_id("ev", now)
     texts = {"file_name": one.file_name, "title": one.title}
     texts = {name: text for name, text in texts.items() if text}
-    sealed: dict[str, str] = {}
-    codes: list[str] = []
+    made = Sealed({}, [], False)
     if texts or one.labels:
-        sealed, codes = client.seal(actor, one.patient, staged.record, event_id, texts, one.labels)
+        made = client.seal(actor, one.patient, staged.record, event_id, texts, one.labels)
     body: dict[str, Any] = members_of(one) | {
         "blob": staged.blob,
         "purpose": purpose,
@@ -57,10 +57,12 @@ def _send(
         "sha256": b64encode(staged.sha256),
         "size": staged.size,
         "version": version,
-        **sealed,
+        **made.fields,
     }
-    if codes:
-        body["labels"] = codes
+    if made.codes:
+        body["labels"] = made.codes
+    if made.minor_private:
+        body["minor_private"] = True
     event = actor.event(kind, f"patient/{one.patient}", body, now, event_id)
     if actor.role == "relative":
         event |= {"v": 2}

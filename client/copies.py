@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import IO, Any
@@ -65,7 +65,7 @@ def write_copy(
     }
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         bundle = [_file(archive, one) for one in taken]
-        openings = [_opening(one, blobs[one.record.record, one.version.version]) for one in taken]
+        openings = [_opening(one, blobs) for one in taken]
         archive.writestr(OPENINGS_FILE, json.dumps(openings, indent=1))
         archive.writestr(HISTORY_FILE, history_text(found.entries, proof.receipt.text()))
         archive.writestr("proof/log.vkey", "".join(f"{key}\n" for key in keys))
@@ -139,8 +139,13 @@ def _bundle(resources: Sequence[str]) -> str:
     return f'{{"resourceType":"Bundle","type":"collection","entry":[\n{entries}\n]}}\n'
 
 
-def _opening(one: ExportedRecord, blob: str) -> dict[str, Any]:
+def _opening(one: ExportedRecord, blobs: Mapping[tuple[str, int], str]) -> dict[str, Any]:
     assert one.opening is not None  # looked at before
+    blob = blobs.get((one.record.record, one.version.version))
+    if blob is None:
+        raise RecordsError(
+            f"the server gave version {one.version.version} of {one.record.record}, which the history doesn't name"
+        )
     found = one.opening()
     return {
         "blob": blob, "file": _name(one), "header": b64encode(found.header), "key": b64encode(found.key),

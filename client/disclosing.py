@@ -104,7 +104,7 @@ def disclose(
         "order": suspended.order if suspended else "",
     }  # fmt: skip
     texts = {name: text for name, text in texts.items() if text}
-    sealed, _ = client.seal(actor, patient, patient, event_id, texts)
+    sealed = client.seal(actor, patient, patient, event_id, texts).fields
     lines = [export_line(record, version, blob) for record, version, blob in wanted]
     pieces = [sealed.pop(name) for name in LIST_NAMES if name in sealed]
     order = sealed.pop("order", "")

@@ -89,5 +89,5 @@ def _sealed(client: LedgerClient, actor: Actor, patient: str, text: str) -> tupl
     """The text, sealed for an event whose time and id are given with it."""
     now = client.now()
     event_id = new_id("ev", now)
-    sealed, _ = client.seal(actor, patient, patient, event_id, {"text": text})
+    sealed = client.seal(actor, patient, patient, event_id, {"text": text}).fields
     return sealed["text"], now, event_id

@@ -44,7 +44,7 @@ def grant(
     identifier, event_id = new_id("gr", now), new_id("ev", now)
     end = now + (client.policy().grant_days_max if days is None else days) * DAY_MS
     scope = "selective" if records else "partial" if what else "full"
-    codes = client.seal(actor, patient, patient, event_id, {}, labels)[1] if labels else []
+    codes = client.seal(actor, patient, patient, event_id, {}, labels).codes if labels else []
     body: dict[str, Any] = {
         "actions": sorted(set(actions)),
         "end": format_time(end),

@@ -25,7 +25,7 @@ def hold_back(
     """
     now = client.now()
     event_id = new_id("ev", now)
-    sealed = client.seal(actor, patient, record, event_id, {"words": words})[0]
+    sealed = client.seal(actor, patient, record, event_id, {"words": words}).fields
     body: dict[str, Any] = {
         "against": against, "kind": HARM, "purpose": "TREAT", "reason": reason, "record": record,
         "until": format_time(now + days * DAY_MS), **sealed,

@@ -39,6 +39,7 @@ from identity.actors import Actor
 from identity.kept import MadeKey
 from identity.own import BegunCode
 from journeys.errors import NotThere, RecordsError
+from journeys.sealing import Sealed
 from ledger.errors import LedgerError, ProofError, Tampered
 from ledger.event import BUNDLE_LIMIT
 from ledger.event import Event as Parsed
@@ -185,12 +186,13 @@ class HttpClient(HttpSessions, LedgerClient):
     def seal(
         self, actor: Actor, patient: str, object_id: str, event: str, texts: Mapping[str, str],
         labels: Sequence[str] = (),
-    ) -> tuple[dict[str, str], list[str]]:  # fmt: skip
+    ) -> Sealed:  # fmt: skip
         """Sealed fields and label codes; see the port."""
         sent = {"object": object_id, "event": event, "texts": dict(texts), "labels": list(labels)}
         answer = self._server.ask(operations.SEAL, sent, actor, patient=patient)
         with understood("seal"):
-            return dict(answer["sealed"]), list(answer["labels"])
+            private = answer.get("minor_private", False)
+            return Sealed(dict(answer["sealed"]), list(answer["labels"]), private is True)
 
     def stage(
         self, actor: Actor, patient: str, content: Iterable[bytes], record: str = ""

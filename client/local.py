@@ -99,7 +99,7 @@ class LocalClient(LocalSessions, LedgerClient):
     def seal(
         self, actor: Actor, patient: str, object_id: str, event: str, texts: Mapping[str, str],
         labels: Sequence[str] = (),
-    ) -> tuple[dict[str, str], list[str]]:  # fmt: skip
+    ) -> sealing.Sealed:  # fmt: skip
         """Sealed fields and label codes; see the port."""
         return sealing.seal_texts(
             self.ledger, preparing(self.ledger, actor), patient, object_id, event, texts, labels

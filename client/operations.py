@@ -584,7 +584,7 @@ SEAL = Operation(
     "seal", SESSION, "POST", "/v1/patients/{patient}/seal", "Seal texts", "seal texts and labels for an event on a chart",
     "Sealed fields and label codes",
     {"object": RECORD, "event": EVENT_ID, "texts": {"title": "Blood count"}, "labels": ["HIV"]},
-    {"labels": ["l_0000000000000000000000000000"], "sealed": {"title": "AAAA…"}},
+    {"labels": ["l_0000000000000000000000000000"], "minor_private": False, "sealed": {"title": "AAAA…"}},
 )  # fmt: skip
 STAGE = Operation(
     "stage", SESSION, "POST", "/v1/patients/{patient}/blobs", "Stage a blob", "stage content", "What the event must say",

@@ -15,6 +15,7 @@ from client.signing_in import SignsIn
 from identity.actors import Actor
 from identity.kept import MadeKey
 from identity.own import BegunCode
+from journeys.sealing import Sealed
 from ledger.facts import Exclusion, Grant
 from ledger.policies import Policy
 from people.alone import OwnChart
@@ -104,7 +105,7 @@ class LedgerClient(SignsIn, Protocol):
     def seal(
         self, actor: Actor, patient: str, object_id: str, event: str, texts: Mapping[str, str],
         labels: Sequence[str] = (),
-    ) -> tuple[dict[str, str], list[str]]:  # fmt: skip
+    ) -> Sealed:  # fmt: skip
         """Sealed fields and label codes for an event; see `sealing.seal_texts`."""
         ...
 

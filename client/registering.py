@@ -289,7 +289,7 @@ def correct_patient(
     """Correct a patient's details, as the hospital that registered; gives the entry."""
     now = client.now()
     event_id = new_id("ev", now)
-    sealed = client.seal(actor, patient, patient, event_id, {"name": name})[0] if name else {}
+    sealed = client.seal(actor, patient, patient, event_id, {"name": name}).fields if name else {}
     body: dict[str, Any] = {
         "patient": patient,
         "purpose": "TREAT",

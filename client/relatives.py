@@ -73,7 +73,7 @@ def invite(
     event_id = new_id("ev", now)
     end = now + (client.policy().grant_days_max if days is None else days) * DAY_MS
     until = min(now + until_days * DAY_MS, end)
-    codes = client.seal(actor, patient, patient, event_id, {}, labels)[1] if labels else []
+    codes = client.seal(actor, patient, patient, event_id, {}, labels).codes if labels else []
     body: dict[str, Any] = {
         "actions": sorted(set(actions)),
         "code": b64encode(invitation_key(secret, patient).public),

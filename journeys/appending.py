@@ -6,6 +6,7 @@ from crypto.encoding import b64decode
 from crypto.shares import share_once
 from journeys.days import check_event_zone
 from journeys.errors import AccessDenied
+from journeys.labelling import check_marked
 from journeys.quotas import check_keys
 from ledger.entry import Entry
 from ledger.errors import Refused
@@ -50,6 +51,7 @@ def submit(ledger: Ledger, proposals: Sequence[Proposal], atomic: bool = False) 
     for proposal in proposals:
         check_event_zone(proposal.event)
     check_keys(ledger, proposals)
+    check_marked(ledger, proposals)
     outcomes = (
         ledger.submit(proposals, True).result().outcomes if atomic else ledger.append(proposals)
     )

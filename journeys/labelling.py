@@ -8,9 +8,14 @@ from collections.abc import Sequence
 
 import orjson
 
+from durable.errors import NotFound
 from identity.actors import Caller
 from journeys.errors import Forbidden, OverQuota
+from ledger.errors import Refused
+from ledger.event import Event
 from ledger.facts import Record
+from ledger.policies import policy_at
+from ledger.sequencer import Proposal
 from ledger.times import DAY_MS
 from storage.keytable import LABEL_KEY, with_keys
 from storage.ledger import Ledger
@@ -47,6 +52,46 @@ def codes_under(ledger: Ledger, patient: str, labels: Sequence[str]) -> list[str
         lambda: ledger.keys.object_key(patient, LABEL_KEY).key,
         lambda key: ledger.keeper.label_codes(key, labels),
     )
+
+
+def is_private(ledger: Ledger, labels: Sequence[str]) -> bool:
+    """Whether one of the labels makes a record private to a minor, by the policy in force: its event says `minor_private`."""
+    return not _private(ledger).isdisjoint(labels)
+
+
+def _private(ledger: Ledger) -> frozenset[str]:
+    now = max(ledger.clock(), ledger.head().time)  # a clock may be behind the log's last entry
+    return frozenset(policy_at(ledger.policies(), now).policy["private_labels"])
+
+
+def is_unmarked(event: Event) -> bool:
+    """Whether an event labels a record without saying that it is private to a minor."""
+    named = event.type.name in ("record.uploaded", "record.amended")
+    return named and "labels" in event.body and not event.body.get("minor_private", False)
+
+
+def check_marked(ledger: Ledger, proposals: Sequence[Proposal]) -> None:
+    """Raises Refused for an event with a label that is private to minors, and without `minor_private`.
+
+    The log has the labels as codes, so that no rule sees which they are: guardians would go on reading what the minor is
+    promised to keep from them.
+    """
+    for proposal in proposals:
+        if is_unmarked(proposal.event):
+            _check_marked(ledger, proposal.event)
+
+
+def _check_marked(ledger: Ledger, event: Event) -> None:
+    private = _private(ledger)
+    try:
+        codes = codes_under(ledger, event.subject, sorted(private)) if private else []
+    except NotFound:  # no code of ours is under a key that isn't there
+        return
+    if not set(codes).isdisjoint(event.body["labels"]):
+        raise Refused(
+            "malformed",
+            f"got {event.body['record']} with a label that is private to minors, expected minor_private: true beside it",
+        )
 
 
 def _stages(ledger: Ledger, caller: Caller, patient: str, record: str) -> bool:

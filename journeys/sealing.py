@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from durable.errors import NotFound
 from identity.actors import Caller
 from journeys.errors import Forbidden, NotThere, RecordsError
-from journeys.labelling import label_codes
+from journeys.labelling import is_private, label_codes
 from keeper.errors import KeyRenewed
 from keeper.protocol import KeyRequest, Wrapped
 from ledger.codes import CATEGORIES, LABELS
@@ -25,6 +26,17 @@ SEALING = frozenset({"doctor", "hospital_system", "patient", "relative"})
 _CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]").search
 
 
+class Sealed(NamedTuple):
+    """What an author puts into an event."""
+
+    fields: dict[str, str]
+    """Sealed texts, by the names of their fields."""
+    codes: list[str]
+    """Of the labels, ascending."""
+    minor_private: bool
+    """Whether one of the labels makes the record private to a minor: its event must say `minor_private` then."""
+
+
 def seal_texts(
     ledger: Ledger,
     caller: Caller,
@@ -33,7 +45,7 @@ def seal_texts(
     event: str,
     texts: Mapping[str, str],
     labels: Sequence[str] = (),
-) -> tuple[dict[str, str], list[str]]:
+) -> Sealed:
     """Sealed fields for an event on a patient's chart, and the codes of labels; open to who may append.
 
     `object_id`: the record or the patient that the texts are of; codes are narrower, see `labelling`.
@@ -57,7 +69,7 @@ def seal_texts(
         codes = label_codes(ledger, caller, patient, object_id, labels)
     except NotFound as error:
         raise NotThere(f"{error}: reserve it first") from error
-    return sealed, codes
+    return Sealed(sealed, codes, is_private(ledger, labels))
 
 
 def _writes_words(ledger: LogReader, caller: Caller, patient: str) -> bool:

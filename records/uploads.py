@@ -10,7 +10,7 @@ from crypto.blobs import KEY_BYTES, Sealer, blob_context, sealed_length
 from crypto.encoding import b64encode
 from identity.actors import Caller, new_id
 from journeys.errors import NotThere, RecordsError
-from journeys.labelling import codes_under
+from journeys.labelling import codes_under, is_private
 from journeys.sealing import check_appender, reserve, seal
 from keeper.protocol import KeyRequest, NewBlob
 from ledger.directory import Patient
@@ -42,6 +42,7 @@ class Upload:
     """Sensitivity labels in clear; the log gets codes."""
     sensitive: bool = False
     minor_private: bool = False
+    """Private to a minor whatever its labels say; the policy's private labels make it so by themselves."""
     record: str = ""
     """The record's id: chosen before, or of the record that is amended; empty for a fresh one."""
     version: int = 1
@@ -215,4 +216,6 @@ def _body(ledger: Ledger, staged: _Staged, purpose: str) -> dict[str, Any]:
     }
     if staged.upload.labels:
         body["labels"] = codes_under(ledger, staged.upload.patient, staged.upload.labels)
+        if is_private(ledger, staged.upload.labels):
+            body["minor_private"] = True
     return body

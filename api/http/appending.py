@@ -24,6 +24,7 @@ from client import operations
 from crypto.encoding import b64encode
 from identity.actors import Caller
 from journeys.appending import appended, check_plain
+from journeys.labelling import check_marked, is_unmarked
 from journeys.quotas import check_alone, check_keys, check_persons, is_limited
 from ledger.event import BUNDLE_LIMIT
 from ledger.sent import count_of
@@ -49,6 +50,7 @@ async def post_events(
     if not isinstance(value, list):
         proposal = await proposed(request, ledger, value)
         check_plain([proposal])
+        await _marked([proposal], ledger)
         committed = await append(ledger, [proposal], atomic)
         appended(committed.outcomes[0])  # raises what was refused
         return await answer(ledger, committed, {}, 1, since)
@@ -61,6 +63,7 @@ async def post_events(
         proposals, problems = _plain_each(ledger, value, None)
     else:
         proposals, problems = await bodies_of(request).beside(_plain_each, ledger, value, signing)
+    proposals = await _marked(proposals, ledger, problems, len(value))
     if atomic and problems:
         rest = Problem(
             "atomic", "not appended: another event of this all-or-nothing call was refused"
@@ -83,8 +86,32 @@ async def post_bundle(
     else:
         proposals = await bodies_of(request).beside(bundle_of, ledger, value)
     check_plain(proposals)
+    await _marked(proposals, ledger)
     committed = await append(ledger, proposals, atomic)
     return await answer(ledger, committed, {}, len(proposals), since)
+
+
+async def _marked(
+    proposals: list[Proposal],
+    ledger: Ledger,
+    problems: dict[int, Problem] | None = None,
+    count: int = 0,
+) -> list[Proposal]:
+    """Those that say of private labels that they are; the others go to `problems` of a list of `count`, or the first is raised."""
+    if not any(is_unmarked(one.event) for one in proposals):
+        return proposals
+    if problems is None:
+        await run_in_threadpool(check_marked, ledger, proposals)
+        return proposals
+    indexes = [index for index in range(count) if index not in problems]
+    good = list[Proposal]()
+    for index, one in zip(indexes, proposals, strict=True):
+        found = await run_in_threadpool(attempted, check_marked, ledger, [one])
+        if isinstance(found, Problem):
+            problems[index] = found
+        else:
+            good.append(one)
+    return good
 
 
 def _plain_each(

@@ -75,13 +75,14 @@ async def post_seal(
 ) -> dict[str, object]:
     """Sealed fields and label codes for an event that is about to be signed; sealing only, never opening.
 
-    Codes are given for an append whose content the caller staged, to patients for their own chart.
+    Codes are given for an append whose content the caller staged, to patients for their own chart. `minor_private`: whether one
+    of the labels makes the record private to a minor, which the event has to say then.
     """
     sent = await received(request, SealSent)
-    sealed, codes = await run_in_threadpool(
+    made = await run_in_threadpool(
         seal_texts, ledger, caller, patient, sent.object, sent.event, sent.texts, sent.labels
     )
-    return {"labels": codes, "sealed": sealed}
+    return {"labels": made.codes, "minor_private": made.minor_private, "sealed": made.fields}
 
 
 @serves(router, operations.STAGE)

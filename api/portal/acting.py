@@ -20,6 +20,7 @@ from journeys.quotas import (
     is_limited,
     room_for_upload,
 )
+from journeys.sealing import Sealed
 from ledger.event import Event as Parsed
 from ledger.sequencer import Proposal
 from people import claiming
@@ -59,7 +60,7 @@ class SessionClient(LocalClient):
     def seal(
         self, actor: Actor, patient: str, object_id: str, event: str, texts: Mapping[str, str],
         labels: Sequence[str] = (),
-    ) -> tuple[dict[str, str], list[str]]:  # fmt: skip
+    ) -> Sealed:  # fmt: skip
         """Sealed fields; see the port."""
         self._check_signs()
         return super().seal(actor, patient, object_id, event, texts, labels)

@@ -137,6 +137,8 @@ def _short(value: Any) -> str | None:
 def _plain(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, dict | list):  # it may go deeper than can be written
+        return "…"
     return "" if value is None else "".join(one for one in str(value) if one.isprintable())[:2_000]
 
 

@@ -39,8 +39,12 @@ class Texts:
         return found[0 if count == 1 else 1]
 
     def day(self, when: str) -> str:
-        """A day `YYYY-MM-DD` as the language writes it."""
-        return format_date(date.fromisoformat(when), "long", Locale(self.language))
+        """A day `YYYY-MM-DD` as the language writes it; as it is, if no calendar has it: an older log may hold one."""
+        try:
+            day = date.fromisoformat(when)
+        except ValueError:
+            return when
+        return format_date(day, "long", Locale(self.language))
 
     def moment(self, when: int | str) -> str:
         """A moment (Unix ms, or as the log writes it), in UTC: a script of the page shows the reader's own time."""

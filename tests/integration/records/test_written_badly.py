@@ -48,9 +48,9 @@ def upload(
     staged = client.stage(actor, one.patient, one.content, record)
     now = client.now()
     event_id, another = new_id("ev", now), new_id("ev", now)
-    sealed, _ = client.seal(
+    sealed = client.seal(
         actor, one.patient, staged.record, another, {"title": "Stolen", "file_name": "Stolen"}
-    )
+    ).fields
     body: dict[str, Any] = members_of(one) | {
         "blob": staged.blob, "purpose": "TREAT", "record": staged.record, "sha256": b64encode(staged.sha256),
         "size": staged.size, "version": version, **({name: noise or text for name, text in sealed.items()}),
@@ -223,9 +223,8 @@ def test_words_of_a_disclosure_that_are_none_leave_the_others(
         ][-1]
         now = client.now()
         event_id = new_id("ev", now)
-        sealed, _ = client.seal(
-            north.system, patient, patient, event_id, {"description": "A letter"}
-        )
+        words = {"description": "A letter"}
+        sealed = client.seal(north.system, patient, patient, event_id, words).fields
         body = {**good.event.body, **sealed}
         event = north.system.event("record.disclosed", people.pat.stream, body, now, event_id)
         seq = str(client.append(north.system, [event])[0].seq)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +11,7 @@ from api.portal.drawing import rings
 from api.portal.forms import Form
 from api.portal.pages import attachment, place
 from api.portal.rendering import ROWS, TEXT_BYTES, render
+from api.portal.texts import texts_of
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(max_size=20),
@@ -94,3 +96,25 @@ def test_secrets_are_never_given_back() -> None:
 def test_rings_are_drawn(root: bytes, size: int) -> None:
     """From any root."""
     assert all(ring.path.startswith("M") and ring.path.endswith("Z") for ring in rings(root, size))
+
+
+@pytest.mark.parametrize("member", ["text", "display", "value", "start", "family", "reference"])
+def test_what_lies_deep_in_a_short_value_ends_no_page(member: str) -> None:
+    """A value that people read as one line, and that holds what has parts: it is cut, however deep it goes."""
+    deep = b"[" * 1_000 + b"]" * 1_000
+    shapes = {
+        "text": b'{"x":{"coding":[],"text":%s}}', "display": b'{"x":{"coding":[{"display":%s}]}}',
+        "value": b'{"x":{"value":%s,"unit":"g"}}', "start": b'{"x":{"start":%s,"end":1}}',
+        "family": b'{"x":{"family":%s,"given":[%s]}}', "reference": b'{"x":{"reference":%s}}',
+    }  # fmt: skip
+    data = shapes[member].replace(b"%s", deep)
+    shown = render("application/fhir+json", len(data), iter([data]))
+    assert [name for name, _ in shown.rows] == ["x"] and "…" in shown.rows[0][1]
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_a_day_that_no_calendar_has_is_shown_as_it_is(language: str) -> None:
+    """An older log may hold one: its chart is a page all the same."""
+    assert texts_of(language).day("2020-02-31") == "2020-02-31"
+    assert texts_of(language).day("0000-01-01") == "0000-01-01"
+    assert "2020" in texts_of(language).day("2020-02-29") != "2020-02-29"
