@@ -24,7 +24,7 @@ def open_(
     entry. It ties the hospital to the patient only once the patient signed it."""
     now = client.now()
     event_id = new_id("ev", now)
-    sealed, _ = client.seal(actor, patient, patient, event_id, {"words": words})
+    sealed, *_ = client.seal(actor, patient, patient, event_id, {"words": words})
     body = {
         "categories": sorted(set(categories)), "end": format_time(now + days * DAY_MS), "purpose": "TREAT", **sealed,
     }  # fmt: skip
@@ -41,7 +41,7 @@ def note(client: LedgerClient, actor: Actor, patient: str, consultation: str, wo
     """Add a note to an open consultation, sealed for the patient; gives the entry."""
     now = client.now()
     event_id = new_id("ev", now)
-    sealed, _ = client.seal(actor, patient, patient, event_id, {"words": words})
+    sealed, *_ = client.seal(actor, patient, patient, event_id, {"words": words})
     body = {"consultation": consultation, "purpose": _purpose(actor), **sealed}
     event = actor.event("consultation.noted", f"patient/{patient}", body, now, event_id)
     return client.append(actor, [event])[0].seq

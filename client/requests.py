@@ -37,7 +37,7 @@ def ask(client: LedgerClient, actor: Actor, patient: str, asked: Asked) -> tuple
         raise RecordsError("ask for records or for what criteria describe, not for both")
     now = client.now()
     event_id = new_id("ev", now)
-    sealed, _ = client.seal(actor, patient, patient, event_id, {"words": asked.words})
+    sealed, *_ = client.seal(actor, patient, patient, event_id, {"words": asked.words})
     scope = "selective" if asked.records else "partial" if asked.what else "full"
     body: dict[str, Any] = {
         "actions": sorted(set(asked.actions)), "days": asked.days, "purpose": asked.purpose, "scope": scope, **sealed,

@@ -30,6 +30,7 @@ from tests.support.consent.mutations import (
     permitting,
     skipped,
     stage,
+    together,
 )
 
 
@@ -379,7 +380,7 @@ SCOPES: Final = [
     Fault("S9 permits a use too many",
           part("_applies", granting(used=lambda g, r: g.used - 1)), "P6 P20"),
     Fault("S9 takes any patient's grant",
-          part("_applies", granting(patient=lambda g, r: r.patient)), "P8"),
+          together(part("_applies", granting(patient=lambda g, r: r.patient)), part("_rests_on", lambda *given: ())), "P8"),
     Fault("S9 ignores exceptions", part("_applies", granting(exceptions=lambda g, r: ())), "P20"),
     Fault("S9 is content with one label", part("_covers", one_label_is_enough), "P11 P20"),
     Fault("S9 ignores labels", part("_covers", granting(sensitive=lambda g, r: True)), "P20"),

@@ -87,6 +87,16 @@ def part(name: str, new: Callable[..., Any], *homes: ModuleType) -> Mutation:
     return mutate
 
 
+def together(*mutations: Mutation) -> Mutation:
+    """A mistake made in several places, where one alone lets nothing through."""
+
+    def mutate(patch: Patch) -> None:
+        for one in mutations:
+            one(patch)
+
+    return mutate
+
+
 def constant(name: str, value: Any) -> Mutation:
     """A constant of the engine."""
     return lambda patch: patch.setattr(engine, name, value)
