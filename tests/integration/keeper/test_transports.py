@@ -25,12 +25,15 @@ from keeper.errors import KeeperRefused, KeeperUnavailable
 from keeper.protocol import KeyRequest, Wrapped
 from keeper.remote import RemoteKeeper
 from keeper.server import CALLER_CONNECTIONS
+from records.uploads import Upload
 from storage.evidence import ask_keeper
 from storage.ledger import Ledger
 from tests.integration.keeper.test_keeper import Ask, ask
+from tests.integration.records.test_written_badly import applied, staffed, upload
 from tests.support.inside import opened
 from tests.support.keepers import Served, at_socket, certified, over_tls
 from tests.support.ledger_fixture import CONTENT, LedgerFixture, entry_of
+from tests.support.memory_log import SEALED
 from tests.support.people import People
 
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
@@ -99,6 +102,22 @@ def opened_keeper(people: People):  # type: ignore[no-untyped-def]
 def test_a_record_is_read(people: People) -> None:
     """By the key that comes over the connection."""
     assert read(people) == CONTENT
+
+
+def test_what_can_not_be_opened_comes_as_such(people: People) -> None:
+    """The mark of a single field, of a name and of an application crosses the connection; the others come beside it."""
+    client, fixture = LocalClient(people.fixture.ledger), people.fixture
+    who = staffed(client, fixture.south.admin)
+    one = Upload(people.pat.patient, "document", "text/plain", [b"x"])
+    record = upload(client, who, one, SEALED)
+    seen = readings.chart(client, people.pat.actor, people.pat.patient, "PATRQT")
+    titles = {line.record.record: (line.title, line.unopened) for line in seen.lines}
+    assert titles == {record: ("", True), people.record: ("Blood count", False)}
+    found = readings.history(client, people.pat.actor, people.pat.patient, "PATRQT")
+    assert who.account not in found.names
+    bad = applied(client)
+    listed = client.hospitals(fixture.operator, "pending").hospitals
+    assert [(one.hospital, one.name, one.contact) for one in listed] == [(bad, "", "")]
 
 
 def test_one_release_for_two_callers_that_ask_at_once(people: People) -> None:
