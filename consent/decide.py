@@ -83,7 +83,7 @@ class Request(NamedTuple):
     record: Record | None = None
     step: str = ""
     """Of `register`: OFFER, CLAIM, one of RELATING, or nothing of those: registering and correcting. Of `erase`: WITHDRAW, or
-    asking for it."""
+    asking for it. Of `grant`: NARROW, or giving."""
     about: str = ""
     """Of `review`: the emergency."""
     named: str = ""
@@ -96,6 +96,8 @@ OFFER, CLAIM = "offer", "claim"
 """Offering the code by which a chart is claimed, and claiming it."""
 WITHDRAW = "withdraw"
 """Withdrawing an erasure."""
+NARROW = "narrow"
+"""Taking back what was granted, and turning emergencies off: a chart that says of the living that they died must not keep them from it."""
 LINK, UNLINK = "link", "unlink"
 """Being linked as a relative by an invitation, and ending that."""
 APPOINT, CONFIRM, OBJECT, END = "appoint", "confirm", "object", "end"
@@ -285,7 +287,8 @@ def _state(request: Request, facts: Facts, policy: Policy) -> Decision | None:
         if not (at_home or _is_patient(request, patient)):
             return Decision("deny", "S2", (record.state_seq,), "retracted")
     # Nobody claims for the dead either. That they are is told to no one else who asks about a code.
-    anew = request.action == "grant" or (request.role == "person" and request.step == CLAIM)
+    gives = request.action == "grant" and request.step != NARROW
+    anew = gives or (request.role == "person" and request.step == CLAIM)
     as_patient = request.step == JOIN and request.role == "patient"
     relates = (request.step in (LINK, APPOINT) or as_patient) and _related_anew(request, facts)
     anew = anew or relates

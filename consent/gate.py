@@ -8,6 +8,7 @@ from consent.decide import (
     HELD_ROLES,
     JOIN,
     LINK,
+    NARROW,
     OBJECT,
     OFFER,
     PART,
@@ -25,7 +26,7 @@ from consent.decide import (
 from consent.links import LINKED_ACTIONS
 from ledger.codes import EMERGENCY_PURPOSES
 from ledger.directory import Group, GroupMember, Key, Member, Patient
-from ledger.editions import PEOPLE
+from ledger.editions import CONSENT, PEOPLE
 from ledger.errors import Refused
 from ledger.event import Event
 from ledger.facts import (
@@ -123,6 +124,8 @@ def _request_in_session(
 def request_of(event: Event, key: Key, seq: int, time: int, look: Look) -> Request:
     """The question that a gated event asks."""
     step = STEPS.get(event.type.name, "")
+    if _narrows(event) and edition_in_force(look) >= CONSENT:
+        step = NARROW
     named = event.body.get(_NAMED.get(step, "account"), "") if step in RELATING else ""
     return Request(
         actor=event.actor,
@@ -142,6 +145,13 @@ def request_of(event: Event, key: Key, seq: int, time: int, look: Look) -> Reque
         about=event.body.get("emergency", ""),
         erasure=look.get(Erasure, event.body["erasure"]) if "erasure" in event.body else None,
     )
+
+
+def _narrows(event: Event) -> bool:
+    """Whether an event of `grant` takes back, and gives nothing."""
+    name = event.type.name
+    off = name == "emergency.configured" and event.body["ceiling"] == "off"
+    return off or name == "access.revoked"
 
 
 def gather(request: Request, look: Look) -> Facts:

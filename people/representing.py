@@ -18,6 +18,7 @@ class Related:
     principal: str
     """The account that is the patient: what acts name as the one on whose behalf they are."""
     relation: Relation
+    """Without records, labels and criteria."""
     counts: bool
     """Whether it is in force now; a guardian may still have to wait."""
 
@@ -38,7 +39,7 @@ def acting_for(ledger: Ledger, caller: Caller) -> Acting:
         patient = ledger.row(Patient, relation.patient)
         if relation.active and patient is not None and _lasts(relation, now, patient):
             counts = _counts(relation, now, patient)
-            found.append(Related(patient.patient, patient.account, relation, counts))
+            found.append(Related(patient.patient, patient.account, _told(relation), counts))
     colleagues = [
         one
         for one in ledger.rows(Delegation, "account", caller.account)
@@ -48,6 +49,11 @@ def acting_for(ledger: Ledger, caller: Caller) -> Acting:
         tuple(sorted(found, key=lambda one: one.relation.seq)),
         tuple(sorted(colleagues, key=lambda one: one.seq)),
     )
+
+
+def _told(relation: Relation) -> Relation:
+    """A relation as whoever has it is told of it: what the patient left out, and by which criteria, is the patient's to know."""
+    return relation._replace(records=(), labels=(), what=(), exceptions=())
 
 
 def _lasts(relation: Relation, now: int, patient: Patient) -> bool:

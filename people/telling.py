@@ -374,6 +374,7 @@ TOLD: dict[str, Tell] = {
     "record.disclosed": _to_patient("records_disclosed"),
     "record.uploaded": _record_uploaded,
     "recovery.used": _recovery_used,
+    "patient.corrected": _to_patient("details_corrected"),
     "reader.excluded": _excluded,
     "relative.linked": _relative_linked,
     "relative.unlinked": _relation_ended,

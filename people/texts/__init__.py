@@ -37,6 +37,7 @@ KINDS: dict[str, frozenset[str]] = {
         "contact_taken": "",
         "consultation_opened": "at hospital patient",
         "delegation_given": "at by hospital",
+        "details_corrected": "at hospital patient",
         "doctor_approved": "at hospital",
         "doctor_ended": "at hospital",
         "doctor_suspended": "at hospital",

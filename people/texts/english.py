@@ -127,6 +127,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Since {at} you may act for the doctor {by} at {hospital}, as far as patients granted it to them. Say so each time, with "
         "--on-behalf-of.\n\nIf you do not expect this, ask them to end it.",
     ),
+    "details_corrected": (
+        "A hospital corrected your details",
+        "At {at} the hospital {hospital} corrected what your record {patient} says of you: name, dates of age, or whether you live."
+        "\n\nIf something in it is wrong, ask the hospital. What you allowed you can take back in any case.",
+    ),
     "doctor_approved": (
         "You were approved as a doctor",
         "Since {at} your account {account} has acted as a doctor for the hospital {hospital}.\n\n" + _STOP,

@@ -137,6 +137,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         "erlaubt haben. Sagen Sie es jedes Mal dazu, mit --on-behalf-of.\n\nWenn Sie das nicht erwarten, bitten Sie darum, es zu "
         "beenden.",
     ),
+    "details_corrected": (
+        "Ein Krankenhaus hat Ihre Angaben berichtigt",
+        "Am {at} hat das Krankenhaus {hospital} berichtigt, was Ihre Akte {patient} über Sie sagt: Namen, Altersgrenzen oder ob Sie "
+        "leben.\n\nWenn etwas daran nicht stimmt, fragen Sie dort nach. Was Sie erlaubt haben, können Sie auf jeden Fall "
+        "zurücknehmen.",
+    ),
     "doctor_approved": (
         "Sie sind als Ärztin oder Arzt zugelassen",
         "Seit {at} handelt Ihr Konto {account} als Ärztin oder Arzt für das Krankenhaus {hospital}.\n\n" + _STOP,

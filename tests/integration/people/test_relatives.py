@@ -117,6 +117,17 @@ def test_what_each_sees_of_it(place: Place) -> None:
     assert relatives.acting(client, place.fixture.doctor()).patients == ()
 
 
+def test_what_is_left_out_is_the_patients_to_know(place: Place) -> None:
+    pat, client = place.pat, place.client
+    left_out = [{"records": [place.record]}]
+    invited = relatives.invite(client, pat.actor, pat.patient, exceptions=left_out)
+    relatives.link(client, place.person, pat.patient, invited.invitation, invited.code)
+    (found,) = relatives.acting(client, place.person).patients
+    assert found.relation.exceptions == () and found.relation.actions == ("list", "read")
+    (known,) = relatives.representatives(client, pat.actor, pat.patient).relations
+    assert [one.records for one in known.exceptions] == [(place.record,)]
+
+
 def test_a_code_is_checked_before_it_is_sent(place: Place) -> None:
     made = relatives.invite(place.client, place.pat.actor, place.pat.patient)
     other = relatives.invite(place.client, place.pat.actor, place.pat.patient)

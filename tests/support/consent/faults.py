@@ -151,6 +151,7 @@ FIRST: Final = [
     Fault("S2 opens a chart that is erased", stage("_state", chart_not_erased), "P20"),
     Fault("S2 lets withdraw what is due", part("_gone", never_too_late), "P20"),
     Fault("S3 is left out", skipped("_assurance"), "P20"),
+    Fault("S2 keeps from revoking for the dead", asked("_state", lambda r: r._replace(step="" if r.step == "narrow" else r.step)), "P20"),
     Fault("S4 is left out", skipped("_harm"), "P20"),
     Fault("S4 permits", stage("_harm", harm_permits), "P20"),
     Fault("S4 holds a millisecond more", asked("_harm", lambda r: r._replace(now=r.now - 1)), "P20"),

@@ -47,7 +47,7 @@ by looking through all that happened. `tests/support/consent/random_cases.py` dr
              were written at the instant of most questions, "written" (ms)
     ask      actor, role, hospital, assurance, on_behalf_of, action, purpose, now (ms),
              record or None, "step" of a register: "offer" of a claim code, "claim" by whoever proves it; of
-             an erase: "withdraw" of the "erasure" {"seq", "due" (ms), "state", "state_seq"},
+             a grant: "narrow" of what takes back; of an erase: "withdraw" of the "erasure" {"seq", "due" (ms), "state", "state_seq"},
              "about" of a review: the id of an emergency
     policy   custodian_reads, care_link (off if not named), emergency_hours (4 if not named), retention_years, assurance {action: level,
              "read_sensitive": level}, 1 if not named
@@ -258,7 +258,8 @@ def s2_state(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
         if not ours and not is_patient(situation, ask):
             return deny("S2", "retracted", record["retracted"])
     claims = ask["action"] == "register" and ask.get("step") == "claim" and ask["role"] == "person"
-    if patient and patient["deceased"] and (ask["action"] == "grant" or claims):
+    gives = ask["action"] == "grant" and ask.get("step") != "narrow"  # a revocation gives nothing
+    if patient and patient["deceased"] and (gives or claims):
         return deny("S2", "deceased", patient["deceased"])
     if patient and age(situation, ask["now"]) == "child" and would_hand_over(situation, ask):
         return deny("S2", "minor", patient["seq"])

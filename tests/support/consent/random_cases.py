@@ -537,6 +537,8 @@ def any_ask(rng: Random, situation: Situation) -> Ask:
     if role == "patient" and rng.random() < 0.5:
         action = rng.choice(("read", "export", "retract", "grant", *8 * ("erase",)))
     step = rng.choice((None, "offer", "offer", "claim")) if action == "register" else None
+    if action == "grant":
+        step = rng.choice((None, None, "narrow"))
     if action == "erase" and rng.random() < 0.3:
         step = "withdraw"
     return {

@@ -655,6 +655,21 @@ def test_no_guardian_is_of_the_hospitals_own_making(k: Kin) -> None:
     assert k.guardian("admin", "appointed", k.log.account(k.other).account) == "appended"
 
 
+def test_who_is_said_to_have_died_takes_back_what_they_gave(k: Kin) -> None:
+    """A hospital may be wrong, and a doctor there may lie to keep an access."""
+    granted = k.log.grant_body(k.reader.account)
+    assert k.log.answer(k.pat, "access.granted", granted, v=2) == "appended"
+    dead = {"adult": True, "deceased": True, "patient": k.pat.patient, "purpose": "TREAT"}
+    k.log.do(k.admin, "patient.corrected", dead, k.pat)
+    again = k.log.grant_body(k.reader.account)
+    assert k.log.answer(k.pat, "access.granted", again, v=2) == "deny S2 deceased"
+    assert k.log.answer(k.pat, "emergency.configured", {"ceiling": "restricted", "purpose": "PATRQT"}) == "deny S2 deceased"  # fmt: skip
+    revoked = {"grantee": k.reader.account, "purpose": "PATRQT"}
+    assert k.log.answer(k.pat, "access.revoked", revoked, v=2) == "appended"
+    assert k.log.answer(k.pat, "emergency.configured", {"ceiling": "off", "purpose": "PATRQT"}) == "appended"  # fmt: skip
+    audited(k.log)
+
+
 def test_a_limited_grant_is_used_up_by_the_colleague(k: Kin) -> None:
     colleague = k.log.doctor(k.other)
     k.log.grant(k.pat, k.reader.account, uses=1)
