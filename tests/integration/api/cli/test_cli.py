@@ -715,7 +715,7 @@ def test_a_passphrase_for_roots_and_key_files(tmp_path: Path) -> None:
     "arguments",
     [
         ("unknown",),
-        ("history", "--patient"),
+        ("history", "--patients"),
         ("upload", "x"),
         ("open", "--version", "one", "rc"),
         ("key",),
