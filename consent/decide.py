@@ -56,8 +56,8 @@ OWN_RECORD_ACTIONS = {
 }
 """What S6 adds for records of one's own hospital, whatever the purpose."""
 CUSTODIAN_ACTIONS = frozenset({"list", "read", "amend", "retract"})
-OF_THE_ERASED = frozenset({"read_history", "verify"})
-"""What can still be done with a chart that is erased: who did what stays on record."""
+OF_THE_ERASED = frozenset({"read_history", "review", "verify"})
+"""What can still be done with a chart that is erased: who did what stays on record, and an emergency in it is reviewed."""
 ASKING_ROLES = frozenset({"doctor", "relative"})
 """Who may ask a patient, or a hospital, for access (S12)."""
 HELD_ROLES = frozenset({"patient", "relative"})

@@ -12,6 +12,7 @@ from demo.bucket import bucket
 from demo.claims import claims
 from demo.consent import consent
 from demo.emergency import emergency
+from demo.family import family
 from demo.joining import joining
 from demo.people import people
 from demo.proofs import lying, proofs
@@ -41,6 +42,7 @@ def run(place: Path, say: Callable[[str], None]) -> None:
             over_http(step, story)
             joining(step, story)
             emergency(step, story)
+            family(step, story)
             seen = look_back(step, story)
             watched = witnessed(step, story, settings, witness)
             found = proofs(step, story, vkey, watched.policy)

@@ -22,7 +22,7 @@ def claims(step: Steps, story: Story) -> None:
         lambda: _letter(story, client, system),
         lambda made: f"{made.patient}.pdf, for {made.patient}",
     )
-    mila, thief = _person(client, story.operator), _person(client, story.operator)
+    mila, thief = person(client, story.operator), person(client, story.operator)
     step(
         "a guess is refused",
         lambda: _refused(client, thief, code, GUESSED),
@@ -65,7 +65,8 @@ def _letter(story: Story, client: LocalClient, system: Actor) -> Code:
     raise DemoFailed("the hospital's key granted access to a chart that nobody had claimed")
 
 
-def _person(client: LocalClient, operator: Actor) -> Actor:
+def person(client: LocalClient, operator: Actor) -> Actor:
+    """Somebody with an account of their own, and no role."""
     key = new_key()
     account, events = new_account(client, operator, NAME, key, "device")
     client.append(operator, events, atomic=True)

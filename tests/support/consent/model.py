@@ -278,7 +278,7 @@ def gone_by(situation: Situation, ask: Ask) -> int | None:
         return None if waits else int(erasure["state_seq"])
     patient, record = situation["patient"], ask["record"]
     erased = patient.get("erased") if patient else None
-    if erased is not None and ask["action"] not in ("read_history", "verify"):
+    if erased is not None and ask["action"] not in ("read_history", "review", "verify"):
         return int(erased)
     return int(record["gone"]) if record and record["gone"] is not None else None
 
