@@ -54,7 +54,7 @@ def test_a_terminal_of_few_letters_shows_the_others_numbers(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     "arguments",
-    [("chart",), ("unknown",), ("open", "rc_x", "--version", "x"), ("key", "new"), ("grant", "x", "--days", "0")],
+    [("chart", "--wrong"), ("unknown",), ("open", "rc_x", "--version", "x"), ("key", "new"), ("grant", "x", "--days", "0")],
 )  # fmt: skip
 def test_wrong_usage_is_an_object_too(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     code, out, err = run(tmp_path, *arguments, "--json")
