@@ -722,8 +722,8 @@ EMERGENCY_OBLIGATIONS = ("record", "tell_patient", "tell_privacy_officer", "revi
 
 def _grant(request: Request, facts: Facts, policy: Policy) -> Decision | None:
     """S9: what the patient granted. Of several, unlimited before limited, then the lowest number."""
-    if request.on_behalf_of or request.role == "relative":
-        return None  # a relative has what S10 gives, and nothing for their own sake
+    if request.on_behalf_of:
+        return None
     # A group's grant is for those who act for the hospital whose group it is.
     groups = (group.group for group in facts.groups if group.hospital == request.hospital)
     grantees = {request.actor, request.hospital, *groups}
@@ -742,6 +742,8 @@ def _grant(request: Request, facts: Facts, policy: Policy) -> Decision | None:
 
 def _rests_on(grant: Grant, request: Request, facts: Facts) -> tuple[int, ...] | None:
     """What a grant rests on beside itself; None where it doesn't count."""
+    if grant.by and request.role == "relative":
+        return None  # what one who acts for the patient gave another: each has what the patient or a hospital gave them
     if grant.patient == request.patient:
         return _given_by(grant, request, facts)
     link = carrying(grant, request.record, facts.patient)

@@ -548,9 +548,11 @@ def level(record: Ask | None) -> str:
 
 
 def s9_grant(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
-    if ask["on_behalf_of"] or ask["role"] == "relative":
+    if ask["on_behalf_of"]:
         return None
     own = [grant for grant in situation["grants"] if applies(situation, grant, ask)]
+    if ask["role"] == "relative":  # what one who acts for the patient gave another
+        own = [grant for grant in own if grant.get("by") is None]
     fitting: list[tuple[Ask, tuple[int, ...]]] = [
         (grant, tuple(given_by(situation, grant, ask))) for grant in own
     ]

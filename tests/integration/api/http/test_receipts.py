@@ -59,7 +59,7 @@ def test_a_colleague_gets_no_receipt_of_what_a_doctor_did(server: ServerFixture)
     admin, system, pat = fixture.north.admin, fixture.north.system, people.pat.actor
     until = format_time(fixture.ledger.clock() + 7 * DAY_MS)
     hold = {
-        "against": people.kim.actor.account, "kind": "harm", "purpose": "TREAT",
+        "against": pat.account, "kind": "harm", "purpose": "TREAT",
         "reason": "danger_to_others", "record": people.record, "until": until, "words": SEALED,
     }  # fmt: skip
     declared = {"purpose": "BTG", "reason": "life_at_risk", "text": SEALED}
