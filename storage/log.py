@@ -469,7 +469,7 @@ class Log:
                 answers[index] = found if _denied(found) else _without_entry(answers[index])
         one.committed.set_result(CommittedBatch(answers, 0, b"", no_node, no_node))
 
-    def _run(self, pending: list[PendingAppend], decide: Decide = Batch.admit) -> None:
+    def _run(self, pending: list[PendingAppend], decide: Decide | None = None) -> None:
         """Steps 2 to 7 of the append transaction."""
         proposals = [proposal for one in pending for proposal in one.proposals]
         began, committing = time.perf_counter(), False
@@ -483,7 +483,7 @@ class Log:
                 # 3. Load what the batch needs in a few statements.
                 batch = self._prepare(connection, state, proposals, now)
                 # 4. Decide and chain, in order; each on the facts of the ones before it.
-                outcomes = [decide(batch, proposal) for proposal in proposals]
+                outcomes = [(decide or Batch.admit)(batch, proposal) for proposal in proposals]
                 unforeseen = self._count_unforeseen(state.rows)
                 if pending[0].atomic and not all(isinstance(o, Appended) for o in outcomes):
                     self._keep_loaded(state, batch)
