@@ -362,7 +362,10 @@ def grant(rng: Random, situation: Situation, seq: int) -> None:
     """Some by a relative or a guardian on the patient's behalf."""
     related = [one["account"] for one in situation["relations"]]
     by = rng.choice((*related, None, None)) if related else None
-    situation["grants"].append(random_grant(rng, situation, seq) | {"by": by})
+    given = random_grant(rng, situation, seq) | {"by": by}
+    if by is not None and given["lineage"] == given["id"] and rng.random() < 0.3:
+        given["grantee"] = rng.choice(related)  # to another one who acts for the patient, who has nothing of it
+    situation["grants"].append(given)
 
 
 def revoke(rng: Random, situation: Situation, seq: int) -> None:
@@ -665,7 +668,7 @@ def behalf_ask(rng: Random, situation: Situation) -> Ask:
         edges = [bound for one in given for bound in (one["start"], one["end"])]
     now = rng.choice((NOW, NOW, *(edge + rng.choice(EDGE) for edge in edges)))
     if rng.random() < 0.15:
-        principal = rng.choice((*ACCOUNTS, None, None, None, None))
+        principal = rng.choice((*ACCOUNTS[:4], *4 * (None,)))
     return ask | named | {"on_behalf_of": principal, "now": now}
 
 
