@@ -512,7 +512,8 @@ class Ledgers(RuleBasedStateMachine):
         situation = self.book.charts[chart.patient]
         if ceiling:
             say = partial(emergencies.configure, client, chart.actor, chart.patient, ceiling)
-            if self.act(chart.actor, chart, "grant", say, "PATRQT"):
+            step = "narrow" if ceiling == "off" else None
+            if self.act(chart.actor, chart, "grant", say, "PATRQT", step=step):
                 situation["ceilings"].append({"seq": self.book.size - 1, "ceiling": ceiling})
         declare = partial(
             emergencies.declare, client, doctor, chart.patient, "other", "Fell", purpose
@@ -567,7 +568,7 @@ class Ledgers(RuleBasedStateMachine):
                 LocalClient(self.fixture.ledger), chart.actor, chart.patient, grantee, name
             )
 
-        if self.act(chart.actor, chart, "grant", act, "PATRQT"):
+        if self.act(chart.actor, chart, "grant", act, "PATRQT", step="narrow"):
             end = {"seq": self.book.size - 1, "grantee": grantee, "lineage": lineage}
             situation["revocations"].append(end)
         self.read(reader, record)
@@ -599,9 +600,10 @@ class Ledgers(RuleBasedStateMachine):
         purpose: str = "TREAT",
         record: str = "",
         decided: model.Answer | None = None,
+        step: str | None = None,
     ) -> bool:
         """Do something; what comes of it, and what the log then has, is what the book says."""
-        ask = self.ask(actor, chart, action, purpose, record)
+        ask = self.ask(actor, chart, action, purpose, record) | {"step": step}
         decided = decided or model.decide(self.book.situation(chart.patient), ask, POLICY)
         if decided[0] == "permit" and actor.role not in SIGNERS.get(action, model.ROLES):
             decided = model.deny("S1", "role")

@@ -364,7 +364,9 @@ def grant(rng: Random, situation: Situation, seq: int) -> None:
     by = rng.choice((*related, None, None)) if related else None
     given = random_grant(rng, situation, seq) | {"by": by}
     if by is not None and given["lineage"] == given["id"] and rng.random() < 0.3:
-        given["grantee"] = rng.choice(related)  # to another one who acts for the patient, who has nothing of it
+        given["grantee"] = rng.choice(
+            related
+        )  # to another one who acts for the patient, who has nothing of it
     situation["grants"].append(given)
 
 
