@@ -112,7 +112,7 @@ def _erased(client: LocalClient, story: Story, note: str) -> str:
     """Asked for; from that entry on nobody gets it. Gives the day on which the keys go."""
     erasing.erase(client, story.patient, story.chart, note)
     (erasure,) = erasing.erasures(client, story.patient, story.chart)
-    _refused(client, story.patient, note, "PATRQT")
+    _refused(client, story.doctors[2], note, "TREAT")
     expect(erasure.due > client.now() + 2 * DAY_MS, f"got {erasure}")
     return format_time(erasure.due)[:10]
 
