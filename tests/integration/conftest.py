@@ -1,6 +1,8 @@
 """What the integration tests stand on: a real PostgreSQL, settings for both engines, a ledger with people."""
 
 import functools
+import gc
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,12 +11,15 @@ import pytest
 
 from api.app.settings import Settings
 from tests.support import exports
+from tests.support.copies import drop_database
 from tests.support.exports import Export
 from tests.support.ledger_fixture import LedgerFixture
 from tests.support.postgres import Cluster, PostgresMissing
 from tests.support.versitygw import CREDENTIALS, Gateway, GatewayMissing
 
 ENGINES = ("sqlite", "postgresql")
+COLLECT_AFTER_TESTS = 10
+"""A collection takes as long as half a test, and a closed ledger holds 2 MB, or more where it kept threads."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -28,6 +33,21 @@ def _own_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
         yield
+
+
+@pytest.fixture(scope="session")
+def tests_done() -> Iterator[int]:
+    """Counts."""
+    return itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def _little_is_kept(tests_done: Iterator[int]) -> Iterator[None]:
+    """What closed ledgers leave goes now and then: opening one freezes what is there, so nothing else collects it."""
+    yield
+    if next(tests_done) % COLLECT_AFTER_TESTS == 0:
+        gc.unfreeze()
+        gc.collect()
 
 
 @pytest.fixture(scope="session")
@@ -61,9 +81,12 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def settings(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+def settings(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
     """Settings of a ledger to be made, on a fresh database."""
-    return fresh_settings(engine, request, tmp_path)
+    made = fresh_settings(engine, request, tmp_path)
+    yield made
+    if made.database_url:
+        drop_database(made.database_url)
 
 
 @pytest.fixture(scope="session")
@@ -110,12 +133,15 @@ def fresh_settings(engine: str, request: pytest.FixtureRequest, folder: Path) ->
 
 
 def verified(made: LedgerFixture) -> Iterator[LedgerFixture]:
-    """A ledger that is verified and closed in the end."""
+    """A ledger that is verified, closed and removed in the end."""
+    url = made.settings.database_url
     yield made
     try:
         made.verify()
     finally:
         made.close()
+        if url:
+            drop_database(url)
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,14 @@ def _copy_database(url: str) -> str:
     return new.render_as_string(False)
 
 
+def drop_database(url: str) -> None:
+    """Remove a PostgreSQL database, whoever is still connected: each takes 10 MB, and there are thousands in a run."""
+    gone = make_url(url)
+    server = gone.set(drivername="postgresql", database="postgres").render_as_string(False)
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE IF EXISTS "{gone.database}" WITH (FORCE)'.encode())
+
+
 def put_database(source: Settings, target: Settings) -> Settings:
     """The target's settings with the source's database in its place."""
     if source.database_url:

@@ -265,8 +265,11 @@ def test_a_child_is_asked_without_a_ledger(people: People) -> None:
 
 def test_what_does_not_open_leaves_no_file_open(people: People) -> None:
     """Whatever of the keeper's folder was opened before: here the log of releases is not the one that was there."""
+    pid, place = pid_of(people), place_of(people)
     people.fixture.ledger.close()
-    place = place_of(people)
+    until(
+        lambda: gone(pid), "the keeper goes on"
+    )  # it writes the file that is changed here as it ends
     last = Path(place.folder) / LAST
     before = last.read_bytes()
     last.write_text(f"7 {bytes(32).hex()}\n")
