@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,15 +26,25 @@ class Later:
     """The machine's clocks, all of them ahead by `ahead` ms: time that passed, and no clock that was set wrong."""
 
     ahead: int = 0
+    _stopped: int | None = None
 
     def __call__(self) -> int:
         """Unix ms."""
-        return wall_clock() + self.ahead
+        return (wall_clock() if self._stopped is None else self._stopped) + self.ahead
 
     def boot(self) -> Boot:
         """How long the machine has run."""
-        boot = this_boot()
-        return boot._replace(uptime=boot.uptime + self.ahead)
+        boot, lag = this_boot(), 0 if self._stopped is None else wall_clock() - self._stopped
+        return boot._replace(uptime=boot.uptime + self.ahead - lag)
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """No time passes but what `ahead` says, however long the machine takes."""
+        self._stopped = wall_clock()
+        try:
+            yield
+        finally:
+            self._stopped = None
 
 
 def reopened(fixture: LedgerFixture) -> Later:
