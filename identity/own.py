@@ -143,7 +143,8 @@ class OwnRole:
 def own_roles(ledger: Ledger, caller: Caller) -> tuple[OwnRole, ...]:
     """The roles in which the caller could be signed in by password now: as a person, then those that they hold."""
     held = sorted(ledger.rows(Member, "account", caller.account), key=lambda member: member.seq)
-    could = [OwnRole("person"), OwnRole("patient"), *(OwnRole(m.role, m.hospital) for m in held)]
+    alone = (OwnRole(role) for role in ("person", "patient", "relative"))
+    could = [*alone, *(OwnRole(m.role, m.hospital) for m in held)]
     now, allowed = ledger.clock(), ALONE_ROLES | TWO_FACTOR_ROLES
     return tuple(
         one

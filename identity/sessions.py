@@ -48,7 +48,9 @@ SERVICE = "service"
 """The custody of keys that the service keeps: nobody signs in by one."""
 ALONE_ROLES = frozenset({"patient", "person"})
 """Roles that a password alone lets in."""
-TWO_FACTOR_ROLES = frozenset({"auditor", "doctor", "hospital_admin", "hospital_system", "operator"})
+TWO_FACTOR_ROLES = frozenset({
+    "auditor", "doctor", "hospital_admin", "hospital_system", "operator", "relative",
+})  # fmt: skip
 """Roles that nobody takes up without a second factor: they may read charts, or decide on those who do."""
 ADDRESS = "address"
 """The kind of keyed hash under which the address of a session is kept."""

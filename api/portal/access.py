@@ -12,12 +12,13 @@ from api.portal.charts import Patient, own_page
 from api.portal.forms import sent_form
 from api.portal.pages import PageRoute, page, see
 from api.portal.visitors import TheVisitor, Visitor
-from client import grants
+from client import grants, operations, requests
 from client.readers import Reader, check_able, reader_of
 from crypto.ids import ID_PATTERN
 from identity.errors import StepUpNeeded
 from journeys.errors import RecordsError
-from ledger.codes import CATEGORIES
+from ledger.asking import OPEN
+from ledger.codes import CATEGORIES, CEILINGS, DEFAULT_CEILING
 from ledger.facts import Grant
 from people.hospitals import open_hospitals
 
@@ -66,13 +67,17 @@ async def get_access(visitor: TheVisitor, patient: Patient) -> Response:
 
     def shown() -> dict[str, Any]:
         client, actor, now = visitor.client, visitor.actor, visitor.ledger.clock()
-        given, excluded = client.consents(actor, patient)
-        live = [one for one in given if one.active and now < one.end]
+        said = client.ask(actor, operations.CONSENTS, patient=patient)
+        live = [one for one in said.grants if one.active and now < one.end]
         live = [one for one in live if not one.uses or one.used < one.uses]
-        out = [one.reader for one in excluded if one.active]
+        out = [one.reader for one in said.exclusions if one.active]
         ids = {one.grantee for one in live} | set(out)
         names = {one: reader_of(client, actor, one) for one in sorted(ids)}
-        return {"excluded": out, "given": sorted(live, key=_since), "readers": names}
+        ceiling = DEFAULT_CEILING if said.emergency is None else said.emergency.ceiling
+        return {
+            "ceiling": ceiling, "ceilings": tuple(CEILINGS), "excluded": out, "given": sorted(live, key=_since),
+            "readers": names, "waiting": _waiting(visitor, patient),
+        }  # fmt: skip
 
     found = await run_in_threadpool(shown)
     return await page(visitor, "access.html", patient=patient, **found)
@@ -80,6 +85,12 @@ async def get_access(visitor: TheVisitor, patient: Patient) -> Response:
 
 def _since(one: Grant) -> int:
     return -one.seq
+
+
+def _waiting(visitor: Visitor, patient: str) -> int:
+    """How many requests for access wait for an answer."""
+    found = requests.listed(visitor.client, visitor.actor, patient)
+    return sum(one.state == OPEN for one in found)
 
 
 @router.get("/patients/{patient}/access/new")
@@ -123,7 +134,7 @@ async def get_confirm(
 async def post_grant(visitor: TheVisitor, patient: Patient) -> Response:
     """Give access."""
     form = await sent_form(visitor)
-    _check_sure(visitor, "grant")
+    check_sure(visitor, "grant")
     most = visitor.ledger.policy.grant_days_max
     offer = Offer.of(form["reader"], form["days"], form["category"], form["append"], most)
 
@@ -163,12 +174,12 @@ async def post_include(visitor: TheVisitor, patient: Patient) -> Response:
 
 async def _said(visitor: Visitor, patient: str, says: Any, done: str) -> Response:
     form = await sent_form(visitor)
-    _check_sure(visitor, "exclude")
+    check_sure(visitor, "exclude")
     await run_in_threadpool(says, visitor.client, visitor.actor, patient, form["reader"])
     return see(f"/patients/{patient}/access", done=done)
 
 
-def _check_sure(visitor: Visitor, action: str) -> None:
+def check_sure(visitor: Visitor, action: str) -> None:
     """Ask for a code first where the policy will: else what was refused would stand in the log for ever."""
     session = visitor.caller.session
     needed = visitor.ledger.policy.assurance.get(action, 0)

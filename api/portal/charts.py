@@ -18,8 +18,9 @@ from api.portal.forms import FILE_BYTES, sent_form
 from api.portal.pages import PageRoute, again, attachment, page, see
 from api.portal.today import today
 from api.portal.visitors import TheVisitor, Visitor
-from client import authoring, grants, readings
+from client import authoring, grants, readings, relatives
 from crypto.ids import ID_PATTERN
+from identity.actors import Actor
 from journeys.errors import RecordsError
 from ledger.codes import CATEGORIES
 from ledger.facts import Record
@@ -43,9 +44,23 @@ Patient = Annotated[str, Path(pattern=f"^pt_{ID_PATTERN}$")]
 RecordId = Annotated[str, Path(pattern=f"^rc_{ID_PATTERN}$")]
 
 
-def purpose_of(visitor: Visitor) -> str:
-    """For what somebody looks: patients for themselves, everybody else to treat."""
-    return grants.PURPOSE if visitor.caller.role == "patient" else "TREAT"
+EMERGENCY = "emergency"
+"""What an address says of a look in an emergency that the doctor declared."""
+_PURPOSES = {"patient": grants.PURPOSE, "relative": "FAMRQT"}
+
+
+def purpose_of(visitor: Visitor, looks: str = "") -> str:
+    """For what somebody looks: patients for themselves, relatives for their patient, doctors to treat, also in an emergency."""
+    if looks == EMERGENCY and visitor.caller.role == "doctor":
+        return "ETREAT"
+    return _PURPOSES.get(visitor.caller.role, "TREAT")
+
+
+def acting_in(visitor: Visitor, patient: str) -> Actor:
+    """Whoever is signed in, as they act in a chart: relatives on its patient's behalf; raises RecordsError."""
+    if visitor.caller.role != "relative":
+        return visitor.actor
+    return relatives.for_patient(visitor.client, visitor.actor, patient)
 
 
 @dataclass(frozen=True)
@@ -86,12 +101,15 @@ async def get_own_chart(visitor: TheVisitor) -> Response:
 
 @router.get("/patients/{patient}/chart")
 async def get_chart(
-    visitor: TheVisitor, patient: Patient, category: str = "", p: str = ""
+    visitor: TheVisitor, patient: Patient, category: str = "", p: str = "", looks: str = ""
 ) -> Response:
     """The list of a chart, by category; a reading."""
-    found: Chart = await run_in_threadpool(
-        readings.chart, visitor.client, visitor.actor, patient, purpose_of(visitor)
-    )
+
+    def opens() -> Chart:
+        actor = acting_in(visitor, patient)
+        return readings.chart(visitor.client, actor, patient, purpose_of(visitor, looks))
+
+    found = await run_in_threadpool(opens)
     lines = sorted(
         found.lines, key=lambda one: (one.record.clinical_date, one.record.seq), reverse=True
     )
@@ -100,17 +118,20 @@ async def get_chart(
     pages = Pages.of(p, len(shown))
     return await page(
         visitor, "chart.html", patient=patient, chart=found, lines=pages.cut(shown), pages=pages,
-        category=category if category in CATEGORIES else "", total=len(lines),
+        category=category if category in CATEGORIES else "", total=len(lines), looks=looks if looks == EMERGENCY else "",
         counts={name: count for name, count in counts.items() if count},
     )  # fmt: skip
 
 
 @router.get("/records/{record}")
-async def get_record(visitor: TheVisitor, record: RecordId) -> Response:
+async def get_record(visitor: TheVisitor, record: RecordId, looks: str = "") -> Response:
     """A record, as we render it; a reading."""
 
     def opens() -> tuple[str, OpenedRecord, Record, rendering.Shown]:
-        patient, opened = readings.read(visitor.client, visitor.actor, record, purpose_of(visitor))
+        client, relative = visitor.client, visitor.caller.role == "relative"
+        chart = client.address(visitor.actor, record).patient if relative else ""
+        actor = acting_in(visitor, chart)
+        patient, opened = readings.read(client, actor, record, purpose_of(visitor, looks))
         row = visitor.ledger.row(Record, record)
         if row is None:
             raise Problem("not_found", "there is no such record")
@@ -124,7 +145,7 @@ async def get_record(visitor: TheVisitor, record: RecordId) -> Response:
     patient, opened, row, shown = await run_in_threadpool(opens)
     response = await page(
         visitor, "record.html", patient=patient, opened=opened, record=row, shown=shown,
-        picture=opened.media_type in PICTURES,
+        picture=opened.media_type in PICTURES, looks=looks if looks == EMERGENCY else "",
     )  # fmt: skip
     if opened.token:
         response.set_cookie(
@@ -185,9 +206,8 @@ async def post_upload(visitor: TheVisitor, patient: Patient) -> Response:
         )  # fmt: skip
         if one.category not in CATEGORIES:
             raise RecordsError("choose what kind of record it is")
-        await run_in_threadpool(
-            authoring.upload, visitor.client, visitor.actor, one, purpose_of(visitor)
-        )
+        actor = await run_in_threadpool(acting_in, visitor, patient)
+        await run_in_threadpool(authoring.upload, visitor.client, actor, one, purpose_of(visitor))
         return see(f"/patients/{patient}/chart", done="uploaded")
 
     return await again(

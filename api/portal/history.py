@@ -8,15 +8,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api.portal import words
-from api.portal.charts import Pages, Patient, own_page, purpose_of
+from api.portal.charts import Pages, Patient, acting_in, own_page, purpose_of
 from api.portal.pages import PageRoute, page
 from api.portal.visitors import TheVisitor
 from client import readings
 from records.history import Act, History
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
-FILTERS = ("", "others", "read", "refused", "consent")
-"""What a history can be narrowed to: everything, others' acts, readings, refusals, what the patient said."""
+FILTERS = ("", "others", "read", "refused", "asked", "consent")
+"""What a history can be narrowed to: everything, others' acts, readings, refusals, who asks for access, what the patient said."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,10 @@ class Told:
     """By name where they have one; empty for the reader."""
     where: str
     """The hospital's name."""
+    behalf: str
+    """The name of whoever they acted for; empty: nobody."""
+    written: tuple[str, ...]
+    """What its author wrote for the patient."""
 
 
 @router.get("/history")
@@ -41,13 +45,16 @@ async def get_history(
     visitor: TheVisitor, patient: Patient, only: str = "", p: str = ""
 ) -> Response:
     """Who looked at a chart, the newest first; a reading."""
-    found: History = await run_in_threadpool(
-        readings.history, visitor.client, visitor.actor, patient, purpose_of(visitor)
-    )
+
+    def opens() -> History:
+        actor = acting_in(visitor, patient)
+        return readings.history(visitor.client, actor, patient, purpose_of(visitor))
+
+    found = await run_in_threadpool(opens)
     only = only if only in FILTERS else ""
     acts = [one for one in reversed(found.acts()) if _fits(one, only, visitor.caller.account)]
     pages = Pages.of(p, len(acts))
-    told = [_told(one, found.names, visitor.caller.account) for one in pages.cut(acts)]
+    told = [_told(one, found, visitor.caller.account) for one in pages.cut(acts)]
     return await page(
         visitor, "history.html", patient=patient, told=told, pages=pages, only=only,
         filters=FILTERS, losses=found.losses(), size=found.entry.link.seq, count=len(found.entries),
@@ -57,12 +64,17 @@ async def get_history(
 def _fits(act: Act, only: str, own: str) -> bool:
     reads = act.type in words.READING_ACTS
     fits: dict[str, Any] = {
-        "": True, "consent": act.actor == own and not reads, "others": act.actor != own, "read": reads,
+        "": True, "asked": act.type == "access.requested", "consent": act.actor == own and not reads, "others": act.actor != own, "read": reads,
         "refused": act.effect == "deny",
     }  # fmt: skip
     return bool(fits[only])
 
 
-def _told(act: Act, names: dict[str, str], own: str) -> Told:
+def _told(act: Act, found: History, own: str) -> Told:
+    names = found.names
     who = "" if act.actor == own else names.get(act.actor, act.actor)
-    return Told(act, who, names.get(act.hospital, act.hospital))
+    texts = found.texts.get(str(act.seq), {})
+    # The lists of disclosures are the accounting's to show.
+    written = tuple(text for name, text in texts.items() if not name.startswith("list_"))
+    behalf = names.get(act.on_behalf_of, act.on_behalf_of)
+    return Told(act, who, names.get(act.hospital, act.hospital), behalf, written)

@@ -6,10 +6,34 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api.http import problems
-from api.portal import access, charts, deciding, entering, history, home, own, today
+from api.portal import (
+    access,
+    asking,
+    charts,
+    deciding,
+    emergencies,
+    entering,
+    family,
+    history,
+    home,
+    own,
+    today,
+)
 from api.portal.pages import refused, secured
 
-ROUTERS = (home, entering, own, today, charts, access, history, deciding)
+ROUTERS = (
+    home,
+    entering,
+    own,
+    today,
+    charts,
+    access,
+    asking,
+    family,
+    emergencies,
+    history,
+    deciding,
+)
 
 
 def mount(app: FastAPI) -> list[Route]:

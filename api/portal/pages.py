@@ -23,6 +23,7 @@ from api.portal import words
 from api.portal.forms import Form, let_go, sealed_kept
 from api.portal.texts import LANGUAGES, Texts, chosen, moment_of, texts_of
 from api.portal.visitors import Visitor
+from crypto.ids import ID_PATTERN
 from identity.errors import KeyNeeded
 from identity.own import factors_of, own_roles
 
@@ -48,6 +49,7 @@ AGAIN = frozenset({
     "too_large", "too_many_claims",
 })  # fmt: skip
 """Problems of what was typed: the form comes again, with what was typed and what is wrong."""
+_CHART = re.compile(rf"/patients/(pt_{ID_PATTERN})/chart").fullmatch
 _PLACE = re.compile(r"/(?!/)[!-\[\]-~]{0,500}").fullmatch
 
 
@@ -177,7 +179,15 @@ async def refused(request: Request, error: Exception) -> Response:
             visitor, "go_on.html", status, then=here, fields=form.typed, why="another", problem=None
         )
     kind = "kept_key" if isinstance(error, KeyNeeded) else problem.kind
-    response = await page(visitor, "problem.html", status, problem=problem, kind=kind)
+    chart = _CHART(request.url.path)
+    response = await page(
+        visitor,
+        "problem.html",
+        status,
+        problem=problem,
+        kind=kind,
+        patient=chart[1] if chart else "",
+    )
     if wait := problem.members.get("seconds", PROBLEMS[problem.kind].retry_after):
         response.headers["Retry-After"] = str(int(wait) + 1)
     return response

@@ -1,5 +1,6 @@
 """Today: where everybody begins, by their role."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter
@@ -9,9 +10,11 @@ from starlette.responses import Response
 from api.portal.own import standing
 from api.portal.pages import PageRoute, page
 from api.portal.visitors import TheVisitor, Visitor
+from client import emergencies
 from client.readers import reader_of
 from identity.errors import IdentityError
 from identity.strength import check_known_by_two
+from records.emergencies import EmergencyStanding
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 SOON_MS = 14 * 86_400_000
@@ -37,11 +40,18 @@ async def today(visitor: Visitor, **context: Any) -> Response:
             found["waiting"] = len(
                 visitor.client.doctors(visitor.actor, visitor.caller.hospital, "pending").doctors
             )
+            found["overdue"] = len(_unreviewed(visitor))
         if visitor.caller.role == "operator":
             found["waiting"] = len(visitor.client.hospitals(visitor.actor, "pending").hospitals)
         return found
 
     return await page(visitor, "today.html", **await run_in_threadpool(shown) | context)
+
+
+def _unreviewed(visitor: Visitor) -> Sequence[EmergencyStanding]:
+    """The emergencies of an admin's hospital that are to be reviewed, those of the first page."""
+    client, actor, hospital = visitor.client, visitor.actor, visitor.caller.hospital
+    return emergencies.listed(client, actor, hospital, "unreviewed").emergencies
 
 
 def _ending(visitor: Visitor, charts: tuple[str, ...]) -> list[tuple[str, str, int]]:

@@ -6,13 +6,17 @@ from api.portal.texts import mark as _
 
 NAVIGATION: Mapping[str, tuple[tuple[str, str], ...]] = {
     "": (),
-    "person": (("/today", _("Today")), ("/me", _("Me"))),
+    "person": (("/today", _("Today")), ("/relatives", _("Relatives")), ("/me", _("Me"))),
     "patient": (
         ("/today", _("Today")), ("/chart", _("Chart")), ("/access", _("Who may see")), ("/history", _("Who looked")),
+        ("/family", _("Family")), ("/me", _("Me")),
+    ),
+    "relative": (("/today", _("Today")), ("/relatives", _("Relatives")), ("/me", _("Me"))),
+    "doctor": (("/today", _("Today")), ("/requests", _("Requests")), ("/me", _("Me"))),
+    "hospital_admin": (
+        ("/today", _("Today")), ("/doctors", _("Doctors")), ("/emergencies", _("Emergencies")), ("/requests", _("Requests")),
         ("/me", _("Me")),
     ),
-    "doctor": (("/today", _("Today")), ("/me", _("Me"))),
-    "hospital_admin": (("/today", _("Today")), ("/doctors", _("Doctors")), ("/me", _("Me"))),
     "operator": (("/today", _("Today")), ("/hospitals", _("Hospitals")), ("/me", _("Me"))),
     "auditor": (("/today", _("Today")), ("/me", _("Me"))),
     "hospital_system": (("/me", _("Me")),),
@@ -51,8 +55,34 @@ STATES: Mapping[str, str] = {
 }  # fmt: skip
 
 ACTIONS: Mapping[str, str] = {
-    "append": _("add records"), "list": _("see the list"), "read": _("open records"),
+    "append": _("add records"), "grant": _("give others access"), "list": _("see the list"), "read": _("open records"),
     "read_history": _("see who looked"),
+}  # fmt: skip
+
+ANSWERS: Mapping[str, str] = {
+    "open": _("waits"), "lapsed": _("lapsed"), "granted": _("given"), "declined": _("declined"),
+    "disclosed": _("given out by the hospital"), "referred": _("referred by the hospital"),
+}  # fmt: skip
+"""How a request for access stands."""
+
+CEILINGS: Mapping[str, str] = {
+    "normal": _("what isn’t sensitive"), "restricted": _("everything but what you hid"), "off": _("nothing"),
+}  # fmt: skip
+
+EMERGENCY_REASONS: Mapping[str, str] = {
+    "cannot_consent": _("The patient can’t be asked now"), "life_at_risk": _("The patient’s life is at risk"),
+    "serious_harm": _("The patient would come to serious harm"), "other": _("Another reason, in words below"),
+}  # fmt: skip
+
+FINDINGS: Mapping[str, str] = {
+    "justified": _("It was an emergency, and what was read was needed"),
+    "partly_justified": _("It was an emergency, and more was read than it called for"),
+    "not_justified": _("It was no emergency, or what was read had nothing to do with it"),
+}
+"""What the review of an emergency found."""
+
+REVIEWS: Mapping[str, str] = {
+    "unreviewed": _("To be reviewed"), "overdue": _("Overdue"), "reviewed": _("Reviewed"),
 }  # fmt: skip
 
 PURPOSES: Mapping[str, str] = {
@@ -238,6 +268,14 @@ PROBLEM_WORDS: Mapping[str, str] = {
 """What is the matter, by the kind of problem (`api.http.problems`)."""
 
 NOTICES: Mapping[str, str] = {
+    "asked": _("You asked. The patient is told."),
+    "ceiling": _("This counts from now on."),
+    "declared": _("The emergency is declared. Everybody who has to know is told."),
+    "left": _("You act for them no more."),
+    "linked": _("You act for them now, as far as they let you."),
+    "refused": _("You said no. They see that, and nothing else."),
+    "reviewed": _("The review is closed. The patient can read it."),
+    "unlinked": _("Ended, as of now."),
     "applied": _("Your application was sent. You will see here when it is decided."),
     "approved": _("Approved. They can act from now on."),
     "claimed": _("The chart is yours now."),

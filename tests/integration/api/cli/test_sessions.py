@@ -9,6 +9,7 @@ import pytest
 
 from client import applying
 from client.local import LocalClient
+from client.relatives import LINK
 from identity.actors import write_keyfile
 from ledger.entry import Entry
 from storage.sql.passkeys import Passkey
@@ -99,6 +100,39 @@ def test_the_role_is_chosen_and_changed_without_signing_in_anew(
     several = ada.signs_in()
     assert f"doctor at {hospital}" in several.out and "signed in as person" in several.out
     assert "as doctor at" in ada.signs_in("--role", "doctor", "--hospital", hospital).out
+
+
+def test_a_relative_acts_in_a_session(ada: Typist, fixture: LedgerFixture, tmp_path: Path) -> None:
+    """Linked as oneself, then in a role that takes codes; it ends with the relation."""
+    chart = ada.json("account", "chart", "Ada Lind", "--born", "1958-03-14")["patient"]
+    ada.json("account", "role", "patient")
+    note = tmp_path / "note.txt"
+    note.write_text("Haemoglobin 13.9 g/dl")
+    ada.run("upload", note, "--category", "laboratory", "--patient", chart, "--purpose", "PATRQT")
+    tom = Typist.registers(ada.commands, tmp_path / "config" / "tom", "Tom Lind")
+    out = tmp_path / "invitation.txt"
+    ada.run(
+        "relative",
+        "invite",
+        "--may",
+        "look",
+        "--out",
+        out,
+        "--patient",
+        chart,
+        typed=(ada.second(),),
+    )
+    line = next(one for one in out.read_text().split() if one.startswith(LINK))
+    assert "don't hold the role relative" in tom.run("account", "role", "relative", code=2).err
+    tom.run("relative", "link", line)
+    asked = ("chart", "--for", chart, "--purpose", "FAMRQT")
+    assert "`heartwood account role relative` first" in tom.run(*asked, code=2).err
+    assert tom.json("account", "role", "relative")["role"] == "relative"
+    opened = entry(fixture, tom.json(*asked)["seq"])
+    assert opened.event.role == "relative" and opened.event.value["on_behalf_of"] == ada.account
+    ada.run("relative", "unlink", tom.account, "--patient", chart)
+    assert "not an active relative" in tom.run(*asked, code=1).err
+    fixture.verify()
 
 
 def test_signing_out_ends_the_session_and_leaves_no_token(

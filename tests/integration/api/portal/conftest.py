@@ -1,6 +1,7 @@
 """One served ledger for the tests of pages, with a patient who has a record, and others who have not."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -51,7 +52,14 @@ def uploads(who: Pages, chart: str, **fields: str) -> str:
 @pytest.fixture(scope="package")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     """Everybody, signed in."""
-    with served_portal(Settings(data=tmp_path_factory.mktemp("portal") / "data")) as portal:
+    with founded(Settings(data=tmp_path_factory.mktemp("portal") / "data")) as made:
+        yield made
+
+
+@contextmanager
+def founded(settings: Settings) -> Iterator[Town]:
+    """A town of one's own: for tests in which much time passes, since sessions end by it."""
+    with served_portal(settings) as portal:
         ada, bob = portal.somebody().registers(), portal.somebody().registers("Bob Ost")
         chart = ada.opens_chart()
         bob.opens_chart("Bob Ost")

@@ -34,6 +34,11 @@ PAGES: dict[str, dict[str, int]] = {
     "/records/{record}": NONE | {"ada": 200},
     "/records/{record}/file": dict.fromkeys(WHO, 404) | {"nobody": 303, "ada": 200},
     "/doctors": NONE | {"admin": 200}, "/hospitals": NONE | {"operator": 200},
+    "/family": dict.fromkeys(WHO, 303), "/relatives": SIGNED_IN, "/requests": SIGNED_IN | {"ada": 303, "bob": 303},
+    "/patients/{patient}/family": dict.fromkeys(WHO, 404) | {"nobody": 303, "ada": 200},
+    "/patients/{patient}/requests": dict.fromkeys(WHO, 404) | {"nobody": 303, "ada": 200},
+    "/patients/{patient}/ask": SIGNED_IN, "/patients/{patient}/emergency": SIGNED_IN,
+    "/emergencies": NONE | {"admin": 200}, "/patients/{patient}/emergencies/{emergency}": NONE,
 }  # fmt: skip
 """Each page that is looked at, on the chart of `ada`, and what each gets."""
 POSTS = {
@@ -41,7 +46,10 @@ POSTS = {
     "/me/keys", "/me/chart", "/claim", "/me/contact", "/me/contact/proof", "/me/contact/remove", "/me/sessions/end",
     "/apply/doctor", "/apply/hospital", "/patients/{patient}/upload", "/records/{record}/hide", "/records/{record}/show",
     "/find", "/patients/{patient}/access/grant", "/patients/{patient}/access/revoke", "/patients/{patient}/access/exclude",
-    "/patients/{patient}/access/include", "/doctors/approve", "/doctors/decline", "/hospitals/approve", "/hospitals/decline",
+    "/patients/{patient}/access/include", "/patients/{patient}/access/emergency", "/patients/{patient}/ask",
+    "/patients/{patient}/requests/answer", "/patients/{patient}/emergency", "/patients/{patient}/emergencies/{emergency}",
+    "/patients/{patient}/family/invite", "/patients/{patient}/family/end", "/relatives/accept", "/relatives/leave",
+    "/doctors/approve", "/doctors/decline", "/hospitals/approve", "/hospitals/decline",
 }  # fmt: skip
 
 
@@ -54,7 +62,8 @@ def routes(method: str) -> set[str]:
 def filled(town: Town, path: str) -> str:
     """A path on the chart of `ada`."""
     at = path.format(
-        patient=town.chart, record=town.record, hospital=town.portal.fixture.south.hospital, name="style.css"
+        patient=town.chart, record=town.record, hospital=town.portal.fixture.south.hospital, name="style.css",
+        emergency="ev_01jd3q8m5c00000000000000zz",
     )  # fmt: skip
     return f"{at}?reader={town.account.account}&days=7" if path.endswith("/confirm") else at
 

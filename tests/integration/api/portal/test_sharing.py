@@ -1,0 +1,215 @@
+"""By pages: who asks and is answered with less, who declares an emergency and is reviewed, who acts for a patient."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from api.app.settings import Settings
+from client import relatives
+from client.local import LocalClient
+from identity.actors import Actor
+from ledger.codes import CEILINGS
+from tests.integration.api.portal.conftest import Town, founded, uploads
+from tests.support.portal import Pages
+
+WORDS = "Your blood count, please: <b>before Friday</b>"
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    """A town of its own."""
+    with founded(Settings(data=tmp_path_factory.mktemp("sharing") / "data")) as made:
+        yield made
+
+
+def sure(who: Pages) -> None:
+    """Show a code if the page asks for one, and go on with what was typed."""
+    assert who.at is not None
+    if 'action="/step-up"' in who.at.text:
+        who.steps_up()
+        who.goes_on()
+
+
+def doctor(town: Town) -> tuple[Pages, Actor]:
+    """One who hasn't tried anything yet: refusals are counted."""
+    actor = town.portal.fixture.doctor()
+    who = town.portal.with_key(actor)
+    who.signs_in()
+    return who, actor
+
+
+def patient(town: Town, name: str) -> tuple[Pages, str]:
+    """One with a chart and a record."""
+    who = town.portal.somebody().registers(name)
+    chart = who.opens_chart(name)
+    uploads(who, chart, title="Blood count", note="Haemoglobin 13.9 g/dl", category="laboratory")
+    return who, chart
+
+
+def test_a_request_is_answered_with_less(town: Town) -> None:
+    """The doctor asks from the refusal; the patient reads why, and gives fewer days; the doctor reads."""
+    pat, chart = patient(town, "Rita Nord")
+    who, actor = doctor(town)
+    page = who.open(f"/patients/{chart}/chart")
+    assert who.status() == 403 and f"/patients/{chart}/ask" in page.links
+    who.open(f"/patients/{chart}/ask")
+    page = who.send(f"/patients/{chart}/ask", {"words": "", "days": "90", "category": "laboratory"})
+    assert who.status() == 400 and "write what you ask for" in page.text
+    page = who.send(f"/patients/{chart}/ask", {"words": WORDS})
+    assert "The patient is told." in page.text and chart in page.text and "waits" in page.text
+
+    assert "1 request for access waits" in pat.open(f"/patients/{chart}/access").text
+    page = pat.open("/requests")
+    assert "Dr. Ö" in page.text and "90 days" in page.text and WORDS not in page.text
+    assert WORDS in pat.open(f"/patients/{chart}/history?only=asked").text
+    pat.open("/requests")
+    answer = f"/patients/{chart}/requests/answer"
+    pat.send(answer, {"verdict": "granted", "days": "7"})
+    sure(pat)
+    client, ledger = LocalClient(town.portal.fixture.ledger), town.portal.fixture.ledger
+    (given,) = [one for one in client.consents(pat_actor(town, pat), chart)[0] if one.active]
+    assert given.grantee == actor.account and given.end - ledger.clock() < 8 * 86_400_000
+    page = who.open(f"/patients/{chart}/chart")
+    assert who.status() == 200 and "Laboratory 1" in page.text
+    record = next(one for one in page.links if one.startswith("/records/"))
+    assert "Haemoglobin" in who.open(record).text
+    assert "given" in who.open("/requests").text
+
+
+def pat_actor(town: Town, who: Pages) -> Actor:
+    """A patient as a journey asks for them; nothing is signed."""
+    return Actor("", who.account, "patient", "", town.account.key)
+
+
+def test_no_is_an_answer(town: Town) -> None:
+    """Nothing is given, and the doctor sees just that; asking is no access."""
+    pat, chart = patient(town, "Nora Süd")
+    who, _ = doctor(town)
+    who.open(f"/patients/{chart}/ask")
+    who.send(f"/patients/{chart}/ask", {"words": "all", "days": "365", "category": ""})
+    pat.open("/requests")
+    pat.send(f"/patients/{chart}/requests/answer", {"verdict": "declined", "days": "365"})
+    sure(pat)
+    assert "You said no." in str(pat.at and pat.at.text)
+    assert "declined" in who.open("/requests").text
+    assert who.open(f"/patients/{chart}/chart") and who.status() == 403
+
+
+def test_an_emergency_is_told_and_reviewed(town: Town) -> None:
+    """From the refusal to the chart under the ceiling; the admin sees what was read and says so; the patient reads it all."""
+    pat, chart = patient(town, "Emil Ost")
+    who, _ = doctor(town)
+    page = who.open(f"/patients/{chart}/chart")
+    assert f"/patients/{chart}/emergency" in page.links
+    who.open(f"/patients/{chart}/emergency")
+    told = {"reason": "life_at_risk", "text": "Found without consciousness"}
+    page = who.send(f"/patients/{chart}/emergency", told)
+    sure(who)
+    page = who.open(f"/patients/{chart}/chart?looks=emergency")
+    assert "You look in an emergency." in page.text and "Laboratory 1" in page.text
+    record = next(one for one in page.links if one.startswith("/records/"))
+    assert record.endswith("?looks=emergency") and "Haemoglobin" in who.open(record).text
+    # Without saying so it is a look like any other, and there is no grant.
+    assert who.open(f"/patients/{chart}/chart") and who.status() == 403
+
+    town.admin.signs_in()
+    page = town.admin.open("/emergencies")
+    review = next(one for one in page.links if one.startswith(f"/patients/{chart}/emergencies/"))
+    page = town.admin.open(review)
+    assert "Found without consciousness" in page.text and "opened a record" in page.text
+    assert "Haemoglobin" not in page.text
+    page = town.admin.send(review, {"finding": "justified", "text": "It was needed"})
+    assert "The review is closed." in page.text
+    assert review not in town.admin.open("/emergencies?state=unreviewed").links
+
+    page = pat.open(f"/patients/{chart}/history")
+    assert "declared an emergency" in page.text and "Found without consciousness" in page.text
+    assert "reviewed an emergency" in page.text and "It was needed" in page.text
+
+
+def test_the_ceiling_is_the_patients(town: Town) -> None:
+    """Nothing is seen once it is off, and the page shows what counts."""
+    pat, chart = patient(town, "Olga West")
+    assert 'value="normal" checked' in str(
+        pat.open(f"/patients/{chart}/access") and pat.at and pat.at.text
+    )
+    pat.send(f"/patients/{chart}/access/emergency", {"ceiling": "off"})
+    sure(pat)
+    assert 'value="off" checked' in str(
+        pat.open(f"/patients/{chart}/access") and pat.at and pat.at.text
+    )
+    assert set(CEILINGS) == {"normal", "restricted", "off"}
+    who, _ = doctor(town)
+    who.open(f"/patients/{chart}/emergency")
+    told = {"reason": "life_at_risk", "text": "Found without consciousness"}
+    who.send(f"/patients/{chart}/emergency", told)
+    sure(who)
+    assert who.open(f"/patients/{chart}/chart?looks=emergency") and who.status() == 403
+
+
+def test_a_relative_acts_for_a_patient(town: Town) -> None:
+    """Invited, linked by the line, looking on the patient's behalf, seen by the patient; and it ends at once."""
+    pat, chart = patient(town, "Fee Nord")
+    son = town.portal.somebody().registers("Tom Nord")
+    pat.open("/family")
+    page = pat.send(
+        f"/patients/{chart}/family/invite", {"days": "30", "category": "", "may": "read_history"}
+    )
+    if "/step-up" in str(pat.at and pat.at.text):
+        pat.steps_up()
+        page = pat.goes_on()
+    line = next(one for one in page.words if one.startswith(relatives.LINK))
+    son.open("/relatives")
+    page = son.send("/relatives/accept", {"letter": line[:-4] + "aaaa"})
+    assert son.status() == 400, page.text
+    page = son.send("/relatives/accept", {"letter": line})
+    sure(son)
+    page = son.open("/relatives")
+    assert chart in page.text and f"/patients/{chart}/chart" not in page.links
+    # The line counts once.
+    late = town.portal.somebody().registers("Lou Nord")
+    late.open("/relatives")
+    late.send("/relatives/accept", {"letter": line})
+    assert late.status() >= 400
+
+    son.open("/roles")
+    son.send("/roles", {"_of": "relative "})
+    sure(son)
+    page = son.open("/relatives")
+    assert f"/patients/{chart}/chart" in page.links
+    page = son.open(f"/patients/{chart}/chart")
+    assert son.status() == 200 and "on the patient’s behalf" in page.text
+    record = next(one for one in page.links if one.startswith("/records/"))
+    assert "Haemoglobin" in son.open(record).text
+    assert son.open(f"/patients/{chart}/history") and son.status() == 200
+    # A chart of somebody who linked nobody.
+    assert son.open(f"/patients/{town.chart}/chart") and son.status() in (400, 403, 404)
+
+    page = pat.open(f"/patients/{chart}/history?only=others")
+    assert son.account in page.text and f"(for {pat.account})" in page.text
+    pat.open("/family")
+    page = pat.send(f"/patients/{chart}/family/end", {"_of": son.account})
+    assert "Ended, as of now." in page.text
+    page = son.open(
+        f"/patients/{chart}/chart"
+    )  # the role ended with the relation, and the session with the role
+    assert "on the patient’s behalf" not in page.text and "/register" in page.links
+
+
+def test_an_invitation_is_withdrawn(town: Town) -> None:
+    """Then its line counts for nobody."""
+    pat, chart = patient(town, "Gil Nord")
+    pia = town.portal.somebody().registers("Pia Nord")
+    pat.open("/family")
+    page = pat.send(f"/patients/{chart}/family/invite", {"days": "30", "category": "laboratory"})
+    if "/step-up" in str(pat.at and pat.at.text):
+        pat.steps_up()
+        page = pat.goes_on()
+    line = next(one for one in page.words if one.startswith(relatives.LINK))
+    pat.open("/family")
+    page = pat.send(f"/patients/{chart}/family/end")
+    assert "Ended, as of now." in page.text and "nobody took up" not in page.text
+    pia.open("/relatives")
+    pia.send("/relatives/accept", {"letter": line})
+    sure(pia)
+    assert pia.status() >= 400
