@@ -131,7 +131,7 @@ def test_a_relative_acts_in_a_session(ada: Typist, fixture: LedgerFixture, tmp_p
     opened = entry(fixture, tom.json(*asked)["seq"])
     assert opened.event.role == "relative" and opened.event.value["on_behalf_of"] == ada.account
     ada.run("relative", "unlink", tom.account, "--patient", chart)
-    assert "not an active relative" in tom.run(*asked, code=1).err
+    assert "not an active relative" in tom.run(*asked, code=2).err
     fixture.verify()
 
 
