@@ -14,6 +14,7 @@ from starlette.responses import Response
 from api.http.problems import Problem
 from api.http.streamed import Streamed
 from api.portal import rendering
+from api.portal.drawing import qr
 from api.portal.forms import FILE_BYTES, sent_form
 from api.portal.pages import PageRoute, again, attachment, page, see
 from api.portal.today import today
@@ -222,6 +223,16 @@ def _content(file: Any, note: str) -> tuple[str, list[bytes]]:
     if not note:
         raise RecordsError("choose a file, or write a note")
     return "text/plain", [note.replace("\r\n", "\n").encode()]
+
+
+@router.get("/patients/{patient}/card")
+async def get_card(visitor: TheVisitor, patient: Patient) -> Response:
+    """A card to print, which holds the patient number alone; for its patient."""
+    if patient not in (await run_in_threadpool(me, visitor.ledger, visitor.caller)).patients:
+        raise Problem("not_found", "this is not your chart")
+    return await page(
+        visitor, "card.html", patient=patient, drawn=qr(patient), origin=visitor.ledger.origin
+    )
 
 
 @router.post("/records/{record}/hide")

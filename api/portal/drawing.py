@@ -1,7 +1,11 @@
-"""The log as the rings of a tree, drawn from its root: another log, another tree. One look with the demo's page."""
+"""Drawings: the log as the rings of a tree, drawn from its root (another log, another tree; one look with the demo's page), and QR codes."""
 
 from dataclasses import dataclass
+from io import BytesIO
 from math import cos, log2, pi, sin
+
+import segno
+from markupsafe import Markup
 
 RADIUS = 278.0
 """Of the outermost ring, in units of the drawing, whose centre is 0, 0."""
@@ -57,3 +61,13 @@ def _point(radius: float, angle: float, phases: list[float]) -> tuple[float, flo
     )
     far = radius * (1 + bent)
     return far * cos(angle), far * sin(angle)
+
+
+def qr(text: str) -> Markup:
+    """A QR code as an SVG that stands in a page, without styles of its own."""
+    out = BytesIO()
+    segno.make(text, error="m").save(
+        out, kind="svg", xmldecl=False, svgns=True, border=3, dark="#000000", light="#ffffff",
+        svgclass="qr", lineclass=None, omitsize=True,
+    )  # fmt: skip
+    return Markup(out.getvalue().decode())

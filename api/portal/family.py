@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from api.portal.access import DAYS, check_sure
 from api.portal.charts import Patient, own_page
+from api.portal.drawing import qr
 from api.portal.forms import Form, sent_form
-from api.portal.own import qr
 from api.portal.pages import PageRoute, again, page, see
 from api.portal.visitors import TheVisitor, Visitor
 from client import relatives

@@ -13,27 +13,19 @@ from api.portal import (
     deciding,
     emergencies,
     entering,
+    erasing,
     family,
     history,
     home,
     own,
+    registering,
     today,
 )
 from api.portal.pages import refused, secured
 
 ROUTERS = (
-    home,
-    entering,
-    own,
-    today,
-    charts,
-    access,
-    asking,
-    family,
-    emergencies,
-    history,
-    deciding,
-)
+    home, entering, own, today, charts, access, asking, family, emergencies, erasing, history, deciding, registering,
+)  # fmt: skip
 
 
 def mount(app: FastAPI) -> list[Route]:

@@ -1,18 +1,16 @@
 """One's own account: the way in, factors, keys, how one is reached, sessions, applications."""
 
 import base64
-from io import BytesIO
 from typing import Any
 
-import segno
 from fastapi import APIRouter
-from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api.http import cookies
 from api.http.problems import Problem
 from api.http.proofs import proofs_of
+from api.portal.drawing import qr
 from api.portal.entering import entered, names_of, second_of
 from api.portal.forms import Form, sent_form
 from api.portal.pages import PageRoute, again, page, see
@@ -116,16 +114,6 @@ async def _seed_shown(visitor: Visitor, seed: str, **context: Any) -> Response:
     uri = enrolment_uri(base64.b32decode(seed), visitor.caller.account, visitor.ledger.origin)
     found = await run_in_threadpool(factors_of, visitor.ledger, visitor.caller)
     return await page(visitor, "code.html", factors=found, seed=seed, drawn=qr(uri), **context)
-
-
-def qr(text: str) -> Markup:
-    """A QR code as an SVG that stands in a page, without styles of its own."""
-    out = BytesIO()
-    segno.make(text, error="m").save(
-        out, kind="svg", xmldecl=False, svgns=True, border=3, dark="#000000", light="#ffffff",
-        svgclass="qr", lineclass=None, omitsize=True,
-    )  # fmt: skip
-    return Markup(out.getvalue().decode())
 
 
 @router.post("/me/code/confirm")

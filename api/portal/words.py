@@ -14,7 +14,7 @@ NAVIGATION: Mapping[str, tuple[tuple[str, str], ...]] = {
     "relative": (("/today", _("Today")), ("/relatives", _("Relatives")), ("/me", _("Me"))),
     "doctor": (("/today", _("Today")), ("/requests", _("Requests")), ("/me", _("Me"))),
     "hospital_admin": (
-        ("/today", _("Today")), ("/doctors", _("Doctors")), ("/emergencies", _("Emergencies")), ("/requests", _("Requests")),
+        ("/today", _("Today")), ("/doctors", _("Doctors")), ("/patients", _("Patients")), ("/emergencies", _("Emergencies")), ("/requests", _("Requests")),
         ("/me", _("Me")),
     ),
     "operator": (("/today", _("Today")), ("/hospitals", _("Hospitals")), ("/me", _("Me"))),
@@ -67,6 +67,15 @@ ANSWERS: Mapping[str, str] = {
 
 CEILINGS: Mapping[str, str] = {
     "normal": _("what isn’t sensitive"), "restricted": _("everything but what you hid"), "off": _("nothing"),
+}  # fmt: skip
+
+ERASURES: Mapping[str, str] = {
+    "requested": _("asked for"), "withdrawn": _("taken back"), "begun": _("under way"), "completed": _("erased"),
+}  # fmt: skip
+"""How an erasure stands."""
+
+GUARDIAN_ACTS: Mapping[str, str] = {
+    "appoint": _("Name them"), "confirm": _("Confirm them, as a second hospital"), "end": _("End it"),
 }  # fmt: skip
 
 EMERGENCY_REASONS: Mapping[str, str] = {
@@ -271,6 +280,9 @@ NOTICES: Mapping[str, str] = {
     "asked": _("You asked. The patient is told."),
     "ceiling": _("This counts from now on."),
     "declared": _("The emergency is declared. Everybody who has to know is told."),
+    "erases": _("You asked for it. Until the hours are over you can take it back, below."),
+    "guardian": _("Done. Whom it concerns is told."),
+    "withdrawn": _("Taken back. What was there is there again."),
     "left": _("You act for them no more."),
     "linked": _("You act for them now, as far as they let you."),
     "refused": _("You said no. They see that, and nothing else."),

@@ -23,7 +23,7 @@ from storage.errors import BlobError, BlobExists, BlobsUnavailable
 PART_BYTES = 8 * 1024 * 1024
 """What is gathered before it is sent. S3 takes 10,000 parts of 5 MiB and more, versitygw on ext4 fewer than 1,025 in
 all: the longest record has 641 of these."""
-PARTS_AT_ONCE = 8
+PARTS_AT_ONCE = 6
 """Parts on their way, of all uploads to a store together; an upload that waits for its turn holds one more."""
 PARTS_OF_ONE = 3
 """Of these of one upload."""

@@ -38,6 +38,9 @@ PAGES: dict[str, dict[str, int]] = {
     "/patients/{patient}/family": dict.fromkeys(WHO, 404) | {"nobody": 303, "ada": 200},
     "/patients/{patient}/requests": dict.fromkeys(WHO, 404) | {"nobody": 303, "ada": 200},
     "/patients/{patient}/ask": SIGNED_IN, "/patients/{patient}/emergency": SIGNED_IN,
+    "/patients": SIGNED_IN, "/records/{record}/erase": SIGNED_IN,
+    "/patients/{patient}/erasures": dict.fromkeys(WHO, 404) | {"nobody": 303, "ada": 200},
+    "/patients/{patient}/card": dict.fromkeys(WHO, 404) | {"nobody": 303, "ada": 200},
     "/emergencies": NONE | {"admin": 200}, "/patients/{patient}/emergencies/{emergency}": NONE,
 }  # fmt: skip
 """Each page that is looked at, on the chart of `ada`, and what each gets."""
@@ -48,7 +51,8 @@ POSTS = {
     "/find", "/patients/{patient}/access/grant", "/patients/{patient}/access/revoke", "/patients/{patient}/access/exclude",
     "/patients/{patient}/access/include", "/patients/{patient}/access/emergency", "/patients/{patient}/ask",
     "/patients/{patient}/requests/answer", "/patients/{patient}/emergency", "/patients/{patient}/emergencies/{emergency}",
-    "/patients/{patient}/family/invite", "/patients/{patient}/family/end", "/relatives/accept", "/relatives/leave",
+    "/patients/{patient}/family/invite", "/patients/{patient}/family/end", "/relatives/accept", "/relatives/leave", "/patients/{patient}/erasures",
+    "/patients/{patient}/erasures/withdraw", "/patients", "/patients/letter", "/patients/guardian",
     "/doctors/approve", "/doctors/decline", "/hospitals/approve", "/hospitals/decline",
 }  # fmt: skip
 

@@ -10,7 +10,7 @@ from client.local import LocalClient
 from identity.actors import Actor
 from ledger.codes import CEILINGS
 from tests.integration.api.portal.conftest import Town, founded, uploads
-from tests.support.portal import Pages
+from tests.support.portal import BORN, Pages, Read
 
 WORDS = "Your blood count, please: <b>before Friday</b>"
 
@@ -213,3 +213,73 @@ def test_an_invitation_is_withdrawn(town: Town) -> None:
     pia.send("/relatives/accept", {"letter": line})
     sure(pia)
     assert pia.status() >= 400
+
+
+def test_a_record_is_erased_and_taken_back(town: Town) -> None:
+    """Asked for from its page, gone at once, and back again; the whole chart only by its number."""
+    pat, chart = patient(town, "Uta Nord")
+    page = pat.open(f"/patients/{chart}/chart")
+    record = next(one for one in page.links if one.startswith("/records/"))
+    assert f"{record}/erase" in pat.open(record).links
+    page = pat.open(f"{record}/erase")
+    assert "72 hours" in page.text
+    page = pat.send(f"/patients/{chart}/erasures")
+    if "/step-up" in str(pat.at and pat.at.text):
+        pat.steps_up()
+        page = pat.goes_on()
+    assert "You asked for it." in page.text and "asked for" in page.text
+    assert pat.open(record) and pat.status() == 403
+    pat.open(f"/patients/{chart}/erasures")
+    page = pat.send(f"/patients/{chart}/erasures/withdraw")
+    assert "Taken back." in page.text
+    assert "Haemoglobin" in pat.open(record).text
+    pat.open(f"/patients/{chart}/erasures")
+    page = pat.send(f"/patients/{chart}/erasures", {"whole": "yes"})
+    assert pat.status() == 400 and "type its patient number" in page.text
+    page = pat.open(f"/patients/{chart}/erasures")
+    page = pat.send(f"/patients/{chart}/erasures", {"whole": chart})
+    assert "The whole chart" in page.text and "asked for" in page.text
+
+
+def test_a_hospital_registers_and_the_letter_claims(town: Town) -> None:
+    """The code stands on the page alone; a child gets none, but a guardian; a stranger's chart gets no letter."""
+    admin = town.admin
+    admin.signs_in()
+    admin.open("/patients")
+    page = admin.send("/patients", {"name": "Old Otto", "born": "1938-02-30"})
+    assert admin.status() == 400 and "calendar" in page.text
+    page = admin.send("/patients", {"name": "Old Otto", "born": BORN, "identifier": "urn:x|4711"})
+    sure(admin)
+    page = Read(str(admin.at and admin.at.text))
+    number = next(one for one in page.words if one.startswith("pt_"))
+    code = next(one for one in page.words if one.count("-") == 6)
+    otto = town.portal.somebody().registers("Otto Alt")
+    otto.open("/claim")
+    page = otto.send("/claim", {"patient": number, "letter": code, "born": BORN})
+    assert "The chart is yours now." in page.text
+
+    admin.open("/patients")
+    page = admin.send("/patients", {"name": "Kim Klein", "born": "2023-05-01"})
+    sure(admin)
+    page = Read(str(admin.at and admin.at.text))
+    assert "too young" in page.text and "Code" not in page.words
+    child = next(one for one in page.words if one.startswith("pt_"))
+    guardian = town.portal.somebody().registers("Mia Klein")
+    admin.open("/patients")
+    page = admin.send(
+        "/patients/guardian", {"patient": child, "guardian": guardian.account, "act": "appoint"}
+    )
+    sure(admin)
+    assert admin.status() in (200, 403), page.text
+    # No hospital writes a letter for a chart of which it has no record.
+    admin.open("/patients")
+    admin.send("/patients/letter", {"patient": town.chart, "born": ""})
+    sure(admin)
+    assert admin.status() >= 400
+
+
+def test_the_card_holds_the_number_alone(town: Town) -> None:
+    """Neither a name nor anything of the chart."""
+    pat, chart = patient(town, "Kai Nord")
+    page = pat.open(f"/patients/{chart}/card")
+    assert chart in page.text and "Kai" not in page.text and "Blood" not in page.text
