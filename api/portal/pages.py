@@ -57,10 +57,16 @@ class PageRoute(APIRoute):
     """A route whose every answer is a page: also where something is refused."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler, with refusals as pages and the headers of all pages."""
+        """The handler, with refusals as pages and the headers of all pages.
+
+        A browser that fetches a page beforehand (`Sec-Purpose`, Fetch Standard) gets none: a look that nobody took would
+        stand in the log, and use up a grant.
+        """
         handle = super().get_route_handler()
 
         async def handled(request: Request) -> Response:
+            if request.headers.get("sec-purpose", "").startswith("prefetch"):
+                return secured(Response(status_code=204))
             try:
                 response = await handle(request)
             except Exception as error:

@@ -191,6 +191,18 @@ def test_a_refused_reading_is_explained(town: Town) -> None:
     assert "tried, and was refused: opened a record" in refused.text and "(S12)" in refused.text
 
 
+def test_what_is_fetched_beforehand_is_no_look(town: Town) -> None:
+    """A browser that guesses what comes next leaves no entry, and gets nothing."""
+    ledger = town.portal.fixture.ledger
+    before = ledger.head().size
+    for path in (f"/patients/{town.chart}/chart", f"/records/{town.record}", "/history"):
+        for purpose in ("prefetch", "prefetch;prerender"):
+            answer = town.ada.ask("GET", path, headers={"Sec-Purpose": purpose})
+            assert (answer.status_code, answer.content) == (204, b"")
+            check_headers(answer)
+    assert ledger.head().size == before
+
+
 def test_a_program_gets_problems_as_before(town: Town) -> None:
     """Where nothing is, a browser gets a page, and everybody else the document."""
     client = town.portal.web.client
