@@ -42,6 +42,7 @@ FHIR_DEPTH = 64
 """Deepest nesting of a FHIR resource that stands in the bundle itself, so that any program can read the bundle."""
 COLUMNS = (
     "entry", "time", "event", "who", "role", "hospital", "purpose", "decision", "rule", "reason", "record",
+    "on_behalf_of",
 )  # fmt: skip
 """Of the history as a table."""
 
@@ -172,6 +173,7 @@ def _row(act: Act, names: dict[str, str]) -> tuple[object, ...]:
     return (
         act.seq, act.time, act.type, names.get(act.actor, act.actor), act.role, names.get(act.hospital, act.hospital),
         act.purpose, act.effect, named(act.rule), act.reason, act.record,
+        names.get(act.on_behalf_of, act.on_behalf_of),
     )  # fmt: skip
 
 
@@ -187,13 +189,14 @@ def history_pdf(found: History, patient: str) -> bytes:
     page.multi_cell(0, 7, f"Who did what on the chart {patient}", new_x="LMARGIN", new_y="NEXT")
     page.set_font("Helvetica", "", 8)
     for act in found.acts():
-        seq, time, kind, who, role, hospital, purpose, effect, rule, reason, record = map(
+        seq, time, kind, who, role, hospital, purpose, effect, rule, reason, record, behalf = map(
             str, _row(act, found.names)
         )
         decided = " ".join(
             part for part in ("REFUSED" if effect == "deny" else effect, rule, reason) if part
         )
         place = f" at {hospital}" if hospital else ""
+        place += f" for {behalf}" if behalf else ""
         words = [
             f"{seq}  {time[:19].replace('T', ' ')}",
             kind,

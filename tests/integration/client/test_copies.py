@@ -15,7 +15,9 @@ from typing import Any
 import orjson
 import pytest
 
-from client import beside, readings
+from client import beside, readings, relatives
+from client.copies import history_csv
+from client.local import LocalClient
 from identity.actors import write_keyfile
 from ledger.copies import FILES, HISTORY_FILE, OPENINGS_FILE
 from records.charts import Chart
@@ -80,6 +82,20 @@ def test_a_copy_holds_the_whole_chart(fixture: LedgerFixture, kept: Path) -> Non
     assert sorted(kinds) == ["DocumentReference"] * 4 + ["Observation"]
     assert [row["decision"] for row in rows].count("deny") == 1
     assert checked(fixture, kept) == 0
+
+
+def test_a_copy_says_on_whose_behalf(fixture: LedgerFixture, person: Person) -> None:
+    """As the history itself does."""
+    client, kin = LocalClient(fixture.ledger), fixture.person("Tom").actor
+    made = relatives.invite(client, person.actor, person.patient)
+    relatives.link(client, kin, made.patient, made.invitation, made.code)
+    acting = relatives.for_patient(client, kin, person.patient)
+    readings.chart(client, acting, person.patient, "FAMRQT")
+    found = readings.history(client, person.actor, person.patient, "PATRQT")
+    rows = list(csv.DictReader(io.StringIO(history_csv(found).lstrip("\ufeff"))))
+    told = {row["who"]: row["on_behalf_of"] for row in rows if row["event"] == "chart.opened"}
+    assert told[kin.account] == person.actor.account
+    assert "" in {row["on_behalf_of"] for row in rows}
 
 
 def test_a_copy_from_a_server_is_checked_by_the_tool_alone(
