@@ -4,9 +4,9 @@ from typing import Any
 
 from client.groups import check_hospital
 from client.port import LedgerClient
-from client.registering import UNKEPT, NewKeys
+from client.registering import UNKEPT, NewKeys, new_account
 from client.signers import possession
-from crypto.encoding import b64decode
+from crypto.encoding import b64decode, b64encode
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key
 from journeys.days import check_zone
@@ -39,16 +39,58 @@ def register_by_password(client: LedgerClient, name: str, password: str) -> Regi
 def apply_for_hospital(
     client: LedgerClient, actor: Actor, name: str, time_zone: str, contact: str
 ) -> tuple[str, int]:
-    """Apply for a hospital, as oneself; gives its id and the entry. `contact` is sealed, and until it is approved `name` too."""
+    """Apply for a hospital whose admins add its systems later, as oneself; gives its id and the entry.
+
+    `contact` is sealed, and until it is approved `name` too.
+    """
+    hospital = new_id("hs", client.now())
+    return hospital, _apply(client, actor, hospital, name, time_zone, contact, None)
+
+
+def apply_with_system(
+    client: LedgerClient,
+    actor: Actor,
+    name: str,
+    time_zone: str,
+    contact: str,
+    key: SigningKey | None = None,
+    keys: NewKeys = UNKEPT,
+) -> tuple[Actor, int]:
+    """The same with its system's key, a fresh one unless one is given; gives the system as it will be, and the entry.
+
+    The key stays here, and acts for the hospital once the operator has approved it.
+    """
+    now = client.now()
+    hospital, account = new_id("hs", now), new_id("ac", now)
+    system = Actor(client.origin, account, "hospital_system", hospital, key or new_key())
+    check_zone(time_zone)
+    keys.draft(system)
+    seq = _apply(client, actor, hospital, name, time_zone, contact, system)
+    keys.stands(system)
+    return system, seq
+
+
+def _apply(
+    client: LedgerClient, actor: Actor, hospital: str, name: str, time_zone: str, contact: str,
+    system: Actor | None,
+) -> int:  # fmt: skip
     check_zone(time_zone)
     person, now = actor.in_role("person"), client.now()
-    hospital, event_id = new_id("hs", now), new_id("ev", now)
+    event_id = new_id("ev", now)
     (made,) = client.reserve(
         person, [Subject(hospital, event_id, {"contact": contact, "name": name})]
     )
     body = {"hospital": hospital, "time_zone": time_zone, **made.sealed}
+    if system is not None:
+        body |= {
+            "key": system.key.id,
+            "proof": possession(system.key, client.origin, system.account),
+            "public_key": b64encode(system.key.public),
+            "system": system.account,
+        }
     event = person.event("hospital.applied", "ledger", body, now, event_id)
-    return hospital, client.append(person, [event])[0].seq
+    event |= {"v": 2} if system is not None else {}
+    return client.append(person, [event])[0].seq
 
 
 def apply_as_doctor(
@@ -62,12 +104,16 @@ def apply_as_doctor(
 
 
 def approve_hospital(
-    client: LedgerClient, operator: Actor, hospital: str, appoint: bool = True
+    client: LedgerClient,
+    operator: Actor,
+    hospital: str,
+    appoint: bool = True,
+    system: bool = True,
 ) -> tuple[HospitalStanding, int]:
     """Approve a hospital that applied, as it applied; gives it, and the entry.
 
-    `appoint`: whoever applied becomes its first admin, all or nothing. Raises NotThere where no application waits,
-    RecordsError for one whose name can't be opened.
+    `appoint`: whoever applied becomes its first admin; `system`: the key that it applied with, if any, acts as its system; all
+    or nothing. Raises NotThere where no application waits, RecordsError for one whose name can't be opened.
     """
     found = client.hospital_application(operator, hospital)
     if found.state != "pending":
@@ -80,7 +126,24 @@ def approve_hospital(
     if appoint:
         first = {"account": found.applicant}
         events.append(operator.event("admin.appointed", f"hospital/{hospital}", first, now))
-    return found, client.append(operator, events, atomic=appoint)[0].seq
+    if system and found.system:
+        events += _system_events(client, operator, found)
+    return found, client.append(operator, events, atomic=len(events) > 1)[0].seq
+
+
+def _system_events(
+    client: LedgerClient, operator: Actor, found: HospitalStanding
+) -> list[dict[str, Any]]:
+    """What makes the key that a hospital applied with its system's: account, key and role."""
+    name, now = f"System, {found.name}", client.now()
+    _, events = new_account(client, operator, name, None, "system", found.system)
+    key = {
+        "account": found.system, "algorithm": "ed25519", "custody": "system", "key": found.key,
+        "proof": found.proof, "public_key": found.public_key,
+    }  # fmt: skip
+    events.append(operator.event("key.registered", f"account/{found.system}", key, now))
+    stream, added = f"hospital/{found.hospital}", {"account": found.system}
+    return [*events, operator.event("system.added", stream, added, now) | {"v": 2}]
 
 
 def decline_hospital(client: LedgerClient, operator: Actor, hospital: str, reason: str) -> int:

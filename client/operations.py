@@ -482,7 +482,8 @@ _STANDS_AS_DOCTOR = {
 }  # fmt: skip
 _STANDS_AS_HOSPITAL = {
     "applicant": ACCOUNT, "contact": "Ada Nord, +49 30 1234", "hospital": HOSPITAL, "name": "Nordklinik", "reason": "",
-    "seq": 13, "state": "pending", "time_zone": "Europe/Berlin",
+    "seq": 13, "state": "pending", "time_zone": "Europe/Berlin", "system": ACCOUNT, "key": KEY, "public_key": HASH,
+    "proof": SIGNATURE,
 }  # fmt: skip
 APPLICATIONS = Query(
     "applications", SESSION, "GET", "/v1/me/applications", "One's own applications",

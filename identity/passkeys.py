@@ -1,7 +1,8 @@
 """Passkeys (WebAuthn Level 3): registered by a code or a key, and enough to sign in by, as user verification is a second factor.
 
 `webauthn` (py_webauthn) parses and verifies what authenticators send; its parsers and CBOR are not loaded before somebody uses
-a passkey. A challenge is 32 bytes, counts once, for its purpose alone. What is kept are public keys.
+a passkey. A challenge is 32 bytes, counts once, for its purpose alone, at whichever server its
+answer comes. What is kept are public keys.
 """
 
 import json
@@ -61,7 +62,9 @@ def registration_options(ledger: Ledger, caller: Caller, site: Site) -> dict[str
             for row in ledger.credentials.passkeys.of(caller.account)
         ],
     )
-    ledger.tokens.put(_REGISTERING, challenge, caller.account.encode(), now, now + PASSKEY_MS)
+    ledger.credentials.challenges.put(
+        _REGISTERING, challenge, caller.account, now, now + PASSKEY_MS
+    )
     told: dict[str, Any] = json.loads(options_to_json(options))
     return told
 
@@ -83,8 +86,8 @@ def register_passkey(
     proved = Proved(kept, "")
     if caller.key is None:
         proved = shown_anew(ledger, caller, proof, address)
-    whose = ledger.tokens.take(_REGISTERING, challenge, ledger.clock())
-    if whose != caller.account.encode():
+    whose = ledger.credentials.challenges.take(_REGISTERING, challenge, ledger.clock())
+    if whose != caller.account:
         raise WrongProof(WRONG)
     try:
         verified = verify_registration_response(
@@ -140,7 +143,7 @@ def sign_in_options(ledger: Ledger, site: Site) -> dict[str, Any]:
     options = generate_authentication_options(
         rp_id=site.host, challenge=challenge, user_verification=UserVerificationRequirement.REQUIRED
     )
-    ledger.tokens.put(_SIGNING_IN, challenge, b"", now, now + PASSKEY_MS)
+    ledger.credentials.challenges.put(_SIGNING_IN, challenge, "", now, now + PASSKEY_MS)
     told: dict[str, Any] = json.loads(options_to_json(options))
     return told
 
@@ -170,7 +173,8 @@ def _proved(ledger: Ledger, site: Site, answer: dict[str, Any]) -> tuple[Passkey
     challenge = _challenge(answer)
     try:
         row = ledger.credentials.passkeys.find(base64url_to_bytes(str(answer.get("rawId", ""))))
-        if ledger.tokens.take(_SIGNING_IN, challenge, ledger.clock()) is None or row is None:
+        took = ledger.credentials.challenges.take(_SIGNING_IN, challenge, ledger.clock())
+        if took is None or row is None:
             raise NotSignedIn(WRONG)
         kept = ledger.credentials.of(row.account)
         if kept is None:

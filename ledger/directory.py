@@ -92,6 +92,10 @@ class HospitalApplication(NamedTuple):
     """The entry that approved or declined; 0 while pending."""
     reason: str
     """Why it was declined, a code of `ledger.codes.DECLINED`; else empty."""
+    system: str = ""
+    """The account that its system is to have, once it is approved; empty where none was named."""
+    key: str = ""
+    """The id of that system's key, which whoever applied proved to have; empty where none was named."""
 
 
 @row_type(

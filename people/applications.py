@@ -69,6 +69,12 @@ class HospitalStanding:
     reason: str
     seq: int
     """The entry that applied, approved or declined, whichever came last."""
+    system: str = ""
+    """The account that its system is to have, where somebody applied with its key; empty without. So are `key`, its id,
+    `public_key` and `proof`, base64: that whoever applied has it, as `key.registered` takes it."""
+    key: str = ""
+    public_key: str = ""
+    proof: str = ""
 
 
 @dataclass(frozen=True)
@@ -272,4 +278,13 @@ def _hospital(ledger: Ledger, known: _Known, contact: bool) -> HospitalStanding:
         reached if contact else "",
         "" if applied is None else applied.reason,
         known.seq,
+        *_system(ledger, applied),
     )
+
+
+def _system(ledger: Ledger, applied: HospitalApplication | None) -> tuple[str, ...]:
+    """The account, key id, public key and proof that it applied with; nothing where it did without."""
+    if applied is None or not applied.key:
+        return ()
+    body = ledger.kept_entry(applied.seq).event.body
+    return applied.system, applied.key, body["public_key"], body["proof"]

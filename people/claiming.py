@@ -5,21 +5,15 @@ that patient alone (`Identifiers.trait`). Where nothing was said nobody claims: 
 and nobody could tell whether the patient is old enough to act in the chart.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
-from functools import partial
-
-import orjson
 
 from crypto.encoding import b64decode
 from crypto.errors import CryptoError
 from crypto.signing import verify
-from crypto.texts import counted
 from journeys.appending import appended
 from journeys.days import TEEN_YEARS, acts_at_all
-from journeys.errors import AccessDenied, NotClaimed, TooManyTries
+from journeys.errors import AccessDenied, NotClaimed
 from ledger.directory import Key, Patient
 from ledger.errors import Refused
 from ledger.event import Event
@@ -29,23 +23,13 @@ from ledger.signers import key_counts
 from people.demographics import Demographics, Traits
 from people.reserving import check_birth
 from people.traits import hashed, read, written
+from people.tries import CLAIM_ADDRESS_TRIES, CLAIM_FREE_TRIES, trying
 from storage.ledger import Ledger
 from storage.log import CommittedBatch
 from storage.sql.identifiers import Witness
 
-CLAIM_FREE_TRIES = 3
-"""Claims that may fail, on one chart under one code or by one account, before the next has to wait."""
-CLAIM_ADDRESS_TRIES = 20
-"""The same of one address, behind which may be a whole clinic."""
-CLAIM_FIRST_WAIT_MS = 60_000
-"""How long the one after them waits; each that fails then doubles it."""
-CLAIM_LONGEST_WAIT_MS = 86_400_000
-"""So nobody is locked out for good; a new code from the hospital begins anew at once."""
-CLAIM_FORGOTTEN_MS = 7 * 86_400_000
-"""After how long without a try the failed ones are forgotten."""
 NOBODYS_CLAIM = bytes.fromhex("3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29")
 """A valid public key, of the seed of 32 zero bytes: where no code is offered, checking a proof takes as long."""
-_KIND = "claim-tries"
 _REFUSED = (
     "the claim was not accepted: compare patient, code and birth date with the letter. A code counts once, and "
     "only until the hospital sends a new one"
@@ -68,7 +52,7 @@ def claim_chart(ledger: Ledger, proposal: Proposal, born: str, address: str = ""
     patient = ledger.row(Patient, event.subject)
     # Both are looked at, whatever the first one gives: nothing tells which was wrong, not the time either.
     proved, born_then = _proves(ledger, event, patient), _born(ledger, event.subject, born)
-    with _trying(ledger, _names(event, patient if proved else None, address)):
+    with trying(ledger, _tries(event, patient if proved else None, address)):
         if not (proved and born_then):
             raise NotClaimed(_REFUSED)
         try:
@@ -191,44 +175,9 @@ def _born(ledger: Ledger, patient: str, born: str) -> bool:
     return agrees and acts_at_all(date.fromisoformat(born), ledger.clock())
 
 
-def _names(event: Event, patient: Patient | None, address: str) -> dict[str, int]:
+def _tries(event: Event, patient: Patient | None, address: str) -> dict[str, int]:
     """Whose tries count, and how many are free: the account's, the address's, and under its present code the `patient`'s."""
     named = {f"account {event.actor}": CLAIM_FREE_TRIES}
     if patient is not None:
         named[f"chart {event.subject} {patient.claim.hex()}"] = CLAIM_FREE_TRIES
     return named | ({f"address {address}": CLAIM_ADDRESS_TRIES} if address else {})
-
-
-@contextmanager
-def _trying(ledger: Ledger, names: Mapping[str, int]) -> Iterator[None]:
-    """One try, counted before it is made, so that many at once are many. What succeeds forgets those that failed."""
-    now = ledger.clock()
-    for name in names:  # none is counted where one has to wait
-        _check(ledger.tokens.get(_KIND, name.encode(), now), now)
-    for name, free in names.items():
-        _change(ledger, name, partial(_counted, now=now, free=free))
-    yield
-    for name in names:
-        _change(ledger, name, lambda _: orjson.dumps((0, 0)))
-
-
-def _counted(value: bytes | None, now: int, free: int) -> bytes:
-    """One more try: how many failed, and until when the next one waits; raises TooManyTries."""
-    failed = 1 + _check(value, now)
-    over = failed - free
-    wait = min(CLAIM_FIRST_WAIT_MS << min(over, 20), CLAIM_LONGEST_WAIT_MS) if over >= 0 else 0
-    return orjson.dumps((failed, now + wait))
-
-
-def _check(value: bytes | None, now: int) -> int:
-    """How many failed before; raises TooManyTries while the next one has to wait."""
-    failed, until = orjson.loads(value) if value else (0, 0)
-    if now < until:
-        minutes = counted(-(-(until - now) // 60_000), "minute")
-        raise TooManyTries(f"too many claims have failed; try again in {minutes}")
-    return int(failed)
-
-
-def _change(ledger: Ledger, name: str, change: Callable[[bytes | None], bytes]) -> None:
-    now = ledger.clock()
-    ledger.tokens.change(_KIND, name.encode(), change, now, now + CLAIM_FORGOTTEN_MS)

@@ -1,7 +1,7 @@
 """`account register`, `apply`, `approve`, `decline`, `suspend`, `end`, `list`: becoming somebody at a hospital."""
 
 import sys
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -12,12 +12,13 @@ from api.cli.accounts import account_app
 from api.cli.app import As, Data, Json, Url, actor, at, count, say, settings
 from api.cli.factors import enrol, recovery_lines
 from api.cli.held import as_second, new_password, secret
-from api.cli.keeping import KeyFileAt, key_files, place_for
+from api.cli.keeping import KeyFileAt, KeyFiles, key_files, place_for
+from api.cli.people import keeping
 from api.cli.sessions import PasswordFile, SessionFile, free_place, signed_in
 from client import applying, staff
 from client.sessions import SessionActor, SessionWanted, held_of
 from crypto.ids import is_id
-from identity.actors import Actor, keyfile_bytes
+from identity.actors import Actor, keyfile_bytes, read_keyfile
 from journeys.errors import RecordsError
 from ledger.codes import DECLINED, PROFESSIONS
 from ledger.times import DAY_MS
@@ -139,15 +140,36 @@ def account_apply(
         Path | None,
         typer.Option(help="A key file of the same key in the new role, for when it is approved."),
     ] = None,
+    system_out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Of a new hospital: where to put the key file of its first system; by default in `people` in the data directory."
+        ),
+    ] = None,
+    system_key: Annotated[
+        Path | None,
+        typer.Option(
+            help="Of a new hospital: a key file whose key its system is to have, as of an application that was declined; by "
+            "default a new key."
+        ),
+    ] = None,
     data: Data = None,
     url: Url = None,
     json_: Json = False,
 ) -> None:
-    """Apply to a hospital as a doctor, or for a new hospital with --hospital-name and --contact."""
+    """Apply to a hospital as a doctor, or for a new hospital with --hospital-name and --contact.
+
+    A new hospital applies with the key of its first system: its file is written before anything is sent, and acts for the
+    hospital once the operator has approved it.
+    """
     acting = actor(person)
     if bool(hospital) == bool(name) or bool(name) != bool(contact):
         raise RecordsError(
             "name a hospital to apply to as a doctor, or give --hospital-name and --contact for a new one"
+        )
+    if hospital and (system_out or system_key):
+        raise RecordsError(
+            "--system-out and --system-key are of a new hospital, with --hospital-name"
         )
     if hospital and not is_id("hs", hospital):
         raise RecordsError(f"{hospital[:60]!r} is not a hospital id")
@@ -155,19 +177,34 @@ def account_apply(
         raise RecordsError(
             "--out copies a key file: in a session, change the role when it is approved"
         )
+    taken = read_keyfile(system_key, settings(data).secret()).key if system_key else None
+    fields: dict[str, object] = {"account": acting.account}
+    lines, role = list[str](), "doctor"
     with at(data, url) as client, ExitStack() as drafts:
         draft = drafts.enter_context(place_for(out)) if out else None
         if hospital:
-            seq, role = applying.apply_as_doctor(client, acting, hospital, profession), "doctor"
+            seq = applying.apply_as_doctor(client, acting, hospital, profession)
         else:
-            hospital, seq = applying.apply_for_hospital(client, acting, name, time_zone, contact)
-            role = "hospital_admin"
+            files = drafts.enter_context(_system_files(system_out, data))
+            system, seq = applying.apply_with_system(
+                client, acting, name, time_zone, contact, taken, files
+            )
+            hospital, role = system.hospital, "hospital_admin"
+            kept = files.paths[system.key.id]
+            fields |= {"system": system.account, "key": system.key.id, "system_keyfile": kept}
+            lines.append(f"its system's key {system.key.id}, which the operator sees: {kept}")
         if draft is not None:
             draft.write([keyfile_bytes(acting.in_role(role, hospital), settings(data).secret())])
-    fields = {"account": acting.account, "hospital": hospital, "state": "pending", "seq": seq}
+    fields |= {"hospital": hospital, "state": "pending", "seq": seq}
     fields |= {"keyfile": out} if out else {}
     what = f"as a {profession} at" if role == "doctor" else "for"
-    say(json_, fields, f"Applied {what} {hospital}: entry {seq}; it is pending until it is decided")
+    done = f"Applied {what} {hospital}: entry {seq}; it is pending until it is decided"
+    say(json_, fields, done, *lines)
+
+
+def _system_files(path: Path | None, data: Path | None) -> AbstractContextManager[KeyFiles]:
+    """Where the key of a system goes: to `path`, or where commands keep the keys that they make."""
+    return key_files(KeyFileAt(path, settings(data).secret())) if path else keeping(data)
 
 
 @account_app.command("approve")
@@ -187,19 +224,34 @@ def account_approve(
             "--no-admin", help="Of a hospital: don't appoint who applied its first admin."
         ),
     ] = False,
+    no_system: Annotated[
+        bool,
+        typer.Option(
+            "--no-system",
+            help="Of a hospital: don't let the key that it applied with act as its system.",
+        ),
+    ] = False,
     data: Data = None,
     url: Url = None,
     json_: Json = False,
 ) -> None:
-    """Approve a doctor, who applied or not, or a hospital that applied; who applied for it becomes its first admin."""
+    """Approve a doctor, who applied or not, or a hospital that applied; who applied for it becomes its first admin.
+
+    The key that it applied with becomes its system's. `account list --state pending` shows it: compare it with the hospital.
+    """
     acting = actor(who)
     with at(data, url) as client:
         if _is_hospital(whom):
-            found, seq = applying.approve_hospital(client, acting, whom, not no_admin)
+            found, seq = applying.approve_hospital(
+                client, acting, whom, not no_admin, not no_system
+            )
             what, fields = (
                 f"{found.name} ({whom})",
                 {"hospital": whom, "applicant": found.applicant},
             )
+            if found.system and not no_system:
+                what += f" with the system {found.system}, key {found.key}"
+                fields |= {"system": found.system, "key": found.key}
         else:
             end = client.now() + days * DAY_MS if days else 0
             seq = applying.approve_doctor(client, acting, whom, profession, group, end, application)
@@ -322,4 +374,6 @@ def _hospital_row(one: HospitalStanding) -> str:
     contact = f", contact {one.contact}" if one.contact else ""
     reason = f": {DECLINED.get(one.reason, one.reason)}" if one.reason else ""
     applicant = f", applied for by {one.applicant}" if one.applicant else ""
-    return f"{one.hospital}  {one.state:<9}  {one.name or NAME_UNOPENED}{applicant}{contact}{reason} (entry {one.seq})"
+    system = f", its system's key {one.key}" if one.key and one.state == "pending" else ""
+    name = one.name or NAME_UNOPENED
+    return f"{one.hospital}  {one.state:<9}  {name}{applicant}{contact}{system}{reason} (entry {one.seq})"

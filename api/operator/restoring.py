@@ -46,6 +46,7 @@ def accept_restore(ledger: Ledger, operator: Actor, trusted: Path) -> Restored:
     ledger.outbox.forget()  # what waited in it may have been sent since it was copied
     # What was ended, proved or confirmed since the copy was made isn't known: nothing half done goes on.
     ledger.credentials.sessions.forget()
+    ledger.credentials.challenges.forget()
     ledger.credentials.forget_begun()
     ledger.contacts.forget_proofs()
     event = operator.event("ledger.restored", "ledger", body, ledger.clock())

@@ -32,6 +32,7 @@ from ledger.types import (
     requests,
     sessions,
     staff,
+    systems,
 )
 from ledger.types.declaration import EventType
 
@@ -62,6 +63,7 @@ AREAS = (
     requests,
     sessions,
     staff,
+    systems,
 )
 """The modules of this package that declare types."""
 

@@ -50,13 +50,27 @@ ACCOUNT_REGISTERED = EventType(
 )
 
 
+def fitting_key(key: str, algorithm: str, public_key: str) -> bytes:
+    """The public key (base64) of the key id `key`, raw; raises Refused where one isn't the other's."""
+    public = b64decode(public_key, 32)
+    if key != key_id(_ALGORITHMS[algorithm], public):
+        raise Refused("key", f"got the key id {key}, which does not fit the public key")
+    return public
+
+
+def check_possession(origin: str, account: str, key: str, public: bytes, proof: str) -> None:
+    """Raises Refused unless `proof` (base64) says, by the key itself, that whoever registers it for `account` holds it."""
+    try:
+        verify(public, b64decode(proof, 64), possession_message(origin, account, key))
+    except CryptoError as error:
+        raise Refused("key", f"proof of possession: {error}") from error
+
+
 def _may_register(event: "Event", time: int, origin: str, look: Look) -> None:
     """Vouching and proof of possession."""
     own_stream(event, "account")
     body, account = event.body, known_account(event, look)
-    public = b64decode(body["public_key"], 32)
-    if body["key"] != key_id(_ALGORITHMS[body["algorithm"]], public):
-        raise Refused("key", f"got the key id {body['key']}, which does not fit the public key")
+    public = fitting_key(body["key"], body["algorithm"], body["public_key"])
     _check_voucher(event, account, look)
     keys = look.group(Key, account.account)
     if body["algorithm"] != "ed25519":
@@ -67,11 +81,7 @@ def _may_register(event: "Event", time: int, origin: str, look: Look) -> None:
         return
     if "proof" not in body:
         raise Refused("key", "expected a proof of possession by the new key")
-    try:
-        message = possession_message(origin, body["account"], body["key"])
-        verify(public, b64decode(body["proof"], 64), message)
-    except CryptoError as error:
-        raise Refused("key", f"proof of possession: {error}") from error
+    check_possession(origin, body["account"], body["key"], public, body["proof"])
 
 
 def _check_voucher(event: "Event", account: Account, look: Look) -> None:

@@ -15,11 +15,12 @@ from ledger.codes import (
     REASON,
     body,
 )
-from ledger.directory import DoctorApplication, Hospital, HospitalApplication, Member
-from ledger.editions import PEOPLE
+from ledger.directory import Account, DoctorApplication, Hospital, HospitalApplication, Key, Member
+from ledger.editions import CONSENT, PEOPLE
 from ledger.errors import Refused
 from ledger.rows import Look, Row, Wanted, row_named, row_of_id, rows_in
-from ledger.schema import SEALED, TIME_ZONE
+from ledger.schema import KEY_ID, SEALED, TIME_ZONE, base64_of
+from ledger.types.accounts import check_possession, fitting_key
 from ledger.types.checks import own_hospital
 from ledger.types.declaration import EventType
 from ledger.types.examples import Example
@@ -47,11 +48,12 @@ def _may_apply_for(event: "Event", time: int, origin: str, look: Look) -> None:
 
 
 def _hospital_applied(entry: "Entry", look: Look) -> list[Row]:
-    """The hospital is there under its id, and nobody acts for it."""
-    event, hospital, seq = entry.event, entry.event.body["hospital"], entry.link.seq
+    """The hospital is there under its id, and nobody acts for it, nor is its system's key in the log yet."""
+    event, body, seq = entry.event, entry.event.body, entry.link.seq
+    hospital, named = body["hospital"], (body.get("system", ""), body.get("key", ""))
     return [
         Hospital(hospital, seq, False, False),
-        HospitalApplication(hospital, event.actor, seq, "pending", 0, ""),
+        HospitalApplication(hospital, event.actor, seq, "pending", 0, "", *named),
     ]
 
 
@@ -60,7 +62,7 @@ def _applying_for(event: "Event") -> list[Wanted]:
     return [own, row_named(HospitalApplication, event.body["hospital"])]
 
 
-HOSPITAL_APPLIED = EventType(
+HOSPITAL_APPLIED_V1 = EventType(
     "hospital.applied",
     "ledger",
     ("person",),
@@ -74,6 +76,48 @@ HOSPITAL_APPLIED = EventType(
     example=Example("person", lambda sample: {
         "contact": sample.sealed, "hospital": sample.id("hs"), "name": sample.sealed,
         "time_zone": "Europe/Berlin",
+    }),
+)  # fmt: skip
+
+
+def _may_apply_with(event: "Event", time: int, origin: str, look: Look) -> None:
+    """Account and key of the system are in no entry yet, and whoever applies holds the key."""
+    _few(HospitalApplication, event, look)
+    body = event.body
+    public = fitting_key(body["key"], "ed25519", body["public_key"])
+    for kind, id_ in ((Account, body["system"]), (Key, body["key"])):
+        if look.get(kind, id_) is not None:
+            raise Refused(
+                "duplicate_id",
+                f"got {id_}, which an entry registered; a new system has an account and a key of its own",
+            )
+    check_possession(origin, body["system"], body["key"], public, body["proof"])
+
+
+def _applying_with(event: "Event") -> list[Wanted]:
+    body = event.body
+    return [*_applying_for(event), row_of_id(body["system"]), row_of_id(body["key"])]
+
+
+HOSPITAL_APPLIED = EventType(
+    "hospital.applied",
+    "ledger",
+    ("person",),
+    body(
+        contact=SEALED, hospital=HOSPITAL, key=KEY_ID, name=SEALED, proof=base64_of(64), public_key=base64_of(32),
+        system=ACCOUNT, time_zone=TIME_ZONE,
+    ),
+    v=2,
+    since=CONSENT,
+    creates=("hospital",),
+    rule=_may_apply_with,
+    fold=_hospital_applied,
+    changes=(Hospital, HospitalApplication),
+    wants=_applying_with,
+    example=Example("person", lambda sample: {
+        "contact": sample.sealed, "hospital": sample.id("hs"), "key": sample.key("doctor")["key"],
+        "name": sample.sealed, "proof": sample.proof("doctor"), "public_key": sample.key("doctor")["public_key"],
+        "system": sample.key("doctor")["account"], "time_zone": "Europe/Berlin",
     }),
 )  # fmt: skip
 

@@ -204,6 +204,7 @@ SYSTEM_ADDED = EventType(
     example=_DOCTOR,
 )
 
+
 SYSTEM_ENDED = EventType(
     "system.ended",
     "hospital",

@@ -45,6 +45,7 @@ from storage.maintenance.garbage import sweep_keys
 from storage.maintenance.scrub import Finding
 from storage.outbox import Outbox
 from storage.sql import schema
+from storage.sql.challenges import Challenges
 from storage.sql.database import Database
 from storage.sql.entries import EntryStore, Head
 from storage.sql.sessions import Sessions
@@ -206,6 +207,8 @@ def _leave_out_sessions(copy: Database) -> None:
         there = {table.name for table in snapshot.tables(connection)}
     if schema.sessions.name in there:
         Sessions(copy).sweep(FAR_FUTURE_MS, FAR_FUTURE_MS)
+    if schema.passkey_challenges.name in there:
+        Challenges(copy).forget()
 
 
 def _copy_blobs(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from storage.sql.challenges import Challenges
 from storage.sql.database import Database
 from storage.sql.kept import KeptKeys
 from storage.sql.passkeys import Passkey, Passkeys, forget_passkeys
@@ -53,6 +54,7 @@ class Credentials:
         self.throttles = Throttles(database)
         self.kept_keys = KeptKeys(database)
         self.passkeys = Passkeys(database)
+        self.challenges = Challenges(database)
 
     def of(self, account: str) -> Kept | None:
         """What is kept of an account; None for one without a password."""

@@ -147,11 +147,16 @@ passkeys = _table(
 )  # fmt: skip
 """Public keys of people's authenticators; see `storage.sql.passkeys`."""
 Index("passkeys_of_account", passkeys.c.account)
+passkey_challenges = _table(
+    "passkey_challenges", "hash", hash=LargeBinary, purpose=Text, account=Text, ending=BigInteger
+)
+"""Challenges that wait for a passkey's answer, by their SHA-256; see `storage.sql.challenges`."""
+Index("passkey_challenges_ending", passkey_challenges.c.ending)
 throttles = _table(
     "throttles", "kind name", kind=Text, name=LargeBinary, failures=Integer, counted=BigInteger,
     until=BigInteger, locked=Boolean,
 )  # fmt: skip
-"""Failed sign-ins by account, by address, and by both, under keyed hashes of their names."""
+"""Failed sign-ins by account, by address, and by both, and failed claims, under keyed hashes of their names."""
 cosignatures = _table("cosignatures", "size", size=BigInteger, lines=LargeBinary)
 """The cosignatures, as signature lines, under which a published checkpoint met the policy; kept for ever, as it is."""
 log_witnesses = _table(

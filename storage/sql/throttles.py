@@ -1,4 +1,5 @@
-"""Counts of failed sign-ins, kept through restarts: read and changed in one transaction, so that none is lost."""
+"""Counts of failed sign-ins and claims, kept through restarts and shared by all servers: read and changed in one transaction, so
+that none is lost."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -16,8 +17,12 @@ LOCK_OUT = "lock-out"
 """The kind that notes until when an account's last lock-out lasts, as long as that isn't known to be on record."""
 PLACE = "place"
 """The kind that notes when an account signed in last from a network; see `storage.places`."""
-FAILED_MS, KNOWN_MS = 86_400_000, 90 * 86_400_000
-"""How long counts are kept from the last one on; those of the three kinds above so long as `KNOWN_MS`."""
+CLAIM = "claim"
+"""The kind that counts claims of charts; see `people.tries`."""
+FAILED_MS, CLAIM_MS, KNOWN_MS = 86_400_000, 7 * 86_400_000, 90 * 86_400_000
+"""How long counts are kept from the last one on: failed sign-ins; claims; those of the first three kinds above."""
+KEPT_MS = {KNOWN: KNOWN_MS, LOCK_OUT: KNOWN_MS, PLACE: KNOWN_MS, CLAIM: CLAIM_MS}
+"""How long counts of a kind are kept; all others for FAILED_MS."""
 
 
 class Throttle(NamedTuple):
@@ -71,12 +76,12 @@ class Throttles:
 
     def _sweep(self, connection: Connection, now: int) -> None:
         """In a transaction of its own, which waits for nobody: what somebody else is changing now is for the next time."""
-        old = "counted <= ? AND (kind NOT IN (?, ?, ?) OR counted <= ?)"
+        kinds = " ".join(f"WHEN '{kind}' THEN {kept}" for kind, kept in KEPT_MS.items())
+        old = f"counted <= ? - CASE kind {kinds} ELSE {FAILED_MS} END"
         if not self._database.sqlite:
             locked = f"SELECT kind, name FROM throttles WHERE {old} FOR UPDATE SKIP LOCKED"
             old = f"(kind, name) IN ({locked})"
-        values = (now - FAILED_MS, KNOWN, LOCK_OUT, PLACE, now - KNOWN_MS)
-        connection.exec_driver_sql(self._database.sql(f"DELETE FROM throttles WHERE {old}"), values)
+        connection.exec_driver_sql(self._database.sql(f"DELETE FROM throttles WHERE {old}"), (now,))
 
     def _lock(self, connection: Connection, names: Sequence[Name]) -> None:
         """Also of names that have no row yet; in one order, so that two don't wait for each other."""

@@ -323,6 +323,25 @@ def _applications(history: History) -> None:
     history.do(fixture.operator, "hospital.approved", named, "ledger")
     said = {"hospital": hospitals[1], "reason": "not_verified"}
     history.do(fixture.operator, "hospital.declined", said, "ledger")
+    _applied_with_system(history, people[0])
+
+
+def _applied_with_system(history: History, person: Actor) -> None:
+    """A hospital that applied with its system's key, which acts for it then."""
+    fixture, hospital = history.fixture, new_id("hs", history.now)
+    operator, named = fixture.operator, {"hospital": hospital, "time_zone": "Europe/Berlin"}
+    system = Actor(person.origin, new_id("ac", history.now), "hospital_system", hospital, new_key())
+    key = history.key_body(system, system.key, "system")
+    reserve(fixture.ledger, person.account, [KeyRequest(hospital, (hospital,))])
+    applied = named | {"contact": SEALED, "name": SEALED, "system": system.account}
+    applied |= {name: key[name] for name in ("key", "proof", "public_key")}
+    history.do(person, "hospital.applied", applied, "ledger", v=2)
+    history.do(operator, "hospital.approved", named | {"name": "Seeklinik"}, "ledger")
+    reserve(fixture.ledger, operator.account, [KeyRequest(system.account, (system.account,))])
+    account, stream = {"account": system.account}, f"account/{system.account}"
+    history.do(operator, "account.registered", account, stream)
+    history.do(operator, "key.registered", key, stream)
+    history.do(operator, "system.added", account, f"hospital/{hospital}", v=2)
 
 
 def _records(history: History, staff: Staff) -> tuple[Body, Body, Body, Body]:

@@ -13,6 +13,7 @@ reading of theirs.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from typing import Final
 
@@ -135,7 +136,12 @@ class Sequence(Charts):
         person, hospital = self.rng.choice(self.doctors).in_role("person"), self.id("hs")
         self.objects[hospital, hospital] = person.account
         named = {"hospital": hospital, "name": "Klinik", "time_zone": "Europe/Berlin"}
-        self.do(person, "hospital.applied", "ledger", named | {"contact": SEALED, "name": SEALED})
+        applied, system = named | {"contact": SEALED, "name": SEALED}, self._applies_with(hospital)
+        if system is not None:
+            key = self.key_body(system, "system")
+            applied |= {name: key[name] for name in ("key", "proof", "public_key")}
+            applied["system"] = system.account
+        self.do(person, "hospital.applied", "ledger", applied, 2 if system else 1)
         first, stream = {"account": person.account}, f"hospital/{hospital}"
         for _ in range(2):
             if self.maybe(0.3):
@@ -145,6 +151,25 @@ class Sequence(Charts):
                 self.do(self.operator, "hospital.approved", "ledger", named)
             self.do(self.operator, "admin.appointed", stream, first)
         self.do(person.in_role("hospital_admin", hospital), "doctor.approved", stream, first)
+        if system is not None:
+            self._add_applied(system)
+
+    def _applies_with(self, hospital: str) -> Actor | None:
+        """The system that a hospital is to have; of some that apply none."""
+        if self.maybe(0.5):
+            return None
+        return Actor(self.origin, self.id("ac"), "hospital_system", hospital, self.new_key())
+
+    def _add_applied(self, system: Actor) -> None:
+        """The operator adds it, perhaps under another key, too early, or twice; and it acts."""
+        stream, added = f"account/{system.account}", {"account": system.account}
+        self.objects[system.account, system.account] = self.operator.account
+        self.do(self.operator, "account.registered", stream, added)
+        key = system if self.maybe(0.8) else replace(system, key=self.new_key())
+        self.do(self.operator, "key.registered", stream, self.key_body(key, "system"))
+        for _ in range(2):
+            self.do(self.operator, "system.added", f"hospital/{system.hospital}", added, 2)
+        self.read(system)
 
     def change_staff(self) -> None:
         """A second admin or system comes, and goes at once."""

@@ -182,7 +182,7 @@ LIMITS = {
     "records.receipts": "RECEIPTS_AN_HOUR",
     "records.exporting": "EXPORT_RECORDS",
     "people.applications": "LISTED",
-    "people.claiming": "CLAIM_ADDRESS_TRIES CLAIM_FIRST_WAIT_MS CLAIM_FORGOTTEN_MS CLAIM_FREE_TRIES CLAIM_LONGEST_WAIT_MS",
+    "people.tries": "CLAIM_ADDRESS_TRIES CLAIM_FIRST_WAIT_MS CLAIM_FORGOTTEN_MS CLAIM_FREE_TRIES CLAIM_LONGEST_WAIT_MS",
     "people.joining": "REGISTERED_AN_HOUR REGISTERED_A_DAY",
     "people.lookups": "IDENTIFIERS",
     "journeys.labelling": "LABELS_AN_HOUR",

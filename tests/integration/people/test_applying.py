@@ -16,7 +16,7 @@ from client.registering import NewPatient
 from crypto.encoding import b64encode
 from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key, read_keyfile
-from journeys.names import hospital_names
+from journeys.names import hospital_names, staff_names
 from journeys.sealing import object_key
 from keeper.errors import KeeperRefused
 from ledger.directory import Account, Member
@@ -204,6 +204,32 @@ def test_a_hospital_that_waits_is_shown_to_few(empty: Empty) -> None:
     approval = e.operator.event("hospital.approved", "ledger", body, client.now())
     with pytest.raises(Refused, match="declined by entry"):
         client.append(e.operator, [approval])
+
+
+def test_a_hospital_applies_with_its_systems_key(empty: Empty) -> None:
+    """All or nothing: by the approval it acts for the hospital, has a name there, and is its admins' to revoke."""
+    e, client = empty, empty.client
+    person = e.somebody(NAMES["admin"])
+    system, _ = applying.apply_with_system(client, person, "Ostklinik", "Etc/UTC", "Ada")
+    (waiting,) = client.hospitals(e.operator, "pending").hospitals
+    assert (waiting.system, waiting.key) == (system.account, system.key.id)
+    assert waiting.public_key == b64encode(system.key.public)
+    assert kind_of(e.web.sign_in(system)) == "not_signed_in"
+    body = {"hospital": system.hospital, "name": "Ostklinik", "time_zone": "Etc/UTC"}
+    events = [
+        e.operator.event("hospital.approved", "ledger", body, e.clock()),
+        e.operator.event("system.added", f"hospital/{system.hospital}", {"account": system.account}, e.clock())
+        | {"v": 2},
+    ]  # fmt: skip
+    with pytest.raises(Refused, match="no entry registered"):
+        client.append(e.operator, events, atomic=True)
+    applying.approve_hospital(client, e.operator, system.hospital)
+    assert kind_of(e.web.sign_in(system)) == "200"
+    admin = person.in_role("hospital_admin", system.hospital)
+    assert staff_names(e.ledger, [system.account]) == {system.account: "System, Ostklinik"}
+    assert client.holder(admin, system.account).acts_as("hospital_system") != []
+    registering.revoke_key(client, admin, system.account, system.key.id)
+    assert kind_of(e.web.sign_in(system)) == "not_signed_in"
 
 
 @ONE_ENGINE

@@ -34,16 +34,16 @@ from ledger.errors import ProofError, Refused, Tampered
 from ledger.messages import claim_message, possession_message
 from ledger.times import format_time
 from ledger.types.accounts import ACCOUNT_REGISTERED, KEY_REGISTERED
-from people.claiming import (
+from people.claiming import checked_key
+from people.demographics import Demographics, Traits
+from people.reserving import Subject
+from people.traits import read, witness
+from people.tries import (
     CLAIM_ADDRESS_TRIES,
     CLAIM_FIRST_WAIT_MS,
     CLAIM_FREE_TRIES,
     CLAIM_LONGEST_WAIT_MS,
-    checked_key,
 )
-from people.demographics import Demographics, Traits
-from people.reserving import Subject
-from people.traits import read, witness
 from records.explaining import Question
 from records.uploads import Upload
 from storage.clock import wall_clock

@@ -139,6 +139,9 @@ def a_day(day: Everyday) -> None:
     client = day.act("apply for a hospital")
     hospital, _ = applying.apply_for_hospital(client, person, "Ostklinik", "Etc/UTC", "Ada")
     applying.approve_hospital(day.act("approve a hospital"), fixture.operator, hospital)
+    client = day.act("apply with a system's key")
+    system, _ = applying.apply_with_system(client, person, "Seeklinik", "Etc/UTC", "Ada")
+    applying.approve_hospital(day.act("approve with it"), fixture.operator, system.hospital)
     decisions: tuple[Callable[[LocalClient], int], ...] = (
         lambda client: applying.decline_doctor(client, south.admin, person.account, "not_known"),
         lambda client: applying.approve_doctor(client, south.admin, person.account),

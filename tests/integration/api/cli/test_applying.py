@@ -66,12 +66,20 @@ def test_from_an_empty_ledger_to_a_reading(shell: Shell) -> None:
     admin = shell.folder / "admin.key"
     applied = shell.account(
         "apply", "--hospital-name", "Ostklinik", "--contact", "Ada, extension 12", "--as", ada,
-        "--time-zone", "Europe/Berlin", "--out", admin,
+        "--time-zone", "Europe/Berlin", "--out", admin, "--system-out", shell.folder / "his.key",
     )  # fmt: skip
-    hospital = applied["hospital"]
+    hospital, system = applied["hospital"], Path(applied["system_keyfile"])
+    assert system == shell.folder / "his.key" and system.stat().st_mode & 0o077 == 0
     (waiting,) = shell.account("list", "--state", "pending", "--as", shell.operator)["hospitals"]
     assert (waiting["hospital"], waiting["contact"]) == (hospital, "Ada, extension 12")
-    shell.account("approve", hospital, "--as", shell.operator)
+    assert (waiting["system"], waiting["key"]) == (applied["system"], applied["key"])
+    assert (
+        applied["key"]
+        in shell.run("account", "list", "--state", "pending", "--as", shell.operator).out
+    )
+    shell.run("patient", "add", "Pat", "--as", system, code=early(shell))
+    approved = shell.account("approve", hospital, "--as", shell.operator)
+    assert (approved["system"], approved["key"]) == (applied["system"], applied["key"])
     assert shell.states(ada) == shell.states(shell.operator) == ["approved"]
     ben, account = shell.register("Ben")
     doctor = shell.folder / "doctor.key"
@@ -82,7 +90,6 @@ def test_from_an_empty_ledger_to_a_reading(shell: Shell) -> None:
     said = shell.run("account", "list", "--as", ben).out
     assert "declined" in said and "nobody there knows whoever applied" in said
     shell.account("apply", hospital, "--as", ben)
-    system = shell.json("system", "add", "HIS", "--as", admin)["keyfile"]
     patient = shell.json("patient", "add", "Pat", "--as", system)
     record = shell.json(
         "upload",
@@ -125,6 +132,9 @@ def test_what_is_used_wrongly_is_said(shell: Shell) -> None:
         ("hospital to apply to", ("apply", "--as", key)),
         ("hospital to apply to", ("apply", "--hospital-name", "Ostklinik", "--as", key)),
         ("not a hospital id", ("apply", account, "--as", key)),
+        ("with --hospital-name", ("apply", "hs_" + "0" * 26, "--system-out", shell.folder / "s.key", "--as", key)),
+        ("exists", ("apply", "--hospital-name", "O", "--contact", "A", "--system-out", key, "--as", key)),
+        ("no key file", ("apply", "--hospital-name", "O", "--contact", "A", "--system-key", shell.folder / "no.key", "--as", key)),
         ("time zone", ("apply", "--hospital-name", "O", "--contact", "A", "--time-zone", "X", "--as", key)),
         ("neither an account id nor", ("approve", "Ada", "--as", shell.operator)),
         ("no application", ("approve", "hs_" + "0" * 26, "--as", shell.operator)),
@@ -150,4 +160,42 @@ def test_a_refused_registration_leaves_no_key_file(shell: Shell) -> None:
     out = shell.folder / "doctor.key"
     ran = shell.run("account", "apply", "hs_" + "0" * 26, "--as", key, "--out", out, code=1)
     assert "which is not active" in ran.err
+    words = (
+        "apply",
+        "--hospital-name",
+        " ",
+        "--contact",
+        "A",
+        "--system-out",
+        shell.folder / "his.key",
+    )
+    shell.run("account", *words, "--as", key, code=2)
     assert sorted(path.name for path in shell.folder.glob("*.key*")) == ["Ada.key"]
+
+
+@ONE_ENGINE
+def test_a_declined_hospital_applies_again_with_the_same_key(shell: Shell) -> None:
+    """Whose file by then names another hospital; the operator may also approve without the key."""
+    ada, _ = shell.register("Ada")
+    words = ("apply", "--hospital-name", "Ostklinik", "--contact", "Ada", "--as", ada)
+    first = shell.account(*words, "--system-out", shell.folder / "first.key")
+    shell.account("decline", first["hospital"], "--reason", "incomplete", "--as", shell.operator)
+    again = shell.account(
+        *words,
+        "--system-out",
+        shell.folder / "again.key",
+        "--system-key",
+        shell.folder / "first.key",
+    )
+    assert again["key"] == first["key"] and again["hospital"] != first["hospital"]
+    shell.account("approve", again["hospital"], "--as", shell.operator)
+    shell.json("patient", "add", "Pat", "--as", shell.folder / "again.key")
+    shell.run("patient", "add", "Pat", "--as", shell.folder / "first.key", code=early(shell))
+    used = shell.run(
+        "account", *words, "--system-out", shell.folder / "c.key", "--system-key", ada, code=1
+    )
+    assert "a key of its own" in used.err and not (shell.folder / "c.key").exists()
+    other = shell.account(*words, "--system-out", shell.folder / "other.key")
+    approved = shell.account("approve", other["hospital"], "--no-system", "--as", shell.operator)
+    assert "system" not in approved
+    shell.run("patient", "add", "Pat", "--as", shell.folder / "other.key", code=early(shell))

@@ -1,6 +1,7 @@
 """Passkeys in real headless Chromium with its virtual authenticator: registered, used, replayed, copied, removed."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,10 @@ import pytest
 
 from api.app.settings import Settings
 from identity import passkeys
+from identity.sites import Site
+from storage.tokens import TokenStore
 from tests.support.chromium import Browser, chromium
+from tests.support.inside import opened
 from tests.support.ledger_fixture import LedgerFixture
 from tests.support.server import Web, bearer, good, in_process, kind_of
 from tests.support.sign_ins import STEP_MS, Account, Later, reopened
@@ -180,6 +184,23 @@ def test_one_is_registered_by_a_fresh_code(home: Home) -> None:
     other = Account(home.web, home.clock, home.fixture.person().actor)
     other.set_password()
     assert kind_of(other.send("POST", f"{PASSKEYS}/challenge")) == "second_factor"
+
+
+def test_a_ceremony_begun_at_one_server_ends_at_another(home: Home, tmp_path: Path) -> None:
+    """Which has a token store of its own; neither takes the answer twice."""
+    fixture, site = home.fixture, Site(home.web.url.replace("127.0.0.1", "localhost"))
+    other = opened(fixture.settings, home.clock, boot=home.clock.boot)
+    other.tokens.close()
+    other.tokens = TokenStore(tmp_path / "other.db")
+    caller = home.who.actor.in_role("person").caller
+    with closing(other):
+        options = passkeys.registration_options(other, caller, site)
+        made = home.browser.run(CREATE, options=options)
+        good(home.who.send("POST", PASSKEYS, {"credential": made}))
+        answer = home.answers()
+        session = passkeys.sign_in_by_passkey(other, site, answer, "patient", "", "")
+        assert home.who.me(session.token).status_code == 200
+        assert kind_of(home.signs_in(answer)) == "not_signed_in"
 
 
 def test_one_that_is_removed_meanwhile_signs_nobody_in(
