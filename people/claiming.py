@@ -5,30 +5,24 @@ that patient alone (`Identifiers.trait`). Where nothing was said nobody claims: 
 and nobody could tell whether the patient is old enough to act in the chart.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
-from functools import partial
-
-import orjson
 
 from crypto.encoding import b64decode
 from crypto.errors import CryptoError
 from crypto.signing import verify
-from crypto.texts import counted
 from journeys.appending import appended
 from journeys.days import TEEN_YEARS, acts_at_all
-from journeys.errors import AccessDenied, NotClaimed, TooManyTries
-from ledger.directory import Key, Patient
+from journeys.errors import AccessDenied, NotClaimed
+from ledger.directory import Patient
 from ledger.errors import Refused
 from ledger.event import Event
 from ledger.messages import claim_message
 from ledger.sequencer import Proposal
-from ledger.signers import key_counts
 from people.demographics import Demographics, Traits
 from people.reserving import check_birth
 from people.traits import hashed, read, written
+from people.tries import Pace, check_own_key, trying
 from storage.ledger import Ledger
 from storage.log import CommittedBatch
 from storage.sql.identifiers import Witness
@@ -45,7 +39,9 @@ CLAIM_FORGOTTEN_MS = 7 * 86_400_000
 """After how long without a try the failed ones are forgotten."""
 NOBODYS_CLAIM = bytes.fromhex("3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29")
 """A valid public key, of the seed of 32 zero bytes: where no code is offered, checking a proof takes as long."""
-_KIND = "claim-tries"
+_PACE = Pace(
+    "claim-tries", "claims", CLAIM_FIRST_WAIT_MS, CLAIM_LONGEST_WAIT_MS, CLAIM_FORGOTTEN_MS
+)
 _REFUSED = (
     "the claim was not accepted: compare patient, code and birth date with the letter. A code counts once, and "
     "only until the hospital sends a new one"
@@ -64,11 +60,11 @@ def claim_chart(ledger: Ledger, proposal: Proposal, born: str, address: str = ""
     check_birth(born)
     if _stands(ledger, event):  # the answer to it was lost
         return _append(ledger, proposal)
-    _check_own_key(ledger, proposal)
+    check_own_key(ledger, proposal)
     patient = ledger.row(Patient, event.subject)
     # Both are looked at, whatever the first one gives: nothing tells which was wrong, not the time either.
     proved, born_then = _proves(ledger, event, patient), _born(ledger, event.subject, born)
-    with _trying(ledger, _names(event, patient if proved else None, address)):
+    with trying(ledger, _PACE, _names(event, patient if proved else None, address)):
         if not (proved and born_then):
             raise NotClaimed(_REFUSED)
         try:
@@ -144,17 +140,6 @@ def keep_birth(ledger: Ledger, patient: str, born: str) -> None:
     ledger.identifiers.keep_witnesses({patient: Witness(since, written(dated))})
 
 
-def _check_own_key(ledger: Ledger, proposal: Proposal) -> None:
-    """The claim is signed by a key of its actor that counts, or it is nobody's try; raises Refused."""
-    key = ledger.row(Key, proposal.sig.key)
-    now = max(ledger.clock(), ledger.head().time)
-    if key is None or key.account != proposal.event.actor or not key_counts(key, now):
-        raise Refused(
-            "key",
-            f"got the key {proposal.sig.key}, which is no key of {proposal.event.actor} that counts",
-        )
-
-
 def _stands(ledger: Ledger, event: Event) -> bool:
     """Whether this very event is what claimed the chart."""
     row = ledger.row(Patient, event.subject)
@@ -197,38 +182,3 @@ def _names(event: Event, patient: Patient | None, address: str) -> dict[str, int
     if patient is not None:
         named[f"chart {event.subject} {patient.claim.hex()}"] = CLAIM_FREE_TRIES
     return named | ({f"address {address}": CLAIM_ADDRESS_TRIES} if address else {})
-
-
-@contextmanager
-def _trying(ledger: Ledger, names: Mapping[str, int]) -> Iterator[None]:
-    """One try, counted before it is made, so that many at once are many. What succeeds forgets those that failed."""
-    now = ledger.clock()
-    for name in names:  # none is counted where one has to wait
-        _check(ledger.tokens.get(_KIND, name.encode(), now), now)
-    for name, free in names.items():
-        _change(ledger, name, partial(_counted, now=now, free=free))
-    yield
-    for name in names:
-        _change(ledger, name, lambda _: orjson.dumps((0, 0)))
-
-
-def _counted(value: bytes | None, now: int, free: int) -> bytes:
-    """One more try: how many failed, and until when the next one waits; raises TooManyTries."""
-    failed = 1 + _check(value, now)
-    over = failed - free
-    wait = min(CLAIM_FIRST_WAIT_MS << min(over, 20), CLAIM_LONGEST_WAIT_MS) if over >= 0 else 0
-    return orjson.dumps((failed, now + wait))
-
-
-def _check(value: bytes | None, now: int) -> int:
-    """How many failed before; raises TooManyTries while the next one has to wait."""
-    failed, until = orjson.loads(value) if value else (0, 0)
-    if now < until:
-        minutes = counted(-(-(until - now) // 60_000), "minute")
-        raise TooManyTries(f"too many claims have failed; try again in {minutes}")
-    return int(failed)
-
-
-def _change(ledger: Ledger, name: str, change: Callable[[bytes | None], bytes]) -> None:
-    now = ledger.clock()
-    ledger.tokens.change(_KIND, name.encode(), change, now, now + CLAIM_FORGOTTEN_MS)
