@@ -178,6 +178,37 @@ def approve_doctor(
     return client.append(admin, [event])[0].seq
 
 
+def change_doctor(
+    client: LedgerClient,
+    admin: Actor,
+    account: str,
+    profession: str = "",
+    group: str = "",
+    end: int | None = None,
+) -> DoctorStanding:
+    """Change what an active doctor is at the admin's hospital, all of it or nothing; gives how they stand then.
+
+    Empty `profession` and `group` and an `end` of None stay as they are; `group`: the only one of the hospital's groups to be in
+    from then on; `end`: Unix ms, 0 without one. Raises NotThere for whoever isn't active: nobody comes back by a change.
+    """
+    check_hospital(admin)
+    found = client.doctor(admin, admin.hospital, account)
+    if found.state != "approved":
+        raise NotThere(f"{account} is no active doctor of {admin.hospital}: {found.state}")
+    stream, now = f"hospital/{admin.hospital}", client.now()
+    body: dict[str, Any] = {"account": account, "profession": profession or found.profession}
+    body |= {"group": group} if group else {}
+    kept = found.end if end is None else format_time(end) if end else ""
+    body |= {"end": kept} if kept else {}
+    left = [one for one in found.groups if group and one != group]
+    events = [admin.event("doctor.approved", stream, body, now) | {"v": 2}]
+    events += [
+        admin.event("group.left", stream, {"account": account, "group": one}, now) for one in left
+    ]
+    client.append(admin, events, atomic=True)
+    return client.doctor(admin, admin.hospital, account)
+
+
 def decline_doctor(
     client: LedgerClient, admin: Actor, account: str, reason: str, application: str = ""
 ) -> int:

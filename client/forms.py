@@ -15,6 +15,7 @@ from people.alone import OwnChart
 from people.contacts import ContactShown
 from people.joining import Registered, Registration
 from people.lookups import Found
+from people.profiles import Profile, ProfileShown
 from people.reserving import Reserved, Subject
 from records.charts import Chart, Line
 from records.emergencies import OpenedEmergency
@@ -29,6 +30,7 @@ QUESTION, OWN_CHART, BEGUN_CODE = codec_of(Question), codec_of(OwnChart), codec_
 MADE_KEY = codec_of(MadeKey)
 BEGUN_SETUP, SET_UP = codec_of(BegunSetup), codec_of(SetUp)
 CONTACT = codec_of(ContactShown)
+PROFILE, PROFILE_SHOWN = codec_of(Profile), codec_of(ProfileShown)
 
 
 @dataclass(frozen=True)

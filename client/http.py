@@ -53,6 +53,7 @@ from people.alone import OwnChart
 from people.contacts import ContactShown
 from people.joining import Registered, Registration
 from people.lookups import Found
+from people.profiles import Profile, ProfileShown
 from people.reserving import Reserved, Subject
 from records.charts import Chart
 from records.emergencies import OpenedEmergency
@@ -61,6 +62,7 @@ from records.exporting import ExportedRecord, Opening
 from records.history import History
 from records.opening import Link, OpenedRecord
 from records.uploads import BLOB_LIMIT, StagedBlob
+from storage.contacts import Contact
 from storage.errors import Unavailable
 from storage.exports import Releases, Source
 
@@ -169,6 +171,27 @@ class HttpClient(HttpSessions, LedgerClient):
         """Append a `patient.claimed`; see the port."""
         signed = self._verifier.signed(actor, event)
         return self._verifier.append_beside(operations.CLAIM, signed, {"born": born})
+
+    def invite(self, actor: Actor, event: Event, mail: Contact | None) -> int:
+        """Append a `doctor.invited`; see the port."""
+        beside = {} if mail is None else {"mail": mail._asdict()}
+        hospital, signed = event["stream"].partition("/")[2], self._verifier.signed(actor, event)
+        return self._verifier.append_beside(operations.INVITE, signed, beside, hospital=hospital)
+
+    def take_up(self, actor: Actor, event: Event) -> int:
+        """Append a `doctor.joined`; see the port."""
+        signed = self._verifier.signed(actor, event)
+        return self._verifier.append_beside(operations.TAKE_UP, signed, {})
+
+    def set_profile(self, actor: Actor, account: str, said: Profile) -> ProfileShown:
+        """Write a profile; see the port."""
+        sent = forms.PROFILE.encode(said)
+        if account == actor.account:
+            answer = self._server.ask(operations.SET_OWN_PROFILE, sent, actor)
+        else:
+            answer = self._server.ask(operations.SET_PROFILE, sent, actor, account=account)
+        with understood("profile"):
+            return forms.PROFILE_SHOWN.decode(answer)
 
     def own_chart(self, actor: Actor, name: str, born: str) -> OwnChart:
         """A chart for a person who registers alone; see the port. That it stands in the log is proved."""

@@ -1,9 +1,13 @@
-"""The letter with a claim code, as text or PDF, in English and German: what to compare, what to do. No clinical data, no name."""
+"""Letters with a code, as text or PDF, in English and German: what to compare, what to do. No clinical data, no name.
+
+One kind lets a patient claim a chart (`Letter`), another lets a doctor join a hospital (`inviting.InvitationLetter`).
+"""
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import parse_qsl, urlencode
 
 from client.claiming import Code
@@ -16,6 +20,23 @@ QR_MM = 45
 """Side of the QR code on paper."""
 _MARGIN_MM = 20
 _LINE_MM = 5.5
+
+
+class Sheet(Protocol):
+    """What is printed: a letter of one kind."""
+
+    @property
+    def link(self) -> str:
+        """What the QR code holds: all that is to be typed."""
+        ...
+
+    def facts(self) -> list[str]:
+        """What is to be compared or typed, line by line."""
+        ...
+
+    def parts(self) -> list[tuple[str, str]]:
+        """Title and words in each language."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -34,6 +55,42 @@ class Letter:
         members = {"origin": self.origin, "key": self.fingerprint.replace(" ", ""),
                    "patient": self.patient, "code": self.code}  # fmt: skip
         return f"{LINK}?{urlencode(members)}"
+
+    def facts(self) -> list[str]:
+        """The log, the chart and the code."""
+        return [
+            f"Log / Register:             {self.origin}",
+            f"Fingerprint / Fingerabdruck: {self.fingerprint}",
+            f"Patient:                    {self.patient}",
+            f"Code:                       {self.code}",
+        ]
+
+    def parts(self) -> list[tuple[str, str]]:
+        """What to do with them."""
+        return [
+            (
+                "Your patient record: how to claim it",
+                "The hospital keeps a record for you. With the code below you make it yours: from then on you alone decide "
+                "who may read it.\n"
+                "1. Register an account of your own.\n"
+                "2. Compare the log and its fingerprint with what your program shows.\n"
+                "3. Scan the square, or type patient and code, and give your birth date:\n"
+                f"heartwood account claim {self.patient} --code CODE --born YYYY-MM-DD --as KEYFILE\n"
+                "The code counts once. Keep this letter to yourself; if you lose it, the hospital sends a new code, and this "
+                "one counts no more. Nobody will ever ask you for the code by telephone or e-mail.",
+            ),
+            (
+                "Ihre Patientenakte: So übernehmen Sie sie",
+                "Das Krankenhaus führt eine Akte für Sie. Mit dem Code unten wird sie Ihre: Von da an entscheiden Sie allein, "
+                "wer sie lesen darf.\n"
+                "1. Legen Sie ein eigenes Konto an.\n"
+                "2. Vergleichen Sie Register und Fingerabdruck mit dem, was Ihr Programm anzeigt.\n"
+                "3. Scannen Sie das Quadrat, oder geben Sie Patient und Code ein, und nennen Sie Ihr Geburtsdatum:\n"
+                f"heartwood account claim {self.patient} --code CODE --born JJJJ-MM-TT --as SCHLÜSSELDATEI\n"
+                "Der Code gilt einmal. Behalten Sie diesen Brief für sich; geht er verloren, schickt das Krankenhaus einen "
+                "neuen Code, und dieser gilt nicht mehr. Niemand wird Sie je am Telefon oder per E-Mail nach dem Code fragen.",
+            ),
+        ]
 
 
 def scanned(client: LedgerClient, text: str) -> tuple[str, str]:
@@ -64,18 +121,18 @@ def fingerprint(vkeys: Sequence[str]) -> str:
     return " ".join(digits[start : start + 4] for start in range(0, len(digits), 4))
 
 
-def letter_bytes(letter: Letter, path: Path) -> bytes:
+def letter_bytes(letter: Sheet, path: Path) -> bytes:
     """The letter as a file at `path` holds it: a PDF by that ending, else text."""
     return pdf(letter) if path.suffix.lower() == ".pdf" else text(letter).encode()
 
 
-def text(letter: Letter) -> str:
+def text(letter: Sheet) -> str:
     """The letter as plain text, with the QR code in half blocks."""
-    parts = [f"{title}\n\n{words}\n" for title, words in _parts(letter)]
-    return "\n".join([*parts, *_facts(letter), "", _blocks(_modules(letter, border=2))])
+    parts = [f"{title}\n\n{words}\n" for title, words in letter.parts()]
+    return "\n".join([*parts, *letter.facts(), "", _blocks(_modules(letter, border=2))])
 
 
-def _modules(letter: Letter, border: int) -> list[list[bool]]:
+def _modules(letter: Sheet, border: int) -> list[list[bool]]:
     """The QR code's squares, dark ones true, with so many light ones around them."""
     import segno  # here, as no other command needs it
 
@@ -93,7 +150,7 @@ def _blocks(rows: list[list[bool]]) -> str:
     )
 
 
-def pdf(letter: Letter) -> bytes:
+def pdf(letter: Sheet) -> bytes:
     """The letter as a PDF page (A4)."""
     from fpdf import FPDF  # here, as no other command needs it
 
@@ -101,14 +158,14 @@ def pdf(letter: Letter) -> bytes:
     page.set_title("Heartwood")
     page.set_margin(_MARGIN_MM)
     page.add_page()
-    for title, words in _parts(letter):
+    for title, words in letter.parts():
         page.set_font("Helvetica", "B", 13)
         page.multi_cell(0, _LINE_MM + 1, title, new_x="LMARGIN", new_y="NEXT")
         page.set_font("Helvetica", "", 10.5)
         page.multi_cell(0, _LINE_MM, words, new_x="LMARGIN", new_y="NEXT")
         page.ln(_LINE_MM)
     page.set_font("Courier", "", 10.5)
-    for line in _facts(letter):
+    for line in letter.facts():
         page.multi_cell(0, _LINE_MM, line, new_x="LMARGIN", new_y="NEXT")
     page.ln(_LINE_MM)
     rows = _modules(letter, border=0)
@@ -118,39 +175,3 @@ def pdf(letter: Letter) -> bytes:
             if dark:
                 page.rect(left + x * side, top + y * side, side, side, style="F")
     return bytes(page.output())
-
-
-def _facts(letter: Letter) -> list[str]:
-    return [
-        f"Log / Register:             {letter.origin}",
-        f"Fingerprint / Fingerabdruck: {letter.fingerprint}",
-        f"Patient:                    {letter.patient}",
-        f"Code:                       {letter.code}",
-    ]
-
-
-def _parts(letter: Letter) -> list[tuple[str, str]]:
-    return [
-        (
-            "Your patient record: how to claim it",
-            "The hospital keeps a record for you. With the code below you make it yours: from then on you alone decide "
-            "who may read it.\n"
-            "1. Register an account of your own.\n"
-            "2. Compare the log and its fingerprint with what your program shows.\n"
-            "3. Scan the square, or type patient and code, and give your birth date:\n"
-            f"heartwood account claim {letter.patient} --code CODE --born YYYY-MM-DD --as KEYFILE\n"
-            "The code counts once. Keep this letter to yourself; if you lose it, the hospital sends a new code, and this "
-            "one counts no more. Nobody will ever ask you for the code by telephone or e-mail.",
-        ),
-        (
-            "Ihre Patientenakte: So übernehmen Sie sie",
-            "Das Krankenhaus führt eine Akte für Sie. Mit dem Code unten wird sie Ihre: Von da an entscheiden Sie allein, "
-            "wer sie lesen darf.\n"
-            "1. Legen Sie ein eigenes Konto an.\n"
-            "2. Vergleichen Sie Register und Fingerabdruck mit dem, was Ihr Programm anzeigt.\n"
-            "3. Scannen Sie das Quadrat, oder geben Sie Patient und Code ein, und nennen Sie Ihr Geburtsdatum:\n"
-            f"heartwood account claim {letter.patient} --code CODE --born JJJJ-MM-TT --as SCHLÜSSELDATEI\n"
-            "Der Code gilt einmal. Behalten Sie diesen Brief für sich; geht er verloren, schickt das Krankenhaus einen "
-            "neuen Code, und dieser gilt nicht mehr. Niemand wird Sie je am Telefon oder per E-Mail nach dem Code fragen.",
-        ),
-    ]

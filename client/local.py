@@ -17,12 +17,23 @@ from journeys import sealing
 from journeys.appending import appended, submit
 from ledger.policies import Policy
 from ledger.sequencer import Proposal
-from people import alone, claiming, contacts, joining, lookups, recovering, reserving
+from people import (
+    alone,
+    claiming,
+    contacts,
+    inviting,
+    joining,
+    lookups,
+    profiles,
+    recovering,
+    reserving,
+)
 from people.alone import OwnChart
 from people.contacts import ContactShown
 from people.hospitals import zone_of
 from people.joining import Registered, Registration
 from people.lookups import Found
+from people.profiles import Profile, ProfileShown
 from people.reserving import Reserved, Subject
 from records import charts, explaining, exporting, history, opening, receipts
 from records.charts import Chart
@@ -32,6 +43,7 @@ from records.exporting import ExportedRecord
 from records.history import History
 from records.opening import OpenedRecord
 from records.uploads import StagedBlob, stage
+from storage.contacts import Contact
 from storage.ledger import Ledger
 from storage.log import CommittedBatch
 
@@ -91,6 +103,22 @@ class LocalClient(LocalSessions, LedgerClient):
     def claim(self, actor: Actor, event: Event, born: str) -> int:
         """Append a `patient.claimed`; see the port."""
         return _seq(claiming.claim_chart(self.ledger, self._proposal(actor, event), born))
+
+    def invite(self, actor: Actor, event: Event, mail: Contact | None) -> int:
+        """Append a `doctor.invited`; see the port."""
+        return _seq(inviting.invite(self.ledger, self._proposal(actor, event), mail))
+
+    def take_up(self, actor: Actor, event: Event) -> int:
+        """Append a `doctor.joined`; see the port."""
+        return _seq(inviting.take_up(self.ledger, self._proposal(actor, event)))
+
+    def set_profile(self, actor: Actor, account: str, said: Profile) -> ProfileShown:
+        """Write a profile; see the port."""
+        return surely(
+            self,
+            actor,
+            lambda: profiles.set_profile_of(self.ledger, self._caller(actor), account, said),
+        )
 
     def own_chart(self, actor: Actor, name: str, born: str) -> OwnChart:
         """A chart for a person who registers alone; see the port."""

@@ -27,7 +27,9 @@ from people.applications import (
 from people.contacts import contact_of
 from people.hospitals import directory, holder_of, owner_of
 from people.intake import intake_forms
+from people.inviting import invitations_of, mailed_code
 from people.linking import links_of
+from people.profiles import own_profile, profile_of
 from people.representing import acting_for, representatives
 from records.charts import consents, me
 from records.consultations import consultations_of
@@ -560,6 +562,66 @@ CLAIM = Operation(
     ) | {"born": BORN},
     _STANDS, limit=APPENDED_BYTES,
 )  # fmt: skip
+_PROFILE = {
+    "languages": ["de", "en"], "places": [{"hours": "Mon, Wed 9–12", "name": "Ward 3, Nordklinik"}], "specialty": "Cardiology",
+}  # fmt: skip
+_PROFILE_SHOWN = _PROFILE | {
+    "account": ACCOUNT,
+    "author": ACCOUNT,
+    "changed": TIME,
+    "name": "Dr. Ada Nord",
+}
+OWN_PROFILE = Query(
+    "own_profile", SESSION, "GET", "/v1/me/profile", "One's own profile",
+    "what one is shown with as a doctor: specialty, languages, places with their hours", "The profile", gives=_PROFILE_SHOWN,
+    answer=own_profile,
+)  # fmt: skip
+SET_OWN_PROFILE = Operation(
+    "set_own_profile", SESSION, "PUT", "/v1/me/profile", "Write one's own profile",
+    "write it, whole, as an active doctor; an empty one takes it away", "The profile", _PROFILE, _PROFILE_SHOWN,
+)  # fmt: skip
+PROFILE_SHOWN = Query(
+    "profile", SESSION, "GET", "/v1/accounts/{account}/profile", "A doctor's profile",
+    "the profile of whoever is an active doctor of a hospital; for anybody signed in", "The profile", gives=_PROFILE_SHOWN,
+    answer=profile_of,
+)  # fmt: skip
+SET_PROFILE = Operation(
+    "set_profile", SESSION, "PUT", "/v1/accounts/{account}/profile", "Write a doctor's profile",
+    "write it, whole, as an admin of a hospital where the account is an active doctor; an empty one takes it away", "The profile",
+    _PROFILE, _PROFILE_SHOWN,
+)  # fmt: skip
+_INVITED = {"code": HASH, "profession": "physician", "until": "2026-12-20T07:24:00.123Z"}
+INVITE = Operation(
+    "invite", "signed `doctor.invited`", "POST", "/v1/hospitals/{hospital}/invitations", "Invite a doctor",
+    "invite somebody to be a doctor of the hospital; `mail` beside it: the address to which the code goes, and the language. "
+    "Without it the code is handed out", _STOOD,
+    _signed("doctor.invited", _INVITED, "hospital_admin", f"hospital/{HOSPITAL}")
+    | {"mail": {"address": "ada.lind@example.com", "language": "en"}},
+    _STANDS, limit=APPENDED_BYTES,
+)  # fmt: skip
+MAILED_CODE = Query(
+    "mailed_code", SESSION, "GET", "/v1/hospitals/{hospital}/invitations/{invitation}/code", "The code of a mailed invitation",
+    "the public key that an invitation with this id must carry to be mailed; for the hospital's admins", "The public key",
+    gives={"code": HASH}, answer=mailed_code,
+)  # fmt: skip
+INVITATIONS_LISTED = Query(
+    "invitations", SESSION, "GET", "/v1/hospitals/{hospital}/invitations", "A hospital's invitations by state",
+    "doctors invited with `?standing=` `open`, `joined`, `withdrawn`, `expired` or `void` (whoever invited is an admin no more; or "
+    "all), a page after `?after=`; for the hospital's admins", "The invitations",
+    gives={"invitations": [{
+        "account": "", "end": "", "group": GROUP, "invitation": EVENT_ID, "inviter": ACCOUNT, "name": "",
+        "profession": "physician", "seq": 14, "state": "open", "until": "2026-12-20T07:24:00.123Z",
+    }], "next": 0},
+    answer=invitations_of, asks=("standing", "after"),
+)  # fmt: skip
+TAKE_UP = Operation(
+    "take_up", "signed `doctor.joined`", "POST", "/v1/invitations", "Take an invitation up",
+    "be a doctor of the hospital that invited, by the invitation's code; tries that fail have to wait", _STOOD,
+    _signed(
+        "doctor.joined", {"account": ACCOUNT, "invitation": EVENT_ID, "proof": SIGNATURE}, "person", f"hospital/{HOSPITAL}"
+    ),
+    _STANDS, limit=APPENDED_BYTES,
+)  # fmt: skip
 OWN_CHART = Operation(
     "own_chart", SESSION, "POST", "/v1/patients", "Register alone",
     "a chart of one's own, for a person whose account registered itself", "The chart",
@@ -723,7 +785,7 @@ OPERATIONS = (
     OWN_PASSKEYS, PASSKEY_OPTIONS, ADD_PASSKEY, REMOVE_PASSKEY, PASSKEY_CHALLENGE,
     OWN_KEYS, KEEP_KEY, ROTATE_KEY, REPLACE_KEY, REVOKE_KEPT,
     OWN_SESSIONS, SESSION_END, SIGN_INS, CONTACT, GIVE_CONTACT, REMOVE_CONTACT, PROVE_CONTACT, ASK_RESET, RESET_PASSWORD, BEGIN_SETUP, COMPLETE_SETUP,
-    HOSPITAL_SHOWN, GROUP_SHOWN, HOLDER, SUBJECTS, OFFER, CLAIM, OWN_CHART, INTAKE, INTAKE_FILLED, SEAL, STAGE, LOOKUP, ADDRESS, CONSENTS, EMERGENCIES_LISTED, ACTING, REPRESENTATIVES, LINKS,
+    HOSPITAL_SHOWN, GROUP_SHOWN, HOLDER, OWN_PROFILE, SET_OWN_PROFILE, PROFILE_SHOWN, SET_PROFILE, SUBJECTS, OFFER, CLAIM, INVITE, MAILED_CODE, INVITATIONS_LISTED, TAKE_UP, OWN_CHART, INTAKE, INTAKE_FILLED, SEAL, STAGE, LOOKUP, ADDRESS, CONSENTS, EMERGENCIES_LISTED, ACTING, REPRESENTATIVES, LINKS,
     HOLDS, ERASURES, OWN_REQUESTS, REQUESTS, REQUESTS_TO, CONSULTATIONS,
     DECISIONS, RECEIPT,
 )  # fmt: skip

@@ -30,6 +30,7 @@ from people.contacts import ContactShown
 from people.hospitals import Directory, Holder
 from people.joining import Registered, Registration
 from people.lookups import Found
+from people.profiles import Profile, ProfileShown
 from people.reserving import Reserved, Subject
 from records.charts import Chart
 from records.emergencies import OpenedEmergency
@@ -38,6 +39,7 @@ from records.exporting import ExportedRecord
 from records.history import History
 from records.opening import Address, OpenedRecord
 from records.uploads import StagedBlob
+from storage.contacts import Contact
 
 T = TypeVar("T")
 Event = dict[str, Any]
@@ -96,6 +98,18 @@ class LedgerClient(SignsIn, Protocol):
 
     def claim(self, actor: Actor, event: Event, born: str) -> int:
         """Append a `patient.claimed` with the birth date beside it; see `claiming.claim_chart`. Gives the entry."""
+        ...
+
+    def invite(self, actor: Actor, event: Event, mail: Contact | None) -> int:
+        """Append a `doctor.invited`, and mail its code if there is where to; see `inviting.invite`. Gives the entry."""
+        ...
+
+    def take_up(self, actor: Actor, event: Event) -> int:
+        """Append a `doctor.joined`; see `inviting.take_up`. Gives the entry."""
+        ...
+
+    def set_profile(self, actor: Actor, account: str, said: Profile) -> ProfileShown:
+        """Write a doctor's profile, whole, the actor's own or as an admin; see `profiles.set_profile_of`."""
         ...
 
     def own_chart(self, actor: Actor, name: str, born: str) -> OwnChart:

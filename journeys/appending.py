@@ -14,19 +14,24 @@ from ledger.event import Event
 from ledger.sequencer import Appended, Outcome, Proposal
 from storage.ledger import Ledger
 
-ASKED_BESIDE = frozenset({"patient.claimed"})
-"""Types with a route of their own, which asks for more than what is signed: the birth date."""
+ASKED_BESIDE = {
+    "doctor.joined": ("invitation", "/v1/invitations"),
+    "patient.claimed": ("claim", "/v1/claims"),
+}
+"""Types with a route of their own, which counts the tries or asks for more than what is signed (the birth date): the code of
+the refusal elsewhere, and the route."""
 
 
 def check_plain(proposals: Sequence[Proposal]) -> None:
-    """Raises Refused for a reading (readings have routes of their own, which give what they permit), for what is asked
-    more than is signed, and for what no later entry could put right: a time zone that doesn't exist."""
+    """Raises Refused for a reading (readings have routes of their own, which give what they permit), for what has a
+    route that asks for more than is signed or counts the tries, and for what no later entry could put right: a time zone that doesn't exist."""
     for proposal in proposals:
         check_event_zone(proposal.event)
-        if proposal.event.type.name in ASKED_BESIDE:
+        if found := ASKED_BESIDE.get(proposal.event.type.name):
+            code, route = found
             raise Refused(
-                "claim",
-                f"got {proposal.event.type.name}, which has a route of its own: POST /v1/claims",
+                code,
+                f"got {proposal.event.type.name}, which has a route of its own: POST {route}",
             )
         if proposal.event.type.reading:
             raise Refused(

@@ -10,6 +10,7 @@ from journeys.unopened import tell_unopened
 from ledger.directory import (
     Account,
     DoctorApplication,
+    DoctorInvitation,
     Group,
     Hospital,
     HospitalApplication,
@@ -108,8 +109,12 @@ def _person(ledger: Ledger, account: str) -> str:
 
 
 def _asked(ledger: Ledger, roles: Sequence[Member]) -> int:
-    """The entry by which an account asked for one of its roles itself; 0 where it never did."""
+    """The entry by which an account asked for one of its roles itself, or took up an invitation; 0 where it never did."""
+    taken = ledger.rows(DoctorInvitation, "account", roles[0].account)
+    joined = {one.hospital: one.closed for one in taken}
     for member in roles:
+        if member.hospital in joined:
+            return joined[member.hospital]
         doctor = ledger.row(DoctorApplication, member.account, member.hospital)
         hospital = ledger.row(HospitalApplication, member.hospital)
         if doctor is not None:

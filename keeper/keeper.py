@@ -61,8 +61,8 @@ from ledger.releases import (
     texts_given,
 )
 
-ASKING_EVENTS = frozenset({"doctor.applied", "hospital.applied"})
-"""By which their author asks for a role at a hospital."""
+ASKING_EVENTS = frozenset({"doctor.applied", "doctor.joined", "hospital.applied"})
+"""By which their author asks for a role at a hospital, or takes one up that it offered."""
 STAFF_EVENTS = ASKING_EVENTS | {"admin.appointed", "doctor.approved", "system.added"}
 """What makes an account's name one that is opened: whoever applies to a hospital is to be known there."""
 KEY_ENTRIES_CACHED = 4_096

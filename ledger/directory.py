@@ -122,6 +122,40 @@ class DoctorApplication(NamedTuple):
     """Why it was declined, a code of `ledger.codes.DECLINED`; else empty."""
 
 
+@row_type(
+    "doctor_invitations",
+    key=2,
+    group=("hospital",),
+    indexes={"doctor_invitations_of_account": "account"},
+)
+class DoctorInvitation(NamedTuple):
+    """That an admin invited somebody to be a doctor of a hospital, by entry `seq`."""
+
+    hospital: str
+    invitation: str
+    """The id of the event that invited."""
+    seq: int
+    inviter: str
+    """The admin who invited."""
+    public: bytes
+    """The public key of the invitation's code."""
+    until: int
+    """Until when the code counts, Unix ms, excluded."""
+    profession: str
+    group: str
+    """The department to join; empty for none."""
+    end: int
+    """Of the approval, Unix ms; 0 for none."""
+    closed: int
+    """The entry by which somebody took it up, or that withdrew it; 0 while it is open."""
+    account: str
+    """Who took it up; empty where nobody did."""
+
+    def waits(self, time: int) -> bool:
+        """Whether it is neither taken up nor withdrawn, and its code counts at `time` (Unix ms)."""
+        return not self.closed and time < self.until
+
+
 class ChartLink(NamedTuple):
     """That a hospital says that a chart and another one are of one person, as one of the two has it."""
 

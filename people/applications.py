@@ -110,17 +110,17 @@ def doctors_of(
 
     `after`: `next` of the page before. Raises Forbidden and RecordsError.
     """
-    _check_own(caller, hospital)
+    check_own(caller, hospital)
     members = [m for m in ledger.rows(Member, "hospital", hospital) if m.role == "doctor"]
     applied = ledger.rows(DoctorApplication, "hospital", hospital)
     standings = _standings(ledger, members, applied)
-    page, following = _page([one for one in standings if state in ("", one.state)], after)
+    page, following = paged([one for one in standings if state in ("", one.state)], after)
     return Doctors(tuple(_named(ledger, one) for one in page), following)
 
 
 def doctor_of(ledger: Ledger, caller: Caller, hospital: str, account: str) -> DoctorStanding:
     """How one account stands at a hospital as a doctor, for its admins; raises Forbidden and NotThere."""
-    _check_own(caller, hospital)
+    check_own(caller, hospital)
     member = ledger.row(Member, account, "doctor", hospital)
     applied = ledger.row(DoctorApplication, account, hospital)
     if member is None and applied is None:
@@ -137,7 +137,7 @@ def hospitals_in(ledger: Ledger, caller: Caller, state: str = "", after: str = "
     rows = [*ledger.rows(Hospital, "active", True), *ledger.rows(Hospital, "active", False)]
     known = [_Known(row, ledger.row(HospitalApplication, row.hospital)) for row in rows]
     known.sort(key=lambda one: one.seq)
-    page, following = _page([one for one in known if state in ("", one.state)], after)
+    page, following = paged([one for one in known if state in ("", one.state)], after)
     return Hospitals(tuple(_hospital(ledger, one, True) for one in page), following)
 
 
@@ -150,9 +150,12 @@ def hospital_application(ledger: Ledger, caller: Caller, hospital: str) -> Hospi
     return _hospital(ledger, _Known(row, ledger.row(HospitalApplication, hospital)), True)
 
 
-def _check_own(caller: Caller, hospital: str) -> None:
+def check_own(caller: Caller, hospital: str) -> None:
+    """Raises Forbidden for all but the admins of that hospital."""
     if (caller.role, caller.hospital) != ("hospital_admin", hospital):
-        raise Forbidden(f"the doctors and applicants of {hospital} are shown to its admins alone")
+        raise Forbidden(
+            f"the doctors, applicants and invitations of {hospital} are shown to its admins alone"
+        )
 
 
 def _check_operator(caller: Caller) -> None:
@@ -168,7 +171,7 @@ class _Placed(Protocol):
 P = TypeVar("P", bound=_Placed)
 
 
-def _page(found: Sequence[P], after: str) -> tuple[Sequence[P], int]:
+def paged(found: Sequence[P], after: str) -> tuple[Sequence[P], int]:
     """Those after an entry, at most LISTED, and after which the next page begins; `found` by their entries."""
     if not (after == "" or (after.isascii() and after.isdigit() and len(after) <= SEQ_DIGITS)):
         raise RecordsError(f"got after={after[:40]!r}, expected the `next` of the page before")

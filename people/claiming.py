@@ -14,16 +14,15 @@ from crypto.signing import verify
 from journeys.appending import appended
 from journeys.days import TEEN_YEARS, acts_at_all
 from journeys.errors import AccessDenied, NotClaimed
-from ledger.directory import Key, Patient
+from ledger.directory import Patient
 from ledger.errors import Refused
 from ledger.event import Event
 from ledger.messages import claim_message
 from ledger.sequencer import Proposal
-from ledger.signers import key_counts
 from people.demographics import Demographics, Traits
 from people.reserving import check_birth
 from people.traits import hashed, read, written
-from people.tries import CLAIM_ADDRESS_TRIES, CLAIM_FREE_TRIES, trying
+from people.tries import CLAIM_ADDRESS_TRIES, CLAIM_FREE_TRIES, CLAIMS, check_own_key, trying
 from storage.ledger import Ledger
 from storage.log import CommittedBatch
 from storage.sql.identifiers import Witness
@@ -48,11 +47,11 @@ def claim_chart(ledger: Ledger, proposal: Proposal, born: str, address: str = ""
     check_birth(born)
     if _stands(ledger, event):  # the answer to it was lost
         return _append(ledger, proposal)
-    _check_own_key(ledger, proposal)
+    check_own_key(ledger, proposal)
     patient = ledger.row(Patient, event.subject)
     # Both are looked at, whatever the first one gives: nothing tells which was wrong, not the time either.
     proved, born_then = _proves(ledger, event, patient), _born(ledger, event.subject, born)
-    with trying(ledger, _tries(event, patient if proved else None, address)):
+    with trying(ledger, CLAIMS, _tries(event, patient if proved else None, address)):
         if not (proved and born_then):
             raise NotClaimed(_REFUSED)
         try:
@@ -126,17 +125,6 @@ def keep_birth(ledger: Ledger, patient: str, born: str) -> None:
     dated = replace(known, day=said.day, swapped=said.swapped, month=said.month, year=said.year)
     since = kept.since if kept else ledger.head().size
     ledger.identifiers.keep_witnesses({patient: Witness(since, written(dated))})
-
-
-def _check_own_key(ledger: Ledger, proposal: Proposal) -> None:
-    """The claim is signed by a key of its actor that counts, or it is nobody's try; raises Refused."""
-    key = ledger.row(Key, proposal.sig.key)
-    now = max(ledger.clock(), ledger.head().time)
-    if key is None or key.account != proposal.event.actor or not key_counts(key, now):
-        raise Refused(
-            "key",
-            f"got the key {proposal.sig.key}, which is no key of {proposal.event.actor} that counts",
-        )
 
 
 def _stands(ledger: Ledger, event: Event) -> bool:

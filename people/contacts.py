@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from identity.actors import Caller
 from identity.strength import check_strong
-from journeys.errors import NotThere, OverQuota, RecordsError
+from journeys.errors import NotThere, OverQuota
 from ledger.times import format_time
-from people.texts import LANGUAGES
+from people.languages import check_language
 from storage.contacts import PROOFS_A_PAIR, PROOFS_AN_ACCOUNT, Contact
 from storage.ledger import Ledger
 
@@ -47,10 +47,7 @@ def give_contact(ledger: Ledger, caller: Caller, address: str, language: str) ->
     """
     if not (_by_password(caller) and _is_first(ledger, caller.account)):
         check_strong(ledger, caller)
-    if language not in LANGUAGES:
-        raise RecordsError(
-            f"got the language {language[:20]!r}, expected one of {', '.join(LANGUAGES)}"
-        )
+    check_language(language)
     contact, key = Contact(address, language), caller.key or ""
     if not ledger.contacts.give(caller.account, contact, ledger.clock(), key):
         raise OverQuota(

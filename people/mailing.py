@@ -16,12 +16,15 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formatdate
 
+from crypto.claims import claim_code
 from crypto.errors import SealError
+from ledger.times import DAY_MS
+from ledger.types.invitations import DOCTOR_INVITATION_DAYS
 from people.texts import text_of
 from storage.contacts import PROOF, PROOF_MS, Contact
 from storage.ledger import Ledger
 from storage.mail.port import Mail, MailFailed, MailRefused, Post
-from storage.outbox import GIVEN_UP, REFUSED, SENT, UNREACHABLE, Waiting
+from storage.outbox import DOCTOR_INVITED, GIVEN_UP, REFUSED, SENT, UNREACHABLE, Waiting
 from storage.resets import RESET, RESET_LINK_MS
 
 LOOK_SECONDS = 1.0
@@ -43,8 +46,12 @@ TIDY_SECONDS = 600.0
 STOP_SECONDS = 5.0
 """How long the end of a serving process waits for a message on its way."""
 FAR_FUTURE_MS = 1 << 62
-CODES_MS = {PROOF: PROOF_MS, RESET: RESET_LINK_MS}
-"""The kinds of messages that hold a code, and for how long it counts."""
+CODES_MS = {
+    DOCTOR_INVITED: DOCTOR_INVITATION_DAYS * DAY_MS,
+    PROOF: PROOF_MS,
+    RESET: RESET_LINK_MS,
+}
+"""The kinds of messages that hold a code, and for how long it counts at most."""
 
 _LOG = logging.getLogger(__name__)
 _HOST = re.compile(r"[A-Za-z0-9.-]+").match
@@ -180,7 +187,7 @@ class MailSender:
         return self._contacts.open(one.account, one.sealed) if one.sealed else None
 
     def _message(self, one: Waiting, contact: Contact) -> EmailMessage:
-        coded = {"code": self._contacts.code(one.id)} if one.kind in CODES_MS else {}
+        coded = {"code": self._code(one)} if one.kind in CODES_MS else {}
         params = one.params | coded
         text = text_of(one.kind, contact.language, one.account, self._origin, params)
         host = _HOST(self._origin)
@@ -193,6 +200,12 @@ class MailSender:
         message.set_content(text.body, cte="quoted-printable")
         message["Content-Language"] = contact.language
         return message
+
+    def _code(self, one: Waiting) -> str:
+        """The code that a message holds; an invitation's is written as those on letters are."""
+        if one.kind == DOCTOR_INVITED:
+            return claim_code(self._contacts.secret(one.id))
+        return self._contacts.code(one.id)
 
     def _run(self, tell: Callable[[Round | Exception], None]) -> None:
         tidied = -TIDY_SECONDS

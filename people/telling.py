@@ -283,6 +283,16 @@ def _delegation_given(entry: Entry, look: Look, operator: str) -> Iterable[Messa
     )
 
 
+def _doctor_joined(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
+    """To whoever joined, and to the hospital's admins: whoever reads a mail with a code can come in another's place."""
+    event = entry.event
+    yield _message(entry, "doctor_joined", event.actor, hospital=event.subject)
+    yield _message(
+        entry, "invitation_taken_up", event.subject, by=event.actor, hospital=event.subject,
+        invitation=event.body["invitation"],
+    )._replace(but=event.actor)  # fmt: skip
+
+
 _FACTORS = {
     ("factor.added", "code"): "codes_added",
     ("factor.added", "passkey"): "passkey_added",
@@ -354,6 +364,7 @@ TOLD: dict[str, Tell] = {
     "disclosure.suspended": _to_patient("records_disclosed"),
     "doctor.approved": _staff("doctor_approved"),
     "doctor.ended": _staff("doctor_ended"),
+    "doctor.joined": _doctor_joined,
     "doctor.suspended": _staff("doctor_suspended"),
     "emergency.declared": _emergency_declared,
     "emergency.reviewed": _to_patient("emergency_reviewed"),

@@ -1,13 +1,19 @@
-"""Claims that fail: each is counted before it is made, in the database that all servers share, and guesses have to wait.
+"""Tries of codes that people are handed: each is counted before it is made, in the database that all servers share, and guesses have to wait.
 
-What can't be counted isn't tried: where the table can't be read or written, nobody claims. Names are kept as keyed hashes.
+What can't be counted isn't tried: where the table can't be read or written, nobody claims a chart or takes up an invitation. Names
+are kept as keyed hashes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from crypto.texts import counted
 from journeys.errors import TooManyTries
+from ledger.directory import Key
+from ledger.errors import Refused
+from ledger.sequencer import Proposal
+from ledger.signers import key_counts
 from storage.ledger import Ledger
 from storage.sql.throttles import CLAIM, CLAIM_MS, Name, Throttle
 
@@ -21,24 +27,39 @@ CLAIM_LONGEST_WAIT_MS = 86_400_000
 """So nobody is locked out for good; a new code from the hospital begins anew at once."""
 CLAIM_FORGOTTEN_MS = CLAIM_MS
 """After how long without a try the failed ones are forgotten."""
-_DOUBLINGS = (CLAIM_LONGEST_WAIT_MS // CLAIM_FIRST_WAIT_MS).bit_length()
-_KIND = "claim tries"
-"""The kind of keyed hash under which names are kept."""
+
+
+class Pace(NamedTuple):
+    """How tries of one kind have to wait; times in ms."""
+
+    kind: str
+    """Under which they are counted, and kept for as long (`storage.sql.throttles`)."""
+    what: str
+    """In the plural, for the words."""
+    first: int
+    """How long the first one waits that comes after those that are free; each that fails then doubles it."""
+    longest: int
+    """The longest wait: nobody is locked out for good."""
+    forgotten: int
+    """After how long without a try the failed ones are forgotten."""
+
+
+CLAIMS = Pace(CLAIM, "claims", CLAIM_FIRST_WAIT_MS, CLAIM_LONGEST_WAIT_MS, CLAIM_FORGOTTEN_MS)
 
 
 @contextmanager
-def trying(ledger: Ledger, names: Mapping[str, int]) -> Iterator[None]:
+def trying(ledger: Ledger, pace: Pace, names: Mapping[str, int]) -> Iterator[None]:
     """One try, counted before it is made, so that many at once are many, at however many servers.
 
     `names`: whose try it is, each with how many may fail. What succeeds forgets those that failed. Raises TooManyTries where one
     of them has to wait; then none is counted.
     """
     now, index = ledger.clock(), ledger.identity.index
-    free = {(CLAIM, index(_KIND, name)): most for name, most in names.items()}
+    free = {(pace.kind, index(f"{pace.kind} tries", name)): most for name, most in names.items()}
 
     def begin(found: dict[Name, Throttle]) -> Sequence[Throttle]:
-        left = {name: _left(found.get(name), now) for name in free}
-        return [_counted(name, left[name] + 1, now, most) for name, most in free.items()]
+        left = {name: _left(pace, found.get(name), now) for name in free}
+        return [_counted(pace, name, left[name] + 1, now, most) for name, most in free.items()]
 
     change = ledger.credentials.throttles.change
     change([*free], begin, now)
@@ -46,19 +67,31 @@ def trying(ledger: Ledger, names: Mapping[str, int]) -> Iterator[None]:
     change([*free], lambda _: [Throttle(*name, 0, now, 0, False) for name in free], now)
 
 
-def _left(row: Throttle | None, now: int) -> int:
+def check_own_key(ledger: Ledger, proposal: Proposal) -> None:
+    """What is tried is signed by a key of its actor that counts, or it is nobody's try; raises Refused."""
+    key = ledger.row(Key, proposal.sig.key)
+    now = max(ledger.clock(), ledger.head().time)
+    if key is None or key.account != proposal.event.actor or not key_counts(key, now):
+        raise Refused(
+            "key",
+            f"got the key {proposal.sig.key}, which is no key of {proposal.event.actor} that counts",
+        )
+
+
+def _left(pace: Pace, row: Throttle | None, now: int) -> int:
     """How many failed before; raises TooManyTries while the next one has to wait."""
-    if row is None or now >= row.counted + CLAIM_FORGOTTEN_MS:
+    if row is None or now >= row.counted + pace.forgotten:
         return 0
     if now < row.until:
         minutes = counted(-(-(row.until - now) // 60_000), "minute")
-        raise TooManyTries(f"too many claims have failed; try again in {minutes}")
+        raise TooManyTries(f"too many {pace.what} have failed; try again in {minutes}")
     return row.failures
 
 
-def _counted(name: Name, failed: int, now: int, free: int) -> Throttle:
+def _counted(pace: Pace, name: Name, failed: int, now: int, free: int) -> Throttle:
     """The row after one more that failed."""
     if failed < free:
         return Throttle(*name, failed, now, 0, False)
-    wait = min(CLAIM_FIRST_WAIT_MS << min(failed - free, _DOUBLINGS), CLAIM_LONGEST_WAIT_MS)
+    doublings = (pace.longest // pace.first).bit_length()
+    wait = min(pace.first << min(failed - free, doublings), pace.longest)
     return Throttle(*name, failed, now, now + wait, False)

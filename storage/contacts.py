@@ -78,7 +78,21 @@ class Contacts:
 
     def code(self, message: str) -> str:
         """The code that the message `message` holds: 26 characters of base32."""
-        return base64.b32encode(self._secret(message)).decode().rstrip("=")
+        return base64.b32encode(self.secret(message)).decode().rstrip("=")
+
+    def secret(self, message: str) -> bytes:
+        """The CODE_BYTES of which that code is made: derived from the identity root, kept nowhere."""
+        return self._identity.index("contact-code", message)[:CODE_BYTES]
+
+    def invite(self, connection: Connection, message: Message, contact: Contact, now: int) -> bool:
+        """Put a message with a code into the outbox that goes to an address which is nobody's contact; True.
+
+        In the transaction of the act; `now`: Unix ms. The address stays no longer than the message waits.
+        """
+        self._outbox.put_elsewhere(
+            connection, message, now, self._seal(message.account, contact), b""
+        )
+        return True
 
     def give(self, account: str, contact: Contact, now: int, key: str = "") -> bool:
         """Let an account have this contact once its address is proved; False if it gave too many within PROOF_MS.
@@ -113,7 +127,7 @@ class Contacts:
             sent = not owner or not any(told for _, _, told in asked)
             self._outbox.put_elsewhere(connection, message, due, sealed, hash_, sent)
             self._run(connection, "DELETE FROM contact_proofs WHERE account = ?", account)
-            proof = (_sha256(self._secret(message.id)), account, sealed, hash_, ending, key)
+            proof = (_sha256(self.secret(message.id)), account, sealed, hash_, ending, key)
             self._database.insert(connection, schema.contact_proofs, [proof])
         return True
 
@@ -210,9 +224,6 @@ class Contacts:
 
     def _hash(self, address: str) -> bytes:
         return self._identity.index("mail", address.lower())
-
-    def _secret(self, message: str) -> bytes:
-        return self._identity.index("contact-code", message)[:CODE_BYTES]
 
 
 def check_address(address: str) -> None:

@@ -16,6 +16,7 @@ from storage.log import Beside, CommittedBatch, Log
 from storage.logkeys import StoredKeys
 from storage.outbox import Outbox
 from storage.places import Places
+from storage.profiles import Profiles
 from storage.reader import LogReader
 from storage.resets import Resets
 from storage.reviews import Owed, owed
@@ -63,6 +64,11 @@ class Ledger(LogReader):
     def places(self) -> Places:
         """Whence accounts sign in."""
         return Places(self.database, self.outbox)
+
+    @property
+    def profiles(self) -> Profiles:
+        """What doctors are shown with."""
+        return Profiles(self.database, self.identity)
 
     def owed(self) -> Owed:
         """What people owe by now: reviews of emergencies, and disclosures to be told."""

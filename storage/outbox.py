@@ -30,6 +30,8 @@ after days of tries."""
 ENDS = (SENT, UNREACHABLE, REFUSED, GIVEN_UP)
 HOSPITAL_WROTE = "hospital_wrote"
 """The kind that is told once a patient and a hospital; see `once_wrote`."""
+DOCTOR_INVITED = "doctor_invited"
+"""The kind that goes to an address which is nobody's contact, in the name of a hospital, with an invitation's code."""
 HOSPITAL = "hs_"
 """How a hospital's id begins."""
 _ID_LABEL = "heartwood/message/v1"

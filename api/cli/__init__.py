@@ -3,7 +3,7 @@
 
 from api.cli.app import app, main, program
 from api.cli import (
-    setup, checking, serving, witnessing, operations, maintenance, blobs, keeper, roots, logkeys, keys, policies, people, accounts, sessions, setting_up, applying, claims, linking, factors, resetting, kept, passkeys, contacts, mail, staff, generating, imports,
+    setup, checking, serving, witnessing, operations, maintenance, blobs, keeper, roots, logkeys, keys, policies, people, accounts, sessions, setting_up, applying, inviting, claims, linking, factors, resetting, kept, passkeys, contacts, profiles, mail, staff, generating, imports,
     intake, records, charts, consents, requests, consultations, emergencies, disclosures, relatives, erasing, holds, proofs, demo,
 )  # fmt: skip
 
@@ -27,6 +27,7 @@ __all__ = [
     "holds",
     "imports",
     "intake",
+    "inviting",
     "keeper",
     "kept",
     "keys",
@@ -39,6 +40,7 @@ __all__ = [
     "passkeys",
     "people",
     "policies",
+    "profiles",
     "program",
     "proofs",
     "records",

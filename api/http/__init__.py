@@ -29,12 +29,14 @@ from api.http import (
     contacts,
     health,
     intake,
+    inviting,
     joining,
     kept,
     log,
     own,
     passkeys,
     problems,
+    profiles,
     readings,
     resetting,
     setting_up,
@@ -74,12 +76,14 @@ _ROUTED = (
     kept,
     passkeys,
     contacts,
+    inviting,
+    profiles,
     intake,
     log,
     health,
 )
 _FORMS = (
-    claims.OwnChartSent, contacts.ContactSent, contacts.AddressProofSent, *resetting.FORMS, *setting_up.FORMS, intake.FilledSent, joining.RegisterSent, joining.RecoverySent, *signing_in.FORMS, *own.FORMS, *kept.FORMS, *passkeys.FORMS, views.LookupSent,
+    claims.OwnChartSent, contacts.ContactSent, contacts.AddressProofSent, *resetting.FORMS, *setting_up.FORMS, intake.FilledSent, inviting.MailSent, *profiles.FORMS, joining.RegisterSent, joining.RecoverySent, *signing_in.FORMS, *own.FORMS, *kept.FORMS, *passkeys.FORMS, views.LookupSent,
     views.QuestionSent, writing.SealSent, writing.SubjectsSent,
 )  # fmt: skip
 _ERRORS: tuple[type[Exception], ...] = (Exception, *(kind for kind, _ in problems.ERRORS))

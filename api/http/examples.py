@@ -169,6 +169,9 @@ _BODIES: dict[str, Extra] = {
     **dict.fromkeys(("chart", "content", "emergency", "history", "log_token"), _SIGNED),
     "claim": _object({"expect": _EXPECT, "sig": _SIG}, born=_text(DATE.pattern), event=_EVENT),
     "offer": _object({"born": _text(DATE.pattern), "expect": _EXPECT, "sig": _SIG}, event=_EVENT),
+    "invite": _object({"expect": _EXPECT, "mail": _form("MailSent"), "sig": _SIG}, event=_EVENT),
+    "take_up": _SIGNED,
+    **dict.fromkeys(("set_own_profile", "set_profile"), _form("ProfileSent")),
     "own_chart": _form("OwnChartSent"),
     "bundles": _object(events={"type": "array", "items": _EVENT, **_MANY}, sig=_SIG),
     "events": {"oneOf": [_SIGNED, {"type": "array", "items": _SIGNED, **_MANY}]},
@@ -206,7 +209,7 @@ _APPENDED = _some(
     "appended", "entries", appended={"type": "integer"}, checkpoint={"type": "string"}, consistency=_TEXTS, entries=_LISTED
 )  # fmt: skip
 _ANSWERS: dict[str, Extra] = {
-    **dict.fromkeys(("bundles", "claim", "events", "offer"), _APPENDED),
+    **dict.fromkeys(("bundles", "claim", "events", "invite", "offer", "take_up"), _APPENDED),
     "content": {},
     **dict.fromkeys(("passkey_challenge", "passkey_options"), _OBJECT),
     **dict.fromkeys(("holder", "hospital", "log"), _OBJECT),

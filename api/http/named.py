@@ -4,9 +4,10 @@ from typing import Annotated, Any
 
 from fastapi import Path, Query
 
-from client.operations import ACCOUNT, GROUP, HOSPITAL, PATIENT, RECORD, SESSION_ID
+from client.operations import ACCOUNT, EVENT_ID, GROUP, HOSPITAL, PATIENT, RECORD, SESSION_ID
 from crypto.ids import ID_PATTERN
 from people.applications import DOCTOR_STATES, SEQ_DIGITS
+from people.inviting import INVITATION_STATES
 from records.emergencies import STATES
 
 Account = Annotated[str, Path(pattern=f"^ac_{ID_PATTERN}$", examples=[ACCOUNT])]
@@ -18,7 +19,9 @@ Session = Annotated[str, Path(pattern=f"^ss_{ID_PATTERN}$", examples=[SESSION_ID
 State = Annotated[str, Query(pattern=f"^(|{'|'.join(DOCTOR_STATES)})$", examples=["pending"])]
 After = Annotated[str, Query(pattern=f"^(|0|[1-9][0-9]{{0,{SEQ_DIGITS - 1}}})$", examples=["12"])]
 Review = Annotated[str, Query(pattern=f"^(|{'|'.join(STATES)})$", examples=["overdue"])]
+Invitation = Annotated[str, Path(pattern=f"^ev_{ID_PATTERN}$", examples=[EVENT_ID])]
+Standing = Annotated[str, Query(pattern=f"^(|{'|'.join(INVITATION_STATES)})$", examples=["open"])]
 NAMED: dict[str, Any] = {
-    "account": Account, "after": After, "group": Group, "hospital": Hospital, "patient": Patient, "record": Record,
-    "review": Review, "session": Session, "state": State,
+    "account": Account, "after": After, "group": Group, "hospital": Hospital, "invitation": Invitation, "patient": Patient, "record": Record,
+    "review": Review, "session": Session, "standing": Standing, "state": State,
 }  # fmt: skip

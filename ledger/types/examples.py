@@ -23,6 +23,8 @@ class Sample(Protocol):
     """The public key of a claim code."""
     invitation: str
     """The public key of an invitation's code."""
+    hospital_invitation: str
+    """The public key of the same code, made for the first hospital in place of a patient."""
 
     def id(self, prefix: str, number: int = 1) -> str:
         """A fixed id; the first of each kind is the one that examples are about."""
@@ -46,6 +48,10 @@ class Sample(Protocol):
 
     def invited(self, role: str) -> str:
         """The signature of that invitation's code for the account that acts in this role, on the chart of the first patient."""
+        ...
+
+    def joining(self, role: str) -> str:
+        """The signature of `hospital_invitation`'s code for the account that acts in this role."""
         ...
 
     def refused(self, name: str) -> dict[str, Any]:

@@ -134,7 +134,7 @@ def _held(role: str) -> Wants:
     return lambda event: [row_named(Member, event.body["account"], role, event.subject)]
 
 
-def _joining(role: str) -> Wants:
+def joining(role: str) -> Wants:
     """The account, the role that it gets, and whether it is an auditor's; the hospital is the signer's own."""
 
     def wants(event: "Event") -> list[Wanted]:
@@ -148,7 +148,7 @@ def _joining(role: str) -> Wants:
 def _first_admin(event: "Event") -> list[Wanted]:
     """And the hospital, which the operator who appoints isn't of."""
     applied = row_named(HospitalApplication, event.subject)
-    return [row_of_id(event.subject), applied, *_joining("hospital_admin")(event)]
+    return [row_of_id(event.subject), applied, *joining("hospital_admin")(event)]
 
 
 def _joined(role: str) -> Fold:
@@ -200,7 +200,7 @@ SYSTEM_ADDED = EventType(
     rule=_may_join,
     fold=_joined("hospital_system"),
     changes=(Member,),
-    wants=_joining("hospital_system"),
+    wants=joining("hospital_system"),
     example=_DOCTOR,
 )
 
@@ -224,6 +224,12 @@ def _may_approve(event: "Event", time: int, origin: str, look: Look) -> None:
     body = event.body
     if "application" in body:
         check_application(event, look)
+    check_terms(event, time, look)
+
+
+def check_terms(event: "Event", time: int, look: Look) -> None:
+    """The department, if one is named, is one of the hospital's, and the end, if there is one, is yet to come. Raises Refused."""
+    body = event.body
     group = look.get(Group, body["group"]) if "group" in body else None
     if "group" in body and (group is None or group.hospital != event.subject):
         raise Refused(
@@ -246,19 +252,23 @@ def check_application(event: "Event", look: Look) -> None:
 
 
 def _doctor_approved(entry: "Entry", look: Look) -> list[Row]:
-    """Whoever is approved again is in no group any more but the one that is named: neither whoever left, nor
-    whoever was suspended or whose approval ran out."""
-    event, body, seq = entry.event, entry.event.body, entry.link.seq
-    account, hospital = body["account"], event.subject
-    before = look.get(Member, account, "doctor", hospital)
+    body = entry.event.body
     end = parse_time(body["end"]) if "end" in body else 0
-    member = Member(
-        account, "doctor", hospital, seq, True, 0, end, body.get("profession", ""), False
-    )
+    return becomes_doctor(entry, look, body.get("profession", ""), body.get("group", ""), end)
+
+
+def becomes_doctor(entry: "Entry", look: Look, profession: str, group: str, end: int) -> list[Row]:
+    """The account that the entry names is a doctor of the hospital whose stream it is; `end`: Unix ms, 0 without one.
+
+    Whoever is approved again is in no group any more but the one that is named: neither whoever left, nor
+    whoever was suspended or whose approval ran out."""
+    account, hospital, seq = entry.event.body["account"], entry.event.subject, entry.link.seq
+    before = look.get(Member, account, "doctor", hospital)
+    member = Member(account, "doctor", hospital, seq, True, 0, end, profession, False)
     again = before is not None and not before.holds(entry.time)
     groups = {row.group: row for row in (_groups_left(entry, look) if again else ())}
-    if "group" in body:
-        groups[body["group"]] = GroupMember(account, body["group"], seq, True)
+    if group:
+        groups[group] = GroupMember(account, group, seq, True)
     return [member, *groups.values(), *decided(entry, look, "approved")]
 
 
@@ -285,7 +295,7 @@ def _groups_left(entry: "Entry", look: Look) -> list[GroupMember]:
     ]
 
 
-def _and_groups(wants: Wants) -> Wants:
+def and_groups(wants: Wants) -> Wants:
     """And the account's memberships in groups."""
     return lambda event: [*wants(event), rows_in(GroupMember, event.body["account"])]
 
@@ -294,7 +304,7 @@ def _approving(event: "Event") -> list[Wanted]:
     """And the application that it answers, and the department."""
     applied = row_named(DoctorApplication, event.body["account"], event.subject)
     group = [row_named(Group, event.body["group"])] if "group" in event.body else []
-    return [*_and_groups(_joining("doctor"))(event), applied, *group]
+    return [*and_groups(joining("doctor"))(event), applied, *group]
 
 
 DOCTOR_APPROVED_V1 = EventType(
@@ -366,6 +376,6 @@ DOCTOR_ENDED = EventType(
     rule=_may_leave,
     fold=_doctor_ended,
     changes=(Member, GroupMember),
-    wants=_and_groups(_held("doctor")),
+    wants=and_groups(_held("doctor")),
     example=_DOCTOR,
 )

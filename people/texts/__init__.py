@@ -40,7 +40,10 @@ KINDS: dict[str, frozenset[str]] = {
         "details_corrected": "at hospital patient",
         "doctor_approved": "at hospital",
         "doctor_ended": "at hospital",
+        "doctor_invited": "code ending_at hospital invitation",
+        "doctor_joined": "at hospital",
         "doctor_suspended": "at hospital",
+        "invitation_taken_up": "at by hospital invitation",
         "emergency_declared": "at by hospital patient until_at",
         "emergency_reviewed": "at hospital patient",
         "emergency_to_review": "at by due_at emergency patient",
@@ -75,7 +78,8 @@ KINDS: dict[str, frozenset[str]] = {
 LANGUAGES = {"de": german, "en": english}
 """By the code of the language (ISO 639-1)."""
 _ID = re.compile(rf"[a-z]{{1,4}}_{ID_PATTERN}\Z").match
-_CODE = re.compile(r"[A-Z2-7]{26}\Z").match
+_CODE = re.compile(r"([A-Z2-7]{26}|([0-9A-Z]{4}-){6}[0-9A-Z]{2}[0-9A-Z*~$=])\Z").match
+"""As codes and links of addresses are written, or as those of letters (`crypto.claims`)."""
 
 
 class Text(NamedTuple):

@@ -141,6 +141,18 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Since {at} your account {account} no longer acts as a doctor for the hospital {hospital}. Its administrators "
         "know why.",
     ),
+    "doctor_invited": (
+        "A hospital invites you as a doctor",
+        "The hospital {hospital} invites you to act as one of its doctors. If you expect this, register, or use the account "
+        "that you have, and give this code:\n\n    {code}\n\nIt belongs to the invitation {invitation} and counts once, until "
+        "{ending_at}: `heartwood account join {hospital} --invitation {invitation} --code CODE --as KEYFILE`.\n\nWhoever has the "
+        "code can take your place: do not forward this message, and delete it afterwards. If you do not expect it, do nothing.",
+    ),
+    "doctor_joined": (
+        "You are a doctor of a hospital now",
+        "At {at} your account {account} took up the invitation of the hospital {hospital}, and has acted as a doctor for it "
+        "since.\n\n" + _STOP,
+    ),
     "doctor_suspended": (
         "You were suspended",
         "Since {at} your account {account} has been suspended as a doctor of the hospital {hospital}. Its administrators "
@@ -207,6 +219,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "At {at} the hospital {hospital} wrote to your record {patient}. You will get this message once for each "
         "hospital.\n\nYou can see in your history who wrote and who read. If you do not know this hospital, ask it "
         "or the service.",
+    ),
+    "invitation_taken_up": (
+        "A doctor took up your hospital's invitation",
+        "At {at} the account {by} took up the invitation {invitation}, and is a doctor of your hospital {hospital} from now "
+        "on.\n\nIf that is not whom you invited, end it at once: `heartwood account end {by}`.",
     ),
     "key_recovered": (
         "A new key was asked for, for your account",

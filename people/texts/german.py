@@ -152,6 +152,19 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Seit {at} handelt Ihr Konto {account} nicht mehr als Ärztin oder Arzt für das Krankenhaus {hospital}. Dessen "
         "Verwaltung weiß, warum.",
     ),
+    "doctor_invited": (
+        "Ein Krankenhaus lädt Sie als Ärztin oder Arzt ein",
+        "Das Krankenhaus {hospital} lädt Sie ein, als Ärztin oder Arzt für es zu handeln. Wenn Sie damit rechnen, legen Sie ein "
+        "Konto an, oder nehmen Sie das, das Sie haben, und geben Sie diesen Code ein:\n\n    {code}\n\nEr gehört zur Einladung "
+        "{invitation} und gilt einmal, bis {ending_at}: `heartwood account join {hospital} --invitation {invitation} --code CODE "
+        "--as SCHLÜSSELDATEI`.\n\nWer den Code hat, kann Ihren Platz einnehmen: Leiten Sie diese Nachricht nicht weiter, und "
+        "löschen Sie sie danach. Wenn Sie nicht damit rechnen, tun Sie nichts.",
+    ),
+    "doctor_joined": (
+        "Sie handeln jetzt für ein Krankenhaus",
+        "Am {at} hat Ihr Konto {account} die Einladung des Krankenhauses {hospital} angenommen. Seither handelt es als Ärztin "
+        "oder Arzt für dieses Krankenhaus.\n\n" + _STOP,
+    ),
     "doctor_suspended": (
         "Ihre Zulassung ruht",
         "Seit {at} ruht die Zulassung Ihres Kontos {account} als Ärztin oder Arzt des Krankenhauses {hospital}. Dessen "
@@ -223,6 +236,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Am {at} hat das Krankenhaus {hospital} in Ihre Akte {patient} geschrieben. Diese Nachricht bekommen Sie für jedes "
         "Krankenhaus einmal.\n\nIn Ihrem Verlauf sehen Sie, wer geschrieben und wer gelesen hat. Wenn Sie das "
         "Krankenhaus nicht kennen, fragen Sie dort oder beim Dienst nach.",
+    ),
+    "invitation_taken_up": (
+        "Die Einladung Ihres Krankenhauses wurde angenommen",
+        "Am {at} hat das Konto {by} die Einladung {invitation} angenommen und handelt von jetzt an als Ärztin oder Arzt für Ihr "
+        "Krankenhaus {hospital}.\n\nWenn das nicht die Person ist, die Sie eingeladen haben, beenden Sie es sofort: `heartwood "
+        "account end {by}`.",
     ),
     "key_recovered": (
         "Für Ihr Konto wurde ein neuer Schlüssel verlangt",

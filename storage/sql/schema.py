@@ -180,6 +180,11 @@ reset_links = _table(
 )
 """Links that were mailed to replace a forgotten password, by their SHA-256; `version`: of the factors for which each counts."""
 Index("reset_links_of_account", reset_links.c.account)
+profiles = _table(
+    "profiles", "account", account=Text, sealed=LargeBinary, changed=BigInteger, author=Text
+)
+"""What doctors are shown with, sealed under the identity root; when it was changed last, and by which account. Neither in the
+log nor a view; see `storage.profiles`."""
 outbox = _table(
     "outbox", "id", id=Text, account=Text, kind=Text, params=Text, sealed=LargeBinary,
     address=LargeBinary, created=BigInteger, tries=Integer, next_try=BigInteger, outcome=Text, ended=BigInteger,

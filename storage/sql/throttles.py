@@ -19,9 +19,11 @@ PLACE = "place"
 """The kind that notes when an account signed in last from a network; see `storage.places`."""
 CLAIM = "claim"
 """The kind that counts claims of charts; see `people.tries`."""
+JOIN = "join"
+"""The kind that counts tries to take up a hospital's invitation."""
 FAILED_MS, CLAIM_MS, KNOWN_MS = 86_400_000, 7 * 86_400_000, 90 * 86_400_000
-"""How long counts are kept from the last one on: failed sign-ins; claims; those of the first three kinds above."""
-KEPT_MS = {KNOWN: KNOWN_MS, LOCK_OUT: KNOWN_MS, PLACE: KNOWN_MS, CLAIM: CLAIM_MS}
+"""How long counts are kept from the last one on: failed sign-ins; claims and invitations; those of the first three kinds above."""
+KEPT_MS = {KNOWN: KNOWN_MS, LOCK_OUT: KNOWN_MS, PLACE: KNOWN_MS, CLAIM: CLAIM_MS, JOIN: CLAIM_MS}
 """How long counts of a kind are kept; all others for FAILED_MS."""
 
 

@@ -143,6 +143,7 @@ class Sample:
     reply = b64encode(REPLY_PUBLIC)
     claim = b64encode(claim_key(CODE, PATIENT).public)
     invitation = b64encode(invitation_key(CODE, PATIENT).public)
+    hospital_invitation = b64encode(invitation_key(CODE, HOSPITAL).public)
 
     def id(self, prefix: str, number: int = 1) -> str:
         """A fixed id."""
@@ -171,6 +172,11 @@ class Sample:
         """The invitation's signature for the account that acts in this role."""
         message = invitation_message(ORIGIN, PATIENT, AUTHORS[role])
         return b64encode(invitation_key(CODE, PATIENT).sign(message))
+
+    def joining(self, role: str) -> str:
+        """The hospital's invitation's signature for the account that acts in this role."""
+        message = invitation_message(ORIGIN, HOSPITAL, AUTHORS[role])
+        return b64encode(invitation_key(CODE, HOSPITAL).sign(message))
 
     def refused(self, name: str) -> dict[str, Any]:
         """An event as it nests in its refusal, and its signature."""

@@ -296,6 +296,25 @@ def _claimed(history: History) -> None:
     history.do(person.in_role("person"), "patient.claimed", claimed, stream)
 
 
+def _invited(history: History, person: Actor, group: str) -> None:
+    """Two invitations of the north hospital: one is withdrawn, one taken up by somebody who applied as well."""
+    admin, secret = history.fixture.north.admin, os.urandom(16)
+    hospital, now = admin.hospital, history.now
+    key, stream = invitation_key(secret, hospital), f"hospital/{hospital}"
+    said = {
+        "code": b64encode(key.public), "end": format_time(now + 30 * DAY_MS), "group": group, "profession": "nurse",
+        "until": format_time(now + DAY_MS),
+    }  # fmt: skip
+    entries = [history.do(admin, "doctor.invited", said, stream) for _ in range(2)]
+    withdrawn = {"invitation": entries[0].event.id}
+    history.do(admin, "invitation.withdrawn", withdrawn, stream)
+    message = invitation_message(history.fixture.ledger.origin, hospital, person.account)
+    joined = {
+        "account": person.account, "invitation": entries[1].event.id, "proof": b64encode(key.sign(message)),
+    }  # fmt: skip
+    history.do(person, "doctor.joined", joined, stream)
+
+
 def _applications(history: History) -> None:
     """Who applies: one is declined, one approved for a while into a group, two wait; and the same of hospitals."""
     fixture = history.fixture
@@ -314,6 +333,7 @@ def _applications(history: History) -> None:
     history.do(admin, "doctor.approved", approved, stream, v=2)
     declined = {"account": people[1].account, "application": applied[1], "reason": "not_known"}
     history.do(admin, "doctor.declined", declined, stream)
+    _invited(history, people[2], group)
     hospitals = [new_id("hs", history.now) for _ in range(3)]
     for hospital in hospitals:
         named = {"hospital": hospital, "name": SEALED, "time_zone": "Europe/Berlin"}

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from api.app.settings import Settings
 from journeys.errors import NotClaimed, TooManyTries
-from people.tries import CLAIM_FIRST_WAIT_MS, CLAIM_FORGOTTEN_MS, CLAIM_FREE_TRIES, trying
+from people.tries import CLAIM_FIRST_WAIT_MS, CLAIM_FORGOTTEN_MS, CLAIM_FREE_TRIES, CLAIMS, trying
 from storage.ledger import Ledger
 from storage.sql.challenges import SWEEP_MS
 from storage.sql.throttles import CLAIM
@@ -93,7 +93,7 @@ def test_one_of_two_processes_takes_a_challenge(fixture: LedgerFixture) -> None:
 
 def _claims(ledger: Ledger, names: dict[str, int], right: bool = False) -> str:
     try:
-        with trying(ledger, names):
+        with trying(ledger, CLAIMS, names):
             if not right:
                 raise NotClaimed("wrong")
     except NotClaimed:

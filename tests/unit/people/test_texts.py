@@ -12,7 +12,7 @@ VALUES: dict[str, str | int] = {
     "alarm": 7, "at": 1_700_000_000_000, "by": ACCOUNT, "code": "A" * 26, "counts_at": 1_700_000_000_000,
     "due_at": 1_700_000_000_000, "emergency": "ev_01jd3q8m5c0000000000000003",
     "ending_at": 1_700_000_000_000, "entry": 3, "erasure": "ev_01jd3q8m5c0000000000000003", "guardian": ACCOUNT,
-    "hospital": "hs_01jd3q8m5c0000000000000004",
+    "hospital": "hs_01jd3q8m5c0000000000000004", "invitation": "ev_01jd3q8m5c0000000000000003",
     "key": "k_2v4c9m1h6s3t8w5x7y0z1a2b3c", "left": 4, "patient": "pt_5k2m9q7x1c3v8b6n4z0f2h9j7r",
     "request": "ev_01jd3q8m5c0000000000000003", "until_at": 1_700_000_000_000,
 }  # fmt: skip

@@ -15,14 +15,14 @@ import pyotp
 import pytest
 
 from api.app.settings import Settings
-from client import applying, authoring, claiming, grants, registering
+from client import applying, authoring, claiming, grants, inviting, registering
 from client.local import LocalClient
 from client.operations import PASSKEY, QUERIES, SESSION_ID
 from client.signers import possession
-from crypto.claims import claim_key, read_claim_code
+from crypto.claims import claim_key, invitation_key, read_claim_code
 from crypto.encoding import b64encode
 from identity.actors import Actor, new_id, new_key
-from ledger.messages import claim_message
+from ledger.messages import claim_message, invitation_message
 from ledger.times import DAY_MS, format_time
 from records.exporting import commitment, listed
 from records.opening import find_record
@@ -69,6 +69,7 @@ POST /v1/events: decline a hospital       | key      role     role     role     
 POST /v1/events: apply to north           | key      role     200      role     role     role     role     role     role     role     role     role     role     role
 POST /v1/events: approve for a while      | key      role     role     role     role     role     role     role     200      stream   role     role     role     role
 POST /v1/events: decline who applied      | key      role     role     role     role     role     role     role     200      stream   role     role     role     role
+POST /v1/events: withdraw an invitation   | key      role     role     role     role     role     role     role     200      stream   role     role     role     role
 POST /v1/bundles: grant                   | key      200      S1       S0       S1       S1       S1       S1       S1       S1       S1       S1       S1       S1
 POST /v1/records/{record}/content         | key      200      S1       S0       200      S12      200      S12      S1       S1       S1       S1       S1       S1
 GET /v1/records/{record}/content          | 401      206      404      404      206      404      206      404      404      404      404      404      404      404
@@ -79,6 +80,8 @@ POST /v1/patients/{patient}/export        | key      200      S1       S0       
 POST /v1/subjects                         | 401      403      403      403      200      200      200      200      200      200      200      200      200      403
 POST /v1/patients/{patient}/claims        | key      S0       S12      S0       S1       S12      S12      S12      200      S12      200      S12      S1       S1
 POST /v1/claims                           | key      claim    role     claim    claim    claim    claim    claim    claim    claim    claim    claim    claim    claim
+POST /v1/hospitals/{hospital}/invitations | key      role     role     role     role     role     role     role     200      stream   role     role     role     role
+POST /v1/invitations                      | key      role     200      role     role     role     role     role     role     role     role     role     role     role
 POST /v1/patients                         | 401      403      403      403      403      403      403      403      403      403      403      403      403      403
 GET /v1/intake                            | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 POST /v1/intake/{form}                    | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
@@ -105,10 +108,16 @@ GET /v1/hospitals                         | 401      403      403      403      
 GET /v1/hospitals/{hospital}/application  | 401      403      403      403      403      403      403      403      403      403      403      403      200      403
 GET /v1/hospitals/{hospital}/doctors/{account} | 401      403      403      403      403      403      403      403      404      403      403      403      403      403
 GET /v1/hospitals/{hospital}/doctors      | 401      403      403      403      403      403      403      403      200      403      403      403      403      403
+GET /v1/hospitals/{hospital}/invitations  | 401      403      403      403      403      403      403      403      200      403      403      403      403      403
+GET /v1/hospitals/{hospital}/invitations/{invitation}/code| 401      403      403      403      403      403      403      403      200      403      403      403      403      403
 GET /v1/hospitals/{hospital}/emergencies  | 401      403      403      403      403      403      403      403      200      403      403      403      403      403
 GET /v1/hospitals/{hospital}              | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 GET /v1/groups/{group}                    | 401      404      404      404      404      404      404      404      404      404      404      404      404      404
 GET /v1/accounts/{account}                | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
+GET /v1/accounts/{account}/profile        | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
+PUT /v1/accounts/{account}/profile        | 401      403      403      403      403      403      403      403      200      403      403      403      403      403
+GET /v1/me/profile                        | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
+PUT /v1/me/profile                        | 401      404      404      404      200      200      200      200      404      404      404      404      404      404
 GET /v1/patients/{patient}/holds          | 401      200      200      404      200      200      200      200      200      200      200      200      404      404
 GET /v1/patients/{patient}/consultations | 401   200      200      404      200      200      200      200      200      200      200      200      404      404
 GET /v1/me/requests                       | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
@@ -575,6 +584,55 @@ def _claim(server: Everybody, name: str) -> httpx2.Response:
     return server.signs(name, "/v1/claims", event, born="1958-03-14")
 
 
+def _invited(server: Everybody) -> inviting.InvitedDoctor:
+    """A fresh invitation of the north hospital."""
+    return inviting.invite(LocalClient(server.fixture.ledger), server.fixture.north.admin)
+
+
+def _open_invitation(server: Everybody, name: str) -> dict[str, Any]:
+    return {"invitation": _invited(server).invitation}
+
+
+def _invite(server: Everybody, name: str) -> httpx2.Response:
+    north, now = server.fixture.north.hospital, server.now()
+    public = invitation_key(bytes(16), north).public
+    body = {
+        "code": b64encode(public), "profession": "physician", "until": format_time(now + DAY_MS),
+    }  # fmt: skip
+    event = server.who[name].event("doctor.invited", f"hospital/{north}", body, now)
+    return server.signs(name, f"/v1/hospitals/{north}/invitations", event)
+
+
+def _take_up(server: Everybody, name: str) -> httpx2.Response:
+    """By the right code; afterwards the account isn't a doctor there, so that the next row finds it as it was."""
+    made, who = _invited(server), server.who[name]
+    key = invitation_key(read_claim_code(made.code), made.hospital)
+    proof = key.sign(invitation_message(server.fixture.ledger.origin, made.hospital, who.account))
+    body = {"account": who.account, "invitation": made.invitation, "proof": b64encode(proof)}
+    event = who.event("doctor.joined", f"hospital/{made.hospital}", body, server.now())
+    answer = server.signs(name, "/v1/invitations", event)
+    if answer.status_code == 200:
+        client = LocalClient(server.fixture.ledger)
+        applying.end_doctor(client, server.fixture.north.admin, who.account)
+    return answer
+
+
+def _mailed_code(server: Everybody, name: str) -> httpx2.Response:
+    north = server.fixture.north.hospital
+    return server.asks(name, "GET", f"/v1/hospitals/{north}/invitations/{new_id('ev', 1)}/code")
+
+
+def _profile(method: str) -> Act:
+    """Of the doctor of the north hospital whose column it isn't."""
+
+    def act(server: Everybody, name: str) -> httpx2.Response:
+        account = server.fixture.doctor(server.fixture.north).account
+        sent = {} if method == "GET" else {"json": {"specialty": "Cardiology"}}
+        return server.asks(name, method, f"/v1/accounts/{account}/profile", **sent)
+
+    return act
+
+
 def _fresh(server: Everybody, name: str) -> Account:
     """The account of a column in its role, without any factor: what it had is forgotten, as no command does."""
     found = Account(server.web, server.now, server.who[name])
@@ -680,6 +738,17 @@ ACTS: dict[str, Act] = {
     "POST /v1/subjects": _sent("/v1/subjects", _subject),
     "POST /v1/patients/{patient}/claims": _offer,
     "POST /v1/claims": _claim,
+    "POST /v1/hospitals/{hospital}/invitations": _invite,
+    "POST /v1/invitations": _take_up,
+    "POST /v1/events: withdraw an invitation": _event(
+        "invitation.withdrawn", _open_invitation, "hospital/{north}"
+    ),
+    "GET /v1/hospitals/{hospital}/invitations/{invitation}/code": _mailed_code,
+    "GET /v1/accounts/{account}/profile": _profile("GET"),
+    "PUT /v1/accounts/{account}/profile": _profile("PUT"),
+    "PUT /v1/me/profile": lambda server, name: server.asks(
+        name, "PUT", "/v1/me/profile", json={"specialty": "Cardiology"}
+    ),
     "POST /v1/patients": _sent(
         "/v1/patients", lambda server, name: {"born": "1958-03-14", "name": "Ida"}
     ),
