@@ -35,6 +35,15 @@ class HttpSessions:
         """Step up; see the port."""
         self._server.step_up(actor, code, recovery)
 
+    def revoke_recovery(
+        self, who: str, password: str = "", code: str = "", recovery: str = ""
+    ) -> int:
+        """Revoke a recovery; see the port."""
+        shown = said(code=code, password=password, recovery=recovery)
+        told = self._server.ask(operations.REVOKE_RECOVERY, {"account": who, **shown})
+        with understood("revoke_recovery"):
+            return int(told["seq"])
+
     def take_role(self, actor: Actor, role: str, hospital: str = "") -> GivenSession:
         """Another role; see the port."""
         sent = {"role": role, **said(hospital=hospital)}

@@ -51,6 +51,15 @@ class LocalSessions:
         """Step up; see the port."""
         step_up(self.ledger, actor, code, recovery)
 
+    def revoke_recovery(
+        self, who: str, password: str = "", code: str = "", recovery: str = ""
+    ) -> int:
+        """Revoke a recovery; see the port."""
+        from identity.proving import Proof
+        from people.recovering import revoke_recovery
+
+        return revoke_recovery(self.ledger, who, Proof(password, code, recovery), HERE)
+
     def take_role(self, actor: Actor, role: str, hospital: str = "") -> GivenSession:
         """Another role; see the port."""
         from identity.own import OwnRole

@@ -295,8 +295,16 @@ _GIVEN = {"account": ACCOUNT, "assurance": 3, "end": TIME, "session": SESSION_ID
 _PASSWORD, _CODE = "correct horse battery staple", "123456"
 STEP_UP = Operation(
     "step_up", SESSION, "POST", "/v1/sessions/current/step-up", "Step up",
-    "the same session by password with assurance 3 for 5 minutes, by a code or a recovery code, and another token",
+    "the same session by password with assurance 3 for 5 minutes, by a code, a recovery code or a passkey, and another token",
     "The session", {"code": _CODE}, _GIVEN,
+)  # fmt: skip
+STEP_UP_CHALLENGE = Operation(
+    "step_up_challenge", SESSION, "POST", "/v1/sessions/current/step-up/passkey", "A challenge for a step-up by passkey",
+    "what a browser's `navigator.credentials.get` takes to step this very session up; valid once, for 5 minutes", "The options",
+    gives={
+        "allowCredentials": [{"id": "AAAA", "type": "public-key"}], "challenge": "A" * 43, "rpId": "hospital.example",
+        "userVerification": "required",
+    },
 )  # fmt: skip
 RENEW = Operation(
     "renew", SESSION, "POST", "/v1/sessions/current/renewal", "Renew the token",
@@ -477,6 +485,11 @@ OPEN_RECOVERY = Operation(
     "put in a new key for whoever lost theirs and was identified, as the operator, for an account that the service registered; "
     "it counts 24 hours later, and the account is told at once", "The key and its entry",
     {"proof": SIGNATURE, "public_key": HASH}, {"account": ACCOUNT, "key": KEY, "seq": 12},
+)  # fmt: skip
+REVOKE_RECOVERY = Operation(
+    "revoke_recovery", OPEN, "POST", "/v1/recovery-revocations", "Revoke a recovery",
+    "revoke a recovery that waits, once, by the account's password, or else a code or a recovery code; counted as a try to sign in",
+    "The entry", {"account": ACCOUNT, "password": _PASSWORD}, {"seq": 12},
 )  # fmt: skip
 _STANDS_AS_DOCTOR = {
     "account": ACCOUNT, "end": "", "groups": [GROUP], "hospital": HOSPITAL, "name": "Dr. Ada Nord",
@@ -780,8 +793,8 @@ RECEIPT = Operation(
 
 OPERATIONS = (
     LOG, REGISTRY, CONSISTENCY, CHECKPOINT, COSIGNED, WITNESSES, HANDOVERS, TILE, ENTRIES, LOG_TOKEN, RELEASES, RELEASED, EVENTS, BUNDLES, CONTENT, RANGE, CHART, HISTORY, EMERGENCY_OPENED, EXPORT,
-    REGISTER, OPEN_RECOVERY, APPLICATIONS, HOSPITALS_LISTED, HOSPITAL_APPLICATION, DOCTORS_LISTED, DOCTOR_SHOWN,
-    CHALLENGE, SIGN_IN, SIGN_OUT, STEP_UP, RENEW, OWN_ROLES, TAKE_ROLE, ME, OWN_FACTORS, PASSWORD, CODE, CODE_CONFIRMED, CODE_REMOVED,
+    REGISTER, OPEN_RECOVERY, REVOKE_RECOVERY, APPLICATIONS, HOSPITALS_LISTED, HOSPITAL_APPLICATION, DOCTORS_LISTED, DOCTOR_SHOWN,
+    CHALLENGE, SIGN_IN, SIGN_OUT, STEP_UP, STEP_UP_CHALLENGE, RENEW, OWN_ROLES, TAKE_ROLE, ME, OWN_FACTORS, PASSWORD, CODE, CODE_CONFIRMED, CODE_REMOVED,
     OWN_PASSKEYS, PASSKEY_OPTIONS, ADD_PASSKEY, REMOVE_PASSKEY, PASSKEY_CHALLENGE,
     OWN_KEYS, KEEP_KEY, ROTATE_KEY, REPLACE_KEY, REVOKE_KEPT,
     OWN_SESSIONS, SESSION_END, SIGN_INS, CONTACT, GIVE_CONTACT, REMOVE_CONTACT, PROVE_CONTACT, ASK_RESET, RESET_PASSWORD, BEGIN_SETUP, COMPLETE_SETUP,

@@ -24,6 +24,12 @@ class SignsIn(Protocol):
         """Make the actor's session sure of its owner for five minutes, by a code or a recovery code."""
         ...
 
+    def revoke_recovery(
+        self, who: str, password: str = "", code: str = "", recovery: str = ""
+    ) -> int:
+        """Revoke the recoveries of an account that wait, by one of the three; see `recovering.revoke_recovery`."""
+        ...
+
     def take_role(self, actor: Actor, role: str, hospital: str = "") -> GivenSession:
         """Another session in another role in place of the actor's; see `roles.take_role`."""
         ...

@@ -15,6 +15,7 @@ from ledger.errors import Refused
 from ledger.sequencer import Appended, Proposal
 from ledger.times import format_time
 from ledger.types import REGISTRY
+from ledger.types.declaration import EventType
 from storage.ledger import Ledger
 from storage.log import CommittedBatch
 from storage.sql.credentials import Kept
@@ -39,15 +40,18 @@ class Change(NamedTuple):
     """What is raised then; nothing of it all stands."""
 
 
-def check_takes(ledger: Ledger) -> None:
-    """Raises Unavailable or Refused if what people do could not go on record now; asked before anything is done."""
+def check_takes(ledger: Ledger, needed: int = PEOPLE, what: str = "signing in by password") -> None:
+    """Raises Unavailable or Refused if what people do could not go on record now; asked before anything is done.
+
+    `needed`: the edition of the registry that `what` needs.
+    """
     ledger.log.check_takes()
     edition = edition_of(ledger.head().registry) or 0
-    if edition < PEOPLE:
+    if edition < needed:
         raise Refused(
             "registry",
-            f"the log names edition {edition} of the registry, and signing in by password needs {PEOPLE}: its operator "
-            "runs `heartwood upgrade`",
+            f"the log names edition {edition} of the registry, and {what} needs {needed}: its operator runs "
+            "`heartwood upgrade`",
         )
 
 
@@ -122,11 +126,22 @@ def _lock_out(ledger: Ledger, account: str, until: int) -> Proposal:
 
 
 def signed(ledger: Ledger, account: str, acts: Sequence[Act]) -> list[Proposal]:
-    """Acts of an account as the service signs them, to be appended with others."""
+    """Acts of an account as the service signs them, each in the newest version that the log's edition has."""
+    edition = edition_of(ledger.head().registry) or 0
     return [
-        ledger.log.by_service(REGISTRY[kind, 1], f"account/{account}", {"account": account, **said})
+        ledger.log.by_service(
+            _newest(kind, edition), f"account/{account}", {"account": account, **said}
+        )
         for kind, said in acts
     ]
+
+
+def _newest(kind: str, edition: int) -> EventType:
+    """The newest version of a type that an edition has; the first one where it has none, which is refused then."""
+    found = REGISTRY[kind, 1]
+    while (after := REGISTRY.get((kind, found.v + 1))) is not None and after.since <= edition:
+        found = after
+    return found
 
 
 def _look(done: "Future[CommittedBatch]") -> None:

@@ -1,4 +1,5 @@
-"""Passkeys (WebAuthn Level 3): registered by a code or a key, and enough to sign in by, as user verification is a second factor.
+"""Passkeys (WebAuthn Level 3): registered by a code or a key, and enough to sign in and to step up by, as user verification is a
+second factor.
 
 `webauthn` (py_webauthn) parses and verifies what authenticators send; its parsers and CBOR are not loaded before somebody uses
 a passkey. A challenge is 32 bytes, counts once, for its purpose alone, at whichever server its
@@ -8,19 +9,21 @@ answer comes. What is kept are public keys.
 import json
 import logging
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from identity import onrecord
 from identity.actors import Caller
-from identity.errors import FactorConflict, NotSignedIn, WrongProof
+from identity.errors import FactorConflict, IdentityError, NotSignedIn, WrongProof
 from identity.factors import added_by, change_factor, shown_anew
-from identity.onrecord import Change
+from identity.onrecord import Change, counted
 from identity.own import OwnPasskey, passkeys_of
 from identity.proving import Proof, Proved
 from identity.sessions import CHALLENGE_BYTES, Session
-from identity.signing_in import SignIn, check_wanted_role, open_session
+from identity.signing_in import SignIn, check_wanted_role, open_session, row_of, stepped_up
 from identity.sites import Site
 from identity.strength import check_known_by_two, check_strong
+from ledger.editions import CONSENT
 from storage.ledger import Ledger
 from storage.sql.credentials import Kept
 from storage.sql.passkeys import Passkey
@@ -29,7 +32,8 @@ PASSKEY_MS = 300_000
 """How long a passkey's challenge waits for its answer."""
 PASSKEYS_MOST = 16
 """Most passkeys of one account."""
-_REGISTERING, _SIGNING_IN = "passkey registration", "passkey"
+_REGISTERING, _SIGNING_IN, _STEPPING_UP = "passkey registration", "passkey", "passkey step-up"
+_BY_PASSKEY = "stepping up by passkey"
 WRONG = "the passkey is unknown, or its answer doesn't fit the challenge; a challenge counts once, for 5 minutes"
 _LOG = logging.getLogger(__name__)
 
@@ -136,14 +140,37 @@ def remove_passkey(ledger: Ledger, caller: Caller, name: str) -> None:
 
 def sign_in_options(ledger: Ledger, site: Site) -> dict[str, Any]:
     """What a browser's `navigator.credentials.get` takes. It names no passkey, so that it tells nothing of accounts."""
+    return _asked(ledger, site, _SIGNING_IN, "", ())
+
+
+def step_up_options(ledger: Ledger, caller: Caller, site: Site, token: str) -> dict[str, Any]:
+    """The like of it for a step-up of the session whose token it is, and of no other: it names the caller's own passkeys.
+
+    Raises KeyNeeded, NotSignedIn, Refused; FactorConflict for whoever has no passkey.
+    """
+    onrecord.check_takes(ledger, CONSENT, _BY_PASSKEY)
+    row = row_of(ledger, caller, token)
+    own = [one.credential for one in ledger.credentials.passkeys.of(caller.account)]
+    if not own:
+        raise FactorConflict("the account has no passkey; step up by a code or a recovery code")
+    return _asked(ledger, site, _STEPPING_UP, row.session, own)
+
+
+def _asked(
+    ledger: Ledger, site: Site, kind: str, value: str, own: Sequence[bytes]
+) -> dict[str, Any]:
+    """A fresh challenge of a kind, under which `value` is kept; `own`: the passkeys that may answer, or any."""
     from webauthn import generate_authentication_options, options_to_json
-    from webauthn.helpers.structs import UserVerificationRequirement
+    from webauthn.helpers.structs import PublicKeyCredentialDescriptor, UserVerificationRequirement
 
     challenge, now = os.urandom(CHALLENGE_BYTES), ledger.clock()
     options = generate_authentication_options(
-        rp_id=site.host, challenge=challenge, user_verification=UserVerificationRequirement.REQUIRED
+        rp_id=site.host,
+        challenge=challenge,
+        user_verification=UserVerificationRequirement.REQUIRED,
+        allow_credentials=[PublicKeyCredentialDescriptor(one) for one in own],
     )
-    ledger.credentials.challenges.put(_SIGNING_IN, challenge, "", now, now + PASSKEY_MS)
+    ledger.credentials.challenges.put(kind, challenge, value, now, now + PASSKEY_MS)
     told: dict[str, Any] = json.loads(options_to_json(options))
     return told
 
@@ -153,17 +180,42 @@ def sign_in_by_passkey(
 ) -> Session:
     """A session of assurance 2 for whoever has the passkey and was verified by it; raises NotSignedIn."""
     onrecord.check_takes(ledger)
-    row, kept = _proved(ledger, site, answer)
+    row, kept = _proved(ledger, site, answer, _SIGNING_IN, "", NotSignedIn)
     wanted = SignIn(row.account, Proof(), role, hospital)
     proved = Proved(kept, "passkey")
     check_wanted_role(ledger, row.account, wanted, proved)
-    there = ledger.credentials.passkeys.there
-    still = Change(lambda connection: there(connection, row.credential), NotSignedIn(WRONG))
+    still = _there(ledger, row, NotSignedIn(WRONG))
     return open_session(ledger, row.account, wanted, proved, address, [still])
 
 
-def _proved(ledger: Ledger, site: Site, answer: dict[str, Any]) -> tuple[Passkey, Kept]:
-    """The passkey that answered, and what is kept of its account, as it was before that was looked at.
+def step_up_by_passkey(
+    ledger: Ledger, caller: Caller, token: str, site: Site, answer: dict[str, Any]
+) -> Session:
+    """The same session, sure of its owner for STRONG_MS, by a passkey of their own and a challenge that was given for this
+    session; with another token. Raises WrongProof, KeyNeeded, NotSignedIn, Throttled, Refused.
+
+    It counts among an account's acts of an hour, as nothing else bounds how often an authenticator answers: a code has its step.
+    """
+    onrecord.check_takes(ledger, CONSENT, _BY_PASSKEY)
+    session = row_of(ledger, caller, token)
+    row, kept = _proved(ledger, site, answer, _STEPPING_UP, session.session, WrongProof)
+    if row.account != session.account:
+        raise WrongProof(WRONG)
+    still = [_there(ledger, row, WrongProof(WRONG)), counted(ledger, kept, row.account)]
+    return stepped_up(ledger, session, Proved(kept, "passkey"), still)
+
+
+def _there(ledger: Ledger, row: Passkey, otherwise: IdentityError) -> Change:
+    """That the passkey is still kept, as what it is shown for is done."""
+    there = ledger.credentials.passkeys.there
+    return Change(lambda connection: there(connection, row.credential), otherwise)
+
+
+def _proved(
+    ledger: Ledger, site: Site, answer: dict[str, Any], kind: str, value: str, wrong: type[IdentityError]
+) -> tuple[Passkey, Kept]:  # fmt: skip
+    """The passkey that answered a challenge of a kind, under which `value` is kept, and what is kept of its account, as it was
+    before that was looked at. Raises `wrong`, or WrongProof.
 
     Its counter never goes back, as that of a copy does.
     """
@@ -173,12 +225,12 @@ def _proved(ledger: Ledger, site: Site, answer: dict[str, Any]) -> tuple[Passkey
     challenge = _challenge(answer)
     try:
         row = ledger.credentials.passkeys.find(base64url_to_bytes(str(answer.get("rawId", ""))))
-        took = ledger.credentials.challenges.take(_SIGNING_IN, challenge, ledger.clock())
-        if took is None or row is None:
-            raise NotSignedIn(WRONG)
+        took = ledger.credentials.challenges.take(kind, challenge, ledger.clock())
+        if took != value or row is None:
+            raise wrong(WRONG)
         kept = ledger.credentials.of(row.account)
         if kept is None:
-            raise NotSignedIn(WRONG)
+            raise wrong(WRONG)
         verified = verify_authentication_response(
             credential=answer,
             expected_challenge=challenge,
@@ -189,12 +241,12 @@ def _proved(ledger: Ledger, site: Site, answer: dict[str, Any]) -> tuple[Passkey
             require_user_verification=True,
         )
     except (WebAuthnException, ValueError, KeyError, TypeError) as error:
-        raise NotSignedIn(WRONG) from error
+        raise wrong(WRONG) from error
     if not ledger.credentials.passkeys.use(row.credential, verified.new_sign_count, ledger.clock()):
         ledger.credentials.passkeys.regressed(row.credential, ledger.clock())
         _LOG.warning("the counter of a passkey went back", extra={"account": row.account})
-        raise NotSignedIn(
-            "the passkey's counter went back: it may have been copied. Sign in by password and code, and remove it"
+        raise wrong(
+            "the passkey's counter went back: it may have been copied. Use password and code, and remove it"
         )
     return row, kept
 

@@ -74,6 +74,27 @@ def prove(
     return proved
 
 
+def prove_one(
+    ledger: Ledger, account: str, proof: Proof, address: str, named: str
+) -> Proved | None:
+    """What one factor proves by itself: the password, or else a code or a recovery code; None where it is wrong.
+
+    It counts as a try at signing in, whatever comes of it, and isn't forgiven: whoever has one factor alone must not wipe out
+    their failures at guessing the other. `named`: what was given as the account. Raises Throttled.
+    """
+    attempt = Attempt(ledger, account, address, named)
+    kept = ledger.credentials.of(account)
+    if proof.password:
+        right = passwords.matches(kept.password if kept else None, proof.password)
+        proved = Proved(kept, "") if kept is not None and right else None
+    else:
+        proved = _proved(ledger, account, kept, proof, True)
+    if proved is None or not (proof.password or proved.second):
+        attempt.failed(kept is not None)
+        return None
+    return proved
+
+
 def opened_seed(ledger: Ledger, account: str, kept: Kept) -> bytes:
     """The seed of an account's codes; raises SealError where it was altered."""
     return ledger.identity.open(SEED, account, kept.seed)

@@ -143,7 +143,7 @@ def _open(
 
 def renew(ledger: Ledger, caller: Caller, token: str) -> Session:
     """Another token for a session by password; the one that was sent is dead. Its end stays. Raises KeyNeeded, NotSignedIn."""
-    row, now, new = _row_of(ledger, caller, token), ledger.clock(), os.urandom(TOKEN_BYTES)
+    row, now, new = row_of(ledger, caller, token), ledger.clock(), os.urandom(TOKEN_BYTES)
     after = row._replace(token=token_hash(new), used=now)
     if not ledger.credentials.sessions.replace(row.token, after):
         raise NotSignedIn(_ENDED)
@@ -156,12 +156,22 @@ def step_up(ledger: Ledger, caller: Caller, token: str, proof: Proof, address: s
     Raises FactorConflict without a second factor, NotSignedIn, Throttled, WrongProof.
     """
     onrecord.check_takes(ledger)
-    row, kept = _row_of(ledger, caller, token), ledger.credentials.of(caller.account)
+    row, kept = row_of(ledger, caller, token), ledger.credentials.of(caller.account)
     if kept is None or not kept.confirmed:
         raise FactorConflict("the account has no second factor; set up one-time codes first")
     proved = prove(ledger, caller.account, proof, address, password=False)
     if proved is None or not proved.second:
         raise WrongProof(_WRONG_CODE)
+    return stepped_up(ledger, row, proved)
+
+
+def stepped_up(
+    ledger: Ledger, row: SessionRow, proved: Proved, still: Sequence[Change] = ()
+) -> Session:
+    """The session `row` with assurance 3 and another token, in one transaction with its entry; `still`: what must hold then.
+
+    Raises NotSignedIn, WrongProof.
+    """
     said, now, new = (
         {"means": proved.second, "session": row.session},
         ledger.clock(),
@@ -171,6 +181,7 @@ def step_up(ledger: Ledger, caller: Caller, token: str, proof: Proof, address: s
     after = row._replace(token=token_hash(new), used=now, **strong)  # type: ignore[arg-type]
     credentials, version = ledger.credentials, proved.kept.version
     changes = [
+        *still,
         Change(lambda c: credentials.unchanged(c, row.account, version), NotSignedIn(_MEANWHILE)),
         Change(lambda c: proved.use(ledger, row.account, c), WrongProof(_WRONG_CODE)),
         Change(lambda c: credentials.sessions.replace_in(c, row.token, after), NotSignedIn(_ENDED)),
@@ -180,7 +191,8 @@ def step_up(ledger: Ledger, caller: Caller, token: str, proof: Proof, address: s
     return _given(after, new, now)
 
 
-def _row_of(ledger: Ledger, caller: Caller, token: str) -> SessionRow:
+def row_of(ledger: Ledger, caller: Caller, token: str) -> SessionRow:
+    """The session by password whose token it is; raises KeyNeeded for one by key, NotSignedIn once it has ended."""
     if caller.session is None:
         raise KeyNeeded(
             "a session by key is neither renewed nor stepped up: sign another challenge"

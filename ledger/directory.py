@@ -1,5 +1,6 @@
 """Who is who in the log: hospitals, accounts, keys and roles, as its entries leave them."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from ledger.codes import HOSPITAL_ROLES
@@ -46,6 +47,34 @@ class Key(NamedTuple):
     voucher: str
     """Who vouched for it: a hospital, by whichever of its people, or else the account."""
     active: bool
+
+
+@row_type("recoveries_revoked", key=1)
+class RecoveryRevoked(NamedTuple):
+    """That a recovery of an account was revoked by what its owner signs in by, last by entry `seq`."""
+
+    account: str
+    seq: int
+
+
+def revocable(keys: Iterable[Key], before: RecoveryRevoked | None, time: int) -> list[Key]:
+    """Of an account's keys those that were put in by recovery and wait at `time` (Unix ms), if its password or a code may
+    revoke them: once, and again only after a later recovery came to count.
+
+    So a password or a phone that was stolen can't lock the owner out for ever: whoever is identified anew goes on.
+    """
+    all_keys = list(keys)
+    waiting = [key for key in all_keys if key.active and key.counts_from > time]
+    if before is None:
+        return waiting
+    recovered = any(
+        key.active
+        and key.voucher != key.account
+        and before.seq < key.seq
+        and key.counts_from <= time
+        for key in all_keys
+    )
+    return waiting if recovered else []
 
 
 @row_type("members", key=3, group=("account",), indexes={"members_of_hospital": "hospital"})

@@ -49,6 +49,10 @@ def _key_revoked(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
     yield _message(entry, kind, body["account"], key=body["key"])
 
 
+def _recovery_revoked(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
+    yield _message(entry, "recovery_revoked", entry.event.body["account"])
+
+
 def _hospital_approved(entry: Entry, look: Look, operator: str) -> Iterable[Message]:
     yield _message(entry, "hospital_approved", operator, hospital=entry.event.body["hospital"])
 
@@ -384,6 +388,7 @@ TOLD: dict[str, Tell] = {
     "patient.unlinked": _charts_unlinked,
     "record.disclosed": _to_patient("records_disclosed"),
     "record.uploaded": _record_uploaded,
+    "recovery.revoked": _recovery_revoked,
     "recovery.used": _recovery_used,
     "patient.corrected": _to_patient("details_corrected"),
     "reader.excluded": _excluded,

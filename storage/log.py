@@ -27,6 +27,7 @@ from crypto.signing import SigningKey
 from durable.errors import StorageError
 from durable.trusted import TrustedCheckpoint
 from ledger.chain import Chain
+from ledger.directory import Key
 from ledger.editions import edition_of
 from ledger.entry import Entry
 from ledger.errors import Refused
@@ -622,7 +623,9 @@ class Log:
             self._outbox.tell(connection, batch.entries, batch.look, batch.now)
         if self._sessions is not None:
             self._sessions.end_with(connection, batch.entries)  # it asks which keys are kept
-        revoked = [e.event.body["key"] for e in batch.entries if e.event.type.name == "key.revoked"]
+        revoked = [
+            row.key for row in batch.changes.values() if isinstance(row, Key) and not row.active
+        ]
         kept.destroy(store.database, connection, revoked)
         edge = self._write_tiles(connection, state.edge, batch)
         checkpoint = Checkpoint(self._rules.origin, batch.chain.size, batch.frontier.root())

@@ -21,6 +21,7 @@ SESSION_BYTES = 16 * 1024
 """Longest file of a session that is read."""
 PASSWORD_LINE_BYTES = 4096
 """Longest line that is read as a password; a password of more is wrong anyway."""
+NO_PASSKEY = "a passkey answers a browser alone, and can't be shown at the command line"
 _MEMBERS = {"given", "hospital", "origin", "role", "strong_until", "url"}
 _GIVEN = {"account", "assurance", "end", "session", "token"}
 
@@ -114,8 +115,11 @@ def as_second(typed: str) -> tuple[str, str]:
 
 
 def second() -> tuple[str, str]:
-    """Ask for a code."""
-    return as_second(secret("Code, or recovery code"))
+    """Ask for a code; raises RecordsError for an empty line."""
+    shown = as_second(secret("Code, or recovery code"))
+    if not any(shown):
+        raise RecordsError(f"expected a code or a recovery code: {NO_PASSKEY}")
+    return shown
 
 
 def new_password(file: Path | None) -> str:

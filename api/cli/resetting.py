@@ -1,4 +1,4 @@
-"""`account reset`: a forgotten password is replaced, by a mail and the second factor."""
+"""`account reset`, `revoke-recovery`: a forgotten password is replaced, and a recovery that somebody else asked for stopped."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ import typer
 
 from api.cli.accounts import account_app
 from api.cli.app import Data, Json, Url, at, say
-from api.cli.held import secret
+from api.cli.held import second, secret
 from journeys.errors import RecordsError
 
 
@@ -45,3 +45,25 @@ def account_reset(
         new = secret("New password")
         client.reset_password(link, new, "" if recovery else shown, shown if recovery else "")
     say(json_, {}, "The password was replaced, and all sessions by password ended")
+
+
+@account_app.command("revoke-recovery")
+def account_revoke_recovery(
+    who: Annotated[str, typer.Argument(help="Your account's id, or its e-mail address.")],
+    code: Annotated[
+        bool, typer.Option("--code", help="Show a code or a recovery code, not the password.")
+    ] = False,
+    data: Data = None,
+    url: Url = None,
+    json_: Json = False,
+) -> None:
+    """Revoke a recovery of your account that you didn't ask for, before its key counts, by your password or by a code.
+
+    They do so once: the recovery that is opened after you were identified again goes on. A key of yours revokes each
+    (`heartwood key revoke`). Password or code is asked for, or read as a line of standard input.
+    """
+    shown = second() if code else ("", "")
+    password = "" if code else secret("Password")
+    with at(data, url) as client:
+        seq = client.revoke_recovery(who, password, *shown)
+    say(json_, {"seq": seq}, f"entry {seq}: the recovery was revoked; its key will never count")

@@ -75,7 +75,10 @@ def sign_in(
 
 @account_app.command("step-up")
 def step_up(who: As, data: Data = None, url: Url = None, json_: Json = False) -> None:
-    """Show a code once more: for 5 minutes you may do what a stolen session must not. Asked for by itself where it is needed."""
+    """Show a code once more: for 5 minutes you may do what a stolen session must not. Asked for by itself where it is needed.
+
+    A passkey can't be shown here: it answers a browser alone. Whoever has one has codes and recovery codes, too.
+    """
     acting = actor(who)
     held = _held(acting)
     with at(data, url) as client:

@@ -1,4 +1,4 @@
-"""A forgotten password: a link by mail, and another password by that link and the second factor."""
+"""A forgotten password: a link by mail, and another password by that link and the second factor. And recoveries, revoked."""
 
 from typing import Annotated
 
@@ -15,6 +15,7 @@ from api.http.proofs import address_of, proofs_of
 from api.http.signing_in import Code, Password, Recovery
 from client import operations
 from identity.proving import Proof
+from people.recovering import revoke_recovery
 from people.resetting import ask_reset, mail_reset, reset_password
 
 router = APIRouter(tags=["sessions"], dependencies=[Depends(unstored)])
@@ -35,7 +36,16 @@ class ResetSent(Sent):
     recovery: Recovery = ""
 
 
-FORMS = (ResetAskedSent, ResetSent)
+class RevocationSent(Sent):
+    """An account, by its id or its e-mail address, and one of these: its password, a code, a recovery code."""
+
+    account: Annotated[str, Field(max_length=320)]
+    password: Password = ""
+    code: Code = ""
+    recovery: Recovery = ""
+
+
+FORMS = (ResetAskedSent, ResetSent, RevocationSent)
 """The forms that the OpenAPI document names."""
 
 
@@ -56,3 +66,14 @@ async def post_new_password(request: Request, ledger: TheLedger) -> Response:
         reset_password, ledger, sent.link, sent.new, proof, address_of(request)
     )
     return Response(status_code=204)
+
+
+@serves(router, operations.REVOKE_RECOVERY)
+async def post_revocation(request: Request, ledger: TheLedger) -> dict[str, int]:
+    """Revoke a recovery that waits, by a factor that its owner still has. Whatever is wrong, the answer is the same."""
+    sent = await received(request, RevocationSent)
+    proof = Proof(sent.password, sent.code, sent.recovery)
+    seq = await proofs_of(request).beside(
+        revoke_recovery, ledger, sent.account, proof, address_of(request)
+    )
+    return {"seq": seq}

@@ -18,7 +18,7 @@ from crypto.encoding import b64decode, b64encode
 from crypto.ids import ID_PATTERN
 from crypto.signing import SIGNATURE_BYTES
 from identity.own import OwnRole
-from identity.passkeys import sign_in_by_passkey
+from identity.passkeys import sign_in_by_passkey, step_up_by_passkey, step_up_options
 from identity.proving import Proof
 from identity.roles import take_role
 from identity.sessions import CHALLENGE_BYTES, Session, challenge, sign_in, sign_out
@@ -67,6 +67,12 @@ class StepUpSent(Sent):
     recovery: Recovery = ""
 
 
+class PasskeyStepUpSent(Sent):
+    """What `navigator.credentials.get` gave for a step-up, as its `toJSON` has it."""
+
+    passkey: dict[str, Any]
+
+
 class PasskeySignInSent(Sent):
     """What `navigator.credentials.get` gave, as its `toJSON` has it, and the role in which to act."""
 
@@ -82,7 +88,7 @@ class RoleSent(Sent):
     hospital: Hospital = ""
 
 
-FORMS = (SignInSent, PasswordSent, PasskeySignInSent, StepUpSent, RoleSent)
+FORMS = (SignInSent, PasswordSent, PasskeySignInSent, StepUpSent, PasskeyStepUpSent, RoleSent)
 """The forms that the OpenAPI document names."""
 
 
@@ -159,12 +165,24 @@ async def post_step_up(
     request: Request, response: Response, ledger: TheLedger, caller: TheCaller
 ) -> dict[str, Any]:
     """The same session by password, sure of its owner for five minutes, with another token."""
-    sent = await received(request, StepUpSent)
-    proof = Proof(code=sent.code, recovery=sent.recovery)
-    session = await proofs_of(request).beside(
-        step_up, ledger, caller, session_token(request), proof, address_of(request)
-    )
+    value, token, turns = await json_body(request), session_token(request), proofs_of(request)
+    if isinstance(value, dict) and "passkey" in value:
+        answer, site = PasskeyStepUpSent.model_validate(value).passkey, request.app.state.site
+        session = await turns.beside(step_up_by_passkey, ledger, caller, token, site, answer)
+    else:
+        sent = StepUpSent.model_validate(value)
+        proof = Proof(code=sent.code, recovery=sent.recovery)
+        session = await turns.beside(step_up, ledger, caller, token, proof, address_of(request))
     return _replaced(request, response, session)
+
+
+@serves(router, operations.STEP_UP_CHALLENGE)
+async def post_step_up_challenge(
+    request: Request, ledger: TheLedger, caller: TheCaller
+) -> dict[str, Any]:
+    """What a browser steps this session up by, with a passkey of the caller's own."""
+    token, site = session_token(request), request.app.state.site
+    return await run_in_threadpool(step_up_options, ledger, caller, site, token)
 
 
 @serves(router, operations.RENEW)

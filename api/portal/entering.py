@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
@@ -11,11 +12,12 @@ from api.http.problems import Problem
 from api.http.proofs import proofs_of
 from api.http.told import acting
 from api.portal.forms import FORM_BYTES, Form, opened_kept, sent_form
-from api.portal.pages import PageRoute, again, page, place, see
+from api.portal.pages import PageRoute, again, page, passkey_asked, place, see
 from api.portal.visitors import TheVisitor, Visitor
-from identity.actors import new_id
-from identity.errors import SecondFactorNeeded
+from identity.actors import Caller, new_id
+from identity.errors import SecondFactorNeeded, WrongProof
 from identity.own import OwnRole, own_roles
+from identity.passkeys import step_up_by_passkey
 from identity.proving import Proof
 from identity.roles import take_role
 from identity.sessions import Session, sign_out
@@ -126,29 +128,55 @@ async def _goes_on(visitor: Visitor, form: Form) -> Response:
 async def get_step_up(visitor: TheVisitor, then: str = "") -> Response:
     """The form that asks for a code once more."""
     _ = visitor.caller
-    return await page(visitor, "step_up.html", then=place(then), kept="", posts=False)
+    asked = await passkey_asked(visitor)
+    return await page(
+        visitor, "step_up.html", then=place(then), kept="", posts=False, passkey=asked
+    )
 
 
 @router.post("/step-up")
 async def post_step_up(visitor: TheVisitor) -> Response:
-    """Show a code once more, and go on."""
+    """Show a code or a passkey once more, and go on."""
     form = await sent_form(visitor, 2 * FORM_BYTES)
     caller = visitor.caller
 
     async def act() -> Response:
-        session = await proofs_of(visitor.request).beside(
-            step_up, visitor.ledger, caller, visitor.token, second_of(form), visitor.address
-        )
+        session = await _stepped_up(visitor, form, caller)
         visitor.known, visitor.token = session.caller, session.token
         goes_on = _goes_on(visitor, form) if form["posts"] else None
         response = await goes_on if goes_on else see(place(form["then"]), done="stepped_up")
         return entered(visitor, session, response)
 
-    def once_more(problem: Problem) -> Any:
+    async def once_more(problem: Problem) -> Response:
         told = _typed(form, problem) | {"then": form["then"], "kept": form.secret("kept")}
-        return page(visitor, "step_up.html", **told, posts=bool(form["posts"]))
+        asked = await passkey_asked(visitor)
+        return await page(visitor, "step_up.html", **told, posts=bool(form["posts"]), passkey=asked)
 
     return await again(act, once_more)
+
+
+async def _stepped_up(visitor: Visitor, form: Form, caller: Caller) -> Session:
+    """The session, by the passkey that the page's script asked for, or by a code."""
+    ledger, turns = visitor.ledger, proofs_of(visitor.request)
+    if form["passkey"]:
+        site = visitor.request.app.state.site
+        return await turns.beside(
+            step_up_by_passkey, ledger, caller, visitor.token, site, _answer(form)
+        )
+    return await turns.beside(
+        step_up, ledger, caller, visitor.token, second_of(form), visitor.address
+    )
+
+
+def _answer(form: Form) -> dict[str, Any]:
+    """What the page's script put in; raises WrongProof for anything else."""
+    try:
+        answer = orjson.loads(form["passkey"])
+    except ValueError as error:
+        raise WrongProof("the passkey's answer isn't JSON") from error
+    if not isinstance(answer, dict):
+        raise WrongProof("got a passkey's answer that isn't a JSON object")
+    return answer
 
 
 @router.get("/roles")

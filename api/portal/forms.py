@@ -29,7 +29,7 @@ CSRF_FIELD = "csrf"
 KEPT_FIELD = "kept"
 """What was typed before a session ended, sealed for the account whose session it was: signing in gives it back to that one."""
 SECRETS = frozenset({
-    "born", "code", "csrf", "kept", "letter", "mailed", "new", "old", "old_code", "password", "proof", "recovery", "second", "seed",
+    "born", "code", "csrf", "kept", "letter", "mailed", "new", "old", "old_code", "passkey", "password", "proof", "recovery", "second", "seed",
 })  # fmt: skip
 """Fields that are never given back."""
 _NAME = re.compile(rb'; name="([^"\r\n]{1,64})"').search

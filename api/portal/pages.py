@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+import orjson
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
@@ -24,8 +25,11 @@ from api.portal.forms import Form, let_go, sealed_kept
 from api.portal.texts import LANGUAGES, Texts, chosen, moment_of, texts_of
 from api.portal.visitors import Visitor
 from crypto.ids import ID_PATTERN
-from identity.errors import KeyNeeded
+from identity.errors import FactorConflict, KeyNeeded
 from identity.own import factors_of, own_roles
+from identity.passkeys import step_up_options
+from ledger.errors import Refused
+from storage.errors import Unavailable
 
 HERE = Path(__file__).parent
 POLICY = (
@@ -179,7 +183,8 @@ async def refused(request: Request, error: Exception) -> Response:
             return see("/sign-in", then=here)
         return await page(visitor, "sign_in.html", status, **told | {"problem": problem})
     if await _steps_up(visitor, problem):
-        return await page(visitor, "step_up.html", status, **told)
+        asked = await passkey_asked(visitor)
+        return await page(visitor, "step_up.html", status, **told | {"passkey": asked})
     if problem.kind == "cross_site" and form is not None and visitor.known is not None:
         return await page(
             visitor, "go_on.html", status, then=here, fields=form.typed, why="another", problem=None
@@ -207,6 +212,22 @@ async def _steps_up(visitor: Visitor, problem: Problem) -> bool:
     if not denied and problem.kind not in ("second_factor", "step_up"):
         return False
     return (await run_in_threadpool(factors_of, visitor.ledger, visitor.known)).code
+
+
+async def passkey_asked(visitor: Visitor) -> str:
+    """What the page's script asks a passkey for to step up by, as JSON; empty where there is none, or none counts here."""
+
+    def asked() -> str:
+        site = visitor.request.app.state.site
+        if not site.origin or visitor.known is None:
+            return ""
+        try:
+            options = step_up_options(visitor.ledger, visitor.known, site, visitor.token)
+        except (FactorConflict, KeyNeeded, Refused, Unavailable):
+            return ""  # the page asks for a code, which says what is the matter once it is sent
+        return orjson.dumps(options).decode()
+
+    return await run_in_threadpool(asked)
 
 
 def _problem(error: Exception) -> Problem:

@@ -201,6 +201,7 @@ READING_ACTS = frozenset(
 SIGN_INS: Mapping[str, str] = {
     "factor.added": _("A way to sign in was added or changed"),
     "factor.removed": _("A way to sign in was removed"),
+    "recovery.revoked": _("A recovery was revoked by the password or a code"),
     "recovery.used": _("A recovery code was used"),
     "session.ended": _("A session ended"),
     "session.locked": _("Signing in was locked for a while after too many wrong tries"),

@@ -6,7 +6,7 @@ The service signs all of it; attempts that failed are counted outside the log.
 from typing import TYPE_CHECKING
 
 from ledger.codes import ACCOUNT, HOSPITAL, HOSPITAL_ROLES, ROLES, TRUE, body
-from ledger.editions import PEOPLE
+from ledger.editions import CONSENT, PEOPLE
 from ledger.errors import Refused
 from ledger.rows import Look, Row, Wanted, row_named, row_of_id
 from ledger.schema import KEY_ID, TIME, Integer, code, id_of
@@ -109,7 +109,7 @@ SESSION_OPENED = EventType(
         "role": "doctor", "session": sample.id("ss"),
     }),
 )  # fmt: skip
-SESSION_STEPPED_UP = EventType(
+SESSION_STEPPED_UP_V1 = EventType(
     "session.stepped_up",
     "account",
     ("service",),
@@ -121,6 +121,21 @@ SESSION_STEPPED_UP = EventType(
     wants=_sign_ins,
     example=Example("service", lambda sample: {
         "account": sample.account("person"), "means": "code", "session": sample.id("ss"),
+    }),
+)  # fmt: skip
+SESSION_STEPPED_UP = EventType(
+    "session.stepped_up",
+    "account",
+    ("service",),
+    body(account=ACCOUNT, means=code("code", "passkey", "recovery"), session=SESSION),
+    v=2,
+    since=CONSENT,
+    rule=_of_account,
+    fold=_fold_stepped_up,
+    changes=(SignIns,),
+    wants=_sign_ins,
+    example=Example("service", lambda sample: {
+        "account": sample.account("person"), "means": "passkey", "session": sample.id("ss"),
     }),
 )  # fmt: skip
 SESSION_ENDED = EventType(

@@ -67,6 +67,7 @@ KINDS: dict[str, frozenset[str]] = {
         "password_reset": "ending_at code",
         "password_set": "at",
         "records_disclosed": "at hospital patient",
+        "recovery_revoked": "at",
         "recovery_used": "at left",
         "relation_ended": "at patient",
         "relative_linked": "at by patient",

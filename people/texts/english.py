@@ -229,8 +229,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "A new key was asked for, for your account",
         "At {at} a new key, {key}, was put in for your account {account}, because yours was said to be lost. It counts from "
         "{counts_at}; until then it can do nothing.\n\nIf you did not ask for this, revoke it before then with one of your "
-        "keys: `heartwood key revoke {key}`. If you have none any more, tell the hospital that registered you, or the "
-        "service, at once.",
+        "keys: `heartwood key revoke {key}`. If you have none any more, your password or a code does it, once: `heartwood account "
+        "revoke-recovery {account}`. And tell the hospital that registered you, or the service, at once.",
     ),
     "key_registered": (
         "A new key was added to your account",
@@ -286,6 +286,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         "A hospital gave records of yours to others",
         "The hospital {hospital} recorded, at {at}, that it gave records out of your record {patient} to somebody outside. To "
         "whom, which, and what for is in your accounting: `heartwood disclosures`.\n\nIf you don't agree, ask the hospital.",
+    ),
+    "recovery_revoked": (
+        "A recovery of your account was revoked",
+        "At {at} the new key that waited for your account {account} was revoked by your password or a code. It will never "
+        "count.\n\nIf this was not you, somebody has your password or your codes: let the hospital that registered you, or "
+        "the service, identify you again. The recovery that they open then can't be stopped so.",
     ),
     "recovery_used": (
         "A recovery code of yours was used",

@@ -247,8 +247,9 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Für Ihr Konto wurde ein neuer Schlüssel verlangt",
         "Am {at} wurde für Ihr Konto {account} ein neuer Schlüssel eingesetzt, {key}, weil Ihrer als verloren gemeldet "
         "wurde. Er gilt ab {counts_at}; bis dahin kann er nichts.\n\nWenn Sie das nicht verlangt haben, widerrufen Sie ihn "
-        "vorher mit einem Ihrer Schlüssel: `heartwood key revoke {key}`. Wenn Sie keinen mehr haben, melden Sie es sofort "
-        "dem Krankenhaus, das Sie registriert hat, oder dem Dienst.",
+        "vorher mit einem Ihrer Schlüssel: `heartwood key revoke {key}`. Wenn Sie keinen mehr haben, geht es einmal mit Ihrem "
+        "Passwort oder einem Code: `heartwood account revoke-recovery {account}`. Und melden Sie es sofort dem Krankenhaus, "
+        "das Sie registriert hat, oder dem Dienst.",
     ),
     "key_registered": (
         "Ihr Konto hat einen neuen Schlüssel",
@@ -307,6 +308,13 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Das Krankenhaus {hospital} hat am {at} festgehalten, dass es Unterlagen aus Ihrer Akte {patient} nach außen "
         "weitergegeben hat. An wen, welche und wofür, steht in Ihrer Aufstellung: `heartwood disclosures`.\n\nWenn Sie nicht "
         "einverstanden sind, fragen Sie beim Krankenhaus nach.",
+    ),
+    "recovery_revoked": (
+        "Eine Wiederherstellung Ihres Kontos wurde widerrufen",
+        "Am {at} wurde der neue Schlüssel, der für Ihr Konto {account} wartete, mit Ihrem Passwort oder einem Code "
+        "widerrufen. Er wird nie gelten.\n\nWenn Sie das nicht waren, hat jemand Ihr Passwort oder Ihre Codes: Lassen Sie "
+        "das Krankenhaus, das Sie registriert hat, oder den Dienst noch einmal feststellen, wer Sie sind. Die "
+        "Wiederherstellung, die dann beginnt, lässt sich so nicht mehr aufhalten.",
     ),
     "recovery_used": (
         "Ein Wiederherstellungscode von Ihnen wurde benutzt",

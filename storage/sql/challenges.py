@@ -20,7 +20,7 @@ class Challenges:
         self._database, self._swept = database, 0
 
     def put(self, purpose: str, challenge: bytes, account: str, now: int, ending: int) -> None:
-        """Keep one until `ending`; `account`: who may answer it, empty where that isn't known. Times in Unix ms."""
+        """Keep one until `ending`; `account`: the account or the session that may answer it, empty for any. Times in Unix ms."""
         if now - self._swept > SWEEP_MS:
             self._swept = now
             self.sweep(now)
@@ -29,7 +29,7 @@ class Challenges:
             self._database.insert(connection, schema.passkey_challenges, [row])
 
     def take(self, purpose: str, challenge: bytes, now: int) -> str | None:
-        """Use one up: its account; None where there is none for this purpose, and for all but the one who comes first."""
+        """Use one up: the account or session that was kept with it; None where there is none for this purpose, and for all but the one who comes first."""
         statement = self._database.sql(
             "DELETE FROM passkey_challenges WHERE hash = ? AND purpose = ? AND ending > ? RETURNING account"
         )

@@ -215,6 +215,7 @@ def _sign_ins(history: History) -> None:
     service, account = history.service, history.pat.actor.account
     session = new_id("ss", history.now)
     opened = {"assurance": 2, "means": "password_code", "role": "patient", "session": session}
+    passkey = "session.stepped_up", {"means": "passkey", "session": session}
     acts: list[tuple[str, Body]] = [
         ("factor.added", {"factor": "password"}),
         ("factor.added", {"factor": "code"}),
@@ -222,11 +223,17 @@ def _sign_ins(history: History) -> None:
         ("session.opened", opened),
         ("session.stepped_up", {"means": "recovery", "session": session}),
         ("recovery.used", {"left": 9}),
+        passkey,
         ("session.ended", {"reason": "signed_out", "session": session}),
         ("factor.removed", {"factor": "code"}),
     ]
+    lost = Actor(service.origin, account, "person", "", new_key())
+    recovery = history.key_body(lost, lost.key, "device") | {"recovery": True}
+    history.do(service, "key.registered", recovery, f"account/{account}")
+    acts.append(("recovery.revoked", {"means": "password"}))
     for kind, body in acts:
-        history.do(service, kind, {"account": account} | body, f"account/{account}")
+        said, v = {"account": account} | body, 2 if (kind, body) == passkey else 1
+        history.do(service, kind, said, f"account/{account}", v)
 
 
 def _others(history: History) -> None:

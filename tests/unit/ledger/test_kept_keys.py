@@ -9,8 +9,9 @@ import pytest
 from consent.replay import Replay
 from identity import sessions
 from ledger import signins
-from ledger.editions import PEOPLE
+from ledger.editions import CONSENT, PEOPLE
 from ledger.entry import Entry
+from ledger.errors import EventError
 from ledger.sequencer import Appended, Denied, Outcome, Proposal
 from ledger.signins import SIGN_IN_LASTS_MS, SIGN_INS_KEPT, STEP_UP_LASTS_MS, SignIns
 from tests.support.memory_log import MemoryLog, Person, verify_log
@@ -21,6 +22,8 @@ class Kept:
     """Two patients whose keys the service keeps, and one who has a key of their own."""
 
     log: MemoryLog = field(default_factory=MemoryLog)
+    means: str = "code"
+    """By what sessions are stepped up: a code, in version 1 of the type, or a passkey, in version 2."""
 
     def __post_init__(self) -> None:
         """Everybody is registered here."""
@@ -48,8 +51,9 @@ class Kept:
 
     def step_up(self, who: Person, session: str) -> int:
         """The entry by which it is stepped up."""
-        said = {"account": who.account, "means": "code", "session": session}
-        return self.log.do(self.service, "session.stepped_up", said).link.seq
+        said = {"account": who.account, "means": self.means, "session": session}
+        v = 1 if self.means == "code" else 2
+        return self.log.do(self.service, "session.stepped_up", said, v=v).link.seq
 
     def end(self, who: Person, session: str) -> None:
         """Sign out."""
@@ -132,11 +136,12 @@ CASES: dict[str, tuple[str, Callable[[Kept], tuple[Any, ...]]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("means", ["code", "passkey"])
 @pytest.mark.parametrize("case", CASES)
-def test_what_an_act_rests_on(case: str) -> None:
+def test_what_an_act_rests_on(case: str, means: str) -> None:
     """And whoever reads the log judges it alike."""
     expected, make = CASES[case]
-    c = Kept()
+    c = Kept(means=means)
     assert c.said(*make(c)) == expected
     replay = Replay()
     for entry in c.log.entries:
@@ -144,6 +149,30 @@ def test_what_an_act_rests_on(case: str) -> None:
     assert replay.wrong == []
     assert replay.in_sessions == ("session" in (c.log.entries[-1].decision or {}))
     verify_log(c.log)
+
+
+STEP_UPS = {
+    "a code, as before": (CONSENT, 1, "code", "appended"),
+    "a code, as now": (CONSENT, 2, "code", "appended"),
+    "a passkey": (CONSENT, 2, "passkey", "appended"),
+    "a passkey, as before": (CONSENT, 1, "passkey", "EventError"),
+    "a password": (CONSENT, 2, "password", "EventError"),
+    "a passkey in an edition that doesn't have it": (CONSENT - 1, 2, "passkey", "registry"),
+    "a code in that edition": (CONSENT - 1, 1, "code", "appended"),
+}
+
+
+@pytest.mark.parametrize("case", STEP_UPS)
+def test_by_what_a_session_is_stepped_up(case: str) -> None:
+    """A version says no more than it did, and an edition has no later one's."""
+    edition, v, means, expected = STEP_UPS[case]
+    c = Kept(MemoryLog(edition=edition))
+    said = {"account": c.pat.account, "means": means, "session": c.sign_in(c.pat)[0]}
+    try:
+        found = c.log.answer(c.service, "session.stepped_up", said, v=v)
+    except EventError as error:
+        found = type(error).__name__
+    assert found == expected
 
 
 def test_an_altered_session_is_found() -> None:

@@ -1,16 +1,19 @@
 """Keys in the log: vouching, proof of possession, recovery and revocation, a scenario a line."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from crypto.encoding import b64encode
 from crypto.ids import ALGORITHM_ED25519, key_id
 from crypto.signing import SigningKey
+from ledger.editions import CONSENT
 from ledger.errors import Refused
 from ledger.event import Signature
 from ledger.messages import possession_message
-from tests.support.memory_log import Person
+from tests.support.memory_log import MemoryLog, Person, verify_log
 from tests.support.memory_people import MemoryPeople, Scenario, after, wait
 
 DAY = 86_400_000
@@ -169,6 +172,77 @@ REVOCATION: dict[str, tuple[str, Scenario]] = {
     "of another account's key": ("key", lambda c: c.revoke(c.person, c.person, key=c.doctor.key.id)),
     "in another's stream": ("stream", lambda c: c.revoke(c.person, c.person, account=c.doctor.account)),
 }  # fmt: skip
+
+
+def stop(c: MemoryPeople, by: Person | None = None, on: str = "", **members: Any) -> str:
+    """The answer to a `recovery.revoked` of the patient's account."""
+    body = {"account": c.person.account, "means": "password"} | members
+    return c.log.answer(by or c.service, "recovery.revoked", body, on)
+
+
+def stopped_twice(c: MemoryPeople, ms: int, between: Callable[[Person], Any]) -> str:
+    """A recovery revoked, another one opened, and so long after it, and what lies `between`, a third one, to be revoked too."""
+    first = c.recovered(c.admin)
+    assert stop(c) == "appended"
+    second = c.recovered(c.service)
+    c.log.wait(ms)
+    between(second)
+    c.recovered(c.admin)
+    assert c.act(first) == "key"
+    return stop(c)
+
+
+STOPPED: dict[str, tuple[str, Scenario]] = {
+    "by the service": ("appended", lambda c: after(c.recovered(c.admin), stop(c))),
+    "of two at once": (
+        "key",
+        lambda c: after(one := c.recovered(c.admin), c.recovered(c.service), stop(c), wait(c, DAY), c.act(one)),
+    ),
+    "the second of two": (
+        "key",
+        lambda c: after(c.recovered(c.admin), two := c.recovered(c.service), stop(c), wait(c, DAY), c.act(two)),
+    ),
+    "the older key goes on": ("appended", lambda c: after(c.recovered(c.admin), stop(c), c.act(c.person))),
+    "where none waits": ("key", stop),
+    "a millisecond before it counts": (
+        "appended", lambda c: after(c.recovered(c.admin), wait(c, DAY - 1), stop(c))),
+    "as it counts": ("key", lambda c: after(c.recovered(c.admin), wait(c, DAY), stop(c))),
+    "one that the older key revoked": (
+        "key", lambda c: after(p := c.recovered(c.admin), c.revoke(c.person, p), stop(c))),
+    "a second time": ("key", lambda c: after(c.recovered(c.admin), stop(c), c.recovered(c.admin), stop(c))),
+    "what is opened after it counts": (
+        "appended",
+        lambda c: after(c.recovered(c.admin), stop(c), p := c.recovered(c.admin), wait(c, DAY), c.act(p)),
+    ),
+    "a third one, after the second one counted": (
+        "appended", lambda c: stopped_twice(c, DAY, lambda second: None)),
+    "a millisecond before it did": ("key", lambda c: stopped_twice(c, DAY - 1, lambda second: None)),
+    "a third one, after the second was revoked by a key": (
+        "key", lambda c: stopped_twice(c, DAY, lambda second: c.revoke(c.person, second))),
+    "a third one, after the owner added a key": (
+        "key", lambda c: stopped_twice(c, DAY - 1, lambda second: c.spare())),
+    "by the account": ("role", lambda c: after(c.recovered(c.admin), stop(c, c.person))),
+    "by the operator": ("role", lambda c: after(c.recovered(c.admin), stop(c, c.operator))),
+    "of another account": ("key", lambda c: after(c.recovered(c.admin), stop(c, account=c.doctor.account))),
+    "in another's stream": ("stream", lambda c: after(c.recovered(c.admin), stop(c, on=c.doctor.account))),
+    "of no account": ("unknown", lambda c: stop(c, account=c.log.id("ac"))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STOPPED)
+def test_a_recovery_is_revoked_once(name: str) -> None:
+    """By what its owner signs in by, as the service says; whoever verifies the log holds it alike."""
+    expected, scenario = STOPPED[name]
+    people = MemoryPeople()
+    assert scenario(people) == expected
+    verify_log(people.log)
+
+
+def test_earlier_editions_revoke_none() -> None:
+    """The type is none of theirs."""
+    people = MemoryPeople(MemoryLog(edition=CONSENT - 1))
+    people.recovered(people.admin)
+    assert stop(people) == "registry"
 
 
 @pytest.mark.parametrize("name", KEYS)

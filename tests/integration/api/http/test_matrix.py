@@ -99,6 +99,7 @@ PUT /v1/me/contact                        | 401      200      200      200      
 DELETE /v1/me/contact                     | 401      204      204      204      204      204      204      204      204      204      204      204      204      204
 POST /v1/contact/proofs                   | 404      404      404      404      404      404      404      404      404      404      404      404      404      404
 POST /v1/accounts/{account}/recoveries    | 401      403      403      403      403      403      403      403      403      403      403      403      malformed 403
+POST /v1/recovery-revocations             | proof    proof    proof    proof    proof    proof    proof    proof    proof    proof    proof    proof    proof    proof
 POST /v1/password-resets                  | 204      204      204      204      204      204      204      204      204      204      204      204      204      204
 POST /v1/password-resets/completion       | password password password password password password password password password password password password password password
 POST /v1/setup-links                      | proof    proof    proof    proof    proof    proof    proof    proof    proof    proof    proof    proof    proof    proof
@@ -134,6 +135,7 @@ POST /v1/sessions: by password            | 401      200      200      200      
 POST /v1/sessions: by password and code   | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 DELETE /v1/sessions                       | 401      204      204      204      204      204      204      204      204      204      204      204      204      204
 POST /v1/sessions/current/step-up         | 401      403      403      403      403      403      403      403      403      403      403      403      403      403
+POST /v1/sessions/current/step-up/passkey | 401      403      403      403      403      403      403      403      403      403      403      403      403      403
 POST /v1/sessions/current/renewal         | 401      403      403      403      403      403      403      403      403      403      403      403      403      403
 POST /v1/sessions/current/role            | 401      403      403      403      403      403      403      403      403      403      403      403      403      403
 GET /v1/me/roles                          | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
@@ -780,6 +782,9 @@ ACTS: dict[str, Act] = {
     "POST /v1/sessions/current/step-up": _with_factors(
         "POST", "/v1/sessions/current/step-up", lambda who: {"code": who.code()}
     ),
+    "POST /v1/sessions/current/step-up/passkey": _with_factors(
+        "POST", "/v1/sessions/current/step-up/passkey", lambda who: None
+    ),
     "POST /v1/sessions/current/renewal": _plain("POST", "/v1/sessions/current/renewal"),
     "POST /v1/sessions/current/role": _sent(
         "/v1/sessions/current/role", lambda server, name: {"role": "person"}
@@ -824,6 +829,13 @@ ACTS: dict[str, Act] = {
     "DELETE /v1/me/contact": _plain("DELETE", "/v1/me/contact"),
     "POST /v1/contact/proofs": _sent("/v1/contact/proofs", lambda server, name: {"code": "A" * 26}),
     "POST /v1/accounts/{account}/recoveries": _recovery,
+    "POST /v1/recovery-revocations": _sent(
+        "/v1/recovery-revocations",
+        lambda server, name: {
+            "account": f"{os.urandom(8).hex()}@example.com",
+            "password": "wrong and long",
+        },
+    ),
     "POST /v1/password-resets": _sent(
         "/v1/password-resets",
         lambda server, name: {"account": f"{os.urandom(8).hex()}@example.com"},

@@ -28,6 +28,7 @@ const made = await navigator.credentials.get({publicKey: PublicKeyCredential.par
 return made.toJSON();
 """
 PASSKEYS = "/v1/me/passkeys"
+STEP_UP = "/v1/sessions/current/step-up"
 
 
 @dataclass
@@ -62,6 +63,24 @@ class Home:
     def signs_in(self, answer: dict[str, Any], role: str = "patient") -> httpx2.Response:
         """By what the browser answered."""
         return self.web.post("/v1/sessions", {"passkey": answer, "role": role})
+
+    def asks_up(self, token: str) -> dict[str, Any]:
+        """What a session by password is asked for to step up by a passkey."""
+        found: dict[str, Any] = good(self.who.send("POST", f"{STEP_UP}/passkey", token=token))
+        return found
+
+    def answers_up(self, token: str, **bent: Any) -> dict[str, Any]:
+        """What the browser answers to that."""
+        found: dict[str, Any] = self.browser.run(GET, options=self.asks_up(token) | bent)
+        return found
+
+    def steps_up(self, token: str, answer: dict[str, Any]) -> httpx2.Response:
+        """By what the browser answered."""
+        return self.who.send("POST", STEP_UP, {"passkey": answer}, token)
+
+    def by_passkey(self) -> str:
+        """The token of a session that a passkey opened."""
+        return str(good(self.signs_in(self.answers()))["token"])
 
     def shown(self) -> list[dict[str, Any]]:
         """The own passkeys."""
@@ -235,3 +254,113 @@ def test_one_that_a_revocation_took_signs_nobody_in(
     answer = home.answers()
     monkeypatch.setattr(passkeys, "_proved", takes)
     assert kind_of(home.signs_in(answer)) == "not_signed_in"
+
+
+def test_a_passkey_steps_up(home: Home) -> None:
+    """Once for each challenge, with another token; the log says by what, and an audit takes what rests on it for assurance 3."""
+    good(home.registers())
+    token = home.by_passkey()
+    asked = home.asks_up(token)
+    assert (asked["userVerification"], len(asked["allowCredentials"])) == ("required", 1)
+    answer = home.answers_up(token)
+    session = good(home.steps_up(token, answer))
+    assert (session["assurance"], session["account"]) == (3, home.who.actor.account)
+    assert kind_of(home.steps_up(token, answer)) == "not_signed_in"  # that token is dead
+    assert kind_of(home.steps_up(session["token"], answer)) == "proof"
+    newest = good(home.who.send("GET", "/v1/me/sign-ins", token=session["token"]))[0]
+    said = {
+        "account": home.who.actor.account, "means": "passkey", "session": session["session"],
+    }  # fmt: skip
+    assert (newest["type"], newest["body"]) == ("session.stepped_up", said)
+    name = home.shown()[0]["passkey"]
+    path = f"{PASSKEYS}/{name}"
+    assert home.who.send("DELETE", path, token=session["token"]).status_code == 204
+    assert (
+        kind_of(home.who.send("POST", f"{STEP_UP}/passkey", token=session["token"])) == "conflict"
+    )
+
+
+def test_a_step_up_answers_its_own_challenge(home: Home) -> None:
+    """Neither that of a sign-in, nor of another session, nor one that is too old, altered, or another account's passkey."""
+    good(home.registers())
+    token, other = home.by_passkey(), home.by_passkey()
+    assert kind_of(home.steps_up(token, home.answers())) == "proof"
+    assert kind_of(home.signs_in(home.answers_up(token))) == "not_signed_in"
+    assert kind_of(home.steps_up(token, home.answers_up(other))) == "proof"
+    answer = home.answers_up(token)
+    signature = answer["response"]["signature"]
+    bent = answer | {"response": answer["response"] | {"signature": signature[:-4] + "AAAA"}}
+    assert kind_of(home.steps_up(token, bent)) == "proof"
+    assert kind_of(home.steps_up(token, answer)) == "proof"  # its challenge was used up
+    for broken in ({}, {"rawId": 1}, {"response": {"clientDataJSON": "x"}}):
+        assert kind_of(home.steps_up(token, broken)) == "proof"
+    both = {"code": "123456", "passkey": home.answers_up(token)}
+    assert kind_of(home.who.send("POST", STEP_UP, both, token)) == "malformed"
+    late = home.answers_up(token)
+    home.clock.ahead += 300_001
+    assert kind_of(home.steps_up(token, late)) == "proof"
+    assert kind_of(home.who.send("POST", f"{STEP_UP}/passkey")) == "forbidden"
+    assert kind_of(home.web.post(f"{STEP_UP}/passkey")) == "not_signed_in"
+    assert good(home.steps_up(token, home.answers_up(token)))["assurance"] == 3
+
+
+def test_nobody_steps_up_by_anothers_passkey(home: Home) -> None:
+    """Though it answers the very challenge of this session."""
+    good(home.registers())
+    token, first = home.by_passkey(), home.who
+    home.who = Account(home.web, home.clock, home.fixture.person().actor)
+    home.who.set_password()
+    home.who.enrol()
+    made = good(home.registers())
+    options = good(home.who.send("POST", f"{PASSKEYS}/challenge"))
+    (own,) = [one["id"] for one in options["excludeCredentials"]]
+    home.who = first
+    answer = home.answers_up(token, allowCredentials=[{"id": own, "type": "public-key"}])
+    assert answer["id"] == own and made["passkey"]
+    assert kind_of(home.steps_up(token, answer)) == "proof"
+
+
+def test_a_step_up_verifies_the_user(home: Home) -> None:
+    """Whoever only touches the authenticator isn't known by it, whatever a page asked of the browser."""
+    good(home.registers())
+    token = home.by_passkey()
+    home.browser.tell(
+        "WebAuthn.setUserVerified", authenticatorId=home.authenticator, isUserVerified=False
+    )
+    answer = home.answers_up(token, userVerification="discouraged")
+    assert kind_of(home.steps_up(token, answer)) == "proof"
+
+
+def test_step_ups_by_passkey_are_counted(home: Home) -> None:
+    """Among what an account does in an hour: nothing else would bound what they write into the log."""
+    good(home.registers())
+    token = home.by_passkey()
+    with home.fixture.ledger.database.write() as connection:
+        connection.exec_driver_sql("UPDATE credentials SET acts = 60")
+    answer = home.answers_up(token)
+    assert kind_of(home.steps_up(token, answer)) == "throttled"
+    home.clock.ahead += 1_000_000
+    home.clock.ahead += 2_600_000
+    token = home.by_passkey()
+    assert good(home.steps_up(token, home.answers_up(token)))["assurance"] == 3
+
+
+@pytest.mark.parametrize("removes", ["DELETE FROM passkeys", "DELETE FROM sessions"])
+def test_a_step_up_that_something_came_before(
+    home: Home, monkeypatch: pytest.MonkeyPatch, removes: str
+) -> None:
+    """The passkey removed, or the session ended, between the answer and its entry."""
+    good(home.registers())
+    token, proved, ledger = home.by_passkey(), passkeys._proved, home.fixture.ledger
+
+    def takes(*arguments: Any) -> Any:
+        found = proved(*arguments)
+        with ledger.database.write() as connection:
+            connection.exec_driver_sql(removes)
+        return found
+
+    answer = home.answers_up(token)
+    monkeypatch.setattr(passkeys, "_proved", takes)
+    size = ledger.head().size
+    assert kind_of(home.steps_up(token, answer)) in ("proof", "not_signed_in")
+    assert ledger.head().size == size

@@ -101,7 +101,7 @@ OPERATIONS = [
 
 BODILESS = (
     "/v1/me/factors/code", "/v1/me/passkeys/challenge", "/v1/sessions/challenge", "/v1/sessions/current/renewal",
-    "/v1/sessions/passkey",
+    "/v1/sessions/current/step-up/passkey", "/v1/sessions/passkey",
 )  # fmt: skip
 """Where nothing is sent."""
 

@@ -22,6 +22,7 @@ from client.registering import NewPatient
 from identity.actors import new_id
 from tests.support.packages import program
 from tests.support.portal import BORN, Portal, served_portal
+from tests.support.server import bearer, good
 from tests.support.sign_ins import PASSWORD
 
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text()
@@ -392,3 +393,46 @@ def sure(tab: Tab, who: Any) -> None:
         tab.fill(second=who.code())
         tab.press("Go on")
         tab.press("Do it now")
+
+
+CREATE = """async options => {
+    const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(options);
+    return (await navigator.credentials.create({publicKey})).toJSON();
+}"""
+
+
+def test_stepping_up_by_passkey(browser: Any, portal: Portal) -> None:
+    """The page asks for the passkey, and what was to be done is done; without one it asks for a code alone."""
+    ada = tab_of(browser, portal)
+    patient = registered(ada, portal, "Ada Lind")
+    portal.clock.ahead += 300_000
+    ada.go("/step-up")
+    assert not ada.page.locator("form[data-passkey]").count()
+    devices = ada.page.context.new_cdp_session(ada.page)
+    devices.send("WebAuthn.enable")
+    authenticator = {
+        "protocol": "ctap2", "ctap2Version": "ctap2_1", "transport": "internal", "hasResidentKey": True,
+        "hasUserVerification": True, "isUserVerified": True, "automaticPresenceSimulation": True,
+    }  # fmt: skip
+    made = devices.send("WebAuthn.addVirtualAuthenticator", {"options": authenticator})
+    session = good(portal.web.post("/v1/sessions", {
+        "account": patient.account, "code": patient.code(), "password": PASSWORD, "role": "person",
+    }))  # fmt: skip
+    headers = bearer(session["token"])
+    options = good(portal.web.post("/v1/me/passkeys/challenge", headers=headers))
+    shown = {"credential": ada.page.evaluate(CREATE, options), "code": patient.code()}
+    good(portal.web.post("/v1/me/passkeys", shown, headers=headers))  # every other session ends
+    ada.go("/sign-in?then=/step-up")
+    ada.fill(account=patient.account, password=PASSWORD, second=patient.code())
+    ada.press("Sign in")
+    ada.go("/step-up?then=/me")
+    ada.press("Use a passkey")
+    ada.says("For five minutes this session is sure of you.")
+    ada.says("The second factor was shown once more")
+    devices.send("WebAuthn.setUserVerified", {
+        "authenticatorId": made["authenticatorId"], "isUserVerified": False,
+    })  # fmt: skip
+    ada.go("/step-up")
+    ada.page.get_by_role("button", name="Use a passkey", exact=True).click()
+    ada.page.get_by_text("The passkey was not shown.").wait_for()
+    ada.look()
