@@ -9,14 +9,20 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import DBAPIError
 
+from api.app.maintenance import target_of
 from api.app.settings import Settings
+from api.operator.restoring import accept_restore
 from journeys.errors import NotClaimed, TooManyTries
 from people.tries import CLAIM_FIRST_WAIT_MS, CLAIM_FORGOTTEN_MS, CLAIM_FREE_TRIES, CLAIMS, trying
 from storage.ledger import Ledger
+from storage.maintenance.restore import check_backup, restore
 from storage.sql.challenges import SWEEP_MS
 from storage.sql.throttles import CLAIM
 from storage.sql.throttles import SWEEP_MS as COUNTS_SWEEP_MS
 from storage.tokens import TokenStore
+from tests.integration.conftest import fresh_settings
+from tests.integration.storage.test_backup import make_backup
+from tests.integration.storage.test_upgrade import sql
 from tests.support.child_processes import CONTEXT, start
 from tests.support.inside import opened
 from tests.support.ledger_fixture import LedgerFixture
@@ -199,3 +205,29 @@ def test_names_and_challenges_are_kept_as_hashes(fixture: LedgerFixture) -> None
     ((name,),) = ledger.database.fetch("SELECT name FROM throttles WHERE kind = ?", (CLAIM,))
     assert bytes(kept) != SECRET
     assert bytes(name) == ledger.identity.index("claim tries", ADDRESS)
+
+
+def test_no_challenge_outlives_a_restored_copy(fixture: LedgerFixture, tmp_path: Path) -> None:
+    """Whether it was answered since the copy was made isn't known."""
+    ledger, now = fixture.ledger, fixture.ledger.clock()
+    ledger.credentials.challenges.put(PURPOSE, SECRET, WHO, now, now + 100_000)
+    accept_restore(ledger, fixture.operator, tmp_path / "checkpoint")
+    assert ledger.credentials.challenges.take(PURPOSE, SECRET, now) is None
+
+
+def test_no_backup_has_a_challenge(
+    fixture: LedgerFixture, engine: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """One that was answered after it would count again."""
+    ledger, now = fixture.ledger, fixture.ledger.clock()
+    ledger.credentials.challenges.put(PURPOSE, SECRET, WHO, now, now + 100_000)
+    ledger.close()
+    backup, keeper = tmp_path / "backup", tmp_path / "keeper"
+    make_backup(fixture.settings, backup, keeper)
+    fixture.ledger = opened(fixture.settings)
+    assert fixture.ledger.credentials.challenges.take(PURPOSE, SECRET, now) == WHO
+    place = fresh_settings(engine, request, tmp_path / "new")
+    restore(check_backup(backup, keeper), target_of(place))
+    with sql(place) as connection:
+        found = connection.exec_driver_sql("SELECT account FROM passkey_challenges").fetchall()
+    assert found == []

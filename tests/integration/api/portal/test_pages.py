@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 
 from api.portal.mounting import ROUTERS
 from api.portal.pages import HEADERS
+from client import applying
 from client.local import LocalClient
 from records.uploads import Upload
 from tests.integration.api.portal.conftest import NOTE, TITLE, Town
@@ -179,6 +180,19 @@ def test_resources_are_tables(town: Town) -> None:
     shown = town.ada.open(next(one for one in page.links if one.startswith("/records/")))
     assert "FHIR Observation" in shown.text and "Hemoglobin <b>" in shown.text
     assert "13.9 g/dL" in shown.text and "evil" not in shown.text
+
+
+def test_the_operator_sees_the_key_that_a_hospital_applied_with(town: Town) -> None:
+    """As long as the hospital waits: the approval lets it act."""
+    client = LocalClient(town.portal.fixture.ledger)
+    person = applying.register(client, "Hana Leitner")[0]
+    system, _ = applying.apply_with_system(client, person, "Seeklinik", "Etc/UTC", "Hana")
+    assert f"its system’s key: {system.key.id}" in town.operator.open("/hospitals").text
+    town.operator.send("/hospitals/approve", {"hospital": system.hospital})
+    town.operator.steps_up()
+    town.operator.goes_on()
+    assert client.hospital(system, system.hospital).active
+    assert system.key.id not in town.operator.open("/hospitals?state=approved").text
 
 
 def test_a_refused_reading_is_explained(town: Town) -> None:
