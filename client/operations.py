@@ -175,7 +175,8 @@ LOG = Operation(
     "origin, size, time of the last entry, verifier keys, hash of the registry, policy in force", "The log",
     gives={
         "origin": ORIGIN, "registry": HASH, "size": 12, "time": TIME, "vkeys": [f"{ORIGIN}+…"],
-        "policy": {"assurance": {"read": 2}, "custodian_reads": True, "grant_days_max": 365, "majority_years": 18, "seq": 0},
+        "policy": {"assurance": {"read": 2}, "custodian_reads": True, "grant_days_max": 365, "majority_years": 18,
+                   "professions": {"trainee": ["append", "list", "read"]}, "seq": 0},
     },
 )  # fmt: skip
 CONSISTENCY = Operation(

@@ -263,8 +263,10 @@ def _sanity(request: Request, facts: Facts, policy: Policy) -> Decision | None:
 
 
 def _role(request: Request, facts: Facts, policy: Policy) -> Decision | None:
-    """S1: the table; and what an auditor in term may."""
+    """S1: the table, and of doctors what the policy leaves their profession; and what an auditor in term may."""
     if request.action not in ROLE_ACTIONS.get(request.role, frozenset()):
+        return Decision("deny", "S1", reason="role")
+    if request.role == "doctor" and not _let(facts.member, request.action, policy):
         return Decision("deny", "S1", reason="role")
     if request.action == "declare_emergency" and request.on_behalf_of:
         # Here, as whoever is excluded must not learn of it by another answer than everybody else's.
@@ -272,6 +274,11 @@ def _role(request: Request, facts: Facts, policy: Policy) -> Decision | None:
     if request.role == "auditor":
         return Decision("permit", "S1", _entered(facts))
     return None
+
+
+def _let(member: Member | None, action: str, policy: Policy) -> bool:
+    """Whether the policy lets a doctor's profession, as approved, do this at all."""
+    return policy.lets("" if member is None else member.profession, action)
 
 
 def _state(request: Request, facts: Facts, policy: Policy) -> Decision | None:
@@ -894,8 +901,10 @@ def _chains(request: Request, delegations: tuple[Delegation, ...]) -> list[tuple
 
 
 def _passes(request: Request, giver: Giver, facts: Facts, policy: Policy) -> bool:
-    """Whether a giver is still a doctor of the hospital, whom the patient doesn't exclude."""
+    """Whether a giver is still a doctor of the hospital, who may do it themselves, and whom the patient doesn't exclude."""
     if giver.member is None or not giver.member.holds(request.now):
+        return False
+    if not _let(giver.member, request.action, policy):
         return False
     theirs = facts._replace(groups=giver.groups, exclusions=giver.exclusions)
     return _exclusion(request._replace(actor=giver.account), theirs, policy) is None

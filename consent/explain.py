@@ -15,7 +15,13 @@ from consent.decide import (
     decide_list,
     kept_until,
 )
-from ledger.codes import CEILINGS, DEFAULT_CEILING, GRANT_ACTIONS
+from ledger.codes import (
+    CEILINGS,
+    DEFAULT_CEILING,
+    GRANT_ACTIONS,
+    PROFESSIONS,
+    UNNAMED_PROFESSION,
+)
 from ledger.facts import Exclusion, Grant, Record
 from ledger.policies import Policy
 from ledger.relations import GUARDIAN, Relation
@@ -86,7 +92,19 @@ def explain(
     if decision.effect == "permit":
         return Explanation(decision, _permitted(request, decision), ())
     changes = _changes(request, shown, policy, decision, whole)
-    return Explanation(decision, WORDS[decision.reason], changes)
+    limited = _limited(request, shown, policy) if decision.reason == "role" else ""
+    return Explanation(decision, limited or WORDS[decision.reason], changes)
+
+
+def _limited(request: Request, facts: Facts, policy: Policy) -> str:
+    """That it is the asker's profession that may not; empty where the role may not either, or the profession may."""
+    member = facts.member
+    if request.role != "doctor" or request.action not in ROLE_ACTIONS["doctor"] or member is None:
+        return ""
+    if policy.lets(member.profession, request.action):
+        return ""
+    profession = member.profession or UNNAMED_PROFESSION
+    return f"the policy doesn't let doctors of the profession {profession} do that on a patient"
 
 
 def _permitted(request: Request, decision: Decision) -> str:
@@ -187,6 +205,9 @@ def _changes(
     request: Request, facts: Facts, policy: Policy, decision: Decision, whole: bool
 ) -> tuple[str, ...]:
     reason = decision.reason
+    if reason == "role" and _limited(request, facts, policy):
+        able = [name for name in PROFESSIONS if policy.lets(name, request.action)]
+        return (f"only these professions may {request.action}: {', '.join(able) or 'none'}",)
     if reason == "role":
         able = sorted(role for role, actions in ROLE_ACTIONS.items() if request.action in actions)
         return (f"only these roles may {request.action}: {', '.join(able) or 'none'}",)

@@ -2,7 +2,7 @@
 
 RULES = {
     "S0": ("not valid", "somebody or something named is unknown or not active, or the key isn't the actor's"),
-    "S1": ("role", "what each role may do at most; an auditor in term may verify and see who did what"),
+    "S1": ("role", "what each role, and each profession of doctors, may do at most; an auditor in term may verify and see who did what"),
     "S2": ("state", "nobody has claimed the chart yet, or may claim it; the record was erased or retracted, is kept for a court, or the patient has died"),
     "S3": ("sign-in", "what needs a stronger sign-in, or a key of one's own"),
     "S4": ("harm hold", "the hospital that wrote the record holds it back for a while, because it would harm"),

@@ -68,6 +68,12 @@ WRONGS: Mapping[str, str] = {
 
 PROFESSIONS = ("laboratory", "nurse", "pharmacist", "physician", "trainee")
 """What an approval as a doctor may be for; one that names none is a physician's."""
+UNNAMED_PROFESSION = "physician"
+"""The profession of an approval that names none."""
+DOCTOR_ACTIONS = (
+    "amend", "append", "declare_emergency", "hold", "list", "read", "refer", "register", "request_access", "retract",
+)  # fmt: skip
+"""What the role of a doctor may do at most (S1), of which a policy leaves each profession some."""
 DECLINED: Mapping[str, str] = {
     "duplicate": "there is one already",
     "incomplete": "what was sent in doesn't suffice to decide",
@@ -144,24 +150,35 @@ TRUE = Boolean(only=True)
 
 CLOCK_SKEW_MOST_MS = 3_600_000
 """The largest difference between an author's clock and the log's that a policy can allow."""
+_POLICY: dict[str, Kind] = {
+    "assurance": Object(
+        {name: Integer(1, 3) for name in ACTIONS} | {"read_sensitive": Integer(1, 3)},
+        frozenset(ACTIONS),
+    ),
+    "care_link": code("off", "basic"),
+    "clock_skew_ms": Integer(0, CLOCK_SKEW_MOST_MS),
+    "custodian_reads": Boolean(),
+    "emergency_hours": Integer(1, 72),
+    "grant_days_max": Integer(1, 3_650),
+    "majority_years": Integer(14, 25),
+    "private_labels": List(code(*LABELS), len(LABELS), rising=True),
+    "refusals_per_hour": Integer(1, 1_000),
+    "retention_years": Integer(1, 200),
+}
+POLICY_V1 = Object(_POLICY)
+"""The policy of a ledger, whole, as it was before professions."""
 POLICY = Object(
-    {
-        "assurance": Object(
-            {name: Integer(1, 3) for name in ACTIONS} | {"read_sensitive": Integer(1, 3)},
-            frozenset(ACTIONS),
-        ),
-        "care_link": code("off", "basic"),
-        "clock_skew_ms": Integer(0, CLOCK_SKEW_MOST_MS),
-        "custodian_reads": Boolean(),
-        "emergency_hours": Integer(1, 72),
-        "grant_days_max": Integer(1, 3_650),
-        "majority_years": Integer(14, 25),
-        "private_labels": List(code(*LABELS), len(LABELS), rising=True),
-        "refusals_per_hour": Integer(1, 1_000),
-        "retention_years": Integer(1, 200),
+    _POLICY
+    | {
+        "professions": Object(
+            {
+                name: List(code(*DOCTOR_ACTIONS), len(DOCTOR_ACTIONS), rising=True)
+                for name in PROFESSIONS
+            }
+        )
     }
 )
-"""The policy of a ledger, whole."""
+"""The policy of a ledger, whole; of each profession what its doctors may at most."""
 
 
 def body(optional: Mapping[str, Kind] | None = None, **required: Kind) -> Object:

@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from crypto.encoding import b64decode
-from ledger.codes import PRIVATE_LABELS
-from ledger.editions import STRICTER, edition_of
+from ledger.codes import DOCTOR_ACTIONS, PRIVATE_LABELS, UNNAMED_PROFESSION
+from ledger.editions import CONSENT, STRICTER, edition_of
 from ledger.errors import Refused
 from ledger.rows import Look, row_type
 from ledger.times import DAY_MS
@@ -37,6 +37,16 @@ DEFAULT_POLICY: Mapping[str, Any] = {
     "retention_years": 30,
 }
 """What `heartwood init` writes into entry 0."""
+DEFAULT_PROFESSIONS: Mapping[str, tuple[str, ...]] = {
+    "laboratory": ("amend", "append", "list", "read", "retract"),
+    "nurse": (
+        "amend", "append", "declare_emergency", "list", "read", "request_access", "retract",
+    ),
+    "pharmacist": ("append", "list", "read", "request_access"),
+    "physician": DOCTOR_ACTIONS,
+    "trainee": ("append", "list", "read"),
+}  # fmt: skip
+"""What doctors of each profession may at most where no policy says it, from CONSENT on (docs/adr/0016)."""
 
 
 @row_type("policies", key=1, group=("log",))
@@ -73,10 +83,13 @@ class Policy:
     """How long what a hospital wrote is kept, whatever its patient says."""
     care_link: str
     """Whether care links let a hospital's doctors see what they are about (S11): off or basic."""
+    professions: Mapping[str, frozenset[str]] | None
+    """What doctors of each profession may at most; None before CONSENT, where none is limited."""
 
     @classmethod
-    def of(cls, body: Mapping[str, Any], seq: int) -> "Policy":
-        """The policy that entry `seq` holds as `body`."""
+    def of(cls, body: Mapping[str, Any], seq: int, edition: int = CONSENT) -> "Policy":
+        """The policy that entry `seq` holds as `body`, in a log that names an `edition` of the registry."""
+        limits = whole(body, edition).get("professions")
         return cls(
             seq,
             body["assurance"],
@@ -86,7 +99,21 @@ class Policy:
             body["emergency_hours"],
             body["retention_years"],
             body["care_link"],
+            None if limits is None else {name: frozenset(may) for name, may in limits.items()},
         )
+
+    def lets(self, profession: str, action: str) -> bool:
+        """Whether a doctor of a profession (empty: one that was not named) may do this at all; one it doesn't name may nothing."""
+        if self.professions is None:
+            return True
+        return action in self.professions.get(profession or UNNAMED_PROFESSION, frozenset())
+
+
+def whole(body: Mapping[str, Any], edition: int) -> dict[str, Any]:
+    """A policy's members with those that it doesn't say and that count all the same in an edition of the registry."""
+    if edition < CONSENT:
+        return dict(body)
+    return {"professions": {name: list(may) for name, may in DEFAULT_PROFESSIONS.items()}, **body}
 
 
 def policy_at(look: Look, time: int, seq: int | None = None) -> PolicyRow:
@@ -105,12 +132,12 @@ def policy_at(look: Look, time: int, seq: int | None = None) -> PolicyRow:
 
 def policy_in_force(look: Look, time: int) -> Policy:
     """The policy by which an entry at `time` (Unix ms) is decided."""
-    return _policy(policy_at(look, time))
+    return _policy(policy_at(look, time), edition_in_force(look))
 
 
 @lru_cache(maxsize=64)
-def _policy(row: PolicyRow) -> Policy:
-    return Policy.of(row.policy, row.seq)
+def _policy(row: PolicyRow, edition: int) -> Policy:
+    return Policy.of(row.policy, row.seq, edition)
 
 
 def last_policy(look: Look) -> PolicyRow:
@@ -147,6 +174,7 @@ def widened(old: dict[str, Any], new: dict[str, Any], edition: int) -> list[str]
 
     `edition`: the one that the new policy names.
     """
+    old, new = whole(old, edition), whole(new, edition)
     changed = [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
     own = edition >= STRICTER and _surer_of(OWN_CHART, old["assurance"], new["assurance"])
     return [
@@ -170,6 +198,11 @@ def _surer(old: dict[str, int], new: dict[str, int]) -> bool:
     return all(new.get(name, 1) >= old.get(name, 1) for name in old.keys() | new.keys())
 
 
+def _fewer(old: dict[str, list[str]], new: dict[str, list[str]]) -> bool:
+    """No profession may anything that it may not already."""
+    return all(set(new[name]) <= set(old.get(name, ())) for name in new)
+
+
 def _surer_of(actions: frozenset[str], old: dict[str, int], new: dict[str, int]) -> bool:
     """Whether one of these actions needs more than it did."""
     return any(new.get(name, 1) > old.get(name, 1) for name in actions)
@@ -182,6 +215,7 @@ _NARROWS: dict[str, Any] = {
     "emergency_hours": lambda old, new: new < old,
     "grant_days_max": lambda old, new: new < old,
     "private_labels": lambda old, new: set(old) <= set(new),
+    "professions": _fewer,
 }
 
 

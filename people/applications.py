@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 from identity.actors import Caller
 from journeys.errors import Forbidden, NotThere, RecordsError
 from journeys.names import applicant_name, applied_names, hospital_names, staff_names
+from ledger.codes import UNNAMED_PROFESSION
 from ledger.directory import (
     DoctorApplication,
     Group,
@@ -24,8 +25,6 @@ LISTED = 200
 DOCTOR_STATES = ("pending", "approved", "declined", "suspended", "ended")
 SEQ_DIGITS = 16
 """Most digits of an entry's number."""
-UNNAMED = "physician"
-"""The profession of an approval that names none."""
 HOSPITAL_STATES = ("pending", "approved", "declined", "suspended")
 
 
@@ -220,7 +219,7 @@ def _standing(member: Member | None, applied: DoctorApplication | None, now: int
     assert member is not None
     state = "suspended" if member.suspended else "approved" if member.holds(now) else "ended"
     return DoctorStanding(
-        member.account, member.hospital, "", state, member.profession or UNNAMED, (),
+        member.account, member.hospital, "", state, member.profession or UNNAMED_PROFESSION, (),
         format_time(member.end) if member.end else "", "", member.seq,
     )  # fmt: skip
 

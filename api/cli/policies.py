@@ -18,14 +18,16 @@ def policy_show(data: Data = None, json_: Json = False) -> None:
     """Show the policy in force, and pending changes with the time at which they take effect."""
     with opened(data) as ledger:
         now = policies.standing(ledger)
-    fields = _policy(now.in_force) | {"pending": [_policy(row) for row in now.pending]}
-    lines = [f"{name} = {_text(value)}" for name, value in _fields(now.in_force).items()]
+    fields = _policy(now, now.in_force) | {"pending": [_policy(now, row) for row in now.pending]}
+    in_force = policies.fields(now.whole(now.in_force))
+    lines = [f"{name} = {_text(value)}" for name, value in in_force.items()]
     lines.append(f"in force since {format_time(now.in_force.since)}, by entry {now.in_force.seq}")
-    before = now.in_force
+    before = in_force
     for row in now.pending:
         lines.append(f"pending until {format_time(row.since)}, by entry {row.seq}:")
-        lines += _changes(before, row)
-        before = row
+        after = policies.fields(now.whole(row))
+        lines += _changes(before, after)
+        before = after
     say(json_, fields, *lines)
 
 
@@ -34,7 +36,9 @@ def policy_set(
     operator: As,
     changes: Annotated[
         list[str] | None,
-        typer.Argument(help="NAME=VALUE, e.g. grant_days_max=90 or assurance.read=2."),
+        typer.Argument(
+            help="NAME=VALUE, e.g. grant_days_max=90, assurance.read=2 or professions.trainee=list,read."
+        ),
     ] = None,
     drop_pending: Annotated[
         bool,
@@ -50,7 +54,8 @@ def policy_set(
     with opened(data) as ledger:
         done = policies.change(ledger, acting, changes or (), drop_pending)
     row = done.row
-    fields = _policy(row) | {"widens": list(done.widens)}
+    fields = {"seq": row.seq, "since": format_time(row.since), "policy": row.policy}
+    fields |= {"widens": list(done.widens)}
     if done.widens:
         when = (
             f"takes effect at {format_time(row.since)}: it may widen what is permitted, or ask more of patients on "
@@ -61,16 +66,11 @@ def policy_set(
     say(json_, fields, f"entry {row.seq}", when)
 
 
-def _policy(row: PolicyRow) -> dict[str, Any]:
-    return {"seq": row.seq, "since": format_time(row.since), "policy": row.policy}
+def _policy(now: policies.Standing, row: PolicyRow) -> dict[str, Any]:
+    return {"seq": row.seq, "since": format_time(row.since), "policy": now.whole(row)}
 
 
-def _fields(row: PolicyRow) -> dict[str, Any]:
-    return policies.fields(row.policy)
-
-
-def _changes(old: PolicyRow, new: PolicyRow) -> list[str]:
-    before, after = _fields(old), _fields(new)
+def _changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     return [
         f"  {name} = {_text(after.get(name))} (before: {_text(before.get(name))})"
         for name in sorted(before.keys() | after.keys())

@@ -49,6 +49,11 @@ async def get_log(ledger: TheLedger) -> dict[str, Any]:
             "custodian_reads": policy.custodian_reads,
             "grant_days_max": policy.grant_days_max,
             "majority_years": policy.majority_years,
+            **(
+                {}
+                if policy.professions is None
+                else {"professions": {n: sorted(may) for n, may in policy.professions.items()}}
+            ),
             "seq": policy.seq,
         },
         "registry": b64encode(head.registry),

@@ -8,8 +8,8 @@ from typing import Any
 from client.beside import append
 from identity.actors import Actor
 from journeys.errors import RecordsError
-from ledger.policies import PolicyRow, policy_at, widened
-from ledger.registry import EDITION
+from ledger.editions import CONSENT
+from ledger.policies import PolicyRow, known_edition, policy_at, whole, widened
 from storage.ledger import Ledger
 from storage.reader import LogReader
 
@@ -22,11 +22,17 @@ class Standing:
 
     in_force: PolicyRow
     pending: tuple[PolicyRow, ...]
+    edition: int
+    """The edition of the registry that the log names."""
 
     @property
     def last(self) -> PolicyRow:
         """The policy named last."""
         return self.pending[-1] if self.pending else self.in_force
+
+    def whole(self, row: PolicyRow) -> dict[str, Any]:
+        """A policy with what counts although it doesn't say it: what each profession may."""
+        return whole(row.policy, self.edition)
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,9 @@ def standing(ledger: LogReader) -> Standing:
     in_force = policy_at(rows, now)
     # A policy that an entry after it has overtaken never comes into force.
     later = [row for row in rows.all(PolicyRow).values() if row.seq > in_force.seq]
-    return Standing(in_force, tuple(sorted(later, key=lambda row: row.seq)))
+    pending = tuple(sorted(later, key=lambda row: row.seq))
+    last = pending[-1] if pending else in_force
+    return Standing(in_force, pending, known_edition(last.registry))
 
 
 def change(
@@ -56,25 +64,27 @@ def change(
     """
     now = standing(ledger)
     base = now.in_force if drop_pending else now.last
-    policy = altered(base.policy, changes)
-    if policy == now.last.policy:
+    policy = altered(now.whole(base), changes)
+    if policy == now.whole(now.last):
         raise RecordsError(
             f"the policy of entry {now.last.seq} already says so; nothing was appended"
         )
     body = {"policy": policy, "registry": now.last.registry}
     event = operator.event("policy.changed", "ledger", body, ledger.clock())
+    event |= {"v": 2 if now.edition >= CONSENT else 1}
     entry = append(ledger, operator, [event])[0]
     rows = ledger.policies()
     row = rows.get(PolicyRow, entry.event.id)
     assert row is not None  # folded in the entry's own transaction
     before = policy_at(rows, entry.time, entry.link.seq)
-    return Changed(row, tuple(widened(before.policy, policy, EDITION)))
+    return Changed(row, tuple(widened(before.policy, policy, now.edition)))
 
 
 def altered(policy: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
     """The policy with fields set as `NAME=VALUE` says; raises RecordsError.
 
-    `assurance.ACTION` is one level of assurance; members of a list are parted by commas. What values
+    `assurance.ACTION` is one level of assurance, `professions.NAME` what one profession may; members of a list are parted by
+    commas. What values
     a field takes is the registry's to say, when the event is made.
     """
     new = copy.deepcopy(policy)
@@ -86,7 +96,8 @@ def altered(policy: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
                 f"got {change!r}, expected NAME=VALUE with NAME one of {_names(policy)}"
             )
         if dot:
-            new[outer][inner] = _integer(change, value)
+            sample = next(iter(policy[outer].values()), 0)
+            new[outer][inner] = _value(change, sample, value)
         else:
             new[outer] = _value(change, policy[outer], value)
     return new
@@ -102,7 +113,8 @@ def fields(policy: dict[str, Any]) -> dict[str, Any]:
 
 
 def _names(policy: dict[str, Any]) -> str:
-    return ", ".join(f"{n}.ACTION" if isinstance(v, dict) else n for n, v in sorted(policy.items()))
+    inner = {"assurance": ".ACTION", "professions": ".NAME"}
+    return ", ".join(f"{name}{inner.get(name, '')}" for name in sorted(policy))
 
 
 def _value(change: str, old: Any, value: str) -> Any:

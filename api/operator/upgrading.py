@@ -20,4 +20,5 @@ def name_registry(ledger: Ledger, operator: Actor) -> int:
     last = last_policy(ledger.policies())
     body = {"policy": last.policy, "registry": b64encode(registry_hash())}
     event = operator.event("policy.changed", "ledger", body, ledger.clock())
+    event |= {"v": 2 if "professions" in last.policy else 1}
     return append(ledger, operator, [event])[0].link.seq

@@ -8,12 +8,13 @@ from crypto.encoding import b64decode
 from crypto.errors import CryptoError
 from crypto.notes import ED25519, ML_DSA_44_COSIGNATURE
 from ledger.checkpoint import parse_keys
-from ledger.codes import ACCOUNT, POLICY, WRONGS, body
+from ledger.codes import ACCOUNT, POLICY, POLICY_V1, WRONGS, body
 from ledger.directory import Account, Key, Member
-from ledger.editions import edition_of
+from ledger.editions import CONSENT, edition_of
 from ledger.errors import Refused
 from ledger.logkeys import LogKeyRow, in_order
 from ledger.policies import (
+    DEFAULT_PROFESSIONS,
     LOG,
     POLICY_WAIT_MS,
     PolicyRow,
@@ -93,7 +94,7 @@ LEDGER_CREATED = EventType(
     "ledger",
     ("operator",),
     body(
-        log_keys=List(VERIFIER_KEY, 16, low=2), operator=_NAMED_KEY, origin=ORIGIN, policy=POLICY,
+        log_keys=List(VERIFIER_KEY, 16, low=2), operator=_NAMED_KEY, origin=ORIGIN, policy=POLICY_V1,
         registry=HASH, service=_NAMED_KEY,
     ),
     ids=_founders_ids,
@@ -143,11 +144,11 @@ def _new_policy(event: "Event") -> list[Wanted]:
     return [row_named(PolicyRow, event.id)]
 
 
-POLICY_CHANGED = EventType(
+POLICY_CHANGED_V1 = EventType(
     "policy.changed",
     "ledger",
     ("operator",),
-    body(policy=POLICY, registry=HASH),
+    body(policy=POLICY_V1, registry=HASH),
     since=2,
     rule=_known_registry,
     fold=_policy_changed,
@@ -157,6 +158,25 @@ POLICY_CHANGED = EventType(
         "operator", lambda sample: {"policy": _EXAMPLE_POLICY, "registry": sample.hash}
     ),
 )
+
+POLICY_CHANGED = EventType(
+    "policy.changed",
+    "ledger",
+    ("operator",),
+    body(policy=POLICY, registry=HASH),
+    v=2,
+    since=CONSENT,
+    rule=_known_registry,
+    fold=_policy_changed,
+    changes=(PolicyRow,),
+    wants=_new_policy,
+    example=Example("operator", lambda sample: {
+        "policy": _EXAMPLE_POLICY | {
+            "professions": {name: list(may) for name, may in DEFAULT_PROFESSIONS.items()},
+        },
+        "registry": sample.hash,
+    }),
+)  # fmt: skip
 
 LOG_OPENED = EventType(
     "log.opened",

@@ -37,6 +37,8 @@ _OF_RULES = (
     "ledger/test_relatives",
     "ledger/test_requests",
     "ledger/test_keys",
+    "ledger/test_kept_keys",
+    "ledger/test_professions",
     "ledger/test_facts",
     "ledger/test_editions",
     "ledger/test_attempts",

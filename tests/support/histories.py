@@ -24,7 +24,7 @@ from journeys.sealing import reserve
 from keeper.protocol import KeyRequest, NewBlob
 from ledger.entry import Entry
 from ledger.messages import claim_message, invitation_message
-from ledger.policies import last_policy
+from ledger.policies import DEFAULT_PROFESSIONS, last_policy
 from ledger.times import DAY_MS, format_time, parse_time
 from storage.keytable import LABEL_KEY
 from tests.support.ledger_fixture import LedgerFixture, Person, denied, entry_of
@@ -145,7 +145,8 @@ class History:
         """The operator changes the policy that the log named last."""
         last = last_policy(self.fixture.ledger.policies())
         body = {"policy": last.policy | members, "registry": last.registry}
-        return self.do(self.fixture.operator, "policy.changed", body, "ledger")
+        v = 2 if "professions" in body["policy"] else 1
+        return self.do(self.fixture.operator, "policy.changed", body, "ledger", v)
 
 
 def reading(body: Body, purpose: str = "TREAT") -> Body:
@@ -690,6 +691,8 @@ def _ends(history: History, staff: Staff, group: str, lab: Body) -> None:
     narrow = history.policy(custodian_reads=False)
     assert history.refused(staff.author, "record.opened", reading(lab))[1] == "no_consent"
     history.policy(custodian_reads=True, grant_days_max=1_000)
+    less = {name: list(may) for name, may in DEFAULT_PROFESSIONS.items()} | {"trainee": ["list"]}
+    history.policy(professions=less)
     assert history.fixture.ledger.policy.seq == narrow.link.seq
     history.do(pat, "record.opened", reading(lab, "PATRQT"))
     for reader in (group, south.hospital):

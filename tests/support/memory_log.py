@@ -330,7 +330,8 @@ class MemoryLog:
         """The operator changes the policy that was named last, and names an edition of the registry."""
         body = {"policy": last_policy(self.batch.look).policy | members}
         named = {"registry": b64encode(registry_hash(edition))}
-        return self.do(self.operator, "policy.changed", body | named)
+        v = 2 if "professions" in body["policy"] else 1
+        return self.do(self.operator, "policy.changed", body | named, v=v)
 
     # The log as it stands
 

@@ -24,6 +24,7 @@ from ledger.files import read_file
 from ledger.policies import POLICY_WAIT_MS, widened
 from ledger.registry import EDITION
 from ledger.times import DAY_MS, parse_time
+from records.explaining import Question, why
 from storage.clock import wall_clock
 from storage.sql.upgrade import REVISIONS
 from storage.status import status
@@ -34,6 +35,7 @@ from tests.support.exports import Export, Forger, signed, write_files
 from tests.support.histories import History, reading
 from tests.support.ledger_fixture import LedgerFixture, denied
 from tests.support.memory_log import with_manifest
+from tests.support.server import good, in_process
 
 
 @pytest.fixture
@@ -96,6 +98,61 @@ def test_more_assurance_on_the_own_chart_waits_and_says_so(
     ran = heartwood(fixture.settings, "policy", "set", "assurance.read=3", "--as", operator)
     assert "or ask more of patients on their own charts (assurance)" in " ".join(ran.out.split())
     assert "takes effect at" in ran.out and "waits 7 days" in ran.out
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_what_professions_may_is_shown_and_changed(fixture: LedgerFixture, operator: Path) -> None:
+    """By the table at first, which no entry holds; less counts at once, more waits, and both are told over HTTP, too."""
+    shown = heartwood(fixture.settings, "policy", "show").out
+    assert "professions.trainee = append,list,read\n" in shown
+    assert "professions.physician = amend,append,declare_emergency,hold," in shown
+    ran = heartwood(
+        fixture.settings,
+        "policy",
+        "set",
+        "professions.trainee=read,list",
+        "--as",
+        operator,
+        "--json",
+    )
+    assert (ran.code, ran.json["widens"]) == (0, [])
+    entry = fixture.ledger.entry(ran.json["seq"])
+    assert entry.event.value["v"] == 2
+    assert entry.event.body["policy"]["professions"]["trainee"] == ["list", "read"]
+    ran = heartwood(
+        fixture.settings, "policy", "set", "professions.nurse=register", "--as", operator, "--json"
+    )
+    assert ran.json["widens"] == ["professions"]
+    assert (
+        "  professions.nurse = register (before: "
+        in heartwood(fixture.settings, "policy", "show").out
+    )
+    with in_process(fixture.ledger) as web:
+        told = good(web.get("/v1/log"))["policy"]["professions"]
+    assert (told["trainee"], len(told["nurse"])) == (["list", "read"], 7)
+    for change in ("professions.surgeon=read", "professions.nurse=export", "professions=read"):
+        ran = heartwood(fixture.settings, "policy", "set", change, "--as", operator)
+        assert ran.code == 2 and "professions" in ran.err, ran
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_a_trainee_is_refused_and_told_why(fixture: LedgerFixture) -> None:
+    """What the approval names counts from its entry on, on record and in words."""
+    history, doctor = History(fixture, fixture.person()), fixture.doctor(fixture.north)
+    lab = history.upload(fixture.north.system)
+    changed = {"record": lab["record"], "purpose": "TREAT"}
+    north, admin = f"hospital/{fixture.north.hospital}", fixture.north.admin
+    history.do(admin, "doctor.ended", {"account": doctor.account}, north)
+    approved = {"account": doctor.account, "profession": "trainee"}
+    history.do(admin, "doctor.approved", approved, north, v=2)
+    assert history.do(doctor, "record.opened", reading(lab)).decision
+    assert history.refused(doctor, "record.retracted", changed)[1] == "role"
+    asked = Question(
+        history.pat.patient, doctor.account, "doctor", fixture.north.hospital, "retract", "TREAT", lab["record"]
+    )  # fmt: skip
+    told = why(fixture.ledger, doctor.caller, asked).explanation
+    assert "profession trainee" in told.why
+    assert told.changes == ("only these professions may retract: laboratory, nurse, physician",)
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)

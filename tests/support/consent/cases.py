@@ -286,7 +286,9 @@ def rows_of(situation: Situation) -> Rows:
         rows.put(Hospital(hospital, 0, active, True))
     for one in situation["members"]:
         named = one["account"], one["role"], one["hospital"] or ""
-        rows.put(Member(*named, one["seq"], one["active"], one["start"] or 0, one["end"] or 0))
+        term = one["start"] or 0, one["end"] or 0
+        profession = one.get("profession", "")
+        rows.put(Member(*named, one["seq"], one["active"], *term, profession))
     related = list(relation_rows(situation))
     for entry in entries_of(situation):
         while related and related[0].seq < entry.link.seq:

@@ -4,7 +4,7 @@ Each says how it is made and which of the properties (`properties.py`) must see 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, Final
 
@@ -566,7 +566,24 @@ def as_related(**changes: Callable[[Any, Request], Any]) -> Callable[..., Any]:
     return mutant
 
 
+def unlimited(true: Stage, request: Request, facts: Facts, policy: Policy) -> Decision | None:
+    """As if every doctor were a physician."""
+    member = facts.member and facts.member._replace(profession="")
+    return true(request, facts._replace(member=member), policy)
+
+
+def unlimited_giver(true: Any, request: Request, giver: Any, facts: Facts, policy: Policy) -> Any:
+    """Whatever the policy leaves the profession of who passes it on."""
+    return true(request, giver, facts, replace(policy, professions=None))
+
+
 BEHALF: Final = [
+    Fault("S1 knows no profession", stage("_role", unlimited), "P20"),
+    Fault("S1 goes by no policy's professions",
+          part("_let", lambda true, member, action, policy: true(member, action, Policy.of(DEFAULT_POLICY, 0))), "P20"),
+    Fault("S1 limits those it has no word for",
+          part("_let", lambda true, member, action, policy: bool(member and member.profession) and true(member, action, policy)), "P20"),
+    Fault("S10 asks not what the giver's profession may", part("_passes", unlimited_giver), "P9"),
     Fault("S10 goes through three", part("_chains", through_anybody), "P9"),
     Fault("S10 asks not what a colleague may", part("_for_colleague", delegation_suffices), "P9 P20"),
     Fault("S10 lets the excluded pass it on", part("_passes", lambda true, *a: True), "P9"),

@@ -14,7 +14,8 @@ by looking through all that happened. `tests/support/consent/random_cases.py` dr
                           chart, or None} or None
              accounts     [account]
              hospitals    {hospital: active?}
-             members      [{"account", "role", "hospital", "seq", "active", "start", "end"}]; of
+             members      [{"account", "role", "hospital", "seq", "active", "start", "end", "profession" of a doctor
+             (or left out)}]; of
                           auditors, operators and the service the hospital is None; the term
                           (ms, None without a bound) is an auditor's
              groups       {group: its hospital}
@@ -49,7 +50,7 @@ by looking through all that happened. `tests/support/consent/random_cases.py` dr
              record or None, "step" of a register: "offer" of a claim code, "claim" by whoever proves it; of
              a grant: "narrow" of what takes back; of an erase: "withdraw" of the "erasure" {"seq", "due" (ms), "state", "state_seq"},
              "about" of a review: the id of an emergency
-    policy   custodian_reads, care_link (off if not named), emergency_hours (4 if not named), retention_years, assurance {action: level,
+    policy   professions {profession: actions} (PROFESSIONS if left out), custodian_reads, care_link (off if not named), emergency_hours (4 if not named), retention_years, assurance {action: level,
              "read_sensitive": level}, 1 if not named
     answer   (effect, rule, reason or None, basis)
 
@@ -239,10 +240,29 @@ def s1_role(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
     role, action = ask["role"], ask["action"]
     if action not in ROLES[role].split() or (action == "declare_emergency" and ask["on_behalf_of"]):
         return deny("S1", "role")
+    if role == "doctor" and not profession_may(situation, ask, policy):
+        return deny("S1", "role")
     if role == "auditor":
         member = membership(situation, ask)
         return permit("S1", member["seq"]) if member else None
     return None
+
+
+PROFESSIONS: Final = {
+    "physician": "list read append amend retract refer declare_emergency request_access hold register",
+    "nurse": "list read append amend retract declare_emergency request_access",
+    "laboratory": "append amend retract list read",
+    "pharmacist": "list read append request_access",
+    "trainee": "list read append",
+}
+"""What each may at most, where the policy doesn't say."""
+
+
+def profession_may(situation: Situation, ask: Ask, policy: Ask) -> bool:
+    """Of what doctors may, what the policy leaves the profession of their approval; without one they are physicians."""
+    mine = membership(situation, ask) or {}
+    limits = policy.get("professions") or {p: PROFESSIONS[p].split() for p in PROFESSIONS}
+    return ask["action"] in limits[mine.get("profession") or "physician"]
 
 
 def s2_state(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
@@ -665,7 +685,9 @@ def s10_colleague(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
     for way in sorted(ways, key=lambda way: (len(way), [one["seq"] for one in way])):
         givers = [ask | {"actor": one["giver"], "on_behalf_of": None} for one in way]
         if any(
-            not holds_role(situation, giver) or s7_exclusion(situation, giver, policy)
+            not holds_role(situation, giver)
+            or not profession_may(situation, giver, policy)
+            or s7_exclusion(situation, giver, policy)
             for giver in givers
         ):
             continue

@@ -47,7 +47,7 @@ def within_the_principals_right(rng: Random, situation: Situation, policy: Ask) 
 
 def never_through_three(rng: Random) -> None:
     """From the first, who was granted the chart, to the fourth: the third still reads on the first one's behalf, unless
-    the patient excludes one of those before."""
+    the patient excludes one of those before, or their profession may not."""
     chain = rng.sample([f"ac_{number}" for number in range(1, 5)], 4)
     members = [member(account, "doctor", "hs_1", 1 + seq) for seq, account in enumerate(chain)]
     steps = list(pairwise(chain))
@@ -65,6 +65,14 @@ def never_through_three(rng: Random) -> None:
     kept_out = Case(situation | {"exclusions": [excluded(rng.choice(chain[:2]))]}, POLICY)
     third = {"actor": chain[2], "role": "doctor", "hospital": "hs_1", "on_behalf_of": chain[0]}
     assert not kept_out.permits(question("stranger", "read") | third)
+    barred, limits = rng.choice(chain[:2]), {p: ["list", "read"] for p in model.PROFESSIONS}
+    theirs = [
+        one | ({"profession": "trainee"} if one["account"] == barred else {}) for one in members
+    ]
+    policy = POLICY | {"professions": limits | {"trainee": ["append"]}}
+    assert not Case(situation | {"members": theirs}, policy).permits(
+        question("stranger", "read") | third
+    )
     case = Case(situation, POLICY)
     for account, expected in zip(chain[1:], (True, True, False), strict=True):
         named = {"actor": account, "role": "doctor", "hospital": "hs_1", "on_behalf_of": chain[0]}

@@ -63,13 +63,24 @@ def random_policy(rng: Random) -> Ask:
     if rng.random() < 0.1:
         del assurance[rng.choice([name for name in assurance if name != "read_sensitive"])]
     hours = rng.choice((HOURS, HOURS, HOURS, 1, 8))
-    return {
+    limits = random_limits(rng) if rng.random() < 0.3 else {}
+    return limits | {
         "custodian_reads": rng.random() < 0.8,
         "assurance": assurance,
         "emergency_hours": hours,
         "care_link": rng.choice(("basic", "off")),
         "retention_years": rng.choice((1, 2, 10)),
     }
+
+
+def random_limits(rng: Random) -> Ask:
+    """Of each profession some of what doctors may, or all of it."""
+    all_of_it = model.PROFESSIONS["physician"].split()
+    drawn = {
+        name: sorted(rng.sample(all_of_it, rng.choice((0, 3, 6, 9, 10, 10))))
+        for name in model.PROFESSIONS
+    }
+    return {"professions": drawn}
 
 
 # --- situations
@@ -266,6 +277,8 @@ def random_members(rng: Random, seqs: Iterator[int]) -> list[Ask]:
     for account in ACCOUNTS[:5]:
         for hospital in rng.sample(HOSPITALS, rng.choice((0, 1, 1, 1, 2))):
             members.append(member(account, "doctor", hospital, next(seqs), rng.random() < 0.95))
+            if rng.random() < 0.3:
+                members[-1]["profession"] = rng.choice(sorted(model.PROFESSIONS))
         for role in rng.sample((*IN_HOSPITAL[1:], "auditor"), rng.choice((0, 1, 1))):
             at = rng.choice(HOSPITALS) if role in IN_HOSPITAL else None
             members.append(member(account, role, at, next(seqs), rng.random() < 0.95))
