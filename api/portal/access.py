@@ -154,6 +154,7 @@ async def post_grant(visitor: TheVisitor, patient: Patient) -> Response:
 async def post_revoke(visitor: TheVisitor, patient: Patient) -> Response:
     """Take one grant back."""
     form = await sent_form(visitor)
+    check_sure(visitor, "grant")
     await run_in_threadpool(
         grants.revoke, visitor.client, visitor.actor, patient, form["reader"], form["grant"]
     )

@@ -81,6 +81,23 @@ def pat_actor(town: Town, who: Pages) -> Actor:
     return Actor("", who.account, "patient", "", town.account.key)
 
 
+def test_taking_back_asks_for_a_code_first(town: Town) -> None:
+    """A refusal would stand in the patient's own history for ever."""
+    pat, chart = patient(town, "Ria Nord")
+    _, actor = doctor(town)
+    where = f"/patients/{chart}/access"
+    pat.open(f"{where}/confirm?reader={actor.account}&days=7")
+    pat.send(f"{where}/grant")
+    sure(pat)
+    town.portal.clock.ahead += 6 * 60_000
+    pat.open(where)
+    pat.send(f"{where}/revoke")
+    assert pat.status() == 403
+    sure(pat)
+    assert "Access is taken back" in str(pat.at and pat.at.text)
+    assert "Nothing of that kind." in pat.open(f"/patients/{chart}/history?only=refused").text
+
+
 def test_no_is_an_answer(town: Town) -> None:
     """Nothing is given, and the doctor sees just that; asking is no access."""
     pat, chart = patient(town, "Nora Süd")
