@@ -17,7 +17,8 @@ from people.applications import DOCTOR_STATES, HOSPITAL_STATES
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 
-def _after(text: str) -> int:
+def after_of(text: str) -> int:
+    """After which entry a page of a list begins, as its address says it; 0 for what is no such number."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
 
 
@@ -26,7 +27,7 @@ async def get_doctors(visitor: TheVisitor, state: str = "pending", after: str = 
     """The doctors of one's hospital, by how they stand."""
     state = state if state in DOCTOR_STATES else "pending"
     found: Any = await run_in_threadpool(
-        visitor.client.doctors, visitor.actor, visitor.caller.hospital, state, _after(after)
+        visitor.client.doctors, visitor.actor, visitor.caller.hospital, state, after_of(after)
     )
     return await page(
         visitor, "doctors.html", found=found, state=state, states=DOCTOR_STATES, reasons=DECLINED
@@ -61,7 +62,7 @@ async def get_hospitals(visitor: TheVisitor, state: str = "pending", after: str 
     """The hospitals, by how they stand."""
     state = state if state in HOSPITAL_STATES else "pending"
     found: Any = await run_in_threadpool(
-        visitor.client.hospitals, visitor.actor, state, _after(after)
+        visitor.client.hospitals, visitor.actor, state, after_of(after)
     )
     return await page(
         visitor,

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from api.portal.access import check_sure
 from api.portal.charts import EMERGENCY, Patient
+from api.portal.deciding import after_of
 from api.portal.forms import sent_form
 from api.portal.pages import PageRoute, again, page, see
 from api.portal.visitors import TheVisitor, Visitor
@@ -73,10 +74,7 @@ async def post_declare(visitor: TheVisitor, patient: Patient) -> Response:
 async def get_emergencies(visitor: TheVisitor, state: str = "", after: str = "") -> Response:
     """The emergencies of one's hospital, by how their review stands."""
     state = state if state in STATES else "unreviewed"
-    hospital, start = (
-        visitor.caller.hospital,
-        int(after) if after.isascii() and after.isdigit() else 0,
-    )
+    hospital, start = visitor.caller.hospital, after_of(after)
     found = await run_in_threadpool(
         emergencies.listed, visitor.client, visitor.actor, hospital, state, start
     )

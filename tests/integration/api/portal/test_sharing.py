@@ -130,6 +130,7 @@ def test_an_emergency_is_told_and_reviewed(town: Town) -> None:
     assert who.open(f"/patients/{chart}/chart") and who.status() == 403
 
     town.admin.signs_in()
+    assert town.admin.open(f"/emergencies?after={'9' * 5_000}") and town.admin.status() == 200
     page = town.admin.open("/emergencies")
     review = next(one for one in page.links if one.startswith(f"/patients/{chart}/emergencies/"))
     page = town.admin.open(review)
