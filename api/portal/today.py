@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from api.operator import policies
 from api.portal.own import standing
 from api.portal.pages import PageRoute, page
 from api.portal.visitors import TheVisitor, Visitor
@@ -32,6 +33,7 @@ async def today(visitor: Visitor, **context: Any) -> Response:
 
     def shown() -> dict[str, Any]:
         found = standing(visitor)
+        found["coming"] = _coming(visitor)
         if visitor.caller.role == "patient":
             found["ending"] = _ending(visitor, found["charts"])
         if visitor.caller.hospital:
@@ -46,6 +48,18 @@ async def today(visitor: Visitor, **context: Any) -> Response:
         return found
 
     return await page(visitor, "today.html", **await run_in_threadpool(shown) | context)
+
+
+def _coming(visitor: Visitor) -> list[tuple[int, tuple[str, ...]]]:
+    """What was announced of the rules: from when each change counts (Unix ms), and which fields of the policy it changes."""
+    known = policies.standing(visitor.ledger)
+    before, found = known.whole(known.in_force), []
+    for row in known.pending:
+        after = known.whole(row)
+        names = sorted(name for name in before | after if before.get(name) != after.get(name))
+        found.append((row.since, tuple(names)))
+        before = after
+    return found
 
 
 def _unreviewed(visitor: Visitor) -> Sequence[EmergencyStanding]:

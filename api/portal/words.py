@@ -94,6 +94,16 @@ REVIEWS: Mapping[str, str] = {
     "unreviewed": _("To be reviewed"), "overdue": _("Overdue"), "reviewed": _("Reviewed"),
 }  # fmt: skip
 
+POLICY: Mapping[str, str] = {
+    "assurance": _("how surely one must be signed in"), "care_link": _("whether a consultation or referral lets doctors see"),
+    "clock_skew_ms": _("how far clocks may differ"), "custodian_reads": _("whether a hospital reads what it wrote"),
+    "emergency_hours": _("how long an emergency lasts"), "grant_days_max": _("how long access may be given"),
+    "majority_years": _("when one is of age"), "private_labels": _("what is private to minors"),
+    "professions": _("what nurses, pharmacists and others may"), "refusals_per_hour": _("how many refusals stand in the log"),
+    "retention_years": _("how long hospitals have to keep records"),
+}  # fmt: skip
+"""The fields of a policy, as what they are about."""
+
 PURPOSES: Mapping[str, str] = {
     "BTG": _("in an emergency"), "ETREAT": _("in an emergency"), "TREAT": _("for treatment"),
     "PATRQT": _("at the patient’s request"), "FAMRQT": _("at the family’s request"), "HPAYMT": _("for payment"),

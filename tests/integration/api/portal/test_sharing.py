@@ -5,10 +5,12 @@ from collections.abc import Iterator
 import pytest
 
 from api.app.settings import Settings
+from api.operator import policies
 from client import relatives
 from client.local import LocalClient
 from identity.actors import Actor
 from ledger.codes import CEILINGS
+from ledger.policies import POLICY_WAIT_MS
 from tests.integration.api.portal.conftest import Town, founded, uploads
 from tests.support.portal import BORN, Pages, Read
 
@@ -301,3 +303,20 @@ def test_the_card_holds_the_number_alone(town: Town) -> None:
     pat, chart = patient(town, "Kai Nord")
     page = pat.open(f"/patients/{chart}/card")
     assert chart in page.text and "Kai" not in page.text and "Blood" not in page.text
+
+
+def test_other_rules_are_announced_to_everybody(town: Town) -> None:
+    """From when they count and what they change, for the seven days before."""
+    fixture = town.portal.fixture
+    pat, _ = patient(town, "Leo Nord")
+    assert "Other rules" not in pat.open("/today").text
+    policies.change(fixture.ledger, fixture.operator, ["assurance.read=2"])
+    page = pat.open("/today")
+    assert (
+        "Other rules count here from" in page.text
+        and "how surely one must be signed in" in page.text
+    )
+    assert "how long an emergency lasts" not in page.text
+    town.portal.clock.ahead += POLICY_WAIT_MS
+    pat.signs_in()
+    assert "Other rules" not in pat.open("/today").text

@@ -11,6 +11,8 @@ from api.portal.texts import LANGUAGES, LOCALE, chosen, texts_of
 from consent.explain import WORDS
 from consent.rules import RULES
 from ledger.codes import CATEGORIES, DECLINED, PROFESSIONS, PURPOSES, ROLES
+from ledger.editions import CONSENT
+from ledger.policies import DEFAULT_POLICY, whole
 from ledger.types import REGISTRY
 from ledger.types.sessions import FACTORS, MEANS
 from people.applications import DOCTOR_STATES, HOSPITAL_STATES
@@ -50,6 +52,7 @@ def test_the_tables_are_whole() -> None:
     assert set(words.PURPOSES) == set(PURPOSES) and set(words.DECLINED) == set(DECLINED)
     assert set(words.PROFESSIONS) == set(PROFESSIONS) and set(words.FACTORS) == set(FACTORS)
     assert set(MEANS) <= set(words.MEANS)
+    assert set(whole(DEFAULT_POLICY, CONSENT)) == set(words.POLICY)
     assert {*DOCTOR_STATES, *HOSPITAL_STATES, "live", "retracted", "shredded"} == set(words.STATES)
     assert set(PROBLEMS) <= set(words.PROBLEM_WORDS)
     streams = {name for (name, _), kind in REGISTRY.items() if kind.stream == "patient"}
