@@ -22,9 +22,13 @@ from identity.passkeys import (
 )
 from identity.proving import Proof
 from identity.sites import Site
+from journeys.quotas import HOUR_MS, Quota, take
 
 router = APIRouter(tags=["passkeys"], dependencies=[Depends(unstored)])
 _OWN_PASSKEY = codec_of(OwnPasskey)
+CHALLENGES_AN_HOUR = 600
+"""Most sign-ins by passkey that one address, behind which may be a whole clinic, begins within an hour; IPv6 addresses count by their /64."""
+CHALLENGES = (Quota(CHALLENGES_AN_HOUR, HOUR_MS),)
 
 
 class PasskeySent(Sent):
@@ -75,5 +79,11 @@ async def delete_passkey(
 
 @serves(router, operations.PASSKEY_CHALLENGE)
 async def post_challenge(request: Request, ledger: TheLedger) -> dict[str, Any]:
-    """What a browser signs in by."""
-    return await run_in_threadpool(sign_in_options, ledger, site_of(request))
+    """What a browser signs in by. Whoever asks needs no account, and each is a durable write: an address gets so many an hour."""
+    site, address = site_of(request), address_of(request)
+
+    def asked() -> dict[str, Any]:
+        take(ledger, "passkey challenges", address, 1, CHALLENGES, "challenges from your address")
+        return sign_in_options(ledger, site)
+
+    return await run_in_threadpool(asked)

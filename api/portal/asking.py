@@ -7,7 +7,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api.portal.access import DAYS, check_sure
-from api.portal.charts import Patient, own_page
+from api.portal.charts import Patient, acting_in, own_page
 from api.portal.forms import Form, sent_form
 from api.portal.pages import PageRoute, again, page, see
 from api.portal.visitors import TheVisitor, Visitor
@@ -54,7 +54,7 @@ async def post_ask(visitor: TheVisitor, patient: Patient) -> Response:
 
 def _days(form: Form) -> int:
     days = form["days"]
-    if not (days.isascii() and days.isdigit() and 0 < len(days) < 5):
+    if not (days.isascii() and days.isdigit() and 0 < len(days) < 5 and int(days)):
         raise RecordsError("choose how long")
     return int(days)
 
@@ -92,13 +92,14 @@ async def post_answer(visitor: TheVisitor, patient: Patient) -> Response:
         raise RecordsError("choose whether you give access")
 
     def answers() -> None:
-        client, actor = visitor.client, visitor.actor
+        client, actor = visitor.client, acting_in(visitor, patient)
         asked = requests.found(client, actor, form["request"], patient)
         if verdict == DECLINED:
             requests.decline(client, actor, asked)
             return
         days = min(_days(form), asked.days)
-        requests.grant(client, actor, asked, Smaller(days=days))
+        sensitive = asked.sensitive and form["sensitive"] == "1"
+        requests.grant(client, actor, asked, Smaller(days=days, without_sensitive=not sensitive))
 
     await run_in_threadpool(answers)
     done = "granted" if verdict == GRANTED else "refused"

@@ -58,10 +58,16 @@ def purpose_of(visitor: Visitor, looks: str = "") -> str:
 
 
 def acting_in(visitor: Visitor, patient: str) -> Actor:
-    """Whoever is signed in, as they act in a chart: relatives on its patient's behalf; raises RecordsError."""
+    """Whoever is signed in, as they act in a chart: relatives on its patient's behalf.
+
+    A relative of others alone acts in their own name, so that the gate refuses them, and says so to the patient.
+    """
     if visitor.caller.role != "relative":
         return visitor.actor
-    return relatives.for_patient(visitor.client, visitor.actor, patient)
+    try:
+        return relatives.for_patient(visitor.client, visitor.actor, patient)
+    except RecordsError:
+        return visitor.actor
 
 
 @dataclass(frozen=True)

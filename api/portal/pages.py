@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from sqlalchemy.exc import DBAPIError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -25,7 +26,7 @@ from api.portal.forms import Form, let_go, sealed_kept
 from api.portal.texts import LANGUAGES, Texts, chosen, moment_of, texts_of
 from api.portal.visitors import Visitor
 from crypto.ids import ID_PATTERN
-from identity.errors import FactorConflict, KeyNeeded
+from identity.errors import FactorConflict, KeyNeeded, NotSignedIn
 from identity.own import factors_of, own_roles
 from identity.passkeys import step_up_options
 from ledger.errors import Refused
@@ -223,7 +224,7 @@ async def passkey_asked(visitor: Visitor) -> str:
             return ""
         try:
             options = step_up_options(visitor.ledger, visitor.known, site, visitor.token)
-        except (FactorConflict, KeyNeeded, Refused, Unavailable):
+        except (DBAPIError, FactorConflict, KeyNeeded, NotSignedIn, Refused, Unavailable):
             return ""  # the page asks for a code, which says what is the matter once it is sent
         return orjson.dumps(options).decode()
 

@@ -28,6 +28,8 @@ from tests.support.ledger_fixture import LedgerFixture
 from tests.support.server import good, in_process, kind_of
 from tests.support.sign_ins import PASSWORD, Later, reopened
 
+IN_TIME = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+"""Time is moved in these; PostgreSQL has a clock of its own, and nothing is appended where the two differ."""
 HERE = "192.0.2.1"
 ADDRESS = "ida@example.com"
 
@@ -83,6 +85,20 @@ def test_who_may_not(fixture: LedgerFixture) -> None:
     assert ledger.row(Key, new.id) is None
 
 
+def test_a_password_revokes_on_either_engine(fixture: LedgerFixture) -> None:
+    """As the log and its views have it."""
+    ida, ledger, new = alone(fixture), fixture.ledger, new_key()
+    factors.set_password(ledger, ida.caller, PASSWORD, Proof(), HERE)
+    proof = new.sign(possession_message(ledger.origin, ida.account, new.id))
+    key = open_recovery(ledger, fixture.operator.caller, ida.account, new.public, proof).key
+    with pytest.raises(WrongProof):
+        revoke_recovery(ledger, ida.account, Proof(f"{PASSWORD}!"), HERE)
+    revoke_recovery(ledger, ida.account, Proof(PASSWORD), HERE)
+    row = ledger.row(Key, key)
+    assert row is not None and not row.active
+    fixture.verify()
+
+
 @dataclass
 class Robbed:
     """Somebody with a password, codes and an address, for whom the operator opens recoveries; time can pass."""
@@ -136,6 +152,7 @@ def ida(fixture: LedgerFixture) -> Iterator[Robbed]:
     fixture.verify()
 
 
+@IN_TIME
 @pytest.mark.parametrize("means", ["password", "code", "recovery"])
 def test_a_factor_revokes_once(ida: Robbed, means: str) -> None:
     """Each by itself, by id or address; it is on record and told. The next recovery goes on, and counts a day later."""
@@ -164,6 +181,7 @@ def test_a_factor_revokes_once(ida: Robbed, means: str) -> None:
     assert (ida.active(second), ida.active(third)) == (True, False)
 
 
+@IN_TIME
 def test_what_revokes_no_recovery(ida: Robbed) -> None:
     """Nothing that waits, a wrong or used factor, two at once, nobody: the same answer, and nothing is appended."""
     with pytest.raises(WrongProof):
@@ -183,6 +201,7 @@ def test_what_revokes_no_recovery(ida: Robbed) -> None:
     assert ledger.head().size == size and ida.active(key)
 
 
+@IN_TIME
 def test_a_code_that_signed_in_revokes_nothing(ida: Robbed) -> None:
     """And one that revoked signs nobody in."""
     key, code, ledger = ida.opens(), ida.code(), ida.fixture.ledger
@@ -198,6 +217,7 @@ def test_a_code_that_signed_in_revokes_nothing(ida: Robbed) -> None:
         signing_in.sign_in_by_password(ledger, replace(wanted, proof=Proof(PASSWORD, code)), HERE)
 
 
+@IN_TIME
 def test_one_factor_wipes_out_no_failures_at_the_other(ida: Robbed) -> None:
     """A thief with the phone guesses no more passwords for it, whatever waits: each try counts, a right one, too."""
     wanted, ledger = (
@@ -216,6 +236,7 @@ def test_one_factor_wipes_out_no_failures_at_the_other(ida: Robbed) -> None:
             ida.stops(password=PASSWORD)
 
 
+@IN_TIME
 def test_a_key_that_the_service_keeps_is_destroyed(ida: Robbed) -> None:
     """A recovery that its owner asks for in a session waits as well; revoked, its private key is gone."""
     ledger, actor = ida.fixture.ledger, ida.actor
@@ -236,7 +257,7 @@ def test_a_key_that_the_service_keeps_is_destroyed(ida: Robbed) -> None:
     signing_in.sign_in_by_password(ledger, wanted, HERE)
 
 
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@IN_TIME
 def test_over_http_and_by_command(ida: Robbed, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same from afar, without a session."""
     settings, account = ida.fixture.settings, ida.actor.account

@@ -10,8 +10,10 @@ import httpx2
 import pytest
 
 from api.app.settings import Settings
+from api.http import passkeys as routes
 from identity import passkeys
 from identity.sites import Site
+from journeys.quotas import HOUR_MS, Quota
 from storage.tokens import TokenStore
 from tests.support.chromium import Browser, chromium
 from tests.support.inside import opened
@@ -364,3 +366,10 @@ def test_a_step_up_that_something_came_before(
     size = ledger.head().size
     assert kind_of(home.steps_up(token, answer)) in ("proof", "not_signed_in")
     assert ledger.head().size == size
+
+
+def test_an_address_begins_so_many_an_hour(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks for a challenge needs no account, and makes the database write."""
+    monkeypatch.setattr(routes, "CHALLENGES", (Quota(2, HOUR_MS),))
+    answers = [home.web.client.post("/v1/sessions/passkey") for _ in range(3)]
+    assert [kind_of(one) for one in answers] == ["200", "200", "quota"]

@@ -6,7 +6,7 @@ import pytest
 
 from api.app.settings import Settings
 from api.operator import policies
-from client import relatives
+from client import relatives, requests
 from client.local import LocalClient
 from identity.actors import Actor
 from ledger.codes import CEILINGS
@@ -81,6 +81,30 @@ def test_a_request_is_answered_with_less(town: Town) -> None:
 def pat_actor(town: Town, who: Pages) -> Actor:
     """A patient as a journey asks for them; nothing is signed."""
     return Actor("", who.account, "patient", "", town.account.key)
+
+
+def test_what_is_sensitive_is_given_by_its_own_tick_alone(town: Town) -> None:
+    """A request that asks for it says so, and giving access without the tick leaves it out."""
+    pat, chart = patient(town, "Zoe Nord")
+    _, actor = doctor(town)
+    client, ledger = LocalClient(town.portal.fixture.ledger), town.portal.fixture.ledger
+    for tick, given in (({}, False), ({"sensitive": "1"}, True)):
+        requests.ask(client, actor, chart, requests.Asked("all of it", 30, sensitive=True))
+        page = pat.open("/requests")
+        assert "the whole chart, with what is sensitive" in page.text
+        assert "sensitive" not in page.forms[-2][1]  # as it stands, it isn't ticked
+        answer = f"/patients/{chart}/requests/answer"
+        pat.send(answer, {"verdict": "granted", "days": "0"} | tick)
+        sure(pat)
+        assert pat.status() == 400
+        pat.open("/requests")
+        pat.send(answer, {"verdict": "granted", "days": "7"} | tick)
+        sure(pat)
+        found = client.consents(pat_actor(town, pat), chart)[0]
+        newest = max(found, key=lambda one: one.seq)
+        assert (newest.grantee, newest.sensitive) == (actor.account, given)
+    assert "with what is sensitive" in pat.open(f"/patients/{chart}/access").text
+    assert ledger.head().size
 
 
 def test_taking_back_asks_for_a_code_first(town: Town) -> None:
@@ -202,8 +226,10 @@ def test_a_relative_acts_for_a_patient(town: Town) -> None:
     record = next(one for one in page.links if one.startswith("/records/"))
     assert "Haemoglobin" in son.open(record).text
     assert son.open(f"/patients/{chart}/history") and son.status() == 200
-    # A chart of somebody who linked nobody.
-    assert son.open(f"/patients/{town.chart}/chart") and son.status() in (400, 403, 404)
+    # A chart of somebody who linked nobody: the gate refuses it, and its patient is told.
+    assert son.open(f"/patients/{town.chart}/chart") and son.status() == 403
+    town.ada.signs_in()
+    assert son.account in town.ada.open(f"/patients/{town.chart}/history?only=refused").text
 
     page = pat.open(f"/patients/{chart}/history?only=others")
     assert son.account in page.text and f"(for {pat.account})" in page.text
