@@ -185,7 +185,8 @@ def test_every_body_is_described_as_it_is_taken(server: ServedChart, path: str) 
     named = document["components"]["schemas"].get(schema.get("$ref", "").rpartition("/")[2], schema)
     validator = Draft202012Validator(schema | {"components": document["components"]})
     where = path.format(
-        record=server.records["old"], patient=server.pat.patient, account=server.pat.actor.account, form="insurance"
+        record=server.records["old"], patient=server.pat.patient, account=server.pat.actor.account, form="insurance",
+        hospital=server.fixture.north.hospital,
     )  # fmt: skip
     headers = bearer(server.web.token(server.fixture.north.system))
 
