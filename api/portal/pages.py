@@ -110,7 +110,7 @@ def _rendered(visitor: Visitor, template: str, context: Mapping[str, Any]) -> st
     known = visitor.known
     roles = () if known is None else own_roles(visitor.ledger, known)
     shown = {
-        "csrf": visitor.csrf, "known": known, "languages": LANGUAGES, "nav": words.NAVIGATION.get(known.role if known else "", ()),
+        "csrf": visitor.csrf, "known": known, "lets": visitor.lets, "languages": LANGUAGES, "nav": words.NAVIGATION.get(known.role if known else "", ()),
         "path": visitor.request.url.path, "roles": roles, "texts": visitor.texts, "problem": None, "typed": {},
         "notice": words.NOTICES.get(visitor.request.query_params.get("done", ""), ""),
     }  # fmt: skip

@@ -17,6 +17,7 @@ from client.sessions import SessionActor
 from identity.actors import Caller
 from identity.errors import NotSignedIn
 from identity.sessions import caller_of
+from ledger.directory import Member
 from storage.ledger import Ledger
 
 
@@ -52,6 +53,14 @@ class Visitor:
     def actor(self) -> SessionActor:
         """Whoever is signed in, as journeys ask for it; raises NotSignedIn."""
         return SessionActor(self.ledger.origin, self.caller)
+
+    def lets(self, action: str) -> bool:
+        """Whether a doctor's profession lets them do that at all: what it doesn't, no page offers. The gate decides."""
+        known = self.known
+        if known is None or known.role != "doctor":
+            return False
+        row = self.ledger.row(Member, known.account, known.role, known.hospital)
+        return row is not None and self.ledger.policy.lets(row.profession, action)
 
     @property
     def address(self) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from api.app.settings import Settings
 from api.operator import policies
-from client import relatives, requests
+from client import applying, relatives, requests
 from client.local import LocalClient
 from identity.actors import Actor
 from ledger.codes import CEILINGS
@@ -346,3 +346,18 @@ def test_other_rules_are_announced_to_everybody(town: Town) -> None:
     town.portal.clock.ahead += POLICY_WAIT_MS
     pat.signs_in()
     assert "Other rules" not in pat.open("/today").text
+
+
+def test_no_page_offers_what_the_profession_may_not(town: Town) -> None:
+    """A trainee sees neither form nor button, and is told whom to ask; nothing is tried for them."""
+    _, chart = patient(town, "Ute West")
+    who, actor = doctor(town)
+    south = town.portal.fixture.south
+    client = LocalClient(town.portal.fixture.ledger)
+    applying.change_doctor(client, south.admin, actor.account, "trainee")
+    page = who.open(f"/patients/{chart}/chart")
+    assert who.status() == 403 and not {one for one in page.links if chart in one}
+    for what in ("ask", "emergency"):
+        page = who.open(f"/patients/{chart}/{what}")
+        assert "Ask a physician." in page.text
+        assert f"/patients/{chart}/{what}" not in {one[0]["action"] for one in page.forms}
