@@ -8,7 +8,7 @@ Lists, histories and exports are settled alike, and released where they show wha
 `exporting`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 from crypto.blobs import blob_context, sealed_length
@@ -267,10 +267,14 @@ class Permission:
 
 
 def while_permitted(permission: Permission, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The pieces, as long as the permission holds; raises NotThere."""
-    for piece in pieces:
-        permission.check()
-        yield piece
+    """The pieces, as long as the permission holds; raises NotThere. However it ends, what the pieces come from is closed."""
+    try:
+        for piece in pieces:
+            permission.check()
+            yield piece
+    finally:
+        if isinstance(pieces, Generator):
+            pieces.close()
 
 
 # What is there to be read.

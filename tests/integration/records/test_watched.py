@@ -28,7 +28,7 @@ CONTENT = os.urandom(3 * 1024 * 1024)
 def test_a_stream_ends_with_its_permission(
     fixture: LedgerFixture, monkeypatch: pytest.MonkeyPatch, uses: int | None
 ) -> None:
-    """Its own use of a limited grant doesn't end it; the revocation does, at the next look."""
+    """Its own use of a limited grant doesn't end it; the revocation does, at the next look, and closes the blob's file."""
     monkeypatch.setattr(opening, "RECHECK_MS", 0)
     pat, doctor, client = fixture.person(), fixture.doctor(), LocalClient(fixture.ledger)
     record = fixture.record(pat, CONTENT).record
@@ -38,8 +38,16 @@ def test_a_stream_ends_with_its_permission(
     first = next(pieces)
     assert CONTENT.startswith(first) and fixture.size() == size
     grants.revoke(client, pat.actor, pat.patient, doctor.account)
-    with pytest.raises(NotThere, match="may not read this any more"):
+    assert _open(fixture) == 1
+    with pytest.raises(NotThere, match="may not read this any more") as cut:
         next(pieces)
+    assert _open(fixture) == 0, cut  # whoever still holds the error
+
+
+def _open(fixture: LedgerFixture) -> int:
+    """How many files of the blob store this process has open."""
+    found = (os.readlink(one.path) for one in os.scandir("/proc/self/fd") if os.path.islink(one))
+    return sum(one.startswith(str(fixture.settings.data / "blobs")) for one in found)
 
 
 def test_a_stream_ends_with_the_key_that_asked_for_it(
