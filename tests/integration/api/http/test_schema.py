@@ -157,8 +157,9 @@ def test_what_the_document_shows_as_examples_is_taken_as_its_form(server: Server
             if kind != "application/json":
                 continue
             named = path.format(
-                account=ACCOUNT, record=examples.RECORD, patient=examples.PATIENT, form="insurance"
-            )
+                account=ACCOUNT, form="insurance", hospital=examples.HOSPITAL, patient=examples.PATIENT,
+                record=examples.RECORD,
+            )  # fmt: skip
             headers = bearer(web.token(system))
             answer = web.client.request(method, named, json=content["example"], headers=headers)
             assert answer.is_success or kind_of(answer) in fine, (path, answer.text)
