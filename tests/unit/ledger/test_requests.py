@@ -89,6 +89,15 @@ def test_a_request_is_answered_with_a_grant_once() -> None:
     assert row is not None and row.state(c.log.now) == "granted"
 
 
+def test_a_grant_that_answers_has_an_id_of_its_own() -> None:
+    c = Asking()
+    grant = c.log.id("gr")
+    assert c.answer(c.asked(), grant=grant) == "appended"
+    second = c.asked()
+    assert c.answer(second, grant=grant) == "duplicate_id"
+    assert c.answer(second) == "appended"
+
+
 def test_a_request_lapses_at_its_instant() -> None:
     for milliseconds, answer in ((-1, "appended"), (0, "conflict")):
         c = Asking()
@@ -247,6 +256,7 @@ def test_a_hospital_answers_for_its_own_records_or_leaves_it_to_the_patient() ->
     assert say(c.doctor, "access.forwarded") == "deny S1 role"
     c.log.upload(c.asker, c.patient)
     assert say(c.stranger, "access.forwarded") == "unknown"
+    assert say(c.stranger, "access.closed", verdict="declined") == "unknown"
     assert say(c.admin, "access.closed", verdict="disclosed") == "malformed"
     assert say(c.admin, "access.closed", verdict="declined", by=request) == "malformed"
     assert say(c.admin, "access.forwarded", request=NOBODYS) == "unknown"
