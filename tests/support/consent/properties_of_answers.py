@@ -65,7 +65,7 @@ def p11_a_label_opens_nothing(rng: Random) -> None:
 
 
 def p12_what_is_listed_can_be_read(rng: Random) -> None:
-    """With the highest assurance and grants of both actions; of the adult patient, also exported.
+    """With the highest assurance, grants of both actions and a profession that lets do both; of the adult patient, also exported.
 
     On every page: what is shown of some of the records is that part of the whole.
     """
@@ -73,6 +73,14 @@ def p12_what_is_listed_can_be_read(rng: Random) -> None:
     linked = [grant for link in situation["links"] for grant in link["grants"]]
     for grant in (*situation["grants"], *linked):
         grant["actions"] = rng.choice((["list", "read"], GRANTABLE))
+    for one in (*situation["delegations"], *situation["relations"]):
+        one["actions"] = sorted({*one["actions"], "list", "read"})
+    limits = policy.get("professions", {})
+    policy |= (
+        {"professions": {who: sorted({*may_do, "list", "read"}) for who, may_do in limits.items()}}
+        if limits
+        else {}
+    )
     case = Case(situation, policy)
     for ask in [*asks, question("patient", "list")]:
         ask |= {"assurance": 3}
