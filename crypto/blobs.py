@@ -6,7 +6,8 @@ SHA-256 bounds the throughput, so the hash of the ciphertext is taken once, in t
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 
 from cryptography.cobblestone import Cobblestone256Decryptor, Cobblestone256Encryptor
 from cryptography.exceptions import InvalidTag
@@ -72,16 +73,30 @@ def open_stream(key: bytes, context: bytes, chunks: Iterator[bytes]) -> Iterator
     """
     _check_key(key)
     decryptor = Cobblestone256Decryptor(key, context)
-    try:
-        for chunk in chunks:
-            if piece := decryptor.update(chunk):
+    with closed_after(chunks):
+        try:
+            for chunk in chunks:
+                if piece := decryptor.update(chunk):
+                    yield piece
+            if piece := decryptor.finalize():
                 yield piece
-        if piece := decryptor.finalize():
-            yield piece
-    except (InvalidTag, ValueError) as error:
-        raise SealError(
-            "got a ciphertext that was altered, cut short or sealed for another"
-        ) from error
+        except (InvalidTag, ValueError) as error:
+            raise SealError(
+                "got a ciphertext that was altered, cut short or sealed for another"
+            ) from error
+
+
+@contextmanager
+def closed_after(pieces: Iterator[bytes]) -> Iterator[None]:
+    """However the block ends, a generator of pieces is closed, and with it the file or connection that it reads from.
+
+    Left to the collector it would stay open as long as somebody keeps the error that ended the block.
+    """
+    try:
+        yield
+    finally:
+        if isinstance(pieces, Generator):
+            pieces.close()
 
 
 def open_range(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from crypto.blobs import open_stream
+from crypto.blobs import closed_after, open_stream
 from crypto.errors import CryptoError
 from ledger.facts import Record, Version, sha256_of
 from storage.blobs.files import BlobStore
@@ -86,9 +86,10 @@ def _resumed(blobs: BlobStore, opened: Callable[[BlobStore], Iterator[bytes]]) -
 
 def _after(skipped: int, pieces: Iterator[bytes]) -> Iterator[bytes]:
     """The pieces without the first so many bytes."""
-    for piece in pieces:
-        if skipped >= len(piece):
-            skipped -= len(piece)
-            continue
-        yield piece[skipped:]
-        skipped = 0
+    with closed_after(pieces):
+        for piece in pieces:
+            if skipped >= len(piece):
+                skipped -= len(piece)
+                continue
+            yield piece[skipped:]
+            skipped = 0

@@ -8,10 +8,10 @@ Lists, histories and exports are settled alike, and released where they show wha
 `exporting`.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from crypto.blobs import blob_context, sealed_length
+from crypto.blobs import blob_context, closed_after, sealed_length
 from identity.actors import Caller
 from journeys.appending import appended, check_reply
 from journeys.errors import AlreadyUsed, NotThere
@@ -268,13 +268,10 @@ class Permission:
 
 def while_permitted(permission: Permission, pieces: Iterator[bytes]) -> Iterator[bytes]:
     """The pieces, as long as the permission holds; raises NotThere. However it ends, what the pieces come from is closed."""
-    try:
+    with closed_after(pieces):
         for piece in pieces:
             permission.check()
             yield piece
-    finally:
-        if isinstance(pieces, Generator):
-            pieces.close()
 
 
 # What is there to be read.

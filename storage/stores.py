@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from crypto.blobs import closed_after
 from crypto.errors import CryptoError
 from crypto.notes import VerifierKey
 from ledger.entry import Entry
@@ -86,10 +87,12 @@ def checked(blobs: BlobStore, named: NamedBlob) -> Iterator[bytes]:
     """A blob's pieces; raises BadBlob, at the latest after the last one, unless they are what its entry says."""
     digest, length = hashlib.sha256(), 0
     try:
-        for piece in blobs.read(named.blob):
-            digest.update(piece)
-            length += len(piece)
-            yield piece
+        pieces = blobs.read(named.blob)
+        with closed_after(pieces):
+            for piece in pieces:
+                digest.update(piece)
+                length += len(piece)
+                yield piece
     except BadBlob:
         raise
     except BlobError as error:

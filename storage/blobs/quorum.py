@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
+from crypto.blobs import closed_after
 from storage.blobs.files import BlobStore, Member, check_blob
 from storage.blobs.spreading import Copy, Spread
 from storage.errors import BadBlob, BlobError, BlobLocked, BlobsUnavailable
@@ -229,9 +230,10 @@ class QuorumBlobs:
         given, left = 0, [one for one in self.members() if one.name != member.name]
         while True:
             try:
-                for piece in pieces:
-                    given += len(piece)
-                    yield piece
+                with closed_after(pieces):
+                    for piece in pieces:
+                        given += len(piece)
+                        yield piece
                 return
             except (BadBlob, BlobsUnavailable, OSError) as error:
                 self.doubt(member)

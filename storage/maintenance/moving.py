@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 
+from crypto.blobs import closed_after
 from durable.errors import StorageError
 from ledger.follower import Follower, Progress
 from ledger.forms import parse_entry
@@ -144,9 +145,11 @@ def _put_staged(source: BlobStore, target: BlobStore, blob: str, sha256: bytes |
 
 def _staged(store: BlobStore, blob: str, sha256: bytes | None) -> Iterator[bytes]:
     digest = hashlib.sha256()
-    for piece in store.read(blob):
-        digest.update(piece)
-        yield piece
+    pieces = store.read(blob)
+    with closed_after(pieces):
+        for piece in pieces:
+            digest.update(piece)
+            yield piece
     if sha256 is not None and digest.digest() != sha256:
         raise BlobError(f"{blob} has another SHA-256 than its key's row says")
 

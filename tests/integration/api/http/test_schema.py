@@ -150,6 +150,7 @@ def test_what_the_document_shows_as_examples_is_taken_as_its_form(server: Server
         "proof",
         "quota",
         "second_factor",
+        "throttled",
     }
     web, system = server.web, server.people.fixture.north.system
     for method, path, operation in OPERATIONS:
