@@ -16,7 +16,6 @@ from ledger.facts import (
     Hold,
     Record,
 )
-from ledger.policies import Policy
 from ledger.rows import Look, Row, Wanted, row_named, row_of_id, rows_in
 from ledger.schema import TIME, Integer
 from ledger.times import format_time, parse_time
@@ -90,10 +89,6 @@ def _in_time(event: "Event", time: int, origin: str, look: Look) -> None:
         )
 
 
-def _waits(event: "Event", policy: Policy, look: Look) -> None:
-    _of_chart(event, REQUESTED, look)
-
-
 def _withdrawn(entry: "Entry", look: Look) -> list[Row]:
     """All is as it was."""
     old = look.get(Erasure, entry.event.body["erasure"])
@@ -129,7 +124,7 @@ ERASURE_WITHDRAWN = EventType(
     since=CONSENT,
     action="erase",
     about="chart",
-    gate_rule=_waits,
+    gate_rule=nothing,
     rule=_in_time,
     fold=_withdrawn,
     changes=(Erasure, Patient, Record),

@@ -127,6 +127,14 @@ RULES: dict[str, tuple[str, Scenario]] = {
         "unknown", lambda c: as_patient(c, "access.revoked", grantee=c.doctor.account)),
     "a revocation of nothing": (
         "unknown", lambda c: as_patient(c, "access.revoked", 2, grantee=c.doctor.account)),
+    "a grant to a group that nobody formed, in the newest form": (
+        "unknown",
+        lambda c: as_patient(c, "access.granted", 3, **c.log.grant_body(c.log.id("gp"))),
+    ),
+    "a grant that is too long, in the newest form": (
+        "malformed", lambda c: as_patient(c, "access.granted", 3, **c.log.grant_body(c.doctor.account, 400))),
+    "a revocation of nothing, in the newest form": (
+        "unknown", lambda c: as_patient(c, "access.revoked", 3, grantee=c.doctor.account)),
     "the operator's account again": (
         "duplicate_id",
         lambda c: c.log.answer(c.operator, "account.registered", {"account": c.operator.account}),

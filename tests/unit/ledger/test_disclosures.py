@@ -6,6 +6,8 @@ import pytest
 
 from consent.replay import Replay
 from crypto.encoding import b64encode
+from ledger.codes import SUSPENDED_DAYS
+from ledger.facts import Suspension
 from ledger.sequencer import Batch
 from ledger.times import DAY_MS, format_time
 from tests.support.memory_log import SEALED, MemoryLog, Person, verify_log
@@ -58,6 +60,52 @@ def test_an_audit_finds_one_of_a_hospital_without_a_record(monkeypatch: pytest.M
     verify_log(c.log)
     (wrong,) = found(c.log, 1).wrong
     assert (wrong.seq, "has no record of" in wrong.what) == (len(c.log.entries) - 1, True)
+
+
+@pytest.mark.parametrize(
+    ("until", "given", "answer"),
+    [
+        (1, 0, "appended"),
+        (SUSPENDED_DAYS * DAY_MS, 0, "appended"),
+        (SUSPENDED_DAYS * DAY_MS + 1, 0, "malformed"),
+        (0, 0, "malformed"),
+        (1, 1, "malformed"),
+    ],
+)
+def test_for_how_long_one_is_withheld(until: int, given: int, answer: str) -> None:
+    """Milliseconds from now: until when, and when it was given out."""
+    c = MemoryPeople()
+    body = later(c, c.patient.patient) | {"until": format_time(c.log.now + until)}
+    body["disclosed"]["given"] = format_time(c.log.now + given)
+    assert c.log.answer(c.admin, "disclosure.withheld", body, c.hospital) == answer
+
+
+def test_the_service_tells_what_was_withheld_once_and_in_time() -> None:
+    c = MemoryPeople()
+    body = later(c, c.patient.patient)
+    withheld = c.log.do(c.admin, "disclosure.withheld", body, c.hospital)
+    told = {name: body[name] for name in ("disclosed", "order", "until")} | {
+        "disclosure": withheld.event.id,
+        "hospital": c.hospital,
+    }
+
+    def tell(by: Person = c.service, on: Person = c.patient, **members: Any) -> str:
+        return c.log.answer(by, "disclosure.suspended", told | members, on)
+
+    c.log.wait(DAY_MS - 1)
+    assert tell() == "malformed"
+    c.log.wait(1)
+    assert tell(c.admin) == tell(c.system) == "role"
+    assert tell(hospital=c.elsewhere) == tell(on=c.log.patient(c.admin)) == "unknown"
+    assert tell(disclosure=c.log.id("ev")) == "unknown"
+    assert tell(disclosed=body["disclosed"] | {"count": 2}) == "malformed"
+    assert tell(until=format_time(c.log.now - 1)) == "malformed"
+    assert tell() == "appended"
+    row = c.log.batch.look.get(Suspension, withheld.event.id)
+    assert row is not None and row.told == len(c.log.entries) - 1
+    assert tell() == "conflict"
+    verify_log(c.log)
+    found(c.log, 0)
 
 
 def found(log: MemoryLog, wrong: int) -> Replay:
