@@ -31,7 +31,7 @@ from ledger.rows import Look, Row, Wanted, row_named, row_of_id, rows_in
 from ledger.schema import DATE, TIME, Integer, Kind, List, Nested, Object, code, id_of
 from ledger.times import DAY_MS, parse_time
 from ledger.types.checks import known_reader, rising
-from ledger.types.declaration import EventType, Wants, nothing
+from ledger.types.declaration import EventType, nothing
 from ledger.types.examples import TERM, Example, Sample
 
 if TYPE_CHECKING:
@@ -380,11 +380,6 @@ ACCESS_REVOKED = EventType(
 )  # fmt: skip
 
 
-def _for_patients(wants: Wants) -> Wants:
-    """And the patient, whose age and relations say what may be given on their behalf."""
-    return lambda event: [*wants(event), row_of_id(event.subject)]
-
-
 ACCESS_GRANTED_V3 = EventType(
     "access.granted",
     "patient",
@@ -399,7 +394,7 @@ ACCESS_GRANTED_V3 = EventType(
     rule=_within,
     fold=_granted,
     changes=(Grant, GrantName),
-    wants=_for_patients(_named_in_grant),
+    wants=_named_in_grant,
     example=Example("relative", lambda sample: {
         "actions": ["list", "read"], "end": TERM["end"], "grant": sample.id("gr"), "grantee": sample.id("hs"),
         "purpose": "FAMRQT", "scope": "full", "start": TERM["start"],

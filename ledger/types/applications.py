@@ -192,7 +192,6 @@ def _applying(event: "Event") -> list[Wanted]:
         row_of_id(hospital),
         row_named(Member, account, "auditor", ""),
         row_named(Member, account, "doctor", hospital),
-        row_named(DoctorApplication, account, hospital),
         rows_in(DoctorApplication, event.actor),
     ]
 

@@ -132,7 +132,7 @@ def _claimed(entry: "Entry", look: Look) -> list[Row]:
 
 
 def _claimant(event: "Event") -> list[Wanted]:
-    return [row_of_id(event.subject), row_of_id(event.actor), rows_in(Member, event.actor)]
+    return [rows_in(Member, event.actor)]
 
 
 PATIENT_CLAIMED = EventType(

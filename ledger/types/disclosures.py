@@ -173,8 +173,7 @@ def _told(entry: "Entry", look: Look) -> list[Row]:
 
 
 def _suspension(event: "Event") -> list[Wanted]:
-    """And the patient, who is told."""
-    return [row_named(Suspension, event.body["disclosure"]), row_named(Patient, event.subject)]
+    return [row_named(Suspension, event.body["disclosure"])]
 
 
 DISCLOSURE_SUSPENDED = EventType(

@@ -13,7 +13,6 @@ from ledger.facts import (
     REQUESTED,
     WITHDRAWN,
     Erasure,
-    Hold,
     Record,
 )
 from ledger.rows import Look, Row, Wanted, row_named, row_of_id, rows_in
@@ -42,11 +41,11 @@ def _requested(entry: "Entry", look: Look) -> list[Row]:
 
 
 def _asks(event: "Event") -> list[Wanted]:
-    """The record, or all of them, and what holds them."""
+    """The record, or all of them."""
     record = event.body.get("record")
     records = rows_in(Record, event.subject) if record is None else row_of_id(record)
     named = row_named(Erasure, event.id)
-    return [records, rows_in(Hold, event.subject), row_of_id(event.subject), named]
+    return [records, named]
 
 
 ERASURE_REQUESTED = EventType(
@@ -110,10 +109,7 @@ def _whole(erasure: Erasure) -> Wanted:
 
 
 def _named(event: "Event") -> list[Wanted]:
-    return [
-        row_of_id(event.subject),
-        Wanted(Erasure, (event.body["erasure"],), False, _whole),
-    ]
+    return [Wanted(Erasure, (event.body["erasure"],), False, _whole)]
 
 
 ERASURE_WITHDRAWN = EventType(
@@ -148,7 +144,7 @@ def _begun(entry: "Entry", look: Look) -> list[Row]:
 
 
 def _erasure(event: "Event") -> list[Wanted]:
-    return [row_of_id(event.subject), row_named(Erasure, event.body["erasure"])]
+    return [row_named(Erasure, event.body["erasure"])]
 
 
 ERASURE_BEGUN = EventType(

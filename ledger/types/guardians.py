@@ -74,11 +74,9 @@ def _appointing(event: "Event") -> list[Wanted]:
     account = event.body["account"]
     return [
         row_of_id(account),
-        row_of_id(event.subject),
         rows_in(Member, account),
         rows_in(Relation, event.subject),
         rows_in(Record, event.subject),
-        row_named(Relation, event.subject, account, GUARDIAN),
     ]
 
 

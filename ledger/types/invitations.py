@@ -28,7 +28,7 @@ from ledger.types.checks import own_hospital
 from ledger.types.declaration import EventType
 from ledger.types.examples import TERM, Example
 from ledger.types.patients import CLAIM
-from ledger.types.staff import and_groups, becomes_doctor, check_terms, joining, no_auditor
+from ledger.types.staff import becomes_doctor, check_terms, no_auditor
 
 if TYPE_CHECKING:
     from ledger.entry import Entry
@@ -141,12 +141,14 @@ def _inviters_role(row: Row) -> Wanted:
 
 
 def _taking_up(event: "Event") -> list[Wanted]:
-    invitation, hospital = event.body["invitation"], event.subject
+    """The account is the signer's own."""
+    invitation, hospital, account = event.body["invitation"], event.subject, event.body["account"]
     return [
-        *and_groups(joining("doctor"))(event),
+        row_named(Member, account, "auditor", ""),
+        row_named(Member, account, "doctor", hospital),
         row_of_id(hospital),
         Wanted(DoctorInvitation, (hospital, invitation), False, _inviters_role),
-        row_named(DoctorApplication, event.body["account"], hospital),
+        row_named(DoctorApplication, account, hospital),
     ]
 
 

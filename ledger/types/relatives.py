@@ -100,11 +100,7 @@ def _invited(entry: "Entry", look: Look) -> list[Row]:
 
 def _records_and_invitations(event: "Event") -> list[Wanted]:
     named = map(row_of_id, event.body.get("records", ()))
-    return [
-        rows_in(Invitation, event.subject),
-        row_named(Invitation, event.subject, event.id),
-        *named,
-    ]
+    return [rows_in(Invitation, event.subject), *named]
 
 
 RELATIVE_INVITED = EventType(
@@ -169,12 +165,7 @@ def _linked(entry: "Entry", look: Look) -> list[Row]:
 
 
 def _link(event: "Event") -> list[Wanted]:
-    said = event.body
-    return [
-        row_of_id(event.subject),
-        row_named(Invitation, event.subject, said["invitation"]),
-        row_named(Relation, event.subject, event.actor, RELATIVE),
-    ]
+    return [row_named(Invitation, event.subject, event.body["invitation"])]
 
 
 RELATIVE_LINKED = EventType(

@@ -264,7 +264,7 @@ def _answering(event: "Event") -> list[Wanted]:
         asked = asked._replace(
             then=lambda row: row_named(Grant, event.subject, row.asker, said["grant"])
         )
-    return [asked, row_of_id(event.subject), *map(row_of_id, named)]
+    return [asked, *map(row_of_id, named)]
 
 
 ACCESS_ANSWERED = EventType(

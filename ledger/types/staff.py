@@ -8,7 +8,6 @@ from ledger.directory import (
     Group,
     GroupMember,
     Hospital,
-    HospitalApplication,
     Member,
     is_staff,
     was_approved,
@@ -147,8 +146,7 @@ def joining(role: str) -> Wants:
 
 def _first_admin(event: "Event") -> list[Wanted]:
     """And the hospital, which the operator who appoints isn't of."""
-    applied = row_named(HospitalApplication, event.subject)
-    return [row_of_id(event.subject), applied, *joining("hospital_admin")(event)]
+    return [row_of_id(event.subject), *joining("hospital_admin")(event)]
 
 
 def _joined(role: str) -> Fold:

@@ -54,12 +54,17 @@ _OF_RULES = (
 RULE_TESTS = tuple(f"tests/unit/{name}.py" for name in _OF_RULES)
 """Fast, and near to the rules; the first that fails ends the run."""
 ROW_TESTS = (
+    "tests/integration/storage/test_prefetch.py::test_what_the_service_does_days_later_is_foreseen",
     "tests/integration/storage/test_prefetch.py::test_every_event_of_a_rich_history_is_foreseen[sqlite]",
 )
-"""Fails when a row was read that no declaration wanted."""
+"""One fails when a row was read that no declaration wanted."""
 _CHANGES: dict[str, Any] = {
     "rule": nothing, "facts_rule": nothing, "gate_rule": nothing, "fold": nothing, "ids": None, "about": "chart",
 }  # fmt: skip
+SAME = {
+    "policy.changed v2: rule": "no registry before CONSENT has version 2, and CONSENT is the newest one",
+}
+"""Mutants that do what the declaration does, and why."""
 
 
 @dataclass(frozen=True)
@@ -116,8 +121,8 @@ def _mutants() -> Iterator[Mutant]:
         )
 
 
-MUTANTS = tuple(_mutants())
-"""All of them, in the order of the types' names."""
+MUTANTS = tuple(mutant for mutant in _mutants() if str(mutant) not in SAME)
+"""All of them but those that are the SAME, in the order of the types' names."""
 
 
 def run(part: Part) -> list[Tally]:

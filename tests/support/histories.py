@@ -518,8 +518,20 @@ def _relatives(history: History, staff: Staff, lab: Body, hidden: Body) -> None:
     history.do(relative, "access.granted", granted, v=3)
     revoked = {"grantee": staff.weak.account, "purpose": "FAMRQT"}
     history.do(relative, "access.revoked", revoked, v=3)
-    ended = {"account": person.account, "purpose": "FAMRQT"}
-    history.do(person, "relative.unlinked", ended)
+    elsewhere = {"grant": new_id("gr", history.now), "grantee": history.fixture.south.hospital}
+    history.do(relative, "access.granted", granted | elsewhere, v=3)
+    history.do(relative, "access.revoked", revoked | elsewhere, v=3)
+    held: Body = {"record": lab["record"]}
+    harm = held | {
+        "against": person.account, "kind": "harm", "purpose": "TREAT", "reason": "danger_to_others",
+        "until": format_time(history.now + DAY_MS), "words": SEALED,
+    }  # fmt: skip
+    hold = history.do(staff.author, "hold.placed", harm)
+    assert history.refused(relative, "record.opened", reading(lab, "FAMRQT"))[1] == "harm_hold"
+    lifted = held | {"hold": hold.event.id, "purpose": "TREAT"}
+    history.do(staff.author, "hold.lifted", lifted)
+    ended = {"account": person.account, "purpose": "PATRQT"}
+    history.do(pat, "relative.unlinked", ended)
     assert history.refused(relative, "record.opened", reading(lab))[1] == "invalid"
 
 
@@ -589,6 +601,7 @@ def _guardians(history: History) -> None:
     child.do(north.admin, "guardian.appointed", other)
     child.do(first, "guardian.objected", other)
     child.do(first, "guardian.ended", body)
+    child.do(north.admin, "guardian.ended", other)
 
 
 def _colleagues(history: History, staff: Staff, lab: Body) -> None:

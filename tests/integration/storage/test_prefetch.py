@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,17 +15,19 @@ from crypto.signing import SigningKey
 from identity.actors import Actor, new_id, new_key
 from journeys.errors import AccessDenied
 from ledger.errors import Refused
-from ledger.facts import Exclusion, Grant
+from ledger.facts import ERASURE_WAIT_MS, Exclusion, Grant
 from ledger.rows import Name
 from ledger.sequencer import Outcome
 from ledger.times import DAY_MS, format_time
 from records import opening
 from records.uploads import Upload
+from storage.clock import wall_clock
 from storage.sql import rowcache
 from storage.sql.views import rebuild
-from tests.support.histories import rich_history
+from tests.support.histories import History, rich_history
 from tests.support.ledger_fixture import CONTENT, LedgerFixture, Person
 from tests.support.one_by_one import play
+from tests.support.sign_ins import Later
 
 FORESIGHT = (
     "signer_needs",
@@ -165,11 +168,13 @@ def test_everything_everyday_is_foreseen(found: LedgerFixture, cold: bool) -> No
 class Restless(LedgerFixture):
     """A ledger that is closed and opened again before each event."""
 
+    clock: Callable[[], int] = staticmethod(wall_clock)
+
     def answer(
         self, event: dict[str, object], key: SigningKey, session: int | None = None, **sent: object
     ) -> Outcome:
         """What comes of an event; the rows that it needed were all loaded beforehand."""
-        self.reopen()
+        self.reopen(self.clock)
         outcome = super().answer(event, key, session, **sent)
         assert self.ledger.log.unforeseen == 0, event
         return outcome
@@ -180,6 +185,25 @@ def test_every_event_of_a_rich_history_is_foreseen(settings: Settings) -> None:
     fixture = Restless.found(settings)
     try:
         rich_history(fixture)
+    finally:
+        fixture.close()
+
+
+def test_what_the_service_does_days_later_is_foreseen(tmp_path: Path) -> None:
+    """It begins an erasure that waited, and says that it is done. PostgreSQL has a clock of its own."""
+    fixture = Restless.found(Settings(data=tmp_path / "data"))
+    try:
+        fixture.clock = clock = Later()
+        history = History(fixture, fixture.person())
+        body = history.upload(history.pat.actor, purpose="PATRQT")
+        asked = {"purpose": "PATRQT", "record": body["record"]}
+        erasure = history.do(history.pat.actor, "erasure.requested", asked).event.id
+        clock.ahead = ERASURE_WAIT_MS
+        fixture.reopen(clock)
+        begun: dict[str, object] = {"erasure": erasure}
+        history.do(history.service, "erasure.begun", begun, history.pat.stream)
+        done = begun | {"blobs": 1, "keys": 2, "records": 1}
+        history.do(history.service, "erasure.completed", done, history.pat.stream)
     finally:
         fixture.close()
 

@@ -402,3 +402,15 @@ def test_auditor_and_verifier_agree(c: Claims) -> None:
     assert replay.rows.get(Patient, c.made.patient) == c.row()
     assert replay.by_rule["deny S2 unclaimed"] == len(GRANTS)
     verify_log(c.log)
+
+
+@pytest.mark.parametrize("v", [1, 2])
+@pytest.mark.parametrize("member", ["account", "patient"])
+def test_registering_takes_the_ids_of_chart_and_account(c: Claims, member: str, v: int) -> None:
+    taken = c.register(7)
+    body = c.log.patient_body() | {member: getattr(taken, member)}
+    if v == 2:
+        body["claim"] = c.public(7, body["patient"])
+    assert (
+        c.log.answer(c.system, "patient.registered", body, body["patient"], v=v) == "duplicate_id"
+    )

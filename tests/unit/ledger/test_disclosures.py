@@ -62,6 +62,13 @@ def test_an_audit_finds_one_of_a_hospital_without_a_record(monkeypatch: pytest.M
     assert (wrong.seq, "has no record of" in wrong.what) == (len(c.log.entries) - 1, True)
 
 
+def test_nothing_is_told_before_it_was_given() -> None:
+    c = MemoryPeople()
+    for given, answer in ((0, "appended"), (1, "malformed")):
+        told = later(c, c.patient.patient)["disclosed"] | {"given": format_time(c.log.now + given)}
+        assert c.log.answer(c.system, "record.disclosed", told, c.patient) == answer
+
+
 @pytest.mark.parametrize(
     ("until", "given", "answer"),
     [

@@ -175,6 +175,13 @@ def test_by_what_a_session_is_stepped_up(case: str) -> None:
     assert found == expected
 
 
+@pytest.mark.parametrize("v", [1, 2])
+def test_a_session_is_stepped_up_where_its_account_is_told_of(v: int) -> None:
+    c = Kept()
+    said = {"account": c.pat.account, "means": "code", "session": c.sign_in(c.pat)[0]}
+    assert c.log.answer(c.service, "session.stepped_up", said, c.other.account, v=v) == "stream"
+
+
 def test_an_altered_session_is_found() -> None:
     """Left out, another's, or put to a key of one's own: the rules don't give such a decision."""
     c = Kept()

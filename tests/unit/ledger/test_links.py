@@ -210,6 +210,13 @@ def test_who_may_not(two: Two, case: str) -> None:
     assert act(two) == answer
 
 
+def test_an_end_is_under_its_own_name(two: Two) -> None:
+    two.both(two.admin)
+    other = two.alone()
+    assert two.say(two.admin, two.one, two.two, "unlinked", patient=other.patient) == "stream"
+    assert two.say(two.admin, two.one, two.two, "unlinked") == "appended"
+
+
 def test_nothing_is_said_twice(two: Two) -> None:
     two.both(two.admin)
     assert two.say(two.admin, two.one, two.two) == "conflict"

@@ -412,6 +412,23 @@ def test_invitations_that_are_refused(k: Kin, name: str) -> None:
     assert k.log.answer(k.pat, "relative.invited", body) == "malformed"
 
 
+def test_an_end_names_a_relative_or_an_invitation(k: Kin) -> None:
+    assert k.link(k.invite()) == "appended"
+    relative, waiting = {"account": k.person.account}, {"invitation": k.invite(2).event.id}
+    neither = {"purpose": "PATRQT"}
+    for named, answer in (
+        (relative | waiting, "malformed"), ({}, "conflict"), (relative, "appended"), (waiting, "appended"),
+    ):  # fmt: skip
+        assert k.log.answer(k.pat, "relative.unlinked", neither | named) == answer
+
+
+def test_no_relative_withdraws_an_invitation(k: Kin) -> None:
+    assert k.link(k.invite()) == "appended"
+    body = {"invitation": k.invite(2).event.id, "purpose": "FAMRQT"}
+    answer = k.log.answer(k.person.acting("person"), "relative.unlinked", body, k.pat)
+    assert answer in ("role", NO)
+
+
 def test_records_of_others_are_not_in_an_invitation(k: Kin) -> None:
     body = k.invitation(scope="selective", records=[k.log.id("rc")])
     assert k.log.answer(k.pat, "relative.invited", body) == "unknown"
