@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from api.app.creating import create_ledger
 from api.app.settings import Settings
@@ -67,7 +67,7 @@ class LedgerFixture:
         clock: Clock = wall_clock,
         origin: str = ORIGIN,
         zone: str = "Europe/Berlin",
-    ) -> LedgerFixture:
+    ) -> Self:
         """Make the ledger and its two hospitals, both in the same time zone."""
         created = create_ledger(settings, origin, clock)
         ledger = opened(settings, clock)
