@@ -277,8 +277,8 @@ def _role(request: Request, facts: Facts, policy: Policy) -> Decision | None:
 
 
 def _let(member: Member | None, action: str, policy: Policy) -> bool:
-    """Whether the policy lets a doctor's profession, as approved, do this at all."""
-    return policy.lets("" if member is None else member.profession, action)
+    """Whether the policy lets a doctor's profession, as approved, do this at all; nobody's, where nobody was approved."""
+    return member is not None and policy.lets(member.profession, action)
 
 
 def _state(request: Request, facts: Facts, policy: Policy) -> Decision | None:

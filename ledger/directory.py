@@ -61,7 +61,9 @@ def revocable(keys: Iterable[Key], before: RecoveryRevoked | None, time: int) ->
     """Of an account's keys those that were put in by recovery and wait at `time` (Unix ms), if its password or a code may
     revoke them: once, and again only after a later recovery came to count.
 
-    So a password or a phone that was stolen can't lock the owner out for ever: whoever is identified anew goes on.
+    So a password or a phone that was stolen can't lock the owner out for ever: whoever is identified anew goes on. A
+    recovery whose key was revoked since counts no more, whoever revoked it: with an older key that was stolen too, each new
+    one could be ended. Owners who rotated it revoke by the key that they have.
     """
     all_keys = list(keys)
     waiting = [key for key in all_keys if key.active and key.counts_from > time]
