@@ -178,12 +178,32 @@ def add_patient(
     return stood[0]
 
 
+def chart_for(client: LedgerClient, actor: Actor, identifier: str = "") -> str:
+    """The id for a chart that is to be registered: that which an earlier try reserved for the identifier, or a fresh one.
+
+    A code is made for one id and is none of any other. Raises RecordsError for an identifier of a registered patient.
+    """
+    now = client.now()
+    fresh = new_id("pt", now)
+    if not identifier:
+        return fresh
+    (kept,) = client.reserve(actor, [Subject(fresh, new_id("ev", now), {}, identifier)])
+    if kept.known:
+        raise _known(identifier, kept.id)
+    return kept.id
+
+
+def _known(identifier: str, patient: str) -> RecordsError:
+    return RecordsError(f"{identifier} already identifies {patient}")
+
+
 def register_patients(
     client: LedgerClient, actor: Actor, patients: Sequence[NewPatient]
 ) -> list[int]:
     """Register charts with their accounts and first keys; gives the entries of `patient.registered`.
 
-    Raises RecordsError for one whose identifier is of a registered patient already.
+    Raises RecordsError for one whose identifier is of a registered patient already, or whose code is for another chart
+    than the one that an earlier try reserved; see `chart_for`.
     """
     return [seq for _, seq in _register(client, actor, patients)]
 
@@ -209,7 +229,10 @@ def _register(
     events = []
     for p, event_id, reserved in zip(patients, events_ids, made, strict=True):
         if reserved.known:
-            raise RecordsError(f"{p.identifier} already identifies {reserved.id}")
+            raise _known(p.identifier, reserved.id)
+        if p.claim and reserved.id != p.patient:
+            raise RecordsError(f"{p.identifier} was reserved for {reserved.id} by an earlier try: expected a code for that chart, got "
+                               f"one for {p.patient}")  # fmt: skip
         body = {"account": p.account, "patient": reserved.id, "purpose": "TREAT", **reserved.sealed}
         body |= ages(client, _birth(p), local) | ({"deceased": True} if p.deceased else {})
         stream = f"patient/{reserved.id}"

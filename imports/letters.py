@@ -6,7 +6,7 @@ from pathlib import Path
 from client.claiming import new_code
 from client.letters import letter_bytes, letter_of
 from client.local import LocalClient
-from client.registering import NewPatient, register_patients
+from client.registering import NewPatient, chart_for, register_patients
 from durable.files import DIRECTORY_MODE, Draft
 from identity.actors import Actor
 from journeys.days import acts_at_all
@@ -33,6 +33,8 @@ class Letters:
             register_patients(self._client, actor, [new])
             self.young += 1
             return
+        if new.identifier:
+            new = replace(new, patient=chart_for(self._client, actor, new.identifier))
         code = new_code(new.patient)
         path = self._folder / f"{new.patient}.pdf"
         try:

@@ -152,7 +152,7 @@ def patient_add(
     with at(data, url) as client, keeping(data) as files, _letter(claim_letter) as draft:
         now = client.now()
         born: date | None = birth.date() if birth else None
-        code = new_code(new_id("pt", now))
+        code = new_code(registering.chart_for(client, acting, identifier if claim_letter else ""))
         new = registering.NewPatient(
             code.patient, new_id("ac", now), name, born, deceased, key, identifier,
             claim=code.public if draft else b"", born=f"{born}" if born else "",

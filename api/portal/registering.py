@@ -47,15 +47,16 @@ async def post_patient(visitor: TheVisitor) -> Response:
         client, born = visitor.client, _born(form["born"], needed=True)
         now = client.now()
         claims = acts_at_all(date.fromisoformat(born), now)
-        code = claiming.new_code(new_id("pt", now))
         if not form["name"]:
             raise RecordsError("write the patient's name")
+        chart = registering.chart_for(client, visitor.actor, form["identifier"])
+        code = claiming.new_code(chart)
         new = registering.NewPatient(
             code.patient, new_id("ac", now), form["name"], date.fromisoformat(born), False, None, form["identifier"],
             claim=code.public if claims else b"", born=born,
         )  # fmt: skip
         registering.register_patients(client, visitor.actor, [new])
-        return new.patient, letter_of(client, code) if claims else None
+        return chart, letter_of(client, code) if claims else None
 
     async def act() -> Response:
         patient, letter = await run_in_threadpool(registers)

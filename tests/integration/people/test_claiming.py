@@ -116,6 +116,28 @@ def test_a_person_claims_and_grants(place: Place) -> None:
     assert readings.chart(place.client, patient, code.patient, "PATRQT").lines == ()
 
 
+def test_a_code_is_for_the_chart_that_an_earlier_try_reserved(place: Place) -> None:
+    """A first try that failed left the hospital's identifier with an id: the letter names that one, or there is none."""
+    north, identifier = place.fixture.north.system, "https://north.example/ids|4711"
+    now = place.client.now()
+    earlier = new_id("pt", now)
+    place.client.reserve(north, [Subject(earlier, new_id("ev", now), {}, identifier)])
+
+    def register(chart: str) -> Code:
+        code = claiming.new_code(chart)
+        new = NewPatient(chart, new_id("ac", now), "Ida", None, False, None, identifier, code.public, BORN)  # fmt: skip
+        registering.register_patients(place.client, north, [new])
+        return code
+
+    with pytest.raises(RecordsError, match=f"reserved for {earlier}"):
+        register(new_id("pt", now))
+    code = register(registering.chart_for(place.client, north, identifier))
+    assert code.patient == earlier
+    place.claim(place.person(), code)
+    with pytest.raises(RecordsError, match=f"already identifies {earlier}"):
+        registering.chart_for(place.client, north, identifier)
+
+
 def test_wrong_is_wrong(place: Place) -> None:
     """Code, date or chart: the same answer, and nothing of it stands in the log."""
     code, other, person = place.chart(), place.chart(), place.person()
