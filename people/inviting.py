@@ -29,8 +29,6 @@ from storage.sql.throttles import CLAIM_MS, JOIN
 
 JOIN_FREE_TRIES = 3
 """Invitations that one account may fail to take up before the next try has to wait."""
-JOIN_ADDRESS_TRIES = 20
-"""The same of one address, behind which may be a whole clinic."""
 JOIN_FIRST_WAIT_MS = 60_000
 """How long the one after them waits; each that fails then doubles it."""
 JOIN_LONGEST_WAIT_MS = 86_400_000
@@ -137,19 +135,18 @@ def invite(ledger: Ledger, proposal: Proposal, mail: Contact | None = None) -> C
     return committed
 
 
-def take_up(ledger: Ledger, proposal: Proposal, address: str = "") -> CommittedBatch:
+def take_up(ledger: Ledger, proposal: Proposal) -> CommittedBatch:
     """Append a signed `doctor.joined`: its author is a doctor of the hospital from then on.
 
-    `address`: whose tries these are, beside the account's. Raises Refused where the invitation doesn't count, whichever
-    was wrong, and TooManyTries.
+    Tries are the account's alone: a code of 128 random bits is guessed from nowhere, and who shares an address with
+    guessers isn't to wait with them. Raises Refused where the invitation doesn't count, whichever was wrong, and
+    TooManyTries.
     """
     event = proposal.event
     if event.type.name != "doctor.joined":
         raise Refused("stream", f"got {event.type.name}, expected doctor.joined")
     check_own_key(ledger, proposal)
-    names = {f"account {event.actor}": JOIN_FREE_TRIES}
-    names |= {f"address {address}": JOIN_ADDRESS_TRIES} if address else {}
-    with trying(ledger, _PACE, names):
+    with trying(ledger, _PACE, {f"account {event.actor}": JOIN_FREE_TRIES}):
         return _append(ledger, proposal)
 
 

@@ -43,11 +43,10 @@ async def post_invitation(
 
 @serves(router, operations.TAKE_UP)
 async def post_joining(request: Request, ledger: TheLedger, since: Since = None) -> Response:
-    """A signed `doctor.joined`. Tries that fail count against account and address."""
+    """A signed `doctor.joined`. Tries that fail count against the account."""
     value = await json_body(request, READING_BYTES)
     proposal = await proposed(request, ledger, value)
-    address = request.scope.get("heartwood.client", "")
-    committed = await run_in_threadpool(take_up, ledger, proposal, address)
+    committed = await run_in_threadpool(take_up, ledger, proposal)
     return await answer(ledger, committed, {}, 1, since)
 
 
