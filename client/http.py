@@ -39,6 +39,7 @@ from identity.actors import Actor
 from identity.kept import MadeKey
 from identity.own import BegunCode
 from journeys.errors import NotThere, RecordsError
+from journeys.questions import Question
 from journeys.sealing import Sealed
 from ledger.errors import LedgerError, ProofError, Tampered
 from ledger.event import BUNDLE_LIMIT
@@ -53,11 +54,12 @@ from people.alone import OwnChart
 from people.contacts import ContactShown
 from people.joining import Registered, Registration
 from people.lookups import Found
+from people.numbers import NumberShown
 from people.profiles import Profile, ProfileShown
 from people.reserving import Reserved, Subject
 from records.charts import Chart
 from records.emergencies import OpenedEmergency
-from records.explaining import Answer, Question
+from records.explaining import Answer
 from records.exporting import ExportedRecord, Opening
 from records.history import History
 from records.opening import Link, OpenedRecord
@@ -368,6 +370,18 @@ class HttpClient(HttpSessions, LedgerClient):
         """Replace a password; see the port."""
         sent = {"code": code, "link": link, "new": new, "recovery": recovery}
         self._server.ask(operations.RESET_PASSWORD, sent)
+
+    def state_number(self, actor: Actor, patient: str, number: str) -> NumberShown:
+        """State a number; see the port."""
+        answer = self._server.ask(
+            operations.STATE_NUMBER, {"number": number}, actor, patient=patient
+        )
+        with understood("number"):
+            return forms.NUMBER.decode(answer)
+
+    def remove_number(self, actor: Actor, patient: str) -> None:
+        """Remove the number; see the port."""
+        self._server.ask(operations.REMOVE_NUMBER, None, actor, patient=patient)
 
     def lookup(self, actor: Actor, identifiers: Sequence[str]) -> dict[str, Found]:
         """Patients by identifier; see the port."""

@@ -14,6 +14,7 @@ from storage.contacts import Contacts
 from storage.keytable import KeyTable
 from storage.log import Beside, CommittedBatch, Log
 from storage.logkeys import StoredKeys
+from storage.numbers import Numbers
 from storage.outbox import Outbox
 from storage.places import Places
 from storage.profiles import Profiles
@@ -69,6 +70,11 @@ class Ledger(LogReader):
     def profiles(self) -> Profiles:
         """What doctors are shown with."""
         return Profiles(self.database, self.identity)
+
+    @property
+    def numbers(self) -> Numbers:
+        """The mobile numbers that patients stated."""
+        return Numbers(self.database, self.identity)
 
     def owed(self) -> Owed:
         """What people owe by now: reviews of emergencies, and disclosures to be told."""

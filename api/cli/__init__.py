@@ -3,7 +3,7 @@
 
 from api.cli.app import app, main, program
 from api.cli import (
-    setup, checking, serving, witnessing, operations, maintenance, blobs, keeper, roots, logkeys, keys, policies, people, accounts, sessions, setting_up, applying, inviting, claims, linking, factors, resetting, kept, passkeys, contacts, profiles, mail, staff, generating, imports,
+    setup, checking, serving, witnessing, operations, maintenance, blobs, keeper, roots, logkeys, keys, policies, people, accounts, sessions, setting_up, applying, inviting, claims, linking, factors, resetting, kept, passkeys, contacts, numbers, profiles, mail, staff, generating, imports,
     intake, records, charts, consents, requests, consultations, emergencies, disclosures, relatives, erasing, holds, proofs, demo,
 )  # fmt: skip
 
@@ -36,6 +36,7 @@ __all__ = [
     "mail",
     "main",
     "maintenance",
+    "numbers",
     "operations",
     "passkeys",
     "people",

@@ -33,6 +33,7 @@ from api.http import (
     joining,
     kept,
     log,
+    numbers,
     own,
     passkeys,
     problems,
@@ -76,6 +77,7 @@ _ROUTED = (
     kept,
     passkeys,
     contacts,
+    numbers,
     inviting,
     profiles,
     intake,
@@ -83,7 +85,7 @@ _ROUTED = (
     health,
 )
 _FORMS = (
-    claims.OwnChartSent, contacts.ContactSent, contacts.AddressProofSent, *resetting.FORMS, *setting_up.FORMS, intake.FilledSent, inviting.MailSent, *profiles.FORMS, joining.RegisterSent, joining.RecoverySent, *signing_in.FORMS, *own.FORMS, *kept.FORMS, *passkeys.FORMS, views.LookupSent,
+    claims.OwnChartSent, contacts.ContactSent, contacts.AddressProofSent, numbers.NumberSent, *resetting.FORMS, *setting_up.FORMS, intake.FilledSent, inviting.MailSent, *profiles.FORMS, joining.RegisterSent, joining.RecoverySent, *signing_in.FORMS, *own.FORMS, *kept.FORMS, *passkeys.FORMS, views.LookupSent,
     views.QuestionSent, writing.SealSent, writing.SubjectsSent,
 )  # fmt: skip
 _ERRORS: tuple[type[Exception], ...] = (Exception, *(kind for kind, _ in problems.ERRORS))

@@ -312,6 +312,8 @@ NOTICES: Mapping[str, str] = {
     "mail": _("A code was sent to the address. Type it in below."),
     "mail_proved": _("The address is confirmed."),
     "mail_removed": _("The address was removed."),
+    "number": _("Whoever may open your chart finds it by this number now."),
+    "number_removed": _("No number finds your chart any more."),
     "password": _("The password is changed. All your other sessions have ended."),
     "registered": _("Your account is ready."),
     "revoked": _("Access is taken back, as of now."),

@@ -114,6 +114,11 @@ unit_homes = _table(
 Index("unit_homes_of_patient", unit_homes.c.patient)
 witnesses = _table("witnesses", "patient", patient=Text, since=BigInteger, traits=Text)
 """Name, birth date and sex of a patient as keyed hashes, beside the identifiers. Not in the log, not a view."""
+patient_numbers = _table(
+    "patient_numbers", "patient", patient=Text, hash=LargeBinary, since=BigInteger
+)
+"""The number that a patient stated to be found by, as a keyed hash. Not in the log, not a view; see `storage.numbers`."""
+Index("patient_numbers_by_hash", patient_numbers.c.hash, patient_numbers.c.patient)
 credentials = _table(
     "credentials", "account", account=Text, password=Text, version=BigInteger, acts=Integer,
     acts_since=BigInteger,

@@ -189,6 +189,7 @@ LIMITS = {
     "api.http.passkeys": "CHALLENGES_AN_HOUR",
     "people.joining": "REGISTERED_AN_HOUR REGISTERED_A_DAY",
     "people.lookups": "IDENTIFIERS",
+    "people.numbers": "LOOKED_UP_AN_HOUR LOOKED_UP_A_DAY STATED_A_DAY",
     "journeys.labelling": "LABELS_AN_HOUR",
     "journeys.quotas": "ALONE_BYTES_A_DAY ALONE_EVENTS_AN_HOUR ALONE_EVENTS_A_DAY KEYS_AN_ACCOUNT PERSON_EVENTS_AN_HOUR PERSON_EVENTS_A_DAY",
     "journeys.sealing": "TEXT_BYTES",
@@ -198,6 +199,7 @@ LIMITS = {
     "storage.contacts": "ADDRESS_CHARACTERS LOCAL_CHARACTERS PROOFS_AN_ACCOUNT PROOFS_AN_ADDRESS PROOFS_A_PAIR PROOF_MS PROOF_PACE_MS",
     "people.resetting": "RESETS_AN_ADDRESS RESETS_A_PAIR",
     "storage.log": "QUEUE_EVENTS",
+    "storage.numbers": "NUMBER_CHARACTERS",
     "storage.resets": "RESET_LINK_MS RESET_PACE_MS RESETS_DAY_MS RESETS_MAILED_A_DAY",
 }
 """The names of the limits that docs/http.md says, by where they are kept."""

@@ -226,6 +226,7 @@ def test_a_whole_chart_is_erased_with_all_that_stands_beside_the_log(home: Home)
         ("witnesses", (alone.patient, 1, "traits")),
         ("imported", (alone.patient, b"hash", record, 1, b"digest")),
         ("unit_homes", (fixed, b"hash", alone.patient)),
+        ("patient_numbers", (alone.patient, b"hash", 1)),
         ("told_once", (once_wrote(alone.patient, fixed),)),
     )
     with ledger.database.write() as connection:
@@ -243,7 +244,7 @@ def test_a_whole_chart_is_erased_with_all_that_stands_beside_the_log(home: Home)
     assert ledger.keeper.versions([alone.patient]) == {alone.patient: []}
     assert blob not in set(ledger.blobs.list())
     for table, column in (("object_keys", "subject"), ("blob_keys", "patient"), ("identifiers", "patient"),
-                          ("witnesses", "patient"), ("imported", "patient"), ("unit_homes", "patient")):  # fmt: skip
+                          ("witnesses", "patient"), ("imported", "patient"), ("unit_homes", "patient"), ("patient_numbers", "patient")):  # fmt: skip
         assert not ledger.database.fetch(
             f"SELECT 1 FROM {table} WHERE {column} = ?", (alone.patient,)
         ), table

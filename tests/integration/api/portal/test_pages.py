@@ -47,7 +47,7 @@ PAGES: dict[str, dict[str, int]] = {
 """Each page that is looked at, on the chart of `ada`, and what each gets."""
 POSTS = {
     "/language", "/register", "/sign-in", "/step-up", "/roles", "/sign-out", "/me/password", "/me/code", "/me/code/confirm",
-    "/me/keys", "/me/chart", "/claim", "/me/contact", "/me/contact/proof", "/me/contact/remove", "/me/sessions/end",
+    "/me/keys", "/me/chart", "/claim", "/me/contact", "/me/contact/proof", "/me/contact/remove", "/me/number", "/me/number/remove", "/me/sessions/end",
     "/apply/doctor", "/apply/hospital", "/patients/{patient}/upload", "/records/{record}/hide", "/records/{record}/show",
     "/find", "/patients/{patient}/access/grant", "/patients/{patient}/access/revoke", "/patients/{patient}/access/exclude",
     "/patients/{patient}/access/include", "/patients/{patient}/access/emergency", "/patients/{patient}/ask",
