@@ -23,6 +23,7 @@ from records.charts import Chart, Line
 from records.emergencies import OpenedEmergency
 from records.explaining import Answer
 from records.history import Act, History
+from records.inquiries import Inquired
 from records.uploads import StagedBlob
 
 RECORD = codec_of(Record)
@@ -32,7 +33,7 @@ QUESTION, OWN_CHART, BEGUN_CODE = codec_of(Question), codec_of(OwnChart), codec_
 MADE_KEY = codec_of(MadeKey)
 BEGUN_SETUP, SET_UP = codec_of(BegunSetup), codec_of(SetUp)
 CONTACT = codec_of(ContactShown)
-NUMBER = codec_of(NumberShown)
+NUMBER, INQUIRED = codec_of(NumberShown), codec_of(Inquired)
 PROFILE, PROFILE_SHOWN = codec_of(Profile), codec_of(ProfileShown)
 
 

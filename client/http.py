@@ -62,6 +62,7 @@ from records.emergencies import OpenedEmergency
 from records.explaining import Answer
 from records.exporting import ExportedRecord, Opening
 from records.history import History
+from records.inquiries import Inquired
 from records.opening import Link, OpenedRecord
 from records.uploads import BLOB_LIMIT, StagedBlob
 from storage.contacts import Contact
@@ -382,6 +383,19 @@ class HttpClient(HttpSessions, LedgerClient):
     def remove_number(self, actor: Actor, patient: str) -> None:
         """Remove the number; see the port."""
         self._server.ask(operations.REMOVE_NUMBER, None, actor, patient=patient)
+
+    def inquire(
+        self, actor: Actor, to: str, words: str, days: int, categories: Sequence[str] = ()
+    ) -> Inquired:
+        """Ask by a number or a health card; see the port."""
+        sent = {"categories": list(categories), "days": days, "to": to, "words": words}
+        answer = self._server.ask(operations.INQUIRE, sent, actor)
+        with understood("inquiry"):
+            return forms.INQUIRED.decode(answer)
+
+    def dismiss_inquiry(self, actor: Actor, patient: str, inquiry: str) -> None:
+        """Dismiss an inquiry; see the port."""
+        self._server.ask(operations.DISMISS_INQUIRY, None, actor, patient=patient, inquiry=inquiry)
 
     def lookup(self, actor: Actor, identifiers: Sequence[str]) -> dict[str, Found]:
         """Patients by identifier; see the port."""

@@ -38,12 +38,13 @@ from people.lookups import Found
 from people.numbers import NumberShown
 from people.profiles import Profile, ProfileShown
 from people.reserving import Reserved, Subject
-from records import charts, explaining, exporting, history, opening, receipts
+from records import charts, explaining, exporting, history, inquiries, opening, receipts
 from records.charts import Chart
 from records.emergencies import OpenedEmergency, open_emergency
 from records.explaining import Answer
 from records.exporting import ExportedRecord
 from records.history import History
+from records.inquiries import Inquired
 from records.opening import OpenedRecord
 from records.uploads import StagedBlob, stage
 from storage.contacts import Contact
@@ -225,6 +226,17 @@ class LocalClient(LocalSessions, LedgerClient):
         surely(
             self, actor, lambda: numbers.remove_number(self.ledger, self._caller(actor), patient)
         )
+
+    def inquire(
+        self, actor: Actor, to: str, words: str, days: int, categories: Sequence[str] = ()
+    ) -> Inquired:
+        """Ask by a number or a health card; see the port."""
+        caller = self._caller(actor)
+        return inquiries.inquire(self.ledger, caller, to, words, days, categories)
+
+    def dismiss_inquiry(self, actor: Actor, patient: str, inquiry: str) -> None:
+        """Dismiss an inquiry; see the port."""
+        inquiries.dismiss_inquiry(self.ledger, self._caller(actor), patient, inquiry)
 
     def lookup(self, actor: Actor, identifiers: Sequence[str]) -> dict[str, Found]:
         """Patients by identifier; see the port."""

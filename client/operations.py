@@ -36,6 +36,7 @@ from records.charts import consents, me
 from records.consultations import consultations_of
 from records.emergencies import emergencies_of
 from records.holding import erasures_of, holds_of
+from records.inquiries import inquiries_of
 from records.opening import address_of
 from records.requests import own_requests, requests_of, requests_to
 
@@ -784,6 +785,25 @@ REQUESTS_TO = Query(
     "requests for records that the hospital wrote; for its admins", "The requests",
     gives={"requests": [_REQUEST]}, answer=requests_to,
 )  # fmt: skip
+INQUIRE = Operation(
+    "inquire", SESSION, "POST", "/v1/inquiries", "Ask by a number or a health card",
+    "ask whoever stated a number, or holds a health card (`pt_…`), for access, as a doctor, a hospital's admin or a relative; one "
+    "answer whether or not there is such a person", "Taken",
+    {"categories": ["laboratory"], "days": 30, "to": "+49 170 1234567", "words": "Dr. Nord, Nordklinik: your rehabilitation"},
+    {"until": TIME}, status=202,
+)  # fmt: skip
+INQUIRIES = Query(
+    "inquiries", SESSION, "GET", "/v1/patients/{patient}/inquiries", "Who asks by number or health card",
+    "inquiries that reach a chart of one's own, or of somebody for whom one may grant", "The inquiries",
+    gives={"inquiries": [{
+        "asker": ACCOUNT, "categories": ["laboratory"], "days": 30, "hospital": HOSPITAL, "inquiry": EVENT_ID,
+        "name": "Dr. Ada Nord", "role": "doctor", "until": TIME, "words": "Dr. Nord, Nordklinik: your rehabilitation",
+    }]}, answer=inquiries_of,
+)  # fmt: skip
+DISMISS_INQUIRY = Operation(
+    "dismiss_inquiry", SESSION, "DELETE", "/v1/patients/{patient}/inquiries/{inquiry}", "Dismiss an inquiry",
+    "be troubled with it no more; whoever asked isn't told", "Dismissed", kind="", status=204,
+)  # fmt: skip
 CONSULTATIONS = Query(
     "consultations", SESSION, "GET", "/v1/patients/{patient}/consultations", "Consultations",
     "consultations about a chart of one's own; to a hospital's people those that its doctors opened", "Consultations",
@@ -816,7 +836,7 @@ OPERATIONS = (
     OWN_KEYS, KEEP_KEY, ROTATE_KEY, REPLACE_KEY, REVOKE_KEPT,
     OWN_SESSIONS, SESSION_END, SIGN_INS, CONTACT, GIVE_CONTACT, REMOVE_CONTACT, PROVE_CONTACT, ASK_RESET, RESET_PASSWORD, BEGIN_SETUP, COMPLETE_SETUP,
     HOSPITAL_SHOWN, GROUP_SHOWN, HOLDER, OWN_PROFILE, SET_OWN_PROFILE, PROFILE_SHOWN, SET_PROFILE, SUBJECTS, OFFER, CLAIM, INVITE, MAILED_CODE, INVITATIONS_LISTED, TAKE_UP, OWN_CHART, INTAKE, INTAKE_FILLED, SEAL, STAGE, LOOKUP, NUMBER, STATE_NUMBER, REMOVE_NUMBER, ADDRESS, CONSENTS, EMERGENCIES_LISTED, ACTING, REPRESENTATIVES, LINKS,
-    HOLDS, ERASURES, OWN_REQUESTS, REQUESTS, REQUESTS_TO, CONSULTATIONS,
+    HOLDS, ERASURES, OWN_REQUESTS, REQUESTS, REQUESTS_TO, INQUIRE, INQUIRIES, DISMISS_INQUIRY, CONSULTATIONS,
     DECISIONS, RECEIPT,
 )  # fmt: skip
 """All of them, in the order of the guide."""

@@ -39,6 +39,7 @@ from records.emergencies import OpenedEmergency
 from records.explaining import Answer
 from records.exporting import ExportedRecord
 from records.history import History
+from records.inquiries import Inquired
 from records.opening import Address, OpenedRecord
 from records.uploads import StagedBlob
 from storage.contacts import Contact
@@ -244,6 +245,16 @@ class LedgerClient(SignsIn, Protocol):
 
     def remove_number(self, actor: Actor, patient: str) -> None:
         """Let the actor's own chart be found by no number."""
+        ...
+
+    def inquire(
+        self, actor: Actor, to: str, words: str, days: int, categories: Sequence[str] = ()
+    ) -> Inquired:
+        """Ask whoever stated a number or holds a health card; see `inquiries.inquire`."""
+        ...
+
+    def dismiss_inquiry(self, actor: Actor, patient: str, inquiry: str) -> None:
+        """Dismiss an inquiry; raises NotThere."""
         ...
 
     def lookup(self, actor: Actor, identifiers: Sequence[str]) -> dict[str, Found]:

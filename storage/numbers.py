@@ -84,12 +84,13 @@ class Numbers:
         bearers = {patient for patient, digest in rows if digest == wanted}
         return rows[0][0], len(bearers) == 1
 
-    def is_own(self, patient: str, digest: bytes) -> bool:
-        """Whether a hash is of the number that this patient, and nobody else, stated."""
+    def own(self, patient: str) -> bytes:
+        """The hash of the number that this patient, and nobody else, stated; empty where there is none."""
         rows = self._database.fetch(
-            "SELECT patient FROM patient_numbers WHERE hash = ? LIMIT 2", (digest,)
+            "SELECT b.patient, b.hash FROM patient_numbers a JOIN patient_numbers b ON b.hash = a.hash WHERE a.patient = ? LIMIT 2",
+            (patient,),
         )
-        return [row[0] for row in rows] == [patient]
+        return bytes(rows[0][1]) if len(rows) == 1 else b""
 
     def hash(self, number: str) -> bytes:
         """The keyed hash of a number (E.164), 32 bytes."""

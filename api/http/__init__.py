@@ -28,6 +28,7 @@ from api.http import (
     claims,
     contacts,
     health,
+    inquiries,
     intake,
     inviting,
     joining,
@@ -78,6 +79,7 @@ _ROUTED = (
     passkeys,
     contacts,
     numbers,
+    inquiries,
     inviting,
     profiles,
     intake,
@@ -85,7 +87,7 @@ _ROUTED = (
     health,
 )
 _FORMS = (
-    claims.OwnChartSent, contacts.ContactSent, contacts.AddressProofSent, numbers.NumberSent, *resetting.FORMS, *setting_up.FORMS, intake.FilledSent, inviting.MailSent, *profiles.FORMS, joining.RegisterSent, joining.RecoverySent, *signing_in.FORMS, *own.FORMS, *kept.FORMS, *passkeys.FORMS, views.LookupSent,
+    claims.OwnChartSent, contacts.ContactSent, contacts.AddressProofSent, numbers.NumberSent, inquiries.InquirySent, *resetting.FORMS, *setting_up.FORMS, intake.FilledSent, inviting.MailSent, *profiles.FORMS, joining.RegisterSent, joining.RecoverySent, *signing_in.FORMS, *own.FORMS, *kept.FORMS, *passkeys.FORMS, views.LookupSent,
     views.QuestionSent, writing.SealSent, writing.SubjectsSent,
 )  # fmt: skip
 _ERRORS: tuple[type[Exception], ...] = (Exception, *(kind for kind, _ in problems.ERRORS))

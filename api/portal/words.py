@@ -306,6 +306,10 @@ NOTICES: Mapping[str, str] = {
     "ended": _("The session has ended."),
     "excluded": _("Excluded. Whatever was granted doesn’t count until you lift it."),
     "granted": _("Access is given. It shows below, and you can take it back at any time."),
+    "dismissed": _("Dismissed. Whoever asked isn’t told."),
+    "inquired": _(
+        "You asked, if there is such a person. If they let you in, you find them by the same number."
+    ),
     "hidden": _("Hidden. Nobody sees it but you and the hospital that wrote it."),
     "included": _("Lifted. What was granted counts again."),
     "kept": _("The service keeps a key for you now."),

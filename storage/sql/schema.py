@@ -119,6 +119,13 @@ patient_numbers = _table(
 )
 """The number that a patient stated to be found by, as a keyed hash. Not in the log, not a view; see `storage.numbers`."""
 Index("patient_numbers_by_hash", patient_numbers.c.hash, patient_numbers.c.patient)
+inquiries = _table(
+    "inquiries", "hash asker role hospital", hash=LargeBinary, asker=Text, role=Text, hospital=Text,
+    inquiry=Text, sealed=LargeBinary, created=BigInteger, until=BigInteger,
+)  # fmt: skip
+"""Who asks whoever stated a number, or has a chart, by the keyed hash of either: nothing tells whether there is such a person.
+Not in the log, not a view; see `storage.inquiries`."""
+Index("inquiries_until", inquiries.c.until)
 credentials = _table(
     "credentials", "account", account=Text, password=Text, version=BigInteger, acts=Integer,
     acts_since=BigInteger,

@@ -178,6 +178,7 @@ LIMITS = {
     "ledger.event": "BUNDLE_LIMIT EVENT_LIMIT READING_DEPTH READING_LIMIT",
     "ledger.types.sessions": "RECOVERY_CODES",
     "ledger.codes": "CRITERIA EXCEPTIONS GRANT_RECORDS LABELS_A_RECORD PENDING_APPLICATIONS",
+    "records.inquiries": "INQUIRIES_AN_HOUR INQUIRIES_A_DAY INQUIRIES_LISTED INQUIRY_LASTS_MS",
     "records.ranges": "RANGE_BYTES TOKEN_MS",
     "records.receipts": "RECEIPTS_AN_HOUR",
     "records.exporting": "EXPORT_RECORDS",
