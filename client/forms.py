@@ -9,18 +9,21 @@ from consent.decide import Decision
 from consent.explain import Explanation
 from identity.kept import MadeKey
 from identity.own import BegunCode, BegunSetup, SetUp
+from journeys.questions import Question
 from ledger.entry import Entry
 from ledger.facts import Record
 from people.alone import OwnChart
 from people.contacts import ContactShown
 from people.joining import Registered, Registration
 from people.lookups import Found
+from people.numbers import NumberShown
 from people.profiles import Profile, ProfileShown
 from people.reserving import Reserved, Subject
 from records.charts import Chart, Line
 from records.emergencies import OpenedEmergency
-from records.explaining import Answer, Question
+from records.explaining import Answer
 from records.history import Act, History
+from records.inquiries import Inquired
 from records.uploads import StagedBlob
 
 RECORD = codec_of(Record)
@@ -30,6 +33,7 @@ QUESTION, OWN_CHART, BEGUN_CODE = codec_of(Question), codec_of(OwnChart), codec_
 MADE_KEY = codec_of(MadeKey)
 BEGUN_SETUP, SET_UP = codec_of(BegunSetup), codec_of(SetUp)
 CONTACT = codec_of(ContactShown)
+NUMBER, INQUIRED = codec_of(NumberShown), codec_of(Inquired)
 PROFILE, PROFILE_SHOWN = codec_of(Profile), codec_of(ProfileShown)
 
 

@@ -39,6 +39,7 @@ from identity.actors import Actor
 from identity.kept import MadeKey
 from identity.own import BegunCode
 from journeys.errors import NotThere, RecordsError
+from journeys.questions import Question
 from journeys.sealing import Sealed
 from ledger.errors import LedgerError, ProofError, Tampered
 from ledger.event import BUNDLE_LIMIT
@@ -53,13 +54,15 @@ from people.alone import OwnChart
 from people.contacts import ContactShown
 from people.joining import Registered, Registration
 from people.lookups import Found
+from people.numbers import NumberShown
 from people.profiles import Profile, ProfileShown
 from people.reserving import Reserved, Subject
 from records.charts import Chart
 from records.emergencies import OpenedEmergency
-from records.explaining import Answer, Question
+from records.explaining import Answer
 from records.exporting import ExportedRecord, Opening
 from records.history import History
+from records.inquiries import Inquired
 from records.opening import Link, OpenedRecord
 from records.uploads import BLOB_LIMIT, StagedBlob
 from storage.contacts import Contact
@@ -368,6 +371,31 @@ class HttpClient(HttpSessions, LedgerClient):
         """Replace a password; see the port."""
         sent = {"code": code, "link": link, "new": new, "recovery": recovery}
         self._server.ask(operations.RESET_PASSWORD, sent)
+
+    def state_number(self, actor: Actor, patient: str, number: str) -> NumberShown:
+        """State a number; see the port."""
+        answer = self._server.ask(
+            operations.STATE_NUMBER, {"number": number}, actor, patient=patient
+        )
+        with understood("number"):
+            return forms.NUMBER.decode(answer)
+
+    def remove_number(self, actor: Actor, patient: str) -> None:
+        """Remove the number; see the port."""
+        self._server.ask(operations.REMOVE_NUMBER, None, actor, patient=patient)
+
+    def inquire(
+        self, actor: Actor, to: str, words: str, days: int, categories: Sequence[str] = ()
+    ) -> Inquired:
+        """Ask by a number or a health card; see the port."""
+        sent = {"categories": list(categories), "days": days, "to": to, "words": words}
+        answer = self._server.ask(operations.INQUIRE, sent, actor)
+        with understood("inquiry"):
+            return forms.INQUIRED.decode(answer)
+
+    def dismiss_inquiry(self, actor: Actor, patient: str, inquiry: str) -> None:
+        """Dismiss an inquiry; see the port."""
+        self._server.ask(operations.DISMISS_INQUIRY, None, actor, patient=patient, inquiry=inquiry)
 
     def lookup(self, actor: Actor, identifiers: Sequence[str]) -> dict[str, Found]:
         """Patients by identifier; see the port."""

@@ -15,6 +15,7 @@ from identity.kept import MadeKey, keep_key
 from identity.own import BegunCode
 from journeys import sealing
 from journeys.appending import appended, submit
+from journeys.questions import Question
 from ledger.policies import Policy
 from ledger.sequencer import Proposal
 from people import (
@@ -24,6 +25,7 @@ from people import (
     inviting,
     joining,
     lookups,
+    numbers,
     profiles,
     recovering,
     reserving,
@@ -33,14 +35,16 @@ from people.contacts import ContactShown
 from people.hospitals import zone_of
 from people.joining import Registered, Registration
 from people.lookups import Found
+from people.numbers import NumberShown
 from people.profiles import Profile, ProfileShown
 from people.reserving import Reserved, Subject
-from records import charts, explaining, exporting, history, opening, receipts
+from records import charts, explaining, exporting, history, inquiries, opening, receipts
 from records.charts import Chart
 from records.emergencies import OpenedEmergency, open_emergency
-from records.explaining import Answer, Question
+from records.explaining import Answer
 from records.exporting import ExportedRecord
 from records.history import History
+from records.inquiries import Inquired
 from records.opening import OpenedRecord
 from records.uploads import StagedBlob, stage
 from storage.contacts import Contact
@@ -208,6 +212,31 @@ class LocalClient(LocalSessions, LedgerClient):
         from people import resetting
 
         resetting.reset_password(self.ledger, link, new, Proof(code=code, recovery=recovery), HERE)
+
+    def state_number(self, actor: Actor, patient: str, number: str) -> NumberShown:
+        """State a number; see the port."""
+        return surely(
+            self,
+            actor,
+            lambda: numbers.state_number(self.ledger, self._caller(actor), patient, number),
+        )
+
+    def remove_number(self, actor: Actor, patient: str) -> None:
+        """Remove the number; see the port."""
+        surely(
+            self, actor, lambda: numbers.remove_number(self.ledger, self._caller(actor), patient)
+        )
+
+    def inquire(
+        self, actor: Actor, to: str, words: str, days: int, categories: Sequence[str] = ()
+    ) -> Inquired:
+        """Ask by a number or a health card; see the port."""
+        caller = self._caller(actor)
+        return inquiries.inquire(self.ledger, caller, to, words, days, categories)
+
+    def dismiss_inquiry(self, actor: Actor, patient: str, inquiry: str) -> None:
+        """Dismiss an inquiry; see the port."""
+        inquiries.dismiss_inquiry(self.ledger, self._caller(actor), patient, inquiry)
 
     def lookup(self, actor: Actor, identifiers: Sequence[str]) -> dict[str, Found]:
         """Patients by identifier; see the port."""

@@ -29,12 +29,14 @@ from people.hospitals import directory, holder_of, owner_of
 from people.intake import intake_forms
 from people.inviting import invitations_of, mailed_code
 from people.linking import links_of
+from people.numbers import number_of
 from people.profiles import own_profile, profile_of
 from people.representing import acting_for, representatives
 from records.charts import consents, me
 from records.consultations import consultations_of
 from records.emergencies import emergencies_of
 from records.holding import erasures_of, holds_of
+from records.inquiries import inquiries_of
 from records.opening import address_of
 from records.requests import own_requests, requests_of, requests_to
 
@@ -667,9 +669,24 @@ STAGE = Operation(
     "stage", SESSION, "POST", "/v1/patients/{patient}/blobs", "Stage a blob", "stage content", "What the event must say",
     "…", {"blob": BLOB_ID, "record": RECORD, "sha256": HASH, "size": 1}, takes=BYTES,
 )  # fmt: skip
+NUMBER = Query(
+    "number", SESSION, "GET", "/v1/patients/{patient}/number", "The number one is found by",
+    "since when a number is stated for a chart of one's own; not the number, of which nothing but a keyed hash is kept",
+    "What is kept", gives={"stated": TIME}, answer=number_of,
+)  # fmt: skip
+STATE_NUMBER = Operation(
+    "state_number", SESSION, "PUT", "/v1/patients/{patient}/number", "State a number",
+    "state a mobile number by which those who may find one's own chart, in place of the one before", "What is kept",
+    {"number": "+49 170 1234567"}, {"stated": TIME},
+)  # fmt: skip
+REMOVE_NUMBER = Operation(
+    "remove_number", SESSION, "DELETE", "/v1/patients/{patient}/number", "Remove the number",
+    "let no number find one's own chart", "Removed", kind="", status=204,
+)  # fmt: skip
 LOOKUP = Operation(
     "lookup", SESSION, "POST", "/v1/patients/lookup", "Find patients",
-    "a hospital's patients by its own identifiers, and their accounts", "Those that are registered",
+    "a hospital's patients by its own identifiers, and their accounts; by a number that a patient stated (`tel:+49…`) whom one "
+    "may find", "Those that are found",
     {"identifiers": ["urn:nord|4711"]},
     {"accounts": {"urn:nord|4711": ACCOUNT}, "patients": {"urn:nord|4711": PATIENT}},
 )  # fmt: skip
@@ -768,6 +785,25 @@ REQUESTS_TO = Query(
     "requests for records that the hospital wrote; for its admins", "The requests",
     gives={"requests": [_REQUEST]}, answer=requests_to,
 )  # fmt: skip
+INQUIRE = Operation(
+    "inquire", SESSION, "POST", "/v1/inquiries", "Ask by a number or a health card",
+    "ask whoever stated a number, or holds a health card (`pt_…`), for access, as a doctor, a hospital's admin or a relative; one "
+    "answer whether or not there is such a person", "Taken",
+    {"categories": ["laboratory"], "days": 30, "to": "+49 170 1234567", "words": "Dr. Nord, Nordklinik: your rehabilitation"},
+    {"until": TIME}, status=202,
+)  # fmt: skip
+INQUIRIES = Query(
+    "inquiries", SESSION, "GET", "/v1/patients/{patient}/inquiries", "Who asks by number or health card",
+    "inquiries that reach a chart of one's own, or of somebody for whom one may grant", "The inquiries",
+    gives={"inquiries": [{
+        "asker": ACCOUNT, "categories": ["laboratory"], "days": 30, "hospital": HOSPITAL, "inquiry": EVENT_ID,
+        "name": "Dr. Ada Nord", "role": "doctor", "until": TIME, "words": "Dr. Nord, Nordklinik: your rehabilitation",
+    }]}, answer=inquiries_of,
+)  # fmt: skip
+DISMISS_INQUIRY = Operation(
+    "dismiss_inquiry", SESSION, "DELETE", "/v1/patients/{patient}/inquiries/{inquiry}", "Dismiss an inquiry",
+    "be troubled with it no more; whoever asked isn't told", "Dismissed", kind="", status=204,
+)  # fmt: skip
 CONSULTATIONS = Query(
     "consultations", SESSION, "GET", "/v1/patients/{patient}/consultations", "Consultations",
     "consultations about a chart of one's own; to a hospital's people those that its doctors opened", "Consultations",
@@ -799,8 +835,8 @@ OPERATIONS = (
     OWN_PASSKEYS, PASSKEY_OPTIONS, ADD_PASSKEY, REMOVE_PASSKEY, PASSKEY_CHALLENGE,
     OWN_KEYS, KEEP_KEY, ROTATE_KEY, REPLACE_KEY, REVOKE_KEPT,
     OWN_SESSIONS, SESSION_END, SIGN_INS, CONTACT, GIVE_CONTACT, REMOVE_CONTACT, PROVE_CONTACT, ASK_RESET, RESET_PASSWORD, BEGIN_SETUP, COMPLETE_SETUP,
-    HOSPITAL_SHOWN, GROUP_SHOWN, HOLDER, OWN_PROFILE, SET_OWN_PROFILE, PROFILE_SHOWN, SET_PROFILE, SUBJECTS, OFFER, CLAIM, INVITE, MAILED_CODE, INVITATIONS_LISTED, TAKE_UP, OWN_CHART, INTAKE, INTAKE_FILLED, SEAL, STAGE, LOOKUP, ADDRESS, CONSENTS, EMERGENCIES_LISTED, ACTING, REPRESENTATIVES, LINKS,
-    HOLDS, ERASURES, OWN_REQUESTS, REQUESTS, REQUESTS_TO, CONSULTATIONS,
+    HOSPITAL_SHOWN, GROUP_SHOWN, HOLDER, OWN_PROFILE, SET_OWN_PROFILE, PROFILE_SHOWN, SET_PROFILE, SUBJECTS, OFFER, CLAIM, INVITE, MAILED_CODE, INVITATIONS_LISTED, TAKE_UP, OWN_CHART, INTAKE, INTAKE_FILLED, SEAL, STAGE, LOOKUP, NUMBER, STATE_NUMBER, REMOVE_NUMBER, ADDRESS, CONSENTS, EMERGENCIES_LISTED, ACTING, REPRESENTATIVES, LINKS,
+    HOLDS, ERASURES, OWN_REQUESTS, REQUESTS, REQUESTS_TO, INQUIRE, INQUIRIES, DISMISS_INQUIRY, CONSULTATIONS,
     DECISIONS, RECEIPT,
 )  # fmt: skip
 """All of them, in the order of the guide."""

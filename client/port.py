@@ -15,6 +15,7 @@ from client.signing_in import SignsIn
 from identity.actors import Actor
 from identity.kept import MadeKey
 from identity.own import BegunCode
+from journeys.questions import Question
 from journeys.sealing import Sealed
 from ledger.facts import Exclusion, Grant
 from ledger.policies import Policy
@@ -30,13 +31,15 @@ from people.contacts import ContactShown
 from people.hospitals import Directory, Holder
 from people.joining import Registered, Registration
 from people.lookups import Found
+from people.numbers import NumberShown
 from people.profiles import Profile, ProfileShown
 from people.reserving import Reserved, Subject
 from records.charts import Chart
 from records.emergencies import OpenedEmergency
-from records.explaining import Answer, Question
+from records.explaining import Answer
 from records.exporting import ExportedRecord
 from records.history import History
+from records.inquiries import Inquired
 from records.opening import Address, OpenedRecord
 from records.uploads import StagedBlob
 from storage.contacts import Contact
@@ -236,8 +239,26 @@ class LedgerClient(SignsIn, Protocol):
         """Replace a forgotten password by a link and the second factor; see `resetting.reset_password`."""
         ...
 
+    def state_number(self, actor: Actor, patient: str, number: str) -> NumberShown:
+        """Let the actor's own chart be found by a number; see `numbers.state_number`."""
+        ...
+
+    def remove_number(self, actor: Actor, patient: str) -> None:
+        """Let the actor's own chart be found by no number."""
+        ...
+
+    def inquire(
+        self, actor: Actor, to: str, words: str, days: int, categories: Sequence[str] = ()
+    ) -> Inquired:
+        """Ask whoever stated a number or holds a health card; see `inquiries.inquire`."""
+        ...
+
+    def dismiss_inquiry(self, actor: Actor, patient: str, inquiry: str) -> None:
+        """Dismiss an inquiry; raises NotThere."""
+        ...
+
     def lookup(self, actor: Actor, identifiers: Sequence[str]) -> dict[str, Found]:
-        """Patients by the hospital's own identifiers; see `lookups.lookup`."""
+        """Patients by the hospital's own identifiers, or by stated numbers; see `lookups.lookup`."""
         ...
 
     def why(self, actor: Actor, question: Question) -> Answer:

@@ -58,7 +58,11 @@ def plain_text(data: bytes, what: str) -> bytes:
     return data + b"\n" if data else data
 
 
-_PLURALS = {"acknowledged entry": "acknowledged entries", "entry": "entries"}
+_PLURALS = {
+    "acknowledged entry": "acknowledged entries",
+    "entry": "entries",
+    "inquiry": "inquiries",
+}
 
 
 def counted(number: int, what: str) -> str:

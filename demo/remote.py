@@ -20,7 +20,8 @@ from demo.steps import DemoFailed, Steps, expect
 from identity.actors import Actor, new_id, new_key
 from identity.errors import NotSignedIn
 from journeys.errors import AccessDenied
-from records.explaining import Answer, Question
+from journeys.questions import Question
+from records.explaining import Answer
 from records.uploads import Upload
 from synthetic import scan_png
 

@@ -80,6 +80,7 @@ class MailSender:
     def __init__(self, ledger: Ledger, mail: Mail) -> None:
         """`mail`: where it goes."""
         self._outbox, self._contacts, self._mail = ledger.outbox, ledger.contacts, mail
+        self._inquiries = ledger.inquiries
         self._origin, self._clock = ledger.origin, ledger.clock
         self._stop = threading.Event()
         self._failures = 0
@@ -126,6 +127,7 @@ class MailSender:
         with self._outbox.alone() as alone:
             if alone:
                 self._contacts.remove_old_proofs(self._clock())
+                self._inquiries.remove_old(self._clock())
                 while self._outbox.remove_old(self._clock()):
                     pass
 

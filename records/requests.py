@@ -48,7 +48,7 @@ def requests_of(ledger: Ledger, caller: Caller, patient: str) -> Requests:
     What somebody asks who is excluded is told to nobody. Raises NotThere for others' charts, SecondFactorNeeded.
     """
     row = ledger.row(Patient, patient)
-    if row is None or not (row.is_of(caller.account) or _grants_for(ledger, caller, row)):
+    if row is None or not (row.is_of(caller.account) or grants_for(ledger, caller, row)):
         raise NotThere(f"{patient} is not your chart")
     check_two_factors(caller, "who asks a patient for access")
     found = ledger.rows(AccessRequest, "patient", patient)
@@ -65,21 +65,26 @@ def requests_to(ledger: Ledger, caller: Caller, hospital: str) -> Requests:
 
 def kept_out(ledger: Ledger, request: AccessRequest) -> bool:
     """Whether the patient excludes the asker, the asker's hospital, or a group that the asker is in."""
-    rows = ledger.rows(Exclusion, "patient", request.patient)
+    return keeps_out(ledger, request.patient, request.asker, request.hospital)
+
+
+def keeps_out(ledger: Ledger, patient: str, asker: str, hospital: str) -> bool:
+    """Whether a patient excludes somebody, the hospital that they act for, or a group that they are in."""
+    rows = ledger.rows(Exclusion, "patient", patient)
     excluded = {one.reader for one in rows if one.active}
-    return bool(excluded) and not excluded.isdisjoint(_readers(ledger, request))
+    return bool(excluded) and not excluded.isdisjoint(_readers(ledger, asker, hospital))
 
 
-def _readers(ledger: Ledger, request: AccessRequest) -> set[str]:
+def _readers(ledger: Ledger, asker: str, hospital: str) -> set[str]:
     groups = (
         ledger.row(Group, member.group)
-        for member in ledger.rows(GroupMember, "account", request.asker)
+        for member in ledger.rows(GroupMember, "account", asker)
         if member.active
     )
-    return {request.asker, request.hospital, *(g.group for g in groups if g is not None)}
+    return {asker, hospital, *(g.group for g in groups if g is not None)}
 
 
-def _grants_for(ledger: Ledger, caller: Caller, patient: Patient) -> bool:
+def grants_for(ledger: Ledger, caller: Caller, patient: Patient) -> bool:
     """Whether the caller may grant for the patient now, as far as relations tell."""
     if caller.role != "relative":
         return False

@@ -11,9 +11,11 @@ from keeper.protocol import Keeper
 from ledger.sequencer import Outcome, Proposal
 from storage.blobs.files import BlobStore
 from storage.contacts import Contacts
+from storage.inquiries import Inquiries
 from storage.keytable import KeyTable
 from storage.log import Beside, CommittedBatch, Log
 from storage.logkeys import StoredKeys
+from storage.numbers import Numbers
 from storage.outbox import Outbox
 from storage.places import Places
 from storage.profiles import Profiles
@@ -69,6 +71,16 @@ class Ledger(LogReader):
     def profiles(self) -> Profiles:
         """What doctors are shown with."""
         return Profiles(self.database, self.identity)
+
+    @property
+    def numbers(self) -> Numbers:
+        """The mobile numbers that patients stated."""
+        return Numbers(self.database, self.identity)
+
+    @property
+    def inquiries(self) -> Inquiries:
+        """Who asks whoever stated a number or holds a health card."""
+        return Inquiries(self.database, self.identity)
 
     def owed(self) -> Owed:
         """What people owe by now: reviews of emergencies, and disclosures to be told."""

@@ -3,8 +3,8 @@
 
 from api.cli.app import app, main, program
 from api.cli import (
-    setup, checking, serving, witnessing, operations, maintenance, blobs, keeper, roots, logkeys, keys, policies, people, accounts, sessions, setting_up, applying, inviting, claims, linking, factors, resetting, kept, passkeys, contacts, profiles, mail, staff, generating, imports,
-    intake, records, charts, consents, requests, consultations, emergencies, disclosures, relatives, erasing, holds, proofs, demo,
+    setup, checking, serving, witnessing, operations, maintenance, blobs, keeper, roots, logkeys, keys, policies, people, accounts, sessions, setting_up, applying, inviting, claims, linking, factors, resetting, kept, passkeys, contacts, numbers, profiles, mail, staff, generating, imports,
+    intake, records, charts, consents, requests, inquiries, consultations, emergencies, disclosures, relatives, erasing, holds, proofs, demo,
 )  # fmt: skip
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "generating",
     "holds",
     "imports",
+    "inquiries",
     "intake",
     "inviting",
     "keeper",
@@ -36,6 +37,7 @@ __all__ = [
     "mail",
     "main",
     "maintenance",
+    "numbers",
     "operations",
     "passkeys",
     "people",

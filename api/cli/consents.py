@@ -15,11 +15,11 @@ from client.readers import check_able, reader_of
 from consent.rules import named
 from journeys.days import minute_in
 from journeys.errors import NotThere, RecordsError
+from journeys.questions import Question
 from journeys.sealing import check_category
 from ledger.codes import CEILINGS, DEFAULT_CEILING
 from ledger.facts import Grant, Provision
 from ledger.times import DAY_MS, format_time
-from records.explaining import Question
 
 Reader = Annotated[str, typer.Argument(help="A person ac_…, a hospital hs_… or a group gp_….")]
 RecordArgument = Annotated[str, typer.Argument(help="The record's id.")]

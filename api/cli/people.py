@@ -317,18 +317,24 @@ def patient_correct(
 @app.command()
 def lookup(
     identifiers: Annotated[
-        list[str], typer.Argument(help="The hospital's own identifiers: <system>|<value>.")
+        list[str],
+        typer.Argument(
+            help="The hospital's own identifiers, <system>|<value>, or numbers that patients stated, tel:+49…."
+        ),
     ],
     who: As,
     data: Data = None,
     url: Url = None,
     json_: Json = False,
 ) -> None:
-    """Find patients by the hospital's own identifiers; only for that hospital."""
+    """Find patients by the hospital's own identifiers, for that hospital alone, or by stated numbers.
+
+    A number finds patients of your hospital, and those whose chart you may open. Nothing tells whether it is somebody else's.
+    """
     with at(data, url) as client:
         found = client.lookup(actor(who), identifiers)
     lines = [
-        f"{i}  {found[i].patient}, account {found[i].account}"
+        f"{i}  {found[i].patient}" + (f", account {found[i].account}" if found[i].account else "")
         if i in found
         else f"{i}  not known here"
         for i in identifiers

@@ -28,11 +28,13 @@ from api.http import (
     claims,
     contacts,
     health,
+    inquiries,
     intake,
     inviting,
     joining,
     kept,
     log,
+    numbers,
     own,
     passkeys,
     problems,
@@ -76,6 +78,8 @@ _ROUTED = (
     kept,
     passkeys,
     contacts,
+    numbers,
+    inquiries,
     inviting,
     profiles,
     intake,
@@ -83,7 +87,7 @@ _ROUTED = (
     health,
 )
 _FORMS = (
-    claims.OwnChartSent, contacts.ContactSent, contacts.AddressProofSent, *resetting.FORMS, *setting_up.FORMS, intake.FilledSent, inviting.MailSent, *profiles.FORMS, joining.RegisterSent, joining.RecoverySent, *signing_in.FORMS, *own.FORMS, *kept.FORMS, *passkeys.FORMS, views.LookupSent,
+    claims.OwnChartSent, contacts.ContactSent, contacts.AddressProofSent, numbers.NumberSent, inquiries.InquirySent, *resetting.FORMS, *setting_up.FORMS, intake.FilledSent, inviting.MailSent, *profiles.FORMS, joining.RegisterSent, joining.RecoverySent, *signing_in.FORMS, *own.FORMS, *kept.FORMS, *passkeys.FORMS, views.LookupSent,
     views.QuestionSent, writing.SealSent, writing.SubjectsSent,
 )  # fmt: skip
 _ERRORS: tuple[type[Exception], ...] = (Exception, *(kind for kind, _ in problems.ERRORS))

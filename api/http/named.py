@@ -20,6 +20,7 @@ State = Annotated[str, Query(pattern=f"^(|{'|'.join(DOCTOR_STATES)})$", examples
 After = Annotated[str, Query(pattern=f"^(|0|[1-9][0-9]{{0,{SEQ_DIGITS - 1}}})$", examples=["12"])]
 Review = Annotated[str, Query(pattern=f"^(|{'|'.join(STATES)})$", examples=["overdue"])]
 Invitation = Annotated[str, Path(pattern=f"^ev_{ID_PATTERN}$", examples=[EVENT_ID])]
+Inquiry = Annotated[str, Path(pattern=f"^ev_{ID_PATTERN}$", examples=[EVENT_ID])]
 Standing = Annotated[str, Query(pattern=f"^(|{'|'.join(INVITATION_STATES)})$", examples=["open"])]
 NAMED: dict[str, Any] = {
     "account": Account, "after": After, "group": Group, "hospital": Hospital, "invitation": Invitation, "patient": Patient, "record": Record,

@@ -20,9 +20,10 @@ from client import forms, operations
 from client.operations import Query
 from crypto.ids import ID_PATTERN
 from identity.actors import Caller
+from journeys.questions import Question
 from ledger.codes import ACTIONS, PURPOSES, ROLES
 from people.lookups import IDENTIFIERS, lookup
-from records.explaining import Question, why
+from records.explaining import why
 from records.receipts import receipt_counted
 from storage.ledger import Ledger
 
@@ -30,7 +31,7 @@ router = APIRouter(tags=["views"])
 
 
 class LookupSent(Sent):
-    """A hospital's own identifiers, `<system>|<value>`."""
+    """A hospital's own identifiers, `<system>|<value>`; numbers that patients stated, `tel:+49…`."""
 
     identifiers: Annotated[
         list[Annotated[str, Field(max_length=512)]], Field(min_length=1, max_length=IDENTIFIERS)
@@ -77,7 +78,8 @@ for _query in operations.QUERIES:
 
 @serves(router, operations.LOOKUP)
 async def post_lookup(request: Request, ledger: TheLedger, caller: TheCaller) -> dict[str, Any]:
-    """Registered patients by the hospital's own identifiers, and their accounts; for that hospital alone."""
+    """Registered patients by the hospital's own identifiers, and their accounts, for that hospital alone; by a number whom one
+    may find. What isn't found isn't in the answer, whether it is nobody's or one may not."""
     sent = await received(request, LookupSent)
     found = await run_in_threadpool(lookup, ledger, caller, sent.identifiers)
     return forms.found_json(found)

@@ -12,7 +12,7 @@ from api.portal.charts import Patient, own_page
 from api.portal.forms import sent_form
 from api.portal.pages import PageRoute, page, see
 from api.portal.visitors import TheVisitor, Visitor
-from client import grants, operations, requests
+from client import grants, inquiries, operations, requests
 from client.readers import Reader, check_able, reader_of
 from crypto.ids import ID_PATTERN
 from identity.errors import StepUpNeeded
@@ -88,9 +88,10 @@ def _since(one: Grant) -> int:
 
 
 def _waiting(visitor: Visitor, patient: str) -> int:
-    """How many requests for access wait for an answer."""
-    found = requests.listed(visitor.client, visitor.actor, patient)
-    return sum(one.state == OPEN for one in found)
+    """How many requests for access wait for an answer, and inquiries."""
+    client, actor = visitor.client, visitor.actor
+    found = requests.listed(client, actor, patient)
+    return sum(one.state == OPEN for one in found) + len(inquiries.listed(client, actor, patient))
 
 
 @router.get("/patients/{patient}/access/new")

@@ -11,7 +11,7 @@ from api.portal.charts import Patient, acting_in, own_page
 from api.portal.forms import Form, sent_form
 from api.portal.pages import PageRoute, again, page, see
 from api.portal.visitors import TheVisitor, Visitor
-from client import requests
+from client import inquiries, requests
 from client.requests import Asked, Smaller
 from journeys.errors import RecordsError
 from ledger.asking import DECLINED, GRANTED
@@ -43,20 +43,13 @@ async def post_ask(visitor: TheVisitor, patient: Patient) -> Response:
     async def act() -> Response:
         if not form["words"]:
             raise RecordsError("write what you ask for and why: the patient reads it")
-        asked = Asked(form["words"], _days(form), what=_criteria(form))
+        asked = Asked(form["words"], form.days(), what=_criteria(form))
         await run_in_threadpool(requests.ask, visitor.client, visitor.actor, patient, asked)
         return see("/requests", done="asked")
 
     return await again(
         act, lambda problem: _ask(visitor, patient, problem=problem, typed=dict(form.typed))
     )
-
-
-def _days(form: Form) -> int:
-    days = form["days"]
-    if not (days.isascii() and days.isdigit() and 0 < len(days) < 5 and int(days)):
-        raise RecordsError("choose how long")
-    return int(days)
 
 
 def _criteria(form: Form) -> dict[str, Any] | None:
@@ -72,14 +65,22 @@ async def get_requests(visitor: TheVisitor) -> Response:
     if visitor.caller.role == "patient":
         return await own_page(visitor, "requests")
     found = await run_in_threadpool(requests.listed, visitor.client, visitor.actor)
-    return await page(visitor, "requests.html", patient="", found=found, days=())
+    return await page(visitor, "requests.html", patient="", found=found, inquiries=(), days=())
 
 
 @router.get("/patients/{patient}/requests")
 async def get_asked(visitor: TheVisitor, patient: Patient) -> Response:
     """Who asks for access to a chart of one's own."""
-    found = await run_in_threadpool(requests.listed, visitor.client, visitor.actor, patient)
-    return await page(visitor, "requests.html", patient=patient, found=found, days=DAYS)
+
+    def shown() -> dict[str, Any]:
+        client, actor = visitor.client, visitor.actor
+        return {
+            "found": requests.listed(client, actor, patient),
+            "inquiries": inquiries.listed(client, actor, patient),
+        }
+
+    told = await run_in_threadpool(shown)
+    return await page(visitor, "requests.html", patient=patient, days=DAYS, **told)
 
 
 @router.post("/patients/{patient}/requests/answer")
@@ -97,7 +98,7 @@ async def post_answer(visitor: TheVisitor, patient: Patient) -> Response:
         if verdict == DECLINED:
             requests.decline(client, actor, asked)
             return
-        days = min(_days(form), asked.days)
+        days = min(form.days(), asked.days)
         sensitive = asked.sensitive and form["sensitive"] == "1"
         requests.grant(client, actor, asked, Smaller(days=days, without_sensitive=not sensitive))
 

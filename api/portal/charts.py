@@ -30,6 +30,7 @@ from records.charts import Chart, me
 from records.opening import OpenedRecord, stream_ticket
 from records.ranges import ReadTicket, ticket_of
 from records.uploads import Upload
+from storage.numbers import TEL
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 PAGE = 50
@@ -268,7 +269,7 @@ async def _said(visitor: Visitor, record: str, says: Any, done: str) -> Response
 
 @router.post("/find")
 async def post_find(visitor: TheVisitor) -> Response:
-    """Find a patient by the number on the health card, or by the hospital's own identifier."""
+    """Find a patient by the number on the health card, the hospital's own identifier, or a number that the patient stated."""
     form = await sent_form(visitor)
 
     async def act() -> Response:
@@ -276,9 +277,10 @@ async def post_find(visitor: TheVisitor) -> Response:
         if wanted.startswith("pt_"):
             patient = wanted
         else:
+            wanted = TEL + wanted if wanted.startswith("+") else wanted
             found = await run_in_threadpool(lookup, visitor.ledger, visitor.caller, [wanted])
             if wanted not in found:
-                raise Problem("not_found", "this hospital has registered nobody under it")
+                raise Problem("not_found", "you may find nobody under it")
             patient = found[wanted].patient
         return see(f"/patients/{patient}/chart")
 

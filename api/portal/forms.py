@@ -18,6 +18,7 @@ from api.portal.visitors import Visitor
 from crypto.encoding import b64decode, b64encode
 from crypto.errors import CryptoError
 from crypto.identity import IdentityRoot
+from journeys.errors import RecordsError
 
 FORM_BYTES = 64 * 1024
 """Longest form without a file."""
@@ -56,6 +57,13 @@ class Form:
     def __getitem__(self, name: str) -> str:
         """A field without spaces around it; empty where there is none."""
         return dict(self.fields).get(name, "").strip()
+
+    def days(self) -> int:
+        """The field `days`, which a list of choices gives; raises RecordsError."""
+        days = self["days"]
+        if not (days.isascii() and days.isdigit() and 0 < len(days) < 5 and int(days)):
+            raise RecordsError("choose how long")
+        return int(days)
 
     def all(self, name: str) -> tuple[str, ...]:
         """Every value of a field, as check boxes send them."""

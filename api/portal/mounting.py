@@ -17,6 +17,8 @@ from api.portal import (
     family,
     history,
     home,
+    inquiries,
+    numbers,
     own,
     registering,
     today,
@@ -24,7 +26,7 @@ from api.portal import (
 from api.portal.pages import refused, secured
 
 ROUTERS = (
-    home, entering, own, today, charts, access, asking, family, emergencies, erasing, history, deciding, registering,
+    home, entering, own, numbers, today, charts, access, asking, inquiries, family, emergencies, erasing, history, deciding, registering,
 )  # fmt: skip
 
 

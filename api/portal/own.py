@@ -30,6 +30,7 @@ from ledger.codes import PROFESSIONS
 from people.alone import register_alone
 from people.contacts import contact_of, give_contact, prove_contact, remove_contact
 from people.hospitals import open_hospitals
+from people.numbers import number_of
 from records.charts import me
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -62,15 +63,20 @@ async def _welcome(visitor: Visitor, **context: Any) -> Response:
 
 
 @router.get("/me")
-async def get_me(visitor: TheVisitor) -> Response:
+async def getshown_me(visitor: TheVisitor) -> Response:
     """One's own account."""
-    return await _me(visitor)
+    return await shown_me(visitor)
 
 
-async def _me(visitor: Visitor, **context: Any) -> Response:
+async def shown_me(visitor: Visitor, **context: Any) -> Response:
+    """The page of one's own account."""
+
     def shown() -> dict[str, Any]:
         ledger, caller = visitor.ledger, visitor.caller
-        return standing(visitor) | {
+        found = standing(visitor)
+        charts = found["charts"] if caller.role == "patient" else ()
+        return found | {
+            "numbers": {chart: number_of(ledger, caller, chart).stated for chart in charts},
             "sessions": sessions_of(ledger, caller),
             "sign_ins": sign_ins_of(ledger, caller)[:SIGN_INS_SHOWN],
         }
@@ -92,7 +98,7 @@ async def post_password(visitor: TheVisitor) -> Response:
         )
         return see("/me", done="password")
 
-    return await again(act, lambda problem: _me(visitor, problem=problem))
+    return await again(act, lambda problem: shown_me(visitor, problem=problem))
 
 
 @router.get("/me/code")
@@ -223,7 +229,9 @@ async def post_contact(visitor: TheVisitor) -> Response:
         )
         return see("/me", done="mail")
 
-    return await again(act, lambda problem: _me(visitor, problem=problem, typed=dict(form.typed)))
+    return await again(
+        act, lambda problem: shown_me(visitor, problem=problem, typed=dict(form.typed))
+    )
 
 
 @router.post("/me/contact/proof")
@@ -236,7 +244,7 @@ async def post_contact_proof(visitor: TheVisitor) -> Response:
         await run_in_threadpool(prove_contact, visitor.ledger, form["mailed"])
         return see("/me", done="mail_proved")
 
-    return await again(act, lambda problem: _me(visitor, problem=problem))
+    return await again(act, lambda problem: shown_me(visitor, problem=problem))
 
 
 @router.post("/me/contact/remove")

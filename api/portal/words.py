@@ -306,12 +306,18 @@ NOTICES: Mapping[str, str] = {
     "ended": _("The session has ended."),
     "excluded": _("Excluded. Whatever was granted doesn’t count until you lift it."),
     "granted": _("Access is given. It shows below, and you can take it back at any time."),
+    "dismissed": _("Dismissed. Whoever asked isn’t told."),
+    "inquired": _(
+        "You asked, if there is such a person. If they let you in, you find them by the same number."
+    ),
     "hidden": _("Hidden. Nobody sees it but you and the hospital that wrote it."),
     "included": _("Lifted. What was granted counts again."),
     "kept": _("The service keeps a key for you now."),
     "mail": _("A code was sent to the address. Type it in below."),
     "mail_proved": _("The address is confirmed."),
     "mail_removed": _("The address was removed."),
+    "number": _("Whoever may open your chart finds it by this number now."),
+    "number_removed": _("No number finds your chart any more."),
     "password": _("The password is changed. All your other sessions have ended."),
     "registered": _("Your account is ready."),
     "revoked": _("Access is taken back, as of now."),

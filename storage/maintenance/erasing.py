@@ -129,6 +129,8 @@ class Erasing:
         ask_keeper(ledger, shown, ledger.keeper.erase)
         locked = self._remove(sorted(blobs))
         if not erasure.record:
+            mine = [ledger.inquiries.card(erasure.patient), ledger.numbers.own(erasure.patient)]
+            ledger.inquiries.forget([digest for digest in mine if digest])
             forget_patient(ledger.database, erasure.patient)
             ledger.outbox.forget_about(erasure.patient)
         counts: dict[str, Any] = {

@@ -201,8 +201,9 @@ _UNITS = (schema.imported.name, schema.unit_homes.name)
 
 
 def forget_patient(database: Database, patient: str) -> None:
-    """Forget all that stands of a patient beside the log: every name, what confirms them, and what was imported."""
-    _forget(database, patient, (*_NAMES, *_UNITS))
+    """Forget all that stands of a patient beside the log: every name, the number that they stated, what confirms them, and
+    what was imported."""
+    _forget(database, patient, (*_NAMES, *_UNITS, schema.patient_numbers.name))
 
 
 def _forget(database: Database, patient: str, tables: Sequence[str]) -> None:

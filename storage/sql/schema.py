@@ -114,6 +114,18 @@ unit_homes = _table(
 Index("unit_homes_of_patient", unit_homes.c.patient)
 witnesses = _table("witnesses", "patient", patient=Text, since=BigInteger, traits=Text)
 """Name, birth date and sex of a patient as keyed hashes, beside the identifiers. Not in the log, not a view."""
+patient_numbers = _table(
+    "patient_numbers", "patient", patient=Text, hash=LargeBinary, since=BigInteger
+)
+"""The number that a patient stated to be found by, as a keyed hash. Not in the log, not a view; see `storage.numbers`."""
+Index("patient_numbers_by_hash", patient_numbers.c.hash, patient_numbers.c.patient)
+inquiries = _table(
+    "inquiries", "hash asker role hospital", hash=LargeBinary, asker=Text, role=Text, hospital=Text,
+    inquiry=Text, sealed=LargeBinary, created=BigInteger, until=BigInteger,
+)  # fmt: skip
+"""Who asks whoever stated a number, or has a chart, by the keyed hash of either: nothing tells whether there is such a person.
+Not in the log, not a view; see `storage.inquiries`."""
+Index("inquiries_until", inquiries.c.until)
 credentials = _table(
     "credentials", "account", account=Text, password=Text, version=BigInteger, acts=Integer,
     acts_since=BigInteger,

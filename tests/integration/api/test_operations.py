@@ -17,6 +17,7 @@ from client.local import LocalClient
 from crypto.encoding import b64encode
 from crypto.notes import LogSigner
 from identity.actors import Actor, write_keyfile
+from journeys.questions import Question
 from ledger.auditor import check_against, check_receipt
 from ledger.directory import Group, Hospital, Member
 from ledger.errors import Refused, Tampered
@@ -24,7 +25,7 @@ from ledger.files import read_file
 from ledger.policies import POLICY_WAIT_MS, widened
 from ledger.registry import EDITION
 from ledger.times import DAY_MS, parse_time
-from records.explaining import Question, why
+from records.explaining import why
 from storage.clock import wall_clock
 from storage.sql.upgrade import REVISIONS
 from storage.status import status

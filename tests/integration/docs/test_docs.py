@@ -178,6 +178,7 @@ LIMITS = {
     "ledger.event": "BUNDLE_LIMIT EVENT_LIMIT READING_DEPTH READING_LIMIT",
     "ledger.types.sessions": "RECOVERY_CODES",
     "ledger.codes": "CRITERIA EXCEPTIONS GRANT_RECORDS LABELS_A_RECORD PENDING_APPLICATIONS",
+    "records.inquiries": "INQUIRIES_AN_HOUR INQUIRIES_A_DAY INQUIRIES_LISTED INQUIRY_LASTS_MS",
     "records.ranges": "RANGE_BYTES TOKEN_MS",
     "records.receipts": "RECEIPTS_AN_HOUR",
     "records.exporting": "EXPORT_RECORDS",
@@ -189,6 +190,7 @@ LIMITS = {
     "api.http.passkeys": "CHALLENGES_AN_HOUR",
     "people.joining": "REGISTERED_AN_HOUR REGISTERED_A_DAY",
     "people.lookups": "IDENTIFIERS",
+    "people.numbers": "LOOKED_UP_AN_HOUR LOOKED_UP_A_DAY STATED_A_DAY",
     "journeys.labelling": "LABELS_AN_HOUR",
     "journeys.quotas": "ALONE_BYTES_A_DAY ALONE_EVENTS_AN_HOUR ALONE_EVENTS_A_DAY KEYS_AN_ACCOUNT PERSON_EVENTS_AN_HOUR PERSON_EVENTS_A_DAY",
     "journeys.sealing": "TEXT_BYTES",
@@ -198,6 +200,7 @@ LIMITS = {
     "storage.contacts": "ADDRESS_CHARACTERS LOCAL_CHARACTERS PROOFS_AN_ACCOUNT PROOFS_AN_ADDRESS PROOFS_A_PAIR PROOF_MS PROOF_PACE_MS",
     "people.resetting": "RESETS_AN_ADDRESS RESETS_A_PAIR",
     "storage.log": "QUEUE_EVENTS",
+    "storage.numbers": "NUMBER_CHARACTERS",
     "storage.resets": "RESET_LINK_MS RESET_PACE_MS RESETS_DAY_MS RESETS_MAILED_A_DAY",
 }
 """The names of the limits that docs/http.md says, by where they are kept."""

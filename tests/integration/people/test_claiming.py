@@ -27,6 +27,7 @@ from journeys.errors import (
     RecordsError,
     TooManyTries,
 )
+from journeys.questions import Question
 from journeys.sealing import reserve
 from keeper.protocol import KeyRequest
 from ledger.directory import Patient
@@ -44,7 +45,6 @@ from people.tries import (
     CLAIM_FREE_TRIES,
     CLAIM_LONGEST_WAIT_MS,
 )
-from records.explaining import Question
 from records.uploads import Upload
 from storage.clock import wall_clock
 from storage.sql.identifiers import Witness

@@ -14,9 +14,9 @@ from client.local import LocalClient
 from client.port import LedgerClient
 from identity.actors import Actor, write_keyfile
 from journeys.errors import AccessDenied, NotThere
+from journeys.questions import Question
 from ledger.entry import Entry
 from ledger.errors import Refused
-from records.explaining import Question
 from records.uploads import Upload
 from tests.support.commands import heartwood
 from tests.support.ledger_fixture import CONTENT, LedgerFixture, Person

@@ -16,10 +16,10 @@ from identity.actors import Actor, new_id, new_key
 from identity.errors import NotSignedIn
 from journeys.days import today
 from journeys.errors import AccessDenied, Forbidden, NotThere, RecordsError
+from journeys.questions import Question
 from keeper.errors import KeeperRefused
 from ledger.errors import Refused
 from ledger.times import DAY_MS
-from records.explaining import Question
 from records.opening import RECHECK_MS, release, settle
 from records.uploads import Upload
 from storage.feeding import feed

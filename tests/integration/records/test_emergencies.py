@@ -15,13 +15,14 @@ from client.local import LocalClient
 from client.port import LedgerClient
 from identity.actors import Actor, new_key
 from journeys.errors import AccessDenied, Forbidden, NotThere, RecordsError
+from journeys.questions import Question
 from journeys.sealing import object_key
 from keeper.errors import KeeperRefused
 from keeper.protocol import Evidence, SealedField, SealedObject
 from ledger.errors import Refused
 from ledger.facts import Emergency
 from ledger.times import DAY_MS, HOUR_MS
-from records.explaining import Question, check_still_permitted
+from records.explaining import check_still_permitted
 from records.opening import settle
 from records.uploads import Upload
 from storage.clock import wall_clock

@@ -16,9 +16,9 @@ from client.requests import Asked, Smaller
 from identity.actors import Actor
 from identity.errors import NotSignedIn
 from journeys.errors import AccessDenied, Forbidden, NotThere
+from journeys.questions import Question
 from ledger.asking import AccessRequest
 from ledger.errors import Refused
-from records.explaining import Question
 from tests.integration.people.test_relatives import person
 from tests.support.inbox import everywhere, mails_to, reach, send, told
 from tests.support.ledger_fixture import LedgerFixture

@@ -226,7 +226,12 @@ def test_a_whole_chart_is_erased_with_all_that_stands_beside_the_log(home: Home)
         ("witnesses", (alone.patient, 1, "traits")),
         ("imported", (alone.patient, b"hash", record, 1, b"digest")),
         ("unit_homes", (fixed, b"hash", alone.patient)),
+        ("patient_numbers", (alone.patient, b"hash", 1)),
         ("told_once", (once_wrote(alone.patient, fixed),)),
+        *(
+            ("inquiries", (to, fixed, "doctor", fixed, f"ev_{to[:1]!r}", b"", 1, 1 << 60))
+            for to in (ledger.inquiries.card(alone.patient), b"hash")
+        ),
     )
     with ledger.database.write() as connection:
         for table, row in stands:
@@ -243,11 +248,14 @@ def test_a_whole_chart_is_erased_with_all_that_stands_beside_the_log(home: Home)
     assert ledger.keeper.versions([alone.patient]) == {alone.patient: []}
     assert blob not in set(ledger.blobs.list())
     for table, column in (("object_keys", "subject"), ("blob_keys", "patient"), ("identifiers", "patient"),
-                          ("witnesses", "patient"), ("imported", "patient"), ("unit_homes", "patient")):  # fmt: skip
+                          ("witnesses", "patient"), ("imported", "patient"), ("unit_homes", "patient"), ("patient_numbers", "patient")):  # fmt: skip
         assert not ledger.database.fetch(
             f"SELECT 1 FROM {table} WHERE {column} = ?", (alone.patient,)
         ), table
-    assert not ledger.database.fetch("SELECT 1 FROM told_once WHERE what = ?", stands[-1][1])
+    assert not ledger.database.fetch("SELECT 1 FROM inquiries", ())
+    assert not ledger.database.fetch(
+        "SELECT 1 FROM told_once WHERE what = ?", (once_wrote(alone.patient, fixed),)
+    )
     acts = readings.history(LocalClient(ledger), alone.actor, alone.patient, "PATRQT").acts()
     assert [act.type for act in acts][-3:] == [
         "erasure.requested",

@@ -88,6 +88,13 @@ POST /v1/intake/{form}                    | 401      200      200      200      
 POST /v1/patients/{patient}/seal          | 401      200      403      403      200      200      200      200      200      200      200      200      403      403
 POST /v1/patients/{patient}/blobs         | 401      200      403      403      200      200      200      200      403      403      200      200      403      403
 POST /v1/patients/lookup                  | 401      403      403      403      200      200      200      200      200      200      200      200      403      403
+POST /v1/patients/lookup: by a number     | 401      403      403      403      200      200      200      200      200      200      200      200      403      403
+GET /v1/patients/{patient}/number         | 401      200      200      404      404      404      404      404      404      404      404      404      404      404
+PUT /v1/patients/{patient}/number         | 401      200      200      404      404      404      404      404      404      404      404      404      404      404
+DELETE /v1/patients/{patient}/number      | 401      204      204      404      404      404      404      404      404      404      404      404      404      404
+POST /v1/inquiries                        | 401      403      403      403      202      202      202      202      202      202      403      403      403      403
+GET /v1/patients/{patient}/inquiries      | 401      200      200      404      404      404      404      404      404      404      404      404      404      404
+DELETE /v1/patients/{patient}/inquiries/{inquiry}| 401      404      404      404      404      404      404      404      404      404      404      404      404      404
 POST /v1/decisions: of oneself            | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 POST /v1/decisions: of others             | 401      200      403      403      403      403      403      403      403      403      403      200      403      200
 GET /v1/me                                | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
@@ -826,6 +833,23 @@ ACTS: dict[str, Act] = {
     "PUT /v1/me/contact": lambda server, name: server.asks(
         name, "PUT", "/v1/me/contact", json={"address": "ada@example.com", "language": "de"}
     ),
+    "POST /v1/patients/lookup: by a number": _sent(
+        "/v1/patients/lookup", lambda server, name: {"identifiers": ["tel:+491705550123"]}
+    ),
+    "POST /v1/inquiries": _sent(
+        "/v1/inquiries",
+        lambda server, name: {"to": "+491705550123", "words": "Nordklinik", "days": 30},
+    ),
+    "DELETE /v1/patients/{patient}/inquiries/{inquiry}": lambda server, name: server.asks(
+        name, "DELETE", f"/v1/patients/{server.people.pat.patient}/inquiries/{new_id('ev', 0)}"
+    ),
+    "PUT /v1/patients/{patient}/number": lambda server, name: server.asks(
+        name,
+        "PUT",
+        f"/v1/patients/{server.people.pat.patient}/number",
+        json={"number": "+491705550123"},
+    ),
+    "DELETE /v1/patients/{patient}/number": _plain("DELETE", "/v1/patients/{patient}/number"),
     "DELETE /v1/me/contact": _plain("DELETE", "/v1/me/contact"),
     "POST /v1/contact/proofs": _sent("/v1/contact/proofs", lambda server, name: {"code": "A" * 26}),
     "POST /v1/accounts/{account}/recoveries": _recovery,

@@ -10,9 +10,9 @@ from client import grants, readings
 from client.local import LocalClient
 from crypto.encoding import b64decode, b64encode
 from identity.actors import new_id
+from journeys.questions import Question
 from ledger.merkle import check_consistency
 from ledger.tiles import tree_paths_of
-from records.explaining import Question
 from tests.support.ledger_fixture import vkeys
 from tests.support.server import bearer, good, kind_of, problem
 from tests.support.server_fixture import (

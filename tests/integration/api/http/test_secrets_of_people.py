@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from api.app.settings import Settings
-from client import applying, claiming, registering
+from client import applying, claiming, inquiries, registering
 from client.claiming import Code
 from client.http import HttpClient
 from client.registering import NewPatient
@@ -27,6 +27,8 @@ from tests.support.server import Web, bearer, good, kind_of, serving, until
 NAMES = "Zerlina Plantée", "Ottokar Plantowitsch", "Plantina von Anders"
 CONTACT = "planted contact of the Klinik, 030 55501234"
 MAILS = "planted.first@mail.example", "Planted.Second@Mail.Example", "nöbody@planted.example"
+NUMBER, NOT_A_NUMBER = "+49 170 5556789", "0170 5556789"
+ASKED = "planted inquiry: your dentures are ready"
 BORN, OWN_BORN, WRONG_BORN = "1917-05-23", "1919-07-28", "1913-02-17"
 
 
@@ -95,7 +97,23 @@ def test_none_is_found(tmp_path: Path) -> None:
                 claiming.claim_chart(client, ottokar, code.patient, code.text, born)
             answers.append(str(error.value))
         claiming.claim_chart(client, ottokar, second.patient, second.text, BORN)
-        client.own_chart(zerlina, NAMES[0], OWN_BORN)
+        own = client.own_chart(zerlina, NAMES[0], OWN_BORN).patient
+        client.state_number(zerlina, own, NUMBER)
+        assert client.lookup(north.admin, [f"tel:{NUMBER}"]) == {}
+        for to in (NUMBER, own):
+            client.inquire(north.admin, to, ASKED, 30)
+        assert {one.words for one in inquiries.listed(client, zerlina, own)} == {ASKED}
+        bad = web.post(
+            "/v1/inquiries", {"to": NOT_A_NUMBER, "words": ASKED * 40, "days": 30}, north.admin
+        )
+        refused(bad.text, "malformed")
+        for text in (NOT_A_NUMBER, NUMBER * 3):
+            sent = {"number": text}
+            headers = bearer(web.token(zerlina))
+            bad = web.client.put(f"/v1/patients/{own}/number", json=sent, headers=headers)
+            refused(bad.text, "malformed")
+        bad = web.post("/v1/patients/lookup", {"identifiers": [f"tel:{NOT_A_NUMBER}"]}, north.admin)
+        refused(bad.text, "malformed")
         with pytest.raises(Refused) as again:
             client.own_chart(zerlina, NAMES[0], OWN_BORN)
         answers.append(str(again.value))
@@ -118,7 +136,18 @@ def test_none_is_found(tmp_path: Path) -> None:
         "the search finds"
     )
     secrets = [*NAMES, CONTACT, "Plantowitsch", "55501234", *MAILS, *codes, nonce_token]
-    secrets += [BORN, OWN_BORN, WRONG_BORN, made.text, second.text]
+    secrets += [
+        ASKED,
+        "your dentures",
+        NUMBER,
+        NOT_A_NUMBER,
+        "705556789",
+        BORN,
+        OWN_BORN,
+        WRONG_BORN,
+        made.text,
+        second.text,
+    ]
     for secret in secrets:
         for form in _forms(secret):
             holding = [path.name for path, data in found.items() if form in data.lower()]

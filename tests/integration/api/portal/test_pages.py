@@ -38,7 +38,7 @@ PAGES: dict[str, dict[str, int]] = {
     "/family": dict.fromkeys(WHO, 303), "/relatives": SIGNED_IN, "/requests": SIGNED_IN | {"ada": 303, "bob": 303},
     "/patients/{patient}/family": dict.fromkeys(WHO, 404) | {"nobody": 303, "ada": 200},
     "/patients/{patient}/requests": dict.fromkeys(WHO, 404) | {"nobody": 303, "ada": 200},
-    "/patients/{patient}/ask": SIGNED_IN, "/patients/{patient}/emergency": SIGNED_IN,
+    "/patients/{patient}/ask": SIGNED_IN, "/inquire": SIGNED_IN, "/patients/{patient}/emergency": SIGNED_IN,
     "/patients": SIGNED_IN, "/records/{record}/erase": SIGNED_IN,
     "/patients/{patient}/erasures": dict.fromkeys(WHO, 404) | {"nobody": 303, "ada": 200},
     "/patients/{patient}/card": dict.fromkeys(WHO, 404) | {"nobody": 303, "ada": 200},
@@ -47,11 +47,11 @@ PAGES: dict[str, dict[str, int]] = {
 """Each page that is looked at, on the chart of `ada`, and what each gets."""
 POSTS = {
     "/language", "/register", "/sign-in", "/step-up", "/roles", "/sign-out", "/me/password", "/me/code", "/me/code/confirm",
-    "/me/keys", "/me/chart", "/claim", "/me/contact", "/me/contact/proof", "/me/contact/remove", "/me/sessions/end",
+    "/me/keys", "/me/chart", "/claim", "/me/contact", "/me/contact/proof", "/me/contact/remove", "/me/number", "/me/number/remove", "/me/sessions/end",
     "/apply/doctor", "/apply/hospital", "/patients/{patient}/upload", "/records/{record}/hide", "/records/{record}/show",
     "/find", "/patients/{patient}/access/grant", "/patients/{patient}/access/revoke", "/patients/{patient}/access/exclude",
     "/patients/{patient}/access/include", "/patients/{patient}/access/emergency", "/patients/{patient}/ask",
-    "/patients/{patient}/requests/answer", "/patients/{patient}/emergency", "/patients/{patient}/emergencies/{emergency}",
+    "/patients/{patient}/requests/answer", "/inquire", "/patients/{patient}/inquiries/answer", "/patients/{patient}/emergency", "/patients/{patient}/emergencies/{emergency}",
     "/patients/{patient}/family/invite", "/patients/{patient}/family/end", "/relatives/accept", "/relatives/leave", "/patients/{patient}/erasures",
     "/patients/{patient}/erasures/withdraw", "/patients", "/patients/letter", "/patients/guardian",
     "/doctors/approve", "/doctors/decline", "/hospitals/approve", "/hospitals/decline",
