@@ -10,6 +10,7 @@ from api.portal import (
     access,
     asking,
     charts,
+    checks,
     deciding,
     emergencies,
     entering,
@@ -24,7 +25,7 @@ from api.portal import (
 from api.portal.pages import refused, secured
 
 ROUTERS = (
-    home, entering, own, today, charts, access, asking, family, emergencies, erasing, history, deciding, registering,
+    home, entering, own, today, charts, access, asking, family, emergencies, erasing, history, checks, deciding, registering,
 )  # fmt: skip
 
 
