@@ -105,8 +105,28 @@ export async function lastSeen(origin) {
   }
 }
 
-/** The verifier keys to check a log by: those that this browser has kept, else those that the page names. */
-export const keysOf = (seen, told) => log.parseKeys(seen?.keys ?? told);
+/**
+ * The verifier keys to check a log by: those that this browser has kept, or that these handed over to; where it kept none, those that the
+ * page names. A hand-over that isn't proved throws.
+ */
+export async function keysOf(seen, told) {
+  const kept = await log.parseKeys(seen?.keys ?? told);
+  if (!seen || JSON.stringify(seen.keys) === JSON.stringify(told)) return kept;
+  const before = { size: seen.size, root: log.fromBase64(seen.root, 32) };
+  let keys = kept;
+  for (const parts of JSON.parse(await fetched("/v1/log/handovers")).handovers) {
+    let found;
+    try {
+      found = await log.followHandover(parts, keys);
+    } catch (error) {
+      if (error.code === "unsigned") continue; // from before these keys
+      throw error;
+    }
+    await checkOneLog(before, found.checkpoint);
+    keys = found.keys;
+  }
+  return keys;
+}
 
 /**
  * Check that a log is the one that this browser saw last, and keep the larger checkpoint. Gives what was seen before, as `lastSeen`.
@@ -123,7 +143,7 @@ export async function compare(checkpoint, keys, looked) {
     }
     const now = new Date().toISOString();
     const next = {
-      origin: checkpoint.origin, keys: keys.map((key) => key.text), since: seen?.since ?? now, size: checkpoint.size,
+      origin: checkpoint.origin, keys: keys.map((key) => key.text), since: seen?.keys.includes(keys[0].text) ? seen.since : now, size: checkpoint.size,
       root: log.toBase64(checkpoint.root), time: looked?.time ?? seen?.time ?? now, at: now,
     };
     if (seen === null) return null;
@@ -226,7 +246,9 @@ export function offer(button, name, text) {
 /** What is said of the log's key: whence it is; and its fingerprint. */
 export async function keyLine(seen, keys) {
   const print = await log.fingerprint(keys[0].text);
-  return [seen ? say("key-known", { time: when(seen.since) }) : say("key-told"), print];
+  if (!seen) return [say("key-told"), print];
+  const kept = seen.keys.includes(keys[0].text);
+  return [kept ? say("key-known", { time: when(seen.since) }) : say("key-handed"), print];
 }
 
 /** What is said of what this browser saw before. */

@@ -6,7 +6,7 @@
  * tlog-proof; RFC 9162 (Merkle tree), RFC 8785 (canonical JSON). It needs WebCrypto with SHA-256 and Ed25519.
  *
  * What it does not check, and never calls good: ML-DSA-44 signatures, which browsers can't check (results list these keys under
- * `unchecked`), the authors' signatures of entries, and whether the rules allowed an act. `heartwood check`, `verify` and
+ * `unchecked`), the authors' signatures of entries (but of hand-overs), and whether the rules allowed an act. `heartwood check`, `verify` and
  * `audit` do.
  */
 
@@ -34,7 +34,7 @@ const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
  * What is wrong. `code` is one of: `malformed` (no such format), `keys` (unusable verifier keys), `signature` (one that doesn't
  * fit), `unsigned` (a key that was to sign has not), `origin` (another log), `path` (a proof of the wrong shape), `root` (it leads
  * elsewhere), `consistency` (one log is no prefix of the other), `chain` (an entry is missing, altered or moved), `quorum` (too few
- * witnesses), `unsupported` (this browser has no Ed25519).
+ * witnesses), `handover` (new keys of the log that its operator didn't give), `unsupported` (this browser has no Ed25519).
  */
 export class CheckError extends Error {
   constructor(code, message) {
@@ -75,6 +75,7 @@ export function toBase64(data) {
 
 /** Bytes of canonical base64, of exactly `length` bytes if given. */
 export function fromBase64(text, length) {
+  text = typeof text === "string" ? text : `a ${typeof text}`;
   if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text)) {
     refuse("malformed", `got ${text.slice(0, 60)}, expected base64 with padding`);
   }
@@ -447,14 +448,20 @@ export function parseReceipt(data) {
  * `parsePolicy`) also `witnesses`, as of `checkQuorum`.
  */
 export async function checkReceipt(data, keys, policy) {
-  const { entry, index, path, checkpoint: note } = parseReceipt(data);
+  const { entry, index, checkpoint: note } = parseReceipt(data);
   const checkpoint = await openCheckpoint(note, keys);
+  const value = await checkUnder(data, checkpoint);
+  const witnesses = policy && (await checkQuorum(note, policy, keys));
+  return { value, entry, index, checkpoint, note, witnesses };
+}
+
+/** The value of a receipt's entry, whose path leads to this checkpoint's root; nobody's signature is asked. */
+export async function checkUnder(data, checkpoint) {
+  const { entry, index, path } = parseReceipt(data);
   const root = await rootFromPath(index, checkpoint.size, await leafHash(entry), path);
   if (!same(root, checkpoint.root)) refuse("root", `entry ${index} is not under the checkpoint's root`);
   const value = parseEntry(entry);
-  if (value.seq !== index) refuse("path", `the receipt holds entry ${value.seq} as number ${index}`);
-  const witnesses = policy && (await checkQuorum(note, policy, keys));
-  return { value, entry, index, checkpoint, note, witnesses };
+  return value.seq === index ? value : refuse("path", `the receipt holds entry ${value.seq} as number ${index}`);
 }
 
 /** The values of a stream's entries from its first on, each of which holds the hash of the one before: none is missing between. */
@@ -484,11 +491,16 @@ export async function checkChain(entries) {
  */
 export async function checkHistory(entries, receipt, keys, policy) {
   const found = await checkReceipt(receipt, keys, policy);
+  return { ...found, values: await checkComplete(entries, found.entry) };
+}
+
+/** The values of a chain's entries (see `checkChain`), whose last is `entry`, the bytes of one that is proved. */
+export async function checkComplete(entries, entry) {
   const values = await checkChain(entries);
-  if (!values.length || !same(bytesOf(entries.at(-1)), found.entry)) {
-    refuse("chain", `the last entry is not entry ${found.index}, the one that the receipt proves`);
+  if (!values.length || !same(bytesOf(entries.at(-1)), entry)) {
+    refuse("chain", `the last of ${values.length} entries is not the one that the receipt proves`);
   }
-  return { ...found, values };
+  return values;
 }
 
 /** `{entries, receipt}` of the proof of a history (`heartwood/history/v1`), as `heartwood history --prove` writes it. */
@@ -504,4 +516,75 @@ export function parseHistory(data) {
     refuse("malformed", "the proof of a history holds texts: at least one entry, and a receipt");
   }
   return { entries: value.entries, receipt: value.receipt };
+}
+
+// Hand-overs of the log's keys (docs/formats.md; `GET /v1/log/handovers`).
+
+const NEXT = `\n${RECEIPT_HEAD}\n`; // where the next of several receipts begins
+const CHAIN_LIMIT = 100; // most keys of the operator that lead to the one that hands over
+
+/** Throws `signature` unless an entry's event was signed by an Ed25519 key of 32 bytes for the log of this origin, alone or in a bundle. */
+export async function checkAuthor(value, origin, publicKey) {
+  const event = utf8.encode(canonical(value.event));
+  const { bundle, value: signature } = value.sig;
+  let message = joined(utf8.encode(`heartwood/event/v1\n${origin}\n`), event);
+  if (bundle) {
+    const path = bundle.path.map((hash) => fromBase64(hash, 32));
+    const root = await rootFromPath(bundle.index, bundle.size, await leafHash(event), path);
+    message = utf8.encode(`heartwood/bundle/v1\n${origin}\n${bundle.size}\n${toBase64(root)}\n`);
+  }
+  const good = await verifies(publicKey, fromBase64(signature, 64), message);
+  if (!good) refuse("signature", `the author's signature of entry ${value.seq} does not fit`);
+}
+
+/**
+ * The keys that a log's keys hand over to, by receipts under one checkpoint that `keys` signed: `{checkpoint, keys}`. `added`: of the
+ * `log_key.added`; `first`: of entry 0, which names the operator; `key`: those of the entries that put in the operator's keys, each signed
+ * with the one before. Throws `unsigned` where `keys` did not sign it, and `handover` for what is none by the operator.
+ */
+export async function followHandover({ added, key, first }, keys) {
+  const { value: given, checkpoint } = await checkReceipt(added, keys);
+  const created = await checkUnder(first, checkpoint);
+  if (created.seq || created.event.type !== "ledger.created" || given.event.type !== "log_key.added") {
+    refuse("handover", "expected the receipts of log_key.added and of entry 0");
+  }
+  const { origin, operator } = created.event.body;
+  if (origin !== checkpoint.origin) refuse("origin", `entry 0 is of the log ${origin}, not of ${checkpoint.origin}`);
+  const holder = await lastKey(await chainOf(key, checkpoint), operator, origin);
+  if (given.event.as?.role !== "operator" || given.seq <= holder.seq) refuse("handover", "log_key.added is not the operator's");
+  await signedWith(given, operator.account, holder.key, origin);
+  const fresh = await parseKeys(given.event.body.log_keys);
+  if (fresh[0].name !== origin) refuse("origin", `the hand-over names keys of ${fresh[0].name}`);
+  return { checkpoint, keys: fresh };
+}
+
+/** The entries that put in the operator's keys: none where it is the key of entry 0, whose receipt stands in their place. */
+async function chainOf(key, checkpoint) {
+  const texts = `\n${key}`.split(NEXT).slice(1);
+  if (!texts.length || texts.length > CHAIN_LIMIT) refuse("malformed", "expected receipts of the operator's keys");
+  const whole = texts.map((text, at) => `${RECEIPT_HEAD}\n${text}${at < texts.length - 1 ? "\n" : ""}`);
+  const values = [];
+  for (const text of whole) values.push(await checkUnder(text, checkpoint));
+  return values[0].seq ? values : [];
+}
+
+async function lastKey(chain, operator, origin) {
+  let holder = { seq: 0, key: operator };
+  for (const value of chain) {
+    const { body, as, type } = value.event;
+    const put = type === "key.registered" && body.account === operator.account && as?.role === "person";
+    if (!put || body.algorithm !== "ed25519" || "recovery" in body || value.seq <= holder.seq) {
+      refuse("handover", `entry ${value.seq} is not the next key that the operator put in to sign with`);
+    }
+    await signedWith(value, operator.account, holder.key, origin);
+    holder = { seq: value.seq, key: body };
+  }
+  return holder;
+}
+
+async function signedWith(value, account, named, origin) {
+  if (value.event.actor !== account || value.sig.key !== named.key) {
+    refuse("handover", `entry ${value.seq} is not signed by the operator's key ${named.key}`);
+  }
+  await checkAuthor(value, origin, fromBase64(named.public_key, 32));
 }

@@ -51,6 +51,21 @@ function showFacts(found) {
   part("facts").hidden = false;
 }
 
+/**
+ * What a receipt proves by the log's keys. One of this page's log that these haven't signed, as keys that it had before, rests on the log of
+ * today alone: see `today`.
+ */
+async function proved(receipt, keys, policy) {
+  try {
+    return await log.checkReceipt(receipt, keys, policy);
+  } catch (error) {
+    if (error.code !== "unsigned" || typedKeys().length || policy) throw error;
+  }
+  const { entry, index, checkpoint: note } = log.parseReceipt(receipt);
+  const checkpoint = { ...log.saidBy(note), checked: [], unchecked: [] };
+  return { value: await log.checkUnder(receipt, checkpoint), entry, index, checkpoint };
+}
+
 /** What is said of the log as it is now: that it still holds the receipt's, or why that isn't known. */
 async function today(found, keys, seen) {
   if (found.checkpoint.origin !== place.dataset.origin) return { checked: [], unchecked: [say("elsewhere")] };
@@ -73,9 +88,8 @@ async function check(text, evidence) {
   const keys = await keysFor(origin, seen);
   const typedPolicy = part("policy").value.trim();
   const policy = typedPolicy ? await log.parsePolicy(tidy(typedPolicy)) : undefined;
-  const found = isHistory
-    ? await log.checkHistory(entries, receipt, keys, policy)
-    : await log.checkReceipt(receipt, keys, policy);
+  const found = await proved(receipt, keys, policy);
+  if (isHistory) await log.checkComplete(entries, found.entry);
   const now = await today(found, keys, seen);
   showFacts(found);
   const count = number(entries.length);
@@ -84,11 +98,14 @@ async function check(text, evidence) {
     typedKeys().length ? [say("key-typed"), await log.fingerprint(keys[0].text)] : await keyLine(seen, keys),
     [
       ...(isHistory ? [say("chain", { count })] : []),
-      say("included", { seq: number(found.index), size: number(found.checkpoint.size) }),
+      ...(found.checkpoint.checked.length
+        ? [say("included", { seq: number(found.index), size: number(found.checkpoint.size) })]
+        : []),
       ...(found.witnesses ? [say("witnesses", { names: found.witnesses.signed.join(", "), size: number(found.checkpoint.size) })] : []),
       ...now.checked,
     ],
     [
+      ...(found.checkpoint.checked.length ? [] : [say("earlier")]),
       ...(found.checkpoint.unchecked.length ? [say("mldsa")] : []),
       ...(found.witnesses ? [] : [say("no-policy")]),
       ...now.unchecked, say("authors"), say("script"),

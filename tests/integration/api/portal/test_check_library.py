@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,14 @@ from playwright.sync_api import Page, Route, sync_playwright
 
 from api.portal.pages import assets
 from client.letters import fingerprint
+from crypto.encoding import b64encode
+from crypto.notes import VerifierKey
+from ledger.handovers import HandOver
+from ledger.layout import HANDOVER_PARTS
+from tests.golden import make
 from tests.golden.make import HERE
 from tests.support.packages import program
+from tests.unit.ledger.test_hand_overs import FRESH, MADE_UP, Thief, next_keys, own
 
 LIBRARY = "heartwood-check.js"
 ELSEWHERE = "http://localhost/elsewhere/"
@@ -69,6 +75,17 @@ WITHOUT = """async ([library, receipt, keys]) => {
         delete crypto.subtle.importKey;
     }
 }"""
+HANDOVER = """async ([library, cases]) => {
+    const h = await import(library), out = [];
+    for (const [parts, keys] of cases) {
+        try {
+            out.push((await h.followHandover(parts, await h.parseKeys(keys))).keys.map(key => key.text));
+        } catch (error) {
+            out.push(error instanceof h.CheckError ? error.code : `${error}`);
+        }
+    }
+    return out;
+}"""
 DOCS = Path(__file__).parents[4] / "docs" / "check-library.md"
 
 
@@ -113,6 +130,54 @@ def test_a_browser_without_ed25519_is_told(elsewhere: Page) -> None:
     keys = (HERE / "log.vkey").read_text().splitlines()
     found = elsewhere.evaluate(WITHOUT, [ELSEWHERE + LIBRARY, receipt, keys])
     assert found == [False, "unsupported"]
+
+
+def handed(made: HandOver, keys: Sequence[VerifierKey]) -> list[Any]:
+    """A hand-over as the library takes it, and the keys that it is followed from."""
+    parts = [one.decode() for one in made.parts()]
+    return [dict(zip(HANDOVER_PARTS, parts, strict=True)), [str(key) for key in keys]]
+
+
+def test_hand_overs_are_the_operators(elsewhere: Page) -> None:
+    """Those that the operator makes are followed; whoever has only the log's own keys can make none."""
+    cases, bundled = [], Thief()
+    for hand in (own, next_keys, *MADE_UP):
+        thief = Thief()
+        cases.append(handed(hand(thief), thief.log.signer.keys))
+    cases.append(handed(own(bundled), FRESH))
+    found = elsewhere.evaluate(HANDOVER, [ELSEWHERE + LIBRARY, cases])
+    good = [str(key) for key in FRESH]
+    assert found[:2] == [good, good] and found[-1] == "unsigned"
+    assert set(found[2:-1]) <= {"handover", "signature"}, found
+
+
+def test_the_author_of_a_bundles_event_is_found(elsewhere: Page) -> None:
+    """By the path to what was signed; another origin, key or event has another signature."""
+    key = b64encode(make.KEYS["doctor"].public)
+    lines = [json.loads(line) for line in (HERE / "bundle.jsonl").read_text().splitlines()]
+    lines.append(
+        {
+            "event": json.loads((HERE / "events/record.uploaded.v1.json").read_bytes()),
+            "sig": lines[0]["sig"],
+        }
+    )
+    entry = json.loads((HERE / "entry.json").read_bytes())
+    cases = [[one, make.ORIGIN, key] for one in [*lines, entry]]
+    cases += [
+        [entry, "log.example/other", key],
+        [entry, make.ORIGIN, b64encode(make.KEYS["patient"].public)],
+    ]
+    found = elsewhere.evaluate(
+        """async ([library, cases]) => {
+            const h = await import(library), out = [];
+            for (const [value, origin, key] of cases) {
+                out.push(await h.checkAuthor(value, origin, h.fromBase64(key)).then(() => "", error => error.code));
+            }
+            return out;
+        }""",
+        [ELSEWHERE + LIBRARY, cases],
+    )
+    assert found == [""] * 5 + ["signature", "", "signature", "signature"]
 
 
 def test_the_example_of_the_docs_runs(elsewhere: Page) -> None:

@@ -15,12 +15,14 @@ import pytest
 from playwright.sync_api import Route, expect, sync_playwright
 
 from api.app.settings import Settings
+from api.operator.logkeys import retire_keys, rotate_keys
 from client.letters import fingerprint
 from crypto.encoding import b64encode
-from crypto.notes import Cosigner
+from crypto.notes import Cosigner, LogSigner
 from ledger.auditor import check_history_proof, check_receipt
 from ledger.checkpoint import Checkpoint
 from ledger.histories import history_text, read_history
+from ledger.layout import HANDOVER_PARTS
 from ledger.merkle import consistency_proof, inclusion_path, leaf_hash, range_hash
 from ledger.receipt import Receipt
 from ledger.witnesses import WitnessPolicy
@@ -32,6 +34,7 @@ from tests.integration.api.portal.test_browser import Tab, tab_of
 from tests.support.packages import program
 from tests.support.portal import Pages, Portal, served_portal
 from tests.support.sign_ins import PASSWORD
+from tests.unit.ledger.test_hand_overs import Thief, own
 
 Answer = Callable[[str, str], str]
 """What the liar answers: address and true body in, its own body out."""
@@ -359,6 +362,8 @@ class SecondFace:
 
     ledger: Ledger
     changed: int = 0
+    signer: LogSigner | None = None
+    """Another's key, in place of the log's own."""
 
     def tree(self, size: int) -> Callable[[int, int], bytes]:
         leaves = list[bytes]()
@@ -376,7 +381,10 @@ class SecondFace:
         size = index + 1
         node, ledger = self.tree(size), self.ledger
         checkpoint = Checkpoint(ledger.origin, size, range_hash(0, size, node))
-        note = ledger.log._signers.sign(ledger.vkeys, checkpoint, 1_795_159_450)
+        if self.signer is None:
+            note = ledger.log._signers.sign(ledger.vkeys, checkpoint, 1_795_159_450)
+        else:
+            note = self.signer.sign(checkpoint, 1_795_159_450)
         path = tuple(inclusion_path(index, size, node))
         return history_text(entries, Receipt(entries[-1], index, path, note).text())
 
@@ -576,6 +584,17 @@ def test_a_receipt_of_a_second_face_is_seen(checker: Watcher) -> None:
     checker.bad("The log of today doesn’t continue the one that was shown before.")
 
 
+def test_a_receipt_by_a_strangers_key_is_seen(checker: Watcher) -> None:
+    """Of a made-up log under the true name: nothing but the log of today could vouch for it, and doesn't."""
+    other = SecondFace(
+        checker.ledger, signer=LogSigner(checker.ledger.origin, bytes(32), bytes(32))
+    )
+    stream = checker.ledger.stream(f"patient/{checker.chart}", 1 << 40)
+    true = history_text([stream[-1].raw], checker.ledger.receipt(stream[-1].link.seq)[0].text())
+    pasted(checker, json.loads(other.proof("", true))["receipt"])
+    checker.bad("The log of today doesn’t continue the one that was shown before.")
+
+
 def test_a_receipt_of_another_log_needs_its_keys(checker: Watcher) -> None:
     """Given these, it is checked as far as it goes: no other service is asked."""
     text = (make.HERE / "receipt.tlog-proof").read_text()
@@ -603,3 +622,47 @@ def test_what_is_no_receipt_raises_no_alarm(checker: Watcher) -> None:
     expect(checker.part("line")).to_have_text("This is no receipt, and no proof of a history.")
     expect(checker.part("alarm")).to_be_hidden()
     checker.tab.look()
+
+
+# Hand-overs: last, since the log goes on with other keys.
+
+
+def test_a_browser_follows_the_keys(watcher: Watcher) -> None:
+    """The operator hands over to new keys: a browser that knew the old ones comes to them, and a thief's are not followed."""
+    fixture, old = watcher.portal.fixture, receipt(watcher)
+    watcher.look()
+    watcher.good("Complete: ")
+    rotate_keys(fixture.settings, fixture.ledger, fixture.operator)
+    retire_keys(fixture.settings, fixture.ledger, fixture.operator)
+    handovers = re.compile("/v1/log/handovers")
+    with watcher.lied_to({handovers: lambda _, true: json.dumps({"handovers": []})}):
+        watcher.look()
+        watcher.bad("The log’s signature doesn’t fit.")
+    thief = Thief()
+    parts = [one.decode() for one in own(thief).parts()]
+    made_up = {"handovers": [dict(zip(HANDOVER_PARTS, parts, strict=True))]}
+    with watcher.lied_to({handovers: lambda _, true: json.dumps(made_up)}):
+        watcher.look()
+        watcher.bad("The log’s signature doesn’t fit.")
+
+    def cut(_: str, true: str) -> str:
+        found = json.loads(true)
+        found["handovers"][0]["first"] = found["handovers"][0]["added"]
+        return json.dumps(found)
+
+    with watcher.lied_to({handovers: cut}):
+        watcher.look()
+        watcher.bad("The log shows new keys that its operator’s key didn’t hand over to.")
+    watcher.look()
+    watcher.good("Complete: ")
+    assert "By a new key of the log" in watcher.part("line").inner_text()
+    assert (
+        fingerprint([str(key) for key in fixture.ledger.vkeys])
+        in watcher.part("print").inner_text()
+    )
+    watcher.look()
+    watcher.good("Complete: ")
+    assert "has known since" in watcher.part("line").inner_text()
+    watcher.tab.page.goto(f"{watcher.tab.site}/check")
+    pasted(watcher, old)
+    assert "which isn’t by the present keys of the log" in watcher.good("It holds: ")

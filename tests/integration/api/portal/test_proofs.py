@@ -94,3 +94,16 @@ def test_what_pages_load_is_kept_by_its_hash_alone(town: Town) -> None:
     assert kept.headers["cache-control"].endswith("immutable") and kept.content == plain.content
     other = town.nobody.ask("GET", f"{address}?v={'0' * 16}")
     assert other.headers["cache-control"] == "no-cache"
+
+
+def test_only_the_pages_that_check_may_fetch(town: Town) -> None:
+    """From this site alone; every other page from nowhere."""
+    rest = (
+        "script-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; "
+        "base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    )
+    for path in ("/check", f"/patients/{town.chart}/history"):
+        policy = town.ada.ask("GET", path).headers["content-security-policy"]
+        assert policy == f"default-src 'none'; connect-src 'self'; {rest}"
+    policy = town.ada.ask("GET", "/today").headers["content-security-policy"]
+    assert policy == f"default-src 'none'; {rest}"
