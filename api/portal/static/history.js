@@ -49,7 +49,7 @@ function checkPage(values) {
 /** Throws unless the history is this chart's and ends with the look that opened this page. */
 function checkLook(found) {
   const last = found.values.at(-1);
-  if (last.event.stream !== `patient/${patient}`) throw new log.CheckError("chain", `this is the history of ${last.event.stream}`);
+  if (last.event.stream !== `patient/${patient}`) throw new log.CheckError("chain", `the history is that of ${last.event.stream}`);
   if (found.index !== Number(seq) || last.event.type !== "history.opened") {
     throw new log.CheckError("chain", `the history ends with entry ${found.index}, not with this look, ${seq}`);
   }

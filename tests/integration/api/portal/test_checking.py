@@ -336,11 +336,37 @@ def test_a_lie_about_the_proof_is_seen(watcher: Watcher, lie: str) -> None:
     watcher.good("Complete: ")
 
 
+@pytest.mark.parametrize("whose", ["an earlier look", "another chart"])
+def test_the_true_proof_of_something_else_is_seen(watcher: Watcher, whose: str) -> None:
+    """Each of its entries stands in the log, and none is missing: it isn't what was asked for."""
+    ledger = watcher.ledger
+    other = watcher.portal.somebody().registers("Bob Ost").opens_chart("Bob Ost")
+
+    def answer(_: str, true: str) -> str:
+        entries, _ = read_history(true.encode())
+        if whose == "another chart":
+            entries = [one.raw for one in ledger.stream(f"patient/{other}", 1 << 40)]
+        else:
+            entries = entries[:-1]
+        text = ledger.receipt(json.loads(entries[-1])["seq"])[0].text()
+        proof = history_text(entries, text)
+        check_history_proof(proof.encode(), [str(key) for key in ledger.vkeys])
+        return proof
+
+    with watcher.lied_to({PROOF: answer}):
+        watcher.look()
+        watcher.bad("An entry of this history is missing, or was altered.")
+        expect(watcher.part("detail")).to_contain_text("the history ")
+
+
 ACT = re.compile(r"<li data-act=.*?</li>", re.S)
 PAGE_LIES: dict[str, Callable[[str], str]] = {
     "leaves out an act": lambda page: ACT.sub("", page, count=1),
     "leaves out the oldest act": lambda page: page.replace(ACT.findall(page)[-1], ""),
     "adds an act": lambda page: ACT.sub(lambda found: found[0] * 2, page, count=1),
+    "adds an act at the end": lambda page: page.replace(
+        ACT.findall(page)[-1], ACT.findall(page)[-1] * 2
+    ),
     "another account": lambda page: re.sub(
         r'(data-act="[0-9]+ [a-z.]+) ac_[0-9a-z]+', r"\1 ac_00000000000000000000000000", page, count=1
     ),
