@@ -2,14 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api.http.problems import Problem
 from api.portal.drawing import Ring, rings
 from api.portal.forms import sent_form
-from api.portal.pages import PageRoute, assets, page, place, see
+from api.portal.pages import VERSION_DIGITS, PageRoute, asset_hash, assets, page, place, see
 from api.portal.texts import LANGUAGE_COOKIE, LANGUAGES
 from api.portal.visitors import TheVisitor
 from crypto.cosignatures import Checkpoint
@@ -55,11 +55,18 @@ async def post_language(visitor: TheVisitor) -> Response:
 
 
 @router.get("/static/{name}")
-async def get_static(name: Annotated[str, Path(max_length=60)]) -> Response:
-    """What pages load: own styles, scripts and drawings."""
+async def get_static(
+    request: Request, name: Annotated[str, Path(max_length=60)], v: str = ""
+) -> Response:
+    """What pages load: own styles, scripts and drawings. Modules load each other without a version: these are asked for again."""
     content = assets().get(name)
     if content is None:
         raise Problem("not_found", "there is no such file")
-    kind = KINDS[name.rpartition(".")[2]]
-    headers = {"Cache-Control": f"public, max-age={YEAR_SECONDS}, immutable"}
+    kind, found = KINDS[name.rpartition(".")[2]], asset_hash(name)
+    kept = v == found[:VERSION_DIGITS]
+    headers = {
+        "Cache-Control": f"public, max-age={YEAR_SECONDS}, immutable" if kept else "no-cache", "ETag": f'"{found}"',
+    }  # fmt: skip
+    if request.headers.get("if-none-match") == headers["ETag"]:
+        return Response(None, 304, headers)
     return Response(content, 200, headers, kind)

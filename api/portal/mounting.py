@@ -10,6 +10,7 @@ from api.portal import (
     access,
     asking,
     charts,
+    checks,
     deciding,
     emergencies,
     entering,
@@ -26,7 +27,7 @@ from api.portal import (
 from api.portal.pages import refused, secured
 
 ROUTERS = (
-    home, entering, own, numbers, today, charts, access, asking, inquiries, family, emergencies, erasing, history, deciding, registering,
+    home, entering, own, numbers, today, charts, access, asking, inquiries, family, emergencies, erasing, history, checks, deciding, registering,
 )  # fmt: skip
 
 

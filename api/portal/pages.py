@@ -38,6 +38,8 @@ POLICY = (
     "frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 )
 """Own styles, scripts and pictures alone, none of them inline; forms go nowhere else, and nobody frames a page."""
+CHECKING = POLICY.replace("'none';", "'none'; connect-src 'self';", 1)
+"""Of pages that check proofs in the browser: they fetch these, of this site alone."""
 HEADERS: Mapping[str, str] = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": POLICY,
@@ -49,6 +51,8 @@ HEADERS: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
 }
 """On every answer, unless it says another value itself."""
+VERSION_DIGITS = 16
+"""How much of the hash of what a page loads stands in its address."""
 AGAIN = frozenset({
     "claim", "conflict", "duplicate_id", "malformed", "not_found", "password", "proof", "quota", "throttled",
     "too_large", "too_many_claims",
@@ -145,9 +149,20 @@ def assets() -> Mapping[str, bytes]:
 
 
 @cache
+def asset_hash(name: str) -> str:
+    """SHA-256 of what a page loads, in hexadecimal."""
+    return hashlib.sha256(assets()[name]).hexdigest()
+
+
 def asset(name: str) -> str:
     """The address of what a page loads; another content has another address."""
-    return f"/static/{name}?v={hashlib.sha256(assets()[name]).hexdigest()[:16]}"
+    return f"/static/{name}?v={asset_hash(name)[:VERSION_DIGITS]}"
+
+
+def checking(response: Response) -> Response:
+    """A page whose scripts may fetch from this site."""
+    response.headers["Content-Security-Policy"] = CHECKING
+    return response
 
 
 async def again(

@@ -38,6 +38,7 @@ from ledger.receipt import Receipt
 from ledger.releases import RESTORED, Release, export_given, key_given, releases_origin, texts_given
 from ledger.types import REGISTRY, TYPES
 from ledger.types.declaration import EventType
+from tests.golden import checks
 
 HERE = Path(__file__).parent
 ORIGIN = "log.example/golden"
@@ -305,6 +306,19 @@ def signing() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def check_vectors() -> bytes:
+    """What Python and the browser's library both check; see `tests.golden.checks`."""
+    names = (
+        "patient.registered",
+        "record.uploaded",
+        "access.granted",
+        "record.opened",
+        "history.opened",
+    )
+    events = [event(REGISTRY[name, 1], fixed_id("ev", 400 + n)) for n, name in enumerate(names)]
+    return checks.vectors(seed, events, DECISION, TIME)
+
+
 def deterministic() -> dict[str, bytes]:
     """The files that come out the same each time, by name."""
     files = {
@@ -317,6 +331,7 @@ def deterministic() -> dict[str, bytes]:
         "bundle.jsonl": b"".join(line + b"\n" for line in lines),
         "releases.jsonl": b"".join(raw + b"\n" for raw in releases()),
         "releases.checkpoint.txt": releases_head().text(),
+        "check.json": check_vectors(),
         "checkpoint.txt": head()[0].text(),
         "entry.json": entry().raw,
         "label": wraps.label_code(seed("labels"), "HIV").encode() + b"\n",

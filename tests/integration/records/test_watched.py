@@ -14,6 +14,7 @@ from crypto.encoding import b64decode
 from identity.actors import new_key
 from journeys.errors import NotThere
 from records import opening
+from records.history_proofs import proof_by, proof_token
 from records.opening import open_record, stream_ticket
 from records.ranges import RANGE_BYTES, read_range, ticket_of
 from storage.errors import Unavailable
@@ -142,3 +143,18 @@ def test_a_stream_that_stays_permitted_is_whole(
         fixture.ledger, fixture.reading(pat.actor, fixture.record(pat, CONTENT).record)
     )
     assert b"".join(shown.content) == CONTENT
+
+
+def test_the_proof_of_a_history_ends_with_the_key_that_asked_for_it(fixture: LedgerFixture) -> None:
+    """Within its minute, and though the patient may look again with another key."""
+    pat, client = fixture.person(), LocalClient(fixture.ledger)
+    found = readings.history(client, pat.actor, pat.patient, "PATRQT")
+    token, seq = proof_token(fixture.ledger, found.entry), found.entry.link.seq
+    asked = (fixture.ledger, token, pat.actor.account, pat.patient, seq)
+    assert pat.patient in proof_by(*asked)
+    key, person = new_key(), pat.actor.in_role("person")
+    proof = b64decode(possession(key, pat.actor.origin, pat.actor.account))
+    registering.register_key(client, person, person.account, "device", key.public, proof)
+    registering.revoke_key(client, pat.actor, pat.actor.account, pat.actor.key.id)
+    with pytest.raises(NotThere, match="may not read this any more"):
+        proof_by(*asked)
