@@ -17,14 +17,16 @@ from api.portal import (
     family,
     history,
     home,
+    overview,
     own,
     registering,
     today,
+    writing,
 )
 from api.portal.pages import refused, secured
 
 ROUTERS = (
-    home, entering, own, today, charts, access, asking, family, emergencies, erasing, history, deciding, registering,
+    home, entering, own, today, charts, writing, overview, access, asking, family, emergencies, erasing, history, deciding, registering,
 )  # fmt: skip
 
 

@@ -288,6 +288,7 @@ PROBLEM_WORDS: Mapping[str, str] = {
 """What is the matter, by the kind of problem (`api.http.problems`)."""
 
 NOTICES: Mapping[str, str] = {
+    "amended": _("The new version is in the chart. The one before stays, and can still be opened."),
     "asked": _("You asked. The patient is told."),
     "ceiling": _("This counts from now on."),
     "declared": _("The emergency is declared. Everybody who has to know is told."),
