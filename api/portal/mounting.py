@@ -16,6 +16,7 @@ from api.portal import (
     erasing,
     family,
     history,
+    holding,
     home,
     overview,
     own,
@@ -26,7 +27,7 @@ from api.portal import (
 from api.portal.pages import refused, secured
 
 ROUTERS = (
-    home, entering, own, today, charts, writing, overview, access, asking, family, emergencies, erasing, history, deciding, registering,
+    home, entering, own, today, charts, writing, overview, access, asking, family, emergencies, erasing, holding, history, deciding, registering,
 )  # fmt: skip
 
 

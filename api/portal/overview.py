@@ -14,7 +14,7 @@ from starlette.responses import Response
 from api.http.problems import Problem, problem_of
 from api.portal.charts import EMERGENCY, Patient, acting_in, purpose_of
 from api.portal.findings import Source, Statement, Value, resources, statements, values
-from api.portal.forms import sent_form
+from api.portal.forms import Form, sent_form
 from api.portal.offering import OPENED
 from api.portal.pages import PageRoute, page, see
 from api.portal.plotting import plots
@@ -24,8 +24,13 @@ from client import readings
 from crypto.ids import is_id
 from ledger.directory import Patient as PatientRow
 from ledger.facts import Record
+from records.charts import Chart
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
+ALONGSIDE = frozenset({"document", "imaging", "summary"})
+"""Categories of which the page of what matters has the list alone."""
+DOCUMENTS = 10
+"""Most lines of that list."""
 GOES_ON = frozenset({"denied", "gone", "not_found", "too_many_refusals"})
 """Problems of one record, after which what is open is shown all the same; what comes after isn't tried."""
 
@@ -59,7 +64,8 @@ async def get_overview(patient: Patient) -> Response:
 @router.post("/patients/{patient}/trends")
 async def post_trends(visitor: TheVisitor, patient: Patient) -> Response:
     """Open records of a category, and draw their values over time."""
-    found, looks = await _opened(visitor, patient)
+    names, looks = _asked(await sent_form(visitor))
+    found = await run_in_threadpool(lambda: _open(visitor, _rows(visitor, patient, names), looks))
     drawn = plots(found.values, visitor.texts.language)
     return await page(
         visitor, "trends.html", patient=patient, found=found, plots=drawn, looks=looks
@@ -68,9 +74,20 @@ async def post_trends(visitor: TheVisitor, patient: Patient) -> Response:
 
 @router.post("/patients/{patient}/overview")
 async def post_overview(visitor: TheVisitor, patient: Patient) -> Response:
-    """Open what matters, and show it on one page."""
-    found, looks = await _opened(visitor, patient)
-    drawn = plots(found.values, visitor.texts.language)
+    """Open what matters and the list, which tells of documents; show it on one page."""
+    form = await sent_form(visitor)
+    names, looks = _asked(form)
+
+    def opens() -> tuple[Opened, Chart]:
+        rows, actor = _rows(visitor, patient, names), acting_in(visitor, patient)
+        chart = readings.chart(visitor.client, actor, patient, purpose_of(visitor, looks))
+        return _open(visitor, rows, looks), chart
+
+    found, chart = await run_in_threadpool(opens)
+    documents = sorted(
+        (one for one in chart.lines if one.record.category in ALONGSIDE and one.record.state == "live"),
+        key=lambda one: (one.record.clinical_date, one.record.seq), reverse=True,
+    )  # fmt: skip
     kinds = {
         kind: sorted(
             (one for one in found.statements if one.kind == kind),
@@ -79,29 +96,27 @@ async def post_overview(visitor: TheVisitor, patient: Patient) -> Response:
         for kind in ("allergy", "problem", "medicine")
     }  # fmt: skip
     return await page(
-        visitor,
-        "overview.html",
-        patient=patient,
-        found=found,
-        kinds=kinds,
-        plots=drawn,
-        looks=looks,
-    )
+        visitor, "overview.html", patient=patient, found=found, kinds=kinds, looks=looks,
+        plots=plots(found.values, visitor.texts.language), documents=documents[:DOCUMENTS],
+        older=max(0, len(documents) - DOCUMENTS), listed=chart.entry.link.seq,
+    )  # fmt: skip
 
 
-async def _opened(visitor: Visitor, patient: str) -> tuple[Opened, str]:
-    form = await sent_form(visitor)
-    names = list(dict.fromkeys(form["records"].split()))
+def _asked(form: Form) -> tuple[list[str], str]:
+    """The records that a form names, and how it looks."""
     looks = EMERGENCY if form["looks"] == EMERGENCY else ""
-    return await run_in_threadpool(_open, visitor, patient, names, looks), looks
+    return list(dict.fromkeys(form["records"].split())), looks
 
 
-def _open(visitor: Visitor, patient: str, names: Sequence[str], looks: str) -> Opened:
-    """Open records one by one, each by an entry of its own. Raises what refused the first one."""
+def _rows(visitor: Visitor, patient: str, names: Sequence[str]) -> list[Record]:
     _ = visitor.caller
     if not names or len(names) > OPENED:
         raise Problem("malformed", f"got {len(names)} records, expected 1 to {OPENED}")
-    rows = [_row(visitor, patient, name) for name in names]
+    return [_row(visitor, patient, name) for name in names]
+
+
+def _open(visitor: Visitor, rows: Sequence[Record], looks: str) -> Opened:
+    """Open records one by one, each by an entry of its own. Raises what refused the first one."""
     said, stated, entries, unread = list[Value](), list[Statement](), list[int](), 0
     for row in rows:
         actor = acting_in(visitor, row.patient)

@@ -73,6 +73,10 @@ class Tab:
         self.page.goto(self.site + path)
         self.look()
 
+    def pass_by(self, path: str) -> None:
+        """Open a page like one that was looked at; what it loads is waited for, as its icon is no part of loading."""
+        self.page.goto(self.site + path, wait_until="networkidle")
+
     def look(self) -> None:
         """What is open is accessible, breaks no policy, and fits a phone."""
         self.page.wait_for_load_state()
@@ -420,7 +424,7 @@ def test_the_chart_over_years_by_pages(browser: Any, portal: Portal) -> None:
     ada.press("Write it down")
 
     for form in terms.FORMS:
-        doc.page.goto(f"{doc.site}/patients/{chart}/write/{form}")
+        doc.pass_by(f"/patients/{chart}/write/{form}")
         if form == "allergy":  # one whose fields are of every kind; the others are made alike
             doc.look()
         for name, value in WHOLE[form].items():
@@ -429,15 +433,24 @@ def test_the_chart_over_years_by_pages(browser: Any, portal: Portal) -> None:
                 field.select_option(value)
             else:
                 field.fill(value)
-        with doc.page.expect_navigation():
+        with doc.page.expect_navigation(wait_until="networkidle"):
             doc.page.get_by_role("button", name="Write it down").click()
-    doc.page.get_by_role("link", name="Conditions").first.click()
-    doc.page.get_by_role("link", name="Conditions", exact=True).first.click()
+    condition = doc.page.get_by_role("link", name="Conditions", exact=True)
+    condition.first.click()
     doc.look()
     doc.press("Correct it by a new version")
     doc.fill(note="Corrected")
     doc.press("Add the new version")
     doc.says("The new version is in the chart.")
+    with doc.page.expect_navigation(wait_until="networkidle"):
+        condition.first.click()
+    doc.press("Hold it back for a while")
+    doc.page.get_by_label("It would gravely harm the treatment").check()
+    doc.fill(text="To be told in person")
+    doc.press("Hold it back")
+    sure(doc, doctor)
+    doc.says("in force")
+    doc.pass_by(f"/patients/{chart}/chart")
     doc.page.locator('form[action$="/overview"] button').click()
     doc.look()
     doc.says("Penicillin")
@@ -445,6 +458,8 @@ def test_the_chart_over_years_by_pages(browser: Any, portal: Portal) -> None:
     doc.page.locator('form[action$="/trends"] button').first.click()
     doc.look()
     doc.says("↓ below")
+    ada.go(f"/patients/{chart}/holds")
+    ada.says("kept from you until")
     ada.go("/chart")
     ada.page.locator("details summary").click()
     ada.look()

@@ -213,10 +213,14 @@ def test_what_matters_is_one_page(ward: Ward) -> None:
     """Allergies, problems, medication and last values, by the doctor's looks; in the words of those who wrote them."""
     chart = ward.doctor.open(f"/patients/{ward.chart}/chart")
     offered = form_of(chart, f"/patients/{ward.chart}/overview")
+    count = len(offered["records"].split())
+    assert f"opens the list once more and {count} records" in chart.text
+    letter = Upload(ward.chart, "document", "text/plain", [b"A letter"], clinical_date="2026-02-01")
+    written = authoring.upload(LocalClient(ward.portal.fixture.ledger), ward.actor, letter)
     before = ward.size
     page = ward.opens(ward.doctor, "overview", offered["records"])
-    assert ward.doctor.status() == 200
-    assert ward.size == before + len(offered["records"].split())
+    assert ward.doctor.status() == 200 and ward.size == before + count + 1
+    assert f"/records/{written.record}" in page.links
     for text in (f"{EVIL} · Hives", "Allergies and intolerances", "1–0–0", "Blood glucose", "by the patient or family"):  # fmt: skip
         assert text in page.text, text
     assert ward.doctor.at is not None and EVIL not in ward.doctor.at.text

@@ -43,6 +43,7 @@ PAGES: dict[str, dict[str, int]] = {
     "/patients/{patient}/erasures": dict.fromkeys(WHO, 404) | {"nobody": 303, "ada": 200},
     "/patients/{patient}/card": dict.fromkeys(WHO, 404) | {"nobody": 303, "ada": 200},
     "/patients/{patient}/write/{name}": NONE | {"ada": 200, "bob": 200, "doctor": 200},
+    "/patients/{patient}/holds": dict.fromkeys(WHO, 404) | {"nobody": 303, "ada": 200, "doctor": 200, "admin": 200},
     # Many records are opened by a form alone.
     "/patients/{patient}/trends": dict.fromkeys(WHO, 303), "/patients/{patient}/overview": dict.fromkeys(WHO, 303),
     "/emergencies": NONE | {"admin": 200}, "/patients/{patient}/emergencies/{emergency}": NONE,
@@ -58,6 +59,7 @@ POSTS = {
     "/patients/{patient}/family/invite", "/patients/{patient}/family/end", "/relatives/accept", "/relatives/leave", "/patients/{patient}/erasures",
     "/patients/{patient}/erasures/withdraw", "/patients", "/patients/letter", "/patients/guardian",
     "/patients/{patient}/write/{name}", "/patients/{patient}/trends", "/patients/{patient}/overview",
+    "/patients/{patient}/holds", "/patients/{patient}/holds/lift", "/holds",
     "/doctors/approve", "/doctors/decline", "/hospitals/approve", "/hospitals/decline",
 }  # fmt: skip
 
