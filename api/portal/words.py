@@ -320,6 +320,7 @@ NOTICES: Mapping[str, str] = {
     "ended": _("The session has ended."),
     "excluded": _("Excluded. Whatever was granted doesn’t count until you lift it."),
     "granted": _("Access is given. It shows below, and you can take it back at any time."),
+    "granted_for": _("Access is given on the patient’s behalf, who sees it and can take it back."),
     "hidden": _("Hidden. Nobody sees it but you and the hospital that wrote it."),
     "included": _("Lifted. What was granted counts again."),
     "kept": _("The service keeps a key for you now."),
