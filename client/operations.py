@@ -645,7 +645,7 @@ OWN_CHART = Operation(
 )  # fmt: skip
 INTAKE = Query(
     "intake", SESSION, "GET", "/v1/intake", "Intake forms",
-    "what hospitals ask for at registration: each form's fields, and the FHIR resource that it becomes", "The forms",
+    "what hospitals ask for at registration, and findings that are typed: each form's fields, and the FHIR resource that it becomes", "The forms",
     gives=[{
         "category": "billing", "fields": [{"codes": [], "kind": "line", "name": "insurer", "needed": True, "what": "who insures"}],
         "name": "insurance", "resource": "Coverage", "what": "who pays",

@@ -1,67 +1,36 @@
-"""Intake forms: what a hospital asks of whoever registers, as FHIR R4 resources that are records like any other.
+"""Forms: what a hospital asks of whoever registers, and findings that are typed, as FHIR R4 resources that are records like any other.
 
 Nothing is kept here: a form becomes a resource, which its author uploads, seals and signs as any record; what it says stands
 in no log and no table. (FHIR R4: Patient, Coverage, RelatedPerson, QuestionnaireResponse.)
 """
 
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import date
-from typing import Any
+from collections.abc import Callable
 
 import orjson
 
 from crypto.ids import is_id
 from identity.actors import Caller
 from journeys.errors import RecordsError
+from people.clinical import CLINICAL, MAKERS, Writer, written_by
+from people.forms import (
+    Field,
+    Form,
+    Resource,
+    Values,
+    checked,
+    coded,
+    in_words,
+    of_patient,
+    without_empty,
+)
 from storage.ledger import Ledger
 
 MEDIA_TYPE = "application/fhir+json"
-LINE_CHARACTERS = 200
-"""Longest answer of one line."""
-TEXT_CHARACTERS = 4_000
-"""Longest answer in one's own words."""
 FILE_BYTES = 256 * 1024
 """Longest file that is taken instead of answers."""
-PATIENT_SYSTEM = "urn:heartwood:patient"
-"""The naming system of patients' ids, by which a resource says whose it is."""
 HISTORY_FORM = "urn:heartwood:questionnaire:history"
 _ROLE_CODES = "http://terminology.hl7.org/CodeSystem/v3-RoleCode"
 _CONTACT_ROLES = "http://terminology.hl7.org/CodeSystem/v2-0131"
-_COUNTRY, _LANGUAGE = re.compile(r"[A-Z]{2}"), re.compile(r"[a-z]{2,3}(-[A-Z]{2})?")
-_PHONE = re.compile(r"\+?[0-9][0-9 ()/.-]{2,39}")
-_EMAIL = re.compile(r"[^\s@<>\"]{1,64}@[^\s@<>\"]{1,190}")
-
-Values = Mapping[str, str]
-Resource = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Field:
-    """One question of a form."""
-
-    name: str
-    what: str
-    """What is asked, for people."""
-    kind: str = "line"
-    """`line`, `text`, `date`, `email`, `phone`, `country` (ISO 3166-1), `language` (BCP 47), or `code`: one of `codes`."""
-    needed: bool = False
-    codes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Form:
-    """A form: its fields, and what it becomes."""
-
-    name: str
-    what: str
-    resource: str
-    """The FHIR type that it becomes."""
-    category: str
-    """The category of its record."""
-    fields: tuple[Field, ...]
-
 
 _DEMOGRAPHICS = (
     Field("family", "family name", needed=True),
@@ -108,7 +77,7 @@ _HISTORY = (
     Field("remarks", "anything else", "text"),
 )
 
-FORMS: dict[str, Form] = {
+REGISTRATION: dict[str, Form] = {
     one.name: one
     for one in (
         Form("demographics", "who the patient is", "Patient", "demographics", _DEMOGRAPHICS),
@@ -118,7 +87,9 @@ FORMS: dict[str, Form] = {
         Form("history", "previous history", "QuestionnaireResponse", "summary", _HISTORY),
     )
 }  # fmt: skip
-"""By name."""
+"""What hospitals ask for at registration, by name."""
+FORMS: dict[str, Form] = REGISTRATION | CLINICAL
+"""All, by name."""
 
 
 def intake_forms(ledger: Ledger, caller: Caller) -> tuple[Form, ...]:
@@ -136,15 +107,19 @@ def find_form(name: str) -> Form:
     return form
 
 
-def fill(form: Form, patient: str, values: Values) -> bytes:
+def fill(form: Form, patient: str, values: Values, writer: Writer | None = None) -> bytes:
     """The FHIR resource of a filled form, as JSON; fields that are left empty are left out.
+
+    A clinical one says who wrote it, if that is told.
 
     Raises RecordsError for what is missing, unknown, too long or not of its field's kind; no message repeats an answer.
     """
     if not is_id("pt", patient):
         raise RecordsError(f"{patient[:60]!r} is not a patient id")
-    said = _checked(form, values)
-    made = _MAKERS[form.name](said, patient)
+    said = checked(form, values)
+    made = (_MAKERS | MAKERS)[form.name](said, patient)
+    if writer is not None and form.name in CLINICAL:
+        made |= written_by(form.resource, writer, patient)
     return orjson.dumps({"resourceType": form.resource} | made, option=orjson.OPT_SORT_KEYS)
 
 
@@ -166,66 +141,6 @@ def checked_file(form: Form, content: bytes) -> bytes:
     return content
 
 
-def _checked(form: Form, values: Values) -> dict[str, str]:
-    known = {one.name: one for one in form.fields}
-    if unknown := sorted(values.keys() - known.keys()):
-        raise RecordsError(
-            f"the form {form.name} has no field {unknown[0][:60]!r}; it has {', '.join(known)}"
-        )
-    said = {name: value.strip() for name, value in values.items() if value.strip()}
-    missing = [one.name for one in form.fields if one.needed and one.name not in said]
-    if missing:
-        raise RecordsError(f"the form {form.name} needs {', '.join(missing)}")
-    if not said:
-        raise RecordsError(f"the form {form.name} is empty; its fields are {', '.join(known)}")
-    for name, value in said.items():
-        _check(known[name], value)
-    if said.get("since", "") > said.get("until", "9999"):
-        raise RecordsError("the insurance ends before it begins")
-    return said
-
-
-def _check(field: Field, value: str) -> None:
-    most = TEXT_CHARACTERS if field.kind == "text" else LINE_CHARACTERS
-    if len(value) > most:
-        raise RecordsError(f"{field.name} has {len(value)} characters, expected {most} at most")
-    spaces = "\n\r\t" if field.kind == "text" else ""
-    if any(not one.isprintable() and one not in spaces for one in value):
-        raise RecordsError(f"{field.name} has characters that can't be printed")
-    expected = _KINDS[field.kind](field, value)
-    if expected:
-        raise RecordsError(f"{field.name} is not what was expected: {expected}")
-
-
-def _date(field: Field, value: str) -> str:
-    try:
-        return "" if date.fromisoformat(value).isoformat() == value else "a date, YYYY-MM-DD"
-    except ValueError:
-        return "a date, YYYY-MM-DD"
-
-
-def _like(pattern: re.Pattern[str], expected: str) -> Callable[[Field, str], str]:
-    return lambda _, value: "" if pattern.fullmatch(value) else expected
-
-
-_KINDS: dict[str, Callable[[Field, str], str]] = {
-    "code": lambda field, value: "" if value in field.codes else f"one of {', '.join(field.codes)}",
-    "country": _like(_COUNTRY, "two capital letters, as DE"),
-    "date": _date,
-    "email": _like(_EMAIL, "an e-mail address"),
-    "language": _like(_LANGUAGE, "a language, as de or pt-BR"),
-    "line": lambda *_: "",
-    "phone": _like(_PHONE, "a telephone number, as +49 30 1234567"),
-    "text": lambda *_: "",
-}
-"""What is expected of each kind, in words; empty where the value is it."""
-
-
-def _of(patient: str) -> Resource:
-    """Whose a resource is: a logical reference, as our ids are none that FHIR has for resources."""
-    return {"identifier": {"system": PATIENT_SYSTEM, "value": patient}, "type": "Patient"}
-
-
 def _name(said: Values) -> list[Resource]:
     return [{"family": said["family"], "given": said["given"].split(), "use": "official"}]
 
@@ -243,27 +158,23 @@ def _telecom(said: Values) -> list[Resource]:
     ]
 
 
-def _without_empty(resource: Resource) -> Resource:
-    return {name: value for name, value in resource.items() if value}
-
-
 def _demographics(said: Values, patient: str) -> Resource:
     spoken = said.get("language", "")
-    return _without_empty(
+    return without_empty(
         {
             "active": True,
             "birthDate": said["birth_date"],
-            "communication": [{"language": _coded("urn:ietf:bcp:47", spoken)}] if spoken else [],
+            "communication": [{"language": coded("urn:ietf:bcp:47", spoken)}] if spoken else [],
             "gender": said.get("sex", ""),
-            "identifier": [_of(patient)["identifier"]],
-            "maritalStatus": _words(said.get("marital_status", "")),
+            "identifier": [of_patient(patient)["identifier"]],
+            "maritalStatus": in_words(said.get("marital_status", "")),
             "name": _name(said),
         }
     )
 
 
 def _contact(said: Values, patient: str) -> Resource:
-    place = _without_empty(
+    place = without_empty(
         {
             "city": said.get("city", ""),
             "country": said.get("country", ""),
@@ -271,26 +182,26 @@ def _contact(said: Values, patient: str) -> Resource:
             "postalCode": said.get("postal_code", ""),
         }
     )
-    return _without_empty(
+    return without_empty(
         {
             "address": [place] if place else [],
-            "identifier": [_of(patient)["identifier"]],
+            "identifier": [of_patient(patient)["identifier"]],
             "telecom": _telecom(said),
         }
     )
 
 
 def _insurance(said: Values, patient: str) -> Resource:
-    period = _without_empty({"end": said.get("until", ""), "start": said.get("since", "")})
-    return _without_empty(
+    period = without_empty({"end": said.get("until", ""), "start": said.get("since", "")})
+    return without_empty(
         {
-            "beneficiary": _of(patient),
+            "beneficiary": of_patient(patient),
             "payor": [{"display": said["insurer"]}],
             "period": period,
             "policyHolder": {"display": said["holder"]} if "holder" in said else {},
             "status": "active",
             "subscriberId": said["number"],
-            "type": _words(said.get("plan", "")),
+            "type": in_words(said.get("plan", "")),
         }
     )
 
@@ -299,10 +210,10 @@ def _bystander(said: Values, patient: str) -> Resource:
     return {
         "active": True,
         "name": _name(said),
-        "patient": _of(patient),
+        "patient": of_patient(patient),
         "relationship": [
-            _coded(_ROLE_CODES, said["relationship"]),
-            _coded(_CONTACT_ROLES, "C"),  # emergency contact
+            coded(_ROLE_CODES, said["relationship"]),
+            coded(_CONTACT_ROLES, "C"),  # emergency contact
         ],
         "telecom": _telecom(said),
     }
@@ -318,16 +229,8 @@ def _history(said: Values, patient: str) -> Resource:
         ],
         "questionnaire": HISTORY_FORM,
         "status": "completed",
-        "subject": _of(patient),
+        "subject": of_patient(patient),
     }
-
-
-def _coded(system: str, code: str) -> Resource:
-    return {"coding": [{"code": code, "system": system}]}
-
-
-def _words(text: str) -> Resource:
-    return {"text": text} if text else {}
 
 
 _MAKERS: dict[str, Callable[[Values, str], Resource]] = {

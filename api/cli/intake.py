@@ -1,4 +1,4 @@
-"""`intake`: what hospitals ask for at registration, as records of the chart."""
+"""`intake`: what hospitals ask for at registration, and findings that are typed, as records of the chart."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,12 +8,14 @@ import typer
 from api.cli.app import As, Data, Json, Url, actor, app, at, check_patient, say
 from client import authoring
 from journeys.errors import RecordsError
-from people.intake import FILE_BYTES, FORMS, MEDIA_TYPE, Field, checked_file, fill, find_form
+from people.clinical import CLINICAL, Writer
+from people.forms import Field
+from people.intake import FILE_BYTES, FORMS, MEDIA_TYPE, checked_file, fill, find_form
 from records.uploads import Upload
 
 intake_app = typer.Typer(
     no_args_is_help=True,
-    help="Forms for registration: demographics, contact, insurance, emergency contact, history.",
+    help="Forms that become records: what is asked at registration, and findings such as vital signs or a diagnosis.",
 )
 app.add_typer(intake_app, name="intake")
 
@@ -55,13 +57,17 @@ def intake_fill(
         raise RecordsError(
             "give the answers (--set FIELD=VALUE) or a file (--file), one of the two"
         )
+    acting, when = actor(author), ""
     if file is None:
-        content = fill(chosen, whose, _answers(answers or []))
+        said = _answers(answers or [])
+        content = fill(chosen, whose, said, Writer(acting.account, acting.role))
+        when = said["date"].strip() if form in CLINICAL else ""
     else:
         content = checked_file(chosen, _read(file))
-    one = Upload(whose, chosen.category, MEDIA_TYPE, [content], title=chosen.what)
+    one = Upload(
+        whose, chosen.category, MEDIA_TYPE, [content], title=chosen.what, clinical_date=when
+    )
     with at(data, url) as client:
-        acting = actor(author)
         purpose = "PATRQT" if acting.role == "patient" else "TREAT"
         if amends:
             done = authoring.amend(client, acting, amends, one, purpose)

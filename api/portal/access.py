@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api.http.problems import Problem
-from api.portal.charts import Patient, own_page
+from api.portal.charts import Patient, acting_in, own_page
 from api.portal.forms import sent_form
 from api.portal.pages import PageRoute, page, see
 from api.portal.visitors import TheVisitor, Visitor
@@ -133,14 +133,14 @@ async def get_confirm(
 
 @router.post("/patients/{patient}/access/grant")
 async def post_grant(visitor: TheVisitor, patient: Patient) -> Response:
-    """Give access."""
+    """Give access; relatives on the patient's behalf, as far as their own rights reach."""
     form = await sent_form(visitor)
     check_sure(visitor, "grant")
     most = visitor.ledger.policy.grant_days_max
     offer = Offer.of(form["reader"], form["days"], form["category"], form["append"], most)
 
     def act() -> None:
-        client, actor = visitor.client, visitor.actor
+        client, actor = visitor.client, acting_in(visitor, patient)
         check_able(reader_of(client, actor, offer.reader))
         what = {"categories": [offer.category]} if offer.category else None
         grants.grant(
@@ -148,6 +148,10 @@ async def post_grant(visitor: TheVisitor, patient: Patient) -> Response:
         )
 
     await run_in_threadpool(act)
+    if (
+        visitor.caller.role == "relative"
+    ):  # what a patient consented to is shown to the patient alone
+        return see("/relatives", done="granted_for")
     return see(f"/patients/{patient}/access", done="granted")
 
 

@@ -16,7 +16,9 @@ from api.http.streamed import Streamed
 from api.portal import rendering
 from api.portal.drawing import qr
 from api.portal.forms import FILE_BYTES, sent_form
+from api.portal.offering import WRITES, offers
 from api.portal.pages import PageRoute, again, attachment, page, see
+from api.portal.plotting import timeline
 from api.portal.today import today
 from api.portal.visitors import TheVisitor, Visitor
 from client import authoring, grants, readings, relatives
@@ -26,6 +28,7 @@ from journeys.errors import RecordsError
 from ledger.codes import CATEGORIES
 from ledger.facts import Record
 from people.lookups import lookup
+from people.typed import typed_of
 from records.charts import Chart, me
 from records.opening import OpenedRecord, stream_ticket
 from records.ranges import ReadTicket, ticket_of
@@ -121,6 +124,7 @@ async def get_chart(
     lines = sorted(
         found.lines, key=lambda one: (one.record.clinical_date, one.record.seq), reverse=True
     )
+    records = [line.record for line in lines]
     counts = {one: sum(line.record.category == one for line in lines) for one in CATEGORIES}
     shown = [line for line in lines if category in ("", line.record.category)]
     pages = Pages.of(p, len(shown))
@@ -128,6 +132,8 @@ async def get_chart(
         visitor, "chart.html", patient=patient, chart=found, lines=pages.cut(shown), pages=pages,
         category=category if category in CATEGORIES else "", total=len(lines), looks=looks if looks == EMERGENCY else "",
         counts={name: count for name, count in counts.items() if count},
+        picture=timeline(records, CATEGORIES, visitor.texts.language), writes=WRITES.get(visitor.caller.role, ()),
+        offers=offers(records),
     )  # fmt: skip
 
 
@@ -154,6 +160,7 @@ async def get_record(visitor: TheVisitor, record: RecordId, looks: str = "") -> 
     response = await page(
         visitor, "record.html", patient=patient, opened=opened, record=row, shown=shown,
         picture=opened.media_type in PICTURES, looks=looks if looks == EMERGENCY else "",
+        typed=typed_of(shown.data, patient) if shown.data else None, writes=WRITES.get(visitor.caller.role, ()),
     )  # fmt: skip
     if opened.token:
         response.set_cookie(
@@ -196,7 +203,8 @@ async def get_upload(visitor: TheVisitor, patient: Patient) -> Response:
 async def _upload(visitor: Visitor, patient: str, **context: Any) -> Response:
     _ = visitor.caller
     told: dict[str, Any] = {
-        "categories": CATEGORIES, "most": FILE_BYTES // (1024 * 1024), "patient": patient
+        "categories": CATEGORIES, "most": FILE_BYTES // (1024 * 1024), "patient": patient,
+        "writes": WRITES.get(visitor.caller.role, ()),
     }  # fmt: skip
     return await page(visitor, "upload.html", **told | context)
 

@@ -17,17 +17,21 @@ from api.portal import (
     erasing,
     family,
     history,
+    holding,
     home,
     inquiries,
     numbers,
+    overview,
     own,
     registering,
     today,
+    writing,
 )
 from api.portal.pages import refused, secured
 
 ROUTERS = (
-    home, entering, own, numbers, today, charts, access, asking, inquiries, family, emergencies, erasing, history, checks, deciding, registering,
+    home, entering, own, numbers, today, charts, writing, overview, access, asking, inquiries, family, emergencies, erasing, holding, history,
+    checks, deciding, registering,
 )  # fmt: skip
 
 

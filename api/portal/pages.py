@@ -21,7 +21,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.http import cookies
 from api.http.problems import PROBLEMS, Problem, problem_met, problem_of
-from api.portal import words
+from api.portal import terms, words
 from api.portal.forms import Form, let_go, sealed_kept
 from api.portal.texts import LANGUAGES, Texts, chosen, moment_of, texts_of
 from api.portal.visitors import Visitor
@@ -132,7 +132,7 @@ def environment(language: str) -> Environment:
     env.install_gettext_callables(texts.text, texts.plural, newstyle=True)  # type: ignore[attr-defined]
     env.globals |= {
         "asset": asset, "number": texts.number, "when": lambda at: _moment(texts, at), "day": texts.day,
-        "words": words, "say": lambda english: texts.text(english),
+        "terms": terms, "words": words, "say": lambda english: texts.text(english),
     }  # fmt: skip
     return env
 

@@ -5,7 +5,7 @@ What comes from outside is data: templates escape each piece, and what is too lo
 
 import re
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -35,6 +35,8 @@ class Shown:
     """The FHIR type, if it is a resource."""
     cut: bool = False
     """Whether there is more than is shown."""
+    data: bytes = field(default=b"", repr=False)
+    """Of a resource its bytes."""
 
 
 def ending(media_type: str) -> str:
@@ -81,7 +83,7 @@ def _resource(data: bytes) -> Shown | None:
             cut = True
             break
         rows.append(row)
-    return Shown(rows=tuple(rows), kind=kind if isinstance(kind, str) else "", cut=cut)
+    return Shown(rows=tuple(rows), kind=kind if isinstance(kind, str) else "", cut=cut, data=data)
 
 
 def _rows(name: str, value: Any, depth: int) -> Iterator[tuple[str, str]]:

@@ -78,6 +78,17 @@ GUARDIAN_ACTS: Mapping[str, str] = {
     "appoint": _("Name them"), "confirm": _("Confirm them, as a second hospital"), "end": _("End it"),
 }  # fmt: skip
 
+HARMS: Mapping[str, str] = {
+    "danger_to_life": _("Reading it would endanger their life"), "danger_to_others": _("It would endanger somebody else"),
+    "therapeutic": _("It would gravely harm the treatment"),
+}  # fmt: skip
+"""Why a record is held back from somebody."""
+LEGAL_HOLDS: Mapping[str, str] = {
+    "claim": _("A claim was made, or is to be expected"), "court_order": _("A court ordered it"),
+    "investigation": _("An authority investigates"), "other": _("Another legal reason, told elsewhere"),
+}  # fmt: skip
+"""Why records are kept from being erased."""
+
 EMERGENCY_REASONS: Mapping[str, str] = {
     "cannot_consent": _("The patient can’t be asked now"), "life_at_risk": _("The patient’s life is at risk"),
     "serious_harm": _("The patient would come to serious harm"), "other": _("Another reason, in words below"),
@@ -288,6 +299,9 @@ PROBLEM_WORDS: Mapping[str, str] = {
 """What is the matter, by the kind of problem (`api.http.problems`)."""
 
 NOTICES: Mapping[str, str] = {
+    "held": _("Done: it is held, as of now, and stands in the history."),
+    "unheld": _("Lifted, as of now."),
+    "amended": _("The new version is in the chart. The one before stays, and can still be opened."),
     "asked": _("You asked. The patient is told."),
     "ceiling": _("This counts from now on."),
     "declared": _("The emergency is declared. Everybody who has to know is told."),
@@ -310,6 +324,7 @@ NOTICES: Mapping[str, str] = {
     "inquired": _(
         "You asked, if there is such a person. If they let you in, you find them by the same number."
     ),
+    "granted_for": _("Access is given on the patient’s behalf, who sees it and can take it back."),
     "hidden": _("Hidden. Nobody sees it but you and the hospital that wrote it."),
     "included": _("Lifted. What was granted counts again."),
     "kept": _("The service keeps a key for you now."),

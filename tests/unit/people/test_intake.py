@@ -9,13 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from journeys.errors import RecordsError
+from people.forms import LINE_CHARACTERS, TEXT_CHARACTERS, Field, Form
 from people.intake import (
     FILE_BYTES,
     FORMS,
-    LINE_CHARACTERS,
-    TEXT_CHARACTERS,
-    Field,
-    Form,
+    REGISTRATION,
     checked_file,
     fill,
     find_form,
@@ -44,7 +42,7 @@ def resource(form: Form, values: dict[str, str]) -> Any:
     return json.loads(content)
 
 
-@pytest.mark.parametrize("form", FORMS.values(), ids=lambda form: form.name)
+@pytest.mark.parametrize("form", REGISTRATION.values(), ids=lambda form: form.name)
 def test_a_form_becomes_its_resource(form: Form) -> None:
     """With all of its fields, with those that it needs, and with each of the others."""
     whole = {field.name: good(field) for field in form.fields}
@@ -59,7 +57,7 @@ def test_a_form_becomes_its_resource(form: Form) -> None:
         resource(form, needed | {field.name: good(field)})
 
 
-@pytest.mark.parametrize("form", FORMS.values(), ids=lambda form: form.name)
+@pytest.mark.parametrize("form", REGISTRATION.values(), ids=lambda form: form.name)
 @given(data=st.data())
 def test_any_words_are_taken_as_they_are(form: Form, data: st.DataObject) -> None:
     values = {
@@ -72,7 +70,7 @@ def test_any_words_are_taken_as_they_are(form: Form, data: st.DataObject) -> Non
 
 
 def test_whose_it_is_stands_in_each() -> None:
-    for form in FORMS.values():
+    for form in REGISTRATION.values():
         values = {field.name: good(field) for field in form.fields}
         assert json.dumps({"system": "urn:heartwood:patient", "value": PATIENT}) in json.dumps(
             resource(form, values)

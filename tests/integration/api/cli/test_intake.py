@@ -53,12 +53,19 @@ def test_a_form_is_a_record(fixture: LedgerFixture, tmp_path: Path, web: Web) ->
     _run(fixture, *again, own, "--as", me, code=1)
     _run(fixture, "open", theirs, "--as", me, "--purpose", "PATRQT", "--out", out)
     assert out.read_text() == file.read_text()
+    signs = ("--set", "date=2026-11-20", "--set", "temperature=36,60")
+    taken = ("intake", "fill", "vitals", "--patient", pat.patient, *signs, "--as", me)
+    found = _run(fixture, *taken, "--url", web.url, "--json").json["record"]
+    out.unlink()
+    _run(fixture, "open", found, "--as", me, "--purpose", "PATRQT", "--out", out)
+    assert b'"value":36.60' in out.read_bytes() and b'"performer"' in out.read_bytes()
     for path in fixture.settings.data.rglob("*"):
         assert not path.is_file() or SECRET.encode() not in path.read_bytes(), path
     lines = _run(
         fixture, "chart", "--patient", pat.patient, "--as", me, "--purpose", "PATRQT", "--json"
     ).json
-    assert [one["category"] for one in lines["records"]] == ["billing"] * 3
+    assert [one["category"] for one in lines["records"]] == ["billing"] * 3 + ["encounter"]
+    assert lines["records"][-1]["clinical_date"] == "2026-11-20"
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
@@ -103,5 +110,8 @@ def test_a_server_fills_a_form_and_keeps_nothing(fixture: LedgerFixture, web: We
         assert answer.status_code == 400 and SECRET not in answer.text
     assert kind_of(web.post("/v1/intake/insurance", sent)) == "not_signed_in"
     assert fixture.ledger.head().size == before
+    signs = {"date": "2026-11-20", "temperature": "36,60"}
+    answer = web.post("/v1/intake/vitals", {"patient": pat.patient, "values": signs}, pat.actor)
+    assert b'"value":36.60' in answer.content  # digits and all
     for path in fixture.settings.data.rglob("*"):
         assert not path.is_file() or SECRET.encode() not in path.read_bytes(), path

@@ -11,19 +11,23 @@ from pathlib import Path
 from typing import Any, Literal
 
 import axe_playwright_python
+import orjson
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from api.app.settings import Settings
-from client import registering
+from api.portal import terms
+from client import beside, grants, registering
 from client.claiming import new_code
 from client.local import LocalClient
 from client.registering import NewPatient
 from identity.actors import new_id
+from records.uploads import Upload
 from tests.support.packages import program
 from tests.support.portal import BORN, Portal, served_portal
 from tests.support.server import bearer, good
 from tests.support.sign_ins import PASSWORD
+from tests.unit.people.test_clinical import WHOLE
 
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text()
 CUT = """() => [...document.querySelectorAll("main *")].filter(one => {
@@ -68,6 +72,10 @@ class Tab:
         """Open a page."""
         self.page.goto(self.site + path)
         self.look()
+
+    def pass_by(self, path: str) -> None:
+        """Open a page like one that was looked at; what it loads is waited for, as its icon is no part of loading."""
+        self.page.goto(self.site + path, wait_until="networkidle")
 
     def look(self) -> None:
         """What is open is accessible, breaks no policy, and fits a phone."""
@@ -385,6 +393,105 @@ def test_asking_emergency_and_family_by_pages(browser: Any, portal: Portal) -> N
     ada.press(f"End what {relative.account} may do")
     ada.says("Ended, as of now.")
     assert not ada.wrong + doc.wrong + head.wrong + kin.wrong
+
+
+def test_the_chart_over_years_by_pages(browser: Any, portal: Portal) -> None:
+    """A patient measures, a doctor writes each kind and corrects one; both see it over time, and what matters on one page."""
+    fixture, ada, doc = portal.fixture, tab_of(browser, portal), tab_of(browser, portal)
+    person, actor = fixture.person("Ida Lind"), fixture.doctor()
+    chart = person.patient
+    grants.grant(
+        LocalClient(fixture.ledger), person.actor, chart, actor.account, actions=("append", "list", "read"),
+    )  # fmt: skip
+    beside.upload(fixture.ledger, fixture.north.system, list(years_of(chart)))
+    patient, doctor = (portal.with_key(one) for one in (person.actor, actor))
+    for tab, who in ((ada, patient), (doc, doctor)):
+        tab.go("/sign-in")
+        tab.fill(account=who.account, password=PASSWORD, second=who.code())
+        tab.press("Sign in")
+
+    ada.go("/chart")
+    ada.press("Write down measurements")
+    ada.fill(date="2026-11-20", systolic="1280", diastolic="82", pulse="64", weight="81,5")
+    ada.press("Write it down")
+    ada.says("Expected here: > 30, ≤ 350 mmHg")
+    ada.fill(systolic="128")
+    ada.press("Write it down")
+    ada.press("Measurements")
+    ada.says("128 mmHg")
+    ada.press("Write the next one of this kind")
+    ada.fill(systolic="141", diastolic="88", pulse="71")
+    ada.press("Write it down")
+
+    for form in terms.FORMS:
+        doc.pass_by(f"/patients/{chart}/write/{form}")
+        if form == "allergy":  # one whose fields are of every kind; the others are made alike
+            doc.look()
+        for name, value in WHOLE[form].items():
+            field = doc.page.locator(f'main [name="{name}"]')
+            if field.evaluate("one => one.tagName") == "SELECT":
+                field.select_option(value)
+            else:
+                field.fill(value)
+        with doc.page.expect_navigation(wait_until="networkidle"):
+            doc.page.get_by_role("button", name="Write it down").click()
+    condition = doc.page.get_by_role("link", name="Conditions", exact=True)
+    condition.first.click()
+    doc.look()
+    doc.press("Correct it by a new version")
+    doc.fill(note="Corrected")
+    doc.press("Add the new version")
+    doc.says("The new version is in the chart.")
+    with doc.page.expect_navigation(wait_until="networkidle"):
+        condition.first.click()
+    doc.press("Hold it back for a while")
+    doc.page.get_by_label("It would gravely harm the treatment").check()
+    doc.fill(text="To be told in person")
+    doc.press("Hold it back")
+    sure(doc, doctor)
+    doc.says("in force")
+    doc.pass_by(f"/patients/{chart}/chart")
+    doc.page.locator('form[action$="/overview"] button').click()
+    doc.look()
+    doc.says("Penicillin")
+    doc.go(f"/patients/{chart}/chart?category=laboratory")
+    doc.page.locator('form[action$="/trends"] button').first.click()
+    doc.look()
+    doc.says("↓ below")
+    ada.go(f"/patients/{chart}/holds")
+    ada.says("kept from you until")
+    ada.go("/chart")
+    ada.page.locator("details summary").click()
+    ada.look()
+    ada.page.locator('form[action$="/trends"] button').last.click()
+    ada.look()
+    ada.says("by the patient or family")
+    ada.press("Deutsch")
+    assert not ada.wrong + doc.wrong
+
+
+def years_of(chart: str) -> Iterator[Upload]:
+    """Records of eight years: laboratory values as FHIR, and notes of other kinds."""
+    for n in range(24):
+        when = f"{2018 + n // 3}-{1 + n % 3 * 4:02}-{1 + n:02}"
+        entries = [
+            {"resource": {
+                "resourceType": "Observation", "status": "final", "code": {"text": name}, "effectiveDateTime": when,
+                "valueQuantity": {"value": round(begin + (n * 7 % 11 - 5) * step, 2), "unit": unit},
+                "referenceRange": [{"low": {"value": low}, "high": {"value": high}}],
+            }}
+            for name, begin, step, unit, low, high in (
+                ("Haemoglobin", 13.2, 0.35, "g/dL", 12, 15.5), ("Creatinine", 0.9, 0.07, "mg/dL", 0.5, 1.1),
+            )
+        ]  # fmt: skip
+        bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
+        yield Upload(
+            chart, "laboratory", "application/fhir+json", [orjson.dumps(bundle)], clinical_date=when,
+            title="Blood count",
+        )  # fmt: skip
+        for category in ("document", "imaging", "encounter", "procedure")[n % 4 :: 3]:
+            yield Upload(chart, category, "text/plain", [b"A note."], clinical_date=when)
+    yield Upload(chart, "summary", "text/plain", [b"A note."])
 
 
 def sure(tab: Tab, who: Any) -> None:

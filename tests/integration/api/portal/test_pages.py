@@ -45,6 +45,10 @@ PAGES: dict[str, dict[str, int]] = {
     "/patients": SIGNED_IN, "/records/{record}/erase": SIGNED_IN,
     "/patients/{patient}/erasures": dict.fromkeys(WHO, 404) | {"nobody": 303, "ada": 200},
     "/patients/{patient}/card": dict.fromkeys(WHO, 404) | {"nobody": 303, "ada": 200},
+    "/patients/{patient}/write/{name}": NONE | {"ada": 200, "bob": 200, "doctor": 200},
+    "/patients/{patient}/holds": dict.fromkeys(WHO, 404) | {"nobody": 303, "ada": 200, "doctor": 200, "admin": 200},
+    # Many records are opened by a form alone.
+    "/patients/{patient}/trends": dict.fromkeys(WHO, 303), "/patients/{patient}/overview": dict.fromkeys(WHO, 303),
     "/emergencies": NONE | {"admin": 200}, "/patients/{patient}/emergencies/{emergency}": NONE,
 }  # fmt: skip
 """Each page that is looked at, on the chart of `ada`, and what each gets."""
@@ -57,6 +61,8 @@ POSTS = {
     "/patients/{patient}/requests/answer", "/inquire", "/patients/{patient}/inquiries/answer", "/patients/{patient}/emergency", "/patients/{patient}/emergencies/{emergency}",
     "/patients/{patient}/family/invite", "/patients/{patient}/family/end", "/relatives/accept", "/relatives/leave", "/patients/{patient}/erasures",
     "/patients/{patient}/erasures/withdraw", "/patients", "/patients/letter", "/patients/guardian",
+    "/patients/{patient}/write/{name}", "/patients/{patient}/trends", "/patients/{patient}/overview",
+    "/patients/{patient}/holds", "/patients/{patient}/holds/lift", "/holds",
     "/doctors/approve", "/doctors/decline", "/hospitals/approve", "/hospitals/decline",
 }  # fmt: skip
 
@@ -70,7 +76,8 @@ def routes(method: str) -> set[str]:
 def filled(town: Town, path: str) -> str:
     """A path on the chart of `ada`."""
     at = path.format(
-        patient=town.chart, record=town.record, hospital=town.portal.fixture.south.hospital, name="style.css",
+        patient=town.chart, record=town.record, hospital=town.portal.fixture.south.hospital,
+        name="style.css" if "static" in path else "vitals",
         emergency="ev_01jd3q8m5c00000000000000zz", seq="0",
     )  # fmt: skip
     return f"{at}?reader={town.account.account}&days=7" if path.endswith("/confirm") else at

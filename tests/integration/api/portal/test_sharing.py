@@ -242,6 +242,44 @@ def test_a_relative_acts_for_a_patient(town: Town) -> None:
     assert "on the patient’s behalf" not in page.text and "/register" in page.links
 
 
+def test_a_relative_gives_access_and_writes_for_a_patient(town: Town) -> None:
+    """As far as the patient lets them; the patient sees both, and who did it."""
+    fixture, client = town.portal.fixture, LocalClient(town.portal.fixture.ledger)
+    person = fixture.person("Fee Nord")
+    made = relatives.invite(
+        client, person.actor, person.patient, ["append", "grant", "list", "read"], 30
+    )
+    son = town.portal.somebody().registers("Tom Nord")
+    son.open("/relatives")
+    son.send("/relatives/accept", {"letter": made.link})
+    son.open("/roles")
+    son.send("/roles", {"_of": "relative "})
+    sure(son)
+    _, actor = doctor(town)
+    house = f"/patients/{person.patient}/access/new/{fixture.south.hospital}"
+    page = son.open("/relatives")
+    assert f"/patients/{person.patient}/access/new" in page.links
+    assert house + "?act=grant" in son.open(f"/patients/{person.patient}/access/new").links
+    son.open(f"/patients/{person.patient}/access/confirm?reader={actor.account}&days=7")
+    page = son.send(f"/patients/{person.patient}/access/grant")
+    sure(son)
+    assert son.status() == 200 and son.at is not None
+    assert "Access is given on the patient’s behalf" in Read(son.at.text).text
+    (grant,) = client.consents(person.actor, person.patient)[0]
+    assert (grant.grantee, grant.by) == (actor.account, son.account)
+    son.open(f"/patients/{person.patient}/write/vitals")
+    page = son.send(f"/patients/{person.patient}/write/vitals", {"pulse": "64"})
+    assert son.status() == 200, page.text
+    record = next(one for one in page.links if one.startswith("/records/"))
+    assert "by the patient or family" in son.open(record).text
+    made_of = son.ask("GET", f"{record}/file").json()
+    assert made_of["performer"][0]["type"] == "RelatedPerson"
+    # Of another patient nothing: the gate refuses it.
+    son.open(f"/patients/{town.chart}/access/confirm?reader={actor.account}&days=7")
+    son.send(f"/patients/{town.chart}/access/grant")
+    assert son.status() == 403
+
+
 def test_an_invitation_is_withdrawn(town: Town) -> None:
     """Then its line counts for nobody."""
     pat, chart = patient(town, "Gil Nord")

@@ -6,16 +6,17 @@ import pytest
 from babel.messages.pofile import read_po
 
 from api.http.problems import PROBLEMS
-from api.portal import words
+from api.portal import terms, words
 from api.portal.texts import LANGUAGES, LOCALE, chosen, texts_of
 from consent.explain import WORDS
 from consent.rules import RULES
-from ledger.codes import CATEGORIES, DECLINED, PROFESSIONS, PURPOSES, ROLES
+from ledger.codes import CATEGORIES, DECLINED, HARMS, LEGAL_HOLDS, PROFESSIONS, PURPOSES, ROLES
 from ledger.editions import CONSENT
 from ledger.policies import DEFAULT_POLICY, whole
 from ledger.types import REGISTRY
 from ledger.types.sessions import FACTORS, MEANS
 from people.applications import DOCTOR_STATES, HOSPITAL_STATES
+from people.clinical import CLINICAL, MEASURES
 from tests.support.portal_texts import extracted
 
 OTHERS = [language for language in LANGUAGES if language != "en"]
@@ -50,11 +51,17 @@ def test_the_tables_are_whole() -> None:
     assert set(words.RULES) == set(RULES) and set(words.REASONS) == set(WORDS)
     assert set(words.ROLES) == set(ROLES) and set(words.CATEGORIES) == set(CATEGORIES)
     assert set(words.PURPOSES) == set(PURPOSES) and set(words.DECLINED) == set(DECLINED)
+    assert set(words.HARMS) == set(HARMS) and set(words.LEGAL_HOLDS) == set(LEGAL_HOLDS)
     assert set(words.PROFESSIONS) == set(PROFESSIONS) and set(words.FACTORS) == set(FACTORS)
     assert set(MEANS) <= set(words.MEANS)
     assert set(whole(DEFAULT_POLICY, CONSENT)) == set(words.POLICY)
     assert {*DOCTOR_STATES, *HOSPITAL_STATES, "live", "retracted", "shredded"} == set(words.STATES)
     assert set(PROBLEMS) <= set(words.PROBLEM_WORDS)
+    assert set(terms.FORMS) == set(terms.ABOUT) == set(CLINICAL)
+    fields = [field for form in CLINICAL.values() for field in form.fields]
+    assert set(terms.FIELDS) == {field.name for field in fields}
+    assert set(terms.CODES) == {code for field in fields for code in field.codes}
+    assert set(terms.SIGNS) == {one.code for one in MEASURES.values()}
     streams = {name for (name, _), kind in REGISTRY.items() if kind.stream == "patient"}
     assert streams - {"access.refused"} <= set(words.ACTS)
     accounts = {name for (name, _), kind in REGISTRY.items() if kind.stream == "account"}
