@@ -34,6 +34,7 @@ _OF_RULES = (
     "ledger/test_disclosures",
     "ledger/test_holds",
     "ledger/test_links",
+    "ledger/test_referrals",
     "ledger/test_relatives",
     "ledger/test_requests",
     "ledger/test_keys",
