@@ -164,11 +164,11 @@ def give_package(ledger: Ledger, reading: SettledReading) -> GivenPackage:
     if referral is None:
         raise NotThere(f"there is no referral {body['referral']}")
     lines = travelling(referral, lambda record: ledger.row(Record, record))
-    versions = [_version(ledger, line) for line in lines]
+    versions = [referred_version(ledger, line) for line in lines]
     evidence = of_reading(ledger, reading.committed, entry)
 
     def fetched() -> tuple[list[ReferredBlob], SealedObject]:
-        return [_blob(ledger, *one) for one in versions], _words(ledger, referral)
+        return [referred_blob(ledger, *one) for one in versions], sealed_words(ledger, referral)
 
     def asked(found: tuple[list[ReferredBlob], SealedObject]) -> tuple[bytes, bytes]:
         return ask_keeper(
@@ -187,7 +187,8 @@ def give_package(ledger: Ledger, reading: SettledReading) -> GivenPackage:
     return GivenPackage(entry, head, sealed, blobs)
 
 
-def _version(ledger: LogReader, line: str) -> tuple[Record, Version]:
+def referred_version(ledger: LogReader, line: str) -> tuple[Record, Version]:
+    """The version that a line names; raises NotThere."""
     named = ReferredVersion.of(line)
     record = find_record(ledger, named.record)
     version = version_of(record, named.version)
@@ -196,7 +197,7 @@ def _version(ledger: LogReader, line: str) -> tuple[Record, Version]:
     return record, version
 
 
-def _blob(ledger: Ledger, record: Record, version: Version) -> ReferredBlob:
+def referred_blob(ledger: Ledger, record: Record, version: Version) -> ReferredBlob:
     """The wrapped keys of a version, and its title and file name as they are sealed."""
     keys = ledger.keys.of_version(version.blob, record.record, record.patient)
     event = ledger.kept_entry(version.seq).event
@@ -209,7 +210,8 @@ def _blob(ledger: Ledger, record: Record, version: Version) -> ReferredBlob:
     return ReferredBlob(listed, SealedObject(keys.record, fields))
 
 
-def _words(ledger: Ledger, referral: Referral) -> SealedObject:
+def sealed_words(ledger: Ledger, referral: Referral) -> SealedObject:
+    """What the sender wrote, as it is sealed."""
     event = ledger.kept_entry(referral.seq).event
     key = object_key(ledger.keys, referral.patient, referral.patient)
     return SealedObject(key, (SealedField(event.stream, event.id, "words", event.body["words"]),))

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from consent.auditor import audit_export
 from tests.integration.api.cli.test_commands_from_afar import Afar
 from tests.support.commands import heartwood
 from tests.support.inbox import told
-from tests.support.ledger_fixture import LedgerFixture
+from tests.support.ledger_fixture import LedgerFixture, vkeys
 from tests.support.people import People
 from tests.support.server import in_process
 
@@ -63,6 +64,10 @@ def test_a_referral_from_its_sending_to_its_opening(afar: Afar, tmp_path: Path) 
     read = afar.run("open", people.record, "--out", tmp_path / "read", actor=sender)
     assert content == (tmp_path / "read").read_bytes() and read.out
     assert made["key"] in zipfile.ZipFile(package).read("referral.json").decode()
+    people.fixture.verify()
+    settings = people.fixture.settings
+    found = audit_export(settings.data.with_name("export-0"), vkeys(settings))
+    assert found.good and found.releases is not None and found.releases.keyless == 0
     assert "Declined" in afar.run("referral", "decline", named, actor=theirs).out
     afar.run("referral", "package", named, "--out", tmp_path / "again.zip", actor=theirs, code=1)
     assert (
