@@ -47,6 +47,7 @@ from ledger.event import Event as Parsed
 from ledger.facts import Record, Version
 from ledger.handovers import HANDOVERS_LIMIT, HandOver
 from ledger.layout import HANDOVER, HANDOVER_PARTS, handover_path, size_limit
+from ledger.packages import Package
 from ledger.policies import DEFAULT_POLICY, Policy
 from ledger.tiles import TILE_WIDTH, split_bundle, tile_path
 from ledger.witnesses import WitnessPolicy
@@ -333,6 +334,22 @@ class HttpClient(HttpSessions, LedgerClient):
         if named != list(wanted):
             raise Tampered("the server sent records other than those requested")
         return taken
+
+    def package(self, actor: Actor, event: Event, out: IO[bytes]) -> int:
+        """Append a `referral.taken` and write its package as it comes; see the port. Raises Tampered for another one's."""
+        patient, asked = event["stream"].partition("/")[2], operations.PACKAGE
+        path, signed = asked.at(patient=patient), self._verifier.signed(actor, event)
+        sent, bearer = orjson.dumps(sent_of(signed)), self._server.bearer(signed.session)
+        with self._server.connection.sent("POST", path, sent, bearer) as response:
+            entry = self._verifier.told(actor, signed, response.headers)
+            for piece in pieces(response, asked.limit, path):
+                out.write(piece)
+        with understood(path), Package(out) as package:
+            head = package.head
+        named = (head.event, head.key, head.patient, head.referral)
+        if named != (event["id"], event["body"]["key"], patient, event["body"]["referral"]):
+            raise Tampered("the server sent another package than the one that was taken up")
+        return entry.link.seq
 
     def ask(self, actor: Actor, query: Query[T], **names: str) -> T:
         """The answer to a question; see the port."""

@@ -1,7 +1,8 @@
 """The ledger that is open in this process."""
 
+import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import IO, TypeVar
 
 from client import beside
 from client.local_sessions import HERE, LocalSessions, caller_of, preparing
@@ -16,6 +17,7 @@ from identity.own import BegunCode
 from journeys import sealing
 from journeys.appending import appended, submit
 from journeys.questions import Question
+from ledger.packages import write_package
 from ledger.policies import Policy
 from ledger.sequencer import Proposal
 from people import (
@@ -38,7 +40,7 @@ from people.lookups import Found
 from people.numbers import NumberShown
 from people.profiles import Profile, ProfileShown
 from people.reserving import Reserved, Subject
-from records import charts, explaining, exporting, history, inquiries, opening, receipts
+from records import charts, explaining, exporting, history, inquiries, opening, receipts, referrals
 from records.charts import Chart
 from records.emergencies import OpenedEmergency, open_emergency
 from records.explaining import Answer
@@ -165,6 +167,14 @@ class LocalClient(LocalSessions, LedgerClient):
         """Append a `chart.exported` and give the content; see the port."""
         proposal = self._proposal(actor, event)
         return exporting.open_export(self.ledger, proposal, wanted)[1]
+
+    def package(self, actor: Actor, event: Event, out: IO[bytes]) -> int:
+        """Append a `referral.taken` and write its package; see the port."""
+        given = referrals.open_package(self.ledger, self._proposal(actor, event))
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+            for _ in write_package(archive, given.head, given.sealed, given.blobs):
+                pass
+        return given.entry.link.seq
 
     def ask(self, actor: Actor, query: Query[T], **names: str) -> T:
         """The answer to a question; see the port."""

@@ -38,6 +38,7 @@ from records.emergencies import emergencies_of
 from records.holding import erasures_of, holds_of
 from records.inquiries import inquiries_of
 from records.opening import address_of
+from records.referrals import receiving_key, referrals_of, referrals_to
 from records.requests import own_requests, requests_of, requests_to
 
 ACCOUNT = "ac_01jd3q8m5c0000000000000001"
@@ -279,6 +280,12 @@ EXPORT = Operation(
     "export", "signed `chart.exported`", "POST", "/v1/patients/{patient}/export", "Export a chart",
     "a ZIP of the content of all that a list names", "A ZIP of the content",
     _signed("chart.exported", {"count": 1, "purpose": "PATRQT", "root": HASH}, "patient") | {"list": [[RECORD, 1]]},
+    "PK…", "application/zip", limit=EXPORT_ARCHIVE_BYTES,
+)  # fmt: skip
+PACKAGE = Operation(
+    "package", "signed `referral.taken`", "POST", "/v1/patients/{patient}/referrals/package", "Take up a referral",
+    "a ZIP of what an accepted referral lists, sealed for the receiving hospital's own key", "The package",
+    _signed("referral.taken", {"count": 1, "key": KEY, "purpose": "TREAT", "referral": EVENT_ID, "root": HASH}, "hospital_system"),
     "PK…", "application/zip", limit=EXPORT_ARCHIVE_BYTES,
 )  # fmt: skip
 CHALLENGE = Operation(
@@ -812,6 +819,29 @@ CONSULTATIONS = Query(
         "end": 1764171840123, "hospital": HOSPITAL, "patient": PATIENT, "seq": 12, "withdrawn": 0,
     }]}, answer=consultations_of,
 )  # fmt: skip
+_REFERRAL = {
+    "count": 1,
+    "referral": {
+        "accepted": 14, "author": ACCOUNT, "declined": 0, "key": KEY, "lines": [f"{RECORD} 1 {BLOB_ID}"], "patient": PATIENT,
+        "receiver": HOSPITAL, "referral": EVENT_ID, "sender": HOSPITAL, "seq": 12,
+    },
+    "root": HASH,
+}  # fmt: skip
+REFERRALS = Query(
+    "referrals", SESSION, "GET", "/v1/patients/{patient}/referrals", "Referrals",
+    "to whom one's own chart is referred, and what travels; to a hospital's people what it sent, and what it is sent", "Referrals",
+    gives={"referrals": [_REFERRAL]}, answer=referrals_of,
+)  # fmt: skip
+REFERRALS_TO = Query(
+    "referrals_to", SESSION, "GET", "/v1/hospitals/{hospital}/referrals", "What a hospital is sent",
+    "referrals to the hospital, the newest 200; for its people", "Referrals",
+    gives={"referrals": [_REFERRAL]}, answer=referrals_to,
+)  # fmt: skip
+RECEIVING = Query(
+    "receiving", SESSION, "GET", "/v1/hospitals/{hospital}/receiving-key", "The key to seal for",
+    "the newest X-Wing key of a hospital's systems, to which what is referred to it is sealed; 404 where it has none", "The key",
+    gives={"account": ACCOUNT, "hospital": HOSPITAL, "key": KEY, "public_key": HASH, "seq": 9}, answer=receiving_key,
+)  # fmt: skip
 DECISIONS = Operation(
     "why", SESSION, "POST", "/v1/decisions", "Explain a decision",
     "what the rules would say, why, and what would change it", "The decision and its reasons",
@@ -829,14 +859,14 @@ RECEIPT = Operation(
 )  # fmt: skip
 
 OPERATIONS = (
-    LOG, REGISTRY, CONSISTENCY, CHECKPOINT, COSIGNED, WITNESSES, HANDOVERS, TILE, ENTRIES, LOG_TOKEN, RELEASES, RELEASED, EVENTS, BUNDLES, CONTENT, RANGE, CHART, HISTORY, EMERGENCY_OPENED, EXPORT,
+    LOG, REGISTRY, CONSISTENCY, CHECKPOINT, COSIGNED, WITNESSES, HANDOVERS, TILE, ENTRIES, LOG_TOKEN, RELEASES, RELEASED, EVENTS, BUNDLES, CONTENT, RANGE, CHART, HISTORY, EMERGENCY_OPENED, EXPORT, PACKAGE,
     REGISTER, OPEN_RECOVERY, REVOKE_RECOVERY, APPLICATIONS, HOSPITALS_LISTED, HOSPITAL_APPLICATION, DOCTORS_LISTED, DOCTOR_SHOWN,
     CHALLENGE, SIGN_IN, SIGN_OUT, STEP_UP, STEP_UP_CHALLENGE, RENEW, OWN_ROLES, TAKE_ROLE, ME, OWN_FACTORS, PASSWORD, CODE, CODE_CONFIRMED, CODE_REMOVED,
     OWN_PASSKEYS, PASSKEY_OPTIONS, ADD_PASSKEY, REMOVE_PASSKEY, PASSKEY_CHALLENGE,
     OWN_KEYS, KEEP_KEY, ROTATE_KEY, REPLACE_KEY, REVOKE_KEPT,
     OWN_SESSIONS, SESSION_END, SIGN_INS, CONTACT, GIVE_CONTACT, REMOVE_CONTACT, PROVE_CONTACT, ASK_RESET, RESET_PASSWORD, BEGIN_SETUP, COMPLETE_SETUP,
     HOSPITAL_SHOWN, GROUP_SHOWN, HOLDER, OWN_PROFILE, SET_OWN_PROFILE, PROFILE_SHOWN, SET_PROFILE, SUBJECTS, OFFER, CLAIM, INVITE, MAILED_CODE, INVITATIONS_LISTED, TAKE_UP, OWN_CHART, INTAKE, INTAKE_FILLED, SEAL, STAGE, LOOKUP, NUMBER, STATE_NUMBER, REMOVE_NUMBER, ADDRESS, CONSENTS, EMERGENCIES_LISTED, ACTING, REPRESENTATIVES, LINKS,
-    HOLDS, ERASURES, OWN_REQUESTS, REQUESTS, REQUESTS_TO, INQUIRE, INQUIRIES, DISMISS_INQUIRY, CONSULTATIONS,
+    HOLDS, ERASURES, OWN_REQUESTS, REQUESTS, REQUESTS_TO, INQUIRE, INQUIRIES, DISMISS_INQUIRY, CONSULTATIONS, REFERRALS, REFERRALS_TO, RECEIVING,
     DECISIONS, RECEIPT,
 )  # fmt: skip
 """All of them, in the order of the guide."""

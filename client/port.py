@@ -6,7 +6,7 @@ signed on this side of it; the other side decides.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import IO, Any, Protocol, TypeVar
 
 from client import operations
 from client.operations import Query
@@ -152,6 +152,10 @@ class LedgerClient(SignsIn, Protocol):
         self, actor: Actor, event: Event, wanted: Sequence[tuple[str, int]]
     ) -> list[ExportedRecord]:
         """Append a `chart.exported` and give the content of all that it lists (record, version)."""
+        ...
+
+    def package(self, actor: Actor, event: Event, out: IO[bytes]) -> int:
+        """Append a `referral.taken` and write the package that it gives, a ZIP; gives the entry."""
         ...
 
     def ask(self, actor: Actor, query: Query[T], **names: str) -> T:

@@ -24,7 +24,7 @@ from ledger.facts import (
     Provision,
     Record,
 )
-from ledger.links import Consultation
+from ledger.links import Consultation, Referral
 from ledger.policies import Policy
 from ledger.relations import GUARDIAN, RELATIVE, Delegation, Invitation, Relation
 from ledger.scopes import meets
@@ -83,9 +83,9 @@ class Request(NamedTuple):
     record: Record | None = None
     step: str = ""
     """Of `register`: OFFER, CLAIM, one of RELATING, or nothing of those: registering and correcting. Of `erase`: WITHDRAW, or
-    asking for it. Of `grant`: NARROW, or giving."""
+    asking for it. Of `grant`: NARROW, or giving. Of `refer`: ANSWER, TAKE, or sending."""
     about: str = ""
-    """Of `review`: the emergency."""
+    """Of `review`: the emergency. Of ANSWER and TAKE: the referral."""
     named: str = ""
     """Of a step of RELATING: the invitation that is used, the account whose relation it is about, or the other chart."""
     erasure: Erasure | None = None
@@ -98,6 +98,8 @@ WITHDRAW = "withdraw"
 """Withdrawing an erasure."""
 NARROW = "narrow"
 """Taking back what was granted, and turning emergencies off: a chart that says of the living that they died must not keep them from it."""
+ANSWER, TAKE = "answer", "take"
+"""Accepting or declining a referral, and taking up what it refers."""
 LINK, UNLINK = "link", "unlink"
 """Being linked as a relative by an invitation, and ending that."""
 APPOINT, CONFIRM, OBJECT, END = "appoint", "confirm", "object", "end"
@@ -135,8 +137,8 @@ class Facts(NamedTuple):
     """The patient's exclusions of the actor, the hospital and the groups, and those of charts that are linked with this one;
     others do no harm."""
     keeps: bool = False
-    """Whether the actor's hospital has a record of the patient; asked where a code is offered, records are disclosed, a
-    chart is held or a guardian is named."""
+    """Whether the actor's hospital has a record of the patient; asked where a code is offered, records are disclosed or
+    referred, a chart is held or a guardian is named."""
     emergency_setting: EmergencySetting | None = None
     """How far the patient lets doctors see in an emergency; asked for an emergency's sake alone."""
     emergencies: tuple[Emergency, ...] = ()
@@ -165,6 +167,10 @@ class Facts(NamedTuple):
     """Whether the actor's hospital has a record of that one; asked where it would link the two."""
     links: tuple[Consultation, ...] = ()
     """What ties the actor's hospital to the patient; asked where a doctor lists or reads, others do no harm."""
+    referrals: tuple[Referral, ...] = ()
+    """Those of the patient to the actor's hospital; asked with `links`."""
+    referral: Referral | None = None
+    """The one that is answered or taken up."""
 
 
 class Decision(NamedTuple):
@@ -458,6 +464,8 @@ def _custodian(request: Request, facts: Facts, policy: Policy) -> Decision | Non
         return Decision("permit", "S6", entered) if _registers(request, facts) else None
     if request.action == "append" and request.hospital:
         return Decision("permit", "S6", entered)
+    if request.action == "refer" and request.step:
+        return _referred(request, facts)
     record = request.record
     if record is None and request.role in _STAFF_ALONE.get(request.action, ()):
         return _own_acts(request, facts)
@@ -473,20 +481,42 @@ def _custodian(request: Request, facts: Facts, policy: Policy) -> Decision | Non
     return None
 
 
-_STAFF_ALONE = {"review": ("hospital_admin",), "disclose": ("hospital_admin", "hospital_system")}
-"""Who reviews an emergency or discloses records of their hospital's own, of which the log has count and root."""
+_STAFF_ALONE = {
+    "review": ("hospital_admin",),
+    "disclose": ("hospital_admin", "hospital_system"),
+    "refer": ("doctor", "hospital_system"),
+}
+"""Who reviews an emergency, or discloses or refers records of their hospital's own: which, the type of the event checks."""
 
 
 def _own_acts(request: Request, facts: Facts) -> Decision | None:
     """An emergency is reviewed by the hospital where it was declared; records are disclosed by one that has some."""
     emergency = facts.reviewed
-    if request.action == "disclose":
+    if request.action in ("disclose", "refer"):
         return Decision("permit", "S6", _entered(facts)) if facts.keeps else None
     if emergency is None or emergency.patient != request.patient:
         return None
     if not request.hospital or emergency.hospital != request.hospital:
         return None
     return Decision("permit", "S6", (*_entered(facts), emergency.seq))
+
+
+def _referred(request: Request, facts: Facts) -> Decision | None:
+    """The hospital that a referral names answers it, and takes up what it accepted. To the excluded there is none: S7 says so
+    to the log, and S12 to them."""
+    found = facts.referral
+    if found is None or (found.referral, found.patient) != (request.about, request.patient):
+        return None
+    if not request.hospital or found.receiver != request.hospital:
+        return None
+    readers = {request.actor, request.hospital, *(group.group for group in facts.groups)}
+    if any(_excludes(e, _bound(request, facts), readers) for e in facts.exclusions):
+        return None
+    if request.step == ANSWER:
+        return Decision("permit", "S6", (*_entered(facts), found.seq))
+    if not found.opens:
+        return None
+    return Decision("permit", "S6", (*_entered(facts), found.seq, found.accepted))
 
 
 def _holds_chart(request: Request, facts: Facts) -> bool:
@@ -915,7 +945,9 @@ def _care_link(request: Request, facts: Facts, policy: Policy) -> Decision | Non
     asks = request.role == "doctor" and request.action in LINKED_ACTIONS
     if policy.care_link != BASIC or not asks or request.purpose != "TREAT" or request.on_behalf_of:
         return None
-    link = linked(facts.links, request.patient, request.hospital, request.record, request.now)
+    link = linked(
+        facts.links, facts.referrals, request.patient, request.hospital, request.record, request.now
+    )
     return Decision("permit", "S11", (link,)) if link else None
 
 

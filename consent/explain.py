@@ -54,7 +54,7 @@ _PERMITS = {
     "S8": "in an emergency that a doctor declared; the patient is told, and it is reviewed",
     "S9": "the patient granted it",
     "S10": "it is done on behalf of somebody who may do it, by whoever was let act for them",
-    "S11": "the patient signed a consultation with this hospital, which is about it",
+    "S11": "a consultation that the patient signed, or a referral that this hospital accepted, is about it",
     "S12": "doctors and relatives may ask the patient for access",
 }
 
@@ -124,7 +124,14 @@ def _as_told(request: Request, facts: Facts) -> Facts:
         facts = facts._replace(emergency_setting=None, emergencies=())
     if _excluding(request, facts, {request.hospital, *(group.group for group in facts.groups)}):
         return facts._replace(
-            grants=(), exclusions=(), relations=(), delegations=(), givers=(), links=()
+            grants=(),
+            exclusions=(),
+            relations=(),
+            delegations=(),
+            givers=(),
+            links=(),
+            referrals=(),
+            referral=None,
         )
     return facts._replace(grants=tuple(grant for grant in facts.grants if grant.active))
 

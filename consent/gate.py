@@ -1,6 +1,7 @@
 """The gate: from an event about to be appended to the decision its entry holds."""
 
 from consent.decide import (
+    ANSWER,
     APPOINT,
     CLAIM,
     CONFIRM,
@@ -13,6 +14,7 @@ from consent.decide import (
     OFFER,
     PART,
     RELATING,
+    TAKE,
     UNLINK,
     WITHDRAW,
     Decision,
@@ -38,7 +40,7 @@ from ledger.facts import (
     Hold,
     Record,
 )
-from ledger.links import Consultation
+from ledger.links import Consultation, Referral
 from ledger.policies import Policy, edition_in_force, policy_in_force
 from ledger.relations import GUARDIAN, RELATIVE, Delegation, Invitation, Relation, relations_of
 from ledger.rows import Look
@@ -61,6 +63,9 @@ STEPS = {
     "guardian.confirmed": CONFIRM,
     "guardian.objected": OBJECT,
     "guardian.ended": END,
+    "referral.accepted": ANSWER,
+    "referral.declined": ANSWER,
+    "referral.taken": TAKE,
 }
 """Which step of its action a type is, where it isn't the first one, or a correction."""
 _NAMED = {LINK: "invitation", JOIN: "other", PART: "other"}
@@ -142,7 +147,7 @@ def request_of(event: Event, key: Key, seq: int, time: int, look: Look) -> Reque
         record=_named_record(event, look),
         step=step,
         named=named,
-        about=event.body.get("emergency", ""),
+        about=event.body.get("emergency", event.body.get("referral", "")),
         erasure=look.get(Erasure, event.body["erasure"]) if "erasure" in event.body else None,
     )
 
@@ -167,7 +172,10 @@ def gather(request: Request, look: Look) -> Facts:
         facts = facts._replace(holds=tuple(look.group(Hold, request.patient)))
     if may_be_linked(request.action, request.role, request.purpose):
         links = look.group(Consultation, request.patient, request.hospital)
-        facts = facts._replace(links=tuple(links))
+        referrals = look.group(Referral, request.patient, request.hospital)
+        facts = facts._replace(links=tuple(links), referrals=tuple(referrals))
+    if request.step in (ANSWER, TAKE):
+        facts = facts._replace(referral=look.get(Referral, request.about))
     if _erases_all(request):
         facts = facts._replace(records=tuple(look.group(Record, request.patient)))
     if request.role == "relative" or request.step in RELATING:
@@ -258,7 +266,8 @@ def _emergencies(
     request: Request, look: Look
 ) -> tuple[EmergencySetting | None, tuple[Emergency, ...], Emergency | None]:
     """What S8 and the review of an emergency rest on, for a request that may: setting, the actor's, the one reviewed."""
-    reviewed = look.get(Emergency, request.about) if request.about else None
+    about = "" if request.step in (ANSWER, TAKE) else request.about  # else it names a referral
+    reviewed = look.get(Emergency, about) if about else None
     if request.purpose not in EMERGENCY_PURPOSES and request.action != "declare_emergency":
         return None, (), reviewed
     declared = look.group(Emergency, request.patient, request.actor, request.hospital)
@@ -271,7 +280,8 @@ def _keeps(request: Request, look: Look, other: str = "") -> bool:
     `other`: another patient, with whose chart this one is to be linked.
     """
     holds = request.action == "hold" and request.record is None
-    asked = request.step in (OFFER, APPOINT, CONFIRM, JOIN) or request.action == "disclose" or holds
+    gives = request.action == "disclose" or (request.action == "refer" and not request.step)
+    asked = request.step in (OFFER, APPOINT, CONFIRM, JOIN) or gives or holds
     if not request.hospital or not asked:
         return False
     records = look.group(Record, other or request.patient)

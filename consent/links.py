@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from ledger.facts import Record
-from ledger.links import Consultation
+from ledger.links import Consultation, Referral
 
 BASIC = "basic"
 """The policy's `care_link` under which links count."""
@@ -11,11 +11,16 @@ LINKED_ACTIONS = frozenset({"list", "read"})
 
 
 def linked(
-    links: Iterable[Consultation], patient: str, hospital: str, record: Record | None, now: int
+    links: Iterable[Consultation],
+    referrals: Iterable[Referral],
+    patient: str,
+    hospital: str,
+    record: Record | None,
+    now: int,
 ) -> int:
     """The link that shows a record to the doctors of a hospital at `now` (Unix ms), the oldest by its entry; 0 if none does.
 
-    Nothing that is hidden, restricted, sensitive or labelled.
+    A consultation's entry is that which opened it, a referral's that which accepted it. Nothing that is hidden, restricted, sensitive or labelled.
     """
     if record is None or record.hidden or record.confidentiality != "normal":
         return 0
@@ -28,5 +33,13 @@ def linked(
         and one.confirmed
         and one.stands(now)
         and record.category in one.categories
+    ]
+    found += [
+        one.accepted
+        for one in referrals
+        if (one.patient, one.receiver) == (patient, hospital)
+        and one.opens
+        and one.sender == record.hospital
+        and one.lists(record.record)
     ]
     return min(found, default=0)

@@ -14,19 +14,21 @@ from ledger.releases import (
     EXPORT,
     KEY,
     ONCE,
+    PACKAGE,
     RELEASE_MS,
     RELEASED_FOR,
     RESTORED,
     Release,
     export_given,
     key_given,
+    package_given,
 )
 from ledger.remarks import FUTURE_MS, Restored
 from ledger.times import format_time
 
 NEVER = 1 << 62
 """A number that no entry has."""
-KEYED = frozenset(RELEASED_FOR[KEY] + RELEASED_FOR[EXPORT])
+KEYED = frozenset(RELEASED_FOR[KEY] + RELEASED_FOR[EXPORT] + RELEASED_FOR[PACKAGE])
 """The types of the readings that a key is given for."""
 
 
@@ -175,6 +177,8 @@ def _gives(entry: Entry, release: Release) -> bool:
         return what == key_given(body["record"], body["version"], body["blob"])
     if release.kind == EXPORT:
         return what == export_given(body["count"], b64decode(body["root"], 32))
+    if release.kind == PACKAGE:
+        return what == package_given(body["count"], b64decode(body["root"], 32), body["key"])
     if event.role == "auditor":
         return False
     if event.type.name == "record.opened":
@@ -191,4 +195,6 @@ def _words(release: Release) -> str:
         return f"the key of version {what['version']} of {what['record']}"
     if release.kind == EXPORT:
         return f"the keys of {counted(what['count'], 'version')} with the root {what['root']}"
+    if release.kind == PACKAGE:
+        return f"a package of {counted(what['count'], 'version')} with the root {what['root']} for {what['key']}"
     return f"texts of {', '.join(what['objects'][:3])}"

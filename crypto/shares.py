@@ -12,8 +12,12 @@ _ONCE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
 def share_info(patient: str, event: str, receiver: bytes, object_id: str) -> bytes:
     """What binds a share: patient, event, the receiver's X25519 key (32 raw bytes) and the object."""
-    receiver_id = key_id(ALGORITHM_X25519, receiver)
-    return "\0".join(("heartwood/share/v1", patient, event, receiver_id, object_id)).encode()
+    return kept_share_info(patient, event, key_id(ALGORITHM_X25519, receiver), object_id)
+
+
+def kept_share_info(patient: str, event: str, receiver: str, object_id: str) -> bytes:
+    """The same of a share to a key that the log names: `receiver` is its id."""
+    return "\0".join(("heartwood/share/v1", patient, event, receiver, object_id)).encode()
 
 
 def share_once(receiver: bytes, info: bytes, secret: bytes) -> bytes:

@@ -9,7 +9,7 @@ from identity.sessions import active_role
 from ledger.directory import Group, GroupMember, Key, Member, Patient
 from ledger.editions import PEOPLE, edition_of
 from ledger.facts import Emergency, EmergencySetting, Exclusion, Grant, Hold, Record
-from ledger.links import Consultation
+from ledger.links import Consultation, Referral
 from ledger.policies import Policy
 from ledger.relations import KINDS, Delegation, Relation
 from ledger.rows import Rows
@@ -106,8 +106,9 @@ def _rows(ledger: LogReader, question: Question) -> Rows:
         *(ledger.row(Member, giver, "doctor", question.hospital) for giver in givers),
         *ledger.rows(Hold, "patient", question.patient),
         *ledger.rows(Consultation, "patient", question.patient),
+        *ledger.rows(Referral, "patient", question.patient),
     ]
-    if question.action in ("erase", "hold") and not question.record:
+    if question.action in ("disclose", "erase", "hold", "refer") and not question.record:
         found += ledger.records_of(question.patient)  # all of a chart is what it is about
     for row in found:
         if row is not None:

@@ -9,7 +9,7 @@ auditor's to check: no key hangs on them.
 
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +50,7 @@ from ledger.entry import Entry, nested_event
 from ledger.errors import LedgerError, ProofError
 from ledger.facts import BEGUN, COMPLETED, Erasure, Hold, Record
 from ledger.forms import parse_entry
+from ledger.links import Referral, ReferredVersion
 from ledger.logkeys import Generation, LogKeyRow, generations_of
 from ledger.merkle import Frontier, check_consistency, leaf_hash
 from ledger.policies import LOG, PolicyRow, policy_at
@@ -57,6 +58,7 @@ from ledger.rows import kind_of_id
 from ledger.signers import check_event
 from ledger.times import format_time
 from ledger.types import fold
+from ledger.types.referrals import check_receiving
 
 FOLLOWED = "followed.db"
 """Its file in the keeper's folder; where it is lost, the log is read anew."""
@@ -91,6 +93,15 @@ class Wrong(Exception):
         """`alarm`: which, and why."""
         super().__init__(f"entry {alarm.seq}: {alarm.what}")
         self.alarm = alarm
+
+
+@dataclass(frozen=True)
+class Referred:
+    """A referral that is taken up, the receiver's key to seal for, and the records that it lists by id."""
+
+    referral: Referral
+    key: Key
+    records: Mapping[str, Record]
 
 
 @dataclass
@@ -280,6 +291,33 @@ class FollowedLog:
                     raise KeeperRefused(f"{name} was erased by entry {record.state_seq}")
                 if name in kept:
                     raise KeeperRefused(f"{name} is held back by entry {kept[name]}")
+
+    def referred(self, entry: Entry) -> "Referred":
+        """The referral that a `referral.taken` takes up, its records, and the key to seal for, all as they are now.
+
+        Raises KeeperRefused where it isn't accepted, was declined since, or the key is no active one of its receiver's.
+        """
+        event = entry.event
+        with self._file.using() as connection:
+            self._rows.connection = connection
+            time = self._at(connection).time
+            referral = self._rows.get(Referral, event.body["referral"])
+            if referral is None or (referral.patient, referral.receiver) != (
+                event.subject,
+                event.hospital,
+            ):
+                raise KeeperRefused(f"entry {entry.link.seq} takes up no referral that was read of")
+            if not referral.opens:
+                raise KeeperRefused(f"{referral.referral} is not accepted, or was declined")
+            try:
+                check_receiving(event.body["key"], event.hospital, time, self._rows)
+            except LedgerError as error:
+                raise KeeperRefused(str(error)) from error
+            key = self._rows.get(Key, event.body["key"])
+            assert key is not None  # it was just checked
+            named = {ReferredVersion.of(line).record for line in referral.lines}
+            rows = (self._rows.get(Record, record) for record in sorted(named))
+            return Referred(referral, key, {row.record: row for row in rows if row is not None})
 
     def begun(self, entry: Entry, now: int) -> Erasure:
         """The erasure that an `erasure.begun` says has begun, which was read and waited here, too; `now`: Unix ms.

@@ -27,6 +27,7 @@ from keeper.cosigning import ENDED, end_cosigning
 from keeper.errors import KeeperRefused, KeeperUnavailable
 from keeper.following import FollowedLog
 from keeper.keks import KekStore
+from keeper.packing import check_packed, packed
 from keeper.protocol import (
     Alarm,
     Conflict,
@@ -34,6 +35,7 @@ from keeper.protocol import (
     KeptBlob,
     KeyRequest,
     ListedBlob,
+    ReferredBlob,
     SealedField,
     SealedObject,
     SignedReleases,
@@ -53,11 +55,13 @@ from ledger.receipt import Receipt
 from ledger.releases import (
     EXPORT,
     KEY,
+    PACKAGE,
     RELEASE_MS,
     RELEASED_FOR,
     TEXTS,
     export_given,
     key_given,
+    package_given,
     texts_given,
 )
 
@@ -286,6 +290,48 @@ class KeyKeeper:
             raise KeeperRefused(f"a key of the export can't be opened: {error}") from error
         self._releases.record(permitted.reading, [export_given(len(lines), root)], once=True)
         return keys
+
+    def release_package(
+        self, evidence: Evidence, listed: Sequence[ReferredBlob], words: SealedObject
+    ) -> tuple[bytes, bytes] | Conflict:
+        """What a permitted taking up of an accepted referral gives, sealed for the receiver's X-Wing key that it names; once.
+
+        `listed`: all that the referral lists and may still travel, in its order; `words`: what its sender wrote. No key
+        leaves in clear: given are the share that opens by that key, and the list that opens by what is in it. Raises KeeperRefused.
+        """
+        records = {one.blob.record for one in listed}
+        permitted = self._permitted(evidence, RELEASED_FOR[PACKAGE], records)
+        if isinstance(permitted, Conflict):
+            return permitted
+        entry = permitted.entry
+        self._followed.check_given(entry, records)
+        found = self._followed.referred(entry)
+        root = check_packed(entry, found, listed, words)
+        try:
+            blobs = [one.blob for one in listed]
+            keys = [self._data_key(entry, one.key, one.record, one.sha256) for one in blobs]
+            texts = [self._named_texts(one.texts) for one in listed]
+            package = packed(
+                entry, found, listed, keys, texts, self._named_texts(words).get("words", "")
+            )
+        except CryptoError as error:
+            raise KeeperRefused(f"the package can't be sealed: {error}") from error
+        given = package_given(len(listed), root, found.key.key)
+        self._releases.record(permitted.reading, [given], once=True)
+        return package
+
+    def _named_texts(self, sealed: SealedObject) -> dict[str, str]:
+        """The texts of an object's fields by name, without those that can't be opened; raises CryptoError."""
+        if not sealed.fields:
+            return {}
+        key = self._object(sealed.key)
+        texts = {
+            f.name: _opened(
+                key, wraps.field_name(f.stream, sealed.key.name, f.event, f.name), f.text
+            )
+            for f in sealed.fields
+        }
+        return {name: text for name, text in texts.items() if text is not None}
 
     def _data_key(self, entry: Entry, wrapped: Wrapped, record: str, sha256: bytes) -> bytes:
         if wrapped.subject != entry.event.subject:

@@ -4,7 +4,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from keeper.errors import KeeperRefused
-from keeper.protocol import FOLLOW_ENTRIES, Evidence, KeptBlob, KeyRequest, SealedObject, Wrapped
+from keeper.protocol import (
+    FOLLOW_ENTRIES,
+    Evidence,
+    KeptBlob,
+    KeyRequest,
+    ReferredBlob,
+    SealedObject,
+    Wrapped,
+)
+from ledger.codes import REFERRED_RECORDS
 from ledger.receipt import PATH_LIMIT
 
 KEYS = 10_000
@@ -74,6 +83,15 @@ def _listed(evidence: Evidence, listed: Sequence[Any]) -> Iterator[Amount]:
     yield Amount("versions", len(listed), LISTED)
 
 
+def _package(
+    evidence: Evidence, listed: Sequence[ReferredBlob], words: SealedObject
+) -> Iterator[Amount]:
+    yield from _evidence(evidence)
+    yield Amount("versions", len(listed), REFERRED_RECORDS)
+    most = max((len(one.fields) for one in (words, *(line.texts for line in listed))), default=0)
+    yield Amount("fields of an object", most, FIELDS)
+
+
 def _open_fields(evidence: Evidence, sealed: Sequence[SealedObject]) -> Iterator[Amount]:
     yield from _evidence(evidence)
     yield Amount("objects", len(sealed), LISTED)
@@ -116,6 +134,7 @@ _AMOUNTS: Mapping[str, Callable[..., Iterator[Amount]]] = {
     "label_codes": _label_codes,
     "release": _evidence,
     "release_export": _listed,
+    "release_package": _package,
     "open_fields": _open_fields,
     "staff_name": _evidence,
     "group_name": _evidence,

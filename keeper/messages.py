@@ -24,7 +24,7 @@ from keeper.errors import KeeperRefused, KeeperUnavailable, KeyRenewed, WrongEnt
 from keeper.protocol import Keeper
 from ledger.errors import LedgerError
 
-VERSION = 7
+VERSION = 8
 """Of the messages; keeper and caller have the same."""
 FRAME_BYTES = 64 * 1024 * 1024
 """Longest message: an export's list of 100,000 lines, or a batch of entries, with room."""

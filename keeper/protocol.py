@@ -77,6 +77,14 @@ class ListedBlob:
 
 
 @dataclass(frozen=True, slots=True)
+class ReferredBlob:
+    """A line of a referral's list, and title and file name of its version with the record's wrapped object key."""
+
+    blob: ListedBlob
+    texts: SealedObject
+
+
+@dataclass(frozen=True, slots=True)
 class KeptBlob:
     """A wrapped data key as the key table keeps it; `sha256` is that of the ciphertext."""
 
@@ -182,6 +190,12 @@ class Keeper(Protocol):
         self, evidence: Evidence, listed: Sequence[ListedBlob]
     ) -> list[bytes] | Conflict:
         """The data keys of all that a permitted export lists."""
+        ...
+
+    def release_package(
+        self, evidence: Evidence, listed: Sequence[ReferredBlob], words: SealedObject
+    ) -> tuple[bytes, bytes] | Conflict:
+        """What an accepted referral lists, sealed for its receiver's key: the share that opens by it, and the list that opens by what is in that."""
         ...
 
     def open_fields(

@@ -16,6 +16,7 @@ from keeper.protocol import (
     KeptBlob,
     KeyRequest,
     ListedBlob,
+    ReferredBlob,
     SealedObject,
     SignedReleases,
     Standing,
@@ -79,6 +80,15 @@ class RemoteKeeper:
     ) -> list[bytes] | Conflict:
         """The data keys of all that a permitted export lists."""
         found: list[bytes] | Conflict = self._ask("release_export", evidence, listed)
+        return found
+
+    def release_package(
+        self, evidence: Evidence, listed: Sequence[ReferredBlob], words: SealedObject
+    ) -> tuple[bytes, bytes] | Conflict:
+        """What an accepted referral lists, sealed for its receiver's key."""
+        found: tuple[bytes, bytes] | Conflict = self._ask(
+            "release_package", evidence, listed, words
+        )
         return found
 
     def open_fields(

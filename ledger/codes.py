@@ -128,6 +128,8 @@ DISCLOSED_RECORDS = 500
 """Most versions of records that one disclosure lists."""
 DISCLOSED_LISTS = 16
 """Most sealed pieces that its list is in."""
+REFERRED_RECORDS = 400
+"""Most versions of records that one referral lists: so many, with its words, fit into an event."""
 SUSPENDED_DAYS = 1_827
 """Most days for which telling the patient of a disclosure is suspended: five years."""
 

@@ -9,6 +9,8 @@ from ledger.policies import edition_in_force
 from ledger.rows import Look, row_type
 from ledger.times import DAY_MS
 
+X_WING = "x-wing"
+"""The algorithm of keys that are sealed to, and sign nothing."""
 RECOVERY_WAIT_MS = DAY_MS
 """A key put in by recovery counts only from this long after its entry."""
 

@@ -1,13 +1,17 @@
-"""Care links: what ties a hospital to a patient for a while (S11). So far consultations."""
+"""Care links: what ties a hospital to a patient (S11). So far consultations and referrals."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
+from ledger.facts import Record, version_of
 from ledger.rows import row_type
 
 CONSULTATION_DAYS = 90
 """How many days after its entry a consultation ends at the latest."""
 CONSULTATIONS_OPEN = 16
 """Most consultations of one hospital with one patient that are open at a time."""
+REFERRALS_STANDING = 16
+"""Most referrals of one patient from one hospital to another that weren't declined."""
 
 
 @row_type(
@@ -45,3 +49,76 @@ class Consultation(NamedTuple):
     def open_at_hospital(self, time: int) -> bool:
         """Whether it is open at `time` (Unix ms) as far as its hospital knows, which may go on noting."""
         return not self.closed and time < self.end
+
+
+@row_type(
+    "referrals",
+    key=1,
+    group=("patient", "receiver"),
+    indexes={
+        "referrals_of_patient": "patient",
+        "referrals_to_hospital": "receiver",
+    },
+)
+class Referral(NamedTuple):
+    """A referral, by the id of the event that sent it. Verifiers keep it: how it was answered is a rule of what follows."""
+
+    referral: str
+    patient: str
+    receiver: str
+    """The hospital that it names."""
+    sender: str
+    """The hospital that sent it, of records of its own."""
+    author: str
+    """Who signed it there."""
+    key: str
+    """The receiver's key that counted when it was sent."""
+    seq: int
+    lines: tuple[str, ...]
+    """What travels, sorted: `<record> <version> <blob>`."""
+    accepted: int = 0
+    """The entry by which the receiver accepted it; 0 before."""
+    declined: int = 0
+    """The entry by which the receiver declined it, or handed it back after accepting; 0 before. That is for good."""
+
+    @property
+    def opens(self) -> bool:
+        """Whether it opens anything: accepted, and not declined."""
+        return bool(self.accepted) and not self.declined
+
+    def lists(self, record: str) -> bool:
+        """Whether a version of the record is among what travels."""
+        return any(line.startswith(f"{record} ") for line in self.lines)
+
+
+class ReferredVersion(NamedTuple):
+    """A line of a referral."""
+
+    record: str
+    version: int
+    blob: str
+
+    @classmethod
+    def of(cls, line: str) -> "ReferredVersion":
+        """What a line names."""
+        record, version, blob = line.split(" ")
+        return cls(record, int(version), blob)
+
+    def stands(self, patient: str, sender: str, found: Record | None) -> bool:
+        """Whether it may travel: a version of this patient's record that the sender wrote, which is neither retracted nor
+        erased, nor hidden by the patient. `found`: the record."""
+        if found is None or (found.patient, found.hospital) != (patient, sender):
+            return False
+        version = version_of(found, self.version)
+        named = version is not None and version.blob == self.blob
+        return named and found.state == "live" and not found.hidden
+
+
+def travelling(referral: Referral, record_of: Callable[[str], Record | None]) -> list[str]:
+    """The lines of a referral that may still travel; `record_of`: gives a record by its id."""
+    out = []
+    for line in referral.lines:
+        one = ReferredVersion.of(line)
+        if one.stands(referral.patient, referral.sender, record_of(one.record)):
+            out.append(line)
+    return out

@@ -12,26 +12,29 @@ from crypto.errors import CryptoError
 from ledger.codes import BLOB, RECORD, body
 from ledger.entry import ENTRY_LIMIT
 from ledger.errors import EventError
-from ledger.schema import HASH, TIME, Integer, Kind, List, code, id_of
+from ledger.schema import HASH, KEY_ID, TIME, Integer, Kind, List, code, id_of
 from ledger.times import format_time, parse_time
 
 RELEASE_MS = 60_000
 """How long after its entry a reading may still get its key, by the keeper's own clock."""
 OBJECTS = 256
 """Most objects whose texts one entry names; for more there are several entries."""
-KEY, EXPORT, TEXTS, RESTORED = "key", "export", "texts", "restored"
-"""The kinds: a data key; the data keys of an export; texts of sealed fields; and that the log was restored."""
+KEY, EXPORT, PACKAGE, TEXTS, RESTORED = "key", "export", "package", "texts", "restored"
+"""The kinds: a data key; the data keys of an export; those of a referral, sealed for its receiver; texts of sealed fields; and
+that the log was restored."""
 RELEASED_FOR = {
     KEY: ("record.carried", "record.opened"),
     EXPORT: ("chart.exported",),
+    PACKAGE: ("referral.taken",),
     TEXTS: ("chart.opened", "emergency.opened", "history.opened", "record.opened"),
 }
 """The types of the readings that each kind of release is for."""
-ONCE = (KEY, EXPORT)
+ONCE = (KEY, EXPORT, PACKAGE)
 """Kinds that a reading gets once."""
 _WHAT = {
     KEY: body(blob=BLOB, kind=code(KEY), record=RECORD, version=Integer(1)).check(),
     EXPORT: body(count=Integer(), kind=code(EXPORT), root=HASH).check(),
+    PACKAGE: body(count=Integer(1), key=KEY_ID, kind=code(PACKAGE), root=HASH).check(),
     TEXTS: body(
         kind=code(TEXTS), objects=List(id_of("[a-z]{1,4}"), OBJECTS, 1, rising=True)
     ).check(),
@@ -128,6 +131,11 @@ def key_given(record: str, version: int, blob: str) -> What:
 def export_given(count: int, root: bytes) -> What:
     """That the data keys of an export's list were given; `root`: see `exports.export_root`."""
     return {"count": count, "kind": EXPORT, "root": b64encode(root)}
+
+
+def package_given(count: int, root: bytes, key: str) -> What:
+    """That the data keys of a referral's list were sealed for the receiver's key `key`; `root`: see `exports.export_root`."""
+    return {"count": count, "key": key, "kind": PACKAGE, "root": b64encode(root)}
 
 
 def texts_given(objects: set[str]) -> list[What]:

@@ -392,6 +392,8 @@ TOLD: dict[str, Tell] = {
     "recovery.used": _recovery_used,
     "patient.corrected": _to_patient("details_corrected"),
     "reader.excluded": _excluded,
+    "referral.accepted": _to_patient("referral_accepted"),
+    "referral.sent": _to_patient("referral_sent"),
     "relative.linked": _relative_linked,
     "relative.unlinked": _relation_ended,
     "session.locked": _session_locked,

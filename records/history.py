@@ -127,7 +127,7 @@ def sealed_texts(entry: Entry) -> dict[str, str]:
     name, body = entry.event.type.name, entry.event.body
     if name in ("emergency.declared", "emergency.reviewed"):
         return {"text": body["text"]}
-    if name in ("access.requested", "consultation.noted", "consultation.opened"):
+    if name in ("access.requested", "consultation.noted", "consultation.opened", "referral.sent"):
         return {"words": body["words"]}
     if name == "record.disclosed":
         return disclosed_fields(body)

@@ -3,8 +3,8 @@
 
 from api.cli.app import app, main, program
 from api.cli import (
-    setup, checking, serving, witnessing, operations, maintenance, blobs, keeper, roots, logkeys, keys, policies, people, accounts, sessions, setting_up, applying, inviting, claims, linking, factors, resetting, kept, passkeys, contacts, numbers, profiles, mail, staff, generating, imports,
-    intake, records, charts, consents, requests, inquiries, consultations, emergencies, disclosures, relatives, erasing, holds, proofs, demo,
+    setup, checking, serving, witnessing, operations, maintenance, blobs, keeper, roots, logkeys, keys, policies, people, receiving, accounts, sessions, setting_up, applying, inviting, claims, linking, factors, resetting, kept, passkeys, contacts, numbers, profiles, mail, staff, generating, imports,
+    intake, records, charts, consents, requests, inquiries, consultations, referrals, emergencies, disclosures, relatives, erasing, holds, proofs, demo,
 )  # fmt: skip
 
 __all__ = [
@@ -45,7 +45,9 @@ __all__ = [
     "profiles",
     "program",
     "proofs",
+    "receiving",
     "records",
+    "referrals",
     "relatives",
     "requests",
     "resetting",

@@ -166,7 +166,7 @@ _TEXTS = {"type": "array", "items": {"type": "string"}}
 _LISTED = {"type": "array", "items": _OBJECT}
 _MANY = {"minItems": 1, "maxItems": BUNDLE_LIMIT}
 _BODIES: dict[str, Extra] = {
-    **dict.fromkeys(("chart", "content", "emergency", "history", "log_token"), _SIGNED),
+    **dict.fromkeys(("chart", "content", "emergency", "history", "log_token", "package"), _SIGNED),
     "claim": _object({"expect": _EXPECT, "sig": _SIG}, born=_text(DATE.pattern), event=_EVENT),
     "offer": _object({"born": _text(DATE.pattern), "expect": _EXPECT, "sig": _SIG}, event=_EVENT),
     "invite": _object({"expect": _EXPECT, "mail": _form("MailSent"), "sig": _SIG}, event=_EVENT),

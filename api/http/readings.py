@@ -24,6 +24,7 @@ from crypto.encoding import b64encode
 from crypto.ids import is_id
 from journeys.appending import appended, check_reply
 from ledger.entry import Entry
+from ledger.packages import write_package
 from ledger.sequencer import Proposal
 from records.charts import list_chart
 from records.emergencies import give_emergency
@@ -31,6 +32,7 @@ from records.exporting import ExportedRecord, check_list, give_export
 from records.history import read_history
 from records.opening import Link, OpenedRecord, SettledReading, give_record, used_before
 from records.ranges import RANGE_BYTES, read_range, ticket_of
+from records.referrals import GivenPackage, give_package
 from storage.blobs.files import FileBlobs
 from storage.ledger import Ledger
 
@@ -123,6 +125,18 @@ async def post_export(patient: Patient, request: Request, ledger: TheLedger) -> 
     taken = await run_in_threadpool(give_export, ledger, reading, found)
     headers = _headers(reading.entry) | _attachment(f"{patient}.zip")
     return Streamed(_zip(taken), 200, headers, "application/zip")
+
+
+@serves(router, operations.PACKAGE)
+async def post_package(patient: Patient, request: Request, ledger: TheLedger) -> Response:
+    """A signed `referral.taken` in, the package out: a ZIP that opens by the receiving hospital's own key alone."""
+    value = await json_body(request, READING_BYTES)
+    reading = await _settle(
+        ledger, await _reading(request, ledger, value, "referral.taken", "", patient)
+    )
+    given = await run_in_threadpool(give_package, ledger, reading)
+    headers = _headers(reading.entry) | _attachment(f"{given.head.referral}.zip")
+    return Streamed(_package(given), 200, headers, "application/zip")
 
 
 async def _reading(
@@ -289,6 +303,15 @@ def _zip(taken: list[ExportedRecord]) -> Generator[bytes]:
                     file.write(piece)
                     yield from sent.taken()
         archive.writestr("openings.json", orjson.dumps([_opening(one) for one in taken]))
+    yield from sent.taken()
+
+
+def _package(given: GivenPackage) -> Generator[bytes]:
+    """A referral's package, piece by piece; deflated without compressing, as exports are."""
+    sent = _Sent()
+    with zipfile.ZipFile(sent, "w", zipfile.ZIP_DEFLATED, compresslevel=0) as archive:
+        for _ in write_package(archive, given.head, given.sealed, given.blobs):
+            yield from sent.taken()
     yield from sent.taken()
 
 

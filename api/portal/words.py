@@ -207,6 +207,10 @@ ACTS: Mapping[str, str] = {
     "record.hidden": _("hid a record"),
     "record.opened": _("opened a record"),
     "record.retracted": _("retracted a record"),
+    "referral.accepted": _("accepted records that another hospital referred"),
+    "referral.declined": _("declined a referral"),
+    "referral.sent": _("referred records to another hospital"),
+    "referral.taken": _("took up what another hospital referred, sealed for their own key"),
     "relative.invited": _("invited a relative"),
     "relative.linked": _("accepted an invitation"),
     "relative.unlinked": _("ended a relative’s access"),
@@ -216,7 +220,14 @@ ACTS: Mapping[str, str] = {
 """What somebody did, after their name."""
 
 READING_ACTS = frozenset(
-    {"chart.exported", "chart.opened", "emergency.opened", "history.opened", "record.opened"}
+    {
+        "chart.exported",
+        "chart.opened",
+        "emergency.opened",
+        "history.opened",
+        "record.opened",
+        "referral.taken",
+    }
 )
 
 SIGN_INS: Mapping[str, str] = {

@@ -24,16 +24,17 @@ _PLAIN, _SEALED = "heartwood-root", "heartwood-root-argon2id"
 def create_root(path: Path, passphrase: str | None) -> bytes:
     """Draw a new root key and keep it at `path`; raises FileExistsError if one is there."""
     root = os.urandom(ROOT_BYTES)
-    create_file(path, _root_text(path.name, root, passphrase))
+    create_file(path, root_text(path.name, root, passphrase))
     return root
 
 
 def rewrap_root(path: Path, root: bytes, passphrase: str | None) -> None:
     """Keep the same root key at `path` under another passphrase (None: under none), atomically."""
-    replace_file(path, _root_text(path.name, root, passphrase))
+    replace_file(path, root_text(path.name, root, passphrase))
 
 
-def _root_text(name: str, root: bytes, passphrase: str | None) -> bytes:
+def root_text(name: str, root: bytes, passphrase: str | None) -> bytes:
+    """A line that holds 32 bytes, under the passphrase if there is one; `name` is bound to it then."""
     if passphrase is None:
         return f"{_PLAIN} {b64encode(root)}\n".encode()
     salt = os.urandom(16)
@@ -43,20 +44,34 @@ def _root_text(name: str, root: bytes, passphrase: str | None) -> bytes:
 
 def load_root(path: Path, passphrase: str | None) -> bytes:
     """The root key at `path`; raises StartRefused with the remedy if it can't be had."""
-    parts = read_root_file(path).split()
+    text = read_root_file(path)
     try:
-        if len(parts) == 2 and parts[0] == _PLAIN:
-            return b64decode(parts[1], ROOT_BYTES)
-        if len(parts) == 3 and parts[0] == _SEALED:
-            if passphrase is None:
-                raise StartRefused(f"{path} has a passphrase: set HEARTWOOD_PASSPHRASE")
-            return _opened(path.name, passphrase, b64decode(parts[1], 16), b64decode(parts[2]))
+        return open_root_text(path.name, text, passphrase)
+    except LookupError as error:
+        raise StartRefused(f"{path} has a passphrase: set HEARTWOOD_PASSPHRASE") from error
     except CryptoError as error:
         raise StartRefused(
             f"{path} can't be opened: it was altered, or the passphrase is wrong ({error}). If a change of the passphrase "
             "was interrupted, run it again: `heartwood passphrase`"
         ) from error
-    raise StartRefused(f"{path} is not a root key of Heartwood")
+    except ValueError as error:
+        raise StartRefused(f"{path} is not a root key of Heartwood") from error
+
+
+def open_root_text(name: str, text: str, passphrase: str | None) -> bytes:
+    """The 32 bytes of a `root_text`.
+
+    Raises CryptoError for a wrong passphrase or what was altered, LookupError where a passphrase is needed and none is given,
+    ValueError for what is no such line.
+    """
+    parts = text.split()
+    if len(parts) == 2 and parts[0] == _PLAIN:
+        return b64decode(parts[1], ROOT_BYTES)
+    if len(parts) == 3 and parts[0] == _SEALED:
+        if passphrase is None:
+            raise LookupError("it has a passphrase")
+        return _opened(name, passphrase, b64decode(parts[1], 16), b64decode(parts[2]))
+    raise ValueError("expected a key's line")
 
 
 def read_root_file(path: Path) -> str:

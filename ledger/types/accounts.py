@@ -4,10 +4,12 @@ from typing import TYPE_CHECKING
 
 from crypto.encoding import b64decode
 from crypto.errors import CryptoError
-from crypto.ids import ALGORITHM_ED25519, ALGORITHM_X25519, key_id
+from crypto.ids import ALGORITHM_ED25519, ALGORITHM_X25519, ALGORITHM_X_WING, key_id
 from crypto.signing import verify
+from crypto.xwing import PUBLIC_BYTES, check_public
 from ledger.codes import ACCOUNT, TRUE, body
-from ledger.directory import RECOVERY_WAIT_MS, Account, Key
+from ledger.directory import RECOVERY_WAIT_MS, X_WING, Account, Key
+from ledger.editions import CONSENT
 from ledger.errors import Refused
 from ledger.messages import possession_message
 from ledger.rows import Look, Row, Wanted, row_of_id, rows_in
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 _ALGORITHMS = {"ed25519": ALGORITHM_ED25519, "x25519": ALGORITHM_X25519}
 _KEEPERS = ("hospital_admin", "hospital_system", "operator", "person", "service")
 """Whoever keeps keys, or vouches for others'."""
+RECEIVING_KEYS = 8
+"""Most active keys of one account that it receives with."""
 
 
 def _own_account(event: "Event", time: int, origin: str, look: Look) -> None:
@@ -125,7 +129,40 @@ def _account_and_keys(event: "Event") -> list[Wanted]:
     return [row_of_id(account), rows_in(Key, account)]
 
 
-KEY_REGISTERED = EventType(
+def _may_receive(event: "Event", time: int, origin: str, look: Look) -> None:
+    """By an active signing key of the same account, which vouches; something can be sealed to it."""
+    own_stream(event, "account")
+    body, account = event.body, known_account(event, look)
+    public = b64decode(body["public_key"], PUBLIC_BYTES)
+    if body["key"] != key_id(ALGORITHM_X_WING, public):
+        raise Refused("key", f"got the key id {body['key']}, which does not fit the public key")
+    try:
+        check_public(public)
+    except CryptoError as error:
+        raise Refused("key", str(error)) from error
+    if event.actor != account.account:
+        raise Refused("key", f"{event.actor} can't vouch for a key of {account.account}")
+    keys = [one for one in look.group(Key, account.account) if one.active]
+    if not any(one.algorithm == "ed25519" for one in keys):
+        raise Refused("key", "a key that can't sign needs an active signing key")
+    receiving = sum(one.algorithm == X_WING for one in keys)
+    if receiving >= RECEIVING_KEYS:
+        raise Refused(
+            "conflict", f"{account.account} has {receiving} active keys to receive with: revoke one first"
+        )  # fmt: skip
+
+
+def _receives(entry: "Entry", look: Look) -> list[Row]:
+    event, body = entry.event, entry.event.body
+    public = b64decode(body["public_key"], PUBLIC_BYTES)
+    return [
+        Key(
+            body["key"], body["account"], public, X_WING, body["custody"], entry.link.seq, entry.time, event.actor, True
+        )
+    ]  # fmt: skip
+
+
+KEY_REGISTERED_V1 = EventType(
     "key.registered",
     "account",
     _KEEPERS,
@@ -141,6 +178,27 @@ KEY_REGISTERED = EventType(
     example=Example("person", lambda sample: {
         **sample.key("patient"), "algorithm": "ed25519", "custody": "device",
         "proof": sample.proof("patient"), "recovery": True,
+    }),
+)  # fmt: skip
+
+KEY_REGISTERED = EventType(
+    "key.registered",
+    "account",
+    ("person",),
+    body(
+        account=ACCOUNT, algorithm=code(X_WING), custody=code("device", "system"), key=KEY_ID,
+        public_key=base64_of(PUBLIC_BYTES),
+    ),
+    v=2,
+    since=CONSENT,
+    creates=("key",),
+    rule=_may_receive,
+    fold=_receives,
+    changes=(Key,),
+    wants=_account_and_keys,
+    example=Example("person", lambda sample: {
+        "account": sample.account("person"), "algorithm": X_WING, "custody": "system",
+        "key": sample.receiving()["key"], "public_key": sample.receiving()["public_key"],
     }),
 )  # fmt: skip
 

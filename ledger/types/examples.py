@@ -38,6 +38,10 @@ class Sample(Protocol):
         """`account`, `key` and `public_key` of whoever acts in this role."""
         ...
 
+    def receiving(self) -> dict[str, str]:
+        """`key` and `public_key` of an X-Wing key."""
+        ...
+
     def proof(self, role: str) -> str:
         """The proof of possession of that key."""
         ...

@@ -77,6 +77,29 @@ TEXTS: dict[str, tuple[str, str]] = {
         "message once for each hospital.\n\nWho wrote and who read is in the history: `heartwood history --for {patient}`. If you do "
         "not know this hospital, ask it or the service.",
     ),
+    "child_consultation_opened": (
+        "A hospital asks for a consultation with a child",
+        "At {at} a doctor of the hospital {hospital} opened a consultation about the record {patient} of a child for whom you act "
+        "as guardian. What it is about is in the history: `heartwood history --for {patient}`. Sign it only if you want it: "
+        "`heartwood consultation confirm --for {patient}`. Until then it shows nobody anything.",
+    ),
+    "child_details_corrected": (
+        "The details of a child were corrected",
+        "At {at} the hospital {hospital} corrected what is known of the patient {patient}, a child for whom you act as guardian. "
+        "Who did it is in the history: `heartwood history --for {patient}`. If you do not agree, ask the hospital.",
+    ),
+    "child_referral_accepted": (
+        "A hospital accepted the referral of a child",
+        "At {at} the hospital {hospital} accepted what another one had referred of the record {patient} of a child for whom you "
+        "act as guardian. It can now open those records with its own key; once it has taken them up, no erasure reaches its "
+        "copy. Who did what is in the history: `heartwood history --for {patient}`.",
+    ),
+    "child_referral_sent": (
+        "A hospital referred a child to another one",
+        "At {at} the hospital {hospital} referred records of the chart {patient}, of a child for whom you act as guardian, to "
+        "another hospital. Who did what is in the history: `heartwood history --for {patient}`. That one sees nothing of them "
+        "before it accepts; if you don't want it to, exclude it now: `heartwood exclude --for {patient}`.",
+    ),
     "child_records_disclosed": (
         "A hospital gave records of a child to others",
         "The hospital {hospital} recorded, at {at}, that it gave records out of the record {patient}, of a child for whom you act as "
@@ -101,6 +124,18 @@ TEXTS: dict[str, tuple[str, str]] = {
         "A hospital asks for a consultation with you",
         "At {at} a doctor of the hospital {hospital} opened a consultation about your record {patient}. `heartwood consultation list` "
         "shows what it is about. Sign it only if you want it: `heartwood consultation confirm`. Until then it shows nobody anything.",
+    ),
+    "referral_accepted": (
+        "A hospital accepted your referral",
+        "At {at} the hospital {hospital} accepted what another one had referred of your record {patient}. It can now open those "
+        "records with its own key; once it has taken them up, no erasure reaches its copy. `heartwood referral list` shows which "
+        "they are, and `heartwood exclude` shuts it out of what it hasn't taken up.",
+    ),
+    "referral_sent": (
+        "A hospital referred you to another one",
+        "At {at} the hospital {hospital} referred records of yours, of the chart {patient}, to another hospital. `heartwood "
+        "referral list` shows which and to whom. That one sees nothing of them before it accepts; if you don't want it to, "
+        "exclude it now: `heartwood exclude`.",
     ),
     "contact_changed": (
         "We write to another address from now on",

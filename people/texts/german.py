@@ -83,6 +83,31 @@ TEXTS: dict[str, tuple[str, str]] = {
         "handeln. Diese Nachricht bekommen Sie für jedes Krankenhaus einmal.\n\nWer geschrieben und wer gelesen hat, steht im "
         "Verlauf: `heartwood history --for {patient}`. Wenn Sie das Krankenhaus nicht kennen, fragen Sie dort oder beim Dienst nach.",
     ),
+    "child_consultation_opened": (
+        "Ein Krankenhaus möchte ein Kind beraten",
+        "Am {at} hat jemand aus dem Krankenhaus {hospital} eine Beratung zur Akte {patient} eines Kindes eröffnet, für das Sie als "
+        "Sorgeberechtigte handeln. Worum es geht, steht im Verlauf: `heartwood history --for {patient}`. Stimmen Sie nur zu, wenn "
+        "Sie es möchten: `heartwood consultation confirm --for {patient}`. Vorher sieht dadurch niemand etwas.",
+    ),
+    "child_details_corrected": (
+        "Die Angaben zu einem Kind wurden berichtigt",
+        "Am {at} hat das Krankenhaus {hospital} die Angaben zu {patient} berichtigt, einem Kind, für das Sie als Sorgeberechtigte "
+        "handeln. Wer es war, steht im Verlauf: `heartwood history --for {patient}`. Wenn Sie nicht einverstanden sind, fragen "
+        "Sie beim Krankenhaus nach.",
+    ),
+    "child_referral_accepted": (
+        "Ein Krankenhaus hat die Überweisung eines Kindes angenommen",
+        "Am {at} hat das Krankenhaus {hospital} angenommen, was ein anderes aus der Akte {patient} eines Kindes überwiesen hatte, "
+        "für das Sie als Sorgeberechtigte handeln. Es kann diese Einträge jetzt mit seinem eigenen Schlüssel öffnen; was es "
+        "abgeholt hat, erreicht keine Löschung mehr. Wer was getan hat, steht im Verlauf: `heartwood history --for {patient}`.",
+    ),
+    "child_referral_sent": (
+        "Ein Krankenhaus hat ein Kind an ein anderes überwiesen",
+        "Am {at} hat das Krankenhaus {hospital} Einträge der Akte {patient} eines Kindes, für das Sie als Sorgeberechtigte handeln, "
+        "an ein anderes Krankenhaus überwiesen. Wer was getan hat, steht im Verlauf: `heartwood history --for {patient}`. Vor der "
+        "Annahme sieht jenes nichts davon; wenn Sie es nicht möchten, schließen Sie es jetzt aus: `heartwood exclude --for "
+        "{patient}`.",
+    ),
     "child_records_disclosed": (
         "Ein Krankenhaus hat Unterlagen eines Kindes weitergegeben",
         "Das Krankenhaus {hospital} hat am {at} festgehalten, dass es Unterlagen aus der Akte {patient} eines Kindes, für das Sie "
@@ -109,6 +134,18 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Am {at} hat jemand aus dem Krankenhaus {hospital} eine Beratung zu Ihrer Akte {patient} eröffnet. Worum es geht, zeigt "
         "`heartwood consultation list`. Stimmen Sie nur zu, wenn Sie es möchten: `heartwood consultation confirm`. Vorher sieht "
         "dadurch niemand etwas.",
+    ),
+    "referral_accepted": (
+        "Ein Krankenhaus hat Ihre Überweisung angenommen",
+        "Am {at} hat das Krankenhaus {hospital} angenommen, was ein anderes aus Ihrer Akte {patient} überwiesen hatte. Es kann "
+        "diese Einträge jetzt mit seinem eigenen Schlüssel öffnen; was es abgeholt hat, erreicht keine Löschung mehr. Welche es "
+        "sind, zeigt `heartwood referral list`; `heartwood exclude` schließt es von allem aus, was es noch nicht abgeholt hat.",
+    ),
+    "referral_sent": (
+        "Ein Krankenhaus hat Sie an ein anderes überwiesen",
+        "Am {at} hat das Krankenhaus {hospital} Einträge Ihrer Akte {patient} an ein anderes Krankenhaus überwiesen. Welche und "
+        "an wen, zeigt `heartwood referral list`. Vor der Annahme sieht jenes nichts davon; wenn Sie es nicht möchten, schließen "
+        "Sie es jetzt aus: `heartwood exclude`.",
     ),
     "contact_changed": (
         "Wir schreiben ab jetzt an eine andere Adresse",

@@ -10,7 +10,7 @@ from ledger.codes import EMERGENCY_PURPOSES
 from ledger.directory import Account, Group, GroupMember, Hospital, Key, Member, Patient
 from ledger.event import Event
 from ledger.facts import EmergencySetting, Exclusion, Grant, Hold, Record
-from ledger.links import Consultation
+from ledger.links import Consultation, Referral
 from ledger.logkeys import LogKeyRow
 from ledger.policies import LOG, PolicyRow
 from ledger.refusals import Refusals
@@ -339,6 +339,7 @@ def group_needs(event: Event) -> Iterator[Name]:
         yield Hold, (event.subject,)
     if event.type.gated and may_be_linked(event.type.action, event.role, event.body["purpose"]):
         yield Consultation, (event.subject, event.hospital)
+        yield Referral, (event.subject, event.hospital)
     yield from (one[:2] for one in event.type.wants(event) if one.together)
 
 

@@ -39,6 +39,7 @@ _OF_RULES = (
     "ledger/test_holds",
     "ledger/test_invitations",
     "ledger/test_links",
+    "ledger/test_referrals",
     "ledger/test_relatives",
     "ledger/test_requests",
     "ledger/test_keys",

@@ -19,6 +19,7 @@ from crypto.encoding import b64encode
 from crypto.ids import digits
 from crypto.notes import LogSigner
 from crypto.signing import SigningKey
+from crypto.xwing import ReceivingKey
 from ledger.chain import Link
 from ledger.checkpoint import Checkpoint
 from ledger.codes import HOSPITAL_ROLES
@@ -35,7 +36,15 @@ from ledger.messages import (
     session_message,
 )
 from ledger.receipt import Receipt
-from ledger.releases import RESTORED, Release, export_given, key_given, releases_origin, texts_given
+from ledger.releases import (
+    RESTORED,
+    Release,
+    export_given,
+    key_given,
+    package_given,
+    releases_origin,
+    texts_given,
+)
 from ledger.types import REGISTRY, TYPES
 from ledger.types.declaration import EventType
 from tests.golden import checks
@@ -159,6 +168,11 @@ class Sample:
         key = KEYS[role]
         return {"account": AUTHORS[role], "key": key.id, "public_key": b64encode(key.public)}
 
+    def receiving(self) -> dict[str, str]:
+        """An X-Wing key."""
+        key = ReceivingKey(seed("receiving"))
+        return {"key": key.id, "public_key": b64encode(key.public)}
+
     def proof(self, role: str) -> str:
         """That the account holds the key."""
         key = KEYS[role]
@@ -250,6 +264,11 @@ def releases() -> list[bytes]:
         (key_given(RECORD, 2, BLOB), 7, fixed_id("ev", 300)),
         *((what, 7, fixed_id("ev", 300)) for what in texts_given({RECORD})),
         (export_given(2, seed("a root")), 9, fixed_id("ev", 301)),
+        (
+            package_given(2, seed("a root"), ReceivingKey(seed("receiving")).id),
+            11,
+            fixed_id("ev", 302),
+        ),
         ({"kind": RESTORED}, -1, ""),
     ]
     out, tip = list[bytes](), bytes(32)

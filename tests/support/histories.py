@@ -19,10 +19,12 @@ from client.signers import possession
 from crypto.claims import claim_key, invitation_key
 from crypto.encoding import b64encode
 from crypto.signing import SigningKey
+from crypto.xwing import ReceivingKey
 from identity.actors import Actor, new_id, new_key
 from journeys.sealing import reserve
 from keeper.protocol import KeyRequest, NewBlob
 from ledger.entry import Entry
+from ledger.exports import export_line, export_root
 from ledger.messages import claim_message, invitation_message
 from ledger.policies import DEFAULT_PROFESSIONS, last_policy
 from ledger.times import DAY_MS, format_time, parse_time
@@ -646,6 +648,7 @@ def _requests(history: History, staff: Staff, lab: Body) -> None:
     history.do(north.admin, "access.closed", closed | {"request": third.event.id})
     history.do(staff.excluded, "access.requested", asked)
     _consultations(history, doctor)
+    _referrals(history, lab)
 
 
 def _consultations(history: History, doctor: Actor) -> None:
@@ -662,6 +665,30 @@ def _consultations(history: History, doctor: Actor) -> None:
     # By the policy of this ledger it shows nothing; one that says otherwise would wait for seven days.
     assert history.refused(doctor, "chart.opened", {"purpose": "TREAT"})[1] == "no_consent"
     history.do(history.pat.actor, "consultation.closed", named | {"purpose": "PATRQT"})
+
+
+def _referrals(history: History, lab: Body) -> None:
+    """One that is accepted, taken up and handed back; one that is declined."""
+    north, south = history.fixture.north, history.fixture.south
+    receiver, key = south.system.in_role("person"), ReceivingKey.generate()
+    registered = {
+        "account": receiver.account, "algorithm": "x-wing", "custody": "system", "key": key.id,
+        "public_key": b64encode(key.public),
+    }  # fmt: skip
+    history.do(receiver, "key.registered", registered, f"account/{receiver.account}", v=2)
+    line = export_line(lab["record"], lab["version"], lab["blob"])
+    listed = {"count": 1, "key": key.id, "purpose": "TREAT", "root": b64encode(export_root([line]))}
+    sent = listed | {"list": [line.decode()], "to": south.hospital, "words": SEALED}
+    for answers in (("accepted", "declined"), ("declined",)):
+        named = {
+            "purpose": "TREAT",
+            "referral": history.do(north.system, "referral.sent", sent).event.id,
+        }
+        for one in answers:
+            history.do(south.system, f"referral.{one}", named)
+            if one == "accepted":
+                history.do(south.system, "referral.taken", listed | named)
+        assert history.refused(south.system, "referral.taken", listed | named)[1] == "no_consent"
 
 
 def _holds_and_erasures(history: History, staff: Staff) -> None:

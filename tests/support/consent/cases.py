@@ -84,6 +84,8 @@ def chart_entries(situation: Situation) -> Iterator[Entry]:
         yield entry_of("emergency.declared", one["seq"], body, stream, named, **times)
     for one in situation.get("consultations", []):
         yield from consultation_entries(one, stream)
+    for one in situation.get("referrals", []):
+        yield from referral_entries(one, stream)
     for one in situation.get("ceilings", []):
         yield entry_of("emergency.configured", one["seq"], {"ceiling": one["ceiling"]}, stream)
     for link in situation.get("links", []):
@@ -181,6 +183,21 @@ def consultation_entries(one: Ask, stream: str) -> Iterator[Entry]:
     for kind, seq in (("confirmed", one["confirmed"]), ("closed", one["closed"])):
         if seq is not None:
             yield entry_of(f"consultation.{kind}", seq, {"consultation": name}, stream)
+
+
+def referral_entries(one: Ask, stream: str) -> Iterator[Entry]:
+    """Sent, and how it was answered."""
+    body = {
+        "key": "k_0",
+        "list": [f"{record} 1 bl_0" for record in sorted(one["records"])],
+        "to": one["receiver"],
+    }
+    by = ("ac_sender", one["sender"])
+    yield entry_of("referral.sent", one["seq"], body, stream, by, event=one["id"])
+    for kind in ("accepted", "declined"):
+        if one[kind] is not None:
+            by, named = ("ac_receiver", one["receiver"]), {"referral": one["id"]}
+            yield entry_of(f"referral.{kind}", one[kind], named, stream, by)
 
 
 def record_entries(record: Ask, stream: str) -> Iterator[Entry]:

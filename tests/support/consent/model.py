@@ -31,6 +31,8 @@ by looking through all that happened. `tests/support/consent/random_cases.py` dr
              emergencies  [{"seq", "id", "doctor", "hospital", "start", "end" (ms)}], as declared
              consultations [{"seq", "hospital", "doctor", "categories", "end" (ms), "confirmed" by the patient: seq or
                           None, "closed": seq or None}]
+             referrals    [{"seq", "id", "sender" and "receiver": hospitals, "records": those that travel, "accepted" and "declined"
+                          by the receiver: seq or None}]
              ceilings     [{"seq", "ceiling": off|normal|restricted}], as the patient configured
              links        [{"other": a chart that a hospital linked with this one, "seq", "registered", "account",
                           "exclusions" and "grants" of that one, "signed" and "theirs": seq or None of what the two
@@ -49,14 +51,14 @@ by looking through all that happened. `tests/support/consent/random_cases.py` dr
     ask      actor, role, hospital, assurance, on_behalf_of, action, purpose, now (ms),
              record or None, "step" of a register: "offer" of a claim code, "claim" by whoever proves it; of
              a grant: "narrow" of what takes back; of an erase: "withdraw" of the "erasure" {"seq", "due" (ms), "state", "state_seq"},
-             "about" of a review: the id of an emergency
+             "about" of a review: the id of an emergency; of a refer with the step "answer" or "take" that of a referral
     policy   professions {profession: actions} (PROFESSIONS if left out), custodian_reads, care_link (off if not named), emergency_hours (4 if not named), retention_years, assurance {action: level,
              "read_sensitive": level}, 1 if not named
     answer   (effect, rule, reason or None, basis)
 
 Of a situation without groups, exclusions or exceptions, and of a record without categories, these members
-may be left out, and so may `claims`, `links`, `consultations`, `emergencies`, `ceilings`, `erased`, `holds`, `step` and `about`. `register` without a step is `patient.registered`, and
-`patient.corrected` if the patient is there; of a patient it is the linking of charts, of which nothing is asked here. Referrals and appointments are facts that nobody has.
+may be left out, and so may `claims`, `links`, `consultations`, `referrals`, `emergencies`, `ceilings`, `erased`, `holds`, `step` and `about`. `register` without a step is `patient.registered`, and
+`patient.corrected` if the patient is there; of a patient it is the linking of charts, of which nothing is asked here. Appointments are facts that nobody has.
 """
 
 from collections.abc import Callable
@@ -442,7 +444,9 @@ def s6_custodian(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
         return s6_registering(situation, ask, member["seq"])
     if ask["action"] == "append" and ask["role"] in ("doctor", "hospital_system"):
         return permit("S6", member["seq"])
-    if ask["record"] is None and ask["action"] in ("disclose", "review"):
+    if ask["action"] == "refer" and ask.get("step") in ("answer", "take"):
+        return s6_referred(situation, ask, member["seq"])
+    if ask["record"] is None and ask["action"] in ("disclose", "refer", "review"):
         return s6_own_acts(situation, ask, member["seq"])
     record = ask["record"]
     if record is None and ask["action"] == "hold" and ask["role"] == "hospital_admin":
@@ -460,12 +464,29 @@ def s6_custodian(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
 
 
 def s6_own_acts(situation: Situation, ask: Ask, entered: int) -> Answer | None:
-    """Disclosing what a hospital has; reviewing what was declared at it."""
-    if ask["action"] == "disclose":
+    """Disclosing or referring what a hospital has; reviewing what was declared at it."""
+    if ask["action"] in ("disclose", "refer"):
         return permit("S6", entered) if stands_by_a_record(situation, ask["hospital"]) else None
     for one in situation.get("emergencies", []):
         if (one["id"], one["hospital"]) == (ask.get("about"), ask["hospital"]):
             return permit("S6", entered, one["seq"])
+    return None
+
+
+def s6_referred(situation: Situation, ask: Ask, entered: int) -> Answer | None:
+    """The hospital that a referral names accepts and declines, and takes up what it accepted, unless it or who asks is excluded."""
+    readers = [ask["actor"], ask["hospital"]]
+    groups = situation.get("groups", {})
+    readers += [group for group in groups if in_group(situation, ask["actor"], group)]
+    if any(excluded_by(chart, one) for chart in charts_of(situation) for one in readers):
+        return None
+    for one in situation.get("referrals", []):
+        if (one["id"], one["receiver"]) != (ask.get("about"), ask["hospital"]):
+            continue
+        if ask["step"] == "answer":
+            return permit("S6", entered, one["seq"])
+        if one["accepted"] is not None and one["declined"] is None:
+            return permit("S6", entered, one["seq"], one["accepted"])
     return None
 
 
@@ -701,7 +722,8 @@ def s10_colleague(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
 
 
 def s11_care_link(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
-    """A consultation that the patient signed and nobody closed ties the doctor's hospital to what it is about."""
+    """A consultation that the patient signed and nobody closed ties the doctor's hospital to what it is about; a referral that
+    it accepted, and didn't hand back, to what that lists of the sender's."""
     record = ask["record"]
     if policy.get("care_link", "off") != "basic" or ask["purpose"] != "TREAT" or not record:
         return None
@@ -720,6 +742,14 @@ def s11_care_link(situation: Situation, ask: Ask, policy: Ask) -> Answer | None:
         and one["confirmed"] is not None
         and one["closed"] is None
         and ask["now"] < one["end"]
+    ]
+    ties += [
+        int(one["accepted"])
+        for one in situation.get("referrals", [])
+        if (one["receiver"], one["sender"]) == (ask["hospital"], record["hospital"])
+        and record["id"] in one["records"]
+        and one["accepted"] is not None
+        and one["declined"] is None
     ]
     return permit("S11", min(ties)) if ties else None
 

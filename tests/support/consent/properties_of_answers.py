@@ -148,7 +148,8 @@ def explained(facts: Facts, decision: Decision) -> tuple[Facts, Facts]:
     denying = tuple(one for one in facts.exclusions if one.seq in decision.basis)
     declared = tuple(one for one in facts.emergencies if one.seq in decision.basis)
     tied = tuple(one for one in facts.links if one.seq in decision.basis)
-    few = facts._replace(grants=grants, emergencies=declared, links=tied)
+    sent = tuple(one for one in facts.referrals if one.accepted in decision.basis)
+    few = facts._replace(grants=grants, emergencies=declared, links=tied, referrals=sent)
     return few._replace(exclusions=denying), few
 
 

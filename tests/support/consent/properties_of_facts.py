@@ -88,6 +88,7 @@ def p2_without_facts_few_permits(rng: Random) -> None:
         "delegations",
         "links",
         "consultations",
+        "referrals",
     )
     nothing: Situation = {name: [] for name in names}
     case = Case(situation | nothing, policy)
@@ -274,6 +275,7 @@ def p7_the_order_of_facts_is_nothing(rng: Random) -> None:
             exclusions=mix(rng, facts.exclusions),
             emergencies=mix(rng, facts.emergencies),
             links=mix(rng, facts.links),
+            referrals=mix(rng, facts.referrals),
         )
         assert engine.decide(request, facts, case.policy) == engine.decide(
             request, mixed, case.policy
@@ -322,6 +324,7 @@ def p8_other_patients_are_nothing(rng: Random) -> None:
             exclusions=(*theirs.exclusions, *facts.exclusions),
             emergencies=(*theirs.emergencies, *facts.emergencies),
             links=(*theirs.links, *facts.links),
+            referrals=(*theirs.referrals, *facts.referrals),
         )
         assert in_words(engine.decide(request, more, beside.policy)) == alone.answer(ask)
         record = beside.rows.get(Record, rng.choice(other["records"])["id"])

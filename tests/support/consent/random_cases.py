@@ -102,6 +102,7 @@ def random_world(rng: Random, first: int) -> Situation:
         "emergencies": [],
         "ceilings": [],
         "consultations": [],
+        "referrals": [],
         "relations": [],
         "delegations": [],
         "links": [],
@@ -126,6 +127,8 @@ def random_world(rng: Random, first: int) -> Situation:
         add_consent(rng, situation, next(seqs))
     for _ in range(rng.choice((0, 0, 1, 2, 3))):
         consult(rng, situation, next(seqs), next(seqs), next(seqs))
+    for _ in range(rng.choice((0, 0, 1, 2, 3))):
+        refer(rng, situation, next(seqs), next(seqs), next(seqs))
     for _ in range(rng.choice((0, 0, 1, 2, 3))):
         declare(rng, situation, next(seqs))
     for _ in range(rng.choice((0, 0, 0, 1, 1, 2))):
@@ -193,6 +196,24 @@ def consult(rng: Random, situation: Situation, seq: int, signed: int, ended: int
             "end": NOW + rng.choice((-DAY, 0, 1, DAY, DAY, DAY)),
             "confirmed": signed if rng.random() < 0.8 else None,
             "closed": ended if rng.random() < 0.2 else None,
+        }
+    )
+
+
+def refer(rng: Random, situation: Situation, seq: int, accepted: int, declined: int) -> None:
+    """A referral, mostly of records that its sender wrote, mostly accepted and not handed back."""
+    sender, receiver = rng.sample(HOSPITALS, 2)
+    own = [one["id"] for one in situation["records"] if one["hospital"] == sender]
+    listed = own if own and rng.random() < 0.8 else [one["id"] for one in situation["records"]]
+    situation["referrals"].append(
+        {
+            "seq": seq,
+            "id": f"ev_{seq}",
+            "sender": sender,
+            "receiver": receiver,
+            "records": sorted(rng.sample(listed, rng.randint(1, len(listed)))),
+            "accepted": accepted if rng.random() < 0.8 else None,
+            "declined": declined if rng.random() < 0.2 else None,
         }
     )
 
@@ -535,6 +556,8 @@ def random_ask(rng: Random, situation: Situation) -> Ask:
         return emergency_ask(rng, situation)
     if situation["consultations"] and rng.random() < 0.12:
         return linked_ask(rng, situation)
+    if situation["referrals"] and rng.random() < 0.12:
+        return referred_ask(rng, situation)
     if situation["patient"] and rng.random() < 0.15:
         return behalf_ask(rng, situation)
     linked = [link["grants"] for link in situation["links"] if link["grants"]]
@@ -622,6 +645,29 @@ def linked_ask(rng: Random, situation: Situation) -> Ask:
         "purpose": rng.choice((*5 * ("TREAT",), "HPAYMT", "BTG")),
         "now": rng.choice((NOW, NOW, one["end"] + rng.choice(EDGE))),
         "record": rng.choice(meant or live or [None]),
+    }
+
+
+def referred_ask(rng: Random, situation: Situation) -> Ask:
+    """A question by somebody of the hospital that a referral names, mostly: to answer it, to take it up, or to see what it lists."""
+    one = rng.choice(situation["referrals"])
+    at = rng.choice((one["receiver"], one["receiver"], one["receiver"], one["sender"]))
+    staff = [m for m in situation["members"] if m["hospital"] == at]
+    who = rng.choice(staff or situation["members"])
+    meant = [r for r in situation["records"] if r["id"] in one["records"]]
+    sees = rng.random() < 0.5
+    return {
+        "step": None if sees else rng.choice(("answer", "take", "take", None)),
+        "about": rng.choice((*5 * (one["id"],), "ev_0")),
+        "actor": who["account"],
+        "role": who["role"],
+        "hospital": who["hospital"],
+        "assurance": 3,
+        "on_behalf_of": rng.choice(ACCOUNTS) if rng.random() < 0.05 else None,
+        "action": rng.choice(("list", "read")) if sees else "refer",
+        "purpose": rng.choice((*5 * ("TREAT",), "HPAYMT", "BTG")),
+        "now": NOW,
+        "record": rng.choice(meant) if sees else None,
     }
 
 

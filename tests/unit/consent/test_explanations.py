@@ -80,6 +80,7 @@ def without(situation: Situation, readers: list[str], revoked: bool) -> Situatio
     ]
     out = situation | {
         "consultations": closed,
+        "referrals": [],  # to the excluded there is none, whatever they ask of it
         "exclusions": [one for one in situation["exclusions"] if one["reader"] not in readers],
         "links": links,
     }

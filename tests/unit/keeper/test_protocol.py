@@ -44,7 +44,15 @@ def test_values_go_in_and_values_come_out(name: str) -> None:
 def test_the_calls_are_those_of_the_design() -> None:
     """A new one is thought about: each that gives something out asks for evidence."""
     seal = {"label_codes", "new_key", "seal"}
-    give = {"applied", "group_name", "open_fields", "release", "release_export", "staff_name"}
+    give = {
+        "applied",
+        "group_name",
+        "open_fields",
+        "release",
+        "release_export",
+        "release_package",
+        "staff_name",
+    }
     renew = {"advance", "destroy", "erase", "renew", "versions"}
     others = {"accept_restored", "alarms", "cosign", "follow", "standing", "vkeys"}
     told = {"releases", "signed_releases"}  # ids alone, and numbers

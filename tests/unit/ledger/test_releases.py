@@ -22,7 +22,13 @@ def test_the_golden_releases_are_read() -> None:
         release = Release.parse(raw)
         assert (release.seq, release.prev, release.raw()) == (seq, tip, raw)
         tip = leaf_hash(raw)
-    assert [Release.parse(raw).kind for raw in GOLDEN] == ["key", "texts", "export", "restored"]
+    assert [Release.parse(raw).kind for raw in GOLDEN] == [
+        "key",
+        "texts",
+        "export",
+        "package",
+        "restored",
+    ]
 
 
 def _bent(**members: Any) -> bytes:

@@ -94,3 +94,11 @@ def test_what_is_told_is_a_type_of_the_registry() -> None:
     from ledger.types import REGISTRY
 
     assert TOLD.keys() <= {name for name, _ in REGISTRY}
+
+
+def test_guardians_are_told_what_a_childs_patient_is() -> None:
+    """Whatever a hospital does with a chart that its patient is told, a child's guardian is told in words of their own."""
+    whats = {kind for kind in KINDS if f"child_{kind}" in KINDS}
+    assert whats >= {
+        "consultation_opened", "details_corrected", "emergency_reviewed", "records_disclosed", "referral_accepted", "referral_sent",
+    }  # fmt: skip

@@ -15,13 +15,17 @@ import pyotp
 import pytest
 
 from api.app.settings import Settings
-from client import applying, authoring, claiming, grants, inviting, registering
+from client import applying, authoring, claiming, grants, inviting, referring, registering
 from client.local import LocalClient
 from client.operations import PASSKEY, QUERIES, SESSION_ID
 from client.signers import possession
 from crypto.claims import claim_key, invitation_key, read_claim_code
 from crypto.encoding import b64encode
+from crypto.xwing import ReceivingKey
 from identity.actors import Actor, new_id, new_key
+from ledger.directory import Key
+from ledger.exports import export_line, export_root
+from ledger.links import Referral
 from ledger.messages import claim_message, invitation_message
 from ledger.times import DAY_MS, format_time
 from records.exporting import commitment, listed
@@ -59,6 +63,8 @@ POST /v1/events: hide                     | key      200      S1       S0       
 POST /v1/events: retract                  | key      S12      S1       S0       200      S12      S12      S12      S1       S1       200      S12      S1       S1
 POST /v1/events: declare an emergency     | key      S1       S1       S0       200      200      200      S8       S1       S1       S1       S1       S1       S1
 POST /v1/events: disclose                 | key      S1       S1       S0       S1       S1       S1       S1       200      S12      200      S12      S1       S1
+POST /v1/events: refer                    | key      S1       S1       S0       200      S12      S12      S12      S1       S1       200      S12      S1       S1
+POST /v1/events: accept a referral        | key      S1       S1       S0       S12      200      200      S12      S1       S1       S12      200      S1       S1
 POST /v1/events: withhold a disclosure    | key      role     role     role     role     role     role     role     200      stream   200      stream   role     role
 POST /v1/events: upload                   | key      200      S1       S0       200      200      200      200      S1       S1       200      200      S1       S1
 POST /v1/events: register a patient       | key      S0       S12      S0       200      200      200      200      200      200      200      200      S1       S1
@@ -77,6 +83,7 @@ POST /v1/patients/{patient}/chart         | key      200      S1       S0       
 POST /v1/patients/{patient}/history       | key      200      S1       S0       S1       S1       S1       S1       S1       S1       S1       S1       S1       200
 POST /v1/patients/{patient}/emergency     | key      S1       S1       S0       S1       S1       S1       S1       200      S12      S1       S1       S1       S1
 POST /v1/patients/{patient}/export        | key      200      S1       S0       S1       S1       S1       S1       S1       S1       S1       S1       S1       S1
+POST /v1/patients/{patient}/referrals/package| key   S1       S1       S0       S12      200      200      S12      S1       S1       S12      200      S1       S1
 POST /v1/subjects                         | 401      403      403      403      200      200      200      200      200      200      200      200      200      403
 POST /v1/patients/{patient}/claims        | key      S0       S12      S0       S1       S12      S12      S12      200      S12      200      S12      S1       S1
 POST /v1/claims                           | key      claim    role     claim    claim    claim    claim    claim    claim    claim    claim    claim    claim    claim
@@ -128,6 +135,9 @@ GET /v1/me/profile                        | 401      200      200      200      
 PUT /v1/me/profile                        | 401      404      404      404      200      200      200      200      404      404      404      404      404      404
 GET /v1/patients/{patient}/holds          | 401      200      200      404      200      200      200      200      200      200      200      200      404      404
 GET /v1/patients/{patient}/consultations | 401   200      200      404      200      200      200      200      200      200      200      200      404      404
+GET /v1/patients/{patient}/referrals      | 401      200      200      404      200      200      200      200      200      200      200      200      404      404
+GET /v1/hospitals/{hospital}/referrals    | 401      403      403      403      200      403      403      403      200      403      200      403      403      403
+GET /v1/hospitals/{hospital}/receiving-key| 401      404      404      404      404      404      404      404      404      404      404      404      404      404
 GET /v1/me/requests                       | 401      200      200      200      200      200      200      200      200      200      200      200      200      200
 GET /v1/patients/{patient}/requests       | 401      200      200      404      404      404      404      404      404      404      404      404      404      404
 GET /v1/hospitals/{hospital}/requests     | 401      403      403      403      403      403      403      403      200      403      403      403      403      403
@@ -296,6 +306,56 @@ def _export(server: Everybody, name: str) -> httpx2.Response:
     event = server.who[name].event("chart.exported", people.pat.stream, body, server.now())
     wanted = [list(one) for one in listed(records)]
     return server.signs(name, f"/v1/patients/{people.pat.patient}/export", event, list=wanted)
+
+
+def _line(server: Everybody) -> dict[str, Any]:
+    line = export_line(server.people.record, 1, server.people.blob)
+    return {"count": 1, "list": [line.decode()], "root": b64encode(export_root([line]))}
+
+
+def _receiving(server: Everybody) -> str:
+    """The south's key to receive with; registered where there is none yet."""
+    south = server.fixture.south
+    keys = server.fixture.ledger.rows(Key, "account", south.system.account)
+    for one in keys:
+        if one.algorithm == "x-wing":
+            return one.key
+    key = ReceivingKey.generate()
+    referring.register_receiving(LocalClient(server.fixture.ledger), south.system, key)
+    return key.id
+
+
+def _referral(server: Everybody, name: str) -> dict[str, Any]:
+    to = {"key": _receiving(server), "to": server.fixture.south.hospital}
+    return _line(server) | to | {"purpose": "TREAT", "words": SEALED}
+
+
+def _sent_referral(server: Everybody, accepted: bool) -> str:
+    """One from the north to the south, which stands so already or is sent."""
+    rows = server.fixture.ledger.rows(Referral, "patient", server.people.pat.patient)
+    for one in rows:
+        if bool(one.accepted) == accepted and not one.declined:
+            return one.referral
+    client, south = LocalClient(server.fixture.ledger), server.fixture.south
+    _receiving(server)
+    patient, referral, _ = referring.send(
+        client, server.fixture.north.system, south.hospital, [server.people.record], "Kidneys"
+    )
+    if accepted:
+        referring.accept(client, south.system, patient, referral)
+    return referral
+
+
+def _accepted(server: Everybody, name: str) -> dict[str, Any]:
+    return {"purpose": "TREAT", "referral": _sent_referral(server, False)}
+
+
+def _package(server: Everybody, name: str) -> httpx2.Response:
+    body = _line(server) | {"key": _receiving(server), "purpose": "TREAT"}
+    del body["list"]
+    body["referral"] = _sent_referral(server, True)
+    event = server.who[name].event("referral.taken", server.people.pat.stream, body, server.now())
+    return server.signs(name, f"/v1/patients/{server.people.pat.patient}/referrals/package", event)
 
 
 def _range(server: Everybody, name: str) -> httpx2.Response:
@@ -715,6 +775,8 @@ ACTS: dict[str, Act] = {
     "POST /v1/events: retract": _event("record.retracted", _another),
     "POST /v1/events: declare an emergency": _event("emergency.declared", _declared),
     "POST /v1/events: disclose": _event("record.disclosed", _given),
+    "POST /v1/events: refer": _event("referral.sent", _referral),
+    "POST /v1/events: accept a referral": _event("referral.accepted", _accepted),
     "POST /v1/events: withhold a disclosure": _event(
         "disclosure.withheld", _withheld, "hospital/{north}"
     ),
@@ -744,6 +806,7 @@ ACTS: dict[str, Act] = {
     ),
     "POST /v1/patients/{patient}/emergency": _opened_emergency,
     "POST /v1/patients/{patient}/export": _export,
+    "POST /v1/patients/{patient}/referrals/package": _package,
     "POST /v1/subjects": _sent("/v1/subjects", _subject),
     "POST /v1/patients/{patient}/claims": _offer,
     "POST /v1/claims": _claim,
