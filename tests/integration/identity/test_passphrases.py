@@ -84,7 +84,7 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-@pytest.mark.parametrize("kept", range(FILES + 1))
+@pytest.mark.parametrize("kept", [0, 1, FILES // 2, FILES - 1, FILES])
 def test_a_change_that_is_killed_is_run_again(data: Path, kept: int) -> None:
     """Wherever it dies, each file is whole under one of the two, and the next run ends it."""
     names = {"DATA": data, "PASSPHRASE": "old", "NEW_PASSPHRASE": "new"}

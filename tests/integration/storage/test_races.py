@@ -34,7 +34,7 @@ PATIENTS = 4
 REGISTRATIONS = 30
 RACE_SECONDS = 180.0
 """How long a race may take: on PostgreSQL, beside other work, one takes nearly a minute."""
-ROUNDS = 1_000
+ROUNDS = 400
 
 
 def bundle(fixture: LedgerFixture, person: Person, grantee: str) -> Bundle:
