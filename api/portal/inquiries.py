@@ -58,6 +58,7 @@ async def post_inquire(visitor: TheVisitor) -> Response:
 async def post_inquiry_answer(visitor: TheVisitor, patient: Patient) -> Response:
     """Let whoever asks in, for as many days or fewer; or dismiss it, which tells nobody."""
     form = await sent_form(visitor)
+    _ = visitor.caller
     verdict = form["verdict"]
     if verdict not in ("granted", "dismissed"):
         raise RecordsError("choose whether you give access")

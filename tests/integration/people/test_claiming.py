@@ -37,6 +37,7 @@ from ledger.times import format_time
 from ledger.types.accounts import ACCOUNT_REGISTERED, KEY_REGISTERED
 from people.claiming import checked_key
 from people.demographics import Demographics, Traits
+from people.lookups import lookup
 from people.reserving import Subject
 from people.traits import read, witness
 from people.tries import (
@@ -136,6 +137,19 @@ def test_a_code_is_for_the_chart_that_an_earlier_try_reserved(place: Place) -> N
     place.claim(place.person(), code)
     with pytest.raises(RecordsError, match=f"already identifies {earlier}"):
         registering.chart_for(place.client, north, identifier)
+
+
+def test_the_number_of_who_had_the_first_key_finds_nobody_any_more(place: Place) -> None:
+    """Whoever could state one before the claim; a wrong claim takes it from nobody."""
+    code, person, ledger = place.chart(), place.person(), place.fixture.ledger
+    tel, number = "tel:+491705550123", "+491705550123"
+    ledger.numbers.state(code.patient, number, ledger.clock())
+    place.refused(person, code, WRONG)
+    assert lookup(ledger, place.fixture.north.admin.caller, [tel])
+    place.claim(person, code)
+    assert not lookup(ledger, place.fixture.north.admin.caller, [tel])
+    place.client.state_number(person.in_role("patient"), code.patient, number)
+    assert lookup(ledger, place.fixture.north.admin.caller, [tel])
 
 
 def test_wrong_is_wrong(place: Place) -> None:
