@@ -322,6 +322,7 @@ NOTICES: Mapping[str, str] = {
     "left": _("You act for them no more."),
     "linked": _("You act for them now, as far as they let you."),
     "refused": _("You said no. They see that, and nothing else."),
+    "retracted": _("Retracted. It stays in the log, and counts no more."),
     "reviewed": _("The review is closed. The patient can read it."),
     "unlinked": _("Ended, as of now."),
     "applied": _("Your application was sent. You will see here when it is decided."),

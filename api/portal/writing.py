@@ -10,7 +10,8 @@ from starlette.responses import Response
 
 from api.http.problems import Problem
 from api.portal import terms
-from api.portal.charts import Patient, acting_in, purpose_of
+from api.portal.access import check_sure
+from api.portal.charts import Patient, RecordId, acting_in, purpose_of
 from api.portal.forms import Form, sent_form
 from api.portal.offering import WRITES
 from api.portal.pages import PageRoute, again, page, see
@@ -76,6 +77,22 @@ async def post_write(visitor: TheVisitor, patient: Patient, name: FormName) -> R
         return await _sheet(visitor, patient, name, typed=dict(form.typed), problem=problem)
 
     return await again(act, sheet)
+
+
+@router.post("/records/{record}/retract")
+async def post_retract(visitor: TheVisitor, record: RecordId) -> Response:
+    """Say of a record of one's own, or of one's hospital, that it is wrong: it stays, and counts no more."""
+    await sent_form(visitor)
+    check_sure(visitor, "retract")
+
+    def act() -> str:
+        client, actor = visitor.client, visitor.actor
+        patient = client.address(actor, record).patient
+        authoring.retract(client, actor, record, purpose_of(visitor))
+        return patient
+
+    patient = await run_in_threadpool(act)
+    return see(f"/patients/{patient}/chart", done="retracted")
 
 
 def _write(visitor: Visitor, patient: str, name: str, form: Form) -> None:

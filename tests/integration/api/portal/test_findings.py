@@ -178,6 +178,24 @@ def test_a_correction_stays_in_its_chart_and_its_hospital(ward: Ward) -> None:
     assert row is not None and len(row.versions) == 1
 
 
+def test_what_is_wrong_is_retracted_by_who_wrote_it(ward: Ward) -> None:
+    """It stays, marked, and no page of many offers it; nobody else may, and no page offers it to them."""
+    ward.write(ward.pat, "vitals", **VITALS)
+    record = ward.newest()
+    path = f"/records/{record}/retract"
+    assert "Retract it" not in ward.doctor.open(f"/records/{record}").text
+    sent = {"csrf": ward.doctor.cookies["__Host-heartwood-csrf"]}
+    assert ward.doctor.ask("POST", path, data=sent).status_code in (403, 404)
+    ward.pat.open(f"/records/{record}")
+    page = ward.pat.send(path)
+    assert ward.pat.status() == 200 and "Retracted." in page.text
+    row = ward.portal.fixture.ledger.row(Record, record)
+    assert row is not None and row.state == "retracted"
+    offered = [f.get("records", "") for _, f in page.forms]
+    assert any(offered) and not any(record in one for one in offered)
+    assert "Retract it" not in ward.pat.open(f"/records/{record}").text
+
+
 def test_many_are_opened_by_a_form_alone(ward: Ward) -> None:
     """As many entries as it says; values, ranges and who wrote them; whatever a name holds is text."""
     client = LocalClient(ward.portal.fixture.ledger)

@@ -62,7 +62,7 @@ POSTS = {
     "/patients/{patient}/family/invite", "/patients/{patient}/family/end", "/relatives/accept", "/relatives/leave", "/patients/{patient}/erasures",
     "/patients/{patient}/erasures/withdraw", "/patients", "/patients/letter", "/patients/guardian",
     "/patients/{patient}/write/{name}", "/patients/{patient}/trends", "/patients/{patient}/overview",
-    "/patients/{patient}/holds", "/patients/{patient}/holds/lift", "/holds",
+    "/patients/{patient}/holds", "/patients/{patient}/holds/lift", "/holds", "/records/{record}/retract",
     "/doctors/approve", "/doctors/decline", "/hospitals/approve", "/hospitals/decline",
 }  # fmt: skip
 
