@@ -198,10 +198,8 @@ REFERRAL_DECLINED = EventType(
 
 
 def _what_travels(event: "Event", policy: Policy, look: Look) -> None:
-    """An accepted referral to this hospital, and count and root of what of it may still travel; raises Refused."""
+    """Count and root are those of what may still travel of the referral; that it opens, S6 said. Raises Refused."""
     found = _named(event, look)
-    if not found.opens:
-        raise Refused("conflict", f"{found.referral} is not accepted, or was declined")
     lines = travelling(found, lambda record: look.get(Record, record))
     if _committed(lines) != (event.body["count"], b64decode(event.body["root"], 32)):
         raise Refused("malformed", f"count and root are not those of the {len(lines)} versions of {found.referral} that may still travel")  # fmt: skip

@@ -15,6 +15,7 @@ from ledger.entry import Entry
 from ledger.errors import EventError
 from ledger.exports import export_line, export_root
 from ledger.links import REFERRALS_STANDING
+from ledger.sequencer import Appended
 from ledger.types.accounts import RECEIVING_KEYS
 from tests.support.memory_log import SEALED, Body, Person, reading, verify_log
 from tests.support.memory_people import MemoryPeople
@@ -126,9 +127,9 @@ def test_a_referral_from_its_sending_to_its_taking_up(c: Referring) -> None:
     assert rule_of(c) == ("S11", [accepted])
     assert c.reads(c.other_doctor, other) == NO
     assert c.reads(c.other_doctor, purpose="HPAYMT") == NO
-    assert (
-        c.log.answer(c.other_doctor, "chart.opened", {"purpose": "TREAT"}, c.patient) == "appended"
-    )
+    looked = c.log.outcome(c.other_doctor, "chart.opened", {"purpose": "TREAT"}, c.patient)
+    assert isinstance(looked, Appended)  # what is listed is what is read
+    assert [one.record for one in looked.shown] == [c.record.event.body["record"]]
     assert c.say(c.theirs, "declined", named) == "appended"
     assert [c.take(c.theirs, named), c.reads(c.other_doctor)] == [NO, NO]
     for done in ("accepted", "declined"):
