@@ -124,18 +124,6 @@ REFERRAL_SENT = EventType(
 )  # fmt: skip
 
 
-def _to_us(event: "Event", policy: Policy, look: Look) -> None:
-    """A referral of this patient to the hospital that answers; raises Refused."""
-    _named(event, look)
-
-
-def _named(event: "Event", look: Look) -> Referral:
-    found = look.get(Referral, event.body["referral"])
-    if found is None or (found.patient, found.receiver) != (event.subject, event.hospital):
-        raise Refused("unknown", f"there is no referral {event.body['referral']} of {event.subject} to {event.hospital}")  # fmt: skip
-    return found
-
-
 def _undeclined(event: "Event", time: int, origin: str, look: Look) -> None:
     found = look.get(Referral, event.body["referral"])
     if found is not None and found.declined:  # that it is there, the gate says
@@ -166,7 +154,7 @@ REFERRAL_ACCEPTED = EventType(
     since=CONSENT,
     action="refer",
     about="chart",
-    gate_rule=_to_us,
+    gate_rule=nothing,  # to whom it is, S6 decides
     rule=_unanswered,
     fold=_accepted,
     changes=(Referral,),
@@ -188,7 +176,7 @@ REFERRAL_DECLINED = EventType(
     since=CONSENT,
     action="refer",
     about="chart",
-    gate_rule=_to_us,
+    gate_rule=nothing,  # to whom it is, S6 decides
     rule=_undeclined,
     fold=_declined,
     changes=(Referral,),
@@ -199,7 +187,9 @@ REFERRAL_DECLINED = EventType(
 
 def _what_travels(event: "Event", policy: Policy, look: Look) -> None:
     """Count and root are those of what may still travel of the referral; that it opens, S6 said. Raises Refused."""
-    found = _named(event, look)
+    found = look.get(Referral, event.body["referral"])
+    if found is None:  # S6 permits no such taking up
+        raise Refused("unknown", f"there is no referral {event.body['referral']}")
     lines = travelling(found, lambda record: look.get(Record, record))
     if _committed(lines) != (event.body["count"], b64decode(event.body["root"], 32)):
         raise Refused("malformed", f"count and root are not those of the {len(lines)} versions of {found.referral} that may still travel")  # fmt: skip
