@@ -313,6 +313,30 @@ def test_what_may_travel_no_more_stays_behind(c: Referring) -> None:
     assert c.take(c.theirs, named, c.record, second) == "malformed"
 
 
+def test_it_answers_who_asked_the_hospital(c: Referring) -> None:
+    """By a referral to the asker's own hospital, of the patient asked about, and of one's own."""
+    asked = {
+        "actions": ["read"], "days": 30, "hospital": c.hospital, "purpose": "TREAT", "records": [c.record.event.body["record"]],
+        "scope": "selective", "words": SEALED,
+    }  # fmt: skip
+    request = c.log.do(c.other_doctor, "access.requested", asked, c.patient).event.id
+    named = c.sent()
+
+    def close(by: str) -> str:
+        said = {"by": by, "purpose": "HOPERAT", "request": request, "verdict": "referred"}
+        return c.log.answer(c.admin, "access.closed", said, c.patient)
+
+    third = c.log.hospital()
+    there = c.log.system(c.log.admin(third))
+    key = c.fresh()
+    assert c.receive(there, key) == "appended"
+    assert c.send(to=third, key=key.id) == "appended"
+    for other in (request, c.record.event.id, c.log.entries[-1].event.id):
+        assert close(other) == "unknown"
+    assert close(named) == "appended"
+    c.checked()
+
+
 def test_a_taking_up_is_used_once(c: Referring) -> None:
     named = c.sent()
     assert c.say(c.theirs, "accepted", named) == "appended"
