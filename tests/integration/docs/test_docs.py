@@ -179,6 +179,7 @@ LIMITS = {
     "ledger.types.sessions": "RECOVERY_CODES",
     "ledger.codes": "CRITERIA EXCEPTIONS GRANT_RECORDS LABELS_A_RECORD PENDING_APPLICATIONS REFERRED_RECORDS",
     "ledger.links": "REFERRALS_STANDING",
+    "records.referrals": "REFERRALS_LISTED",
     "ledger.types.accounts": "RECEIVING_KEYS",
     "records.ranges": "RANGE_BYTES TOKEN_MS",
     "records.receipts": "RECEIPTS_AN_HOUR",
