@@ -44,11 +44,9 @@ def check_receiving(key: str, hospital: str, time: int, look: Look) -> None:
         raise Refused("key", f"{key} is no active X-Wing key of a system of {hospital}: what is referred is sealed to one")  # fmt: skip
 
 
-def _key_of(key: str, hospital: str) -> list[Wanted]:
-    return [
-        row_named(Hospital, hospital),  # it may be nobody's: who acts for none is denied
-        row_of_id(key, lambda row: row_named(Member, row.account, _SYSTEM, hospital)),
-    ]
+def _key_of(key: str, hospital: str) -> Wanted:
+    """The key, and what makes its account a system of the hospital's."""
+    return row_of_id(key, lambda row: row_named(Member, row.account, _SYSTEM, hospital))
 
 
 def _well_sent(event: "Event", time: int, origin: str, look: Look) -> None:
@@ -81,7 +79,7 @@ def _sending(event: "Event") -> list[Wanted]:
     to = event.body["to"]
     return [
         rows_in(Record, event.subject), rows_in(Referral, event.subject, to), row_named(Referral, event.id),
-        *_key_of(event.body["key"], to),
+        row_named(Hospital, to), _key_of(event.body["key"], to),
     ]  # fmt: skip
 
 
@@ -203,7 +201,7 @@ def _to_our_key(event: "Event", time: int, origin: str, look: Look) -> None:
 def _taking(event: "Event") -> list[Wanted]:
     return [
         row_named(Referral, event.body["referral"]), rows_in(Record, event.subject),
-        *_key_of(event.body["key"], event.hospital),
+        _key_of(event.body["key"], event.hospital),
     ]  # fmt: skip
 
 
