@@ -834,7 +834,7 @@ REFERRALS = Query(
 )  # fmt: skip
 REFERRALS_TO = Query(
     "referrals_to", SESSION, "GET", "/v1/hospitals/{hospital}/referrals", "What a hospital is sent",
-    "referrals to the hospital, the newest 200; for its people", "Referrals",
+    "referrals to the hospital, 100 at most: those that weren't declined first, the newest of them before others; for its people", "Referrals",
     gives={"referrals": [_REFERRAL]}, answer=referrals_to,
 )  # fmt: skip
 RECEIVING = Query(

@@ -76,17 +76,17 @@ def decline(client: LedgerClient, actor: Actor, patient: str, referral: str) -> 
 
 
 def listed(client: LedgerClient, actor: Actor, patient: str) -> tuple[ReferralStanding, ...]:
-    """The referrals of a chart of one's own, or those of it that one's hospital sent or is sent; the newest first."""
+    """The referrals of a chart of one's own, or those of it that one's hospital sent or is sent: those not declined first, the newest before others."""
     return client.ask(actor, operations.REFERRALS, patient=patient).referrals
 
 
 def incoming(client: LedgerClient, actor: Actor) -> tuple[ReferralStanding, ...]:
-    """What the actor's hospital is sent, the newest first."""
+    """What the actor's hospital is sent: what it didn't decline first, the newest before others."""
     return client.ask(actor, operations.REFERRALS_TO, hospital=actor.hospital).referrals
 
 
 def found(client: LedgerClient, actor: Actor, referral: str) -> ReferralStanding:
-    """A referral that the actor's hospital is sent, among the newest; raises NotThere."""
+    """A referral that the actor's hospital is sent, among those that are listed; raises NotThere."""
     for one in incoming(client, actor):
         if one.referral.referral == referral:
             return one

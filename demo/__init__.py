@@ -16,6 +16,7 @@ from demo.family import family
 from demo.joining import joining
 from demo.people import people
 from demo.proofs import lying, proofs
+from demo.referring import referral
 from demo.remote import over_http
 from demo.steps import MARKER, DemoFailed, Steps, prepare
 from demo.telling import look_back, tell
@@ -43,6 +44,7 @@ def run(place: Path, say: Callable[[str], None]) -> None:
             joining(step, story)
             emergency(step, story)
             family(step, story)
+            referral(step, story)
             seen = look_back(step, story)
             watched = witnessed(step, story, settings, witness)
             found = proofs(step, story, vkey, watched.policy)

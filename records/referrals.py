@@ -25,8 +25,9 @@ from storage.keytable import with_keys
 from storage.ledger import Ledger
 from storage.reader import LogReader
 
-LISTED = 200
-"""Most referrals of one list, the newest."""
+REFERRALS_LISTED = 100
+"""Most referrals of one list: those that weren't declined come first, the newest of them before others; each is looked through
+line by line."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class ReferralStanding:
 
 @dataclass(frozen=True)
 class Referrals:
-    """Referrals, the newest first."""
+    """Referrals: those that weren't declined, then the others; the newest first."""
 
     referrals: tuple[ReferralStanding, ...]
 
@@ -93,8 +94,8 @@ def kept_out(ledger: Ledger, caller: Caller, patient: str) -> bool:
 
 
 def _listed(ledger: Ledger, found: Iterable[Referral]) -> Referrals:
-    newest = sorted(found, key=lambda row: row.seq, reverse=True)[:LISTED]
-    return Referrals(tuple(_standing(ledger, row) for row in newest))
+    ordered = sorted(found, key=lambda row: (not row.declined, row.seq), reverse=True)
+    return Referrals(tuple(_standing(ledger, row) for row in ordered[:REFERRALS_LISTED]))
 
 
 def _standing(ledger: LogReader, row: Referral) -> ReferralStanding:

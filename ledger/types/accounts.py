@@ -195,7 +195,7 @@ KEY_REGISTERED = EventType(
     rule=_may_receive,
     fold=_receives,
     changes=(Key,),
-    wants=_account_and_keys,
+    wants=lambda event: [rows_in(Key, event.body["account"])],
     example=Example("person", lambda sample: {
         "account": sample.account("person"), "algorithm": X_WING, "custody": "system",
         "key": sample.receiving()["key"], "public_key": sample.receiving()["public_key"],

@@ -44,11 +44,9 @@ def check_receiving(key: str, hospital: str, time: int, look: Look) -> None:
         raise Refused("key", f"{key} is no active X-Wing key of a system of {hospital}: what is referred is sealed to one")  # fmt: skip
 
 
-def _key_of(key: str, hospital: str) -> list[Wanted]:
-    return [
-        row_named(Hospital, hospital),  # it may be nobody's: who acts for none is denied
-        row_of_id(key, lambda row: row_named(Member, row.account, _SYSTEM, hospital)),
-    ]
+def _key_of(key: str, hospital: str) -> Wanted:
+    """The key, and what makes its account a system of the hospital's."""
+    return row_of_id(key, lambda row: row_named(Member, row.account, _SYSTEM, hospital))
 
 
 def _well_sent(event: "Event", time: int, origin: str, look: Look) -> None:
@@ -81,7 +79,7 @@ def _sending(event: "Event") -> list[Wanted]:
     to = event.body["to"]
     return [
         rows_in(Record, event.subject), rows_in(Referral, event.subject, to), row_named(Referral, event.id),
-        *_key_of(event.body["key"], to),
+        row_named(Hospital, to), _key_of(event.body["key"], to),
     ]  # fmt: skip
 
 
@@ -124,18 +122,6 @@ REFERRAL_SENT = EventType(
 )  # fmt: skip
 
 
-def _to_us(event: "Event", policy: Policy, look: Look) -> None:
-    """A referral of this patient to the hospital that answers; raises Refused."""
-    _named(event, look)
-
-
-def _named(event: "Event", look: Look) -> Referral:
-    found = look.get(Referral, event.body["referral"])
-    if found is None or (found.patient, found.receiver) != (event.subject, event.hospital):
-        raise Refused("unknown", f"there is no referral {event.body['referral']} of {event.subject} to {event.hospital}")  # fmt: skip
-    return found
-
-
 def _undeclined(event: "Event", time: int, origin: str, look: Look) -> None:
     found = look.get(Referral, event.body["referral"])
     if found is not None and found.declined:  # that it is there, the gate says
@@ -166,7 +152,7 @@ REFERRAL_ACCEPTED = EventType(
     since=CONSENT,
     action="refer",
     about="chart",
-    gate_rule=_to_us,
+    gate_rule=nothing,  # to whom it is, S6 decides
     rule=_unanswered,
     fold=_accepted,
     changes=(Referral,),
@@ -188,7 +174,7 @@ REFERRAL_DECLINED = EventType(
     since=CONSENT,
     action="refer",
     about="chart",
-    gate_rule=_to_us,
+    gate_rule=nothing,  # to whom it is, S6 decides
     rule=_undeclined,
     fold=_declined,
     changes=(Referral,),
@@ -198,10 +184,10 @@ REFERRAL_DECLINED = EventType(
 
 
 def _what_travels(event: "Event", policy: Policy, look: Look) -> None:
-    """An accepted referral to this hospital, and count and root of what of it may still travel; raises Refused."""
-    found = _named(event, look)
-    if not found.opens:
-        raise Refused("conflict", f"{found.referral} is not accepted, or was declined")
+    """Count and root are those of what may still travel of the referral; that it opens, S6 said. Raises Refused."""
+    found = look.get(Referral, event.body["referral"])
+    if found is None:  # S6 permits no such taking up
+        raise Refused("unknown", f"there is no referral {event.body['referral']}")
     lines = travelling(found, lambda record: look.get(Record, record))
     if _committed(lines) != (event.body["count"], b64decode(event.body["root"], 32)):
         raise Refused("malformed", f"count and root are not those of the {len(lines)} versions of {found.referral} that may still travel")  # fmt: skip
@@ -215,7 +201,7 @@ def _to_our_key(event: "Event", time: int, origin: str, look: Look) -> None:
 def _taking(event: "Event") -> list[Wanted]:
     return [
         row_named(Referral, event.body["referral"]), rows_in(Record, event.subject),
-        *_key_of(event.body["key"], event.hospital),
+        _key_of(event.body["key"], event.hospital),
     ]  # fmt: skip
 
 

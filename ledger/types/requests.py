@@ -28,6 +28,7 @@ from ledger.codes import (
 from ledger.editions import CONSENT
 from ledger.errors import Refused
 from ledger.facts import Grant, GrantName, Record
+from ledger.links import Referral
 from ledger.policies import Policy
 from ledger.rows import Look, Row, Wanted, row_named, row_of_id, rows_in
 from ledger.schema import SEALED, TIME, Integer, Kind, List, Object, code
@@ -341,6 +342,20 @@ def _well_closed(event: "Event", time: int, origin: str, look: Look) -> None:
             "access.closed: `by` names the disclosure or referral that answers; a no has none",
         )
     _still_open(event, time, look)
+    if said["verdict"] == REFERRED:
+        _check_referred(event, look)
+
+
+def _check_referred(event: "Event", look: Look) -> None:
+    """A referral of this patient by the hospital that is asked, to that of whoever asks."""
+    asked = look.get(AccessRequest, event.body["request"])
+    found = look.get(Referral, event.body["by"])
+    if asked is None:
+        return  # the gate says so
+    expected = (event.subject, event.hospital, asked.hospital)
+    if found is None or (found.patient, found.sender, found.receiver) != expected:
+        raise Refused("unknown", f"there is no referral {event.body['by']} of {event.subject} from {event.hospital} to "
+                      f"{asked.hospital or 'whoever asks'}")  # fmt: skip
 
 
 def _closed(entry: "Entry", look: Look) -> list[Row]:
@@ -349,6 +364,12 @@ def _closed(entry: "Entry", look: Look) -> list[Row]:
     return (
         [] if asked is None else [asked._replace(answered=entry.link.seq, verdict=said["verdict"])]
     )
+
+
+def _closing(event: "Event") -> list[Wanted]:
+    refers = event.body["verdict"] == REFERRED
+    by = [row_named(Referral, event.body["by"])] if refers and "by" in event.body else []
+    return [*_of_hospital(event), *by]
 
 
 ACCESS_CLOSED = EventType(
@@ -363,7 +384,7 @@ ACCESS_CLOSED = EventType(
     rule=_well_closed,
     fold=_closed,
     changes=(AccessRequest,),
-    wants=_of_hospital,
+    wants=_closing,
     example=Example("hospital_admin", lambda sample: {
         "by": sample.id("ev", 2), "purpose": "HOPERAT", "request": sample.id("ev"), "verdict": DISCLOSED,
     }),

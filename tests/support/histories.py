@@ -679,6 +679,14 @@ def _referrals(history: History, lab: Body) -> None:
     line = export_line(lab["record"], lab["version"], lab["blob"])
     listed = {"count": 1, "key": key.id, "purpose": "TREAT", "root": b64encode(export_root([line]))}
     sent = listed | {"list": [line.decode()], "to": south.hospital, "words": SEALED}
+    asked = {
+        "actions": ["read"], "days": 30, "hospital": north.hospital, "purpose": "TREAT", "records": [lab["record"]],
+        "scope": "selective", "words": SEALED,
+    }  # fmt: skip
+    request = history.do(history.fixture.doctor(), "access.requested", asked).event.id
+    by = history.do(north.system, "referral.sent", sent).event.id
+    closed = {"by": by, "purpose": "HOPERAT", "request": request, "verdict": "referred"}
+    history.do(north.admin, "access.closed", closed)
     for answers in (("accepted", "declined"), ("declined",)):
         named = {
             "purpose": "TREAT",

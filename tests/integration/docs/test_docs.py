@@ -180,6 +180,7 @@ LIMITS = {
     "ledger.codes": "CRITERIA EXCEPTIONS GRANT_RECORDS LABELS_A_RECORD PENDING_APPLICATIONS REFERRED_RECORDS",
     "records.inquiries": "INQUIRIES_AN_HOUR INQUIRIES_A_DAY INQUIRIES_LISTED INQUIRY_LASTS_MS",
     "ledger.links": "REFERRALS_STANDING",
+    "records.referrals": "REFERRALS_LISTED",
     "ledger.types.accounts": "RECEIVING_KEYS",
     "records.ranges": "RANGE_BYTES TOKEN_MS",
     "records.receipts": "RECEIPTS_AN_HOUR",

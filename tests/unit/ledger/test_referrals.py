@@ -15,6 +15,7 @@ from ledger.entry import Entry
 from ledger.errors import EventError
 from ledger.exports import export_line, export_root
 from ledger.links import REFERRALS_STANDING
+from ledger.sequencer import Appended
 from ledger.types.accounts import RECEIVING_KEYS
 from tests.support.memory_log import SEALED, Body, Person, reading, verify_log
 from tests.support.memory_people import MemoryPeople
@@ -126,9 +127,9 @@ def test_a_referral_from_its_sending_to_its_taking_up(c: Referring) -> None:
     assert rule_of(c) == ("S11", [accepted])
     assert c.reads(c.other_doctor, other) == NO
     assert c.reads(c.other_doctor, purpose="HPAYMT") == NO
-    assert (
-        c.log.answer(c.other_doctor, "chart.opened", {"purpose": "TREAT"}, c.patient) == "appended"
-    )
+    looked = c.log.outcome(c.other_doctor, "chart.opened", {"purpose": "TREAT"}, c.patient)
+    assert isinstance(looked, Appended)  # what is listed is what is read
+    assert [one.record for one in looked.shown] == [c.record.event.body["record"]]
     assert c.say(c.theirs, "declined", named) == "appended"
     assert [c.take(c.theirs, named), c.reads(c.other_doctor)] == [NO, NO]
     for done in ("accepted", "declined"):
@@ -310,6 +311,30 @@ def test_what_may_travel_no_more_stays_behind(c: Referring) -> None:
     assert c.reads(c.other_doctor) == NO
     assert c.take(c.theirs, named) == "malformed"
     assert c.take(c.theirs, named, c.record, second) == "malformed"
+
+
+def test_it_answers_who_asked_the_hospital(c: Referring) -> None:
+    """By a referral to the asker's own hospital, of the patient asked about, and of one's own."""
+    asked = {
+        "actions": ["read"], "days": 30, "hospital": c.hospital, "purpose": "TREAT", "records": [c.record.event.body["record"]],
+        "scope": "selective", "words": SEALED,
+    }  # fmt: skip
+    request = c.log.do(c.other_doctor, "access.requested", asked, c.patient).event.id
+    named = c.sent()
+
+    def close(by: str) -> str:
+        said = {"by": by, "purpose": "HOPERAT", "request": request, "verdict": "referred"}
+        return c.log.answer(c.admin, "access.closed", said, c.patient)
+
+    third = c.log.hospital()
+    there = c.log.system(c.log.admin(third))
+    key = c.fresh()
+    assert c.receive(there, key) == "appended"
+    assert c.send(to=third, key=key.id) == "appended"
+    for other in (request, c.record.event.id, c.log.entries[-1].event.id):
+        assert close(other) == "unknown"
+    assert close(named) == "appended"
+    c.checked()
 
 
 def test_a_taking_up_is_used_once(c: Referring) -> None:

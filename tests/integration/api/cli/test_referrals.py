@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 from consent.auditor import audit_export
+from crypto.encoding import b64encode
+from crypto.xwing import ReceivingKey
+from identity.errors import KeyFileError
+from identity.receiving import Receiver, read_receiver, write_receiver
 from tests.integration.api.cli.test_commands_from_afar import Afar
 from tests.support.commands import heartwood
 from tests.support.inbox import told
@@ -74,3 +78,85 @@ def test_a_referral_from_its_sending_to_its_opening(afar: Afar, tmp_path: Path) 
         "declined by entry"
         in afar.run("referral", "list", "--patient", pat.patient, actor=sender).out
     )
+
+
+def test_what_goes_wrong_is_said(afar: Afar, tmp_path: Path) -> None:
+    """Before anything is signed or written, and with what to do about it."""
+    people = afar.people
+    north, south = people.fixture.north, people.fixture.south
+    keyfile, other = tmp_path / "receiving.key", tmp_path / "other.key"
+    refused = afar.run("key", "receive", "--out", keyfile, actor=people.doctor, code=2)
+    assert "expected hospital_system" in refused.err and not keyfile.exists()
+    for file in (keyfile, other):  # the newer one counts
+        afar.run("key", "receive", "--out", file, actor=south.system)
+    again = afar.run("key", "receive", "--out", keyfile, actor=south.system, code=2)
+    assert "never overwritten" in again.err
+    why = ("--to", south.hospital, "--words", "Why")
+    size = people.fixture.size()
+    twice = afar.run(
+        "referral", "send", people.record, people.record, *why, actor=north.system, code=2
+    )
+    assert "none twice" in twice.err
+    nowhere = afar.run(
+        "referral",
+        "send",
+        people.record,
+        "--to",
+        "south",
+        "--words",
+        "x",
+        actor=north.system,
+        code=2,
+    )
+    assert "is not a hospital id" in nowhere.err and people.fixture.size() == size
+    named = afar.json("referral", "send", people.record, *why, actor=north.system)["referral"]
+    afar.run("referral", "accept", named, actor=people.doctor)
+    package, out = tmp_path / "package.zip", tmp_path / "opened"
+    afar.run("referral", "package", named, "--out", package, actor=south.system)
+    exists = afar.run("referral", "package", named, "--out", package, actor=south.system, code=2)
+    assert "nothing was signed" in exists.err
+    settings = people.fixture.settings
+
+    def opened(*arguments: object) -> str:
+        ran = heartwood(settings, "referral", "open", *arguments, "--out", out)
+        assert ran.code in (1, 2) and not out.exists(), ran
+        return ran.err
+
+    assert "is sealed for" in opened(package, "--key", keyfile)
+    assert "not a receiving key's file" in opened(package, "--key", afar.key(south.system))
+    assert "no key file at" in opened(package, "--key", tmp_path / "none")
+    other.chmod(0o644)
+    assert "readable by others" in opened(package, "--key", other)
+    other.chmod(0o600)
+    altered = tmp_path / "altered.zip"
+    with zipfile.ZipFile(package) as source, zipfile.ZipFile(altered, "w") as target:
+        for name in source.namelist():
+            data = source.read(name)
+            bent = data[:-1] + bytes([data[-1] ^ 1]) if name.startswith("blobs/") else data
+            target.writestr(name, bent)
+    assert heartwood(settings, "referral", "open", altered, "--key", other, "--out", out).code == 1
+    assert not any(out.glob("rc_*")) if out.exists() else True
+    fresh = tmp_path / "fresh"
+    assert (
+        heartwood(settings, "referral", "open", package, "--key", other, "--out", fresh).code == 0
+    )
+
+
+def test_a_passphrase_keeps_the_receiving_key(
+    afar: Afar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEARTWOOD_PASSPHRASE", "correct horse")
+    keyfile, key = tmp_path / "receiving.key", ReceivingKey(b"s" * 32)
+    receiver = Receiver("heartwood.example/tests", "ac_x", "hs_x", key)
+    write_receiver(keyfile, receiver, "correct horse")
+    assert b64encode(key.seed) not in keyfile.read_text()
+    assert read_receiver(keyfile, "correct horse").key.id == key.id
+    with pytest.raises(KeyFileError, match="set HEARTWOOD_PASSPHRASE"):
+        read_receiver(keyfile)
+    with pytest.raises(KeyFileError, match="or its passphrase is wrong"):
+        read_receiver(keyfile, "wrong horse")
+    made = afar.run(
+        "key", "receive", "--out", tmp_path / "made.key", actor=afar.people.fixture.south.system
+    )
+    assert "receives for" in made.out
+    assert "argon2id" in (tmp_path / "made.key").read_text()

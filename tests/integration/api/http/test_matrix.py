@@ -63,8 +63,6 @@ POST /v1/events: hide                     | key      200      S1       S0       
 POST /v1/events: retract                  | key      S12      S1       S0       200      S12      S12      S12      S1       S1       200      S12      S1       S1
 POST /v1/events: declare an emergency     | key      S1       S1       S0       200      200      200      S8       S1       S1       S1       S1       S1       S1
 POST /v1/events: disclose                 | key      S1       S1       S0       S1       S1       S1       S1       200      S12      200      S12      S1       S1
-POST /v1/events: refer                    | key      S1       S1       S0       200      S12      S12      S12      S1       S1       200      S12      S1       S1
-POST /v1/events: accept a referral        | key      S1       S1       S0       S12      200      200      S12      S1       S1       S12      200      S1       S1
 POST /v1/events: withhold a disclosure    | key      role     role     role     role     role     role     role     200      stream   200      stream   role     role
 POST /v1/events: upload                   | key      200      S1       S0       200      200      200      200      S1       S1       200      200      S1       S1
 POST /v1/events: register a patient       | key      S0       S12      S0       200      200      200      200      200      200      200      200      S1       S1
@@ -325,37 +323,28 @@ def _receiving(server: Everybody) -> str:
     return key.id
 
 
-def _referral(server: Everybody, name: str) -> dict[str, Any]:
-    to = {"key": _receiving(server), "to": server.fixture.south.hospital}
-    return _line(server) | to | {"purpose": "TREAT", "words": SEALED}
-
-
-def _sent_referral(server: Everybody, accepted: bool) -> str:
-    """One from the north to the south, which stands so already or is sent."""
-    rows = server.fixture.ledger.rows(Referral, "patient", server.people.pat.patient)
-    for one in rows:
-        if bool(one.accepted) == accepted and not one.declined:
-            return one.referral
+def _accepted_referral(server: Everybody) -> str:
+    """One from the north that the south accepted; sent where there is none yet."""
+    for one in server.fixture.ledger.rows(Referral, "patient", server.people.pat.patient):
+        return one.referral
     client, south = LocalClient(server.fixture.ledger), server.fixture.south
     _receiving(server)
     patient, referral, _ = referring.send(
         client, server.fixture.north.system, south.hospital, [server.people.record], "Kidneys"
     )
-    if accepted:
-        referring.accept(client, south.system, patient, referral)
+    referring.accept(client, south.system, patient, referral)
     return referral
 
 
-def _accepted(server: Everybody, name: str) -> dict[str, Any]:
-    return {"purpose": "TREAT", "referral": _sent_referral(server, False)}
-
-
 def _package(server: Everybody, name: str) -> httpx2.Response:
+    """A mere person asks about another chart: on the first one they were refused as often as an hour allows."""
+    people = server.people
     body = _line(server) | {"key": _receiving(server), "purpose": "TREAT"}
     del body["list"]
-    body["referral"] = _sent_referral(server, True)
-    event = server.who[name].event("referral.taken", server.people.pat.stream, body, server.now())
-    return server.signs(name, f"/v1/patients/{server.people.pat.patient}/referrals/package", event)
+    body["referral"] = _accepted_referral(server)
+    whose = people.kim if name == "person" else people.pat
+    event = server.who[name].event("referral.taken", whose.stream, body, server.now())
+    return server.signs(name, f"/v1/patients/{whose.patient}/referrals/package", event)
 
 
 def _range(server: Everybody, name: str) -> httpx2.Response:
@@ -775,8 +764,6 @@ ACTS: dict[str, Act] = {
     "POST /v1/events: retract": _event("record.retracted", _another),
     "POST /v1/events: declare an emergency": _event("emergency.declared", _declared),
     "POST /v1/events: disclose": _event("record.disclosed", _given),
-    "POST /v1/events: refer": _event("referral.sent", _referral),
-    "POST /v1/events: accept a referral": _event("referral.accepted", _accepted),
     "POST /v1/events: withhold a disclosure": _event(
         "disclosure.withheld", _withheld, "hospital/{north}"
     ),
