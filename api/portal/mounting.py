@@ -19,13 +19,14 @@ from api.portal import (
     history,
     home,
     own,
+    passkeys,
     registering,
     today,
 )
 from api.portal.pages import refused, secured
 
 ROUTERS = (
-    home, entering, own, today, charts, access, asking, family, emergencies, erasing, history, checks, deciding, registering,
+    home, entering, own, today, charts, access, asking, family, emergencies, erasing, history, checks, passkeys, deciding, registering,
 )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from client.claiming import claim_chart
 from identity.codes import enrolment_uri
 from identity.factors import begin_code, confirm_code, set_password
 from identity.kept import keep_key, own_keys
-from identity.own import OwnRole, factors_of, sessions_of, sign_ins_of
+from identity.own import OwnRole, factors_of, passkeys_of, sessions_of, sign_ins_of
 from identity.proving import Proof
 from identity.roles import take_role
 from identity.sessions import end_session
@@ -71,6 +71,7 @@ async def _me(visitor: Visitor, **context: Any) -> Response:
     def shown() -> dict[str, Any]:
         ledger, caller = visitor.ledger, visitor.caller
         return standing(visitor) | {
+            "passkeys": passkeys_of(ledger, caller),
             "sessions": sessions_of(ledger, caller),
             "sign_ins": sign_ins_of(ledger, caller)[:SIGN_INS_SHOWN],
         }

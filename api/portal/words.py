@@ -312,6 +312,8 @@ NOTICES: Mapping[str, str] = {
     "mail": _("A code was sent to the address. Type it in below."),
     "mail_proved": _("The address is confirmed."),
     "mail_removed": _("The address was removed."),
+    "passkey": _("The passkey counts from now on. All your other sessions have ended."),
+    "passkey_removed": _("The passkey is removed. All your other sessions have ended."),
     "password": _("The password is changed. All your other sessions have ended."),
     "registered": _("Your account is ready."),
     "revoked": _("Access is taken back, as of now."),
