@@ -7,6 +7,8 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from api.app.settings import Settings
+from api.http import passkeys
+from journeys.quotas import HOUR_MS, Quota
 from tests.integration.api.portal.test_browser import Tab, registered, sure, tab_of
 from tests.support.packages import program
 from tests.support.portal import Portal, served_portal
@@ -143,3 +145,11 @@ def test_without_a_script_a_code_does(browser: Any, portal: Portal) -> None:
     expect(tab.page.get_by_role("button", name="Use a passkey")).to_be_hidden()
     tab.page.get_by_role("link", name="Sign in with password and code").click()
     expect(tab.page.locator('[name="password"]')).to_be_visible()
+
+
+def test_beginning_is_counted(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks needs no account, so an address begins so many an hour, by pages and over the API together."""
+    somebody = portal.somebody()
+    assert somebody.ask("POST", "/sign-in/passkey", data={"then": ""}).status_code == 200
+    monkeypatch.setattr(passkeys, "CHALLENGES", (Quota(1, HOUR_MS),))
+    assert somebody.ask("POST", "/sign-in/passkey", data={"then": ""}).status_code == 429
