@@ -23,6 +23,7 @@ from identity.passkeys import (
 from identity.proving import Proof
 from identity.sites import Site
 from journeys.quotas import HOUR_MS, Quota, take
+from storage.ledger import Ledger
 
 router = APIRouter(tags=["passkeys"], dependencies=[Depends(unstored)])
 _OWN_PASSKEY = codec_of(OwnPasskey)
@@ -80,10 +81,10 @@ async def delete_passkey(
 @serves(router, operations.PASSKEY_CHALLENGE)
 async def post_challenge(request: Request, ledger: TheLedger) -> dict[str, Any]:
     """What a browser signs in by. Whoever asks needs no account, and each is a durable write: an address gets so many an hour."""
-    site, address = site_of(request), address_of(request)
+    return await run_in_threadpool(counted_options, ledger, site_of(request), address_of(request))
 
-    def asked() -> dict[str, Any]:
-        take(ledger, "passkey challenges", address, 1, CHALLENGES, "challenges from your address")
-        return sign_in_options(ledger, site)
 
-    return await run_in_threadpool(asked)
+def counted_options(ledger: Ledger, site: Site, address: str) -> dict[str, Any]:
+    """What a browser signs in by, counted for the address that asks; raises OverQuota, FactorConflict."""
+    take(ledger, "passkey challenges", address, 1, CHALLENGES, "challenges from your address")
+    return sign_in_options(ledger, site)

@@ -74,21 +74,27 @@ async def post_sign_in(visitor: TheVisitor) -> Response:
     async def act() -> Response:
         proof = second_of(form, "second", form.secret("password"))
         session = await _signed_in(visitor, SignIn(form["account"], proof, "person"))
-        session, chooses = await run_in_threadpool(_settled, visitor, session)
-        visitor.known, visitor.token = session.caller, session.token
-        if form["posts"]:
-            response = await _goes_on(visitor, form)
-        elif chooses:
-            response = see("/roles", then=place(form["then"]))
-        else:
-            response = see(place(form["then"]))
-        return entered(visitor, session, response)
+        return await came_in(visitor, form, session)
 
     def once_more(problem: Problem) -> Any:
         told = _typed(form, problem) | {"then": form["then"], "kept": form.secret("kept")}
         return page(visitor, "sign_in.html", **told, posts=bool(form["posts"]))
 
     return await again(act, once_more, frozenset({"not_signed_in"}))
+
+
+async def came_in(visitor: Visitor, form: Form, session: Session) -> Response:
+    """Where somebody goes on who has just signed in: with what was typed before, at the choice of a role, or where they wanted to."""
+    session, chooses = await run_in_threadpool(_settled, visitor, session)
+    acting(session.caller.account)
+    visitor.known, visitor.token = session.caller, session.token
+    if form["posts"]:
+        response = await _goes_on(visitor, form)
+    elif chooses:
+        response = see("/roles", then=place(form["then"]))
+    else:
+        response = see(place(form["then"]))
+    return entered(visitor, session, response)
 
 
 async def _signed_in(visitor: Visitor, wanted: SignIn) -> Session:
@@ -161,14 +167,14 @@ async def _stepped_up(visitor: Visitor, form: Form, caller: Caller) -> Session:
     if form["passkey"]:
         site = visitor.request.app.state.site
         return await turns.beside(
-            step_up_by_passkey, ledger, caller, visitor.token, site, _answer(form)
+            step_up_by_passkey, ledger, caller, visitor.token, site, answer_of(form)
         )
     return await turns.beside(
         step_up, ledger, caller, visitor.token, second_of(form), visitor.address
     )
 
 
-def _answer(form: Form) -> dict[str, Any]:
+def answer_of(form: Form) -> dict[str, Any]:
     """What the page's script put in; raises WrongProof for anything else."""
     try:
         answer = orjson.loads(form["passkey"])

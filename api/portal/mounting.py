@@ -23,6 +23,7 @@ from api.portal import (
     numbers,
     overview,
     own,
+    passkeys,
     registering,
     today,
     writing,
@@ -31,7 +32,7 @@ from api.portal.pages import refused, secured
 
 ROUTERS = (
     home, entering, own, numbers, today, charts, writing, overview, access, asking, inquiries, family, emergencies, erasing, holding, history,
-    checks, deciding, registering,
+    checks, passkeys, deciding, registering,
 )  # fmt: skip
 
 

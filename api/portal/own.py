@@ -20,7 +20,7 @@ from client.claiming import claim_chart
 from identity.codes import enrolment_uri
 from identity.factors import begin_code, confirm_code, set_password
 from identity.kept import keep_key, own_keys
-from identity.own import OwnRole, factors_of, sessions_of, sign_ins_of
+from identity.own import OwnRole, factors_of, passkeys_of, sessions_of, sign_ins_of
 from identity.proving import Proof
 from identity.roles import take_role
 from identity.sessions import end_session
@@ -63,7 +63,7 @@ async def _welcome(visitor: Visitor, **context: Any) -> Response:
 
 
 @router.get("/me")
-async def getshown_me(visitor: TheVisitor) -> Response:
+async def get_me(visitor: TheVisitor) -> Response:
     """One's own account."""
     return await shown_me(visitor)
 
@@ -77,6 +77,7 @@ async def shown_me(visitor: Visitor, **context: Any) -> Response:
         charts = found["charts"] if caller.role == "patient" else ()
         return found | {
             "numbers": {chart: number_of(ledger, caller, chart).stated for chart in charts},
+            "passkeys": passkeys_of(ledger, caller),
             "sessions": sessions_of(ledger, caller),
             "sign_ins": sign_ins_of(ledger, caller)[:SIGN_INS_SHOWN],
         }

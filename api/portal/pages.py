@@ -115,7 +115,7 @@ def _rendered(visitor: Visitor, template: str, context: Mapping[str, Any]) -> st
     roles = () if known is None else own_roles(visitor.ledger, known)
     shown = {
         "csrf": visitor.csrf, "known": known, "lets": visitor.lets, "languages": LANGUAGES, "nav": words.NAVIGATION.get(known.role if known else "", ()),
-        "path": visitor.request.url.path, "roles": roles, "texts": visitor.texts, "problem": None, "typed": {},
+        "offers_passkeys": bool(visitor.request.app.state.site.origin), "path": visitor.request.url.path, "roles": roles, "texts": visitor.texts, "problem": None, "typed": {},
         "notice": words.NOTICES.get(visitor.request.query_params.get("done", ""), ""),
     }  # fmt: skip
     return environment(visitor.texts.language).get_template(template).render(shown | dict(context))

@@ -345,6 +345,8 @@ NOTICES: Mapping[str, str] = {
     "mail_removed": _("The address was removed."),
     "number": _("Whoever may open your chart finds it by this number now."),
     "number_removed": _("No number finds your chart any more."),
+    "passkey": _("The passkey counts from now on. All your other sessions have ended."),
+    "passkey_removed": _("The passkey is removed. All your other sessions have ended."),
     "password": _("The password is changed. All your other sessions have ended."),
     "registered": _("Your account is ready."),
     "revoked": _("Access is taken back, as of now."),

@@ -261,9 +261,12 @@ class _Histories:
     """A patient's stream among the entries of others, and the receipt of its last entry."""
 
     def __init__(
-        self, seed: Callable[[str], bytes], events: Sequence[dict[str, Any]], decision: dict[str, Any], time: int
+        self, seed: Callable[[str], bytes], events: Sequence[dict[str, Any]], decision: dict[str, Any], time: int,
+        gap: int = 0,
     ) -> None:  # fmt: skip
         self.keys, self.decision, self.time = _Keys(seed), decision, time
+        self.gap = gap
+        self.made = (seed, events, decision, time)
         self.signer = SigningKey(seed("patient"))
         self.log, self.stream = list[bytes](), list[bytes]()
         for event in events:
@@ -281,7 +284,8 @@ class _Histories:
         event, seq = Event.of(value), len(self.log)
         sig = sign_event(self.signer, ORIGIN, event.raw)
         before = leaf_hash(self.stream[-1]) if self.stream else ZERO
-        link = Link(seq, leaf_hash(self.log[-1]), len(self.stream), before)
+        number = len(self.stream) + (self.gap if self.stream else 0)
+        link = Link(seq, leaf_hash(self.log[-1]), number, before)
         decision = self.decision | {"as_of": seq - 1, "basis": [0]} if event.type.gated else None
         return Entry.make(event, sig, link, self.time + seq, decision)
 
@@ -338,6 +342,7 @@ class _Histories:
         assert altered != stream[1]
         earlier = self.receipt(index - 2).text()
         forged = self._forged(altered)
+        skips = _Histories(*self.made, gap=1)
 
         def of(entries: Sequence[bytes], proof: bytes = receipt) -> Row:
             return {"keys": log, "policy": "", "proof": history_text(entries, proof)}
@@ -353,6 +358,7 @@ class _Histories:
             _row("an altered entry", "history", "chain", **of([stream[0], altered, *stream[2:]])),
             _row("altered, with a chain made anew", "history", "chain", **of(forged)),
             _row("the receipt of another entry", "history", "chain", **of(stream, earlier)),
+            _row("a number that the log left out", "history", "chain", **of(skips.stream, skips.receipt(index).text())),
             _row("an entry that is none", "history", "malformed", **of([b"{}", *stream[1:]])),
             _row("no proof of a history", "history", "malformed", keys=log, policy="", proof='{"entries": []}'),
         ]  # fmt: skip

@@ -9,23 +9,33 @@ for (const one of document.querySelectorAll("time[datetime]")) {
   }
 }
 
-// A step-up by passkey: the page holds what is asked, the form takes the answer. Without a script, or a passkey, a code does.
-const stepUp = document.querySelector("form[data-passkey]");
-if (stepUp && window.PublicKeyCredential && PublicKeyCredential.parseRequestOptionsFromJSON) {
-  stepUp.hidden = false;
-  stepUp.addEventListener("submit", async (event) => {
+// Passkeys: the page holds what is asked, the form takes the answer. Without a script, or a passkey, a code does.
+const lends = window.PublicKeyCredential;
+if (lends?.parseRequestOptionsFromJSON && lends.parseCreationOptionsFromJSON) {
+  document.querySelector("[data-no-passkeys]")?.setAttribute("hidden", "");
+  const form = document.querySelector("form[data-passkey]");
+  if (form) offerPasskey(form);
+}
+
+function offerPasskey(form) {
+  form.hidden = false;
+  form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const failed = stepUp.querySelector("[role=alert]");
+    const failed = form.querySelector("[role=alert]");
     failed.hidden = true;
     try {
-      const asked = JSON.parse(stepUp.dataset.passkey);
-      const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(asked);
-      const answer = await navigator.credentials.get({ publicKey });
-      stepUp.elements.passkey.value = JSON.stringify(answer.toJSON());
+      form.elements.passkey.value = JSON.stringify((await shown(form.dataset)).toJSON());
     } catch {
       failed.hidden = false;
       return;
     }
-    HTMLFormElement.prototype.submit.call(stepUp);
+    HTMLFormElement.prototype.submit.call(form);
   });
+}
+
+function shown({ passkey, creates }) {
+  const asked = JSON.parse(passkey);
+  return creates === undefined
+    ? navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(asked) })
+    : navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(asked) });
 }

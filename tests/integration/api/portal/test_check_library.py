@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,13 @@ from api.portal.pages import assets
 from client.letters import fingerprint
 from crypto.encoding import b64encode
 from crypto.notes import VerifierKey
+from crypto.signing import SigningKey
+from ledger.chain import Link
+from ledger.entry import Entry
+from ledger.errors import ProofError
 from ledger.handovers import HandOver
 from ledger.layout import HANDOVER_PARTS
+from ledger.merkle import leaf_hash
 from tests.golden import make
 from tests.golden.make import HERE
 from tests.support.packages import program
@@ -138,17 +144,46 @@ def handed(made: HandOver, keys: Sequence[VerifierKey]) -> list[Any]:
     return [dict(zip(HANDOVER_PARTS, parts, strict=True)), [str(key) for key in keys]]
 
 
+def by_a_forged_signature(thief: Thief) -> HandOver:
+    """The entry names the operator's key, and another key signed it."""
+    forger = SigningKey(bytes(32))
+    event = thief.log.event(
+        thief.operator, "log_key.added", {"log_keys": [str(key) for key in FRESH]}
+    )
+    sig = replace(thief.log.sign(thief.operator.holding(forger), event), key=thief.operator.key.id)
+    link = Link(len(thief.log.entries), leaf_hash(thief.log.entries[-1].raw), 0, bytes(32))
+    thief.log.batch.entries.append(Entry.make(event, sig, link, thief.log.now, None))
+    return thief.shown(link.seq, (0,))
+
+
+def of_somebody_else(thief: Thief) -> HandOver:
+    """The operator put in a key, for an account that isn't theirs."""
+    other = thief.log.account().holding(thief.log.new_key())
+    put = thief.put_key(thief.operator.acting("person"), other)
+    return thief.hand_over(thief.operator.holding(other.key), put)
+
+
+FORGED = [*MADE_UP, by_a_forged_signature, of_somebody_else]
+
+
+@pytest.mark.parametrize("make", FORGED[-2:])
+def test_python_follows_none_of_these_either(make: Callable[[Thief], HandOver]) -> None:
+    thief = Thief()
+    with pytest.raises(ProofError):
+        make(thief).follow(thief.log.signer.keys)
+
+
 def test_hand_overs_are_the_operators(elsewhere: Page) -> None:
     """Those that the operator makes are followed; whoever has only the log's own keys can make none."""
     cases, bundled = [], Thief()
-    for hand in (own, next_keys, *MADE_UP):
+    for hand in (own, next_keys, *FORGED):
         thief = Thief()
         cases.append(handed(hand(thief), thief.log.signer.keys))
     cases.append(handed(own(bundled), FRESH))
     found = elsewhere.evaluate(HANDOVER, [ELSEWHERE + LIBRARY, cases])
     good = [str(key) for key in FRESH]
     assert found[:2] == [good, good] and found[-1] == "unsigned"
-    assert set(found[2:-1]) <= {"handover", "signature"}, found
+    assert {str(one) for one in found[2:-1]} <= {"handover", "signature"}, found
 
 
 def test_the_author_of_a_bundles_event_is_found(elsewhere: Page) -> None:

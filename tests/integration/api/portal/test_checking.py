@@ -340,20 +340,27 @@ def test_a_lie_about_the_proof_is_seen(watcher: Watcher, lie: str) -> None:
 def test_the_true_proof_of_something_else_is_seen(watcher: Watcher, whose: str) -> None:
     """Each of its entries stands in the log, and none is missing: it isn't what was asked for."""
     ledger = watcher.ledger
-    other = watcher.portal.somebody().registers("Bob Ost").opens_chart("Bob Ost")
+    bob = watcher.portal.somebody().registers("Bob Ost")
+    other = bob.opens_chart("Bob Ost")
+    bob.open(f"/patients/{other}/history")
+    theirs = [one.raw for one in ledger.stream(f"patient/{other}", 1 << 40)]
 
     def answer(_: str, true: str) -> str:
-        entries, _ = read_history(true.encode())
-        if whose == "another chart":
-            entries = [one.raw for one in ledger.stream(f"patient/{other}", 1 << 40)]
-        else:
-            entries = entries[:-1]
+        own, _receipt = read_history(true.encode())
+        entries = theirs if whose == "another chart" else own[:-1]
         text = ledger.receipt(json.loads(entries[-1])["seq"])[0].text()
         proof = history_text(entries, text)
         check_history_proof(proof.encode(), [str(key) for key in ledger.vkeys])
         return proof
 
-    with watcher.lied_to({PROOF: answer}):
+    def page(_: str, true: str) -> str:
+        seq = json.loads(theirs[-1])["seq"]
+        return re.sub(r'data-seq="[0-9]+"', f'data-seq="{seq}"', true)
+
+    lies: dict[re.Pattern[str], Answer] = {PROOF: answer}
+    if whose == "another chart":
+        lies[PAGE] = page
+    with watcher.lied_to(lies):
         watcher.look()
         watcher.bad("An entry of this history is missing, or was altered.")
         expect(watcher.part("detail")).to_contain_text("the history ")

@@ -53,6 +53,7 @@ PAGES: dict[str, dict[str, int]] = {
 }  # fmt: skip
 """Each page that is looked at, on the chart of `ada`, and what each gets."""
 POSTS = {
+    "/me/passkeys", "/me/passkeys/add", "/me/passkeys/remove", "/sign-in/passkey", "/sign-in/by-passkey",
     "/language", "/register", "/sign-in", "/step-up", "/roles", "/sign-out", "/me/password", "/me/code", "/me/code/confirm",
     "/me/keys", "/me/chart", "/claim", "/me/contact", "/me/contact/proof", "/me/contact/remove", "/me/number", "/me/number/remove", "/me/sessions/end",
     "/apply/doctor", "/apply/hospital", "/patients/{patient}/upload", "/records/{record}/hide", "/records/{record}/show",
