@@ -35,7 +35,7 @@ from ledger.messages import possession_message
 from ledger.sequencer import Proposal
 from ledger.signins import SignIns
 from ledger.times import DAY_MS, format_time
-from ledger.types.accounts import KEY_REGISTERED
+from ledger.types.accounts import KEY_REGISTERED_V1
 from storage.ledger import Ledger
 from storage.sql.credentials import Kept
 from storage.sql.kept import KeptKey
@@ -114,7 +114,7 @@ def keep_key(ledger: Ledger, caller: Caller, recovery: bool = False) -> MadeKey:
     if own and not recovery:
         return _shown(ledger, account, made, 0)
     body = _body(ledger, account, made) | ({"recovery": True} if recovery else {})
-    put_in = ledger.log.by_service(KEY_REGISTERED, f"account/{account}", body)
+    put_in = ledger.log.by_service(KEY_REGISTERED_V1, f"account/{account}", body)
     seq = _put(ledger, caller, Proved(known, ""), [put_in], "")
     return _shown(ledger, account, made, seq)
 

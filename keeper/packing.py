@@ -42,7 +42,8 @@ def check_packed(
                 f"{blob.key.name} is not the blob of version {blob.version} of {blob.record}"
             )
         names = {field.name for field in one.texts.fields}
-        if one.texts.key.name != blob.record or not names <= TEXTS:
+        twice = len(names) != len(one.texts.fields)
+        if one.texts.key.name != blob.record or twice or not names <= TEXTS:
             raise KeeperRefused(
                 f"got texts of {one.texts.key.name}, expected title and file name of {blob.record}"
             )

@@ -1,5 +1,6 @@
 """Care links: what ties a hospital to a patient (S11). So far consultations and referrals."""
 
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -88,7 +89,8 @@ class Referral(NamedTuple):
 
     def lists(self, record: str) -> bool:
         """Whether a version of the record is among what travels."""
-        return any(line.startswith(f"{record} ") for line in self.lines)
+        at = bisect_left(self.lines, f"{record} ")  # they are sorted
+        return at < len(self.lines) and self.lines[at].startswith(f"{record} ")
 
 
 class ReferredVersion(NamedTuple):

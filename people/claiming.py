@@ -54,16 +54,17 @@ def claim_chart(ledger: Ledger, proposal: Proposal, born: str, address: str = ""
     with trying(ledger, CLAIMS, _tries(event, patient if proved else None, address)):
         if not (proved and born_then):
             raise NotClaimed(_REFUSED)
-        # A number that was stated until now is that of whoever had the chart's first key: their claimant says their own.
-        ledger.numbers.remove(event.subject)
         try:
-            return _append(ledger, proposal)
+            committed = _append(ledger, proposal)
         except AccessDenied as error:  # somebody else was first
             raise NotClaimed(_REFUSED) from error
         except Refused as error:
             if error.code == "claim":
                 raise NotClaimed(_REFUSED) from error
             raise
+        # A number that was stated until now is that of whoever had the chart's first key: their claimant says their own.
+        ledger.numbers.remove(event.subject)
+        return committed
 
 
 def offer_claim(ledger: Ledger, proposal: Proposal, born: str) -> CommittedBatch:

@@ -12,9 +12,9 @@ from ledger.times import DAY_MS, format_time
 from storage.ledger import Ledger
 from storage.numbers import normal_number
 
-STATED_A_DAY = 10
-"""How often a patient may state a number within a day."""
-_STATED = (Quota(STATED_A_DAY, DAY_MS),)
+STATED_A_MONTH = 5
+"""How often a patient may state a number within 30 days: who states others' could find out which are stated already."""
+_STATED = (Quota(STATED_A_MONTH, 30 * DAY_MS),)
 LOOKED_UP_AN_HOUR = 60
 """Numbers that one account may look up within an hour, whether or not they find anybody."""
 LOOKED_UP_A_DAY = 300

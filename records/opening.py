@@ -10,6 +10,7 @@ Lists, histories and exports are settled alike, and released where they show wha
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from crypto.blobs import blob_context, closed_after, sealed_length
 from identity.actors import Caller
@@ -251,6 +252,14 @@ def _link(ledger: Ledger, released: ReleasedRecord) -> Link | None:
     return Link(urls[0], length, sha256_of(version), LINK_SECONDS, tuple(urls[1:]))
 
 
+class Recheck(Protocol):
+    """What is looked at again while a stream goes on."""
+
+    def check(self) -> None:
+        """Raises NotThere once it isn't permitted any more."""
+        ...
+
+
 class Permission:
     """That of a reading which takes long: it is looked at again every RECHECK_MS, without a new entry."""
 
@@ -266,7 +275,7 @@ class Permission:
             self._checked = self._ledger.clock()
 
 
-def while_permitted(permission: Permission, pieces: Iterator[bytes]) -> Iterator[bytes]:
+def while_permitted(permission: Recheck, pieces: Iterator[bytes]) -> Iterator[bytes]:
     """The pieces, as long as the permission holds; raises NotThere. However it ends, what the pieces come from is closed."""
     with closed_after(pieces):
         for piece in pieces:

@@ -1,6 +1,6 @@
 """Referrals: who sees which, the key to seal for, and the package of one that is taken up."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from crypto.encoding import b64encode
@@ -12,14 +12,22 @@ from keeper.protocol import ListedBlob, ReferredBlob, SealedField, SealedObject
 from ledger.codes import HOSPITAL_ROLES
 from ledger.directory import X_WING, Group, GroupMember, Hospital, Key, Member, Patient
 from ledger.entry import Entry
-from ledger.exports import export_root
+from ledger.exports import export_line, export_root
 from ledger.facts import Exclusion, Record, Version, sha256_of, version_of
 from ledger.links import Referral, ReferredVersion, travelling
 from ledger.packages import PackageHead
 from ledger.sequencer import Proposal
+from ledger.times import parse_time
 from records.charts import check_own_chart
 from records.contents import named_version, sealed_blob
-from records.opening import SettledReading, find_record, settle
+from records.opening import (
+    RECHECK_MS,
+    Recheck,
+    SettledReading,
+    find_record,
+    settle,
+    while_permitted,
+)
 from storage.evidence import ask_keeper, of_reading
 from storage.keytable import with_keys
 from storage.ledger import Ledger
@@ -150,7 +158,8 @@ class GivenPackage:
     head: PackageHead
     sealed: bytes
     """The sealed list."""
-    blobs: tuple[tuple[str, Iterator[bytes]], ...]
+    blobs: Iterator[tuple[str, Iterator[bytes]]]
+    """Each is fetched as its turn comes, as long as it may travel."""
 
 
 def open_package(ledger: Ledger, proposal: Proposal) -> GivenPackage:
@@ -181,11 +190,42 @@ def give_package(ledger: Ledger, reading: SettledReading) -> GivenPackage:
         entry.event.id, body["key"], referral.patient, referral.receiver, referral.referral, referral.sender,
         b64encode(share),
     )  # fmt: skip
-    blobs = tuple(
-        (version.blob, sealed_blob(ledger.blobs, named_version(record, version)))
-        for record, version in versions
-    )
-    return GivenPackage(entry, head, sealed, blobs)
+    return GivenPackage(entry, head, sealed, _contents(ledger, entry, versions))
+
+
+def _contents(
+    ledger: Ledger, taken: Entry, versions: Sequence[tuple[Record, Version]]
+) -> Iterator[tuple[str, Iterator[bytes]]]:
+    """The ciphertexts, one after the other; looked at again every RECHECK_MS. Raises NotThere once one may travel no more."""
+    for record, version in versions:
+        line = export_line(record.record, version.version, version.blob).decode()
+        pieces = sealed_blob(ledger.blobs, named_version(record, version))
+        yield version.blob, while_permitted(_Travelling(ledger, taken, line), pieces)
+
+
+class _Travelling(Recheck):
+    """Whether a line of what was taken up may travel still: not handed back, excluded, hidden, retracted or erased since."""
+
+    def __init__(self, ledger: Ledger, taken: Entry, line: str) -> None:
+        self._ledger, self._event, self._line = ledger, taken.event, line
+        self._checked = parse_time(taken.event.value["at"])
+
+    def check(self) -> None:
+        """Look again if it is time to; raises NotThere."""
+        now = self._ledger.clock()
+        if now - self._checked < RECHECK_MS:
+            return
+        event, row = self._event, self._ledger.row(Referral, self._event.body["referral"])
+        caller = Caller(event.actor, event.role, event.hospital, None)
+        may = (
+            row is not None
+            and row.opens
+            and not kept_out(self._ledger, caller, event.subject)
+            and self._line in travelling(row, lambda record: self._ledger.row(Record, record))
+        )
+        if not may:
+            raise NotThere("what was referred may travel no more")
+        self._checked = now
 
 
 def referred_version(ledger: LogReader, line: str) -> tuple[Record, Version]:

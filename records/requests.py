@@ -69,8 +69,10 @@ def kept_out(ledger: Ledger, request: AccessRequest) -> bool:
 
 
 def keeps_out(ledger: Ledger, patient: str, asker: str, hospital: str) -> bool:
-    """Whether a patient excludes somebody, the hospital that they act for, or a group that they are in."""
-    rows = ledger.rows(Exclusion, "patient", patient)
+    """Whether a patient, or one whose chart is bound to theirs, excludes somebody, their hospital, or a group of theirs."""
+    row = ledger.row(Patient, patient)
+    charts = (patient, *(() if row is None else row.bound))
+    rows = [one for chart in charts for one in ledger.rows(Exclusion, "patient", chart)]
     excluded = {one.reader for one in rows if one.active}
     return bool(excluded) and not excluded.isdisjoint(_readers(ledger, asker, hospital))
 

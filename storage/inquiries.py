@@ -14,6 +14,8 @@ from crypto.identity import IdentityRoot
 from storage.sql import schema
 from storage.sql.database import Database
 
+INQUIRIES_READ = 500
+"""Most inquiries under one keyed hash that are looked through, the newest first."""
 CARD = "card"
 """The kind of keyed hash by which an inquiry finds the patient of a health card (`IdentityRoot.index`)."""
 _SEAL = "inquiry"
@@ -60,8 +62,12 @@ class Inquiries:
             self._database.upsert(connection, schema.inquiries, [row])
 
     def to(self, digests: Sequence[bytes], now: int) -> list[KeptInquiry]:
-        """The inquiries to whoever has these hashes that count at `now` (Unix ms), the newest first; raises SealError."""
-        statement = f"SELECT {_COLUMNS} FROM inquiries WHERE hash = ? AND until > ?"
+        """The inquiries to whoever has these hashes that count at `now` (Unix ms), the newest first, at most INQUIRIES_READ
+        of each; raises SealError."""
+        statement = (
+            f"SELECT {_COLUMNS} FROM inquiries WHERE hash = ? AND until > ? "
+            f"ORDER BY created DESC LIMIT {INQUIRIES_READ}"
+        )
         rows = [row for digest in digests for row in self._database.fetch(statement, (digest, now))]
         found = [
             KeptInquiry(

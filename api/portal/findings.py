@@ -1,5 +1,6 @@
 """What FHIR resources in records say, for trends and for what matters on one page. Whatever is in them is data, bounded and escaped."""
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -95,9 +96,9 @@ class Statement:
 def resources(content: bytes) -> list[dict[str, Any]]:
     """The resources of a content, those of a bundle and contained ones too; none of what isn't FHIR."""
     found = list[dict[str, Any]]()
-    waiting = [parsed(content)]
+    waiting = deque([parsed(content)])
     while waiting and len(found) < RESOURCES:
-        one = waiting.pop(0)
+        one = waiting.popleft()
         if not isinstance(one, dict) or not isinstance(one.get("resourceType"), str):
             continue
         found.append(one)

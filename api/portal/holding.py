@@ -88,7 +88,9 @@ def _place(visitor: Visitor, patient: str, form: Form) -> None:
     if not record or form["reason"] not in HARMS or not form["text"]:
         raise RecordsError("name the record, choose why, and write it in words")
     days = form["days"]
-    if not (days.isascii() and days.isdigit() and 0 < int(days[:4]) <= HOLD_DAYS_MOST):
+    if not (
+        days.isascii() and days.isdigit() and len(days) <= 2 and 0 < int(days) <= HOLD_DAYS_MOST
+    ):
         raise RecordsError(f"choose from 1 to {HOLD_DAYS_MOST} days")
     against = form["relative"]
     if not against:

@@ -6,6 +6,7 @@ be kept as an address, since opening it again would be as many looks again.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
@@ -31,6 +32,8 @@ ALONGSIDE = frozenset({"document", "imaging", "summary"})
 """Categories of which the page of what matters has the list alone."""
 DOCUMENTS = 10
 """Most lines of that list."""
+VALUES = 2_000
+"""Most values, and most statements, of all the records of one page."""
 GOES_ON = frozenset({"denied", "gone", "not_found", "too_many_refusals"})
 """Problems of one record, after which what is open is shown all the same; what comes after isn't tried."""
 
@@ -47,6 +50,8 @@ class Opened:
     """How many were not opened, since one was refused."""
     unread: int
     """How many of those opened hold nothing that the page can show."""
+    cut: bool
+    """Whether they hold more than the VALUES of a page."""
 
 
 @router.get("/patients/{patient}/trends")
@@ -130,11 +135,12 @@ def _open(visitor: Visitor, rows: Sequence[Record], looks: str) -> Opened:
         entries.append(opened.entry.link.seq)
         source, before = Source(row, entries[-1]), len(said) + len(stated)
         for resource in resources(content):
-            said += values(resource, source)
-            stated += statements(resource, source)
+            said += islice(values(resource, source), max(0, VALUES - len(said)))
+            stated += islice(statements(resource, source), max(0, VALUES - len(stated)))
         unread += len(said) + len(stated) == before
     left = len(rows) - len(entries)
-    return Opened(tuple(said), tuple(stated), tuple(entries), left, unread)
+    cut = max(len(said), len(stated)) >= VALUES
+    return Opened(tuple(said), tuple(stated), tuple(entries), left, unread, cut)
 
 
 def _row(visitor: Visitor, patient: str, name: str) -> Record:

@@ -29,6 +29,8 @@ NARROWEST = 0.8
 """Marks of a row that are closer than this, in percent, are one."""
 TICKS = 5
 """Most ticks of an axis."""
+PLOTS = 60
+"""Most plots of one page."""
 YEARS = range(1850, 2200)
 """Years that are drawn: a slip like 0226 or 9999 would squeeze all the rest into one place."""
 PLOT, PAD = 132, 16
@@ -201,15 +203,15 @@ class Plot:
 
 
 def plots(values: Sequence[Value], language: str) -> list[Plot]:
-    """A plot for each measurement that has a date, over its own time; those measured on the most days first."""
+    """A plot for each measurement that has a date, over its own time; those measured on the most days first, at
+    most PLOTS."""
     series = dict[tuple[str, str], list[tuple[int, Value]]]()
     for one in values:
         day = day_of(one.date)
         if day is not None:
             series.setdefault(one.key, []).append((day, one))
-    drawn = [
-        _plot(some, Axis([day for day, _ in some], language, SCALE)) for some in series.values()
-    ]
+    often = sorted(series.values(), key=lambda some: len({day for day, _ in some}), reverse=True)
+    drawn = [_plot(some, Axis([day for day, _ in some], language, SCALE)) for some in often[:PLOTS]]
     order = {one: n for n, one in enumerate(SIGNS)}
     return sorted(
         drawn, key=lambda one: (-one.days, order.get(one.code, len(order)), one.name.casefold())

@@ -35,7 +35,7 @@ from ledger.checkpoint import parse_keys
 from ledger.directory import RECOVERY_WAIT_MS
 from ledger.errors import Tampered
 from ledger.files import export_reader
-from ledger.types.accounts import KEY_REGISTERED
+from ledger.types.accounts import KEY_REGISTERED_V1
 from storage.exports import write_export
 from tests.support.child_processes import start
 from tests.support.commands import heartwood
@@ -392,7 +392,7 @@ def test_a_recovered_key_of_the_operator_hands_over_by_hand_alone(
         "key": key.id, "proof": proof, "public_key": b64encode(key.public), "recovery": True,
     }  # fmt: skip
     log, stream = fixture.ledger.log, f"account/{operator.account}"
-    (entered,) = log.append([log.by_service(KEY_REGISTERED, stream, body)])
+    (entered,) = log.append([log.by_service(KEY_REGISTERED_V1, stream, body)])
     entry_of(entered)
     clock.ahead += RECOVERY_WAIT_MS
     fixture.reopen(clock)

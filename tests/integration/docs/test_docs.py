@@ -193,7 +193,7 @@ LIMITS = {
     "api.http.passkeys": "CHALLENGES_AN_HOUR",
     "people.joining": "REGISTERED_AN_HOUR REGISTERED_A_DAY",
     "people.lookups": "IDENTIFIERS",
-    "people.numbers": "LOOKED_UP_AN_HOUR LOOKED_UP_A_DAY STATED_A_DAY",
+    "people.numbers": "LOOKED_UP_AN_HOUR LOOKED_UP_A_DAY STATED_A_MONTH",
     "journeys.labelling": "LABELS_AN_HOUR",
     "journeys.quotas": "ALONE_BYTES_A_DAY ALONE_EVENTS_AN_HOUR ALONE_EVENTS_A_DAY KEYS_AN_ACCOUNT PERSON_EVENTS_AN_HOUR PERSON_EVENTS_A_DAY",
     "journeys.sealing": "TEXT_BYTES",

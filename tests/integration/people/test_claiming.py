@@ -34,7 +34,7 @@ from ledger.directory import Patient
 from ledger.errors import ProofError, Refused, Tampered
 from ledger.messages import claim_message, possession_message
 from ledger.times import format_time
-from ledger.types.accounts import ACCOUNT_REGISTERED, KEY_REGISTERED
+from ledger.types.accounts import ACCOUNT_REGISTERED, KEY_REGISTERED_V1
 from people.claiming import checked_key
 from people.demographics import Demographics, Traits
 from people.lookups import lookup
@@ -442,7 +442,7 @@ def alone(place: Place) -> Actor:
     stream = f"account/{account}"
     registered = ledger.log.by_service(ACCOUNT_REGISTERED, stream, {"account": account})
     ledger.append([registered])
-    ledger.append([ledger.log.by_service(KEY_REGISTERED, stream, body)])
+    ledger.append([ledger.log.by_service(KEY_REGISTERED_V1, stream, body)])
     return person
 
 

@@ -19,7 +19,7 @@ from people import lookups
 from people.lookups import Found, lookup
 from people.numbers import (
     LOOKED_UP_AN_HOUR,
-    STATED_A_DAY,
+    STATED_A_MONTH,
     NumberShown,
     number_of,
     remove_number,
@@ -201,7 +201,7 @@ def test_numbers_are_not_tried_through(fixture: LedgerFixture) -> None:
     with pytest.raises(OverQuota):
         lookup(ledger, admin, [TEL])
     assert lookup(ledger, admin, ["urn:nord|1"]) == {}, "what isn't a number is no matter of it"
-    for _ in range(STATED_A_DAY):
+    for _ in range(STATED_A_MONTH):
         state_number(ledger, pat.actor.caller, pat.patient, NUMBER)
     with pytest.raises(OverQuota):
         state_number(ledger, pat.actor.caller, pat.patient, NUMBER)

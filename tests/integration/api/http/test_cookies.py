@@ -170,7 +170,7 @@ def test_every_operation_that_changes_something_needs_it(browser: Browser) -> No
 
 
 def _example(name: re.Match[str]) -> str:
-    if name[1] in ("form", "passkey"):
+    if name[1] in ("form", "inquiry", "passkey"):
         return "0" * 32
     prefix = {"hospital": "hs", "patient": "pt", "record": "rc", "session": "ss", "account": "ac"}
     return f"{prefix[name[1]]}_{'0' * 26}"
