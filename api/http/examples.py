@@ -192,6 +192,8 @@ _BODIES: dict[str, Extra] = {
     "replace_key": _form("OwnKeySent"),
     "open_recovery": _form("RecoverySent"),
     "revoke_recovery": _form("RevocationSent"),
+    "inquire": _form("InquirySent"),
+    "state_number": _form("NumberSent"),
     "reserve": _form("SubjectsSent"),
     "confirm_code": _form("ConfirmSent"),
     "remove_code": _form("ProofSent"),

@@ -50,7 +50,7 @@ function checkPage(values) {
 function checkLook(found) {
   const last = found.values.at(-1);
   if (last.event.stream !== `patient/${patient}`) throw new log.CheckError("chain", `the history is that of ${last.event.stream}`);
-  if (found.index !== Number(seq) || last.event.type !== "history.opened") {
+  if (found.index !== Number(seq) || last.event.type !== "history.opened" || last.event.actor !== own) {
     throw new log.CheckError("chain", `the history ends with entry ${found.index}, not with this look, ${seq}`);
   }
 }
