@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
-from client import authoring, holds, referring
+from client import authoring, grants, holds, referring
+from client.beside import propose
 from client.local import LocalClient
 from client.registering import revoke_key
 from crypto.blobs import open_stream
 from crypto.encoding import b64decode, b64encode
 from crypto.xwing import ReceivingKey
 from identity.actors import Actor
+from journeys.errors import NotThere
 from keeper.errors import KeeperRefused
 from keeper.keeper import KeyKeeper
 from keeper.protocol import Evidence, ReferredBlob, SealedObject
@@ -22,6 +24,7 @@ from ledger.facts import Record
 from ledger.links import Referral, travelling
 from ledger.packages import PackageHead, PackedList
 from ledger.releases import PACKAGE, RELEASE_MS, Release, package_given
+from records import referrals
 from records.referrals import referred_blob, referred_version, sealed_words
 from storage.evidence import Proofs, ask_keeper, of_entries
 from storage.ledger import Ledger
@@ -270,6 +273,32 @@ def test_what_was_hidden_or_retracted_since_gets_nothing(referred: Referred) -> 
     with pytest.raises(KeeperRefused, match="another list"):
         taking.put(keeper)
     assert len(referred.taken().listed) == 1 and referred.taken().put(keeper)
+
+
+@pytest.mark.parametrize("since", ["excluded", "handed back", "hidden", "nothing"])
+def test_a_package_that_is_under_way_ends_with_what_permits_it(
+    referred: Referred, since: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each content is fetched as its turn comes, and looked at again."""
+    monkeypatch.setattr(referrals, "RECHECK_MS", 0)
+    referred.say("accept")
+    ledger, pat = referred.people.fixture.ledger, referred.people.pat
+    (asked,) = propose(ledger, referred.system, [referred.event()])
+    given = referrals.open_package(ledger, asked)
+    assert b"".join(next(given.blobs)[1])
+    match since:
+        case "excluded":
+            grants.exclude(referred.client, pat.actor, pat.patient, referred.system.hospital)
+        case "handed back":
+            referred.say("decline")
+        case "hidden":
+            for record in (referred.people.record, referred.second):
+                grants.hide(referred.client, pat.actor, pat.patient, record)
+    if since == "nothing":
+        assert [b"".join(pieces) != b"" for _, pieces in given.blobs] == [True]
+        return
+    with pytest.raises(NotThere, match="no more"):
+        b"".join(next(given.blobs)[1])
 
 
 def test_what_is_held_back_from_whoever_takes_it_up(referred: Referred) -> None:
