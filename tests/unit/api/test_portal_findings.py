@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.portal.findings import RESOURCES, Source, Statement, Value, resources, statements, values
-from api.portal.plotting import TICKS, Axis, day_of, plots, timeline
+from api.portal.plotting import PLOTS, TICKS, Axis, day_of, plots, timeline
 from ledger.facts import Record
 from people.clinical import CLINICAL
 from people.intake import fill
@@ -189,3 +189,17 @@ def test_plots_are_by_measurement_and_unit() -> None:
     assert float(first.points[0].y) == pytest.approx(top + height, abs=0.2)
     assert float(first.points[1].y) < top and first.days == 3
     assert plots([], "en") == []
+
+
+def test_a_page_has_few_plots_whatever_is_measured() -> None:
+    """Whoever may append to a chart can make up thousands of measurements; those of the most days are drawn."""
+    made = [observation(code={"text": f"made up {n}"}) for n in range(PLOTS + 5)]
+    made += [observation(effectiveDateTime=f"2026-11-{day}") for day in (18, 19)]
+    drawn = plots([one for content in made for one in said(content)[0]], "en")
+    assert len(drawn) == PLOTS and drawn[0].name == "Hb"
+
+
+def test_what_is_nested_without_end_is_looked_through_at_once() -> None:
+    """Not by taking the first of a long list so many times."""
+    deep = {"resourceType": "Bundle", "entry": [{"resource": 1}] * 100_000}
+    assert len(resources(json.dumps(deep).encode())) == 1

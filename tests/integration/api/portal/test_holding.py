@@ -62,7 +62,13 @@ def test_a_record_is_held_back_for_a_while(ward: Ward) -> None:
     assert f"{holds}?record={ward.record}" in page.links
     ward.doctor.open(f"{holds}?record={ward.record}")
     typed = {"reason": "therapeutic", "text": WORDS, "days": "7"}
-    for wrong in ({"days": "15"}, {"reason": "x"}, {"relative": "ac_1"}):
+    for wrong in (
+        {"days": "15"},
+        {"days": "00010000099"},
+        {"days": "9" * 5_000},
+        {"reason": "x"},
+        {"relative": "ac_1"},
+    ):
         shown = ward.send(ward.doctor, holds, **typed | wrong)
         assert ward.doctor.status() in (400, 404) and "Tell her in person first &lt;b&gt;" in shown
         assert not ward.holds()
