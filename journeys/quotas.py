@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import orjson
 
+from crypto.texts import counted
 from identity.actors import Caller
 from journeys.errors import OverQuota
 from ledger.directory import Key, Patient
@@ -52,21 +53,28 @@ def take(
     """Count `count` more under a name of a kind; raises OverQuota, and counts nothing then. `what`: for the words."""
     now = ledger.clock()
 
-    def counted(before: bytes | None) -> bytes:
+    def added(before: bytes | None) -> bytes:
         kept = orjson.loads(before) if before else [[0, 0]] * len(quotas)
         after = []
         for (taken, end), quota in zip(kept, quotas, strict=True):
             taken, end = (taken, end) if now < end else (0, now + quota.span)
             if taken + count > quota.most:
+                days = quota.span > DAY_MS
+                span = f"{quota.span // DAY_MS} days" if days else f"{quota.span // HOUR_MS} h"
+                left = end - now
+                wait = (
+                    counted(left // DAY_MS + 1, "day")
+                    if left > DAY_MS
+                    else f"{left // 60_000 + 1} minutes"
+                )
                 raise OverQuota(
-                    f"got {taken + count:,} {what} within {quota.span // HOUR_MS} h, expected at most {quota.most:,}: "
-                    f"try again in {(end - now) // 60_000 + 1} minutes"
+                    f"got {taken + count:,} {what} within {span}, expected at most {quota.most:,}: try again in {wait}"
                 )
             after.append((taken + count, end))
         return orjson.dumps(after)
 
     longest = max(quota.span for quota in quotas)
-    ledger.tokens.change(kind, name.encode(), counted, now, now + longest)
+    ledger.tokens.change(kind, name.encode(), added, now, now + longest)
 
 
 def is_limited(proposal: Proposal) -> bool:

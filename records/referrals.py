@@ -10,14 +10,13 @@ from journeys.errors import Forbidden, NotThere
 from journeys.sealing import object_key
 from keeper.protocol import ListedBlob, ReferredBlob, SealedField, SealedObject
 from ledger.codes import HOSPITAL_ROLES
-from ledger.directory import X_WING, Group, GroupMember, Hospital, Key, Member, Patient
+from ledger.directory import X_WING, Hospital, Key, Member
 from ledger.entry import Entry
 from ledger.exports import export_line, export_root
-from ledger.facts import Exclusion, Record, Version, sha256_of, version_of
+from ledger.facts import Record, Version, sha256_of, version_of
 from ledger.links import Referral, ReferredVersion, travelling
 from ledger.packages import PackageHead
 from ledger.sequencer import Proposal
-from ledger.times import parse_time
 from records.charts import check_own_chart
 from records.contents import named_version, sealed_blob
 from records.opening import (
@@ -28,6 +27,7 @@ from records.opening import (
     settle,
     while_permitted,
 )
+from records.requests import keeps_out
 from storage.evidence import ask_keeper, of_reading
 from storage.keytable import with_keys
 from storage.ledger import Ledger
@@ -61,7 +61,7 @@ def referrals_of(ledger: Ledger, caller: Caller, patient: str) -> Referrals:
     """
     found = ledger.rows(Referral, "patient", patient)
     if caller.role in HOSPITAL_ROLES:
-        out = kept_out(ledger, caller, patient)
+        out = keeps_out(ledger, patient, caller.account, caller.hospital)
         at = caller.hospital
         return _listed(
             ledger, (r for r in found if r.sender == at or (r.receiver == at and not out))
@@ -76,29 +76,11 @@ def referrals_to(ledger: Ledger, caller: Caller, hospital: str) -> Referrals:
     if caller.role not in HOSPITAL_ROLES or caller.hospital != hospital:
         raise Forbidden(f"what {hospital} is sent is shown to its own people alone")
     found = ledger.rows(Referral, "receiver", hospital)
-    out = {patient: kept_out(ledger, caller, patient) for patient in {row.patient for row in found}}
-    return _listed(ledger, (r for r in found if not out[r.patient]))
-
-
-def kept_out(ledger: Ledger, caller: Caller, patient: str) -> bool:
-    """Whether the patient, or one whose chart is bound to this one, excludes the caller, their hospital, or a group of theirs."""
-    row = ledger.row(Patient, patient)
-    charts = (patient, *(() if row is None else row.bound))
-    excluded = {
-        one.reader
-        for chart in charts
-        for one in ledger.rows(Exclusion, "patient", chart)
-        if one.active
+    out = {
+        patient: keeps_out(ledger, patient, caller.account, hospital)
+        for patient in {row.patient for row in found}
     }
-    if not excluded:
-        return False
-    groups = (
-        ledger.row(Group, member.group)
-        for member in ledger.rows(GroupMember, "account", caller.account)
-        if member.active
-    )
-    readers = {caller.account, caller.hospital, *(g.group for g in groups if g is not None)}
-    return not excluded.isdisjoint(readers)
+    return _listed(ledger, (r for r in found if not out[r.patient]))
 
 
 def _listed(ledger: Ledger, found: Iterable[Referral]) -> Referrals:
@@ -208,7 +190,7 @@ class _Travelling(Recheck):
 
     def __init__(self, ledger: Ledger, taken: Entry, line: str) -> None:
         self._ledger, self._event, self._line = ledger, taken.event, line
-        self._checked = parse_time(taken.event.value["at"])
+        self._checked = taken.time
 
     def check(self) -> None:
         """Look again if it is time to; raises NotThere."""
@@ -216,11 +198,10 @@ class _Travelling(Recheck):
         if now - self._checked < RECHECK_MS:
             return
         event, row = self._event, self._ledger.row(Referral, self._event.body["referral"])
-        caller = Caller(event.actor, event.role, event.hospital, None)
         may = (
             row is not None
             and row.opens
-            and not kept_out(self._ledger, caller, event.subject)
+            and not keeps_out(self._ledger, event.subject, event.actor, event.hospital)
             and self._line in travelling(row, lambda record: self._ledger.row(Record, record))
         )
         if not may:
