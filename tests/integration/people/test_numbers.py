@@ -203,7 +203,7 @@ def test_numbers_are_not_tried_through(fixture: LedgerFixture) -> None:
     assert lookup(ledger, admin, ["urn:nord|1"]) == {}, "what isn't a number is no matter of it"
     for _ in range(STATED_A_MONTH):
         state_number(ledger, pat.actor.caller, pat.patient, NUMBER)
-    with pytest.raises(OverQuota, match="within 30 days, .* try again in 30 days"):
+    with pytest.raises(OverQuota, match=r"within 30 days, .* try again in 30 days"):
         state_number(ledger, pat.actor.caller, pat.patient, NUMBER)
 
 
