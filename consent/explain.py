@@ -145,8 +145,12 @@ def _excluding(request: Request, facts: Facts, readers: set[str]) -> bool:
 
 
 def _declares_excluded(request: Request, facts: Facts, decision: Decision) -> bool:
-    """Whether an excluded person would declare an emergency: the patient seems to have turned them off."""
-    declares = request.action == "declare_emergency" and decision.effect == "permit"
+    """Whether an excluded person would declare an emergency: the patient seems to have turned them off.
+
+    A harm hold counts for those alone who would be permitted without it (S4), and the excluded aren't.
+    """
+    would = decision.effect == "permit" or decision.rule == "S4"
+    declares = request.action == "declare_emergency" and would
     return declares and _excluding(request, facts, set())
 
 
